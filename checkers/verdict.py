@@ -1,0 +1,47 @@
+"""What a checker says of a history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+
+class Anomaly(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that must not be, and its proof.
+
+    `because` says it in the store's terms; `events` are the indexes of the history's
+    events that show it; `members` those concerned; `detail` is for machines.
+    """
+
+    kind: str
+    because: str
+    events: tuple[int, ...] = ()
+    members: tuple[str, ...] = ()
+    detail: dict[str, Any] = {}
+
+
+class Verdict(msgspec.Struct, frozen=True, omit_defaults=False):
+    """`valid` is True, False, or None: undecided, and `why` says why.
+
+    `counts` are numbers worth a line in a report (operations judged, by outcome …).
+    """
+
+    checker: str
+    valid: bool | None
+    anomalies: tuple[Anomaly, ...] = ()
+    counts: dict[str, Any] = {}
+    why: str = ""
+    seconds: float = 0.0
+
+
+def merge(valids: Iterable[bool | None]) -> bool | None:
+    """False over None over True: unknown is never a pass. Of nothing, True."""
+    merged: bool | None = True
+    for valid in valids:
+        if valid is False:
+            return False
+        if valid is None:
+            merged = None
+    return merged

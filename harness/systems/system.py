@@ -1,0 +1,109 @@
+"""What can be tested: a cluster behind small protocols.
+
+A system says what can be done to it by the protocols that it has, `Killable`,
+`Pausable`, `Partitionable`; a fault asks for the one that it needs, and a plan only
+draws faults that the system can suffer. Real processes and the simulator differ
+behind these protocols alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from histories.member_state import MemberState
+
+MemberName = str
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where a member listens for clients, and for its peers (behind the proxies, if any)."""
+
+    name: MemberName
+    client_url: str
+    peer_url: str
+
+
+class LinkState(msgspec.Struct, frozen=True):
+    """What the directed link from one member to another does with bytes.
+
+    `open` False refuses and breaks connections; `black_hole` keeps them and passes
+    nothing on. Both directions of a pair are two links.
+    """
+
+    open: bool = True
+    black_hole: bool = False
+    delay_ms: int = 0
+    jitter_ms: int = 0
+    rate_bytes_per_s: int = 0
+
+
+class System(Protocol):
+    """A cluster of members, started on loopback, in folders of its own.
+
+    Every method is safe to call from one asyncio loop at a time. `stop` may be called
+    in any state, any number of times, and leaves nothing running.
+    """
+
+    name: str
+    members: Sequence[MemberName]
+
+    async def start(self) -> None:
+        """Start every member and wait until a leader serves. Raises SystemFailed."""
+        ...
+
+    async def stop(self) -> None: ...
+
+    def address(self, member: MemberName) -> Address: ...
+
+    def alive(self, member: MemberName) -> bool:
+        """Whether the member's process runs (a paused one does)."""
+        ...
+
+    async def leader(self) -> MemberName | None:
+        """Who leads in the highest term that a member reports now, or None."""
+        ...
+
+    async def state(self, member: MemberName, at_revision: int | None = None) -> MemberState:
+        """Status, HashKV at `at_revision` (None: now) and the change log from revision 1."""
+        ...
+
+    def log_path(self, member: MemberName) -> Path: ...
+
+    def trace_path(self, member: MemberName) -> Path | None:
+        """The member's write-path trace, for systems that write one."""
+        ...
+
+    def data_path(self, member: MemberName) -> Path: ...
+
+    def versions(self) -> Mapping[str, str]:
+        """What must be known to run this again: binary, version, Python."""
+        ...
+
+
+@runtime_checkable
+class Killable(Protocol):
+    async def kill(self, member: MemberName) -> None:
+        """SIGKILL, by its process id; a member that is not running stays so."""
+        ...
+
+    async def restart(self, member: MemberName) -> None:
+        """Start it again on its data; returns when its process runs, not when it serves."""
+        ...
+
+
+@runtime_checkable
+class Pausable(Protocol):
+    async def pause(self, member: MemberName) -> None: ...
+
+    async def resume(self, member: MemberName) -> None: ...
+
+
+@runtime_checkable
+class Partitionable(Protocol):
+    async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
+        """What `source` sends to `target` from now on fares so."""
+        ...

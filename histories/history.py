@@ -1,0 +1,173 @@
+"""A whole history, read back: operations paired, faults as windows.
+
+A run is written event by event (`histories.recorder`) and judged as a `History`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from histories.errors import HistoryError
+from histories.event import NEMESIS, Event, FaultEvent
+from histories.kv import Request, Result
+
+Outcome = Literal["ok", "fail", "info"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of one client, from its invocation to what became of it.
+
+    `invoked` and `returned` are indexes of events, `call` and `ret` their times in
+    ns. An operation with no completion at all (the harness died) has the outcome
+    `info`, `returned` None and `ret` None; so has one that ended in `info`, since
+    it may take effect at any later time.
+    """
+
+    process: int
+    f: str
+    node: str | None
+    outcome: Outcome
+    request: Request
+    result: Result | None
+    error: str | None
+    invoked: int
+    returned: int | None
+    call: int
+    ret: int | None
+    """When it is certain to have ended: None for an `info`."""
+    ended: int | None = None
+    """When the client stopped waiting, also for an `info`: for pictures and latencies only."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultWindow:
+    """One fault, from when it was about to begin to when it was healed (None: never)."""
+
+    fault: int
+    f: str
+    members: tuple[str, ...]
+    begin: int
+    end: int | None
+    detail: msgspec.Raw = field(default_factory=lambda: msgspec.Raw(b"null"))
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Events in the order observed, and what they amount to."""
+
+    events: tuple[Event, ...]
+    operations: tuple[Operation, ...]
+    faults: tuple[FaultWindow, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> History:
+        """The history in the JSON Lines file `path`. Raises HistoryError with the line."""
+        return cls.of(read_events(path))
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> History:
+        """Pair invocations with completions. Raises HistoryError where a history is no history."""
+        ordered = tuple(events)
+        return cls(ordered, tuple(_pair(ordered)), tuple(_windows(ordered)))
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """Events of `path` one by one; a last line cut short by a crash is dropped."""
+    decoder = msgspec.json.Decoder(Event)
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield decoder.decode(line)
+            except msgspec.MsgspecError as problem:
+                if not line.endswith(b"\n"):
+                    return
+                raise HistoryError(
+                    f"{path}:{number}: not an event of a history: {problem}. Expected one JSON "
+                    'object a line with "index", "time", "process", "type" and "f"'
+                ) from problem
+
+
+def _pair(events: tuple[Event, ...]) -> list[Operation]:
+    requests = msgspec.json.Decoder(Request)
+    results = msgspec.json.Decoder(Result)
+    pending: dict[int, tuple[int, Event, Request]] = {}
+    operations: list[Operation | None] = []
+    for event in events:
+        if event.process == NEMESIS:
+            continue
+        process = int(event.process)
+        try:
+            if event.type == "invoke":
+                if process in pending:
+                    raise HistoryError(
+                        f"event {event.index}: process {process} invokes {event.f!r} while its "
+                        f"operation of event {pending[process][1].index} is still under way"
+                    )
+                pending[process] = (len(operations), event, requests.decode(event.value))
+                operations.append(None)
+                continue
+            if process not in pending:
+                raise HistoryError(
+                    f"event {event.index}: process {process} ends {event.f!r} without invoking it"
+                )
+            place, invoke, request = pending.pop(process)
+            result = results.decode(event.value) if event.type == "ok" else None
+        except msgspec.MsgspecError as problem:
+            raise HistoryError(
+                f"event {event.index}: {bytes(event.value)[:200]!r} is not a value of "
+                f"{event.type} {event.f!r}: {problem}"
+            ) from problem
+        operations[place] = _operation(invoke, request, event, result)
+    for place, invoke, request in pending.values():
+        operations[place] = _operation(invoke, request, None, None)
+    return [operation for operation in operations if operation is not None]
+
+
+def _operation(
+    invoke: Event, request: Request, end: Event | None, result: Result | None
+) -> Operation:
+    outcome: Outcome = "info" if end is None or end.type == "invoke" else end.type
+    return Operation(
+        process=int(invoke.process),
+        f=invoke.f,
+        node=invoke.node,
+        outcome=outcome,
+        request=request,
+        result=result,
+        error=end.error if end else None,
+        invoked=invoke.index,
+        returned=end.index if end else None,
+        call=invoke.time,
+        ret=end.time if end and outcome != "info" else None,
+        ended=end.time if end else None,
+    )
+
+
+def _windows(events: tuple[Event, ...]) -> list[FaultWindow]:
+    decoder = msgspec.json.Decoder(FaultEvent)
+    begun: dict[int, FaultWindow] = {}
+    for event in events:
+        if event.process != NEMESIS:
+            continue
+        try:
+            value = decoder.decode(event.value)
+        except msgspec.MsgspecError:
+            continue  # a nemesis of someone else's history; it has no windows
+        seen = begun.get(value.fault)
+        if seen is None:
+            begun[value.fault] = FaultWindow(
+                value.fault, event.f, value.members, event.time, None, value.detail
+            )
+            continue
+        end = event.time if value.phase in ("ended", "failed") else seen.end
+        members = value.members or seen.members
+        begun[value.fault] = FaultWindow(
+            seen.fault, seen.f, members, seen.begin, end, seen.detail
+        )
+    return list(begun.values())
