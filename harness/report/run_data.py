@@ -1,0 +1,299 @@
+"""A run's folder, read into values: whatever of it there is.
+
+A report is wanted most when something broke, so a file that is missing, torn or of
+another shape becomes a sentence in `Run.problems`, never an exception.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from checkers.verdict import Anomaly, Verdict
+from harness.report.spans import Span, last_time_ns, pair
+from harness.report.value_text import clean
+from harness.report.write_steps import WriteSteps, read_steps
+from histories.errors import HistoryError
+from histories.event import NEMESIS, Event
+from histories.history import FaultWindow, History, read_events
+
+LOG_LINES = 50
+LOG_TAIL_BYTES = 256 * 1024
+LOG_LINE_CHARACTERS_MAX = 2_000
+JSON_SHOWN_BYTES_MAX = 64 * 1024
+
+T = TypeVar("T")
+
+
+class PhaseFacts(msgspec.Struct, frozen=True):
+    name: str
+    begin: int
+    end: int
+
+
+class MemberFacts(msgspec.Struct, frozen=True):
+    name: str
+    client_url: str = ""
+    log: str = ""
+    trace: str | None = None
+
+
+class RunFacts(msgspec.Struct, frozen=True):
+    """`harness.run_record.RunRecord` as this or another release wrote it: options stay
+    a plain table, since a store outlives the options of one release."""
+
+    test: str = ""
+    seed: int | None = None
+    options: dict[str, Any] = {}
+    started: str = ""
+    members: tuple[MemberFacts, ...] = ()
+    versions: dict[str, str] = {}
+    phases: tuple[PhaseFacts, ...] = ()
+    ended: str = ""
+    error: str = ""
+    quiet: bool | None = None
+
+    @property
+    def system(self) -> str:
+        return str(self.options.get("system", ""))
+
+    @property
+    def workload(self) -> str:
+        return str(self.options.get("workload", ""))
+
+    @property
+    def nemesis(self) -> str:
+        named = self.options.get("nemesis", ())
+        words = [str(word) for word in named] if isinstance(named, list | tuple) else [str(named)]
+        return ", ".join(words) or "none"
+
+
+class ResultFacts(msgspec.Struct, frozen=True):
+    """`harness.run_record.Results`, as far as a report needs it."""
+
+    valid: bool | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    operations: dict[str, dict[str, int]] = {}
+    reproduce: str = ""
+    load_s: float = 0.0
+    rate: float = 0.0
+    judged_s: float = 0.0
+    error: str = ""
+
+    @property
+    def anomalies(self) -> tuple[tuple[str, Anomaly], ...]:
+        """Each with the name of its checker."""
+        return tuple((v.checker, anomaly) for v in self.verdicts for anomaly in v.anomalies)
+
+
+class StateFacts(msgspec.Struct, frozen=True):
+    """`histories.member_state.MemberState` without its change log, which may be long."""
+
+    revision: int = 0
+    compact_revision: int = 0
+    hash: int = 0
+    hash_revision: int = 0
+    member_id: int = 0
+    leader_id: int = 0
+    raft_term: int = 0
+    raft_index: int = 0
+    raft_applied_index: int = 0
+    version: str = ""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    name: str
+    state: StateFacts | None
+    log_tail: tuple[str, ...]
+    log_file: str
+    """Relative to the run's folder; "" if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All that a report is made from. Times are ns since the start of the run."""
+
+    folder: Path
+    facts: RunFacts
+    results: ResultFacts | None
+    spans: tuple[Span, ...]
+    faults: tuple[FaultWindow, ...]
+    members: tuple[Member, ...]
+    steps: WriteSteps | None
+    documents: tuple[tuple[str, str], ...]
+    """Name and text of each JSON file, for reading."""
+    problems: tuple[str, ...]
+    end_ns: int
+
+    @property
+    def valid(self) -> bool | None:
+        return self.results.valid if self.results else None
+
+
+def read_run(folder: Path) -> Run:
+    """The run in `folder`. Raises FileNotFoundError only where there is no such folder."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: expected the folder of a run, as in store/<test>/<time>")
+    problems: list[str] = []
+    facts = _decode(folder / "run.json", RunFacts, problems) or RunFacts()
+    results = _decode(folder / "results.json", ResultFacts, problems)
+    events = _events(folder / "history.jsonl", problems)
+    spans, odd = pair(events)
+    problems.extend(odd)
+    faults = _faults(folder, events)
+    names = _member_names(folder, facts)
+    steps, step_problems = read_steps(_trace_paths(folder, facts, names))
+    problems.extend(step_problems)
+    return Run(
+        folder=folder,
+        facts=facts,
+        results=results,
+        spans=spans,
+        faults=faults,
+        members=tuple(_member(folder, name, facts, problems) for name in names),
+        steps=steps,
+        documents=_documents(folder),
+        problems=tuple(problems),
+        end_ns=_end(facts, spans, faults),
+    )
+
+
+def _decode(path: Path, kind: type[T], problems: list[str]) -> T | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        problems.append(f"{path.name} is missing")
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as problem:
+        problems.append(f"{path.name} cannot be read: {problem}")
+    return None
+
+
+def _events(path: Path, problems: list[str]) -> list[Event]:
+    """The events up to the first line that is none; what broke off is told as a problem."""
+    events: list[Event] = []
+    try:
+        for event in read_events(path):
+            events.append(event)  # one by one: those before a bad line are wanted
+    except FileNotFoundError:
+        problems.append(f"{path.name} is missing")
+    except OSError as problem:
+        problems.append(f"{path.name} cannot be read: {problem}")
+    except (HistoryError, UnicodeDecodeError) as problem:
+        problems.append(f"{path.name} is read up to a line that is no event: {problem}")
+    return events
+
+
+def _faults(folder: Path, events: list[Event]) -> tuple[FaultWindow, ...]:
+    """From the history; from nemesis.jsonl where the history has none (it may be torn)."""
+    of_nemesis = [event for event in events if event.process == NEMESIS]
+    path = folder / "nemesis.jsonl"
+    if not of_nemesis and path.is_file():
+        of_nemesis = [event for event in _events(path, []) if event.process == NEMESIS]
+    return History.of(of_nemesis).faults
+
+
+def _end(facts: RunFacts, spans: tuple[Span, ...], faults: tuple[FaultWindow, ...]) -> int:
+    fault_times = [time for fault in faults for time in (fault.begin, fault.end or 0)]
+    phase_times = [phase.end for phase in facts.phases if phase.name in ("load", "final reads")]
+    return max([last_time_ns(spans), *fault_times, *phase_times], default=0)
+
+
+# --- members ------------------------------------------------------------------
+
+
+def _member_names(folder: Path, facts: RunFacts) -> tuple[str, ...]:
+    named = [member.name for member in facts.members]
+    if named:
+        return tuple(dict.fromkeys(named))
+    found = sorted(place.name for place in folder.iterdir() if _is_member_folder(place))
+    return tuple(found)
+
+
+def _is_member_folder(place: Path) -> bool:
+    return place.is_dir() and any(
+        (place / name).exists() for name in ("log", "trace.jsonl", "state.json", "data")
+    )
+
+
+def _within(folder: Path, relative: str) -> Path | None:
+    """`relative` as a path inside `folder`, or None where it leads out of it."""
+    path = (folder / relative).resolve()
+    return path if relative and path.is_relative_to(folder.resolve()) else None
+
+
+def _trace_paths(folder: Path, facts: RunFacts, names: tuple[str, ...]) -> dict[str, Path]:
+    named = {member.name: member.trace for member in facts.members if member.trace}
+    paths = {}
+    for name in names:
+        path = _within(folder, named.get(name) or f"{name}/trace.jsonl")
+        if path is not None and path.is_file():
+            paths[name] = path
+    return paths
+
+
+def _member(folder: Path, name: str, facts: RunFacts, problems: list[str]) -> Member:
+    place = _within(folder, name)
+    state = None
+    if place is not None and (place / "state.json").is_file():
+        state = _decode(place / "state.json", StateFacts, problems)
+    log = _log_path(folder, name, facts)
+    tail: tuple[str, ...] = ()
+    if log is not None:
+        try:
+            tail = tail_of(log)
+        except OSError as problem:
+            problems.append(f"{name}'s log cannot be read: {problem}")
+    relative = log.relative_to(folder.resolve()).as_posix() if log else ""
+    return Member(name, state, tail, relative)
+
+
+def _log_path(folder: Path, name: str, facts: RunFacts) -> Path | None:
+    named = {member.name: member.log for member in facts.members}
+    for relative in (named.get(name, ""), f"{name}/log", f"{name}/log.txt", f"{name}/{name}.log"):
+        path = _within(folder, relative)
+        if path is not None and path.is_file():
+            return path
+    return None
+
+
+def tail_of(path: Path, lines: int = LOG_LINES) -> tuple[str, ...]:
+    """The last `lines` lines of a text file, of its last 256 KiB, each cut to a bound."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - LOG_TAIL_BYTES))
+        text = file.read(LOG_TAIL_BYTES).decode("utf-8", "replace")
+    whole = text.splitlines()
+    if size > LOG_TAIL_BYTES:
+        whole = whole[1:]
+    return tuple(clean(line[:LOG_LINE_CHARACTERS_MAX]) for line in whole[-lines:])
+
+
+# --- documents ----------------------------------------------------------------
+
+
+def _documents(folder: Path) -> tuple[tuple[str, str], ...]:
+    names = ("run.json", "plan.json", "results.json", "repro.json")
+    return tuple((name, _document(folder / name)) for name in names if (folder / name).is_file())
+
+
+def _document(path: Path) -> str:
+    """A JSON file laid out for reading; past a bound only its beginning."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            data = file.read(JSON_SHOWN_BYTES_MAX)
+    except OSError as problem:
+        return f"cannot be read: {problem}"
+    if size <= JSON_SHOWN_BYTES_MAX:
+        try:
+            return clean(msgspec.json.format(data, indent=2).decode("utf-8", "replace"))
+        except msgspec.MsgspecError:
+            return clean(data.decode("utf-8", "replace"))
+    shown = clean(data.decode("utf-8", "replace"))
+    return f"{shown}\n… the first {JSON_SHOWN_BYTES_MAX:,} of {size:,} bytes"

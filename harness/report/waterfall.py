@@ -1,0 +1,154 @@
+"""One write's way through the eleven steps, drawn like a network's waterfall.
+
+A row for each step on each member, in the order of time. A bar lasts from when the
+step before it on the write's way was done (on whichever member that was) until this
+one was: what it shows is where the time went.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from harness.report.figure import plain, quiet_layout
+from harness.report.palette import member_colour
+from harness.report.write_steps import NUMBER_IN_PATH, WriteSteps
+from histories.chance import stream
+
+SLOWEST = 60
+AROUND_MEDIAN = 30
+UNANSWERED = 30
+OF_ANOMALIES = 50
+AT_RANDOM = 30
+
+_BEFORE: dict[str, tuple[tuple[str, bool], ...]] = {
+    # step: what must come before it, and whether on the same member
+    "client_request": (),
+    "follower_forward": (("client_request", True),),
+    "leader_receive": (("follower_forward", False), ("client_request", True)),
+    "leader_wal": (("leader_receive", True),),
+    "replicate": (("leader_receive", True),),
+    "follower_wal": (("replicate", False),),
+    "quorum_ack": (("leader_wal", True), ("follower_wal", False)),
+    "leader_commit": (("quorum_ack", True),),
+    "follower_commit": (("leader_commit", False), ("follower_wal", True)),
+    "apply_notify": (("leader_commit", True), ("follower_commit", True)),
+    "apply_mvcc": (("apply_notify", True),),
+    "backend_flush": (("apply_mvcc", True),),
+    "respond": (("apply_mvcc", True),),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StepBar:
+    """ms since the client's request was accepted."""
+
+    step: str
+    member: str
+    begin_ms: float
+    end_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenWrite:
+    row: int
+    group: str
+
+
+def bars_of(steps: WriteSteps, row: int) -> tuple[StepBar, ...]:
+    """Each step that was done for the write in `row`, in the order of time."""
+    done = steps.of_row(row)
+    if not done:
+        return ()
+    called = steps.called(row)
+    zero = called[0] if called else done[0][0]
+    return tuple(
+        StepBar(step, member, (_begin(done, ns, step, member) - zero) / 1e6, (ns - zero) / 1e6)
+        for ns, step, member in done
+    )
+
+
+def _begin(done: Sequence[tuple[int, str, str]], ns: int, step: str, member: str) -> int:
+    """When the last of the steps before `step` was done, no later than `ns`."""
+    before = [
+        other_ns
+        for other_ns, other, where in done
+        if other_ns <= ns
+        and any(other == name and (not same or where == member) for name, same in _BEFORE[step])
+    ]
+    return max(before, default=ns)
+
+
+def choose_writes(
+    steps: WriteSteps, seed: int, revisions: Iterable[int] = (), requests: Iterable[int] = ()
+) -> tuple[ChosenWrite, ...]:
+    """At most 200 writes worth a look, none twice: those that anomalies name by revision
+    or request, the slowest, those never answered, those around the median, some at random.
+    """
+    wanted_revisions, wanted_requests = set(revisions) - {0}, set(requests) - {0}
+    rows = range(len(steps.requests))
+    named = [
+        row
+        for row in rows
+        if steps.revisions[row] in wanted_revisions or steps.requests[row] in wanted_requests
+    ]
+    timed = [(latency, row) for row in rows if (latency := steps.latency_ns(row)) is not None]
+    timed.sort(reverse=True)
+    answered = {row for _, row in timed}
+    unanswered = [row for row in rows if row not in answered and steps.called(row)]
+    middle = max(0, len(timed) // 2 - AROUND_MEDIAN // 2)
+    drawn = stream(seed, "report", "waterfall").sample(rows, min(AT_RANDOM, len(rows)))
+    groups = (
+        ("named by an anomaly", named[:OF_ANOMALIES]),
+        ("slowest", [row for _, row in timed[:SLOWEST]]),
+        ("around the median", [row for _, row in timed[middle : middle + AROUND_MEDIAN]]),
+        ("never answered", unanswered[:UNANSWERED]),
+        ("drawn at random", drawn),
+    )
+    seen: dict[int, str] = {}
+    for group, members in groups:
+        for row in members:
+            seen.setdefault(row, group)
+    return tuple(ChosenWrite(row, group) for row, group in seen.items())
+
+
+def waterfall(bars: Sequence[StepBar], members: Sequence[str]) -> go.Figure:
+    """A bar for each step, coloured by its member; rows from top to bottom in time."""
+    names = [row_name(bar) for bar in bars]
+    figure = go.Figure()
+    for place, member in enumerate(members):
+        own = [(name, bar) for name, bar in zip(names, bars, strict=True) if bar.member == member]
+        if not own:
+            continue
+        figure.add_bar(
+            orientation="h",
+            name=plain(member),
+            y=[name for name, _ in own],
+            base=[bar.begin_ms for _, bar in own],
+            x=[bar.end_ms - bar.begin_ms for _, bar in own],
+            text=[f"{bar.end_ms - bar.begin_ms:.3g} ms" for _, bar in own],
+            customdata=[[round(bar.begin_ms, 4), round(bar.end_ms, 4)] for _, bar in own],
+            hovertemplate="%{y}<br>done at %{customdata[1]} ms, %{text} after the step before"
+            "<extra></extra>",
+            marker={"color": member_colour(place), "line": {"color": member_colour(place), "width": 1}},
+            textposition="outside",
+            cliponaxis=False,
+        )
+    quiet_layout(figure, height_px=90 + 19 * len(bars))
+    figure.update_layout(barmode="overlay", bargap=0.35, margin={"l": 190})
+    figure.update_yaxes(categoryorder="array", categoryarray=names, autorange="reversed")
+    figure.update_xaxes(title={"text": "ms since the client's request"}, range=_extent(bars))
+    return figure
+
+
+def row_name(bar: StepBar) -> str:
+    return plain(f"{NUMBER_IN_PATH[bar.step]} {bar.step} · {bar.member}")
+
+
+def _extent(bars: Sequence[StepBar]) -> list[float]:
+    """Until the last step but the backend's flush, which follows in its own time."""
+    ends = [bar.end_ms for bar in bars if bar.step != "backend_flush"]
+    longest = max(ends or [bar.end_ms for bar in bars], default=1.0)
+    return [-0.01 * longest, max(longest * 1.12, 0.01)]
