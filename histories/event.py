@@ -19,6 +19,7 @@ from typing import Literal
 import msgspec
 
 EventType = Literal["invoke", "ok", "fail", "info"]
+Phase = Literal["begin", "began", "end", "ended", "failed"]
 Process = int | Literal["nemesis"]
 
 NEMESIS: Literal["nemesis"] = "nemesis"
@@ -51,6 +52,10 @@ class FaultEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     fault: int
-    phase: Literal["begin", "began", "end", "ended", "failed"]
+    phase: Phase
     members: tuple[str, ...] = ()
     detail: msgspec.Raw = msgspec.Raw(b"null")
+    links: tuple[tuple[str, str], ...] = ()
+    """From whom to whom bytes are touched, for faults of links; known once it began."""
+    error: str = ""
+    """Why it `failed`."""

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import msgspec
 
 from histories.member_state import MemberState
+from nemesis.capabilities import Killable, LinkState, Partitionable, Pausable
+from nemesis.fault import MemberName
 
-MemberName = str
+__all__ = [
+    "Address", "Killable", "LinkState", "MemberName", "Partitionable", "Pausable", "System",
+]
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -27,20 +31,6 @@ class Address(msgspec.Struct, frozen=True):
     peer_url: str
 
 
-class LinkState(msgspec.Struct, frozen=True):
-    """What the directed link from one member to another does with bytes.
-
-    `open` False refuses and breaks connections; `black_hole` keeps them and passes
-    nothing on. Both directions of a pair are two links.
-    """
-
-    open: bool = True
-    black_hole: bool = False
-    delay_ms: int = 0
-    jitter_ms: int = 0
-    rate_bytes_per_s: int = 0
-
-
 class System(Protocol):
     """A cluster of members, started on loopback, in folders of its own.
 
@@ -49,7 +39,9 @@ class System(Protocol):
     """
 
     name: str
-    members: Sequence[MemberName]
+
+    @property
+    def members(self) -> Sequence[MemberName]: ...
 
     async def start(self) -> None:
         """Start every member and wait until a leader serves. Raises SystemFailed."""
@@ -81,29 +73,4 @@ class System(Protocol):
 
     def versions(self) -> Mapping[str, str]:
         """What must be known to run this again: binary, version, Python."""
-        ...
-
-
-@runtime_checkable
-class Killable(Protocol):
-    async def kill(self, member: MemberName) -> None:
-        """SIGKILL, by its process id; a member that is not running stays so."""
-        ...
-
-    async def restart(self, member: MemberName) -> None:
-        """Start it again on its data; returns when its process runs, not when it serves."""
-        ...
-
-
-@runtime_checkable
-class Pausable(Protocol):
-    async def pause(self, member: MemberName) -> None: ...
-
-    async def resume(self, member: MemberName) -> None: ...
-
-
-@runtime_checkable
-class Partitionable(Protocol):
-    async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
-        """What `source` sends to `target` from now on fares so."""
         ...

@@ -1,0 +1,73 @@
+"""The kinds of faults that a plan can draw, by the names that a user types."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from nemesis.capabilities import Killable, Partitionable, Pausable
+from nemesis.errors import FaultError
+
+NONE = "none"
+"""The name for no faults at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultKind:
+    name: str
+    describe: str
+    needs: type
+    """The protocol that a system must have to suffer it."""
+
+
+KINDS: dict[str, FaultKind] = {
+    kind.name: kind
+    for kind in (
+        FaultKind("kill", "SIGKILL members; they restart on the same data", Killable),
+        FaultKind("pause", "SIGSTOP members; they go on with SIGCONT", Pausable),
+        FaultKind(
+            "partition",
+            "cut links between members or let nothing through: isolate one or the leader, "
+            "halves, bridge, ring of majorities, one-way",
+            Partitionable,
+        ),
+        FaultKind("latency", "slow links: delay, jitter, limited rate", Partitionable),
+    )
+}
+
+
+def kinds_named(text: str) -> tuple[str, ...]:
+    """Kinds from what a user typed: "kill,pause", "all" or "none". Raises FaultError."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if names == ["all"]:
+        return tuple(KINDS)
+    if names in ([NONE], []):
+        return ()
+    known_kinds(names)
+    return tuple(dict.fromkeys(names))
+
+
+def known_kinds(names: Sequence[str]) -> None:
+    """Raises FaultError for a name that is no kind of fault."""
+    for name in names:
+        if name not in KINDS:
+            raise FaultError(
+                f"no fault is called {name!r}: expected {', '.join(KINDS)} (any of them, "
+                f"with commas between), all, or {NONE}"
+            )
+
+
+def sufferable(system: object) -> frozenset[str]:
+    """Names of the kinds that `system` can suffer, by the protocols that it has."""
+    return frozenset(kind.name for kind in KINDS.values() if isinstance(system, kind.needs))
+
+
+def suffers(names: Sequence[str], capabilities: Collection[str]) -> None:
+    """Raises FaultError for a kind that is not among `capabilities`."""
+    for name in names:
+        if name not in capabilities:
+            can = ", ".join(kind for kind in KINDS if kind in capabilities) or "none"
+            raise FaultError(
+                f"the system cannot suffer {name!r} (it lacks {KINDS[name].needs.__name__}): "
+                f"it can suffer {can}"
+            )

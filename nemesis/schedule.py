@@ -1,0 +1,184 @@
+"""Schedules of faults, drawn from a seed before the run.
+
+Each kind of fault draws from a stream of its own and walks its own time line, gap
+and fault in turn, so that faults of different kinds overlap freely and a further
+kind shifts no other's draws. What a fault is (aim, shape, numbers) is dealt from a
+shuffled deck rather than drawn freely: a short run then meets the variety that a
+long one would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from random import Random
+
+import msgspec
+
+from histories.chance import stream
+from nemesis.aim import aims_for
+from nemesis.catalogue import KINDS, known_kinds, suffers
+from nemesis.fault import Aim, Fault, Kill, Latency, Partition, PartitionShape, Pause, PlannedFault
+
+
+class Tempo(msgspec.Struct, frozen=True):
+    """How dense faults of one kind come, in ms.
+
+    A fault holds for `hold_ms` (least, most), after a gap of `gap_ms` (least, most);
+    the last `tail_ms` of a run are free of faults, for the cluster to recover in.
+    """
+
+    hold_ms: tuple[int, int]
+    gap_ms: tuple[int, int]
+    tail_ms: int
+
+
+LONG = Tempo(hold_ms=(1_000, 6_000), gap_ms=(3_000, 8_000), tail_ms=10_000)
+"""For runs of a minute or more: faults longer and shorter than an election (1 s), as
+Jepsen's etcd tests have them, every few seconds with three or four kinds together."""
+
+
+def tempo_for(duration_ms: int) -> Tempo:
+    """`LONG`, scaled down for shorter runs so that 30 s still see several faults of each kind.
+
+    Holds stay long enough to make an election of 1 s happen where the run allows it.
+    """
+    scale = min(1.0, duration_ms / 60_000)
+    shortest_ms = max(min(LONG.hold_ms[0], duration_ms // 8), 1)
+    return Tempo(
+        hold_ms=(shortest_ms, max(round(LONG.hold_ms[1] * scale), shortest_ms)),
+        gap_ms=(round(LONG.gap_ms[0] * scale), max(round(LONG.gap_ms[1] * scale), 1)),
+        tail_ms=min(LONG.tail_ms, max(duration_ms * 15 // 100, min(2_000, duration_ms // 4))),
+    )
+
+
+def draw_schedule(
+    seed: int,
+    kinds: Sequence[str],
+    duration_ms: int,
+    members: Sequence[str],
+    capabilities: Collection[str] = tuple(KINDS),
+    tempo: Tempo | None = None,
+) -> tuple[PlannedFault, ...]:
+    """Faults of `kinds` for a load of `duration_ms`, in the order in which they begin.
+
+    Kinds of links are left out for a single member, which has none. Raises FaultError
+    for a kind that is unknown or not among `capabilities`.
+    """
+    known_kinds(kinds)
+    suffers(kinds, capabilities)
+    if not members:
+        raise ValueError("a schedule of faults needs members: none were given")
+    pace = tempo or tempo_for(duration_ms)
+    planned = [
+        fault
+        for kind in dict.fromkeys(kinds)
+        if len(members) > 1 or kind not in ("partition", "latency")
+        for fault in _time_line(kind, stream(seed, "nemesis", kind), duration_ms, members, pace)
+    ]
+    order = {kind: place for place, kind in enumerate(KINDS)}
+    return tuple(
+        sorted(planned, key=lambda one: (one.begin_ms, order[_kind(one.fault)], one.end_ms))
+    )
+
+
+def _time_line(
+    kind: str, random: Random, duration_ms: int, members: Sequence[str], pace: Tempo
+) -> Iterator[PlannedFault]:
+    """One kind's faults, one after the other; the first comes early."""
+    quiet_from_ms = duration_ms - pace.tail_ms
+    deal = _dealt(DECKS[kind](len(members)), random)
+    now_ms = random.randint(pace.gap_ms[0] // 3, max(pace.gap_ms[1] // 2, pace.gap_ms[0] // 3))
+    while now_ms + pace.hold_ms[0] <= quiet_from_ms:
+        hold_ms = random.randint(*pace.hold_ms)
+        end_ms = min(now_ms + hold_ms, quiet_from_ms)
+        yield PlannedFault(now_ms, end_ms, next(deal)(random), random.getrandbits(48))
+        now_ms = end_ms + max(random.randint(*pace.gap_ms), 1)
+
+
+Card = Callable[[Random], Fault]
+"""Draws the numbers of one variety of a fault."""
+
+
+def _dealt(deck: Sequence[Card], random: Random) -> Iterator[Card]:
+    while True:
+        yield from random.sample(deck, len(deck))
+
+
+# How often each aim lies in a deck of kills or pauses: the leader is where most of a
+# protocol's trouble is, and a fault on everyone costs a run most of its answers.
+_AIM_WEIGHTS: dict[Aim, int] = {
+    "leader": 3, "any": 2, "follower": 2, "minority": 1, "majority": 1, "all": 1,
+}
+
+
+def _aims(member_count: int) -> list[Aim]:
+    return [aim for aim in aims_for(member_count) for _ in range(_AIM_WEIGHTS[aim])]
+
+
+def _kills(member_count: int) -> list[Card]:
+    return [_always(Kill(aim)) for aim in _aims(member_count)]
+
+
+def _pauses(member_count: int) -> list[Card]:
+    return [_always(Pause(aim)) for aim in _aims(member_count)]
+
+
+_SHAPES: tuple[tuple[PartitionShape, Aim], ...] = (
+    ("isolate_leader", "leader"),
+    ("isolate", "follower"),
+    ("isolate", "any"),
+    ("halves", "leader"),
+    ("halves", "any"),
+    ("bridge", "any"),
+    ("ring", "any"),
+    ("one_way", "leader"),
+    ("one_way", "follower"),
+    ("isolate", "all"),
+)
+
+
+def _partitions(member_count: int) -> list[Card]:
+    return [
+        _partition(shape, aim)
+        for shape, aim in _SHAPES
+        if member_count > 2 or shape not in ("bridge", "ring")
+    ]
+
+
+def _partition(shape: PartitionShape, aim: Aim) -> Card:
+    def draw(random: Random) -> Fault:
+        return Partition(shape, aim, "cut" if random.random() < 0.5 else "black_hole")
+
+    return draw
+
+
+def _latencies(member_count: int) -> list[Card]:
+    return [_latency(aim) for aim in _aims(member_count)]
+
+
+def _latency(aim: Aim) -> Card:
+    def draw(random: Random) -> Fault:
+        # From a busy data centre's to more than an etcd heartbeat (100 ms), below its
+        # election timeout (1 s); one in three also with a thin pipe.
+        delay_ms = random.choice((5, 20, 50, 100, 250))
+        jitter_ms = random.randint(0, delay_ms)
+        rate = random.choice((0, 0, 64 * 1024))
+        return Latency(aim, delay_ms, jitter_ms, rate)
+
+    return draw
+
+
+def _always(fault: Fault) -> Card:
+    return lambda _: fault
+
+
+DECKS: dict[str, Callable[[int], list[Card]]] = {
+    "kill": _kills,
+    "pause": _pauses,
+    "partition": _partitions,
+    "latency": _latencies,
+}
+
+
+def _kind(fault: Fault) -> str:
+    return str(type(fault).__struct_config__.tag)
