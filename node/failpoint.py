@@ -1,9 +1,183 @@
 """Named places before and after each step of the write path where a test can act.
 
-A failpoint is off, or a term in the manner of gofail: `off`, `sleep(MS)`, `panic`
-(the process ends at once, as if killed), `error` (the step raises FailpointError).
-`N*term` acts N times and is then off; `P%term` acts with probability P percent;
-`N#term` waits for the N-th visit. Set by the environment variable
-`SPLITBRAIN_FAILPOINTS="before_leader_wal=panic;after_replicate=sleep(200)"` or over
-the admin endpoint.
+A failpoint is off, or a chain of terms in the manner of gofail, tried from left to
+right: `off`, `sleep(MS)`, `panic` (the process ends at once, as if killed), `error`
+(the step fails). `N*term` acts N times and then yields to the next in the chain,
+`N#term` acts at the N-th visit only, `P%term` acts with probability P percent.
+
+    before_leader_wal=panic
+    after_replicate=sleep(200)
+    before_apply_mvcc=3#panic
+    after_client_request=2*off->error
+
+Set by the environment variable `SPLITBRAIN_FAILPOINTS`, entries separated by ";",
+or over the admin endpoint, which is off unless asked for.
 """
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from random import Random
+from typing import Literal, Protocol
+
+STEPS = (
+    "client_request",
+    "follower_forward",
+    "leader_receive",
+    "leader_wal",
+    "replicate",
+    "follower_wal",
+    "quorum_ack",
+    "leader_commit",
+    "follower_commit",
+    "apply_notify",
+    "apply_mvcc",
+    "backend_flush",
+    "respond",
+)
+"""The eleven steps of the write path (the fourth and the tenth have two halves each)."""
+
+FAILPOINTS = tuple(f"{edge}_{step}" for step in STEPS for edge in ("before", "after"))
+
+ENVIRONMENT_VARIABLE = "SPLITBRAIN_FAILPOINTS"
+
+SLEEP_MS_MAX = 600_000
+
+_TERM = re.compile(
+    r"(?:(?P<percent>\d+(?:\.\d+)?)%)?(?:(?P<count>\d+)(?P<how>[*#]))?"
+    r"(?P<action>off|panic|error|sleep\((?P<ms>\d+)\))"
+)
+
+
+class FailpointError(Exception):
+    """A failpoint of the kind `error` was reached."""
+
+
+class Clock(Protocol):
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Host(Protocol):
+    """What a failpoint needs of the member that it stands in."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def random(self) -> Random: ...
+
+    def crash(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Term:
+    """One term of a chain, and how often it has been visited."""
+
+    action: Literal["off", "panic", "error", "sleep"]
+    sleep_ms: int = 0
+    percent: float = 100.0
+    times_max: int | None = None
+    only_visit: int | None = None
+    visits: int = 0
+
+    def applies(self, random: Random) -> bool:
+        self.visits += 1
+        if self.times_max is not None and self.visits > self.times_max:
+            return False
+        if self.only_visit is not None and self.visits != self.only_visit:
+            return False
+        return self.percent >= 100.0 or random.random() * 100.0 < self.percent
+
+
+def parse(text: str) -> tuple[Term, ...]:
+    """A chain of terms. Raises ValueError naming what was given and what is understood."""
+    return tuple(_parse_term(part.strip()) for part in text.split("->"))
+
+
+def _parse_term(text: str) -> Term:
+    match = _TERM.fullmatch(text)
+    if match is None:
+        raise ValueError(
+            f"{text!r} is no failpoint term: expected off, panic, error or sleep(MS), "
+            "with P%, N* or N# before it if wanted, for example 3#panic"
+        )
+    sleep_ms = int(match["ms"] or 0)
+    if sleep_ms > SLEEP_MS_MAX:
+        raise ValueError(f"{text!r} sleeps longer than {SLEEP_MS_MAX} ms, the most allowed")
+    count = int(match["count"]) if match["count"] else None
+    word = match["action"].partition("(")[0]
+    action: Literal["off", "panic", "error", "sleep"]
+    match word:
+        case "off" | "panic" | "error" | "sleep":
+            action = word
+        case _:
+            raise AssertionError(word)
+    return Term(
+        action,
+        sleep_ms=sleep_ms,
+        percent=float(match["percent"]) if match["percent"] else 100.0,
+        times_max=count if match["how"] == "*" else None,
+        only_visit=count if match["how"] == "#" else None,
+    )
+
+
+def parse_all(text: str) -> dict[str, str]:
+    """`name=terms;name=terms` as a mapping. Raises ValueError for a name or term not known."""
+    found: dict[str, str] = {}
+    for entry in filter(None, (part.strip() for part in text.split(";"))):
+        name, equals, terms = entry.partition("=")
+        if not equals:
+            raise ValueError(f"{entry!r} sets no failpoint: expected NAME=TERM")
+        _known(name.strip())
+        parse(terms.strip())
+        found[name.strip()] = terms.strip()
+    return found
+
+
+def _known(name: str) -> str:
+    if name not in FAILPOINTS:
+        raise ValueError(
+            f"no failpoint is called {name!r}: expected before_STEP or after_STEP, "
+            f"where STEP is one of {', '.join(STEPS)}"
+        )
+    return name
+
+
+class Failpoints:
+    """The failpoints of one member. `armed` is False while none is set, so that a step
+    costs one look at a flag."""
+
+    def __init__(self, host: Host, settings: dict[str, str] | None = None) -> None:
+        self._host = host
+        self._terms: dict[str, tuple[str, tuple[Term, ...]]] = {}
+        self.armed = False
+        for name, text in (settings or {}).items():
+            self.set(name, text)
+
+    def set(self, name: str, term: str) -> None:
+        """Raises ValueError for a name or term that is not known."""
+        self._terms[_known(name)] = (term, parse(term))
+        self.armed = True
+
+    def clear(self, name: str) -> None:
+        self._terms.pop(_known(name), None)
+        self.armed = bool(self._terms)
+
+    def list(self) -> dict[str, str]:
+        return {name: text for name, (text, _) in sorted(self._terms.items())}
+
+    async def reach(self, name: str) -> None:
+        """Act as `name` is set. Raises FailpointError; does not return from a panic."""
+        if name not in self._terms:
+            return
+        for term in self._terms[name][1]:
+            if not term.applies(self._host.random):
+                continue
+            if term.action == "sleep":
+                await self._host.clock.sleep(term.sleep_ms / 1000)
+            elif term.action == "panic":
+                self._host.crash()
+            elif term.action == "error":
+                raise FailpointError(f"failpoint {name}")
+            return

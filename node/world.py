@@ -175,3 +175,7 @@ class World(Protocol):
     def stop(self, code: int, why: str) -> None:
         """The member ends: as soon as it can, with this exit code, saying why."""
         ...
+
+    def crash(self) -> None:
+        """The member ends now, as if killed: nothing is flushed, nothing said."""
+        ...

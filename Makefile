@@ -1,0 +1,37 @@
+# make demo | test | lint | bench | campaign | clean; see README.md
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+WORKERS ?= 2
+
+.PHONY: demo test unit lint bench campaign clean
+
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"error: Python 3.11 or later is needed, this is {v.major}.{v.minor}; try: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
+	@touch $@
+
+# 30 seconds of three members under kill, pause and partition, and a report.
+demo: $(READY)
+	$(BIN)/splitbrain run --workload kv --nemesis kill,pause,partition --time-limit 30
+
+test: lint
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not campaign"
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m tests.benchmarks
+
+# The long runs that `make test` only samples.
+campaign: $(READY)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m campaign
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis store

@@ -1,0 +1,179 @@
+"""`python -m node`: one member of an etcd-like store, as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+import uvloop
+
+from node.config import Config, ConfigError, checked_config, parse_initial_cluster, parse_urls
+from node.failpoint import ENVIRONMENT_VARIABLE
+from node.real.world import RealWorld
+from node.server import Server
+from node.storage.errors import StorageError
+from node.world import AddressInUse, DirectoryInUse, DiskError
+
+EXIT_FLAGS = 2
+EXIT_START = 1
+
+LOOPBACK_CLIENTS = "http://127.0.0.1:2379"
+LOOPBACK_PEERS = "http://127.0.0.1:2380"
+
+
+@click.command(context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]})
+@click.option("--name", default="default", show_default=True, help="This member's name.")
+@click.option("--data-dir", help="Where its data is kept.  [default: NAME.etcd]")
+@click.option(
+    "--initial-cluster",
+    help="All members and where their peers reach them: n1=http://…,n2=http://…"
+    "  [default: this member alone]",
+)
+@click.option(
+    "--initial-cluster-token", default="etcd-cluster", show_default=True,
+    help="Keeps clusters with the same addresses apart.",
+)
+@click.option("--listen-client-urls", default=LOOPBACK_CLIENTS, show_default=True,
+              help="Where to listen for clients.")
+@click.option("--advertise-client-urls", help="What clients are told.  [default: as listened on]")
+@click.option("--listen-peer-urls", default=LOOPBACK_PEERS, show_default=True,
+              help="Where to listen for peers.")
+@click.option("--initial-advertise-peer-urls",
+              help="Where peers reach this member; must be its URL in --initial-cluster."
+              "  [default: as given there]")
+@click.option("--heartbeat-interval", type=int, default=100, show_default=True, metavar="MS")
+@click.option("--election-timeout", type=int, default=1000, show_default=True, metavar="MS")
+@click.option("--snapshot-count", type=int, default=10_000, show_default=True,
+              help="Applied entries between two snapshots.")
+@click.option("--snapshot-catchup-entries", type=int, default=5_000, show_default=True,
+              help="Entries kept in the log behind a snapshot, for slow followers.")
+@click.option("--max-request-bytes", type=int, default=1_572_864, show_default=True)
+@click.option("--max-txn-ops", type=int, default=128, show_default=True)
+@click.option("--quota-backend-bytes", type=int, default=2 * 1024**3, show_default=True)
+@click.option("--backend-batch-interval", type=int, default=100, show_default=True, metavar="MS",
+              help="How long the backend may lag behind the store.")
+@click.option("--backend-batch-limit", type=int, default=10_000, show_default=True,
+              help="How many operations it may lag behind.")
+@click.option("--wal-segment-bytes", type=int, default=64 * 1024**2, show_default=True)
+@click.option("--pre-vote/--no-pre-vote", default=True, show_default=True)
+@click.option("--seed", type=int, help="Makes this member's own random choices repeatable.")
+@click.option("--trace-file", help="Write an event for each step of the write path here.")
+@click.option("--admin", is_flag=True,
+              help="Serve /admin/failpoints on the client address. For tests only.")
+def main(**flags: object) -> None:
+    """Start one member of an etcd-like store.
+
+    It serves etcd's v3 API as JSON over HTTP (/v3/kv/put …), stores what it is told in
+    a write-ahead log and an LMDB file, and replicates by Raft. The flags are etcd's.
+    Failpoints are set by SPLITBRAIN_FAILPOINTS.
+
+    Exit codes: 0 stopped by a signal, 1 could not start or had to stop, 2 wrong flags.
+    """
+    try:
+        config = _config(flags)
+    except ConfigError as problem:
+        click.echo(f"error: {problem}", err=True)
+        sys.exit(EXIT_FLAGS)
+    # What exists now stays for good: the collector need not look at it again.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    # A thread that comes back from the disk must not wait 5 ms for the interpreter.
+    sys.setswitchinterval(0.0005)
+    code = uvloop.run(_run(config, flags))
+    sys.stdout.flush()
+    # Threads of libraries must not keep a stopped member alive.
+    os._exit(code)
+
+
+def _config(flags: dict[str, object]) -> Config:
+    def text(flag: str) -> str:
+        return str(flags[flag] or "")
+
+    def number(flag: str) -> int:
+        value = flags[flag]
+        assert isinstance(value, int)
+        return value
+
+    name = text("name")
+    peers = text("listen_peer_urls")
+    advertised = text("initial_advertise_peer_urls")
+    cluster = parse_initial_cluster(text("initial_cluster") or f"{name}={advertised or peers}")
+    _check_advertised(name, advertised, cluster)
+    clients = text("listen_client_urls")
+    return checked_config(
+        Config(
+            name=name,
+            data_dir=text("data_dir") or f"{name}.etcd",
+            initial_cluster=cluster,
+            initial_cluster_token=text("initial_cluster_token"),
+            listen_client_urls=parse_urls(clients, "--listen-client-urls"),
+            advertise_client_urls=parse_urls(
+                text("advertise_client_urls") or clients, "--advertise-client-urls"
+            ),
+            listen_peer_urls=parse_urls(peers, "--listen-peer-urls"),
+            heartbeat_ms=number("heartbeat_interval"),
+            election_ms=number("election_timeout"),
+            snapshot_count=number("snapshot_count"),
+            catch_up_entries=number("snapshot_catchup_entries"),
+            request_bytes_max=number("max_request_bytes"),
+            txn_operations_max=number("max_txn_ops"),
+            backend_quota_bytes=number("quota_backend_bytes"),
+            backend_batch_interval_ms=number("backend_batch_interval"),
+            backend_batch_operations_max=number("backend_batch_limit"),
+            wal_segment_bytes=number("wal_segment_bytes"),
+            pre_vote=bool(flags["pre_vote"]),
+            tracing=bool(flags["trace_file"]),
+            admin=bool(flags["admin"]),
+            failpoints=os.environ.get(ENVIRONMENT_VARIABLE, ""),
+        )
+    )
+
+
+def _check_advertised(
+    name: str, advertised: str, cluster: tuple[tuple[str, tuple[str, ...]], ...]
+) -> None:
+    if not advertised:
+        return
+    given = set(parse_urls(advertised, "--initial-advertise-peer-urls"))
+    listed = set(dict(cluster).get(name, ()))
+    if given != listed:
+        raise ConfigError(
+            f"--initial-advertise-peer-urls is {advertised}, but --initial-cluster gives "
+            f"{name} as {', '.join(sorted(listed)) or 'nothing'}; expected the same"
+        )
+
+
+async def _run(config: Config, flags: dict[str, object]) -> int:
+    seed, trace = flags["seed"], flags["trace_file"]
+    world = RealWorld(
+        config.name,
+        Path(config.data_dir),
+        seed=seed if isinstance(seed, int) else None,
+        trace_path=Path(str(trace)) if trace else None,
+        backend_quota_bytes=config.backend_quota_bytes,
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, world.stop, 0, f"received {number.name}")
+    server = Server(world, config)
+    try:
+        await server.start()
+    except (AddressInUse, DirectoryInUse, DiskError, StorageError) as problem:
+        world.log("fatal", str(problem))
+        click.echo(f"error: {problem}", err=True)
+        return EXIT_START
+    code, why = await world.stopped()
+    world.log("info" if code == 0 else "fatal", "stopping", why=why)
+    if code == 0:
+        await server.stop()
+    await world.close()
+    return code
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m node")

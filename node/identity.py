@@ -1,0 +1,23 @@
+"""Who a member is: ids derived from what the cluster was first told, as etcd derives them.
+
+A member's id is the first eight bytes of the SHA-1 of its peer URLs and the cluster's
+token, a cluster's that of its members' ids in order, so members that were started
+with different ideas of the cluster refuse each other.
+
+Source: etcd, server/etcdserver/api/membership (`NewMember`, `genID`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+
+def member_id(peer_urls: Sequence[str], token: str) -> int:
+    digest = hashlib.sha1(("".join(sorted(peer_urls)) + token).encode(), usedforsecurity=False)
+    return int.from_bytes(digest.digest()[:8], "big")
+
+
+def cluster_id(member_ids: Iterable[int]) -> int:
+    packed = b"".join(identity.to_bytes(8, "big") for identity in sorted(member_ids))
+    return int.from_bytes(hashlib.sha1(packed, usedforsecurity=False).digest()[:8], "big")

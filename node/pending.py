@@ -1,0 +1,108 @@
+"""Requests under way at this member: who waits for which entry to be applied.
+
+Request ids are unique for the life of the cluster: the member's own bits, its
+incarnation (how often it has started on this data), a counter. An id met again in
+the log can then only be the same request proposed twice.
+
+Source: etcd's idutil, whose middle part is a wall-clock time; a count that is kept on
+disk does not depend on clocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from node.world import Clock, Timer
+
+T = TypeVar("T")
+
+INCARNATION_BITS = 20
+COUNTER_BITS = 28
+
+
+class RequestIds:
+    """Ids of one life of one member."""
+
+    def __init__(self, member: int, incarnation: int) -> None:
+        prefix = (member & 0xFFFF) << INCARNATION_BITS | incarnation % (1 << INCARNATION_BITS)
+        self._prefix = prefix << COUNTER_BITS
+        self._count = 0
+
+    def next(self) -> int:
+        self._count += 1
+        return self._prefix | self._count & ((1 << COUNTER_BITS) - 1)
+
+
+class Deadline:
+    """Gives futures an error when their time has run out, by the member's own clock.
+
+    All wait equally long, so they run out in the order in which they came: one timer
+    serves them all.
+    """
+
+    def __init__(self, clock: Clock, timeout_s: float, error: Callable[[], Exception]) -> None:
+        self._clock = clock
+        self._timeout_ns = int(timeout_s * 1e9)
+        self._error = error
+        self._waiting: dict[asyncio.Future[object], int] = {}
+        self._timer: Timer | None = None
+
+    def watch(self, future: asyncio.Future[object]) -> None:
+        self._waiting[future] = self._clock.monotonic_ns() + self._timeout_ns
+        if self._timer is None:
+            self._timer = self._clock.call_later(self._timeout_ns / 1e9, self._expire)
+
+    def release(self, future: asyncio.Future[object]) -> None:
+        self._waiting.pop(future, None)
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = self._clock.monotonic_ns()
+        for future, due in list(self._waiting.items()):
+            if due > now:
+                self._timer = self._clock.call_later((due - now) / 1e9, self._expire)
+                return
+            del self._waiting[future]
+            if not future.done():
+                future.set_exception(self._error())
+
+
+class Pending(Generic[T]):
+    """Futures by request id, each resolved when its entry has been applied here."""
+
+    def __init__(self, deadline: Deadline, requests_max: int) -> None:
+        self._deadline = deadline
+        self._requests_max = requests_max
+        self._futures: dict[int, asyncio.Future[T]] = {}
+
+    def __len__(self) -> int:
+        return len(self._futures)
+
+    @property
+    def full(self) -> bool:
+        return len(self._futures) >= self._requests_max
+
+    async def wait_for(self, request: int, begin: Callable[[], Awaitable[None]]) -> T:
+        """Registers `request`, calls `begin` to propose it, and waits. Raises what
+        `begin` raises, the deadline's error, or what the request ended in."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._futures[request] = future
+        self._deadline.watch(future)  # type: ignore[arg-type]
+        try:
+            await begin()
+            return await future
+        finally:
+            self._deadline.release(future)  # type: ignore[arg-type]
+            self._futures.pop(request, None)
+
+    def resolve(self, request: int, result: T | Exception) -> None:
+        """Answer whoever waits for `request` here; most entries are someone else's."""
+        future = self._futures.get(request)
+        if future is None or future.done():
+            return
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

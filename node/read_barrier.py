@@ -1,0 +1,121 @@
+"""Linearizable reads: ask the leader for its commit index, wait until it is applied here.
+
+All reads that wait share one round, and the next round starts when the last one has
+been answered, so the number of messages does not grow with the number of reads.
+
+Source: Raft thesis, 6.4; etcd's `linearizableReadLoop`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from node.pending import Deadline, RequestIds
+from node.raft.message import Index
+from node.raft.ready import ReadState
+from node.world import Clock, Timer
+
+RETRY_S = 0.5
+"""A round unanswered for so long is asked again. Source: etcd's readIndexRetryTime."""
+
+
+class ReadBarrier:
+    """`ask(context)` asks Raft for a read index; the answer comes to `confirmed`.
+
+    A context is a request id, unique in the cluster and in time: an answer to a round
+    of another member, or of this one's earlier life, is never taken for one of ours.
+    `applied` tells what this member has applied.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        deadline: Deadline,
+        ids: RequestIds,
+        ask: Callable[[bytes], None],
+        applied: Callable[[], Index],
+    ) -> None:
+        self._clock = clock
+        self._deadline = deadline
+        self._ids = ids
+        self._ask = ask
+        self._applied = applied
+        self._round = 0
+        self._asked: list[asyncio.Future[None]] = []
+        self._next: list[asyncio.Future[None]] = []
+        self._behind: list[tuple[Index, list[asyncio.Future[None]]]] = []
+        self._retry: Timer | None = None
+        self._starting = False
+
+    async def wait(self) -> None:
+        """Returns when this member has applied all that was committed when it was called.
+
+        Raises the deadline's error, or that of `leader_changed`.
+        """
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._next.append(future)
+        self._deadline.watch(future)  # type: ignore[arg-type]
+        if not self._asked and not self._starting:
+            # Not at once: reads that arrive in the same turn of the loop join the round.
+            self._starting = True
+            asyncio.get_running_loop().call_soon(self._begin_round)
+        try:
+            await future
+        finally:
+            self._deadline.release(future)  # type: ignore[arg-type]
+
+    def _begin_round(self) -> None:
+        self._starting = False
+        self._asked = [future for future in self._next if not future.done()]
+        self._next = []
+        if not self._asked:
+            return
+        self._round = self._ids.next()
+        self._send()
+
+    def _send(self) -> None:
+        self._asked = [future for future in self._asked if not future.done()]
+        if not self._asked:
+            self._end_round()
+            return
+        self._retry = self._clock.call_later(RETRY_S, self._send)
+        self._ask(self._round.to_bytes(8, "big"))
+
+    def confirmed(self, state: ReadState) -> None:
+        """Raft's answer to a round; that to an earlier one is too old to be used."""
+        if int.from_bytes(state.context, "big") != self._round or not self._asked:
+            return
+        waiting, self._asked = self._asked, []
+        self._behind.append((state.index, waiting))
+        self.advanced(self._applied())
+        self._end_round()
+
+    def _end_round(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        if self._next and not self._starting:
+            self._begin_round()
+
+    def advanced(self, applied: Index) -> None:
+        """This member has applied up to `applied`: let those go that waited for it."""
+        if not self._behind:
+            return
+        still: list[tuple[Index, list[asyncio.Future[None]]]] = []
+        for index, waiting in self._behind:
+            if index > applied:
+                still.append((index, waiting))
+                continue
+            for future in waiting:
+                if not future.done():
+                    future.set_result(None)
+        self._behind = still
+
+    def leader_changed(self, error: Exception) -> None:
+        """The leader that was asked leads no more: its answer may never come."""
+        waiting, self._asked = self._asked, []
+        for future in waiting:
+            if not future.done():
+                future.set_exception(error)
+        self._end_round()

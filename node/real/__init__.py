@@ -1,0 +1,1 @@
+"""The real world: asyncio on uvloop, aiohttp, the file system, LMDB."""

@@ -1,0 +1,177 @@
+"""The file system, below one member's data directory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from node.storage.lmdb_backend import LmdbBackend
+from node.world import DirectoryInUse, DiskError
+
+if TYPE_CHECKING:
+    from node.storage.backend import Backend
+
+T = TypeVar("T")
+
+
+@contextlib.contextmanager
+def _disk_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise DiskError(f"{what}: {problem.strerror or problem}") from problem
+
+
+class RealFile:
+    def __init__(self, path: Path, descriptor: int, syncer: ThreadPoolExecutor) -> None:
+        self._path = path
+        self._descriptor = descriptor
+        self._syncer = syncer
+
+    def write(self, offset: int, data: bytes) -> None:
+        view = memoryview(data)
+        with _disk_errors(f"write {self._path}"):
+            while view:
+                written = os.pwrite(self._descriptor, view, offset)
+                view = view[written:]
+                offset += written
+
+    def truncate(self, size: int) -> None:
+        with _disk_errors(f"truncate {self._path}"):
+            os.ftruncate(self._descriptor, size)
+
+    async def sync(self) -> None:
+        # In a thread, so that a slow disk delays what waits for it and nothing else:
+        # heartbeats go on, and the leader's own sync overlaps its followers'.
+        with _disk_errors(f"sync {self._path}"):
+            await asyncio.get_running_loop().run_in_executor(
+                self._syncer, os.fdatasync, self._descriptor
+            )
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class RealDisk:
+    """Paths are relative to `root`. Two threads: one syncs the WAL, one works for the
+    backend, so that neither waits for the other."""
+
+    def __init__(self, root: Path, *, backend_quota_bytes: int) -> None:
+        self._root = root
+        self._quota_bytes = backend_quota_bytes
+        self._syncer = ThreadPoolExecutor(1, "disk-sync")
+        self._backend_worker = ThreadPoolExecutor(1, "backend")
+        self._lock: int | None = None
+
+    def exists(self, path: str) -> bool:
+        return (self._root / path).exists()
+
+    def list(self, path: str) -> list[str]:
+        place = self._root / path
+        return sorted(entry.name for entry in place.iterdir()) if place.is_dir() else []
+
+    def read(self, path: str) -> bytes:
+        with _disk_errors(f"read {self._root / path}"):
+            return (self._root / path).read_bytes()
+
+    def size(self, path: str) -> int:
+        with _disk_errors(f"stat {self._root / path}"):
+            return (self._root / path).stat().st_size
+
+    def make_directory(self, path: str) -> None:
+        place = self._root / path
+        with _disk_errors(f"make {place}"):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def create(self, path: str, *, preallocate_bytes: int = 0) -> RealFile:
+        place = self._root / path
+        with _disk_errors(f"create {place}"):
+            descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            if preallocate_bytes:
+                try:
+                    os.posix_fallocate(descriptor, 0, preallocate_bytes)
+                except OSError:
+                    os.close(descriptor)
+                    raise
+        return RealFile(place, descriptor, self._syncer)
+
+    def open(self, path: str) -> RealFile:
+        place = self._root / path
+        with _disk_errors(f"open {place}"):
+            return RealFile(place, os.open(place, os.O_RDWR | os.O_CLOEXEC), self._syncer)
+
+    async def replace(self, path: str, data: bytes) -> None:
+        aside = path + ".tmp"
+        file = self.create(aside)
+        try:
+            file.write(0, data)
+            await file.sync()
+        finally:
+            file.close()
+        self.rename(aside, path)
+        await self.sync_directory(str(Path(path).parent))
+
+    def rename(self, source: str, target: str) -> None:
+        with _disk_errors(f"rename {self._root / source}"):
+            (self._root / source).rename(self._root / target)
+
+    def remove(self, path: str) -> None:
+        place = self._root / path
+        with _disk_errors(f"remove {place}"):
+            if place.is_dir():
+                shutil.rmtree(place)
+            else:
+                place.unlink(missing_ok=True)
+
+    async def sync_directory(self, path: str) -> None:
+        place = self._root / path
+
+        def sync() -> None:
+            descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+        with _disk_errors(f"sync {place}"):
+            await asyncio.get_running_loop().run_in_executor(self._syncer, sync)
+
+    def lock(self) -> None:
+        self.make_directory(".")
+        place = self._root / "lock"
+        with _disk_errors(f"open {place}"):
+            descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise DirectoryInUse(
+                f"the data directory {self._root} is in use by another process; "
+                "stop that member, or give --data-dir another one"
+            ) from None
+        self._lock = descriptor
+
+    async def run_for_backend(self, work: Callable[[], T]) -> T:
+        """`work` in the backend's own thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._backend_worker, work)
+
+    def open_backend(self, path: str) -> Backend:
+        return LmdbBackend(
+            self._root / path, run=self.run_for_backend, map_size_bytes=self._quota_bytes * 2
+        )
+
+    def close(self) -> None:
+        self._syncer.shutdown(wait=True)
+        self._backend_worker.shutdown(wait=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None

@@ -1,0 +1,65 @@
+"""TCP between members, HTTP for clients."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable
+from random import Random
+from urllib.parse import urlsplit
+
+from node.api.http import serve
+from node.api.service import Api
+from node.real.peer_connection import FrameReceiver, TcpPeerLink
+from node.world import AddressInUse, Closable
+
+
+def host_and_port(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    if parts.hostname is None or parts.port is None:
+        raise ValueError(f"{url!r} is no address; expected http://HOST:PORT")
+    return parts.hostname, parts.port
+
+
+class _PeerListener:
+    def __init__(
+        self, server: asyncio.Server, connections: dict[asyncio.Transport, None]
+    ) -> None:
+        self._server = server
+        self._connections = connections
+
+    async def close(self) -> None:
+        self._server.close()
+        for transport in list(self._connections):
+            transport.abort()
+
+
+class RealNetwork:
+    def __init__(self, random: Random) -> None:
+        self._random = random
+
+    async def listen_peers(
+        self, url: str, accept: Callable[[bytes], Callable[[bytes], None]]
+    ) -> Closable:
+        host, port = host_and_port(url)
+        connections: dict[asyncio.Transport, None] = {}
+        try:
+            server = await asyncio.get_running_loop().create_server(
+                lambda: FrameReceiver(accept, connections), host, port
+            )
+        except OSError as problem:
+            raise address_error(url, problem) from problem
+        return _PeerListener(server, connections)
+
+    def dial_peer(self, url: str, hello: bytes, *, queue_bytes_max: int) -> TcpPeerLink:
+        host, port = host_and_port(url)
+        return TcpPeerLink(host, port, hello, self._random.random, queue_bytes_max)
+
+    async def serve_clients(self, url: str, api: Api) -> Closable:
+        return await serve(url, api)
+
+
+def address_error(url: str, problem: OSError) -> AddressInUse:
+    if problem.errno == errno.EADDRINUSE:
+        return AddressInUse(f"something else listens on {url}; give the member another address")
+    return AddressInUse(f"cannot listen on {url}: {problem.strerror or problem}")

@@ -1,0 +1,178 @@
+"""Frames between members over TCP.
+
+A connection carries frames one way only, from the member that dialled to the one
+that listens; what a peer has to say comes over the connection that it dialled. So
+each directed link of the cluster is a connection of its own, and can fail alone.
+
+A frame is its length (4 bytes, big-endian), the CRC32C of its payload (4 bytes) and
+the payload. A frame that does not hold what its checksum says ends the connection:
+what follows it cannot be trusted to be where it should.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Callable
+from typing import cast
+
+import google_crc32c
+
+HEADER = struct.Struct(">II")
+FRAME_BYTES_MAX = 64 * 1024**2
+RECEIVE_BYTES_MAX = 256 * 1024
+
+CONNECT_TIMEOUT_S = 1.0
+REDIAL_BACKOFF_S = (0.05, 0.1, 0.2, 0.4)
+STALL_TIMEOUT_S = 5.0
+"""A link whose bytes nobody takes for so long is dialled anew. Source: the read
+timeout of etcd's rafthttp streams (ConnReadTimeout)."""
+
+
+def framed(payload: bytes) -> bytes:
+    return HEADER.pack(len(payload), google_crc32c.value(payload)) + payload
+
+
+class FrameReceiver(asyncio.Protocol):
+    """One accepted connection: its first frame introduces the peer, the rest is the peer's."""
+
+    def __init__(
+        self,
+        accept: Callable[[bytes], Callable[[bytes], None]],
+        connections: dict[asyncio.Transport, None],
+    ) -> None:
+        self._accept = accept
+        self._connections = connections
+        self._receive: Callable[[bytes], None] | None = None
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._connections[self._transport] = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._transport is not None:
+            self._connections.pop(self._transport, None)
+
+    def data_received(self, data: bytes) -> None:
+        buffer = self._buffer
+        buffer += data
+        start = 0
+        while len(buffer) - start >= HEADER.size:
+            length, checksum = HEADER.unpack_from(buffer, start)
+            end = start + HEADER.size + length
+            if length > FRAME_BYTES_MAX:
+                self._abort()
+                return
+            if len(buffer) < end:
+                break
+            payload = bytes(buffer[start + HEADER.size : end])
+            start = end
+            if google_crc32c.value(payload) != checksum or not self._take(payload):
+                self._abort()
+                return
+        del buffer[:start]
+
+    def _take(self, payload: bytes) -> bool:
+        if self._receive is not None:
+            self._receive(payload)
+            return True
+        try:
+            self._receive = self._accept(payload)
+        except ConnectionRefusedError:
+            return False
+        return True
+
+    def _abort(self) -> None:
+        self._buffer.clear()
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class _FrameSender(asyncio.Protocol):
+    """The dialling end: it only writes."""
+
+    def __init__(self) -> None:
+        self.lost = asyncio.get_running_loop().create_future()
+        self.stalled_since: float | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def pause_writing(self) -> None:
+        self.stalled_since = asyncio.get_running_loop().time()
+
+    def resume_writing(self) -> None:
+        self.stalled_since = None
+
+
+class TcpPeerLink:
+    """A link that is dialled again whenever it breaks, until closed.
+
+    What is sent while there is no connection is dropped, and so is what does not fit
+    into `queue_bytes_max`: Raft sends again what matters, and a queue of stale
+    heartbeats helps nobody.
+    """
+
+    def __init__(
+        self, host: str, port: int, hello: bytes, jitter: Callable[[], float], queue_bytes_max: int
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._hello = framed(hello)
+        self._jitter = jitter
+        self._queue_bytes_max = queue_bytes_max
+        self._transport: asyncio.Transport | None = None
+        self._dialling = asyncio.get_running_loop().create_task(self._keep_connected())
+
+    @property
+    def connected(self) -> bool:
+        return self._transport is not None
+
+    def send(self, frame: bytes) -> bool:
+        transport = self._transport
+        if transport is None or transport.get_write_buffer_size() > self._queue_bytes_max:
+            return False
+        transport.write(framed(frame))
+        return True
+
+    def close(self) -> None:
+        self._dialling.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+
+    async def _keep_connected(self) -> None:
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while True:
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    transport, sender = await loop.create_connection(
+                        _FrameSender, self._host, self._port
+                    )
+            except (OSError, TimeoutError):
+                backoff = REDIAL_BACKOFF_S[min(failures, len(REDIAL_BACKOFF_S) - 1)]
+                failures += 1
+                await asyncio.sleep(backoff * (0.5 + self._jitter()))
+                continue
+            began = loop.time()
+            transport.write(self._hello)
+            self._transport = transport
+            await self._until_lost(sender)
+            self._transport = None
+            transport.abort()
+            # A connection that broke at once was refused by what listens there.
+            failures = failures + 1 if loop.time() - began < 1.0 else 0
+            backoff = REDIAL_BACKOFF_S[min(failures, len(REDIAL_BACKOFF_S) - 1)]
+            await asyncio.sleep(backoff * (0.5 + self._jitter()))
+
+    async def _until_lost(self, sender: _FrameSender) -> None:
+        loop = asyncio.get_running_loop()
+        while not sender.lost.done():
+            await asyncio.wait([sender.lost], timeout=1.0)
+            since = sender.stalled_since
+            if since is not None and loop.time() - since > STALL_TIMEOUT_S:
+                return

@@ -1,0 +1,103 @@
+"""One member's real world: a process, its clocks, its disk, its network."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable
+from pathlib import Path
+from random import Random
+
+import msgspec
+
+from node.real.clock import RealClock
+from node.real.disk import RealDisk
+from node.real.network import RealNetwork
+
+
+class RealWorld:
+    """`seed` None: the operating system's randomness. `trace_path` None: no trace."""
+
+    def __init__(
+        self,
+        member: str,
+        data_dir: Path,
+        *,
+        seed: int | None,
+        trace_path: Path | None,
+        backend_quota_bytes: int,
+    ) -> None:
+        self.random = Random(seed)
+        self.clock = RealClock()
+        self.disk = RealDisk(data_dir, backend_quota_bytes=backend_quota_bytes)
+        self.network = RealNetwork(self.random)
+        self._member = member
+        self._trace = self._open_trace(trace_path)
+        self._tasks: dict[asyncio.Task[None], None] = {}
+        self._stopping: asyncio.Future[tuple[int, str]] | None = None
+        self._encode = msgspec.json.Encoder(enc_hook=str).encode
+
+    @staticmethod
+    def _open_trace(path: Path | None) -> int | None:
+        if path is None:
+            return None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def trace(self, line: bytes) -> None:
+        if self._trace is not None:
+            os.write(self._trace, line)
+
+    def spawn(self, work: Awaitable[None], name: str) -> None:
+        async def run() -> None:
+            await work
+
+        task = asyncio.get_running_loop().create_task(run(), name=name)
+        self._tasks[task] = None
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task, None)
+        if task.cancelled():
+            return
+        problem = task.exception()
+        if problem is not None:
+            self.stop(1, f"{task.get_name()}: {type(problem).__name__}: {problem}")
+
+    def log(self, level: str, message: str, **fields: object) -> None:
+        now = time.time()
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1e3) % 1000:03d}Z"
+        entry = {"level": level, "ts": stamp, "member": self._member, "msg": message, **fields}
+        sys.stderr.buffer.write(self._encode(entry) + b"\n")
+        sys.stderr.buffer.flush()
+
+    def stop(self, code: int, why: str) -> None:
+        stopping = self._stopping_future()
+        if not stopping.done():
+            stopping.set_result((code, why))
+
+    async def stopped(self) -> tuple[int, str]:
+        """Waits for `stop`; the exit code, and why."""
+        return await asyncio.shield(self._stopping_future())
+
+    def _stopping_future(self) -> asyncio.Future[tuple[int, str]]:
+        if self._stopping is None:
+            self._stopping = asyncio.get_running_loop().create_future()
+        return self._stopping
+
+    def crash(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    async def close(self) -> None:
+        """End the member's tasks, close its files."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.disk.close()
+        if self._trace is not None:
+            os.close(self._trace)
+            self._trace = None
