@@ -15,13 +15,16 @@ Term = int
 Index = int
 NONE: MemberId = 0
 
+# All values here are trees without cycles, so the garbage collector need not look at
+# them (`gc=False`): a log of 100,000 entries would make each full collection slow.
+
 
 class EntryType(IntEnum):
     NORMAL = 0
     CONF_CHANGE = 1  # membership change comes with its own feature; its place is kept
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True):
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One entry of the log. Empty `data` is the entry that a leader begins its term with."""
 
     term: Term
@@ -30,7 +33,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     data: bytes = b""
 
 
-class HardState(msgspec.Struct, frozen=True, array_like=True):
+class HardState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What must be durable before any message that depends on it leaves."""
 
     term: Term = 0
@@ -38,18 +41,18 @@ class HardState(msgspec.Struct, frozen=True, array_like=True):
     commit: Index = 0
 
 
-class ConfState(msgspec.Struct, frozen=True, array_like=True):
+class ConfState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     voters: tuple[MemberId, ...] = ()
     learners: tuple[MemberId, ...] = ()
 
 
-class SnapshotMetadata(msgspec.Struct, frozen=True, array_like=True):
+class SnapshotMetadata(msgspec.Struct, frozen=True, array_like=True, gc=False):
     index: Index = 0
     term: Term = 0
     conf_state: ConfState = ConfState()
 
 
-class Snapshot(msgspec.Struct, frozen=True, array_like=True):
+class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The state machine up to `metadata.index`; `data` is the server's, opaque here."""
 
     metadata: SnapshotMetadata = SnapshotMetadata()
@@ -74,7 +77,7 @@ class MessageType(IntEnum):
     SNAP_STATUS = 15  # local: a snapshot was delivered, or (reject) was not
 
 
-class Message(msgspec.Struct, frozen=True, array_like=True):
+class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One message. Which fields mean something depends on `type`, as in etcd-io/raft."""
 
     type: MessageType
@@ -89,5 +92,3 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
     reject_hint: Index = 0
     context: bytes = b""
     snapshot: Snapshot | None = None
-
-

@@ -17,8 +17,9 @@ Source: etcd-io/raft, `Ready` and `Advance`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from node.raft.message import Entry, HardState, Index, MemberId, Message, Snapshot
 
@@ -30,24 +31,21 @@ class Role(Enum):
     LEADER = "leader"
 
 
-@dataclass(frozen=True, slots=True)
-class SoftState:
+class SoftState(msgspec.Struct, frozen=True, gc=False):
     """Volatile: who leads, and what this member is."""
 
     leader: MemberId
     role: Role
 
 
-@dataclass(frozen=True, slots=True)
-class ReadState:
+class ReadState(msgspec.Struct, frozen=True, gc=False):
     """A read asked for by `read_index(context)` may be served once `index` is applied."""
 
     index: Index
     context: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(msgspec.Struct, frozen=True, gc=False):
     """None and empty mean "nothing new"."""
 
     soft_state: SoftState | None

@@ -1,0 +1,77 @@
+"""What a member's Raft is set to; checked once, then frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from node.raft.errors import ConfigInvalid
+from node.raft.message import NONE, MemberId
+
+MEMBER_ID_MAX: MemberId = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Settings of one member.
+
+    `voters` holds for a new cluster; a restart from a snapshot takes the voters
+    that the snapshot names. Times are in ticks: the owner decides how long one is.
+
+    Raises ConfigInvalid.
+    """
+
+    id: MemberId
+    voters: tuple[MemberId, ...]
+    election_ticks: int = 10
+    heartbeat_ticks: int = 1
+    pre_vote: bool = True
+    check_quorum: bool = True
+    message_bytes_max: int = 512 * 1024
+    """Payload of one APP or PROP; a single larger entry travels alone."""
+    inflight_messages_max: int = 512
+    """APPs on their way to one follower and not yet acknowledged."""
+    inflight_bytes_max: int = 16 * 1024 * 1024
+    uncommitted_bytes_max: int = 64 * 1024 * 1024
+    """Payload that a leader takes in before it is committed and applied."""
+    committed_bytes_max: int = 4 * 1024 * 1024
+    """Payload of the committed entries that one Ready hands out."""
+    pending_reads_max: int = 16 * 1024
+    """Reads waiting for their round of heartbeats; further ones are not answered."""
+
+    def __post_init__(self) -> None:
+        _check_members(self.id, self.voters)
+        if self.heartbeat_ticks < 1:
+            raise ConfigInvalid(f"heartbeat_ticks is {self.heartbeat_ticks}; expected at least 1")
+        if self.election_ticks <= self.heartbeat_ticks:
+            raise ConfigInvalid(
+                f"election_ticks is {self.election_ticks}; expected more than heartbeat_ticks"
+                f" ({self.heartbeat_ticks}), better ten times as many"
+            )
+        for name in _LIMITS:
+            if getattr(self, name) < 1:
+                raise ConfigInvalid(f"{name} is {getattr(self, name)}; expected at least 1")
+        if self.inflight_bytes_max < self.message_bytes_max:
+            raise ConfigInvalid(
+                f"inflight_bytes_max is {self.inflight_bytes_max}; expected at least"
+                f" message_bytes_max ({self.message_bytes_max})"
+            )
+
+
+_LIMITS = (
+    "message_bytes_max",
+    "inflight_messages_max",
+    "inflight_bytes_max",
+    "uncommitted_bytes_max",
+    "committed_bytes_max",
+    "pending_reads_max",
+)
+
+
+def _check_members(own: MemberId, voters: tuple[MemberId, ...]) -> None:
+    if not voters:
+        raise ConfigInvalid("voters is empty; expected at least one member")
+    if len(set(voters)) != len(voters):
+        raise ConfigInvalid(f"voters names a member twice: {voters}")
+    for member in (own, *voters):
+        if not NONE < member <= MEMBER_ID_MAX:
+            raise ConfigInvalid(f"member id {member}; expected 1 to {MEMBER_ID_MAX}")

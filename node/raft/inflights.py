@@ -1,0 +1,46 @@
+"""The window of appends sent to a follower and not yet acknowledged."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from node.raft.message import Index
+
+
+class Inflights:
+    """Bounded by messages and by bytes.
+
+    The byte bound is soft, as in etcd-io/raft: the message that crosses it still
+    goes, and the next one waits.
+    """
+
+    __slots__ = ("_bytes", "_bytes_max", "_messages_max", "_window")
+
+    def __init__(self, messages_max: int, bytes_max: int) -> None:
+        self._messages_max = messages_max
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._window: deque[tuple[Index, int]] = deque()
+
+    def add(self, last_index: Index, size_bytes: int) -> None:
+        """An append whose last entry is `last_index` was sent."""
+        assert not self.full(), "an append was sent into a full window"
+        assert not self._window or last_index > self._window[-1][0], "appends sent out of order"
+        self._window.append((last_index, size_bytes))
+        self._bytes += size_bytes
+
+    def free_up_to(self, index: Index) -> None:
+        """The follower acknowledged everything up to `index`."""
+        window = self._window
+        while window and window[0][0] <= index:
+            self._bytes -= window.popleft()[1]
+
+    def full(self) -> bool:
+        return len(self._window) >= self._messages_max or self._bytes >= self._bytes_max
+
+    def clear(self) -> None:
+        self._window.clear()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._window)

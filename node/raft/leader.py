@@ -1,0 +1,225 @@
+"""What a leader does with what it hears, and when time passes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from node.raft import election, quorum, replication
+from node.raft.errors import DropReason, ProposalDropped
+from node.raft.message import NONE, Entry, EntryType, MemberId, Message, MessageType
+from node.raft.progress import Progress, ProgressState
+from node.raft.read_index import PendingRead
+from node.raft.ready import ReadState, Role
+
+if TYPE_CHECKING:
+    from node.raft.raft import Raft
+
+
+# Time
+
+
+def tick(raft: Raft) -> None:
+    raft.heartbeat_elapsed += 1
+    raft.election_elapsed += 1
+    if raft.election_elapsed >= raft.config.election_ticks:
+        raft.election_elapsed = 0
+        check_quorum(raft)
+    if raft.role is Role.LEADER and raft.heartbeat_elapsed >= raft.config.heartbeat_ticks:
+        raft.heartbeat_elapsed = 0
+        for progress in raft.peers:
+            progress.nudge_due = True
+        replication.broadcast_heartbeat(raft)
+
+
+def check_quorum(raft: Raft) -> None:
+    """Step down unless a majority was heard of since the last check."""
+    if raft.config.check_quorum and not quorum_is_active(raft):
+        election.become_follower(raft, raft.term, NONE)
+        return
+    for progress in raft.peers:
+        progress.recent_active = False
+
+
+def quorum_is_active(raft: Raft) -> bool:
+    active = {member: progress.recent_active for member, progress in raft.progress.items()}
+    active[raft.id] = True
+    return quorum.tally(raft.voters, active) is quorum.VoteResult.WON
+
+
+# Proposals
+
+
+def propose(raft: Raft, data: bytes) -> None:
+    """Append one proposal to the leader's log. Raises ProposalDropped."""
+    if not has_room(raft, len(data)):
+        raise ProposalDropped(DropReason.TOO_MUCH_UNCOMMITTED)
+    raft.uncommitted_bytes += len(data)
+    raft.append_own(data)
+
+
+def has_room(raft: Raft, size_bytes: int) -> bool:
+    """One proposal of any size fits into an empty tail: else it never could."""
+    return (
+        raft.uncommitted_bytes == 0
+        or raft.uncommitted_bytes + size_bytes <= raft.config.uncommitted_bytes_max
+    )
+
+
+def on_proposal(raft: Raft, message: Message) -> None:
+    """PROP, forwarded by a follower. What has no room is dropped: its client hears no
+    answer, and cannot know."""
+    append_proposals(raft, message.entries)
+
+
+def append_proposals(raft: Raft, entries: Sequence[Entry]) -> None:
+    for entry in entries:
+        if entry.type is EntryType.NORMAL and has_room(raft, len(entry.data)):
+            propose(raft, entry.data)
+
+
+# Appends
+
+
+def on_append_response(raft: Raft, message: Message) -> None:
+    progress = raft.progress.get(message.from_)
+    if progress is None:
+        return
+    progress.recent_active = True
+    if message.reject:
+        on_rejection(raft, progress, message)
+    elif message.index <= raft.log.last_index:
+        on_acknowledgement(raft, progress, message)
+
+
+def on_rejection(raft: Raft, progress: Progress, message: Message) -> None:
+    """Go back to where the logs may agree, by the follower's hint and our own log."""
+    hint = message.reject_hint
+    if message.log_term > 0:
+        hint, _ = raft.log.likely_match(min(hint, raft.log.last_index), message.log_term)
+    if not progress.reject(message.index, hint):
+        return
+    if progress.state is ProgressState.REPLICATE:
+        progress.become_probe()
+    progress.append_due = True
+    raft.sends_due = True
+
+
+def on_acknowledgement(raft: Raft, progress: Progress, message: Message) -> None:
+    news = progress.acknowledge(message.index)
+    probed = progress.state is ProgressState.PROBE and progress.match == message.index
+    if not news and not probed:
+        return
+    if progress.state is ProgressState.PROBE:
+        progress.become_replicate()
+    elif progress.state is ProgressState.SNAPSHOT:
+        # Whatever snapshot it got, perhaps a later one than announced: it can go on
+        # once our log still holds what follows.
+        if progress.match + 1 >= raft.log.first_index:
+            progress.become_replicate()
+    else:
+        progress.inflights.free_up_to(message.index)
+    if replication.maybe_commit(raft):
+        release_postponed_reads(raft)
+    elif replication.has_due(raft, progress):
+        raft.sends_due = True
+
+
+# Heartbeats
+
+
+def on_heartbeat_response(raft: Raft, message: Message) -> None:
+    progress = raft.progress.get(message.from_)
+    if progress is None:
+        return
+    progress.recent_active = True
+    if progress.nudge_due:
+        progress.nudge_due = False
+        nudge(raft, progress)
+    if message.context:
+        raft.reads.acknowledge(message.from_, message.context)
+        answer_confirmed_reads(raft)
+
+
+def nudge(raft: Raft, progress: Progress) -> None:
+    """A follower lives that may be waiting for a lost append: ask it by another one."""
+    progress.paused = False
+    if progress.match < raft.log.last_index or progress.state is ProgressState.PROBE:
+        progress.append_due = True
+        raft.sends_due = raft.sends_due or replication.has_due(raft, progress)
+
+
+# Reads
+
+
+def on_read_index(raft: Raft, message: Message) -> None:
+    read_index(raft, message.from_, message.context)
+
+
+def read_index(raft: Raft, origin: MemberId, context: bytes) -> None:
+    """Take in a read; dropped, as if lost on its way, if too many wait."""
+    if len(raft.reads) + len(raft.postponed_reads) >= raft.config.pending_reads_max:
+        return
+    if replication.committed_in_own_term(raft):
+        start_read(raft, origin, context)
+    else:
+        raft.postponed_reads.append((origin, context))
+
+
+def start_read(raft: Raft, origin: MemberId, context: bytes) -> None:
+    raft.reads.add(PendingRead(origin, context, raft.log.committed))
+    answer_confirmed_reads(raft)  # at once, where one member is the majority
+
+
+def release_postponed_reads(raft: Raft) -> None:
+    """After a commit: the first one of the term is what these reads have waited for."""
+    if raft.postponed_reads and replication.committed_in_own_term(raft):
+        postponed, raft.postponed_reads = raft.postponed_reads, []
+        for origin, context in postponed:
+            start_read(raft, origin, context)
+
+
+def answer_confirmed_reads(raft: Raft) -> None:
+    for read in confirmed_reads(raft):
+        if read.origin == raft.id:
+            raft.read_states.append(ReadState(read.index, read.context))
+        else:
+            raft.send(
+                Message(
+                    MessageType.READ_INDEX_RESP,
+                    read.origin,
+                    raft.id,
+                    raft.term,
+                    index=read.index,
+                    context=read.context,
+                )
+            )
+    if not raft.reads:
+        raft.reads.round_due = False
+
+
+def confirmed_reads(raft: Raft) -> list[PendingRead]:
+    """Reads after whose arrival a majority still followed this leader."""
+    return raft.reads.take_confirmed(raft.voters)
+
+
+# What the transport reports
+
+
+def on_unreachable(raft: Raft, member: MemberId) -> None:
+    """What streams to a lost connection is lost with it: probe again."""
+    progress = raft.progress.get(member)
+    if progress is not None and progress.state is ProgressState.REPLICATE:
+        progress.become_probe()
+
+
+def on_snapshot_status(raft: Raft, member: MemberId, *, delivered: bool) -> None:
+    """Go on after a snapshot, with a probe at the next heartbeat: a delivered one may
+    still be on its way into the follower's store."""
+    progress = raft.progress.get(member)
+    if progress is None or progress.state is not ProgressState.SNAPSHOT:
+        return
+    if not delivered:
+        progress.pending_snapshot = 0
+    progress.become_probe()
+    progress.paused = True

@@ -1,0 +1,159 @@
+"""How a leader brings its log to the others, and knows what is committed.
+
+Nothing is sent as it arises: what is due is noted, and leaves with the next Ready.
+So all proposals between two of them travel in one APP, and all reads share one round
+of heartbeats.
+
+Source: Raft paper, 5.3 and 5.4.2; thesis, 10.2.1; flow control as in etcd-io/raft.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from node.raft import quorum
+from node.raft.message import Entry, Index, Message, MessageType, Snapshot
+from node.raft.progress import Progress, ProgressState
+
+if TYPE_CHECKING:
+    from node.raft.raft import Raft
+
+
+# Committing
+
+
+def acknowledge_own_entries(raft: Raft) -> None:
+    """Count the leader's own log, as far as it is durable, and no further."""
+    own = raft.progress.get(raft.id)
+    if own is not None and own.acknowledge(raft.log.durable):
+        maybe_commit(raft)
+
+
+def maybe_commit(raft: Raft) -> bool:
+    """Commit what a majority now holds durably. True if that is news."""
+    index = agreed_index(raft)
+    if index <= raft.log.committed or not may_commit(raft, index):
+        return False
+    raft.log.commit_to(index)
+    raft.sends_due = True
+    return True
+
+
+def agreed_index(raft: Raft) -> Index:
+    acknowledged = {member: progress.match for member, progress in raft.progress.items()}
+    return quorum.quorum_index(raft.voters, acknowledged)
+
+
+def may_commit(raft: Raft, index: Index) -> bool:
+    """Only an entry of the own term commits by counting. Source: Raft paper, figure 8."""
+    return raft.log.term_at(index) == raft.term
+
+
+def committed_in_own_term(raft: Raft) -> bool:
+    """Whether the leader knows all that was committed before it. Source: thesis, 6.4."""
+    return raft.log.term_at(raft.log.committed) == raft.term
+
+
+# Sending
+
+
+def has_due(raft: Raft, progress: Progress) -> bool:
+    """Whether an append could go to a follower now."""
+    return not progress.is_paused() and (
+        progress.append_due
+        or progress.next <= raft.log.last_index
+        or progress.can_bump_commit(raft.log.committed)
+    )
+
+
+def send_due(raft: Raft) -> None:
+    """Send each follower what is due, as far as its window allows."""
+    raft.sends_due = False
+    recent: dict[tuple[Index, Index], tuple[Entry, ...]] = {}
+    for progress in raft.peers:
+        while has_due(raft, progress) and _send_append(raft, progress, recent):
+            pass
+
+
+def _send_append(
+    raft: Raft, progress: Progress, recent: dict[tuple[Index, Index], tuple[Entry, ...]]
+) -> bool:
+    """One APP, or a SNAP instead. False if nothing more can follow at once.
+
+    `recent` shares one tuple of entries between followers that are equally far.
+    """
+    log = raft.log
+    before = progress.next - 1
+    before_term = log.term_at(before)
+    if before_term is None:
+        maybe_send_snapshot(raft, progress)
+        return False
+    entries: tuple[Entry, ...] = ()
+    # A full window still lets an empty append through, when one is due: if all in
+    # the window was lost, its rejection is what starts the flow again.
+    if progress.next <= log.last_index and window_is_open(progress):
+        last = log.last_within(progress.next, log.last_index, raft.config.message_bytes_max)
+        key = (progress.next, last)
+        entries = recent.get(key) or log.between(*key)
+        recent[key] = entries
+    if not entries and not progress.append_due and not progress.can_bump_commit(log.committed):
+        return False
+    raft.send(
+        Message(
+            MessageType.APP,
+            progress.id,
+            raft.id,
+            raft.term,
+            before_term,
+            before,
+            log.committed,
+            entries,
+        )
+    )
+    progress.sent(len(entries), _payload_bytes(entries), log.committed)
+    return progress.state is ProgressState.REPLICATE
+
+
+def window_is_open(progress: Progress) -> bool:
+    return progress.state is not ProgressState.REPLICATE or not progress.inflights.full()
+
+
+def _payload_bytes(entries: tuple[Entry, ...]) -> int:
+    size = 0
+    for entry in entries:
+        size += len(entry.data)
+    return size
+
+
+def maybe_send_snapshot(raft: Raft, progress: Progress) -> bool:
+    """Announce the newest snapshot to a follower that is there to take it.
+
+    Its data is the owner's to fill in; it may be of a later index than announced,
+    up to what is applied, if the metadata says so.
+    """
+    if not progress.recent_active:
+        progress.append_due = False  # until it answers a heartbeat
+        return False
+    metadata = raft.log.snapshot
+    assert metadata.index >= raft.log.compacted_index, "compacted further than any snapshot"
+    progress.become_snapshot(metadata.index)
+    raft.send(
+        Message(MessageType.SNAP, progress.id, raft.id, raft.term, snapshot=Snapshot(metadata, b""))
+    )
+    return True
+
+
+def broadcast_heartbeat(raft: Raft) -> None:
+    """One round, with the context that confirms all reads so far."""
+    raft.reads.round_due = False
+    context = raft.reads.heartbeat_context()
+    for progress in raft.peers:
+        # Never beyond what the follower surely holds: its tail may be another one.
+        commit = min(progress.match, raft.log.committed)
+        progress.sent_commit = max(progress.sent_commit, commit)
+        raft.send(
+            Message(
+                MessageType.HEARTBEAT, progress.id, raft.id, raft.term, 0, 0, commit, (),
+                False, 0, context,
+            )
+        )  # fmt: skip

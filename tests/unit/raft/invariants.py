@@ -1,0 +1,142 @@
+"""What must hold of a Raft cluster at every moment, whatever happened to it.
+
+`Invariants.check` is called after every step with all members that run; it compares
+them with each other and with what it saw before. Source: Raft paper, figure 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from node.raft.message import Entry, Index, MemberId, Term
+from node.raft.raft import Raft
+from node.raft.ready import Role
+
+
+class Durable(Protocol):
+    """What a member has on its disk: what would be there after a power loss now."""
+
+    @property
+    def snapshot_index(self) -> Index: ...
+
+    def term_at(self, index: Index) -> Term | None: ...
+
+
+class InvariantBroken(AssertionError):
+    pass
+
+
+class Invariants:
+    """Remembers what was ever seen: leaders by term, committed entries by index."""
+
+    def __init__(self, voters: Sequence[MemberId]) -> None:
+        self._voters = tuple(voters)
+        self._leaders: dict[Term, MemberId] = {}
+        self._complete: set[tuple[MemberId, Term]] = set()
+        self._terms: dict[MemberId, Term] = {}
+        self._commits: dict[MemberId, Index] = {}
+        self.committed: dict[Index, Entry] = {}
+
+    @property
+    def last_committed(self) -> Index:
+        return len(self.committed)
+
+    def check(self, members: Iterable[Raft], disks: Mapping[MemberId, Durable]) -> None:
+        """Raises InvariantBroken. `members` are those that run, `disks` those of all."""
+        running = list(members)
+        for member in running:
+            self._check_marks(member)
+            self._check_election_safety(member)
+        for member in running:
+            self._check_committed(member, disks)
+        for member in running:
+            self._check_leader_completeness(member)
+        for at, member in enumerate(running):
+            for other in running[at + 1 :]:
+                check_log_matching(member, other)
+
+    def forget(self, member: MemberId) -> None:
+        """A member crashed: what it had not made durable may come again, or otherwise."""
+        self._terms.pop(member, None)
+        self._commits.pop(member, None)
+
+    def _check_marks(self, member: Raft) -> None:
+        log = member.log
+        if not log.applied <= log.applying <= log.committed <= log.last_index:
+            if log.pending_snapshot is None:
+                raise InvariantBroken(f"{member.id}: marks of the log are out of order")
+        if not log.durable <= log.persisting <= log.last_index:
+            raise InvariantBroken(f"{member.id}: more is durable than there is")
+        if member.term < self._terms.get(member.id, 0):
+            raise InvariantBroken(f"{member.id}: its term fell to {member.term}")
+        if log.committed < self._commits.get(member.id, 0):
+            raise InvariantBroken(f"{member.id}: its commit index fell to {log.committed}")
+        if member.contradiction is not None:
+            raise InvariantBroken(f"{member.id}: {member.contradiction}")
+        self._terms[member.id] = member.term
+        self._commits[member.id] = log.committed
+
+    def _check_election_safety(self, member: Raft) -> None:
+        if member.role is Role.LEADER:
+            first = self._leaders.setdefault(member.term, member.id)
+            if first != member.id:
+                raise InvariantBroken(f"{first} and {member.id} both lead in term {member.term}")
+
+    def _check_committed(self, member: Raft, disks: Mapping[MemberId, Durable]) -> None:
+        log = member.log
+        known = min(log.committed, self.last_committed)
+        for entry in log.between(log.first_index, known) if log.first_index <= known else ():
+            if self.committed[entry.index] != entry:
+                raise InvariantBroken(
+                    f"{member.id} committed {entry}, before that {self.committed[entry.index]}"
+                )
+        for entry in log.between(
+            max(log.first_index, self.last_committed + 1), log.committed
+        ):
+            self.committed[entry.index] = entry
+            self._check_durable_on_a_majority(entry, disks)
+
+    def _check_durable_on_a_majority(
+        self, entry: Entry, disks: Mapping[MemberId, Durable]
+    ) -> None:
+        holders = [
+            voter
+            for voter in self._voters
+            if entry.index <= disks[voter].snapshot_index
+            or disks[voter].term_at(entry.index) == entry.term
+        ]
+        if len(holders) * 2 <= len(self._voters):
+            raise InvariantBroken(f"{entry} is committed, but durable on {holders} only")
+
+    def _check_leader_completeness(self, member: Raft) -> None:
+        """Once for each leader: its log holds all that was committed when it began."""
+        if member.role is not Role.LEADER or (member.id, member.term) in self._complete:
+            return
+        self._complete.add((member.id, member.term))
+        log = member.log
+        for index, entry in self.committed.items():
+            if entry.term < member.term and index > log.compacted_index:
+                if log.term_at(index) != entry.term:
+                    raise InvariantBroken(
+                        f"{member.id} leads in term {member.term} without committed {entry}"
+                    )
+
+
+def check_log_matching(one: Raft, other: Raft) -> None:
+    """If two logs agree at an index, they agree in everything before it."""
+    first = max(one.log.first_index, other.log.first_index)
+    last = min(one.log.last_index, other.log.last_index)
+    if first > last:
+        return
+    ours, theirs = one.log.between(first, last), other.log.between(first, last)
+    agree_after = True
+    for a, b in zip(reversed(ours), reversed(theirs), strict=True):
+        if a.term == b.term:
+            if a != b:
+                raise InvariantBroken(f"{one.id} and {other.id} differ: {a}, {b}")
+            agree_after = False
+        elif not agree_after:
+            raise InvariantBroken(
+                f"{one.id} and {other.id} agree after {a.index}, but not there: {a}, {b}"
+            )
