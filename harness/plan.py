@@ -5,22 +5,35 @@ Stored as `plan.json`; `replay` reads it and draws nothing.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
+from harness.errors import BadArguments
 from histories.kv import Request
 from nemesis.fault import PlannedFault
 
+PLAN_FORMAT = 1
+"""Raised when a plan changes its meaning; a plan of another format is refused."""
+
 
 class PlannedOperation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The next operation of a client: wait `think_us` after the last one, then send
-    `request` to member number `member` (an index into the plan's members, or the
-    follower of that number at that moment when `to_follower`)."""
+    """The next operation of a client: begin it `think_us` after the one before began
+    (at once if that one took longer), and send `request` to member number `member` (an
+    index into the plan's members, or the follower of that number at that moment when
+    `to_follower`).
+    """
 
     think_us: int
     f: str
     request: Request
     member: int
     to_follower: bool = False
+    expect_last_seen: tuple[int, ...] = ()
+    """Which comparisons of the transaction `request`, by position, are sent with what
+    this client last saw of their key instead of the planned operand."""
+    revision_back: int = 0
+    """A range is sent at this many revisions before the highest that this client saw."""
 
 
 class ClientPlan(msgspec.Struct, frozen=True):
@@ -37,3 +50,30 @@ class Plan(msgspec.Struct, frozen=True):
     clients: tuple[ClientPlan, ...]
     faults: tuple[PlannedFault, ...]
     time_limit_ms: int
+    format: int = PLAN_FORMAT
+
+
+class _Format(msgspec.Struct):
+    format: int = 0
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    path.write_bytes(msgspec.json.encode(plan))
+
+
+def read_plan(path: Path) -> Plan:
+    """Raises BadArguments if there is none, or it is of another format than this Splitbrain's."""
+    try:
+        data = path.read_bytes()
+    except OSError as problem:
+        raise BadArguments(f"no plan at {path}: {problem.strerror}") from problem
+    try:
+        found = msgspec.json.decode(data, type=_Format).format
+        if found != PLAN_FORMAT:
+            raise BadArguments(
+                f"{path} is a plan of format {found}; this Splitbrain runs format {PLAN_FORMAT}. "
+                "Replay it with the version that wrote it (repro.json names it)"
+            )
+        return msgspec.json.decode(data, type=Plan)
+    except msgspec.MsgspecError as problem:
+        raise BadArguments(f"{path} is not a plan: {problem}") from problem

@@ -1,0 +1,94 @@
+"""What a client has learned from its answers, for operations that need to know.
+
+Part of the client, not of chance: the same plan and the same answers give the same
+requests.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.plan import PlannedOperation
+from histories.kv import (
+    Compare,
+    Delete,
+    DeleteResult,
+    Put,
+    PutResult,
+    Range,
+    RangeResult,
+    Request,
+    Result,
+    Txn,
+    TxnResult,
+)
+
+
+class LastSeen:
+    """The value and mod_revision of each key as one client last saw them.
+
+    A key never seen, or seen to be absent, has the value "" and the mod_revision 0; a
+    client learns from its own acknowledged writes and from its linearizable reads at
+    the present alike.
+    """
+
+    def __init__(self) -> None:
+        self._keys: dict[str, tuple[str, int]] = {}
+        self.revision = 0
+        """The highest revision that any answer's header said."""
+
+    def request(self, planned: PlannedOperation) -> Request:
+        """The request to send for `planned`, now."""
+        request = planned.request
+        if planned.expect_last_seen and isinstance(request, Txn):
+            chosen = frozenset(planned.expect_last_seen)
+            compare = tuple(
+                self._expect(one) if place in chosen else one
+                for place, one in enumerate(request.compare)
+            )
+            return msgspec.structs.replace(request, compare=compare)
+        if planned.revision_back and isinstance(request, Range):
+            revision = max(0, self.revision - planned.revision_back)
+            return msgspec.structs.replace(request, revision=revision)
+        return request
+
+    def observe(self, request: Request, result: Result) -> None:
+        """Learn from an answer."""
+        revision = result.header.revision
+        self.revision = max(self.revision, revision)
+        self._learn(request, result, revision)
+
+    def _expect(self, compare: Compare) -> Compare:
+        value, mod_revision = self._keys.get(compare.key, ("", 0))
+        match compare.target:
+            case "mod":
+                return msgspec.structs.replace(compare, operand=mod_revision)
+            case "value" if mod_revision:
+                return msgspec.structs.replace(compare, operand=value)
+            case "value":
+                # No value compares equal to an absent key; that it is absent is asked
+                # by its mod_revision.
+                return msgspec.structs.replace(compare, target="mod", operand=0)
+            case _:
+                return compare
+
+    def _learn(self, request: Request, result: Result, revision: int) -> None:
+        match request, result:
+            case Put(), PutResult():
+                self._keys[request.key] = (request.value, revision)
+            case Range(revision=0, serializable=False, keys_only=False), RangeResult():
+                self._read(request, result)
+            case Delete(range_end=""), DeleteResult():
+                self._keys.pop(request.key, None)
+            case Txn(), TxnResult():
+                branch = request.success if result.succeeded else request.failure
+                for one, answer in zip(branch, result.responses, strict=False):
+                    self._learn(one, answer, revision)
+            case _:
+                pass
+
+    def _read(self, request: Range, result: RangeResult) -> None:
+        if not request.range_end and result.count == 0:
+            self._keys.pop(request.key, None)
+        for one in result.kvs:
+            self._keys[one.key] = (one.value, one.mod_revision)

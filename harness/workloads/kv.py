@@ -1,0 +1,124 @@
+"""The key-value service in its breadth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
+from typing import ClassVar, Literal
+
+from harness.errors import BadArguments
+from harness.workloads.workload import FINAL_READ, Draft, UniqueValues
+from histories.kv import Compare, Delete, Put, Range, Txn
+
+Target = Literal["value", "version", "create", "mod"]
+
+
+class KV:
+    """Put, get, delete, intervals, reads of the past and transactions over `keys` keys.
+
+    Reads are linearizable but for a few that are serializable; a few are at a revision
+    shortly before the last that the client saw. Transactions compare one or two keys
+    (value or mod_revision with what the client last saw, existence by version or
+    create_revision) and put, delete and read in both branches.
+    """
+
+    name: ClassVar[str] = "kv"
+    description: ClassVar[str] = (
+        "put, get, delete, intervals, reads of the past and multi-key transactions"
+    )
+    checkers: ClassVar[Sequence[str]] = ()
+
+    def __init__(self, keys: int = 12) -> None:
+        if not 2 <= keys <= 1000:
+            raise BadArguments(f"the workload kv with keys={keys}: expected 2 to 1000")
+        self.keys = keys
+
+    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+        values = UniqueValues(client)
+        kinds: list[Callable[[Random, UniqueValues], Draft]] = [
+            self._put, self._get, self._delete, self._interval, self._past, self._txn,
+        ]
+        weights = [25, 22, 8, 15, 6, 24]
+        while True:
+            yield chance.choices(kinds, weights)[0](chance, values)
+
+    def final_operations(self, clients: int) -> Sequence[Draft]:
+        return (Draft(FINAL_READ, Range("k", "l")),)
+
+    def _key(self, chance: Random) -> str:
+        return f"k{chance.randrange(self.keys):03d}"
+
+    def _bounds(self, chance: Random) -> tuple[str, str]:
+        first = chance.randrange(self.keys)
+        last = min(self.keys, first + 1 + chance.randrange(4))
+        return f"k{first:03d}", f"k{last:03d}"
+
+    def _put(self, chance: Random, values: UniqueValues) -> Draft:
+        return Draft("put", Put(self._key(chance), values.take(), prev_kv=chance.random() < 0.3))
+
+    def _get(self, chance: Random, values: UniqueValues) -> Draft:
+        return Draft("get", Range(self._key(chance), serializable=chance.random() < 0.2))
+
+    def _delete(self, chance: Random, values: UniqueValues) -> Draft:
+        prev_kv = chance.random() < 0.5
+        if chance.random() < 0.7:
+            return Draft("delete", Delete(self._key(chance), prev_kv=prev_kv))
+        key, end = self._bounds(chance)
+        return Draft("delete", Delete(key, end, prev_kv=prev_kv))
+
+    def _interval(self, chance: Random, values: UniqueValues) -> Draft:
+        key, end = self._bounds(chance) if chance.random() < 0.7 else ("k", "l")
+        draw = chance.random()
+        return Draft("range", Range(
+            key, end,
+            limit=chance.randrange(1, 4) if draw < 0.3 else 0,
+            serializable=0.3 <= draw < 0.45,
+            keys_only=0.45 <= draw < 0.55,
+            count_only=0.55 <= draw < 0.65,
+        ))
+
+    def _past(self, chance: Random, values: UniqueValues) -> Draft:
+        key, end = self._bounds(chance)
+        serializable = chance.random() < 0.5
+        back = chance.randrange(1, 30)
+        return Draft("range", Range(key, end, serializable=serializable), revision_back=back)
+
+    def _txn(self, chance: Random, values: UniqueValues) -> Draft:
+        comparisons = [self._compare(chance) for _ in range(chance.choice((1, 1, 2)))]
+        seen = tuple(
+            place for place, one in enumerate(comparisons) if one.target in ("value", "mod")
+        )
+        request = Txn(
+            tuple(comparisons),
+            success=self._branch(chance, values),
+            failure=self._branch(chance, values, reads=0.6),
+        )
+        return Draft("txn", request, expect_last_seen=seen)
+
+    def _compare(self, chance: Random) -> Compare:
+        key = self._key(chance)
+        draw = chance.random()
+        if draw < 0.35:
+            return Compare(key, "value", chance.choice(("=", "!=")), "")
+        if draw < 0.7:
+            return Compare(key, "mod", chance.choice(("=", "=", ">", "<")), 0)
+        target: Target = chance.choice(("version", "create"))
+        return Compare(key, target, chance.choice(("=", ">")), 0)
+
+    def _branch(
+        self, chance: Random, values: UniqueValues, reads: float = 0.3
+    ) -> tuple[Put | Range | Delete, ...]:
+        """One to three operations on different keys: a store refuses two writes of one key."""
+        count = min(self.keys, chance.choice((1, 1, 2, 3)))
+        numbers = chance.sample(range(self.keys), count)
+        branch: list[Put | Range | Delete] = []
+        for number in numbers:
+            key = f"k{number:03d}"
+            draw = chance.random()
+            if draw < reads:
+                branch.append(Range(key))
+            elif draw < 0.9:
+                branch.append(Put(key, values.take(), prev_kv=chance.random() < 0.2))
+            else:
+                branch.append(Delete(key, prev_kv=chance.random() < 0.5))
+        return tuple(branch)

@@ -1,0 +1,60 @@
+"""Registers: put, get and compare-and-swap over a few keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import ClassVar
+
+from harness.errors import BadArguments
+from harness.workloads.workload import FINAL_READ, Draft, UniqueValues
+from histories.kv import Compare, Put, Range, Txn
+
+
+class Register:
+    """Put, get and compare-and-swap over `keys` registers.
+
+    After `operations_per_client` operations a client moves on to the next `keys` of
+    them, so that no register's history grows beyond what a general search can judge.
+
+    A compare-and-swap is a transaction: if the key's value (or, half of the time, its
+    mod_revision) is what this client last saw, put a new value, else get the key. What
+    was last seen is settled when it is sent; a client that has seen nothing of the key
+    yet expects it to be absent.
+    """
+
+    name: ClassVar[str] = "register"
+    description: ClassVar[str] = "put, get and compare-and-swap over a few keys"
+    checkers: ClassVar[Sequence[str]] = ()
+
+    def __init__(self, keys: int = 5, operations_per_client: int = 100) -> None:
+        if keys < 1 or operations_per_client < 1:
+            raise BadArguments(
+                f"the workload register with keys={keys}, "
+                f"operations_per_client={operations_per_client}: both must be at least 1"
+            )
+        self.keys = keys
+        self.operations_per_client = operations_per_client
+
+    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+        values = UniqueValues(client)
+        count = 0
+        while True:
+            generation = count // self.operations_per_client
+            key = f"r{generation}.{chance.randrange(self.keys)}"
+            count += 1
+            kind = chance.random()
+            if kind < 0.35:
+                yield Draft("get", Range(key))
+            elif kind < 0.65:
+                yield Draft("put", Put(key, values.take(), prev_kv=chance.random() < 0.3))
+            else:
+                yield self._swap(key, values.take(), by_value=chance.random() < 0.5)
+
+    def _swap(self, key: str, value: str, by_value: bool) -> Draft:
+        compare = Compare(key, "value", "=", "") if by_value else Compare(key, "mod", "=", 0)
+        swap = Txn((compare,), success=(Put(key, value),), failure=(Range(key),))
+        return Draft("cas", swap, expect_last_seen=(0,))
+
+    def final_operations(self, clients: int) -> Sequence[Draft]:
+        return (Draft(FINAL_READ, Range("r", "s")),)

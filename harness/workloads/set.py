@@ -1,0 +1,60 @@
+"""A set: what was acknowledged is there at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import ClassVar
+
+from harness.errors import BadArguments
+from harness.workloads.workload import FINAL_READ, Draft, UniqueValues
+from histories.kv import Compare, Put, Range, Txn
+
+
+class Set:
+    """Adds unique elements and reads them all at the end.
+
+    An element is a key of its own below `set/<client>/`, added by a put or by a
+    transaction that puts it if it is absent; its value is the element. On the way a
+    share `reads` of the operations counts the set or reads some of it.
+    """
+
+    name: ClassVar[str] = "set"
+    description: ClassVar[str] = "adds of unique elements, each acknowledged one there at the end"
+    checkers: ClassVar[Sequence[str]] = ()
+
+    def __init__(self, reads_percent: int = 15) -> None:
+        if not 0 <= reads_percent <= 90:
+            raise BadArguments(
+                f"the workload set with reads_percent={reads_percent}: expected 0 to 90"
+            )
+        self.reads_percent = reads_percent
+
+    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+        values = UniqueValues(client)
+        while True:
+            if chance.random() * 100 < self.reads_percent:
+                yield self._read(chance, client)
+            else:
+                yield self._add(chance, client, values.take())
+
+    def final_operations(self, clients: int) -> Sequence[Draft]:
+        return tuple(Draft(FINAL_READ, Range(*_interval(client))) for client in range(clients))
+
+    def _add(self, chance: Random, client: int, element: str) -> Draft:
+        put = Put(f"set/{client}/{element}", element)
+        if chance.random() < 0.5:
+            return Draft("add", put)
+        absent = Compare(put.key, "version", "=", 0)
+        return Draft("add", Txn((absent,), success=(put,), failure=(Range(put.key),)))
+
+    def _read(self, chance: Random, client: int) -> Draft:
+        if chance.random() < 0.5:
+            return Draft("read", Range("set/", "set0", count_only=True))
+        key, end = _interval(client)
+        return Draft("read", Range(key, end, limit=10))
+
+
+def _interval(client: int) -> tuple[str, str]:
+    """All keys that begin with `set/<client>/`: "0" follows "/"."""
+    return f"set/{client}/", f"set/{client}0"
