@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 
 from harness.errors import BadArguments
+from nemesis.catalogue import kinds_named, known_kinds
+from nemesis.errors import FaultError
 
 Seed = int
-
-NEMESES = ("kill", "pause", "partition", "latency")
 
 
 class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_fields=True):
@@ -51,10 +51,6 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     """The share of operations sent to a member that does not lead at that moment."""
     request_timeout_ms: int = 2_000
     """After this long without an answer an operation ends in `info`."""
-    fault_gap_ms: int = 2_000
-    """Mean time between the end of a fault and the next one of its kind."""
-    fault_length_ms: int = 3_000
-    """Mean time that a fault is in force."""
     heartbeat_ms: int = 100
     election_ms: int = 1_000
     quiet_timeout_ms: int = 30_000
@@ -119,13 +115,14 @@ def project_options(folder: Path) -> dict[str, Any]:
 
 
 def parse_list(name: str, value: object) -> list[Any]:
-    """`"kill,pause"` or `"1,3,5"` or `3` as a list; `""` and `"none"` are empty."""
-    words = [word.strip() for word in str(value).split(",")]
-    words = [word for word in words if word and word != "none"]
-    if name != "nodes":
-        return words
+    """`nemesis` as "kill,pause", "all" or "none"; `nodes` as "1,3,5" or 3."""
+    if name == "nemesis":
+        try:
+            return list(kinds_named(str(value)))
+        except FaultError as problem:
+            raise BadArguments(str(problem)) from problem
     try:
-        return [int(word) for word in words]
+        return [int(word) for word in str(value).split(",") if word.strip()]
     except ValueError:
         raise BadArguments(
             f"nodes = {value!r}: expected numbers of members, such as 3 or 1,3,5"
@@ -146,8 +143,6 @@ def check(options: Options) -> None:
     _at_least(options, "clients", 1)
     _at_most(options, "clients", 10_000)
     _at_least(options, "request_timeout_ms", 1)
-    _at_least(options, "fault_gap_ms", 1)
-    _at_least(options, "fault_length_ms", 1)
     _at_least(options, "heartbeat_ms", 1)
     _at_least(options, "quiet_timeout_ms", 0)
     _at_least(options, "availability_bound_ms", 1)
@@ -164,13 +159,10 @@ def check(options: Options) -> None:
     for count in options.nodes:
         if not 1 <= count <= 9:
             raise BadArguments(f"nodes = {count}: expected 1 to 9 members")
-    for kind in options.nemesis:
-        if kind not in NEMESES:
-            near = difflib.get_close_matches(kind, NEMESES, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise BadArguments(
-                f"nemesis {kind!r} is not known{hint}; there are {', '.join(NEMESES)}, and none"
-            )
+    try:
+        known_kinds(options.nemesis)
+    except FaultError as problem:
+        raise BadArguments(str(problem)) from problem
     if options.mutant and options.system != "python_node":
         raise BadArguments(
             f"--mutant {options.mutant} with the system {options.system}: "
