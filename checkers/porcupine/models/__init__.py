@@ -1,0 +1,1 @@
+"""Models ready to use: `register` and `key_value`."""

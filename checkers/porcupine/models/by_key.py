@@ -1,0 +1,35 @@
+"""Partitions by key, for models whose inputs have a `key` and whose keys are independent."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from checkers.porcupine.model import Event, Operation
+
+
+class Keyed(Protocol):
+    @property
+    def key(self) -> Hashable: ...
+
+
+K = TypeVar("K", bound=Keyed)
+
+
+def by_key(operations: Sequence[Operation[K, Any]]) -> list[list[Operation[K, Any]]]:
+    """Operations of each key, keys in the order of their first operation."""
+    parts: dict[Hashable, list[Operation[K, Any]]] = {}
+    for op in operations:
+        parts.setdefault(op.input.key, []).append(op)
+    return list(parts.values())
+
+
+def events_by_key(events: Sequence[Event]) -> list[list[Event]]:
+    """Events of each key; a return goes where its call went."""
+    parts: dict[Hashable, list[Event]] = {}
+    keys: dict[int, Hashable] = {}
+    for event in events:
+        if event.kind == "call":
+            keys[event.id] = event.value.key
+        parts.setdefault(keys[event.id], []).append(event)
+    return list(parts.values())

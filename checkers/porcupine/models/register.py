@@ -1,0 +1,74 @@
+"""Registers, one for each key: read, write, compare-and-swap.
+
+The output of a read is the value read (None: there is none yet), that of a write is
+None, that of a compare-and-swap whether it found what it expected. An operation that
+never returned has the output None, which for a compare-and-swap means: whichever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import NamedTuple
+
+from checkers.porcupine.model import Model
+from checkers.porcupine.models.by_key import by_key, events_by_key
+
+Value = Hashable
+
+
+class Read(NamedTuple):
+    key: Hashable
+
+
+class Write(NamedTuple):
+    key: Hashable
+    value: Value
+
+
+class CompareAndSwap(NamedTuple):
+    key: Hashable
+    expected: Value
+    value: Value
+
+
+Input = Read | Write | CompareAndSwap
+
+
+def _step(state: Value, given: Input, output: Value) -> tuple[bool, Value]:
+    match given:
+        case Read():
+            return output == state, state
+        case Write(_, value):
+            return True, value
+        case CompareAndSwap(_, expected, value):
+            found = state == expected
+            fits = output is None or output == found
+            return fits, value if found else state
+
+
+def _read_only(given: Input, output: Value) -> bool:
+    return isinstance(given, Read) or (isinstance(given, CompareAndSwap) and output is False)
+
+
+def _describe(given: Input, output: Value) -> str:
+    match given:
+        case Read(key):
+            return f"read {key} -> {output}"
+        case Write(key, value):
+            return f"write {key} = {value}"
+        case CompareAndSwap(key, expected, value):
+            answer = "?" if output is None else "yes" if output is True else "no"
+            return f"cas {key} {expected} => {value} -> {answer}"
+
+
+def register(initial: Value = None) -> Model[Value, Input, Value]:
+    """Registers that all start at `initial`."""
+    return Model(
+        init=lambda: initial,
+        step=_step,
+        partition=by_key,
+        partition_events=events_by_key,
+        read_only=_read_only,
+        describe_operation=_describe,
+        describe_state=str,
+    )

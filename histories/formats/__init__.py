@@ -1,0 +1,1 @@
+"""Histories that other tools wrote, read as values."""
