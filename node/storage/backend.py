@@ -9,8 +9,19 @@ Source: the role of bbolt and its batch transaction in etcd (server/storage/back
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+BUCKETS = (b"key", b"lease", b"meta")
+"""All buckets there are, in order: another one needs a place here."""
+
+
+class Run(Protocol):
+    """Do work that may block, away from the event loop. The world supplies it."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
 
 
 class Backend(Protocol):

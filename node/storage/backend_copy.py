@@ -1,0 +1,80 @@
+"""A backend's whole content as bytes, framed so that damage on the way is seen.
+
+    magic (8) | bucket records … | end record | CRC32C of all before (4)
+
+A bucket record: 1, name length (2), name, then its pairs, each: 2, key length (4),
+value length (4), key, value. The end record: 3, number of pairs (8). Integers are
+little-endian. The same content gives the same bytes, whichever backend wrote it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+
+import google_crc32c
+
+MAGIC = b"SBCOPY\x00\x01"
+_BUCKET = struct.Struct("<BH")
+_PAIR = struct.Struct("<BII")
+_END = struct.Struct("<BQ")
+_CRC = struct.Struct("<I")
+Content = Iterable[tuple[bytes, Iterable[tuple[bytes, bytes]]]]
+
+
+class CopyCorrupt(Exception):
+    """Bytes that are no whole copy of a backend: ask the leader for another snapshot."""
+
+
+def encode_copy(content: Content) -> bytes:
+    """`content`: each bucket with its pairs in key order."""
+    copy = bytearray(MAGIC)
+    pairs = 0
+    for bucket, bucket_pairs in content:
+        copy += _BUCKET.pack(1, len(bucket)) + bucket
+        for key, value in bucket_pairs:
+            copy += _PAIR.pack(2, len(key), len(value))
+            copy += key
+            copy += value
+            pairs += 1
+    copy += _END.pack(3, pairs)
+    copy += _CRC.pack(google_crc32c.extend(0, bytes(copy)))
+    return bytes(copy)
+
+
+def check_copy(copy: bytes) -> None:
+    """Raises CopyCorrupt: what was given, what was expected."""
+    if len(copy) < len(MAGIC) + _END.size + _CRC.size or not copy.startswith(MAGIC):
+        raise CopyCorrupt(
+            f"{len(copy)} bytes that begin with {copy[:8]!r} are no copy of a backend; "
+            f"expected {MAGIC!r} at the beginning"
+        )
+    (expected,) = _CRC.unpack(copy[-_CRC.size :])
+    found = google_crc32c.extend(0, copy[: -_CRC.size])
+    if found != expected:
+        raise CopyCorrupt(
+            f"a copy of a backend of {len(copy)} bytes has CRC32C {found:#010x}, "
+            f"expected {expected:#010x}"
+        )
+
+
+def decode_copy(copy: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """(bucket, key, value) in order. `check_copy` comes first: a copy that passed it is whole."""
+    at = len(MAGIC)
+    bucket: bytes | None = None
+    pairs = 0
+    while copy[at] != 3:
+        if copy[at] == 1:
+            _, length = _BUCKET.unpack_from(copy, at)
+            at += _BUCKET.size
+            bucket = copy[at : at + length]
+            at += length
+        else:
+            assert bucket is not None, "a pair before the first bucket"
+            _, key_length, value_length = _PAIR.unpack_from(copy, at)
+            at += _PAIR.size
+            value_at = at + key_length
+            yield bucket, copy[at:value_at], copy[value_at : value_at + value_length]
+            at = value_at + value_length
+            pairs += 1
+    assert pairs == _END.unpack_from(copy, at)[1], "the end record counts other pairs"

@@ -1,0 +1,199 @@
+"""LMDB and memory are one backend: whatever is done to them, they answer alike."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from node.storage.backend import BUCKETS, Backend
+from node.storage.backend_copy import CopyCorrupt, check_copy
+from node.storage.lmdb_backend import LmdbBackend
+from node.storage.memory_backend import MemoryBackend
+from node.world import DiskError
+
+T = TypeVar("T")
+
+
+async def in_a_thread(work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(None, work)
+
+
+def open_lmdb(path: Path, map_size_bytes: int = 1 << 24) -> LmdbBackend:
+    return LmdbBackend(path, run=in_a_thread, map_size_bytes=map_size_bytes)
+
+
+keys = st.binary(min_size=1, max_size=3)
+buckets = st.sampled_from(BUCKETS)
+steps = st.one_of(
+    st.tuples(st.just("put"), buckets, keys, st.binary(max_size=8)),
+    st.tuples(st.just("delete"), buckets, keys),
+    st.tuples(st.just("get"), buckets, keys),
+    st.tuples(
+        st.just("range"), buckets, st.binary(max_size=3), st.none() | keys, st.integers(0, 4)
+    ),
+    st.tuples(st.just("flush")),
+    st.tuples(st.just("crash")),
+    st.tuples(st.just("snapshot")),
+    st.tuples(st.just("replace")),
+)
+
+
+def whole(backend: Backend) -> dict[bytes, list[tuple[bytes, bytes]]]:
+    return {bucket: list(backend.range(bucket, b"")) for bucket in BUCKETS}
+
+
+async def both_take(all_steps: list[tuple[object, ...]], path: Path) -> None:
+    on_disk, in_memory = open_lmdb(path), MemoryBackend()
+    kept = await in_memory.snapshot()
+    for name, *arguments in all_steps:
+        if name in ("put", "delete"):
+            for backend in (on_disk, in_memory):
+                getattr(backend, str(name))(*arguments)
+        elif name == "get":
+            assert on_disk.get(*arguments) == in_memory.get(*arguments)
+        elif name == "range":
+            assert list(on_disk.range(*arguments)) == list(in_memory.range(*arguments))
+        elif name == "flush":
+            await on_disk.flush()
+            await in_memory.flush()
+            assert on_disk.pending_operations == in_memory.pending_operations == 0
+        elif name == "crash":
+            in_memory.crash()
+            on_disk.close()
+            on_disk = open_lmdb(path)
+        elif name == "snapshot":
+            kept = await on_disk.snapshot()
+            assert kept == await in_memory.snapshot()
+        else:
+            await on_disk.replace_with(kept)
+            await in_memory.replace_with(kept)
+        assert on_disk.pending_operations == in_memory.pending_operations
+    assert whole(on_disk) == whole(in_memory)
+    on_disk.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(steps, max_size=30))
+def test_lmdb_and_memory_behave_the_same(all_steps: list[tuple[object, ...]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(both_take(all_steps, Path(folder) / "db"))
+
+
+@pytest.fixture(params=["lmdb", "memory"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Backend]:
+    if request.param == "memory":
+        return MemoryBackend
+    return lambda: open_lmdb(tmp_path / "db")
+
+
+def test_a_reader_sees_the_batch_in_flight_and_what_is_pending(
+    make: Callable[[], Backend],
+) -> None:
+    async def scenario() -> None:
+        backend = make()
+        backend.put(b"key", b"a", b"1")
+        backend.put(b"key", b"b", b"1")
+        flushing = asyncio.ensure_future(backend.flush())
+        while backend.pending_operations:
+            await asyncio.sleep(0)
+        backend.put(b"key", b"a", b"2")
+        backend.delete(b"key", b"b")
+        seen = list(backend.range(b"key", b""))
+        assert seen == [(b"a", b"2")]
+        assert backend.get(b"key", b"b") is None
+        assert backend.pending_operations == 2
+        await flushing
+        assert list(backend.range(b"key", b"")) == seen
+        backend.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_range_begun_before_a_flush_is_what_it_was(make: Callable[[], Backend]) -> None:
+    async def scenario() -> None:
+        backend = make()
+        backend.put(b"key", b"a", b"1")
+        backend.put(b"key", b"b", b"1")
+        await backend.flush()
+        pairs = backend.range(b"key", b"")
+        assert next(pairs) == (b"a", b"1")
+        backend.delete(b"key", b"b")
+        await backend.flush()
+        assert list(pairs) == [(b"b", b"1")]
+        backend.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_snapshot_is_of_the_moment_it_was_asked_for(make: Callable[[], Backend]) -> None:
+    async def scenario() -> None:
+        backend = make()
+        backend.put(b"key", b"a", b"1")
+        copying = asyncio.ensure_future(backend.snapshot())
+        await asyncio.sleep(0)
+        backend.put(b"key", b"a", b"2")
+        await backend.flush()
+        copy = await copying
+        await backend.replace_with(copy)
+        assert backend.get(b"key", b"a") == b"1"
+        backend.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("at", [0, 10, 40, -1])
+def test_a_damaged_copy_is_refused_and_changes_nothing(
+    make: Callable[[], Backend], at: int
+) -> None:
+    async def scenario() -> None:
+        backend = make()
+        backend.put(b"key", b"a", b"a value long enough to be hit")
+        copy = bytearray(await backend.snapshot())
+        copy[at] ^= 1
+        with pytest.raises(CopyCorrupt):
+            await backend.replace_with(bytes(copy))
+        assert backend.get(b"key", b"a") is not None
+        backend.close()
+
+    asyncio.run(scenario())
+
+
+@given(st.binary(max_size=64))
+def test_what_is_no_copy_is_refused(junk: bytes) -> None:
+    with pytest.raises(CopyCorrupt):
+        check_copy(junk)
+
+
+def test_a_full_lmdb_says_so_and_keeps_what_it_had(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        backend = open_lmdb(tmp_path / "db", map_size_bytes=1 << 17)
+        backend.put(b"key", b"a", b"1")
+        await backend.flush()
+        backend.put(b"key", b"b", bytes(1 << 18))
+        with pytest.raises(DiskError, match="the backend is full at 131072 bytes"):
+            await backend.flush()
+        backend.close()
+        backend = open_lmdb(tmp_path / "db")
+        assert list(backend.range(b"key", b"")) == [(b"a", b"1")]
+        backend.close()
+
+    asyncio.run(scenario())
+
+
+def test_sizes_grow_with_what_is_kept(make: Callable[[], Backend]) -> None:
+    async def scenario() -> None:
+        backend = make()
+        for number in range(100):
+            backend.put(b"key", number.to_bytes(8, "big"), bytes(1000))
+        await backend.flush()
+        assert backend.size_bytes >= backend.size_in_use_bytes >= 100_000
+        backend.close()
+
+    asyncio.run(scenario())
