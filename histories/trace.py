@@ -33,8 +33,13 @@ STEPS = (
     "backend_flush",
     "respond",
 )
-"""The steps in order. Besides them a member traces `start` (its process begins, with
-`index` = the applied index that its backend holds)."""
+"""The steps in order. Besides them a member traces
+
+- `start`: its process begins. `index` is the applied index that its backend holds,
+  `term` and `peer` the term and the vote that its WAL holds.
+- `vote`: it has promised its vote in `term` to `peer`, durably as far as it knows.
+- `lead`: it leads in `term`.
+"""
 
 
 class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):

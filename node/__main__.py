@@ -63,6 +63,9 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
 @click.option("--pre-vote/--no-pre-vote", default=True, show_default=True)
 @click.option("--seed", type=int, help="Makes this member's own random choices repeatable.")
 @click.option("--trace-file", help="Write an event for each step of the write path here.")
+@click.option("--hold-unsynced", is_flag=True,
+              help="Keep what is not synced out of the file system, so that a kill loses it as a"
+              " power loss would. For tests only.")
 @click.option("--admin", is_flag=True,
               help="Serve /admin/failpoints on the client address. For tests only.")
 def main(**flags: object) -> None:
@@ -156,6 +159,7 @@ async def _run(config: Config, flags: dict[str, object]) -> int:
         seed=seed if isinstance(seed, int) else None,
         trace_path=Path(str(trace)) if trace else None,
         backend_quota_bytes=config.backend_quota_bytes,
+        hold_unsynced=bool(flags["hold_unsynced"]),
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

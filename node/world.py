@@ -52,6 +52,9 @@ class File(Protocol):
     """A file opened for writing. What is written is in the page cache (it outlives the
     process, not a power loss) until `sync` returns."""
 
+    unsynced_bytes: int
+    """Written, and not known to be durable: the disk's own word, whatever its user believes."""
+
     def write(self, offset: int, data: bytes) -> None:
         """Raises DiskError."""
         ...

@@ -30,12 +30,27 @@ def _disk_errors(what: str) -> Iterator[None]:
 
 
 class RealFile:
-    def __init__(self, path: Path, descriptor: int, syncer: ThreadPoolExecutor) -> None:
+    """`hold` keeps what is not synced in this process's memory, so that a kill loses it
+    as a power loss would: the page cache of a machine that stays up forgets nothing."""
+
+    def __init__(
+        self, path: Path, descriptor: int, syncer: ThreadPoolExecutor, *, hold: bool
+    ) -> None:
         self._path = path
         self._descriptor = descriptor
         self._syncer = syncer
+        self._hold = hold
+        self._held: list[tuple[int, bytes]] = []
+        self.unsynced_bytes = 0
 
     def write(self, offset: int, data: bytes) -> None:
+        self.unsynced_bytes += len(data)
+        if self._hold:
+            self._held.append((offset, bytes(data)))
+        else:
+            self._write_through(offset, data)
+
+    def _write_through(self, offset: int, data: bytes) -> None:
         view = memoryview(data)
         with _disk_errors(f"write {self._path}"):
             while view:
@@ -43,20 +58,30 @@ class RealFile:
                 view = view[written:]
                 offset += written
 
+    def _release_held(self) -> None:
+        held, self._held = self._held, []
+        for offset, data in held:
+            self._write_through(offset, data)
+
     def truncate(self, size: int) -> None:
+        self._release_held()
         with _disk_errors(f"truncate {self._path}"):
             os.ftruncate(self._descriptor, size)
 
     async def sync(self) -> None:
         # In a thread, so that a slow disk delays what waits for it and nothing else:
         # heartbeats go on, and the leader's own sync overlaps its followers'.
+        self._release_held()
+        covered = self.unsynced_bytes
         with _disk_errors(f"sync {self._path}"):
             await asyncio.get_running_loop().run_in_executor(
                 self._syncer, os.fdatasync, self._descriptor
             )
+        self.unsynced_bytes -= covered
 
     def close(self) -> None:
         if self._descriptor >= 0:
+            self._release_held()
             os.close(self._descriptor)
             self._descriptor = -1
 
@@ -65,8 +90,11 @@ class RealDisk:
     """Paths are relative to `root`. Two threads: one syncs the WAL, one works for the
     backend, so that neither waits for the other."""
 
-    def __init__(self, root: Path, *, backend_quota_bytes: int) -> None:
+    def __init__(
+        self, root: Path, *, backend_quota_bytes: int, hold_unsynced: bool = False
+    ) -> None:
         self._root = root
+        self._hold_unsynced = hold_unsynced
         self._quota_bytes = backend_quota_bytes
         self._syncer = ThreadPoolExecutor(1, "disk-sync")
         self._backend_worker = ThreadPoolExecutor(1, "backend")
@@ -102,12 +130,13 @@ class RealDisk:
                 except OSError:
                     os.close(descriptor)
                     raise
-        return RealFile(place, descriptor, self._syncer)
+        return RealFile(place, descriptor, self._syncer, hold=self._hold_unsynced)
 
     def open(self, path: str) -> RealFile:
         place = self._root / path
         with _disk_errors(f"open {place}"):
-            return RealFile(place, os.open(place, os.O_RDWR | os.O_CLOEXEC), self._syncer)
+            descriptor = os.open(place, os.O_RDWR | os.O_CLOEXEC)
+        return RealFile(place, descriptor, self._syncer, hold=self._hold_unsynced)
 
     async def replace(self, path: str, data: bytes) -> None:
         aside = path + ".tmp"

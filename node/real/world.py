@@ -29,10 +29,13 @@ class RealWorld:
         seed: int | None,
         trace_path: Path | None,
         backend_quota_bytes: int,
+        hold_unsynced: bool = False,
     ) -> None:
         self.random = Random(seed)
         self.clock = RealClock()
-        self.disk = RealDisk(data_dir, backend_quota_bytes=backend_quota_bytes)
+        self.disk = RealDisk(
+            data_dir, backend_quota_bytes=backend_quota_bytes, hold_unsynced=hold_unsynced
+        )
         self.network = RealNetwork(self.random)
         self._member = member
         self._trace = self._open_trace(trace_path)

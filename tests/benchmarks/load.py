@@ -1,0 +1,150 @@
+"""A small HTTP load: so many connections, one request at a time on each, for so long.
+
+It is the same for whatever is measured, runs in its own process, and does as little
+as it can per answer, so that the two cores go to the servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import cast
+from urllib.parse import urlsplit
+
+import uvloop
+
+
+def post(url: str, path: str, body: dict[str, object]) -> bytes:
+    data = json.dumps(body).encode()
+    host = urlsplit(url).netloc
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(data)}\r\n\r\n"
+    return head.encode() + data
+
+
+def put_request(url: str, number: int, value: bytes = b"v" * 64) -> bytes:
+    key = base64.b64encode(b"bench/%08d" % number).decode()
+    return post(url, "/v3/kv/put", {"key": key, "value": base64.b64encode(value).decode()})
+
+
+def get_request(url: str, number: int) -> bytes:
+    key = base64.b64encode(b"bench/%08d" % number).decode()
+    return post(url, "/v3/kv/range", {"key": key})
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, next_request: Callable[[], bytes | None], tally: Tally) -> None:
+        self._next = next_request
+        self._tally = tally
+        self._buffer = b""
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._send()
+
+    def _send(self) -> None:
+        request = self._next()
+        if request is None:
+            self._transport.close()
+            return
+        self._began = time.perf_counter()
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        head_end = self._buffer.find(b"\r\n\r\n")
+        if head_end < 0:
+            return
+        head = self._buffer[:head_end].lower()
+        at = head.find(b"content-length:")
+        if at < 0:
+            raise RuntimeError(f"an answer without Content-Length: {self._buffer[:200]!r}")
+        length = int(head[at + 15 :].split(b"\r\n", 1)[0])
+        if len(self._buffer) < head_end + 4 + length:
+            return
+        ok = head.startswith(b"http/1.1 200")
+        self._buffer = b""
+        self._tally.add(ok, time.perf_counter() - self._began)
+        self._send()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+class Tally:
+    def __init__(self) -> None:
+        self.latencies_s: list[float] = []
+        self.failed = 0
+
+    def add(self, ok: bool, seconds: float) -> None:
+        if ok:
+            self.latencies_s.append(seconds)
+        else:
+            self.failed += 1
+
+    def summary(self, seconds: float) -> dict[str, float]:
+        ordered = sorted(self.latencies_s) or [float("nan")]
+        return {
+            "per_second": len(self.latencies_s) / seconds,
+            "p50_ms": ordered[len(ordered) // 2] * 1e3,
+            "p99_ms": ordered[int(len(ordered) * 0.99)] * 1e3,
+            "ok": len(self.latencies_s),
+            "failed": self.failed,
+        }
+
+
+async def drive(
+    urls: list[str],
+    connections: int,
+    request: Callable[[str, int], bytes],
+    *,
+    seconds: float | None = None,
+    count: int | None = None,
+) -> dict[str, float]:
+    """Load `urls` in turn over `connections`, until time or count is up."""
+    loop = asyncio.get_running_loop()
+    tally = Tally()
+    began = time.perf_counter()
+    sent = 0
+
+    def source(url: str) -> Callable[[], bytes | None]:
+        def following() -> bytes | None:
+            nonlocal sent
+            over = seconds is not None and time.perf_counter() - began >= seconds
+            if over or (count is not None and sent >= count):
+                return None
+            sent += 1
+            return request(url, sent)
+
+        return following
+
+    opened = []
+    for number in range(connections):
+        url = urls[number % len(urls)]
+        parts = urlsplit(url)
+        _, protocol = await loop.create_connection(
+            lambda url=url: Connection(source(url), tally), parts.hostname, parts.port
+        )
+        opened.append(protocol)
+    await asyncio.gather(*(protocol.done for protocol in opened))
+    return tally.summary(time.perf_counter() - began)
+
+
+def main() -> None:
+    """`python -m tests.benchmarks.load put|get CONNECTIONS SECONDS|COUNTx URL…`: one JSON line."""
+    kind, connections, amount, *urls = sys.argv[1:]
+    request = {"put": put_request, "get": get_request}[kind]
+    if amount.endswith("x"):
+        work = drive(urls, int(connections), request, count=int(amount[:-1]))
+    else:
+        work = drive(urls, int(connections), request, seconds=float(amount))
+    print(json.dumps(uvloop.run(work)))
+
+
+if __name__ == "__main__":
+    main()
