@@ -1,0 +1,160 @@
+"""The load of a run: every client going through its operations, all of it recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from harness.client import Completion
+from harness.last_seen import LastSeen
+from harness.plan import ClientPlan, Plan, PlannedOperation
+from harness.systems.system import System
+from harness.tally import Tally
+from histories.kv import Request
+from histories.recorder import Recorder
+
+CATCH_UP_MAX_S = 0.1
+"""A client whose answers came late hurries to its planned times, but by no more than
+this: a stall of seconds must not be followed by a burst of its operations."""
+
+
+class Client(Protocol):
+    """Whatever sends a request to a member and says what became of it."""
+
+    async def call(self, url: str, request: Request) -> Completion: ...
+
+
+class LeaderWatch:
+    """Asks now and then who leads, so that no operation has to."""
+
+    PERIOD_S = 0.2
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self.leader: str | None = None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            with contextlib.suppress(Exception):  # not to know who leads is an answer here
+                self.leader = await self._system.leader()
+            await asyncio.sleep(self.PERIOD_S)
+
+
+class Load:
+    """The clients of a plan, driving a system."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        system: System,
+        client: Client,
+        recorder: Recorder,
+        leader: Callable[[], str | None],
+    ) -> None:
+        self.tally = Tally()
+        self._plan = plan
+        self._system = system
+        self._client = client
+        self._recorder = recorder
+        self._leader = leader
+        self._stopping = False
+        self._sleeping: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Returns when every client is through, or at the time limit, or after `stop`;
+        operations under way then still end, or run into their timeout."""
+        loop = asyncio.get_running_loop()
+        begin_s = loop.time()
+        end_s = begin_s + self._plan.time_limit_ms / 1000
+        tasks = [
+            loop.create_task(self._client_loop(number, planned, begin_s, end_s))
+            for number, planned in enumerate(self._plan.clients)
+        ]
+        timer = loop.call_at(end_s, self.stop)
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            timer.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    def stop(self) -> None:
+        """Begin no further operation. Safe to call at any time, more than once."""
+        self._stopping = True
+        for task in self._sleeping:
+            task.cancel()
+
+    async def _client_loop(
+        self, number: int, plan: ClientPlan, begin_s: float, end_s: float
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        process = number
+        seen = LastSeen()
+        due_s = begin_s
+        for planned in plan.operations:
+            now_s = loop.time()
+            due_s = max(due_s + planned.think_us / 1e6, now_s - CATCH_UP_MAX_S)
+            if due_s > now_s and not await self._sleep(due_s - now_s):
+                return
+            if self._stopping or loop.time() >= end_s:
+                return
+            process = await self._operate(process, planned, seen)
+
+    async def _sleep(self, seconds: float) -> bool:
+        """False if the load was stopped meanwhile."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._sleeping.add(task)
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            if self._stopping:
+                return False
+            raise
+        finally:
+            self._sleeping.discard(task)
+        return True
+
+    async def _operate(self, process: int, planned: PlannedOperation, seen: LastSeen) -> int:
+        """Send one operation and record both ends; the process number for the next one."""
+        member = choose_member(planned, self._plan.members, self._leader())
+        request = seen.request(planned)
+        url = self._system.address(member).client_url
+        self.tally.begun += 1
+        self._recorder.invoke(process, planned.f, request, member)
+        try:
+            completion = await self._client.call(url, request)
+        except asyncio.CancelledError:
+            self._recorder.info(process, planned.f, member, "the run broke off")
+            raise
+        retired = record(self._recorder, process, planned.f, member, completion)
+        self.tally.outcomes[completion.outcome] += 1
+        if completion.result is not None:
+            seen.observe(request, completion.result)
+        return process + len(self._plan.clients) if retired else process
+
+
+def choose_member(planned: PlannedOperation, members: Sequence[str], leader: str | None) -> str:
+    """The member that an operation goes to, given who leads now (None: not known)."""
+    if planned.to_follower and leader is not None and len(members) > 1:
+        followers = [member for member in members if member != leader]
+        return followers[planned.member % len(followers)]
+    return members[planned.member % len(members)]
+
+
+def record(
+    recorder: Recorder, process: int, f: str, member: str, completion: Completion
+) -> bool:
+    """Record how an operation ended; whether its process is retired."""
+    if completion.outcome == "ok" and completion.result is not None:
+        recorder.ok(process, f, completion.result, member)
+        return False
+    if completion.outcome == "fail":
+        recorder.fail(process, f, member, completion.error)
+        return False
+    recorder.info(process, f, member, completion.error)
+    return True

@@ -1,0 +1,124 @@
+"""After the faults: wait until the members agree, read all once more, gather their state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import aiohttp
+import msgspec
+
+from harness.load import Client, record
+from harness.plan import Plan
+from harness.systems.system import System
+from harness.workloads.workload import Draft
+from histories.member_state import MemberState
+from histories.recorder import Recorder
+
+POLL_S = 0.1
+STATUS_TIMEOUT_S = 1.0
+FINAL_READ_TRIES = 10
+FINAL_READ_PAUSE_S = 0.5
+GATHER_TIMEOUT_S = 60.0
+
+
+class _Header(msgspec.Struct):
+    revision: int = 0
+
+
+class Status(msgspec.Struct, rename="camel"):
+    """What `/v3/maintenance/status` says, as far as agreement needs it."""
+
+    header: _Header = msgspec.field(default_factory=_Header)
+    leader: int = 0
+    raft_index: int = 0
+    raft_applied_index: int = 0
+
+
+_status_decoder = msgspec.json.Decoder(Status, strict=False)
+
+
+async def status(session: aiohttp.ClientSession, url: str) -> Status | None:
+    """One member's status; None if it does not answer."""
+    try:
+        async with session.post(
+            url + "/v3/maintenance/status",
+            data=b"{}",
+            timeout=aiohttp.ClientTimeout(total=STATUS_TIMEOUT_S),
+        ) as response:
+            body = await response.read()
+            return _status_decoder.decode(body) if response.status == 200 else None
+    except (aiohttp.ClientError, OSError, TimeoutError, msgspec.MsgspecError):
+        return None
+
+
+def agree(statuses: Sequence[Status | None]) -> bool:
+    """Every member answers, they follow one leader, and have applied the same index."""
+    known = [one for one in statuses if one is not None]
+    if len(known) < len(statuses) or not known:
+        return False
+    first = known[0]
+    return first.leader != 0 and all(
+        one.leader == first.leader
+        and one.raft_applied_index == first.raft_applied_index
+        and one.header.revision == first.header.revision
+        for one in known
+    )
+
+
+async def wait_quiet(
+    session: aiohttp.ClientSession, system: System, members: Sequence[str], timeout_ms: int
+) -> int | None:
+    """The revision that all members agree on; None if they do not within `timeout_ms`."""
+    deadline = asyncio.get_running_loop().time() + timeout_ms / 1000
+    while True:
+        urls = [system.address(member).client_url for member in members]
+        statuses = await asyncio.gather(*(status(session, url) for url in urls))
+        if agree(statuses) and statuses[0] is not None:
+            return statuses[0].header.revision
+        if asyncio.get_running_loop().time() >= deadline:
+            return None
+        await asyncio.sleep(POLL_S)
+
+
+async def final_reads(
+    client: Client,
+    recorder: Recorder,
+    system: System,
+    plan: Plan,
+    drafts: Sequence[Draft],
+    process: int,
+) -> None:
+    """Send each of `drafts` to every member, as processes from number `process` on.
+
+    One that fails is sent again, a few times; each try is an operation of its own.
+    """
+    for member in plan.members:
+        for draft in drafts:
+            for _ in range(FINAL_READ_TRIES):
+                recorder.invoke(process, draft.f, draft.request, member)
+                url = system.address(member).client_url
+                completion = await client.call(url, draft.request)
+                if record(recorder, process, draft.f, member, completion):
+                    process += 1
+                if completion.outcome == "ok":
+                    break
+                await asyncio.sleep(FINAL_READ_PAUSE_S)
+        process += 1
+
+
+async def gather_states(
+    system: System, members: Sequence[str], revision: int | None
+) -> tuple[MemberState, ...]:
+    """Every member's state, hashed at `revision`; one that cannot be asked says why."""
+    return tuple(
+        await asyncio.gather(*(_state(system, member, revision) for member in members))
+    )
+
+
+async def _state(system: System, member: str, revision: int | None) -> MemberState:
+    try:
+        async with asyncio.timeout(GATHER_TIMEOUT_S):
+            return await system.state(member, revision)
+    except Exception as problem:
+        return MemberState(member, error=f"{type(problem).__name__}: {problem}")
