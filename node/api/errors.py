@@ -1,0 +1,182 @@
+"""What the v3 API refuses, and how: gRPC codes, and etcd's own messages.
+
+A client tells "certainly did not happen" from "may have happened" by these codes and
+messages, so they are etcd's to the letter.
+
+Source: etcd 3.5.1, `api/v3rpc/rpctypes/error.go`; the HTTP statuses are those of
+grpc-gateway 1.16, `runtime/errors.go`.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Code(IntEnum):
+    """gRPC status codes."""
+
+    OK = 0
+    CANCELED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+HTTP_STATUS: dict[Code, int] = {
+    Code.OK: 200,
+    Code.CANCELED: 408,
+    Code.UNKNOWN: 500,
+    Code.INVALID_ARGUMENT: 400,
+    Code.DEADLINE_EXCEEDED: 504,
+    Code.NOT_FOUND: 404,
+    Code.ALREADY_EXISTS: 409,
+    Code.PERMISSION_DENIED: 403,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.FAILED_PRECONDITION: 400,
+    Code.ABORTED: 409,
+    Code.OUT_OF_RANGE: 400,
+    Code.UNIMPLEMENTED: 501,
+    Code.INTERNAL: 500,
+    Code.UNAVAILABLE: 503,
+    Code.DATA_LOSS: 500,
+    Code.UNAUTHENTICATED: 401,
+}
+
+
+class RpcError(Exception):
+    """A request refused or failed: `code` for programs, `message` for people.
+
+    One value may be raised many times: equal code and message make equal errors.
+    """
+
+    def __init__(self, code: Code, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    @property
+    def http_status(self) -> int:
+        return HTTP_STATUS[self.code]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RpcError):
+            return NotImplemented
+        return (self.code, self.message) == (other.code, other.message)
+
+    def __hash__(self) -> int:
+        return hash((int(self.code), self.message))
+
+    def __repr__(self) -> str:
+        return f"RpcError({self.code.name}, {self.message!r})"
+
+
+def empty_key() -> RpcError:
+    return RpcError(Code.INVALID_ARGUMENT, "etcdserver: key is not provided")
+
+
+def key_not_found() -> RpcError:
+    return RpcError(Code.INVALID_ARGUMENT, "etcdserver: key not found")
+
+
+def value_provided() -> RpcError:
+    return RpcError(Code.INVALID_ARGUMENT, "etcdserver: value is provided")
+
+
+def lease_provided() -> RpcError:
+    return RpcError(Code.INVALID_ARGUMENT, "etcdserver: lease is provided")
+
+
+def too_many_operations() -> RpcError:
+    return RpcError(Code.INVALID_ARGUMENT, "etcdserver: too many operations in txn request")
+
+
+def duplicate_key() -> RpcError:
+    return RpcError(Code.INVALID_ARGUMENT, "etcdserver: duplicate key given in txn request")
+
+
+def invalid_sort_option() -> RpcError:
+    """etcd 3.5.1 dies of a sort target that it does not know; later releases say this."""
+    return RpcError(Code.INVALID_ARGUMENT, "etcdserver: invalid sort option")
+
+
+def compacted() -> RpcError:
+    return RpcError(Code.OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted")
+
+
+def future_revision() -> RpcError:
+    return RpcError(Code.OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision")
+
+
+def lease_not_found() -> RpcError:
+    return RpcError(Code.NOT_FOUND, "etcdserver: requested lease not found")
+
+
+def request_too_large() -> RpcError:
+    return RpcError(Code.INVALID_ARGUMENT, "etcdserver: request is too large")
+
+
+def message_too_large(size_bytes: int, bytes_max: int) -> RpcError:
+    """What gRPC itself says, before etcd sees the request."""
+    return RpcError(
+        Code.RESOURCE_EXHAUSTED,
+        f"grpc: received message larger than max ({size_bytes} vs. {bytes_max})",
+    )
+
+
+def too_many_requests() -> RpcError:
+    return RpcError(Code.RESOURCE_EXHAUSTED, "etcdserver: too many requests")
+
+
+def no_leader() -> RpcError:
+    return RpcError(Code.UNAVAILABLE, "etcdserver: no leader")
+
+
+def not_leader() -> RpcError:
+    return RpcError(Code.FAILED_PRECONDITION, "etcdserver: not leader")
+
+
+def leader_changed() -> RpcError:
+    return RpcError(Code.UNAVAILABLE, "etcdserver: leader changed")
+
+
+def stopped() -> RpcError:
+    return RpcError(Code.UNAVAILABLE, "etcdserver: server stopped")
+
+
+def timed_out() -> RpcError:
+    return RpcError(Code.UNAVAILABLE, "etcdserver: request timed out")
+
+
+def timed_out_leader_failed() -> RpcError:
+    return RpcError(
+        Code.UNAVAILABLE,
+        "etcdserver: request timed out, possibly due to previous leader failure",
+    )
+
+
+def timed_out_connection_lost() -> RpcError:
+    return RpcError(
+        Code.UNAVAILABLE, "etcdserver: request timed out, possibly due to connection lost"
+    )
+
+
+def corrupt() -> RpcError:
+    return RpcError(Code.DATA_LOSS, "etcdserver: corrupt cluster")
+
+
+def unimplemented(method: str) -> RpcError:
+    """What gRPC answers for a method that a server does not have."""
+    service, _, name = method.rpartition("/")
+    return RpcError(Code.UNIMPLEMENTED, f"unknown method {name} for service {service}")

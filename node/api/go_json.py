@@ -1,0 +1,412 @@
+"""JSON as Go's encoding/json reads it, with the very messages of its errors.
+
+etcd's gateway answers a malformed request with the error of Go's decoder, byte for
+byte the body of the answer; so this reader fails at the same byte with the same
+words. It is the slow, exact path: requests in their usual form are decoded by
+msgspec and never come here.
+
+Values stay raw (slices of the body, as Go's `json.RawMessage`) until a field asks
+for them with a type.
+
+Source: Go 1.16, `encoding/json/scanner.go`, `decode.go`, `encoding/base64`; probed
+against etcd 3.5.1, which is built with it.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Go's scanner refuses to nest deeper.
+DEPTH_MAX = 10_000
+
+_SPACE = re.compile(rb"[ \t\r\n]*")
+_PLAIN = re.compile(rb'[^"\\\x00-\x1f]*')
+_DIGITS = re.compile(rb"[0-9]*")
+_HEX = b"0123456789abcdefABCDEF"
+_ESCAPES = b'bfnrt\\/"'
+_LITERALS = {ord("t"): b"true", ord("f"): b"false", ord("n"): b"null"}
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_BASE64_VALUE = {character: value for value, character in enumerate(_BASE64)}
+
+
+class GoJsonError(ValueError):
+    """The message is Go's."""
+
+
+class Incomplete(GoJsonError):
+    """The text ends inside a value."""
+
+    def __init__(self) -> None:
+        super().__init__("unexpected EOF")
+
+
+def _quote_character(character: int) -> str:
+    if character == ord("'"):
+        return r"'\''"
+    if character == ord('"'):
+        return "'\"'"
+    return "'" + quote(chr(character).encode())[1:-1] + "'"
+
+
+def _invalid(character: int, where: str) -> GoJsonError:
+    return GoJsonError(f"invalid character {_quote_character(character)} {where}")
+
+
+def quote(text: bytes) -> str:
+    """A Go string literal, as `%q` prints it."""
+    out = ['"']
+    for character in text.decode("utf-8", "surrogateescape"):
+        code = ord(character)
+        if 0xDC80 <= code <= 0xDCFF:
+            out.append(f"\\x{code - 0xDC00:02x}")
+        elif character in _QUOTE_ESCAPES:
+            out.append(_QUOTE_ESCAPES[character])
+        elif character.isprintable():
+            out.append(character)
+        elif code < 0x20:
+            out.append(f"\\x{code:02x}")
+        elif code < 0x10000:
+            out.append(f"\\u{code:04x}")
+        else:
+            out.append(f"\\U{code:08x}")
+    out.append('"')
+    return "".join(out)
+
+
+_QUOTE_ESCAPES = {
+    '"': '\\"',
+    "\\": "\\\\",
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+}
+
+
+# --- scanning ------------------------------------------------------------------
+
+
+def _skip(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
+    match = pattern.match(data, at)
+    assert match is not None  # every pattern here also matches nothing
+    return match.end()
+
+
+def _character(data: bytes, at: int) -> int:
+    if at >= len(data):
+        raise Incomplete
+    return data[at]
+
+
+def _string_end(data: bytes, at: int) -> int:
+    """Just past the string whose opening quote stands at `at`."""
+    at += 1
+    while True:
+        at = _skip(_PLAIN, data, at)
+        character = _character(data, at)
+        at += 1
+        if character == ord('"'):
+            return at
+        if character != ord("\\"):
+            raise _invalid(character, "in string literal")
+        character = _character(data, at)
+        at += 1
+        if character == ord("u"):
+            for _ in range(4):
+                character = _character(data, at)
+                if character not in _HEX:
+                    raise _invalid(character, "in \\u hexadecimal character escape")
+                at += 1
+        elif character not in _ESCAPES:
+            raise _invalid(character, "in string escape code")
+
+
+def _digits_end(data: bytes, at: int, where: str) -> int:
+    character = _character(data, at)
+    if not ord("0") <= character <= ord("9"):
+        raise _invalid(character, where)
+    return _skip(_DIGITS, data, at)
+
+
+def _number_end(data: bytes, at: int) -> int:
+    if data[at] == ord("-"):
+        at += 1
+        character = _character(data, at)
+        if not ord("0") <= character <= ord("9"):
+            raise _invalid(character, "in numeric literal")
+    # No number but 0 itself starts with 0.
+    at = at + 1 if data[at] == ord("0") else _skip(_DIGITS, data, at)
+    if data[at : at + 1] == b".":
+        at = _digits_end(data, at + 1, "after decimal point in numeric literal")
+    if data[at : at + 1] in (b"e", b"E"):
+        at += 1
+        if _character(data, at) in b"+-":
+            at += 1
+        at = _digits_end(data, at, "in exponent of numeric literal")
+    return at
+
+
+def _literal_end(data: bytes, at: int, literal: bytes) -> int:
+    for expected in literal:
+        character = _character(data, at)
+        if character != expected:
+            name = literal.decode()
+            raise _invalid(character, f"in literal {name} (expecting {chr(expected)!r})")
+        at += 1
+    return at
+
+
+def _scalar_end(data: bytes, at: int) -> int:
+    character = data[at]
+    if character == ord('"'):
+        return _string_end(data, at)
+    if character == ord("-") or ord("0") <= character <= ord("9"):
+        return _number_end(data, at)
+    literal = _LITERALS.get(character)
+    if literal is None:
+        raise _invalid(character, "looking for beginning of value")
+    return _literal_end(data, at, literal)
+
+
+def _key_end(data: bytes, at: int) -> int:
+    """Past an object's key and colon; `at` stands where the key should begin."""
+    at = _skip(_SPACE, data, at)
+    character = _character(data, at)
+    if character != ord('"'):
+        raise _invalid(character, "looking for beginning of object key string")
+    at = _skip(_SPACE, data, _string_end(data, at))
+    character = _character(data, at)
+    if character != ord(":"):
+        raise _invalid(character, "after object key")
+    return at + 1
+
+
+def value_end(data: bytes, at: int) -> int:
+    """Just past the value that starts at `at` (spaces before it are skipped).
+
+    Raises GoJsonError as Go's scanner would, `Incomplete` where the text ends first.
+    """
+    closers = bytearray()  # what closes each array and object that is open
+    while True:
+        at = _skip(_SPACE, data, at)
+        character = _character(data, at)
+        if character in b"{[":
+            if len(closers) >= DEPTH_MAX:
+                raise _invalid(character, "exceeded max depth")
+            closer = ord("}") if character == ord("{") else ord("]")
+            at = _skip(_SPACE, data, at + 1)
+            if _character(data, at) == closer:
+                at += 1
+            else:
+                closers.append(closer)
+                if closer == ord("}"):
+                    at = _key_end(data, at)
+                continue
+        else:
+            at = _scalar_end(data, at)
+        while closers:
+            at = _skip(_SPACE, data, at)
+            character = _character(data, at)
+            at += 1
+            if character == closers[-1]:
+                closers.pop()
+                continue
+            if character == ord(","):
+                if closers[-1] == ord("}"):
+                    at = _key_end(data, at)
+                break
+            where = "object key:value pair" if closers[-1] == ord("}") else "array element"
+            raise _invalid(character, f"after {where}")
+        else:
+            return at
+
+
+def first_value(data: bytes, at: int = 0) -> tuple[int, int] | None:
+    """Where the next value of a stream stands; None if nothing but spaces is left.
+
+    What follows it is not looked at, as Go's `json.Decoder` does not."""
+    at = _skip(_SPACE, data, at)
+    if at >= len(data):
+        return None
+    return at, value_end(data, at)
+
+
+def whole_value(data: bytes) -> bytes:
+    """The one value that `data` is, as `json.Unmarshal` checks it."""
+    start = _skip(_SPACE, data, 0)
+    try:
+        # Go tells the scanner of the end by a space, which a number cannot hold.
+        end = value_end(data + b" ", start) if data else value_end(data, start)
+    except Incomplete:
+        raise GoJsonError("unexpected end of JSON input") from None
+    rest = _skip(_SPACE, data, min(end, len(data)))
+    if rest < len(data):
+        raise _invalid(data[rest], "after top-level value")
+    return data[start:end]
+
+
+# --- typed access to raw values ------------------------------------------------
+
+
+def kind(raw: bytes) -> str:
+    """Go's word for the type of a raw value."""
+    first = raw[0]
+    if first in b"tf":
+        return "bool"
+    return {ord("{"): "object", ord("["): "array", ord('"'): "string", ord("n"): "null"}.get(
+        first, "number"
+    )
+
+
+def type_error(raw: bytes, go_type: str, *, literal: bool = False) -> GoJsonError:
+    """`literal`: Go quotes a number that does not fit a number's type."""
+    value = kind(raw)
+    if literal and value == "number":
+        value += " " + raw.decode()
+    return GoJsonError(f"json: cannot unmarshal {value} into Go value of type {go_type}")
+
+
+def unquote(raw: bytes) -> bytes:
+    """The bytes of a string; what is not UTF-8, and lone surrogates, become U+FFFD."""
+    text = raw[1:-1].decode("utf-8", "replace")
+    if "\\" in text:
+        text = _ESCAPE_SEQUENCE.sub(_unescape, text)
+    return text.encode("utf-8", "replace")
+
+
+_ESCAPE_SEQUENCE = re.compile(
+    r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|\\u([0-9a-fA-F]{4})|\\(.)"
+)
+_UNESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+
+def _unescape(match: re.Match[str]) -> str:
+    high, low, single, simple = match.groups()
+    if high is not None:
+        return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + (int(low, 16) - 0xDC00))
+    if single is not None:
+        code = int(single, 16)
+        return "\ufffd" if 0xD800 <= code <= 0xDFFF else chr(code)
+    return _UNESCAPED.get(simple, simple)
+
+
+def members(raw: bytes) -> dict[str, bytes]:
+    """An object's members, raw, by name; of two with one name the later counts."""
+    if kind(raw) != "object":
+        raise type_error(raw, "map[string]json.RawMessage")
+    found: dict[str, bytes] = {}
+    at = _skip(_SPACE, raw, 1)
+    while raw[at] != ord("}"):
+        if raw[at] == ord(","):
+            at = _skip(_SPACE, raw, at + 1)
+        key_end = _string_end(raw, at)
+        name = unquote(raw[at:key_end]).decode("utf-8", "replace")
+        at = _skip(_SPACE, raw, _skip(_SPACE, raw, key_end) + 1)
+        end = value_end(raw, at)
+        found[name] = raw[at:end]
+        at = _skip(_SPACE, raw, end)
+    return found
+
+
+def elements(raw: bytes, go_type: str = "[]json.RawMessage") -> list[bytes]:
+    """An array's elements, raw."""
+    if kind(raw) != "array":
+        raise type_error(raw, go_type)
+    found: list[bytes] = []
+    at = _skip(_SPACE, raw, 1)
+    while raw[at] != ord("]"):
+        if raw[at] == ord(","):
+            at = _skip(_SPACE, raw, at + 1)
+        end = value_end(raw, at)
+        found.append(raw[at:end])
+        at = _skip(_SPACE, raw, end)
+    return found
+
+
+def boolean(raw: bytes) -> bool:
+    if raw not in (b"true", b"false", b"null"):
+        raise type_error(raw, "bool")
+    return raw == b"true"
+
+
+def integer(raw: bytes, go_type: str, low: int, high: int) -> int:
+    if raw == b"null":
+        return 0
+    if kind(raw) != "number":
+        raise type_error(raw, go_type)
+    if any(character in b".eE" for character in raw):
+        raise type_error(raw, go_type, literal=True)
+    # Longer than any number that fits; int() of a huge text is slow.
+    number = int(raw) if len(raw) <= 20 else high + 1
+    if not low <= number <= high:
+        raise type_error(raw, go_type, literal=True)
+    return number
+
+
+def byte_string(raw: bytes) -> bytes:
+    """Base64 in a string, or an array of numbers: what Go makes a []byte of."""
+    value = kind(raw)
+    if value == "string":
+        return base64_decode(unquote(raw))
+    if value == "array":
+        return bytes(integer(element, "uint8", 0, 255) for element in elements(raw))
+    if value == "null":
+        return b""
+    raise type_error(raw, "[]uint8")
+
+
+def base64_decode(text: bytes) -> bytes:
+    """Standard alphabet, padded; line ends are skipped, and the bits that the last
+    character has left over may be anything."""
+    out = bytearray()
+    at = 0
+    while True:
+        quantum: list[int] = []
+        while len(quantum) < 4:
+            if at == len(text):
+                if not quantum:
+                    return bytes(out)
+                raise _corrupt(at - len(quantum))
+            character = text[at]
+            at += 1
+            value = _BASE64_VALUE.get(character)
+            if value is not None:
+                quantum.append(value)
+            elif character == ord("="):
+                _check_padding(text, at, len(quantum))
+                break
+            elif character not in b"\r\n":
+                raise _corrupt(at - 1)
+        bits = 0
+        for value in quantum:
+            bits = bits << 6 | value
+        bits <<= 6 * (4 - len(quantum))
+        out += bits.to_bytes(3, "big")[: len(quantum) * 6 // 8]
+        if len(quantum) < 4:
+            return bytes(out)
+
+
+def _check_padding(text: bytes, at: int, characters: int) -> None:
+    """`at`: just past the first "=", which came after `characters` of its quantum."""
+    if characters < 2:
+        raise _corrupt(at - 1)
+    if characters == 2:
+        at = _skip(_LINE_ENDS, text, at)
+        if at == len(text):
+            raise _corrupt(len(text))
+        if text[at] != ord("="):
+            raise _corrupt(at - 1)
+        at += 1
+    at = _skip(_LINE_ENDS, text, at)
+    if at < len(text):
+        raise _corrupt(at)
+
+
+_LINE_ENDS = re.compile(rb"[\r\n]*")
+
+
+def _corrupt(at: int) -> GoJsonError:
+    return GoJsonError(f"illegal base64 data at input byte {at}")

@@ -1,0 +1,263 @@
+"""Requests out of JSON, exactly as etcd's gateway reads them: the slow path.
+
+A message's fields are tables here, in the order of their protobuf descriptors: the
+order in which the gateway looks at them decides which of two errors is told, and
+which member of a oneof wins where a request gives several.
+
+Source: golang/protobuf 1.5.2, `jsonpb/decode.go`, with unknown fields allowed as
+grpc-gateway 1.16 has it; probed against etcd 3.5.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from node.api import errors, go_json, rpc
+from node.api.go_json import GoJsonError
+
+# A transaction may hold as many operations as a level nested in it may not; with
+# etcd's limit of 128 nothing nested deeper can be valid.
+TXN_DEPTH_MAX = 130
+
+Reader = Callable[[bytes, int], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`read(raw, depth)` makes the value of one element from its raw JSON."""
+
+    name: str
+    read: Reader
+    repeated: bool = False
+    oneof: bool = False
+    json_name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        first, *rest = self.name.split("_")
+        camel = first + "".join(word[:1].upper() + word[1:] for word in rest)
+        object.__setattr__(self, "json_name", camel)
+
+
+@dataclass(slots=True)
+class Message:
+    """`build(values, union)` makes the value: fields given, and the oneof's that won."""
+
+    build: Callable[[dict[str, Any], dict[str, Any]], Any]
+    fields: tuple[Field, ...] = ()
+
+    def read(self, raw: bytes, depth: int) -> Any:
+        if depth > TXN_DEPTH_MAX:
+            raise errors.too_many_operations()
+        values: dict[str, Any] = {}
+        union: dict[str, Any] = {}
+        if raw != b"null":
+            given = go_json.members(raw)
+            for known in self.fields:
+                element = _member(given, known)
+                if element is None:
+                    continue
+                value = _field_value(known, element, depth)
+                if known.oneof:
+                    union = {known.name: value}
+                else:
+                    values[known.name] = value
+        return self.build(values, union)
+
+
+def _member(given: dict[str, bytes], known: Field) -> bytes | None:
+    """The member for a field: of its two spellings the camel-case one counts."""
+    raw = given.get(known.json_name, given.get(known.name))
+    return None if raw == b"null" else raw
+
+
+def _field_value(known: Field, raw: bytes, depth: int) -> Any:
+    if known.repeated:
+        return tuple(known.read(element, depth) for element in go_json.elements(raw))
+    return known.read(raw, depth)
+
+
+# --- kinds of fields -----------------------------------------------------------
+
+
+def _bytes(raw: bytes, _depth: int) -> bytes:
+    return go_json.byte_string(raw)
+
+
+def _bool(raw: bytes, _depth: int) -> bool:
+    return go_json.boolean(raw)
+
+
+def _bare(raw: bytes) -> bytes:
+    """A 64-bit number may stand in quotes; what is inside is read as JSON again."""
+    if len(raw) >= 2 and raw[0] == ord('"'):
+        return go_json.whole_value(raw[1:-1])
+    return raw
+
+
+def _int64(raw: bytes, _depth: int) -> int:
+    return go_json.integer(_bare(raw), "int64", -(2**63), 2**63 - 1)
+
+
+def _uint64(raw: bytes, _depth: int) -> int:
+    return go_json.integer(_bare(raw), "uint64", 0, 2**64 - 1)
+
+
+def _enum(names: type[IntEnum], go_name: str) -> Reader:
+    def read(raw: bytes, _depth: int) -> int:
+        if len(raw) >= 2 and raw[0] == ord('"'):
+            member = names.__members__.get(raw[1:-1].decode("utf-8", "replace"))
+            if member is None:
+                raise GoJsonError(f"unknown value {go_json.quote(raw)} for enum {go_name}")
+            return int(member)
+        return go_json.integer(raw, "protoreflect.EnumNumber", -(2**31), 2**31 - 1)
+
+    return read
+
+
+def _message(message: Message) -> Reader:
+    def read(raw: bytes, depth: int) -> Any:
+        return message.read(raw, depth + 1)
+
+    return read
+
+
+def _of(struct: Callable[..., Any]) -> Callable[[dict[str, Any], dict[str, Any]], Any]:
+    return lambda values, _union: struct(**values)
+
+
+def _winner(_values: dict[str, Any], union: dict[str, Any]) -> Any:
+    return next(iter(union.values()), None)
+
+
+def _compare(values: dict[str, Any], union: dict[str, Any]) -> rpc.Compare:
+    operand = rpc.compare_operand(values.get("target", 0), union)
+    return rpc.Compare(**values, operand=operand)
+
+
+# --- messages ------------------------------------------------------------------
+
+PUT = Message(
+    _of(rpc.PutRequest),
+    (
+        Field("key", _bytes),
+        Field("value", _bytes),
+        Field("lease", _int64),
+        Field("prev_kv", _bool),
+        Field("ignore_value", _bool),
+        Field("ignore_lease", _bool),
+    ),
+)
+
+RANGE = Message(
+    _of(rpc.RangeRequest),
+    (
+        Field("key", _bytes),
+        Field("range_end", _bytes),
+        Field("limit", _int64),
+        Field("revision", _int64),
+        Field("sort_order", _enum(rpc.SortOrder, "etcdserverpb.RangeRequest.SortOrder")),
+        Field("sort_target", _enum(rpc.SortTarget, "etcdserverpb.RangeRequest.SortTarget")),
+        Field("serializable", _bool),
+        Field("keys_only", _bool),
+        Field("count_only", _bool),
+        Field("min_mod_revision", _int64),
+        Field("max_mod_revision", _int64),
+        Field("min_create_revision", _int64),
+        Field("max_create_revision", _int64),
+    ),
+)
+
+DELETE_RANGE = Message(
+    _of(rpc.DeleteRangeRequest),
+    (Field("key", _bytes), Field("range_end", _bytes), Field("prev_kv", _bool)),
+)
+
+COMPARE = Message(
+    _compare,
+    (
+        Field("result", _enum(rpc.CompareResult, "etcdserverpb.Compare.CompareResult")),
+        Field("target", _enum(rpc.CompareTarget, "etcdserverpb.Compare.CompareTarget")),
+        Field("key", _bytes),
+        Field("version", _int64, oneof=True),
+        Field("create_revision", _int64, oneof=True),
+        Field("mod_revision", _int64, oneof=True),
+        Field("value", _bytes, oneof=True),
+        Field("lease", _int64, oneof=True),
+        Field("range_end", _bytes),
+    ),
+)
+
+TXN = Message(_of(rpc.TxnRequest))
+
+REQUEST_OP = Message(
+    _winner,
+    (
+        Field("request_range", _message(RANGE), oneof=True),
+        Field("request_put", _message(PUT), oneof=True),
+        Field("request_delete_range", _message(DELETE_RANGE), oneof=True),
+        Field("request_txn", _message(TXN), oneof=True),
+    ),
+)
+
+TXN.fields = (
+    Field("compare", _message(COMPARE), repeated=True),
+    Field("success", _message(REQUEST_OP), repeated=True),
+    Field("failure", _message(REQUEST_OP), repeated=True),
+)
+
+COMPACTION = Message(
+    _of(rpc.CompactionRequest), (Field("revision", _int64), Field("physical", _bool))
+)
+
+WATCH_CREATE = Message(
+    _of(rpc.WatchCreateRequest),
+    (
+        Field("key", _bytes),
+        Field("range_end", _bytes),
+        Field("start_revision", _int64),
+        Field("progress_notify", _bool),
+        Field(
+            "filters",
+            _enum(rpc.FilterType, "etcdserverpb.WatchCreateRequest.FilterType"),
+            repeated=True,
+        ),
+        Field("prev_kv", _bool),
+        Field("watch_id", _int64),
+        Field("fragment", _bool),
+    ),
+)
+
+WATCH_CANCEL = Message(_of(rpc.WatchCancelRequest), (Field("watch_id", _int64),))
+
+WATCH_PROGRESS = Message(_of(rpc.WatchProgressRequest))
+
+# None where a request holds none of the three.
+WATCH = Message(
+    _winner,
+    (
+        Field("create_request", _message(WATCH_CREATE), oneof=True),
+        Field("cancel_request", _message(WATCH_CANCEL), oneof=True),
+        Field("progress_request", _message(WATCH_PROGRESS), oneof=True),
+    ),
+)
+
+ALARM = Message(
+    lambda values, _union: rpc.AlarmRequest(
+        action=values.get("action", 0),
+        member_id=values.get("memberID", 0),
+        alarm=values.get("alarm", 0),
+    ),
+    (
+        Field("action", _enum(rpc.AlarmAction, "etcdserverpb.AlarmRequest.AlarmAction")),
+        Field("memberID", _uint64),
+        Field("alarm", _enum(rpc.AlarmType, "etcdserverpb.AlarmType")),
+    ),
+)
+
+STATUS = Message(_of(rpc.StatusRequest))
+HASH = Message(_of(rpc.HashRequest))
+HASH_KV = Message(_of(rpc.HashKVRequest), (Field("revision", _int64),))
+MEMBER_LIST = Message(_of(rpc.MemberListRequest), (Field("linearizable", _bool),))
