@@ -9,14 +9,16 @@ from typing import Any
 import plotly.graph_objects as go
 
 from harness.report.figure import plain
-from harness.report.palette import fault_colour, faded
+from harness.report.palette import faded, fault_colour
 from histories.history import FaultWindow
 
 CLUSTER = "cluster"
 """The lane of a fault that names no member."""
 
 
-def bands(faults: Sequence[FaultWindow], end_ns: int, *, labels: bool = True) -> list[dict[str, Any]]:
+def bands(
+    faults: Sequence[FaultWindow], end_ns: int, *, labels: bool = True
+) -> list[dict[str, Any]]:
     """One shape a fault, from its begin to its end; one never healed lasts to the end."""
     return [_band(fault, end_ns, labels) for fault in faults]
 

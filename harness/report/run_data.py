@@ -139,7 +139,7 @@ class Run:
 def read_run(folder: Path) -> Run:
     """The run in `folder`. Raises FileNotFoundError only where there is no such folder."""
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: expected the folder of a run, as in store/<test>/<time>")
+        raise FileNotFoundError(f"{folder}: expected the folder of a run, store/<test>/<time>")
     problems: list[str] = []
     facts = _decode(folder / "run.json", RunFacts, problems) or RunFacts()
     results = _decode(folder / "results.json", ResultFacts, problems)

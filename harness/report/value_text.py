@@ -26,6 +26,7 @@ from histories.kv import (
     Result,
     Txn,
     TxnResult,
+    writes,
 )
 
 TEXT_CHARACTERS_MAX = 300
@@ -71,6 +72,22 @@ def revision_of(value: bytes) -> int:
         return _headed.decode(value).header.revision
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return 0
+
+
+def answered_write(request: bytes, answer: bytes) -> bool:
+    """Whether an answered operation made a revision, as far as its answer tells."""
+    if b'"op":"range"' in request[:40]:
+        return False
+    try:
+        asked, told = _requests.decode(request), _results.decode(answer)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    match asked, told:
+        case Txn(), TxnResult():
+            return any(writes(op) for op in (asked.success if told.succeeded else asked.failure))
+        case _, DeleteResult():
+            return told.deleted > 0
+    return isinstance(asked, Put)
 
 
 def json_text(value: bytes) -> str:

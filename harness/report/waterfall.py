@@ -10,11 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
-
-from harness.report.figure import plain, quiet_layout
-from harness.report.palette import member_colour
-from harness.report.write_steps import NUMBER_IN_PATH, WriteSteps
+from harness.report.write_steps import WriteSteps
 from histories.chance import stream
 
 SLOWEST = 60
@@ -112,43 +108,3 @@ def choose_writes(
         for row in members:
             seen.setdefault(row, group)
     return tuple(ChosenWrite(row, group) for row, group in seen.items())
-
-
-def waterfall(bars: Sequence[StepBar], members: Sequence[str]) -> go.Figure:
-    """A bar for each step, coloured by its member; rows from top to bottom in time."""
-    names = [row_name(bar) for bar in bars]
-    figure = go.Figure()
-    for place, member in enumerate(members):
-        own = [(name, bar) for name, bar in zip(names, bars, strict=True) if bar.member == member]
-        if not own:
-            continue
-        figure.add_bar(
-            orientation="h",
-            name=plain(member),
-            y=[name for name, _ in own],
-            base=[bar.begin_ms for _, bar in own],
-            x=[bar.end_ms - bar.begin_ms for _, bar in own],
-            text=[f"{bar.end_ms - bar.begin_ms:.3g} ms" for _, bar in own],
-            customdata=[[round(bar.begin_ms, 4), round(bar.end_ms, 4)] for _, bar in own],
-            hovertemplate="%{y}<br>done at %{customdata[1]} ms, %{text} after the step before"
-            "<extra></extra>",
-            marker={"color": member_colour(place), "line": {"color": member_colour(place), "width": 1}},
-            textposition="outside",
-            cliponaxis=False,
-        )
-    quiet_layout(figure, height_px=90 + 19 * len(bars))
-    figure.update_layout(barmode="overlay", bargap=0.35, margin={"l": 190})
-    figure.update_yaxes(categoryorder="array", categoryarray=names, autorange="reversed")
-    figure.update_xaxes(title={"text": "ms since the client's request"}, range=_extent(bars))
-    return figure
-
-
-def row_name(bar: StepBar) -> str:
-    return plain(f"{NUMBER_IN_PATH[bar.step]} {bar.step} · {bar.member}")
-
-
-def _extent(bars: Sequence[StepBar]) -> list[float]:
-    """Until the last step but the backend's flush, which follows in its own time."""
-    ends = [bar.end_ms for bar in bars if bar.step != "backend_flush"]
-    longest = max(ends or [bar.end_ms for bar in bars], default=1.0)
-    return [-0.01 * longest, max(longest * 1.12, 0.01)]

@@ -67,7 +67,7 @@ class WriteSteps:
             for place, ns in enumerate(self.ns[start : start + self._width])
             if ns != NEVER
         ]
-        return [(ns, STEPS[place // count], self.members[place % count]) for ns, place in sorted(done)]
+        return [(ns, STEPS[at // count], self.members[at % count]) for ns, at in sorted(done)]
 
     def called(self, row: int) -> tuple[int, str] | None:
         """When and by whom the client's request was accepted."""

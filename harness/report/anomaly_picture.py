@@ -1,0 +1,296 @@
+"""The smallest part of a history that proves an anomaly, drawn.
+
+Each operation that the anomaly names is a bar on its process's row, with what was
+asked and answered written in it; around them, faded, a few of their neighbours. Time
+is drawn twice: in order, where each bar is as wide as its words (which came first is
+what a proof rests on), and to scale.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from checkers.verdict import Anomaly
+from harness.report.bands import band_end, lane_names
+from harness.report.figure import plain, quiet_layout
+from harness.report.palette import OUTCOMES, faded, fault_colour
+from harness.report.spans import Span
+from harness.report.value_text import clip, keys_of
+from histories.history import FaultWindow, Outcome
+
+INVOLVED_MAX = 200
+NEIGHBOURS_MAX = 10
+NEIGHBOURS_LOOKED_AT = 2_000
+LABEL_CHARACTERS_MAX = 64
+CHARACTER_PX = 6.4
+STEP_PX = 22
+TICK_PX = 78
+WIDTH_PX_MIN = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What is drawn of an anomaly. `left_out` are named operations past `INVOLVED_MAX`."""
+
+    involved: tuple[Span, ...]
+    neighbours: tuple[Span, ...]
+    faults: tuple[FaultWindow, ...]
+    left_out: int
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        return tuple(sorted((*self.involved, *self.neighbours), key=lambda span: span.invoked))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a bar begins and ends, on whichever axis."""
+
+    begin: float
+    end: float
+
+
+def proof_of(
+    anomaly: Anomaly, spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int
+) -> Proof:
+    """The operations that `anomaly` names and a few that touch the same keys about then.
+
+    `spans` in the order of their invocations.
+    """
+    named = set(anomaly.events)
+    found = [span for span in spans if span.invoked in named or span.returned in named]
+    involved = tuple(found[:INVOLVED_MAX])
+    if not involved:
+        return Proof((), (), (), 0)
+    begin, end = min(s.call for s in involved), max(_end(s, s.call) for s in involved)
+    neighbours = _neighbours(involved, spans, begin, end)
+    shown = (*involved, *neighbours)
+    begin, end = min(s.call for s in shown), max(_end(s, s.call) for s in shown)
+    within = tuple(f for f in faults if f.begin <= end and band_end(f, end_ns) >= begin)
+    return Proof(involved, neighbours, within, len(found) - len(involved))
+
+
+def _end(span: Span, otherwise: int) -> int:
+    return otherwise if span.ended is None else span.ended
+
+
+def _neighbours(
+    involved: Sequence[Span], spans: Sequence[Span], begin: int, end: int
+) -> tuple[Span, ...]:
+    """The nearest in time that name one of the same keys, if those have keys."""
+    own = {span.invoked for span in involved}
+    keys = {key for span in involved for key in keys_of(span.request)}
+    calls = [span.call for span in spans]
+    first, last = bisect_left(calls, begin), bisect_right(calls, end)
+    around = spans[max(0, first - NEIGHBOURS_LOOKED_AT) : last + NEIGHBOURS_LOOKED_AT]
+    moments = [span.call for span in involved]
+
+    def distance(span: Span) -> tuple[int, int]:
+        return min(abs(span.call - moment) for moment in moments), span.invoked
+
+    near = sorted((span for span in around if span.invoked not in own), key=distance)
+    chosen: list[Span] = []
+    for span in near[:NEIGHBOURS_LOOKED_AT]:
+        if len(chosen) == NEIGHBOURS_MAX:
+            break
+        if not keys or keys.intersection(keys_of(span.request)):
+            chosen.append(span)
+    return tuple(chosen)
+
+
+# --- places -------------------------------------------------------------------
+
+
+def places_in_order(spans: Sequence[Span]) -> tuple[dict[int, Place], list[tuple[int, float]]]:
+    """Where each span (by `invoked`) stands when only order counts, in px, and the marks
+    (ns, px) of all begins and ends, both increasing.
+
+    Invocations stand before completions of the same time: those operations are
+    concurrent. Each bar is as wide as its label, and an open one lasts to the edge.
+    """
+    ends = [(s.ended, 1, s.invoked) for s in spans if s.outcome != "info" and s.ended is not None]
+    edges = sorted([*((s.call, 0, s.invoked) for s in spans), *ends])
+    needs = {span.invoked: len(label(span)) * CHARACTER_PX + 16 for span in spans}
+    begins: dict[int, float] = {}
+    finishes: dict[int, float] = {}
+    marks: list[tuple[int, float]] = []
+    at = 0.0
+    for ns, is_end, invoked in edges:
+        at += STEP_PX
+        if is_end:
+            at = max(at, begins[invoked] + needs[invoked])
+            finishes[invoked] = at
+        else:
+            begins[invoked] = at
+        marks.append((ns, at))
+    open_ends = [begins[s.invoked] + needs[s.invoked] for s in spans if s.invoked not in finishes]
+    edge = max([at + STEP_PX, *open_ends])
+    places = {s.invoked: Place(begins[s.invoked], finishes.get(s.invoked, edge)) for s in spans}
+    return places, marks
+
+
+def places_to_scale(spans: Sequence[Span]) -> dict[int, Place]:
+    """Seconds of the run; an open one lasts to the edge."""
+    begin = min(span.call for span in spans)
+    last = max(_end(span, span.call) for span in spans)
+    edge = last + max(1, (last - begin) // 20)
+    return {
+        span.invoked: Place(
+            span.call / 1e9, (edge if span.outcome == "info" else _end(span, edge)) / 1e9
+        )
+        for span in spans
+    }
+
+
+def label(span: Span) -> str:
+    node = f" · {span.node}" if span.node else ""
+    return clip(f"{span.asked()} → {span.answered()}", LABEL_CHARACTERS_MAX) + node
+
+
+# --- figures ------------------------------------------------------------------
+
+
+def picture_in_order(proof: Proof, members: Sequence[str]) -> tuple[go.Figure, int]:
+    """The figure, and the width in px that it wants."""
+    places, marks = places_in_order(proof.spans)
+    width = max(WIDTH_PX_MIN, max(place.end for place in places.values()) + STEP_PX)
+    figure = _picture(proof, members, places, lambda ns: _between(marks, ns))
+    shown: list[tuple[int, float]] = []
+    for ns, at in marks:
+        if not shown or at - shown[-1][1] >= TICK_PX:
+            shown.append((ns, at))
+    figure.update_xaxes(
+        range=[0, width],
+        tickvals=[at for _, at in shown],
+        ticktext=[f"{ns / 1e9:.4f} s" for ns, _ in shown],
+        title={"text": "in order, not to scale"},
+    )
+    return figure, round(width + 130)
+
+
+def picture_to_scale(proof: Proof, members: Sequence[str]) -> go.Figure:
+    places = places_to_scale(proof.spans)
+    figure = _picture(proof, members, places, lambda ns: ns / 1e9)
+    low, high = min(p.begin for p in places.values()), max(p.end for p in places.values())
+    pad = (high - low) * 0.01 or 0.001
+    figure.update_xaxes(range=[low - pad, high], title={"text": "s since the start of the run"})
+    return figure
+
+
+def _between(marks: Sequence[tuple[int, float]], ns: int) -> float:
+    """Where time `ns` falls among the marks; the edges stand for all beyond them."""
+    place = bisect_left(marks, (ns, 0.0))
+    if place == 0:
+        return 0.0
+    if place == len(marks):
+        return marks[-1][1] + STEP_PX
+    (before_ns, before), (after_ns, after) = marks[place - 1], marks[place]
+    return before + (after - before) * (ns - before_ns) / max(1, after_ns - before_ns)
+
+
+def _picture(
+    proof: Proof, members: Sequence[str], places: dict[int, Place], position: Any
+) -> go.Figure:
+    spans = proof.spans
+    processes = list(dict.fromkeys(span.process for span in sorted(spans, key=lambda s: s.call)))
+    own = {span.invoked for span in proof.involved}
+    figure = go.Figure()
+    for outcome in OUTCOMES:
+        for involved in (True, False):
+            part = [s for s in spans if s.outcome == outcome and (s.invoked in own) == involved]
+            if part:
+                figure.add_trace(_bars(outcome, involved, part, processes, places))
+    lanes = lane_names(proof.faults, [m for m in members if _is_hit(m, proof.faults)])
+    left, right = min(p.begin for p in places.values()), max(p.end for p in places.values())
+    for fault in proof.faults:
+        figure.add_trace(_fault_bar(fault, lanes, len(processes), left, right, position))
+    rows = len(processes) + len(lanes)
+    quiet_layout(figure, height_px=rows * 34 + 90)
+    figure.update_layout(barmode="overlay", showlegend=True)
+    figure.update_xaxes(zeroline=False)
+    figure.update_yaxes(
+        range=[rows - 0.45, -0.55],
+        tickvals=list(range(rows)),
+        ticktext=[*(f"process {process}" for process in processes), *map(plain, lanes)],
+        fixedrange=True,
+        zeroline=False,
+        showgrid=False,
+    )
+    return figure
+
+
+def _is_hit(member: str, faults: Sequence[FaultWindow]) -> bool:
+    return any(member in fault.members for fault in faults)
+
+
+def _bars(
+    outcome: Outcome,
+    involved: bool,
+    spans: Sequence[Span],
+    processes: Sequence[int],
+    places: dict[int, Place],
+) -> go.Bar:
+    look = OUTCOMES[outcome]
+    return go.Bar(
+        orientation="h",
+        name=outcome if involved else f"{outcome}, a neighbour",
+        y=[processes.index(span.process) for span in spans],
+        base=[round(places[span.invoked].begin, 7) for span in spans],
+        x=[round(places[s.invoked].end - places[s.invoked].begin, 9) for s in spans],
+        width=0.74,
+        text=[plain(label(span)) for span in spans],
+        textposition="inside",
+        insidetextanchor="start",
+        textangle=0,
+        constraintext="none",
+        insidetextfont={"size": 11},
+        customdata=[span.invoked for span in spans],
+        hoverinfo="none",
+        marker={
+            "color": faded(look.colour, 0.30 if involved else 0.07),
+            "line": {"color": look.colour, "width": 2 if involved else 0.6},
+            "pattern": {
+                "shape": look.hatching,
+                "fgcolor": faded(look.colour, 0.35),
+                "size": 7,
+                "solidity": 0.2,
+                "fillmode": "overlay",
+            },
+        },
+    )
+
+
+def _fault_bar(
+    fault: FaultWindow,
+    lanes: Sequence[str],
+    below: int,
+    left: float,
+    right: float,
+    position: Any,
+) -> go.Bar:
+    begin = max(left, position(fault.begin))
+    end = right if fault.end is None else min(right, max(begin, position(fault.end)))
+    rows = [below + lanes.index(member) for member in (fault.members or (lanes[-1],))]
+    colour = fault_colour(fault.f)
+    return go.Bar(
+        orientation="h",
+        name=plain(f"fault {fault.fault}: {fault.f}"),
+        y=rows,
+        base=[begin] * len(rows),
+        x=[end - begin] * len(rows),
+        width=0.6,
+        text=[plain(f"{fault.fault} {fault.f}")] * len(rows),
+        textposition="inside",
+        insidetextanchor="start",
+        textangle=0,
+        constraintext="none",
+        textfont={"size": 10, "color": "#fff"},
+        marker={"color": faded(colour, 0.85), "line": {"width": 0}},
+        customdata=[["fault", fault.fault]] * len(rows),
+        hoverinfo="none",
+    )

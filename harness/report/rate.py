@@ -1,0 +1,75 @@
+"""How many operations there were a second, over time, above the same bands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from harness.report.bands import bands
+from harness.report.figure import plain, quiet_layout, time_axis
+from harness.report.latency import bin_seconds
+from harness.report.palette import OUTCOMES
+from harness.report.spans import Span
+from harness.report.typed_array import floats, times
+from histories.history import FaultWindow
+
+
+def rate(spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int) -> go.Figure:
+    """Operations per second: completions by outcome, and below the answered ones by `f`."""
+    width = bin_seconds(end_ns) * 2
+    count = math.ceil(max(end_ns / 1e9, 0.001) / width)
+    middles = [(place + 0.5) * width for place in range(count)]
+    figure = go.Figure()
+    for outcome, look in OUTCOMES.items():
+        ends = [span.ended for span in spans if span.outcome == outcome and span.ended is not None]
+        if ends:
+            figure.add_trace(
+                go.Scatter(
+                    mode="lines",
+                    name=outcome,
+                    x=times(middles),
+                    y=floats(_per_second(ends, width, count)),
+                    line={
+                        "color": look.colour,
+                        "width": 1.6,
+                        "shape": "hvh",
+                        "dash": {"ok": "solid", "fail": "dash", "info": "dot"}[outcome],
+                    },
+                    hovertemplate=f"{outcome}: %{{y:.4g}}/s<extra></extra>",
+                )
+            )
+    for place, f in enumerate(dict.fromkeys(span.f for span in spans)):
+        ends = [s.ended for s in spans if s.f == f and s.outcome == "ok" and s.ended is not None]
+        figure.add_trace(
+            go.Scatter(
+                mode="lines",
+                name=plain(f"ok {f}"),
+                x=times(middles),
+                y=floats(_per_second(ends, width, count)),
+                yaxis="y2",
+                line={"width": 1.2, "shape": "hvh", "color": _F_COLOURS[place % len(_F_COLOURS)]},
+                hovertemplate=plain(f) + ": %{y:.4g}/s<extra></extra>",
+            )
+        )
+    quiet_layout(figure, height_px=330)
+    axis = {"rangemode": "tozero", "fixedrange": True, "zeroline": False}
+    figure.update_layout(
+        shapes=bands(faults, end_ns),
+        hovermode="x",
+        xaxis=time_axis(end_ns, anchor="y2"),
+        yaxis={"title": {"text": "all, per s"}, "domain": [0.54, 1], **axis},
+        yaxis2={"title": {"text": "by kind, per s"}, "domain": [0, 0.46], **axis},
+    )
+    return figure
+
+
+_F_COLOURS = ("#2b83c6", "#d98a1e", "#0f9d78", "#b4649e", "#7a7f87", "#6f74d8", "#a0714f")
+
+
+def _per_second(ends_ns: Sequence[int], width_s: float, count: int) -> list[float]:
+    counts = [0] * count
+    for end in ends_ns:
+        counts[min(int(end / 1e9 / width_s), count - 1)] += 1
+    return [number / width_s for number in counts]

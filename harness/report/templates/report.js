@@ -1,0 +1,214 @@
+"use strict";
+(() => {
+  const byId = (id) => document.getElementById(id);
+  const read = (id) => (byId(id) ? JSON.parse(byId(id).textContent) : null);
+  const spans = read("spans") || { event: [] };
+  const faults = read("fault-words") || {};
+  const placeOf = new Map(spans.event.map((event, place) => [event, place]));
+
+  // --- looks: text and grid take the page's colours, light or dark -------------------
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const template = () => {
+    const axis = {
+      gridcolor: colour("--grid"), linecolor: colour("--line"), tickcolor: colour("--line"),
+      zerolinecolor: colour("--line"), automargin: false,
+    };
+    return {
+      layout: {
+        font: { family: colour("--sans"), size: 11, color: colour("--ink") },
+        paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+        xaxis: axis, yaxis: axis, legend: { bgcolor: "rgba(0,0,0,0)" },
+        hoverlabel: { bgcolor: colour("--panel"), bordercolor: colour("--soft"), font: { color: colour("--ink"), size: 12 } },
+        modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--line"), activecolor: colour("--soft") },
+      },
+    };
+  };
+  const config = {
+    responsive: true, displaylogo: false, scrollZoom: false, doubleClick: "reset",
+    modeBarButtons: [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]],
+  };
+  const webgl = (() => {
+    try { return Boolean(document.createElement("canvas").getContext("webgl")); } catch { return false; }
+  })();
+
+  // --- one operation, in fields -------------------------------------------------------
+  const ms = (us) => (us / 1000).toLocaleString("en", { maximumSignificantDigits: 4 }) + " ms";
+  const fieldsOf = (place) => {
+    const took = spans.took_us[place];
+    const returned = spans.returned[place];
+    return [
+      ["asked", spans.asked[place]],
+      [spans.outcome[place] === "ok" ? "answer" : spans.outcome[place], spans.answered[place]],
+      ["node", spans.node[place] || "not recorded"],
+      ["process", String(spans.process[place])],
+      ["invoked", (spans.call_us[place] / 1e6).toFixed(6) + " s"],
+      ["took", took === null ? "never ended" : ms(took)],
+      ["events", spans.event[place] + (returned === null ? "" : ", " + returned)],
+    ];
+  };
+  const fill = (element, fields) => {
+    const grid = document.createElement("div");
+    grid.className = "fields";
+    for (const [name, value] of fields) {
+      for (const text of [name, value]) {
+        const cell = document.createElement("span");
+        cell.textContent = text;
+        grid.append(cell);
+      }
+    }
+    element.replaceChildren(grid);
+  };
+  const tip = byId("tip");
+  const pointed = (event) => {
+    for (const point of event.points) {
+      const data = point.customdata;
+      if (Array.isArray(data) && data[0] === "fault") return [["fault", faults[data[1]] || String(data[1])]];
+      if (placeOf.has(Number(data))) return fieldsOf(placeOf.get(Number(data)));
+    }
+    return null;
+  };
+  const showTip = (event) => {
+    const fields = pointed(event);
+    if (!fields || !event.event) return;
+    fill(tip, fields);
+    tip.style.display = "block";
+    const { clientX: x, clientY: y } = event.event;
+    const box = tip.getBoundingClientRect();
+    tip.style.left = Math.max(4, Math.min(x + 14, innerWidth - box.width - 8)) + "px";
+    tip.style.top = Math.max(4, y + 16 + box.height > innerHeight ? y - box.height - 12 : y + 16) + "px";
+  };
+  const hideTip = () => { tip.style.display = "none"; };
+  const keep = (event) => {
+    const fields = pointed(event);
+    if (fields && byId("picked")) fill(byId("picked"), fields);
+  };
+
+  // --- figures, drawn as they come into view ------------------------------------------
+  const drawn = new Map();
+  let range = null;
+  const draw = (element) => {
+    if (drawn.has(element)) return drawn.get(element);
+    const source = document.querySelector('script[data-for="' + element.id + '"]');
+    if (!source) return null;
+    const figure = JSON.parse(source.textContent);
+    if (!webgl) for (const trace of figure.data) if (trace.type === "scattergl") trace.type = "scatter";
+    figure.layout.template = template();
+    if (range && "time" in element.dataset) figure.layout.xaxis.range = range.slice();
+    if (element.dataset.wide) element.style.minWidth = element.dataset.wide + "px";
+    const promise = Plotly.newPlot(element, figure.data, figure.layout, config).then(() => {
+      element.on("plotly_hover", showTip);
+      element.on("plotly_unhover", hideTip);
+      element.on("plotly_click", keep);
+      if ("time" in element.dataset) element.on("plotly_relayout", (change) => follow(element, change));
+    });
+    drawn.set(element, promise);
+    return promise;
+  };
+  const all = [...document.querySelectorAll(".figure")].filter((element) => element.id !== "waterfall");
+  const timed = all.filter((element) => "time" in element.dataset);
+  const watcher = new IntersectionObserver((entries) => {
+    for (const entry of entries) if (entry.isIntersecting) { watcher.unobserve(entry.target); draw(entry.target); }
+  }, { rootMargin: "800px" });
+  all.forEach((element) => watcher.observe(element));
+  addEventListener("beforeprint", () => all.filter((element) => element.offsetParent).forEach(draw));
+
+  // --- one time axis for all ----------------------------------------------------------
+  let following = false;
+  const follow = (from, change) => {
+    if (following) return;
+    const low = change["xaxis.range[0]"] ?? (change["xaxis.range"] || [])[0];
+    const high = change["xaxis.range[1]"] ?? (change["xaxis.range"] || [])[1];
+    if (low === undefined || high === undefined) return;
+    zoom(low, high, from);
+  };
+  const zoom = (low, high, except) => {
+    range = [low, high];
+    following = true;
+    const others = timed.filter((element) => element !== except && drawn.has(element));
+    Promise.all(others.map((element) => drawn.get(element).then(() => Plotly.relayout(element, { "xaxis.range": [low, high] }))))
+      .finally(() => { following = false; });
+  };
+  for (const button of document.querySelectorAll("button[data-zoom]")) {
+    button.addEventListener("click", () => {
+      const [low, high] = button.dataset.zoom.split(",").map((ns) => Number(ns) / 1e9);
+      const pad = Math.max((high - low) * 0.25, 0.02);
+      zoom(low - pad, high + pad, null);
+      byId("operations").scrollIntoView({ behavior: "smooth" });
+    });
+  }
+
+  // --- in order, or to scale ----------------------------------------------------------
+  const shell = (id) => byId(id).closest("[data-shell]");
+  for (const button of document.querySelectorAll("button[data-show]")) {
+    button.addEventListener("click", () => {
+      const shown = byId(button.dataset.show);
+      shell(button.dataset.show).hidden = false;
+      shell(button.dataset.hide).hidden = true;
+      for (const other of button.parentElement.querySelectorAll("button[data-show]"))
+        other.setAttribute("aria-pressed", String(other === button));
+      Promise.resolve(draw(shown)).then(() => Plotly.Plots.resize(shown));
+    });
+  }
+
+  // --- a write's waterfall --------------------------------------------------------------
+  const palette = ["#2b83c6", "#d98a1e", "#0f9d78", "#b4649e", "#7a7f87", "#6f74d8", "#a0714f"];
+  const writes = read("waterfall-data");
+  const choice = byId("write-choice");
+  const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+  const duration = (value) => Number(value.toPrecision(3)) + " ms";
+  const waterfall = () => {
+    const bars = writes.writes[Number(choice.value)].bars;
+    const name = ([step, member]) => plain(writes.numbers[step] + "  " + step + " · " + member);
+    const traces = writes.members.map((member, place) => {
+      const own = bars.filter((bar) => bar[1] === member);
+      return {
+        type: "bar", orientation: "h", name: plain(member), y: own.map(name),
+        base: own.map((bar) => bar[2]), x: own.map((bar) => bar[3] - bar[2]),
+        text: own.map((bar) => " " + duration(bar[3] - bar[2])), textposition: "outside",
+        customdata: own.map((bar) => bar[3].toFixed(3)),
+        hovertemplate: "%{y}<br>done %{customdata} ms after the client's request,%{text} after the step before<extra></extra>",
+        marker: { color: palette[place % palette.length], line: { color: palette[place % palette.length], width: 1.5 } },
+        textfont: { color: colour("--soft"), size: 10 },
+      };
+    });
+    const ends = bars.filter((bar) => bar[0] !== "backend_flush").map((bar) => bar[3]);
+    const longest = Math.max(0.001, ...(ends.length ? ends : bars.map((bar) => bar[3])));
+    const layout = {
+      template: template(), height: 84 + 19 * bars.length, barmode: "overlay", bargap: 0.35,
+      margin: { l: 190, r: 18, t: 30, b: 40 }, hovermode: "closest",
+      legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom" },
+      xaxis: { title: { text: "ms since the client's request (the backend's flush follows in its own time)", standoff: 6 }, range: [-0.01 * longest, 1.1 * longest], zeroline: false },
+      yaxis: { categoryorder: "array", categoryarray: bars.map(name), autorange: "reversed", fixedrange: true },
+    };
+    Plotly.react(byId("waterfall"), traces.filter((trace) => trace.y.length), layout, config);
+  };
+  if (writes && choice && writes.writes.length) {
+    choice.addEventListener("change", waterfall);
+    for (const button of document.querySelectorAll("button[data-step]")) {
+      button.addEventListener("click", () => {
+        const next = choice.selectedIndex + Number(button.dataset.step);
+        if (next >= 0 && next < choice.options.length) { choice.selectedIndex = next; waterfall(); }
+      });
+    }
+    waterfall();
+  }
+
+  // --- the rest -------------------------------------------------------------------------
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    for (const [element, promise] of drawn) promise.then(() => Plotly.relayout(element, { template: template() }));
+    if (writes && choice) waterfall();
+  });
+  for (const button of document.querySelectorAll("button[data-copy]")) {
+    button.addEventListener("click", async () => {
+      const source = byId(button.dataset.copy);
+      try {
+        await navigator.clipboard.writeText(source.textContent);
+      } catch {
+        getSelection().selectAllChildren(source);
+        document.execCommand("copy");
+      }
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    });
+  }
+})();

@@ -1,0 +1,89 @@
+"""The writes that the page offers a waterfall of, and what each is called there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from harness.report.run_data import Run
+from harness.report.spans import Span
+from harness.report.value_text import answered_write, revision_of
+from harness.report.waterfall import bars_of, choose_writes
+
+DETAIL_DEPTH_MAX = 4
+
+
+class WaterfallOption(msgspec.Struct, frozen=True):
+    """One write. `bars` are (step, member, begin ms, end ms), in the order of time."""
+
+    group: str
+    name: str
+    bars: tuple[tuple[str, str, float, float], ...]
+
+
+def waterfall_options(run: Run) -> tuple[WaterfallOption, ...]:
+    """At most 200 of the run's writes; () where nothing was traced."""
+    if run.steps is None or not run.steps.requests:
+        return ()
+    steps = run.steps
+    by_revision = writes_by_revision(run.spans)
+    named = run.results.anomalies if run.results else ()
+    details = [anomaly.detail for _, anomaly in named]
+    revisions = {*_named_revisions(run), *numbers_named(details, "revision")}
+    requests = set(numbers_named(details, "request"))
+    options = []
+    for chosen in choose_writes(steps, run.facts.seed or 0, revisions, requests):
+        row = chosen.row
+        bars = tuple(
+            (bar.step, bar.member, round(bar.begin_ms, 4), round(bar.end_ms, 4))
+            for bar in bars_of(steps, row)
+        )
+        took = steps.latency_ns(row)
+        span = by_revision.get(steps.revisions[row])
+        words = [
+            f"{took / 1e6:.2f} ms" if took is not None else "no answer",
+            span.asked() if span else "",
+            f"revision {steps.revisions[row]}" if steps.revisions[row] else "",
+            f"entry {steps.indexes[row]}" if steps.indexes[row] else "",
+        ]
+        options.append(WaterfallOption(chosen.group, " · ".join(w for w in words if w), bars))
+    return tuple(options)
+
+
+def writes_by_revision(spans: Iterable[Span]) -> dict[int, Span]:
+    """Each answered write by the revision that it made."""
+    found: dict[int, Span] = {}
+    for span in spans:
+        if span.outcome == "ok" and answered_write(span.request, span.answer):
+            found.setdefault(revision_of(span.answer), span)
+    return found
+
+
+def _named_revisions(run: Run) -> set[int]:
+    events = (
+        {event for _, anomaly in run.results.anomalies for event in anomaly.events}
+        if run.results
+        else set()
+    )
+    return {
+        revision_of(span.answer)
+        for span in run.spans
+        if span.outcome == "ok" and (span.invoked in events or span.returned in events)
+    }
+
+
+def numbers_named(value: Any, word: str, depth: int = 0) -> Iterable[int]:
+    """The integers that stand in `value` under a name that begins with `word`."""
+    if depth > DETAIL_DEPTH_MAX:
+        return
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            if str(name).startswith(word):
+                many = inner if isinstance(inner, list | tuple) else [inner]
+                yield from (one for one in many if isinstance(one, int))
+            yield from numbers_named(inner, word, depth + 1)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from numbers_named(inner, word, depth + 1)
