@@ -1,0 +1,368 @@
+"""The write-ahead log: what a member has promised, durable before it says so.
+
+Segments of `segment_bytes`, preallocated, each beginning with a head of its own (link
+to the segment before, metadata, hard state), so that all before a snapshot can be
+removed. A segment that is full is followed by another, written aside, synced and only
+then given its name.
+
+One owner, one call at a time: `append` any number of times, then `sync`, and only when
+that has returned is anything appended before it promised to anybody. After a DiskError
+the log takes nothing more: what the file's tail holds is not known, and a sync that
+failed must not be tried again (Rebello et al., "Can Applications Recover from fsync
+Failures?", USENIX ATC 2020).
+
+Source: etcd's server/storage/wal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from node.raft.message import Entry, HardState, Index, SnapshotMetadata
+from node.storage.wal_record import Record, RecordType, encode_record
+from node.storage.wal_segment import (
+    ASIDE,
+    SegmentHead,
+    SegmentName,
+    Tail,
+    WalCorrupt,
+    list_segments,
+    read_segment,
+    refuse,
+)
+from node.world import Disk, DiskError, File
+
+__all__ = [
+    "NO_SNAPSHOT",
+    "SEGMENT_BYTES",
+    "Wal",
+    "WalCorrupt",
+    "WalMetadata",
+    "snapshot_marks",
+    "wal_exists",
+]
+
+SEGMENT_BYTES = 64 * 1024**2
+NO_SNAPSHOT = SnapshotMetadata()
+"""What a log follows that no snapshot has shortened."""
+_encode = msgspec.msgpack.Encoder().encode
+_decode_entry = msgspec.msgpack.Decoder(Entry).decode
+_decode_hard_state = msgspec.msgpack.Decoder(HardState).decode
+_decode_mark = msgspec.msgpack.Decoder(SnapshotMetadata).decode
+
+
+class WalMetadata(msgspec.Struct, frozen=True, array_like=True):
+    """Whose log it is."""
+
+    cluster_id: int
+    member_id: int
+    version: str = ""
+
+
+_decode_metadata = msgspec.msgpack.Decoder(WalMetadata).decode
+
+
+def wal_exists(disk: Disk, directory: str) -> bool:
+    return bool(list_segments(disk, directory))
+
+
+class Wal:
+    """Made by `create` or `open`."""
+
+    def __init__(
+        self, disk: Disk, directory: str, metadata: WalMetadata, *, segment_bytes: int
+    ) -> None:
+        self._disk = disk
+        self._directory = directory
+        self._metadata = metadata
+        self._segment_bytes = segment_bytes
+        self._hard_state = HardState()
+        self._last_index: Index = 0
+        self._segment = SegmentName(-1, 0)
+        self._file: File | None = None
+        self._end = 0
+        self._durable = 0
+        self._link = 0
+        self._why_closed = ""
+
+    @classmethod
+    async def create(
+        cls,
+        disk: Disk,
+        directory: str,
+        metadata: WalMetadata,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> Wal:
+        """A new log with the mark of the empty snapshot. Raises FileExistsError, DiskError."""
+        if wal_exists(disk, directory):
+            raise FileExistsError(f"{directory} holds a write-ahead log already; open it")
+        disk.make_directory(directory)
+        await disk.sync_directory(_parent(directory))
+        wal = cls(disk, directory, metadata, segment_bytes=segment_bytes)
+        await wal._begin_segment(SegmentName(0, 0), NO_SNAPSHOT)
+        return wal
+
+    @classmethod
+    async def open(
+        cls,
+        disk: Disk,
+        directory: str,
+        after: SnapshotMetadata = NO_SNAPSHOT,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> tuple[Wal, WalMetadata, HardState, list[Entry]]:
+        """The log, ready for more, and what it holds: the last hard state and the entries
+        after the snapshot `after`, whose mark must be in it.
+
+        A torn tail is cut off. All that is returned is durable: what a killed process
+        had written and not synced is synced here, before anybody relies on it.
+        Raises WalCorrupt, DiskError, FileNotFoundError where there is no log.
+        """
+        replay = _replay(disk, directory, after)
+        assert replay.metadata is not None
+        wal = cls(disk, directory, replay.metadata, segment_bytes=segment_bytes)
+        wal._hard_state = replay.hard_state
+        wal._last_index = max(after.index, replay.last_index)
+        wal._segment = replay.segment
+        wal._link, wal._end = replay.tail.link, replay.tail.end
+        wal._durable = wal._end
+        wal._file = disk.open(wal._path(wal._segment))
+        await wal._settle(replay.tail)
+        return wal, replay.metadata, replay.hard_state, replay.entries
+
+    async def _settle(self, tail: Tail) -> None:
+        """Cut off what is torn, and make durable what was read."""
+        assert self._file is not None
+        for name in self._disk.list(self._directory):
+            if name.endswith(ASIDE):
+                self._disk.remove(f"{self._directory}/{name}")
+        if tail.torn is not None:
+            self._file.truncate(tail.end)
+            self._file.truncate(max(tail.file_bytes, tail.end))
+        await self._file.sync()
+        await self._disk.sync_directory(self._directory)
+
+    def append(self, hard_state: HardState | None, entries: Sequence[Entry]) -> None:
+        """Write to the page cache; `sync` makes it durable. Raises DiskError.
+
+        Entries come before the hard state: were only a part to survive, then its
+        `commit` would never lie beyond the log's end.
+        """
+        records = [self._framed(RecordType.ENTRY, _encode(entry)) for entry in entries]
+        if hard_state is not None and hard_state != self._hard_state:
+            records.append(self._framed(RecordType.HARD_STATE, _encode(hard_state)))
+            self._hard_state = hard_state
+        if entries:
+            self._last_index = entries[-1].index
+        self._write(records)
+
+    def _framed(self, kind: RecordType, content: bytes) -> bytes:
+        record, self._link = encode_record(kind, content, link=self._link, durable=self._durable)
+        return record
+
+    def _write(self, records: list[bytes]) -> None:
+        file = self._open_file()
+        data = b"".join(records)
+        if not data:
+            return
+        try:
+            file.write(self._end, data)
+        except DiskError as problem:
+            self._fail(problem)
+            raise
+        self._end += len(data)
+
+    async def sync(self) -> None:
+        """Make all appended so far durable; begin another segment if this one is full.
+        Raises DiskError."""
+        file = self._open_file()
+        end = self._end
+        try:
+            await sync_file(file)
+            self._durable = end
+            if self._is_full():
+                await self._cut()
+        except DiskError as problem:
+            self._fail(problem)
+            raise
+
+    async def save(
+        self, hard_state: HardState | None, entries: Sequence[Entry], *, sync: bool
+    ) -> None:
+        """`append`, and `sync` if asked for."""
+        self.append(hard_state, entries)
+        if sync:
+            await self.sync()
+
+    async def save_snapshot_mark(self, metadata: SnapshotMetadata) -> None:
+        """Say that a snapshot exists, durably. The snapshot's file must be durable
+        already: a mark without its file is a hole, a file without a mark only waste."""
+        self._write([self._framed(RecordType.SNAPSHOT_MARK, _encode(metadata))])
+        self._last_index = max(self._last_index, metadata.index)
+        await self.sync()
+
+    async def release(self, index: Index) -> int:
+        """Remove the segments that nobody needs who opens the log after a snapshot at
+        `index` or later. Give the oldest snapshot that may still be wanted. Returns how
+        many were removed."""
+        segments = list_segments(self._disk, self._directory)
+        keep = _first_needed(segments, index)
+        for name in segments[:keep]:
+            self._disk.remove(self._path(name))
+        if keep:
+            await self._disk.sync_directory(self._directory)
+        return keep
+
+    def close(self) -> None:
+        """Nothing is synced."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            self._why_closed = self._why_closed or "it was closed"
+
+    def _is_full(self) -> bool:
+        return self._end >= self._segment_bytes
+
+    async def _cut(self) -> None:
+        old = self._open_file()
+        if self._durable != self._end:
+            await sync_file(old)
+        self._file, self._why_closed = None, "another segment is being begun"
+        await self._begin_segment(SegmentName(self._segment.sequence + 1, self._last_index + 1))
+        old.close()
+
+    async def _begin_segment(self, name: SegmentName, mark: SnapshotMetadata | None = None) -> None:
+        head = SegmentHead(name.sequence, self._link)
+        self._link = self._durable = 0
+        records = [
+            self._framed(RecordType.SEGMENT, _encode(head)),
+            self._framed(RecordType.METADATA, _encode(self._metadata)),
+            self._framed(RecordType.HARD_STATE, _encode(self._hard_state)),
+        ]
+        if mark is not None:
+            records.append(self._framed(RecordType.SNAPSHOT_MARK, _encode(mark)))
+        data = b"".join(records)
+        aside = self._path(name) + ASIDE
+        file = self._disk.create(aside, preallocate_bytes=max(self._segment_bytes, len(data)))
+        file.write(0, data)
+        await sync_file(file)
+        self._disk.rename(aside, self._path(name))
+        await self._disk.sync_directory(self._directory)
+        self._segment, self._file, self._why_closed = name, file, ""
+        self._end = self._durable = len(data)
+
+    def _path(self, name: SegmentName) -> str:
+        return f"{self._directory}/{name}"
+
+    def _open_file(self) -> File:
+        if self._file is None:
+            raise DiskError(
+                f"the write-ahead log {self._directory} takes nothing: {self._why_closed}"
+            )
+        return self._file
+
+    def _fail(self, problem: DiskError) -> None:
+        self._why_closed = f"it failed before ({problem})"
+        self.close()
+
+
+async def sync_file(file: File) -> None:
+    await file.sync()
+
+
+def _parent(directory: str) -> str:
+    return directory.rpartition("/")[0] or "."
+
+
+def _first_needed(segments: list[SegmentName], index: Index) -> int:
+    """The position of the last segment that begins at `index` or before."""
+    return max((at for at, name in enumerate(segments) if name.index <= index), default=0)
+
+
+@dataclass(slots=True)
+class _Replay:
+    """What the records of a log add up to, taken in order."""
+
+    after: SnapshotMetadata
+    metadata: WalMetadata | None = None
+    hard_state: HardState = field(default_factory=HardState)
+    entries: list[Entry] = field(default_factory=list)
+    marks: list[SnapshotMetadata] = field(default_factory=list)
+    last_index: Index = 0
+    segment: SegmentName = field(default_factory=lambda: SegmentName(0, 0))
+    tail: Tail = field(default_factory=Tail)
+
+    def take(self, record: Record, path: str, *, decode_entries: bool) -> None:
+        if record.type == RecordType.ENTRY:
+            if decode_entries:
+                self._take_entry(_decode_entry(record.content), path)
+        elif record.type == RecordType.HARD_STATE:
+            self.hard_state = _decode_hard_state(record.content)
+        elif record.type == RecordType.SNAPSHOT_MARK:
+            self.marks.append(_decode_mark(record.content))
+        elif record.type == RecordType.METADATA:
+            metadata = _decode_metadata(record.content)
+            if self.metadata is not None and metadata != self.metadata:
+                refuse(path, self.tail.end, f"the log of {metadata}", f"that of {self.metadata}")
+            self.metadata = metadata
+        else:
+            refuse(path, self.tail.end, f"a record of type {record.type}", "1 to 5")
+
+    def _take_entry(self, entry: Entry, path: str) -> None:
+        """An entry overrides the one at its index, and all after that: a new leader had
+        others there (Raft paper, section 5.3)."""
+        self.last_index = entry.index
+        position = entry.index - self.after.index - 1
+        if position < 0:
+            return
+        if position > len(self.entries):
+            expected = self.after.index + len(self.entries) + 1
+            refuse(path, self.tail.end, f"entry {entry.index}", f"entry {expected}")
+        del self.entries[position:]
+        self.entries.append(entry)
+
+
+def _replay(
+    disk: Disk, directory: str, after: SnapshotMetadata | None, *, decode_entries: bool = True
+) -> _Replay:
+    """All from the segment on that holds the entry after `after`; None: from the first."""
+    segments = list_segments(disk, directory)
+    if not segments:
+        raise FileNotFoundError(f"{directory} holds no write-ahead log; create it")
+    replay = _Replay(after or NO_SNAPSHOT)
+    if after is not None:
+        segments = segments[_first_needed(segments, after.index) :]
+    link: int | None = None
+    for position, name in enumerate(segments):
+        path = f"{directory}/{name}"
+        if name.sequence != segments[0].sequence + position:
+            refuse(path, 0, "this segment", f"number {segments[0].sequence + position}")
+        replay.segment = name
+        last = position == len(segments) - 1
+        for record in read_segment(disk, path, name, link=link, last=last, tail=replay.tail):
+            replay.take(record, path, decode_entries=decode_entries)
+        link = replay.tail.link
+    if replay.metadata is None:
+        refuse(f"{directory}/{segments[-1]}", replay.tail.end, "no metadata", "whose log it is")
+    if after is not None and not _has_mark(replay.marks, after):
+        refuse(directory, 0, "no mark of the snapshot", f"one at index {after.index}")
+    return replay
+
+
+def _has_mark(marks: list[SnapshotMetadata], wanted: SnapshotMetadata) -> bool:
+    return any(mark.index == wanted.index and mark.term == wanted.term for mark in marks)
+
+
+def snapshot_marks(disk: Disk, directory: str) -> list[SnapshotMetadata]:
+    """The marks of all snapshots that the log knows to be committed, oldest first.
+
+    A mark beyond the last hard state's commit is not one: the member crashed while it
+    took a leader's snapshot, and has not become it. Changes nothing. Raises WalCorrupt,
+    DiskError.
+    """
+    replay = _replay(disk, directory, None, decode_entries=False)
+    return [mark for mark in replay.marks if mark.index <= replay.hard_state.commit]

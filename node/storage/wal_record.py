@@ -1,0 +1,174 @@
+"""A record of the write-ahead log as bytes, and how a torn one is told from a rotten one.
+
+    length (4) | durable (4) | body CRC (4) | link (4) | body … | padding … END_MARK
+
+Integers are little-endian; records begin at multiples of 16 bytes, so that a header
+never lies in two sectors. The body is a type byte and its content.
+
+- `durable`: the offset in this segment below which all was synced when the record was
+  written.
+- `body CRC`: CRC32C over length, durable and body: a record can be checked alone.
+- `link`: CRC32C over the header before it, continuing the link of the record before:
+  the chain of etcd's WAL, by which a record taken from elsewhere, or missing, is seen.
+
+What may be wrong at the end of the last segment
+------------------------------------------------
+Segments are preallocated with zeros. When power fails, the writes since the last sync
+are there in part: each sector (512 bytes) has its old content or its new one, in any
+combination, or the file ends early. Nothing that was synced is touched, and nothing
+that was not synced was ever promised to anybody. So a record that fails its check was
+torn, and may be cut off with all behind it, if a lost sector explains the failure:
+
+- its header is zeros, and so is the rest of the sector that the header begins, or
+- a whole stretch of it within one sector is zeros, or
+- it lacks its END_MARK and nothing but zeros follows (a write cut short at a byte).
+
+A failure without such a sign is no trace of a torn write: bits have changed, perhaps
+in something acknowledged. A sign alone is not enough either: if a whole record further
+on says that this offset was durable when it was written, then what is missing here had
+been synced, and a disk lost it. Both are refused. What remains undetected is damage to
+the last synced batch that looks exactly like a lost sector: nothing written later bears
+witness of it.
+
+Source: etcd's server/storage/wal (chained CRC, zeros in a sector as the sign of a torn
+entry); Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST
+2018, on why a log must not cut off what it cannot read.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+import google_crc32c
+
+SECTOR_BYTES = 512
+ALIGNMENT_BYTES = 16
+END_MARK = b"\xa5"
+BODY_BYTES_MAX = 1 << 30
+_HEADER = struct.Struct("<IIII")
+_CHECKED = struct.Struct("<II")
+_LINKED_BYTES = 12
+
+
+class RecordType(IntEnum):
+    SEGMENT = 1
+    METADATA = 2
+    SNAPSHOT_MARK = 3
+    ENTRY = 4
+    HARD_STATE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    type: int
+    content: bytes
+    end: int
+    """The offset behind the record."""
+    link: int
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """No record could be read: what was found, and whether a lost sector explains it."""
+
+    found: str
+    expected: str
+    torn: bool
+
+
+def record_bytes(body_bytes: int) -> int:
+    """The size of a record on disk, END_MARK and padding included."""
+    return -(-(_HEADER.size + body_bytes + 1) // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
+
+
+def encode_record(
+    kind: RecordType, content: bytes, *, link: int, durable: int
+) -> tuple[bytes, int]:
+    """The record that follows the one with `link`, and its own link."""
+    body = bytes((kind,)) + content
+    length = len(body)
+    assert length <= BODY_BYTES_MAX, f"a record of {length} bytes; {BODY_BYTES_MAX} at most"
+    checked = _CHECKED.pack(length, durable)
+    linked = checked + body_crc(checked, body).to_bytes(4, "little")
+    own_link = next_link(link, linked)
+    padding = record_bytes(length) - _HEADER.size - length - 1
+    return b"".join(
+        (linked, own_link.to_bytes(4, "little"), body, bytes(padding), END_MARK)
+    ), own_link
+
+
+def body_crc(checked: bytes, body: bytes) -> int:
+    crc: int = google_crc32c.extend(google_crc32c.value(checked), body)
+    return crc
+
+
+def next_link(link: int, linked: bytes) -> int:
+    crc: int = google_crc32c.extend(link, linked)
+    return crc
+
+
+def crc_matches(found: int, computed: int) -> bool:
+    return found == computed
+
+
+def read_record(data: bytes, at: int, *, link: int, file_bytes: int) -> Record | Damage | None:
+    """The record at `at`, or None behind the last one.
+
+    `data`: the segment without the zeros at its end; `file_bytes`: its size with them.
+    """
+    if at >= len(data):
+        return None
+    header = data[at : at + _HEADER.size]
+    if not any(header):
+        return _lost_header(data, at)
+    if len(header) < _HEADER.size:
+        return Damage("a header cut short", "16 bytes", torn=True)
+    length, _, crc, own_link = _HEADER.unpack(header)
+    computed = next_link(link, header[:_LINKED_BYTES])
+    if not crc_matches(own_link, computed):
+        torn = len(data) <= at + _HEADER.size
+        return Damage(f"a header with link {own_link:#010x}", f"{computed:#010x}", torn=torn)
+    begin = at + _HEADER.size
+    end = at + record_bytes(length)
+    # Zeros at the very end of `data` were taken off: they may be the body's own.
+    body = data[begin : begin + length].ljust(min(length, max(file_bytes - begin, 0)), b"\0")
+    computed = body_crc(header[:8], body)
+    if len(body) == length and crc_matches(crc, computed):
+        return Record(body[0], body[1:], end, own_link)
+    torn = end > len(data) or has_zero_sector(data, at, end)
+    return Damage(
+        f"a body of {len(body)} bytes with CRC32C {computed:#010x}",
+        f"{length} bytes with {crc:#010x}",
+        torn=torn,
+    )
+
+
+def _lost_header(data: bytes, at: int) -> Damage:
+    sector_end = (at // SECTOR_BYTES + 1) * SECTOR_BYTES
+    torn = not any(data[at:sector_end])
+    return Damage("a header of zeros with something behind it", "a record", torn=torn)
+
+
+def has_zero_sector(data: bytes, begin: int, end: int) -> bool:
+    """Whether the part of some one sector that lies in [begin, end) is all zeros."""
+    at = begin
+    while at < end:
+        sector_end = min((at // SECTOR_BYTES + 1) * SECTOR_BYTES, end)
+        if not any(data[at:sector_end]):
+            return True
+        at = sector_end
+    return False
+
+
+def was_durable(data: bytes, at: int) -> bool:
+    """Whether a whole record behind `at` says that all up to beyond `at` had been synced."""
+    for place in range(at + ALIGNMENT_BYTES, len(data) - _HEADER.size, ALIGNMENT_BYTES):
+        length, durable, crc, _ = _HEADER.unpack_from(data, place)
+        begin = place + _HEADER.size
+        if not at < durable <= place or not 0 < length <= len(data) - begin:
+            continue
+        if body_crc(data[place : place + 8], data[begin : begin + length]) == crc:
+            return True
+    return False

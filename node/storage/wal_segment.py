@@ -1,0 +1,117 @@
+"""One file of the write-ahead log: its name, and what is read from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NoReturn
+
+import msgspec
+
+from node.raft.message import Index
+from node.storage.wal_record import Damage, Record, RecordType, read_record, was_durable
+from node.world import Disk
+
+SUFFIX = ".wal"
+ASIDE = ".tmp"
+
+
+class WalCorrupt(Exception):
+    """The log cannot be read, and not by a torn write: the member must not start with it."""
+
+
+def refuse(path: str, offset: int, found: str, expected: str) -> NoReturn:
+    raise WalCorrupt(
+        f"{path}: offset {offset}: found {found}, expected {expected}. The disk has lost or "
+        "changed what the log had kept; this member may have promised it to others. Take the "
+        "disk out of use, and start the member anew with an empty data directory as a new "
+        "member, or restore the directory from a backup"
+    )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SegmentName:
+    """`index`: no entry of an earlier segment has this index or a later one, except such
+    as this segment or a later one overrides."""
+
+    sequence: int
+    index: Index
+
+    def __str__(self) -> str:
+        return f"{self.sequence:016x}-{self.index:016x}{SUFFIX}"
+
+
+def parse_segment_name(name: str) -> SegmentName | None:
+    """None where `name` is no segment's."""
+    stem, dot, suffix = name.partition(".")
+    sequence, dash, index = stem.partition("-")
+    if dot + suffix != SUFFIX or not dash or len(sequence) != 16 or len(index) != 16:
+        return None
+    try:
+        return SegmentName(int(sequence, 16), int(index, 16))
+    except ValueError:
+        return None
+
+
+def list_segments(disk: Disk, directory: str) -> list[SegmentName]:
+    """In the order of their sequence numbers."""
+    names = (parse_segment_name(name) for name in disk.list(directory))
+    return sorted(name for name in names if name is not None)
+
+
+class SegmentHead(msgspec.Struct, frozen=True, array_like=True):
+    """The first record of a segment; `link` is that of the last one before (0: none)."""
+
+    sequence: int
+    link: int
+
+
+class Tail(msgspec.Struct):
+    """Where reading a segment ended; `torn` is set if something must be cut off there."""
+
+    end: int = 0
+    link: int = 0
+    torn: Damage | None = None
+    file_bytes: int = 0
+
+
+def read_segment(
+    disk: Disk, path: str, name: SegmentName, *, link: int | None, last: bool, tail: Tail
+) -> Iterator[Record]:
+    """All records but the first. `link`: the one that the segment before ended with, None
+    if it is not known. Fills `tail` as it goes. Raises WalCorrupt.
+
+    Only the last segment may end in a torn record: a segment is synced before the next
+    one is begun, and has its head synced before it has its name.
+    """
+    content = disk.read(path)
+    data = content.rstrip(b"\0")
+    tail.file_bytes = len(content)
+    del content
+    tail.end, tail.link = 0, 0
+    while True:
+        found = read_record(data, tail.end, link=tail.link, file_bytes=tail.file_bytes)
+        if found is None:
+            if tail.end == 0:
+                refuse(path, 0, "nothing", "the head of a segment")
+            return
+        if isinstance(found, Damage):
+            if not (found.torn and last and tail.end > 0 and not was_durable(data, tail.end)):
+                refuse(path, tail.end, found.found, found.expected)
+            tail.torn = found
+            return
+        begin, tail.end, tail.link = tail.end, found.end, found.link
+        if begin == 0:
+            _check_head(path, name, found, link)
+        else:
+            yield found
+
+
+def _check_head(path: str, name: SegmentName, record: Record, link: int | None) -> None:
+    if record.type != RecordType.SEGMENT:
+        refuse(path, 0, f"a record of type {record.type}", "the head of a segment")
+    head = msgspec.msgpack.decode(record.content, type=SegmentHead)
+    if head.sequence != name.sequence:
+        refuse(path, 0, f"the head of segment {head.sequence}", f"that of {name.sequence}")
+    if link is not None and head.link != link:
+        refuse(path, 0, f"a segment that follows link {head.link:#010x}", f"{link:#010x}")

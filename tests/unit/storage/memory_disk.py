@@ -1,0 +1,161 @@
+"""A disk in memory that knows what was synced and what is only in the page cache.
+
+`power_loss` gives what another start would find: of each file the synced content, with
+any choice of the sectors written since; of each directory the entries as of its last
+sync, with a prefix of what was done to it since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from node.storage.backend import Backend
+from node.storage.memory_backend import MemoryBackend
+from node.world import DiskError
+
+SECTOR_BYTES = 512
+Choose = Callable[[], bool]
+
+
+class Inode:
+    def __init__(self) -> None:
+        self.cached = bytearray()
+        self.synced = b""
+        self.fail_sync = False
+
+    def after_power_loss(self, choose: Choose) -> Inode:
+        lost = Inode()
+        cached, synced = bytes(self.cached), self.synced
+        size = len(cached) if len(cached) == len(synced) or choose() else len(synced)
+        content = bytearray()
+        for at in range(0, size, SECTOR_BYTES):
+            new, old = (
+                content_of[at : at + SECTOR_BYTES].ljust(SECTOR_BYTES, b"\0")
+                for content_of in (cached, synced)
+            )
+            content += new if new == old or choose() else old
+        del content[size:]
+        lost.cached, lost.synced = content, bytes(content)
+        return lost
+
+
+class MemoryFile:
+    def __init__(self, inode: Inode) -> None:
+        self.inode = inode
+        self.open = True
+
+    def write(self, offset: int, data: bytes) -> None:
+        assert self.open, "a write to a closed file"
+        cached = self.inode.cached
+        if len(cached) < offset:
+            cached.extend(bytes(offset - len(cached)))
+        cached[offset : offset + len(data)] = data
+
+    def truncate(self, size: int) -> None:
+        del self.inode.cached[size:]
+        self.inode.cached.extend(bytes(size - len(self.inode.cached)))
+
+    async def sync(self) -> None:
+        if self.inode.fail_sync:
+            raise DiskError("sync: Input/output error")
+        self.inode.synced = bytes(self.inode.cached)
+
+    def close(self) -> None:
+        self.open = False
+
+
+class MemoryDisk:
+    def __init__(self) -> None:
+        self.names: dict[str, Inode] = {}
+        self.durable_names: dict[str, Inode] = {}
+        self.undone: list[tuple[str, Callable[[dict[str, Inode]], None]]] = []
+        self.directories = {"."}
+
+    def _rename_in_memory(self, directory: str, change: Callable[[dict[str, Inode]], None]) -> None:
+        change(self.names)
+        self.undone.append((directory, change))
+
+    def exists(self, path: str) -> bool:
+        return path in self.names or path in self.directories
+
+    def list(self, path: str) -> list[str]:
+        return sorted(name.rpartition("/")[2] for name in self.names if _parent(name) == path)
+
+    def read(self, path: str) -> bytes:
+        if path not in self.names:
+            raise DiskError(f"read {path}: No such file or directory")
+        return bytes(self.names[path].cached)
+
+    def size(self, path: str) -> int:
+        return len(self.names[path].cached)
+
+    def make_directory(self, path: str) -> None:
+        self.directories.add(path)
+
+    def create(self, path: str, *, preallocate_bytes: int = 0) -> MemoryFile:
+        inode = Inode()
+        inode.cached.extend(bytes(preallocate_bytes))
+        self._rename_in_memory(_parent(path), lambda names: names.__setitem__(path, inode))
+        return MemoryFile(inode)
+
+    def open(self, path: str) -> MemoryFile:
+        return MemoryFile(self.names[path])
+
+    async def replace(self, path: str, data: bytes) -> None:
+        file = self.create(path + ".tmp")
+        file.write(0, data)
+        await file.sync()
+        self.rename(path + ".tmp", path)
+        await self.sync_directory(_parent(path))
+
+    def rename(self, source: str, target: str) -> None:
+        def change(names: dict[str, Inode]) -> None:
+            if source in names:
+                names[target] = names.pop(source)
+
+        self._rename_in_memory(_parent(target), change)
+
+    def remove(self, path: str) -> None:
+        self._rename_in_memory(_parent(path), lambda names: names.pop(path, None))
+
+    async def sync_directory(self, path: str) -> None:
+        rest = []
+        for directory, change in self.undone:
+            if directory == path:
+                change(self.durable_names)
+            else:
+                rest.append((directory, change))
+        self.undone = rest
+
+    def lock(self) -> None:
+        return
+
+    def open_backend(self, path: str) -> Backend:
+        return MemoryBackend()
+
+    def power_loss(self, choose: Choose) -> MemoryDisk:
+        after = MemoryDisk()
+        after.directories = set(self.directories)
+        names = dict(self.durable_names)
+        for _, change in self.undone:
+            if not choose():
+                break
+            change(names)
+        after.names = {path: inode.after_power_loss(choose) for path, inode in names.items()}
+        after.durable_names = dict(after.names)
+        return after
+
+    def copy(self) -> MemoryDisk:
+        """Another disk with the same content, all of it synced."""
+        after = MemoryDisk()
+        after.directories = set(self.directories)
+        for path, inode in self.names.items():
+            twin = Inode()
+            twin.cached, twin.synced = bytearray(inode.cached), bytes(inode.cached)
+            after.names[path] = twin
+        after.durable_names = dict(after.names)
+        return after
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0] or "."

@@ -1,0 +1,76 @@
+"""The newest snapshot that is whole and has a mark is the one that a member starts from."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.raft.message import ConfState, Snapshot, SnapshotMetadata
+from node.storage.snapshot_file import (
+    SnapshotCorrupt,
+    SnapshotFiles,
+    decode_snapshot,
+    encode_snapshot,
+    snapshot_name,
+)
+from tests.unit.storage.memory_disk import MemoryDisk
+
+
+def snapshot(index: int, term: int = 1, data: bytes = b"") -> Snapshot:
+    return Snapshot(SnapshotMetadata(index, term, ConfState((1, 2, 3))), data)
+
+
+def saved(*snapshots: Snapshot) -> tuple[MemoryDisk, SnapshotFiles]:
+    disk = MemoryDisk()
+    files = SnapshotFiles(disk, "snap")
+
+    async def save_all() -> None:
+        for one in snapshots:
+            await files.save(one)
+
+    asyncio.run(save_all())
+    after = disk.power_loss(lambda: False)
+    return after, SnapshotFiles(after, "snap")
+
+
+def test_the_newest_marked_snapshot_is_loaded_with_its_data() -> None:
+    older, newer, unmarked = snapshot(10), snapshot(20, 2, b"state"), snapshot(30, 2)
+    _, files = saved(older, newer, unmarked)
+    assert files.load_newest([older.metadata, newer.metadata]) == newer
+    assert files.load_newest([older.metadata]) == older
+    assert files.load_newest([SnapshotMetadata()]) is None
+
+
+def test_a_damaged_snapshot_is_set_aside_for_an_older_one() -> None:
+    older, newer = snapshot(10), snapshot(20, 2, b"state")
+    disk, files = saved(older, newer)
+    path = f"snap/{snapshot_name(newer.metadata)}"
+    disk.names[path].cached[-1] ^= 1
+    assert files.metadata_kept() == [older.metadata]
+    assert files.load_newest([older.metadata, newer.metadata]) == older
+    assert disk.exists(path + ".broken")
+
+
+def test_the_newest_five_are_kept() -> None:
+    async def scenario() -> None:
+        disk = MemoryDisk()
+        files = SnapshotFiles(disk, "snap")
+        for index in range(1, 9):
+            await files.save(snapshot(index))
+        assert len(await files.remove_old()) == 3
+        assert [kept.index for kept in files.metadata_kept()] == [4, 5, 6, 7, 8]
+        assert await files.remove_old() == []
+
+    asyncio.run(scenario())
+
+
+@given(st.integers(0, 2**63), st.integers(0, 2**63), st.binary(max_size=50), st.data())
+def test_any_changed_bit_is_seen(index: int, term: int, data: bytes, draw: st.DataObject) -> None:
+    encoded = bytearray(encode_snapshot(snapshot(index, term, data)))
+    assert decode_snapshot(bytes(encoded)) == snapshot(index, term, data)
+    encoded[draw.draw(st.integers(0, len(encoded) - 1))] ^= 1 << draw.draw(st.integers(0, 7))
+    with pytest.raises(SnapshotCorrupt):
+        decode_snapshot(bytes(encoded))
