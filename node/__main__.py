@@ -14,9 +14,9 @@ import uvloop
 
 from node.config import Config, ConfigError, checked_config, parse_initial_cluster, parse_urls
 from node.failpoint import ENVIRONMENT_VARIABLE
+from node.member_storage import DataRefused
 from node.real.world import RealWorld
 from node.server import Server
-from node.storage.errors import StorageError
 from node.world import AddressInUse, DirectoryInUse, DiskError
 
 EXIT_FLAGS = 2
@@ -35,39 +35,76 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     "  [default: this member alone]",
 )
 @click.option(
-    "--initial-cluster-token", default="etcd-cluster", show_default=True,
+    "--initial-cluster-token",
+    default="etcd-cluster",
+    show_default=True,
     help="Keeps clusters with the same addresses apart.",
 )
-@click.option("--listen-client-urls", default=LOOPBACK_CLIENTS, show_default=True,
-              help="Where to listen for clients.")
+@click.option(
+    "--listen-client-urls",
+    default=LOOPBACK_CLIENTS,
+    show_default=True,
+    help="Where to listen for clients.",
+)
 @click.option("--advertise-client-urls", help="What clients are told.  [default: as listened on]")
-@click.option("--listen-peer-urls", default=LOOPBACK_PEERS, show_default=True,
-              help="Where to listen for peers.")
-@click.option("--initial-advertise-peer-urls",
-              help="Where peers reach this member; must be its URL in --initial-cluster."
-              "  [default: as given there]")
+@click.option(
+    "--listen-peer-urls",
+    default=LOOPBACK_PEERS,
+    show_default=True,
+    help="Where to listen for peers.",
+)
+@click.option(
+    "--initial-advertise-peer-urls",
+    help="Where peers reach this member; must be its URL in --initial-cluster."
+    "  [default: as given there]",
+)
 @click.option("--heartbeat-interval", type=int, default=100, show_default=True, metavar="MS")
 @click.option("--election-timeout", type=int, default=1000, show_default=True, metavar="MS")
-@click.option("--snapshot-count", type=int, default=10_000, show_default=True,
-              help="Applied entries between two snapshots.")
-@click.option("--snapshot-catchup-entries", type=int, default=5_000, show_default=True,
-              help="Entries kept in the log behind a snapshot, for slow followers.")
+@click.option(
+    "--snapshot-count",
+    type=int,
+    default=10_000,
+    show_default=True,
+    help="Applied entries between two snapshots.",
+)
+@click.option(
+    "--snapshot-catchup-entries",
+    type=int,
+    default=5_000,
+    show_default=True,
+    help="Entries kept in the log behind a snapshot, for slow followers.",
+)
 @click.option("--max-request-bytes", type=int, default=1_572_864, show_default=True)
 @click.option("--max-txn-ops", type=int, default=128, show_default=True)
 @click.option("--quota-backend-bytes", type=int, default=2 * 1024**3, show_default=True)
-@click.option("--backend-batch-interval", type=int, default=100, show_default=True, metavar="MS",
-              help="How long the backend may lag behind the store.")
-@click.option("--backend-batch-limit", type=int, default=10_000, show_default=True,
-              help="How many operations it may lag behind.")
+@click.option(
+    "--backend-batch-interval",
+    type=int,
+    default=100,
+    show_default=True,
+    metavar="MS",
+    help="How long the backend may lag behind the store.",
+)
+@click.option(
+    "--backend-batch-limit",
+    type=int,
+    default=10_000,
+    show_default=True,
+    help="How many operations it may lag behind.",
+)
 @click.option("--wal-segment-bytes", type=int, default=64 * 1024**2, show_default=True)
 @click.option("--pre-vote/--no-pre-vote", default=True, show_default=True)
 @click.option("--seed", type=int, help="Makes this member's own random choices repeatable.")
 @click.option("--trace-file", help="Write an event for each step of the write path here.")
-@click.option("--hold-unsynced", is_flag=True,
-              help="Keep what is not synced out of the file system, so that a kill loses it as a"
-              " power loss would. For tests only.")
-@click.option("--admin", is_flag=True,
-              help="Serve /admin/failpoints on the client address. For tests only.")
+@click.option(
+    "--hold-unsynced",
+    is_flag=True,
+    help="Keep what is not synced out of the file system, so that a kill loses it as a"
+    " power loss would. For tests only.",
+)
+@click.option(
+    "--admin", is_flag=True, help="Serve /admin/failpoints on the client address. For tests only."
+)
 def main(**flags: object) -> None:
     """Start one member of an etcd-like store.
 
@@ -167,7 +204,7 @@ async def _run(config: Config, flags: dict[str, object]) -> int:
     server = Server(world, config)
     try:
         await server.start()
-    except (AddressInUse, DirectoryInUse, DiskError, StorageError) as problem:
+    except (AddressInUse, DirectoryInUse, DiskError, DataRefused) as problem:
         world.log("fatal", str(problem))
         click.echo(f"error: {problem}", err=True)
         return EXIT_START

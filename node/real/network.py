@@ -22,9 +22,7 @@ def host_and_port(url: str) -> tuple[str, int]:
 
 
 class _PeerListener:
-    def __init__(
-        self, server: asyncio.Server, connections: dict[asyncio.Transport, None]
-    ) -> None:
+    def __init__(self, server: asyncio.Server, connections: dict[asyncio.Transport, None]) -> None:
         self._server = server
         self._connections = connections
 

@@ -48,7 +48,7 @@ class FrameReceiver(asyncio.Protocol):
         self._buffer = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         self._connections[self._transport] = None
 
     def connection_lost(self, exc: Exception | None) -> None:

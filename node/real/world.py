@@ -16,6 +16,7 @@ import msgspec
 from node.real.clock import RealClock
 from node.real.disk import RealDisk
 from node.real.network import RealNetwork
+from node.world import Clock, Disk, Network
 
 
 class RealWorld:
@@ -32,11 +33,12 @@ class RealWorld:
         hold_unsynced: bool = False,
     ) -> None:
         self.random = Random(seed)
-        self.clock = RealClock()
-        self.disk = RealDisk(
+        self.clock: Clock = RealClock()
+        self._disk = RealDisk(
             data_dir, backend_quota_bytes=backend_quota_bytes, hold_unsynced=hold_unsynced
         )
-        self.network = RealNetwork(self.random)
+        self.disk: Disk = self._disk
+        self.network: Network = RealNetwork(self.random)
         self._member = member
         self._trace = self._open_trace(trace_path)
         self._tasks: dict[asyncio.Task[None], None] = {}
@@ -72,7 +74,8 @@ class RealWorld:
 
     def log(self, level: str, message: str, **fields: object) -> None:
         now = time.time()
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1e3) % 1000:03d}Z"
+        second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+        stamp = f"{second}.{int(now * 1e3) % 1000:03d}Z"
         entry = {"level": level, "ts": stamp, "member": self._member, "msg": message, **fields}
         sys.stderr.buffer.write(self._encode(entry) + b"\n")
         sys.stderr.buffer.flush()
@@ -100,7 +103,7 @@ class RealWorld:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self.disk.close()
+        self._disk.close()
         if self._trace is not None:
             os.close(self._trace)
             self._trace = None

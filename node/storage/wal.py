@@ -176,6 +176,11 @@ class Wal:
             raise
         self._end += len(data)
 
+    @property
+    def unsynced_bytes(self) -> int:
+        """What the disk does not know to be durable, whatever was asked of it."""
+        return self._file.unsynced_bytes if self._file is not None else 0
+
     async def sync(self) -> None:
         """Make all appended so far durable; begin another segment if this one is full.
         Raises DiskError."""

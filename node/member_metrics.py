@@ -1,0 +1,51 @@
+"""What a member tells of itself while it works, under etcd's names.
+
+What the member's status holds anyway is read when somebody asks for /metrics, so that
+the write path does not pay for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from node.api.metrics import Metrics
+from node.api.rpc import StatusResponse
+
+
+class MemberMetrics(Metrics):
+    """`member_id` and `version` become constant labels."""
+
+    def __init__(self, member_id: int, version: str) -> None:
+        super().__init__(server_id=f"{member_id:x}", version=version)
+        self._known = False
+
+    def leader_seen(self, known: bool, *, leading: bool) -> None:
+        """The leader changed, or was lost. Source: etcd counts each leader that it finds."""
+        if known and not self._known:
+            self.leader_changes.inc()
+        self._known = known
+        self.has_leader.set(known)
+        self.is_leader.set(leading)
+
+    def proposal_failed(self) -> None:
+        self.proposals_failed.inc()
+
+    def wal_synced(self, duration_ns: int) -> None:
+        self.wal_fsync.observe(duration_ns / 1e9)
+
+    def backend_committed(self, duration_ns: int) -> None:
+        self.backend_commit.observe(duration_ns / 1e9)
+
+
+def follow(
+    metrics: MemberMetrics, status: Callable[[], StatusResponse], pending: Callable[[], int]
+) -> None:
+    """Let the gauges read the member's status when they are asked."""
+    for gauge, read in (
+        (metrics.proposals_committed, lambda: status().raft_index),
+        (metrics.proposals_applied, lambda: status().raft_applied_index),
+        (metrics.proposals_pending, pending),
+        (metrics.database_size, lambda: status().db_size),
+        (metrics.database_size_in_use, lambda: status().db_size_in_use),
+    ):
+        metrics.read_when_asked(gauge, read)

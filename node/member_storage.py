@@ -1,0 +1,192 @@
+"""What one member keeps on disk, as one thing: log, snapshots, backend, and whose they are.
+
+    lock            held while the member runs
+    incarnation     how often the member has started on this data
+    member/wal/     the write-ahead log
+    member/snap/    snapshots; member/snap/db the backend
+
+Recovery, in this order: the newest whole snapshot that the log has a mark of; the log
+after it; the backend, which a leader's snapshot replaces if the member crashed before
+it could. What the backend holds already is not applied again: its consistent index
+says how far it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from node.config import Config
+from node.raft.message import Entry, HardState, Index, Snapshot, SnapshotMetadata
+from node.storage.backend import Backend
+from node.storage.snapshot_file import SnapshotFiles
+from node.storage.wal import Wal, WalCorrupt, WalMetadata, snapshot_marks, wal_exists
+from node.world import Disk
+
+WAL = "member/wal"
+SNAPSHOTS = "member/snap"
+BACKEND = "member/snap/db"
+INCARNATION = "incarnation"
+
+NO_SNAPSHOT = SnapshotMetadata()
+
+
+class DataRefused(Exception):
+    """The data directory is another member's, another cluster's, or damaged: the member
+    must not serve it. What was found, what was expected, what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What Raft is started with again."""
+
+    hard_state: HardState
+    snapshot: SnapshotMetadata
+    entries: Sequence[Entry]
+
+
+class MemberStorage:
+    """Made by `open`. Calls that touch the log wait for each other."""
+
+    def __init__(
+        self,
+        wal: Wal,
+        snapshots: SnapshotFiles,
+        backend: Backend,
+        recovered: Recovered,
+        incarnation: int,
+    ) -> None:
+        self._wal = wal
+        self._snapshots = snapshots
+        self._turn = asyncio.Lock()
+        self.backend = backend
+        self.recovered = recovered
+        self.incarnation = incarnation
+        self.snapshot = recovered.snapshot
+        """The newest snapshot."""
+
+    @classmethod
+    async def open(cls, disk: Disk, config: Config) -> MemberStorage:
+        """Raises DataRefused, DiskError."""
+        disk.make_directory(SNAPSHOTS)
+        metadata = WalMetadata(config.cluster_id, config.member_id)
+        snapshots = SnapshotFiles(disk, SNAPSHOTS)
+        try:
+            if not wal_exists(disk, WAL):
+                _refuse_leftovers(disk)
+                wal = await Wal.create(disk, WAL, metadata, segment_bytes=config.wal_segment_bytes)
+                newest, recovered = None, Recovered(HardState(), NO_SNAPSHOT, ())
+            else:
+                newest = snapshots.load_newest(snapshot_marks(disk, WAL))
+                start = newest.metadata if newest else NO_SNAPSHOT
+                wal, found, hard_state, entries = await Wal.open(
+                    disk, WAL, start, segment_bytes=config.wal_segment_bytes
+                )
+                _check_owner(found, metadata, config)
+                recovered = Recovered(hard_state, start, consistent_tail(start, entries))
+        except WalCorrupt as problem:
+            raise DataRefused(str(problem)) from problem
+        backend = disk.open_backend(BACKEND)
+        incarnation = await _count_start(disk)
+        storage = cls(wal, snapshots, backend, recovered, incarnation)
+        if newest is not None and newest.data:
+            await storage.install_snapshot(newest)
+        return storage
+
+    def check_applied(self, consistent_index: Index) -> None:
+        """Raises DataRefused where backend and log cannot be of one member's life."""
+        last = self.recovered.snapshot.index + len(self.recovered.entries)
+        if consistent_index > last:
+            raise DataRefused(
+                f"the backend has applied entry {consistent_index}, but the log ends at {last}: "
+                "the log has lost entries; restore this member from another one's data"
+            )
+        if consistent_index < self.recovered.snapshot.index:
+            raise DataRefused(
+                f"the backend has applied entry {consistent_index}, but the newest snapshot is "
+                f"of {self.recovered.snapshot.index}: the backend's file is older than the log; "
+                "restore this member from another one's data"
+            )
+
+    @property
+    def unsynced_bytes(self) -> int:
+        """Of the log, by the disk's own word."""
+        return self._wal.unsynced_bytes
+
+    async def save(
+        self, hard_state: HardState | None, entries: Sequence[Entry], *, sync: bool
+    ) -> None:
+        """Append to the log, and sync it if asked for. Raises DiskError."""
+        async with self._turn:
+            await self._wal.save(hard_state, entries, sync=sync)
+
+    async def save_snapshot(self, metadata: SnapshotMetadata) -> None:
+        """Note that the backend holds all up to `metadata.index`, durably; older segments
+        and snapshots go. Raises DiskError."""
+        async with self._turn:
+            await self._snapshots.save(Snapshot(metadata))
+            await self._wal.save_snapshot_mark(metadata)
+            await self._snapshots.remove_old()
+            await self._wal.release(self._snapshots.metadata_kept()[0].index)
+        self.snapshot = metadata
+
+    async def receive_snapshot(self, snapshot: Snapshot) -> None:
+        """Make a leader's snapshot durable beside the backend, and mark it in the log."""
+        async with self._turn:
+            await self._snapshots.save(snapshot)
+            await self._wal.save_snapshot_mark(snapshot.metadata)
+        self.snapshot = snapshot.metadata
+
+    async def install_snapshot(self, snapshot: Snapshot) -> None:
+        """Let the backend become what a received snapshot holds; its copy beside the
+        backend is then no longer needed."""
+        await self.backend.replace_with(snapshot.data)
+        await self._snapshots.save(Snapshot(snapshot.metadata))
+
+    def close(self) -> None:
+        self._wal.close()
+        self.backend.close()
+
+
+def consistent_tail(after: SnapshotMetadata, entries: Sequence[Entry]) -> Sequence[Entry]:
+    """The entries that can follow the snapshot: terms never fall along a log.
+
+    A member that took a leader's snapshot may have had entries of a deposed leader
+    beyond it, which the log on disk still holds. Raft dropped them when it restored
+    the snapshot; were they to come back with a restart, the member would vote as if
+    its log ended in their older term, and could elect one that lacks what is committed.
+    """
+    term = after.term
+    for position, entry in enumerate(entries):
+        if entry.term < term:
+            return entries[:position]
+        term = entry.term
+    return entries
+
+
+def _refuse_leftovers(disk: Disk) -> None:
+    if disk.exists(f"{BACKEND}/data.mdb"):
+        raise DataRefused(
+            f"there is a backend ({BACKEND}) but no write-ahead log ({WAL}): part of the data "
+            "directory is missing; restore it whole, or give --data-dir an empty one"
+        )
+
+
+def _check_owner(found: WalMetadata, expected: WalMetadata, config: Config) -> None:
+    for what, theirs, ours in (
+        ("cluster", found.cluster_id, expected.cluster_id),
+        ("member", found.member_id, expected.member_id),
+    ):
+        if theirs != ours:
+            raise DataRefused(
+                f"the data directory {config.data_dir} belongs to {what} {theirs:x}, and this is "
+                f"{what} {ours:x}: its --initial-cluster, --initial-cluster-token or --name is "
+                "another one; give them as they were, or another --data-dir"
+            )
+
+
+async def _count_start(disk: Disk) -> int:
+    before = int(disk.read(INCARNATION) or b"0") if disk.exists(INCARNATION) else 0
+    await disk.replace(INCARNATION, str(before + 1).encode())
+    return before + 1
