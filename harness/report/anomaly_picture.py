@@ -9,7 +9,7 @@ what a proof rests on), and to scale.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 
 from checkers.verdict import Anomaly
 from harness.report.bands import band_end, lane_names
-from harness.report.figure import plain, quiet_layout
+from harness.report.figure import INK, plain, quiet_layout
 from harness.report.palette import OUTCOMES, faded, fault_colour
 from harness.report.spans import Span
 from harness.report.value_text import clip, keys_of
@@ -27,6 +27,7 @@ INVOLVED_MAX = 200
 NEIGHBOURS_MAX = 10
 NEIGHBOURS_LOOKED_AT = 2_000
 LABEL_CHARACTERS_MAX = 64
+NEIGHBOUR_CHARACTERS_MAX = 22
 CHARACTER_PX = 6.4
 STEP_PX = 22
 TICK_PX = 78
@@ -103,10 +104,21 @@ def _neighbours(
     return tuple(chosen)
 
 
+@dataclass(frozen=True, slots=True)
+class InOrder:
+    """A figure, the width that it wants, and where its first proof stands, in px."""
+
+    figure: go.Figure
+    width_px: int
+    from_px: int
+
+
 # --- places -------------------------------------------------------------------
 
 
-def places_in_order(spans: Sequence[Span]) -> tuple[dict[int, Place], list[tuple[int, float]]]:
+def places_in_order(
+    spans: Sequence[Span], labels: Mapping[int, str]
+) -> tuple[dict[int, Place], list[tuple[int, float]]]:
     """Where each span (by `invoked`) stands when only order counts, in px, and the marks
     (ns, px) of all begins and ends, both increasing.
 
@@ -115,7 +127,7 @@ def places_in_order(spans: Sequence[Span]) -> tuple[dict[int, Place], list[tuple
     """
     ends = [(s.ended, 1, s.invoked) for s in spans if s.outcome != "info" and s.ended is not None]
     edges = sorted([*((s.call, 0, s.invoked) for s in spans), *ends])
-    needs = {span.invoked: len(label(span)) * CHARACTER_PX + 16 for span in spans}
+    needs = {span.invoked: len(labels[span.invoked]) * CHARACTER_PX + 16 for span in spans}
     begins: dict[int, float] = {}
     finishes: dict[int, float] = {}
     marks: list[tuple[int, float]] = []
@@ -147,17 +159,27 @@ def places_to_scale(spans: Sequence[Span]) -> dict[int, Place]:
     }
 
 
-def label(span: Span) -> str:
+def labels_of(proof: Proof) -> dict[int, str]:
+    """What stands in each bar, by `invoked`: a neighbour gets fewer words."""
+    near = {s.invoked: clip(_words(s), NEIGHBOUR_CHARACTERS_MAX) for s in proof.neighbours}
+    return near | {span.invoked: _whole_label(span) for span in proof.involved}
+
+
+def _words(span: Span) -> str:
+    return f"{span.asked()} → {span.answered()}"
+
+
+def _whole_label(span: Span) -> str:
     node = f" · {span.node}" if span.node else ""
-    return clip(f"{span.asked()} → {span.answered()}", LABEL_CHARACTERS_MAX) + node
+    return clip(_words(span), LABEL_CHARACTERS_MAX) + node
 
 
 # --- figures ------------------------------------------------------------------
 
 
-def picture_in_order(proof: Proof, members: Sequence[str]) -> tuple[go.Figure, int]:
-    """The figure, and the width in px that it wants."""
-    places, marks = places_in_order(proof.spans)
+def picture_in_order(proof: Proof, members: Sequence[str]) -> InOrder:
+    """Drawn by order alone."""
+    places, marks = places_in_order(proof.spans, labels_of(proof))
     width = max(WIDTH_PX_MIN, max(place.end for place in places.values()) + STEP_PX)
     figure = _picture(proof, members, places, lambda ns: _between(marks, ns))
     shown: list[tuple[int, float]] = []
@@ -168,9 +190,9 @@ def picture_in_order(proof: Proof, members: Sequence[str]) -> tuple[go.Figure, i
         range=[0, width],
         tickvals=[at for _, at in shown],
         ticktext=[f"{ns / 1e9:.4f} s" for ns, _ in shown],
-        title={"text": "in order, not to scale"},
     )
-    return figure, round(width + 130)
+    first = min(places[span.invoked].begin for span in proof.involved)
+    return InOrder(figure, round(width), round(max(0.0, first - 2 * STEP_PX)))
 
 
 def picture_to_scale(proof: Proof, members: Sequence[str]) -> go.Figure:
@@ -199,12 +221,13 @@ def _picture(
     spans = proof.spans
     processes = list(dict.fromkeys(span.process for span in sorted(spans, key=lambda s: s.call)))
     own = {span.invoked for span in proof.involved}
+    labels = labels_of(proof)
     figure = go.Figure()
     for outcome in OUTCOMES:
         for involved in (True, False):
             part = [s for s in spans if s.outcome == outcome and (s.invoked in own) == involved]
             if part:
-                figure.add_trace(_bars(outcome, involved, part, processes, places))
+                figure.add_trace(_bars(outcome, involved, part, processes, places, labels))
     lanes = lane_names(proof.faults, [m for m in members if _is_hit(m, proof.faults)])
     left, right = min(p.begin for p in places.values()), max(p.end for p in places.values())
     for fault in proof.faults:
@@ -233,7 +256,8 @@ def _bars(
     involved: bool,
     spans: Sequence[Span],
     processes: Sequence[int],
-    places: dict[int, Place],
+    places: Mapping[int, Place],
+    labels: Mapping[int, str],
 ) -> go.Bar:
     look = OUTCOMES[outcome]
     return go.Bar(
@@ -243,17 +267,18 @@ def _bars(
         base=[round(places[span.invoked].begin, 7) for span in spans],
         x=[round(places[s.invoked].end - places[s.invoked].begin, 9) for s in spans],
         width=0.74,
-        text=[plain(label(span)) for span in spans],
+        text=[plain(labels[span.invoked]) for span in spans],
         textposition="inside",
         insidetextanchor="start",
         textangle=0,
         constraintext="none",
         insidetextfont={"size": 11},
+        meta=INK,
         customdata=[span.invoked for span in spans],
         hoverinfo="none",
         marker={
-            "color": faded(look.colour, 0.30 if involved else 0.07),
-            "line": {"color": look.colour, "width": 2 if involved else 0.6},
+            "color": faded(look.colour, 0.32 if involved else 0.08),
+            "line": {"color": look.colour, "width": 2 if involved else 0.8},
             "pattern": {
                 "shape": look.hatching,
                 "fgcolor": faded(look.colour, 0.35),

@@ -4,6 +4,7 @@ a lane for each member that tells whom it hit."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
@@ -60,39 +61,82 @@ def lane_names(faults: Sequence[FaultWindow], members: Sequence[str]) -> list[st
     return list(named)
 
 
+@dataclass(frozen=True, slots=True)
+class LaneBar:
+    """One fault on one member's lane; overlapping ones share its height."""
+
+    fault: FaultWindow
+    y: float
+    height: float
+
+
+LANE_HEIGHT = 0.84
+
+
+def lane_bars(
+    faults: Sequence[FaultWindow], lanes: Sequence[str], end_ns: int
+) -> tuple[LaneBar, ...]:
+    """A bar for each fault and member that it hit."""
+    bars: list[LaneBar] = []
+    for row, lane in enumerate(lanes):
+        own = [f for f in faults if lane in (f.members or (CLUSTER,))]
+        slots = _slots(own, end_ns)
+        height = LANE_HEIGHT / max(1, 1 + max(slots, default=0))
+        bars += (
+            LaneBar(fault, row - LANE_HEIGHT / 2 + (slot + 0.5) * height, height)
+            for fault, slot in zip(own, slots, strict=True)
+        )
+    return tuple(bars)
+
+
+def lane_layers(faults: Sequence[FaultWindow], lanes: Sequence[str], end_ns: int) -> int:
+    """How many faults are at most on one lane at a time."""
+    own = [[f for f in faults if lane in (f.members or (CLUSTER,))] for lane in lanes]
+    return max((1 + max(_slots(some, end_ns), default=0) for some in own), default=1)
+
+
+def _slots(faults: Sequence[FaultWindow], end_ns: int) -> list[int]:
+    """For each of `faults`, in the order of their begins, the first free layer."""
+    busy_until: list[int] = []
+    slots = []
+    for fault in faults:
+        free = [slot for slot, until in enumerate(busy_until) if until <= fault.begin]
+        slot = free[0] if free else len(busy_until)
+        if not free:
+            busy_until.append(0)
+        busy_until[slot] = band_end(fault, end_ns)
+        slots.append(slot)
+    return slots
+
+
 def lane_traces(
     faults: Sequence[FaultWindow], lanes: Sequence[str], end_ns: int, *, axis: str
 ) -> list[go.Bar]:
     """A trace for each kind of fault, with a bar on the lane of each member that it hit."""
+    bars = lane_bars(faults, lanes, end_ns)
     kinds = dict.fromkeys(fault.f for fault in faults)
-    return [_lane_trace(kind, faults, lanes, end_ns, axis) for kind in kinds]
-
-
-def _lane_trace(
-    kind: str, faults: Sequence[FaultWindow], lanes: Sequence[str], end_ns: int, axis: str
-) -> go.Bar:
-    hit = [
-        (fault, lanes.index(member))
-        for fault in faults
-        if fault.f == kind
-        for member in (fault.members or (CLUSTER,))
+    return [
+        _lane_trace(kind, [b for b in bars if b.fault.f == kind], end_ns, axis) for kind in kinds
     ]
+
+
+def _lane_trace(kind: str, bars: Sequence[LaneBar], end_ns: int, axis: str) -> go.Bar:
     colour = fault_colour(kind)
     return go.Bar(
         orientation="h",
         name=plain(kind),
         yaxis=axis,
-        y=[lane for _, lane in hit],
-        base=[fault.begin / 1e9 for fault, _ in hit],
-        x=[(band_end(fault, end_ns) - fault.begin) / 1e9 for fault, _ in hit],
-        width=0.72,
-        text=[plain(f"{fault.fault} {fault.f}") for fault, _ in hit],
+        y=[bar.y for bar in bars],
+        base=[bar.fault.begin / 1e9 for bar in bars],
+        x=[(band_end(bar.fault, end_ns) - bar.fault.begin) / 1e9 for bar in bars],
+        width=[bar.height for bar in bars],
+        text=[plain(f"{bar.fault.fault} {bar.fault.f}") for bar in bars],
         textposition="inside",
         insidetextanchor="start",
         textangle=0,
         textfont={"size": 10, "color": "#fff"},
         constraintext="none",
         marker={"color": faded(colour, 0.85), "line": {"color": colour, "width": 1}},
-        customdata=[["fault", fault.fault] for fault, _ in hit],
+        customdata=[["fault", bar.fault.fault] for bar in bars],
         hoverinfo="none",
     )

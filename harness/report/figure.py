@@ -12,6 +12,9 @@ import plotly.graph_objects as go
 LEFT_MARGIN_PX = 96
 RIGHT_MARGIN_PX = 18
 
+INK = "ink"
+"""The `meta` of a trace of pale bars, whose text the page writes in its own colour."""
+
 
 def quiet_layout(figure: go.Figure, height_px: int) -> None:
     """No template, a legend in one line above, the same margins left and right."""

@@ -22,7 +22,13 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from checkers.verdict import Anomaly
-from harness.report.anomaly_picture import Proof, picture_in_order, picture_to_scale, proof_of
+from harness.report.anomaly_picture import (
+    InOrder,
+    Proof,
+    picture_in_order,
+    picture_to_scale,
+    proof_of,
+)
 from harness.report.latency import latency
 from harness.report.rate import rate
 from harness.report.run_data import Run
@@ -51,9 +57,8 @@ class DrawnAnomaly:
     checker: str
     anomaly: Anomaly
     proof: Proof
-    in_order: go.Figure | None
+    in_order: InOrder | None
     to_scale: go.Figure | None
-    width_px: int
 
     @property
     def listed(self) -> tuple[Span, ...]:
@@ -168,11 +173,10 @@ def _anomalies(run: Run) -> Iterator[DrawnAnomaly]:
     for number, (checker, anomaly) in enumerate(found[:ANOMALIES_LISTED_MAX], start=1):
         proof = proof_of(anomaly, run.spans, run.faults, run.end_ns)
         if number > ANOMALIES_DRAWN_MAX or not proof.involved:
-            yield DrawnAnomaly(number, checker, anomaly, proof, None, None, 0)
+            yield DrawnAnomaly(number, checker, anomaly, proof, None, None)
             continue
-        in_order, width = picture_in_order(proof, names)
-        to_scale = picture_to_scale(proof, names)
-        yield DrawnAnomaly(number, checker, anomaly, proof, in_order, to_scale, width)
+        in_order, to_scale = picture_in_order(proof, names), picture_to_scale(proof, names)
+        yield DrawnAnomaly(number, checker, anomaly, proof, in_order, to_scale)
 
 
 def _anomalies_beyond(run: Run) -> int:
@@ -199,7 +203,7 @@ def _anomaly_figures(anomalies: Iterable[DrawnAnomaly]) -> dict[str, go.Figure]:
     figures = {}
     for drawn in anomalies:
         if drawn.in_order is not None and drawn.to_scale is not None:
-            figures[f"anomaly-{drawn.number}-order"] = drawn.in_order
+            figures[f"anomaly-{drawn.number}-order"] = drawn.in_order.figure
             figures[f"anomaly-{drawn.number}-scale"] = drawn.to_scale
     return figures
 

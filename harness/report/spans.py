@@ -145,4 +145,5 @@ def lanes(spans: Sequence[Span]) -> dict[int, int]:
         else:
             row[process] = rows
             rows += 1
-    return row
+    order = {old: new for new, old in enumerate(dict.fromkeys(row[p] for p in sorted(row)))}
+    return {process: order[old] for process, old in row.items()}

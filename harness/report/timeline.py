@@ -14,7 +14,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from harness.report.bands import bands, lane_names, lane_traces
+from harness.report.bands import bands, lane_layers, lane_names, lane_traces
 from harness.report.figure import plain, quiet_layout, time_axis
 from harness.report.palette import OUTCOMES, Look, faded
 from harness.report.spans import Span, lanes
@@ -27,7 +27,9 @@ SVG_SPANS_MAX = 6_000
 ROW_PX = (9, 20)
 """The least and the most height of a process's row."""
 ROWS_PX_MAX = 640
-LANE_PX = 18
+LANE_PX = 16
+"""For each fault that is on a lane at the same time."""
+LAYERS_MAX = 4
 
 
 def timeline(
@@ -43,7 +45,8 @@ def timeline(
     row_count = max(row_of.values(), default=-1) + 1
     row_px = max(ROW_PX[0], min(ROW_PX[1], ROWS_PX_MAX // max(1, row_count)))
     fault_lanes = lane_names(faults, members)
-    rows_px, lanes_px = row_px * max(1, row_count), LANE_PX * len(fault_lanes)
+    layers = min(LAYERS_MAX, lane_layers(faults, fault_lanes, end_ns))
+    rows_px, lanes_px = row_px * max(1, row_count), LANE_PX * layers * len(fault_lanes)
     figure = go.Figure()
     rows_of_drawn = _Rows(row_of, row_starts(spans, row_of), row_px, end_ns)
     line = go.Scattergl if len(spans) > SVG_SPANS_MAX else go.Scatter

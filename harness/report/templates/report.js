@@ -93,8 +93,9 @@
     const figure = JSON.parse(source.textContent);
     if (!webgl) for (const trace of figure.data) if (trace.type === "scattergl") trace.type = "scatter";
     figure.layout.template = template();
+    for (const trace of figure.data) if (trace.meta === "ink") trace.insidetextfont.color = colour("--ink");
     if (range && "time" in element.dataset) figure.layout.xaxis.range = range.slice();
-    if (element.dataset.wide) element.style.minWidth = element.dataset.wide + "px";
+    if (element.dataset.wide) frame(element, figure.layout);
     const promise = Plotly.newPlot(element, figure.data, figure.layout, config).then(() => {
       element.on("plotly_hover", showTip);
       element.on("plotly_unhover", hideTip);
@@ -104,6 +105,15 @@
     drawn.set(element, promise);
     return promise;
   };
+  // A picture in px of its own: as much of it as fits, from its first proof on, to be dragged.
+  const frame = (element, layout) => {
+    const room = element.clientWidth - layout.margin.l - layout.margin.r;
+    const whole = Number(element.dataset.wide);
+    if (whole <= room) return;
+    const from = Math.min(Number(element.dataset.from), whole - room);
+    layout.xaxis.range = [from, from + room];
+    layout.dragmode = "pan";
+  };
   const all = [...document.querySelectorAll(".figure")].filter((element) => element.id !== "waterfall");
   const timed = all.filter((element) => "time" in element.dataset);
   const watcher = new IntersectionObserver((entries) => {
@@ -111,6 +121,12 @@
   }, { rootMargin: "800px" });
   all.forEach((element) => watcher.observe(element));
   addEventListener("beforeprint", () => all.filter((element) => element.offsetParent).forEach(draw));
+
+  const recolour = async (element) => {
+    const inked = element.data.flatMap((trace, place) => (trace.meta === "ink" ? [place] : []));
+    if (inked.length) await Plotly.restyle(element, { "insidetextfont.color": colour("--ink") }, inked);
+    await Plotly.relayout(element, { template: template() });
+  };
 
   // --- one time axis for all ----------------------------------------------------------
   let following = false;
@@ -195,7 +211,7 @@
 
   // --- the rest -------------------------------------------------------------------------
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    for (const [element, promise] of drawn) promise.then(() => Plotly.relayout(element, { template: template() }));
+    for (const [element, promise] of drawn) promise.then(() => recolour(element));
     if (writes && choice) waterfall();
   });
   for (const button of document.querySelectorAll("button[data-copy]")) {
