@@ -37,6 +37,9 @@ class Config:
     """Payload of the committed entries that one Ready hands out."""
     pending_reads_max: int = 16 * 1024
     """Reads waiting for their round of heartbeats; further ones are not answered."""
+    snapshot_ticks_max: int = 100
+    """How long a live follower may leave a snapshot unacknowledged, and unreported, before
+    it counts as lost: then the follower is probed, and may get another."""
 
     def __post_init__(self) -> None:
         _check_members(self.id, self.voters)
@@ -64,6 +67,7 @@ _LIMITS = (
     "uncommitted_bytes_max",
     "committed_bytes_max",
     "pending_reads_max",
+    "snapshot_ticks_max",
 )
 
 

@@ -71,7 +71,25 @@ def commit_told(leader_commit: Index, matching: Index) -> Index:
 
 
 def acknowledge(raft: Raft, leader: MemberId, index: Index) -> None:
-    raft.send_after_sync(Message(MessageType.APP_RESP, leader, raft.id, raft.term, index=index))
+    """Promise that our log is durable up to `index`, and equal to the leader's.
+
+    Of several appends before one sync, one acknowledgement says all.
+    """
+    waiting = raft.messages_after_sync
+    if waiting and covers(waiting[-1], leader, raft.term, index):
+        waiting.pop()
+    waiting.append(Message(MessageType.APP_RESP, leader, raft.id, raft.term, index=index))
+
+
+def covers(message: Message, leader: MemberId, term: Term, index: Index) -> bool:
+    """Whether an acknowledgement of `index` says all that `message` says."""
+    return (
+        message.type is MessageType.APP_RESP
+        and message.to == leader
+        and message.term == term
+        and not message.reject
+        and message.index <= index
+    )
 
 
 def reject_append(raft: Raft, message: Message) -> None:

@@ -143,10 +143,19 @@ def on_heartbeat_response(raft: Raft, message: Message) -> None:
 
 def nudge(raft: Raft, progress: Progress) -> None:
     """A follower lives that may be waiting for a lost append: ask it by another one."""
+    if progress.state is ProgressState.SNAPSHOT:
+        await_snapshot(raft, progress)
     progress.paused = False
     if progress.match < raft.log.last_index or progress.state is ProgressState.PROBE:
         progress.append_due = True
         raft.sends_due = raft.sends_due or replication.has_due(raft, progress)
+
+
+def await_snapshot(raft: Raft, progress: Progress) -> None:
+    """Once a heartbeat: a snapshot of which nothing is heard for too long was lost."""
+    progress.snapshot_elapsed += raft.config.heartbeat_ticks
+    if progress.snapshot_elapsed >= raft.config.snapshot_ticks_max:
+        on_snapshot_status(raft, progress.id, delivered=False)
 
 
 # Reads

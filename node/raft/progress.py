@@ -38,6 +38,7 @@ class Progress:
         "pending_snapshot",
         "recent_active",
         "sent_commit",
+        "snapshot_elapsed",
         "state",
     )
 
@@ -49,6 +50,8 @@ class Progress:
         self.next: Index = next_index
         self.state = ProgressState.PROBE
         self.pending_snapshot: Index = 0
+        self.snapshot_elapsed = 0
+        """Ticks since the pending snapshot was sent, with the follower alive."""
         self.sent_commit: Index = 0
         """The highest commit index on its way to the follower."""
         self.recent_active = False
@@ -93,6 +96,7 @@ class Progress:
         self.paused = False
         self.append_due = False
         self.pending_snapshot = 0
+        self.snapshot_elapsed = 0
         self.inflights.clear()
 
     def sent(self, entries: int, size_bytes: int, commit: Index) -> None:

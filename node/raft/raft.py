@@ -137,7 +137,7 @@ class Raft:
         self.contradiction: str | None = None
         self._forwards: list[Entry] = []
         self._messages: list[Message] = []
-        self._messages_after_sync: list[Message] = []
+        self.messages_after_sync: list[Message] = []
         self._in_flight: Ready | None = None
         self.durable_hard_state = hard_state
         self._handed_hard_state = hard_state
@@ -217,8 +217,8 @@ class Raft:
             leader.on_unreachable(self, member)
 
     def report_snapshot(self, member: MemberId, ok: bool) -> None:
-        """A SNAP to a peer was delivered, or failed. Due for every SNAP that was sent:
-        nothing else goes to that peer until then, unless it acknowledges."""
+        """A SNAP to a peer was delivered, or failed. Nothing else goes to that peer until
+        then, or until it acknowledges, or `snapshot_ticks_max` have passed."""
         if self.role is _LEADER:
             leader.on_snapshot_status(self, member, delivered=ok)
 
@@ -230,7 +230,7 @@ class Raft:
         hard = self._handed_hard_state
         return bool(
             self._messages
-            or self._messages_after_sync
+            or self.messages_after_sync
             or log.persisting < log.last_index
             or log.committed != hard.commit
             or self.sends_due
@@ -260,14 +260,14 @@ class Raft:
             snapshot,
             log.take_unapplied(self.config.committed_bytes_max),
             tuple(self._messages),
-            tuple(self._messages_after_sync),
+            tuple(self.messages_after_sync),
             tuple(self.read_states),
             must_sync(self._handed_hard_state, hard_state, entries) or snapshot is not None,
         )
         if hard_state is not None:
             self._handed_hard_state = hard_state
         self._messages.clear()
-        self._messages_after_sync.clear()
+        self.messages_after_sync.clear()
         self.read_states.clear()
         self._in_flight = ready
         return ready
@@ -404,7 +404,7 @@ class Raft:
 
     def send_after_sync(self, message: Message) -> None:
         """Send once everything up to now is durable: the message promises that it is."""
-        self._messages_after_sync.append(message)
+        self.messages_after_sync.append(message)
 
     def forward(self, entries: tuple[Entry, ...]) -> None:
         """Send proposals on to the leader, with the next Ready."""

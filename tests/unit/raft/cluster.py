@@ -30,9 +30,9 @@ Applied = list[tuple[Index, Term, bytes]]
 class MemoryDisk:
     """What survives. `hard_state` is synced, `written` may be lost in a crash."""
 
-    hard_state: HardState = HardState()
-    written: HardState = HardState()
-    snapshot: SnapshotMetadata = SnapshotMetadata()
+    hard_state: HardState = field(default_factory=HardState)
+    written: HardState = field(default_factory=HardState)
+    snapshot: SnapshotMetadata = field(default_factory=SnapshotMetadata)
     entries: list[Entry] = field(default_factory=list)
     backend: Applied = field(default_factory=list)
     """The state machine as last flushed."""
@@ -80,9 +80,7 @@ def decode(data: bytes) -> Applied:
 class MemoryMember:
     """One member: its disk, its state machine (a list of all it applied), its Raft."""
 
-    def __init__(
-        self, config: Config, random: Random, send: Callable[[Message], None]
-    ) -> None:
+    def __init__(self, config: Config, random: Random, send: Callable[[Message], None]) -> None:
         self.config = config
         self.id = config.id
         self.disk = MemoryDisk()
@@ -182,7 +180,8 @@ class MemoryMember:
         self.raft.compact(max(index - keep, 0))
 
     def _dispatch(self, message: Message) -> None:
-        assert message.to != self.id and message.from_ != 0
+        assert message.to != self.id
+        assert message.from_ != 0
         if message.type is MessageType.SNAP:
             metadata = self.up.describe_snapshot(self.applied_index)
             message = msgspec.structs.replace(

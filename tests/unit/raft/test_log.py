@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.raft.errors import StateInvalid
+from node.raft.log import Log
+from node.raft.message import Entry, Snapshot, SnapshotMetadata
+
+EMPTY = SnapshotMetadata()
+
+
+def log_of(*terms: int, committed: int = 0, applied: int = 0) -> Log:
+    return Log(EMPTY, entries_of(*terms), committed, applied)
+
+
+def entries_of(*terms: int, after: int = 0) -> list[Entry]:
+    return [Entry(term, after + at, data=b"x" * term) for at, term in enumerate(terms, start=1)]
+
+
+def terms_of(log: Log) -> list[int]:
+    return [entry.term for entry in log.between(log.first_index, log.last_index)]
+
+
+@pytest.mark.parametrize(
+    ("ours", "index", "term", "hint"),
+    [
+        ((1, 1, 2, 2), 4, 3, (4, 2)),  # our last term is older: they may have all of it
+        ((1, 1, 5, 5), 4, 3, (2, 1)),  # skip our term 5 at once
+        ((5, 5), 2, 3, (0, 0)),  # nothing can match
+        ((1, 2), 9, 1, (9, 0)),  # past the end nothing is known
+        ((), 0, 0, (0, 0)),
+    ],
+)
+def test_a_likely_match_is_where_our_term_is_not_newer(
+    ours: tuple[int, ...], index: int, term: int, hint: tuple[int, int]
+) -> None:
+    assert log_of(*ours).likely_match(index, term) == hint
+
+
+def test_new_entries_replace_a_tail_and_it_is_no_longer_durable() -> None:
+    log = log_of(1, 1, 2, 2, 2)
+    log.append(entries_of(3, 3, after=3))
+    assert terms_of(log) == [1, 1, 2, 3, 3]
+    assert (log.durable, log.persisting) == (3, 3)
+    assert [entry.index for entry in log.take_unpersisted()] == [4, 5]
+    assert log.take_unpersisted() == ()
+
+
+def test_what_is_replaced_while_it_is_written_does_not_become_durable() -> None:
+    log = log_of(1)
+    log.append(entries_of(1, 1, after=1))
+    log.take_unpersisted()
+    log.append(entries_of(2, 2, after=2))
+    log.persisted_to(3)
+    assert log.durable == 2
+
+
+def test_a_committed_entry_is_never_replaced() -> None:
+    log = log_of(1, 1, committed=2)
+    with pytest.raises(AssertionError):
+        log.append(entries_of(2, after=1))
+
+
+def test_a_commit_past_the_end_is_a_mistake() -> None:
+    with pytest.raises(AssertionError):
+        log_of(1).commit_to(2)
+
+
+def test_committed_entries_are_handed_out_once_and_in_portions() -> None:
+    log = log_of(3, 3, 3, 3)
+    log.commit_to(4)
+    assert [entry.index for entry in log.take_unapplied(7)] == [1, 2]
+    assert [entry.index for entry in log.take_unapplied(1)] == [3]
+    assert [entry.index for entry in log.take_unapplied(7)] == [4]
+    assert log.take_unapplied(7) == ()
+
+
+def test_a_snapshot_replaces_all_and_comes_before_what_follows_it() -> None:
+    log = log_of(1, 1, committed=1)
+    snapshot = Snapshot(SnapshotMetadata(10, 3))
+    log.restore(snapshot)
+    log.append(entries_of(3, after=10))
+    log.commit_to(11)
+    assert (log.first_index, log.last_index, log.last_term) == (11, 11, 3)
+    assert log.take_snapshot() is snapshot
+    assert log.take_snapshot() is None
+    assert log.take_unapplied(100) == ()
+    log.snapshot_persisted(snapshot)
+    assert [entry.index for entry in log.take_unapplied(100)] == [11]
+
+
+def test_compaction_needs_a_snapshot_and_keeps_the_term_before_the_first_entry() -> None:
+    log = log_of(1, 2, 3, 4, committed=3, applied=3)
+    with pytest.raises(StateInvalid, match="newest snapshot is at 0"):
+        log.compact(2)
+    log.remember_snapshot(SnapshotMetadata(3, 3))
+    log.compact(2)
+    log.compact(1)
+    assert terms_of(log) == [3, 4]
+    assert (log.term_at(1), log.term_at(2), log.term_at(5)) == (None, 2, None)
+
+
+def test_a_log_that_lost_entries_is_refused() -> None:
+    with pytest.raises(StateInvalid, match="has lost entries"):
+        log_of(1, 1, committed=3)
+    with pytest.raises(StateInvalid, match="has lost entries"):
+        log_of(1, 1, applied=3)
+    with pytest.raises(StateInvalid, match="entry 3 of term 1 follows 1"):
+        Log(EMPTY, [Entry(1, 1), Entry(1, 3)], 0, 0)
+
+
+def test_what_is_applied_counts_as_committed_after_a_restart() -> None:
+    log = log_of(1, 1, 1, committed=1, applied=2)
+    assert (log.committed, log.applied) == (2, 2)
+
+
+@given(st.lists(st.integers(1, 4), max_size=8).map(sorted), st.integers(1, 4), st.integers(0, 12))
+def test_last_within_takes_at_least_one_and_never_more_than_fits(
+    terms: list[int], first: int, room: int
+) -> None:
+    log = log_of(*terms)
+    if first > log.last_index:
+        return
+    last = log.last_within(first, log.last_index, room)
+    taken = sum(len(entry.data) for entry in log.between(first, last))
+    assert taken <= room or last == first
+    if last < log.last_index:
+        assert taken + len(log.between(last + 1, last + 1)[0].data) > room

@@ -1,0 +1,130 @@
+"""Any schedule of crashes, losses and delays leaves Raft's promises whole; and a Raft
+with one decision spoilt does not get away with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from unittest.mock import patch
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from node.raft import election, follower, leader, quorum, replication
+from node.raft import raft as raft_module
+from node.raft.log import Log
+from node.raft.message import MemberId
+from node.raft.raft import Raft
+from node.raft.read_index import PendingRead
+from tests.unit.raft.interpreter import rewritten
+from tests.unit.raft.schedule import ACTIONS, WEIGHTS, Play, draw
+
+TESTDATA = Path(__file__).parent / "testdata"
+
+actions = st.tuples(
+    st.sampled_from([name for name in ACTIONS for _ in range(WEIGHTS[name])]),
+    st.integers(0, 1023),
+)
+knobs = st.fixed_dictionaries(
+    {
+        "pre_vote": st.booleans(),
+        "check_quorum": st.booleans(),
+        "inflight_messages_max": st.sampled_from([1, 2, 8]),
+        "message_bytes_max": st.sampled_from([4, 100]),
+        "committed_bytes_max": st.sampled_from([4, 100]),
+    }
+)
+
+
+@given(size=st.sampled_from([1, 3, 5]), knobs=knobs, schedule=st.lists(actions, max_size=150))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_schedule_keeps_every_invariant_and_the_healed_cluster_works(
+    size: int, knobs: dict[str, int | bool], schedule: list[tuple[str, int]]
+) -> None:
+    play = Play(size, **knobs)
+    play.run(schedule)
+    play.heal()
+
+
+def play_seed(seed: int, length: int = 300) -> None:
+    chance = Random(seed)
+    play = Play(
+        chance.choice([1, 3, 3, 3, 5]),
+        seed,
+        pre_vote=chance.random() < 0.6,
+        check_quorum=chance.random() < 0.6,
+        inflight_messages_max=chance.choice([1, 2, 8]),
+        message_bytes_max=chance.choice([4, 100]),
+    )
+    play.run(draw(chance, length))
+    play.heal()
+
+
+def play_seeds(seeds: int) -> None:
+    for seed in range(seeds):
+        play_seed(seed)
+
+
+def test_long_random_schedules_keep_every_invariant() -> None:
+    play_seeds(150)
+
+
+def _own_entries_count_at_once(raft: Raft, data: bytes) -> None:
+    append_own(raft, data)
+    own = raft.progress.get(raft.id)
+    if own is not None and own.acknowledge(raft.log.last_index):
+        replication.maybe_commit(raft)
+
+
+def _read_without_a_round(raft: Raft) -> list[PendingRead]:
+    for voter in raft.voters:
+        raft.reads.acknowledge(voter, raft.reads.heartbeat_context())
+    return raft.reads.take_confirmed(raft.voters)
+
+
+def _one_less_than_a_majority(voters: Sequence[MemberId]) -> int:
+    return max(1, len(voters) // 2)
+
+
+append_own = Raft.append_own
+
+SPOILT: dict[str, tuple[object, str, object]] = {
+    "a majority is one less": (quorum, "majority", _one_less_than_a_majority),
+    "a vote for a shorter log": (election, "log_is_up_to_date", lambda *_: True),
+    "two votes in a term": (election, "vote_is_free", lambda *_: True),
+    "a vote that need not be durable": (raft_module, "must_sync", lambda *_: False),
+    "own entries count before they are durable": (Raft, "append_own", _own_entries_count_at_once),
+    "the previous term is not checked": (
+        follower,
+        "log_matches",
+        lambda log, index, term: index <= log.last_index,
+    ),
+    "a stale append truncates": (
+        Log,
+        "find_conflict",
+        lambda log, entries: entries[0].index if entries else 0,
+    ),
+    "a follower commits what may differ": (follower, "commit_told", lambda told, matching: told),
+    "a read needs no round of heartbeats": (leader, "confirmed_reads", _read_without_a_round),
+    "a read before the first commit of the term": (
+        replication,
+        "committed_in_own_term",
+        lambda raft: True,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_spoilt_decision_is_found(name: str) -> None:
+    target, attribute, spoilt = SPOILT[name]
+    with patch.object(target, attribute, spoilt), pytest.raises(AssertionError):
+        play_seeds(500)
+
+
+def test_a_commit_by_counting_in_an_old_term_is_found_by_figure_8() -> None:
+    text = TESTDATA / "figure_8.txt"
+    honest = rewritten(text)
+    with patch.object(replication, "may_commit", lambda *_: True):
+        assert rewritten(text) != honest
