@@ -41,7 +41,9 @@ class Mutant:
 def names() -> tuple[str, ...]:
     """All mutants, by name."""
     return tuple(
-        sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith(("_", "test_")))
+        sorted(
+            m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith(("_", "test_"))
+        )
     )
 
 

@@ -1,0 +1,17 @@
+"""A transaction takes its success branch whatever its comparisons say."""
+
+from __future__ import annotations
+
+from node import apply
+from tests.mutants import Mutant
+
+MUTANT = Mutant(
+    what="a comparison in a transaction is lost",
+    source="etcd's API guarantees: a transaction is atomic and its guards hold at its revision",
+    found_by=("mvcc", "linearizable"),
+    run={"workload": "register", "nemesis": "none"},
+)
+
+
+def spoil() -> None:
+    apply.compare_holds = lambda *_: True

@@ -1,0 +1,25 @@
+"""A follower that forwards a proposal sends it again, as if the first had been lost."""
+
+from __future__ import annotations
+
+from node.raft.raft import Raft
+from node.raft.ready import Role
+from tests.mutants import Mutant
+
+MUTANT = Mutant(
+    what="a forwarded proposal enters the log twice",
+    source="Raft thesis, 6.3: a retried command is executed twice unless it is recognised",
+    found_by=("write_path", "mvcc"),
+    run={"workload": "kv", "nemesis": "none"},
+)
+
+
+def spoil() -> None:
+    honest = Raft.propose
+
+    def propose(self: Raft, data: bytes) -> None:
+        honest(self, data)
+        if self.role is not Role.LEADER:
+            honest(self, data)
+
+    Raft.propose = propose  # type: ignore[method-assign]

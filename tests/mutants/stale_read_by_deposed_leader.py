@@ -1,0 +1,31 @@
+"""A member that believes it leads serves reads without asking a majority whether it does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from node import server
+from node.raft.ready import Role
+from node.server import Server
+from tests.mutants import Mutant
+
+MUTANT = Mutant(
+    what="a leader answers linearizable reads from its own store at once",
+    source="Raft paper, section 8; Jepsen's analysis of etcd 0.4 and Consul (2014): stale reads",
+    found_by=("mvcc", "linearizable"),
+    run={"workload": "register", "nemesis": "partition"},
+)
+
+
+def spoil() -> None:
+    honest = Server.linearizable_read
+
+    async def linearizable_read(self: Server) -> None:
+        if self._raft.role is not Role.LEADER:
+            await honest(self)
+
+    Server.linearizable_read = linearizable_read  # type: ignore[method-assign]
+    # A leader that has not heard of a majority for an election timeout steps down; many
+    # that served stale reads did not.
+    honest_config = server.raft_config
+    server.raft_config = lambda config: replace(honest_config(config), check_quorum=False)

@@ -1,0 +1,80 @@
+"""A member's flags: what is taken, and what is said of what is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from node.config import Config, ConfigError, checked_config, parse_initial_cluster, parse_urls
+from node.identity import cluster_id, member_id
+
+GOOD = Config(
+    name="n1",
+    data_dir="d",
+    initial_cluster=(
+        ("n1", ("http://127.0.0.1:1",)),
+        ("n2", ("http://127.0.0.1:2",)),
+    ),
+    listen_client_urls=("http://127.0.0.1:3",),
+    advertise_client_urls=("http://127.0.0.1:3",),
+    listen_peer_urls=("http://127.0.0.1:1",),
+)
+
+
+def test_a_good_configuration_is_taken_as_it_is() -> None:
+    assert checked_config(GOOD) is GOOD
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"name": "n3"}, "'n3' is not in --initial-cluster"),
+        ({"heartbeat_ms": 0}, "--heartbeat-interval is 0"),
+        ({"election_ms": 400}, "at least 5 times"),
+        ({"election_ms": 60_000}, "50000 or less"),
+        ({"snapshot_count": 0}, "--snapshot-count is 0"),
+        ({"failpoints": "before_x=off"}, "SPLITBRAIN_FAILPOINTS"),
+        (
+            {
+                "initial_cluster": (
+                    ("n1", ("http://127.0.0.1:1",)),
+                    ("n2", ("http://127.0.0.1:1",)),
+                )
+            },
+            "one peer URL to two members",
+        ),
+    ],
+)
+def test_a_configuration_that_makes_no_member_is_refused(
+    change: dict[str, object], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        checked_config(replace(GOOD, **change))  # type: ignore[arg-type]
+
+
+def test_the_members_of_a_cluster_are_in_the_order_of_their_names() -> None:
+    assert parse_initial_cluster("b=http://h:2, a=http://h:1,b=http://h:3") == (
+        ("a", ("http://h:1",)),
+        ("b", ("http://h:2", "http://h:3")),
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["http://h:1", "=http://h:1", "a=h:1", "a=http://h", "a=http://h:x"]
+)
+def test_a_cluster_that_cannot_be_read_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="--initial-cluster"):
+        parse_initial_cluster(text)
+
+
+def test_tls_is_refused_in_so_many_words() -> None:
+    with pytest.raises(ConfigError, match="TLS is not served"):
+        parse_urls("https://127.0.0.1:2379", "--listen-client-urls")
+
+
+def test_ids_are_those_that_etcd_derives() -> None:
+    # As etcd 3.5.1 answered for one member at this address, with its default token.
+    ours = member_id(["http://localhost:2380"], "etcd-cluster")
+    assert f"{ours:x}" == "8e9e05c52164694d"
+    assert f"{cluster_id([ours]):x}" == "cdf818194e3a8c32"
