@@ -1,7 +1,7 @@
 """What a run can be told, as one frozen value, checked once at the boundary.
 
-Three layers, the later one wins: the defaults here, `[tool.splitbrain]` of the
-nearest `pyproject.toml`, the command line (or a caller's keywords).
+Layers, the later one wins: the defaults here, `[tool.splitbrain]` of the nearest
+`pyproject.toml`, what a mutant asks for, the command line (or a caller's keywords).
 """
 
 from __future__ import annotations
@@ -15,10 +15,17 @@ from typing import Any
 import msgspec
 
 from harness.errors import BadArguments
+from harness.mutant import mutant_options
 from nemesis.catalogue import kinds_named, known_kinds
 from nemesis.errors import FaultError
 
-Seed = int
+FLAGS = {"time_limit_s": "time-limit", "search_limit_s": "search-limit"}
+"""Names on the command line and in pyproject.toml, where they are not the field's own."""
+
+
+def flag_of(name: str) -> str:
+    """The option `time_limit_s` as a user types it: `time-limit`."""
+    return FLAGS.get(name, name.replace("_", "-"))
 
 
 class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_fields=True):
@@ -45,7 +52,7 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     """Operations per second that all clients together begin."""
     time_limit_s: float = 30.0
     """How long the load lasts; set-up, healing and judging come on top."""
-    seed: Seed | None = None
+    seed: int | None = None
     """None: drawn from the operating system, and kept in repro.json."""
     follower_share: float = 0.7
     """The share of operations sent to a member that does not lead at that moment."""
@@ -83,8 +90,11 @@ def read_options(given: Mapping[str, Any], folder: Path | None = None) -> Option
 
     Raises BadArguments for an unknown name or a value that cannot be.
     """
+    refuse_unknown(given, "an option of a run")
     merged = {**project_options(folder or Path.cwd()), **given}
-    refuse_unknown(merged, "an option of a run")
+    if merged.get("mutant"):
+        merged = {**merged, **mutant_options(str(merged["mutant"])), **given}
+        refuse_unknown(merged, f"an option of a run, but the mutant {merged['mutant']} asks for it")
     try:
         options = msgspec.convert(merged, Options, strict=False)
     except msgspec.ValidationError as problem:
@@ -105,7 +115,11 @@ def project_options(folder: Path) -> dict[str, Any]:
             raise BadArguments(f"{path} cannot be read: {problem}") from problem
         if table is None:
             return {}
-        options = {str(name).replace("-", "_"): value for name, value in table.items()}
+        fields = {flag: field for field, flag in FLAGS.items()}
+        options = {
+            fields.get(name.replace("_", "-"), name.replace("-", "_")): value
+            for name, value in table.items()
+        }
         refuse_unknown(options, f"an option of [tool.splitbrain] in {path}")
         for name in ("nemesis", "nodes"):
             if name in options and not isinstance(options[name], list):

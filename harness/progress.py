@@ -83,6 +83,8 @@ class PlainLines(Silent):
 
 def plain(snapshot: Snapshot) -> str:
     """A snapshot as one line."""
+    if not snapshot.limit_s:
+        return snapshot.phase
     counts = " ".join(f"{outcome} {count}" for outcome, count in snapshot.outcomes.items())
     faults = ", ".join(snapshot.faults) or "none"
     return (

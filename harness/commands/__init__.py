@@ -1,0 +1,1 @@
+"""The commands of `splitbrain`, each in a file of its own, loaded when it is called."""

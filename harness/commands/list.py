@@ -1,0 +1,48 @@
+"""`splitbrain list`: what there is to choose from."""
+
+from __future__ import annotations
+
+import click
+
+WHAT = ("workloads", "nemeses", "systems", "checkers", "mutants")
+
+
+@click.command("list")
+@click.argument("what", required=False, type=click.Choice(WHAT))
+def command(what: str | None) -> int:
+    """List workloads, nemeses, systems, checkers and mutants, or WHAT of them alone."""
+    for name in (what,) if what else WHAT:
+        click.secho(name, bold=True)
+        rows = _rows(name)
+        width = max((len(row) for row in rows), default=0)
+        for row, text in rows.items():
+            click.echo(f"  {row:{width}}  {text}")
+        if not rows:
+            click.echo("  none here")
+    return 0
+
+
+def _rows(what: str) -> dict[str, str]:
+    if what == "workloads":
+        from harness.workloads.catalogue import workloads
+
+        return {name: kind.description for name, kind in workloads().items()}
+    if what == "nemeses":
+        from nemesis.catalogue import KINDS
+
+        return {kind.name: kind.describe for kind in KINDS.values()}
+    if what == "systems":
+        from harness.system_choice import SYSTEMS
+
+        return SYSTEMS
+    if what == "checkers":
+        from checkers.catalogue import CHECKERS
+
+        return {name: _first_line(checker) for name, checker in CHECKERS.items()}
+    from harness.mutant import mutants
+
+    return mutants()
+
+
+def _first_line(checker: object) -> str:
+    return (checker.__doc__ or "").strip().partition("\n")[0]

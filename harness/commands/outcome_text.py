@@ -1,0 +1,74 @@
+"""What became of a run, for a person at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from checkers.verdict import Verdict
+from harness.judge import RunResult
+from harness.run_record import Results
+
+ANOMALIES_SHOWN_MAX = 5
+
+WORDS = {True: ("valid", "green"), False: ("INVALID", "red"), None: ("unknown", "yellow")}
+
+
+def tell(result: RunResult) -> None:
+    """Verdicts, anomalies, where the report is, and the line that reproduces it."""
+    counts = result.results.operations.get("all", {})
+    said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    rate = f", {result.results.rate:g}/s" if result.results.rate else ""
+    click.echo(f"operations: {said or 'none'}{rate}")
+    tell_verdicts(result.results.verdicts)
+    if result.error:
+        click.secho(f"the run broke off: {result.error}", fg="red")
+    word, colour = WORDS[result.valid]
+    click.echo("verdict: " + click.style(word, fg=colour, bold=True))
+    click.echo(f"report: {shown(result.report or result.folder)}")
+    if result.valid is not True:
+        click.echo("reproduce: " + reproduce_line(result))
+
+
+def tell_verdicts(verdicts: Iterable[Verdict]) -> None:
+    for verdict in verdicts:
+        click.echo(verdict_line(verdict))
+        for anomaly in verdict.anomalies[:ANOMALIES_SHOWN_MAX]:
+            events = ", ".join(str(index) for index in anomaly.events[:12])
+            shown_by = f"  [events {events}]" if events else ""
+            click.echo(f"    {anomaly.kind}: {anomaly.because}{shown_by}")
+        more = len(verdict.anomalies) - ANOMALIES_SHOWN_MAX
+        if more > 0:
+            click.echo(f"    … and {more} more")
+
+
+def verdict_line(verdict: Verdict) -> str:
+    word, colour = WORDS[verdict.valid]
+    why = f"  {verdict.why}" if verdict.why else ""
+    mark = click.style(f"{word:8}", fg=colour)
+    return f"  {mark} {verdict.checker} ({verdict.seconds:.1f} s){why}"
+
+
+def reproduce_line(result: RunResult) -> str:
+    """The whole command, and the shorter one for as long as the folder is there."""
+    return f"{result.results.reproduce}   (or: splitbrain replay {shown(result.folder)})"
+
+
+def shown(path: Path) -> str:
+    """Relative to where the user stands, if it lies below."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def summary(results: Results) -> str:
+    """One line for an assertion: every checker that did not pass, and its first anomaly."""
+    lines = []
+    for verdict in results.verdicts:
+        if verdict.valid is True:
+            continue
+        first = verdict.anomalies[0] if verdict.anomalies else None
+        said = f"{first.kind}: {first.because}" if first else verdict.why
+        lines.append(f"{verdict.checker}: {WORDS[verdict.valid][0]}: {said}")
+    return "\n".join(lines)

@@ -1,0 +1,285 @@
+"""Drives one run: set-up, load under faults, heal, quiet, final reads, the members' states.
+
+It leaves a folder to judge, whatever happens on the way: a failure of the harness or
+of the system ends the run early, with the history as far as it was observed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import platform
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.client import GatewayClient, open_session
+from harness.errors import SplitbrainError
+from harness.load import LeaderWatch, Load
+from harness.options import Options
+from harness.plan import Plan
+from harness.progress import Progress, Snapshot
+from harness.quiet import final_reads, gather_states, wait_quiet
+from harness.run_record import Ended, MemberRecord, Phase, PhaseName, RunRecord
+from harness.systems.system import System
+from harness.workloads.workload import Workload
+from histories.event import FaultEvent
+from histories.recorder import Recorder
+from histories.run_store import write_json
+from nemesis.conductor import Conductor
+
+if TYPE_CHECKING:
+    import aiohttp
+
+FINAL_READ_TIMEOUT_MS = 5_000
+HEAL_TIMEOUT_S = 30.0
+
+
+class Drive:
+    """One run. `interrupt` ends its load early; cancelling `run` ends it at once."""
+
+    def __init__(
+        self,
+        options: Options,
+        plan: Plan,
+        workload: Workload,
+        system: System,
+        folder: Path,
+        progress: Progress,
+    ) -> None:
+        self._options = options
+        self._plan = plan
+        self._workload = workload
+        self._system = system
+        self._folder = folder
+        self._progress = progress
+        self._recorder = Recorder(folder / "history.jsonl", folder / "nemesis.jsonl")
+        self._phases: list[Phase] = []
+        self._interrupted = False
+        self._up = False
+        self._load: Load | None = None
+        self._load_began_s = 0.0
+        self._load_over = asyncio.Event()
+        self._watch = LeaderWatch(system)
+        self._conductor = Conductor(plan.faults, system, self._record_fault, self._load_ms)
+        self._quiet: bool | None = None
+        self._started = datetime.now(UTC).isoformat(timespec="seconds")
+
+    def interrupt(self) -> None:
+        """End the load now; the run still heals, gathers and can be judged."""
+        self._interrupted = True
+        self._load_over.set()
+        if self._load is not None:
+            self._load.stop()
+
+    async def run(self) -> RunRecord:
+        """The record of the run, also written as `run.json`. Raises only when cancelled."""
+        error = ""
+        self._write_record("running", "")
+        try:
+            await self._through_phases()
+        except Exception as problem:
+            error = _why(problem)
+        finally:
+            broke_off = _is_cancelling()
+            await self._stop_system()
+            self._recorder.close()
+            ended: Ended = "interrupted" if self._interrupted else "time limit"
+            if error or broke_off:
+                ended = "failed"
+                error = error or "stopped before it was over"
+            record = self._write_record(ended, error)
+        return record
+
+    async def _through_phases(self) -> None:
+        with self._phase("set-up"):
+            await self._system.start()
+            self._up = True
+            self._write_record("running", "")
+        async with open_session(self._options.request_timeout_ms) as session:
+            watcher = asyncio.create_task(self._watch.run())
+            try:
+                if not self._interrupted:
+                    with self._phase("load"):
+                        await self._load_under_faults(session)
+            finally:
+                await _end(watcher)
+        with self._phase("heal"):
+            async with asyncio.timeout(HEAL_TIMEOUT_S):
+                await self._conductor.heal_all()
+        async with open_session(FINAL_READ_TIMEOUT_MS) as session:
+            await self._conclude(session)
+
+    async def _load_under_faults(self, session: aiohttp.ClientSession) -> None:
+        self._load_began_s = asyncio.get_running_loop().time()
+        self._watch.leader = await self._system.leader()
+        self._load = Load(
+            self._plan, self._system, GatewayClient(session), self._recorder,
+            lambda: self._watch.leader,
+        )
+        if self._interrupted:
+            return
+        async with _beside(self._conductor.run(), self._show()):
+            await self._load.run()
+            # Operations may all be over before the last fault is: it still has its time.
+            left_s = self._plan.time_limit_ms / 1000 - self._load_ms() / 1000
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(left_s, 0)):
+                    await self._load_over.wait()
+
+    async def _show(self) -> None:
+        assert self._load is not None
+        before, before_ms = 0, self._load_ms()
+        while True:
+            await asyncio.sleep(self._progress.period_s)
+            ended, now_ms = self._load.tally.ended, self._load_ms()
+            self._progress.show(Snapshot(
+                phase="load",
+                elapsed_s=now_ms / 1000,
+                limit_s=self._plan.time_limit_ms / 1000,
+                outcomes=dict(self._load.tally.outcomes),
+                rate=(ended - before) / max((now_ms - before_ms) / 1000, 1e-3),
+                leader=self._watch.leader,
+                faults=tuple(
+                    " ".join([one.name, *one.members]) for one in self._conductor.current()
+                ),
+            ))
+            before, before_ms = ended, now_ms
+
+    async def _conclude(self, session: aiohttp.ClientSession) -> None:
+        with self._phase("quiet"):
+            revision = await wait_quiet(
+                session, self._system, self._plan.members, self._options.quiet_timeout_ms
+            )
+            self._quiet = revision is not None
+            if not self._quiet:
+                self._progress.say(
+                    f"the members did not agree within {self._options.quiet_timeout_ms} ms "
+                    "after all was healed"
+                )
+        clients = len(self._plan.clients)
+        with self._phase("final reads"):
+            await final_reads(
+                GatewayClient(session), self._recorder, self._system, self._plan,
+                self._workload.final_operations(clients), self._next_process(),
+            )
+        with self._phase("gather"):
+            states = await gather_states(self._system, self._plan.members, revision)
+            for state in states:
+                member_folder = self._folder / state.member
+                member_folder.mkdir(exist_ok=True)
+                write_json(member_folder / "state.json", state)
+
+    def _next_process(self) -> int:
+        """A number above every client's: each `info` raised one by the number of clients."""
+        clients = len(self._plan.clients)
+        infos = self._load.tally.outcomes["info"] if self._load else 0
+        return clients * (infos + 1)
+
+    async def _stop_system(self) -> None:
+        """Everything of the system's ended, even if this task is being cancelled."""
+        stopping = asyncio.ensure_future(self._system.stop())
+        while not stopping.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([stopping])
+        if (problem := stopping.exception()) is not None:
+            self._progress.say(f"the system could not be stopped: {_why(problem)}")
+
+    def _load_ms(self) -> float:
+        return (asyncio.get_running_loop().time() - self._load_began_s) * 1000
+
+    def _record_fault(self, f: str, event: FaultEvent) -> None:
+        self._recorder.fault(f, event)
+
+    @contextlib.contextmanager
+    def _phase(self, name: PhaseName) -> Iterator[None]:
+        begin = self._recorder.now()
+        self._progress.show(Snapshot(phase=name))
+        try:
+            yield
+        finally:
+            self._phases.append(Phase(name, begin, self._recorder.now()))
+
+    def _write_record(self, ended: Ended, error: str) -> RunRecord:
+        record = RunRecord(
+            test=self._options.test_name(),
+            seed=self._plan.seed,
+            options=self._options,
+            started=self._started,
+            members=self._member_records() if self._up else (),
+            versions={**versions_now(), **self._system.versions()},
+            phases=tuple(self._phases),
+            ended=ended,
+            error=error,
+            quiet=self._quiet,
+        )
+        write_json(self._folder / "run.json", record)
+        return record
+
+    def _member_records(self) -> tuple[MemberRecord, ...]:
+        records = []
+        for member in self._plan.members:
+            address = self._system.address(member)
+            trace = self._system.trace_path(member)
+            records.append(MemberRecord(
+                member, address.client_url, address.peer_url,
+                self._relative(self._system.log_path(member)),
+                None if trace is None else self._relative(trace),
+            ))
+        return tuple(records)
+
+    def _relative(self, path: Path) -> str:
+        """Within the run's folder if it lies there, so that the folder can be moved."""
+        path = path.absolute()
+        return str(path.relative_to(self._folder) if path.is_relative_to(self._folder) else path)
+
+
+@contextlib.asynccontextmanager
+async def _beside(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Tasks that run beside the body and end with it; then their errors are raised."""
+    tasks = [asyncio.create_task(one) for one in coroutines]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            await _end(task)
+    for task in tasks:
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            raise problem
+
+
+def _is_cancelling() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel `task` and wait until it is over; its error is left in it."""
+    task.cancel()
+    while not task.done():
+        await asyncio.wait([task])
+
+
+def _why(problem: BaseException) -> str:
+    """One line for an error of ours; where it arose for any other."""
+    if isinstance(problem, SplitbrainError):
+        return str(problem)
+    trace = problem.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return f"{type(problem).__name__}: {problem}"
+    file = Path(trace.tb_frame.f_code.co_filename).name
+    return f"{type(problem).__name__}: {problem} ({file}, line {trace.tb_lineno})"
+
+
+def versions_now() -> dict[str, str]:
+    """The versions of what a run's outcome may depend on besides its system."""
+    try:
+        ours = version("splitbrain")
+    except PackageNotFoundError:
+        ours = "not installed"
+    return {"splitbrain": ours, "python": platform.python_version(), "os": platform.platform()}
+
