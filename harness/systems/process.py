@@ -78,9 +78,10 @@ class MemberProcess:
     async def terminated(self, grace_ms: int) -> None:
         """SIGTERM (a paused process goes on to receive it), and SIGKILL after `grace_ms`."""
         try:
-            self.signal(signal.SIGTERM)
-            self.signal(signal.SIGCONT)
-            await self.wait(grace_ms)
+            if grace_ms:
+                self.signal(signal.SIGTERM)
+                self.signal(signal.SIGCONT)
+                await self.wait(grace_ms)
         finally:
             self.kill()
         await self.killed()

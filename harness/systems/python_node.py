@@ -1,0 +1,79 @@
+"""This project's own store: `python -m node`, a process a member."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import python_version
+
+from harness.systems.cluster import Place, ProcessCluster
+from harness.systems.process import python_env
+from harness.systems.settings import ClusterSettings
+from nemesis.fault import MemberName
+
+COMMAND: tuple[str, ...] = (sys.executable, "-m", "node")
+
+
+class PythonNode(ProcessCluster):
+    """`command` is what starts a member, before its flags: a spoilt one has another."""
+
+    name = "python_node"
+
+    def __init__(
+        self,
+        settings: ClusterSettings,
+        command: Sequence[str] = COMMAND,
+        tracing: bool = True,
+        admin: bool = False,
+    ) -> None:
+        super().__init__(settings)
+        self._command = tuple(command)
+        self._tracing = tracing
+        self._admin = admin
+
+    def command(self, place: Place, initial_cluster: str) -> Sequence[str]:
+        settings = self.settings
+        optional: list[str] = []
+        if settings.member_seeds:
+            seed = settings.member_seeds[settings.members.index(place.name)]
+            optional += ["--seed", str(seed)]
+        if self._tracing:
+            optional += ["--trace-file", str(self.trace_path(place.name))]
+        if self._admin:
+            optional.append("--admin")
+        return (*self._command, *etcd_flags(settings, place, initial_cluster), *optional)
+
+    def environment(self) -> dict[str, str]:
+        return python_env()
+
+    def trace_path(self, member: MemberName) -> Path | None:
+        return self.settings.folder / member / "trace.jsonl" if self._tracing else None
+
+    def versions(self) -> Mapping[str, str]:
+        try:
+            splitbrain = version("splitbrain")
+        except PackageNotFoundError:
+            splitbrain = "from sources"
+        return {
+            "splitbrain": splitbrain,
+            "python": python_version(),
+            "command": " ".join(self._command),
+        }
+
+
+def etcd_flags(settings: ClusterSettings, place: Place, initial_cluster: str) -> tuple[str, ...]:
+    """The flags that etcd's members and ours share."""
+    return (
+        "--name", place.name,
+        "--data-dir", str(place.data),
+        "--initial-cluster", initial_cluster,
+        "--initial-advertise-peer-urls", place.advertised_url,
+        "--listen-peer-urls", place.peer_url,
+        "--listen-client-urls", place.client_url,
+        "--advertise-client-urls", place.client_url,
+        "--heartbeat-interval", str(settings.heartbeat_ms),
+        "--election-timeout", str(settings.election_ms),
+        "--snapshot-count", str(settings.snapshot_count),
+    )
