@@ -139,6 +139,10 @@ def too_many_requests() -> RpcError:
     return RpcError(Code.RESOURCE_EXHAUSTED, "etcdserver: too many requests")
 
 
+def no_space() -> RpcError:
+    return RpcError(Code.RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded")
+
+
 def no_leader() -> RpcError:
     return RpcError(Code.UNAVAILABLE, "etcdserver: no leader")
 

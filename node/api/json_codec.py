@@ -26,6 +26,7 @@ from msgspec import UNSET, Struct, UnsetType
 from node.api import go_json, json_reader, rpc
 from node.api.errors import Code, RpcError
 from node.api.go_json import GoJsonError, Incomplete
+from node.mvcc.key_value import Event, EventType, KeyValue
 
 # --- requests ------------------------------------------------------------------
 
@@ -237,7 +238,7 @@ def _header(header: rpc.ResponseHeader) -> str:
     )
 
 
-def _key_value(kv: rpc.KeyValue) -> str:
+def _key_value(kv: KeyValue) -> str:
     return _object(
         f'"key":"{_base64(kv.key)}"' if kv.key else "",
         _int64("create_revision", kv.create_revision),
@@ -248,7 +249,7 @@ def _key_value(kv: rpc.KeyValue) -> str:
     )
 
 
-def _prev_kv(kv: rpc.KeyValue | None) -> str:
+def _prev_kv(kv: KeyValue | None) -> str:
     return "" if kv is None else '"prev_kv":' + _key_value(kv)
 
 
@@ -297,11 +298,11 @@ def _header_alone(response: rpc.CompactionResponse | rpc.AlarmResponse) -> str:
     return _object(_header(response.header))
 
 
-def _event(event: rpc.Event) -> str:
+def _event(event: Event) -> str:
     return _object(
-        '"type":"DELETE"' if event.type == rpc.EventType.DELETE else "",
-        "" if event.kv is None else '"kv":' + _key_value(event.kv),
-        _prev_kv(event.prev_kv),
+        '"type":"DELETE"' if event.type == EventType.DELETE else "",
+        '"kv":' + _key_value(event.kv),
+        _prev_kv(event.previous),
     )
 
 

@@ -17,17 +17,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from node.mvcc.key_value import Event, KeyValue
+
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 EnumNumber = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
-
-
-class KeyValue(Struct, frozen=True, omit_defaults=True):
-    key: bytes = b""
-    create_revision: int = 0
-    mod_revision: int = 0
-    version: int = 0
-    value: bytes = b""
-    lease: int = 0
 
 
 class SortOrder(IntEnum):
@@ -62,11 +55,6 @@ class CompareTarget(IntEnum):
 class FilterType(IntEnum):
     NOPUT = 0
     NODELETE = 1
-
-
-class EventType(IntEnum):
-    PUT = 0
-    DELETE = 1
 
 
 class AlarmAction(IntEnum):
@@ -263,14 +251,6 @@ class WatchProgressRequest(Struct, frozen=True, omit_defaults=True):
 
 
 WatchRequest = WatchCreateRequest | WatchCancelRequest | WatchProgressRequest
-
-
-class Event(Struct, frozen=True, omit_defaults=True):
-    """A deletion's `kv` has its key and mod_revision alone."""
-
-    type: int = 0
-    kv: KeyValue | None = None
-    prev_kv: KeyValue | None = None
 
 
 class WatchResponse(Struct, frozen=True, omit_defaults=True):

@@ -1,0 +1,265 @@
+"""The v3 services as plain handlers: request value in, response value out.
+
+Carriers (HTTP with JSON, gRPC, a simulated client) only bring requests and take
+answers away; what a member checks, reads and proposes for a client is here.
+
+Source: etcd 3.5.1, `server/etcdserver/api/v3rpc` and `v3_server.go`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+from msgspec.structs import replace
+
+from node.api import errors, protobuf_size, validation
+from node.api.metrics import Metrics
+from node.api.rpc import (
+    AlarmAction,
+    AlarmRequest,
+    AlarmResponse,
+    CompactionRequest,
+    CompactionResponse,
+    DeleteRangeRequest,
+    DeleteRangeResponse,
+    HashKVRequest,
+    HashKVResponse,
+    HashRequest,
+    HashResponse,
+    Member,
+    MemberListRequest,
+    MemberListResponse,
+    PutRequest,
+    PutResponse,
+    RangeRequest,
+    RangeResponse,
+    ResponseHeader,
+    StatusRequest,
+    StatusResponse,
+    TxnRequest,
+    TxnResponse,
+    WatchRequest,
+    WatchResponse,
+    WriteRequest,
+    WriteResponse,
+)
+from node.api.watch import WatchStream
+from node.apply import read_txn
+from node.mvcc.revision import CompactedRevision, FutureRevision
+from node.mvcc.store import Store
+from node.range_read import read_range
+
+# What gRPC receives at most, beyond the largest request. Source: etcd's grpcOverheadBytes.
+MESSAGE_OVERHEAD_BYTES = 512 * 1024
+
+# Below this no request can exceed a limit, whatever its own overhead.
+_SURELY_SMALL_BYTES = 64 * 1024
+
+
+class MemberPort(Protocol):
+    """What the services need of the member that they run in."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def cluster_id(self) -> int: ...
+
+    @property
+    def member_id(self) -> int: ...
+
+    @property
+    def request_bytes_max(self) -> int: ...
+
+    @property
+    def txn_operations_max(self) -> int: ...
+
+    def header(self) -> ResponseHeader:
+        """Who answers, in which term, at which revision."""
+        ...
+
+    async def propose(self, operation: WriteRequest) -> WriteResponse:
+        """Replicate and apply; returns when this member has applied it, the header
+        with the revision alone. Raises RpcError, also for a result that is one."""
+        ...
+
+    async def linearizable_read(self) -> None:
+        """Returns when the store has all that was committed when this was called.
+        Raises RpcError where no leader confirms that in time."""
+        ...
+
+    def status(self) -> StatusResponse: ...
+
+    def members(self) -> list[Member]: ...
+
+    def health(self) -> tuple[bool, str]:
+        """Whether the member serves, and why not."""
+        ...
+
+
+class AdminPort(Protocol):
+    """The failpoints of a member under test."""
+
+    def set(self, name: str, term: str) -> None:
+        """Raises ValueError for a name or a term that does not exist."""
+        ...
+
+    def clear(self, name: str) -> None:
+        """Raises ValueError for a name that does not exist."""
+        ...
+
+    def list(self) -> dict[str, str]: ...
+
+
+Answer = TypeVar(
+    "Answer",
+    PutResponse,
+    RangeResponse,
+    DeleteRangeResponse,
+    TxnResponse,
+    CompactionResponse,
+    WriteResponse,
+)
+
+
+class Api:
+    """The services of one member.
+
+    `methods` maps a method ("/v3/kv/put") to its handler; watch, which is a stream,
+    stands beside it. Handlers raise RpcError.
+    """
+
+    def __init__(
+        self,
+        member: MemberPort,
+        *,
+        metrics: Metrics | None = None,
+        admin: AdminPort | None = None,
+    ) -> None:
+        self.member = member
+        self.metrics = metrics
+        self.admin = admin
+        self.methods: dict[str, Callable[[Any], Awaitable[Any]]] = {
+            "/v3/kv/put": self.put,
+            "/v3/kv/range": self.range,
+            "/v3/kv/deleterange": self.delete_range,
+            "/v3/kv/txn": self.txn,
+            "/v3/kv/compaction": self.compact,
+            "/v3/maintenance/status": self.status,
+            "/v3/maintenance/hash": self.hash,
+            "/v3/maintenance/hashkv": self.hash_kv,
+            "/v3/maintenance/alarm": self.alarm,
+            "/v3/cluster/member/list": self.member_list,
+        }
+
+    # --- KV -----------------------------------------------------------------------
+
+    async def put(self, request: PutRequest) -> PutResponse:
+        self._check_message(len(request.key) + len(request.value), request)
+        validation.check_put(request)
+        response = await self._propose(request)
+        assert isinstance(response, PutResponse)
+        return self._from_here(response)
+
+    async def range(self, request: RangeRequest) -> RangeResponse:
+        validation.check_range(request)
+        if not request.serializable:
+            await self.member.linearizable_read()
+        try:
+            return self._from_here(read_range(self.member.store, request))
+        except CompactedRevision:
+            raise errors.compacted() from None
+        except FutureRevision:
+            raise errors.future_revision() from None
+
+    async def delete_range(self, request: DeleteRangeRequest) -> DeleteRangeResponse:
+        validation.check_delete_range(request)
+        response = await self._propose(request)
+        assert isinstance(response, DeleteRangeResponse)
+        return self._from_here(response)
+
+    async def txn(self, request: TxnRequest) -> TxnResponse:
+        self._check_message(validation.payload_bytes(request), request)
+        validation.check_txn(request, self.member.txn_operations_max)
+        if validation.is_read_only(request):
+            if not validation.is_serializable(request):
+                await self.member.linearizable_read()
+            return self._from_here(read_txn(self.member.store, request))
+        response = await self._propose(request)
+        assert isinstance(response, TxnResponse)
+        return self._from_here(response)
+
+    async def compact(self, request: CompactionRequest) -> CompactionResponse:
+        response = await self._propose(request)
+        assert isinstance(response, CompactionResponse)
+        return self._from_here(response)
+
+    async def _propose(self, request: WriteRequest) -> WriteResponse:
+        bytes_max = self.member.request_bytes_max
+        if (
+            validation.payload_bytes(request) > bytes_max - _SURELY_SMALL_BYTES
+            and protobuf_size.proposal_bytes(request) > bytes_max
+        ):
+            raise errors.request_too_large()
+        return await self.member.propose(request)
+
+    def _check_message(self, payload_bytes: int, request: PutRequest | TxnRequest) -> None:
+        """gRPC refuses what is far too large before etcd looks at it."""
+        bytes_max = self.member.request_bytes_max + MESSAGE_OVERHEAD_BYTES
+        if payload_bytes > bytes_max - _SURELY_SMALL_BYTES:
+            size = protobuf_size.request_bytes(request)
+            if size > bytes_max:
+                raise errors.message_too_large(size, bytes_max)
+
+    def _from_here(self, response: Answer) -> Answer:
+        """`response` under this member's name: its revision stays that of the state it
+        was made from."""
+        header = self.member.header()
+        if response.header.revision:
+            header = ResponseHeader(
+                header.cluster_id, header.member_id, response.header.revision, header.raft_term
+            )
+        return replace(response, header=header)
+
+    # --- Watch --------------------------------------------------------------------
+
+    def watch(self, requests: AsyncIterator[WatchRequest]) -> AsyncGenerator[WatchResponse, None]:
+        """The answers to a stream of watch requests, until whoever reads them stops:
+        the end of the requests does not end the watches."""
+        return WatchStream(self.member).run(requests)
+
+    # --- Maintenance and Cluster --------------------------------------------------
+
+    async def status(self, _request: StatusRequest) -> StatusResponse:
+        return replace(self.member.status(), header=self.member.header())
+
+    async def hash(self, _request: HashRequest) -> HashResponse:
+        """Of the whole backend: members' may differ while compacted keys are removed."""
+        return HashResponse(header=self.member.header(), hash=self.member.store.hash())
+
+    async def hash_kv(self, request: HashKVRequest) -> HashKVResponse:
+        try:
+            found = self.member.store.hash_kv(request.revision)
+        except CompactedRevision:
+            raise errors.compacted() from None
+        except FutureRevision:
+            raise errors.future_revision() from None
+        return HashKVResponse(
+            header=self.member.header(),
+            hash=found.hash,
+            compact_revision=found.compact_revision,
+        )
+
+    async def alarm(self, request: AlarmRequest) -> AlarmResponse:
+        """No alarm is ever raised: asking for them finds none, and so does disarming."""
+        if request.action == AlarmAction.ACTIVATE:
+            raise errors.unimplemented("/etcdserverpb.Maintenance/Alarm")
+        return AlarmResponse(header=self.member.header())
+
+    async def member_list(self, request: MemberListRequest) -> MemberListResponse:
+        if request.linearizable:
+            await self.member.linearizable_read()
+        # etcd gives no revision here.
+        header = replace(self.member.header(), revision=0)
+        return MemberListResponse(header=header, members=tuple(self.member.members()))

@@ -1,0 +1,182 @@
+"""The Watch service: one stream of a client, with any number of watchers in it.
+
+Requests come in and answers go out independently; answers wait in a short queue, and
+a watcher whose answers find it full waits, with its events in its own bounded buffer
+(`node.mvcc.watch`). The end of the requests does not end the watches.
+
+Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/watch.go`, `mvcc/watcher.go`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TYPE_CHECKING
+
+from node.api.rpc import (
+    FilterType,
+    ResponseHeader,
+    WatchCancelRequest,
+    WatchCreateRequest,
+    WatchProgressRequest,
+    WatchRequest,
+    WatchResponse,
+)
+from node.mvcc.key_value import Event
+from node.mvcc.watch import Watcher, event_bytes
+
+if TYPE_CHECKING:
+    from node.api.service import MemberPort
+
+QUEUE_MAX = 16
+"""Answers that wait for a slow client. Source: etcd's ctrlStreamBufLen."""
+NO_WATCH_ID = -1
+"""In an answer that is for no watcher, or for one that was refused."""
+DUPLICATE_ID = "mvcc: duplicate watch ID provided on the WatchStream"
+EMPTY_RANGE = "mvcc: watcher range is empty"
+
+
+class WatchStream:
+    def __init__(self, member: MemberPort) -> None:
+        self._member = member
+        self._answers: asyncio.Queue[WatchResponse | Exception] = asyncio.Queue(QUEUE_MAX)
+        self._watchers: dict[int, Watcher] = {}
+        self._pumps: dict[int, asyncio.Task[None]] = {}
+        self._next_id = 0
+
+    async def run(
+        self, requests: AsyncIterator[WatchRequest]
+    ) -> AsyncGenerator[WatchResponse, None]:
+        """The answers, until the reader stops; raises what `requests` raises."""
+        reader = asyncio.create_task(self._read(requests))
+        try:
+            while True:
+                answer = await self._answers.get()
+                if isinstance(answer, Exception):
+                    raise answer
+                yield answer
+        finally:
+            reader.cancel()
+            for pump in self._pumps.values():
+                pump.cancel()
+            for watcher in self._watchers.values():
+                self._member.store.watches.cancel(watcher)
+
+    async def _read(self, requests: AsyncIterator[WatchRequest]) -> None:
+        try:
+            async for request in requests:
+                match request:
+                    case WatchCreateRequest():
+                        await self._create(request)
+                    case WatchCancelRequest():
+                        await self._cancel(request.watch_id)
+                    case WatchProgressRequest():
+                        await self._answers.put(
+                            WatchResponse(header=self._header(), watch_id=NO_WATCH_ID)
+                        )
+        except Exception as problem:
+            await self._answers.put(problem)
+
+    async def _create(self, request: WatchCreateRequest) -> None:
+        key = request.key or b"\0"
+        refusal = self._refusal(key, request)
+        if refusal:
+            await self._answers.put(
+                WatchResponse(
+                    header=self._header(),
+                    watch_id=NO_WATCH_ID,
+                    created=True,
+                    canceled=True,
+                    cancel_reason=refusal,
+                )
+            )
+            return
+        watch_id = request.watch_id or self._free_id()
+        answer = WatchResponse(header=self._header(), watch_id=watch_id, created=True)
+        watcher = self._member.store.watches.create(
+            key,
+            request.range_end,
+            start_revision=request.start_revision,
+            prev_kv=request.prev_kv,
+            no_put=FilterType.NOPUT in request.filters,
+            no_delete=FilterType.NODELETE in request.filters,
+            progress_notify=request.progress_notify,
+        )
+        self._watchers[watch_id] = watcher
+        await self._answers.put(answer)
+        self._pumps[watch_id] = asyncio.create_task(
+            self._pump(watch_id, watcher, fragment=request.fragment)
+        )
+
+    def _refusal(self, key: bytes, request: WatchCreateRequest) -> str:
+        if request.range_end not in (b"", b"\0") and key >= request.range_end:
+            return EMPTY_RANGE
+        if request.watch_id in self._watchers and request.watch_id:
+            return DUPLICATE_ID
+        return ""
+
+    def _free_id(self) -> int:
+        while self._next_id in self._watchers:
+            self._next_id += 1
+        self._next_id += 1
+        return self._next_id - 1
+
+    async def _cancel(self, watch_id: int) -> None:
+        """Of a watcher that there is not, etcd says nothing."""
+        watcher = self._watchers.pop(watch_id, None)
+        if watcher is None:
+            return
+        self._member.store.watches.cancel(watcher)
+        self._pumps.pop(watch_id).cancel()
+        await self._answers.put(
+            WatchResponse(header=self._header(), watch_id=watch_id, canceled=True)
+        )
+
+    async def _pump(self, watch_id: int, watcher: Watcher, *, fragment: bool) -> None:
+        while (batch := await watcher.next_batch()) is not None:
+            if batch.compact_revision:
+                # etcd gives no revision here.
+                await self._answers.put(
+                    WatchResponse(
+                        header=self._header(0),
+                        watch_id=watch_id,
+                        canceled=True,
+                        compact_revision=batch.compact_revision,
+                    )
+                )
+                return
+            pieces = [batch.events]
+            if fragment:
+                pieces = fragments(batch.events, self._member.request_bytes_max)
+            for number, events in enumerate(pieces, start=1):
+                await self._answers.put(
+                    WatchResponse(
+                        header=self._header(batch.revision),
+                        watch_id=watch_id,
+                        fragment=number < len(pieces),
+                        events=events,
+                    )
+                )
+
+    def _header(self, revision: int | None = None) -> ResponseHeader:
+        header = self._member.header()
+        return ResponseHeader(
+            cluster_id=header.cluster_id,
+            member_id=header.member_id,
+            revision=header.revision if revision is None else revision,
+            raft_term=header.raft_term,
+        )
+
+
+def fragments(events: tuple[Event, ...], bytes_max: int) -> list[tuple[Event, ...]]:
+    """Pieces of about `bytes_max` at most, each with one event at least."""
+    pieces: list[list[Event]] = [[]]
+    size = 0
+    for event in events:
+        event_size = event_bytes(event)
+        if pieces[-1] and size + event_size > bytes_max:
+            pieces.append([])
+            size = 0
+        pieces[-1].append(event)
+        size += event_size
+    return [tuple(piece) for piece in pieces]
