@@ -1,0 +1,95 @@
+"""Revisions: the store's logical clock, and how a change is named in the backend.
+
+`main` grows by one with each transaction that changes something; `sub` numbers the
+changes within it from 0. In memory a change is one packed integer, ordered as its
+revision is:  main (39 bits) | sub (24 bits) | tombstone (1 bit).  In the backend's
+bucket `key` it is 17 bytes, main "_" sub, big-endian, and a "t" behind a tombstone's,
+as in etcd.
+
+Source: etcd's server/storage/mvcc/revision.go.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+SUB_BITS = 24
+MAIN_SHIFT = SUB_BITS + 1
+MAIN_MAX = (1 << (64 - MAIN_SHIFT)) - 1
+SUB_MAX = (1 << SUB_BITS) - 1
+TOMBSTONE_MARK = b"t"
+KEY_BYTES = 17
+_KEY = struct.Struct(">QcQ")
+_pack_key = _KEY.pack
+
+Packed = int
+"""A change as one integer; fits an unsigned 64-bit one."""
+
+
+class Revision(NamedTuple):
+    main: int
+    sub: int = 0
+
+
+class RevisionError(Exception):
+    """`asked`: the revision asked for; `bound`: the one that it may not pass."""
+
+    def __init__(self, message: str, asked: int, bound: int) -> None:
+        super().__init__(message)
+        self.asked = asked
+        self.bound = bound
+
+
+class CompactedRevision(RevisionError):
+    """History before the compacted revision is gone."""
+
+    def __init__(self, asked: int, compacted: int) -> None:
+        super().__init__(
+            f"revision {asked} is asked for, but history is compacted up to {compacted}; "
+            f"ask for a later one, or 0 for the newest",
+            asked,
+            compacted,
+        )
+
+
+class FutureRevision(RevisionError):
+    """That revision has not come yet."""
+
+    def __init__(self, asked: int, current: int) -> None:
+        super().__init__(
+            f"revision {asked} is asked for, but the store is at {current}; "
+            f"ask for that or an earlier one, or 0 for the newest",
+            asked,
+            current,
+        )
+
+
+def pack(main: int, sub: int = 0, *, tombstone: bool = False) -> Packed:
+    assert 0 <= main <= MAIN_MAX, f"revision {main}; {MAIN_MAX} at most"
+    assert 0 <= sub <= SUB_MAX, f"{sub} changes in one transaction; {SUB_MAX} at most"
+    return main << MAIN_SHIFT | sub << 1 | tombstone
+
+
+def main_of(packed: Packed) -> int:
+    return packed >> MAIN_SHIFT
+
+
+def revision_of(packed: Packed) -> Revision:
+    return Revision(packed >> MAIN_SHIFT, packed >> 1 & SUB_MAX)
+
+
+def is_tombstone(packed: Packed) -> bool:
+    return packed & 1 == 1
+
+
+def backend_key(packed: Packed) -> bytes:
+    """Where the backend keeps the change."""
+    key = _pack_key(packed >> MAIN_SHIFT, b"_", packed >> 1 & SUB_MAX)
+    return key + TOMBSTONE_MARK if packed & 1 else key
+
+
+def packed_from(key: bytes) -> Packed:
+    """The change that the backend keeps at `key`."""
+    main, _, sub = _KEY.unpack_from(key)
+    return pack(main, sub, tombstone=len(key) > KEY_BYTES)

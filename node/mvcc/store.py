@@ -1,0 +1,330 @@
+"""The multi-version store: every change has a revision, and old ones can be read.
+
+The index of keys is in memory, values are in the backend; both are written as one in
+each transaction. The consistent index (the log entry up to which all is in here)
+goes into the same batch of the backend as the writes that it covers, so that after a
+crash the log is applied again from exactly there, and nothing twice. That holds if
+`set_consistent_index` and the entry's transaction have no await between them.
+
+Buckets of the backend: `key` has a `KeyValue` for each change, under its revision;
+`meta` has the consistent index and the compacted revision.
+
+Source: etcd's server/storage/mvcc.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Iterator
+
+import msgspec
+
+from node.mvcc.hash import HashResult, hash_changes, hash_pairs
+from node.mvcc.interval import end_of
+from node.mvcc.key_index import KeyIndex
+from node.mvcc.key_value import Event, EventType, KeyValue, decode_key_value, encode_key_value
+from node.mvcc.revision import (
+    CompactedRevision,
+    FutureRevision,
+    Packed,
+    Revision,
+    backend_key,
+    is_tombstone,
+    pack,
+    packed_from,
+)
+from node.mvcc.watch import WatchHub
+from node.mvcc.write_transaction import WriteTransaction
+from node.storage.backend import BUCKETS, Backend
+
+__all__ = [
+    "CompactedRevision",
+    "FutureRevision",
+    "HashResult",
+    "KeyValue",
+    "RangeResult",
+    "Revision",
+    "Store",
+    "WriteTransaction",
+]
+
+FIRST_REVISION = 1
+"""Of an empty store: the first change is revision 2."""
+NOT_COMPACTED = -1
+REMOVALS_AT_ONCE = 1000
+_KEYS = b"key"
+_META = b"meta"
+_CONSISTENT_INDEX = b"consistent_index"
+_SCHEDULED_COMPACTION = b"scheduled_compaction"
+_INDEX_AND_TERM = struct.Struct(">QQ")
+_REVISION = struct.Struct(">Q")
+
+
+class RangeResult(msgspec.Struct, frozen=True):
+    """`kvs` in key order, up to the limit; `count` of all keys there are, `revision` of
+    the store when it was read (not the one asked for)."""
+
+    kvs: list[KeyValue]
+    count: int
+    revision: int
+
+
+class Store:
+    """One owner; every method but those of the backend is without an await.
+
+    `watches` has the watchers of this store."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._index = KeyIndex()
+        self._revision = FIRST_REVISION
+        self._compacted = NOT_COMPACTED
+        self._consistent_index = self._consistent_term = 0
+        self._writing = False
+        self._forgotten = array("Q")
+        """Compacted changes to remove from the backend, of which the first `_removed` are."""
+        self._removed = 0
+        self.watches = WatchHub(self)
+        self._load()
+
+    # --- what it stands at --------------------------------------------------------
+
+    @property
+    def revision(self) -> int:
+        return self._revision
+
+    @property
+    def compacted_revision(self) -> int:
+        """History before it is gone; -1: nothing was ever compacted."""
+        return self._compacted
+
+    @property
+    def consistent_index(self) -> int:
+        return self._consistent_index
+
+    @property
+    def consistent_term(self) -> int:
+        return self._consistent_term
+
+    @property
+    def keys_count(self) -> int:
+        """Keys that exist now."""
+        return len(self._index)
+
+    def set_consistent_index(self, index: int, term: int) -> None:
+        """All entries up to `index` are in the store. No await between this and the
+        writes of that entry, in whichever order."""
+        self._consistent_index, self._consistent_term = index, term
+        self._backend.put(_META, _CONSISTENT_INDEX, _INDEX_AND_TERM.pack(index, term))
+
+    # --- reading ------------------------------------------------------------------
+
+    def get(self, key: bytes) -> KeyValue | None:
+        """The key as it is now."""
+        packed = self._index.latest(key)
+        return None if packed is None else self._value_at(packed)
+
+    def get_at(self, key: bytes, revision: int) -> KeyValue | None:
+        """The key as it was at `revision`. Raises CompactedRevision, FutureRevision."""
+        self._check_revision(revision, self._revision)
+        packed = self._index.at(key, revision)
+        return None if packed is None else self._value_at(packed)
+
+    def range(
+        self,
+        key: bytes,
+        range_end: bytes = b"",
+        *,
+        revision: int = 0,
+        limit: int = 0,
+        count_only: bool = False,
+    ) -> RangeResult:
+        """The keys of an interval, at `revision` (0 or less: now), at most `limit` (0: all).
+
+        `range_end` empty: `key` alone; b"\\0": from `key` on; else up to, not including,
+        `range_end`. Raises CompactedRevision, FutureRevision.
+        """
+        return self.range_at(
+            key,
+            range_end,
+            revision=revision,
+            current=self._revision,
+            limit=limit,
+            count_only=count_only,
+        )
+
+    def range_at(
+        self,
+        key: bytes,
+        range_end: bytes,
+        *,
+        revision: int,
+        current: int,
+        limit: int,
+        count_only: bool,
+    ) -> RangeResult:
+        """For `range`, also within a transaction: `current` is the revision it sees."""
+        self._check_revision(revision, current)
+        at = None if revision <= 0 or revision == current else revision
+        if not range_end:
+            return self._range_of_one(key, at, current, count_only=count_only)
+        end = end_of(key, range_end)
+        if count_only:
+            return RangeResult([], self._index.count(key, end, at), current)
+        found, count = self._index.select(key, end, at, limit)
+        return RangeResult([self._value_at(packed) for packed in found], count, current)
+
+    def _range_of_one(
+        self, key: bytes, at: int | None, current: int, *, count_only: bool
+    ) -> RangeResult:
+        packed = self._index.latest(key) if at is None else self._index.at(key, at)
+        if packed is None:
+            return RangeResult([], 0, current)
+        return RangeResult([] if count_only else [self._value_at(packed)], 1, current)
+
+    def changes(self, first: int, behind: int) -> Iterator[Event]:
+        """All changes of revisions `first` up to, not including, `behind`, in order,
+        as far as they are not compacted; without what was before them."""
+        start, end = backend_key(pack(max(first, 0))), backend_key(pack(behind))
+        for key, value in self._backend.range(_KEYS, start, end):
+            kind = EventType.DELETE if is_tombstone(packed_from(key)) else EventType.PUT
+            yield Event(kind, decode_key_value(value))
+
+    def read_now(self, start: bytes, end: bytes | None) -> list[KeyValue]:
+        """The keys from `start` up to `end` (None: to the last), changes of the
+        transaction under way included."""
+        return [self._value_at(packed) for packed in self._index.select(start, end, None)[0]]
+
+    def _value_at(self, packed: Packed) -> KeyValue:
+        value = self._backend.get(_KEYS, backend_key(packed))
+        assert value is not None, f"the backend lacks revision {packed_name(packed)}"
+        return decode_key_value(value)
+
+    def _check_revision(self, revision: int, current: int) -> None:
+        if revision > current:
+            raise FutureRevision(revision, current)
+        if 0 < revision < self._compacted:
+            raise CompactedRevision(revision, self._compacted)
+
+    # --- writing ------------------------------------------------------------------
+
+    def write(self) -> WriteTransaction:
+        """Begin a transaction; `end` it before anything else is asked of the store."""
+        assert not self._writing, "a transaction is under way; end it first"
+        self._writing = True
+        return WriteTransaction(self, self._revision + 1, watched=self.watches.listening)
+
+    def record_change(self, kv: KeyValue, sub: int, *, tombstone: bool) -> None:
+        """For a transaction: one change, into the index and the backend."""
+        packed = pack(kv.mod_revision, sub, tombstone=tombstone)
+        self._index.add(kv.key, packed)
+        self._backend.put(_KEYS, backend_key(packed), encode_key_value(kv))
+
+    def end_write(self, revision: int, events: list[Event]) -> None:
+        """For a transaction: the store is at `revision`."""
+        self._writing = False
+        self._revision = revision
+        if events:
+            self.watches.notify(revision, events)
+
+    # --- compaction ---------------------------------------------------------------
+
+    def compact(self, revision: int) -> None:
+        """Forget what nobody sees who looks at `revision` or later.
+
+        It is forgotten at once; `remove_compacted` frees the backend of it, later and in
+        pieces. After a restart all that is left over is removed anew.
+        Raises CompactedRevision, FutureRevision.
+        """
+        if revision <= self._compacted:
+            raise CompactedRevision(revision, self._compacted)
+        if revision > self._revision:
+            raise FutureRevision(revision, self._revision)
+        self._compacted = revision
+        self._backend.put(_META, _SCHEDULED_COMPACTION, _REVISION.pack(revision))
+        self._forget()
+
+    def _forget(self) -> None:
+        rest = self._forgotten[self._removed :]
+        self._removed = 0
+        self._forgotten = rest + self._index.compact(self._compacted)
+
+    @property
+    def removals_pending(self) -> int:
+        """Compacted changes that the backend still has."""
+        return len(self._forgotten) - self._removed
+
+    def remove_compacted(self, limit: int = REMOVALS_AT_ONCE) -> int:
+        """Remove up to `limit` compacted changes from the backend; returns how many are
+        left. To be called now and then, before a flush."""
+        until = min(self._removed + limit, len(self._forgotten))
+        for packed in self._forgotten[self._removed : until]:
+            self._backend.delete(_KEYS, backend_key(packed))
+        self._removed = until
+        if self._removed == len(self._forgotten):
+            self._forgotten, self._removed = array("Q"), 0
+        return self.removals_pending
+
+    # --- hashes -------------------------------------------------------------------
+
+    def hash_kv(self, revision: int = 0) -> HashResult:
+        """A hash over all changes up to `revision` (0: now) that are not compacted: equal
+        on members with the same history and the same compacted revision.
+
+        Linear in the number of changes. Raises CompactedRevision, FutureRevision.
+        """
+        self._check_revision(revision, self._revision)
+        until = revision if revision > 0 else self._revision
+        pairs = self._backend.range(_KEYS, b"", backend_key(pack(until + 1)))
+        forgotten = frozenset(self._forgotten[self._removed :])
+        return HashResult(hash_changes(pairs, forgotten), self._compacted, until)
+
+    def hash(self) -> int:
+        """A hash over the whole backend but the consistent index: what was compacted and
+        not removed yet counts too, so that members' may differ for a while."""
+        crc = 0
+        for bucket in BUCKETS:
+            pairs = self._backend.range(bucket, b"")
+            kept = (pair for pair in pairs if pair[0] != _CONSISTENT_INDEX)
+            crc = hash_pairs(hash_pairs(crc, [(bucket, b"")]), kept)
+        return crc
+
+    # --- starting -----------------------------------------------------------------
+
+    def restore(self) -> None:
+        """Become what the backend now holds, after `Backend.replace_with`. Watchers go
+        on from where they were."""
+        before = self._revision
+        self._load()
+        self.watches.store_replaced(before)
+
+    def _load(self) -> None:
+        """Read the index, and where the store stands, from the backend.
+
+        What was compacted and not removed before a crash is forgotten again: the
+        revision to compact at is durable before any removal. It also bounds the
+        store's own revision from below, for the newest change may be compacted.
+        """
+        self._index = KeyIndex()
+        self._forgotten, self._removed = array("Q"), 0
+        self._writing = False
+        self._revision = FIRST_REVISION
+        for key, value in self._backend.range(_KEYS, b""):
+            packed = packed_from(key)
+            kv = decode_key_value(value)
+            self._index.add(kv.key, packed)
+            self._revision = kv.mod_revision
+        found = self._backend.get(_META, _SCHEDULED_COMPACTION)
+        self._compacted = NOT_COMPACTED if found is None else _REVISION.unpack(found)[0]
+        self._revision = max(self._revision, self._compacted)
+        if self._compacted != NOT_COMPACTED:
+            self._forget()
+        found = self._backend.get(_META, _CONSISTENT_INDEX)
+        self._consistent_index, self._consistent_term = (
+            (0, 0) if found is None else _INDEX_AND_TERM.unpack(found)
+        )
+
+
+def packed_name(packed: Packed) -> str:
+    return backend_key(packed).hex()

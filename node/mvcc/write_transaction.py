@@ -1,0 +1,94 @@
+"""A transaction that changes the store: all its changes are of one revision.
+
+It must run from `Store.write()` to `end()` without an await: nothing may come between,
+neither another reader nor a flush of the backend, which would make half of it durable.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from node.mvcc.interval import end_of
+from node.mvcc.key_value import (
+    Event,
+    EventType,
+    KeyValue,
+    create_revision_of,
+    version_after_put,
+)
+
+if TYPE_CHECKING:
+    from node.mvcc.store import RangeResult, Store
+
+
+class WriteTransaction:
+    __slots__ = ("_changes", "_events", "_main", "_store", "_watched")
+
+    def __init__(self, store: Store, main: int, *, watched: bool) -> None:
+        self._store = store
+        self._main = main
+        self._changes = 0
+        self._watched = watched
+        self._events: list[Event] = []
+
+    @property
+    def revision(self) -> int:
+        """The store's, one more as soon as this transaction has changed something."""
+        return self._main if self._changes else self._main - 1
+
+    def put(self, key: bytes, value: bytes, lease: int = 0) -> KeyValue | None:
+        """Returns what was there before."""
+        previous = self._store.get(key)
+        main = self._main
+        kv = KeyValue(
+            key,
+            create_revision_of(previous, main),
+            main,
+            version_after_put(previous),
+            value,
+            lease,
+        )
+        self._store.record_change(kv, self._changes, tombstone=False)
+        self._changes += 1
+        if self._watched:
+            self._events.append(Event(EventType.PUT, kv, previous))
+        return previous
+
+    def delete_range(self, key: bytes, range_end: bytes = b"") -> list[KeyValue]:
+        """Returns what was there before, in key order."""
+        deleted = self._store.read_now(key, end_of(key, range_end))
+        for previous in deleted:
+            kv = KeyValue(previous.key, mod_revision=self._main)
+            self._store.record_change(kv, self._changes, tombstone=True)
+            self._changes += 1
+            if self._watched:
+                self._events.append(Event(EventType.DELETE, kv, previous))
+        return deleted
+
+    def range(
+        self,
+        key: bytes,
+        range_end: bytes = b"",
+        *,
+        revision: int = 0,
+        limit: int = 0,
+        count_only: bool = False,
+    ) -> RangeResult:
+        """As `Store.range`, this transaction's own changes included.
+
+        Raises CompactedRevision, FutureRevision."""
+        return self._store.range_at(
+            key,
+            range_end,
+            revision=revision,
+            current=self.revision,
+            limit=limit,
+            count_only=count_only,
+        )
+
+    def end(self) -> int:
+        """The changes become the store's next revision, if there are any, and watchers
+        learn of them. Returns the store's revision."""
+        revision = self.revision
+        self._store.end_write(revision, self._events)
+        return revision
