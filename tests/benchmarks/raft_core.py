@@ -1,0 +1,118 @@
+"""What the pure Raft costs, without disk, network or encoding.
+
+python -m tests.benchmarks.raft_core
+"""
+
+from __future__ import annotations
+
+import gc
+from random import Random
+from time import perf_counter
+
+from node.raft.config import Config
+from node.raft.message import Entry, Message
+from node.raft.raft import Raft
+
+
+class Members:
+    """Rafts that hand each other their messages; Readies are taken and advanced at once."""
+
+    def __init__(self, size: int) -> None:
+        voters = tuple(range(1, size + 1))
+        self.rafts = {m: Raft(Config(id=m, voters=voters), Random(m)) for m in voters}
+        self.readies = 0
+        self.committed = 0
+        self.rafts[1].campaign()
+        self.settle()
+
+    def settle(self) -> None:
+        waiting: list[Message] = []
+        busy = True
+        while busy:
+            busy = False
+            for raft in self.rafts.values():
+                while raft.has_ready():
+                    ready = raft.ready()
+                    waiting += ready.messages
+                    waiting += ready.messages_after_sync
+                    raft.advance(ready)
+                    self.readies += 1
+                    self.committed += len(ready.committed_entries)
+                    busy = True
+            messages, waiting = waiting, []
+            for message in messages:
+                self.rafts[message.to].step(message)
+
+
+def idle_tick_us(ticks: int = 1_000_000) -> float:
+    """A follower's tick in which nothing happens."""
+    raft = Raft(Config(id=1, voters=(1, 2, 3), election_ticks=ticks * 2), Random(1))
+    begin = perf_counter()
+    for _ in range(ticks):
+        raft.tick()
+    return (perf_counter() - begin) / ticks * 1e6
+
+
+def idle_cluster_tick_us(ticks: int = 10_000) -> float:
+    """A tick of three members, with its heartbeats, answers and Readies."""
+    members = Members(3)
+    begin = perf_counter()
+    for _ in range(ticks):
+        for raft in members.rafts.values():
+            raft.tick()
+        members.settle()
+    return (perf_counter() - begin) / ticks * 1e6
+
+
+def has_ready_us(calls: int = 200_000) -> float:
+    members = Members(3)
+    raft = members.rafts[1]
+    begin = perf_counter()
+    for _ in range(calls):
+        raft.has_ready()
+    return (perf_counter() - begin) / calls * 1e6
+
+
+def proposals_per_s(batch: int, proposals: int = 30_000) -> float:
+    """Committed and handed out on all three members, `batch` proposals at a time."""
+    members = Members(3)
+    leader = members.rafts[1]
+    data = b"x" * 256
+    begin = perf_counter()
+    for number in range(proposals // batch):
+        for _ in range(batch):
+            leader.propose(data)
+        members.settle()
+        if number * batch % 10_000 < batch:
+            for raft in members.rafts.values():
+                raft.create_snapshot(raft.log.applied)
+                raft.compact(raft.log.applied)
+    took = perf_counter() - begin
+    assert members.committed >= proposals // batch * batch * 3
+    return proposals / took
+
+
+def reads_per_s(batch: int, reads: int = 20_000) -> float:
+    members = Members(3)
+    begin = perf_counter()
+    for _ in range(reads // batch):
+        for number in range(batch):
+            members.rafts[1].read_index(b"%d" % number)
+        members.settle()
+    return reads / (perf_counter() - begin)
+
+
+def main() -> None:
+    gc.freeze()
+    print(f"idle tick of a follower             {idle_tick_us():8.2f} us")
+    print(f"has_ready() with nothing to do      {has_ready_us():8.2f} us")
+    print(f"tick of an idle cluster of three    {idle_cluster_tick_us():8.1f} us")
+    for batch in (1, 8, 32):
+        print(f"proposals, {batch:3} at a time           {proposals_per_s(batch):8.0f} /s")
+    for batch in (1, 32):
+        print(f"reads, {batch:3} at a time               {reads_per_s(batch):8.0f} /s")
+    print(f"an entry of 256 bytes in the log    {Entry(1, 1).__sizeof__():8} bytes + data")
+
+
+if __name__ == "__main__":
+    main()
