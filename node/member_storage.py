@@ -91,7 +91,8 @@ class MemberStorage:
         incarnation = await _count_start(disk)
         storage = cls(wal, snapshots, backend, recovered, incarnation)
         if newest is not None and newest.data:
-            await storage.install_snapshot(newest)
+            await backend.replace_with(newest.data)
+            await storage.snapshot_installed(newest)
         return storage
 
     def check_applied(self, consistent_index: Index) -> None:
@@ -129,7 +130,7 @@ class MemberStorage:
             await self._wal.save_snapshot_mark(metadata)
             await self._snapshots.remove_old()
             await self._wal.release(self._snapshots.metadata_kept()[0].index)
-        self.snapshot = metadata
+            self.snapshot = max(self.snapshot, metadata, key=lambda known: known.index)
 
     async def receive_snapshot(self, snapshot: Snapshot) -> None:
         """Make a leader's snapshot durable beside the backend, and mark it in the log."""
@@ -138,11 +139,10 @@ class MemberStorage:
             await self._wal.save_snapshot_mark(snapshot.metadata)
         self.snapshot = snapshot.metadata
 
-    async def install_snapshot(self, snapshot: Snapshot) -> None:
-        """Let the backend become what a received snapshot holds; its copy beside the
-        backend is then no longer needed."""
-        await self.backend.replace_with(snapshot.data)
-        await self._snapshots.save(Snapshot(snapshot.metadata))
+    async def snapshot_installed(self, snapshot: Snapshot) -> None:
+        """The backend has become what a received snapshot held: its copy may go."""
+        async with self._turn:
+            await self._snapshots.save(Snapshot(snapshot.metadata))
 
     def close(self) -> None:
         self._wal.close()

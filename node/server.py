@@ -110,6 +110,7 @@ class Server:
         self._served: list[Closable] = []
         self._early_ticks_due = True
         self._flushed = Traced()
+        self._promised = (0, 0)
 
     # --- starting and stopping ------------------------------------------------
 
@@ -160,12 +161,7 @@ class Server:
     def _recovered_raft(self) -> Raft:
         config, found = self._config, self._storage.recovered
         return Raft(
-            RaftConfig(
-                id=config.member_id,
-                voters=tuple(sorted(peer.id for peer in config.peers)),
-                election_ticks=config.election_ticks,
-                pre_vote=config.pre_vote,
-            ),
+            raft_config(config),
             self._world.random,
             hard_state=found.hard_state,
             snapshot=found.snapshot,
@@ -421,9 +417,12 @@ class Server:
             for entry in ready.entries:
                 self._path.trace("leader_wal" if leading else "follower_wal", _traced(entry))
         hard_state = ready.hard_state
-        if hard_state is not None and hard_state.vote:
-            promised = Traced(term=hard_state.term)
-            self._path.trace("vote", promised, peer=self._names.get(hard_state.vote, ""))
+        if hard_state is None or (hard_state.term, hard_state.vote) == self._promised:
+            return
+        self._promised = (hard_state.term, hard_state.vote)
+        if hard_state.vote:
+            candidate = self._names.get(hard_state.vote, "")
+            self._path.trace("vote", Traced(term=hard_state.term), peer=candidate)
 
     def _remember(self, entries: Sequence[Entry]) -> None:
         if self._path.watched:
@@ -474,7 +473,7 @@ class Server:
 
     async def _apply_entry(self, entry: Entry) -> None:
         """Apply one entry, unless the store holds it already, and answer who waits for it."""
-        if entry.index <= self.store.consistent_index:
+        if is_applied(self.store, entry):
             return
         if not entry.data:
             self.store.set_consistent_index(entry.index, entry.term)
@@ -513,6 +512,9 @@ class Server:
                 self._flush_timer.cancel()
                 self._flush_timer = None
             await self._flush_backend()
+            while self.store.removals_pending:
+                self.store.remove_compacted()
+                await self._flush_backend()
             if self._snapshot_due():
                 await self._take_snapshot()
 
@@ -561,10 +563,26 @@ class Server:
 
     async def _restore(self, snapshot: Snapshot) -> None:
         """Become what a leader's snapshot holds; Raft and the WAL know of it already."""
-        await self._storage.install_snapshot(snapshot)
+        await self._storage.backend.replace_with(snapshot.data)
+        # No await before this: nobody may read the new backend by the old index.
         self.store.restore()
+        await self._storage.snapshot_installed(snapshot)
         self._reads.advanced(self.store.consistent_index)
         self._world.log("info", "restored a snapshot", index=snapshot.metadata.index)
+
+
+def raft_config(config: Config) -> RaftConfig:
+    return RaftConfig(
+        id=config.member_id,
+        voters=tuple(sorted(peer.id for peer in config.peers)),
+        election_ticks=config.election_ticks,
+        pre_vote=config.pre_vote,
+    )
+
+
+def is_applied(store: Store, entry: Entry) -> bool:
+    """Whether the store holds `entry`'s effect: its index is saved with its writes."""
+    return entry.index <= store.consistent_index
 
 
 def _traced(entry: Entry) -> Traced:

@@ -65,6 +65,16 @@ class DrawnAnomaly:
         return self.proof.involved[:EVENTS_LISTED_MAX]
 
     @property
+    def figures(self) -> dict[str, go.Figure]:
+        """By the id of the element that each is drawn in."""
+        if self.in_order is None or self.to_scale is None:
+            return {}
+        return {
+            f"anomaly-{self.number}-order": self.in_order.figure,
+            f"anomaly-{self.number}-scale": self.to_scale,
+        }
+
+    @property
     def detail(self) -> str:
         detail = self.anomaly.detail
         return clip(to_json(detail, indent=2), 4_000) if detail else ""
@@ -75,7 +85,9 @@ def render(run: Run) -> str:
     anomalies = tuple(_anomalies(run))
     shown = sample(run.spans, _must_be_drawn(anomalies))
     options = waterfall_options(run)
-    figures = {**_time_figures(run, shown), **_anomaly_figures(anomalies)}
+    figures = _time_figures(run, shown)
+    for drawn in anomalies:
+        figures |= drawn.figures
     return page(
         "report.html.j2",
         figures,
@@ -84,7 +96,7 @@ def render(run: Run) -> str:
         anomalies=anomalies,
         anomalies_beyond=_anomalies_beyond(run),
         sample=shown,
-        spans=_span_table(shown.spans),
+        spans=span_table(shown.spans),
         fault_words=_fault_words(run),
         reproduce=_reproduce(run),
         kinds=kind_rows(run.spans),
@@ -199,16 +211,7 @@ def _time_figures(run: Run, shown: Sample) -> dict[str, go.Figure]:
     }
 
 
-def _anomaly_figures(anomalies: Iterable[DrawnAnomaly]) -> dict[str, go.Figure]:
-    figures = {}
-    for drawn in anomalies:
-        if drawn.in_order is not None and drawn.to_scale is not None:
-            figures[f"anomaly-{drawn.number}-order"] = drawn.in_order.figure
-            figures[f"anomaly-{drawn.number}-scale"] = drawn.to_scale
-    return figures
-
-
-def _span_table(spans: Sequence[Span]) -> dict[str, list[Any]]:
+def span_table(spans: Sequence[Span]) -> dict[str, list[Any]]:
     """What a pointer shows of each operation drawn, by columns."""
     return {
         "event": [span.invoked for span in spans],
