@@ -1,0 +1,222 @@
+"""A watcher sees every event of its keys from its revision on, in order, once, whole."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from node.mvcc import watch
+from node.mvcc.key_value import Event, EventType, KeyValue
+from node.mvcc.store import Store
+from node.mvcc.watch import WatchBatch, Watcher
+from node.storage.memory_backend import MemoryBackend
+from tests.unit.mvcc.model import ModelStore, inside
+from tests.unit.mvcc.test_store import ends, keys, transactions, written
+
+
+async def all_now(watcher: Watcher) -> list[WatchBatch]:
+    """What a consumer gets without anything more happening."""
+    batches = []
+    while True:
+        waiting = asyncio.ensure_future(watcher.next_batch())
+        for _ in range(50):
+            await asyncio.sleep(0)
+            if waiting.done():
+                break
+        if not waiting.done():
+            waiting.cancel()
+            return batches
+        batch = waiting.result()
+        if batch is None:
+            return batches
+        batches.append(batch)
+
+
+def expected_events(model: ModelStore, watcher: Watcher, start: int) -> list[Event]:
+    wanted = []
+    for revision in sorted(model.events):
+        for event in model.events[revision]:
+            hidden = watcher.no_put if event.type is EventType.PUT else watcher.no_delete
+            if revision < start or hidden:
+                continue
+            if inside(watcher.key, watcher.range_end, event.kv.key):
+                previous = event.previous if watcher.prev_kv else None
+                wanted.append(Event(event.type, event.kv, previous))
+    return wanted
+
+
+def check_batches(batches: list[WatchBatch]) -> None:
+    """Whole revisions, ascending from batch to batch."""
+    delivered = 0
+    for batch in batches:
+        revisions = [event.kv.mod_revision for event in batch.events]
+        assert revisions == sorted(revisions)
+        assert delivered < revisions[0]
+        assert revisions[-1] <= batch.revision
+        delivered = batch.revision
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(transactions, max_size=6),
+    st.lists(st.tuples(transactions, st.booleans()), max_size=8),
+    keys,
+    ends,
+    st.integers(0, 8),
+    st.tuples(st.booleans(), st.booleans(), st.booleans()),
+    st.sampled_from([1, 600, watch.BUFFER_BYTES_MAX]),
+    st.integers(1, 3),
+)
+def test_any_watcher_sees_all_that_it_asked_for(
+    before: list[list[tuple]],
+    after: list[tuple[list[tuple], bool]],
+    key: bytes,
+    end: bytes,
+    start: int,
+    flags: tuple[bool, bool, bool],
+    buffer_bytes_max: int,
+    revisions_at_once: int,
+) -> None:
+    async def scenario() -> None:
+        store, model = Store(MemoryBackend()), ModelStore()
+        for operations in before:
+            written(store, operations)
+            model.write(operations)
+        watcher = store.watches.create(
+            key,
+            end,
+            start_revision=start,
+            prev_kv=flags[0],
+            no_put=flags[1],
+            no_delete=flags[2],
+            buffer_bytes_max=buffer_bytes_max,
+        )
+        first = start or store.revision + 1
+        batches = []
+        for operations, consumes in after:
+            written(store, operations)
+            model.write(operations)
+            if consumes:
+                batches += await all_now(watcher)
+                assert store.watches.progress(watcher) == store.revision
+        batches += await all_now(watcher)
+        check_batches(batches)
+        found = [event for batch in batches for event in batch.events]
+        assert found == expected_events(model, watcher, first)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watch, "REVISIONS_AT_ONCE", revisions_at_once)
+        asyncio.run(scenario())
+
+
+def run(scenario) -> None:
+    asyncio.run(scenario())
+
+
+def test_a_watcher_from_before_the_compacted_revision_is_cancelled_with_it() -> None:
+    async def scenario() -> None:
+        store = Store(MemoryBackend())
+        for number in range(5):
+            written(store, [("put", b"a", bytes([number]))])
+        store.compact(4)
+        watcher = store.watches.create(b"a", start_revision=3)
+        assert await watcher.next_batch() == WatchBatch((), 6, compact_revision=4)
+        assert await watcher.next_batch() is None
+        assert len(store.watches) == 0
+
+    run(scenario)
+
+
+def test_a_watcher_from_the_compacted_revision_sees_its_deletion() -> None:
+    async def scenario() -> None:
+        store = Store(MemoryBackend())
+        written(store, [("put", b"a", b"1")])
+        written(store, [("delete", b"a")])
+        store.compact(3)
+        store.remove_compacted()
+        watcher = store.watches.create(b"a", start_revision=3, prev_kv=True)
+        (batch,) = await all_now(watcher)
+        assert batch.events == (Event(EventType.DELETE, KeyValue(b"a", mod_revision=3)),)
+
+    run(scenario)
+
+
+def test_a_slow_watcher_that_compaction_overtakes_gets_its_buffer_and_is_cancelled() -> None:
+    async def scenario() -> None:
+        store = Store(MemoryBackend())
+        watcher = store.watches.create(b"a", buffer_bytes_max=1)
+        for number in range(5):
+            written(store, [("put", b"a", bytes([number]))])
+        assert store.watches.slow == 1
+        store.compact(5)
+        assert store.watches.progress(watcher) == 1
+        first, last = await all_now(watcher)
+        assert [event.kv.mod_revision for event in first.events] == [2]
+        assert last.compact_revision == 5
+
+    run(scenario)
+
+
+def test_a_future_start_hides_what_comes_before_it() -> None:
+    async def scenario() -> None:
+        store = Store(MemoryBackend())
+        watcher = store.watches.create(b"a", b"\0", start_revision=4)
+        for _ in range(4):
+            written(store, [("put", b"a", b"")])
+        batches = await all_now(watcher)
+        assert [batch.revision for batch in batches] == [4, 5]
+
+    run(scenario)
+
+
+def test_a_cancelled_watcher_gets_nothing_more() -> None:
+    async def scenario() -> None:
+        store = Store(MemoryBackend())
+        watcher = store.watches.create(b"a")
+        waiting = asyncio.ensure_future(watcher.next_batch())
+        await asyncio.sleep(0)
+        store.watches.cancel(watcher)
+        store.watches.cancel(watcher)
+        written(store, [("put", b"a", b"")])
+        assert await waiting is None
+
+    run(scenario)
+
+
+def test_watchers_go_on_when_the_store_becomes_a_snapshot() -> None:
+    async def scenario() -> None:
+        leader, backend = Store(leading := MemoryBackend()), MemoryBackend()
+        follower = Store(backend)
+        written(leader, [("put", b"a", b"1")])
+        written(follower, [("put", b"a", b"1")])
+        watcher = follower.watches.create(b"a")
+        future = follower.watches.create(b"a", start_revision=5)
+        waiting = asyncio.ensure_future(watcher.next_batch())
+        await asyncio.sleep(0)
+        for number in range(3):
+            written(leader, [("put", b"a", bytes([number]))])
+        await backend.replace_with(await leading.snapshot())
+        follower.restore()
+        batch = await waiting
+        assert batch is not None
+        assert [event.kv.mod_revision for event in batch.events] == [3, 4, 5]
+        written(follower, [("put", b"a", b"")])
+        assert [one.revision for one in await all_now(watcher)] == [6]
+        seen = [event.kv.mod_revision for one in await all_now(future) for event in one.events]
+        assert seen == [5, 6]
+
+    run(scenario)
+
+
+def test_a_revision_larger_than_the_buffer_comes_whole() -> None:
+    async def scenario() -> None:
+        store = Store(MemoryBackend())
+        watcher = store.watches.create(b"a", b"\0", buffer_bytes_max=1)
+        written(store, [("put", b"a", b"1"), ("put", b"b", b"2"), ("put", b"c", b"3")])
+        (batch,) = await all_now(watcher)
+        assert len(batch.events) == 3
+
+    run(scenario)
