@@ -15,6 +15,7 @@ arises. Status codes of the gateway as in grpc-gateway's runtime/errors.go.
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
 from typing import Literal
 
@@ -112,10 +113,18 @@ def of_exception(request: Request, error: BaseException) -> tuple[Certainty, str
     """The outcome of a request whose client raised `error`, and the text to record."""
     for kind, row in EXCEPTIONS:
         if isinstance(error, kind):
-            said = str(error)
+            said = _said(error)
             text = f"{row.sign}: {said}" if said else row.sign
             return _unless_read(request, row.outcome), text
     return _unless_read(request, UNKNOWN.outcome), f"{type(error).__name__}: {error}"
+
+
+def _said(error: BaseException) -> str:
+    """What the operating system said, without the address that stands beside it anyway."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        inner = error.os_error
+        return os.strerror(inner.errno) if inner.errno else str(inner)
+    return str(error)
 
 
 def _row(status: int, message: str) -> Row:
