@@ -1,0 +1,73 @@
+"""`mvcc`: the history against the members' MVCC state.
+
+Revisions are unique and increase along real time; each acknowledged write stands at its
+revision, with the version and create_revision that it must have; nothing that failed is
+there, nor anything that nobody wrote; each answer says what the store held at its
+revision; all members hold the same. Sound and complete: see `checkers.revisions`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from checkers.convergence import change_log, check_members_equal
+from checkers.evidence import Evidence
+from checkers.replay import Replay
+from checkers.revisions import ChangeLog, Findings, check_real_time, order_answers
+from checkers.verdict import Verdict
+from histories.history import Operation
+
+NAME = "mvcc"
+
+
+def check_mvcc(evidence: Evidence) -> Verdict:
+    """Judge a run: its history, and its members' change logs and hashes if there are any.
+
+    Undecided if a member could not be asked or was behind, if the change logs do not
+    reach back to what uncertain writes did, or if the answers carry no revisions.
+    """
+    findings = Findings()
+    check_members_equal(evidence.members, findings)
+    log = change_log(evidence.members, findings)
+    check_operations(evidence.history.operations, log, findings)
+    counts = _counts(evidence, log, findings)
+    return verdict(findings, counts)
+
+
+def check_operations(
+    operations: Sequence[Operation], log: ChangeLog, findings: Findings
+) -> None:
+    """The three rules of `checkers.revisions`."""
+    without = [
+        op for op in operations if op.result is not None and op.result.header.revision <= 0
+    ]
+    if without:
+        findings.unknown.append(
+            f"{len(without)} answers carry no revision (the first is event {without[0].returned}); "
+            "this checker orders by revisions"
+        )
+        return
+    answers = order_answers(operations, findings)
+    check_real_time(operations, findings)
+    Replay(operations, answers, log, findings).run()
+
+
+def verdict(findings: Findings, counts: dict[str, int]) -> Verdict:
+    valid = False if findings.count else None if findings.unknown else True
+    anomalies = sorted(findings.anomalies, key=lambda a: a.detail.get("revision", 0))
+    return Verdict(NAME, valid, tuple(anomalies), counts, why="; ".join(findings.unknown[:5]))
+
+
+def _counts(evidence: Evidence, log: ChangeLog, findings: Findings) -> dict[str, int]:
+    outcomes = Counter(op.outcome for op in evidence.history.operations)
+    return {
+        "operations": len(evidence.history.operations),
+        "ok": outcomes["ok"],
+        "fail": outcomes["fail"],
+        "info": outcomes["info"],
+        "uncertain writes that happened": findings.uncertain_applied,
+        "members": len(evidence.members),
+        "revisions in the change log": max(0, log.last - log.first + 1) if log.changes else 0,
+        "anomalies": findings.count,
+    }

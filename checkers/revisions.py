@@ -1,0 +1,230 @@
+"""Linearizability of a store that puts its revision on every answer, without a search.
+
+An acknowledged write that made revision R has rank 2R; an answer that saw the store at
+R (a linearizable read, a comparison that failed, a delete of nothing) has rank 2R + 1.
+The history is linearizable if and only if
+
+1. no two writes share a rank, and ranks agree with real time: among the operations that
+   had returned before one was invoked, none has a higher rank (nor, for a write, its own);
+2. each revision up to the last one seen has its writer: the acknowledged write that
+   claims it, or one uncertain write, invoked before anything that saw this revision or a
+   later one returned, that would have changed exactly what was changed; each uncertain
+   write writes at most once;
+3. each answer says what a sequential store says that has made all writes up to R.
+
+*If*: take the operations in the order of their ranks, those of one rank in the order of
+their invocations. By 2 and 3 a sequential store gives these answers. Real time agrees:
+for two operations that ended with an answer this is 1; for an uncertain writer of R, all
+that has a rank of 2R or more returned after its invocation, by 2, and itself never
+returned. *Only if*: revisions of a correct store count its writes, so that any
+linearization orders certain operations by rank; then 1 and 3 hold of it, and the writer
+of R in it fulfils 2. The deadline of R ("before anything that saw R or later returned")
+never falls as R grows, and says the same as "above all that had returned by then".
+
+Which uncertain write made R is told by the change log, as a rule by its unique value; where
+several would do (deletes have no value), a matching decides for all revisions at once
+(`checkers.uncertain`). Serializable reads, and reads at past revisions, are exempt from
+1 as the later operation; as the earlier one they count, since a revision that was seen
+anywhere was committed. They too see no revision before its write was invoked.
+
+Without a change log from some revision on (compacted, not gathered) the writes are those
+acknowledged, and those that answers show (`mod_revision`). A revision whose change is then
+not known leaves the keys that it might have touched unknown until something shows them;
+`Findings.unknown` says so, and the verdict must not be True.
+
+Cost: n log n for sorting, and one sweep over the operations and one over the revisions.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from checkers import wording
+from checkers.sequential_store import made_revision
+from checkers.verdict import Anomaly
+from histories.history import Operation
+from histories.kv import Compact, Range, Request, Txn
+from histories.member_state import Change
+
+ANOMALIES_MAX = 50
+"""Kept in full; further ones are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLog:
+    """What the members hold: all changes of the revisions `first` to `last`.
+
+    `final`: nothing was ever committed beyond `last`, so that an acknowledged write
+    above it is lost.
+    """
+
+    first: int
+    last: int
+    changes: Mapping[int, Sequence[Change]]
+    final: bool = True
+
+    def covers(self, revision: int) -> bool:
+        return self.first <= revision <= self.last
+
+
+NO_LOG = ChangeLog(1, 0, {}, final=False)
+
+
+@dataclass(slots=True)
+class Findings:
+    """Anomalies, and what could not be known: texts that each keep a verdict from True."""
+
+    anomalies: list[Anomaly] = field(default_factory=list)
+    count: int = 0
+    unknown: list[str] = field(default_factory=list)
+    uncertain_applied: int = 0
+    by_kind: dict[str, int] = field(default_factory=dict)
+
+    def add(
+        self, kind: str, because: str, *ops: Operation, members: tuple[str, ...] = (),
+        revision: int = 0,
+    ) -> None:
+        self.count += 1
+        self.by_kind[kind] = self.by_kind.get(kind, 0) + 1
+        if self.by_kind[kind] <= ANOMALIES_MAX:
+            detail = {"revision": revision} if revision else {}
+            self.anomalies.append(
+                Anomaly(kind, because, wording.indexes(*ops), members, detail)
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The certain operations, ordered as the rules need them."""
+
+    writers: dict[int, Operation]
+    """By the revision that each made; the first one where several claim it."""
+    readers: dict[int, list[Operation]]
+    """By the revision that each saw."""
+    ranked: list[tuple[int, int]]
+    """(rank, index of the return), sorted by rank."""
+    deadlines: list[int]
+    """At each place of `ranked`, the first return from there on."""
+
+    def deadline(self, revision: int) -> int | None:
+        """The first return of an answer that saw `revision` or later; None if there is none."""
+        place = bisect_left(self.ranked, (2 * revision, -1))
+        return self.deadlines[place] if place < len(self.ranked) else None
+
+
+def rank(op: Operation) -> int:
+    """2R of a write that made R, 2R + 1 of an answer that saw R."""
+    assert op.result is not None
+    revision = op.result.header.revision
+    return 2 * revision if made_revision(op.result) else 2 * revision + 1
+
+
+def must_be_recent(request: Request) -> bool:
+    """Whether an answer must reflect all that was acknowledged before it was asked for."""
+    match request:
+        case Range(serializable=serializable, revision=revision):
+            return not serializable and revision <= 0
+        case Txn():
+            return not _only_serializable_ranges(request)
+        case _:
+            return True
+
+
+def _only_serializable_ranges(txn: Txn) -> bool:
+    """Such a transaction a member serves from what it has. Source: etcd, isTxnSerializable,
+    which calls one with no operations at all serializable too."""
+    return all(
+        isinstance(op, Range) and op.serializable for op in (*txn.success, *txn.failure)
+    )
+
+
+def order_answers(operations: Sequence[Operation], findings: Findings) -> Answers:
+    """Sort the certain operations by what they saw; two writes at one revision are an anomaly."""
+    writers: dict[int, Operation] = {}
+    readers: dict[int, list[Operation]] = {}
+    ranked: list[tuple[int, int]] = []
+    for op in operations:
+        if op.outcome != "ok" or op.result is None or op.returned is None:
+            continue
+        revision = op.result.header.revision
+        this_rank = rank(op)
+        ranked.append((this_rank, op.returned))
+        if this_rank % 2:
+            readers.setdefault(revision, []).append(op)
+            continue
+        other = writers.setdefault(revision, op)
+        if other is not op:
+            findings.add(
+                "duplicate revision",
+                f"{wording.operation(other)} and {wording.operation(op)} were both "
+                f"acknowledged at revision {revision}",
+                other, op, revision=revision,
+            )
+    ranked.sort()
+    return Answers(writers, readers, ranked, _suffix_minima(ranked))
+
+
+def _suffix_minima(ranked: list[tuple[int, int]]) -> list[int]:
+    minima = [returned for _, returned in ranked]
+    for place in range(len(minima) - 2, -1, -1):
+        if minima[place + 1] < minima[place]:
+            minima[place] = minima[place + 1]
+    return minima
+
+
+def check_real_time(operations: Sequence[Operation], findings: Findings) -> None:
+    """Rule 1: one sweep by invocation, holding the highest rank that had returned."""
+    certain = [op for op in operations if op.outcome == "ok" and op.returned is not None]
+    by_return = sorted(certain, key=_returned)
+    by_call = sorted(certain, key=_invoked)
+    held, holder, place = -1, None, 0
+    for op in by_call:
+        while place < len(by_return) and _returned(by_return[place]) < op.invoked:
+            this_rank = rank(by_return[place])
+            if this_rank > held:
+                held, holder = this_rank, by_return[place]
+            place += 1
+        this_rank = rank(op)
+        wrote = this_rank % 2 == 0
+        late = this_rank <= held if wrote else this_rank < held and must_be_recent(op.request)
+        if late and holder is not None:
+            _blame_order(op, holder, wrote, findings)
+
+
+def _blame_order(op: Operation, holder: Operation, wrote: bool, findings: Findings) -> None:
+    assert op.result is not None
+    assert holder.result is not None
+    seen, before = op.result.header.revision, holder.result.header.revision
+    if wrote and seen == before and made_revision(holder.result):
+        return  # a duplicate revision, told already
+    if wrote:
+        findings.add(
+            "revision order",
+            f"{wording.operation(op)}, invoked at {wording.seconds(op.call)}, made revision {seen} "
+            f"although {wording.node(holder)} had {_gave(holder)} revision {before} at "
+            f"{wording.seconds(holder.ret or 0)}",
+            holder, op, revision=seen,
+        )
+        return
+    findings.add(
+        "stale read" if not isinstance(op.request, Compact) else "stale answer",
+        f"{wording.answered(op)} to {wording.request(op.request)}, asked at "
+        f"{wording.seconds(op.call)}, although revision {before} was {_gave(holder)} by "
+        f"{wording.node(holder)} at {wording.seconds(holder.ret or 0)}",
+        holder, op, revision=seen,
+    )
+
+
+def _gave(op: Operation) -> str:
+    return "acknowledged" if op.result and made_revision(op.result) else "shown"
+
+
+def _returned(op: Operation) -> int:
+    assert op.returned is not None
+    return op.returned
+
+
+def _invoked(op: Operation) -> int:
+    return op.invoked

@@ -1,0 +1,102 @@
+"""Which uncertain write made which revision: a matching, each write used at most once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from checkers.sequential_store import in_interval
+from histories.history import Operation
+from histories.kv import Delete, Put, Request, Txn
+from histories.member_state import Change
+
+
+def parts(request: Request) -> Iterator[Put | Delete]:
+    """All puts and deletes that `request` may come to, in whichever branches."""
+    match request:
+        case Put() | Delete():
+            yield request
+        case Txn():
+            for one in (*request.success, *request.failure):
+                yield from parts(one)
+        case _:
+            return
+
+
+class WriteIndex:
+    """Operations that may have made a change, found by the change."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._puts: dict[tuple[str, str], dict[int, Operation]] = {}
+        self._deletes: dict[str, dict[int, Operation]] = {}
+        self._interval_deletes: list[tuple[Delete, Operation]] = []
+        self.count = 0
+        for op in operations:
+            self.count += 1
+            for part in parts(op.request):
+                if isinstance(part, Put):
+                    self._puts.setdefault((part.key, part.value), {})[op.invoked] = op
+                elif part.range_end:
+                    self._interval_deletes.append((part, op))
+                else:
+                    self._deletes.setdefault(part.key, {})[op.invoked] = op
+
+    def putters(self, change: Change) -> list[Operation]:
+        return list(self._puts.get((change.key, change.value), {}).values())
+
+    def makers(self, changes: Sequence[Change]) -> list[Operation]:
+        """Operations that name what changed: by the first put's key and value, or, where
+        all was deleted, by the first key."""
+        for change in changes:
+            if change.kind == "put":
+                return self.putters(change)
+        if not changes:
+            return []
+        key = changes[0].key
+        found = dict(self._deletes.get(key, {}))
+        for part, op in self._interval_deletes:
+            if in_interval(key, part.key, part.range_end):
+                found[op.invoked] = op
+        return [found[index] for index in sorted(found)]
+
+
+def match(candidates: Mapping[int, Sequence[Operation]]) -> dict[int, Operation]:
+    """Give as many revisions as possible a writer of their own: {revision: operation}.
+
+    `candidates` are those that could have made each revision. By augmenting paths
+    (Kuhn), revisions in ascending order, earlier operations first; nearly always
+    there is one candidate and nothing to search.
+    """
+    maker: dict[int, Operation] = {}
+    made: dict[int, int] = {}
+    for revision in sorted(candidates):
+        _augment(revision, candidates, maker, made)
+    return maker
+
+
+def _augment(
+    start: int,
+    candidates: Mapping[int, Sequence[Operation]],
+    maker: dict[int, Operation],
+    made: dict[int, int],
+) -> bool:
+    """Find, breadth first, a way to give `start` a writer by moving those given already."""
+    reached_by: dict[int, tuple[int, Operation]] = {}
+    queue = [start]
+    for revision in queue:
+        for op in candidates[revision]:
+            if op.invoked in reached_by:
+                continue
+            reached_by[op.invoked] = (revision, op)
+            other = made.get(op.invoked)
+            if other is not None:
+                queue.append(other)
+                continue
+            free: Operation | None = op
+            while free is not None:
+                taker, _ = reached_by[free.invoked]
+                previous = maker.get(taker)
+                maker[taker] = free
+                made[free.invoked] = taker
+                free = None if taker == start else previous
+            return True
+    return False

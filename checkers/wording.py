@@ -1,0 +1,74 @@
+"""Operations and times as a person reads them in a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from histories.history import Operation
+from histories.kv import Compact, Delete, Put, Range, Request, Txn
+from histories.member_state import Change
+
+
+def seconds(ns: int) -> str:
+    return f"{ns / 1e9:.3f} s"
+
+
+def node(op: Operation) -> str:
+    return op.node or f"process {op.process}"
+
+
+def request(asked: Request) -> str:
+    """`put r1=40`, `get r1`, `range [a, c)`, `delete r1`, `txn (2 comparisons)`."""
+    match asked:
+        case Put(key, value):
+            return f"put {key}={value!r}"
+        case Range(key, end):
+            return f"get {key}" if not end else f"range [{key}, {_end(end)})"
+        case Delete(key, end):
+            return f"delete {key}" if not end else f"delete [{key}, {_end(end)})"
+        case Txn(compare):
+            return f"txn of {len(compare)} comparison{'s' * (len(compare) != 1)}"
+        case Compact(revision):
+            return f"compact {revision}"
+
+
+def _end(end: str) -> str:
+    return "∞" if end == "\0" else end
+
+
+def operation(op: Operation) -> str:
+    """`process 3's put r1='40' on n2`."""
+    return f"process {op.process}'s {request(op.request)} on {node(op)}"
+
+
+def answered(op: Operation) -> str:
+    """`n3 answered revision 41 at 3.200 s`."""
+    revision = op.result.header.revision if op.result else 0
+    return f"{node(op)} answered revision {revision} at {seconds(op.ret or 0)}"
+
+
+def changes(made: Sequence[Change]) -> str:
+    """`put r1='40' (create 3, version 2), delete r2`."""
+    shown = ", ".join(change(one) for one in made[:4])
+    return f"{shown}, …" if len(made) > 4 else shown or "nothing"
+
+
+def change(made: Change) -> str:
+    if made.kind == "delete":
+        return f"delete {made.key}"
+    lease = f", lease {made.lease}" if made.lease else ""
+    return (
+        f"put {made.key}={made.value!r} "
+        f"(create {made.create_revision}, version {made.version}{lease})"
+    )
+
+
+def indexes(*ops: Operation) -> tuple[int, ...]:
+    """The indexes of the events of `ops`, in order."""
+    found = {
+        index
+        for op in ops
+        for index in (op.invoked, op.returned)
+        if index is not None
+    }
+    return tuple(sorted(found))
