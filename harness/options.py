@@ -80,6 +80,9 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
         return "".join(c if c.isalnum() or c in "-_.,[]" else "_" for c in plain) or "run"
 
 
+DEFAULTS = Options()
+
+
 def _short(name: str) -> str:
     return name.rpartition(":")[2]
 

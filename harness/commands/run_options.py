@@ -9,9 +9,7 @@ from typing import Any
 import click
 
 from harness.errors import BadArguments
-from harness.options import Options, flag_of, parse_list
-
-DEFAULTS = Options()
+from harness.options import DEFAULTS, Options, flag_of, parse_list
 
 LISTS = ("nemesis", "nodes")
 
