@@ -23,7 +23,8 @@ Undo = Callable[[], Awaitable[None]]
 """Heals what it belongs to; safe to call twice, and again after it failed."""
 
 Hold = Literal["killed", "paused"]
-Condition = Literal["up", "down", "still"]
+Condition = Literal["up", "down", "still", "unknown"]
+"""Of a member; unknown after a step that was cancelled or failed half way."""
 
 
 class Grip:
@@ -102,23 +103,31 @@ class Grip:
         """Bring one member to the condition that the holds in force want, step by step."""
         async with self._busy.setdefault(member, asyncio.Lock()):
             while (now := self._condition.get(member, "up")) != (wanted := self._wanted(member)):
+                self._condition[member] = "unknown"
                 self._condition[member] = await self._step(member, now, wanted)
 
     async def _step(self, member: MemberName, now: Condition, wanted: Condition) -> Condition:
         if wanted == "down":
-            # Noted before it is done: a kill cancelled half way must be healed as a kill.
-            self._condition[member] = "down"
             await self._killable().kill(member)
             return "down"
         if now == "down":
             await self._killable().restart(member)
             return "up"
+        if now == "unknown":
+            await self._revive(member)
+            return "up"
         if wanted == "still":
-            self._condition[member] = "still"
             await self._pausable().pause(member)
             return "still"
         await self._pausable().resume(member)
         return "up"
+
+    async def _revive(self, member: MemberName) -> None:
+        """Undo whatever may have been done to it; both are harmless where nothing was."""
+        if isinstance(self.system, Killable):
+            await self.system.restart(member)
+        if isinstance(self.system, Pausable):
+            await self.system.resume(member)
 
     def _killable(self) -> Killable:
         if isinstance(self.system, Killable):

@@ -221,11 +221,12 @@ class ProcessCluster(ABC):
             await process.killed()
 
     async def restart(self, member: MemberName) -> None:
-        """Start it again on its data; nothing if it runs. Returns when its process runs."""
-        if self.alive(member):
-            return
-        self._place_of(member)
-        self._spawn(member)
+        """Start it again on its data, unless it runs. Returns when its process runs."""
+        process = self._process(member)
+        if process is not None and process.doomed:
+            await process.killed()  # a kill that was cancelled may still be under way
+        if not self.alive(member):
+            self._spawn(member)
         await self._tell_owners()
 
     async def pause(self, member: MemberName) -> None:

@@ -38,6 +38,8 @@ class MemberProcess:
         self._command = tuple(command)
         self._identity = psutil.Process(child.pid)
         """Pid and time of creation together: no other process ever has both."""
+        self.doomed = False
+        """Whether it has been sent a SIGKILL, though it may not be gone yet."""
 
     @property
     def pid(self) -> int:
@@ -63,6 +65,7 @@ class MemberProcess:
 
     def kill(self) -> None:
         """SIGKILL to the process and what it started; does not wait for the end."""
+        self.doomed = True
         self.signal(signal.SIGKILL)
 
     async def killed(self) -> None:

@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from histories.event import FaultEvent
+from nemesis.capabilities import NORMAL, LinkState
+from nemesis.catalogue import sufferable
+from nemesis.conductor import Conductor
+from nemesis.errors import FaultError
+from nemesis.fault import Kill, Latency, Partition, Pause, PlannedFault
+from nemesis.grip import Grip
+from nemesis.hands import begin
+from nemesis.schedule import draw_schedule
+
+
+class VirtualTime(asyncio.SelectorEventLoop):
+    """A loop whose time leaps to the next timer whenever nothing else is to be done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = 0.0
+        select = self._selector.select
+
+        def leap(timeout):
+            if timeout:
+                self._now += timeout
+            return select(0)
+
+        self._selector.select = leap
+
+    def time(self) -> float:
+        return self._now
+
+
+def run(main: Coroutine[Any, Any, Any]) -> Any:
+    with asyncio.Runner(loop_factory=VirtualTime) as runner:
+        return runner.run(main)
+
+
+class Cluster:
+    """A cluster that only keeps what was done to it, and forbids what cannot be."""
+
+    def __init__(self, members=("n1", "n2", "n3"), leader="n1", slow_s=0.0):
+        self.members = members
+        self.leads = leader
+        self.slow_s = slow_s
+        self.running = dict.fromkeys(members, True)
+        self.paused = dict.fromkeys(members, False)
+        self.links = {}
+        self.log = []
+        self.broken = set()
+
+    async def _do(self, what, *who):
+        if what in self.broken:
+            raise RuntimeError(f"{what} is broken")
+        await asyncio.sleep(self.slow_s)
+        self.log.append((what, *who))
+
+    async def leader(self):
+        return self.leads
+
+    async def kill(self, member):
+        await self._do("kill", member)
+        self.running[member] = self.paused[member] = False
+
+    async def restart(self, member):
+        await self._do("restart", member)
+        self.running[member] = True
+
+    async def pause(self, member):
+        await self._do("pause", member)
+        self.paused[member] = self.running[member]
+
+    async def resume(self, member):
+        await self._do("resume", member)
+        self.paused[member] = False
+
+    async def set_link(self, source, target, state):
+        await self._do("set_link", source, target)
+        self.links[source, target] = state
+
+    def healthy(self):
+        return (
+            all(self.running.values())
+            and not any(self.paused.values())
+            and all(state == NORMAL for state in self.links.values())
+        )
+
+
+class Deaf:
+    """A cluster that nothing can be done to."""
+
+    members = ("n1",)
+
+    async def leader(self):
+        return None
+
+
+def conduct(schedule, cluster, until_ms=None):
+    """Run a schedule; heal at the end. The phases told, and a look at the cluster each time."""
+    told: list[tuple[float, str, FaultEvent]] = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+
+        def now_ms():
+            return (loop.time() - began) * 1000
+
+        conductor = Conductor(
+            schedule, cluster, lambda f, value: told.append((now_ms(), f, value)), now_ms
+        )
+        running = asyncio.create_task(conductor.run())
+        if until_ms is None:
+            await running
+        else:
+            await asyncio.sleep(until_ms / 1000)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        await conductor.heal_all()
+        assert conductor.current() == ()
+        await conductor.heal_all()
+
+    run(main())
+    return told
+
+
+def at(begin_ms, end_ms, fault):
+    return PlannedFault(begin_ms, end_ms, fault, seed=begin_ms)
+
+
+def test_a_fault_begins_and_ends_at_its_times_and_says_whom_it_hit():
+    cluster = Cluster()
+    told = conduct([at(1000, 3000, Kill("leader"))], cluster)
+    assert [(round(ms), f, v.phase, v.members) for ms, f, v in told] == [
+        (1000, "kill", "begin", ()),
+        (1000, "kill", "began", ("n1",)),
+        (3000, "kill", "end", ("n1",)),
+        (3000, "kill", "ended", ("n1",)),
+    ]
+    assert bytes(told[0][2].detail) == b'{"fault":"kill","aim":"leader"}'
+    assert cluster.log == [("kill", "n1"), ("restart", "n1")]
+
+
+def test_a_member_killed_twice_restarts_when_the_last_kill_ends():
+    cluster = Cluster()
+    conduct([at(0, 2000, Kill("all")), at(1000, 3000, Kill("leader"))], cluster)
+    assert cluster.log[-3:] == [("restart", "n2"), ("restart", "n3"), ("restart", "n1")]
+
+
+def test_a_member_that_restarts_while_a_pause_is_in_force_stands_still_again():
+    cluster = Cluster()
+    conduct([at(0, 2000, Kill("leader")), at(1000, 3000, Pause("leader"))], cluster)
+    assert cluster.log == [
+        ("kill", "n1"), ("restart", "n1"), ("pause", "n1"), ("resume", "n1"),
+    ]
+
+
+def test_a_paused_member_that_is_killed_is_not_resumed_but_restarted():
+    cluster = Cluster()
+    conduct([at(0, 2000, Pause("leader")), at(1000, 3000, Kill("leader"))], cluster)
+    assert cluster.log == [("pause", "n1"), ("kill", "n1"), ("restart", "n1")]
+
+
+def test_overlapping_conditions_of_a_link_add_up_and_go_one_by_one():
+    cluster = Cluster()
+    grip = Grip(cluster)
+
+    async def main():
+        slow = await begin(Latency("leader", 50, 10, 4096), grip, Random(1))
+        slower = await begin(Latency("leader", 100, 0, 1024), grip, Random(1))
+        cut = await begin(Partition("isolate_leader"), grip, Random(1))
+        assert cluster.links["n1", "n2"] == LinkState(False, False, 150, 10, 1024)
+        await slow.undo()
+        await slow.undo()
+        assert cluster.links["n1", "n2"] == LinkState(False, False, 100, 0, 1024)
+        await cut.undo()
+        assert cluster.links["n2", "n1"] == LinkState(True, False, 100, 0, 1024)
+        await slower.undo()
+
+    run(main())
+    assert cluster.healthy()
+    assert ("n2", "n3") not in cluster.links
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32), st.integers(0, 30_000), st.sampled_from((0.0, 0.3, 2.0)))
+def test_a_run_cancelled_at_any_time_is_healed_whole(seed, until_ms, slow_s):
+    kinds = ("kill", "pause", "partition", "latency")
+    cluster = Cluster(slow_s=slow_s)
+    schedule = draw_schedule(seed, kinds, 20_000, cluster.members)
+    told = conduct(schedule, cluster, until_ms)
+    assert cluster.healthy()
+    phases: dict[int, list[str]] = {}
+    for _, _, value in told:
+        phases.setdefault(value.fault, []).append(value.phase)
+    assert all(
+        one in (["begin", "began", "end", "ended"], ["begin", "end", "ended"])
+        for one in phases.values()
+    )
+
+
+def test_the_same_schedule_does_the_same_in_the_same_order():
+    schedule = draw_schedule(5, ("kill", "pause", "partition"), 60_000, ("n1", "n2", "n3"))
+    first, second = Cluster(slow_s=0.1), Cluster(slow_s=0.1)
+    assert conduct(schedule, first) == conduct(schedule, second)
+    assert first.log == second.log
+
+
+def test_a_fault_that_fails_is_told_of_and_taken_back_and_others_go_on():
+    cluster = Cluster()
+    cluster.broken.add("pause")
+    told = conduct([at(0, 100, Pause("leader")), at(50, 200, Kill("leader"))], cluster)
+    assert [(f, v.phase, v.error) for _, f, v in told][:2] == [
+        ("pause", "begin", ""), ("pause", "failed", "RuntimeError: pause is broken"),
+    ]
+    assert cluster.log[-2:] == [("kill", "n1"), ("restart", "n1")]
+    assert told[-1][2].phase == "ended"
+    assert cluster.healthy()
+
+
+def test_healing_that_failed_is_tried_again_by_heal_all():
+    cluster = Cluster()
+    told = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        conductor = Conductor(
+            [at(0, 100, Kill("leader"))], cluster,
+            lambda f, value: told.append(value.phase), lambda: loop.time() * 1000,
+        )
+        cluster.broken.add("restart")
+        await conductor.run()
+        assert told == ["begin", "began", "end", "failed"]
+        with pytest.raises(RuntimeError):
+            await conductor.heal_all()
+        cluster.broken.clear()
+        await conductor.heal_all()
+        assert told[-1] == "ended"
+
+    run(main())
+    assert cluster.healthy()
+
+
+def test_faults_in_force_can_be_seen():
+    cluster = Cluster()
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        schedule = [at(0, 2000, Kill("leader")), at(1000, 3000, Partition("isolate", "all"))]
+        conductor = Conductor(schedule, cluster, lambda f, value: None, lambda: loop.time() * 1000)
+        running = asyncio.create_task(conductor.run())
+        await asyncio.sleep(1.5)
+        assert [(one.name, one.members) for one in conductor.current()] == [
+            ("kill", ("n1",)), ("partition", ("n1", "n2", "n3")),
+        ]
+        await asyncio.sleep(1)
+        assert [one.name for one in conductor.current()] == ["partition"]
+        await running
+
+    run(main())
+
+
+def test_a_system_says_what_it_can_suffer_by_its_methods():
+    assert sufferable(Cluster()) == {"kill", "pause", "partition", "latency"}
+    assert sufferable(Deaf()) == frozenset()
+
+
+def test_a_fault_that_the_system_cannot_suffer_is_refused():
+    with pytest.raises(FaultError, match="Deaf cannot be killed"):
+        run(begin(Kill(), Grip(Deaf()), Random(1)))
+
+
+def test_what_is_no_fault_is_refused():
+    with pytest.raises(TypeError, match="is no fault that the nemesis can inflict"):
+        run(begin("rain", Grip(Cluster()), Random(1)))

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from itertools import pairwise
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nemesis.catalogue import KINDS, kinds_named
+from nemesis.conductor import name_of
+from nemesis.errors import FaultError
+from nemesis.fault import Partition, PlannedFault
+from nemesis.schedule import draw_schedule, tempo_for
+
+THREE = ("n1", "n2", "n3")
+ALL = tuple(KINDS)
+
+some_kinds = st.lists(st.sampled_from(ALL), unique=True, max_size=4)
+seeds = st.integers(0, 2**64)
+
+
+@given(seeds, some_kinds, st.integers(0, 300_000), st.integers(1, 7))
+def test_faults_lie_within_the_load_and_leave_its_tail_free(seed, kinds, duration_ms, count):
+    members = tuple(f"n{i}" for i in range(count))
+    planned = draw_schedule(seed, kinds, duration_ms, members)
+    quiet_from = duration_ms - tempo_for(duration_ms).tail_ms
+    assert all(0 <= one.begin_ms <= one.end_ms <= quiet_from for one in planned)
+    assert [one.begin_ms for one in planned] == sorted(one.begin_ms for one in planned)
+    assert {name_of(one.fault) for one in planned} <= set(kinds)
+
+
+@given(seeds, st.integers(1_000, 300_000))
+def test_faults_of_one_kind_come_one_after_the_other(seed, duration_ms):
+    planned = draw_schedule(seed, ALL, duration_ms, THREE)
+    for kind in ALL:
+        line = [one for one in planned if name_of(one.fault) == kind]
+        assert all(a.end_ms < b.begin_ms for a, b in pairwise(line))
+
+
+@given(seeds)
+def test_another_kind_shifts_no_other_kinds_faults(seed):
+    alone = draw_schedule(seed, ("kill",), 60_000, THREE)
+    together = draw_schedule(seed, ("latency", "kill", "pause"), 60_000, THREE)
+    assert alone == tuple(one for one in together if name_of(one.fault) == "kill")
+
+
+@given(seeds)
+def test_thirty_seconds_see_several_faults_of_each_kind(seed):
+    planned = draw_schedule(seed, ALL, 30_000, THREE)
+    counts = Counter(name_of(one.fault) for one in planned)
+    assert all(counts[kind] >= 3 for kind in ALL)
+
+
+def test_faults_of_different_kinds_overlap_in_most_runs():
+    def overlaps(seed: int) -> bool:
+        planned = draw_schedule(seed, ("kill", "pause", "partition"), 30_000, THREE)
+        return any(a.end_ms > b.begin_ms for a, b in pairwise(planned))
+
+    assert sum(overlaps(seed) for seed in range(50)) > 45
+
+
+def test_a_long_run_meets_every_shape_of_partition_both_ways_of_cutting():
+    planned = draw_schedule(7, ("partition",), 600_000, THREE)
+    met = {(f.fault.shape, f.fault.how) for f in planned if isinstance(f.fault, Partition)}
+    assert len(met) == 12
+
+
+def test_a_schedule_survives_its_json():
+    planned = draw_schedule(3, ALL, 30_000, THREE)
+    encoded = msgspec.json.encode(planned)
+    assert msgspec.json.decode(encoded, type=tuple[PlannedFault, ...]) == planned
+
+
+def test_a_schedule_is_the_same_in_another_interpreter_with_another_hash_seed():
+    code = (
+        "import msgspec;from nemesis.schedule import draw_schedule;"
+        "print(msgspec.json.encode(draw_schedule(11,('kill','pause','partition','latency'),"
+        "60000,('n1','n2','n3'))).decode())"
+    )
+    outputs = {
+        subprocess.run(
+            (sys.executable, "-c", code),
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."}, capture_output=True, check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(outputs) == 1
+
+
+def test_a_single_member_has_no_links_to_cut():
+    planned = draw_schedule(1, ALL, 30_000, ("n1",))
+    assert {name_of(one.fault) for one in planned} == {"kill", "pause"}
+
+
+def test_an_unknown_kind_is_refused_with_the_kinds_there_are():
+    with pytest.raises(FaultError, match="no fault is called 'flood': expected kill, pause"):
+        draw_schedule(1, ("flood",), 30_000, THREE)
+
+
+def test_a_kind_that_the_system_cannot_suffer_is_refused():
+    with pytest.raises(FaultError, match=r"cannot suffer 'partition'.*can suffer kill, pause"):
+        draw_schedule(1, ("partition",), 30_000, THREE, ("kill", "pause"))
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("kill,pause", ("kill", "pause")),
+        (" kill , kill", ("kill",)),
+        ("none", ()),
+        ("", ()),
+        ("all", ALL),
+    ],
+)
+def test_kinds_are_read_as_typed(text, kinds):
+    assert kinds_named(text) == kinds
