@@ -48,7 +48,8 @@ class Invariants:
         for member in running:
             self._check_marks(member)
             self._check_election_safety(member)
-        for member in running:
+        # Who still has the older entries first: others may know them by a snapshot only.
+        for member in sorted(running, key=lambda member: member.log.first_index):
             self._check_committed(member, disks)
         for member in running:
             self._check_leader_completeness(member)
@@ -91,6 +92,8 @@ class Invariants:
                     f"{member.id} committed {entry}, before that {self.committed[entry.index]}"
                 )
         for entry in log.between(max(log.first_index, self.last_committed + 1), log.committed):
+            if entry.index != self.last_committed + 1:
+                raise InvariantBroken(f"{member.id} commits {entry} after {self.last_committed}")
             self.committed[entry.index] = entry
             self._check_durable_on_a_majority(entry, disks)
 
