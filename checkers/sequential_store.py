@@ -11,7 +11,8 @@ applyRange) and server/mvcc/kvstore_txn.go.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from sortedcontainers import SortedDict
@@ -124,6 +125,12 @@ class SequentialStore:
         """Keys in the interval that are there now, in order."""
         return _between(self._ordered, begin, end)
 
+    def count(self, begin: str, end: str) -> int:
+        """How many keys of the interval (not of one key) are there now."""
+        low: int = self._ordered.bisect_left(text_order(begin))
+        high: int = len(self._ordered) if end == "\0" else self._ordered.bisect_left(text_order(end))
+        return max(0, high - low)
+
     def past(self, begin: str, end: str, revision: int) -> list[KeyValue]:
         """What the keys of the interval held at `revision`."""
         found = []
@@ -221,17 +228,25 @@ class Evaluation:
     def _range(self, request: Range) -> RangeResult:
         if 0 < request.revision <= self._store.revision:
             held = self._store.past(request.key, request.range_end, request.revision)
+        elif request.range_end and not self._written:
+            return self._range_as_it_stands(request)
         else:
             held = self._interval(request.key, request.range_end)
-        count = len(held)
+        return answer_range(request, held, len(held))
+
+    def _range_as_it_stands(self, request: Range) -> RangeResult:
+        """Without looking at more keys than are answered."""
+        begin, end = request.key, request.range_end
+        for key in self._store.unknown:
+            if in_interval(key, begin, end):
+                raise UnknowableError(key)
+        count = self._store.count(begin, end)
+        keys = self._store.keys(begin, end)
         if request.count_only:
-            return RangeResult(count=count)
-        more = 0 < request.limit < count
-        if more:
-            held = held[: request.limit]
-        if request.keys_only:
-            held = [_without_value(kv) for kv in held]
-        return RangeResult(kvs=tuple(held), count=count, more=more)
+            keys = iter(())
+        elif request.limit > 0:
+            keys = islice(keys, request.limit)
+        return answer_range(request, [self._store.now[key] for key in keys], count)
 
     def _compare_all(self, txn: Txn) -> None:
         """Comparisons of the branches that will run, before anything runs."""
@@ -253,6 +268,19 @@ class Evaluation:
             # A value is never equal, unequal or anything to one that is not there.
             return compare.target != "value" and _relation(KeyValue(compare.key), compare)
         return all(_relation(kv, compare) for kv in held)
+
+
+def answer_range(request: Range, held: Sequence[KeyValue], count: int) -> RangeResult:
+    """The answer to `request` where `count` keys are in its interval, of which `held` are at
+    least as many as it asks for."""
+    if request.count_only:
+        return RangeResult(count=count)
+    more = 0 < request.limit < count
+    if more:
+        held = held[: request.limit]
+    if request.keys_only:
+        held = [_without_value(kv) for kv in held]
+    return RangeResult(kvs=tuple(held), count=count, more=more)
 
 
 def _without_value(kv: KeyValue) -> KeyValue:

@@ -14,24 +14,18 @@ from random import Random
 
 import msgspec
 
-from checkers.sequential_store import Evaluation, SequentialStore
+from checkers.sequential_store import Evaluation, SequentialStore, answer_range
 from histories.chance import stream
 from histories.event import Event
 from histories.kv import (
-    CompactResult,
     Compare,
     Delete,
-    DeleteResult,
     Header,
-    KeyValue,
     Put,
-    PutResult,
     Range,
-    RangeResult,
     Request,
     Result,
     Txn,
-    TxnResult,
 )
 from histories.member_state import Change, MemberState
 
@@ -191,7 +185,7 @@ class _Simulation:
         if isinstance(request, Range) and request.serializable and not request.revision:
             revision = max(1, revision - self._chance.randrange(4))
             held = self.store.past(request.key, request.range_end, revision)
-            result = _answer_of(held, request)
+            result = answer_range(request, held, len(held))
         call.result = _with_header(result, Header(revision=revision, member_id=call.client % 3 + 1))
 
     def _return(self, now: int, call: _Call) -> None:
@@ -224,22 +218,8 @@ class _Simulation:
         )
 
 
-def _answer_of(kvs: list[KeyValue], request: Range) -> RangeResult:
-    count = len(kvs)
-    if request.count_only:
-        return RangeResult(count=count)
-    more = 0 < request.limit < count
-    if more:
-        kvs = kvs[: request.limit]
-    if request.keys_only:
-        kvs = [msgspec.structs.replace(kv, value="") for kv in kvs]
-    return RangeResult(kvs=tuple(kvs), count=count, more=more)
-
-
 def _with_header(result: Result, header: Header) -> Result:
-    match result:
-        case PutResult() | RangeResult() | DeleteResult() | TxnResult() | CompactResult():
-            return msgspec.structs.replace(result, header=header)
+    return msgspec.structs.replace(result, header=header)
 
 
 def generate(
