@@ -36,7 +36,7 @@ from harness.report.sample import Sample, sample
 from harness.report.spans import Span, lanes
 from harness.report.tables import error_rows, fault_rows, kind_rows
 from harness.report.timeline import timeline
-from harness.report.value_text import clip
+from harness.report.value_text import clean, clip
 from harness.report.waterfall_choice import WaterfallOption, waterfall_options
 from harness.report.write_steps import NUMBER_IN_PATH, step_times
 
@@ -136,6 +136,7 @@ def environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_readable,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -145,6 +146,11 @@ def environment() -> jinja2.Environment:
     made.filters["count_text"] = _count_text
     made.filters["clip"] = clip
     return made
+
+
+def _readable(value: Any) -> Any:
+    """Each value as it is put into a page: what no page can show is made visible."""
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def embedded(json: str) -> Markup:

@@ -62,6 +62,11 @@ class RunFacts(msgspec.Struct, frozen=True):
         return str(self.options.get("system", ""))
 
     @property
+    def mutant(self) -> str:
+        """The bug planted in the members, if any."""
+        return str(self.options.get("mutant", ""))
+
+    @property
     def workload(self) -> str:
         return str(self.options.get("workload", ""))
 

@@ -63,6 +63,7 @@ def application(store: Path) -> web.Application:
     made = web.Application(middlewares=[_guard])
     made[STORE] = store.resolve()
     made.router.add_get("/", _index)
+    made.router.add_get("/index.html", _index)
     made.router.add_get("/{path:.+}", _path)
     return made
 
@@ -90,13 +91,13 @@ async def _path(request: web.Request) -> web.StreamResponse:
     path = within(store, asked)
     if path is None:
         raise web.HTTPNotFound(text=f"{asked[:200]} is not in this store\n")
-    if path.is_dir():
+    if await asyncio.to_thread(path.is_dir):
         if not asked.endswith("/"):
             raise web.HTTPMovedPermanently("/" + quote(asked) + "/")
         page = await asyncio.to_thread(render_folder, store, path, asked)
         return web.Response(text=page, content_type="text/html")
     if is_report(store, path):
-        return await _report(path)
+        return await asyncio.to_thread(_report, path)
     if not path.is_file():
         raise web.HTTPNotFound(text=f"{asked[:200]} is not in this store\n")
     return _file(path)
@@ -108,6 +109,9 @@ def within(store: Path, asked: str) -> Path | None:
         return None
     try:
         path = (store / asked.lstrip("/")).resolve()
+        path.stat()
+    except FileNotFoundError:
+        pass  # a report that is yet to be made
     except (OSError, RuntimeError):
         return None
     return path if path.is_relative_to(store) else None
@@ -123,11 +127,11 @@ def is_run(folder: Path) -> bool:
     return (folder / "run.json").is_file() or (folder / "history.jsonl").is_file()
 
 
-async def _report(path: Path) -> web.StreamResponse:
+def _report(path: Path) -> web.StreamResponse:
+    """The report that was written, or else one made of what there is by now."""
     if path.is_file():
         return web.FileResponse(path)
-    page = await asyncio.to_thread(lambda: render(read_run(path.parent)))
-    return web.Response(text=page, content_type="text/html")
+    return web.Response(text=render(read_run(path.parent)), content_type="text/html")
 
 
 def _file(path: Path) -> web.StreamResponse:

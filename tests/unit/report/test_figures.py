@@ -1,0 +1,252 @@
+"""Figures show each operation, fault and proof once, where and when it was."""
+
+from __future__ import annotations
+
+import base64
+from array import array
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from checkers.verdict import Anomaly
+from harness.report.anomaly_picture import (
+    NEIGHBOURS_MAX,
+    labels_of,
+    picture_in_order,
+    picture_to_scale,
+    places_in_order,
+    proof_of,
+)
+from harness.report.bands import bands, lane_bars, lane_names
+from harness.report.latency import bin_seconds, latency
+from harness.report.picture import write_picture
+from harness.report.rate import rate
+from harness.report.sample import sample
+from harness.report.spans import Span, lanes, pair
+from harness.report.tables import fault_rows, kind_rows
+from harness.report.timeline import timeline
+from histories.event import Event
+from histories.history import FaultWindow, Outcome
+from histories.kv import Put, Range
+
+S = 1_000_000_000
+
+
+def span(
+    event: int,
+    call: int,
+    ended: int | None,
+    process: int = 0,
+    outcome: Outcome = "ok",
+    key: str = "r1",
+) -> Span:
+    request = msgspec.json.encode(Put(key, str(event)) if event % 2 else Range(key))
+    f = "put" if event % 2 else "get"
+    returned = None if ended is None else event + 100_000
+    return Span(process, f, "n1", outcome, request, b"", None, event, returned, call, ended)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Span]:
+    """Operations of a few clients, each one at a time; a process ends with its `info`."""
+    spans: list[Span] = []
+    event, next_process = 0, 4
+    for client in range(draw(st.integers(1, 4))):
+        at, process = draw(st.integers(0, 50)), client
+        for _ in range(draw(st.integers(0, 8))):
+            outcome = draw(st.sampled_from(("ok", "ok", "fail", "info")))
+            took = draw(st.integers(0, 30))
+            ended = None if outcome == "info" and draw(st.booleans()) else at + took
+            key = draw(st.sampled_from(("a", "b")))
+            spans.append(span(event, at * S, ended and ended * S, process, outcome, key))
+            event += 1
+            if ended is None:
+                break
+            at = ended + draw(st.integers(1, 10))
+            if outcome == "info":
+                process, next_process = next_process, next_process + 1
+    return sorted(spans, key=lambda one: (one.call, one.invoked))
+
+
+def numbers(spec: Any) -> list[float]:
+    """A typed array of a figure, read back."""
+    code = {"f4": "f", "f8": "d", "i4": "i"}[spec["dtype"]]
+    return array(code, base64.b64decode(spec["bdata"])).tolist()
+
+
+def drawn_events(figure: Any) -> list[int]:
+    """The operation of each bar of a timeline: those of its line traces."""
+    events: list[int] = []
+    for trace in figure.to_plotly_json()["data"]:
+        if trace.get("mode") == "lines" and "customdata" in trace:
+            data = numbers(trace["customdata"])
+            assert len(data) % 4 == 0
+            for at in range(0, len(data), 4):
+                assert data[at] == data[at + 1] == data[at + 2]
+                assert data[at + 3] == -1
+                events.append(int(data[at]))
+    return events
+
+
+@settings(max_examples=40, deadline=None)
+@given(histories())
+def test_every_operation_is_in_the_timeline_once(spans: list[Span]) -> None:
+    figure = timeline(spans, (), ("n1",), 200 * S)
+    assert sorted(drawn_events(figure)) == sorted(one.invoked for one in spans)
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories())
+def test_a_row_never_holds_two_processes_at_a_time(spans: list[Span]) -> None:
+    rows = lanes(spans)
+    assert rows.keys() == {one.process for one in spans}
+    for row in set(rows.values()):
+        own = sorted((s for s in spans if rows[s.process] == row), key=lambda s: s.call)
+        for earlier, later in pairwise(own):
+            if earlier.process != later.process:
+                assert earlier.outcome == "info"
+            assert earlier.ended is not None
+            assert earlier.ended <= later.call
+
+
+def test_bars_stand_where_the_operations_were() -> None:
+    figure = timeline([span(1, 2 * S, 5 * S, process=3)], (), (), 10 * S)
+    bar = next(t for t in figure.to_plotly_json()["data"] if "customdata" in t)
+    assert numbers(bar["x"])[:3] == [2, 3.5, 5]
+
+
+def fault(number: int, begin: int, end: int | None, *members: str, f: str = "kill") -> FaultWindow:
+    return FaultWindow(number, f, members, begin * S, None if end is None else end * S)
+
+
+FAULTS = (
+    fault(1, 1, 4, "n1"),
+    fault(2, 2, 3, "n1", "n2", f="pause"),
+    fault(3, 5, None, f="partition"),
+)
+
+
+def test_each_fault_is_one_band_under_each_figure() -> None:
+    spans = [span(1, 0, S), span(2, S, 2 * S, outcome="fail")]
+    for figure in (
+        timeline(spans, FAULTS, ("n1", "n2"), 9 * S),
+        latency(spans, spans, FAULTS, 9 * S),
+        rate(spans, FAULTS, 9 * S),
+    ):
+        shapes = figure.to_plotly_json()["layout"]["shapes"]
+        assert [(shape["x0"], shape["x1"]) for shape in shapes] == [(1, 4), (2, 3), (5, 9)]
+
+
+def test_each_member_that_a_fault_hit_has_it_on_its_lane_and_overlaps_are_apart() -> None:
+    names = lane_names(FAULTS, ("n1", "n2", "n3"))
+    assert names == ["n1", "n2", "n3", "cluster"]
+    bars = lane_bars(FAULTS, names, 9 * S)
+    assert [(bar.fault.fault, round(bar.y)) for bar in bars] == [(1, 0), (2, 0), (2, 1), (3, 3)]
+    first, second = bars[:2]
+    assert abs(first.y - second.y) >= (first.height + second.height) / 2 - 1e-9
+    assert len(bands(FAULTS, 9 * S)) == len(FAULTS)
+
+
+def test_a_sample_keeps_what_went_wrong_and_says_what_it_left_out() -> None:
+    outcome: dict[int, Outcome] = {7: "fail", 1_500: "info"}
+    spans = [span(at, at, at + 1, outcome=outcome.get(at, "ok")) for at in range(5_000)]
+    taken = sample(spans, {42, 100_043}, drawn_max=2_000)
+    kept = {one.invoked for one in taken.spans}
+    assert {7, 42, 43, 1_500} <= kept
+    assert len(taken.spans) == 2_000
+    assert "2,000 of 5,000" in taken.says()
+    assert sample(spans, ()).says() == ""
+
+
+def test_latencies_and_rates_count_every_operation() -> None:
+    spans = [span(at, at * S // 10, at * S // 10 + S // 100) for at in range(100)]
+    points = latency(spans, spans, (), 10 * S).to_plotly_json()["data"][0]
+    assert numbers(points["y"]) == [10.0] * 100
+    rates = rate(spans, (), 10 * S).to_plotly_json()["data"]
+    width = 2 * bin_seconds(10 * S)
+    assert abs(sum(numbers(rates[0]["y"])) * width - 100) < 0.01
+    by_f = [trace for trace in rates if trace["name"] != "ok"]
+    assert [trace["name"] for trace in by_f] == ["ok get", "ok put"]
+    assert abs(sum(sum(numbers(trace["y"])) for trace in by_f) * width - 100) < 0.01
+
+
+def test_a_fault_row_counts_the_operations_that_it_could_have_hit() -> None:
+    outcome: dict[int, Outcome] = {2: "fail", 3: "info"}
+    spans = [span(at, at * S, at * S + S // 2, outcome=outcome.get(at, "ok")) for at in range(8)]
+    first, second, third = fault_rows(spans, FAULTS, 9 * S)
+    assert (first.ok, first.fail, first.info) == (2, 1, 1)
+    assert (second.ok, second.fail, second.info) == (0, 1, 1)
+    assert not third.healed
+    assert first.longest_without_ok_s == 2.5  # from the answer at 1.5 s to the end at 4 s
+    assert [row.f for row in kind_rows(spans)] == ["get", "put", "all"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories(), st.data())
+def test_every_operation_that_an_anomaly_names_is_in_its_pictures(
+    spans: list[Span], data: st.DataObject
+) -> None:
+    known = [e for s in spans for e in (s.invoked, s.returned) if e is not None]
+    if not known:
+        return
+    named = data.draw(st.lists(st.sampled_from(known), min_size=1, max_size=5))
+    proof = proof_of(Anomaly("k", "b", tuple(named)), spans, FAULTS, 200 * S)
+    must = {s.invoked for s in spans if s.invoked in named or s.returned in named}
+    assert {s.invoked for s in proof.involved} == must
+    assert len(proof.neighbours) <= NEIGHBOURS_MAX
+    for figure in (picture_in_order(proof, ("n1",)).figure, picture_to_scale(proof, ("n1",))):
+        shown = [
+            event
+            for trace in figure.to_plotly_json()["data"]
+            for event in trace["customdata"]
+            if isinstance(event, int)
+        ]
+        assert sorted(shown) == sorted(s.invoked for s in proof.spans)
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories())
+def test_a_picture_in_order_keeps_the_order_and_gives_each_bar_its_words(spans: list[Span]) -> None:
+    if not spans:
+        return
+    proof = proof_of(Anomaly("k", "b", tuple(s.invoked for s in spans)), spans, (), 200 * S)
+    labels = labels_of(proof)
+    places, _ = places_in_order(proof.spans, labels)
+    for one in spans:
+        assert places[one.invoked].end - places[one.invoked].begin >= 6 * len(labels[one.invoked])
+        for other in spans:
+            if one.outcome != "info" and one.ended is not None and one.ended < other.call:
+                assert places[one.invoked].end < places[other.invoked].begin
+
+
+def test_an_anomaly_that_names_no_operation_has_an_empty_proof() -> None:
+    assert proof_of(Anomaly("k", "b", (999,)), [span(1, 0, 1)], (), S).spans == ()
+
+
+def test_pairing_takes_what_is_no_history() -> None:
+    events = [
+        Event(0, 0, 1, "invoke", "get"),
+        Event(1, 5, 1, "invoke", "put"),
+        Event(2, 6, 1, "ok", "put"),
+        Event(3, 7, 2, "ok", "put"),
+        Event(4, 8, 3, "invoke", "get"),
+    ]
+    spans, odd = pair(events)
+    assert [(s.f, s.outcome, s.ended) for s in spans] == [
+        ("get", "info", None),
+        ("put", "ok", 6),
+        ("get", "info", None),
+    ]
+    assert len(odd) == 2
+
+
+def test_one_anomaly_makes_a_page_of_its_own(tmp_path: Path) -> None:
+    spans = [span(1, 0, S), span(2, S, 2 * S)]
+    anomaly = Anomaly("lost write", "r1=1 was acknowledged and is gone", (1,), ("n1",))
+    text = write_picture(tmp_path / "picture.html", anomaly, spans, FAULTS, ("n1",)).read_text()
+    assert "r1=1 was acknowledged and is gone" in text
+    assert 'data-for="anomaly-1-order"' in text

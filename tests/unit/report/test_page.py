@@ -1,0 +1,247 @@
+"""The page of a run says what the run's folder holds, safely and without a network."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import pytest
+from plotly.offline import get_plotlyjs
+
+from checkers.verdict import Anomaly
+from harness.report import write
+from harness.report.page import page
+from tests.unit.report.made_runs import MadeRun, make_run
+
+HOSTILE = (
+    "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&amp;{{ 7*7 }}\x00\x1b[31m"
+)
+STALE = Anomaly("stale read", "n2 answered revision 41 after 57", (30, 33), ("n2",), {"depth": 3})
+
+
+class Page(HTMLParser):
+    """What a browser would load and run, and the text that a person would read."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[str] = []
+        self.loaded: list[str] = []
+        self.handlers: list[str] = []
+        self.scripts: list[str] = []
+        self.text = ""
+        self._script = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        self._script = tag == "script"
+        for name, value in attrs:
+            if name.startswith("on"):
+                self.handlers.append(name)
+            if name in ("src", "href", "action", "data", "srcset") and not (value or "").startswith(
+                "#"
+            ):
+                self.loaded.append(value or "")
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._script = False
+
+    def handle_data(self, data: str) -> None:
+        if self._script:
+            self.scripts[-1] += data
+        else:
+            self.text += data
+
+
+def report_of(folder: Path, made: MadeRun) -> str:
+    return write(make_run(folder, made)).read_text()
+
+
+@pytest.mark.parametrize(
+    ("valid", "word"), [(True, "Valid"), (False, "Invalid"), (None, "Unknown")]
+)
+def test_the_verdict_is_a_word_and_a_shape_on_top(
+    tmp_path: Path, valid: bool | None, word: str
+) -> None:
+    anomalies = (STALE,) if valid is False else ()
+    text = report_of(tmp_path, MadeRun(valid=valid, anomalies=anomalies))
+    assert f"<strong>{word}</strong>" in text
+    assert f"<title>{word.lower()} · " in text
+    assert f'aria-label="{word.lower()}"' in text
+    assert f"splitbrain replay {tmp_path}/repro.json" in text
+
+
+def test_a_page_loads_nothing_and_runs_two_scripts_of_ours_alone(tmp_path: Path) -> None:
+    text = report_of(tmp_path, MadeRun(valid=False, anomalies=(STALE,)))
+    page = Page(text)
+    assert page.loaded == []
+    assert "default-src 'none'" in unescape(text)
+    run = [script for script in page.scripts if not script.startswith(("{", "["))]
+    assert len(run) == 2
+    assert run[0] == get_plotlyjs()
+    ours = text.replace(get_plotlyjs(), "")
+    assert re.findall(r"https?://(?!127\.0\.0\.1)[^\s\"<]+", ours) == []
+
+
+def test_hostile_text_stays_text(tmp_path: Path) -> None:
+    anomaly = Anomaly(HOSTILE, HOSTILE, (30, 33), (HOSTILE,), {HOSTILE: HOSTILE})
+    made = MadeRun(hostile=HOSTILE, valid=False, anomalies=(anomaly,))
+    made.faults = ((HOSTILE, 3, 6, (HOSTILE,), {"fault": HOSTILE, HOSTILE: HOSTILE}),)
+    text = report_of(tmp_path, made)
+    page = Page(text)
+    assert "img" not in page.elements
+    assert page.handlers == []
+    assert page.loaded == []
+    assert "alert(1)" in page.text  # shown, as the text that it is
+    assert "49" not in re.findall(r"\{\{ 7\*7 \}\}|49", page.text)[:1]
+    run = [script for script in page.scripts if not script.startswith(("{", "["))]
+    assert len(run) == 2
+    assert "\x00" not in text
+    assert "\x1b" not in text
+
+
+def test_hostile_text_has_no_markup_in_figures(tmp_path: Path) -> None:
+    anomaly = Anomaly("k", "b", (30, 33), (), {})
+    made = MadeRun(hostile='<a href="javascript:alert(1)">x</a>', valid=False, anomalies=(anomaly,))
+    page = Page(report_of(tmp_path, made))
+    figures = [json.loads(script) for script in page.scripts if script.startswith('{"data"')]
+    assert len(figures) == 5
+    labels = [
+        label
+        for figure in figures
+        for trace in figure["data"]
+        for label in [trace.get("name", ""), *(trace.get("text") or [])]
+    ]
+    assert not any("<a" in label for label in labels)
+
+
+def test_a_folder_with_nothing_in_it_gets_a_report_that_says_so(tmp_path: Path) -> None:
+    page = Page(write(tmp_path).read_text())
+    for missing in ("run.json is missing", "results.json is missing", "history.jsonl is missing"):
+        assert missing in page.text
+    assert "the run was not judged" in page.text
+
+
+FILES = (
+    "run.json",
+    "results.json",
+    "history.jsonl",
+    "plan.json",
+    "n1/state.json",
+    "n1/trace.jsonl",
+    "n1/log",
+)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\x00", b"null\n"])
+def test_files_that_are_all_spoilt_spoil_no_report(tmp_path: Path, content: bytes) -> None:
+    folder = make_run(tmp_path, MadeRun(40, valid=False, anomalies=(STALE,)))
+    for name in FILES:
+        (folder / name).write_bytes(content)
+    assert "</html>" in write(folder).read_text()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_another_shape_spoils_no_report(tmp_path: Path, name: str) -> None:
+    folder = make_run(tmp_path, MadeRun(40, valid=False, anomalies=(STALE,)))
+    (folder / name).write_bytes(b'{"valid": "perhaps", "members": 3}\n[]\n')
+    assert "</html>" in write(folder).read_text()
+
+
+def test_a_torn_history_is_reported_up_to_where_it_is_torn(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, MadeRun(200))
+    history = folder / "history.jsonl"
+    lines = history.read_bytes().splitlines(keepends=True)
+    history.write_bytes(b"".join(lines[:100]) + b'{"index": 1, "ti\n' + b"".join(lines[100:]))
+    page = Page(write(folder).read_text())
+    assert "history.jsonl is read up to a line that is no event" in page.text
+    assert "p99 of ok" in "".join(page.scripts)
+
+
+def test_a_run_without_traces_says_so_and_shows_the_rest(tmp_path: Path) -> None:
+    text = report_of(tmp_path, MadeRun(100, traced=False))
+    assert "No member traced a write" in text
+    assert 'id="timeline"' in text
+
+
+def test_a_workload_that_knows_no_keys_is_shown_as_json(tmp_path: Path) -> None:
+    lines = [
+        {
+            "index": 0,
+            "time": 0,
+            "process": 0,
+            "type": "invoke",
+            "f": "txn",
+            "value": [["append", 1, 2]],
+        },
+        {
+            "index": 1,
+            "time": 9,
+            "process": 0,
+            "type": "ok",
+            "f": "txn",
+            "value": [["append", 1, 2]],
+        },
+    ]
+    (tmp_path / "history.jsonl").write_bytes(
+        b"".join(msgspec.json.encode(v) + b"\n" for v in lines)
+    )
+    assert '[["append",1,2]]' in write(tmp_path).read_text().replace("\\", "")
+
+
+def test_members_their_logs_and_the_faults_are_in_the_page(tmp_path: Path) -> None:
+    page = Page(report_of(tmp_path, MadeRun()))
+    assert "info n2 line 119" in page.text
+    assert "info n2 line 69" not in page.text  # the last fifty lines
+    assert "3735928559" in page.text
+    assert "shape=isolate how=cut" in page.text
+    assert "never healed" in page.text
+
+
+def test_a_path_in_the_run_that_leads_out_of_it_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("do not show")
+    folder = make_run(tmp_path / "run", MadeRun(20))
+    record = json.loads((folder / "run.json").read_bytes())
+    record["members"][0]["log"] = "../secret"
+    (folder / "run.json").write_text(json.dumps(record))
+    assert "do not show" not in write(folder).read_text()
+
+
+def test_a_run_of_3000_operations_is_small_and_soon_done(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, MadeRun(3_000))
+    begun = time.monotonic()
+    path = write(folder)
+    assert time.monotonic() - begun < 5
+    assert path.stat().st_size < 8_000_000
+
+
+def test_only_a_page_with_webgl_may_compile_code() -> None:
+    from harness.report.sample import Sample
+    from harness.report.timeline import SVG_SPANS_MAX, timeline
+    from tests.unit.report.test_figures import span
+
+    few = timeline([span(0, 0, 5)], (), ("n1",), 100)
+    many = timeline([span(at, at, at + 1) for at in range(SVG_SPANS_MAX + 1)], (), ("n1",), 10**6)
+    assert Sample((), 0).complete
+    assert policy_of(few).count("unsafe-eval") == 0
+    assert policy_of(many).count("unsafe-eval") == 1
+
+
+def policy_of(figure: object) -> str:
+    from harness.report.anomaly_picture import Proof
+    from harness.report.page import DrawnAnomaly
+
+    drawn = DrawnAnomaly(1, "", Anomaly("k", "b"), Proof((), (), (), 0), None, None)
+    text = page(
+        "picture.html.j2", {"timeline": figure}, title="t", drawn=drawn, spans={}, fault_words={}
+    )
+    found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
+    assert found is not None
+    return found[1]

@@ -1,0 +1,149 @@
+"""The index tells of every run, and the server shows the store and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
+
+from checkers.verdict import Anomaly
+from harness.report import write
+from harness.report.index import render_index, write_index
+from harness.report.serve import application
+from tests.unit.report.made_runs import MadeRun, make_run
+
+
+def make_store(tmp_path: Path) -> Path:
+    store = tmp_path / "store"
+    make_run(store / "python_node-register" / "20260102T030405Z-7", MadeRun(30))
+    bad = Anomaly("stale read", "n2 answered <b>old</b>", (3,))
+    late = make_run(
+        store / "etcd-kv" / "20260102T030505Z-8", MadeRun(30, valid=False, anomalies=(bad,))
+    )
+    write(late)
+    torn = store / "etcd-kv" / "20260102T030605Z-9"
+    torn.mkdir()
+    (torn / "run.json").write_text("{")
+    (store / "latest").symlink_to("etcd-kv/20260102T030605Z-9")
+    (tmp_path / "secret").write_text("do not show")
+    return store
+
+
+def get(store: Path, *paths: str) -> list[tuple[int, dict[str, str], str]]:
+    """Status, headers and text of each answer, without following redirections."""
+
+    async def ask() -> list[tuple[int, dict[str, str], str]]:
+        answers = []
+        async with TestClient(TestServer(application(store))) as client:
+            for path in paths:
+                asked = URL(path, encoded=True)
+                async with client.get(asked, allow_redirects=False) as answer:
+                    body = (await answer.read()).decode("utf-8", "replace")
+                    answers.append((answer.status, dict(answer.headers), body))
+        return answers
+
+    return asyncio.run(ask())
+
+
+def test_the_index_lists_every_run_the_newest_first(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    text = write_index(store).read_text()
+    places = [text.index(name) for name in ("030605Z-9/", "030505Z-8/", "030405Z-7/")]
+    assert places == sorted(places)
+    assert "3 runs" in text
+    assert "n2 answered &lt;b&gt;old&lt;/b&gt;" in text
+    assert 'href="etcd-kv/20260102T030505Z-8/report.html"' in text
+    assert "<script" not in text
+
+
+def test_an_index_of_no_runs_says_so(tmp_path: Path) -> None:
+    assert "No run is here yet" in render_index(tmp_path)
+
+
+def test_an_index_of_no_store_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="expected a folder of runs"):
+        write_index(tmp_path / "none")
+
+
+def test_the_server_shows_index_folders_logs_and_reports(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    run = "/python_node-register/20260102T030405Z-7"
+    index, folder, log, report, member, data = get(
+        store, "/", f"{run}/", f"{run}/n1/log", f"{run}/report.html", f"{run}/n1/", f"{run}/n1"
+    )
+    assert index[0] == 200
+    assert f'href="{run[1:]}/report.html"' in index[2]
+    assert "history.jsonl" in folder[2]
+    assert (log[0], log[1]["Content-Type"]) == (200, "text/plain; charset=utf-8")
+    assert "info n1 line 3" in log[2]
+    assert report[0] == 200
+    assert report[1]["Content-Type"].startswith("text/html")
+    assert "<strong>Valid</strong>" in report[2]
+    assert not (store / run[1:] / "report.html").exists()  # made for this look alone
+    assert "trace.jsonl" in member[2]
+    assert data[0] == 301
+
+
+def test_a_run_that_appears_is_in_the_index_at_the_next_look(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    assert "3 runs" in get(store, "/")[0][2]
+    make_run(store / "etcd-kv" / "20270101T000000Z-1", MadeRun(5))
+    assert "4 runs" in get(store, "/")[0][2]
+
+
+OUTSIDE = [
+    "/../secret",
+    "/..%2fsecret",
+    "/%2e%2e/secret",
+    "/%2e%2e%2fsecret",
+    "/etcd-kv/../../secret",
+    "/etcd-kv/..%2f..%2fsecret",
+    "/.//etc/passwd",
+    "/%2fetc%2fpasswd",
+    "/etcd-kv%00/x",
+    "/out/secret",
+    "/nothing",
+    "/" + "x" * 3_000,
+]
+
+
+def test_nothing_out_of_the_store_is_served(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    (store / "out").symlink_to(tmp_path)
+    for path, (status, _, text) in zip(OUTSIDE, get(store, *OUTSIDE), strict=True):
+        assert status in (400, 404), path
+        assert "do not show" not in text
+        assert "root:" not in text
+
+
+def test_a_page_that_a_run_left_behind_is_saved_and_not_shown(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    run = store / "etcd-kv" / "20260102T030505Z-8"
+    (run / "n1" / "report.html").write_text("<script>alert(1)</script>")
+    (run / "n1" / "data" / "db").write_bytes(b"\x00\x01")
+    page, database, latest = get(
+        store,
+        "/etcd-kv/20260102T030505Z-8/n1/report.html",
+        "/etcd-kv/20260102T030505Z-8/n1/data/db",
+        "/latest/run.json",
+    )
+    for answer in (page, database):
+        assert answer[1]["Content-Type"] == "application/octet-stream"
+        assert answer[1]["X-Content-Type-Options"] == "nosniff"
+        assert answer[1]["Content-Disposition"] == "attachment"
+    assert latest[2] == "{"
+
+
+def test_a_report_is_made_of_a_run_that_goes_on(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    run = make_run(store / "t" / "20260102T030405Z-7", MadeRun(30))
+    record = json.loads((run / "run.json").read_bytes())
+    (run / "results.json").unlink()
+    (run / "run.json").write_text(json.dumps({**record, "ended": "running"}))
+    index, report = get(store, "/", "/t/20260102T030405Z-7/report.html")
+    assert "still running" in index[2]
+    assert "the run was not judged" in report[2]
