@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sortedcontainers import SortedDict
@@ -35,6 +35,17 @@ class KeyIndex:
     def __len__(self) -> int:
         """Keys that exist now."""
         return len(self._changes) - self._dead
+
+    @classmethod
+    def of(cls, changes: Iterable[tuple[bytes, Packed]]) -> KeyIndex:
+        """All `changes`, in the order of their revisions: as `add` of each, but the keys
+        are sorted once."""
+        index = cls()
+        index._changes = {}
+        for key, packed in changes:
+            index.add(key, packed)
+        index._changes = SortedDict(index._changes)
+        return index
 
     def add(self, key: bytes, packed: Packed) -> None:
         """A change later than all before: a put, or a tombstone for a key that is there."""

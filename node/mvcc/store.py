@@ -31,6 +31,7 @@ from node.mvcc.revision import (
     Revision,
     backend_key,
     is_tombstone,
+    main_of,
     pack,
     packed_from,
 )
@@ -306,15 +307,10 @@ class Store:
         revision to compact at is durable before any removal. It also bounds the
         store's own revision from below, for the newest change may be compacted.
         """
-        self._index = KeyIndex()
         self._forgotten, self._removed = array("Q"), 0
         self._writing = False
         self._revision = FIRST_REVISION
-        for key, value in self._backend.range(_KEYS, b""):
-            packed = packed_from(key)
-            kv = decode_key_value(value)
-            self._index.add(kv.key, packed)
-            self._revision = kv.mod_revision
+        self._index = KeyIndex.of(self._stored_changes())
         found = self._backend.get(_META, _SCHEDULED_COMPACTION)
         self._compacted = NOT_COMPACTED if found is None else _REVISION.unpack(found)[0]
         self._revision = max(self._revision, self._compacted)
@@ -324,6 +320,14 @@ class Store:
         self._consistent_index, self._consistent_term = (
             (0, 0) if found is None else _INDEX_AND_TERM.unpack(found)
         )
+
+    def _stored_changes(self) -> Iterator[tuple[bytes, Packed]]:
+        """In the order of their revisions, the last of which becomes the store's."""
+        packed = pack(FIRST_REVISION)
+        for key, value in self._backend.range(_KEYS, b""):
+            packed = packed_from(key)
+            yield decode_key_value(value).key, packed
+        self._revision = main_of(packed)
 
 
 def packed_name(packed: Packed) -> str:

@@ -188,8 +188,11 @@ def _committed(reader: Any, database: Any, start: bytes, end: bytes | None) -> P
     found = cursor.set_range(start) if start else cursor.first()
     if not found:
         return
+    if end is None:
+        yield from cursor.iternext()
+        return
     for key, value in cursor.iternext():
-        if end is not None and key >= end:
+        if key >= end:
             return
         yield key, value
 

@@ -67,6 +67,9 @@ class WriteBuffer:
 
 def overlaid(committed: Pairs, writes: Writes) -> Pairs:
     """`committed`, in key order, as `writes`, in key order, change it."""
+    if not writes:
+        yield from committed
+        return
     changes = iter(writes.items())
     change = next(changes, None)
     for key, value in committed:

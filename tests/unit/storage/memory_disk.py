@@ -43,9 +43,11 @@ class MemoryFile:
     def __init__(self, inode: Inode) -> None:
         self.inode = inode
         self.open = True
+        self.unsynced_bytes = 0
 
     def write(self, offset: int, data: bytes) -> None:
         assert self.open, "a write to a closed file"
+        self.unsynced_bytes += len(data)
         cached = self.inode.cached
         if len(cached) < offset:
             cached.extend(bytes(offset - len(cached)))
@@ -59,6 +61,7 @@ class MemoryFile:
         if self.inode.fail_sync:
             raise DiskError("sync: Input/output error")
         self.inode.synced = bytes(self.inode.cached)
+        self.unsynced_bytes = 0
 
     def close(self) -> None:
         self.open = False
