@@ -13,6 +13,7 @@ for everyone.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from harness.errors import BadArguments
 from harness.report import NAME
 from harness.report.index import render_index
 from harness.report.page import environment, render
@@ -43,17 +45,26 @@ class Entry:
 
 
 def serve(store: Path, host: str = "127.0.0.1", port: int = 8080) -> None:
-    """Serve `store` until interrupted. Raises OSError where the port is taken."""
-    web.run_app(application(store), host=host, port=port, print=_announce(host, port))
-
-
-def _announce(host: str, port: int) -> Callable[..., None]:
+    """Serve `store` until interrupted; port 0 is any free one. Raises BadArguments where
+    the address cannot be had, FileNotFoundError without a store."""
+    made = application(store)
+    listening = listen(host, port)
+    taken = listening.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
+    print(f"http://{shown}:{taken}/ shows {store} (Ctrl-C ends)", flush=True)
+    web.run_app(made, sock=listening, print=None)
 
-    def announce(*_: object) -> None:
-        print(f"http://{shown}:{port}/  (Ctrl-C ends)", flush=True)
 
-    return announce
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises BadArguments."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as problem:
+        raise BadArguments(
+            f"cannot listen at {host} port {port}: {problem}; "
+            "give an address of this machine and a free port (0: any)"
+        ) from problem
 
 
 def application(store: Path) -> web.Application:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -11,9 +15,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
 from checkers.verdict import Anomaly
+from harness.errors import BadArguments
 from harness.report import write
 from harness.report.index import render_index, write_index
-from harness.report.serve import application
+from harness.report.serve import application, listen
 from tests.unit.report.made_runs import MadeRun, make_run
 
 
@@ -147,3 +152,27 @@ def test_a_report_is_made_of_a_run_that_goes_on(tmp_path: Path) -> None:
     index, report = get(store, "/", "/t/20260102T030405Z-7/report.html")
     assert "still running" in index[2]
     assert "the run was not judged" in report[2]
+
+
+def test_a_port_that_is_taken_is_refused_in_words() -> None:
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(BadArguments, match=f"cannot listen at 127.0.0.1 port {port}"):
+            listen("127.0.0.1", port)
+
+
+def test_serve_says_where_it_is_and_answers_there(tmp_path: Path) -> None:
+    make_store(tmp_path)
+    code = "import sys; from pathlib import Path; from harness.report.serve import serve; "
+    code += "serve(Path(sys.argv[1]), port=0)"
+    server = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "store")], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert server.stdout is not None
+        url = server.stdout.readline().split()[0]
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            assert b"3 runs" in answer.read()
+    finally:
+        server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=10) == 0
