@@ -58,7 +58,7 @@ class Drive:
         self._recorder = Recorder(folder / "history.jsonl", folder / "nemesis.jsonl")
         self._phases: list[Phase] = []
         self._interrupted = False
-        self._up = False
+        self._members: tuple[MemberRecord, ...] = ()
         self._load: Load | None = None
         self._load_began_s = 0.0
         self._load_over = asyncio.Event()
@@ -96,7 +96,7 @@ class Drive:
     async def _through_phases(self) -> None:
         with self._phase("set-up"):
             await self._system.start()
-            self._up = True
+            self._members = self._member_records()
             self._write_record("running", "")
         async with open_session(self._options.request_timeout_ms) as session:
             watcher = asyncio.create_task(self._watch.run())
@@ -208,7 +208,7 @@ class Drive:
             seed=self._plan.seed,
             options=self._options,
             started=self._started,
-            members=self._member_records() if self._up else (),
+            members=self._members,
             versions={**versions_now(), **self._system.versions()},
             phases=tuple(self._phases),
             ended=ended,

@@ -52,12 +52,14 @@ COMPARE_RESULTS = {"=": "EQUAL", "!=": "NOT_EQUAL", "<": "LESS", ">": "GREATER"}
 
 
 def to_bytes(text: str) -> bytes:
-    """A key or value as the store holds it; histories keep what is no UTF-8 by surrogates."""
-    return text.encode("utf-8", "surrogateescape")
+    """A key or value as the store holds it."""
+    return text.encode("utf-8")
 
 
 def to_text(data: bytes) -> str:
-    return data.decode("utf-8", "surrogateescape")
+    """A key or value as a history holds it. A harness writes text alone; bytes that are
+    none can only come from a store that spoils them, and then stand as `\\xff`."""
+    return data.decode("utf-8", "backslashreplace")
 
 
 def encode_request(request: Request) -> tuple[str, bytes]:
@@ -74,7 +76,7 @@ def encode_request(request: Request) -> tuple[str, bytes]:
 
 
 def _b64(text: str) -> bytes:
-    return b64encode(text.encode("utf-8", "surrogateescape"))
+    return b64encode(text.encode("utf-8"))
 
 
 def _wire(request: Request) -> tuple[str, dict[str, Any]]:

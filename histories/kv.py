@@ -1,7 +1,8 @@
 """The operations of a v3 key-value store as they stand in a history.
 
 Keys and values are text here: a harness makes its own keys, and text is what a
-person reads in a history. Bytes that are not UTF-8 are kept by `surrogateescape`.
+person reads in a history. Bytes that are not UTF-8, which only a store that spoils
+values answers, stand as `\\xff` (`backslashreplace`): JSON holds no lone surrogates.
 Revisions, versions and leases are plain integers; 0 means "not given", as in
 etcd's protobuf.
 

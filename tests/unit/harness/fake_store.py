@@ -31,7 +31,9 @@ class FakeStore:
         self.changes: list[Change] = []
 
     def header(self) -> dict[str, str]:
-        return {"cluster_id": "1", "member_id": "2", "revision": str(self.revision), "raft_term": "1"}
+        return {
+            "cluster_id": "1", "member_id": "2", "revision": str(self.revision), "raft_term": "1",
+        }
 
     def put(self, request: dict[str, Any]) -> dict[str, Any]:
         self.revision += 1
@@ -113,7 +115,9 @@ class FakeStore:
             left: Any = base64.b64decode(found["value"])
             right: Any = base64.b64decode(compare["value"])
         else:
-            field = {"MOD": "mod_revision", "CREATE": "create_revision", "VERSION": "version"}[target]
+            field = {
+                "MOD": "mod_revision", "CREATE": "create_revision", "VERSION": "version",
+            }[target]
             left, right = int(found[field]) if found else 0, int(compare[field])
         return {
             "EQUAL": left == right, "NOT_EQUAL": left != right,

@@ -1,0 +1,80 @@
+from harness.last_seen import LastSeen
+from harness.plan import PlannedOperation
+from histories.kv import (
+    Compare,
+    Delete,
+    DeleteResult,
+    Header,
+    KeyValue,
+    Put,
+    PutResult,
+    Range,
+    RangeResult,
+    Txn,
+    TxnResult,
+)
+
+
+def cas(target):
+    request = Txn((Compare("a", target, "=", ""),), success=(Put("a", "9"),), failure=(Range("a"),))
+    return PlannedOperation(0, "cas", request, 0, expect_last_seen=(0,))
+
+
+def expected(seen, target):
+    return seen.request(cas(target)).compare[0]
+
+
+def test_a_key_never_seen_is_expected_to_be_absent():
+    assert expected(LastSeen(), "value") == Compare("a", "mod", "=", 0)
+    assert expected(LastSeen(), "mod") == Compare("a", "mod", "=", 0)
+
+
+def test_what_was_written_is_expected_next():
+    seen = LastSeen()
+    seen.observe(Put("a", "4"), PutResult(Header(12)))
+    assert expected(seen, "value") == Compare("a", "value", "=", "4")
+    assert expected(seen, "mod") == Compare("a", "mod", "=", 12)
+
+
+def test_what_was_read_is_expected_next():
+    seen = LastSeen()
+    found = RangeResult(Header(20), (KeyValue("a", "5", 3, 9, 2),), 1)
+    seen.observe(Range("a"), found)
+    assert expected(seen, "value") == Compare("a", "value", "=", "5")
+    assert expected(seen, "mod") == Compare("a", "mod", "=", 9)
+    seen.observe(Range("a"), RangeResult(Header(21)))
+    assert expected(seen, "value") == Compare("a", "mod", "=", 0)
+
+
+def test_the_branch_of_a_transaction_that_ran_is_learned():
+    seen = LastSeen()
+    request = cas("mod").request
+    found = RangeResult(Header(8), (KeyValue("a", "7", 2, 6, 1),), 1)
+    seen.observe(request, TxnResult(Header(8), False, (found,)))
+    assert expected(seen, "value") == Compare("a", "value", "=", "7")
+    seen.observe(request, TxnResult(Header(9), True, (PutResult(Header(9)),)))
+    assert expected(seen, "mod") == Compare("a", "mod", "=", 9)
+
+
+def test_stale_reads_teach_nothing():
+    seen = LastSeen()
+    stale = RangeResult(Header(20), (KeyValue("a", "5", 3, 9, 2),), 1)
+    for option in ({"serializable": True}, {"revision": 3}, {"keys_only": True}):
+        request = Range("a", **option)
+        seen.observe(request, stale)
+    assert expected(seen, "mod") == Compare("a", "mod", "=", 0)
+
+
+def test_a_delete_forgets_the_key():
+    seen = LastSeen()
+    seen.observe(Put("a", "4"), PutResult(Header(12)))
+    seen.observe(Delete("a"), DeleteResult(Header(13), 1))
+    assert expected(seen, "mod") == Compare("a", "mod", "=", 0)
+
+
+def test_a_read_of_the_past_is_sent_at_a_revision_that_was_seen_to_exist():
+    seen = LastSeen()
+    planned = PlannedOperation(0, "range", Range("a", "z"), 0, revision_back=5)
+    assert seen.request(planned).revision == 0
+    seen.observe(Put("a", "4"), PutResult(Header(12)))
+    assert seen.request(planned).revision == 7

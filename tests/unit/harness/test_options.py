@@ -1,0 +1,62 @@
+import pytest
+
+from harness.errors import BadArguments
+from harness.options import Options, read_options
+from harness.reproduce import run_line
+
+
+def project(tmp_path, text):
+    (tmp_path / "pyproject.toml").write_text(text)
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    return below
+
+
+def test_the_command_line_wins_over_the_project_over_the_defaults(tmp_path):
+    folder = project(tmp_path, '[tool.splitbrain]\nrate = 50\nclients = 3\ntime-limit = 5\n')
+    options = read_options({"clients": 4}, folder)
+    assert (options.rate, options.clients, options.time_limit_s) == (50.0, 4, 5.0)
+    assert options.workload == Options().workload
+
+
+def test_lists_may_be_written_with_commas(tmp_path):
+    folder = project(tmp_path, '[tool.splitbrain]\nnemesis = "kill,pause"\nnodes = "1,3"\n')
+    options = read_options({}, folder)
+    assert (options.nemesis, options.nodes) == (("kill", "pause"), (1, 3))
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("[tool.splitbrain]\nworklod = 'kv'\n", "did you mean workload"),
+    ("[tool.splitbrain]\nzzz = 1\n", "known are system"),
+    ("[tool.splitbrain]\nrate = 'fast'\n", "wrong type"),
+    ("[tool.splitbrain\n", "cannot be read"),
+])
+def test_a_wrong_table_of_the_project_is_refused(tmp_path, text, said):
+    with pytest.raises(BadArguments, match=said):
+        read_options({}, project(tmp_path, text))
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    ({"clients": 0}, "expected at least 1"),
+    ({"rate": 0}, "above 0"),
+    ({"time_limit_s": float("inf")}, "above 0"),
+    ({"follower_share": 1.5}, "expected 0 to 1"),
+    ({"nodes": [0]}, "expected 1 to 9"),
+    ({"nemesis": ["kil"]}, "kil"),
+    ({"election_ms": 100}, "at least 5 heartbeats"),
+    ({"rate": 1e6, "time_limit_s": 3600}, "a plan holds at most"),
+    ({"mutant": "no_such_bug"}, "no mutant 'no_such_bug'"),
+    ({"sed": 1}, "did you mean seed"),
+])
+def test_what_cannot_be_is_refused_with_a_reason(tmp_path, given, said):
+    with pytest.raises(BadArguments, match=said):
+        read_options(given, tmp_path)
+
+
+def test_the_line_that_runs_it_again_names_what_is_not_default():
+    options = Options(system="etcd", nemesis=(), nodes=(3,), trace=False, time_limit_s=7.5,
+                      workload_options={"keys": 2}, store="elsewhere")
+    assert run_line(options, 9) == (
+        "splitbrain run --system etcd -o keys=2 --nemesis none --nodes 3 --time-limit 7.5 "
+        "--no-trace --seed 9"
+    )

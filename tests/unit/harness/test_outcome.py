@@ -1,0 +1,59 @@
+import aiohttp
+import pytest
+
+from harness.outcome import EXCEPTIONS, STATUSES, V3_MESSAGES, of_exception, of_status
+from histories.kv import Compare, Delete, Put, Range, Txn
+
+WRITE = Put("a", "1")
+READ = Range("a")
+READ_TXN = Txn((Compare("a", "mod", "=", 1),), success=(Range("a"),))
+WRITE_TXN = Txn((), success=(Range("a"),), failure=(Delete("a"),))
+
+
+@pytest.mark.parametrize(("status", "message", "outcome"), [
+    (503, "etcdserver: request timed out", "info"),
+    (503, "etcdserver: request timed out, possibly due to connection lost", "info"),
+    (503, "etcdserver: leader changed", "info"),
+    (503, "etcdserver: server stopped", "info"),
+    (503, "transport is closing", "info"),
+    (429, "etcdserver: too many requests", "fail"),
+    (429, "etcdserver: mvcc: database space exceeded", "info"),
+    (400, "etcdserver: mvcc: required revision has been compacted", "fail"),
+    (400, "etcdserver: request is too large", "fail"),
+    (400, "invalid character 'x'", "fail"),
+    (500, "raft proposal dropped", "fail"),
+    (500, "raft: stopped", "info"),
+    (418, "never seen before", "info"),
+])
+def test_a_write_fails_only_where_it_certainly_did_not_happen(status, message, outcome):
+    assert of_status(WRITE, status, message) == (outcome, f"{status} {message}")
+
+
+@pytest.mark.parametrize("request_", [READ, READ_TXN])
+def test_every_error_of_what_cannot_write_is_a_fail(request_):
+    assert of_status(request_, 503, "etcdserver: request timed out")[0] == "fail"
+    assert of_exception(request_, TimeoutError())[0] == "fail"
+
+
+def test_a_transaction_that_writes_in_either_branch_is_a_write():
+    assert of_status(WRITE_TXN, 503, "etcdserver: request timed out")[0] == "info"
+
+
+@pytest.mark.parametrize(("error", "outcome"), [
+    (TimeoutError(), "info"),
+    (aiohttp.ConnectionTimeoutError("slow"), "fail"),
+    (aiohttp.ServerTimeoutError("slow"), "info"),
+    (aiohttp.ServerDisconnectedError(), "info"),
+    (aiohttp.ClientOSError(104, "reset"), "info"),
+    (ConnectionResetError(), "info"),
+    (aiohttp.ClientPayloadError("cut"), "info"),
+    (RuntimeError("what"), "info"),
+])
+def test_only_what_was_not_sent_is_certain(error, outcome):
+    assert of_exception(WRITE, error)[0] == outcome
+
+
+def test_every_row_has_a_reason():
+    for row in (*V3_MESSAGES, *STATUSES, *(row for _, row in EXCEPTIONS)):
+        assert row.reason
+        assert row.outcome in ("fail", "info")

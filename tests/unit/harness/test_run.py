@@ -1,0 +1,228 @@
+"""The driver over a store in this process: everything but real members."""
+
+import asyncio
+import os
+import signal
+import threading
+import time
+
+import msgspec
+import pytest
+
+from checkers.verdict import Anomaly, Verdict
+from harness import judge as judge_module
+from harness.client import Completion
+from harness.judge import judge, judge_evidence, merged
+from harness.load import choose_member
+from harness.options import Options
+from harness.plan import PlannedOperation
+from harness.reproduce import read_repro
+from harness.run_record import Results, RunRecord
+from harness.runner import run, run_sync
+from histories.history import History
+from histories.kv import Put, Range
+from tests.unit.harness.fake_store import FakeSystem
+
+FAKE = "tests.unit.harness.fake_store:FakeSystem"
+
+
+def everything_answered(evidence):
+    """A checker: some operation was answered, and every member told its state."""
+    if not evidence.history.operations:
+        return Verdict("answered", None, why="there are no operations")
+    fine = any(one.outcome == "ok" for one in evidence.history.operations)
+    return Verdict("answered", fine and all(state.error is None for state in evidence.members))
+
+
+def never_satisfied(evidence):
+    return Verdict("strict", False, (Anomaly("none", "it is never right", (0, 1)),))
+
+
+@pytest.fixture(autouse=True)
+def checkers(monkeypatch):
+    chosen = {"answered": everything_answered}
+    monkeypatch.setattr(judge_module, "checkers_of", lambda options, names=(): chosen)
+    return chosen
+
+
+def options(tmp_path, **given):
+    defaults = {"system": FAKE, "time_limit_s": 1.0, "rate": 200.0, "nodes": (3,), "seed": 3,
+                "nemesis": (), "store": str(tmp_path / "store"), "request_timeout_ms": 300}
+    return Options(**{**defaults, **given})
+
+
+@pytest.mark.parametrize("workload", ["register", "kv", "set"])
+def test_a_run_leaves_its_folder_and_a_verdict(tmp_path, workload):
+    result = run_sync(options(tmp_path, workload=workload), report=False)
+    assert (result.valid, result.exit_code, result.ended) == (True, 0, "time limit")
+    names = {path.name for path in result.folder.iterdir()}
+    assert names >= {"run.json", "plan.json", "history.jsonl", "nemesis.jsonl", "results.json",
+                     "repro.json", "n1", "n2", "n3"}
+    record = msgspec.json.decode((result.folder / "run.json").read_bytes(), type=RunRecord)
+    assert [phase.name for phase in record.phases] == [
+        "set-up", "load", "heal", "quiet", "final reads", "gather"
+    ]
+    assert record.quiet is True
+    history = History.read(result.folder / "history.jsonl")
+    assert sum(one.outcome == "ok" for one in history.operations) > 100
+    finals = [one for one in history.operations if one.f == "final_read"]
+    assert {one.node for one in finals} == {"n1", "n2", "n3"}
+    assert all(one.outcome == "ok" for one in finals)
+
+
+def test_faults_are_inflicted_healed_and_recorded(tmp_path):
+    given = options(tmp_path, nemesis=("kill", "pause"), time_limit_s=3.0)
+    result = run_sync(given, report=False)
+    history = History.read(result.folder / "history.jsonl")
+    assert {window.f for window in history.faults} == {"kill", "pause"}
+    assert all(window.end is not None for window in history.faults)
+    assert result.results.operations["all"]["fail"] > 0
+    assert [one.fault for one in result.results.faults] == [one.fault for one in history.faults]
+    assert result.valid is True
+
+
+def test_a_process_is_retired_when_its_operation_is_unclear(tmp_path):
+    given = options(tmp_path, nemesis=("pause",), time_limit_s=3.0, workload="set")
+    history = History.read(run_sync(given, report=False).folder / "history.jsonl")
+    unclear = {one.process for one in history.operations if one.outcome == "info"}
+    assert unclear
+    for process in unclear:
+        last = [one for one in history.operations if one.process == process][-1]
+        assert last.outcome == "info"
+        assert any(one.process == process + given.clients for one in history.operations)
+
+
+def test_a_replay_runs_the_same_plan(tmp_path):
+    first = run_sync(options(tmp_path, seed=None), report=False)
+    repro, plan = read_repro(first.folder)
+    second = run_sync(repro.options, plan, report=False)
+    assert second.folder != first.folder
+    assert (second.folder / "plan.json").read_bytes() == (first.folder / "plan.json").read_bytes()
+    assert second.results.reproduce == first.results.reproduce
+    assert f"--seed {plan.seed}" in first.results.reproduce
+
+
+def test_a_run_works_on_the_loop_of_the_caller(tmp_path):
+    result = asyncio.run(run(options(tmp_path), report=False))
+    assert result.valid is True
+
+
+def interrupt_after(seconds, times=1):
+    def interrupt():
+        for _ in range(times):
+            time.sleep(seconds)
+            os.kill(os.getpid(), signal.SIGINT)
+    threading.Thread(target=interrupt, daemon=True).start()
+
+
+def test_ctrl_c_ends_the_load_early_and_still_judges(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    began = time.monotonic()
+    interrupt_after(0.7)
+    result = run_sync(options(tmp_path, time_limit_s=30.0), report=False)
+    assert time.monotonic() - began < 10
+    assert (result.ended, result.valid) == ("interrupted", True)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_ctrl_c_stops_everything_at_once(tmp_path):
+    made = []
+
+    def make(options, plan, folder):
+        class Slow(FakeSystem):
+            async def leader(self):
+                await asyncio.sleep(60)
+        made.append(Slow(plan.members, folder))
+        return made[0]
+
+    interrupt_after(0.7, times=2)
+    with pytest.raises(KeyboardInterrupt):
+        run_sync(options(tmp_path, time_limit_s=30.0), make=make, report=False)
+    assert made[0].stopped == 1
+    record = judge_module.read_record(made[0].folder)
+    assert (record.ended, record.error) == ("failed", "stopped before it was over")
+
+
+def test_a_system_that_breaks_ends_the_run_but_is_stopped_and_recorded(tmp_path):
+    made = []
+
+    def make(options, plan, folder):
+        class Broken(FakeSystem):
+            async def start(self):
+                await super().start()
+                raise RuntimeError("no disk")
+        made.append(Broken(plan.members, folder))
+        return made[0]
+
+    result = run_sync(options(tmp_path), make=make, report=False)
+    assert made[0].stopped
+    assert (result.exit_code, result.ended) == (255, "failed")
+    assert "no disk" in result.error
+    saved = msgspec.json.decode((result.folder / "results.json").read_bytes(), type=Results)
+    assert "no disk" in saved.error
+    assert saved.valid is not True
+
+
+def test_a_failure_in_the_midst_of_the_load_keeps_what_was_observed(tmp_path):
+    def make(options, plan, folder):
+        class Vanishing(FakeSystem):
+            calls = 0
+            def address(self, member):
+                self.calls += 1
+                if self.calls > 100:
+                    raise RuntimeError("gone")
+                return super().address(member)
+        return Vanishing(plan.members, folder)
+
+    result = run_sync(options(tmp_path), make=make, report=False)
+    assert result.ended == "failed"
+    assert result.results.operations["all"]["ok"] > 50
+
+
+def test_an_anomaly_makes_the_exit_code_one(tmp_path, checkers):
+    checkers["strict"] = never_satisfied
+    result = run_sync(options(tmp_path), report=False)
+    assert (result.valid, result.exit_code) == (False, 1)
+    again = judge(result.folder, {"answered": everything_answered})
+    assert (again.valid, again.exit_code) == (True, 0)
+
+
+def test_a_checker_that_raises_has_not_passed():
+    def broken(evidence):
+        raise ZeroDivisionError("oops")
+
+    verdicts = judge_evidence(None, {"broken": broken})
+    assert (verdicts[0].valid, verdicts[0].checker) == (None, "broken")
+    assert "ZeroDivisionError: oops" in verdicts[0].why
+
+
+def test_unknown_is_never_a_pass():
+    good, bad, open_ = (Verdict("c", valid) for valid in (True, False, None))
+    assert merged([good, good]) is True
+    assert merged([good, open_]) is None
+    assert merged([good, open_, bad]) is False
+    assert merged([]) is None
+    assert merged([good], error="broke off") is None
+
+
+def test_an_operation_for_a_follower_never_goes_to_the_leader():
+    members = ("n1", "n2", "n3")
+    for number in range(3):
+        planned = PlannedOperation(0, "get", Range("a"), number, to_follower=True)
+        assert choose_member(planned, members, "n2") in ("n1", "n3")
+        assert choose_member(planned, members, None) == members[number]
+        assert choose_member(planned, ("n1",), "n1") == "n1"
+
+
+def test_an_answer_that_is_not_understood_is_unclear(tmp_path):
+    def make(options, plan, folder):
+        system = FakeSystem(plan.members, folder)
+        system.store.put = lambda request: ["what"]
+        return system
+
+    result = run_sync(options(tmp_path, workload="set"), make=make, report=False)
+    history = History.read(result.folder / "history.jsonl")
+    puts = [one for one in history.operations if isinstance(one.request, Put)]
+    assert puts
+    assert {one.outcome for one in puts} == {"info"}
+    assert Completion("ok").error == ""

@@ -1,0 +1,47 @@
+import multiprocessing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from histories.run_store import make_run_folder, run_folders, write_json
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def make_many(store, pipe):
+    pipe.send([str(make_run_folder(Path(store), "t", 7, NOW)) for _ in range(20)])
+
+
+def test_runs_of_one_second_and_seed_never_share_a_folder(tmp_path):
+    context = multiprocessing.get_context("fork")
+    pipes = []
+    for _ in range(3):
+        ours, theirs = context.Pipe()
+        context.Process(target=make_many, args=(str(tmp_path), theirs)).start()
+        pipes.append(ours)
+    folders = [folder for pipe in pipes for folder in pipe.recv()]
+    assert len(set(folders)) == 60
+    assert all(Path(folder).is_dir() for folder in folders)
+
+
+def test_latest_points_to_the_newest(tmp_path):
+    first = make_run_folder(tmp_path, "t", 1, NOW)
+    assert (tmp_path / "latest").resolve() == first
+    second = make_run_folder(tmp_path, "u", 2, NOW)
+    assert (tmp_path / "latest").resolve() == second
+    assert first.name == "20260102T030405Z-1"
+
+
+def test_what_stands_at_latest_and_is_no_link_is_left_alone(tmp_path):
+    (tmp_path / "latest").mkdir()
+    make_run_folder(tmp_path, "t", 1, NOW)
+    assert not (tmp_path / "latest").is_symlink()
+
+
+def test_runs_are_listed_the_oldest_first(tmp_path):
+    late = make_run_folder(tmp_path, "a", 1, datetime(2027, 1, 1, tzinfo=UTC))
+    early = make_run_folder(tmp_path, "b", 1, NOW)
+    make_run_folder(tmp_path, "c", 1, NOW)  # without run.json: no run
+    for folder in (late, early):
+        write_json(folder / "run.json", {})
+    assert run_folders(tmp_path) == [early, late]
+    assert not list(early.glob(".run*"))
