@@ -1,0 +1,95 @@
+"""Each machine's own clocks: they drift and jump apart from virtual time.
+
+The monotonic clock drifts but never jumps and never falls while the machine is up; the
+wall clock does both. Both live with the machine, not with the process: a member that
+restarts finds them where they are, and after a power loss the monotonic clock begins
+anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from harness.simulation.loop import VirtualLoop
+from harness.simulation.process import Process
+from node.world import Timer
+
+EPOCH_NS = 1_700_000_000_000_000_000
+"""The wall clock's time at the start of every run."""
+DRIFT_PPM_MAX = 500_000
+
+
+class MachineClock:
+    """`drift_ppm`: how much faster than virtual time the machine counts, in millionths."""
+
+    def __init__(self, loop: VirtualLoop, *, monotonic_ns: int = 0, drift_ppm: int = 0) -> None:
+        self._loop = loop
+        self._since_ns = loop.now_ns
+        self._monotonic_ns = monotonic_ns
+        self._wall_ahead_ns = EPOCH_NS + loop.now_ns - monotonic_ns
+        self._drift_ppm = drift_ppm
+
+    def monotonic_ns(self) -> int:
+        passed_ns = self._loop.now_ns - self._since_ns
+        return self._monotonic_ns + passed_ns + passed_ns * self._drift_ppm // 1_000_000
+
+    def wall_ns(self) -> int:
+        return self.monotonic_ns() + self._wall_ahead_ns
+
+    def true_ns(self, own_ns: int) -> int:
+        """How long `own_ns` of this machine take in virtual time, at its present rate."""
+        if not self._drift_ppm:
+            return own_ns
+        return own_ns * 1_000_000 // (1_000_000 + self._drift_ppm)
+
+    def drift(self, ppm: int) -> None:
+        """Count at another rate from now on. Timers that are set keep their moment."""
+        assert abs(ppm) <= DRIFT_PPM_MAX, f"a drift of {ppm} ppm; {DRIFT_PPM_MAX} at most"
+        self._monotonic_ns = self.monotonic_ns()
+        self._since_ns = self._loop.now_ns
+        self._drift_ppm = ppm
+
+    def jump(self, ahead_ns: int) -> None:
+        """Set the wall clock forward, or back."""
+        self._wall_ahead_ns += ahead_ns
+
+    def reboot(self) -> None:
+        """The monotonic clock begins anew; the wall clock went on (a battery keeps it)."""
+        wall_ns = self.wall_ns()
+        self._monotonic_ns = 0
+        self._since_ns = self._loop.now_ns
+        self._wall_ahead_ns = wall_ns
+
+
+class SimulatedClock:
+    """`node.world.Clock` for one life of a member."""
+
+    def __init__(self, loop: VirtualLoop, machine: MachineClock, process: Process) -> None:
+        self._loop = loop
+        self._machine = machine
+        self._process = process
+
+    def monotonic_ns(self) -> int:
+        return self._machine.monotonic_ns()
+
+    def wall_ns(self) -> int:
+        return self._machine.wall_ns()
+
+    def trace_ns(self) -> int:
+        return self._loop.now_ns
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        future = self._loop.create_future()
+        timer = self.call_later(seconds, lambda: future.done() or future.set_result(None))
+        try:
+            await future
+        finally:
+            timer.cancel()
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        wait_ns = self._machine.true_ns(round(seconds * 1e9))
+        return self._loop.at_ns(self._loop.now_ns + wait_ns, self._process, callback)
