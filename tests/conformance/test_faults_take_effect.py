@@ -1,0 +1,233 @@
+"""Faults do to real clusters what they say: a fault without effect would make every test pass."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import functools
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import aiohttp
+import psutil
+import pytest
+
+from harness.systems.cluster import ProcessCluster
+from harness.systems.etcd import Etcd
+from harness.systems.python_node import PythonNode
+from harness.systems.settings import ClusterSettings
+from histories.chance import stream
+from histories.event import FaultEvent
+from nemesis.conductor import Conductor
+from nemesis.fault import Kill, Latency, Partition, Pause
+from nemesis.grip import Grip
+from nemesis.hands import begin
+from nemesis.schedule import Tempo, draw_schedule
+
+pytestmark = pytest.mark.cluster
+SYSTEMS = [pytest.param(Etcd, marks=pytest.mark.etcd), PythonNode]
+ELECTION_MS = 500
+
+
+class Running:
+    """A cluster that runs, and what a client and an onlooker can see of it."""
+
+    def __init__(self, system: ProcessCluster, session: aiohttp.ClientSession) -> None:
+        self.system = system
+        self.grip = Grip(system)
+        self.session = session
+        self.written = 0
+
+    async def put(self, member: str, timeout_s: float = 3.0) -> bool:
+        """Whether a new key was acknowledged."""
+        self.written += 1
+        key = base64.b64encode(f"k{self.written}".encode()).decode()
+        try:
+            async with self.session.post(
+                self.system.address(member).client_url + "/v3/kv/put",
+                json={"key": key, "value": key},
+                timeout=aiohttp.ClientTimeout(total=timeout_s),
+            ) as response:
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
+
+    async def leader(self, other_than: str | None = None) -> str:
+        async with asyncio.timeout(10):
+            while (leads := await self.system.leader()) in (None, other_than):
+                await asyncio.sleep(0.05)
+        assert leads is not None
+        return leads
+
+    async def agreement(self) -> int:
+        """Wait until all members have applied the same; the revision, at which they are equal."""
+        async with asyncio.timeout(15):
+            while True:
+                told = await self.system._statuses()
+                applied = {(s.raft_applied_index, s.header.revision, s.leader)
+                           for s in told.values()}
+                if len(told) == len(self.system.members) and len(applied) == 1:
+                    break
+                await asyncio.sleep(0.05)
+        ((_, revision, _),) = applied
+        states = [await self.system.state(member, revision) for member in self.system.members]
+        assert [state.error for state in states] == [None] * len(states)
+        assert len({state.hash for state in states}) == 1
+        assert states[0].hash != 0
+        assert len({state.changes for state in states}) == 1
+        assert [one.revision for one in states[0].changes] == list(range(2, revision + 1))
+        return revision
+
+
+@asynccontextmanager
+async def cluster(make: Callable[..., ProcessCluster], folder: Path) -> AsyncIterator[Running]:
+    settings = ClusterSettings(
+        members=("n1", "n2", "n3"), folder=folder, heartbeat_ms=50, election_ms=ELECTION_MS
+    )
+    system = make(settings)
+    async with aiohttp.ClientSession() as session:
+        try:
+            await system.start()
+            yield Running(system, session)
+        finally:
+            pids = [p.pid for p in system._processes.values()]
+            await system.stop()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def on_a_cluster(test):
+    """Run `test(running)` on a started cluster of each system."""
+
+    @pytest.mark.parametrize("make", SYSTEMS)
+    @functools.wraps(test)
+    def started(make, tmp_path):
+        async def main():
+            async with cluster(make, tmp_path) as running:
+                await test(running)
+
+        asyncio.run(asyncio.wait_for(main(), 60))
+
+    del started.__wrapped__  # pytest would ask for the inner function's arguments
+    return started
+
+
+@on_a_cluster
+async def test_a_killed_leader_is_followed_by_another_and_comes_back_with_its_data(running):
+    old = await running.leader()
+    assert await running.put(old)
+    pid = running.system.pid(old)
+    kill = await begin(Kill("leader"), running.grip, Random(1))
+    assert kill.members == (old,)
+    assert not psutil.pid_exists(pid)
+    assert not running.system.alive(old)
+    new = await running.leader(other_than=old)
+    assert await running.put(new)
+    await kill.undo()
+    assert running.system.pid(old) not in (None, pid)
+    assert await running.agreement() == 3
+
+
+@on_a_cluster
+async def test_a_paused_leader_stands_still_is_followed_by_another_and_then_catches_up(running):
+    old = await running.leader()
+    pause = await begin(Pause("leader"), running.grip, Random(1))
+    assert psutil.Process(running.system.pid(old)).status() == psutil.STATUS_STOPPED
+    assert running.system.alive(old)
+    assert not await running.put(old, timeout_s=0.5)
+    new = await running.leader(other_than=old)
+    assert await running.put(new)
+    await pause.undo()
+    assert psutil.Process(running.system.pid(old)).status() != psutil.STATUS_STOPPED
+    await running.agreement()
+
+
+@pytest.mark.parametrize("how", ["cut", "black_hole"])
+@pytest.mark.parametrize("make", SYSTEMS)
+def test_an_isolated_leader_acknowledges_nothing_and_another_leads(make, how, tmp_path):
+    async def main():
+        async with cluster(make, tmp_path) as running:
+            old = await running.leader()
+            assert await running.put(old)
+            parted = await begin(
+                Partition("isolate_leader", how=how), running.grip, Random(1)
+            )
+            assert not await running.put(old, timeout_s=0.5)
+            new = await running.leader(other_than=old)
+            assert await running.put(new)
+            await parted.undo()
+            await running.agreement()
+            assert await running.put(old)
+
+    asyncio.run(main())
+
+
+@on_a_cluster
+async def test_a_leader_that_is_not_heard_is_followed_by_another(running):
+    old = await running.leader()
+    parted = await begin(Partition("one_way", "leader", "cut"), running.grip, Random(1))
+    new = await running.leader(other_than=old)
+    assert await running.put(new)
+    await parted.undo()
+    await running.agreement()
+
+
+@on_a_cluster
+async def test_a_follower_that_is_not_heard_but_hears_its_leader_unseats_nobody(running):
+    leads = await running.leader()
+    parted = await begin(Partition("one_way", "follower"), running.grip, Random(1))
+    (deaf,) = parted.members
+    assert deaf != leads
+    # Members hear heartbeats from the leader as long as this direction passes.
+    for _ in range(8):
+        await asyncio.sleep(ELECTION_MS / 2000)
+        assert await running.leader() == leads
+    assert await running.put(leads)
+    assert not await running.put(deaf, timeout_s=0.5)
+    await parted.undo()
+    await running.agreement()
+
+
+@on_a_cluster
+async def test_a_slow_network_makes_writes_wait_for_a_round_trip(running):
+    leads = await running.leader()
+    assert await running.put(leads)
+
+    async def put_s() -> float:
+        began = time.monotonic()
+        assert await running.put(leads)
+        return time.monotonic() - began
+
+    assert min([await put_s() for _ in range(5)]) < 0.1
+    slow = await begin(Latency("leader", 100, 0), running.grip, Random(1))
+    assert min([await put_s() for _ in range(3)]) >= 0.19
+    await slow.undo()
+    assert min([await put_s() for _ in range(5)]) < 0.1
+    assert await running.leader() == leads
+
+
+@on_a_cluster
+async def test_many_faults_at_once_leave_a_cluster_that_agrees(running):
+    kinds = ("kill", "pause", "partition", "latency")
+    tempo = Tempo(hold_ms=(200, 1_200), gap_ms=(100, 600), tail_ms=0)
+    schedule = draw_schedule(3, kinds, 5_000, running.system.members, tempo=tempo)
+    told: list[FaultEvent] = []
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    conductor = Conductor(
+        schedule, running.system, lambda f, value: told.append(value),
+        lambda: (loop.time() - began) * 1000,
+    )
+    conducting = asyncio.create_task(conductor.run())
+    random = stream(3, "puts")
+    while not conducting.done():
+        await running.put(random.choice(running.system.members), timeout_s=0.3)
+        await asyncio.sleep(0.02)
+    await conducting
+    await conductor.heal_all()
+    assert [one.error for one in told if one.error] == []
+    assert len([one for one in told if one.phase == "ended"]) == len(schedule) > 12
+    assert all(running.system.alive(member) for member in running.system.members)
+    await running.agreement()

