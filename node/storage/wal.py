@@ -87,6 +87,10 @@ class Wal:
         self._durable = 0
         self._link = 0
         self._why_closed = ""
+        self._durable_commit: Index = 0
+        """The commit of the last hard state that was synced."""
+        self._marks: list[SnapshotMetadata] = []
+        """Of the segments that are there, oldest first."""
 
     @classmethod
     async def create(
@@ -130,6 +134,8 @@ class Wal:
         wal._segment = replay.segment
         wal._link, wal._end = replay.tail.link, replay.tail.end
         wal._durable = wal._end
+        wal._durable_commit = replay.hard_state.commit
+        wal._marks = replay.marks
         wal._file = disk.open(wal._path(wal._segment))
         await wal._settle(replay.tail)
         return wal, replay.metadata, replay.hard_state, replay.entries
@@ -185,10 +191,10 @@ class Wal:
         """Make all appended so far durable; begin another segment if this one is full.
         Raises DiskError."""
         file = self._open_file()
-        end = self._end
+        end, commit = self._end, self._hard_state.commit
         try:
             await sync_file(file)
-            self._durable = end
+            self._durable, self._durable_commit = end, commit
             if self._is_full():
                 await self._cut()
         except DiskError as problem:
@@ -208,18 +214,29 @@ class Wal:
         already: a mark without its file is a hole, a file without a mark only waste."""
         self._write([self._framed(RecordType.SNAPSHOT_MARK, _encode(metadata))])
         self._last_index = max(self._last_index, metadata.index)
+        self._marks.append(metadata)
         await self.sync()
 
     async def release(self, index: Index) -> int:
         """Remove the segments that nobody needs who opens the log after a snapshot at
         `index` or later. Give the oldest snapshot that may still be wanted. Returns how
-        many were removed."""
+        many were removed.
+
+        A mark beyond the commit that is durable would not count after a crash
+        (`snapshot_marks`): what the newest mark before it needs stays until it does.
+        """
+        bound = min(index, self._durable_commit)
+        usable = [mark for mark in self._marks if mark.index <= bound]
+        if not usable:
+            return 0
+        oldest = max(mark.index for mark in usable)
         segments = list_segments(self._disk, self._directory)
-        keep = _first_needed(segments, index)
+        keep = _first_needed(segments, oldest)
         for name in segments[:keep]:
             self._disk.remove(self._path(name))
         if keep:
             await self._disk.sync_directory(self._directory)
+        self._marks = [mark for mark in self._marks if mark.index >= oldest]
         return keep
 
     def close(self) -> None:
@@ -250,6 +267,8 @@ class Wal:
         ]
         if mark is not None:
             records.append(self._framed(RecordType.SNAPSHOT_MARK, _encode(mark)))
+            self._marks.append(mark)
+        commit = self._hard_state.commit
         data = b"".join(records)
         aside = self._path(name) + ASIDE
         file = self._disk.create(aside, preallocate_bytes=max(self._segment_bytes, len(data)))
@@ -259,6 +278,7 @@ class Wal:
         await self._disk.sync_directory(self._directory)
         self._segment, self._file, self._why_closed = name, file, ""
         self._end = self._durable = len(data)
+        self._durable_commit = commit
 
     def _path(self, name: SegmentName) -> str:
         return f"{self._directory}/{name}"

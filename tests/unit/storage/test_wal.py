@@ -294,6 +294,23 @@ def test_segments_before_a_snapshot_are_released_and_the_rest_still_opens() -> N
     asyncio.run(scenario())
 
 
+def test_nothing_is_released_for_a_mark_that_a_crash_would_not_count() -> None:
+    async def scenario() -> None:
+        disk = MemoryDisk()
+        wal = await new_wal(disk)
+        for index in range(1, 20):
+            await wal.save(HardState(1, 1, 5), [entry(index, data=b"a" * 500)], sync=True)
+        await wal.save_snapshot_mark(SnapshotMetadata(10, 1))
+        assert await wal.release(10) == 0
+        wal.append(HardState(1, 1, 19), [])
+        assert await wal.release(10) == 0, "that commit is not durable yet"
+        assert snapshot_marks(disk.power_loss(lambda: False), "wal") == [SnapshotMetadata()]
+        await wal.sync()
+        assert await wal.release(10) > 0
+
+    asyncio.run(scenario())
+
+
 def test_entries_after_a_received_snapshot_need_not_join_those_before() -> None:
     async def scenario() -> None:
         disk = MemoryDisk()
