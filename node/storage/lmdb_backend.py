@@ -37,6 +37,7 @@ class LmdbBackend:
         self._map_size_bytes = map_size_bytes
         self._buffer = WriteBuffer(BUCKETS)
         self._flushing = asyncio.Lock()
+        self._failure: DiskError | None = None
         try:
             Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)
             self._env = lmdb.open(
@@ -89,7 +90,9 @@ class LmdbBackend:
         """Flushes follow each other: when one returns, all that was buffered when it was
         called is durable. Raises DiskError; the member must stop then."""
         async with self._flushing:
-            if not self._buffer.operations:
+            if self._failure is not None:
+                raise DiskError(f"{self._path} takes nothing: it failed before ({self._failure})")
+            if self._buffer.is_clean:
                 return
             batch = self._buffer.begin_flush()
             await self._run(lambda: self._commit(batch))
@@ -102,7 +105,8 @@ class LmdbBackend:
                 for bucket, writes in batch.items():
                     _write(transaction, self._databases[bucket], writes)
         except lmdb.Error as problem:
-            raise self._disk_error("write", problem) from problem
+            self._failure = self._disk_error("write", problem)
+            raise self._failure from problem
 
     async def snapshot(self) -> bytes:
         """The content at the moment of the call, whatever is written meanwhile."""

@@ -63,7 +63,7 @@ class MemoryBackend:
 
     async def flush(self) -> None:
         async with self._flushing:
-            if not self._buffer.operations:
+            if self._buffer.is_clean:
                 return
             batch = self._buffer.begin_flush()
             await self._run(lambda: self._commit(batch))

@@ -37,10 +37,18 @@ class WriteBuffer:
             return True, in_flight[key]
         return False, None
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether there is nothing to flush."""
+        return not self.operations and not any(self.in_flight.values())
+
     def begin_flush(self) -> dict[bytes, Writes]:
-        """What is pending becomes the batch in flight; the one before must have ended."""
-        assert not any(self.in_flight.values()), "a batch is in flight already"
-        self.in_flight = self.pending
+        """What is pending becomes the batch in flight. If the flush before was cancelled,
+        nobody knows whether its batch was committed: then it goes with this one, once more
+        or for the first time, which is the same."""
+        self.in_flight = {
+            bucket: {**self.in_flight[bucket], **writes} for bucket, writes in self.pending.items()
+        }
         self.pending = {bucket: {} for bucket in self.in_flight}
         self.operations = 0
         return self.in_flight

@@ -116,6 +116,26 @@ def test_a_reader_sees_the_batch_in_flight_and_what_is_pending(
     asyncio.run(scenario())
 
 
+def test_the_batch_of_a_cancelled_flush_goes_with_the_next(make: Callable[[], Backend]) -> None:
+    async def scenario() -> None:
+        backend = make()
+        backend.put(b"key", b"a", b"1")
+        backend.put(b"key", b"b", b"1")
+        flushing = asyncio.ensure_future(backend.flush())
+        while backend.pending_operations:
+            await asyncio.sleep(0)
+        flushing.cancel()
+        await asyncio.wait([flushing])
+        backend.put(b"key", b"a", b"2")
+        assert list(backend.range(b"key", b"")) == [(b"a", b"2"), (b"b", b"1")]
+        await backend.flush()
+        assert list(backend.range(b"key", b"")) == [(b"a", b"2"), (b"b", b"1")]
+        await asyncio.sleep(0.01)
+        backend.close()
+
+    asyncio.run(scenario())
+
+
 def test_a_range_begun_before_a_flush_is_what_it_was(make: Callable[[], Backend]) -> None:
     async def scenario() -> None:
         backend = make()
@@ -178,6 +198,8 @@ def test_a_full_lmdb_says_so_and_keeps_what_it_had(tmp_path: Path) -> None:
         await backend.flush()
         backend.put(b"key", b"b", bytes(1 << 18))
         with pytest.raises(DiskError, match="the backend is full at 131072 bytes"):
+            await backend.flush()
+        with pytest.raises(DiskError, match="it failed before"):
             await backend.flush()
         backend.close()
         backend = open_lmdb(tmp_path / "db")
