@@ -213,6 +213,7 @@ async def _run(config: Config, flags: dict[str, object]) -> int:
     if code == 0:
         await server.stop()
     await world.close()
+    server.close()
     return code
 
 

@@ -60,6 +60,10 @@ class WritePath:
 
     async def after(self, step: str, subject: Traced, *, revision: int = 0, peer: str = "") -> None:
         self.trace(step, subject, revision=revision, peer=peer)
+        await self.reached_after(step)
+
+    async def reached_after(self, step: str) -> None:
+        """For a step that was traced by itself."""
         if self.failpoints.armed:
             await self.failpoints.reach(f"after_{step}")
 
@@ -67,8 +71,7 @@ class WritePath:
         """The step was done to several entries at once (one sync, one message)."""
         for subject in subjects:
             self.trace(step, subject, peer=peer)
-        if self.failpoints.armed:
-            await self.failpoints.reach(f"after_{step}")
+        await self.reached_after(step)
 
     def trace(self, step: str, subject: Traced, *, revision: int = 0, peer: str = "") -> None:
         """Write the event, if tracing is on."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node import server
+from node import applier
 from node.raft.raft import Raft
 from tests.mutants import Mutant
 
@@ -15,7 +15,7 @@ MUTANT = Mutant(
 
 
 def spoil() -> None:
-    server.is_applied = lambda store, entry: False
+    applier.is_applied = lambda store, entry: False
     honest = Raft.__init__
 
     def forgetful(self: Raft, *arguments: object, **named: object) -> None:

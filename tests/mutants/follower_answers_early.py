@@ -21,11 +21,11 @@ def spoil() -> None:
     honest = Server.propose
 
     async def propose(self: Server, operation: WriteRequest) -> WriteResponse:
-        if self._raft.role is Role.LEADER or not isinstance(operation, PutRequest):
+        if self.raft.role is Role.LEADER or not isinstance(operation, PutRequest):
             return await honest(self, operation)
         subject = Traced(self._ids.next())
         await self._path.after("client_request", subject)
-        await self._hand_to_raft(subject, encode(InternalRequest(subject.request, operation)))
+        await self._driver.propose(subject, encode(InternalRequest(subject.request, operation)))
         self._path.trace("respond", subject, revision=self.store.revision + 1)
         return PutResponse(header=ResponseHeader(revision=self.store.revision + 1))
 

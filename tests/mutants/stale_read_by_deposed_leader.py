@@ -21,7 +21,7 @@ def spoil() -> None:
     honest = Server.linearizable_read
 
     async def linearizable_read(self: Server) -> None:
-        if self._raft.role is not Role.LEADER:
+        if self.raft.role is not Role.LEADER:
             await honest(self)
 
     Server.linearizable_read = linearizable_read  # type: ignore[method-assign]

@@ -1,0 +1,81 @@
+"""The backend on a simulated disk: in memory, with LMDB's durability.
+
+What is committed is there after any crash, whole transaction by whole transaction; what
+is buffered dies with the process. A commit under way when the process or the machine
+stops has happened or has not: LMDB switches its root in one write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from sortedcontainers import SortedDict
+
+from node.storage.backend import BUCKETS, Run
+from node.storage.backend_copy import decode_copy
+from node.storage.memory_backend import MemoryBackend
+from node.storage.write_buffer import Writes
+
+PAGE_BYTES = 4096
+
+
+class StoredBackend:
+    """The file: what is committed, by bucket."""
+
+    def __init__(self) -> None:
+        self.buckets: dict[bytes, Any] = {bucket: SortedDict() for bucket in BUCKETS}
+        self.content_bytes = 0
+        self.commits = 0
+        self.under_way: Callable[[], object] | None = None
+
+    def lose_power(self, random: Random) -> None:
+        self.stop_at_once(random)
+
+    def stop_at_once(self, random: Random) -> None:
+        """A commit that nobody saw end may have ended."""
+        work, self.under_way = self.under_way, None
+        if work is not None and random.random() < 0.5:
+            work()
+
+
+class SimulatedBackend(MemoryBackend):
+    """One process's view of the file. `run` takes the time that the disk takes."""
+
+    def __init__(self, stored: StoredBackend, *, run: Run) -> None:
+        super().__init__(run=run)
+        self._stored = stored
+        self._committed = stored.buckets
+
+    def _commit(self, batch: dict[bytes, Writes]) -> None:
+        grown = 0
+        for bucket, writes in batch.items():
+            committed = self._committed[bucket]
+            for key, value in writes.items():
+                old = committed.get(key)
+                if old is not None:
+                    grown -= len(key) + len(old)
+                if value is not None:
+                    grown += len(key) + len(value)
+        self._stored.content_bytes += grown
+        self._stored.commits += 1
+        super()._commit(batch)
+
+    def _replace(self, snapshot: bytes) -> None:
+        content_bytes = 0
+        for committed in self._committed.values():
+            committed.clear()
+        for bucket, key, value in decode_copy(snapshot):
+            self._committed[bucket][key] = value
+            content_bytes += len(key) + len(value)
+        self._stored.content_bytes = content_bytes
+        self._stored.commits += 1
+
+    @property
+    def size_bytes(self) -> int:
+        return PAGE_BYTES + -(-self._stored.content_bytes // PAGE_BYTES) * PAGE_BYTES
+
+    @property
+    def size_in_use_bytes(self) -> int:
+        return self._stored.content_bytes

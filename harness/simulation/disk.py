@@ -1,0 +1,304 @@
+"""A machine's disk, and one process's view of it (`node.world.Disk`).
+
+A process that crashes loses nothing that it wrote: the page cache is the machine's. A
+power loss is another thing: `MachineDisk.lose_power`, see `volume` for what is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+from typing import TypeVar
+
+from harness.simulation.backend import SimulatedBackend, StoredBackend
+from harness.simulation.loop import VirtualLoop
+from harness.simulation.process import Ended, Process
+from harness.simulation.volume import Entries, Inode, Volume, parent_and_name, parts
+from nemesis.capabilities import HEALTHY, DiskState
+from node.world import DirectoryInUse, DiskError
+
+T = TypeVar("T")
+
+SYNC_US = (60, 600)
+"""A sync takes so long (least, most) on a healthy disk: an NVMe drive's, in the main."""
+BACKEND_FILE = "data.mdb"
+
+
+class MachineDisk:
+    """Outlives processes and power losses. `state` is what is wrong with it now."""
+
+    def __init__(self, loop: VirtualLoop, random: Random) -> None:
+        self._loop = loop
+        self._random = random
+        self.volume = Volume()
+        self.state: DiskState = HEALTHY
+        self.held_by: Process | None = None
+        self.backends: list[StoredBackend] = []
+        self.syncs = 0
+
+    def lose_power(self) -> None:
+        self.held_by = None
+        self.volume.lose_power(self._random)
+
+    def stop_backends(self) -> None:
+        """The process that committed to them has ended."""
+        for backend in self.backends:
+            backend.stop_at_once(self._random)
+
+    def rot(self) -> str:
+        """Flip one bit somewhere in what a file durably holds; where, for the record."""
+        files = [(path, inode) for path, inode in self.volume.files() if inode.cached]
+        if not files:
+            return "nothing to rot"
+        path, inode = self._random.choice(files)
+        return f"{path} at {inode.rot(self._random)}"
+
+    # --- what the faults decide ----------------------------------------------------------
+
+    def happens(self, percent: float) -> bool:
+        return percent > 0 and self._random.random() * 100 < percent
+
+    def check_write(self, what: str) -> None:
+        if self.state.full:
+            raise DiskError(f"{what}: No space left on device")
+        if self.happens(self.state.write_error_percent):
+            raise DiskError(f"{what}: Input/output error")
+
+    def check_read(self, what: str) -> None:
+        if self.happens(self.state.read_error_percent):
+            raise DiskError(f"{what}: Input/output error")
+
+    def misdirected(self, offset: int, size: int) -> int:
+        """Where a write lands: now and then in the wrong place."""
+        if not self.happens(self.state.misdirect_percent):
+            return offset
+        return self._random.randrange(0, max(offset + size, 4096), 512)
+
+    def sync_ns(self) -> int:
+        # Squared: mostly quick, now and then slow.
+        least, most = SYNC_US
+        pause_us = least + (most - least) * self._random.random() ** 2
+        return int((pause_us + 1000 * self.state.slow_ms * self._random.random() * 2) * 1000)
+
+
+class SimulatedFile:
+    """`node.world.File` for one process."""
+
+    def __init__(self, disk: SimulatedDisk, path: str, inode: Inode) -> None:
+        self._disk = disk
+        self._path = path
+        self._inode = inode
+        self._open = True
+        self.unsynced_bytes = 0
+
+    def write(self, offset: int, data: bytes) -> None:
+        self._disk.check_alive()
+        assert self._open, f"a write to {self._path}, which is closed"
+        machine = self._disk.machine
+        machine.check_write(f"write {self._path}")
+        self.unsynced_bytes += len(data)
+        self._inode.write(machine.misdirected(offset, len(data)), data)
+
+    def truncate(self, size: int) -> None:
+        self._disk.check_alive()
+        self._disk.machine.check_write(f"truncate {self._path}")
+        self._inode.resize(size)
+
+    async def sync(self) -> None:
+        inode, machine = self._inode, self._disk.machine
+        unsynced, covered = self.unsynced_bytes, inode.mark()
+        await self._disk.wait_for_disk()
+        if machine.happens(machine.state.sync_error_percent):
+            inode.fail_sync(covered, machine._random)
+            raise DiskError(f"sync {self._path}: Input/output error")
+        self.unsynced_bytes -= unsynced
+        if machine.state.lying:
+            return
+        inode.sync(covered)
+
+    def close(self) -> None:
+        self._open = False
+
+
+class SimulatedDisk:
+    """`node.world.Disk` for one life of a member; paths are relative to its data."""
+
+    def __init__(self, loop: VirtualLoop, machine: MachineDisk, process: Process) -> None:
+        self._loop = loop
+        self._process = process
+        self.machine = machine
+        self._volume = machine.volume
+        process.at_end.append(machine.stop_backends)
+
+    def check_alive(self) -> None:
+        if self._process.ended:
+            raise Ended
+
+    async def wait_for_disk(self) -> None:
+        self.check_alive()
+        self.machine.syncs += 1
+        loop = self._loop
+        future = loop.create_future()
+        loop.at_ns(loop.now_ns + self.machine.sync_ns(), self._process, _settle, future)
+        await future
+
+    # --- reading -------------------------------------------------------------------------
+
+    def exists(self, path: str) -> bool:
+        return self._volume.at(path) is not None
+
+    def list(self, path: str) -> list[str]:
+        found = self._volume.at(path)
+        return sorted(found.entries) if isinstance(found, Volume) else []
+
+    def read(self, path: str) -> bytes:
+        self.machine.check_read(f"read {path}")
+        return self._file(path).read()
+
+    def size(self, path: str) -> int:
+        return self._file(path).size
+
+    def _file(self, path: str) -> Inode:
+        found = self._volume.at(path)
+        if not isinstance(found, Inode):
+            raise DiskError(f"open {path}: No such file or directory")
+        return found
+
+    # --- directories ----------------------------------------------------------------------
+
+    def make_directory(self, path: str) -> None:
+        self.check_alive()
+        at = self._volume
+        for part in parts(path):
+            if part not in at.entries:
+                self.machine.check_write(f"make {path}")
+                at.change(_put(part, Volume()))
+            at = at.directory(part)
+
+    def rename(self, source: str, target: str) -> None:
+        self.check_alive()
+        directory, old = parent_and_name(source)
+        other, new = parent_and_name(target)
+        if directory != other:
+            raise DiskError(f"rename {source} to {target}: only within a directory")
+        self._file(source)
+        self.machine.check_write(f"rename {source}")
+        self._volume.directory(directory).change(_move(old, new))
+
+    def remove(self, path: str) -> None:
+        self.check_alive()
+        directory, name = parent_and_name(path)
+        if self._volume.at(path) is not None:
+            self._volume.directory(directory).change(_drop(name))
+
+    async def sync_directory(self, path: str) -> None:
+        directory = self._volume.directory(path)
+        await self.wait_for_disk()
+        if self.machine.happens(self.machine.state.sync_error_percent):
+            raise DiskError(f"sync {path}: Input/output error")
+        if not self.machine.state.lying:
+            directory.sync()
+
+    # --- files ------------------------------------------------------------------------------
+
+    def create(self, path: str, *, preallocate_bytes: int = 0) -> SimulatedFile:
+        self.check_alive()
+        self.machine.check_write(f"create {path}")
+        directory, name = parent_and_name(path)
+        inode = self._volume.at(path)
+        if isinstance(inode, Inode):
+            inode.resize(0)
+        else:
+            inode = Inode()
+            self._parent(directory, path).change(_put(name, inode))
+        if preallocate_bytes:
+            inode.resize(preallocate_bytes)
+        return SimulatedFile(self, path, inode)
+
+    def _parent(self, directory: str, path: str) -> Volume:
+        try:
+            return self._volume.directory(directory)
+        except FileNotFoundError:
+            raise DiskError(f"create {path}: No such file or directory") from None
+
+    def open(self, path: str) -> SimulatedFile:
+        self.check_alive()
+        return SimulatedFile(self, path, self._file(path))
+
+    async def replace(self, path: str, data: bytes) -> None:
+        aside = path + ".tmp"
+        file = self.create(aside)
+        try:
+            file.write(0, data)
+            await file.sync()
+        finally:
+            file.close()
+        self.rename(aside, path)
+        await self.sync_directory(parent_and_name(path)[0])
+
+    def lock(self) -> None:
+        holder = self.machine.held_by
+        if holder is not None and not holder.ended and holder is not self._process:
+            raise DirectoryInUse(f"the data directory of {holder.name} is in use by its life "
+                                 f"number {holder.life}; stop that member first")
+        self.machine.held_by = self._process
+
+    # --- the backend --------------------------------------------------------------------------
+
+    def open_backend(self, path: str) -> SimulatedBackend:
+        self.make_directory(path)
+        directory = self._volume.directory(path)
+        stored = directory.entries.get(BACKEND_FILE)
+        if stored is None:
+            stored = StoredBackend()
+            directory.change(_put(BACKEND_FILE, stored))
+            # As LmdbBackend does: the file and its directory have durable names.
+            directory.sync()
+            self._volume.directory(parent_and_name(path)[0]).sync()
+            self.machine.backends.append(stored)
+        return SimulatedBackend(stored, run=_BackendWorker(self, stored).run)
+
+
+class _BackendWorker:
+    """Commits take the disk's time, and fail as it does."""
+
+    def __init__(self, disk: SimulatedDisk, stored: StoredBackend) -> None:
+        self._disk = disk
+        self._stored = stored
+
+    async def run(self, work: Callable[[], T]) -> T:
+        machine = self._disk.machine
+        machine.check_write("commit to the backend")
+        self._stored.under_way = work
+        await self._disk.wait_for_disk()
+        self._stored.under_way = None
+        if machine.happens(machine.state.sync_error_percent):
+            raise DiskError("commit to the backend: Input/output error")
+        return work()
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _put(name: str, entry: object) -> Callable[[Entries], None]:
+    def change(entries: Entries) -> None:
+        entries[name] = entry
+
+    return change
+
+
+def _move(old: str, new: str) -> Callable[[Entries], None]:
+    def change(entries: Entries) -> None:
+        entries[new] = entries.pop(old)
+
+    return change
+
+
+def _drop(name: str) -> Callable[[Entries], None]:
+    def change(entries: Entries) -> None:
+        entries.pop(name, None)
+
+    return change

@@ -1,0 +1,409 @@
+"""The network between machines: connections over directed links that delay, hold and break.
+
+TCP's semantics, the default: a connection's frames arrive whole, in order, once. What a
+link loses is sent again by the operating system, so a lost packet is a long delay. A
+link that is held (black hole, or cut one way) keeps what is sent and delivers it late,
+in order. A pair that is cut both ways breaks its connections, and what is in flight is
+lost. When a process ends, what it had sent still arrives; when a machine loses power,
+only what is on the wire does, and its peers hear nothing of it until they send to it
+again after it is back.
+
+Message semantics, if `Weather.loose`: each frame on its own may be lost, arrive twice,
+or overtake others. Raft asks no more of a network than that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+import msgspec
+
+from harness.simulation.loop import VirtualLoop
+from harness.simulation.process import Process
+from nemesis.capabilities import NORMAL, LinkState
+from node.world import AddressInUse
+
+CONNECT_TIMEOUT_NS = 1_000_000_000
+BACKOFF_NS = (50_000_000, 100_000_000, 200_000_000, 400_000_000)
+STALL_NS = 5_000_000_000
+STALL_BYTES = 64 * 1024
+"""As node.real.peer_connection: a link whose bytes nobody takes is dialled anew."""
+RETRANSMIT_NS = 200_000_000
+"""Source: Linux's TCP_RTO_MIN."""
+
+Accept = Callable[[bytes], Callable[[bytes], None]]
+
+
+class Weather(msgspec.Struct, frozen=True):
+    """How a healthy link behaves. `delay_us`: least, and mean on top of it (exponential)."""
+
+    delay_us: tuple[int, int] = (80, 120)
+    slow_percent: float = 0.2
+    """Of frames, held up by a retransmission: 200 ms or a multiple."""
+    loose: bool = False
+    loss_percent: float = 0.0
+    duplicate_percent: float = 0.0
+    reorder_percent: float = 0.0
+
+
+class Link:
+    """One direction between two machines, shared by all its connections."""
+
+    def __init__(self, loop: VirtualLoop, random: Random, weather: Weather) -> None:
+        self.state: LinkState = NORMAL
+        self.weather = weather
+        self._loop = loop
+        self._random = random
+        self._free_at_ns = 0
+        self.waiting: list[tuple[Connection, bytes]] = []
+        """Frames held back, in order."""
+
+    @property
+    def held(self) -> bool:
+        return self.state.black_hole or not self.state.open
+
+    def transit_ns(self, size: int) -> int:
+        """How long `size` bytes that leave now are on their way, were they alone."""
+        random, weather, state = self._random, self.weather, self.state
+        least, mean = weather.delay_us
+        # A sum of two draws: bounded, cheap, and not all alike.
+        delay_ns = int((least + mean * 2 * random.random() * random.random() * 2) * 1000)
+        if random.random() * 100 < weather.slow_percent:
+            delay_ns += RETRANSMIT_NS << random.randrange(3)
+        if state.delay_ms or state.jitter_ms:
+            jitter_ms = (random.random() * 2 - 1) * state.jitter_ms
+            delay_ns += int(max(state.delay_ms + jitter_ms, 0.0) * 1_000_000)
+        if state.rate_bytes_per_s:
+            now_ns = self._loop.now_ns
+            taken_ns = size * 1_000_000_000 // state.rate_bytes_per_s
+            self._free_at_ns = max(self._free_at_ns, now_ns) + taken_ns
+            delay_ns += self._free_at_ns - now_ns
+        return delay_ns
+
+    def happens(self, percent: float) -> bool:
+        return percent > 0 and self._random.random() * 100 < percent
+
+    def fraction(self) -> float:
+        return self._random.random()
+
+
+class Machine:
+    """An end of links: whether it has power, and what listens there."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.powered = True
+        self.listener: tuple[Process, Accept] | None = None
+        self.connections: dict[Connection, None] = {}
+        """Those that have an end here."""
+
+
+class Connection:
+    """Frames go from the machine that dialled to the one that listens."""
+
+    __slots__ = (
+        "_last_ns", "_loop", "_receive", "broken", "dialler", "link", "listener", "queued_bytes",
+        "source", "stalled_since_ns", "target",
+    )
+
+    def __init__(
+        self, loop: VirtualLoop, link: Link, dialler: Dialler, target: Machine
+    ) -> None:
+        assert target.listener is not None
+        self._loop = loop
+        self.link = link
+        self.dialler: Dialler | None = dialler
+        self.source = dialler.machine
+        self.target = target
+        self.listener, accept = target.listener
+        self.broken = False
+        self.queued_bytes = 0
+        self.stalled_since_ns = 0
+        self._last_ns = 0
+        self._receive: Callable[[bytes], Callable[[bytes], None] | None] | None = accept
+        self.source.connections[self] = None
+        target.connections[self] = None
+
+    def send(self, frame: bytes) -> None:
+        """Into the kernel's buffer, and on its way."""
+        self.queued_bytes += len(frame)
+        link = self.link
+        if link.state is not NORMAL and link.held:
+            link.waiting.append((self, frame))
+            return
+        if link.weather.loose:
+            self._send_loosely(frame)
+            return
+        due_ns = max(self._loop.now_ns + link.transit_ns(len(frame)), self._last_ns)
+        self._last_ns = due_ns
+        self._loop.at_ns(due_ns, self.listener, self._arrive, frame)
+
+    def _send_loosely(self, frame: bytes) -> None:
+        """Message semantics. The first frame, which introduces the peer, comes first."""
+        link, weather, loop = self.link, self.link.weather, self._loop
+        introduction = self._last_ns == 0
+        if not introduction and link.happens(weather.loss_percent):
+            self.queued_bytes -= len(frame)
+            return
+        due_ns = loop.now_ns + link.transit_ns(len(frame))
+        if introduction or not link.happens(weather.reorder_percent):
+            due_ns = max(due_ns, self._last_ns)
+            self._last_ns = due_ns
+        loop.at_ns(due_ns, self.listener, self._arrive, frame)
+        if not introduction and link.happens(weather.duplicate_percent):
+            self.queued_bytes += len(frame)
+            again_ns = due_ns + link.transit_ns(len(frame)) * 5
+            loop.at_ns(again_ns, self.listener, self._arrive, frame)
+
+    def _arrive(self, frame: bytes) -> None:
+        """At the listener, in its name: a process that has ended takes nothing."""
+        self.queued_bytes -= len(frame)
+        if self.broken or self._receive is None:
+            return
+        try:
+            then = self._receive(frame)
+        except ConnectionRefusedError:
+            self._loop.soon(None, self.reset)
+            return
+        if then is not None:
+            self._receive = then  # type: ignore[assignment]
+
+    def reset(self) -> None:
+        """Both ends know that it is broken; what is in flight is lost. Safe to call twice."""
+        if self.broken:
+            return
+        self._part()
+        dialler, self.dialler = self.dialler, None
+        if dialler is not None:
+            self._loop.soon(None, dialler.lost, self)
+
+    def finish(self) -> None:
+        """The dialling process ended: nothing more is sent, what was sent still arrives."""
+        self.dialler = None
+        if self.queued_bytes == 0:
+            self._part()
+
+    def vanish(self) -> None:
+        """The listening machine lost power: nobody tells the other end."""
+        self._receive = None
+        self.target.connections.pop(self, None)
+
+    @property
+    def half_open(self) -> bool:
+        """The listening end is gone, and the dialling one has not heard of it."""
+        return not self.broken and self._receive is None
+
+    def _part(self) -> None:
+        self.broken = True
+        self._receive = None
+        self.source.connections.pop(self, None)
+        self.target.connections.pop(self, None)
+
+
+class Dialler:
+    """`node.world.PeerLink`: keeps a connection to one peer up until closed."""
+
+    def __init__(
+        self,
+        network: Network,
+        process: Process,
+        target: Machine,
+        hello: bytes,
+        queue_bytes_max: int,
+    ) -> None:
+        self.machine = network.machine(process.name)
+        self._network = network
+        self._loop = network.loop
+        self._process = process
+        self._target = target
+        self._hello = hello
+        self._queue_bytes_max = queue_bytes_max
+        self._out = network.link(process.name, target.name)
+        self._back = network.link(target.name, process.name)
+        self._connection: Connection | None = None
+        self._since_ns = 0
+        self._failures = 0
+        self._closed = False
+        process.at_end.append(self._process_ended)
+        self._loop.soon(None, self._dial)
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None
+
+    def send(self, frame: bytes) -> bool:
+        connection = self._connection
+        if connection is None or connection.queued_bytes > self._queue_bytes_max:
+            return False
+        if connection.queued_bytes > STALL_BYTES:
+            if not connection.stalled_since_ns:
+                connection.stalled_since_ns = self._loop.now_ns
+            elif self._loop.now_ns - connection.stalled_since_ns > STALL_NS:
+                connection.reset()
+                return False
+        else:
+            connection.stalled_since_ns = 0
+        if connection.half_open and self._target.powered:
+            # The machine is back and knows nothing of this connection.
+            connection.reset()
+            return False
+        connection.send(frame)
+        return True
+
+    def close(self) -> None:
+        self._closed = True
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.dialler = None
+            connection.reset()
+
+    def _process_ended(self) -> None:
+        self._closed = True
+        if self._connection is not None:
+            self._connection.finish()
+            self._connection = None
+
+    # --- dialling, which the operating system does: also for a paused process -----------
+
+    def _dial(self) -> None:
+        if self._closed:
+            return
+        loop, out, back = self._loop, self._out, self._back
+        if not out.state.open and not back.state.open:
+            loop.at_ns(loop.now_ns + out.transit_ns(0) + back.transit_ns(0), None, self._failed)
+        elif out.held or back.held or not self._target.powered:
+            loop.at_ns(loop.now_ns + CONNECT_TIMEOUT_NS, None, self._failed)
+        else:
+            loop.at_ns(loop.now_ns + out.transit_ns(64), None, self._knock)
+
+    def _knock(self) -> None:
+        listener = self._target.listener
+        answers = self._target.powered and listener is not None and not listener[0].ended
+        then = self._established if answers else self._failed
+        self._loop.at_ns(self._loop.now_ns + self._back.transit_ns(64), None, then)
+
+    def _established(self) -> None:
+        listener = self._target.listener
+        if self._closed:
+            return
+        if listener is None or listener[0].ended or self._out.held:
+            self._failed()
+            return
+        connection = Connection(self._loop, self._out, self, self._target)
+        self._since_ns = self._loop.now_ns
+        self._connection = connection
+        connection.send(self._hello)
+
+    def lost(self, connection: Connection) -> None:
+        if self._connection is not connection:
+            return
+        self._connection = None
+        # A connection that broke at once was refused by what listens there.
+        brief = self._loop.now_ns - self._since_ns < CONNECT_TIMEOUT_NS
+        self._again(self._failures + 1 if brief else 0)
+
+    def _failed(self) -> None:
+        self._again(self._failures + 1)
+
+    def _again(self, failures: int) -> None:
+        self._failures = failures
+        if self._closed:
+            return
+        backoff_ns = BACKOFF_NS[min(failures, len(BACKOFF_NS) - 1)]
+        pause_ns = int(backoff_ns * (0.5 + self._out.fraction()))
+        self._loop.at_ns(self._loop.now_ns + pause_ns, None, self._dial)
+
+
+class Network:
+    """All machines and links of a run. Peers are found by their URL."""
+
+    def __init__(
+        self, loop: VirtualLoop, stream: Callable[[str, str], Random], weather: Weather
+    ) -> None:
+        self.loop = loop
+        self.weather = weather
+        self._stream = stream
+        self._machines: dict[str, Machine] = {}
+        self._by_url: dict[str, Machine] = {}
+        self._links: dict[tuple[str, str], Link] = {}
+
+    def add_machine(self, name: str, peer_url: str) -> Machine:
+        machine = Machine(name)
+        self._machines[name] = machine
+        self._by_url[peer_url] = machine
+        return machine
+
+    def machine(self, name: str) -> Machine:
+        return self._machines[name]
+
+    def link(self, source: str, target: str) -> Link:
+        found = self._links.get((source, target))
+        if found is None:
+            found = Link(self.loop, self._stream(source, target), self.weather)
+            self._links[source, target] = found
+        return found
+
+    def set_link(self, source: str, target: str, state: LinkState) -> None:
+        """See `nemesis.capabilities.LinkState`."""
+        link, back = self.link(source, target), self.link(target, source)
+        link.state = state if state != NORMAL else NORMAL
+        if not link.state.open and not back.state.open:
+            for machine in (self._machines[source], self._machines[target]):
+                for connection in list(machine.connections):
+                    if connection.link in (link, back):
+                        connection.reset()
+            link.waiting.clear()
+            back.waiting.clear()
+        elif not link.held:
+            waiting, link.waiting = link.waiting, []
+            for connection, frame in waiting:
+                connection.queued_bytes -= len(frame)
+                if not connection.broken:
+                    connection.send(frame)
+
+    # --- processes and machines that stop -------------------------------------------------
+
+    def process_ended(self, name: str) -> None:
+        """Its connections' other ends are told, as far as the links let them."""
+        machine = self._machines[name]
+        machine.listener = None
+        for connection in list(machine.connections):
+            if connection.target is not machine:
+                continue
+            back = self.link(name, connection.source.name)
+            if back.held:
+                # The reset is lost; the next byte that gets through provokes another.
+                connection.vanish()
+            else:
+                due_ns = self.loop.now_ns + back.transit_ns(64)
+                self.loop.at_ns(due_ns, None, connection.reset)
+
+    def power_lost(self, name: str) -> None:
+        """After `process_ended`'s place is taken by nothing: no reset is sent."""
+        machine = self._machines[name]
+        machine.powered = False
+        machine.listener = None
+        for connection in list(machine.connections):
+            if connection.target is machine:
+                connection.vanish()
+            elif connection.dialler is None:
+                connection.link.waiting = [
+                    one for one in connection.link.waiting if one[0] is not connection
+                ]
+
+    def listen(self, process: Process, url: str, accept: Accept) -> None:
+        machine = self._by_url.get(url)
+        if machine is None or machine.name != process.name:
+            raise AddressInUse(f"cannot listen on {url}: it is not an address of {process.name}")
+        if machine.listener is not None and not machine.listener[0].ended:
+            raise AddressInUse(f"something else listens on {url}; give the member another address")
+        machine.listener = (process, accept)
+
+    def dial(
+        self, process: Process, url: str, hello: bytes, queue_bytes_max: int
+    ) -> Dialler:
+        target = self._by_url.get(url)
+        if target is None:
+            raise ValueError(f"no machine of this network has the address {url}")
+        return Dialler(self, process, target, hello, queue_bytes_max)
