@@ -1,0 +1,125 @@
+import subprocess
+import sys
+import time
+
+import click
+import pytest
+
+from checkers.verdict import Anomaly, Verdict
+from harness import judge as judge_module
+from harness.cli import COMMANDS, run_main
+from harness.options import FLAGS, Options, flag_of
+
+FAKE = "tests.unit.harness.fake_store:FakeSystem"
+SHORT = ["--system", FAKE, "--nemesis", "none", "--nodes", "1", "--rate", "50",
+         "--time-limit", "0.2", "--quiet", "--no-report"]
+
+
+@pytest.fixture
+def verdicts(monkeypatch, tmp_path):
+    """What the one checker says; the working directory is a folder of the test's own."""
+    said = [Verdict("one", True)]
+    monkeypatch.setattr(
+        judge_module, "checkers_of", lambda options, names=(): {"one": lambda evidence: said[0]}
+    )
+    monkeypatch.chdir(tmp_path)
+    return said
+
+
+def test_help_is_quick_and_names_every_command_and_exit_code():
+    began = time.perf_counter()
+    shown = subprocess.run(
+        [sys.executable, "-c", "from harness.cli import main; main()", "--help"],
+        capture_output=True, text=True, check=True,
+    ).stdout
+    assert time.perf_counter() - began < 3  # 0.3 s on a machine that does nothing else
+    for word in (*COMMANDS, "254", "255"):
+        assert word in shown
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_explains_itself(name, capsys):
+    assert run_main([name, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "Usage: splitbrain " + name in shown
+    assert len(shown.splitlines()) > 6
+
+
+def test_every_option_of_a_run_can_be_given_on_the_command_line(capsys):
+    run_main(["run", "--help"])
+    shown = capsys.readouterr().out
+    renamed = {"workload_options": "workload-option", "member_flags": "member-flag"}
+    for name in Options.__struct_fields__:
+        assert "--" + renamed.get(name, flag_of(name)) in shown
+    assert set(FLAGS) <= set(Options.__struct_fields__)
+
+
+@pytest.mark.parametrize(("verdict", "code"), [
+    (Verdict("one", True), 0),
+    (Verdict("one", False, (Anomaly("lost", "3.7 is not there", (4, 9)),)), 1),
+    (Verdict("one", None, why="no traces"), 2),
+])
+def test_the_exit_code_is_the_verdict(verdicts, capsys, verdict, code):
+    verdicts[0] = verdict
+    assert run_main(["run", "--seed", "3", *SHORT]) == code
+    shown = click.unstyle(capsys.readouterr().out)
+    assert ("reproduce: splitbrain run" in shown) == (code != 0)
+    if code == 1:
+        assert "lost: 3.7 is not there  [events 4, 9]" in shown
+        assert "--seed 3" in shown
+
+
+def test_a_recorded_run_is_checked_again_and_replayed(verdicts, capsys):
+    assert run_main(["run", "--seed", "3", *SHORT]) == 0
+    verdicts[0] = Verdict("one", False)
+    assert run_main(["check", "store/latest", "--no-report"]) == 1
+    assert run_main(["check", "store/latest/history.jsonl"]) == 1
+    capsys.readouterr()
+    assert run_main(["replay", "store/latest/repro.json", "--times", "3", "--quiet"]) == 1
+    shown = capsys.readouterr().out
+    assert "repeat the plan" in shown
+    assert "try 1 of 3" in shown
+    assert "try 2 of 3" not in shown
+
+
+@pytest.mark.parametrize("arguments", [
+    ["run", "--nemesis", "kil"],
+    ["run", "--nodes", "many"],
+    ["run", "--clients", "x"],
+    ["run", "--no-such-option"],
+    ["run", "-o", "keys"],
+    ["run", "--workload", "nothing"],
+    ["run", "--workload", "register", "-o", "kees=3"],
+    ["run", "--workload", "no.such.module:Thing"],
+    ["run", "--mutant", "nothing"],
+    ["replay", "."],
+    ["check", "."],
+    ["serve", "--store", "nowhere"],
+    ["nothing"],
+    [],
+])
+def test_bad_arguments_end_with_254(verdicts, arguments, capsys):
+    assert run_main(arguments) == 254
+    assert capsys.readouterr().err.strip()
+
+
+def test_a_run_of_a_users_own_workload(verdicts, tmp_path, capsys):
+    (tmp_path / "own_work.py").write_text(
+        "import splitbrain as sb\n"
+        "class Mine:\n"
+        "    name = 'mine'; description = 'puts'; checkers = ()\n"
+        "    def __init__(self, size=1): self.size = size\n"
+        "    def operations(self, chance, client):\n"
+        "        values = sb.UniqueValues(client)\n"
+        "        while True: yield sb.Draft('put', sb.Put('x' * self.size, values.take()))\n"
+        "    def final_operations(self, clients):\n"
+        "        return [sb.Draft(sb.FINAL_READ, sb.Range('x' * self.size))]\n"
+    )
+    assert run_main(["run", "--workload", "own_work:Mine", "-o", "size=3", *SHORT]) == 0
+    assert '"key":"xxx"' in (tmp_path / "store/latest/history.jsonl").read_text()
+
+
+def test_what_there_is_is_listed(capsys):
+    for what, name in (("workloads", "register"), ("nemeses", "partition"), ("systems", "etcd")):
+        assert run_main(["list", what]) == 0
+        assert name in capsys.readouterr().out

@@ -1,0 +1,144 @@
+"""The plugin as a user's own project sees it: sessions of pytest in folders of their own."""
+
+import json
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).parents[3]
+
+CONFTEST = """
+import harness.judge
+from checkers.verdict import Anomaly, Verdict
+
+def judged(evidence):
+    if evidence.workload == "set":
+        return Verdict("strict", False, (Anomaly("lost", "3.7 is not there"),))
+    return Verdict("strict", True)
+
+harness.judge.checkers_of = lambda options, names=(): {"strict": judged}
+"""
+
+FAKE = "tests.unit.harness.fake_store:FakeSystem"
+
+
+@pytest.fixture
+def project(pytester, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyprojecttoml(
+        f'[tool.splitbrain]\nsystem = "{FAKE}"\nnemesis = "none"\nnodes = 3\nrate = 50\n'
+    )
+    installed = any(point.name == "splitbrain" for point in entry_points(group="pytest11"))
+    loaded = () if installed else ("-p", "harness.pytest_plugin")
+
+    def run(*arguments):
+        return pytester.runpytest_subprocess(
+            *loaded, "-p", "no:cacheprovider", "--splitbrain-time-limit", "0.2", *arguments
+        )
+
+    pytester.run_tests = run
+    return pytester
+
+
+def test_a_valid_run_passes_and_leaves_a_report_and_an_index(project):
+    project.makepyfile("""
+        def test_it_holds(splitbrain_run):
+            result = splitbrain_run(workload="register")
+            assert result.valid and result.report.is_file()
+    """)
+    result = project.run_tests("--junitxml=junit.xml", "--splitbrain-seed", "5")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["splitbrain: first seed 5*", "*index: store/index.html"])
+    assert 'name="splitbrain_report"' in (project.path / "junit.xml").read_text()
+    assert (project.path / "store" / "index.html").is_file()
+
+
+def test_an_invalid_run_fails_with_its_anomaly_its_report_and_the_line_that_repeats_it(project):
+    project.makepyfile("""
+        def test_it_holds(splitbrain_run):
+            splitbrain_run(workload="set")
+    """)
+    result = project.run_tests("--splitbrain-seed", "77")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([
+        "*the run is invalid", "*strict: INVALID: lost: 3.7 is not there", "*report: */report.html",
+        f"*reproduce: splitbrain run --system {FAKE} --workload set *--seed 77*",
+    ])
+
+
+def test_saved_seeds_of_the_workload_run_first_then_as_many_as_asked_for(project):
+    corpus = project.mkdir("corpus")
+    for name, workload in (("b", "kv"), ("a", "kv"), ("other", "register")):
+        saved = {"seed": 1234, "workload": workload, "why": "it once lost a write", "clients": 2}
+        (corpus / f"{name}.json").write_text(json.dumps(saved))
+    project.makeini("[pytest]\nsplitbrain_corpus = corpus\n")
+    project.makepyfile("""
+        import pytest
+
+        @pytest.mark.splitbrain(workload="kv")
+        def test_it_holds(splitbrain_run, splitbrain_seed):
+            result = splitbrain_run()
+            print("ran", result.results.reproduce)
+    """)
+    result = project.run_tests("-v", "-s", "--splitbrain-seed", "40", "--splitbrain-runs", "2")
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines([
+        "*saved-a* ran *--clients 2*--seed 1234", "*saved-b*", "*seed-40* ran *--seed 40",
+        "*seed-41*",
+    ])
+    result.stdout.no_fnmatch_line("*saved-other*")
+
+
+def test_a_broken_corpus_is_told(project):
+    (project.mkdir("histories") / "corpus").mkdir()
+    (project.path / "histories" / "corpus" / "x.json").write_text('{"seed": "four"}')
+    project.makepyfile("def test_it_holds(splitbrain_run): pass")
+    result = project.run_tests()
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(["*x.json is not a saved seed*"])
+
+
+def test_workers_share_a_store_and_the_first_seed(project):
+    project.makepyfile("""
+        def test_it_holds(splitbrain_run):
+            splitbrain_run(workload="register")
+    """)
+    result = project.run_tests("-n", "2", "--splitbrain-runs", "4")
+    result.assert_outcomes(passed=4)
+    runs = list((project.path / "store").glob("*/*/results.json"))
+    assert len(runs) == 4
+    result.stdout.fnmatch_lines(["*4 runs with a report", "*index: store/index.html"])
+
+
+def test_a_cluster_is_started_for_a_test_and_stopped_after_it(project):
+    project.makepyfile("""
+        from histories.kv import Put, Range
+        kept = []
+
+        def test_it_serves(splitbrain_cluster):
+            one, two, three = splitbrain_cluster.members
+            assert splitbrain_cluster.call(one, Put("a", "1")).outcome == "ok"
+            splitbrain_cluster.kill(two)
+            assert splitbrain_cluster.call(two, Range("a")).outcome == "fail"
+            splitbrain_cluster.restart(two)
+            read = splitbrain_cluster.call(two, Range("a"))
+            assert read.result.kvs[0].value == "1"
+            assert splitbrain_cluster.run(splitbrain_cluster.system.leader()) == one
+            kept.append(splitbrain_cluster.system)
+
+        def test_it_is_stopped():
+            assert kept[0].stopped and not kept[0].alive("n1")
+    """)
+    project.run_tests().assert_outcomes(passed=2)
+
+
+def test_wrong_options_are_told(project):
+    project.makepyfile("def test_it_holds(splitbrain_run): splitbrain_run(worklod='kv')")
+    result = project.run_tests()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*did you mean workload*"])
+    assert project.run_tests("--splitbrain-runs", "0").ret == pytest.ExitCode.USAGE_ERROR
