@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 
 from checkers.verdict import Anomaly
 from harness.report.bands import band_end, lane_names
-from harness.report.figure import INK, plain, quiet_layout
+from harness.report.figure import INK, hide_long_words, plain, quiet_layout
 from harness.report.palette import OUTCOMES, faded, fault_colour
 from harness.report.spans import Span
 from harness.report.value_text import clip, keys_of
@@ -200,6 +200,7 @@ def picture_to_scale(proof: Proof, members: Sequence[str]) -> go.Figure:
     figure = _picture(proof, members, places, lambda ns: ns / 1e9)
     low, high = min(p.begin for p in places.values()), max(p.end for p in places.values())
     pad = (high - low) * 0.01 or 0.001
+    hide_long_words(figure)
     figure.update_xaxes(range=[low - pad, high], title={"text": "s since the start of the run"})
     return figure
 

@@ -29,6 +29,12 @@ def quiet_layout(figure: go.Figure, height_px: int) -> None:
     )
 
 
+def hide_long_words(figure: go.Figure) -> None:
+    """Words that do not fit into their bar are left out; pointing at it tells them."""
+    figure.update_traces(constraintext="both", selector={"type": "bar"})
+    figure.update_layout(uniformtext={"mode": "hide", "minsize": 8})
+
+
 def time_axis(end_ns: int, **more: Any) -> dict[str, Any]:
     """Seconds of the run, from its start to its end."""
     end_s = max(end_ns / 1e9, 0.001)

@@ -15,7 +15,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from harness.report.bands import bands, lane_layers, lane_names, lane_traces
-from harness.report.figure import plain, quiet_layout, time_axis
+from harness.report.figure import hide_long_words, plain, quiet_layout, time_axis
 from harness.report.palette import OUTCOMES, Look, faded
 from harness.report.spans import Span, lanes
 from harness.report.typed_array import GAP, integers, times
@@ -27,7 +27,7 @@ SVG_SPANS_MAX = 6_000
 ROW_PX = (9, 20)
 """The least and the most height of a process's row."""
 ROWS_PX_MAX = 640
-LANE_PX = 16
+LANE_PX = 20
 """For each fault that is on a lane at the same time."""
 LAYERS_MAX = 4
 
@@ -56,6 +56,7 @@ def timeline(
             figure.add_traces(_traces(outcome, own, rows_of_drawn, line))
     if fault_lanes:
         figure.add_traces(lane_traces(faults, fault_lanes, end_ns, axis="y2"))
+    hide_long_words(figure)
     quiet_layout(figure, height_px=rows_px + lanes_px + 34 + 40 + 12)
     share = rows_px / (rows_px + lanes_px + 12)
     figure.update_layout(

@@ -94,13 +94,15 @@
     if (!webgl) for (const trace of figure.data) if (trace.type === "scattergl") trace.type = "scatter";
     figure.layout.template = template();
     for (const trace of figure.data) if (trace.meta === "ink") trace.insidetextfont.color = colour("--ink");
-    if (range && "time" in element.dataset) figure.layout.xaxis.range = range.slice();
     if (element.dataset.wide) frame(element, figure.layout);
     const promise = Plotly.newPlot(element, figure.data, figure.layout, config).then(() => {
       element.on("plotly_hover", showTip);
       element.on("plotly_unhover", hideTip);
       element.on("plotly_click", keep);
-      if ("time" in element.dataset) element.on("plotly_relayout", (change) => follow(element, change));
+      if (!("time" in element.dataset)) return undefined;
+      element.on("plotly_relayout", (change) => follow(element, change));
+      // after the first drawing, so that a double click leads back to the whole run
+      return range ? Plotly.relayout(element, { "xaxis.range": range.slice() }) : undefined;
     });
     drawn.set(element, promise);
     return promise;
