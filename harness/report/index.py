@@ -59,7 +59,8 @@ class RunRow:
     @property
     def undecided(self) -> str:
         verdicts = self.results.verdicts if self.results else ()
-        return "; ".join(f"{v.checker}: {v.why}" for v in verdicts if v.valid is None)
+        undecided = (v for v in verdicts if v.valid is None)
+        return "; ".join(f"{v.checker}: {v.why}" if v.why else v.checker for v in undecided)
 
 
 def run_rows(store: Path) -> tuple[tuple[RunRow, ...], int]:
