@@ -120,9 +120,7 @@ def _check_times(config: Config) -> None:
             f"--heartbeat-interval ({config.heartbeat_ms} ms)"
         )
     if config.election_ms > 50_000:
-        raise ConfigError(
-            f"--election-timeout is {config.election_ms} ms; expected 50000 or less"
-        )
+        raise ConfigError(f"--election-timeout is {config.election_ms} ms; expected 50000 or less")
 
 
 def parse_initial_cluster(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -18,6 +18,7 @@ from node.internal_request import decode
 from node.member_metrics import MemberMetrics
 from node.member_storage import MemberStorage
 from node.mvcc.store import Store
+from node.raft.errors import StateInvalid
 from node.raft.message import Entry, MemberId, Message, MessageType, Snapshot
 from node.raft.raft import Raft
 from node.raft.ready import Ready, Role, SoftState
@@ -30,6 +31,11 @@ APP, PROP, SNAP = MessageType.APP, MessageType.PROP, MessageType.SNAP
 
 INBOX_MESSAGES_MAX = 8192
 """Messages received and not yet stepped; more are dropped, as a network would."""
+
+
+class LogContradicted(Exception):
+    """A peer contradicted what is committed here: some member's log has lost entries,
+    and which one no member can know. This one stops rather than serve on."""
 
 
 class RaftDriver:
@@ -146,6 +152,8 @@ class RaftDriver:
             while self._inbox or self._raft.has_ready():
                 for _ in range(len(self._inbox)):
                     await self._take_message(self._inbox.popleft())
+                if self._raft.contradiction is not None:
+                    raise LogContradicted(self._raft.contradiction)
                 if self._raft.has_ready():
                     await self._handle(self._raft.ready())
 
@@ -252,7 +260,14 @@ class RaftDriver:
     async def _send_snapshot(self, message: Message) -> None:
         """Send a follower the backend as it is now, which is past what Raft asked for."""
         index = self._store.consistent_index
-        metadata = self._raft.describe_snapshot(index)
+        try:
+            metadata = self._raft.describe_snapshot(index)
+        except StateInvalid as problem:
+            # Deposed meanwhile, and a snapshot of the new leader's is on its way into
+            # this member's own store.
+            self._raft.report_snapshot(message.to, False)
+            self._world.log("warn", "no snapshot to send", why=str(problem))
+            return
         data = await self._storage.backend.snapshot()
         filled = msgspec.structs.replace(message, snapshot=Snapshot(metadata, data))
         delivered = await self.transport.send_snapshot(filled)

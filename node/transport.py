@@ -134,9 +134,7 @@ class Transport:
             return False
         self._streams += 1
         hello = self._encode(Hello(self._cluster, self._member, message.to, "snapshot"))
-        link = self._world.network.dial_peer(
-            url, hello, queue_bytes_max=4 * SNAPSHOT_CHUNK_BYTES
-        )
+        link = self._world.network.dial_peer(url, hello, queue_bytes_max=4 * SNAPSHOT_CHUNK_BYTES)
         # The link outlives this call: the last bytes may still be on their way, and the
         # peer's own acknowledgement is what counts. The next snapshot takes its place.
         earlier = self._snapshot_links.pop(message.to, None)
@@ -150,9 +148,7 @@ class Transport:
 
     def _chunks(self, message: Message, snapshot: Snapshot) -> Iterable[SnapshotChunk]:
         data = snapshot.data
-        bare = msgspec.structs.replace(
-            message, snapshot=Snapshot(snapshot.metadata, b"")
-        )
+        bare = msgspec.structs.replace(message, snapshot=Snapshot(snapshot.metadata, b""))
         starts = range(0, max(len(data), 1), SNAPSHOT_CHUNK_BYTES)
         for number, start in enumerate(starts):
             last = start + SNAPSHOT_CHUNK_BYTES >= len(data)

@@ -163,16 +163,8 @@ class RealDisk:
 
     async def sync_directory(self, path: str) -> None:
         place = self._root / path
-
-        def sync() -> None:
-            descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-
         with _disk_errors(f"sync {place}"):
-            await asyncio.get_running_loop().run_in_executor(self._syncer, sync)
+            await asyncio.get_running_loop().run_in_executor(self._syncer, _sync_directory, place)
 
     def lock(self) -> None:
         self.make_directory(".")
@@ -194,9 +186,14 @@ class RealDisk:
         return await asyncio.get_running_loop().run_in_executor(self._backend_worker, work)
 
     def open_backend(self, path: str) -> Backend:
-        return LmdbBackend(
+        backend = LmdbBackend(
             self._root / path, run=self.run_for_backend, map_size_bytes=self._quota_bytes * 2
         )
+        # LMDB syncs its file, not the directory entries that lead to a new one.
+        for place in (self._root / path, (self._root / path).parent):
+            with _disk_errors(f"sync {place}"):
+                _sync_directory(place)
+        return backend
 
     def close(self) -> None:
         self._syncer.shutdown(wait=True)
@@ -204,3 +201,11 @@ class RealDisk:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _sync_directory(place: Path) -> None:
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,118 @@
+"""Frames between members, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from node.real.network import RealNetwork
+from node.real.peer_connection import HEADER, framed
+from node.world import AddressInUse
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def eventually(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+def test_frames_arrive_whole_and_in_order_after_the_introduction() -> None:
+    async def scenario() -> None:
+        network, url = RealNetwork(Random(1)), f"http://127.0.0.1:{free_port()}"
+        hellos: list[bytes] = []
+        frames: list[bytes] = []
+
+        def accept(hello: bytes) -> Callable[[bytes], None]:
+            hellos.append(hello)
+            return frames.append
+
+        listener = await network.listen_peers(url, accept)
+        link = network.dial_peer(url, b"n1", queue_bytes_max=1 << 24)
+        await eventually(lambda: link.connected)
+        sent = [bytes([n]) * (n * 1000) for n in range(100)]
+        assert all(link.send(frame) for frame in sent)
+        await eventually(lambda: len(frames) == 100)
+        assert hellos == [b"n1"]
+        assert frames == sent
+        link.close()
+        await listener.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_link_comes_back_when_its_peer_does_and_drops_what_was_sent_meanwhile() -> None:
+    async def scenario() -> None:
+        network, url = RealNetwork(Random(1)), f"http://127.0.0.1:{free_port()}"
+        frames: list[bytes] = []
+        link = network.dial_peer(url, b"n1", queue_bytes_max=1 << 20)
+        assert not link.send(b"into the void")
+        for word in (b"first", b"second"):
+            listener = await network.listen_peers(url, lambda _: frames.append)
+            await eventually(lambda: link.connected)
+            assert link.send(word)
+            await eventually(lambda word=word: word in frames)
+            await listener.close()
+            await eventually(lambda: not link.connected)
+        assert frames == [b"first", b"second"]
+        link.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_frame_that_does_not_match_its_checksum_ends_the_connection() -> None:
+    async def scenario() -> None:
+        network, port = RealNetwork(Random(1)), free_port()
+        frames: list[bytes] = []
+        listener = await network.listen_peers(f"http://127.0.0.1:{port}", lambda _: frames.append)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        spoilt = bytearray(framed(b"payload"))
+        spoilt[HEADER.size] ^= 1
+        writer.write(framed(b"hello") + framed(b"good") + bytes(spoilt) + framed(b"after"))
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        assert frames == [b"good"]
+        writer.close()
+        await listener.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_refused_introduction_ends_the_connection() -> None:
+    async def scenario() -> None:
+        network, port = RealNetwork(Random(1)), free_port()
+
+        def accept(_: bytes) -> Callable[[bytes], None]:
+            raise ConnectionRefusedError
+
+        listener = await network.listen_peers(f"http://127.0.0.1:{port}", accept)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(framed(b"hello"))
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
+        await listener.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_address_in_use_is_said_to_be() -> None:
+    async def scenario() -> None:
+        network, url = RealNetwork(Random(1)), f"http://127.0.0.1:{free_port()}"
+        listener = await network.listen_peers(url, lambda _: lambda _: None)
+        with pytest.raises(AddressInUse, match="something else listens"):
+            await network.listen_peers(url, lambda _: lambda _: None)
+        await listener.close()
+
+    asyncio.run(scenario())
