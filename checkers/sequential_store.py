@@ -128,7 +128,9 @@ class SequentialStore:
     def count(self, begin: str, end: str) -> int:
         """How many keys of the interval (not of one key) are there now."""
         low: int = self._ordered.bisect_left(text_order(begin))
-        high: int = len(self._ordered) if end == "\0" else self._ordered.bisect_left(text_order(end))
+        high: int = len(self._ordered)
+        if end != "\0":
+            high = self._ordered.bisect_left(text_order(end))
         return max(0, high - low)
 
     def past(self, begin: str, end: str, revision: int) -> list[KeyValue]:

@@ -1,0 +1,52 @@
+"""The checkers by name, in the order of a report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from checkers.availability import check_availability
+from checkers.evidence import Checker, Evidence
+from checkers.linearizable import check_linearizable
+from checkers.mvcc import check_mvcc
+from checkers.promises import check_promises
+from checkers.set_full import check_set_full
+from checkers.statistics import check_statistics
+from checkers.verdict import Verdict
+from checkers.write_path import check_write_path
+
+CHECKERS: Mapping[str, Checker] = {
+    "mvcc": check_mvcc,
+    "write_path": check_write_path,
+    "promises": check_promises,
+    "linearizable": check_linearizable,
+    "set_full": check_set_full,
+    "availability": check_availability,
+    "statistics": check_statistics,
+}
+
+
+def describe(name: str) -> str:
+    """The first line of what a checker says of itself."""
+    return (CHECKERS[name].__doc__ or "").strip().partition("\n")[0]
+
+
+def judge(evidence: Evidence, names: Sequence[str] = ()) -> tuple[Verdict, ...]:
+    """The verdicts of the checkers `names` (none: all). Raises KeyError for an unknown name.
+
+    A checker that raises has not passed: it is undecided, with its error.
+    """
+    return tuple(_ask(name, CHECKERS[name], evidence) for name in names or CHECKERS)
+
+
+def _ask(name: str, checker: Checker, evidence: Evidence) -> Verdict:
+    began = time.perf_counter()
+    try:
+        verdict = checker(evidence)
+    except Exception as problem:
+        why = f"the checker failed: {type(problem).__name__}: {problem}"
+        verdict = Verdict(name, None, why=why)
+    seconds = round(time.perf_counter() - began, 3)
+    return msgspec.structs.replace(verdict, checker=name, seconds=seconds)

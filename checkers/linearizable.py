@@ -1,0 +1,389 @@
+"""`linearizable`: each key of a history is a linearizable register, by porcupine's search.
+
+It looks at values alone and trusts no revision: a second opinion on what `mvcc` orders
+by revisions. Keys are judged one by one (P-compositionality), which says all there is
+to say of operations on one key. A range over several keys is judged as a read of each:
+what it claims of them together is `mvcc`'s affair.
+
+It applies where every write is of one key: puts, deletes of a key, and transactions of
+the form "if this key is so, put it, else read it". Comparisons of `mod_revision` are
+taken as comparisons of the value that this revision gave, which some answer must have
+shown, and for which values must be unique.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from checkers.evidence import Evidence
+from checkers.minimise import minimise, shortest_prefix
+from checkers.porcupine import (
+    CheckResult,
+    Model,
+    Operation,
+    PartitionInfo,
+    check_operations,
+    check_operations_verbose,
+)
+from checkers.porcupine.models.by_key import by_key
+from checkers.replay import key_values
+from checkers.revisions import must_be_recent
+from checkers.sequential_store import in_interval
+from checkers.uncertain import parts
+from checkers.verdict import Anomaly, Verdict
+from histories.history import History
+from histories.history import Operation as Recorded
+from histories.kv import (
+    Compact,
+    Compare,
+    Delete,
+    DeleteResult,
+    KeyValue,
+    Put,
+    PutResult,
+    Range,
+    RangeResult,
+    Txn,
+    TxnResult,
+)
+
+NAME = "linearizable"
+QUESTIONS_MAX = 300
+"""Asked of the search to make the explanation small; each is of one key's history."""
+
+
+class Read(NamedTuple):
+    """Output: the value, None for an absent key."""
+
+    key: str
+    event: int
+
+
+class Write(NamedTuple):
+    """Output: a `Before`. A delete writes None."""
+
+    key: str
+    value: str | None
+    event: int
+
+
+class Swap(NamedTuple):
+    """Put `value` if the key holds `expected`, or, `negated`, if it does not. Output: a `Before`."""
+
+    key: str
+    expected: str | None
+    negated: bool
+    value: str
+    event: int
+
+
+class Before(NamedTuple):
+    """What an answer tells of the state that a write met: its `value` if that was `told`."""
+
+    swapped: bool
+    told: bool
+    value: str | None
+
+
+Input = Read | Write | Swap
+State = str | None
+Op = Operation[Any, Any]
+
+
+class NotApplicable(Exception):
+    """The history has operations that are not of single registers."""
+
+
+def _step(state: State, given: Input, output: Any) -> tuple[bool, State]:
+    match given:
+        case Read():
+            return output == state, state
+        case Write(_, value, _):
+            if output is not None and output.told and output.value != state:
+                return False, state
+            return True, value
+        case Swap(_, expected, negated, value, _):
+            holds = (state == expected) != negated
+            if output is not None and (
+                output.swapped != holds or (output.told and output.value != state)
+            ):
+                return False, state
+            return True, value if holds else state
+
+
+def _read_only(given: Input, output: Any) -> bool:
+    return isinstance(given, Read) or (
+        isinstance(given, Swap) and output is not None and not output.swapped
+    )
+
+
+def _describe(given: Input, output: Any) -> str:
+    match given:
+        case Read(key):
+            return f"get {key} -> {output}"
+        case Write(key, value, _):
+            return f"put {key}={value}" if value is not None else f"delete {key}"
+        case Swap(key, expected, negated, value, _):
+            sign = "!=" if negated else "="
+            answer = "?" if output is None else "put" if output.swapped else "not put"
+            return f"if {key} {sign} {expected} put {value} -> {answer}"
+
+
+REGISTERS: Model[State, Input, Any] = Model(
+    init=lambda: None,
+    step=_step,
+    partition=by_key,
+    read_only=_read_only,
+    describe_operation=_describe,
+    describe_state=str,
+)
+
+
+def check_linearizable(evidence: Evidence) -> Verdict:
+    """Every key is a linearizable register, by its values alone.
+
+    Judges histories whose writes are each of one key. Undecided when the limit of time
+    or memory is reached.
+    """
+    try:
+        operations = register_operations(evidence.history)
+    except NotApplicable as reason:
+        return Verdict(NAME, True, why=f"not applicable: {reason}")
+    result, info = check_operations_verbose(REGISTERS, operations, evidence.search_limit_s)
+    counts = {"operations": len(operations), "keys": len(info.partitions)}
+    if result is CheckResult.OK:
+        return Verdict(NAME, True, counts=counts)
+    if result is CheckResult.UNKNOWN:
+        return Verdict(NAME, None, counts=counts, why=info.why)
+    illegal = [part for part in info.partitions if part.result is CheckResult.ILLEGAL]
+    return Verdict(NAME, False, tuple(_explain(part) for part in illegal), counts)
+
+
+# --- from requests to registers ------------------------------------------------
+
+
+def register_operations(history: History) -> list[Op]:
+    """The history as operations of registers. Raises NotApplicable."""
+    values = _Values(history.operations)
+    operations: list[Op] = []
+    for op in history.operations:
+        if op.outcome != "fail":
+            operations.extend(_operations(op, values))
+    return operations
+
+
+class _Values:
+    """Which value a revision gave a key, as answers show it."""
+
+    def __init__(self, operations: Sequence[Recorded]) -> None:
+        self._at: dict[tuple[str, int], str] = {}
+        self._writers: dict[tuple[str, str], int] = {}
+        self.keys: dict[str, None] = {}
+        for op in operations:
+            for part in parts(op.request):
+                self.keys[part.key] = None
+                if isinstance(part, Put):
+                    written = (part.key, part.value)
+                    self._writers[written] = self._writers.get(written, 0) + 1
+            if op.result is None:
+                continue
+            for kv in key_values(op.result):
+                self._at[kv.key, kv.mod_revision] = kv.value
+            if isinstance(op.request, Put):
+                self._at[op.request.key, op.result.header.revision] = op.request.value
+            elif isinstance(op.request, Txn) and isinstance(op.result, TxnResult):
+                self._note_branch(op.request, op.result)
+
+    def _note_branch(self, request: Txn, result: TxnResult) -> None:
+        for one in request.success if result.succeeded else request.failure:
+            if isinstance(one, Put):
+                self._at[one.key, result.header.revision] = one.value
+
+    def given_by(self, key: str, revision: int) -> str:
+        value = self._at.get((key, revision))
+        if value is None:
+            raise NotApplicable(f"no answer shows what revision {revision} gave {key}")
+        if self._writers.get((key, value), 0) > 1:
+            raise NotApplicable(f"{key}={value!r} is written more than once")
+        return value
+
+
+def _operations(op: Recorded, values: _Values) -> Iterator[Op]:
+    ret = math.inf if op.returned is None or op.outcome == "info" else float(op.returned)
+    known = op.outcome == "ok"
+    match op.request:
+        case Compact():
+            return
+        case Range():
+            if known:
+                for given, output in _reads(op.request, op.result, op.invoked, values):
+                    yield Operation(op.process, given, op.invoked, output, ret)
+        case Put(key, value):
+            before = _before_put(op) if known else None
+            yield Operation(op.process, Write(key, value, op.invoked), op.invoked, before, ret)
+        case Delete(key, range_end):
+            if range_end:
+                raise NotApplicable(f"event {op.invoked} deletes an interval")
+            before = _before_delete(op) if known else None
+            yield Operation(op.process, Write(key, None, op.invoked), op.invoked, before, ret)
+        case Txn():
+            swap = _swap(op, values)
+            before = _before_swap(op) if known else None
+            yield Operation(op.process, swap, op.invoked, before, ret)
+
+
+def _reads(
+    request: Range, result: Any, event: int, values: _Values
+) -> Iterator[tuple[Read, State]]:
+    if not must_be_recent(request) or request.keys_only or request.count_only:
+        return
+    if not isinstance(result, RangeResult) or result.more:
+        return
+    shown = {kv.key: kv.value for kv in result.kvs}
+    if not request.range_end:
+        yield Read(request.key, event), shown.get(request.key)
+        return
+    for key in values.keys:
+        if in_interval(key, request.key, request.range_end):
+            yield Read(key, event), shown.get(key)
+
+
+def _before_put(op: Recorded) -> Before:
+    assert isinstance(op.request, Put)
+    told = op.request.prev_kv and isinstance(op.result, PutResult)
+    kv: KeyValue | None = getattr(op.result, "prev_kv", None)
+    return Before(True, told, kv.value if kv else None)
+
+
+def _before_delete(op: Recorded) -> Before:
+    assert isinstance(op.request, Delete)
+    if not isinstance(op.result, DeleteResult):
+        return Before(True, False, None)
+    if not op.result.deleted:
+        return Before(True, True, None)
+    told = bool(op.result.prev_kvs)
+    return Before(True, told, op.result.prev_kvs[0].value if told else None)
+
+
+def _swap(op: Recorded, values: _Values) -> Swap:
+    """A transaction of one comparison and one put of the same key, and at most a read of it."""
+    txn = op.request
+    assert isinstance(txn, Txn)
+    compare = txn.compare[0] if len(txn.compare) == 1 else None
+    put = txn.success[0] if len(txn.success) == 1 else None
+    otherwise = txn.failure
+    if (
+        compare is None
+        or compare.range_end
+        or not isinstance(put, Put)
+        or put.key != compare.key
+        or len(otherwise) > 1
+        or not all(isinstance(r, Range) and _plain_get(r, put.key) for r in otherwise)
+    ):
+        raise NotApplicable(f"event {op.invoked} is a transaction of another form")
+    expected, negated = _expected(compare, values, op.invoked)
+    return Swap(put.key, expected, negated, put.value, op.invoked)
+
+
+def _plain_get(request: Range, key: str) -> bool:
+    plain = not (request.range_end or request.revision or request.keys_only or request.count_only)
+    return plain and request.key == key
+
+
+def _expected(compare: Compare, values: _Values, event: int) -> tuple[State, bool]:
+    """The value that a comparison for (in)equality is about, and whether it is negated."""
+    match compare:
+        case Compare(_, "value", "=", operand):
+            return str(operand), False
+        case Compare(key, "mod", ("=" | "!=") as sign, int(operand)):
+            return values.given_by(key, operand) if operand else None, sign == "!="
+        case Compare(_, "version" | "create", ("=" | "!=") as sign, 0):
+            return None, sign == "!="
+        case Compare(_, "version" | "create", ">", 0):
+            return None, True
+    raise NotApplicable(f"event {event} compares otherwise than for equality")
+
+
+def _before_swap(op: Recorded) -> Before:
+    result = op.result
+    if not isinstance(result, TxnResult):
+        raise NotApplicable(f"event {op.returned} does not answer a transaction")
+    first = result.responses[0] if result.responses else None
+    if isinstance(first, RangeResult):
+        return Before(result.succeeded, True, first.kvs[0].value if first.kvs else None)
+    if isinstance(first, PutResult) and first.prev_kv is not None:
+        return Before(result.succeeded, True, first.prev_kv.value)
+    return Before(result.succeeded, False, None)
+
+
+# --- an illegal register, explained ----------------------------------------------
+
+
+def _explain(part: PartitionInfo[Any, Any]) -> Anomaly:
+    """The shortest prefix that is illegal, and of it only what the contradiction needs.
+
+    What is left out cannot have been the reason: reads may always be left out, and a
+    write is not left out but counted as one that may have happened or not.
+    """
+    operations = list(part.operations)
+    ends = sorted(op.ret for op in operations if op.ret != math.inf)
+    last = ends[shortest_prefix(len(ends), lambda n: _is_illegal(_until(operations, ends, n))) - 1]
+    before = [_pending(op) if op.ret > last else op for op in operations if op.call <= last]
+    certain = [op for op in before if op.ret != math.inf]
+    uncertain = [op for op in before if op.ret == math.inf]
+
+    def still_illegal(kept: list[Op]) -> bool:
+        return _is_illegal(_with_only(kept, certain, uncertain))
+
+    needed = minimise(certain, still_illegal, QUESTIONS_MAX)
+    key = part.operations[0].input.key
+    events = sorted({op.input.event for op in needed} | {int(op.ret) for op in needed})
+    steps = "; ".join(_describe(op.input, op.output) for op in needed[:8])
+    because = (
+        f"{key} is not a linearizable register: no order explains these {len(needed)} operations "
+        f"together ({steps}), whichever of the others happened"
+    )
+    return Anomaly(
+        "not linearizable",
+        because,
+        tuple(events),
+        detail={
+            "key": key,
+            "operations": [op.input.event for op in part.operations],
+            "linearization": [part.operations[n].input.event for n in _first(part.partials)],
+        },
+    )
+
+
+def _first(partials: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    return partials[0] if partials else ()
+
+
+def _until(operations: list[Op], ends: list[float], count: int) -> list[Op]:
+    """What had been seen by the `count`-th return: later ones are still under way."""
+    if not count:
+        return []
+    last = ends[count - 1]
+    return [_pending(op) if op.ret > last else op for op in operations if op.call <= last]
+
+
+def _with_only(kept: list[Op], certain: list[Op], uncertain: list[Op]) -> list[Op]:
+    held = {id(op) for op in kept}
+    relaxed = [
+        op if id(op) in held else _pending(op)
+        for op in certain
+        if id(op) in held or not isinstance(op.input, Read)
+    ]
+    return relaxed + uncertain
+
+
+def _pending(op: Op) -> Op:
+    """The same as if it had not ended."""
+    return Operation(op.client, op.input, op.call, None)
+
+
+def _is_illegal(operations: list[Op]) -> bool:
+    return check_operations(REGISTERS, operations, timeout_s=2.0) is CheckResult.ILLEGAL
+
