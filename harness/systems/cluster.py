@@ -25,6 +25,8 @@ from nemesis.capabilities import LinkState
 from nemesis.fault import MemberName
 
 START_TRIES_MAX = 3
+PORT_LOST = ("address already in use", "something else listens on")
+"""What etcd's members and ours log when they cannot bind, in small letters."""
 _POLL_S = 0.02
 log = logging.getLogger("splitbrain.systems")
 
@@ -200,7 +202,8 @@ class ProcessCluster(ABC):
             if process.exit_code is None:
                 continue
             tail = log_tail(self.log_path(name))
-            kind = _PortLost if "address already in use" in tail.lower() else SystemFailed
+            port_lost = any(words in tail.lower() for words in PORT_LOST)
+            kind = _PortLost if port_lost else SystemFailed
             raise kind(
                 f"{self.name}: member {name} ended with exit code {process.exit_code} while the "
                 f"cluster started. Its log ({self.log_path(name)}) ends:\n{tail}"

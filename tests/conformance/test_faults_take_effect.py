@@ -77,8 +77,11 @@ class Running:
         assert [state.error for state in states] == [None] * len(states)
         assert len({state.hash for state in states}) == 1
         assert states[0].hash != 0
-        assert len({state.changes for state in states}) == 1
-        assert [one.revision for one in states[0].changes] == list(range(2, revision + 1))
+        # A write that a fault held up may still arrive: what came until then is compared.
+        logs = {tuple(one for one in state.changes if one.revision <= revision)
+                for state in states}
+        assert len(logs) == 1
+        assert [one.revision for one in logs.pop()] == list(range(2, revision + 1))
         return revision
 
 
