@@ -70,7 +70,7 @@ class Write(NamedTuple):
 
 
 class Swap(NamedTuple):
-    """Put `value` if the key holds `expected`, or, `negated`, if it does not. Output: a `Before`."""
+    """Put `value` if the key holds `expected` (`negated`: if not). Output: a `Before`."""
 
     key: str
     expected: str | None
@@ -94,6 +94,10 @@ Op = Operation[Any, Any]
 
 class NotApplicable(Exception):
     """The history has operations that are not of single registers."""
+
+
+class Undecidable(Exception):
+    """It is not known what an operation compared with."""
 
 
 def _step(state: State, given: Input, output: Any) -> tuple[bool, State]:
@@ -151,6 +155,8 @@ def check_linearizable(evidence: Evidence) -> Verdict:
         operations = register_operations(evidence.history)
     except NotApplicable as reason:
         return Verdict(NAME, True, why=f"not applicable: {reason}")
+    except Undecidable as reason:
+        return Verdict(NAME, None, why=str(reason))
     result, info = check_operations_verbose(REGISTERS, operations, evidence.search_limit_s)
     counts = {"operations": len(operations), "keys": len(info.partitions)}
     if result is CheckResult.OK:
@@ -165,12 +171,19 @@ def check_linearizable(evidence: Evidence) -> Verdict:
 
 
 def register_operations(history: History) -> list[Op]:
-    """The history as operations of registers. Raises NotApplicable."""
+    """The history as operations of registers. Raises NotApplicable or, if only knowledge
+    is wanting, Undecidable."""
     values = _Values(history.operations)
     operations: list[Op] = []
+    wanting: Undecidable | None = None
     for op in history.operations:
         if op.outcome != "fail":
-            operations.extend(_operations(op, values))
+            try:
+                operations.extend(_operations(op, values))
+            except Undecidable as reason:
+                wanting = wanting or reason
+    if wanting is not None:
+        raise wanting
     return operations
 
 
@@ -204,9 +217,9 @@ class _Values:
     def given_by(self, key: str, revision: int) -> str:
         value = self._at.get((key, revision))
         if value is None:
-            raise NotApplicable(f"no answer shows what revision {revision} gave {key}")
+            raise Undecidable(f"no answer shows what revision {revision} gave {key}")
         if self._writers.get((key, value), 0) > 1:
-            raise NotApplicable(f"{key}={value!r} is written more than once")
+            raise Undecidable(f"{key}={value!r} is written more than once")
         return value
 
 
