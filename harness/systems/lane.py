@@ -63,7 +63,8 @@ class Lane:
 
     def received(self, data: bytes) -> None:
         if not self._queue and self._link.plain and self._sink is not None:
-            self._sink.write(data)
+            if not self._sink.is_closing():  # uvloop raises where asyncio looks away
+                self._sink.write(data)
             return
         piece = self._link.piece_bytes_max() or len(data)
         for start in range(0, len(data), piece):
