@@ -8,6 +8,8 @@ core, aiohttp 15,000.)
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +17,7 @@ import aiohttp
 import msgspec
 
 from harness.gateway_codec import decode_error, decode_result, encode_request
+from harness.member_status import Status, status
 from harness.outcome import of_exception, of_status
 from histories.kv import Request, Result
 
@@ -64,6 +67,17 @@ class GatewayClient:
             outcome, text = of_status(request, response.status, decode_error(answer))
             return Completion(outcome, None, text)
         return _answered(request, answer)
+
+    async def status(self, url: str) -> Status | None:
+        """None if it does not answer."""
+        return await status(self._session, url)
+
+
+@contextlib.asynccontextmanager
+async def open_clients(timeout_ms: int) -> AsyncIterator[GatewayClient]:
+    """A client over a session of its own, which is closed in the end."""
+    async with open_session(timeout_ms) as session:
+        yield GatewayClient(session)
 
 
 def _answered(request: Request, answer: bytes) -> Completion:

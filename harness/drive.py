@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import platform
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from harness.client import GatewayClient, open_session
+from harness.client import open_clients
 from harness.errors import SplitbrainError
-from harness.load import LeaderWatch, Load
+from harness.load import Client, LeaderWatch, Load
 from harness.options import Options
 from harness.plan import Plan
 from harness.progress import Progress, Snapshot
@@ -30,11 +31,11 @@ from histories.recorder import Recorder
 from histories.run_store import write_json
 from nemesis.conductor import Conductor
 
-if TYPE_CHECKING:
-    import aiohttp
-
 FINAL_READ_TIMEOUT_MS = 5_000
 HEAL_TIMEOUT_S = 30.0
+
+OpenClients = Callable[[int], AbstractAsyncContextManager[Client]]
+"""Clients for as long as the context lasts, each request with this many ms to be answered."""
 
 
 class Drive:
@@ -48,6 +49,9 @@ class Drive:
         system: System,
         folder: Path,
         progress: Progress,
+        *,
+        open_clients: OpenClients = open_clients,
+        recorder: Recorder | None = None,
     ) -> None:
         self._options = options
         self._plan = plan
@@ -55,7 +59,8 @@ class Drive:
         self._system = system
         self._folder = folder
         self._progress = progress
-        self._recorder = Recorder(folder / "history.jsonl", folder / "nemesis.jsonl")
+        self._open_clients = open_clients
+        self._recorder = recorder or Recorder(folder / "history.jsonl", folder / "nemesis.jsonl")
         self._phases: list[Phase] = []
         self._interrupted = False
         self._members: tuple[MemberRecord, ...] = ()
@@ -98,25 +103,25 @@ class Drive:
             await self._system.start()
             self._members = self._member_records()
             self._write_record("running", "")
-        async with open_session(self._options.request_timeout_ms) as session:
+        async with self._open_clients(self._options.request_timeout_ms) as client:
             watcher = asyncio.create_task(self._watch.run())
             try:
                 if not self._interrupted:
                     with self._phase("load"):
-                        await self._load_under_faults(session)
+                        await self._load_under_faults(client)
             finally:
                 await _end(watcher)
         with self._phase("heal"):
             async with asyncio.timeout(HEAL_TIMEOUT_S):
                 await self._conductor.heal_all()
-        async with open_session(FINAL_READ_TIMEOUT_MS) as session:
-            await self._conclude(session)
+        async with self._open_clients(FINAL_READ_TIMEOUT_MS) as client:
+            await self._conclude(client)
 
-    async def _load_under_faults(self, session: aiohttp.ClientSession) -> None:
+    async def _load_under_faults(self, client: Client) -> None:
         self._load_began_s = asyncio.get_running_loop().time()
         self._watch.leader = await self._system.leader()
         self._load = Load(
-            self._plan, self._system, GatewayClient(session), self._recorder,
+            self._plan, self._system, client, self._recorder,
             lambda: self._watch.leader,
         )
         if self._interrupted:
@@ -148,10 +153,10 @@ class Drive:
             ))
             before, before_ms = ended, now_ms
 
-    async def _conclude(self, session: aiohttp.ClientSession) -> None:
+    async def _conclude(self, client: Client) -> None:
         with self._phase("quiet"):
             revision = await wait_quiet(
-                session, self._system, self._plan.members, self._options.quiet_timeout_ms
+                client, self._system, self._plan.members, self._options.quiet_timeout_ms
             )
             self._quiet = revision is not None
             if not self._quiet:
@@ -162,7 +167,7 @@ class Drive:
         clients = len(self._plan.clients)
         with self._phase("final reads"):
             await final_reads(
-                GatewayClient(session), self._recorder, self._system, self._plan,
+                client, self._recorder, self._system, self._plan,
                 self._workload.final_operations(clients), self._next_process(),
             )
         with self._phase("gather"):

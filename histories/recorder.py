@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,21 +29,27 @@ NOTHING = msgspec.Raw(b"null")
 class Recorder:
     """Appends events to `path`; those of the nemesis also to `nemesis_path`.
 
-    Times are ns since the recorder was made (`origin_ns`, of the monotonic clock).
+    Times are ns since the recorder was made (`origin_ns`, of `clock_ns`).
     Not to be shared by threads.
     """
 
-    def __init__(self, path: Path, nemesis_path: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        nemesis_path: Path | None = None,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._file = os.open(path, flags, 0o644)
         self._nemesis_file = os.open(nemesis_path, flags, 0o644) if nemesis_path else -1
         self._encode = msgspec.json.Encoder().encode
         self._index = 0
-        self.origin_ns = time.monotonic_ns()
+        self._clock_ns = clock_ns
+        self.origin_ns = clock_ns()
 
     def now(self) -> int:
         """ns since the run's start."""
-        return time.monotonic_ns() - self.origin_ns
+        return self._clock_ns() - self.origin_ns
 
     def invoke(self, process: int, f: str, request: Request, node: str) -> int:
         """A client is about to send `request` to `node`; the event's index."""

@@ -75,3 +75,61 @@ class Partitionable(Protocol):
     async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
         """What `source` sends to `target` from now on fares so; in force on return."""
         ...
+
+
+class DiskState(msgspec.Struct, frozen=True):
+    """What is wrong with a member's disk. Percentages are of operations, each on its own.
+
+    A failed sync says so, and nothing is known of what it covered; `lying` syncs say
+    that all is well and make nothing durable; a misdirected write lands elsewhere in
+    its file. A correct store survives the first four on any number of members (it
+    stops where it cannot go on); of a lying disk or misdirected writes it can at best
+    tell, afterwards, that something is wrong.
+    """
+
+    slow_ms: int = 0
+    """Added to each sync: twice as much at most, so much on average."""
+    full: bool = False
+    write_error_percent: float = 0.0
+    sync_error_percent: float = 0.0
+    read_error_percent: float = 0.0
+    lying: bool = False
+    misdirect_percent: float = 0.0
+
+
+HEALTHY = DiskState()
+"""A disk that nothing is done to."""
+
+
+@runtime_checkable
+class Powered(Protocol):
+    async def lose_power(self, members: Sequence[MemberName]) -> None:
+        """All of them at one moment: processes, page caches and what is not on disk are
+        gone. `Killable.restart` brings each back."""
+        ...
+
+
+@runtime_checkable
+class Clocked(Protocol):
+    async def jump_clock(self, member: MemberName, ahead_ms: int) -> None:
+        """Set its wall clock forward, or back."""
+        ...
+
+    async def drift_clock(self, member: MemberName, ppm: int) -> None:
+        """Let all its clocks count faster (or slower) by millionths; 0 ends it."""
+        ...
+
+
+@runtime_checkable
+class Disked(Protocol):
+    async def set_disk(self, member: MemberName, state: DiskState) -> None:
+        """What is wrong with its disk from now on."""
+        ...
+
+    async def rot(self, member: MemberName) -> str:
+        """Flip one bit that is durable; where."""
+        ...
+
+    async def revive(self, member: MemberName) -> None:
+        """Start it again if it stopped itself, as a supervisor would."""
+        ...

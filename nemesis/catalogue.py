@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from nemesis.capabilities import Killable, Partitionable, Pausable
+from nemesis.capabilities import (
+    Clocked,
+    Disked,
+    Killable,
+    Partitionable,
+    Pausable,
+    Powered,
+)
 from nemesis.errors import FaultError
 
 NONE = "none"
@@ -18,6 +25,8 @@ class FaultKind:
     describe: str
     needs: type
     """The protocol that a system must have to suffer it."""
+    simulated: bool = False
+    """Only a simulated system can suffer it; "all" leaves it out."""
 
 
 KINDS: dict[str, FaultKind] = {
@@ -32,6 +41,12 @@ KINDS: dict[str, FaultKind] = {
             Partitionable,
         ),
         FaultKind("latency", "slow links: delay, jitter, limited rate", Partitionable),
+        FaultKind(
+            "power", "machines lose power, with all that is not on their disks", Powered, True
+        ),
+        FaultKind("clock", "wall clocks jump, forward or back", Clocked, True),
+        FaultKind("drift", "clocks count too fast or too slowly", Clocked, True),
+        FaultKind("disk", "disks are slow, full, or fail writes and syncs", Disked, True),
     )
 }
 
@@ -40,7 +55,7 @@ def kinds_named(text: str) -> tuple[str, ...]:
     """Kinds from what a user typed: "kill,pause", "all" or "none". Raises FaultError."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     if names == ["all"]:
-        return tuple(KINDS)
+        return tuple(name for name, kind in KINDS.items() if not kind.simulated)
     if names in ([NONE], []):
         return ()
     known_kinds(names)

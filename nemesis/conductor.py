@@ -18,7 +18,8 @@ from nemesis.capabilities import Led
 from nemesis.errors import FaultError
 from nemesis.fault import Fault, MemberName, PlannedFault
 from nemesis.grip import Grip
-from nemesis.hands import Inflicted, begin
+from nemesis.hands import Inflicted
+from nemesis.machine_hands import begin
 
 Record = Callable[[str, FaultEvent], None]
 """Takes the name of the fault ("kill") and what happens to it."""

@@ -63,7 +63,50 @@ class Latency(msgspec.Struct, frozen=True, tag_field="fault", tag="latency"):
     rate_bytes_per_s: int = 0
 
 
-Fault = Kill | Pause | Partition | Latency
+class PowerLoss(msgspec.Struct, frozen=True, tag_field="fault", tag="power"):
+    """The machines aimed at lose power at one moment, with all that is not on their
+    disks; healed by a restart on what is left."""
+
+    aim: Aim = "any"
+
+
+class ClockJump(msgspec.Struct, frozen=True, tag_field="fault", tag="clock"):
+    """Wall clocks are set `ahead_ms` forward (or back), and set right again when healed."""
+
+    aim: Aim = "any"
+    ahead_ms: int = 60_000
+
+
+class ClockDrift(msgspec.Struct, frozen=True, tag_field="fault", tag="drift"):
+    """Clocks count faster by `ppm` millionths (or slower), timers with them."""
+
+    aim: Aim = "any"
+    ppm: int = 50_000
+
+
+class DiskFault(msgspec.Struct, frozen=True, tag_field="fault", tag="disk"):
+    """Disks fail as the fields say (see `nemesis.capabilities.DiskState`); a member that
+    stopped for it is started again when it is healed."""
+
+    aim: Aim = "any"
+    slow_ms: int = 0
+    full: bool = False
+    write_error_percent: float = 0.0
+    sync_error_percent: float = 0.0
+    lying: bool = False
+    misdirect_percent: float = 0.0
+
+
+class BitRot(msgspec.Struct, frozen=True, tag_field="fault", tag="rot"):
+    """One bit that is durable flips, on each member aimed at. Nothing heals it."""
+
+    aim: Aim = "any"
+
+
+Fault = (
+    Kill | Pause | Partition | Latency
+    | PowerLoss | ClockJump | ClockDrift | DiskFault | BitRot
+)
 
 
 class PlannedFault(msgspec.Struct, frozen=True):

@@ -40,6 +40,8 @@ class Grip:
         self._set: dict[Link, LinkState | None] = {}
         """What links were last set to; None where that is not known."""
         self._links_busy = asyncio.Lock()
+        self._others: dict[int, Undo] = {}
+        """Heals whatever else is in force: clocks, disks."""
 
     async def hold(self, how: Hold, members: tuple[MemberName, ...]) -> Undo:
         """Kill or pause `members`, until the returned Undo. What fails is taken back."""
@@ -66,6 +68,18 @@ class Grip:
         await self._inflict(self._settle_links(touched), undo)
         return undo
 
+    def keep(self, heal: Undo) -> Undo:
+        """Something of another kind is in force until the returned Undo, which does `heal`."""
+        token = self._next_token()
+        self._others[token] = heal
+
+        async def undo() -> None:
+            if token in self._others:
+                await heal()
+                self._others.pop(token, None)
+
+        return undo
+
     async def release_all(self) -> None:
         """End everything in force, also what a cancelled or failed fault left half done.
 
@@ -73,8 +87,15 @@ class Grip:
         """
         self._holds.clear()
         self._links = LinkTable()
-        await self._settle_links(tuple(self._set))
-        await self._settle_members(tuple(self._condition))
+        await _each((
+            self._settle_links(tuple(self._set)),
+            self._settle_members(tuple(self._condition)),
+            self._heal_others(),
+        ))
+
+    async def _heal_others(self) -> None:
+        others, self._others = self._others, {}
+        await _each(heal() for heal in others.values())
 
     async def _inflict(self, settle: Awaitable[None], undo: Undo) -> None:
         try:

@@ -17,7 +17,20 @@ import msgspec
 from histories.chance import stream
 from nemesis.aim import aims_for
 from nemesis.catalogue import KINDS, known_kinds, suffers
-from nemesis.fault import Aim, Fault, Kill, Latency, Partition, PartitionShape, Pause, PlannedFault
+from nemesis.fault import (
+    Aim,
+    ClockDrift,
+    ClockJump,
+    DiskFault,
+    Fault,
+    Kill,
+    Latency,
+    Partition,
+    PartitionShape,
+    Pause,
+    PlannedFault,
+    PowerLoss,
+)
 
 
 class Tempo(msgspec.Struct, frozen=True):
@@ -172,11 +185,54 @@ def _always(fault: Fault) -> Card:
     return lambda _: fault
 
 
+def _power_losses(member_count: int) -> list[Card]:
+    # Everyone at once is what a power loss is: no aim is rarer than another.
+    return [_always(PowerLoss(aim)) for aim in aims_for(member_count)]
+
+
+def _clock_jumps(member_count: int) -> list[Card]:
+    def draw(aim: Aim) -> Card:
+        return lambda random: ClockJump(
+            aim, random.choice((-3_600_000, -5_000, -500, 500, 5_000, 3_600_000))
+        )
+
+    return [draw(aim) for aim in _aims(member_count)]
+
+
+def _clock_drifts(member_count: int) -> list[Card]:
+    def draw(aim: Aim) -> Card:
+        # From a bad crystal's to a broken virtual machine's.
+        return lambda random: ClockDrift(
+            aim, random.choice((-1, 1)) * random.choice((200, 5_000, 50_000, 300_000))
+        )
+
+    return [draw(aim) for aim in _aims(member_count)]
+
+
+def _disk_faults(member_count: int) -> list[Card]:
+    """Those that a correct store survives, on any members."""
+
+    def draw(aim: Aim) -> Card:
+        return lambda random: random.choice((
+            DiskFault(aim, slow_ms=random.choice((5, 50, 300))),
+            DiskFault(aim, slow_ms=random.choice((5, 50, 300))),
+            DiskFault(aim, full=True),
+            DiskFault(aim, write_error_percent=random.choice((1.0, 20.0, 100.0))),
+            DiskFault(aim, sync_error_percent=random.choice((1.0, 20.0, 100.0))),
+        ))
+
+    return [draw(aim) for aim in _aims(member_count)]
+
+
 DECKS: dict[str, Callable[[int], list[Card]]] = {
     "kill": _kills,
     "pause": _pauses,
     "partition": _partitions,
     "latency": _latencies,
+    "power": _power_losses,
+    "clock": _clock_jumps,
+    "drift": _clock_drifts,
+    "disk": _disk_faults,
 }
 
 

@@ -84,7 +84,7 @@ class SimulatedClock:
             await asyncio.sleep(0)
             return
         future = self._loop.create_future()
-        timer = self.call_later(seconds, lambda: future.done() or future.set_result(None))
+        timer = self.call_later(seconds, lambda: _settle(future))
         try:
             await future
         finally:
@@ -93,3 +93,8 @@ class SimulatedClock:
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         wait_ns = self._machine.true_ns(round(seconds * 1e9))
         return self._loop.at_ns(self._loop.now_ns + wait_ns, self._process, callback)
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

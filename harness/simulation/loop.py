@@ -28,6 +28,7 @@ from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from heapq import heappop, heappush
+from math import ceil
 from typing import Any, NoReturn
 
 from harness.errors import SplitbrainError
@@ -121,12 +122,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., object], *args: Any, context: object = None
     ) -> _Handle:
-        return self.at_ns(self.now_ns + round(delay * 1e9), self.current, callback, *args)
+        # Rounded up: who sleeps until a moment must not wake before it, and sleep again.
+        return self.at_ns(self.now_ns + ceil(delay * 1e9), self.current, callback, *args)
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: object = None
     ) -> _Handle:
-        return self.at_ns(round(when * 1e9), self.current, callback, *args)
+        return self.at_ns(ceil(when * 1e9), self.current, callback, *args)
 
     def at_ns(
         self, when_ns: int, process: Process | None, callback: Callable[..., object], *args: Any

@@ -167,7 +167,7 @@ class Connection:
             self._loop.soon(None, self.reset)
             return
         if then is not None:
-            self._receive = then  # type: ignore[assignment]
+            self._receive = then
 
     def reset(self) -> None:
         """Both ends know that it is broken; what is in flight is lost. Safe to call twice."""

@@ -117,7 +117,7 @@ class Inode:
         at = random.randrange(len(self.cached))
         bit = 1 << random.randrange(8)
         self.cached[at] ^= bit
-        size, content = self.durable
+        content = self.durable[1]
         if at < len(content):
             content[at] ^= bit
         return at

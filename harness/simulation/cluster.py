@@ -1,0 +1,172 @@
+"""The machines of a simulated cluster, and the lives that their members live on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from harness.simulation.clients import ClientNetwork
+from harness.simulation.clock import MachineClock
+from harness.simulation.disk import MachineDisk
+from harness.simulation.loop import VirtualLoop
+from harness.simulation.network import Network, Weather
+from harness.simulation.process import Process
+from harness.simulation.world import SimulatedWorld
+from histories.chance import stream
+from node.api.errors import RpcError
+from node.config import Config, checked_config
+from node.member_storage import DataRefused
+from node.server import Server
+from node.world import AddressInUse, DirectoryInUse, DiskError
+
+CLIENT_PORT = 2379
+PEER_PORT = 2380
+REFUSED = (AddressInUse, DirectoryInUse, DataRefused, DiskError, RpcError, ValueError)
+
+
+class Member:
+    """One machine: its clock and disk outlive the member's process."""
+
+    def __init__(self, name: str, clock: MachineClock, disk: MachineDisk) -> None:
+        self.name = name
+        self.clock = clock
+        self.disk = disk
+        self.lives = 0
+        self.process: Process | None = None
+        self.world: SimulatedWorld | None = None
+        self.server: Server | None = None
+        """Of the present life, once it serves."""
+        self.trace_lines: list[bytes] = []
+        self.log_lines: list[bytes] = []
+        self.stopped_why = ""
+        """Why its last life ended by itself, if it did."""
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and not self.process.ended
+
+    @property
+    def runs(self) -> bool:
+        return self.process is not None and self.process.runs
+
+
+class SimulatedCluster:
+    """All that a run's members are made of. `seed` decides each machine's chance."""
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        seed: int,
+        members: Sequence[str],
+        settings: Mapping[str, object],
+        weather: Weather,
+        *,
+        tracing: bool = True,
+    ) -> None:
+        self.loop = loop
+        self.seed = seed
+        self.settings = dict(settings)
+        self.tracing = tracing
+        self.network = Network(loop, lambda a, b: stream(seed, "link", a, b), weather)
+        self.clients = ClientNetwork(loop, self.network)
+        self.members: dict[str, Member] = {}
+        self.began_life: list[Callable[[Member], None]] = []
+        """Told of each server that begins to serve."""
+        for name in members:
+            machine = self.network.add_machine(name, peer_url(name))
+            self.clients.add(client_url(name), machine)
+            disk = MachineDisk(loop, stream(seed, "disk", name))
+            self.members[name] = Member(name, MachineClock(loop), disk)
+
+    def config(self, name: str) -> Config:
+        return checked_config(Config(
+            name=name,
+            data_dir=name,
+            initial_cluster=tuple((one, (peer_url(one),)) for one in sorted(self.members)),
+            listen_client_urls=(client_url(name),),
+            advertise_client_urls=(client_url(name),),
+            listen_peer_urls=(peer_url(name),),
+            tracing=self.tracing,
+            **self.settings,  # type: ignore[arg-type]
+        ))
+
+    # --- lives -----------------------------------------------------------------------------
+
+    def start(self, name: str) -> None:
+        """Begin another life; nothing if one goes on."""
+        member = self.members[name]
+        if member.alive:
+            return
+        self.network.machine(name).powered = True
+        member.lives += 1
+        member.stopped_why = ""
+        process = Process(name, member.lives)
+        member.process = process
+        world = SimulatedWorld(
+            self.loop, process, member.clock, member.disk, self.network, self.clients,
+            stream(self.seed, "member", name, member.lives), self._ended,
+        )
+        world.trace_lines, world.log_lines = member.trace_lines, member.log_lines
+        member.world, member.server = world, None
+        self.loop.soon(process, self._begin, member, world)
+
+    def _begin(self, member: Member, world: SimulatedWorld) -> None:
+        server = Server(world, self.config(member.name))
+        self.loop.create_task(self._serve(member, world, server), name="start")
+
+    async def _serve(self, member: Member, world: SimulatedWorld, server: Server) -> None:
+        try:
+            await server.start()
+        except REFUSED as problem:
+            world.stop(1, f"{type(problem).__name__}: {problem}")
+            return
+        member.server = server
+        for told in self.began_life:
+            told(member)
+
+    def _ended(self, process: Process, code: int, why: str) -> None:
+        """A member stopped itself, or crashed at a failpoint."""
+        member = self.members[process.name]
+        if member.process is process and not process.ended:
+            member.stopped_why = why
+            self.kill(process.name)
+
+    def kill(self, name: str) -> None:
+        """As SIGKILL: the process is gone, what it wrote is in the page cache."""
+        member = self.members[name]
+        if member.process is not None and not member.process.ended:
+            member.server = None
+            member.process.end()
+            self.network.process_ended(name)
+
+    def lose_power(self, names: Sequence[str]) -> None:
+        """At one moment: processes, page caches, and what the network had not sent yet."""
+        for name in names:
+            member = self.members[name]
+            self.network.power_lost(name)
+            if member.process is not None:
+                member.server = None
+                member.process.end()
+            member.disk.lose_power()
+            member.clock.reboot()
+
+    def pause(self, name: str) -> None:
+        member = self.members[name]
+        if member.process is not None and not member.process.ended:
+            member.process.pause()
+
+    def resume(self, name: str) -> None:
+        member = self.members[name]
+        if member.process is not None and member.process.paused:
+            self.loop.resume(member.process)
+
+    def stop(self) -> None:
+        for name in self.members:
+            self.kill(name)
+
+
+def client_url(name: str) -> str:
+    return f"http://{name}:{CLIENT_PORT}"
+
+
+def peer_url(name: str) -> str:
+    return f"http://{name}:{PEER_PORT}"

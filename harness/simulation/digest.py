@@ -1,0 +1,64 @@
+"""The digest of a run: SHA-256 over its history and every member's final state.
+
+Two runs of one seed have the same digest, whatever the process, its PYTHONHASHSEED or
+its version of CPython; where they do not, `first_difference` names the event.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def digest(folder: Path, members: Sequence[str]) -> str:
+    """Of the run in `folder`: 64 hexadecimal digits."""
+    found = hashlib.sha256()
+    for path in digested(folder, members):
+        found.update(str(path.relative_to(folder)).encode() + b"\0")
+        found.update(path.read_bytes() if path.exists() else b"")
+        found.update(b"\0")
+    return found.hexdigest()
+
+
+def digested(folder: Path, members: Sequence[str]) -> list[Path]:
+    """What goes into it, in order."""
+    return [
+        folder / "history.jsonl",
+        *(folder / member / name for member in members for name in ("state.json", "trace.jsonl")),
+    ]
+
+
+def first_difference(one: Path, other: Path, members: Sequence[str]) -> str | None:
+    """The first line that two runs' files do not share, in virtual time; None: none.
+
+    Traces say it first: a step of a member comes before anything that a client sees.
+    """
+    found: list[tuple[int, str]] = []
+    for path in digested(one, members):
+        name = path.relative_to(one)
+        ours, theirs = _lines(path), _lines(other / name)
+        for number, (left, right) in enumerate(zip(ours, theirs, strict=False), start=1):
+            if left != right:
+                found.append((_time_ns(left), f"{name}:{number}: {left[:300]} != {right[:300]}"))
+                break
+        else:
+            if len(ours) != len(theirs):
+                shorter = min(len(ours), len(theirs))
+                longest = ours if len(ours) > shorter else theirs
+                line = longest[shorter]
+                found.append((_time_ns(line), f"{name}:{shorter + 1}: only one has {line[:300]}"))
+    return min(found)[1] if found else None
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _time_ns(line: str) -> int:
+    for field in ('"time":', '"ns":'):
+        _, found, rest = line.partition(field)
+        if found:
+            digits = rest.lstrip().split(",")[0].rstrip("}")
+            return int(digits) if digits.isdigit() else 0
+    return 1 << 62

@@ -1,0 +1,107 @@
+"""One run in simulation: the same plan, clients, checkers, report and folder as a real one."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from harness.drive import Drive
+from harness.judge import RunResult, judge
+from harness.options import Options
+from harness.plan import Plan
+from harness.progress import Progress, Silent
+from harness.run_record import RunRecord
+from harness.simulation.cluster import SimulatedCluster
+from harness.simulation.digest import digest
+from harness.simulation.loop import VirtualLoop
+from harness.simulation.network import Weather
+from harness.systems.simulated import SimulatedSystem
+from harness.workloads.catalogue import make_workload
+from histories.recorder import Recorder
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """What became of a simulated run."""
+
+    result: RunResult
+    digest: str
+    simulated_s: float
+    wall_s: float
+    events: int
+    """Callbacks that the loop ran."""
+    unhandled: tuple[str, ...]
+    """Errors that a member let fall."""
+
+    @property
+    def valid(self) -> bool | None:
+        return self.result.valid
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What the plan does not say: how the members are set, and how the network behaves."""
+
+    settings: Mapping[str, int | bool] = {}
+    """Fields of `node.config.Config`."""
+    weather: Weather = Weather()
+
+
+SETTINGS: Mapping[str, int | bool] = {"wal_segment_bytes": 256 * 1024}
+"""Segments of 64 MiB would make a simulated disk slow for nothing."""
+
+
+def simulate(
+    options: Options,
+    plan: Plan,
+    folder: Path,
+    surroundings: Surroundings | None = None,
+    progress: Progress | None = None,
+) -> Simulated:
+    """Run `plan` in virtual time, leave its folder as `harness.runner` does, and judge it."""
+    surroundings = surroundings or Surroundings()
+    began = time.perf_counter()
+    loop = VirtualLoop()
+    try:
+        cluster = SimulatedCluster(
+            loop, plan.seed, plan.members, _settings(options, surroundings),
+            surroundings.weather, tracing=options.trace,
+        )
+        loop.run_until_complete(drive(options, plan, folder, cluster, progress or Silent()))
+        simulated_s = loop.time()
+        unhandled = tuple(loop.unhandled)
+        found = digest(folder, plan.members)
+    finally:
+        loop.close()
+        gc.collect()
+    result = judge(folder)
+    return Simulated(
+        result, found, simulated_s, time.perf_counter() - began, loop.events, unhandled
+    )
+
+
+async def drive(
+    options: Options, plan: Plan, folder: Path, cluster: SimulatedCluster, progress: Progress
+) -> RunRecord:
+    system = SimulatedSystem(cluster, folder)
+    recorder = Recorder(
+        folder / "history.jsonl", folder / "nemesis.jsonl", clock_ns=lambda: cluster.loop.now_ns
+    )
+    workload = make_workload(options.workload, options.workload_options)
+    return await Drive(
+        options, plan, workload, system, folder, progress,
+        open_clients=system.open_clients, recorder=recorder,
+    ).run()
+
+
+def _settings(options: Options, surroundings: Surroundings) -> dict[str, int | bool]:
+    return {
+        **SETTINGS,
+        "heartbeat_ms": options.heartbeat_ms,
+        "election_ms": options.election_ms,
+        **surroundings.settings,
+    }

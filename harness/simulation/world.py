@@ -1,0 +1,100 @@
+"""`node.world.World` for one life of one simulated member."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import NoReturn
+
+import msgspec
+
+import node.world
+from harness.simulation.clients import ClientNetwork
+from harness.simulation.clock import MachineClock, SimulatedClock
+from harness.simulation.disk import MachineDisk, SimulatedDisk
+from harness.simulation.loop import VirtualLoop
+from harness.simulation.network import Accept, Dialler, Network
+from harness.simulation.process import Ended, Process
+from node.api.service import Api
+from node.world import Clock, Closable, Disk
+
+
+class _Listening:
+    """What listens ends with its process, which is all that a simulated member does."""
+
+    async def close(self) -> None:
+        return
+
+
+class MemberNetwork:
+    """`node.world.Network` in the name of one process."""
+
+    def __init__(self, process: Process, network: Network, clients: ClientNetwork) -> None:
+        self._process = process
+        self._network = network
+        self._clients = clients
+
+    async def listen_peers(self, url: str, accept: Accept) -> Closable:
+        self._network.listen(self._process, url, accept)
+        return _Listening()
+
+    def dial_peer(self, url: str, hello: bytes, *, queue_bytes_max: int) -> Dialler:
+        return self._network.dial(self._process, url, hello, queue_bytes_max)
+
+    async def serve_clients(self, url: str, api: Api) -> Closable:
+        self._clients.serve(url, self._process, api)
+        return _Listening()
+
+
+class SimulatedWorld:
+    """`ended` is called, in the harness's name, when the member stops itself."""
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        process: Process,
+        machine: MachineClock,
+        disk: MachineDisk,
+        network: Network,
+        clients: ClientNetwork,
+        random: Random,
+        ended: Callable[[Process, int, str], None],
+    ) -> None:
+        self.random = random
+        self.clock: Clock = SimulatedClock(loop, machine, process)
+        self.disk: Disk = SimulatedDisk(loop, disk, process)
+        self.network: node.world.Network = MemberNetwork(process, network, clients)
+        self.trace_lines: list[bytes] = []
+        self.log_lines: list[bytes] = []
+        self._loop = loop
+        self._process = process
+        self._ended = ended
+        self._encode = msgspec.json.Encoder(enc_hook=str).encode
+
+    def trace(self, line: bytes) -> None:
+        self.trace_lines.append(line)
+
+    def spawn(self, work: Awaitable[None], name: str) -> None:
+        async def run() -> None:
+            try:
+                await work
+            except Exception as problem:
+                self.stop(1, f"{name}: {type(problem).__name__}: {problem}")
+
+        self._loop.create_task(run(), name=name)
+
+    def log(self, level: str, message: str, **fields: object) -> None:
+        entry = {
+            "level": level, "ns": self._loop.now_ns, "member": self._process.name,
+            "life": self._process.life, "msg": message, **fields,
+        }
+        self.log_lines.append(self._encode(entry) + b"\n")
+
+    def stop(self, code: int, why: str) -> None:
+        self.log("info" if code == 0 else "fatal", "stopping", why=why)
+        self._loop.soon(None, self._ended, self._process, code, why)
+
+    def crash(self) -> NoReturn:
+        self._ended(self._process, -9, "crashed")
+        self._process.end()
+        raise Ended

@@ -1,0 +1,157 @@
+"""This project's own store in one process, under virtual time: `harness.simulation`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from platform import python_version
+
+from harness.errors import SystemFailed
+from harness.load import Client
+from harness.simulation.clients import SimulatedClient
+from harness.simulation.cluster import SimulatedCluster, client_url, peer_url
+from harness.simulation.state import member_state
+from harness.systems.system import Address
+from histories.member_state import MemberState
+from nemesis.capabilities import DiskState, LinkState
+from nemesis.fault import MemberName
+
+START_TIMEOUT_S = 30.0
+_POLL_S = 0.02
+
+
+class SimulatedSystem:
+    """`cluster` is made on the loop that the run runs on; files are written at `stop`.
+
+    Suffers everything: it is Killable, Pausable, Partitionable, Powered, Clocked and
+    Disked.
+    """
+
+    name = "simulated"
+
+    def __init__(self, cluster: SimulatedCluster, folder: Path) -> None:
+        self.cluster = cluster
+        self._folder = folder
+        self._stopped = False
+
+    @property
+    def members(self) -> Sequence[MemberName]:
+        return tuple(self.cluster.members)
+
+    async def start(self) -> None:
+        for member in self.members:
+            self.cluster.start(member)
+        deadline = asyncio.get_running_loop().time() + START_TIMEOUT_S
+        while not self._all_follow_one():
+            if asyncio.get_running_loop().time() > deadline:
+                raise SystemFailed(
+                    f"no leader that all members know within {START_TIMEOUT_S:g} s of virtual "
+                    f"time; {self._why_not()}"
+                )
+            await asyncio.sleep(_POLL_S)
+
+    def _all_follow_one(self) -> bool:
+        leaders = {
+            member.server.raft.leader if member.server is not None else 0
+            for member in self.cluster.members.values()
+        }
+        return len(leaders) == 1 and leaders != {0}
+
+    def _why_not(self) -> str:
+        said = [f"{m.name}: {m.stopped_why}" for m in self.cluster.members.values() if not m.alive]
+        return "; ".join(said) or "all members run"
+
+    async def stop(self) -> None:
+        """Ends every process, and writes the members' logs and traces. Safe to call twice."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self.cluster.stop()
+        for member in self.cluster.members.values():
+            folder = self._folder / member.name
+            folder.mkdir(parents=True, exist_ok=True)
+            self.log_path(member.name).write_bytes(b"".join(member.log_lines))
+            if (trace := self.trace_path(member.name)) is not None:
+                trace.write_bytes(b"".join(member.trace_lines))
+
+    def address(self, member: MemberName) -> Address:
+        return Address(member, client_url(member), peer_url(member))
+
+    def alive(self, member: MemberName) -> bool:
+        return self.cluster.members[member].alive
+
+    async def leader(self) -> MemberName | None:
+        """Who leads in the highest term that a member which runs now knows."""
+        told = [
+            (member.server.raft.term, member.server.raft.leader)
+            for member in self.cluster.members.values()
+            if member.runs and member.server is not None and member.server.raft.leader
+        ]
+        if not told:
+            return None
+        _, leader = max(told, key=lambda one: one[0])
+        for member in self.cluster.members.values():
+            if member.server is not None and member.server.member_id == leader:
+                return member.name if member.runs else None
+        return None
+
+    async def state(self, member: MemberName, at_revision: int | None = None) -> MemberState:
+        return await member_state(self.cluster.clients, member, client_url(member), at_revision)
+
+    def log_path(self, member: MemberName) -> Path:
+        return self._folder / member / "log"
+
+    def trace_path(self, member: MemberName) -> Path | None:
+        return self._folder / member / "trace.jsonl" if self.cluster.tracing else None
+
+    def data_path(self, member: MemberName) -> Path:
+        return self._folder / member / "data"
+
+    def versions(self) -> Mapping[str, str]:
+        return {"system": "simulated", "python": python_version()}
+
+    def open_clients(self, timeout_ms: int) -> AbstractAsyncContextManager[Client]:
+        return _clients(SimulatedClient(self.cluster.clients, timeout_ms))
+
+    # --- what it suffers -------------------------------------------------------------------
+
+    async def kill(self, member: MemberName) -> None:
+        self.cluster.kill(member)
+
+    async def restart(self, member: MemberName) -> None:
+        self.cluster.start(member)
+
+    async def pause(self, member: MemberName) -> None:
+        self.cluster.pause(member)
+
+    async def resume(self, member: MemberName) -> None:
+        self.cluster.resume(member)
+
+    async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
+        self.cluster.network.set_link(source, target, state)
+
+    async def lose_power(self, members: Sequence[MemberName]) -> None:
+        self.cluster.lose_power(members)
+
+    async def jump_clock(self, member: MemberName, ahead_ms: int) -> None:
+        self.cluster.members[member].clock.jump(ahead_ms * 1_000_000)
+
+    async def drift_clock(self, member: MemberName, ppm: int) -> None:
+        self.cluster.members[member].clock.drift(ppm)
+
+    async def set_disk(self, member: MemberName, state: DiskState) -> None:
+        self.cluster.members[member].disk.state = state
+
+    async def rot(self, member: MemberName) -> str:
+        return self.cluster.members[member].disk.rot()
+
+    async def revive(self, member: MemberName) -> None:
+        if self.cluster.members[member].stopped_why:
+            self.cluster.start(member)
+
+
+@asynccontextmanager
+async def _clients(client: SimulatedClient) -> AsyncIterator[Client]:
+    yield client
