@@ -1,0 +1,44 @@
+"""A member without peers, log or disk: what is proposed is applied at once."""
+
+from __future__ import annotations
+
+from node.api import rpc
+from node.api.errors import RpcError
+from node.apply import apply
+from node.mvcc.store import Store
+from node.storage.memory_backend import MemoryBackend
+
+
+class LoneMember:
+    cluster_id = 11
+    member_id = 12
+    request_bytes_max = 1_572_864
+    txn_operations_max = 128
+
+    def __init__(self) -> None:
+        self.store = Store(MemoryBackend())
+        self.linearizable_reads = 0
+        self.proposals: list[rpc.WriteRequest] = []
+        self.healthy = (True, "")
+
+    def header(self) -> rpc.ResponseHeader:
+        return rpc.ResponseHeader(self.cluster_id, self.member_id, self.store.revision, 2)
+
+    async def propose(self, operation: rpc.WriteRequest) -> rpc.WriteResponse:
+        self.proposals.append(operation)
+        result = apply(self.store, operation)
+        if isinstance(result, RpcError):
+            raise result
+        return result
+
+    async def linearizable_read(self) -> None:
+        self.linearizable_reads += 1
+
+    def status(self) -> rpc.StatusResponse:
+        return rpc.StatusResponse(version="3.5.1", leader=self.member_id, raft_term=2)
+
+    def members(self) -> list[rpc.Member]:
+        return [rpc.Member(self.member_id, "n1", ("http://p:1",), ("http://c:2",))]
+
+    def health(self) -> tuple[bool, str]:
+        return self.healthy

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.api import go_json, json_codec, json_reader, rpc
+from node.api.errors import RpcError
+from node.mvcc.key_value import Event, EventType, KeyValue
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"garbage", "invalid character 'g' looking for beginning of value"),
+        (b"{", "unexpected EOF"),
+        (b'{"key":5}', "json: cannot unmarshal number into Go value of type []uint8"),
+        (b'{"key":"***"}', "illegal base64 data at input byte 0"),
+        (b'{"key":"YQ="}', "illegal base64 data at input byte 3"),
+        (b'{"key":"YQ==="}', "illegal base64 data at input byte 4"),
+        (b'{"a":1,}', "invalid character '}' looking for beginning of object key string"),
+        (b'{"a":tru}', "invalid character '}' in literal true (expecting 'e')"),
+        (b'{"a":01}', "invalid character '1' after object key:value pair"),
+        (b"[1 2]", "invalid character '2' after array element"),
+        (
+            b'{"key":"YQ==","lease":"9223372036854775808"}',
+            "json: cannot unmarshal number 9223372036854775808 into Go value of type int64",
+        ),
+        (b'{"key":"YQ==","lease":""}', "unexpected end of JSON input"),
+        (
+            b"[]",
+            "json: cannot unmarshal array into Go value of type map[string]json.RawMessage",
+        ),
+        (b"\xff", "invalid character '\u00ff' looking for beginning of value"),
+        (b'{"x":' + b"[" * 10_001, "invalid character '[' exceeded max depth"),
+    ],
+)
+def test_a_malformed_request_is_refused_in_the_words_of_gos_decoder(
+    body: bytes, message: str
+) -> None:
+    with pytest.raises(RpcError) as refused:
+        json_codec.decode_request("/v3/kv/put", body)
+    assert refused.value.message == message
+    assert refused.value.http_status == 400
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"  ", b"null", b"{}", b'{"unknown":[1]}', b'{"key":null}', b"{} trailing"]
+)
+def test_what_says_nothing_is_a_request_of_defaults(body: bytes) -> None:
+    assert json_codec.decode_request("/v3/kv/put", body) == rpc.PutRequest()
+
+
+binaries = st.binary(max_size=6)
+int64s = st.integers(-(2**63), 2**63 - 1)
+
+
+@given(binaries, binaries, int64s, st.booleans(), st.booleans(), st.booleans())
+def test_every_spelling_of_a_put_is_the_same_put(
+    key: bytes, value: bytes, lease: int, prev_kv: bool, quoted: bool, camel: bool
+) -> None:
+    body: dict[str, Any] = {
+        "key": encoded(key),
+        "value": encoded(value),
+        "lease": str(lease) if quoted else lease,
+        "prevKv" if camel else "prev_kv": prev_kv,
+    }
+    found = json_codec.decode_request("/v3/kv/put", json.dumps(body).encode())
+    assert found == rpc.PutRequest(key=key, value=value, lease=lease, prev_kv=prev_kv)
+
+
+json_values = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), int64s, st.floats(allow_nan=False, allow_infinity=False),
+        st.sampled_from(["", "YQ==", "Yg==", "VERSION", "MOD", "VALUE", "EQUAL", "5", "x"]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2),
+        st.dictionaries(
+            st.sampled_from(
+                ["key", "value", "lease", "limit", "revision", "compare", "success", "target",
+                 "result", "version", "mod_revision", "request_put", "request_range", "prev_kv"]
+            ),
+            inner, max_size=3,
+        ),
+    ),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(json_values, st.sampled_from(["/v3/kv/put", "/v3/kv/range", "/v3/kv/txn"]))
+def test_the_fast_decoder_reads_nothing_that_the_exact_one_reads_otherwise(
+    value: Any, method: str
+) -> None:
+    body = json.dumps(value).encode()
+    fast, finish, exact = json_codec._READERS[method]
+    assert fast is not None
+    try:
+        found = finish(fast(body))
+    except (msgspec.MsgspecError, json_codec._Unusual):
+        return
+    assert found == exact.read(body, 0)
+
+
+def test_of_a_oneof_the_last_field_in_the_protobuf_wins() -> None:
+    body = b'{"success":[{"request_put":{"key":"YQ=="},"request_range":{"key":"Yg=="}}]}'
+    expected = rpc.TxnRequest(success=(rpc.PutRequest(key=b"a"),))
+    assert json_codec.decode_request("/v3/kv/txn", body) == expected
+    assert json_reader.TXN.read(body, 0) == expected
+
+
+def test_an_operand_of_another_target_counts_as_zero() -> None:
+    body = b'{"compare":[{"key":"YQ==","target":"VERSION","value":"YQ=="}]}'
+    (compare,) = json_codec.decode_request("/v3/kv/txn", body).compare
+    assert compare.operand == 0
+
+
+@given(st.binary(max_size=20))
+def test_base64_that_python_writes_is_read_back(data: bytes) -> None:
+    assert go_json.base64_decode(base64.b64encode(data)) == data
+
+
+@given(json_values)
+def test_a_json_value_ends_where_it_ends(value: Any) -> None:
+    body = json.dumps(value).encode()
+    assert go_json.first_value(b" " + body + b" {") == (1, 1 + len(body))
+
+
+def test_answers_leave_defaults_out_and_quote_64_bit_integers() -> None:
+    header = rpc.ResponseHeader(1, 2, 3, 4)
+    kv = KeyValue(b"a", 2, 3, 1, b"v")
+    assert json_codec.encode_response(rpc.RangeResponse(header, (kv,), True, 2)) == (
+        b'{"header":{"cluster_id":"1","member_id":"2","revision":"3","raft_term":"4"},'
+        b'"kvs":[{"key":"YQ==","create_revision":"2","mod_revision":"3","version":"1",'
+        b'"value":"dg=="}],"more":true,"count":"2"}'
+    )
+    deletion = Event(EventType.DELETE, KeyValue(b"a", mod_revision=5), kv)
+    assert json_codec.encode_watch_line(rpc.WatchResponse(events=(deletion,))) == (
+        b'{"result":{"header":{},"events":[{"type":"DELETE","kv":{"key":"YQ==",'
+        b'"mod_revision":"5"},"prev_kv":{"key":"YQ==","create_revision":"2",'
+        b'"mod_revision":"3","version":"1","value":"dg=="}}]}}\n'
+    )
+
+
+def test_a_watch_body_is_read_piece_by_piece() -> None:
+    requests = json_codec.WatchRequests(1000)
+    body = b'{"create_request":{"key":"YQ=="}}{} {"cancel_request":{"watch_id":"3"}}'
+    found = [one for at in range(len(body)) for one in requests.feed(body[at : at + 1])]
+    assert found == [rpc.WatchCreateRequest(key=b"a"), rpc.WatchCancelRequest(watch_id=3)]

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+import pytest
+
+from node.api import errors, rpc
+from node.api.errors import RpcError
+from node.api.service import Api
+from tests.unit.api.lone_member import LoneMember
+
+
+def refusal(call: Awaitable[object]) -> RpcError:
+    async def run() -> None:
+        await call
+
+    with pytest.raises(RpcError) as refused:
+        asyncio.run(run())
+    return refused.value
+
+
+def test_a_read_is_linearizable_unless_it_says_otherwise() -> None:
+    member = LoneMember()
+    api = Api(member)
+    one = rpc.RangeRequest(key=b"a")
+    serializable = rpc.RangeRequest(key=b"a", serializable=True)
+    for request, reads in ((one, 1), (serializable, 1)):
+        asyncio.run(api.range(request))
+        assert member.linearizable_reads == reads
+    for request, reads in ((one, 2), (serializable, 2)):
+        asyncio.run(api.txn(rpc.TxnRequest(success=(request,))))
+        assert member.linearizable_reads == reads
+    assert member.proposals == []
+
+
+def test_a_transaction_that_may_write_is_proposed_whichever_branch_it_takes() -> None:
+    member = LoneMember()
+    txn = rpc.TxnRequest(success=(rpc.RangeRequest(key=b"a"),), failure=(rpc.PutRequest(key=b"a"),))
+    response = asyncio.run(Api(member).txn(txn))
+    assert response.succeeded
+    assert response.header == rpc.ResponseHeader(11, 12, 1, 2)
+    assert member.proposals == [txn]
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        (rpc.PutRequest(), errors.empty_key()),
+        (rpc.PutRequest(key=b"a", value=b"1", ignore_value=True), errors.value_provided()),
+        (rpc.PutRequest(key=b"a", lease=1, ignore_lease=True), errors.lease_provided()),
+        (rpc.PutRequest(key=b"a", lease=1), errors.lease_not_found()),
+        (rpc.PutRequest(key=b"a", value=b"x" * 1_572_864), errors.request_too_large()),
+        (
+            rpc.PutRequest(key=b"a", value=b"x" * 2_500_000),
+            errors.message_too_large(2_500_008, 2_097_152),
+        ),
+    ],
+)
+def test_a_bad_put_is_refused_with_etcds_error(request_: rpc.PutRequest, error: RpcError) -> None:
+    assert refusal(Api(LoneMember()).put(request_)) == error
+
+
+def put(key: bytes) -> rpc.PutRequest:
+    return rpc.PutRequest(key=key)
+
+
+def delete(key: bytes, end: bytes = b"") -> rpc.DeleteRangeRequest:
+    return rpc.DeleteRangeRequest(key=key, range_end=end)
+
+
+def nested(
+    success: tuple[rpc.RequestOp, ...], failure: tuple[rpc.RequestOp, ...] = ()
+) -> rpc.TxnRequest:
+    return rpc.TxnRequest(success=success, failure=failure)
+
+
+@pytest.mark.parametrize(
+    ("operations", "allowed"),
+    [
+        ((put(b"a"), put(b"b")), True),
+        ((put(b"a"), put(b"a")), False),
+        ((put(b"b"), delete(b"a", b"c")), False),
+        ((put(b"c"), delete(b"a", b"c")), True),
+        ((put(b"b"), delete(b"c", b"a")), True),
+        ((put(b"b"), delete(b"a", b"\0")), True),
+        ((nested((put(b"a"),), (put(b"a"),)),), True),
+        ((put(b"a"), nested((put(b"a"),))), False),
+        ((nested((put(b"a"),)), nested((), (put(b"a"),))), False),
+        ((nested((delete(b"a"),)), nested((put(b"a"),))), False),
+        ((nested((put(b"a"),)), nested((delete(b"a"),))), True),
+    ],
+)
+def test_no_key_is_put_twice_or_put_and_deleted(
+    operations: tuple[rpc.RequestOp, ...], allowed: bool
+) -> None:
+    call = Api(LoneMember()).txn(rpc.TxnRequest(success=operations))
+    if allowed:
+        asyncio.run(call)
+    else:
+        assert refusal(call) == errors.duplicate_key()
+
+
+def test_an_unknown_sort_target_is_refused_where_it_would_sort() -> None:
+    api = Api(LoneMember())
+    request = rpc.RangeRequest(key=b"a", sort_target=9)
+    assert refusal(api.range(request)) == errors.invalid_sort_option()
+    asyncio.run(api.range(rpc.RangeRequest(key=b"a", sort_target=9, sort_order=7)))
+
+
+def test_every_method_has_one_handler_that_takes_values() -> None:
+    api = Api(LoneMember())
+    empty = {
+        "/v3/kv/put": rpc.PutRequest(key=b"a"),
+        "/v3/kv/range": rpc.RangeRequest(key=b"a"),
+        "/v3/kv/deleterange": rpc.DeleteRangeRequest(key=b"a"),
+        "/v3/kv/txn": rpc.TxnRequest(),
+        "/v3/kv/compaction": rpc.CompactionRequest(),
+        "/v3/maintenance/status": rpc.StatusRequest(),
+        "/v3/maintenance/hash": rpc.HashRequest(),
+        "/v3/maintenance/hashkv": rpc.HashKVRequest(),
+        "/v3/maintenance/alarm": rpc.AlarmRequest(),
+        "/v3/cluster/member/list": rpc.MemberListRequest(),
+    }
+    assert list(api.methods) == list(empty)
+    for method, request in empty.items():
+        assert asyncio.run(api.methods[method](request)).header.member_id == 12  # type: ignore[arg-type]
