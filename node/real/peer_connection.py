@@ -133,7 +133,10 @@ class TcpPeerLink:
 
     def send(self, frame: bytes) -> bool:
         transport = self._transport
-        if transport is None or transport.get_write_buffer_size() > self._queue_bytes_max:
+        # uvloop's transports raise where asyncio's would not once they are closing.
+        if transport is None or transport.is_closing():
+            return False
+        if transport.get_write_buffer_size() > self._queue_bytes_max:
             return False
         transport.write(framed(frame))
         return True
