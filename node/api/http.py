@@ -2,8 +2,8 @@
 
 Paths, methods, statuses and bodies are those of etcd's gateway and of the handlers
 beside it (/health, /version, /metrics). aiohttp's low-level server is used without
-its application, router and middlewares; plain requests to the services do not even
-reach it (`node.api.http_connection`).
+its application, router and middlewares: a request costs what reading, decoding and
+answering it costs.
 
 Source: grpc-gateway 1.16, `runtime/mux.go`, `runtime/handler.go`; etcd 3.5.1,
 `server/embed/serve.go`, `etcdhttp`; probed against etcd 3.5.1.
@@ -25,8 +25,7 @@ from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 from aiohttp.web_protocol import RequestHandler
 
 from node.api import json_codec, metrics
-from node.api.errors import HTTP_STATUS, Code, RpcError
-from node.api.http_connection import QuickConnection, Unary, head_bytes
+from node.api.errors import Code, RpcError
 from node.api.rpc import WatchRequest
 from node.api.service import MESSAGE_OVERHEAD_BYTES, Api
 from node.world import AddressInUse, Closable
@@ -79,11 +78,8 @@ class HttpServer:
         largest = api.member.request_bytes_max + MESSAGE_OVERHEAD_BYTES
         self.body_bytes_max = 2 * largest
         self._watches: dict[asyncio.Task[Any], None] = {}
-        self.unary: dict[str, Unary] = {
-            method: self._unary(method, handle) for method, handle in api.methods.items()
-        }
         self._routes: dict[str, Handler] = {
-            method: self._unary_route(unary) for method, unary in self.unary.items()
+            method: self._unary(method, handle) for method, handle in api.methods.items()
         }
         self._routes["/v3/watch"] = self._watch
         self._routes["/health"] = self._health
@@ -124,31 +120,23 @@ class HttpServer:
 
     # --- the gateway --------------------------------------------------------------
 
-    def _unary(self, method: str, handle: Callable[[Any], Awaitable[Any]]) -> Unary:
+    def _unary(self, method: str, handle: Callable[[Any], Awaitable[Any]]) -> Handler:
         decode, encode = json_codec.decode_request, json_codec.encode_response
         observe = _observer(self._api.metrics, method)
         clock = asyncio.get_running_loop().time
 
-        async def answer(body: bytes) -> tuple[int, bytes]:
-            begin = clock()
-            try:
-                answered = encode(await handle(decode(method, body)))
-            except RpcError as problem:
-                observe(problem.code, clock() - begin)
-                return problem.http_status, json_codec.encode_error(problem)
-            observe(Code.OK, clock() - begin)
-            return 200, answered
-
-        return answer
-
-    def _unary_route(self, unary: Unary) -> Handler:
         async def answer(request: web.BaseRequest) -> web.Response:
             if request.method != "POST":
                 return _refused(405, "Method Not Allowed")
-            status, body = await unary(await self._body(request))
-            return _answer(
-                body, status=status, headers=_OK_HEADERS if status == 200 else _ERROR_HEADERS
-            )
+            begin = clock()
+            try:
+                message = decode(method, await self._body(request))
+                body = encode(await handle(message))
+            except RpcError as problem:
+                observe(problem.code, clock() - begin)
+                return _error(problem)
+            observe(Code.OK, clock() - begin)
+            return web.Response(body=body, headers=_OK_HEADERS)
 
         return answer
 
@@ -335,32 +323,16 @@ def _server(http: HttpServer) -> web.Server:
 
 
 class _Listening:
-    def __init__(self, http: HttpServer, server: web.Server) -> None:
+    def __init__(
+        self, http: HttpServer, server: web.Server, listener: asyncio.Server
+    ) -> None:
         self._http = http
         self._server = server
-        self._quick: dict[QuickConnection, None] = {}
-        self._listener: asyncio.Server | None = None
-        self._heads = {
-            status: head_bytes(status, _OK_HEADERS if status == 200 else _ERROR_HEADERS)
-            for status in HTTP_STATUS.values()
-        }
-
-    async def listen(self, host: str, port: int) -> None:
-        self._listener = await asyncio.get_running_loop().create_server(
-            self._connection, host, port, backlog=1024
-        )
-
-    def _connection(self) -> QuickConnection:
-        return QuickConnection(
-            self._http.unary, self._heads, self._server, self._quick, self._http.body_bytes_max
-        )
+        self._listener = listener
 
     async def close(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
+        self._listener.close()
         self._http.end_watches()
-        for connection in list(self._quick):
-            connection.close()
         await self._server.shutdown(SHUTDOWN_S)
 
 
@@ -370,13 +342,15 @@ async def serve(url: str, api: Api) -> Closable:
     if parts.hostname is None or parts.port is None:
         raise ValueError(f"{url!r} is no address to serve at; expected http://HOST:PORT")
     http = HttpServer(api)
-    listening = _Listening(http, _server(http))
+    server = _server(http)
     try:
-        await listening.listen(parts.hostname, parts.port)
+        listener = await asyncio.get_running_loop().create_server(
+            server, parts.hostname, parts.port, backlog=1024
+        )
     except OSError as problem:
         if problem.errno == errno.EADDRINUSE:
             raise AddressInUse(
                 f"something else listens on {url}; give the member another address"
             ) from problem
         raise AddressInUse(f"cannot listen on {url}: {problem.strerror or problem}") from problem
-    return listening
+    return _Listening(http, server, listener)
