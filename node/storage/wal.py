@@ -149,8 +149,21 @@ class Wal:
         if tail.torn is not None:
             self._file.truncate(tail.end)
             self._file.truncate(max(tail.file_bytes, tail.end))
+        self._write_again(tail)
         await self._file.sync()
         await self._disk.sync_directory(self._directory)
+
+    def _write_again(self, tail: Tail) -> None:
+        """Write what nothing proves to be durable once more, so that the sync covers it.
+
+        If the sync of an earlier life failed, its pages are clean in the page cache, and
+        read well, but are not on the disk, and no later sync would write them (Rebello et
+        al., section 3).
+        """
+        assert self._file is not None
+        if tail.end > tail.durable:
+            content = self._disk.read(self._path(self._segment))
+            self._file.write(tail.durable, content[tail.durable : tail.end])
 
     def append(self, hard_state: HardState | None, entries: Sequence[Entry]) -> None:
         """Write to the page cache; `sync` makes it durable. Raises DiskError.

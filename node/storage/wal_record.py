@@ -67,6 +67,8 @@ class Record:
     end: int
     """The offset behind the record."""
     link: int
+    durable: int
+    """Below this offset all was synced when the record was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def read_record(data: bytes, at: int, *, link: int, file_bytes: int) -> Record |
         return _lost_header(data, at)
     if len(header) < _HEADER.size:
         return Damage("a header cut short", "16 bytes", torn=True)
-    length, _, crc, own_link = _HEADER.unpack(header)
+    length, durable, crc, own_link = _HEADER.unpack(header)
     computed = next_link(link, header[:_LINKED_BYTES])
     if not crc_matches(own_link, computed):
         torn = len(data) <= at + _HEADER.size
@@ -136,7 +138,7 @@ def read_record(data: bytes, at: int, *, link: int, file_bytes: int) -> Record |
     body = data[begin : begin + length].ljust(min(length, max(file_bytes - begin, 0)), b"\0")
     computed = body_crc(header[:8], body)
     if len(body) == length and crc_matches(crc, computed):
-        return Record(body[0], body[1:], end, own_link)
+        return Record(body[0], body[1:], end, own_link, durable)
     torn = end > len(data) or has_zero_sector(data, at, end)
     return Damage(
         f"a body of {len(body)} bytes with CRC32C {computed:#010x}",

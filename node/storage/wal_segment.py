@@ -67,10 +67,12 @@ class SegmentHead(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Tail(msgspec.Struct):
-    """Where reading a segment ended; `torn` is set if something must be cut off there."""
+    """Where reading a segment ended; `torn` is set if something must be cut off there.
+    Between `durable` and `end` no later record bears witness of a sync."""
 
     end: int = 0
     link: int = 0
+    durable: int = 0
     torn: Damage | None = None
     file_bytes: int = 0
 
@@ -88,7 +90,7 @@ def read_segment(
     data = content.rstrip(b"\0")
     tail.file_bytes = len(content)
     del content
-    tail.end, tail.link = 0, 0
+    tail.end, tail.link, tail.durable = 0, 0, 0
     while True:
         found = read_record(data, tail.end, link=tail.link, file_bytes=tail.file_bytes)
         if found is None:
@@ -101,6 +103,7 @@ def read_segment(
             tail.torn = found
             return
         begin, tail.end, tail.link = tail.end, found.end, found.link
+        tail.durable = found.durable
         if begin == 0:
             _check_head(path, name, found, link)
         else:

@@ -1,0 +1,148 @@
+"""The simulated disk: what a crash, a power loss and a failed sync leave; the log upon it."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from random import Random
+from typing import Any, TypeVar
+
+import pytest
+
+from harness.simulation.disk import MachineDisk, SimulatedDisk
+from harness.simulation.loop import VirtualLoop
+from harness.simulation.process import Process
+from nemesis.capabilities import HEALTHY, DiskState
+from node.raft.message import Entry, HardState
+from node.storage.wal import NO_SNAPSHOT, Wal, WalMetadata
+from node.world import DiskError
+
+T = TypeVar("T")
+OWNER = WalMetadata(1, 2)
+
+
+def entries(first: int, last: int) -> list[Entry]:
+    return [Entry(term=1, index=index, data=b"x" * 700) for index in range(first, last + 1)]
+
+
+class Machine:
+    """A disk, and one life after the other on it."""
+
+    def __init__(self, seed: int) -> None:
+        self.loop = VirtualLoop()
+        self.disk = MachineDisk(self.loop, Random(seed))
+        self._lives = 0
+        self._process: Process | None = None
+
+    def life(self) -> SimulatedDisk:
+        if self._process is not None:
+            self._process.end()
+        self._lives += 1
+        self._process = Process("n1", self._lives)
+        return SimulatedDisk(self.loop, self.disk, self._process)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(work)
+
+    def lose_power(self) -> None:
+        assert self._process is not None
+        self._process.end()
+        self.disk.lose_power()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_a_restart_reads_after_a_failed_sync_survives_a_power_loss(seed: int) -> None:
+    machine = Machine(seed)
+
+    async def first_life() -> None:
+        disk = machine.life()
+        wal = await Wal.create(disk, "wal", OWNER, segment_bytes=65536)
+        await disk.sync_directory(".")
+        await wal.save(HardState(term=1, commit=1), entries(1, 2), sync=True)
+        machine.disk.state = DiskState(sync_error_percent=100)
+        with pytest.raises(DiskError):
+            await wal.save(HardState(term=1, commit=2), entries(3, 6), sync=True)
+        machine.disk.state = HEALTHY
+
+    async def open_log() -> tuple[list[Entry], Wal]:
+        wal, _, _, found = await Wal.open(machine.life(), "wal", NO_SNAPSHOT, segment_bytes=65536)
+        return found, wal
+
+    async def second_life() -> list[Entry]:
+        found, wal = await open_log()
+        await wal.save(HardState(term=1, commit=6), entries(7, 8), sync=True)
+        return [*found, *entries(7, 8)]
+
+    machine.run(first_life())
+    promised = machine.run(second_life())
+    machine.lose_power()
+    found, _ = machine.run(open_log())
+    assert found == promised
+    assert len(promised) == 8
+
+
+def test_a_process_that_crashes_loses_nothing_that_it_wrote() -> None:
+    machine = Machine(1)
+
+    async def first_life() -> None:
+        disk = machine.life()
+        disk.make_directory("d")
+        file = disk.create("d/f")
+        file.write(0, b"written")
+
+    machine.run(first_life())
+    assert machine.life().read("d/f") == b"written"
+
+
+def test_power_loss_leaves_what_was_synced_and_any_sectors_of_the_rest() -> None:
+    seen: set[bytes] = set()
+    for seed in range(60):
+        machine = Machine(seed)
+
+        async def life(machine: Machine = machine) -> None:
+            disk = machine.life()
+            file = disk.create("f")
+            file.write(0, b"a" * 1024)
+            await file.sync()
+            await disk.sync_directory(".")
+            file.write(0, b"b" * 1024)
+
+        machine.run(life())
+        machine.lose_power()
+        content = machine.life().read("f")
+        seen.add(content[:512] + b"|" + content[512:])
+        assert set(content[:512]) <= {ord("a")} or set(content[:512]) <= {ord("b")}
+    assert len({(one[0], one[-1]) for one in seen}) == 4
+
+
+def test_a_name_whose_directory_was_not_synced_may_be_lost_with_its_content() -> None:
+    found = set()
+    for seed in range(20):
+        machine = Machine(seed)
+
+        async def life(machine: Machine = machine) -> None:
+            file = machine.life().create("f")
+            file.write(0, b"content")
+            await file.sync()
+
+        machine.run(life())
+        machine.lose_power()
+        found.add(machine.life().exists("f"))
+    assert found == {False, True}
+
+
+def test_a_lying_sync_says_that_all_is_well_and_keeps_nothing() -> None:
+    machine = Machine(7)
+
+    async def life() -> None:
+        disk = machine.life()
+        file = disk.create("f")
+        await disk.sync_directory(".")
+        machine.disk.state = DiskState(lying=True)
+        file.write(0, b"c" * 4096)
+        await file.sync()
+        assert file.unsynced_bytes == 0
+
+    machine.run(life())
+    for _ in range(3):
+        machine.lose_power()
+    assert machine.life().read("f") != b"c" * 4096
