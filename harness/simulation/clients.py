@@ -2,7 +2,7 @@
 
 A request is encoded as for a real member and decoded by the member's own codec; its
 handler runs in the member's process. What a client cannot tell from a real one it is
-told as a real one is: by the errors of `aiohttp`, judged in `harness.outcome`.
+told as a real one is: by the errors of `HttpConnection`, judged in `harness.outcome`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
-import aiohttp
 import msgspec
-from aiohttp.client_reqrep import ConnectionKey
 
 from harness.client import Completion
 from harness.gateway_codec import decode_error, decode_result, encode_request
+from harness.http_connection import ConnectionLost, NotConnected
 from harness.member_status import STATUS, STATUS_TIMEOUT_S, Status, decode_status
 from harness.outcome import of_exception, of_status
 from harness.simulation.loop import VirtualLoop
@@ -70,7 +69,7 @@ class ClientNetwork:
         return None if served is None or served.process.ended else served
 
     async def ask(self, url: str, serve: Serve[T], timeout_s: float) -> T:
-        """Have `serve` done by the member at `url`. Raises as aiohttp does."""
+        """Have `serve` done by the member at `url`. Raises OSError or RpcError."""
         exchange: Exchange[T] = Exchange(self, self._machines[url], url, serve)
         return await exchange.run(timeout_s)
 
@@ -110,7 +109,7 @@ class Exchange(Generic[T]):
             return  # nobody is there to refuse it: the client waits in vain
         self._served = served = self._clients.serving(self._url)
         if served is None:
-            self._fail(_refused(self._url))
+            self._fail(NotConnected("Connection refused"))
             return
         served.under_way[self] = None
         self._loop.soon(served.process, self._begin, served)
@@ -134,7 +133,7 @@ class Exchange(Generic[T]):
     def member_gone(self) -> None:
         """The process ended: its machine resets the connection, if that still has power."""
         if self._machine.powered:
-            self._fail(aiohttp.ServerDisconnectedError())
+            self._fail(ConnectionLost("the member is gone"))
 
     def _fail(self, problem: Exception) -> None:
         due_ns = self._loop.now_ns + self._back.transit_ns(64)
@@ -172,12 +171,6 @@ def _fails(future: asyncio.Future[Any], problem: Exception) -> Callable[[], None
     return fail
 
 
-def _refused(url: str) -> aiohttp.ClientConnectorError:
-    host, _, port = url.removeprefix("http://").partition(":")
-    key = ConnectionKey(host, int(port), False, False, None, None, None)
-    return aiohttp.ClientConnectorError(key, ConnectionRefusedError(111, "Connection refused"))
-
-
 class SimulatedClient:
     """`harness.load.Client` over the simulated network. Never raises for a store's failure."""
 
@@ -193,7 +186,7 @@ class SimulatedClient:
 
         try:
             return decode_status(await self._clients.ask(url, serve, STATUS_TIMEOUT_S))
-        except (RpcError, TimeoutError, aiohttp.ClientError, OSError):
+        except (RpcError, OSError):
             return None
 
     async def call(self, url: str, request: Request) -> Completion:
@@ -209,7 +202,7 @@ class SimulatedClient:
             said = decode_error(json_codec.encode_error(refusal))
             outcome, text = of_status(request, refusal.http_status, said)
             return Completion(outcome, None, text)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        except OSError as error:
             outcome, text = of_exception(request, error)
             return Completion(outcome, None, text)
         try:

@@ -39,7 +39,7 @@ class Weather(msgspec.Struct, frozen=True):
     """How a healthy link behaves. `delay_us`: least, and mean on top of it (exponential)."""
 
     delay_us: tuple[int, int] = (80, 120)
-    slow_percent: float = 0.2
+    slow_percent: float = 0.02
     """Of frames, held up by a retransmission: 200 ms or a multiple."""
     loose: bool = False
     loss_percent: float = 0.0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import aiohttp
-
 from harness.gateway_codec import to_text
 from harness.simulation.clients import ClientNetwork
 from histories.member_state import Change, MemberState
@@ -28,7 +26,7 @@ async def member_state(
 
     try:
         return await clients.ask(url, serve, TIMEOUT_S)
-    except (RpcError, TimeoutError, aiohttp.ClientError, OSError) as problem:
+    except (RpcError, OSError) as problem:
         return MemberState(member, error=f"{type(problem).__name__}: {problem}")
 
 
