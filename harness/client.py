@@ -1,28 +1,26 @@
 """A client of a v3 store over its JSON gateway, for load.
 
-All clients of a run share one session of aiohttp and its connections; a client has
+All clients of a run share one `GatewayClient` and its idle connections; a client has
 one request under way at a time, so there are at most as many connections to a member
-as there are clients. (`requests` in threads drives 1,900 requests a second on one
-core, aiohttp 15,000.)
+as there are clients.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
 
+from harness.errors import SystemFailed
 from harness.gateway_codec import decode_error, decode_result, encode_request
-from harness.member_status import Status, status
+from harness.http_connection import HttpConnection, connect
+from harness.member_status import STATUS, STATUS_TIMEOUT_S, Status, decode_status
 from harness.outcome import of_exception, of_status
 from histories.kv import Request, Result
-
-JSON_HEADERS = {"Content-Type": "application/json"}
-ANSWER_BYTES_MAX = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,50 +32,87 @@ class Completion:
     error: str = ""
 
 
-def open_session(timeout_ms: int) -> aiohttp.ClientSession:
-    """The session that a run's clients share. To be closed by whoever opens it."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, use_dns_cache=True, ttl_dns_cache=None),
-        timeout=aiohttp.ClientTimeout(total=timeout_ms / 1000, ceil_threshold=3600),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
-        headers=JSON_HEADERS,
-        auto_decompress=False,
-    )
+@dataclass(slots=True)
+class _Member:
+    """One member's address, and the connections to it that are not in use."""
+
+    host: str
+    port: int
+    authority: bytes
+    idle: list[HttpConnection] = field(default_factory=list)
 
 
 class GatewayClient:
-    """Sends one request at a time and says what became of it; never raises for a store's
-    failure. Never retries: a retried write could happen twice under one record.
+    """Sends requests and says what became of them; never raises for a store's failure.
+
+    Never retries: a retried write could happen twice under one record. Made and closed
+    by `open_clients`.
     """
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
+    def __init__(self, timeout_ms: int) -> None:
+        self._timeout_s = timeout_ms / 1000
+        self._members: dict[str, _Member] = {}
 
     async def call(self, url: str, request: Request) -> Completion:
-        """`url` is the member's client URL, without a path."""
+        """`url` is the member's client URL, http, without a path."""
         path, body = encode_request(request)
+        member = self._member(url)
         try:
-            async with self._session.post(url + path, data=body) as response:
-                answer = await response.read()
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            connection = await self._connection(member)
+            status, answer = await connection.ask(_post(member, path, body), self._timeout_s)
+        except OSError as error:  # a timeout is one too
             outcome, text = of_exception(request, error)
             return Completion(outcome, None, text)
-        if response.status != 200:
-            outcome, text = of_status(request, response.status, decode_error(answer))
+        if connection.usable:
+            member.idle.append(connection)
+        if status != 200:
+            outcome, text = of_status(request, status, decode_error(answer))
             return Completion(outcome, None, text)
         return _answered(request, answer)
 
     async def status(self, url: str) -> Status | None:
-        """None if it does not answer."""
-        return await status(self._session, url)
+        """What the member says of itself; None if it does not answer."""
+        member = self._member(url)
+        try:
+            connection = await self._connection(member)
+            code, answer = await connection.ask(_post(member, STATUS, b"{}"), STATUS_TIMEOUT_S)
+            if connection.usable:
+                member.idle.append(connection)
+            return decode_status(answer) if code == 200 else None
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    def close(self) -> None:
+        """Close idle connections. Safe to call twice."""
+        for member in self._members.values():
+            while member.idle:
+                member.idle.pop().close()
+
+    async def _connection(self, member: _Member) -> HttpConnection:
+        while member.idle:
+            connection = member.idle.pop()
+            if connection.usable:
+                return connection
+        return await connect(member.host, member.port, self._timeout_s)
+
+    def _member(self, url: str) -> _Member:
+        member = self._members.get(url)
+        if member is None:
+            parts = urlsplit(url)
+            if parts.scheme != "http" or parts.hostname is None:
+                raise SystemFailed(
+                    f"the system gives {url!r} for a member: expected http://HOST:PORT"
+                )
+            member = _Member(parts.hostname, parts.port or 80, parts.netloc.encode())
+            self._members[url] = member
+        return member
 
 
-@contextlib.asynccontextmanager
-async def open_clients(timeout_ms: int) -> AsyncIterator[GatewayClient]:
-    """A client over a session of its own, which is closed in the end."""
-    async with open_session(timeout_ms) as session:
-        yield GatewayClient(session)
+def _post(member: _Member, path: str, body: bytes) -> bytes:
+    return (
+        b"POST %b HTTP/1.1\r\nHost: %b\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n\r\n%b" % (path.encode(), member.authority, len(body), body)
+    )
 
 
 def _answered(request: Request, answer: bytes) -> Completion:
@@ -87,3 +122,13 @@ def _answered(request: Request, answer: bytes) -> Completion:
         # The store said that it succeeded; what it said besides cannot be read, so
         # it cannot be judged, and must not count as not having happened.
         return Completion("info", None, f"answer not understood: {problem}: {answer[:120]!r}")
+
+
+@contextlib.asynccontextmanager
+async def open_clients(timeout_ms: int) -> AsyncIterator[GatewayClient]:
+    """A client for as long as the context lasts, each request with so long to be answered."""
+    client = GatewayClient(timeout_ms)
+    try:
+        yield client
+    finally:
+        client.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import aiohttp
 import msgspec
 
 STATUS = "/v3/maintenance/status"
@@ -27,14 +26,3 @@ def decode_status(body: bytes) -> Status:
     """Raises msgspec.MsgspecError."""
     return _status_decoder.decode(body)
 
-
-async def status(session: aiohttp.ClientSession, url: str) -> Status | None:
-    """One member's status; None if it does not answer."""
-    try:
-        async with session.post(
-            url + STATUS, data=b"{}", timeout=aiohttp.ClientTimeout(total=STATUS_TIMEOUT_S)
-        ) as response:
-            body = await response.read()
-            return decode_status(body) if response.status == 200 else None
-    except (aiohttp.ClientError, OSError, TimeoutError, msgspec.MsgspecError):
-        return None

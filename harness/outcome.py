@@ -14,13 +14,12 @@ arises. Status codes of the gateway as in grpc-gateway's runtime/errors.go.
 
 from __future__ import annotations
 
-import asyncio
-import os
 from dataclasses import dataclass
 from typing import Literal
 
 import aiohttp
 
+from harness.http_connection import ConnectionLost, NotConnected
 from histories.kv import Request, writes
 
 Certainty = Literal["fail", "info"]
@@ -87,18 +86,20 @@ STATUSES: tuple[Row, ...] = (
 """By the status of the answer, where its message is in no row above."""
 
 EXCEPTIONS: tuple[tuple[type[BaseException], Row], ...] = (
-    (aiohttp.ConnectionTimeoutError,
-     Row("connect timed out", "fail", "no connection, so nothing was sent")),
-    (aiohttp.ClientConnectorError,
-     Row("connect failed", "fail", "no connection, so nothing was sent")),
-    (aiohttp.ServerDisconnectedError,
-     Row("disconnected", "info", "sent at least in part before the connection broke")),
-    (asyncio.TimeoutError, Row("timed out", "info", "sent, and no answer in time")),
-    (aiohttp.ClientError,
-     Row("connection broke", "info", "sent at least in part before the connection broke")),
+    (NotConnected, Row("connect failed", "fail", "no connection, so nothing was sent")),
+    (aiohttp.ConnectionTimeoutError, Row("connect timed out", "fail", "nothing was sent")),
+    (aiohttp.ClientConnectorError, Row("connect failed", "fail", "nothing was sent")),
+    (ConnectionLost, Row("disconnected", "info",
+                         "sent at least in part before the connection broke")),
+    (aiohttp.ServerDisconnectedError, Row("disconnected", "info",
+                                          "sent at least in part before the connection broke")),
+    (TimeoutError, Row("timed out", "info", "sent, and no answer in time")),
+    (aiohttp.ClientError, Row("connection broke", "info",
+                              "sent at least in part before the connection broke")),
     (OSError, Row("connection broke", "info", "sent at least in part before the connection broke")),
 )
-"""By the type of what the HTTP client raised; the first row that fits decides."""
+"""By the type of what the HTTP client raised, ours or aiohttp; the first row that fits
+decides."""
 
 UNKNOWN = Row("", "info", "in no table: it may have happened")
 
@@ -113,18 +114,10 @@ def of_exception(request: Request, error: BaseException) -> tuple[Certainty, str
     """The outcome of a request whose client raised `error`, and the text to record."""
     for kind, row in EXCEPTIONS:
         if isinstance(error, kind):
-            said = _said(error)
+            said = str(error)
             text = f"{row.sign}: {said}" if said else row.sign
             return _unless_read(request, row.outcome), text
     return _unless_read(request, UNKNOWN.outcome), f"{type(error).__name__}: {error}"
-
-
-def _said(error: BaseException) -> str:
-    """What the operating system said, without the address that stands beside it anyway."""
-    if isinstance(error, aiohttp.ClientConnectorError):
-        inner = error.os_error
-        return os.strerror(inner.errno) if inner.errno else str(inner)
-    return str(error)
 
 
 def _row(status: int, message: str) -> Row:

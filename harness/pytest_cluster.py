@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from harness.client import Completion, GatewayClient, open_session
+from harness.client import Completion, open_clients
 from harness.corpus import SavedSeed
 from harness.errors import BadArguments
 from harness.options import Options, read_options
@@ -49,8 +49,8 @@ class Cluster:
         return self.run(self._call(member, request))
 
     async def _call(self, member: str, request: Request) -> Completion:
-        async with open_session(self.options.request_timeout_ms) as session:
-            return await GatewayClient(session).call(self.url(member), request)
+        async with open_clients(self.options.request_timeout_ms) as client:
+            return await client.call(self.url(member), request)
 
     def kill(self, member: str) -> None:
         self.run(self._able("kill")(member))

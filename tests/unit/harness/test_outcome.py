@@ -1,6 +1,7 @@
 import aiohttp
 import pytest
 
+from harness.http_connection import ConnectionLost, NotConnected
 from harness.outcome import EXCEPTIONS, STATUSES, V3_MESSAGES, of_exception, of_status
 from histories.kv import Compare, Delete, Put, Range, Txn
 
@@ -40,13 +41,15 @@ def test_a_transaction_that_writes_in_either_branch_is_a_write():
 
 
 @pytest.mark.parametrize(("error", "outcome"), [
-    (TimeoutError(), "info"),
+    (NotConnected("Connection refused"), "fail"),
+    (ConnectionLost("closed by the member"), "info"),
     (aiohttp.ConnectionTimeoutError("slow"), "fail"),
     (aiohttp.ServerTimeoutError("slow"), "info"),
     (aiohttp.ServerDisconnectedError(), "info"),
     (aiohttp.ClientOSError(104, "reset"), "info"),
+    (TimeoutError(), "info"),
     (ConnectionResetError(), "info"),
-    (aiohttp.ClientPayloadError("cut"), "info"),
+    (OSError(5, "what"), "info"),
     (RuntimeError("what"), "info"),
 ])
 def test_only_what_was_not_sent_is_certain(error, outcome):
