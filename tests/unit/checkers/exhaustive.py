@@ -1,0 +1,191 @@
+"""Oracles that try every order; written apart from what they are to judge.
+
+`some_order_explains` asks of a small history of a v3 store whether any order of its
+operations gives these answers and, if it is known, this change log. `linearizable`
+asks the same of operations of any porcupine model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from checkers.porcupine import Model
+from checkers.porcupine import Operation as ModelOperation
+from histories.history import Operation
+from histories.kv import (
+    Compare,
+    Delete,
+    DeleteResult,
+    Header,
+    KeyValue,
+    Put,
+    PutResult,
+    Range,
+    RangeResult,
+    Txn,
+    TxnResult,
+)
+
+Store = tuple[KeyValue, ...]
+Changes = tuple[tuple[Any, ...], ...]
+
+
+def linearizable(
+    model: Model[Any, Any, Any], operations: Sequence[ModelOperation[Any, Any]]
+) -> bool:
+    """By all permutations that real time allows, without any cache."""
+
+    def explore(left: tuple[int, ...], state: Any) -> bool:
+        if all(operations[n].ret == math.inf for n in left):
+            return True
+        first_return = min(operations[n].ret for n in left)
+        for n in left:
+            op = operations[n]
+            if op.call <= first_return:
+                fits, after = model.step(state, op.input, op.output)
+                if fits and explore(tuple(m for m in left if m != n), after):
+                    return True
+        return False
+
+    return explore(tuple(range(len(operations))), model.init())
+
+
+def some_order_explains(operations: Sequence[Operation], log: Changes | None) -> bool:
+    """Whether some order of all certain operations and some uncertain ones does.
+
+    An operation may come next if none that must come later had returned before it was
+    invoked; serializable reads and reads of the past may come later than that says.
+    """
+    certain = [op for op in operations if op.outcome == "ok"]
+    uncertain = [op for op in operations if op.outcome == "info"]
+    everything = [*certain, *uncertain]
+
+    def explore(left: frozenset[int], histories: tuple[Store, ...], made: Changes) -> bool:
+        if log is not None and made != log[: len(made)]:
+            return False
+        if all(everything[n].outcome == "info" for n in left) and (log is None or made == log):
+            return True
+        for n in sorted(left):
+            op = everything[n]
+            if not _exempt(op) and any(_before(everything[m], op) for m in left if m != n):
+                continue
+            result, after, changes = _apply(op.request, histories)
+            if op.outcome == "ok" and not _same(op.result, result):
+                continue
+            reached = (*histories, after) if changes else histories
+            if op.outcome == "info" and not changes:
+                continue
+            if explore(left - {n}, reached, made + changes):
+                return True
+        return False
+
+    # A store's revision r is the number of its states; revision 0 is nobody's.
+    return explore(frozenset(range(len(everything))), ((), ()), ())
+
+
+def _before(one: Operation, other: Operation) -> bool:
+    return one.outcome == "ok" and one.returned is not None and one.returned < other.invoked
+
+
+def _exempt(op: Operation) -> bool:
+    request = op.request
+    if isinstance(request, Range):
+        return request.serializable or request.revision > 0
+    if isinstance(request, Txn):
+        both = request.success + request.failure
+        return all(isinstance(r, Range) and r.serializable for r in both)
+    return False
+
+
+def _same(given: Any, expected: Any) -> bool:
+    return bool(_plain(given) == _plain(expected))
+
+
+def _plain(result: Any) -> Any:
+    """Equal but for what headers say besides revisions, and for headers inside transactions."""
+    built = msgspec.to_builtins(result)
+    built["header"] = built.get("header", {}).get("revision", 0)
+    for inner in built.get("responses", ()):
+        inner.pop("header", None)
+    return built
+
+
+def _apply(request: Any, histories: tuple[Store, ...]) -> tuple[Any, Store, Changes]:
+    now = len(histories) - 1
+    state = {kv.key: kv for kv in histories[-1]}
+    before = dict(state)
+    changes: list[tuple[Any, ...]] = []
+    result = _do(request, state, before, histories, changes)
+    header = Header(revision=now + 1 if changes else now)
+    result = msgspec.structs.replace(result, header=header)
+    return result, tuple(state[key] for key in sorted(state)), tuple(changes)
+
+
+def _do(
+    request: Any, state: dict[str, KeyValue], before: dict[str, KeyValue],
+    histories: tuple[Store, ...], changes: list[tuple[Any, ...]],
+) -> Any:
+    new = len(histories)
+    match request:
+        case Put(key, value, lease, prev_kv):
+            old = state.get(key)
+            created = old.create_revision if old else new
+            version = old.version + 1 if old else 1
+            state[key] = KeyValue(key, value, created, new, version, lease)
+            changes.append((new, "put", key, value, created, version))
+            return PutResult(prev_kv=old if prev_kv else None)
+        case Delete(key, end, prev_kv):
+            gone = _inside(state, key, end)
+            for kv in gone:
+                del state[kv.key]
+                changes.append((new, "delete", kv.key))
+            return DeleteResult(deleted=len(gone), prev_kvs=tuple(gone) if prev_kv else ())
+        case Range():
+            return _range(request, state, histories)
+        case Txn(compare, success, failure):
+            holds = all(_holds(one, before) for one in compare)
+            branch = success if holds else failure
+            responses = tuple(_do(one, state, before, histories, changes) for one in branch)
+            return TxnResult(succeeded=holds, responses=responses)
+    raise AssertionError(request)
+
+
+def _range(request: Range, state: dict[str, KeyValue], histories: tuple[Store, ...]) -> RangeResult:
+    if request.revision and request.revision < len(histories):
+        state = {kv.key: kv for kv in histories[request.revision]}
+    kvs = _inside(state, request.key, request.range_end)
+    count = len(kvs)
+    more = False
+    if request.count_only:
+        kvs = []
+    if request.limit and len(kvs) > request.limit:
+        kvs, more = kvs[: request.limit], True
+    if request.keys_only:
+        kvs = [msgspec.structs.replace(kv, value="") for kv in kvs]
+    return RangeResult(kvs=tuple(kvs), count=count, more=more)
+
+
+def _inside(state: dict[str, KeyValue], key: str, end: str) -> list[KeyValue]:
+    if not end:
+        return [state[key]] if key in state else []
+    return [state[k] for k in sorted(state) if k >= key and (end == "\0" or k < end)]
+
+
+def _holds(compare: Compare, state: dict[str, KeyValue]) -> bool:
+    kv = state.get(compare.key)
+    if kv is None and compare.target == "value":
+        return False
+    kv = kv or KeyValue(compare.key)
+    actual: Any = {
+        "value": kv.value, "version": kv.version, "create": kv.create_revision,
+        "mod": kv.mod_revision, "lease": kv.lease,
+    }[compare.target]
+    operand: Any = compare.operand
+    return bool({
+        "=": actual == operand, "!=": actual != operand,
+        "<": actual < operand, ">": actual > operand,
+    }[compare.result])

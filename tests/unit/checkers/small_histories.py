@@ -1,0 +1,165 @@
+"""Small random histories of a v3 store, valid and spoilt, drawn by hypothesis."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+
+from checkers.sequential_store import Evaluation, SequentialStore
+from histories.history import History, Operation
+from histories.kv import Compare, Delete, Header, Put, Range, Txn
+from histories.member_state import Change, MemberState
+
+KEYS = ("a", "b")
+
+
+@st.composite
+def requests(draw: st.DrawFn, number: int, unique: bool) -> Any:
+    key = draw(st.sampled_from(KEYS))
+    value = f"v{number}" if unique else draw(st.sampled_from("xy"))
+    kind = draw(st.integers(0, 9))
+    if kind <= 2:
+        return Put(key, value, prev_kv=draw(st.booleans()))
+    if kind == 3:
+        return Delete(key, prev_kv=draw(st.booleans()))
+    if kind == 4:
+        return Delete("a", "c")
+    if kind == 5:
+        return Range(key, serializable=draw(st.booleans()))
+    if kind == 6:
+        return Range("a", "c", limit=draw(st.integers(0, 1)), count_only=draw(st.booleans()))
+    if kind == 7:
+        return Range("a", "c", revision=draw(st.integers(1, 3)))
+    target, operand = draw(
+        st.sampled_from((("version", 0), ("value", "x"), ("mod", 2), ("create", 3), ("version", 1)))
+    )
+    compare = Compare(key, target, draw(st.sampled_from(("=", "!=", "<", ">"))), operand)
+    other = draw(st.sampled_from((Delete("a", "c"), Range(key), Put("b", value))))
+    return Txn((compare,), (Put(key, value), Range("a", "c")), (other,))
+
+
+@st.composite
+def recorded(draw: st.DrawFn, operations_max: int = 6) -> tuple[list[Operation], list[Change]]:
+    """Operations of a valid run, invoked, effective and returned at random instants."""
+    count = draw(st.integers(1, operations_max))
+    unique = draw(st.booleans())
+    # Apart from one another, so that a spoilt time meets no other event.
+    instants = [100 * at for at in draw(st.permutations(range(3 * count)))]
+    calls = []
+    for number in range(count):
+        call, effect, ret = sorted(instants[3 * number : 3 * number + 3])
+        outcome = draw(st.sampled_from(("ok", "ok", "ok", "ok", "info", "fail")))
+        happens = outcome == "ok" or (outcome == "info" and draw(st.booleans()))
+        late = 100 * draw(st.integers(0, 12)) if outcome == "info" else 0
+        calls.append((call, effect + late, ret, outcome, happens, draw(requests(number, unique))))
+    store = SequentialStore()
+    changes: list[Change] = []
+    results: dict[int, Any] = {}
+    for number in sorted(range(count), key=lambda n: (calls[n][1], n)):
+        call, _, _, _, happens, request = calls[number]
+        if happens:
+            results[number] = _take_effect(draw, store, request, changes)
+    # One instant a process: each operation is of a process of its own.
+    ops = []
+    for number, (call, _, ret, outcome, _, request) in enumerate(calls):
+        result = results.get(number) if outcome == "ok" else None
+        if outcome == "ok" and result is None:
+            continue  # a read of a revision still to come: refused
+        ops.append(
+            Operation(
+                process=number, f="any", node=f"n{number % 3}", outcome=outcome, request=request,
+                result=result, error=None, invoked=call, returned=ret, call=call,
+                ret=None if outcome == "info" else ret, ended=ret,
+            )
+        )
+    return sorted(ops, key=lambda op: op.invoked), changes
+
+
+def _take_effect(
+    draw: st.DrawFn, store: SequentialStore, request: Any, changes: list[Change]
+) -> Any:
+    if isinstance(request, Range) and request.revision > store.revision:
+        return None
+    if isinstance(request, Range) and request.serializable:
+        revision = draw(st.integers(1, store.revision))
+        held = store.past(request.key, request.range_end, revision)
+        past = SequentialStore()
+        past.now = {kv.key: kv for kv in held}
+        answer = Evaluation(past, request).result
+        return msgspec.structs.replace(answer, header=Header(revision=revision))
+    evaluation = Evaluation(store, request)
+    if evaluation.changes:
+        store.apply(store.revision + 1, evaluation.changes)
+        changes.extend(evaluation.changes)
+    return msgspec.structs.replace(evaluation.result, header=Header(revision=store.revision))
+
+
+@st.composite
+def maybe_spoilt(draw: st.DrawFn, operations_max: int = 6) -> tuple[list[Operation], list[Change]]:
+    ops, changes = draw(recorded(operations_max))
+    for turn in range(draw(st.integers(1, 3))):
+        if ops:
+            _spoil(draw, ops, changes, turn)
+    return sorted(ops, key=lambda op: op.invoked), changes
+
+
+def _spoil(draw: st.DrawFn, ops: list[Operation], changes: list[Change], turn: int) -> None:
+    place = draw(st.integers(0, len(ops) - 1))
+    op = ops[place]
+    kind = draw(st.integers(0, 8))
+    by = draw(st.sampled_from((-1, 1)))
+    result: Any = op.result
+    if kind == 0 and result is not None:
+        header = Header(revision=max(1, result.header.revision + by))
+        ops[place] = replace(op, result=msgspec.structs.replace(result, header=header))
+    elif kind == 1 and result is not None and getattr(result, "kvs", ()):
+        spoils = (("value", "z"), ("version", 7), ("mod_revision", 2), ("create_revision", 9))
+        field, value = draw(st.sampled_from(spoils))
+        spoilt = msgspec.structs.replace(result.kvs[0], **{field: value})
+        kvs = (spoilt, *result.kvs[1:])
+        ops[place] = replace(op, result=msgspec.structs.replace(result, kvs=kvs))
+    elif kind == 2 and hasattr(result, "count"):
+        ops[place] = replace(op, result=msgspec.structs.replace(result, count=result.count + 1))
+    elif kind == 3 and hasattr(result, "succeeded"):
+        ops[place] = replace(
+            op, result=msgspec.structs.replace(result, succeeded=not result.succeeded)
+        )
+    elif kind == 4:
+        outcome = draw(st.sampled_from(("fail", "info")))
+        ops[place] = replace(op, outcome=outcome, result=None, ret=None)
+    elif kind == 5:
+        shift = 100 * draw(st.integers(-6, 6)) + 10 * (op.process + 1) + turn
+        assert op.returned is not None
+        call = op.invoked + shift
+        ops[place] = replace(op, invoked=call, call=call, returned=op.returned + shift)
+    elif kind == 6 and changes:
+        del changes[draw(st.integers(0, len(changes) - 1))]
+    elif kind == 7 and changes:
+        at = draw(st.integers(0, len(changes) - 1))
+        field, value = draw(st.sampled_from((("version", 5), ("value", "z"), ("key", "b"))))
+        changes[at] = msgspec.structs.replace(changes[at], **{field: value})
+    elif kind == 8 and result is not None and hasattr(result, "prev_kv"):
+        ops[place] = replace(op, result=msgspec.structs.replace(result, prev_kv=None))
+
+
+def history_of(ops: list[Operation]) -> History:
+    return History((), tuple(ops), ())
+
+
+def members_of(changes: list[Change]) -> tuple[MemberState, ...]:
+    revision = max((change.revision for change in changes), default=1)
+    return tuple(
+        MemberState(f"n{n}", revision=revision, changes=tuple(changes)) for n in range(3)
+    )
+
+
+def plain_log(changes: list[Change]) -> tuple[tuple[Any, ...], ...]:
+    return tuple(
+        (c.revision, "delete", c.key)
+        if c.kind == "delete"
+        else (c.revision, "put", c.key, c.value, c.create_revision, c.version)
+        for c in changes
+    )

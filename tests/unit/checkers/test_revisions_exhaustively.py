@@ -1,0 +1,56 @@
+"""The order that revisions force, against a search through all orders."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, given, settings
+
+from checkers.evidence import Evidence
+from checkers.mvcc import check_mvcc
+from histories.history import Operation
+from histories.member_state import Change
+from tests.unit.checkers.exhaustive import some_order_explains
+from tests.unit.checkers.small_histories import (
+    history_of,
+    maybe_spoilt,
+    members_of,
+    plain_log,
+    recorded,
+)
+
+EXAMPLES = int(os.environ.get("SPLITBRAIN_EXAMPLES", "400"))
+"""For a long hunt, set SPLITBRAIN_EXAMPLES=1000000."""
+
+thorough = settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@thorough
+@given(recorded())
+def test_a_valid_history_passes(drawn: tuple[list[Operation], list[Change]]) -> None:
+    ops, changes = drawn
+    verdict = check_mvcc(Evidence(history_of(ops), members_of(changes)))
+    assert verdict.valid is True, verdict
+
+
+@thorough
+@given(maybe_spoilt())
+def test_with_a_change_log_the_verdict_is_that_of_all_orders(
+    drawn: tuple[list[Operation], list[Change]],
+) -> None:
+    ops, changes = drawn
+    verdict = check_mvcc(Evidence(history_of(ops), members_of(changes)))
+    assert verdict.valid is some_order_explains(ops, plain_log(changes)), verdict
+
+
+@thorough
+@given(maybe_spoilt())
+def test_without_a_change_log_no_verdict_contradicts_all_orders(
+    drawn: tuple[list[Operation], list[Change]],
+) -> None:
+    ops, _ = drawn
+    verdict = check_mvcc(Evidence(history_of(ops)))
+    if verdict.valid is not None:
+        assert verdict.valid is some_order_explains(ops, None), verdict
