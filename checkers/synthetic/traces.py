@@ -39,30 +39,30 @@ def _one_write(
     leader: str, followers: Sequence[str], node: str, request: int, revision: int, ns: int
 ) -> list[TraceEvent]:
     index = request + 1
-    named = {"request": request}
-    entry = {"request": request, "term": 2, "index": index}
+    named = (request, 0, 0)
+    entry = (request, 2, index)
     events: list[TraceEvent] = []
 
-    def add(member: str, step: str, peer: str = "", rev: int = 0, **what: int) -> None:
-        events.append(
-            TraceEvent(member, step, ns + len(events), revision=rev, peer=peer, **what)
-        )
+    def add(
+        member: str, step: str, what: tuple[int, int, int], peer: str = "", rev: int = 0
+    ) -> None:
+        events.append(TraceEvent(member, step, ns + len(events), *what, rev, peer))
 
-    add(node, "client_request", **named)
+    add(node, "client_request", named)
     if node != leader:
-        add(node, "follower_forward", **named)
-    add(leader, "leader_receive", "" if node == leader else node, **named)
+        add(node, "follower_forward", named)
+    add(leader, "leader_receive", named, "" if node == leader else node)
     for follower in followers:
-        add(leader, "replicate", follower, **entry)
-    add(leader, "leader_wal", **entry)
+        add(leader, "replicate", entry, follower)
+    add(leader, "leader_wal", entry)
     for follower in followers:
-        add(follower, "follower_wal", **entry)
-    add(leader, "quorum_ack", **entry)
-    add(leader, "leader_commit", **entry)
+        add(follower, "follower_wal", entry)
+    add(leader, "quorum_ack", entry)
+    add(leader, "leader_commit", entry)
     for member in (leader, *followers):
         if member != leader:
-            add(member, "follower_commit", **entry)
-        add(member, "apply_notify", **entry)
-        add(member, "apply_mvcc", rev=revision, **entry)
-    add(node, "respond", rev=revision, **entry)
+            add(member, "follower_commit", entry)
+        add(member, "apply_notify", entry)
+        add(member, "apply_mvcc", entry, rev=revision)
+    add(node, "respond", entry, rev=revision)
     return events
