@@ -14,6 +14,7 @@ shown, and for which values must be unique.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -50,8 +51,10 @@ from histories.kv import (
 )
 
 NAME = "linearizable"
-QUESTIONS_MAX = 300
-"""Asked of the search to make the explanation small; each is of one key's history."""
+EXPLANATION_S_MAX = 10.0
+"""How long an explanation may be made smaller, all keys together."""
+QUESTION_S_MAX = 0.5
+"""A part that takes longer to refute than this is no explanation."""
 
 
 class Read(NamedTuple):
@@ -164,7 +167,8 @@ def check_linearizable(evidence: Evidence) -> Verdict:
     if result is CheckResult.UNKNOWN:
         return Verdict(NAME, None, counts=counts, why=info.why)
     illegal = [part for part in info.partitions if part.result is CheckResult.ILLEGAL]
-    return Verdict(NAME, False, tuple(_explain(part) for part in illegal), counts)
+    deadline = time.monotonic() + EXPLANATION_S_MAX
+    return Verdict(NAME, False, tuple(_explain(part, deadline) for part in illegal), counts)
 
 
 # --- from requests to registers ------------------------------------------------
@@ -334,23 +338,28 @@ def _before_swap(op: Recorded) -> Before:
 # --- an illegal register, explained ----------------------------------------------
 
 
-def _explain(part: PartitionInfo[Any, Any]) -> Anomaly:
+def _explain(part: PartitionInfo[Any, Any], deadline: float) -> Anomaly:
     """The shortest prefix that is illegal, and of it only what the contradiction needs.
 
-    What is left out cannot have been the reason: reads may always be left out, and a
-    write is not left out but counted as one that may have happened or not.
+    What is left out cannot have been the reason. Reads may always be left out. A write
+    is left out if nothing kept has met its value, and else kept as one that may have
+    happened or not.
     """
     operations = list(part.operations)
     ends = sorted(op.ret for op in operations if op.ret != math.inf)
-    last = ends[shortest_prefix(len(ends), lambda n: _is_illegal(_until(operations, ends, n))) - 1]
-    before = [_pending(op) if op.ret > last else op for op in operations if op.call <= last]
+
+    def illegal_at(count: int) -> bool:
+        return count == len(ends) or _is_illegal(_until(operations, ends, count))
+
+    before = _until(operations, ends, shortest_prefix(len(ends), illegal_at))
     certain = [op for op in before if op.ret != math.inf]
-    uncertain = [op for op in before if op.ret == math.inf]
 
     def still_illegal(kept: list[Op]) -> bool:
-        return _is_illegal(_with_only(kept, certain, uncertain))
+        return time.monotonic() < deadline and _is_illegal(_with_only(kept, before))
 
-    needed = minimise(certain, still_illegal, QUESTIONS_MAX)
+    needed = certain
+    if still_illegal(certain):
+        needed = minimise(certain, still_illegal)
     key = part.operations[0].input.key
     events = sorted({op.input.event for op in needed} | {int(op.ret) for op in needed})
     steps = "; ".join(_describe(op.input, op.output) for op in needed[:8])
@@ -382,14 +391,27 @@ def _until(operations: list[Op], ends: list[float], count: int) -> list[Op]:
     return [_pending(op) if op.ret > last else op for op in operations if op.call <= last]
 
 
-def _with_only(kept: list[Op], certain: list[Op], uncertain: list[Op]) -> list[Op]:
-    held = {id(op) for op in kept}
-    relaxed = [
-        op if id(op) in held else _pending(op)
-        for op in certain
-        if id(op) in held or not isinstance(op.input, Read)
+def _with_only(kept: list[Op], before: list[Op]) -> list[Op]:
+    """`kept` as they are, and of `before` what the values that they met may come from."""
+    held = {op.input.event for op in kept}
+    met = {op.input.expected for op in kept if isinstance(op.input, Swap)}
+    blind = False
+    for op in kept:
+        if isinstance(op.input, Read):
+            met.add(op.output)
+        elif op.output is not None and op.output.told:
+            met.add(op.output.value)
+        elif isinstance(op.input, Swap) and op.output is not None:
+            # It met some value, and which one was not told: any write may be the reason.
+            blind = blind or op.output.swapped is op.input.negated
+    others = [
+        _pending(op)
+        for op in before
+        if op.input.event not in held
+        and not isinstance(op.input, Read)
+        and (blind or op.input.value in met)
     ]
-    return relaxed + uncertain
+    return kept + others
 
 
 def _pending(op: Op) -> Op:
@@ -398,5 +420,5 @@ def _pending(op: Op) -> Op:
 
 
 def _is_illegal(operations: list[Op]) -> bool:
-    return check_operations(REGISTERS, operations, timeout_s=2.0) is CheckResult.ILLEGAL
+    return check_operations(REGISTERS, operations, QUESTION_S_MAX) is CheckResult.ILLEGAL
 

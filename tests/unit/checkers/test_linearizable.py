@@ -1,0 +1,147 @@
+"""Registers by their values alone, and the smallest part that proves an anomaly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from checkers.evidence import Evidence
+from checkers.linearizable import check_linearizable
+from checkers.synthetic.generator import generate
+from checkers.verdict import Verdict
+from histories.history import History
+from histories.kv import (
+    Compare,
+    Delete,
+    DeleteResult,
+    KeyValue,
+    Put,
+    PutResult,
+    Range,
+    RangeResult,
+    Txn,
+    TxnResult,
+)
+from tests.unit.checkers.told import Told
+
+
+def read(key: str, value: str | None, revision: int = 2) -> RangeResult:
+    kvs = () if value is None else (KeyValue(key, value, 2, revision, 1),)
+    return RangeResult(kvs=kvs, count=len(kvs))
+
+
+def judge(told: Told) -> Verdict:
+    return check_linearizable(Evidence(told.history(), search_limit_s=20))
+
+
+def swap(target: Any, result: Any, operand: Any, value: str) -> Txn:
+    return Txn((Compare("a", target, result, operand),), (Put("a", value),), (Range("a"),))
+
+
+def test_writes_and_reads_in_order_are_valid() -> None:
+    told = Told()
+    told.did(Put("a", "1"), PutResult(), 2)
+    told.did(Range("a"), read("a", "1"), 2)
+    told.did(Delete("a"), DeleteResult(deleted=1), 3)
+    told.did(Range("a"), read("a", None), 3)
+    verdict = judge(told)
+    assert verdict.valid is True
+    assert verdict.counts == {"operations": 4, "keys": 1}
+
+
+def test_a_stale_read_is_proved_by_the_least_that_shows_it() -> None:
+    told = Told()
+    for n in range(20):
+        told.did(Put("a", f"{n}"), PutResult(), n + 2)
+        told.did(Range("a"), read("a", f"{n}"), n + 2)
+        told.did(Put("b", f"{n}"), PutResult(), 90)
+    told.did(Range("a"), read("a", "7"), 40)
+    told.did(Range("a"), read("a", "19"), 40)
+    verdict = judge(told)
+    assert verdict.valid is False
+    (anomaly,) = verdict.anomalies
+    assert anomaly.detail["key"] == "a"
+    # Whichever two reads disagree with a write between them; never the twenty before.
+    assert 4 <= len(anomaly.events) <= 8
+    assert 120 in anomaly.events
+    assert 122 not in anomaly.events
+
+
+def test_an_uncertain_write_may_have_happened() -> None:
+    told = Told()
+    told.did(Put("a", "1"), PutResult(), 2)
+    told.info(told.ask(Put("a", "2")))
+    told.did(Range("a"), read("a", "1"), 2)
+    told.did(Range("a"), read("a", "2"), 3)
+    assert judge(told).valid is True
+    told.did(Range("a"), read("a", "1"), 2)
+    assert judge(told).valid is False
+
+
+def test_a_failed_write_did_not_happen() -> None:
+    told = Told()
+    told.fail(told.ask(Put("a", "2")))
+    told.did(Range("a"), read("a", "2"), 2)
+    assert judge(told).valid is False
+
+
+def test_what_a_put_says_of_the_value_before_counts() -> None:
+    told = Told()
+    told.did(Put("a", "1"), PutResult(), 2)
+    told.did(Put("a", "2", prev_kv=True), PutResult(prev_kv=KeyValue("a", "1", 2, 2, 1)), 3)
+    assert judge(told).valid is True
+    told.did(Put("a", "3", prev_kv=True), PutResult(prev_kv=KeyValue("a", "1", 2, 2, 1)), 4)
+    assert judge(told).valid is False
+
+
+@pytest.mark.parametrize(
+    ("compare", "succeeds"),
+    [
+        (("value", "=", "1"), True),
+        (("value", "=", "9"), False),
+        (("mod", "=", 2), True),
+        (("mod", "!=", 2), False),
+        (("version", "=", 0), False),
+        (("create", ">", 0), True),
+    ],
+)
+def test_a_compare_and_swap_must_answer_what_it_found(compare: Any, succeeds: bool) -> None:
+    for answered in (True, False):
+        told = Told()
+        told.did(Put("a", "1"), PutResult(), 2)
+        responses: tuple[Any, ...] = (PutResult(),) if answered else (read("a", "1"),)
+        told.did(swap(*compare, "2"), TxnResult(succeeded=answered, responses=responses), 3)
+        assert judge(told).valid is (answered is succeeds)
+
+
+def test_a_range_is_a_read_of_each_key() -> None:
+    told = Told()
+    told.did(Put("a", "1"), PutResult(), 2)
+    told.did(Put("b", "1"), PutResult(), 3)
+    told.did(Range("a", "c"), read("a", "1"), 3)
+    verdict = judge(told)
+    assert [anomaly.detail["key"] for anomaly in verdict.anomalies] == ["b"]
+
+
+def test_transactions_of_another_form_are_not_judged() -> None:
+    told = Told()
+    told.did(Txn((), (Put("a"), Put("b")), ()), TxnResult(succeeded=True), 2)
+    verdict = judge(told)
+    assert verdict.valid is True
+    assert "not applicable" in verdict.why
+    assert verdict.counts == {}
+
+
+def test_a_comparison_that_nothing_explains_leaves_it_undecided() -> None:
+    told = Told()
+    told.did(swap("mod", "=", 77, "2"), TxnResult(succeeded=False, responses=(read("a", None),)), 2)
+    verdict = judge(told)
+    assert verdict.valid is None
+    assert "revision 77" in verdict.why
+
+
+@pytest.mark.parametrize("workload", ["register", "set"])
+def test_generated_histories_are_linearizable(workload: str) -> None:
+    history = History.of(generate(workload, 3000, uncertain=0.05, seed=11).events)
+    assert check_linearizable(Evidence(history)).valid is True

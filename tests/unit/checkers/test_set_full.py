@@ -1,0 +1,129 @@
+"""Sets: lost, stale, never read, duplicated, unexpected."""
+
+from __future__ import annotations
+
+from checkers.evidence import Evidence
+from checkers.set_full import check_set_full
+from checkers.verdict import Verdict
+from histories.kv import Delete, DeleteResult, KeyValue, Put, PutResult, Range, RangeResult
+from tests.unit.checkers.told import Told
+
+ALL = Range("set/", "set0")
+
+
+def add(element: int) -> Put:
+    return Put(f"set/{element}", f"{element}")
+
+
+def shows(*elements: int, more: bool = False) -> RangeResult:
+    kvs = tuple(KeyValue(f"set/{e}", f"{e}", 2, 2, 1) for e in elements)
+    return RangeResult(kvs=kvs, count=len(kvs), more=more)
+
+
+def judge(told: Told) -> Verdict:
+    return check_set_full(Evidence(told.history()))
+
+
+def kinds(verdict: Verdict) -> list[str]:
+    return [anomaly.kind for anomaly in verdict.anomalies]
+
+
+def two_added() -> Told:
+    told = Told()
+    for element in (1, 2):
+        told.did(add(element), PutResult(), element + 1, f="add")
+    return told
+
+
+def test_what_was_added_is_there() -> None:
+    told = two_added()
+    told.did(ALL, shows(1, 2), 3)
+    verdict = judge(told)
+    assert verdict.valid is True
+    assert verdict.counts["acknowledged"] == 2
+
+
+def test_what_is_missing_to_the_end_is_lost() -> None:
+    told = two_added()
+    told.did(ALL, shows(1, 2), 3)
+    told.did(ALL, shows(2), 3)
+    told.did(ALL, shows(2), 3)
+    verdict = judge(told)
+    assert kinds(verdict) == ["lost"]
+    assert "set/1, known since 0.001 s (acknowledged by n1)" in verdict.anomalies[0].because
+
+
+def test_what_is_missing_for_a_while_is_stale() -> None:
+    told = two_added()
+    told.did(ALL, shows(2), 3)
+    told.did(ALL, shows(1, 2), 3)
+    assert kinds(judge(told)) == ["stale"]
+
+
+def test_what_a_read_showed_is_known() -> None:
+    told = Told()
+    told.info(told.ask(add(1), f="add"))
+    told.did(ALL, shows(), 1)
+    assert judge(told).valid is True
+    told.did(ALL, shows(1), 2)
+    told.did(ALL, shows(), 2)
+    verdict = judge(told)
+    assert kinds(verdict) == ["lost"]
+    assert verdict.counts["recovered"] == 1
+
+
+def test_a_read_that_began_before_demands_nothing() -> None:
+    told = Told()
+    early = told.ask(ALL)
+    told.did(add(1), PutResult(), 2, f="add")
+    told.ok(early, shows(), 1)
+    told.did(ALL, shows(1), 2)
+    assert judge(told).valid is True
+
+
+def test_serializable_reads_demand_nothing() -> None:
+    told = two_added()
+    told.did(Range("set/", "set0", serializable=True), shows(), 1)
+    told.did(ALL, shows(1, 2), 3)
+    assert judge(told).valid is True
+
+
+def test_a_limited_read_tells_of_keys_up_to_its_last() -> None:
+    told = two_added()
+    told.did(Range("set/", "set0", limit=1), shows(1, more=True), 3)
+    assert judge(told).valid is None
+    told.did(ALL, shows(1, 2), 3)
+    assert judge(told).valid is True
+    told.did(Range("set/", "set0", limit=1), shows(2, more=True), 3)
+    assert kinds(judge(told)) == ["lost"]
+
+
+def test_what_is_never_read_leaves_it_undecided() -> None:
+    verdict = judge(two_added())
+    assert verdict.valid is None
+    assert "2 known elements are in no later read" in verdict.why
+
+
+def test_an_element_twice_in_an_answer_is_duplicated() -> None:
+    told = two_added()
+    told.did(ALL, shows(1, 1, 2), 3)
+    assert kinds(judge(told)) == ["duplicated"]
+
+
+def test_what_nobody_added_or_only_failed_is_unexpected() -> None:
+    told = two_added()
+    told.fail(told.ask(add(7), f="add"))
+    told.did(ALL, shows(1, 2, 7, 9), 3)
+    verdict = judge(told)
+    assert kinds(verdict) == ["unexpected", "unexpected"]
+    assert "had failed" in verdict.anomalies[0].because
+    assert "nobody added" in verdict.anomalies[1].because
+
+
+def test_other_workloads_are_not_judged() -> None:
+    told = Told()
+    told.did(Put("a", "1"), PutResult(), 2)
+    assert "not applicable" in judge(told).why
+    told = two_added()
+    told.did(Delete("set/1"), DeleteResult(deleted=1), 4)
+    assert "not applicable" in judge(told).why
