@@ -11,6 +11,7 @@ Source: RFC 9112, sections 6 and 7.
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import cast
 
 HEAD_BYTES_MAX = 64 * 1024
@@ -208,5 +209,6 @@ async def connect(host: str, port: int, timeout_s: float) -> HttpConnection:
     except TimeoutError as problem:
         raise NotConnected("timed out") from problem
     except OSError as problem:
-        raise NotConnected(problem.strerror or str(problem)) from problem
+        said = os.strerror(problem.errno) if problem.errno else str(problem)
+        raise NotConnected(said) from problem
     return connection

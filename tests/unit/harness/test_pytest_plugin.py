@@ -20,6 +20,15 @@ def judged(evidence):
     return Verdict("strict", True)
 
 harness.judge.checkers_of = lambda options, names=(): {"strict": judged}
+
+# The report itself has tests of its own, and takes seconds to import.
+import harness.report
+
+def write(folder):
+    (folder / "report.html").write_text("a report")
+    return folder / "report.html"
+
+harness.report.write = write
 """
 
 FAKE = "tests.unit.harness.fake_store:FakeSystem"

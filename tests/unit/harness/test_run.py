@@ -46,7 +46,7 @@ def checkers(monkeypatch):
 
 
 def options(tmp_path, **given):
-    defaults = {"system": FAKE, "time_limit_s": 1.0, "rate": 200.0, "nodes": (3,), "seed": 3,
+    defaults = {"system": FAKE, "time_limit_s": 0.6, "rate": 200.0, "nodes": (3,), "seed": 3,
                 "nemesis": (), "store": str(tmp_path / "store"), "request_timeout_ms": 300}
     return Options(**{**defaults, **given})
 
@@ -64,14 +64,14 @@ def test_a_run_leaves_its_folder_and_a_verdict(tmp_path, workload):
     ]
     assert record.quiet is True
     history = History.read(result.folder / "history.jsonl")
-    assert sum(one.outcome == "ok" for one in history.operations) > 100
+    assert sum(one.outcome == "ok" for one in history.operations) > 50
     finals = [one for one in history.operations if one.f == "final_read"]
     assert {one.node for one in finals} == {"n1", "n2", "n3"}
     assert all(one.outcome == "ok" for one in finals)
 
 
 def test_faults_are_inflicted_healed_and_recorded(tmp_path):
-    given = options(tmp_path, nemesis=("kill", "pause"), time_limit_s=3.0)
+    given = options(tmp_path, nemesis=("kill", "pause"), time_limit_s=2.0)
     result = run_sync(given, report=False)
     history = History.read(result.folder / "history.jsonl")
     assert {window.f for window in history.faults} == {"kill", "pause"}
@@ -82,14 +82,18 @@ def test_faults_are_inflicted_healed_and_recorded(tmp_path):
 
 
 def test_a_process_is_retired_when_its_operation_is_unclear(tmp_path):
-    given = options(tmp_path, nemesis=("pause",), time_limit_s=3.0, workload="set")
+    given = options(tmp_path, nemesis=("pause",), time_limit_s=2.0, workload="set",
+                    request_timeout_ms=100)
     history = History.read(run_sync(given, report=False).folder / "history.jsonl")
     unclear = {one.process for one in history.operations if one.outcome == "info"}
     assert unclear
     for process in unclear:
         last = [one for one in history.operations if one.process == process][-1]
         assert last.outcome == "info"
-        assert any(one.process == process + given.clients for one in history.operations)
+    processes = {one.process for one in history.operations if one.f != "final_read"}
+    assert processes > set(range(given.clients))
+    for process in processes - set(range(given.clients)):
+        assert process - given.clients in unclear
 
 
 def test_a_replay_runs_the_same_plan(tmp_path):
