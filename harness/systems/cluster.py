@@ -25,6 +25,7 @@ from nemesis.capabilities import LinkState
 from nemesis.fault import MemberName
 
 START_TRIES_MAX = 3
+PAUSE_TIMEOUT_S = 5.0
 PORT_LOST = ("address already in use", "something else listens on")
 """What etcd's members and ours log when they cannot bind, in small letters."""
 _POLL_S = 0.02
@@ -233,10 +234,17 @@ class ProcessCluster(ABC):
         await self._tell_owners()
 
     async def pause(self, member: MemberName) -> None:
-        """SIGSTOP; nothing if it does not run."""
+        """SIGSTOP; nothing if it does not run. Returns when the process stands still."""
         if (process := self._process(member)) is not None and process.alive():
             self._paused[member] = None
             process.signal(signal.SIGSTOP)
+            give_up = asyncio.get_running_loop().time() + PAUSE_TIMEOUT_S
+            while member in self._paused and process.alive() and not process.stands_still():
+                if asyncio.get_running_loop().time() > give_up:
+                    raise SystemFailed(
+                        f"{member} did not stop within {PAUSE_TIMEOUT_S} s of a SIGSTOP"
+                    )
+                await asyncio.sleep(0.001)
 
     async def resume(self, member: MemberName) -> None:
         """SIGCONT; nothing if it does not run."""

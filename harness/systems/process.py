@@ -10,6 +10,7 @@ start members in the thread whose loop drives them.)
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
@@ -62,6 +63,15 @@ class MemberProcess:
         """
         if self.alive() and self._identity.is_running():
             os.killpg(self.pid, number)
+
+    def stands_still(self) -> bool:
+        """Whether every thread is stopped by a SIGSTOP. The signal takes effect when a
+        thread next leaves the kernel: one that waits for a disk goes on until then."""
+        states = []
+        for stat in Path(f"/proc/{self.pid}/task").glob("*/stat"):
+            with contextlib.suppress(OSError):  # a thread that has just ended
+                states.append(stat.read_text().rpartition(")")[2].split()[0])
+        return all(state in "TtZX" for state in states)
 
     def kill(self) -> None:
         """SIGKILL to the process and what it started; does not wait for the end."""
