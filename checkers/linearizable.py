@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import time
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ from checkers.porcupine import (
 from checkers.porcupine.models.by_key import by_key
 from checkers.replay import key_values
 from checkers.revisions import must_be_recent
-from checkers.sequential_store import in_interval
+from checkers.sequential_store import text_order
 from checkers.uncertain import parts
 from checkers.verdict import Anomaly, Verdict
 from histories.history import History
@@ -61,7 +62,6 @@ class Read(NamedTuple):
     """Output: the value, None for an absent key."""
 
     key: str
-    event: int
 
 
 class Write(NamedTuple):
@@ -69,7 +69,6 @@ class Write(NamedTuple):
 
     key: str
     value: str | None
-    event: int
 
 
 class Swap(NamedTuple):
@@ -79,7 +78,6 @@ class Swap(NamedTuple):
     expected: str | None
     negated: bool
     value: str
-    event: int
 
 
 class Before(NamedTuple):
@@ -107,11 +105,11 @@ def _step(state: State, given: Input, output: Any) -> tuple[bool, State]:
     match given:
         case Read():
             return output == state, state
-        case Write(_, value, _):
+        case Write(_, value):
             if output is not None and output.told and output.value != state:
                 return False, state
             return True, value
-        case Swap(_, expected, negated, value, _):
+        case Swap(_, expected, negated, value):
             holds = (state == expected) != negated
             if output is not None and (
                 output.swapped != holds or (output.told and output.value != state)
@@ -130,9 +128,9 @@ def _describe(given: Input, output: Any) -> str:
     match given:
         case Read(key):
             return f"get {key} -> {output}"
-        case Write(key, value, _):
+        case Write(key, value):
             return f"put {key}={value}" if value is not None else f"delete {key}"
-        case Swap(key, expected, negated, value, _):
+        case Swap(key, expected, negated, value):
             sign = "!=" if negated else "="
             answer = "?" if output is None else "put" if output.swapped else "not put"
             return f"if {key} {sign} {expected} put {value} -> {answer}"
@@ -175,8 +173,8 @@ def check_linearizable(evidence: Evidence) -> Verdict:
 
 
 def register_operations(history: History) -> list[Op]:
-    """The history as operations of registers. Raises NotApplicable or, if only knowledge
-    is wanting, Undecidable."""
+    """The history as operations of registers; times are indexes of events. Raises
+    NotApplicable or, if only knowledge is wanting, Undecidable."""
     values = _Values(history.operations)
     operations: list[Op] = []
     wanting: Undecidable | None = None
@@ -197,10 +195,10 @@ class _Values:
     def __init__(self, operations: Sequence[Recorded]) -> None:
         self._at: dict[tuple[str, int], str] = {}
         self._writers: dict[tuple[str, str], int] = {}
-        self.keys: dict[str, None] = {}
+        keys: dict[str, None] = {}
         for op in operations:
             for part in parts(op.request):
-                self.keys[part.key] = None
+                keys[part.key] = None
                 if isinstance(part, Put):
                     written = (part.key, part.value)
                     self._writers[written] = self._writers.get(written, 0) + 1
@@ -212,6 +210,16 @@ class _Values:
                 self._at[op.request.key, op.result.header.revision] = op.request.value
             elif isinstance(op.request, Txn) and isinstance(op.result, TxnResult):
                 self._note_branch(op.request, op.result)
+
+        self._keys = sorted(keys, key=text_order)
+        self._names = [text_order(key) for key in self._keys]
+
+    def keys_in(self, request: Range) -> list[str]:
+        """All keys ever named in the interval of `request`."""
+        first = bisect_left(self._names, text_order(request.key))
+        end = request.range_end
+        last = len(self._names) if end == "\0" else bisect_left(self._names, text_order(end))
+        return self._keys[first:last]
 
     def _note_branch(self, request: Txn, result: TxnResult) -> None:
         for one in request.success if result.succeeded else request.failure:
@@ -235,36 +243,33 @@ def _operations(op: Recorded, values: _Values) -> Iterator[Op]:
             return
         case Range():
             if known:
-                for given, output in _reads(op.request, op.result, op.invoked, values):
+                for given, output in _reads(op.request, op.result, values):
                     yield Operation(op.process, given, op.invoked, output, ret)
         case Put(key, value):
             before = _before_put(op) if known else None
-            yield Operation(op.process, Write(key, value, op.invoked), op.invoked, before, ret)
+            yield Operation(op.process, Write(key, value), op.invoked, before, ret)
         case Delete(key, range_end):
             if range_end:
                 raise NotApplicable(f"event {op.invoked} deletes an interval")
             before = _before_delete(op) if known else None
-            yield Operation(op.process, Write(key, None, op.invoked), op.invoked, before, ret)
+            yield Operation(op.process, Write(key, None), op.invoked, before, ret)
         case Txn():
             swap = _swap(op, values)
             before = _before_swap(op) if known else None
             yield Operation(op.process, swap, op.invoked, before, ret)
 
 
-def _reads(
-    request: Range, result: Any, event: int, values: _Values
-) -> Iterator[tuple[Read, State]]:
+def _reads(request: Range, result: Any, values: _Values) -> Iterator[tuple[Read, State]]:
     if not must_be_recent(request) or request.keys_only or request.count_only:
         return
     if not isinstance(result, RangeResult) or result.more:
         return
     shown = {kv.key: kv.value for kv in result.kvs}
     if not request.range_end:
-        yield Read(request.key, event), shown.get(request.key)
+        yield Read(request.key), shown.get(request.key)
         return
-    for key in values.keys:
-        if in_interval(key, request.key, request.range_end):
-            yield Read(key, event), shown.get(key)
+    for key in values.keys_in(request):
+        yield Read(key), shown.get(key)
 
 
 def _before_put(op: Recorded) -> Before:
@@ -301,7 +306,7 @@ def _swap(op: Recorded, values: _Values) -> Swap:
     ):
         raise NotApplicable(f"event {op.invoked} is a transaction of another form")
     expected, negated = _expected(compare, values, op.invoked)
-    return Swap(put.key, expected, negated, put.value, op.invoked)
+    return Swap(put.key, expected, negated, put.value)
 
 
 def _plain_get(request: Range, key: str) -> bool:
@@ -361,7 +366,7 @@ def _explain(part: PartitionInfo[Any, Any], deadline: float) -> Anomaly:
     if still_illegal(certain):
         needed = minimise(certain, still_illegal)
     key = part.operations[0].input.key
-    events = sorted({op.input.event for op in needed} | {int(op.ret) for op in needed})
+    events = sorted({int(at) for op in needed for at in (op.call, op.ret)})
     steps = "; ".join(_describe(op.input, op.output) for op in needed[:8])
     because = (
         f"{key} is not a linearizable register: no order explains these {len(needed)} operations "
@@ -373,8 +378,8 @@ def _explain(part: PartitionInfo[Any, Any], deadline: float) -> Anomaly:
         tuple(events),
         detail={
             "key": key,
-            "operations": [op.input.event for op in part.operations],
-            "linearization": [part.operations[n].input.event for n in _first(part.partials)],
+            "operations": [int(op.call) for op in part.operations],
+            "linearization": [int(part.operations[n].call) for n in _first(part.partials)],
         },
     )
 
@@ -393,7 +398,7 @@ def _until(operations: list[Op], ends: list[float], count: int) -> list[Op]:
 
 def _with_only(kept: list[Op], before: list[Op]) -> list[Op]:
     """`kept` as they are, and of `before` what the values that they met may come from."""
-    held = {op.input.event for op in kept}
+    held = {op.call for op in kept}
     met = {op.input.expected for op in kept if isinstance(op.input, Swap)}
     blind = False
     for op in kept:
@@ -407,7 +412,7 @@ def _with_only(kept: list[Op], before: list[Op]) -> list[Op]:
     others = [
         _pending(op)
         for op in before
-        if op.input.event not in held
+        if op.call not in held
         and not isinstance(op.input, Read)
         and (blind or op.input.value in met)
     ]

@@ -117,6 +117,7 @@ class _Call:
     process: int
     client: int
     request: Request
+    f: str
     fate: str
     result: Result | None = None
 
@@ -135,8 +136,9 @@ class _Simulation:
         self._numbers = 0
         self._processes = clients
         self._places = 0
+        self._now = 0
         for client in range(clients):
-            self._later(client, "invoke", _Call(client, client, Range(""), ""))
+            self._later(client, "invoke", _Call(client, client, Range(""), "", ""))
 
     def _later(self, at: int, what: str, call: _Call) -> None:
         self._places += 1
@@ -153,6 +155,16 @@ class _Simulation:
                 self._effect(call)
             elif what == "return":
                 self._return(now, call)
+            self._now = now
+        for client in range(3):
+            self._read_all(client)
+
+    def _read_all(self, client: int) -> None:
+        """The reads at the end of a run, of each member."""
+        call = _Call(self._processes + client, client, Range("\0", "\0"), "final_read", "ok")
+        self._record(self._now, call, "invoke", msgspec.json.encode(call.request))
+        self._effect(call)
+        self._record(self._now, call, "ok", msgspec.json.encode(call.result))
 
     def _invoke(self, now: int, idle: _Call) -> None:
         self._numbers += 1
@@ -163,7 +175,7 @@ class _Simulation:
             fate = "info"
         elif draw < self._uncertain + self._failing:
             fate = "fail"
-        call = _Call(idle.process, idle.client, request, fate)
+        call = _Call(idle.process, idle.client, request, self._function(request), fate)
         self._record(now, call, "invoke", msgspec.json.encode(request))
         wait = int(self._chance.expovariate(1 / 1_000_000)) + 1
         effect = now + wait
@@ -173,6 +185,11 @@ class _Simulation:
         elif fate == "info" and self._chance.random() < 0.5:
             self._later(effect + self._chance.randrange(0, 40_000_000), "effect", call)
         self._later(ended, "return", call)
+
+    def _function(self, request: Request) -> str:
+        if self._draw is draw_set and not isinstance(request, Range):
+            return "add"
+        return type(request).__name__.lower()
 
     def _effect(self, call: _Call) -> None:
         request = call.request
@@ -199,7 +216,7 @@ class _Simulation:
             else:
                 self._record(now, call, "ok", msgspec.json.encode(call.result))
         think = self._chance.randrange(1, 2_000_000)
-        self._later(now + think, "invoke", _Call(process, call.client, Range(""), ""))
+        self._later(now + think, "invoke", _Call(process, call.client, Range(""), "", ""))
 
     def _record(
         self, now: int, call: _Call, kind: str, value: bytes, error: str | None = None
@@ -210,7 +227,7 @@ class _Simulation:
                 time=now,
                 process=call.process,
                 type=kind,  # type: ignore[arg-type]
-                f=type(call.request).__name__.lower(),
+                f=call.f,
                 value=msgspec.Raw(value),
                 node=f"n{call.client % 3 + 1}",
                 error=error,

@@ -1,0 +1,93 @@
+"""How long judging takes: all checkers over a generated run of 100,000 operations.
+
+    python -m tests.benchmarks.judging [--operations N] [--workload kv] [--clients C]
+
+Generates a valid run (history, members' states, traces of the write path), writes it
+to a folder, reads it back as `splitbrain check` does, and judges it. Prints seconds
+of each step and the peak memory of this process before and after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from checkers import catalogue
+from checkers.evidence import Evidence
+from checkers.synthetic.generator import generate
+from checkers.synthetic.traces import traces_of
+from histories.history import History
+from histories.member_state import MemberState
+from histories.trace import read_trace
+
+T = TypeVar("T")
+NAMES = ("n1", "n2", "n3")
+
+
+def timed(what: str, work: Callable[[], T]) -> T:
+    began = time.perf_counter()
+    done = work()
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{what:32} {time.perf_counter() - began:8.2f} s   peak {peak_mib:6.0f} MiB")
+    return done
+
+
+def write_run(folder: Path, workload: str, operations: int, clients: int, seed: int) -> None:
+    made = generate(workload, operations, clients, seed=seed)
+    encode = msgspec.json.Encoder().encode
+    with (folder / "history.jsonl").open("wb") as out:
+        out.writelines(encode(event) + b"\n" for event in made.events)
+    for member in made.members:
+        (folder / f"{member.member}.json").write_bytes(encode(member))
+    for name, trace in traces_of(History.of(made.events), NAMES).items():
+        with (folder / f"{name}.jsonl").open("wb") as out:
+            out.writelines(encode(event) + b"\n" for event in trace)
+
+
+def judge(folder: Path) -> float:
+    """Read and judge; seconds in all."""
+    began = time.perf_counter()
+    history = timed("reading the history", lambda: History.read(folder / "history.jsonl"))
+    members = timed(
+        "reading the members' states",
+        lambda: tuple(
+            msgspec.json.decode((folder / f"{name}.json").read_bytes(), type=MemberState)
+            for name in NAMES
+        ),
+    )
+    traces = timed(
+        "reading the traces",
+        lambda: {name: tuple(read_trace(folder / f"{name}.jsonl")) for name in NAMES},
+    )
+    evidence = Evidence(history, members, traces)
+    for name in catalogue.CHECKERS:
+        (verdict,) = timed(name, lambda name=name: catalogue.judge(evidence, [name]))  # type: ignore[misc]
+        print(f"    {verdict.valid}  {verdict.why}")
+        for anomaly in verdict.anomalies[:3]:
+            print(f"    {anomaly.because}")
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="How long judging takes.")
+    parser.add_argument("--operations", type=int, default=100_000)
+    parser.add_argument("--workload", choices=("kv", "register", "set"), default="kv")
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        made_by = (folder, given.workload, given.operations, given.clients, given.seed)
+        timed("generating (not part of judging)", lambda: write_run(*made_by))
+        print(f"{'judging in all':32} {judge(folder):8.2f} s")
+
+
+if __name__ == "__main__":
+    main()
