@@ -7,17 +7,20 @@
 
 A member traces `vote` when the vote is on its disk and before it leaves, and at each
 `start` the term and the vote that it finds. Both can be trusted of a member that was
-killed, since a vote without a line was not sent.
+killed, since a vote without a line was not sent. Times in the verdict are since the
+first line of all traces.
 
 Source: Raft paper, figure 2: currentTerm and votedFor are persistent.
 """
 
 from __future__ import annotations
 
-from checkers import wording
+import msgspec
+
 from checkers.evidence import Evidence
 from checkers.revisions import Findings
 from checkers.verdict import Verdict
+from checkers.wording import seconds
 from checkers.write_path import no_traces
 from histories.trace import TraceEvent
 
@@ -31,9 +34,13 @@ def check_promises(evidence: Evidence) -> Verdict:
     findings = Findings()
     leaders: dict[int, TraceEvent] = {}
     counts = {"starts": 0, "votes": 0, "terms led": 0}
+    origin_ns = min((trace[0].ns for trace in evidence.traces.values() if trace), default=0)
     for member, trace in evidence.traces.items():
         promised: TraceEvent | None = None
-        for event in trace:
+        for line in trace:
+            if line.step not in ("vote", "start", "lead"):
+                continue
+            event = msgspec.structs.replace(line, ns=line.ns - origin_ns)
             if event.step == "vote":
                 counts["votes"] += 1
                 promised = _check_vote(member, event, promised, findings)
@@ -54,15 +61,15 @@ def _check_vote(
     if vote.term < before.term:
         findings.add(
             "term went back",
-            f"{member} voted for {vote.peer} in term {vote.term} at {wording.seconds(vote.ns)} "
-            f"after it had voted in term {before.term} at {wording.seconds(before.ns)}",
+            f"{member} voted for {vote.peer} in term {vote.term} at {seconds(vote.ns)} "
+            f"after it had voted in term {before.term} at {seconds(before.ns)}",
             members=(member,),
         )
     elif vote.peer != before.peer:
         findings.add(
             "voted twice",
             f"{member} voted in term {vote.term} for {before.peer} at "
-            f"{wording.seconds(before.ns)} and for {vote.peer} at {wording.seconds(vote.ns)}",
+            f"{seconds(before.ns)} and for {vote.peer} at {seconds(vote.ns)}",
             members=(member, before.peer, vote.peer),
         )
     return before
@@ -75,7 +82,7 @@ def _check_start(
         return
     told = (
         f"{member} promised {promised.peer} its vote in term {promised.term} at "
-        f"{wording.seconds(promised.ns)}; when it started at {wording.seconds(start.ns)} its log "
+        f"{seconds(promised.ns)}; when it started at {seconds(start.ns)} its log "
     )
     if start.term < promised.term:
         findings.add("vote forgotten", f"{told}knew only term {start.term}", members=(member,))
@@ -89,7 +96,7 @@ def _check_leader(event: TraceEvent, leaders: dict[int, TraceEvent], findings: F
     if first.member != event.member:
         findings.add(
             "two leaders in one term",
-            f"term {event.term} was led by {first.member} from {wording.seconds(first.ns)} and by "
-            f"{event.member} from {wording.seconds(event.ns)}",
+            f"term {event.term} was led by {first.member} from {seconds(first.ns)} and by "
+            f"{event.member} from {seconds(event.ns)}",
             members=(first.member, event.member),
         )

@@ -115,6 +115,8 @@ class WritePathSweep:
         self.answers: dict[tuple[str, int], _Answer] = {}
         """By member and revision."""
         self.events = 0
+        self._origin_ns = 0
+        self._twice: set[int] = set()
         self._steps = {
             "start": self._start,
             "lead": self._lead,
@@ -132,6 +134,7 @@ class WritePathSweep:
     def run(self, traces: Mapping[str, Sequence[TraceEvent]]) -> None:
         events = [event for trace in traces.values() for event in trace]
         self.events = len(events)
+        self._origin_ns = min((event.ns for event in events), default=0)
         # At one instant (simulated time is coarse) steps count in their order.
         order = _ORDER
         events.sort(key=lambda event: (event.ns, order.get(event.step, 0)))
@@ -166,11 +169,12 @@ class WritePathSweep:
 
     def _check_proposed_once(self, event: TraceEvent) -> None:
         place = self._places.setdefault(event.request, (event.index, event.term))
-        if place != (event.index, event.term):
+        if place != (event.index, event.term) and event.request not in self._twice:
+            self._twice.add(event.request)
             self._blame(
                 "proposed twice",
                 f"request {event.request:x} stands in the log at index {place[0]} "
-                f"(term {place[1]}) and, on {event.member} at {wording.seconds(event.ns)}, at "
+                f"(term {place[1]}) and, on {event.member} at {self._time(event.ns)}, at "
                 f"index {event.index} (term {event.term})",
                 event,
             )
@@ -183,7 +187,7 @@ class WritePathSweep:
             self._blame(
                 "committed by a follower first",
                 f"{event.member} marked index {event.index} committed at "
-                f"{wording.seconds(event.ns)} as a follower; no leader had",
+                f"{self._time(event.ns)} as a follower; no leader had",
                 event,
             )
         self._commit(member, event)
@@ -199,7 +203,7 @@ class WritePathSweep:
             self._blame(
                 "two entries committed at one index",
                 f"index {index} was committed with term {known}, and by {event.member} at "
-                f"{wording.seconds(event.ns)} with term {term}",
+                f"{self._time(event.ns)} with term {term}",
                 event,
             )
 
@@ -210,7 +214,7 @@ class WritePathSweep:
             self._blame(
                 "committed before a majority synced",
                 f"{event.member} marked index {event.index} (term {event.term}) committed at "
-                f"{wording.seconds(event.ns)} when {synced} of {len(self._members)} had synced it",
+                f"{self._time(event.ns)} when {synced} of {len(self._members)} had synced it",
                 event,
             )
 
@@ -236,7 +240,7 @@ class WritePathSweep:
             )
             self._blame(
                 "applied twice" if index <= member.backend_index else "applied out of order",
-                f"{event.member} applied index {index} at {wording.seconds(event.ns)} although "
+                f"{event.member} applied index {index} at {self._time(event.ns)} although "
                 f"{before} ({member.backend_index} at the start)",
                 event,
             )
@@ -244,7 +248,7 @@ class WritePathSweep:
         if index not in self._committed or index > member.committed:
             self._blame(
                 "applied before committed",
-                f"{event.member} applied index {index} at {wording.seconds(event.ns)}, which "
+                f"{event.member} applied index {index} at {self._time(event.ns)}, which "
                 + ("nobody" if index not in self._committed else "it")
                 + " had marked committed",
                 event,
@@ -274,7 +278,7 @@ class WritePathSweep:
         answer = _Answer(event.member, event.request, event.index, event.ns)
         self.answers.setdefault((event.member, event.revision), answer)
         told = (
-            f"{event.member} answered request {event.request:x} at {wording.seconds(event.ns)}, "
+            f"{event.member} answered request {event.request:x} at {self._time(event.ns)}, "
             f"revision {event.revision}, "
         )
         index = member.applied_requests.get(event.request)
@@ -292,6 +296,10 @@ class WritePathSweep:
     def _led(self, term: int) -> bool:
         """Whether somebody, asked as a follower, had become the leader by the time it proposed."""
         return any(member.led_term >= term for member in self._members.values())
+
+    def _time(self, ns: int) -> str:
+        """Since the first line of all traces."""
+        return f"{wording.seconds(ns - self._origin_ns)} of the trace"
 
     def _blame(self, kind: str, because: str, event: TraceEvent, *others: str) -> None:
         members = tuple(dict.fromkeys((event.member, *others)))
