@@ -35,6 +35,8 @@ class RunResult:
     ended: str
     error: str = ""
     report: Path | None = None
+    digest: str = ""
+    """Of a simulated run: the same for the same seed, see `harness.simulation.digest`."""
 
     @property
     def valid(self) -> bool | None:
@@ -151,7 +153,6 @@ def _states(folder: Path, members: Sequence[str]) -> list[MemberState]:
 def checkers_of(options: Options, names: Sequence[str] = ()) -> dict[str, Checker]:
     """The checkers by `names`; without, those of the workload. Raises BadArguments."""
     from checkers.catalogue import CHECKERS
-
     from harness.workloads.catalogue import make_workload
 
     known: Mapping[str, Checker] = CHECKERS

@@ -69,6 +69,9 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     """How long a checker that searches may do so before it says unknown."""
     trace: bool = True
     """Whether members trace the steps of the write path, if they can."""
+    swarm: bool = False
+    """For the system `simulated`: let the seed draw the members' settings, the network's
+    weather and rare conditions in the member, too."""
     store: str = "store"
     """The folder of runs."""
     name: str = ""
@@ -180,11 +183,13 @@ def check(options: Options) -> None:
         known_kinds(options.nemesis)
     except FaultError as problem:
         raise BadArguments(str(problem)) from problem
-    if options.mutant and options.system != "python_node":
+    if options.mutant and options.system not in ("python_node", "simulated"):
         raise BadArguments(
             f"--mutant {options.mutant} with the system {options.system}: "
-            "planted bugs are in python_node only"
+            "planted bugs are in this project's own store only"
         )
+    if options.swarm and options.system != "simulated":
+        raise BadArguments(f"--swarm with the system {options.system}: expected simulated")
     operations = options.rate * options.time_limit_s
     if operations > OPERATIONS_MAX:
         raise BadArguments(

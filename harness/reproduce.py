@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from harness.errors import BadArguments
 from harness.options import Options, flag_of
@@ -15,7 +16,8 @@ from harness.run_record import FORMAT, Repro
 from histories.run_store import write_json
 
 LISTS = ("nemesis", "nodes")
-SWITCHES = ("trace",)
+SWITCHES = ("trace", "swarm")
+BYTE_FOR_BYTE = "A simulated run is repeated byte for byte by the same sources: see its digest."
 NOT_OF_THE_RUN = ("seed", "store", "name")
 
 
@@ -48,6 +50,8 @@ def write_repro(folder: Path, options: Options, plan: Plan, versions: Mapping[st
     """`repro.json` in a run's folder."""
     command = run_line(options, plan.seed)
     repro = Repro(plan.seed, options, dict(versions), command=command)
+    if options.system == "simulated":
+        repro = replace(repro, byte_for_byte=True, note=BYTE_FOR_BYTE)
     write_json(folder / "repro.json", repro)
     return repro
 

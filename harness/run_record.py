@@ -90,6 +90,8 @@ class Results(msgspec.Struct, frozen=True):
     rate: float = 0.0
     """Operations completed per second of load, `ok` and `fail` alike."""
     judged_s: float = 0.0
+    digest: str = ""
+    """Of a simulated run: SHA-256 of its history and of all members' final states."""
     error: str = ""
     """The harness's own failure, if the run broke off."""
     format: int = FORMAT

@@ -21,7 +21,7 @@ from harness.plan import Plan, write_plan
 from harness.progress import Progress, Silent
 from harness.reproduce import write_repro
 from harness.run_record import RunRecord
-from harness.system_choice import capabilities_of, make_system
+from harness.system_choice import SIMULATED, capabilities_of, make_system
 from harness.systems.system import System
 from harness.workloads.catalogue import make_workload
 from histories.run_store import make_run_folder
@@ -45,6 +45,8 @@ def run_sync(
     """
     progress = progress or Silent()
     options, plan, folder = prepare(options, plan)
+    if options.system == SIMULATED:
+        return _simulated(options, plan, folder, progress, report)
     progress.say(f"{options.test_name()}, seed {plan.seed}, {len(plan.members)} members: {folder}")
     try:
         with progress, asyncio.Runner(loop_factory=_loop) as loop:
@@ -69,6 +71,11 @@ async def run(
     any other failure is in the result. Cancelling it stops all that it started.
     """
     options, plan, folder = prepare(options, plan)
+    if options.system == SIMULATED:
+        # A loop of its own, on which time is not the caller's.
+        return await asyncio.to_thread(
+            _simulated, options, plan, folder, progress or Silent(), report
+        )
     await _drive(options, plan, folder, progress or Silent(), make)
     return await asyncio.to_thread(conclude, folder, report)
 
@@ -84,6 +91,21 @@ def prepare(options: Options, plan: Plan | None) -> tuple[Options, Plan, Path]:
     write_plan(plan, folder / "plan.json")
     write_repro(folder, options, plan, versions_now())
     return options, plan, folder
+
+
+def _simulated(
+    options: Options, plan: Plan, folder: Path, progress: Progress, report: bool
+) -> RunResult:
+    from harness.simulation.run import simulate
+
+    with progress:
+        simulated = simulate(options, plan, folder, progress=progress)
+    result = dataclasses.replace(simulated.result, digest=simulated.digest)
+    if not report:
+        return result
+    from harness.report import write
+
+    return dataclasses.replace(result, report=write(folder))
 
 
 def conclude(folder: Path, report: bool = True) -> RunResult:

@@ -123,6 +123,8 @@ class RaftDriver:
         self._wake.set()
 
     def _receive(self, message: Message) -> None:
+        if self._world.buggify("the inbox is full"):
+            return
         if len(self._inbox) < INBOX_MESSAGES_MAX:
             self._inbox.append(message)
             self._wake.set()

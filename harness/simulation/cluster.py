@@ -8,8 +8,9 @@ from harness.simulation.clients import ClientNetwork
 from harness.simulation.clock import MachineClock
 from harness.simulation.disk import MachineDisk
 from harness.simulation.loop import VirtualLoop
-from harness.simulation.network import Network, Weather
+from harness.simulation.network import Network
 from harness.simulation.process import Process
+from harness.simulation.swarm import Buggify, Surroundings
 from harness.simulation.world import SimulatedWorld
 from histories.chance import stream
 from node.api.errors import RpcError
@@ -57,8 +58,8 @@ class SimulatedCluster:
         loop: VirtualLoop,
         seed: int,
         members: Sequence[str],
+        surroundings: Surroundings,
         settings: Mapping[str, object],
-        weather: Weather,
         *,
         tracing: bool = True,
     ) -> None:
@@ -66,7 +67,10 @@ class SimulatedCluster:
         self.seed = seed
         self.settings = dict(settings)
         self.tracing = tracing
-        self.network = Network(loop, lambda a, b: stream(seed, "link", a, b), weather)
+        self.buggify = Buggify(seed, on=surroundings.buggify)
+        self.network = Network(
+            loop, lambda a, b: stream(seed, "link", a, b), surroundings.weather
+        )
         self.clients = ClientNetwork(loop, self.network)
         self.members: dict[str, Member] = {}
         self.began_life: list[Callable[[Member], None]] = []
@@ -103,7 +107,7 @@ class SimulatedCluster:
         member.process = process
         world = SimulatedWorld(
             self.loop, process, member.clock, member.disk, self.network, self.clients,
-            stream(self.seed, "member", name, member.lives), self._ended,
+            stream(self.seed, "member", name, member.lives), self._ended, self.buggify.fires,
         )
         world.trace_lines, world.log_lines = member.trace_lines, member.log_lines
         member.world, member.server = world, None

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import msgspec
 
 from harness.drive import Drive
 from harness.judge import RunResult, judge
@@ -19,7 +16,7 @@ from harness.run_record import RunRecord
 from harness.simulation.cluster import SimulatedCluster
 from harness.simulation.digest import digest
 from harness.simulation.loop import VirtualLoop
-from harness.simulation.network import Weather
+from harness.simulation.swarm import Surroundings, draw_surroundings, settings_of
 from harness.systems.simulated import SimulatedSystem
 from harness.workloads.catalogue import make_workload
 from histories.recorder import Recorder
@@ -43,18 +40,6 @@ class Simulated:
         return self.result.valid
 
 
-class Surroundings(msgspec.Struct, frozen=True):
-    """What the plan does not say: how the members are set, and how the network behaves."""
-
-    settings: Mapping[str, int | bool] = {}
-    """Fields of `node.config.Config`."""
-    weather: Weather = Weather()
-
-
-SETTINGS: Mapping[str, int | bool] = {"wal_segment_bytes": 256 * 1024}
-"""Segments of 64 MiB would make a simulated disk slow for nothing."""
-
-
 def simulate(
     options: Options,
     plan: Plan,
@@ -63,13 +48,14 @@ def simulate(
     progress: Progress | None = None,
 ) -> Simulated:
     """Run `plan` in virtual time, leave its folder as `harness.runner` does, and judge it."""
-    surroundings = surroundings or Surroundings()
+    if surroundings is None:
+        surroundings = draw_surroundings(plan.seed) if options.swarm else Surroundings()
     began = time.perf_counter()
     loop = VirtualLoop()
     try:
         cluster = SimulatedCluster(
-            loop, plan.seed, plan.members, _settings(options, surroundings),
-            surroundings.weather, tracing=options.trace,
+            loop, plan.seed, plan.members, surroundings,
+            settings_of(options, surroundings), tracing=options.trace,
         )
         loop.run_until_complete(drive(options, plan, folder, cluster, progress or Silent()))
         simulated_s = loop.time()
@@ -96,12 +82,3 @@ async def drive(
         options, plan, workload, system, folder, progress,
         open_clients=system.open_clients, recorder=recorder,
     ).run()
-
-
-def _settings(options: Options, surroundings: Surroundings) -> dict[str, int | bool]:
-    return {
-        **SETTINGS,
-        "heartbeat_ms": options.heartbeat_ms,
-        "election_ms": options.election_ms,
-        **surroundings.settings,
-    }

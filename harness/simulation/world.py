@@ -59,6 +59,7 @@ class SimulatedWorld:
         clients: ClientNetwork,
         random: Random,
         ended: Callable[[Process, int, str], None],
+        buggify: Callable[[str], bool],
     ) -> None:
         self.random = random
         self.clock: Clock = SimulatedClock(loop, machine, process)
@@ -69,6 +70,7 @@ class SimulatedWorld:
         self._loop = loop
         self._process = process
         self._ended = ended
+        self.buggify = buggify
         self._encode = msgspec.json.Encoder(enc_hook=str).encode
 
     def trace(self, line: bytes) -> None:

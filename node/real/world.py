@@ -94,6 +94,9 @@ class RealWorld:
             self._stopping = asyncio.get_running_loop().create_future()
         return self._stopping
 
+    def buggify(self, place: str) -> bool:
+        return False
+
     def crash(self) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 

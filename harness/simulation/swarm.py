@@ -1,0 +1,132 @@
+"""Swarm: each seed draws which faults, settings, weather and rare conditions are on at all.
+
+A run with everything on finds less than many runs with a part each: one feature hides
+what another would show. Source: Groce et al., "Swarm Testing", ISSTA 2012; the rare
+conditions are FoundationDB's BUGGIFY.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+import msgspec
+
+from harness.options import Options
+from harness.simulation.network import Weather
+from histories.chance import stream
+from nemesis.catalogue import KINDS
+
+BUGGIFIED_RUNS_PERCENT = 50
+PLACE_ON_PERCENT = 35
+"""Of the named places in the member, in a run that has any of them on."""
+PLACE_FIRES_PERCENT = 25
+"""Of the times that a place is come to, where it is on."""
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What a plan does not say: how members are set, and how their world behaves."""
+
+    settings: Mapping[str, int | bool] = {}
+    """Fields of `node.config.Config`."""
+    weather: Weather = Weather()
+    buggify: bool = False
+
+
+SETTINGS: Mapping[str, int | bool] = {"wal_segment_bytes": 256 * 1024}
+"""Segments of 64 MiB would make a simulated disk slow for nothing."""
+
+
+def draw_surroundings(seed: int) -> Surroundings:
+    chance = stream(seed, "swarm", "surroundings")
+    return Surroundings(
+        settings=_settings(chance),
+        weather=_weather(chance),
+        buggify=chance.random() * 100 < BUGGIFIED_RUNS_PERCENT,
+    )
+
+
+def _settings(chance: Random) -> dict[str, int | bool]:
+    drawn: dict[str, int | bool] = dict(SETTINGS)
+    choices: dict[str, tuple[int | bool, ...]] = {
+        "snapshot_count": (3, 10, 50, 200),
+        "catch_up_entries": (1, 5, 50),
+        "wal_segment_bytes": (4096, 16 * 1024),
+        "backend_batch_interval_ms": (1, 10, 1000),
+        "backend_batch_operations_max": (1, 5),
+        "pre_vote": (False,),
+        "request_timeout_ms": (300, 1000),
+    }
+    for name, values in choices.items():
+        # Each is drawn whether or not it is used, so that none shifts another.
+        used, value = chance.random() < 0.4, chance.choice(values)
+        if used:
+            drawn[name] = value
+    return drawn
+
+
+def _weather(chance: Random) -> Weather:
+    delay_us = chance.choice(((80, 120), (80, 120), (500, 1500), (5_000, 10_000)))
+    slow_percent = chance.choice((0.0, 0.02, 0.02, 1.0))
+    loose = chance.random() < 0.3
+    return Weather(
+        delay_us=delay_us,
+        slow_percent=slow_percent,
+        loose=loose,
+        # No duplicates: a forwarded proposal that arrived twice would be proposed twice,
+        # in etcd as here. That frames arrive at most once is what a member may rely on
+        # (`node.world.PeerLink`), and what TCP keeps.
+        loss_percent=chance.choice((0.0, 1.0, 5.0)),
+        reorder_percent=chance.choice((0.0, 5.0, 30.0)),
+    )
+
+
+def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run of the campaign is told besides what the user has given."""
+    chance = stream(seed, "swarm", "options")
+    most = chance.choice((0.2, 0.5, 0.5, 0.8))
+    nemesis = tuple(name for name in KINDS if chance.random() < most)
+    drawn: dict[str, Any] = {
+        "system": "simulated",
+        "swarm": True,
+        "seed": seed,
+        "nemesis": nemesis,
+        "workload": chance.choice(("kv", "kv", "register", "set")),
+        "clients": chance.choice((3, 5, 8)),
+        "rate": chance.choice((30.0, 100.0, 100.0, 200.0)),
+        "time_limit_s": chance.choice((10.0, 15.0, 30.0)),
+        "follower_share": chance.choice((0.3, 0.7, 0.95)),
+    }
+    return {**drawn, **given}
+
+
+class Buggify:
+    """Named places of the member, on or off for a whole run, and firing now and then."""
+
+    def __init__(self, seed: int, *, on: bool) -> None:
+        self._seed = seed
+        self._on = on
+        self._places: dict[str, Random | None] = {}
+        self.fired: dict[str, int] = {}
+
+    def fires(self, place: str) -> bool:
+        if not self._on:
+            return False
+        if place not in self._places:
+            chance = stream(self._seed, "buggify", place)
+            self._places[place] = chance if chance.random() * 100 < PLACE_ON_PERCENT else None
+        found = self._places[place]
+        if found is None or found.random() * 100 >= PLACE_FIRES_PERCENT:
+            return False
+        self.fired[place] = self.fired.get(place, 0) + 1
+        return True
+
+
+def settings_of(options: Options, surroundings: Surroundings) -> dict[str, int | bool]:
+    return {
+        **SETTINGS,
+        "heartbeat_ms": options.heartbeat_ms,
+        "election_ms": options.election_ms,
+        **surroundings.settings,
+    }
