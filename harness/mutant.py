@@ -46,6 +46,12 @@ def mutant_flags(name: str) -> tuple[str, ...]:
     return tuple(_mutant(name).flags)
 
 
+def spoil(name: str) -> None:
+    """Plant the bug `name` into the members of this process, for good. Raises BadArguments."""
+    _mutant(name)
+    _module().spoil(name)
+
+
 def _mutant(name: str) -> Any:
     module = _module()
     if module is None:

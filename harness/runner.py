@@ -100,7 +100,7 @@ def _simulated(
 
     with progress:
         simulated = simulate(options, plan, folder, progress=progress)
-    result = dataclasses.replace(simulated.result, digest=simulated.digest)
+    result = simulated.result
     if not report:
         return result
     from harness.report import write

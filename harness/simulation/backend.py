@@ -33,11 +33,15 @@ class StoredBackend:
     def lose_power(self, random: Random) -> None:
         self.stop_at_once(random)
 
-    def stop_at_once(self, random: Random) -> None:
-        """A commit that nobody saw end may have ended."""
+    def stop_at_once(self, random: Random) -> bool | None:
+        """A commit that nobody saw end may have ended: whether it has; None: there was none."""
         work, self.under_way = self.under_way, None
-        if work is not None and random.random() < 0.5:
+        if work is None:
+            return None
+        happened = random.random() < 0.5
+        if happened:
             work()
+        return happened
 
 
 class SimulatedBackend(MemoryBackend):

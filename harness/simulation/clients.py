@@ -82,6 +82,7 @@ class Exchange(Generic[T]):
     ) -> None:
         self._loop = clients.loop
         self._clients = clients
+        self._reached = clients.network.reached
         self._machine = machine
         self._url = url
         self._serve = serve
@@ -105,10 +106,15 @@ class Exchange(Generic[T]):
     # --- at the member's machine ----------------------------------------------------------
 
     def _arrive(self) -> None:
-        if self._future.done() or not self._machine.powered:
-            return  # nobody is there to refuse it: the client waits in vain
+        if self._future.done():
+            return
+        if not self._machine.powered:
+            # Nobody is there to refuse it: the client waits in vain.
+            self._reached("a request found a machine without power")
+            return
         self._served = served = self._clients.serving(self._url)
         if served is None:
+            self._reached("a request found nobody listening")
             self._fail(NotConnected("Connection refused"))
             return
         served.under_way[self] = None
@@ -121,6 +127,7 @@ class Exchange(Generic[T]):
         try:
             answer = await self._serve(served.api)
         except RpcError as refusal:
+            self._reached("a member refused a request")
             self._reply(_fails(self._future, refusal))
             return
         self._reply(_answers(self._future, answer))
@@ -132,6 +139,7 @@ class Exchange(Generic[T]):
 
     def member_gone(self) -> None:
         """The process ended: its machine resets the connection, if that still has power."""
+        self._reached("a member ended with a request under way")
         if self._machine.powered:
             self._fail(ConnectionLost("the member is gone"))
 
@@ -148,6 +156,7 @@ class Exchange(Generic[T]):
     def _leave(self) -> None:
         """The client closes the connection; the member gives the request up when it hears."""
         assert self._served is not None
+        self._reached("a client gave up a request under way")
         task, served = self._task, self._served
         assert task is not None
         served.under_way.pop(self, None)

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from harness.simulation.clients import ClientNetwork
 from harness.simulation.clock import MachineClock
+from harness.simulation.conditions import Coverage
 from harness.simulation.disk import MachineDisk
 from harness.simulation.loop import VirtualLoop
+from harness.simulation.member import Member
 from harness.simulation.network import Network
 from harness.simulation.process import Process
 from harness.simulation.swarm import Buggify, Surroundings
+from harness.simulation.watch import Watch
 from harness.simulation.world import SimulatedWorld
 from histories.chance import stream
 from node.api.errors import RpcError
@@ -22,32 +25,6 @@ from node.world import AddressInUse, DirectoryInUse, DiskError
 CLIENT_PORT = 2379
 PEER_PORT = 2380
 REFUSED = (AddressInUse, DirectoryInUse, DataRefused, DiskError, RpcError, ValueError)
-
-
-class Member:
-    """One machine: its clock and disk outlive the member's process."""
-
-    def __init__(self, name: str, clock: MachineClock, disk: MachineDisk) -> None:
-        self.name = name
-        self.clock = clock
-        self.disk = disk
-        self.lives = 0
-        self.process: Process | None = None
-        self.world: SimulatedWorld | None = None
-        self.server: Server | None = None
-        """Of the present life, once it serves."""
-        self.trace_lines: list[bytes] = []
-        self.log_lines: list[bytes] = []
-        self.stopped_why = ""
-        """Why its last life ended by itself, if it did."""
-
-    @property
-    def alive(self) -> bool:
-        return self.process is not None and not self.process.ended
-
-    @property
-    def runs(self) -> bool:
-        return self.process is not None and self.process.runs
 
 
 class SimulatedCluster:
@@ -67,18 +44,23 @@ class SimulatedCluster:
         self.seed = seed
         self.settings = dict(settings)
         self.tracing = tracing
-        self.buggify = Buggify(seed, on=surroundings.buggify)
+        self.stopping = False
+        self.coverage = Coverage()
+        self.buggify = Buggify(seed, self.coverage.reached, on=surroundings.buggify)
         self.network = Network(
-            loop, lambda a, b: stream(seed, "link", a, b), surroundings.weather
+            loop, lambda a, b: stream(seed, "link", a, b), surroundings.weather,
+            self.coverage.reached,
         )
         self.clients = ClientNetwork(loop, self.network)
         self.members: dict[str, Member] = {}
+        self.watch = Watch(self.members, loop, self.coverage, len(members))
+        loop.observe = self.watch
         self.began_life: list[Callable[[Member], None]] = []
         """Told of each server that begins to serve."""
         for name in members:
             machine = self.network.add_machine(name, peer_url(name))
             self.clients.add(client_url(name), machine)
-            disk = MachineDisk(loop, stream(seed, "disk", name))
+            disk = MachineDisk(loop, stream(seed, "disk", name), self.coverage.reached)
             self.members[name] = Member(name, MachineClock(loop), disk)
 
     def config(self, name: str) -> Config:
@@ -124,6 +106,7 @@ class SimulatedCluster:
             world.stop(1, f"{type(problem).__name__}: {problem}")
             return
         member.server = server
+        self.watch.began(member)
         for told in self.began_life:
             told(member)
 
@@ -132,20 +115,26 @@ class SimulatedCluster:
         member = self.members[process.name]
         if member.process is process and not process.ended:
             member.stopped_why = why
+            self.coverage.sometimes("a member stopped for its disk", "DiskError" in why)
             self.kill(process.name)
 
     def kill(self, name: str) -> None:
         """As SIGKILL: the process is gone, what it wrote is in the page cache."""
         member = self.members[name]
         if member.process is not None and not member.process.ended:
+            if not self.stopping:
+                self.watch.down(member)
             member.server = None
             member.process.end()
             self.network.process_ended(name)
 
     def lose_power(self, names: Sequence[str]) -> None:
         """At one moment: processes, page caches, and what the network had not sent yet."""
+        self.coverage.sometimes("power was lost on several machines at once", len(names) > 1)
         for name in names:
             member = self.members[name]
+            if member.alive:
+                self.watch.down(member)
             self.network.power_lost(name)
             if member.process is not None:
                 member.server = None
@@ -161,9 +150,14 @@ class SimulatedCluster:
     def resume(self, name: str) -> None:
         member = self.members[name]
         if member.process is not None and member.process.paused:
+            waiting = bool(member.process.backlog)
+            self.coverage.sometimes("a paused member found work waiting", waiting)
+            self.watch.resumed(member)
             self.loop.resume(member.process)
 
     def stop(self) -> None:
+        self.stopping = True
+        self.loop.observe = None
         for name in self.members:
             self.kill(name)
 

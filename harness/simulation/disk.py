@@ -28,9 +28,12 @@ BACKEND_FILE = "data.mdb"
 class MachineDisk:
     """Outlives processes and power losses. `state` is what is wrong with it now."""
 
-    def __init__(self, loop: VirtualLoop, random: Random) -> None:
+    def __init__(
+        self, loop: VirtualLoop, random: Random, reached: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._loop = loop
-        self._random = random
+        self.random = random
+        self.reached = reached
         self.volume = Volume()
         self.state: DiskState = HEALTHY
         self.held_by: Process | None = None
@@ -39,30 +42,39 @@ class MachineDisk:
 
     def lose_power(self) -> None:
         self.held_by = None
-        self.volume.lose_power(self._random)
+        if any(inode.writes for _, inode in self.volume.files()):
+            self.reached("power was lost with unsynced writes in a file")
+        if self.volume.unsynced_below():
+            self.reached("power was lost with unsynced changes in a directory")
+        self.volume.lose_power(self.random)
 
     def stop_backends(self) -> None:
         """The process that committed to them has ended."""
         for backend in self.backends:
-            backend.stop_at_once(self._random)
+            happened = backend.stop_at_once(self.random)
+            if happened is not None:
+                how = "happened" if happened else "not happened"
+                self.reached(f"a commit to the backend was cut off, and had {how}")
 
     def rot(self) -> str:
         """Flip one bit somewhere in what a file durably holds; where, for the record."""
         files = [(path, inode) for path, inode in self.volume.files() if inode.cached]
         if not files:
             return "nothing to rot"
-        path, inode = self._random.choice(files)
-        return f"{path} at {inode.rot(self._random)}"
+        path, inode = self.random.choice(files)
+        return f"{path} at {inode.rot(self.random)}"
 
     # --- what the faults decide ----------------------------------------------------------
 
     def happens(self, percent: float) -> bool:
-        return percent > 0 and self._random.random() * 100 < percent
+        return percent > 0 and self.random.random() * 100 < percent
 
     def check_write(self, what: str) -> None:
         if self.state.full:
+            self.reached("a disk was full")
             raise DiskError(f"{what}: No space left on device")
         if self.happens(self.state.write_error_percent):
+            self.reached("a write failed")
             raise DiskError(f"{what}: Input/output error")
 
     def check_read(self, what: str) -> None:
@@ -73,13 +85,13 @@ class MachineDisk:
         """Where a write lands: now and then in the wrong place."""
         if not self.happens(self.state.misdirect_percent):
             return offset
-        return self._random.randrange(0, max(offset + size, 4096), 512)
+        return self.random.randrange(0, max(offset + size, 4096), 512)
 
     def sync_ns(self) -> int:
         # Squared: mostly quick, now and then slow.
         least, most = SYNC_US
-        pause_us = least + (most - least) * self._random.random() ** 2
-        return int((pause_us + 1000 * self.state.slow_ms * self._random.random() * 2) * 1000)
+        pause_us = least + (most - least) * self.random.random() ** 2
+        return int((pause_us + 1000 * self.state.slow_ms * self.random.random() * 2) * 1000)
 
 
 class SimulatedFile:
@@ -110,7 +122,8 @@ class SimulatedFile:
         unsynced, covered = self.unsynced_bytes, inode.mark()
         await self._disk.wait_for_disk()
         if machine.happens(machine.state.sync_error_percent):
-            inode.fail_sync(covered, machine._random)
+            machine.reached("a sync failed")
+            inode.fail_sync(covered, machine.random)
             raise DiskError(f"sync {self._path}: Input/output error")
         self.unsynced_bytes -= unsynced
         if machine.state.lying:
@@ -184,12 +197,16 @@ class SimulatedDisk:
             raise DiskError(f"rename {source} to {target}: only within a directory")
         self._file(source)
         self.machine.check_write(f"rename {source}")
+        if new.endswith(".wal") and any(one.endswith(".wal") for one in self.list(directory)):
+            self.machine.reached("a log went on in another segment")
         self._volume.directory(directory).change(_move(old, new))
 
     def remove(self, path: str) -> None:
         self.check_alive()
         directory, name = parent_and_name(path)
         if self._volume.at(path) is not None:
+            if name.endswith(".wal"):
+                self.machine.reached("a segment of a log was removed")
             self._volume.directory(directory).change(_drop(name))
 
     async def sync_directory(self, path: str) -> None:

@@ -50,7 +50,10 @@ class Weather(msgspec.Struct, frozen=True):
 class Link:
     """One direction between two machines, shared by all its connections."""
 
-    def __init__(self, loop: VirtualLoop, random: Random, weather: Weather) -> None:
+    def __init__(
+        self, loop: VirtualLoop, random: Random, weather: Weather, reached: Callable[[str], None]
+    ) -> None:
+        self.reached = reached
         self.state: LinkState = NORMAL
         self.weather = weather
         self._loop = loop
@@ -71,6 +74,7 @@ class Link:
         delay_ns = int((least + mean * 2 * random.random() * random.random() * 2) * 1000)
         if random.random() * 100 < weather.slow_percent:
             delay_ns += RETRANSMIT_NS << random.randrange(3)
+            self.reached("a frame waited for a retransmission")
         if state.delay_ms or state.jitter_ms:
             jitter_ms = (random.random() * 2 - 1) * state.jitter_ms
             delay_ns += int(max(state.delay_ms + jitter_ms, 0.0) * 1_000_000)
@@ -145,11 +149,14 @@ class Connection:
         introduction = self._last_ns == 0
         if not introduction and link.happens(weather.loss_percent):
             self.queued_bytes -= len(frame)
+            link.reached("a frame was lost")
             return
         due_ns = loop.now_ns + link.transit_ns(len(frame))
         if introduction or not link.happens(weather.reorder_percent):
             due_ns = max(due_ns, self._last_ns)
             self._last_ns = due_ns
+        elif due_ns < self._last_ns:
+            link.reached("a frame overtook another")
         loop.at_ns(due_ns, self.listener, self._arrive, frame)
         if not introduction and link.happens(weather.duplicate_percent):
             self.queued_bytes += len(frame)
@@ -173,6 +180,8 @@ class Connection:
         """Both ends know that it is broken; what is in flight is lost. Safe to call twice."""
         if self.broken:
             return
+        if self.queued_bytes:
+            self.link.reached("a connection broke with frames in flight")
         self._part()
         dialler, self.dialler = self.dialler, None
         if dialler is not None:
@@ -246,6 +255,7 @@ class Dialler:
             connection.stalled_since_ns = 0
         if connection.half_open and self._target.powered:
             # The machine is back and knows nothing of this connection.
+            self._network.reached("a connection outlived its listener's machine")
             connection.reset()
             return False
         connection.send(frame)
@@ -273,6 +283,7 @@ class Dialler:
         if not out.state.open and not back.state.open:
             loop.at_ns(loop.now_ns + out.transit_ns(0) + back.transit_ns(0), None, self._failed)
         elif out.held or back.held or not self._target.powered:
+            self._network.reached("a dial ran into its timeout")
             loop.at_ns(loop.now_ns + CONNECT_TIMEOUT_NS, None, self._failed)
         else:
             loop.at_ns(loop.now_ns + out.transit_ns(64), None, self._knock)
@@ -280,6 +291,8 @@ class Dialler:
     def _knock(self) -> None:
         listener = self._target.listener
         answers = self._target.powered and listener is not None and not listener[0].ended
+        if not answers:
+            self._network.reached("a dial was refused")
         then = self._established if answers else self._failed
         self._loop.at_ns(self._loop.now_ns + self._back.transit_ns(64), None, then)
 
@@ -319,9 +332,14 @@ class Network:
     """All machines and links of a run. Peers are found by their URL."""
 
     def __init__(
-        self, loop: VirtualLoop, stream: Callable[[str, str], Random], weather: Weather
+        self,
+        loop: VirtualLoop,
+        stream: Callable[[str, str], Random],
+        weather: Weather,
+        reached: Callable[[str], None],
     ) -> None:
         self.loop = loop
+        self.reached = reached
         self.weather = weather
         self._stream = stream
         self._machines: dict[str, Machine] = {}
@@ -340,7 +358,7 @@ class Network:
     def link(self, source: str, target: str) -> Link:
         found = self._links.get((source, target))
         if found is None:
-            found = Link(self.loop, self._stream(source, target), self.weather)
+            found = Link(self.loop, self._stream(source, target), self.weather, self.reached)
             self._links[source, target] = found
         return found
 
@@ -357,6 +375,8 @@ class Network:
             back.waiting.clear()
         elif not link.held:
             waiting, link.waiting = link.waiting, []
+            if waiting:
+                self.reached("frames were held back and came late")
             for connection, frame in waiting:
                 connection.queued_bytes -= len(frame)
                 if not connection.broken:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from checkers.verdict import Anomaly, Verdict
 from harness.drive import Drive
-from harness.judge import RunResult, judge
+from harness.judge import RunResult, judge, merged
 from harness.options import Options
 from harness.plan import Plan
 from harness.progress import Progress, Silent
@@ -16,10 +21,12 @@ from harness.run_record import RunRecord
 from harness.simulation.cluster import SimulatedCluster
 from harness.simulation.digest import digest
 from harness.simulation.loop import VirtualLoop
+from harness.simulation.planted import plant
 from harness.simulation.swarm import Surroundings, draw_surroundings, settings_of
 from harness.systems.simulated import SimulatedSystem
 from harness.workloads.catalogue import make_workload
 from histories.recorder import Recorder
+from histories.run_store import write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,8 @@ class Simulated:
     """Callbacks that the loop ran."""
     unhandled: tuple[str, ...]
     """Errors that a member let fall."""
+    conditions: Mapping[str, int]
+    """How often each of `harness.simulation.conditions` was reached."""
 
     @property
     def valid(self) -> bool | None:
@@ -50,6 +59,7 @@ def simulate(
     """Run `plan` in virtual time, leave its folder as `harness.runner` does, and judge it."""
     if surroundings is None:
         surroundings = draw_surroundings(plan.seed) if options.swarm else Surroundings()
+    plant(options.mutant)
     began = time.perf_counter()
     loop = VirtualLoop()
     try:
@@ -64,10 +74,30 @@ def simulate(
     finally:
         loop.close()
         gc.collect()
-    result = judge(folder)
+    result = _with_invariants(judge(folder), cluster, unhandled, found)
     return Simulated(
-        result, found, simulated_s, time.perf_counter() - began, loop.events, unhandled
+        result, found, simulated_s, time.perf_counter() - began, loop.events, unhandled,
+        cluster.coverage.counts,
     )
+
+
+def _with_invariants(
+    judged: RunResult, cluster: SimulatedCluster, unhandled: tuple[str, ...], found: str
+) -> RunResult:
+    """The verdict on what held at every step beside those on the history."""
+    violations = [*cluster.watch.violations, *(f"nobody took {one}" for one in unhandled)]
+    verdict = Verdict(
+        "invariants", not violations,
+        tuple(Anomaly("violated", because=one) for one in violations),
+        {"steps": cluster.loop.events, "violated": len(violations)},
+    )
+    results = judged.results
+    verdicts = (*results.verdicts, verdict)
+    results = msgspec.structs.replace(
+        results, verdicts=verdicts, valid=merged(verdicts, judged.error), digest=found
+    )
+    write_json(judged.folder / "results.json", results)
+    return dataclasses.replace(judged, results=results, digest=found)
 
 
 async def drive(

@@ -7,7 +7,7 @@ conditions are FoundationDB's BUGGIFY.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
@@ -104,11 +104,11 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
 class Buggify:
     """Named places of the member, on or off for a whole run, and firing now and then."""
 
-    def __init__(self, seed: int, *, on: bool) -> None:
+    def __init__(self, seed: int, reached: Callable[[str], None], *, on: bool) -> None:
         self._seed = seed
         self._on = on
         self._places: dict[str, Random | None] = {}
-        self.fired: dict[str, int] = {}
+        self._reached = reached
 
     def fires(self, place: str) -> bool:
         if not self._on:
@@ -119,7 +119,7 @@ class Buggify:
         found = self._places[place]
         if found is None or found.random() * 100 >= PLACE_FIRES_PERCENT:
             return False
-        self.fired[place] = self.fired.get(place, 0) + 1
+        self._reached(f"buggify: {place}")
         return True
 
 

@@ -151,9 +151,10 @@ class Volume:
             change(self._durable)
         self._changes.clear()
 
-    @property
-    def unsynced_changes(self) -> int:
-        return len(self._changes)
+    def unsynced_below(self) -> int:
+        """Changes here and in directories below that a power loss may undo."""
+        below = (one for one in self.entries.values() if isinstance(one, Volume))
+        return len(self._changes) + sum(one.unsynced_below() for one in below)
 
     def lose_power(self, random: Random) -> None:
         for change in self._changes[: random.randint(0, len(self._changes))]:

@@ -136,9 +136,11 @@ class SimulatedSystem:
         self.cluster.lose_power(members)
 
     async def jump_clock(self, member: MemberName, ahead_ms: int) -> None:
+        self.cluster.coverage.sometimes("a wall clock went back", ahead_ms < 0)
         self.cluster.members[member].clock.jump(ahead_ms * 1_000_000)
 
     async def drift_clock(self, member: MemberName, ppm: int) -> None:
+        self.cluster.coverage.sometimes("a clock drifted", ppm != 0)
         self.cluster.members[member].clock.drift(ppm)
 
     async def set_disk(self, member: MemberName, state: DiskState) -> None:

@@ -1,0 +1,44 @@
+"""`splitbrain hunt`: search seeds in simulation until one is invalid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from harness.commands.run_options import given, run_options
+
+
+@click.command("hunt")
+@run_options
+@click.option("--budget", default=60.0, show_default=True, metavar="S",
+              help="How long to search, in seconds of wall time.")
+def command(budget: float, **options: Any) -> int:
+    """Search for a seed whose run is invalid.
+
+    With --mutant, a planted bug; without, one of our own. Prints the seed, the time
+    that it took, the verdict, and the line that shows it again.
+
+    \b
+    Examples:
+      splitbrain hunt --mutant vote_not_persisted --budget 60
+      splitbrain hunt --budget 600
+
+    \b
+    Exit codes: 1 found something invalid, 0 found nothing, 254, 255.
+    """
+    from harness.simulation.campaign import hunt
+    from harness.simulation.summary import sim_line
+
+    wanted = {**given(options), "system": "simulated"}
+    first = wanted.pop("seed", None) or 0
+    found, tried, wall_s = hunt(wanted, budget, first)
+    click.echo(f"{tried} seeds in {wall_s:.1f} s")
+    if found is None:
+        click.echo("nothing invalid was found")
+        return 0
+    click.echo(f"seed {found.seed}: {found.simulated_s:.1f} s simulated in {found.wall_s:.2f} s")
+    click.echo(f"INVALID by {', '.join(found.found_by)}")
+    click.echo(f"  {found.because}")
+    click.echo(f"reproduce: {sim_line(found.seed, wanted)}")
+    return 1

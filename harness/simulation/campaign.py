@@ -1,0 +1,102 @@
+"""Many seeds, on several cores: each run on its own, its folder kept only if it is not valid."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.drawing import draw_plan
+from harness.options import read_options
+from harness.simulation.run import simulate
+from harness.simulation.swarm import draw_options
+from harness.system_choice import capabilities_of
+from harness.workloads.catalogue import make_workload
+
+
+class SeedResult(msgspec.Struct, frozen=True):
+    """What became of one seed."""
+
+    seed: int
+    valid: bool | None
+    digest: str
+    simulated_s: float
+    wall_s: float
+    found_by: tuple[str, ...] = ()
+    """Checkers that say invalid, and invariants that did not hold."""
+    because: str = ""
+    """The first anomaly, or why it is unknown."""
+    conditions: dict[str, int] = {}
+    """How often each condition was reached."""
+    operations: dict[str, int] = {}
+
+
+def run_seed(seed: int, given: Mapping[str, Any], folder: Path | None = None) -> SeedResult:
+    """Draw and run one seed of a campaign. `given`: options that are not drawn. `folder`
+    None: a temporary one."""
+    if folder is None:
+        with tempfile.TemporaryDirectory(prefix="splitbrain-", dir=_quick_folder()) as made:
+            return run_seed(seed, given, Path(made))
+    options = read_options(draw_options(seed, given))
+    workload = make_workload(options.workload, options.workload_options)
+    plan = draw_plan(options, seed, workload, capabilities_of(options))
+    run = simulate(options, plan, folder)
+    verdicts = run.result.results.verdicts
+    wrong = [one for one in verdicts if one.valid is False]
+    unknown = [f"{one.checker}: {one.why}" for one in verdicts if one.valid is None]
+    because = "; ".join(
+        f"{one.checker}: {one.anomalies[0].because}" for one in wrong if one.anomalies
+    )
+    return SeedResult(
+        seed, run.valid, run.digest, run.simulated_s, run.wall_s,
+        tuple(one.checker for one in wrong),
+        because or "; ".join(unknown) or run.result.error,
+        dict(run.conditions),
+        dict(run.result.results.operations.get("all", {})),
+    )
+
+
+def campaign(
+    seeds: Iterable[int], given: Mapping[str, Any], workers: int = 1
+) -> Iterator[SeedResult]:
+    """Results as they come; with one worker in the order of the seeds."""
+    if workers == 1:
+        for seed in seeds:
+            yield run_seed(seed, given)
+        return
+    context = multiprocessing.get_context("forkserver")
+    with context.Pool(workers) as pool:
+        yield from pool.imap_unordered(_job, ((seed, dict(given)) for seed in seeds))
+
+
+def _job(job: tuple[int, dict[str, Any]]) -> SeedResult:
+    return run_seed(*job)
+
+
+def _quick_folder() -> str | None:
+    """Memory, where there is a file system of it: a run's files are read once and dropped."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+def hunt(
+    given: Mapping[str, Any],
+    budget_s: float,
+    first_seed: int = 0,
+    told: Callable[[SeedResult], None] = lambda _: None,
+) -> tuple[SeedResult | None, int, float]:
+    """Search seed after seed until something is invalid or the time is up: what was found,
+    how many seeds were tried, and the wall time in s."""
+    began = time.monotonic()
+    tried = 0
+    while time.monotonic() - began < budget_s:
+        result = run_seed(first_seed + tried, given)
+        tried += 1
+        told(result)
+        if result.valid is False:
+            return result, tried, time.monotonic() - began
+    return None, tried, time.monotonic() - began

@@ -1,0 +1,108 @@
+"""Conditions that a campaign should reach now and then: `sometimes(…)`.
+
+They are seen from outside, by the world and by the watch on the members' states; a
+condition that no run of a campaign reaches says what the campaign does not test.
+
+Source: Antithesis's `sometimes` assertions; FoundationDB's coverage by TEST macros.
+"""
+
+from __future__ import annotations
+
+ELECTIONS = (
+    "a second term began",
+    "a candidate yielded to another leader",
+    "a candidate tried again in a further term",
+    "a pre-candidate gave up",
+    "a leader stepped down",
+    "two members led at once, in different terms",
+)
+LOGS = (
+    "a deposed leader had uncommitted entries",
+    "a leader began with uncommitted entries of an earlier term",
+    "entries of an earlier term were committed with one of the leader's own",
+    "a log was truncated",
+    "a log was compacted",
+    "a follower restored a snapshot",
+    "a follower lagged by 50 entries",
+    "a follower was sent a snapshot",
+    "a follower was probed",
+    "a follower's entries waited for its disk when a commit came",
+)
+RESTARTS = (
+    "a member was killed while it started",
+    "a member restarted and its backend lacked entries of its log",
+    "a member restarted and its backend lacked nothing",
+    "a member restarted from a snapshot",
+    "a majority was down at once",
+    "all were down at once",
+    "a leader was killed",
+    "a paused leader came back deposed",
+    "a paused member found work waiting",
+)
+DISKS = (
+    "power was lost with unsynced writes in a file",
+    "power was lost with unsynced changes in a directory",
+    "power was lost on several machines at once",
+    "a commit to the backend was cut off, and had happened",
+    "a commit to the backend was cut off, and had not happened",
+    "a log went on in another segment",
+    "a segment of a log was removed",
+    "a sync failed",
+    "a write failed",
+    "a disk was full",
+    "a member stopped for its disk",
+)
+NETWORKS = (
+    "a connection broke with frames in flight",
+    "frames were held back and came late",
+    "a frame was lost",
+    "a frame overtook another",
+    "a frame waited for a retransmission",
+    "a dial was refused",
+    "a dial ran into its timeout",
+    "a connection outlived its listener's machine",
+)
+CLIENTS = (
+    "a request found nobody listening",
+    "a request found a machine without power",
+    "a member ended with a request under way",
+    "a client gave up a request under way",
+    "a member refused a request",
+)
+CLOCKS = (
+    "a wall clock went back",
+    "a clock drifted",
+)
+BUGGIFIED = tuple(
+    f"buggify: {place}"
+    for place in (
+        "a frame finds its queue full",
+        "tiny snapshot chunks",
+        "the inbox is full",
+        "a short apply queue",
+        "the backend is flushed at once",
+        "tiny appends",
+        "few appends in flight",
+        "few committed entries at once",
+        "snapshots are given up soon",
+    )
+)
+
+CONDITIONS: tuple[str, ...] = (
+    *ELECTIONS, *LOGS, *RESTARTS, *DISKS, *NETWORKS, *CLIENTS, *CLOCKS, *BUGGIFIED
+)
+
+
+class Coverage:
+    """How often a run reached each condition."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = dict.fromkeys(CONDITIONS, 0)
+
+    def reached(self, condition: str) -> None:
+        """Raises KeyError for one that is not listed: it would never be missed."""
+        self.counts[condition] += 1
+
+    def sometimes(self, condition: str, holds: bool) -> None:
+        if holds:
+            self.counts[condition] += 1

@@ -1,0 +1,89 @@
+"""What a campaign comes to, in lines for a person."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.simulation.campaign import SeedResult
+from harness.simulation.conditions import CONDITIONS
+
+SHOWN_MAX = 10
+
+
+class Summary:
+    """Grows by `take`, one result after the other."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.simulated_s = 0.0
+        self.wall_s = 0.0
+        self.not_valid: list[SeedResult] = []
+        self.conditions: Counter[str] = Counter()
+        self.operations: Counter[str] = Counter()
+
+    def take(self, result: SeedResult) -> None:
+        self.runs += 1
+        self.simulated_s += result.simulated_s
+        self.wall_s += result.wall_s
+        self.conditions.update(result.conditions)
+        self.operations.update(result.operations)
+        if result.valid is not True:
+            self.not_valid.append(result)
+
+    @property
+    def exit_code(self) -> int:
+        if any(one.valid is False for one in self.not_valid):
+            return 1
+        return 2 if self.not_valid else 0
+
+    def lines(self, elapsed_s: float, given: Mapping[str, Any]) -> Iterator[str]:
+        done = ", ".join(f"{count:,} {outcome}" for outcome, count in self.operations.items())
+        yield f"operations: {done or 'none'}"
+        yield (
+            f"{self.runs} runs, {self.simulated_s:,.0f} s simulated in {elapsed_s:.1f} s: "
+            f"{self.simulated_s / max(elapsed_s, 1e-9):.1f} simulated s a wall s"
+        )
+        yield from self._coverage()
+        wrong = sorted(self.not_valid, key=lambda one: (one.valid is None, one.seed))
+        for one in wrong[:SHOWN_MAX]:
+            word = "INVALID" if one.valid is False else "unknown"
+            yield f"  {word} seed {one.seed} by {', '.join(one.found_by) or '-'}: {one.because}"
+            yield f"    {sim_line(one.seed, given)}"
+        if len(wrong) > SHOWN_MAX:
+            yield f"  … and {len(wrong) - SHOWN_MAX} more"
+        yield f"verdict: {('valid', 'INVALID', 'unknown')[self.exit_code]}"
+
+    def _coverage(self) -> Iterator[str]:
+        never = [name for name in CONDITIONS if not self.conditions[name]]
+        yield f"conditions reached: {len(CONDITIONS) - len(never)} of {len(CONDITIONS)}"
+        for name in CONDITIONS:
+            if self.conditions[name]:
+                yield f"  {self.conditions[name]:>9,}  {name}"
+        for name in never:
+            yield f"  {'never':>9}  {name}"
+
+
+def sim_line(seed: int, given: Mapping[str, Any]) -> str:
+    """The command that shows one seed of a campaign again."""
+    words = ["splitbrain", "sim"]
+    for name, value in given.items():
+        if name in ("system", "seed"):
+            continue
+        if name == "workload_options":
+            words += [word for key, one in value.items() for word in ("-o", f"{key}={one}")]
+        elif isinstance(value, bool):
+            words.append(f"--{'' if value else 'no-'}{_flag(name)}")
+        elif isinstance(value, list | tuple):
+            words += [f"--{_flag(name)}", ",".join(str(one) for one in value) or "none"]
+        else:
+            words += [f"--{_flag(name)}", str(value)]
+    return shlex.join([*words, "--seed", str(seed)])
+
+
+def _flag(name: str) -> str:
+    from harness.options import flag_of
+
+    return flag_of(name)

@@ -1,0 +1,320 @@
+"""Looks at a member's Raft after each of its steps: invariants that always hold, and
+conditions that sometimes do.
+
+    election safety        at most one leader a term
+    log matching           entries of one index and term are the same, and so are their
+                           predecessors (checked entry by entry, which induction extends)
+    leader completeness    a leader's log holds all that was committed before its term
+    state-machine safety   no two members commit different entries at an index, nor
+                           have different revisions after applying the same one
+    quorum durability      what is committed first is durable on a majority, as each of
+                           them says itself
+    promises               within a life, terms and commits never fall, and a vote given
+                           in a term is not taken back
+
+Source: Raft paper, figure 3; Ongaro's thesis, 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.simulation.conditions import Coverage
+from harness.simulation.loop import VirtualLoop
+from harness.simulation.member import Member
+from harness.simulation.process import Process
+from node.raft.progress import ProgressState
+from node.raft.raft import Raft
+from node.raft.ready import Role
+from node.server import Server
+
+VIOLATIONS_MAX = 20
+LAG_ENTRIES = 50
+
+
+class _Seen:
+    """A member's Raft as it was after the step before."""
+
+    __slots__ = (
+        "applied", "committed", "compacted", "durable", "last", "last_term", "leader", "life",
+        "raft", "role", "server", "term", "vote",
+    )
+
+    def __init__(self, server: Server, life: int) -> None:
+        raft = server.raft
+        self.server = server
+        self.raft = raft
+        self.life = life
+        self.take(raft)
+        self.applied = 0
+
+    def take(self, raft: Raft) -> None:
+        log = raft.log
+        self.term, self.vote, self.role, self.leader = raft.term, raft.vote, raft.role, raft.leader
+        self.committed, self.last, self.compacted = (
+            log.committed, log.last_index, log.compacted_index
+        )
+        self.last_term = log.last_term
+        self.durable = log.durable
+
+
+class Watch:
+    """`violations`: what should always hold and did not, with the virtual time in s."""
+
+    def __init__(
+        self, members: Mapping[str, Member], loop: VirtualLoop, coverage: Coverage, count: int
+    ) -> None:
+        self.violations: list[str] = []
+        self._loop = loop
+        self._coverage = coverage
+        self._members = members
+        self._majority = count // 2 + 1
+        self._seen: dict[str, _Seen] = {}
+        self._leaders: dict[int, str] = {}
+        self._entries: dict[tuple[int, int], tuple[int | None, bytes]] = {}
+        self._committed: dict[int, int] = {}
+        """Index → term of what is committed, as whoever committed it first has it."""
+        self._last_committed = 0
+        self._revisions: dict[int, int] = {}
+
+    def __call__(self, process: Process) -> None:
+        seen = self._seen.get(process.name)
+        if seen is None or seen.life != process.life:
+            self._new_life(process)
+            return
+        raft, log = seen.raft, seen.raft.log
+        if (
+            raft.term != seen.term
+            or raft.role is not seen.role
+            or raft.vote != seen.vote
+            or log.last_index != seen.last
+            or log.committed != seen.committed
+            or log.compacted_index != seen.compacted
+            or log.last_term != seen.last_term
+        ):
+            self._changed(process, seen)
+        applied = seen.server.store.consistent_index
+        if applied != seen.applied:
+            self._applied(process, seen, applied)
+
+    def _new_life(self, process: Process) -> None:
+        server = self._members[process.name].server
+        if server is None or process.ended:
+            return
+        seen = _Seen(server, process.life)
+        self._seen[process.name] = seen
+        # Terms and votes of the life before are left to the checker `promises`: it knows
+        # from the trace which of them were durable.
+        self._check_entries(process.name, seen.raft, seen.compacted + 1)
+        committed, seen.committed = seen.committed, seen.compacted
+        if committed > seen.compacted:
+            self._commit_advanced(process.name, seen, seen.raft)
+        seen.committed = committed
+
+    # --- what a step changed --------------------------------------------------------------
+
+    def _changed(self, process: Process, seen: _Seen) -> None:
+        name, raft, log = process.name, seen.raft, seen.raft.log
+        if raft.term < seen.term:
+            self._violated(f"{name} went back from term {seen.term} to {raft.term}")
+        if raft.term == seen.term and seen.vote and raft.vote != seen.vote:
+            self._violated(f"{name} took back its vote in term {raft.term}")
+        if log.committed < seen.committed:
+            self._violated(f"{name} took back commits {log.committed + 1} to {seen.committed}")
+        if raft.role is not seen.role or raft.term != seen.term:
+            self._role_changed(name, seen, raft)
+        self._log_changed(name, seen, raft)
+        if log.committed > seen.committed:
+            self._commit_advanced(name, seen, raft)
+        seen.take(raft)
+
+    def _role_changed(self, name: str, seen: _Seen, raft: Raft) -> None:
+        sometimes = self._coverage.sometimes
+        was, now = seen.role, raft.role
+        sometimes("a second term began", raft.term > 1 and raft.term != seen.term)
+        if was is Role.CANDIDATE:
+            sometimes("a candidate yielded to another leader", now is Role.FOLLOWER)
+            sometimes(
+                "a candidate tried again in a further term",
+                now in (Role.CANDIDATE, Role.PRE_CANDIDATE),
+            )
+        sometimes(
+            "a pre-candidate gave up", was is Role.PRE_CANDIDATE and now is Role.FOLLOWER
+        )
+        if was is Role.LEADER and now is not Role.LEADER:
+            self._coverage.reached("a leader stepped down")
+            sometimes("a deposed leader had uncommitted entries", seen.last > seen.committed)
+        if now is Role.LEADER and (was is not Role.LEADER or raft.term != seen.term):
+            self._became_leader(name, raft)
+
+    def _became_leader(self, name: str, raft: Raft) -> None:
+        other = self._leaders.setdefault(raft.term, name)
+        if other != name:
+            self._violated(f"{other} and {name} both lead in term {raft.term}")
+        # Its own empty entry of the term is in the log already, perhaps.
+        own = raft.log.last_term == raft.term
+        earlier = raft.log.last_index - (1 if own else 0)
+        self._coverage.sometimes(
+            "a leader began with uncommitted entries of an earlier term",
+            earlier > raft.log.committed,
+        )
+        self._coverage.sometimes(
+            "two members led at once, in different terms",
+            any(
+                one.raft.role is Role.LEADER and self._members[other_name].runs
+                for other_name, one in self._seen.items()
+                if other_name != name
+            ),
+        )
+        last = self._last_committed
+        if last and not self._holds(raft, last, self._committed[last]):
+            self._violated(
+                f"{name} leads in term {raft.term} and lacks entry {last} of term "
+                f"{self._committed[last]}, which was committed"
+            )
+
+    def _log_changed(self, name: str, seen: _Seen, raft: Raft) -> None:
+        log = raft.log
+        if log.compacted_index > seen.compacted:
+            skipped = log.compacted_index > seen.last
+            self._coverage.sometimes("a log was compacted", not skipped)
+            self._coverage.sometimes("a follower restored a snapshot", skipped)
+        if log.last_index == seen.last and log.last_term == seen.last_term:
+            return
+        kept = log.term_at(seen.last) if log.last_index >= seen.last else None
+        if kept == seen.last_term or seen.last <= log.compacted_index:
+            self._check_entries(name, raft, max(seen.last, log.compacted_index) + 1)
+        else:
+            self._coverage.reached("a log was truncated")
+            self._check_entries(name, raft, max(seen.committed, log.compacted_index) + 1)
+
+    def _check_entries(self, name: str, raft: Raft, first: int) -> None:
+        log = raft.log
+        if first > log.last_index:
+            return
+        before = log.term_at(first - 1)
+        for entry in log.between(first, log.last_index):
+            here = (entry.index, entry.term)
+            found = self._entries.get(here)
+            if found is None:
+                self._entries[here] = (before, entry.data)
+            elif found[1] != entry.data or (None not in (found[0], before) and found[0] != before):
+                self._violated(
+                    f"{name} has another entry {entry.index} of term {entry.term} than a "
+                    "member before it, or another one before that"
+                )
+            before = entry.term
+
+    def _commit_advanced(self, name: str, seen: _Seen, raft: Raft) -> None:
+        log = raft.log
+        first = max(seen.committed, log.compacted_index) + 1
+        for index in range(first, log.committed + 1):
+            term = log.term_at(index)
+            known = self._committed.get(index)
+            if known is None:
+                assert term is not None
+                self._committed[index] = term
+            elif known != term:
+                self._violated(
+                    f"{name} committed entry {index} of term {term}, where another member has "
+                    f"committed one of term {known}"
+                )
+        if log.committed > self._last_committed:
+            self._check_quorum(name, log.committed)
+            self._last_committed = log.committed
+        self._conditions_of_commit(seen, raft)
+
+    def _check_quorum(self, name: str, index: int) -> None:
+        """The first member to commit `index` must not have been too early."""
+        term = self._committed.get(index)
+        if term is None:
+            return  # committed and compacted in one step: a snapshot
+        holders = [
+            other
+            for other, one in self._seen.items()
+            if one.raft.log.durable >= index and self._holds(one.raft, index, term)
+        ]
+        if len(holders) < self._majority:
+            self._violated(
+                f"{name} committed entry {index} of term {term}, which is durable on "
+                f"{', '.join(holders) or 'no member'} alone"
+            )
+
+    @staticmethod
+    def _holds(raft: Raft, index: int, term: int) -> bool:
+        log = raft.log
+        return log.compacted_index >= index or log.term_at(index) == term
+
+    def _conditions_of_commit(self, seen: _Seen, raft: Raft) -> None:
+        log, sometimes = raft.log, self._coverage.sometimes
+        sometimes(
+            "a follower's entries waited for its disk when a commit came",
+            raft.role is Role.FOLLOWER and log.durable < log.last_index,
+        )
+        if raft.role is not Role.LEADER:
+            return
+        sometimes(
+            "entries of an earlier term were committed with one of the leader's own",
+            (log.term_at(seen.committed + 1) or raft.term) < raft.term,
+        )
+        for peer in raft.peers:
+            sometimes("a follower lagged by 50 entries", log.last_index - peer.match > LAG_ENTRIES)
+            sometimes("a follower was sent a snapshot", peer.state is ProgressState.SNAPSHOT)
+            sometimes("a follower was probed", peer.state is ProgressState.PROBE)
+
+    def _applied(self, process: Process, seen: _Seen, applied: int) -> None:
+        if applied < seen.applied:
+            self._violated(f"{process.name} went back from applied {seen.applied} to {applied}")
+        if applied > seen.raft.log.committed:
+            self._violated(
+                f"{process.name} applied entry {applied}, committed are "
+                f"{seen.raft.log.committed}"
+            )
+        seen.applied = applied
+        revision = seen.server.store.revision
+        known = self._revisions.setdefault(applied, revision)
+        if known != revision:
+            self._violated(
+                f"{process.name} is at revision {revision} after entry {applied}, another "
+                f"member was at {known}"
+            )
+
+    def _violated(self, what: str) -> None:
+        if len(self.violations) < VIOLATIONS_MAX:
+            self.violations.append(f"{self._loop.time():.6f} s: {what}")
+
+    # --- what is seen of members that start and stop ------------------------------------------
+
+    def began(self, member: Member) -> None:
+        """A member serves: what did it find on its disk?"""
+        server = member.server
+        if server is None:
+            return
+        raft = server.raft
+        if member.lives > 1:
+            lacks = server.store.consistent_index < raft.log.last_index
+            which = "entries of its log" if lacks else "nothing"
+            self._coverage.reached(f"a member restarted and its backend lacked {which}")
+            self._coverage.sometimes(
+                "a member restarted from a snapshot", raft.log.compacted_index > 0
+            )
+
+    def resumed(self, member: Member) -> None:
+        """`member` was paused and goes on; it believes what it did before."""
+        server = member.server
+        self._coverage.sometimes(
+            "a paused leader came back deposed",
+            server is not None
+            and server.raft.role is Role.LEADER
+            and max(self._leaders, default=0) > server.raft.term,
+        )
+
+    def down(self, stopped: Member) -> None:
+        """`stopped` is about to end."""
+        sometimes = self._coverage.sometimes
+        sometimes("a member was killed while it started", stopped.server is None)
+        server = stopped.server
+        sometimes("a leader was killed", server is not None and server.raft.role is Role.LEADER)
+        up = sum(1 for one in self._members.values() if one.alive and one is not stopped)
+        sometimes("a majority was down at once", up < self._majority)
+        sometimes("all were down at once", up == 0)
