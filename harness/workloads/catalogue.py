@@ -37,14 +37,11 @@ def make_workload(name: str, options: Mapping[str, Any]) -> Workload:
     for option, value in options.items():
         if option not in known:
             raise BadArguments(
-                f"the workload {name} has no option {option!r}; "
-                f"it has {', '.join(known) or 'none'}"
+                f"the workload {name} has no option {option!r}; it has {', '.join(known) or 'none'}"
             )
         wanted = known[option].default
         if isinstance(wanted, int) and not isinstance(value, int):
-            raise BadArguments(
-                f"the workload {name} with {option}={value!r}: expected a number"
-            )
+            raise BadArguments(f"the workload {name} with {option}={value!r}: expected a number")
     workload = kind(**options)
     missing = [part for part in ("operations", "final_operations") if not hasattr(workload, part)]
     if missing:

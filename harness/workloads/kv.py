@@ -7,7 +7,7 @@ from random import Random
 from typing import ClassVar, Literal
 
 from harness.errors import BadArguments
-from harness.workloads.workload import FINAL_READ, Draft, UniqueValues
+from harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
 from histories.kv import Compare, Delete, Put, Range, Txn
 
 Target = Literal["value", "version", "create", "mod"]
@@ -26,7 +26,7 @@ class KV:
     description: ClassVar[str] = (
         "put, get, delete, intervals, reads of the past and multi-key transactions"
     )
-    checkers: ClassVar[Sequence[str]] = ()
+    checkers: ClassVar[Sequence[str]] = ALWAYS
 
     def __init__(self, keys: int = 12) -> None:
         if not 2 <= keys <= 1000:
@@ -36,7 +36,12 @@ class KV:
     def operations(self, chance: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         kinds: list[Callable[[Random, UniqueValues], Draft]] = [
-            self._put, self._get, self._delete, self._interval, self._past, self._txn,
+            self._put,
+            self._get,
+            self._delete,
+            self._interval,
+            self._past,
+            self._txn,
         ]
         weights = [25, 22, 8, 15, 6, 24]
         while True:
@@ -69,13 +74,17 @@ class KV:
     def _interval(self, chance: Random, values: UniqueValues) -> Draft:
         key, end = self._bounds(chance) if chance.random() < 0.7 else ("k", "l")
         draw = chance.random()
-        return Draft("range", Range(
-            key, end,
-            limit=chance.randrange(1, 4) if draw < 0.3 else 0,
-            serializable=0.3 <= draw < 0.45,
-            keys_only=0.45 <= draw < 0.55,
-            count_only=0.55 <= draw < 0.65,
-        ))
+        return Draft(
+            "range",
+            Range(
+                key,
+                end,
+                limit=chance.randrange(1, 4) if draw < 0.3 else 0,
+                serializable=0.3 <= draw < 0.45,
+                keys_only=0.45 <= draw < 0.55,
+                count_only=0.55 <= draw < 0.65,
+            ),
+        )
 
     def _past(self, chance: Random, values: UniqueValues) -> Draft:
         key, end = self._bounds(chance)

@@ -7,7 +7,7 @@ from random import Random
 from typing import ClassVar
 
 from harness.errors import BadArguments
-from harness.workloads.workload import FINAL_READ, Draft, UniqueValues
+from harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
 from histories.kv import Compare, Put, Range, Txn
 
 
@@ -25,7 +25,10 @@ class Register:
 
     name: ClassVar[str] = "register"
     description: ClassVar[str] = "put, get and compare-and-swap over a few keys"
-    checkers: ClassVar[Sequence[str]] = ()
+    checkers: ClassVar[Sequence[str]] = (
+        *ALWAYS,
+        "linearizable",
+    )
 
     def __init__(self, keys: int = 5, operations_per_client: int = 100) -> None:
         if keys < 1 or operations_per_client < 1:

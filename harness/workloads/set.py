@@ -7,7 +7,7 @@ from random import Random
 from typing import ClassVar
 
 from harness.errors import BadArguments
-from harness.workloads.workload import FINAL_READ, Draft, UniqueValues
+from harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
 from histories.kv import Compare, Put, Range, Txn
 
 
@@ -21,7 +21,10 @@ class Set:
 
     name: ClassVar[str] = "set"
     description: ClassVar[str] = "adds of unique elements, each acknowledged one there at the end"
-    checkers: ClassVar[Sequence[str]] = ()
+    checkers: ClassVar[Sequence[str]] = (
+        *ALWAYS,
+        "set_full",
+    )
 
     def __init__(self, reads_percent: int = 15) -> None:
         if not 0 <= reads_percent <= 90:

@@ -19,6 +19,9 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from histories.kv import Request
 
+ALWAYS = ("mvcc", "write_path", "promises", "availability", "statistics")
+"""Checkers that judge any history of key-value operations."""
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -28,6 +31,10 @@ class Draft:
     request: Request
     expect_last_seen: tuple[int, ...] = ()
     revision_back: int = 0
+
+
+ALWAYS = ("mvcc", "write_path", "promises", "availability", "statistics")
+"""Checkers that judge any history of key-value operations."""
 
 
 @runtime_checkable
