@@ -46,8 +46,11 @@ def pieces_of(data, cuts):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.binary(max_size=40), max_size=5), st.lists(st.integers(0, 10_000), max_size=6),
-       st.booleans())
+@given(
+    st.lists(st.binary(max_size=40), max_size=5),
+    st.lists(st.integers(0, 10_000), max_size=6),
+    st.booleans(),
+)
 def test_an_answer_is_whole_however_it_is_cut(parts, cuts, in_chunks):
     body = b"".join(parts)
     wire = chunked(parts) if in_chunks else plain(body)
@@ -56,34 +59,41 @@ def test_an_answer_is_whole_however_it_is_cut(parts, cuts, in_chunks):
     assert connection.usable
 
 
-@pytest.mark.parametrize(("wire", "lost", "body"), [
-    (plain(b"x", b"connection: Close\r\n"), False, b"x"),
-    (b"HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\nx", False, b"x"),
-    (b"HTTP/1.1 200 OK\r\n\r\nup to the end", True, b"up to the end"),
-])
+@pytest.mark.parametrize(
+    ("wire", "lost", "body"),
+    [
+        (plain(b"x", b"connection: Close\r\n"), False, b"x"),
+        (b"HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\nx", False, b"x"),
+        (b"HTTP/1.1 200 OK\r\n\r\nup to the end", True, b"up to the end"),
+    ],
+)
 def test_a_connection_that_is_to_be_closed_is_not_used_again(wire, lost, body):
     (_, answer), connection = asyncio.run(fed([wire], lost))
     assert answer == body
     assert not connection.usable
 
 
-@pytest.mark.parametrize("wire", [
-    b"SSH-2.0\r\n\r\n",
-    b"HTTP/1.1 what\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\ncontent-length: 999999999999\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
-    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-1\r\n",
-    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nabc\r\n",
-    b"x" * 100_000,
-])
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"SSH-2.0\r\n\r\n",
+        b"HTTP/1.1 what\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 999999999999\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-1\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nabc\r\n",
+        b"x" * 100_000,
+    ],
+)
 def test_what_is_no_http_answer_breaks_the_connection(wire):
     with pytest.raises(ConnectionLost, match="not an HTTP answer"):
         asyncio.run(fed([wire]))
 
 
-@pytest.mark.parametrize("wire", [b"", b"HTTP/1.1 200 OK\r\n", plain(b"whole")[:-2],
-                                  chunked([b"whole"])[:-2]])
+@pytest.mark.parametrize(
+    "wire", [b"", b"HTTP/1.1 200 OK\r\n", plain(b"whole")[:-2], chunked([b"whole"])[:-2]]
+)
 def test_an_answer_cut_short_is_no_answer(wire):
     with pytest.raises(ConnectionLost, match="closed by the member"):
         asyncio.run(fed([wire] if wire else [], lost=True))
