@@ -12,9 +12,11 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 from urllib.parse import urlsplit
 
+import httptools
 import uvloop
 
 
@@ -39,7 +41,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, next_request: Callable[[], bytes | None], tally: Tally) -> None:
         self._next = next_request
         self._tally = tally
-        self._buffer = b""
+        self._parser = httptools.HttpResponseParser(self)
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -55,19 +57,10 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        head_end = self._buffer.find(b"\r\n\r\n")
-        if head_end < 0:
-            return
-        head = self._buffer[:head_end].lower()
-        at = head.find(b"content-length:")
-        if at < 0:
-            raise RuntimeError(f"an answer without Content-Length: {self._buffer[:200]!r}")
-        length = int(head[at + 15 :].split(b"\r\n", 1)[0])
-        if len(self._buffer) < head_end + 4 + length:
-            return
-        ok = head.startswith(b"http/1.1 200")
-        self._buffer = b""
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        ok = self._parser.get_status_code() == 200
         self._tally.add(ok, time.perf_counter() - self._began)
         self._send()
 
@@ -127,8 +120,10 @@ async def drive(
     for number in range(connections):
         url = urls[number % len(urls)]
         parts = urlsplit(url)
+        assert parts.hostname is not None
+        assert parts.port is not None
         _, protocol = await loop.create_connection(
-            lambda url=url: Connection(source(url), tally), parts.hostname, parts.port
+            partial(Connection, source(url), tally), parts.hostname, parts.port
         )
         opened.append(protocol)
     await asyncio.gather(*(protocol.done for protocol in opened))

@@ -1,7 +1,4 @@
-"""What the pure Raft costs, without disk, network or encoding.
-
-python -m tests.benchmarks.raft_core
-"""
+"""What the pure Raft costs, without disk, network or encoding."""
 
 from __future__ import annotations
 
@@ -10,8 +7,9 @@ from random import Random
 from time import perf_counter
 
 from node.raft.config import Config
-from node.raft.message import Entry, Message
+from node.raft.message import Message
 from node.raft.raft import Raft
+from tests.benchmarks.figure import Figure
 
 
 class Members:
@@ -102,17 +100,17 @@ def reads_per_s(batch: int, reads: int = 20_000) -> float:
     return reads / (perf_counter() - begin)
 
 
-def main() -> None:
+def run() -> list[Figure]:
     gc.freeze()
-    print(f"idle tick of a follower             {idle_tick_us():8.2f} us")
-    print(f"has_ready() with nothing to do      {has_ready_us():8.2f} us")
-    print(f"tick of an idle cluster of three    {idle_cluster_tick_us():8.1f} us")
+    figures = [
+        Figure(name="idle tick of a follower", unit="µs", value=idle_tick_us()),
+        Figure(name="has_ready() with nothing to do", unit="µs", value=has_ready_us()),
+        Figure(name="tick of an idle cluster of three", unit="µs", value=idle_cluster_tick_us()),
+    ]
     for batch in (1, 8, 32):
-        print(f"proposals, {batch:3} at a time           {proposals_per_s(batch):8.0f} /s")
+        rate = proposals_per_s(batch)
+        figures.append(Figure(name=f"proposals, {batch} at a time", unit="/s", value=rate))
     for batch in (1, 32):
-        print(f"reads, {batch:3} at a time               {reads_per_s(batch):8.0f} /s")
-    print(f"an entry of 256 bytes in the log    {Entry(1, 1).__sizeof__():8} bytes + data")
-
-
-if __name__ == "__main__":
-    main()
+        rate = reads_per_s(batch)
+        figures.append(Figure(name=f"reads, {batch} at a time", unit="/s", value=rate))
+    return figures

@@ -1,0 +1,103 @@
+"""`python -m tests.benchmarks [NAME…]`: figures beside their peers and what is required."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from harness.drive import versions_now
+from harness.systems.etcd import find_binary, version_of
+from tests.benchmarks.catalogue import BENCHMARKS, run
+from tests.benchmarks.figure import Figure, load_average
+
+
+@click.command(context_settings={"max_content_width": 100})
+@click.argument("names", nargs=-1, metavar="[NAME]…")
+@click.option("--list", "listing", is_flag=True, help="Only list the benchmarks.")
+@click.option(
+    "--json", "path", type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write all that was measured.  [default: store/benchmarks/TIME.json]",
+)  # fmt: skip
+def main(names: tuple[str, ...], listing: bool, path: Path | None) -> None:
+    """Run the benchmarks NAME (none: all) one after the other, and show their figures.
+
+    Run them on a machine that does nothing else: the load average is shown beside each.
+
+    Exit codes: 0 all that is required is met, 1 something is not, 2 no such benchmark.
+    """
+    if listing:
+        for name, what in BENCHMARKS.items():
+            click.echo(f"{name:10} {what}")
+        return
+    for name in names:
+        if name not in BENCHMARKS:
+            raise click.UsageError(f"no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
+    measured: dict[str, list[Figure]] = {}
+    for name in names or BENCHMARKS:
+        click.echo(f"{name}: {BENCHMARKS[name]} (load average {load_average()})", err=True)
+        measured[name] = run(name)
+        show(measured[name])
+    write(measured, path or default_path())
+    missed = [one.name for figures in measured.values() for one in figures if one.met is False]
+    for missing in missed:
+        click.echo(f"not met: {missing}", err=True)
+    sys.exit(1 if missed else 0)
+
+
+def show(figures: list[Figure]) -> None:
+    table = Table("figure", "", "measured", "peer", "", "ratio", "required", "met", "load")
+    for one in figures:
+        table.add_row(
+            one.name,
+            one.unit,
+            number(one.value),
+            number(one.peer),
+            one.peer_name,
+            "" if one.ratio is None else f"{one.ratio:.2f}",
+            one.required,
+            {True: "yes", False: "NO", None: ""}[one.met],
+            str(one.notes.get("load average", "")),
+        )
+    Console(width=None if sys.stdout.isatty() else 150).print(table)
+    for one in figures:
+        notes = ", ".join(f"{what} {seen}" for what, seen in one.notes.items())
+        click.echo(f"  {one.name}: {notes}")
+
+
+def number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def write(measured: dict[str, list[Figure]], path: Path) -> None:
+    """With what is derived, and where it was measured."""
+    figures = {
+        name: [
+            {**msgspec.to_builtins(one), "ratio": one.ratio, "met": one.met} for one in figures
+        ]
+        for name, figures in measured.items()
+    }
+    whole = {
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {"cores": os.cpu_count(), "processor": platform.machine()},
+        "versions": {**versions_now(), "etcd": version_of(find_binary())},
+        "figures": figures,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n")
+    click.echo(f"written to {path}", err=True)
+
+
+def default_path() -> Path:
+    return Path("store") / "benchmarks" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}.json"
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m tests.benchmarks")

@@ -1,0 +1,50 @@
+"""Resident memory of a member after 100,000 puts of distinct keys, and reads of them."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from tests.benchmarks.figure import Figure, load_average
+from tests.benchmarks.members import Kind, load, memory_mib, running
+
+PUTS = 100_000
+GETS = 20_000
+CONNECTIONS = 32
+REQUIRED_MIB = 200.0
+
+
+def run() -> list[Figure]:
+    return asyncio.run(_measure())
+
+
+async def _measure() -> list[Figure]:
+    seen: dict[Kind, dict[str, list[float]]] = {}
+    for kind in ("ours", "etcd"):
+        with tempfile.TemporaryDirectory() as name:
+            async with running(kind, Path(name)) as made:
+                idle = memory_mib(made)
+                await load(made, "put", CONNECTIONS, f"{PUTS}x")
+                after_puts = memory_mib(made)
+                await load(made, "get", CONNECTIONS, f"{GETS}x")
+                seen[kind] = {"idle": idle, "puts": after_puts, "gets": memory_mib(made)}
+    largest = {kind: max(*one["puts"], *one["gets"]) for kind, one in seen.items()}
+    return [
+        Figure(
+            name=f"memory of the largest member after {PUTS:,} puts",
+            unit="MiB",
+            value=round(largest["ours"], 1),
+            samples=tuple(round(one, 1) for one in seen["ours"]["puts"]),
+            peer_name="etcd",
+            peer=round(largest["etcd"], 1),
+            peer_samples=tuple(round(one, 1) for one in seen["etcd"]["puts"]),
+            bound=REQUIRED_MIB,
+            bound_kind="at most",
+            notes={
+                "idle ours": round(max(seen["ours"]["idle"]), 1),
+                "idle etcd": round(max(seen["etcd"]["idle"]), 1),
+                "load average": load_average(),
+            },
+        )
+    ]
