@@ -38,10 +38,13 @@ class MachineClock:
         return self.monotonic_ns() + self._wall_ahead_ns
 
     def true_ns(self, own_ns: int) -> int:
-        """How long `own_ns` of this machine take in virtual time, at its present rate."""
+        """How long `own_ns` of this machine take in virtual time, at its present rate.
+
+        Rounded up: a timer must not find that its moment by this clock is still to come.
+        """
         if not self._drift_ppm:
             return own_ns
-        return own_ns * 1_000_000 // (1_000_000 + self._drift_ppm)
+        return -(-own_ns * 1_000_000 // (1_000_000 + self._drift_ppm))
 
     def drift(self, ppm: int) -> None:
         """Count at another rate from now on. Timers that are set keep their moment."""

@@ -214,6 +214,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 if when_ns > self.now_ns:
                     self.now_ns = when_ns
                     at_once = 0
+                else:
+                    at_once += 1
+                    if at_once > EVENTS_AT_ONE_MOMENT_MAX:
+                        self._stand_still(handle)
             else:
                 self._nothing_left()
             self.current = process = handle.process

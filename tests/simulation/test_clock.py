@@ -1,0 +1,66 @@
+"""The machines' own clocks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from harness.simulation.clock import MachineClock, SimulatedClock
+from harness.simulation.loop import Livelock, VirtualLoop
+from harness.simulation.process import Process
+
+
+@pytest.mark.parametrize("ppm", [-300_000, -200, 0, 7, 50_000, 300_000])
+def test_a_timer_that_waits_for_its_moment_by_its_own_clock_gets_there(ppm: int) -> None:
+    loop, process = VirtualLoop(), Process("n1", 1)
+    machine = MachineClock(loop, drift_ppm=ppm)
+    clock = SimulatedClock(loop, machine, process)
+    due_ns, rang = 2_000_000_001, []
+
+    def ring() -> None:
+        left_ns = due_ns - clock.monotonic_ns()
+        if left_ns > 0:
+            clock.call_later(left_ns / 1e9, ring)
+        else:
+            rang.append(loop.time())
+
+    async def main() -> None:
+        loop.soon(process, ring)
+        await asyncio.sleep(5)
+
+    loop.run_until_complete(main())
+    assert rang == [pytest.approx(2.0 / (1 + ppm / 1e6))]
+
+
+def test_the_wall_clock_jumps_and_the_monotonic_one_does_not() -> None:
+    loop = VirtualLoop()
+    machine = MachineClock(loop)
+    before = machine.monotonic_ns(), machine.wall_ns()
+    machine.jump(-5_000_000_000)
+    assert machine.monotonic_ns() == before[0]
+    assert machine.wall_ns() == before[1] - 5_000_000_000
+
+
+def test_after_a_power_loss_the_monotonic_clock_begins_anew_and_the_wall_clock_goes_on() -> None:
+    loop = VirtualLoop()
+    machine = MachineClock(loop)
+    loop.run_until_complete(asyncio.sleep(3))
+    wall_ns = machine.wall_ns()
+    machine.reboot()
+    assert (machine.monotonic_ns(), machine.wall_ns()) == (0, wall_ns)
+
+
+def test_timers_without_end_at_one_moment_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.simulation.loop.EVENTS_AT_ONE_MOMENT_MAX", 1000)
+    loop = VirtualLoop()
+    again: list[Callable[[], None]] = []
+
+    def ring() -> None:
+        loop.call_later(0, again[0])
+
+    again.append(ring)
+    loop.call_soon(ring)
+    with pytest.raises(Livelock):
+        loop.run_forever()
