@@ -7,7 +7,7 @@ import click
 WHAT = ("workloads", "nemeses", "systems", "checkers", "mutants")
 
 
-@click.command("list")
+@click.command("list", short_help="List what there is to choose from.")
 @click.argument("what", required=False, type=click.Choice(WHAT))
 def command(what: str | None) -> int:
     """List workloads, nemeses, systems, checkers and mutants, or WHAT of them alone."""
@@ -30,7 +30,10 @@ def _rows(what: str) -> dict[str, str]:
     if what == "nemeses":
         from nemesis.catalogue import KINDS
 
-        return {kind.name: kind.describe for kind in KINDS.values()}
+        return {
+            kind.name: kind.describe + (" (simulated systems only)" if kind.simulated else "")
+            for kind in KINDS.values()
+        }
     if what == "systems":
         from harness.system_choice import SYSTEMS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command("replay")
+@click.command("replay", short_help="Run again what was recorded.")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--times", default=1, show_default=True, metavar="N",
               help="Run up to N times, until one is not valid.")

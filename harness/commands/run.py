@@ -9,7 +9,7 @@ import click
 from harness.commands.run_options import given, run_options
 
 
-@click.command("run")
+@click.command("run", short_help="Run one test against a cluster, and judge it.")
 @run_options
 @click.option("--no-report", is_flag=True, help="Judge, but write no report.html.")
 @click.option("--quiet", is_flag=True, help="Show nothing but the verdict.")

@@ -9,7 +9,7 @@ import click
 from harness.commands.run_options import given, run_options
 
 
-@click.command("sim")
+@click.command("sim", short_help="Run in simulation: one seed, or many.")
 @run_options
 @click.option("--runs", default=1, show_default=True, metavar="N",
               help="So many seeds, from --seed on; only runs that are not valid are kept.")
