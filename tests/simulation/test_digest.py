@@ -1,0 +1,82 @@
+"""The same seed gives the same run, byte for byte, whoever runs it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.simulation.digest import first_difference
+
+ROOT = Path(__file__).resolve().parents[2]
+MEMBERS = ("n1", "n2", "n3")
+PROGRAM = """
+import sys
+from pathlib import Path
+from harness.simulation.campaign import run_seed
+given = {"system": "simulated", "nodes": (3,), "time_limit_s": 8.0}
+print(run_seed(int(sys.argv[1]), given, Path(sys.argv[2])).digest)
+"""
+
+
+def run_elsewhere(python: str, seed: int, folder: Path, hash_seed: str) -> str:
+    folder.mkdir()
+    done = subprocess.run(
+        [python, "-c", PROGRAM, str(seed), str(folder)],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.strip()
+
+
+def other_pythons() -> list[str]:
+    """Interpreters of other versions that are here, and have the libraries that a run needs."""
+    names = [f"python3.{minor}" for minor in (11, 12, 13) if minor != sys.version_info.minor]
+    roots = sorted(Path.home().glob(".pyenv/versions/3.1[123]*/bin"))
+    found = []
+    for name in names:
+        places = [shutil.which(name), *(str(root / name) for root in roots)]
+        for place in filter(None, places):
+            probe = "import msgspec, sortedcontainers, google_crc32c, aiohttp, lmdb, click"
+            if Path(place).exists() and not subprocess.run(
+                [place, "-c", probe], capture_output=True, check=False
+            ).returncode:
+                found.append(place)
+                break
+    return found
+
+
+@pytest.mark.parametrize("seed", [7, 11, 20])
+def test_the_digest_is_the_same_in_another_process_with_another_hash_seed(
+    tmp_path: Path, seed: int
+) -> None:
+    one = run_elsewhere(sys.executable, seed, tmp_path / "one", "1")
+    other = run_elsewhere(sys.executable, seed, tmp_path / "other", "4242")
+    assert first_difference(tmp_path / "one", tmp_path / "other", MEMBERS) is None
+    assert one == other
+    assert len(one) == 64
+
+
+def test_the_digest_is_the_same_on_other_versions_of_cpython(tmp_path: Path) -> None:
+    others = other_pythons()
+    if not others:
+        pytest.skip("no other CPython from 3.11 to 3.13 with the libraries is here")
+    ours = run_elsewhere(sys.executable, 7, tmp_path / "ours", "1")
+    for number, python in enumerate(others):
+        theirs = run_elsewhere(python, 7, tmp_path / str(number), "2")
+        assert first_difference(tmp_path / "ours", tmp_path / str(number), MEMBERS) is None
+        assert theirs == ours, python
+
+
+def test_another_seed_is_another_run_and_the_first_difference_is_named(tmp_path: Path) -> None:
+    one = run_elsewhere(sys.executable, 7, tmp_path / "one", "1")
+    other = run_elsewhere(sys.executable, 8, tmp_path / "other", "1")
+    assert one != other
+    said = first_difference(tmp_path / "one", tmp_path / "other", MEMBERS)
+    assert said is not None
+    assert "!=" in said
