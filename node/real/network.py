@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from random import Random
 from urllib.parse import urlsplit
 
-from node.api.http import serve
 from node.api.service import Api
 from node.real.peer_connection import FrameReceiver, TcpPeerLink
 from node.world import AddressInUse, Closable
@@ -54,7 +53,16 @@ class RealNetwork:
         return TcpPeerLink(host, port, hello, self._random.random, queue_bytes_max)
 
     async def serve_clients(self, url: str, api: Api) -> Closable:
+        # The HTTP carrier is half of what a member has to import. A thread does it, so
+        # that the members meanwhile find each other and elect a leader.
+        serve = await asyncio.to_thread(_http_carrier)
         return await serve(url, api)
+
+
+def _http_carrier() -> Callable[[str, Api], Awaitable[Closable]]:
+    from node.api.http import serve
+
+    return serve
 
 
 def address_error(url: str, problem: OSError) -> AddressInUse:
