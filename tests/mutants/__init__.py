@@ -21,6 +21,14 @@ import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+SHORT_RUN: Mapping[str, object] = {
+    "nodes": (3,),
+    "time_limit_s": 8.0,
+    "heartbeat_ms": 50,
+    "election_ms": 400,
+}
+"""What most mutants show in: elections are fast, so that a few seconds see several leaders."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mutant:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from node import applier
 from node.raft.raft import Raft
-from tests.mutants import Mutant
+from tests.mutants import SHORT_RUN, Mutant
 
 MUTANT = Mutant(
     what="entries that the backend holds already are applied again after a restart",
     source="etcd's consistent index; etcd issue 13766 (3.5.0 to 3.5.2: index and data apart)",
     found_by=("mvcc", "write_path"),
-    run={"workload": "kv", "nemesis": "kill"},
+    run={**SHORT_RUN, "workload": "kv", "nemesis": ("kill",)},
 )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from node.raft import quorum
-from tests.mutants import Mutant
+from tests.mutants import SHORT_RUN, Mutant
 
 MUTANT = Mutant(
     what="the commit index is what one fewer than a majority holds",
     source="Raft paper, figure 2 and 5.3: an entry is committed once a majority stores it",
     found_by=("write_path",),
-    run={"workload": "kv", "nemesis": "kill,partition"},
+    run={**SHORT_RUN, "workload": "kv", "nemesis": ("kill", "partition")},
 )
 
 

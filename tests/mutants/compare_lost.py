@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from node import apply
-from tests.mutants import Mutant
+from tests.mutants import SHORT_RUN, Mutant
 
 MUTANT = Mutant(
     what="a comparison in a transaction is lost",
     source="etcd's API guarantees: a transaction is atomic and its guards hold at its revision",
     found_by=("mvcc", "linearizable"),
-    run={"workload": "register", "nemesis": "none"},
+    run={**SHORT_RUN, "workload": "register", "nemesis": ()},
 )
 
 

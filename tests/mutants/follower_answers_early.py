@@ -7,13 +7,13 @@ from node.internal_request import InternalRequest, encode
 from node.raft.ready import Role
 from node.server import Server
 from node.write_path import Traced
-from tests.mutants import Mutant
+from tests.mutants import SHORT_RUN, Mutant
 
 MUTANT = Mutant(
     what="a follower answers a put before the leader committed it",
     source="Raft paper, section 8: a request is answered after it has been applied",
     found_by=("write_path", "mvcc"),
-    run={"workload": "kv", "nemesis": "kill,partition"},
+    run={**SHORT_RUN, "workload": "kv", "nemesis": ("kill", "partition")},
 )
 
 

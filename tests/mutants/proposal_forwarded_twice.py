@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from node.raft.raft import Raft
 from node.raft.ready import Role
-from tests.mutants import Mutant
+from tests.mutants import SHORT_RUN, Mutant
 
 MUTANT = Mutant(
     what="a forwarded proposal enters the log twice",
     source="Raft thesis, 6.3: a retried command is executed twice unless it is recognised",
     found_by=("write_path", "mvcc"),
-    run={"workload": "kv", "nemesis": "none"},
+    run={**SHORT_RUN, "workload": "kv", "nemesis": ()},
 )
 
 

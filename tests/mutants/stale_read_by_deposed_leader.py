@@ -7,13 +7,13 @@ from dataclasses import replace
 from node import server
 from node.raft.ready import Role
 from node.server import Server
-from tests.mutants import Mutant
+from tests.mutants import SHORT_RUN, Mutant
 
 MUTANT = Mutant(
     what="a leader answers linearizable reads from its own store at once",
     source="Raft paper, section 8; Jepsen's analysis of etcd 0.4 and Consul (2014): stale reads",
     found_by=("mvcc", "linearizable"),
-    run={"workload": "register", "nemesis": "partition"},
+    run={**SHORT_RUN, "workload": "register", "nemesis": ("partition",)},
 )
 
 
@@ -28,4 +28,6 @@ def spoil() -> None:
     # A leader that has not heard of a majority for an election timeout steps down; many
     # that served stale reads did not.
     honest_config = server.raft_config
-    server.raft_config = lambda config: replace(honest_config(config), check_quorum=False)
+    server.raft_config = lambda config, world: replace(
+        honest_config(config, world), check_quorum=False
+    )

@@ -8,13 +8,13 @@ import msgspec
 
 from node.member_storage import MemberStorage
 from node.raft.message import NONE, Entry, HardState
-from tests.mutants import Mutant
+from tests.mutants import SHORT_RUN, Mutant
 
 MUTANT = Mutant(
     what="HardState is saved without the vote",
     source="Raft paper, figure 2: votedFor is persistent state, updated before responding",
     found_by=("promises",),
-    run={"workload": "register", "nemesis": "kill"},
+    run={**SHORT_RUN, "workload": "register", "nemesis": ("kill",)},
 )
 
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from node.member_storage import MemberStorage
 from node.raft.message import Entry, HardState
-from tests.mutants import Mutant
+from tests.mutants import SHORT_RUN, Mutant
 
 MUTANT = Mutant(
     what="the WAL is not synced before an append is acknowledged",
     source="Raft paper, 5.2 and figure 2: persistent state is updated on stable storage before"
     " responding; etcd's --unsafe-no-fsync",
     found_by=("write_path", "mvcc"),
-    run={"workload": "kv", "nemesis": "kill"},
+    run={**SHORT_RUN, "workload": "kv", "nemesis": ("kill",)},
     flags=("--hold-unsynced",),
 )
 
