@@ -1,0 +1,71 @@
+"""A harness that passes everything is worthless: each planted bug is found by a run of
+real processes, by the checker that should, and the correct member passes the same run."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.judge import RunResult
+from harness.mutant import mutant_flags
+from harness.options import read_options
+from harness.runner import run_sync
+from tests.mutants import mutant, names
+
+BUDGET_S = 120
+FIRST_SEED = 11
+
+
+def run_with(name: str, seed: int, store: Path, *, planted: bool) -> RunResult:
+    """A run of the mutant's own options; without the bug all else stays as it is."""
+    options = read_options({"mutant": name, "seed": seed, "store": str(store)})
+    if not planted:
+        options = msgspec.structs.replace(options, mutant="", member_flags=mutant_flags(name))
+    return run_sync(options, report=False)
+
+
+def blamed(result: RunResult) -> set[str]:
+    """The checkers that found the run invalid."""
+    return {verdict.checker for verdict in result.results.verdicts if verdict.valid is False}
+
+
+def hunt(name: str, store: Path, first_seed: int) -> tuple[RunResult, int]:
+    """The first run that the mutant's own checker finds invalid, and its seed."""
+    give_up = time.monotonic() + BUDGET_S
+    seed, seen = first_seed, []
+    while time.monotonic() < give_up:
+        result = run_with(name, seed, store, planted=True)
+        if mutant(name).found_by[0] in blamed(result):
+            return result, seed
+        seen.append((seed, result.valid, sorted(blamed(result)), result.error))
+        seed += 1
+    pytest.fail(f"{name} was not found in {BUDGET_S} s: {seen}")
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("name", names())
+def test_a_planted_bug_is_found_and_the_correct_member_is_not_blamed(name, tmp_path):
+    found, seed = hunt(name, tmp_path, FIRST_SEED)
+    assert found.exit_code == 1
+    correct = run_with(name, seed, tmp_path, planted=False)
+    assert correct.valid is True, (correct.error, correct.results.verdicts)
+
+
+@pytest.mark.cluster
+def test_a_replay_of_a_found_bug_finds_it_again(tmp_path):
+    from harness.reproduce import read_repro
+
+    found, _ = hunt("compare_lost", tmp_path, FIRST_SEED)
+    repro, plan = read_repro(found.folder)
+    again = run_sync(repro.options, plan, report=False)
+    assert "mvcc" in blamed(again)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("seed", range(100, 105))
+@pytest.mark.parametrize("name", names())
+def test_a_planted_bug_is_found_from_any_seed(name, seed, tmp_path):
+    hunt(name, tmp_path, seed * 1000)
