@@ -33,10 +33,6 @@ class Draft:
     revision_back: int = 0
 
 
-ALWAYS = ("mvcc", "write_path", "promises", "availability", "statistics")
-"""Checkers that judge any history of key-value operations."""
-
-
 @runtime_checkable
 class Workload(Protocol):
     """See the module."""
