@@ -10,13 +10,14 @@ WORKERS ?= 2
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"error: Python 3.11 or later is needed, this is {v.major}.{v.minor}; try: make PYTHON=python3.12")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
+	@echo "setting up $(VENV): a minute or two, once"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
 	@touch $@
 
 # 30 seconds of three members under kill, pause and partition, and a report.
 demo: $(READY)
-	$(BIN)/splitbrain run --workload kv --nemesis kill,pause,partition --time-limit 30
+	$(BIN)/splitbrain run --nodes 3 --workload kv --nemesis kill,pause,partition --time-limit 30
 
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not campaign"

@@ -58,8 +58,9 @@ class RunResult:
 def judge(folder: Path, checkers: Mapping[str, Checker] | None = None) -> RunResult:
     """Judge the run in `folder` and write its `results.json`.
 
-    `checkers` default to those of the run's workload. Raises BadArguments if `folder`
-    is no run's.
+    `checkers` default to those of the run's workload; with others given nothing is
+    written, for the run's verdict is that of all of its own. Raises BadArguments if
+    `folder` is no run's.
     """
     record = read_record(folder)
     began = time.perf_counter()
@@ -69,12 +70,11 @@ def judge(folder: Path, checkers: Mapping[str, Checker] | None = None) -> RunRes
     except (HistoryError, OSError) as problem:
         error = error or f"the history cannot be read: {problem}"
         evidence = Evidence(History.of(()))
-    if checkers is None:
-        checkers = checkers_of(record.options)
-    verdicts = judge_evidence(evidence, checkers)
+    verdicts = judge_evidence(evidence, checkers or checkers_of(record.options))
     seconds = time.perf_counter() - began
     results = _results(record, evidence, verdicts, seconds, error)
-    write_json(folder / "results.json", results)
+    if checkers is None:
+        write_json(folder / "results.json", results)
     return RunResult(folder, results, record.ended, error)
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+OF_TRACES = ("write_path", "promises")
+
 
 @click.command("check")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
@@ -34,8 +36,8 @@ def command(path: Path, names: tuple[str, ...], no_report: bool) -> int:
         return _check_history(path, names)
     from harness.judge import checkers_of, judge, read_record
 
-    result = judge(path, checkers_of(read_record(path).options, names))
-    if not no_report:
+    result = judge(path, checkers_of(read_record(path).options, names) if names else None)
+    if not (no_report or names):
         import dataclasses
 
         from harness.report import write
@@ -58,10 +60,10 @@ def _check_history(path: Path, names: tuple[str, ...]) -> int:
         history = History.read(path)
     except HistoryError as problem:
         raise BadArguments(str(problem)) from problem
-    verdicts = judge_evidence(Evidence(history), checkers_of(Options(), names))
-    if not names:
-        # Without members and traces, a checker that needs them has nothing to say.
-        verdicts = tuple(one for one in verdicts if one.valid is not None) or verdicts
+    # A bare history has no traces: the checkers of traces are asked only by name.
+    checkers = checkers_of(Options(), names)
+    wanted = {n: c for n, c in checkers.items() if names or n not in OF_TRACES}
+    verdicts = judge_evidence(Evidence(history), wanted)
     tell_verdicts(verdicts)
     valid = merged(verdicts)
     click.echo(f"verdict: {WORDS[valid][0]}")
