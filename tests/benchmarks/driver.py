@@ -21,7 +21,7 @@ from harness.runner import run_sync
 from tests.benchmarks.figure import Figure, load_average, middle
 from tests.benchmarks.members import ROOT, load, running
 
-CLIENTS = 64
+CLIENTS = 128
 RATE = 8_000.0
 TIME_LIMIT_S = 8
 TURNS = 3
@@ -71,6 +71,7 @@ def one_run(seed: int) -> dict[str, float]:
         options = Options(
             system="etcd", workload="register", nemesis=(), nodes=(3,), clients=CLIENTS,
             rate=RATE, time_limit_s=TIME_LIMIT_S, seed=seed, store=store,
+            search_limit_s=1.0,
         )  # fmt: skip
         phases = _CpuOfLoad()
         result = run_sync(options, progress=phases, report=False)
