@@ -1,0 +1,151 @@
+"""A member as a process: what it refuses, in which words, and that it catches up."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from harness.systems.python_node import PythonNode
+from harness.systems.settings import ClusterSettings
+
+pytestmark = pytest.mark.cluster
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def flags(folder: Path, **changed: str) -> list[str]:
+    """A member alone; `changed` by names with underscores."""
+    peer = f"http://127.0.0.1:{free_port()}"
+    given = {
+        "name": "n1",
+        "data-dir": str(folder / "d"),
+        "listen-client-urls": f"http://127.0.0.1:{free_port()}",
+        "listen-peer-urls": peer,
+        "initial-cluster": f"n1={peer}",
+        **{name.replace("_", "-"): value for name, value in changed.items()},
+    }
+    return [word for name, value in given.items() for word in (f"--{name}", value)]
+
+
+def start(words: list[str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "node", *words]
+    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def refused(words: list[str]) -> tuple[int, str]:
+    """Exit code and all that was said by a member that must not start."""
+    process = start(words)
+    try:
+        said, _ = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    return process.returncode, said
+
+
+def served(words: list[str]) -> subprocess.Popen[str]:
+    """A member that has taken a write."""
+    process = start(words)
+    url = words[words.index("--listen-client-urls") + 1]
+    for _ in range(200):
+        try:
+            body = {"key": "YQ==", "value": "Yg=="}
+            if requests.post(f"{url}/v3/kv/put", json=body, timeout=5).status_code == 200:
+                return process
+        except requests.ConnectionError:
+            pass
+        assert process.poll() is None, process.communicate()
+        try:
+            process.wait(0.05)
+        except subprocess.TimeoutExpired:
+            continue
+    process.kill()
+    raise AssertionError("it never served")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"name": "n2"}, "--name 'n2' is not in --initial-cluster"),
+        ({"listen_client_urls": "https://127.0.0.1:1"}, "TLS is not served"),
+        ({"election_timeout": "200"}, "at least 5 times --heartbeat-interval"),
+        ({"heartbeat_interval": "soon"}, "is not a valid integer"),
+        ({"initial_cluster": "n1"}, "expected NAME=URL"),
+    ],
+)
+def test_wrong_flags_are_refused_without_a_traceback(changed, said, tmp_path):
+    code, text = refused(flags(tmp_path, **changed))
+    assert code == 2
+    assert said in text
+    assert "Traceback" not in text
+
+
+def test_data_in_use_and_addresses_in_use_are_refused_and_a_signal_ends_a_member(tmp_path):
+    words = flags(tmp_path)
+    running = served(words)
+    try:
+        code, text = refused(flags(tmp_path))
+        assert (code, "is in use by another process" in text) == (1, True), text
+        taken = words[words.index("--listen-client-urls") + 1]
+        elsewhere = flags(tmp_path / "other", listen_client_urls=taken)
+        code, text = refused(elsewhere)
+        assert (code, f"something else listens on {taken}" in text) == (1, True), text
+    finally:
+        running.terminate()
+        assert running.wait(10) == 0
+
+
+def test_the_data_of_another_member_is_refused(tmp_path):
+    words = flags(tmp_path)
+    first = served(words)
+    first.terminate()
+    first.wait(10)
+    code, text = refused(flags(tmp_path, initial_cluster_token="another"))
+    assert code == 1
+    assert "belongs to" in text
+    assert "or another --data-dir" in text
+
+
+def test_a_member_that_missed_the_tail_of_the_log_catches_up_from_a_snapshot(tmp_path):
+    async def scenario() -> None:
+        system = PythonNode(
+            ClusterSettings(
+                members=("n1", "n2", "n3"),
+                folder=tmp_path,
+                heartbeat_ms=50,
+                election_ms=500,
+                extra_args=("--snapshot-count", "20", "--snapshot-catchup-entries", "5"),
+            )
+        )
+        try:
+            await system.start()
+            leader = await system.leader()
+            late = next(name for name in system.members if name != leader)
+            await system.kill(late)
+            url = f"{system.address(leader).client_url}/v3/kv/put"
+            for number in range(200):
+                body = {"key": "azE=", "value": f"{number:04}"}
+                answer = await asyncio.to_thread(requests.post, url, json=body, timeout=5)
+                assert answer.status_code == 200
+            await system.restart(late)
+            async with asyncio.timeout(20):
+                while True:
+                    states = [await system.state(name) for name in system.members]
+                    if len({(state.revision, state.hash) for state in states}) == 1:
+                        break
+                    await asyncio.sleep(0.1)
+            assert states[0].revision == 201
+            assert "restored a snapshot" in system.log_path(late).read_text()
+        finally:
+            await system.stop()
+
+    asyncio.run(scenario())
