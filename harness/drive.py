@@ -22,7 +22,13 @@ from harness.load import Client, LeaderWatch, Load
 from harness.options import Options
 from harness.plan import Plan
 from harness.progress import Progress, Snapshot
-from harness.quiet import final_reads, gather_states, wait_quiet
+from harness.quiet import (
+    FINAL_READS_LIMIT_DISAGREED_S,
+    FINAL_READS_LIMIT_S,
+    final_reads,
+    gather_states,
+    wait_quiet,
+)
 from harness.run_record import Ended, MemberRecord, Phase, PhaseName, RunRecord
 from harness.systems.system import System
 from harness.workloads.workload import Workload
@@ -169,6 +175,7 @@ class Drive:
             await final_reads(
                 client, self._recorder, self._system, self._plan,
                 self._workload.final_operations(clients), self._next_process(),
+                FINAL_READS_LIMIT_S if self._quiet else FINAL_READS_LIMIT_DISAGREED_S,
             )
         with self._phase("gather"):
             states = await gather_states(self._system, self._plan.members, revision)

@@ -15,6 +15,8 @@ from histories.recorder import Recorder
 
 POLL_S = 0.1
 FINAL_READS_LIMIT_S = 60.0
+FINAL_READS_LIMIT_DISAGREED_S = 5.0
+"""Where members did not agree in all the time they had, more of it will not help."""
 FINAL_READ_PAUSE_S = 0.5
 GATHER_TIMEOUT_S = 60.0
 
@@ -55,13 +57,14 @@ async def final_reads(
     plan: Plan,
     drafts: Sequence[Draft],
     process: int,
+    limit_s: float = FINAL_READS_LIMIT_S,
 ) -> None:
     """Send each of `drafts` to every member, as processes from number `process` on.
 
-    One that fails is sent again while the time for all of them lasts; each try is an
-    operation of its own, and each is tried once.
+    One that fails is sent again while `limit_s`, the time for all of them, lasts; each
+    try is an operation of its own, and each is tried once.
     """
-    deadline = asyncio.get_running_loop().time() + FINAL_READS_LIMIT_S
+    deadline = asyncio.get_running_loop().time() + limit_s
     for member in plan.members:
         for draft in drafts:
             while True:

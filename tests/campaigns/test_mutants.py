@@ -11,7 +11,7 @@ import pytest
 
 from harness.judge import RunResult
 from harness.mutant import mutant_flags
-from harness.options import read_options
+from harness.options import DEFAULTS, read_options
 from harness.runner import run_sync
 from tests.mutants import mutant, names
 
@@ -20,10 +20,14 @@ FIRST_SEED = 11
 
 
 def run_with(name: str, seed: int, store: Path, *, planted: bool) -> RunResult:
-    """A run of the mutant's own options; without the bug all else stays as it is."""
+    """A run of the mutant's own options; without the bug all else stays as it is, but that
+    members which will agree have the time for it."""
     options = read_options({"mutant": name, "seed": seed, "store": str(store)})
     if not planted:
-        options = msgspec.structs.replace(options, mutant="", member_flags=mutant_flags(name))
+        options = msgspec.structs.replace(
+            options, mutant="", member_flags=mutant_flags(name),
+            quiet_timeout_ms=DEFAULTS.quiet_timeout_ms,
+        )
     return run_sync(options, report=False)
 
 

@@ -26,8 +26,10 @@ SHORT_RUN: Mapping[str, object] = {
     "time_limit_s": 8.0,
     "heartbeat_ms": 50,
     "election_ms": 400,
+    "quiet_timeout_ms": 8_000,
 }
-"""What most mutants show in: elections are fast, so that a few seconds see several leaders."""
+"""What most mutants show in: elections are fast, so that a few seconds see several leaders,
+and members that will never agree again are not waited for long."""
 
 
 @dataclass(frozen=True, slots=True)
