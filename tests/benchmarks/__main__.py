@@ -35,7 +35,7 @@ def main(names: tuple[str, ...], listing: bool, path: Path | None) -> None:
     """
     if listing:
         for name, what in BENCHMARKS.items():
-            click.echo(f"{name:10} {what}")
+            click.echo(f"{name:12} {what}")
         return
     for name in names:
         if name not in BENCHMARKS:

@@ -13,6 +13,7 @@ BENCHMARKS = {
     "start": "from starting three members to a leader, beside etcd",
     "memory": "memory of a member after 100,000 puts, beside etcd",
     "driver": "operations a second that a run drives and records against etcd",
+    "driver_alone": "the same against a store that answers at once: the harness itself",
     "judging": "all checkers over 100,000 recorded operations",
     "proxies": "what the proxies between members cost",
     "raft_core": "the pure Raft, without disk, network or encoding",

@@ -1,0 +1,82 @@
+"""Operations a second that the clients of a run drive and record, if no store limits them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import cast
+
+import uvloop
+
+from harness.client import open_clients
+from harness.drawing import draw_plan
+from harness.load import Load
+from harness.options import Options
+from harness.plan import Plan
+from harness.systems.system import Address, System
+from harness.workloads.catalogue import make_workload
+from histories.recorder import Recorder
+from tests.benchmarks.figure import Figure, load_average, middle
+from tests.benchmarks.members import ROOT
+
+CLIENTS = 128
+OPERATIONS = 30_000
+TURNS = 3
+
+
+class _Everywhere:
+    """All members of the plan at one address."""
+
+    def __init__(self, url: str) -> None:
+        self._address = Address("n1", url, url)
+
+    def address(self, _member: str) -> Address:
+        return self._address
+
+
+def run() -> list[Figure]:
+    options = Options(
+        workload="register", nemesis=(), nodes=(3,), clients=CLIENTS,
+        # Due at once, all of them, and time enough to be done.
+        rate=OPERATIONS * 1_000, time_limit_s=0.001,
+    )  # fmt: skip
+    drawn = draw_plan(options, 1, make_workload(options.workload, {}))
+    plan = Plan(drawn.seed, drawn.members, drawn.member_seeds, drawn.clients, (), 600_000)
+    command = (sys.executable, "-m", "tests.benchmarks.null_store")
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as store:
+        assert store.stdout is not None
+        try:
+            system = _Everywhere(f"http://127.0.0.1:{int(store.stdout.readline())}")
+            seen = [uvloop.run(_drive(plan, cast("System", system))) for _ in range(TURNS)]
+        finally:
+            store.kill()
+    rates = tuple(round(rate, 1) for rate, _ in seen)
+    return [
+        Figure(
+            name=f"operations driven and recorded against no store, {CLIENTS} clients",
+            unit="/s",
+            value=middle(rates),
+            samples=rates,
+            notes={
+                "CPU µs an operation": round(middle([cpu_us for _, cpu_us in seen]), 1),
+                "load average": load_average(),
+            },
+        )
+    ]
+
+
+async def _drive(plan: Plan, system: System) -> tuple[float, float]:
+    """Operations/s, and CPU µs for each."""
+    with tempfile.TemporaryDirectory() as name, Recorder(Path(name) / "history.jsonl") as recorder:
+        async with open_clients(10_000) as client:
+            load = Load(plan, system, client, recorder, lambda: "n2")
+            began_s, cpu_began_s = time.perf_counter(), time.process_time()
+            await load.run()
+            seconds, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_began_s
+    done = load.tally.outcomes["ok"]
+    if done != load.tally.begun:
+        raise RuntimeError(f"not all were answered well: {dict(load.tally.outcomes)}")
+    return done / seconds, cpu_s / done * 1e6
