@@ -44,6 +44,9 @@ ENVIRONMENT_VARIABLE = "SPLITBRAIN_FAILPOINTS"
 
 SLEEP_MS_MAX = 600_000
 
+PANICS = "a failpoint ends this member"
+"""The last line of the log of a member that panicked."""
+
 _TERM = re.compile(
     r"(?:(?P<percent>\d+(?:\.\d+)?)%)?(?:(?P<count>\d+)(?P<how>[*#]))?"
     r"(?P<action>off|panic|error|sleep\((?P<ms>\d+)\))"
@@ -66,6 +69,8 @@ class Host(Protocol):
 
     @property
     def random(self) -> Random: ...
+
+    def log(self, level: str, message: str, **fields: object) -> None: ...
 
     def crash(self) -> None: ...
 
@@ -177,6 +182,7 @@ class Failpoints:
             if term.action == "sleep":
                 await self._host.clock.sleep(term.sleep_ms / 1000)
             elif term.action == "panic":
+                self._host.log("fatal", PANICS, failpoint=name)
                 self._host.crash()
             elif term.action == "error":
                 raise FailpointError(f"failpoint {name}")

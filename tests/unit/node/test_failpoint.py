@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from node.failpoint import FAILPOINTS, FailpointError, Failpoints, parse, parse_all
+from node.failpoint import FAILPOINTS, PANICS, FailpointError, Failpoints, parse, parse_all
 
 
 class Host:
@@ -18,9 +18,13 @@ class Host:
         self.clock = self
         self.slept: list[float] = []
         self.crashes = 0
+        self.logged: list[tuple[str, str, dict[str, object]]] = []
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
+
+    def log(self, level: str, message: str, **fields: object) -> None:
+        self.logged.append((level, message, fields))
 
     def crash(self) -> None:
         self.crashes += 1
@@ -67,6 +71,7 @@ def test_sleep_sleeps_by_the_members_own_clock_and_panic_crashes_the_member() ->
     reach(failpoints, "before_respond", 1)
     assert host.slept == [0.25, 0.25]
     assert host.crashes == 1
+    assert host.logged == [("fatal", PANICS, {"failpoint": "before_respond"})]
 
 
 def test_a_chance_of_half_acts_about_half_of_the_time() -> None:
