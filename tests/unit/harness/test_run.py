@@ -1,10 +1,10 @@
 """The driver over a store in this process: everything but real members."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
-import time
 
 import msgspec
 import pytest
@@ -111,20 +111,36 @@ def test_a_run_works_on_the_loop_of_the_caller(tmp_path):
     assert result.valid is True
 
 
-def interrupt_after(seconds, times=1):
+@contextlib.contextmanager
+def interrupted_when(*conditions):
+    """SIGINT to this process as each condition comes true in turn; none after the block."""
+    over = threading.Event()
+
     def interrupt():
-        for _ in range(times):
-            time.sleep(seconds)
+        for condition in conditions:
+            while not condition():
+                if over.wait(0.01):
+                    return
             os.kill(os.getpid(), signal.SIGINT)
-    threading.Thread(target=interrupt, daemon=True).start()
+
+    thread = threading.Thread(target=interrupt, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def under_load(store):
+    """Whether a run in `store` has recorded some operations."""
+    return lambda: any(path.stat().st_size > 2_000 for path in store.rglob("history.jsonl"))
 
 
 def test_ctrl_c_ends_the_load_early_and_still_judges(tmp_path):
     before = signal.getsignal(signal.SIGINT)
-    began = time.monotonic()
-    interrupt_after(0.7)
-    result = run_sync(options(tmp_path, time_limit_s=30.0), report=False)
-    assert time.monotonic() - began < 10
+    with interrupted_when(under_load(tmp_path)):
+        result = run_sync(options(tmp_path, time_limit_s=120.0), report=False)
     assert (result.ended, result.valid) == ("interrupted", True)
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -135,13 +151,16 @@ def test_a_second_ctrl_c_stops_everything_at_once(tmp_path):
     def make(options, plan, folder):
         class Slow(FakeSystem):
             async def leader(self):
-                await asyncio.sleep(60)
+                await asyncio.sleep(600)
         made.append(Slow(plan.members, folder))
         return made[0]
 
-    interrupt_after(0.7, times=2)
-    with pytest.raises(KeyboardInterrupt):
-        run_sync(options(tmp_path, time_limit_s=30.0), make=make, report=False)
+    def started():
+        return bool(made) and not time.sleep(1.0)  # two signals at once would be one
+
+    stopping = interrupted_when(started, started)
+    with stopping, pytest.raises(KeyboardInterrupt):
+        run_sync(options(tmp_path, time_limit_s=120.0), make=make, report=False)
     assert made[0].stopped == 1
     record = judge_module.read_record(made[0].folder)
     assert (record.ended, record.error) == ("failed", "stopped before it was over")
