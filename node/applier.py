@@ -15,8 +15,9 @@ from node.api.errors import RpcError
 from node.api.rpc import WriteResponse
 from node.apply import apply
 from node.backend_follower import BackendFollower
-from node.internal_request import decode
+from node.internal_request import MemberAttributesRequest, decode
 from node.member_storage import MemberStorage
+from node.membership import Membership
 from node.mvcc.store import Store
 from node.pending import Pending
 from node.raft.message import Entry, Snapshot
@@ -56,7 +57,9 @@ class Applier:
         path: WritePath,
         storage: MemberStorage,
         store: Store,
+        membership: Membership,
         pending: Pending[Applied],
+        published: Pending[None],
         reads: ReadBarrier,
         backend: BackendFollower,
     ) -> None:
@@ -64,7 +67,9 @@ class Applier:
         self._path = path
         self._storage = storage
         self._store = store
+        self._membership = membership
         self._pending = pending
+        self._published = published
         self._reads = reads
         self._backend = backend
         self._queue: deque[ToApply] = deque()
@@ -105,6 +110,11 @@ class Applier:
             store.set_consistent_index(entry.index, entry.term)
             return
         request = decode(entry.data)
+        if isinstance(request.op, MemberAttributesRequest):
+            self._membership.record(request.op)
+            store.set_consistent_index(entry.index, entry.term)
+            self._published.resolve(request.id, None)
+            return
         subject = Traced(request.id, entry.term, entry.index)
         if self._path.watched:
             await self._path.before("apply_mvcc")
@@ -124,6 +134,7 @@ class Applier:
         await self._storage.backend.replace_with(snapshot.data)
         # No await before this: nobody may read the new backend by the old index.
         self._store.restore()
+        self._membership.restore()
         await self._storage.snapshot_installed(snapshot)
         self._reads.advanced(self._store.consistent_index)
         self._world.log("info", "restored a snapshot", index=snapshot.metadata.index)

@@ -11,11 +11,26 @@ import msgspec
 from node.api.rpc import WriteRequest
 
 
+class MemberAttributesRequest(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="attributes"
+):
+    """What a member says of itself. Source: etcd's ClusterMemberAttrSetRequest."""
+
+    member_id: int
+    name: str
+    client_urls: tuple[str, ...]
+
+
 class InternalRequest(msgspec.Struct, frozen=True, array_like=True):
     """`id` is unique among the requests in flight of all members."""
 
     id: int
-    op: WriteRequest
+    op: WriteRequest | MemberAttributesRequest
+
+    @property
+    def client_id(self) -> int:
+        """The id, if a client asked for this; 0 for what members say of themselves."""
+        return 0 if isinstance(self.op, MemberAttributesRequest) else self.id
 
 
 class UnreadableRequest(Exception):

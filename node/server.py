@@ -34,8 +34,10 @@ from node.config import Config
 from node.failpoint import FailpointError, Failpoints, parse_all
 from node.internal_request import InternalRequest, encode
 from node.member_storage import MemberStorage
+from node.membership import Membership
 from node.mvcc.store import Store
 from node.pending import Deadline, Pending, RequestIds
+from node.publication import publish
 from node.raft.config import Config as RaftConfig
 from node.raft.errors import DropReason, ProposalDropped
 from node.raft.raft import Raft
@@ -83,6 +85,7 @@ class Server:
         self._storage = await MemberStorage.open(world.disk, config)
         self.store = Store(self._storage.backend)
         self._storage.check_applied(self.store.consistent_index)
+        self._membership = Membership(self._storage.backend, config)
         self._trace_start()
         self.raft = self._recovered_raft()
         self._assemble()
@@ -93,6 +96,7 @@ class Server:
         world.spawn(self._driver.run(), "raft")
         world.spawn(self._applier.run(), "apply")
         world.spawn(self._backend.run(), "backend")
+        world.spawn(self._publish(), "publish")
         self._driver.start_ticking()
         member_metrics.follow(self.metrics, self.status, lambda: len(self._pending))
         api = Api(self, metrics=self.metrics, admin=self.failpoints if config.admin else None)
@@ -116,6 +120,7 @@ class Server:
         self._ids = RequestIds(config.member_id, storage.incarnation)
         writes = Deadline(world.clock, config.request_timeout_s, errors.timed_out)
         self._pending: Pending[Applied] = Pending(writes, PENDING_REQUESTS_MAX)
+        self._published: Pending[None] = Pending(writes, 1)
         self._reads = ReadBarrier(
             world.clock,
             Deadline(world.clock, config.request_timeout_s, errors.timed_out),
@@ -127,7 +132,15 @@ class Server:
             world, config, path, storage, self.store, self.raft, self.metrics
         )
         self._applier = Applier(
-            world, path, storage, self.store, self._pending, self._reads, self._backend
+            world,
+            path,
+            storage,
+            self.store,
+            self._membership,
+            self._pending,
+            self._published,
+            self._reads,
+            self._backend,
         )
         self._driver = RaftDriver(
             world,
@@ -140,6 +153,16 @@ class Server:
             self._reads,
             self.metrics,
             lambda: self._reads.leader_changed(errors.leader_changed()),
+        )
+
+    async def _publish(self) -> None:
+        await publish(
+            self._world,
+            self._membership.own,
+            self._ids,
+            self._published,
+            self._driver.propose_own,
+            retry_s=self._config.heartbeat_ms / 1000,
         )
 
     def _trace_start(self) -> None:
@@ -230,17 +253,8 @@ class Server:
         )
 
     def members(self) -> list[Member]:
-        """All members; client URLs of this one alone, the others' it was never told."""
-        advertised = {self.member_id: self._config.advertise_client_urls}
-        return [
-            Member(
-                id=peer.id,
-                name=peer.name,
-                peer_urls=peer.peer_urls,
-                client_urls=advertised.get(peer.id, ()),
-            )
-            for peer in self._config.peers
-        ]
+        """All members, with what each has published of itself."""
+        return self._membership.members()
 
 
 def raft_config(config: Config, world: World) -> RaftConfig:

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
-BUCKETS = (b"key", b"lease", b"meta")
+BUCKETS = (b"key", b"lease", b"meta", b"members")
 """All buckets there are, in order: another one needs a place here."""
 
 

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from harness.systems.cluster import ProcessCluster
+from harness.systems.etcd import Etcd
 from harness.systems.python_node import PythonNode
 from harness.systems.settings import ClusterSettings
+from tests.conformance.server_pair import etcd_binary
 
 pytestmark = pytest.mark.cluster
 
@@ -115,6 +118,54 @@ def test_the_data_of_another_member_is_refused(tmp_path):
     assert "or another --data-dir" in text
 
 
+async def listed_client_urls(system: ProcessCluster, member: str) -> dict[str, list[str]]:
+    """What `member` says of everyone, in the order in which it says it."""
+    url = f"{system.address(member).client_url}/v3/cluster/member/list"
+    try:
+        answer = await asyncio.to_thread(requests.post, url, json={}, timeout=5)
+    except requests.ConnectionError:
+        return {}  # it does not serve yet
+    assert answer.status_code == 200, answer.text
+    listed = answer.json()["members"]
+    assert [int(one["ID"]) for one in listed] == sorted(int(one["ID"]) for one in listed)
+    return {one["name"]: one.get("clientURLs", []) for one in listed}
+
+
+def etcd(settings: ClusterSettings) -> ProcessCluster:
+    if etcd_binary() is None:
+        pytest.skip("no etcd: install the extra `etcd`")
+    return Etcd(settings)
+
+
+@pytest.mark.parametrize("make", [PythonNode, etcd], ids=["python_node", "etcd"])
+def test_any_member_lists_the_client_urls_of_all_also_after_a_restart(tmp_path, make):
+    async def scenario() -> None:
+        system = make(
+            ClusterSettings(
+                members=("n1", "n2", "n3"), folder=tmp_path, heartbeat_ms=50, election_ms=500,
+                proxied=False,
+            )
+        )
+        try:
+            await system.start()
+            expected = {name: [system.address(name).client_url] for name in system.members}
+
+            async def all_agree() -> None:
+                async with asyncio.timeout(20):
+                    for name in system.members:
+                        while await listed_client_urls(system, name) != expected:
+                            await asyncio.sleep(0.05)
+
+            await all_agree()
+            await asyncio.gather(*(system.kill(name) for name in system.members))
+            await asyncio.gather(*(system.restart(name) for name in system.members))
+            await all_agree()
+        finally:
+            await system.stop()
+
+    asyncio.run(scenario())
+
+
 def test_a_member_that_missed_the_tail_of_the_log_catches_up_from_a_snapshot(tmp_path):
     async def scenario() -> None:
         system = PythonNode(
@@ -145,6 +196,10 @@ def test_a_member_that_missed_the_tail_of_the_log_catches_up_from_a_snapshot(tmp
                     await asyncio.sleep(0.1)
             assert states[0].revision == 201
             assert "restored a snapshot" in system.log_path(late).read_text()
+            # Who said what before the snapshot is in it.
+            assert await listed_client_urls(system, late) == {
+                name: [system.address(name).client_url] for name in system.members
+            }
         finally:
             await system.stop()
 
