@@ -267,17 +267,15 @@ class RaftDriver:
 
     async def _send_snapshot(self, message: Message) -> None:
         """Send a follower the backend as it is now, which is past what Raft asked for."""
-        index = self._store.consistent_index
         try:
-            metadata = self._raft.describe_snapshot(index)
+            snapshot = await self._snapshot_of_now()
         except StateInvalid as problem:
             # Deposed meanwhile, and a snapshot of the new leader's is on its way into
             # this member's own store.
             self._raft.report_snapshot(message.to, False)
             self._world.log("warn", "no snapshot to send", why=str(problem))
             return
-        data = await self._storage.backend.snapshot()
-        filled = msgspec.structs.replace(message, snapshot=Snapshot(metadata, data))
+        filled = msgspec.structs.replace(message, snapshot=snapshot)
         delivered = await self.transport.send_snapshot(filled)
         self._raft.report_snapshot(message.to, delivered)
         self._wake.set()
@@ -285,9 +283,15 @@ class RaftDriver:
             "info",
             "sent a snapshot" if delivered else "could not send a snapshot",
             to=self._names.get(message.to, ""),
-            index=index,
-            bytes=len(data),
+            index=snapshot.metadata.index,
+            bytes=len(snapshot.data),
         )
+
+    async def _snapshot_of_now(self) -> Snapshot:
+        """Raises StateInvalid where Raft knows of no snapshot at what is applied."""
+        metadata = self._raft.describe_snapshot(self._store.consistent_index)
+        # No await before this, which takes the content as it is now and then encodes it.
+        return Snapshot(metadata, await self._storage.backend.snapshot())
 
 
 def are_durable(ready: Ready) -> bool:

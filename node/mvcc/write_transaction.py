@@ -39,20 +39,25 @@ class WriteTransaction:
     def put(self, key: bytes, value: bytes, lease: int = 0) -> KeyValue | None:
         """Returns what was there before."""
         previous = self._store.get(key)
-        main = self._main
-        kv = KeyValue(
-            key,
-            create_revision_of(previous, main),
-            main,
-            version_after_put(previous),
-            value,
-            lease,
-        )
+        kv = self.put_over(previous, key, value, lease)
         self._store.record_change(kv, self._changes, tombstone=False)
         self._changes += 1
         if self._watched:
             self._events.append(Event(EventType.PUT, kv, previous))
         return previous
+
+    def put_over(
+        self, previous: KeyValue | None, key: bytes, value: bytes, lease: int
+    ) -> KeyValue:
+        """What a put makes of `key`, where `previous` is before it."""
+        return KeyValue(
+            key,
+            create_revision_of(previous, self._main),
+            self._main,
+            version_after_put(previous),
+            value,
+            lease,
+        )
 
     def delete_range(self, key: bytes, range_end: bytes = b"") -> list[KeyValue]:
         """Returns what was there before, in key order."""

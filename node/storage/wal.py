@@ -271,13 +271,7 @@ class Wal:
         old.close()
 
     async def _begin_segment(self, name: SegmentName, mark: SnapshotMetadata | None = None) -> None:
-        head = SegmentHead(name.sequence, self._link)
-        self._link = self._durable = 0
-        records = [
-            self._framed(RecordType.SEGMENT, _encode(head)),
-            self._framed(RecordType.METADATA, _encode(self._metadata)),
-            self._framed(RecordType.HARD_STATE, _encode(self._hard_state)),
-        ]
+        records = self._head_records(name)
         if mark is not None:
             records.append(self._framed(RecordType.SNAPSHOT_MARK, _encode(mark)))
             self._marks.append(mark)
@@ -287,11 +281,25 @@ class Wal:
         file = self._disk.create(aside, preallocate_bytes=max(self._segment_bytes, len(data)))
         file.write(0, data)
         await sync_file(file)
-        self._disk.rename(aside, self._path(name))
-        await self._disk.sync_directory(self._directory)
+        await self._give_name(aside, name)
         self._segment, self._file, self._why_closed = name, file, ""
         self._end = self._durable = len(data)
         self._durable_commit = commit
+
+    def _head_records(self, name: SegmentName) -> list[bytes]:
+        """What makes a segment readable without those before it, which may be removed."""
+        head = SegmentHead(name.sequence, self._link)
+        self._link = self._durable = 0
+        return [
+            self._framed(RecordType.SEGMENT, _encode(head)),
+            self._framed(RecordType.METADATA, _encode(self._metadata)),
+            self._framed(RecordType.HARD_STATE, _encode(self._hard_state)),
+        ]
+
+    async def _give_name(self, aside: str, name: SegmentName) -> None:
+        """Durably: only the directory's sync makes a rename so."""
+        self._disk.rename(aside, self._path(name))
+        await self._disk.sync_directory(self._directory)
 
     def _path(self, name: SegmentName) -> str:
         return f"{self._directory}/{name}"
