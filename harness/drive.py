@@ -30,9 +30,10 @@ from harness.quiet import (
     wait_quiet,
 )
 from harness.run_record import Ended, MemberRecord, Phase, PhaseName, RunRecord
-from harness.systems.system import System
+from harness.systems.system import System, Weathered
 from harness.workloads.workload import Workload
 from histories.event import FaultEvent
+from histories.event import Phase as FaultPhase
 from histories.recorder import Recorder
 from histories.run_store import write_json
 from nemesis.conductor import Conductor
@@ -120,15 +121,17 @@ class Drive:
         with self._phase("heal"):
             async with asyncio.timeout(HEAL_TIMEOUT_S):
                 await self._conductor.heal_all()
+            self._calm()
         async with self._open_clients(FINAL_READ_TIMEOUT_MS) as client:
             await self._conclude(client)
 
     async def _load_under_faults(self, client: Client) -> None:
         self._load_began_s = asyncio.get_running_loop().time()
+        self._tell_weather("begin", "began")
         self._watch.leader = await self._system.leader()
         self._load = Load(
             self._plan, self._system, client, self._recorder,
-            lambda: self._watch.leader,
+            lambda: self._watch.leader, self._conductor.cues,
         )
         if self._interrupted:
             return
@@ -201,6 +204,19 @@ class Drive:
 
     def _load_ms(self) -> float:
         return (asyncio.get_running_loop().time() - self._load_began_s) * 1000
+
+    def _calm(self) -> None:
+        if isinstance(self._system, Weathered):
+            self._tell_weather("end", "ended")
+            self._system.calm()
+
+    def _tell_weather(self, *phases: FaultPhase) -> None:
+        """Rough weather is a fault of the whole load, after those of the plan."""
+        if isinstance(self._system, Weathered) and self._system.rough:
+            for phase in phases:
+                self._record_fault("weather", FaultEvent(
+                    len(self._plan.faults), phase, tuple(self._plan.members)
+                ))
 
     def _record_fault(self, f: str, event: FaultEvent) -> None:
         self._recorder.fault(f, event)

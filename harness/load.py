@@ -15,6 +15,7 @@ from harness.systems.system import System
 from harness.tally import Tally
 from histories.kv import Request
 from histories.recorder import Recorder
+from nemesis.cues import Cues
 
 CATCH_UP_MAX_S = 0.1
 """A client whose answers came late hurries to its planned times, but by no more than
@@ -58,6 +59,7 @@ class Load:
         client: Client,
         recorder: Recorder,
         leader: Callable[[], str | None],
+        cues: Cues | None = None,
     ) -> None:
         self.tally = Tally()
         self._plan = plan
@@ -65,6 +67,9 @@ class Load:
         self._client = client
         self._recorder = recorder
         self._leader = leader
+        self._cues = cues or Cues()
+        """Faults that wait for an operation to begin."""
+        self._numbers = plan.order() if self._cues else ()
         self._stopping = False
         # In the order in which they went to sleep: a simulated run repeats it.
         self._sleeping: dict[asyncio.Task[None], None] = {}
@@ -101,13 +106,15 @@ class Load:
         process = number
         seen = LastSeen()
         due_s = begin_s
-        for planned in plan.operations:
+        for place, planned in enumerate(plan.operations):
             now_s = loop.time()
             due_s = max(due_s + planned.think_us / 1e6, now_s - CATCH_UP_MAX_S)
             if due_s > now_s and not await self._sleep(due_s - now_s):
                 return
             if self._stopping or loop.time() >= end_s:
                 return
+            if self._cues:
+                await self._cues.announce(self._numbers[number][place])
             process = await self._operate(process, planned, seen)
 
     async def _sleep(self, seconds: float) -> bool:

@@ -52,6 +52,20 @@ class Plan(msgspec.Struct, frozen=True):
     time_limit_ms: int
     format: int = PLAN_FORMAT
 
+    def order(self) -> tuple[tuple[int, ...], ...]:
+        """The number of each client's operations: from 1 on, in the order in which they
+        are to begin, a lower client first where two begin at once."""
+        due = []
+        for client, planned in enumerate(self.clients):
+            at_us = 0
+            for place, operation in enumerate(planned.operations):
+                at_us += operation.think_us
+                due.append((at_us, client, place))
+        numbers = [[0] * len(client.operations) for client in self.clients]
+        for number, (_, client, place) in enumerate(sorted(due), start=1):
+            numbers[client][place] = number
+        return tuple(tuple(one) for one in numbers)
+
 
 class _Format(msgspec.Struct):
     format: int = 0

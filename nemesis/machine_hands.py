@@ -8,7 +8,7 @@ from typing import Any
 
 from nemesis.capabilities import HEALTHY, Clocked, Disked, DiskState, Powered
 from nemesis.errors import FaultError
-from nemesis.fault import Aim, BitRot, ClockDrift, ClockJump, DiskFault, MemberName, PowerLoss
+from nemesis.fault import BitRot, ClockDrift, ClockJump, DiskFault, MemberName, PowerLoss
 from nemesis.grip import Grip
 from nemesis.hands import Inflicted, aimed_at, begin
 
@@ -19,7 +19,7 @@ ToOne = Callable[[MemberName], Awaitable[object]]
 
 @begin.register
 async def _power_loss(fault: PowerLoss, grip: Grip, random: Random) -> Inflicted:
-    members = await aimed_at(fault.aim, grip, random)
+    members = await aimed_at(fault.aim, grip, random, fault.on)
     await _able(grip, Powered).lose_power(members)
     # What has no power does not run, whatever else heals meanwhile.
     return Inflicted(members, (), await grip.hold("killed", members))
@@ -29,7 +29,7 @@ async def _power_loss(fault: PowerLoss, grip: Grip, random: Random) -> Inflicted
 async def _clock_jump(fault: ClockJump, grip: Grip, random: Random) -> Inflicted:
     system = _able(grip, Clocked)
     return await _on_each(
-        fault.aim, grip, random,
+        fault, grip, random,
         lambda member: system.jump_clock(member, fault.ahead_ms),
         lambda member: system.jump_clock(member, -fault.ahead_ms),
     )
@@ -39,7 +39,7 @@ async def _clock_jump(fault: ClockJump, grip: Grip, random: Random) -> Inflicted
 async def _clock_drift(fault: ClockDrift, grip: Grip, random: Random) -> Inflicted:
     system = _able(grip, Clocked)
     return await _on_each(
-        fault.aim, grip, random,
+        fault, grip, random,
         lambda member: system.drift_clock(member, fault.ppm),
         lambda member: system.drift_clock(member, 0),
     )
@@ -62,7 +62,7 @@ async def _disk_fault(fault: DiskFault, grip: Grip, random: Random) -> Inflicted
         await system.revive(member)
 
     return await _on_each(
-        fault.aim, grip, random, lambda member: system.set_disk(member, state), heal
+        fault, grip, random, lambda member: system.set_disk(member, state), heal
     )
 
 
@@ -73,13 +73,17 @@ async def _bit_rot(fault: BitRot, grip: Grip, random: Random) -> Inflicted:
     async def nothing(_: MemberName) -> None:
         return
 
-    return await _on_each(fault.aim, grip, random, system.rot, nothing)
+    return await _on_each(fault, grip, random, system.rot, nothing)
 
 
 async def _on_each(
-    aim: Aim, grip: Grip, random: Random, inflict: ToOne, heal: ToOne
+    fault: ClockJump | ClockDrift | DiskFault | BitRot,
+    grip: Grip,
+    random: Random,
+    inflict: ToOne,
+    heal: ToOne,
 ) -> Inflicted:
-    members = await aimed_at(aim, grip, random)
+    members = await aimed_at(fault.aim, grip, random, fault.on)
 
     async def heal_all() -> None:
         for member in members:

@@ -1,9 +1,10 @@
 """Named places before and after each step of the write path where a test can act.
 
 A failpoint is off, or a chain of terms in the manner of gofail, tried from left to
-right: `off`, `sleep(MS)`, `panic` (the process ends at once, as if killed), `error`
-(the step fails). `N*term` acts N times and then yields to the next in the chain,
-`N#term` acts at the N-th visit only, `P%term` acts with probability P percent.
+right: `off`, `sleep(MS)`, `panic` (the process ends at once, as if killed), `pause` (it
+stands still, as by SIGSTOP, until somebody lets it go on), `error` (the step fails).
+`N*term` acts N times and then yields to the next in the chain, `N#term` acts at the N-th
+visit only, `P%term` acts with probability P percent.
 
     before_leader_wal=panic
     after_replicate=sleep(200)
@@ -49,7 +50,7 @@ PANICS = "a failpoint ends this member"
 
 _TERM = re.compile(
     r"(?:(?P<percent>\d+(?:\.\d+)?)%)?(?:(?P<count>\d+)(?P<how>[*#]))?"
-    r"(?P<action>off|panic|error|sleep\((?P<ms>\d+)\))"
+    r"(?P<action>off|panic|pause|error|sleep\((?P<ms>\d+)\))"
 )
 
 
@@ -74,12 +75,14 @@ class Host(Protocol):
 
     def crash(self) -> None: ...
 
+    def stand_still(self, place: str) -> None: ...
+
 
 @dataclass(slots=True)
 class Term:
     """One term of a chain, and how often it has been visited."""
 
-    action: Literal["off", "panic", "error", "sleep"]
+    action: Literal["off", "panic", "pause", "error", "sleep"]
     sleep_ms: int = 0
     percent: float = 100.0
     times_max: int | None = None
@@ -104,7 +107,7 @@ def _parse_term(text: str) -> Term:
     match = _TERM.fullmatch(text)
     if match is None:
         raise ValueError(
-            f"{text!r} is no failpoint term: expected off, panic, error or sleep(MS), "
+            f"{text!r} is no failpoint term: expected off, panic, pause, error or sleep(MS), "
             "with P%, N* or N# before it if wanted, for example 3#panic"
         )
     sleep_ms = int(match["ms"] or 0)
@@ -112,9 +115,9 @@ def _parse_term(text: str) -> Term:
         raise ValueError(f"{text!r} sleeps longer than {SLEEP_MS_MAX} ms, the most allowed")
     count = int(match["count"]) if match["count"] else None
     word = match["action"].partition("(")[0]
-    action: Literal["off", "panic", "error", "sleep"]
+    action: Literal["off", "panic", "pause", "error", "sleep"]
     match word:
-        case "off" | "panic" | "error" | "sleep":
+        case "off" | "panic" | "pause" | "error" | "sleep":
             action = word
         case _:
             raise AssertionError(word)
@@ -184,6 +187,10 @@ class Failpoints:
             elif term.action == "panic":
                 self._host.log("fatal", PANICS, failpoint=name)
                 self._host.crash()
+            elif term.action == "pause":
+                self._host.stand_still(name)
+                # In simulation a process stands still from its next await on.
+                await self._host.clock.sleep(0)
             elif term.action == "error":
                 raise FailpointError(f"failpoint {name}")
             return

@@ -188,3 +188,8 @@ class World(Protocol):
     def crash(self) -> None:
         """The member ends now, as if killed: nothing is flushed, nothing said."""
         ...
+
+    def stand_still(self, place: str) -> None:
+        """The member's process stops, as by SIGSTOP, until somebody lets it go on. `place`
+        says where, for whoever watches. In simulation it stops at the next await."""
+        ...

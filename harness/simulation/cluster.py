@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from harness.simulation.clients import ClientNetwork
@@ -10,7 +11,7 @@ from harness.simulation.conditions import Coverage
 from harness.simulation.disk import MachineDisk
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.member import Member
-from harness.simulation.network import Network
+from harness.simulation.network import CALM, Network
 from harness.simulation.process import Process
 from harness.simulation.swarm import Buggify, Surroundings
 from harness.simulation.watch import Watch
@@ -55,6 +56,7 @@ class SimulatedCluster:
         self.members: dict[str, Member] = {}
         self.watch = Watch(self.members, loop, self.coverage, len(members))
         loop.observe = self.watch
+        self._awaited: dict[tuple[str, str], list[asyncio.Future[None]]] = {}
         self.began_life: list[Callable[[Member], None]] = []
         """Told of each server that begins to serve."""
         for name in members:
@@ -75,6 +77,15 @@ class SimulatedCluster:
             **self.settings,  # type: ignore[arg-type]
         ))
 
+    @property
+    def rough(self) -> bool:
+        """Whether the weather is, or rare conditions are on: recovery is not owed meanwhile."""
+        return self.buggify.on or self.network.weather != CALM
+
+    def calm(self) -> None:
+        self.buggify.on = False
+        self.network.calm()
+
     # --- lives -----------------------------------------------------------------------------
 
     def start(self, name: str) -> None:
@@ -89,7 +100,8 @@ class SimulatedCluster:
         member.process = process
         world = SimulatedWorld(
             self.loop, process, member.clock, member.disk, self.network, self.clients,
-            stream(self.seed, "member", name, member.lives), self._ended, self.buggify.fires,
+            stream(self.seed, "member", name, member.lives), self._ended, self._stood_still,
+            self.buggify.fires,
         )
         world.trace_lines, world.log_lines = member.trace_lines, member.log_lines
         member.world, member.server = world, None
@@ -117,6 +129,22 @@ class SimulatedCluster:
             member.stopped_why = why
             self.coverage.sometimes("a member stopped for its disk", "DiskError" in why)
             self.kill(process.name)
+
+    async def stands_at(self, name: str, failpoint: str) -> None:
+        """Returns when the member has come to `failpoint` and stands still there."""
+        future: asyncio.Future[None] = self.loop.create_future()
+        waiting = self._awaited.setdefault((name, failpoint), [])
+        waiting.append(future)
+        try:
+            await future
+        finally:
+            waiting.remove(future)
+
+    def _stood_still(self, process: Process, failpoint: str) -> None:
+        self.coverage.reached("a member stood still at a step")
+        for future in self._awaited.get((process.name, failpoint), ()):
+            if not future.done():
+                future.set_result(None)
 
     def kill(self, name: str) -> None:
         """As SIGKILL: the process is gone, what it wrote is in the page cache."""

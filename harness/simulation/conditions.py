@@ -38,6 +38,7 @@ RESTARTS = (
     "a leader was killed",
     "a paused leader came back deposed",
     "a paused member found work waiting",
+    "a member stood still at a step",
 )
 DISKS = (
     "power was lost with unsynced writes in a file",

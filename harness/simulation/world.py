@@ -47,7 +47,8 @@ class MemberNetwork:
 
 
 class SimulatedWorld:
-    """`ended` is called, in the harness's name, when the member stops itself."""
+    """`ended` is called, in the harness's name, when the member stops itself, and
+    `stood_still` when it comes to a failpoint that pauses it, with the failpoint."""
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class SimulatedWorld:
         clients: ClientNetwork,
         random: Random,
         ended: Callable[[Process, int, str], None],
+        stood_still: Callable[[Process, str], None],
         buggify: Callable[[str], bool],
     ) -> None:
         self.random = random
@@ -70,6 +72,7 @@ class SimulatedWorld:
         self._loop = loop
         self._process = process
         self._ended = ended
+        self._stood_still = stood_still
         self.buggify = buggify
         self._encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -100,3 +103,7 @@ class SimulatedWorld:
         self._ended(self._process, -9, "crashed")
         self._process.end()
         raise Ended
+
+    def stand_still(self, place: str) -> None:
+        self._process.pause()
+        self._loop.soon(None, self._stood_still, self._process, place)

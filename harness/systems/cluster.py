@@ -246,6 +246,12 @@ class ProcessCluster(ABC):
                     )
                 await asyncio.sleep(0.001)
 
+    def stands_still(self, member: MemberName) -> bool:
+        """Whether its process runs and stopped itself: not by `pause`."""
+        process = self._process(member)
+        stopped = process is not None and process.alive() and process.stands_still()
+        return stopped and member not in self._paused
+
     async def resume(self, member: MemberName) -> None:
         """SIGCONT; nothing if it does not run."""
         if (process := self._process(member)) is not None:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
 
+import aiohttp
+
 from harness.systems.cluster import Place, ProcessCluster
 from harness.systems.process import python_env
 from harness.systems.settings import ClusterSettings
+from nemesis.errors import FaultError
 from nemesis.fault import MemberName
 
 COMMAND: tuple[str, ...] = (sys.executable, "-m", "node")
+FAILPOINT_TIMEOUT_S = 2.0
+STOPPED_POLL_S = 0.002
 
 
 class PythonNode(ProcessCluster):
-    """`command` is what starts a member, before its flags: a spoilt one has another."""
+    """`command` is what starts a member, before its flags: a spoilt one has another.
+    With `admin` it is Stepped: its members take failpoints."""
 
     name = "python_node"
 
@@ -47,6 +54,32 @@ class PythonNode(ProcessCluster):
 
     def environment(self) -> dict[str, str]:
         return python_env()
+
+    # --- failpoints, if the members are told to take them (`admin`) -------------------
+
+    async def set_failpoint(self, member: MemberName, failpoint: str, term: str) -> None:
+        answer = await self._failpoint("PUT", member, failpoint, term)
+        if answer is not None:
+            raise FaultError(f"{member} takes no failpoint {failpoint}={term}: {answer}")
+
+    async def clear_failpoint(self, member: MemberName, failpoint: str) -> None:
+        await self._failpoint("DELETE", member, failpoint, "")
+
+    async def stands_at(self, member: MemberName, failpoint: str) -> None:
+        while not self.stands_still(member):  # noqa: ASYNC110 - the operating system tells nobody
+            await asyncio.sleep(STOPPED_POLL_S)
+
+    async def _failpoint(
+        self, method: str, member: MemberName, failpoint: str, term: str
+    ) -> str | None:
+        """None if the member did as it was told; otherwise why not."""
+        url = f"{self.address(member).client_url}/admin/failpoints/{failpoint}"
+        limit = aiohttp.ClientTimeout(total=FAILPOINT_TIMEOUT_S)
+        try:
+            async with self._asking().request(method, url, data=term, timeout=limit) as answer:
+                return None if answer.ok else f"{answer.status} {await answer.text()}"
+        except (aiohttp.ClientError, OSError, TimeoutError) as problem:
+            return f"{type(problem).__name__}: {problem}"
 
     def trace_path(self, member: MemberName) -> Path | None:
         return self.settings.folder / member / "trace.jsonl" if self._tracing else None

@@ -16,6 +16,7 @@ from harness.simulation.state import member_state
 from harness.systems.system import Address
 from histories.member_state import MemberState
 from nemesis.capabilities import DiskState, LinkState
+from nemesis.errors import FaultError
 from nemesis.fault import MemberName
 
 START_TIMEOUT_S = 30.0
@@ -25,8 +26,8 @@ _POLL_S = 0.02
 class SimulatedSystem:
     """`cluster` is made on the loop that the run runs on; files are written at `stop`.
 
-    Suffers everything: it is Killable, Pausable, Partitionable, Powered, Clocked and
-    Disked.
+    Suffers everything: it is Killable, Pausable, Partitionable, Powered, Clocked, Disked
+    and Stepped.
     """
 
     name = "simulated"
@@ -148,6 +149,30 @@ class SimulatedSystem:
 
     async def rot(self, member: MemberName) -> str:
         return self.cluster.members[member].disk.rot()
+
+    async def set_failpoint(self, member: MemberName, failpoint: str, term: str) -> None:
+        server = self.cluster.members[member].server
+        if server is None:
+            raise FaultError(f"{member} does not run: it cannot be told of a failpoint")
+        try:
+            server.failpoints.set(failpoint, term)
+        except ValueError as problem:
+            raise FaultError(str(problem)) from problem
+
+    async def clear_failpoint(self, member: MemberName, failpoint: str) -> None:
+        server = self.cluster.members[member].server
+        if server is not None:
+            server.failpoints.clear(failpoint)
+
+    async def stands_at(self, member: MemberName, failpoint: str) -> None:
+        await self.cluster.stands_at(member, failpoint)
+
+    @property
+    def rough(self) -> bool:
+        return self.cluster.rough
+
+    def calm(self) -> None:
+        self.cluster.calm()
 
     async def revive(self, member: MemberName) -> None:
         if self.cluster.members[member].stopped_why:

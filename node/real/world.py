@@ -100,6 +100,10 @@ class RealWorld:
     def crash(self) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
+    def stand_still(self, place: str) -> None:
+        self.log("info", "a failpoint stops this member", failpoint=place)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
     async def close(self) -> None:
         """End the member's tasks, close its files."""
         tasks = list(self._tasks)

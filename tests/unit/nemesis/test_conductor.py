@@ -145,7 +145,7 @@ def test_a_fault_begins_and_ends_at_its_times_and_says_whom_it_hit():
         (3000, "kill", "end", ("n1",)),
         (3000, "kill", "ended", ("n1",)),
     ]
-    assert bytes(told[0][2].detail) == b'{"fault":"kill","aim":"leader"}'
+    assert bytes(told[0][2].detail) == b'{"fault":"kill","aim":"leader","on":[]}'
     assert cluster.log == [("kill", "n1"), ("restart", "n1")]
 
 

@@ -18,6 +18,7 @@ class Host:
         self.clock = self
         self.slept: list[float] = []
         self.crashes = 0
+        self.stood_at: list[str] = []
         self.logged: list[tuple[str, str, dict[str, object]]] = []
 
     async def sleep(self, seconds: float) -> None:
@@ -28,6 +29,9 @@ class Host:
 
     def crash(self) -> None:
         self.crashes += 1
+
+    def stand_still(self, place: str) -> None:
+        self.stood_at.append(place)
 
 
 def reach(failpoints: Failpoints, name: str, times: int) -> list[str]:
@@ -72,6 +76,13 @@ def test_sleep_sleeps_by_the_members_own_clock_and_panic_crashes_the_member() ->
     assert host.slept == [0.25, 0.25]
     assert host.crashes == 1
     assert host.logged == [("fatal", PANICS, {"failpoint": "before_respond"})]
+
+
+def test_a_member_told_to_pause_stands_still_at_the_failpoint_and_then_goes_on() -> None:
+    host = Host()
+    failpoints = Failpoints(host, {"before_leader_wal": "2#pause"})
+    assert reach(failpoints, "before_leader_wal", 3) == ["on", "on", "on"]
+    assert host.stood_at == ["before_leader_wal"]
 
 
 def test_a_chance_of_half_acts_about_half_of_the_time() -> None:

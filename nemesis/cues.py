@@ -1,0 +1,38 @@
+"""Operations that are about to begin, and faults that are to be armed before they do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+
+class Cue:
+    """One fault's: `due` when its operation is about to begin, `armed` when the fault is
+    in place, or cannot be."""
+
+    def __init__(self) -> None:
+        self.due = asyncio.Event()
+        self.armed = asyncio.Event()
+
+
+class Cues:
+    """Cues by the number of the operation. Whoever begins operations announces each."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, list[Cue]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def wanted(self, operation: int) -> Cue:
+        cue = Cue()
+        self._waiting.setdefault(operation, []).append(cue)
+        return cue
+
+    async def announce(self, operation: int) -> None:
+        """Returns when every fault that waits for `operation` is armed."""
+        cues: Iterable[Cue] = self._waiting.pop(operation, ())
+        for cue in cues:
+            cue.due.set()
+        for cue in cues:
+            await cue.armed.wait()
