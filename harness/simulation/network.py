@@ -47,6 +47,9 @@ class Weather(msgspec.Struct, frozen=True):
     reorder_percent: float = 0.0
 
 
+CALM = Weather()
+
+
 class Link:
     """One direction between two machines, shared by all its connections."""
 
@@ -361,6 +364,12 @@ class Network:
             found = Link(self.loop, self._stream(source, target), self.weather, self.reached)
             self._links[source, target] = found
         return found
+
+    def calm(self) -> None:
+        """From here on no link loses, repeats or overtakes, and each is quick."""
+        self.weather = CALM
+        for link in self._links.values():
+            link.weather = CALM
 
     def set_link(self, source: str, target: str, state: LinkState) -> None:
         """See `nemesis.capabilities.LinkState`."""

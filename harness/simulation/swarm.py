@@ -106,12 +106,12 @@ class Buggify:
 
     def __init__(self, seed: int, reached: Callable[[str], None], *, on: bool) -> None:
         self._seed = seed
-        self._on = on
+        self.on = on
         self._places: dict[str, Random | None] = {}
         self._reached = reached
 
     def fires(self, place: str) -> bool:
-        if not self._on:
+        if not self.on:
             return False
         if place not in self._places:
             chance = stream(self._seed, "buggify", place)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -20,6 +20,7 @@ from nemesis.fault import MemberName
 
 __all__ = [
     "Address", "Killable", "LinkState", "MemberName", "Partitionable", "Pausable", "System",
+    "Weathered",
 ]
 
 
@@ -29,6 +30,20 @@ class Address(msgspec.Struct, frozen=True):
     name: MemberName
     client_url: str
     peer_url: str
+
+
+@runtime_checkable
+class Weathered(Protocol):
+    """A system whose healthy links and members behave roughly, until it is calmed."""
+
+    @property
+    def rough(self) -> bool:
+        """Whether anything is lost, held up or made rare that a calm system would do at once."""
+        ...
+
+    def calm(self) -> None:
+        """From here on frames arrive, and no rare condition is made likely."""
+        ...
 
 
 class System(Protocol):
