@@ -20,6 +20,8 @@ from harness.errors import BadArguments, SplitbrainError, SystemFailed
 from harness.judge import RunResult, judge
 from harness.options import Options, read_options
 from harness.runner import run, run_sync
+from harness.systems.cluster import Place, ProcessCluster
+from harness.systems.settings import ClusterSettings
 from harness.systems.system import (
     Address,
     Killable,
@@ -52,6 +54,7 @@ __all__ = [
     "BadArguments",
     "Change",
     "Checker",
+    "ClusterSettings",
     "Compact",
     "Compare",
     "Delete",
@@ -72,7 +75,9 @@ __all__ = [
     "Partitionable",
     "Pausable",
     "Pause",
+    "Place",
     "PlannedFault",
+    "ProcessCluster",
     "Put",
     "Range",
     "Request",

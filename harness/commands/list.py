@@ -35,9 +35,9 @@ def _rows(what: str) -> dict[str, str]:
             for kind in KINDS.values()
         }
     if what == "systems":
-        from harness.system_choice import SYSTEMS
+        from harness.systems.catalogue import systems
 
-        return SYSTEMS
+        return systems()
     if what == "checkers":
         from checkers.catalogue import CHECKERS
 

@@ -25,7 +25,7 @@ def _option(
 
 
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    _option("system", "What to test: python_node, simulated, etcd, or package.module:Class."),
+    _option("system", "What to test: see `splitbrain list systems`, or package.module:Class."),
     _option("workload", "What clients do: see `splitbrain list`, or package.module:Class."),
     click.option("-o", "--workload-option", "workload_options", multiple=True, metavar="NAME=VALUE",
                  help="An option of the workload, such as keys=3. May be given again."),

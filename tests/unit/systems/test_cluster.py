@@ -151,21 +151,32 @@ class OfTheirOwn(ProcessCluster):
     """
 
 
-def test_the_catalogue_knows_our_systems_and_users_own(tmp_path):
-    assert list(catalogue.systems())[-2:] == ["python_node", "etcd"]
+def offer(folder: Path, monkeypatch, **points: str) -> None:
+    """As if a package with these entry points were installed."""
+    info = folder / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    lines = [f"{name} = {value}" for name, value in points.items()]
+    (info / "entry_points.txt").write_text("\n".join(["[splitbrain.systems]", *lines, ""]))
+    monkeypatch.syspath_prepend(str(folder))
+
+
+def test_a_system_of_ones_own_is_found_by_path_and_by_entry_point(tmp_path, monkeypatch):
     path = f"{__name__}:OfTheirOwn"
-    assert catalogue.system_kind(path).make is OfTheirOwn
-    assert catalogue.system_kind(path).describe == "A store of somebody's own."
-    made = catalogue.make_system("python_node", settings(tmp_path), tracing=False)
-    assert made.trace_path("n1") is None
+    offer(tmp_path, monkeypatch, theirs=path, etcd=path)
+    assert list(catalogue.systems()) == ["python_node", "simulated", "etcd", "theirs"]
+    assert catalogue.systems()["etcd"] == catalogue.OWN["etcd"]
+    assert catalogue.users_own(path) is OfTheirOwn
+    assert catalogue.users_own("theirs") is OfTheirOwn
+
+
+def test_an_entry_point_that_leads_nowhere_is_refused(tmp_path, monkeypatch):
+    offer(tmp_path, monkeypatch, gone="no.such.module:X")
+    with pytest.raises(BadArguments, match=r"the system gone, no\.such\.module:X of an installed"):
+        catalogue.users_own("gone")
 
 
 @pytest.mark.parametrize("name", ["zookeeper", "no.such.module:X", "nemesis.catalogue:Nothing"])
 def test_a_system_that_is_none_is_refused(name):
     with pytest.raises(BadArguments, match=name.replace(".", r"\.")):
-        catalogue.system_kind(name)
-
-
-def test_an_option_that_a_system_does_not_have_is_refused(tmp_path):
-    with pytest.raises(BadArguments, match="has no option 'colour': it has command"):
-        catalogue.make_system("python_node", settings(tmp_path), colour="red")
+        catalogue.users_own(name)

