@@ -92,7 +92,6 @@ class PythonNode(ProcessCluster):
         return {
             "splitbrain": splitbrain,
             "python": python_version(),
-            "command": " ".join(self._command),
         }
 
 
