@@ -15,7 +15,7 @@ from harness.judge import RunResult
 from harness.mutant import mutant_flags
 from harness.options import DEFAULTS, read_options
 from harness.runner import run_sync
-from tests.mutants import mutant, names
+from tests.mutants import mutant, names_in_processes
 
 BUDGET_S = 120
 FIRST_SEED = 11
@@ -63,7 +63,7 @@ def replay(found: RunResult, times: int) -> int:
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", names_in_processes())
 def test_a_planted_bug_is_found_and_the_correct_member_is_not_blamed(
     name: str, tmp_path: Path
 ) -> None:
@@ -81,7 +81,7 @@ def test_a_replay_of_a_found_bug_finds_it_again(tmp_path: Path) -> None:
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("first_seed", range(100_000, 105_000, 1_000))
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", names_in_processes())
 def test_a_planted_bug_is_found_from_any_seed_and_again_by_a_replay(
     name: str, first_seed: int, tmp_path: Path
 ) -> None:

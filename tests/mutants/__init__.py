@@ -36,8 +36,9 @@ and members that will never agree again are not waited for long."""
 class Mutant:
     """What is spoilt, where the bug is known from, and how it is found.
 
-    `found_by` names the checkers that should see it, the first one surely. `run` are
-    options of `splitbrain run` under which it shows soon, by their names there;
+    `found_by` names the checkers that should see it, one of them surely; in a run of
+    processes the first one. `run` are options of `splitbrain run` under which it shows
+    soon, by their names there; empty: only simulation finds it in reasonable time.
     `flags` are further flags for the members.
     """
 
@@ -55,6 +56,11 @@ def names() -> tuple[str, ...]:
             m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith(("_", "test_"))
         )
     )
+
+
+def names_in_processes() -> tuple[str, ...]:
+    """Those that a run of real processes finds, too."""
+    return tuple(name for name in names() if mutant(name).run)
 
 
 def mutant(name: str) -> Mutant:

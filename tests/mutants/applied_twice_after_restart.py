@@ -9,7 +9,7 @@ from tests.mutants import SHORT_RUN, Mutant
 MUTANT = Mutant(
     what="entries that the backend holds already are applied again after a restart",
     source="etcd's consistent index; etcd issue 13766 (3.5.0 to 3.5.2: index and data apart)",
-    found_by=("mvcc", "write_path"),
+    found_by=("mvcc", "write_path", "invariants"),
     run={**SHORT_RUN, "workload": "kv", "nemesis": ("kill",)},
 )
 

@@ -10,7 +10,7 @@ from tests.mutants import SHORT_RUN, Mutant
 MUTANT = Mutant(
     what="the commit index is what one fewer than a majority holds",
     source="Raft paper, figure 2 and 5.3: an entry is committed once a majority stores it",
-    found_by=("write_path",),
+    found_by=("write_path", "invariants"),
     run={**SHORT_RUN, "workload": "kv", "nemesis": ("kill", "partition")},
 )
 

@@ -13,7 +13,7 @@ from tests.mutants import SHORT_RUN, Mutant
 MUTANT = Mutant(
     what="HardState is saved without the vote",
     source="Raft paper, figure 2: votedFor is persistent state, updated before responding",
-    found_by=("promises",),
+    found_by=("promises", "invariants"),
     run={**SHORT_RUN, "workload": "register", "nemesis": ("kill",)},
 )
 

@@ -12,7 +12,7 @@ MUTANT = Mutant(
     what="the WAL is not synced before an append is acknowledged",
     source="Raft paper, 5.2 and figure 2: persistent state is updated on stable storage before"
     " responding; etcd's --unsafe-no-fsync",
-    found_by=("write_path", "mvcc"),
+    found_by=("write_path", "mvcc", "invariants"),
     run={**SHORT_RUN, "workload": "kv", "nemesis": ("kill",)},
     flags=("--hold-unsynced",),
 )

@@ -1,0 +1,36 @@
+"""A put is answered when it is committed, before it is applied."""
+
+from __future__ import annotations
+
+from node.api.rpc import PutRequest, PutResponse, ResponseHeader
+from node.applier import Applied
+from node.internal_request import decode
+from node.raft.ready import Ready
+from node.raft_driver import RaftDriver
+from node.write_path import Traced
+from tests.mutants import Mutant
+
+MUTANT = Mutant(
+    what="an answer leaves before the store has the write",
+    source="Raft paper, figure 2: the leader responds after the entry is applied to its state"
+    " machine",
+    found_by=("write_path", "mvcc"),
+)
+
+
+def spoil() -> None:
+    honest = RaftDriver._commit
+
+    async def _commit(self: RaftDriver, ready: Ready, leading: bool) -> None:
+        pending = self._applier._pending
+        revision = self._store.revision
+        for entry in ready.committed_entries:
+            request = decode(entry.data) if entry.data else None
+            if request is not None and isinstance(request.op, PutRequest):
+                revision += 1
+                answer = PutResponse(header=ResponseHeader(revision=revision))
+                subject = Traced(request.id, entry.term, entry.index)
+                pending.resolve(request.id, Applied(answer, subject, revision))
+        await honest(self, ready, leading)
+
+    RaftDriver._commit = _commit  # type: ignore[method-assign]

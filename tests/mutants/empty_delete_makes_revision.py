@@ -1,0 +1,16 @@
+"""A transaction that changes nothing makes a revision all the same."""
+
+from __future__ import annotations
+
+from node.mvcc.write_transaction import WriteTransaction
+from tests.mutants import Mutant
+
+MUTANT = Mutant(
+    what="the revision grows although nothing was changed",
+    source="etcd's API guarantees: the revision is increased by each modification of the store",
+    found_by=("mvcc",),
+)
+
+
+def spoil() -> None:
+    WriteTransaction.revision = property(lambda self: self._main)  # type: ignore

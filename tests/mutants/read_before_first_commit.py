@@ -1,0 +1,16 @@
+"""A new leader answers reads by its commit index before it has committed in its own term."""
+
+from __future__ import annotations
+
+from node.raft import leader
+from tests.mutants import Mutant
+
+MUTANT = Mutant(
+    what="a new leader reads by a commit index that is behind",
+    source="etcd-io/etcd issue 7331; Raft thesis, 6.4, step 1",
+    found_by=("mvcc", "linearizable"),
+)
+
+
+def spoil() -> None:
+    leader.read_index = leader.start_read

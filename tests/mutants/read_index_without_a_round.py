@@ -1,0 +1,23 @@
+"""A leader answers a read index at once, without a round of heartbeats."""
+
+from __future__ import annotations
+
+from node.raft import leader
+from node.raft.raft import Raft
+from node.raft.read_index import PendingRead
+from tests.mutants import Mutant
+
+MUTANT = Mutant(
+    what="no majority is asked whether the leader still leads",
+    source="etcd-io/etcd issue 20418 (stale reads of a leader that was paused); Raft thesis, 6.4",
+    found_by=("mvcc", "linearizable"),
+)
+
+
+def spoil() -> None:
+    def confirmed_reads(raft: Raft) -> list[PendingRead]:
+        reads = list(raft.reads._pending)
+        raft.reads._pending.clear()
+        return reads
+
+    leader.confirmed_reads = confirmed_reads
