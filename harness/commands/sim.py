@@ -12,7 +12,7 @@ from harness.commands.run_options import given, run_options
 @click.command("sim", short_help="Run in simulation: one seed, or many.")
 @run_options
 @click.option("--runs", default=1, show_default=True, metavar="N",
-              help="So many seeds, from --seed on; only runs that are not valid are kept.")
+              help="So many seeds, from --seed on; of those not valid the line that repeats them.")
 @click.option("--workers", default=1, show_default=True, metavar="W",
               help="Processes that share the runs.")
 @click.option("--no-report", is_flag=True, help="Judge, but write no report.html.")
@@ -72,9 +72,13 @@ def _many(wanted: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> in
     summary = Summary()
     began = time.monotonic()
     results = campaign(range(first, first + runs), wanted, workers)
-    with click.progressbar(results, length=runs, label="seeds", hidden=quiet) as shown:
-        for result in shown:
-            summary.take(result)
+    try:
+        with click.progressbar(results, length=runs, label="seeds", hidden=quiet) as shown:
+            for result in shown:
+                summary.take(result)
+    except KeyboardInterrupt:
+        # What has been run was run: no seed's result is lost with those still to come.
+        click.echo(f"\nstopped after {summary.runs} of {runs} seeds", err=True)
     for line in summary.lines(time.monotonic() - began, wanted):
         click.echo(line)
     return summary.exit_code
