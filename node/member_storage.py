@@ -111,6 +111,14 @@ class MemberStorage:
             )
 
     @property
+    def last_index(self) -> Index:
+        return self._wal.last_index
+
+    @property
+    def hard_state(self) -> HardState:
+        return self._wal.hard_state
+
+    @property
     def unsynced_bytes(self) -> int:
         """Of the log, by the disk's own word."""
         return self._wal.unsynced_bytes

@@ -71,6 +71,8 @@ class RaftDriver:
         self._wake = asyncio.Event()
         self._inbox: deque[Message] = deque()
         self._early_ticks_due = True
+        self._marked = raft.log.applied
+        """Entries up to here were marked committed, for the trace."""
         hard_state = storage.recovered.hard_state
         self._promised = (hard_state.term, hard_state.vote)
         others = {p.id: p.peer_urls[0] for p in config.peers if p.id != config.member_id}
@@ -167,6 +169,7 @@ class RaftDriver:
 
     async def _handle(self, ready: Ready) -> None:
         leading = self._raft.role is Role.LEADER
+        marked = self._newly_committed()
         if ready.soft_state is not None:
             self._role_changed(ready.soft_state)
         for state in ready.read_states:
@@ -174,16 +177,16 @@ class RaftDriver:
         # What is committed and in this member's log already need not wait for what this
         # Ready wants persisted. A leader's always is; a follower may learn of an entry
         # and of its commit at once.
-        early = are_durable(ready)
+        early = are_durable(ready, marked)
         if early:
-            await self._commit(ready, leading)
+            await self._commit(ready, marked, leading)
         if ready.messages:
             await self._replicate(ready.messages)
         await self._persist(ready, leading)
         if ready.messages_after_sync:
             self.transport.send(ready.messages_after_sync)
         if not early:
-            await self._commit(ready, leading)
+            await self._commit(ready, marked, leading)
         self._raft.advance(ready)
 
     def _role_changed(self, state: SoftState) -> None:
@@ -251,19 +254,29 @@ class RaftDriver:
             candidate = self._names.get(hard_state.vote, "")
             self._path.trace("vote", Traced(term=hard_state.term), peer=candidate)
 
-    async def _commit(self, ready: Ready, leading: bool) -> None:
-        entries = ready.committed_entries
-        if not entries and ready.snapshot is None:
-            return
-        subjects: list[Traced] = []
-        if self._path.watched and entries:
-            subjects = [traced(entry) for entry in entries]
+    def _newly_committed(self) -> Sequence[Entry]:
+        """Also what this Ready does not hand out yet (`committed_bytes_max`): its messages
+        tell the others that it is committed. Nothing while nobody watches."""
+        log = self._raft.log
+        first = max(self._marked, log.compacted_index) + 1
+        self._marked = max(self._marked, log.committed)
+        if not self._path.watched or first > log.committed:
+            return ()
+        return log.between(first, log.committed)
+
+    async def _commit(self, ready: Ready, marked: Sequence[Entry], leading: bool) -> None:
+        if marked:
+            subjects = [traced(entry) for entry in marked]
             for step in ("quorum_ack", "leader_commit") if leading else ("follower_commit",):
                 await self._path.before(step)
                 await self._path.after_each(step, subjects)
+        entries = ready.committed_entries
+        if not entries and ready.snapshot is None:
+            return
         await self._path.before("apply_notify")
         await self._applier.hand(ToApply(ready.snapshot, entries))
-        await self._path.after_each("apply_notify", subjects)
+        if self._path.watched:
+            await self._path.after_each("apply_notify", [traced(entry) for entry in entries])
 
     async def _send_snapshot(self, message: Message) -> None:
         """Send a follower the backend as it is now, which is past what Raft asked for."""
@@ -294,11 +307,11 @@ class RaftDriver:
         return Snapshot(metadata, await self._storage.backend.snapshot())
 
 
-def are_durable(ready: Ready) -> bool:
+def are_durable(ready: Ready, marked: Sequence[Entry]) -> bool:
     """Whether this member's log held the committed entries before this Ready."""
     if ready.snapshot is not None:
         return False
-    committed, fresh = ready.committed_entries, ready.entries
+    committed, fresh = marked or ready.committed_entries, ready.entries
     return not committed or not fresh or committed[-1].index < fresh[0].index
 
 

@@ -195,6 +195,11 @@ class Server:
         """Close the files, once the member's tasks have ended."""
         self._storage.close()
 
+    @property
+    def storage(self) -> MemberStorage:
+        """Once `start` has opened it."""
+        return self._storage
+
     # --- what the API asks of a member ------------------------------------------
 
     async def propose(self, operation: WriteRequest) -> WriteResponse:

@@ -17,15 +17,11 @@ from harness.simulation.swarm import Buggify, Surroundings
 from harness.simulation.watch import Watch
 from harness.simulation.world import SimulatedWorld
 from histories.chance import stream
-from node.api.errors import RpcError
 from node.config import Config, checked_config
-from node.member_storage import DataRefused
 from node.server import Server
-from node.world import AddressInUse, DirectoryInUse, DiskError
 
 CLIENT_PORT = 2379
 PEER_PORT = 2380
-REFUSED = (AddressInUse, DirectoryInUse, DataRefused, DiskError, RpcError, ValueError)
 
 
 class SimulatedCluster:
@@ -114,7 +110,7 @@ class SimulatedCluster:
     async def _serve(self, member: Member, world: SimulatedWorld, server: Server) -> None:
         try:
             await server.start()
-        except REFUSED as problem:
+        except Exception as problem:
             world.stop(1, f"{type(problem).__name__}: {problem}")
             return
         member.server = server
@@ -128,6 +124,8 @@ class SimulatedCluster:
         if member.process is process and not process.ended:
             member.stopped_why = why
             self.coverage.sometimes("a member stopped for its disk", "DiskError" in why)
+            if code > 0:
+                self.watch.stopped(process.name, why)
             self.kill(process.name)
 
     async def stands_at(self, name: str, failpoint: str) -> None:

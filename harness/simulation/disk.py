@@ -39,6 +39,8 @@ class MachineDisk:
         self.held_by: Process | None = None
         self.backends: list[StoredBackend] = []
         self.syncs = 0
+        self.betrayed = False
+        """Whether it has ever lost or changed what it had said to be durable."""
 
     def lose_power(self) -> None:
         self.held_by = None
@@ -62,6 +64,7 @@ class MachineDisk:
         if not files:
             return "nothing to rot"
         path, inode = self.random.choice(files)
+        self.betrayed = True
         return f"{path} at {inode.rot(self.random)}"
 
     # --- what the faults decide ----------------------------------------------------------
@@ -85,6 +88,7 @@ class MachineDisk:
         """Where a write lands: now and then in the wrong place."""
         if not self.happens(self.state.misdirect_percent):
             return offset
+        self.betrayed = True
         return self.random.randrange(0, max(offset + size, 4096), 512)
 
     def sync_ns(self) -> int:
@@ -103,6 +107,8 @@ class SimulatedFile:
         self._inode = inode
         self._open = True
         self.unsynced_bytes = 0
+        self._lost_bytes = 0
+        """What a failed sync dropped: no later one makes it durable."""
 
     def write(self, offset: int, data: bytes) -> None:
         self._disk.check_alive()
@@ -119,14 +125,16 @@ class SimulatedFile:
 
     async def sync(self) -> None:
         inode, machine = self._inode, self._disk.machine
-        unsynced, covered = self.unsynced_bytes, inode.mark()
+        unsynced, covered = self.unsynced_bytes - self._lost_bytes, inode.mark()
         await self._disk.wait_for_disk()
         if machine.happens(machine.state.sync_error_percent):
             machine.reached("a sync failed")
             inode.fail_sync(covered, machine.random)
+            self._lost_bytes += unsynced
             raise DiskError(f"sync {self._path}: Input/output error")
         self.unsynced_bytes -= unsynced
         if machine.state.lying:
+            machine.betrayed = True
             return
         inode.sync(covered)
 
@@ -214,7 +222,9 @@ class SimulatedDisk:
         await self.wait_for_disk()
         if self.machine.happens(self.machine.state.sync_error_percent):
             raise DiskError(f"sync {path}: Input/output error")
-        if not self.machine.state.lying:
+        if self.machine.state.lying:
+            self.machine.betrayed = True
+        else:
             directory.sync()
 
     # --- files ------------------------------------------------------------------------------

@@ -9,10 +9,17 @@ conditions that sometimes do.
                            have different revisions after applying the same one
     quorum durability      what is committed first is durable on a majority, as each of
                            them says itself
+    commit rule            what a leader commits by counting ends with an entry of its term
+    votes                  whoever leads has the votes of a majority, durable on each voter
+    acknowledgements       what a leader takes a follower to hold, the follower holds durably
     promises               within a life, terms and commits never fall, and a vote given
                            in a term is not taken back
+    life                   a member stops for its disk, and for nothing else
 
-Source: Raft paper, figure 3; Ongaro's thesis, 3.
+The rules nearest to a mistake come first to notice it: that two members differ in the
+end needs a chain of bad luck behind a lost vote, which is seen at once.
+
+Source: Raft paper, figures 2 and 3, and 5.4.2; Ongaro's thesis, 3.
 """
 
 from __future__ import annotations
@@ -37,7 +44,7 @@ class _Seen:
 
     __slots__ = (
         "applied", "committed", "compacted", "durable", "last", "last_term", "leader", "life",
-        "raft", "role", "server", "term", "vote",
+        "matches", "raft", "role", "server", "term", "vote",
     )
 
     def __init__(self, server: Server, life: int) -> None:
@@ -47,6 +54,7 @@ class _Seen:
         self.life = life
         self.take(raft)
         self.applied = 0
+        self.matches: list[int] = []
 
     def take(self, raft: Raft) -> None:
         log = raft.log
@@ -56,6 +64,25 @@ class _Seen:
         )
         self.last_term = log.last_term
         self.durable = log.durable
+
+    def durable_index(self) -> int:
+        """Raft hears of a sync when all that waits for it is done; an acknowledgement may
+        have left before. The log says what it has appended, and the disk what is synced."""
+        log, storage = self.raft.log, self.server.storage
+        if storage.unsynced_bytes:
+            return log.durable
+        return max(log.durable, min(log.persisting, storage.last_index))
+
+    def voted_for(self, leader: Raft) -> bool:
+        """Whether a vote for `leader` is durable here, or a later term is."""
+        storage = self.server.storage
+        known = [self.raft.durable_hard_state]
+        if not storage.unsynced_bytes:
+            known.append(storage.hard_state)
+        return any(
+            (one.term == leader.term and one.vote == leader.id) or one.term > leader.term
+            for one in known
+        )
 
 
 class Watch:
@@ -93,6 +120,11 @@ class Watch:
             or log.last_term != seen.last_term
         ):
             self._changed(process, seen)
+        if raft.role is Role.LEADER:
+            matches = [peer.match for peer in raft.peers]
+            if matches != seen.matches:
+                seen.matches = matches
+                self._check_matches(process.name, raft)
         applied = seen.server.store.consistent_index
         if applied != seen.applied:
             self._applied(process, seen, applied)
@@ -106,6 +138,7 @@ class Watch:
         # Terms and votes of the life before are left to the checker `promises`: it knows
         # from the trace which of them were durable.
         self._check_entries(process.name, seen.raft, seen.compacted + 1)
+        self._check_acknowledged(process.name, seen)
         committed, seen.committed = seen.committed, seen.compacted
         if committed > seen.compacted:
             self._commit_advanced(process.name, seen, seen.raft)
@@ -125,6 +158,8 @@ class Watch:
             self._role_changed(name, seen, raft)
         self._log_changed(name, seen, raft)
         if log.committed > seen.committed:
+            if seen.role is Role.LEADER and raft.role is Role.LEADER and seen.term == raft.term:
+                self._check_commit_rule(name, raft)
             self._commit_advanced(name, seen, raft)
         seen.take(raft)
 
@@ -166,6 +201,12 @@ class Watch:
                 if other_name != name
             ),
         )
+        voters = [other for other, one in self._seen.items() if one.voted_for(raft)]
+        if len(voters) < self._majority:
+            self._violated(
+                f"{name} leads in term {raft.term} by votes that are durable on "
+                f"{', '.join(voters) or 'no member'} alone"
+            )
         last = self._last_committed
         if last and not self._holds(raft, last, self._committed[last]):
             self._violated(
@@ -186,6 +227,7 @@ class Watch:
             self._check_entries(name, raft, max(seen.last, log.compacted_index) + 1)
         else:
             self._coverage.reached("a log was truncated")
+            self._check_acknowledged(name, seen)
             self._check_entries(name, raft, max(seen.committed, log.compacted_index) + 1)
 
     def _check_entries(self, name: str, raft: Raft, first: int) -> None:
@@ -232,13 +274,51 @@ class Watch:
         holders = [
             other
             for other, one in self._seen.items()
-            if one.raft.log.durable >= index and self._holds(one.raft, index, term)
+            if one.durable_index() >= index and self._holds(one.raft, index, term)
         ]
         if len(holders) < self._majority:
             self._violated(
                 f"{name} committed entry {index} of term {term}, which is durable on "
                 f"{', '.join(holders) or 'no member'} alone"
             )
+
+    def _check_commit_rule(self, name: str, raft: Raft) -> None:
+        """Source: Raft paper, 5.4.2: an earlier term's entry commits with one of the own."""
+        term = raft.log.term_at(raft.log.committed)
+        if term is not None and term != raft.term:
+            self._violated(
+                f"{name} leads in term {raft.term} and committed entry {raft.log.committed} of "
+                f"term {term} by counting"
+            )
+
+    # --- what a leader takes its followers to hold ------------------------------------------
+
+    def _check_matches(self, name: str, raft: Raft) -> None:
+        for peer in raft.peers:
+            for other, one in self._seen.items():
+                if one.raft.id == peer.id:
+                    self._check_match(name, raft, peer.match, other, one)
+
+    def _check_acknowledged(self, name: str, seen: _Seen) -> None:
+        """`name` has another log than before: is what it had acknowledged still in it?"""
+        for leader, one in self._seen.items():
+            if one.raft.role is Role.LEADER and leader != name:
+                for peer in one.raft.peers:
+                    if peer.id == seen.raft.id:
+                        self._check_match(leader, one.raft, peer.match, name, seen)
+
+    def _check_match(self, leader: str, raft: Raft, match: int, name: str, seen: _Seen) -> None:
+        """Of one in a later term nothing is known: another leader may have changed its log."""
+        if not match or seen.raft.term != raft.term:
+            return
+        term = raft.log.term_at(match)
+        held = seen.durable_index() >= match
+        if held and (term is None or self._holds(seen.raft, match, term)):
+            return
+        self._violated(
+            f"{leader} leads in term {raft.term} and takes {name} to hold entry {match}, which "
+            f"{'is another one there' if held else 'is not durable there'}"
+        )
 
     @staticmethod
     def _holds(raft: Raft, index: int, term: int) -> bool:
@@ -308,6 +388,13 @@ class Watch:
             and server.raft.role is Role.LEADER
             and max(self._leaders, default=0) > server.raft.term,
         )
+
+    def stopped(self, name: str, why: str) -> None:
+        """A member stopped itself. Once a disk has broken its word, members may well find
+        that what they had is gone, and stop."""
+        betrayed = any(member.disk.betrayed for member in self._members.values())
+        if "DiskError" not in why and not betrayed:
+            self._violated(f"{name} stopped itself: {why}")
 
     def down(self, stopped: Member) -> None:
         """`stopped` is about to end."""

@@ -196,6 +196,16 @@ class Wal:
         self._end += len(data)
 
     @property
+    def last_index(self) -> Index:
+        """Of all entries that were appended, synced or not."""
+        return self._last_index
+
+    @property
+    def hard_state(self) -> HardState:
+        """The last one that was appended, synced or not."""
+        return self._hard_state
+
+    @property
     def unsynced_bytes(self) -> int:
         """What the disk does not know to be durable, whatever was asked of it."""
         return self._file.unsynced_bytes if self._file is not None else 0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from node.api.rpc import PutRequest, PutResponse, ResponseHeader
 from node.applier import Applied
 from node.internal_request import decode
+from node.raft.message import Entry
 from node.raft.ready import Ready
 from node.raft_driver import RaftDriver
 from node.write_path import Traced
@@ -21,7 +24,9 @@ MUTANT = Mutant(
 def spoil() -> None:
     honest = RaftDriver._commit
 
-    async def _commit(self: RaftDriver, ready: Ready, leading: bool) -> None:
+    async def _commit(
+        self: RaftDriver, ready: Ready, marked: Sequence[Entry], leading: bool
+    ) -> None:
         pending = self._applier._pending
         revision = self._store.revision
         for entry in ready.committed_entries:
@@ -31,6 +36,6 @@ def spoil() -> None:
                 answer = PutResponse(header=ResponseHeader(revision=revision))
                 subject = Traced(request.id, entry.term, entry.index)
                 pending.resolve(request.id, Applied(answer, subject, revision))
-        await honest(self, ready, leading)
+        await honest(self, ready, marked, leading)
 
     RaftDriver._commit = _commit  # type: ignore[method-assign]
