@@ -1,11 +1,12 @@
 """A whole history, read back: operations paired, faults as windows.
 
-A run is written event by event (`histories.recorder`) and judged as a `History`.
+A run is written event by event (`histories.recorder`) and judged as a `History`; a file
+is read by `histories.reading`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -19,8 +20,7 @@ from histories.kv import Request, Result
 Outcome = Literal["ok", "fail", "info"]
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True, gc=False):
     """One operation of one client, from its invocation to what became of it.
 
     `invoked` and `returned` are indexes of events, `call` and `ret` their times in
@@ -61,20 +61,23 @@ class FaultWindow:
 class History:
     """Events in the order observed, and what they amount to."""
 
-    events: tuple[Event, ...]
+    events: Sequence[Event]
+    """Of a history that was read from a file, made anew when they are first looked at."""
     operations: tuple[Operation, ...]
     faults: tuple[FaultWindow, ...]
 
     @classmethod
     def read(cls, path: Path) -> History:
         """The history in the JSON Lines file `path`. Raises HistoryError with the line."""
-        return cls.of(read_events(path))
+        from histories.reading import read_history
+
+        return read_history(path)
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> History:
         """Pair invocations with completions. Raises HistoryError where a history is no history."""
         ordered = tuple(events)
-        return cls(ordered, tuple(_pair(ordered)), tuple(_windows(ordered)))
+        return cls(ordered, tuple(_pair(ordered)), tuple(fault_windows(ordered)))
 
 
 def read_events(path: Path) -> Iterator[Event]:
@@ -149,7 +152,8 @@ def _operation(
     )
 
 
-def _windows(events: tuple[Event, ...]) -> list[FaultWindow]:
+def fault_windows(events: Iterable[Event]) -> list[FaultWindow]:
+    """The faults of the nemesis' events among `events`, in the order of their beginnings."""
     decoder = msgspec.json.Decoder(FaultEvent)
     begun: dict[int, FaultWindow] = {}
     for event in events:

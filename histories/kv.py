@@ -6,6 +6,8 @@ values answers, stand as `\\xff` (`backslashreplace`): JSON holds no lone surrog
 Revisions, versions and leases are plain integers; 0 means "not given", as in
 etcd's protobuf.
 
+The collector need not look at these values (`gc=False`): none can hold itself.
+
 Source: etcd's `rpc.proto` (KV service), with the names of its JSON gateway.
 """
 
@@ -16,7 +18,7 @@ from typing import Literal
 import msgspec
 
 
-class Header(msgspec.Struct, frozen=True, omit_defaults=True):
+class Header(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What every answer of a v3 store says of the store: who answered, at which revision."""
 
     revision: int = 0
@@ -25,7 +27,7 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True):
     raft_term: int = 0
 
 
-class KeyValue(msgspec.Struct, frozen=True, omit_defaults=True):
+class KeyValue(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One key at one revision."""
 
     key: str
@@ -39,14 +41,14 @@ class KeyValue(msgspec.Struct, frozen=True, omit_defaults=True):
 # --- requests -----------------------------------------------------------------
 
 
-class Put(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="put"):
+class Put(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="put"):
     key: str
     value: str = ""
     lease: int = 0
     prev_kv: bool = False
 
 
-class Range(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="range"):
+class Range(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="range"):
     """A get (no `range_end`), an interval `[key, range_end)`, or all from `key` on ("\\0")."""
 
     key: str
@@ -58,13 +60,15 @@ class Range(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag
     count_only: bool = False
 
 
-class Delete(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="delete"):
+class Delete(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="delete"
+):
     key: str
     range_end: str = ""
     prev_kv: bool = False
 
 
-class Compare(msgspec.Struct, frozen=True, omit_defaults=True):
+class Compare(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """`target` of `key` stands in relation `result` to `operand` (text for "value")."""
 
     key: str
@@ -74,7 +78,7 @@ class Compare(msgspec.Struct, frozen=True, omit_defaults=True):
     range_end: str = ""
 
 
-class Txn(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="txn"):
+class Txn(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="txn"):
     """`success` if every comparison holds, else `failure`: one atomic step, one revision."""
 
     compare: tuple[Compare, ...] = ()
@@ -82,7 +86,9 @@ class Txn(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="
     failure: tuple[Put | Range | Delete | Txn, ...] = ()
 
 
-class Compact(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="compact"):
+class Compact(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="compact"
+):
     revision: int
     physical: bool = False
 
@@ -93,12 +99,16 @@ Request = Put | Range | Delete | Txn | Compact
 # --- answers ------------------------------------------------------------------
 
 
-class PutResult(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="put"):
+class PutResult(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="put"
+):
     header: Header = Header()
     prev_kv: KeyValue | None = None
 
 
-class RangeResult(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="range"):
+class RangeResult(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="range"
+):
     """`count` is the number of keys in the interval, also beyond a `limit`; `more` says so."""
 
     header: Header = Header()
@@ -107,19 +117,25 @@ class RangeResult(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op
     more: bool = False
 
 
-class DeleteResult(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="delete"):
+class DeleteResult(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="delete"
+):
     header: Header = Header()
     deleted: int = 0
     prev_kvs: tuple[KeyValue, ...] = ()
 
 
-class TxnResult(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="txn"):
+class TxnResult(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="txn"
+):
     header: Header = Header()
     succeeded: bool = False
     responses: tuple[PutResult | RangeResult | DeleteResult | TxnResult, ...] = ()
 
 
-class CompactResult(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="compact"):
+class CompactResult(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="compact"
+):
     header: Header = Header()
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 
-class Change(msgspec.Struct, frozen=True, omit_defaults=True):
+class Change(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One key changed at one revision, as a watch from revision 1 tells it.
 
     Changes of one transaction share `revision` and stand in the order of their

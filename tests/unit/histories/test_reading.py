@@ -1,0 +1,92 @@
+"""A file read in one pass is the history that its events make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from checkers.synthetic.generator import generate
+from histories import reading
+from histories.errors import HistoryError
+from histories.event import FaultEvent
+from histories.history import History, read_events
+from histories.kv import Put, PutResult, Range
+from histories.recorder import Recorder
+
+
+@pytest.fixture
+def kv_file(tmp_path: Path) -> Path:
+    path = tmp_path / "kv.jsonl"
+    made = generate("kv", 500, clients=8, uncertain=0.05, failing=0.05, seed=4)
+    path.write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in made.events))
+    return path
+
+
+@pytest.mark.parametrize("block_bytes", [50, 4096, 1 << 20])
+def test_operations_and_events_are_those_of_the_lines(
+    kv_file: Path, block_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "BLOCK_BYTES", block_bytes)
+    whole = History.of(read_events(kv_file))
+    history = History.read(kv_file)
+    assert history.operations == whole.operations
+    assert len(history.events) == len(whole.events)
+    assert tuple(history.events) == whole.events
+
+
+def test_a_last_line_cut_short_is_dropped_and_its_operation_is_unanswered(kv_file: Path) -> None:
+    lines = kv_file.read_bytes()
+    kv_file.write_bytes(lines[:-20])
+    history = History.read(kv_file)
+    assert history == History.of(read_events(kv_file))
+    assert history.operations[-1].outcome == "info"
+    assert history.operations[-1].returned is None
+    kv_file.write_bytes(lines[:-1])
+    assert History.read(kv_file).operations[-1].outcome == "ok"
+
+
+def test_faults_and_operations_under_way_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "h.jsonl"
+    with Recorder(path) as recorder:
+        recorder.fault("kill", FaultEvent(0, "begin"))
+        recorder.invoke(0, "put", Put("a", "1"), "n1")
+        recorder.fault("kill", FaultEvent(0, "ended", ("n1",)))
+    history = History.read(path)
+    assert history == History.of(read_events(path))
+    assert history.faults[0].members == ("n1",)
+    assert history.operations[0].returned is None
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (b'{"index": 9}\n', "2: not an event of a history"),
+        (b"nonsense\n", "2: not an event of a history"),
+        (b'{"index":1,"time":1,"process":1,"type":"invoke","f":"put"}\n', "is not a value of"),
+        (b'{"index":1,"time":1,"process":3,"type":"fail","f":"put"}\n', "without invoking it"),
+        (
+            b'{"index":1,"time":1,"process":0,"type":"invoke","f":"get",'
+            b'"value":{"op":"range","key":"a"}}\n',
+            "while its operation of event 0 is still under way",
+        ),
+    ],
+)
+def test_what_is_no_history_is_told_with_its_place(tmp_path: Path, line: bytes, told: str) -> None:
+    path = tmp_path / "h.jsonl"
+    with Recorder(path) as recorder:
+        recorder.invoke(0, "put", Put("a", "1"), "n1")
+    path.write_bytes(path.read_bytes() + line + b'{"index":')
+    with pytest.raises(HistoryError, match=told):
+        History.read(path)
+
+
+def test_answers_keep_what_they_say(tmp_path: Path) -> None:
+    path = tmp_path / "h.jsonl"
+    with Recorder(path) as recorder:
+        recorder.invoke(0, "get", Range("ключ"), "n1")
+        recorder.fail(0, "get", "n1", "refused")
+        recorder.invoke(0, "put", Put("a", '"\\xff"'), "n2")
+        recorder.ok(0, "put", PutResult(), "n2")
+    assert History.read(path) == History.of(read_events(path))
