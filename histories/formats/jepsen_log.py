@@ -12,11 +12,11 @@ A read that `fail`ed says nothing; a `cas` that did found another value than it 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from histories.errors import HistoryError
-from histories.formats.logged import Function, LoggedOperation, Outcome
+from histories.formats.logged import Kind, LoggedEvent, LoggedOperation, paired
 
 _LINE = re.compile(
     r"INFO\s+jepsen\.util\s+-\s+(\d+)\s+:(invoke|ok|fail|info)\s+:(read|write|cas)\s+(\S.*?)\s*$"
@@ -33,30 +33,21 @@ def read_jepsen_log(path: Path) -> list[LoggedOperation]:
     Raises HistoryError for a completion without an invocation, or a second invocation
     of one process while its first is under way.
     """
-    under_way: dict[int, tuple[int, int, str, Any]] = {}
-    operations: list[LoggedOperation | None] = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        match = _LINE.match(line)
-        if match is None:
-            continue
-        process, kind, f = int(match[1]), match[2], match[3]
-        if kind == "invoke":
-            if process in under_way:
-                raise HistoryError(
-                    f"{path}:{number}: process {process} invokes while its operation of line "
-                    f"{under_way[process][1]} is still under way"
-                )
-            under_way[process] = (len(operations), number, f, _value(match[4]))
-            operations.append(None)
-            continue
-        if process not in under_way:
-            raise HistoryError(f"{path}:{number}: process {process} ends {f} without invoking it")
-        place, call, invoked_f, argument = under_way.pop(process)
-        answer = None if match[4] == ":timed-out" else _value(match[4])
-        operations[place] = _operation(process, invoked_f, argument, kind, answer, call, number)
-    for process, (place, call, f, argument) in under_way.items():
-        operations[place] = _operation(process, f, argument, "info", None, call, None)
-    return [operation for operation in operations if operation is not None]
+    return paired(_events(path), str(path))
+
+
+def _events(path: Path) -> Iterator[LoggedEvent]:
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            match = _LINE.match(line)
+            if match is None:
+                continue
+            timed_out = match[4] == ":timed-out"
+            yield LoggedEvent(
+                number, int(match[1]), cast("Kind", match[2]), match[3],
+                None if timed_out else _value(match[4]),
+                error="timed out" if timed_out else None, line=number,
+            )
 
 
 def _value(text: str) -> Any:
@@ -65,18 +56,3 @@ def _value(text: str) -> Any:
     if text.startswith("["):
         return tuple(int(part) for part in text.strip("[]").split())
     return int(text)
-
-
-def _operation(
-    process: int, f: str, argument: Any, kind: str, answer: Any, call: int, ret: int | None
-) -> LoggedOperation:
-    return LoggedOperation(
-        process=process,
-        f=cast("Function", f),
-        key="",
-        argument=argument,
-        outcome=cast("Outcome", kind),
-        answer=answer,
-        call=call,
-        ret=None if kind == "info" else ret,
-    )
