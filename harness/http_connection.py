@@ -1,9 +1,8 @@
 """One kept-alive HTTP/1.1 connection of a client, for load.
 
 One POST at a time, its answer read by httptools (the parser of Node.js), and nothing
-around it. Measured side by side that takes a fifth of aiohttp's client's time for a
-request, which decides whether the harness or the store is what limits a run on few
-cores.
+around it: what a client does for a request decides whether the harness or the store is
+what limits a run on few cores.
 
 Source: RFC 9112, sections 6 and 7.
 """

@@ -13,6 +13,7 @@ import aiohttp
 import msgspec
 
 from harness.errors import SystemFailed
+from harness.gateway_codec import to_text
 from histories.member_state import Change, MemberState
 
 STATUS_TIMEOUT_S = 1.0
@@ -195,16 +196,12 @@ def _change(event: _Event) -> Change:
     return Change(
         revision=kv.mod_revision,
         kind="delete" if event.type == "DELETE" else "put",
-        key=_text(kv.key),
-        value=_text(kv.value),
+        key=to_text(base64.b64decode(kv.key)),
+        value=to_text(base64.b64decode(kv.value)),
         create_revision=kv.create_revision,
         version=kv.version,
         lease=kv.lease,
     )
-
-
-def _text(encoded: str) -> str:
-    return base64.b64decode(encoded).decode(errors="surrogateescape")
 
 
 async def _ask(

@@ -104,6 +104,16 @@ def test_what_is_never_read_leaves_it_undecided() -> None:
     assert "2 known elements are in no later read" in verdict.why
 
 
+def test_an_element_that_the_last_read_made_known_has_been_read() -> None:
+    """Its add never returned: only that read knows of it, and no later one there is."""
+    told = Told()
+    told.info(told.ask(add(1), f="add"))
+    told.did(ALL, shows(1), 2)
+    assert judge(told).valid is True
+    told.did(add(2), PutResult(), 3, f="add")
+    assert judge(told).valid is None
+
+
 def test_an_element_twice_in_an_answer_is_duplicated() -> None:
     told = two_added()
     told.did(ALL, shows(1, 1, 2), 3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -214,11 +213,8 @@ def test_a_path_in_the_run_that_leads_out_of_it_is_not_read(tmp_path: Path) -> N
     assert "do not show" not in write(folder).read_text()
 
 
-def test_a_run_of_3000_operations_is_small_and_soon_done(tmp_path: Path) -> None:
-    folder = make_run(tmp_path, MadeRun(3_000))
-    begun = time.monotonic()
-    path = write(folder)
-    assert time.monotonic() - begun < 5
+def test_the_report_of_3000_operations_is_small(tmp_path: Path) -> None:
+    path = write(make_run(tmp_path, MadeRun(3_000)))
     assert path.stat().st_size < 8_000_000
 
 

@@ -1,0 +1,38 @@
+"""What a member says of itself is kept, whatever bytes it has."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+
+import aiohttp
+import msgspec
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from harness.systems.gateway_state import change_log
+from histories.member_state import Change
+
+
+def test_bytes_that_are_no_text_are_told_so_that_a_state_can_be_written() -> None:
+    async def watch(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        kv = {
+            "key": base64.b64encode(b"k\xff").decode(), "value": base64.b64encode(b"\xfe").decode(),
+            "mod_revision": "2", "create_revision": "2", "version": "1",
+        }  # fmt: skip
+        line = {"result": {"events": [{"kv": kv}]}}
+        await answer.write(json.dumps(line).encode() + b"\n")
+        return answer
+
+    async def scenario() -> tuple[int, tuple[Change, ...]]:
+        application = web.Application()
+        application.router.add_post("/v3/watch", watch)
+        async with TestServer(application) as server, aiohttp.ClientSession() as session:
+            return await change_log(session, str(server.make_url("")).rstrip("/"), 2)
+
+    first, changes = asyncio.run(scenario())
+    assert (first, [(one.key, one.value) for one in changes]) == (1, [("k\\xff", "\\xfe")])
+    assert msgspec.json.decode(msgspec.json.encode(changes), type=tuple[Change, ...]) == changes
