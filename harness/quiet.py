@@ -19,6 +19,8 @@ FINAL_READS_LIMIT_DISAGREED_S = 5.0
 """Where members did not agree in all the time they had, more of it will not help."""
 FINAL_READ_PAUSE_S = 0.5
 GATHER_TIMEOUT_S = 60.0
+GATHER_TRIES = 5
+GATHER_PAUSE_S = 0.5
 
 
 def agree(statuses: Sequence[Status | None]) -> bool:
@@ -83,7 +85,22 @@ async def final_reads(
 async def gather_states(
     system: System, members: Sequence[str], revision: int | None
 ) -> tuple[MemberState, ...]:
-    """Every member's state, hashed at `revision`; one that cannot be asked says why."""
+    """Every member's state, hashed at `revision`; one that cannot be asked says why.
+
+    A write whose outcome nobody knows may still be proposed after the members agreed, and
+    fall between their states: then all are asked again, a few times.
+    """
+    for _ in range(GATHER_TRIES - 1):
+        states = await _states(system, members, revision)
+        if len({state.revision for state in states if state.error is None}) <= 1:
+            return states
+        await asyncio.sleep(GATHER_PAUSE_S)
+    return await _states(system, members, revision)
+
+
+async def _states(
+    system: System, members: Sequence[str], revision: int | None
+) -> tuple[MemberState, ...]:
     return tuple(
         await asyncio.gather(*(_state(system, member, revision) for member in members))
     )
