@@ -14,6 +14,7 @@ from checkers.verdict import Verdict
 from histories.history import History
 from histories.member_state import MemberState
 from histories.trace import TraceEvent
+from histories.watch import WatchStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Evidence:
     """How long a checker that searches may do so before it answers `valid=None`."""
     system: str = ""
     workload: str = ""
+    watches: Sequence[WatchStream] = ()
+    """What watchers asked for and were sent; empty for runs that watch nothing."""
 
 
 Checker = Callable[[Evidence], Verdict]

@@ -24,6 +24,8 @@ from histories.history import History
 from histories.member_state import MemberState
 from histories.run_store import write_json
 from histories.trace import TraceEvent, read_trace
+from histories.watch import FILE_NAME as WATCH_FILE
+from histories.watch import read_streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ def read_evidence(folder: Path, record: RunRecord) -> Evidence:
         search_limit_s=record.options.search_limit_s,
         system=record.options.system,
         workload=record.options.workload,
+        watches=read_streams(folder / WATCH_FILE),
     )
 
 

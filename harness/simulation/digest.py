@@ -23,8 +23,10 @@ def digest(folder: Path, members: Sequence[str]) -> str:
 
 def digested(folder: Path, members: Sequence[str]) -> list[Path]:
     """What goes into it, in order."""
+    watched = folder / "watch.jsonl"
     return [
         folder / "history.jsonl",
+        *([watched] if watched.exists() else []),
         *(folder / member / name for member in members for name in ("state.json", "trace.jsonl")),
     ]
 

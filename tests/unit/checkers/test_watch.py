@@ -1,0 +1,205 @@
+"""Watches against the change log: valid ones pass, each way to be wrong is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from checkers.evidence import Evidence
+from checkers.synthetic.watch import WATCH_SPOILS, generate_watched, spoil_watched
+from checkers.verdict import Verdict
+from checkers.watch import check_watch
+from histories.errors import HistoryError
+from histories.history import History
+from histories.kv import KeyValue, PutResult, Range, RangeResult
+from histories.kv import Put as PutRequest
+from histories.member_state import Change
+from histories.watch import (
+    Cancelled,
+    Closed,
+    Created,
+    Events,
+    Line,
+    Opened,
+    Progress,
+    WatchRecorder,
+    WatchRequest,
+    collect,
+    read_streams,
+    write_streams,
+)
+from tests.unit.checkers.told import Told, members
+
+A2 = Change(2, "put", "a", "1", 2, 1)
+B2 = Change(2, "put", "b", "1", 2, 1)
+A3 = Change(3, "delete", "a")
+B4 = Change(4, "put", "b", "2", 2, 2)
+LOG = [A2, B2, A3, B4]
+ALL = WatchRequest("a", "c", start_revision=1)
+
+
+def judged(*lines: Line, request: WatchRequest = ALL, log: list[Change] = LOG) -> Verdict:
+    opened: list[Line] = [Opened(0, 0, 0, "n2", request), Created(1, 0, 4)]
+    return check_watch(
+        Evidence(History.of(()), members(log), watches=collect([*opened, *lines]))
+    )
+
+
+def kinds(verdict: Verdict) -> list[str]:
+    return [one.kind for one in verdict.anomalies]
+
+
+def sent(*changes: Change, time: int = 5, revision: int = 4, fragment: bool = False) -> Events:
+    return Events(time, 0, revision, changes, fragment=fragment)
+
+
+def test_all_events_in_order_are_what_a_watch_promises() -> None:
+    end = Closed(9, 0, "end", settled=4)
+    assert judged(sent(A2, B2), sent(A3), Progress(6, 0, 3), sent(B4), end).valid is True
+    assert judged(sent(A2, fragment=True), sent(B2, A3, B4), end).valid is True
+    assert judged(sent(B2, B4), end, request=WatchRequest("b", start_revision=2)).valid is True
+    assert judged(sent(A2), Closed(6, 0, "broken"), request=WatchRequest("a", start_revision=1)
+                  ).valid is True
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([sent(A2, B2), sent(B4)], ["lost event"]),
+        ([sent(A2, B2), sent(A3), Closed(9, 0, "end", settled=4)], ["lost event"]),
+        ([sent(A2, B2), sent(A2, B2), sent(A3)], ["duplicated event", "duplicated event"]),
+        ([sent(A2, B2), sent(B4), sent(A3)], ["reordered event"]),
+        ([sent(B2, A2)], ["reordered event"]),
+        ([sent(A2), sent(B2, A3)], ["split transaction"]),
+        ([sent(A2, B2), Progress(6, 0, 3), sent(A3)], ["false progress"]),
+        ([sent(A2, B2, A3, B4), Progress(6, 0, 5)], ["false progress"]),
+        ([sent(A2, B2), sent(Change(3, "put", "a", "x", 2, 2))], ["wrong event"]),
+        ([sent(A2, B2), sent(Change(3, "put", "b", "x", 2, 2)), sent(A3)], ["phantom event"]),
+        ([sent(A2, B2), sent(A3, revision=2)], ["wrong header"]),
+        ([sent(A2, B2), Cancelled(6, 0, 3)], ["false cancel"]),
+    ],
+)
+def test_what_is_wrong_is_named(lines: list[Line], expected: list[str]) -> None:
+    verdict = judged(*lines)
+    assert (verdict.valid, kinds(verdict)) == (False, expected)
+    assert all(one.members == ("n2",) for one in verdict.anomalies)
+
+
+def test_a_watch_from_the_future_is_sent_nothing_before_it() -> None:
+    request = WatchRequest("a", "c", start_revision=4)
+    assert judged(sent(B4), Progress(6, 0, 4), request=request).valid is True
+    assert kinds(judged(sent(A3), sent(B4), request=request)) == ["event before start"]
+    assert judged(Progress(4, 0, 3), sent(B4), request=request).valid is True
+
+
+def test_filters_and_intervals_let_nothing_else_pass() -> None:
+    only_deletes = WatchRequest("a", "c", start_revision=1, no_put=True)
+    assert judged(sent(A3), request=only_deletes).valid is True
+    assert kinds(judged(sent(A2), request=only_deletes)) == ["filter leak"]
+    only_a = WatchRequest("a", start_revision=1)
+    assert kinds(judged(sent(A2), sent(B2), request=only_a)) == ["foreign event"]
+
+
+def test_a_prev_kv_is_what_the_key_held_before() -> None:
+    request = WatchRequest("b", start_revision=1, prev_kv=True)
+    right = KeyValue("b", "1", 2, 2, 1)
+    batch = Events(5, 0, 4, (B2, B4), (None, right))
+    assert judged(batch, request=request).valid is True
+    wrong = msgspec.structs.replace(batch, previous=(None, None))
+    assert kinds(judged(wrong, request=request)) == ["wrong prev_kv"]
+    unasked = WatchRequest("b", start_revision=1)
+    assert kinds(judged(batch, request=unasked)) == ["wrong prev_kv"]
+
+
+def test_events_agree_in_time_with_the_rest_of_the_history() -> None:
+    told = Told()
+    told.did(PutRequest("a", "1"), PutResult(), 2)
+    told.did(Range("a"), RangeResult(), 1)
+    history = told.history()
+    log = [A2]
+
+    def at(time: int) -> list[str]:
+        lines: list[Line] = [
+            Opened(0, 0, 0, "n2", WatchRequest("a", start_revision=1)), Created(0, 0, 1),
+            Events(time, 0, 2, (A2,)),
+        ]
+        return kinds(check_watch(Evidence(history, members(log), watches=collect(lines))))
+
+    invoked, read = history.operations[0].call, history.operations[1].call
+    assert at(invoked - 1) == ["event from the future", "stale answer"]
+    assert at(read - 1) == ["stale answer"]
+    assert at(read + 1) == []
+
+
+def test_without_a_change_log_watchers_are_held_against_one_another() -> None:
+    def lines(stream: int, *changes: Change) -> list[Line]:
+        return [
+            Opened(0, stream, stream, "n1", ALL), Created(1, stream, 4),
+            Events(5, stream, 4, changes),
+        ]
+
+    alike = collect([*lines(0, A2, B2, A3), *lines(1, A2, B2, A3)])
+    assert check_watch(Evidence(History.of(()), watches=alike)).valid is None
+    differ = collect([*lines(0, A2, B2, A3, B4), *lines(1, A2, B2, B4)])
+    assert kinds(check_watch(Evidence(History.of(()), watches=differ))) == ["lost event"]
+
+
+def test_a_run_without_watches_is_none_of_its_business() -> None:
+    verdict = check_watch(Evidence(History.of(())))
+    assert verdict.valid is True
+    assert "not applicable" in verdict.why
+
+
+def test_watches_that_were_never_created_are_undecided() -> None:
+    streams = collect([Opened(0, 0, 0, "n1", ALL), Closed(1, 0, "refused")])
+    assert check_watch(Evidence(History.of(()), members(LOG), watches=streams)).valid is None
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 10**6))
+def test_valid_runs_pass_and_each_spoil_is_caught(seed: int) -> None:
+    run = generate_watched(600, 6, seed)
+    verdict = check_watch(run.evidence())
+    assert (verdict.valid, verdict.anomalies) == (True, ())
+    for kind, (_, _, shows_as) in WATCH_SPOILS.items():
+        spoilt = spoil_watched(run, kind, seed)
+        if spoilt is not None:
+            assert shows_as in kinds(check_watch(spoilt.evidence())), kind
+
+
+def test_there_is_an_occasion_for_each_spoil() -> None:
+    run = generate_watched(1500, 12, seed=3)
+    assert [kind for kind in WATCH_SPOILS if spoil_watched(run, kind, 3) is None] == []
+
+
+def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "watch.jsonl"
+    recorder = WatchRecorder(path, iter(range(100)).__next__)
+    stream = recorder.open_stream(4, "n1", ALL)
+    recorder.write(Created(recorder.now(), stream, 9))
+    recorder.write(Events(recorder.now(), stream, 9, (A2, B2), (None, None)))
+    recorder.close()
+    recorder.close()
+    (found,) = read_streams(path)
+    assert (found.watcher, found.node, found.request, found.opened) == (4, "n1", ALL, 0)
+    assert found.created == Created(1, 0, 9)
+    assert found.answers == [Events(2, 0, 9, (A2, B2), (None, None))]
+    assert found.closed is None
+    assert read_streams(tmp_path / "none") == ()
+
+
+def test_a_file_that_is_no_record_of_watches_is_refused_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "watch.jsonl"
+    write_streams(path, [Opened(0, 0, 0, "n1", ALL)])
+    path.write_bytes(path.read_bytes() + b'{"type":"what"}\n')
+    with pytest.raises(HistoryError, match=r"watch\.jsonl:2: not a line of a watch"):
+        read_streams(path)
+    write_streams(path, [Created(0, 7, 1)])
+    with pytest.raises(HistoryError, match="stream 7 has Created, but never opened"):
+        read_streams(path)
+    path.write_bytes(b'{"type":"opened","ti')
+    assert read_streams(path) == ()
