@@ -22,7 +22,9 @@ NAME = "mvcc"
 
 
 def check_mvcc(evidence: Evidence) -> Verdict:
-    """Judge a run: its history, and its members' change logs and hashes if there are any.
+    """Every answer is a sequential store's at its revision; no acknowledged write is lost.
+
+    Judges the history, and the members' change logs and hashes if there are any.
 
     Undecided if a member could not be asked or was behind, if the change logs do not
     reach back to what uncertain writes did, or if the answers carry no revisions.

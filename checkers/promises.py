@@ -28,7 +28,7 @@ NAME = "promises"
 
 
 def check_promises(evidence: Evidence) -> Verdict:
-    """Judge votes, leaders and starts in the members' traces."""
+    """One leader a term, one vote a term, and votes survive restarts: by the members' traces."""
     if not evidence.traces:
         return no_traces(NAME, evidence)
     findings = Findings()

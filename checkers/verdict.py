@@ -8,6 +8,10 @@ from typing import Any
 import msgspec
 
 
+NOT_APPLICABLE = "not applicable: "
+"""How `Verdict.why` begins where a checker found nothing to judge, and so nothing wrong."""
+
+
 class Anomaly(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that must not be, and its proof.
 
@@ -34,6 +38,11 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=False):
     counts: dict[str, Any] = {}
     why: str = ""
     seconds: float = 0.0
+
+    @property
+    def applies(self) -> bool:
+        """False where there was nothing that this checker judges: it is no evidence then."""
+        return not (self.valid and self.why.startswith(NOT_APPLICABLE))
 
 
 def merge(valids: Iterable[bool | None]) -> bool | None:

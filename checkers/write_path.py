@@ -307,7 +307,9 @@ class WritePathSweep:
 
 
 def check_write_path(evidence: Evidence) -> Verdict:
-    """Judge the members' traces, and the history against them.
+    """Each write: synced by a majority, committed, applied once and in order, then answered.
+
+    Judges the members' traces, and the history against them.
 
     A system that traces nothing has nothing to judge. Undecided where some members'
     traces are missing.

@@ -15,6 +15,8 @@ ANOMALIES_SHOWN_MAX = 5
 
 WORDS = {True: ("valid", "green"), False: ("INVALID", "red"), None: ("unknown", "yellow")}
 
+NOTHING_TO_JUDGE = ("-", "bright_black")
+
 
 def tell(result: RunResult) -> None:
     """Verdicts, anomalies, where the report is, and the line that reproduces it."""
@@ -45,7 +47,7 @@ def tell_verdicts(verdicts: Iterable[Verdict]) -> None:
 
 
 def verdict_line(verdict: Verdict) -> str:
-    word, colour = WORDS[verdict.valid]
+    word, colour = WORDS[verdict.valid] if verdict.applies else NOTHING_TO_JUDGE
     why = f"  {verdict.why}" if verdict.why else ""
     mark = click.style(f"{word:8}", fg=colour)
     return f"  {mark} {verdict.checker} ({verdict.seconds:.1f} s){why}"
