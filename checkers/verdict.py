@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-
 NOT_APPLICABLE = "not applicable: "
 """How `Verdict.why` begins where a checker found nothing to judge, and so nothing wrong."""
 
