@@ -1,23 +1,65 @@
-"""Judging somebody else's log: `LoggedOperation`s as operations of porcupine's models."""
+"""Judging somebody else's history: `LoggedOperation`s as operations of a model.
+
+What a model is of is told by the functions that the history names (`model_of`), or asked
+for by name. Times in verdicts are those written down; events are places in the file.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from checkers import wording
+from checkers.evidence import Evidence
 from checkers.porcupine import CheckResult, Model, Operation, check_operations_verbose
-from checkers.porcupine.models import key_value
+from checkers.porcupine.models import key_value, mutex
 from checkers.porcupine.models import register as registers
+from checkers.set_full import check_set_full
+from checkers.shortest import NoOrder, no_order
 from checkers.verdict import Anomaly, Verdict
-from histories.formats.logged import LoggedOperation
+from histories.errors import HistoryError
+from histories.formats.logged import LoggedOperation, frozen
+from histories.history import History
+from histories.history import Operation as Recorded
+from histories.kv import Header, KeyValue, Put, PutResult, Range, RangeResult
+
+EXPLANATION_S_MAX = 10.0
+"""How long the illegal partitions of a log may be made smaller, all together."""
+MS = 1_000_000
+
+Logged = Sequence[LoggedOperation]
+LogChecker = Callable[[Logged, float | None], Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class LogModel:
+    """What a log can be of: the names that its operations have, and who judges it."""
+
+    says: str
+    functions: frozenset[str]
+    checkers: Mapping[str, LogChecker]
+
+
+class UnknownModel(ValueError):
+    """Operations that no model has, or a model that there is not."""
+
+
+# --- models of porcupine ---------------------------------------------------------
 
 
 def register_operations(
-    logged: Iterable[LoggedOperation],
+    logged: Iterable[LoggedOperation], failed_swap_tells: bool = True
 ) -> list[Operation[registers.Input, registers.Value]]:
-    """Reads, writes and compare-and-swaps. What certainly did not happen is left out; a
-    compare-and-swap that failed happened, and found another value."""
+    """Reads, writes and compare-and-swaps. What certainly did not happen is left out.
+
+    With `failed_swap_tells`, a compare-and-swap that failed happened, and found another
+    value: so in porcupine's logs. Else it did not happen, as Knossos has it.
+    """
     operations: list[Operation[registers.Input, registers.Value]] = []
     for op in logged:
         ret = math.inf if op.ret is None else op.ret
@@ -27,18 +69,30 @@ def register_operations(
             case "read":
                 if op.outcome != "ok":
                     continue
-                made, answer = registers.Read(op.key), op.answer
+                made, answer = registers.Read(op.key), frozen(op.answer)
             case "write":
                 if op.outcome == "fail":
                     continue
-                made = registers.Write(op.key, op.argument)
+                made = registers.Write(op.key, frozen(op.argument))
             case "cas":
-                made = registers.CompareAndSwap(op.key, *op.argument)
+                if op.outcome == "fail" and not failed_swap_tells:
+                    continue
+                expected, value = _pair(op)
+                made = registers.CompareAndSwap(op.key, expected, value)
                 answer = None if op.outcome == "info" else op.outcome == "ok"
             case _:
-                raise ValueError(f"{op.f!r} is not an operation of a register")
+                raise HistoryError(f"event {op.call}: {op.f!r} is not an operation of a register")
         operations.append(Operation(op.process, made, op.call, answer, ret))
     return operations
+
+
+def _pair(op: LoggedOperation) -> tuple[Any, Any]:
+    pair = frozen(op.argument)
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise HistoryError(
+            f"event {op.call}: a cas of {op.argument!r}; expected [expected value, new value]"
+        )
+    return pair
 
 
 def key_value_operations(
@@ -50,29 +104,57 @@ def key_value_operations(
         if op.outcome == "fail" or (op.f == "get" and op.outcome != "ok"):
             continue
         made: key_value.Input
+        answer: key_value.Output = None
         match op.f:
             case "get":
-                made = key_value.Get(op.key)
+                made, answer = key_value.Get(op.key), op.answer or ""
             case "put":
                 made = key_value.Put(op.key, op.argument)
             case "append":
                 made = key_value.Append(op.key, op.argument)
             case _:
-                raise ValueError(f"{op.f!r} is not an operation of a key-value log")
+                raise HistoryError(
+                    f"event {op.call}: {op.f!r} is not an operation of a key-value store"
+                )
         ret = math.inf if op.ret is None else op.ret
-        operations.append(Operation(op.process, made, op.call, op.answer, ret))
+        operations.append(Operation(op.process, made, op.call, answer, ret))
     return operations
 
 
-def check_log(logged: Sequence[LoggedOperation], timeout_s: float | None = None) -> Verdict:
-    """Whether a log is linearizable, as registers or as a key-value store, by its operations."""
-    if all(op.f in ("read", "write", "cas") for op in logged):
-        return _verdict(registers.register(), register_operations(logged), timeout_s)
-    return _verdict(key_value.key_value(), key_value_operations(logged), timeout_s)
+def mutex_operations(logged: Iterable[LoggedOperation]) -> list[Operation[mutex.Input, None]]:
+    """Acquires and releases; those that failed are left out."""
+    operations: list[Operation[mutex.Input, None]] = []
+    for op in logged:
+        if op.outcome != "fail":
+            made = mutex.Acquire(op.key) if op.f == "acquire" else mutex.Release(op.key)
+            ret = math.inf if op.ret is None else op.ret
+            operations.append(Operation(op.process, made, op.call, None, ret))
+    return operations
 
 
-def _verdict(
-    model: Model[Any, Any, Any], operations: list[Operation[Any, Any]], timeout_s: float | None
+def check_registers(
+    logged: Logged, timeout_s: float | None = None, failed_swap_tells: bool = False
+) -> Verdict:
+    """Each key is a linearizable register: read, write and compare-and-swap."""
+    operations = register_operations(logged, failed_swap_tells)
+    return _linearizable(registers.register(), operations, logged, timeout_s)
+
+
+def check_key_values(logged: Logged, timeout_s: float | None = None) -> Verdict:
+    """Each key is a linearizable text: get, put and append."""
+    return _linearizable(key_value.key_value(), key_value_operations(logged), logged, timeout_s)
+
+
+def check_mutexes(logged: Logged, timeout_s: float | None = None) -> Verdict:
+    """Each key is a lock that one holds at a time."""
+    return _linearizable(mutex.mutex(), mutex_operations(logged), logged, timeout_s)
+
+
+def _linearizable(
+    model: Model[Any, Any, Any],
+    operations: list[Operation[Any, Any]],
+    logged: Logged,
+    timeout_s: float | None,
 ) -> Verdict:
     result, info = check_operations_verbose(model, operations, timeout_s)
     counts = {"operations": len(operations), "partitions": len(info.partitions)}
@@ -80,16 +162,164 @@ def _verdict(
         return Verdict("linearizable", True, counts=counts)
     if result is CheckResult.UNKNOWN:
         return Verdict("linearizable", None, counts=counts, why=info.why)
-    anomalies = []
-    for part in info.partitions:
-        if part.result is CheckResult.ILLEGAL:
-            longest = part.partials[0] if part.partials else ()
-            because = (
-                f"no order of these {len(part.operations)} operations explains all answers; the "
-                f"longest that does explains {len(longest)} of them"
-            )
-            lines = sorted(int(op.call) for op in part.operations)
-            anomalies.append(
-                Anomaly("not linearizable", because, detail={"lines": lines})
-            )
-    return Verdict("linearizable", False, tuple(anomalies), counts)
+    deadline = time.monotonic() + EXPLANATION_S_MAX
+    by_call = {op.call: op for op in logged}
+    anomalies = tuple(
+        _anomaly(model, no_order(model, part.operations, deadline), by_call)
+        for part in info.partitions
+        if part.result is CheckResult.ILLEGAL
+    )
+    return Verdict("linearizable", False, anomalies, counts)
+
+
+def _anomaly(
+    model: Model[Any, Any, Any], found: NoOrder, by_call: Mapping[int, LoggedOperation]
+) -> Anomaly:
+    def say(op: Operation[Any, Any]) -> str:
+        said = model.describe_operation(op.input, op.output)
+        return said.replace("  ", " ", 1) if op.input.key == "" else said
+
+    because = (
+        f"no order explains these {len(found.needed)} operations together "
+        f"({'; '.join(say(op) for op in found.needed[:8])}"
+        f"{'; …' * (len(found.needed) > 8)}), whichever of the others happened"
+    )
+    stuck = found.stuck
+    if stuck is not None:
+        who = by_call[int(stuck.call)]
+        after = f"after {'; '.join(say(op) for op in found.order[-3:])}" if found.order else "first"
+        because += (
+            f". Process {who.process}'s {say(stuck)}, which ended {_when(who)}, does not fit: "
+            f"{after} the state is {found.state}"
+        )
+    return Anomaly(
+        "not linearizable",
+        because,
+        tuple(sorted(int(at) for op in found.needed for at in (op.call, op.ret)
+                     if at != math.inf)),
+        detail={
+            "operations": [int(op.call) for op in found.needed],
+            "linearization": [int(op.call) for op in found.order],
+            "stuck": None if stuck is None else int(stuck.call),
+            "state": found.state,
+        },
+    )
+
+
+def _when(op: LoggedOperation) -> str:
+    return f"at event {op.ended}" if op.ended_ns is None else f"at {wording.seconds(op.ended_ns)}"
+
+
+# --- sets --------------------------------------------------------------------------
+
+
+def check_sets(logged: Logged, timeout_s: float | None = None) -> Verdict:
+    """Elements added to each set: none lost, stale, duplicated or unexpected."""
+    by_key: dict[Any, list[LoggedOperation]] = {}
+    for op in logged:
+        by_key.setdefault(op.key, []).append(op)
+    verdicts = [(key, check_set_full(Evidence(_set_history(own)))) for key, own in by_key.items()]
+    valids = [verdict.valid for _, verdict in verdicts]
+    counts: dict[str, Any] = {}
+    anomalies: list[Anomaly] = []
+    for key, verdict in verdicts:
+        of = f"set {key}: " if len(verdicts) > 1 else ""
+        for name, count in verdict.counts.items():
+            counts[name] = counts.get(name, 0) + count
+        anomalies += [
+            msgspec.structs.replace(one, because=of + one.because) for one in verdict.anomalies
+        ]
+    valid = False if False in valids else None if None in valids else True
+    why = "; ".join(dict.fromkeys(verdict.why for _, verdict in verdicts if verdict.why))
+    return Verdict("set_full", valid, tuple(anomalies), counts, why)
+
+
+def _set_history(logged: Logged) -> History:
+    """The log as one of keys: an element is a key, a read a range over all of them."""
+    return History((), tuple(_set_operation(op) for op in logged), ())
+
+
+def _set_operation(op: LoggedOperation) -> Recorded:
+    asked: Put | Range
+    said: PutResult | RangeResult | None = None
+    header = Header(revision=1)
+    if op.f == "add":
+        asked = Put(element_text(op.argument))
+        said = PutResult(header)
+    else:
+        asked = Range("", "\0")
+        if op.outcome == "ok":
+            if not isinstance(op.answer, list):
+                raise HistoryError(
+                    f"event {op.ended}: the read of a set answered {op.answer!r}; expected the "
+                    "elements, as a list or a set"
+                )
+            kvs = tuple(KeyValue(element_text(one)) for one in op.answer)
+            said = RangeResult(header, kvs, len(kvs))
+    call, end = times_of(op)
+    return Recorded(
+        op.process, op.f, op.node, op.outcome, asked, said if op.outcome == "ok" else None,
+        op.error, op.call, op.ended, call, None if op.outcome == "info" else end, end,
+    )
+
+
+def element_text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def times_of(op: LoggedOperation) -> tuple[int, int | None]:
+    """When it began and ended, in ns; without times, a millisecond an event."""
+    call = op.call * MS if op.call_ns is None else op.call_ns
+    if op.ended is None:
+        return call, None
+    return call, op.ended * MS if op.ended_ns is None else max(op.ended_ns, call)
+
+
+# --- which model -------------------------------------------------------------------
+
+MODELS: dict[str, LogModel] = {
+    "register": LogModel(
+        "a register or several: read, write",
+        frozenset(("read", "write")), {"linearizable": check_registers},
+    ),
+    "cas-register": LogModel(
+        "a register or several: read, write, cas",
+        frozenset(("read", "write", "cas")), {"linearizable": check_registers},
+    ),
+    "kv": LogModel(
+        "texts by key: get, put, append",
+        frozenset(("get", "put", "append")), {"linearizable": check_key_values},
+    ),
+    "mutex": LogModel(
+        "a lock: acquire, release",
+        frozenset(("acquire", "release")), {"linearizable": check_mutexes},
+    ),
+    "set": LogModel(
+        "a set: add, read", frozenset(("add", "read")), {"set_full": check_sets},
+    ),
+}
+
+
+def model_of(logged: Logged) -> str:
+    """The name of the model that a log is of, by its functions. Raises UnknownModel."""
+    functions = {op.f: None for op in logged}
+    for name, model in MODELS.items():
+        if model.functions.issuperset(functions) and _looks_like(name, logged):
+            return name
+    raise UnknownModel(
+        f"operations {', '.join(functions)} are of no model that is told by them; "
+        f"--model names one: {', '.join(MODELS)}"
+    )
+
+
+def _looks_like(name: str, logged: Logged) -> bool:
+    if name != "set":
+        return True
+    answers = [op.answer for op in logged if op.f == "read" and op.outcome == "ok"]
+    return not answers or isinstance(answers[0], list)
+
+
+def check_log(logged: Logged, timeout_s: float | None = None) -> Verdict:
+    """The verdict of the first checker of the model that a log is of."""
+    checker = next(iter(MODELS[model_of(logged)].checkers.values()))
+    return checker(logged, timeout_s)

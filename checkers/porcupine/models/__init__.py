@@ -1,1 +1,1 @@
-"""Models ready to use: `register` and `key_value`."""
+"""Models ready to use: `register`, `key_value` and `mutex`."""

@@ -1,0 +1,46 @@
+"""Locks, one for each key: acquire and release.
+
+Both have the output None. Acquiring a lock that is held, or releasing one that is not, is
+not possible; an attempt that was refused is no operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import NamedTuple
+
+from checkers.porcupine.model import Model
+from checkers.porcupine.models.by_key import by_key, events_by_key
+
+
+class Acquire(NamedTuple):
+    key: Hashable
+
+
+class Release(NamedTuple):
+    key: Hashable
+
+
+Input = Acquire | Release
+
+
+def _step(held: bool, given: Input, output: None) -> tuple[bool, bool]:
+    acquires = isinstance(given, Acquire)
+    return held != acquires, acquires
+
+
+def _describe(given: Input, output: None) -> str:
+    return "acquire" if isinstance(given, Acquire) else "release"
+
+
+def mutex() -> Model[bool, Input, None]:
+    """Locks that all start free. Whoever holds one is not told apart: an operation that
+    may have happened could be anybody's."""
+    return Model(
+        init=bool,
+        step=_step,
+        partition=by_key,
+        partition_events=events_by_key,
+        describe_operation=_describe,
+        describe_state=lambda held: "held" if held else "free",
+    )
