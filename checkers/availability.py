@@ -101,7 +101,8 @@ def _during_faults(history: History) -> dict[str, dict[str, int]]:
             places.update(range(bisect_left(calls, window.begin), end))
         table[kind] = _outcomes([operations[place] for place in sorted(places)])
         touched |= places
-    table["none"] = _outcomes([op for place, op in enumerate(operations) if place not in touched])
+    untouched = [op for place, op in enumerate(operations) if place not in touched]
+    table["no fault"] = _outcomes(untouched)
     return table
 
 

@@ -29,6 +29,7 @@ from harness.report.anomaly_picture import (
     picture_to_scale,
     proof_of,
 )
+from harness.report.count_tables import count_tables, single_counts
 from harness.report.latency import latency
 from harness.report.rate import rate
 from harness.report.run_data import Run
@@ -144,6 +145,8 @@ def environment() -> jinja2.Environment:
     made.filters["seconds"] = lambda ns: f"{ns / 1e9:.4f}"
     made.filters["embedded"] = lambda value: embedded(to_json(value))
     made.filters["count_text"] = _count_text
+    made.filters["single_counts"] = single_counts
+    made.filters["count_tables"] = count_tables
     made.filters["clip"] = clip
     return made
 

@@ -68,7 +68,7 @@ def test_an_answer_within_the_bound_is_enough() -> None:
     assert verdict.counts["recovered after ms"] == 1500.0
     assert verdict.counts["members answered after ms"] == {"n2": 1500.0}
     assert verdict.counts["during"]["kill"] == {"ok": 0, "fail": 0, "info": 1}
-    assert verdict.counts["during"]["none"] == {"ok": 2, "fail": 0, "info": 0}
+    assert verdict.counts["during"]["no fault"] == {"ok": 2, "fail": 0, "info": 0}
 
 
 def test_an_answer_that_comes_late_is_too_late() -> None:

@@ -204,6 +204,37 @@ def test_members_their_logs_and_the_faults_are_in_the_page(tmp_path: Path) -> No
     assert "never healed" in page.text
 
 
+def test_counts_are_tables_and_a_checker_without_anything_to_judge_says_so(
+    tmp_path: Path,
+) -> None:
+    folder = make_run(tmp_path, MadeRun(20))
+    results = json.loads((folder / "results.json").read_bytes())
+    outcomes = {"ok": 31, "fail": 7, "info": 2}
+    results["verdicts"] += [
+        {
+            "checker": "availability", "valid": True,
+            "counts": {
+                "outcomes": outcomes, "during": {"kill": outcomes, "no fault": outcomes},
+                "members answered after ms": {"n1": 0.25}, "recovered after ms": 12.5,
+            },
+        },
+        {"checker": "set_full", "valid": True, "why": "not applicable: nothing was added"},
+    ]  # fmt: skip
+    (folder / "results.json").write_text(json.dumps(results))
+    shown = write(folder).read_text()
+    body = shown[: shown.index('<section id="files">')]
+    assert '{"ok"' not in unescape(body[body.index("<h3>Checkers</h3>") :]).partition("<script")[0]
+    for row in ("outcomes", "during kill", "during no fault"):
+        cells = "".join(f'<td class="num">{count}</td>' for count in (31, 7, 2))
+        assert f"<tr><td>{row}</td>{cells}</tr>" in body
+    assert '<td>members answered after ms</td><td class="num">0.25</td>' in body
+    assert "recovered after ms</span> 12.5" in body
+    row = re.search(r'<td class="nowrap">set_full</td>\s*(.*?)</tr>', body, re.DOTALL)
+    assert row is not None
+    assert "not applicable</td>" in row[1]
+    assert ">valid" not in row[1]
+
+
 def test_a_path_in_the_run_that_leads_out_of_it_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("do not show")
     folder = make_run(tmp_path / "run", MadeRun(20))
