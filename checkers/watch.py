@@ -37,7 +37,7 @@ from checkers.evidence import Evidence
 from checkers.revisions import Findings, must_be_recent
 from checkers.sequential_store import made_revision
 from checkers.verdict import Verdict
-from checkers.watch_stream import Compaction, StreamCheck, Times
+from checkers.watch_stream import Compaction, Compactions, StreamCheck, Times
 from checkers.watch_truth import find_truth
 from histories.history import Operation
 from histories.kv import Compact
@@ -101,15 +101,15 @@ def _writers(operations: Sequence[Operation]) -> dict[int, Operation]:
     }
 
 
-def _compactions(operations: Sequence[Operation]) -> list[Compaction]:
-    return [
+def _compactions(operations: Sequence[Operation]) -> Compactions:
+    return Compactions([
         Compaction(
             op.request.revision, op.call,
             op.result.header.revision if op.result is not None else None, op,
         )
         for op in operations
         if isinstance(op.request, Compact) and op.outcome != "fail"
-    ]
+    ])
 
 
 def _times(writers: dict[int, Operation]) -> Times:

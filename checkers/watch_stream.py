@@ -33,6 +33,37 @@ class Compaction:
     operation: Operation
 
 
+class Compactions:
+    """All of a run."""
+
+    def __init__(self, asked: Sequence[Compaction]) -> None:
+        self._asked = asked
+        done = sorted(
+            (one for one in asked if one.answered is not None), key=lambda one: one.answered or 0
+        )
+        self._answered = [one.answered for one in done]
+        self._highest: list[Compaction] = []
+        for one in done:
+            before = self._highest[-1] if self._highest else one
+            self._highest.append(one if one.revision > before.revision else before)
+
+    def may_have_reached(self, revision: int, time: int) -> bool:
+        """Whether a compaction to `revision` or beyond was asked for by `time`."""
+        return any(one.revision >= revision and one.call <= time for one in self._asked)
+
+    def asked_for(self, revision: int, time: int) -> bool:
+        return any(one.revision == revision and one.call <= time for one in self._asked)
+
+    def done_before(self, revision: int) -> Compaction | None:
+        """The furthest compaction that a member which stands at `revision` has made.
+
+        A member has made it once it stands beyond the revision at which it was answered:
+        what came after it in the log came after it there.
+        """
+        place = bisect_left(self._answered, revision, key=lambda answered: answered or 0)
+        return self._highest[place - 1] if place else None
+
+
 @dataclass(frozen=True, slots=True)
 class Times:
     """When revisions can have been made at the earliest: rising in both."""
@@ -76,7 +107,7 @@ class StreamCheck:
         self,
         stream: WatchStream,
         truth: Truth,
-        compactions: Sequence[Compaction],
+        compactions: Compactions,
         times: Times,
         report: Report,
     ) -> None:
@@ -148,7 +179,7 @@ class StreamCheck:
                 ended = answer
                 self.check_cancel(answer)
         if ended is None:
-            self.check_end(selection.changes[place:])
+            self.check_end(selection, place)
 
     def _split(self, batch: Events) -> None:
         revision = batch.changes[-1].revision
@@ -176,8 +207,12 @@ class StreamCheck:
             )
 
     def _check_previous(self, batch: Events, places: Sequence[int]) -> None:
-        for number, place in enumerate(places):
-            self.check_previous_of(batch, number, self._truth.previous[place])
+        previous = self._truth.previous
+        expected = tuple([previous[place] for place in places])
+        if self._request.prev_kv and batch.previous == expected:
+            return
+        for number, held in enumerate(expected):
+            self.check_previous_of(batch, number, held)
 
     def check_previous_of(
         self, batch: Events, number: int, expected: KeyValue | None
@@ -188,7 +223,7 @@ class StreamCheck:
             expected = None
         if expected is UNKNOWN or given == expected:
             return
-        if given is None and self._compacted(change.revision, batch.time):
+        if given is None and self._compactions.may_have_reached(change.revision, batch.time):
             return  # what was before is forgotten, and a member says nothing then
         self._report(
             "wrong prev_kv",
@@ -196,10 +231,6 @@ class StreamCheck:
             f"{wording.seconds(batch.time)} with prev_kv {_told(given)}, expected "
             f"{_told(expected)}", change.revision,
         )
-
-    def _compacted(self, revision: int, time: int) -> bool:
-        """Whether the revision before `revision` may have been compacted at `time`."""
-        return any(one.revision >= revision and one.call <= time for one in self._compactions)
 
     # --- what comes between events -------------------------------------------------------
 
@@ -228,8 +259,7 @@ class StreamCheck:
         if not revision:
             return  # ended by the member for another reason: as good as a broken connection
         behind = f"at {wording.seconds(cancelled.time)} with compact_revision {revision}"
-        if not any(one.revision == revision and one.call <= cancelled.time
-                   for one in self._compactions):
+        if not self._compactions.asked_for(revision, cancelled.time):
             self._report(
                 "false cancel",
                 f"{self._name} was cancelled {behind}, to which nobody compacted", revision,
@@ -248,12 +278,13 @@ class StreamCheck:
                 f"revision {reached} or later", revision,
             )
 
-    def check_end(self, missing: Sequence[Change]) -> None:
-        """A stream that was open to the very end has been sent all there was."""
+    def check_end(self, selection: Selection, place: int) -> None:
+        """A stream that was open to the very end has been sent all there was; `place` is
+        that of the first event that was not."""
         closed = self._stream.closed
         if closed is None or not closed.settled:
             return
-        lost = [one for one in missing if self._start <= one.revision <= closed.settled]
+        lost = selection.changes[place : bisect_right(selection.revisions, closed.settled)]
         if lost:
             self._report(
                 "lost event",
@@ -282,21 +313,14 @@ class StreamCheck:
                 return
 
     def _check_compaction(self) -> None:
-        """A member that has compacted what the watch begins with must cancel it.
-
-        A member has compacted once it stands beyond the revision at which the compaction
-        was answered: what came after it in the log came after it there.
-        """
+        """A member that has compacted what the watch begins with must cancel it."""
         created = self._stream.created
         assert created is not None
-        done = [
-            one for one in self._compactions
-            if one.answered is not None and created.revision > one.answered
-            and self._start < one.revision
-        ]
-        if not done or not self._request.start_revision:
+        compaction = self._compactions.done_before(created.revision)
+        if compaction is None or not self._request.start_revision:
             return
-        compaction = max(done, key=lambda one: one.revision)
+        if self._start >= compaction.revision:
+            return
         answers = self._stream.answers
         if not answers:
             closed = self._stream.closed
@@ -357,7 +381,7 @@ class Explained:
                 self._check.check_cancel(answer)
         self._tell_lost()
         if ended is None:
-            self._check.check_end(self._selection.changes[self._place :])
+            self._check.check_end(self._selection, self._place)
 
     def _take(self, batch: Events, number: int, change: Change) -> None:
         place = self._find(change)

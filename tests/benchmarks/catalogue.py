@@ -14,6 +14,7 @@ BENCHMARKS = {
     "memory": "memory of a member after 100,000 puts, beside etcd",
     "driver": "operations a second that a run drives and records against etcd",
     "driver_alone": "the same against a store that answers at once: the harness itself",
+    "watch": "the checker of watches over 1,250,000 events",
     "judging": "all checkers over 100,000 recorded operations",
     "proxies": "what the proxies between members cost",
     "raft_core": "the pure Raft, without disk, network or encoding",
