@@ -57,32 +57,88 @@ class RunResult:
         return 0 if self.valid else 2
 
 
-def judge(folder: Path, checkers: Mapping[str, Checker] | None = None) -> RunResult:
+def judge(
+    folder: Path,
+    checkers: Mapping[str, Checker] | None = None,
+    watch: Watch | None = None,
+) -> RunResult:
     """Judge the run in `folder` and write its `results.json`.
 
     `checkers` default to those of the run's workload; with others given nothing is
-    written, for the run's verdict is that of all of its own. Raises BadArguments if
-    `folder` is no run's.
+    written, for the run's verdict is that of all of its own. Of a simulated run, what was
+    found while it went on is kept. Raises BadArguments if `folder` is no run's.
     """
     record = read_record(folder)
     began = time.perf_counter()
     error = record.error
+    evidence = Evidence(History.of(()))
     try:
+        if watch:
+            watch.show("reading")
         evidence = read_evidence(folder, record)
     except (HistoryError, OSError) as problem:
         error = error or f"the history cannot be read: {problem}"
-        evidence = Evidence(History.of(()))
-    verdicts = judge_evidence(evidence, checkers or checkers_of(record.options))
+    except KeyboardInterrupt:
+        if watch is None:
+            raise
+        watch.interrupted = True
+    wanted = checkers or checkers_of(record.options)
+    verdicts = judge_evidence(evidence, wanted, watch)
+    kept, digest = _found_meanwhile(folder) if checkers is None else ((), "")
+    verdicts = (*verdicts, *(verdict for verdict in kept if verdict.checker not in wanted))
     seconds = time.perf_counter() - began
     results = _results(record, evidence, verdicts, seconds, error)
-    if checkers is None:
+    results = msgspec.structs.replace(results, digest=digest)
+    if checkers is None and not (watch and watch.interrupted):
         write_json(folder / "results.json", results)
-    return RunResult(folder, results, record.ended, error)
+    return RunResult(folder, results, record.ended, error, digest=digest)
 
 
-def judge_evidence(evidence: Evidence, checkers: Mapping[str, Checker]) -> tuple[Verdict, ...]:
-    """Every checker's verdict. One that raises has not passed: it is undecided."""
-    return tuple(_ask(name, checker, evidence) for name, checker in checkers.items())
+def _found_meanwhile(folder: Path) -> tuple[tuple[Verdict, ...], str]:
+    """The digest, and the verdicts of no checker that could be asked again, of the results
+    that are there: what a simulation found while it went on."""
+    from checkers.catalogue import CHECKERS
+
+    try:
+        earlier = msgspec.json.decode((folder / "results.json").read_bytes(), type=Results)
+    except (OSError, msgspec.MsgspecError):
+        return (), ""
+    kept = tuple(verdict for verdict in earlier.verdicts if verdict.checker not in CHECKERS)
+    return (kept, earlier.digest) if earlier.digest else ((), "")
+
+
+class Watch:
+    """Somebody looks on while a history is judged, and may interrupt: what was not judged
+    by then is unknown."""
+
+    interrupted = False
+
+    def show(self, doing: str) -> None:
+        """Told of what is done from now on: "reading", or a checker's name."""
+
+
+INTERRUPTED = "interrupted before it was decided"
+
+
+def judge_evidence(
+    evidence: Evidence, checkers: Mapping[str, Checker], watch: Watch | None = None
+) -> tuple[Verdict, ...]:
+    """Every checker's verdict. One that raises has not passed: it is undecided; so are,
+    with a `watch`, those that an interrupt left."""
+    verdicts = []
+    for name, checker in checkers.items():
+        if watch is None:
+            verdicts.append(_ask(name, checker, evidence))
+            continue
+        if not watch.interrupted:
+            watch.show(name)
+            try:
+                verdicts.append(_ask(name, checker, evidence))
+                continue
+            except KeyboardInterrupt:
+                watch.interrupted = True
+        verdicts.append(Verdict(name, None, why=INTERRUPTED))
+    return tuple(verdicts)
 
 
 def _ask(name: str, checker: Checker, evidence: Evidence) -> Verdict:

@@ -29,7 +29,10 @@ def tell(result: RunResult) -> None:
         click.secho(f"the run broke off: {result.error}", fg="red")
     word, colour = WORDS[result.valid]
     click.echo("verdict: " + click.style(word, fg=colour, bold=True))
-    click.echo(f"report: {shown(result.report or result.folder)}")
+    if result.report is not None:
+        click.echo(f"report: {shown(result.report)}")
+    else:
+        click.echo(f"folder: {shown(result.folder)}")
     if result.valid is not True:
         click.echo("reproduce: " + reproduce_line(result))
 
