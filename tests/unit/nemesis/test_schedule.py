@@ -56,6 +56,22 @@ def test_thirty_seconds_see_several_faults_of_each_kind(seed):
     assert all(counts[kind] >= 3 for kind in ALL)
 
 
+@given(seeds, st.integers(10_000, 120_000))
+def test_the_first_or_the_second_fault_of_each_kind_hits_the_leader(seed, duration_ms):
+    planned = draw_schedule(seed, ALL, duration_ms, THREE)
+    for kind in ALL:
+        first = [one.fault.aim for one in planned if name_of(one.fault) == kind][:2]
+        assert "leader" in first
+
+
+def test_thirty_seconds_are_without_a_fault_for_a_third_of_the_time():
+    def faulty_ms(seed: int) -> int:
+        planned = draw_schedule(seed, ("kill", "pause", "partition"), 30_000, THREE)
+        return len({ms for one in planned for ms in range(one.begin_ms, one.end_ms)})
+
+    assert sum(faulty_ms(seed) for seed in range(50)) / 50 < 20_000
+
+
 def test_faults_of_different_kinds_overlap_in_most_runs():
     def overlaps(seed: int) -> bool:
         planned = draw_schedule(seed, ("kill", "pause", "partition"), 30_000, THREE)
