@@ -12,7 +12,14 @@ from pathlib import Path
 import click
 import uvloop
 
-from node.config import Config, ConfigError, checked_config, parse_initial_cluster, parse_urls
+from node.config import (
+    Config,
+    ConfigError,
+    checked_config,
+    parse_duration_ms,
+    parse_initial_cluster,
+    parse_urls,
+)
 from node.failpoint import ENVIRONMENT_VARIABLE
 from node.member_storage import DataRefused
 from node.real.world import RealWorld
@@ -93,6 +100,13 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     help="How many operations it may lag behind.",
 )
 @click.option("--wal-segment-bytes", type=int, default=64 * 1024**2, show_default=True)
+@click.option(
+    "--experimental-watch-progress-notify-interval",
+    default="10m",
+    show_default=True,
+    metavar="DURATION",
+    help="How often an idle watcher that asked for it is told how far it has come: 250ms, 10m.",
+)
 @click.option("--pre-vote/--no-pre-vote", default=True, show_default=True)
 @click.option("--seed", type=int, help="Makes this member's own random choices repeatable.")
 @click.option("--trace-file", help="Write an event for each step of the write path here.")
@@ -166,6 +180,10 @@ def _config(flags: dict[str, object]) -> Config:
             backend_batch_interval_ms=number("backend_batch_interval"),
             backend_batch_operations_max=number("backend_batch_limit"),
             wal_segment_bytes=number("wal_segment_bytes"),
+            watch_progress_interval_ms=parse_duration_ms(
+                text("experimental_watch_progress_notify_interval"),
+                "--experimental-watch-progress-notify-interval",
+            ),
             pre_vote=bool(flags["pre_vote"]),
             tracing=bool(flags["trace_file"]),
             admin=bool(flags["admin"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -49,6 +50,8 @@ class Config:
     pre_vote: bool = True
     request_timeout_ms: int = 0
     """0: as etcd, 5 s and two election timeouts."""
+    watch_progress_interval_ms: int = 600_000
+    """Between two notices to a watcher that asked for progress and has no events."""
     tracing: bool = False
     admin: bool = False
     failpoints: str = ""
@@ -89,6 +92,7 @@ def checked_config(config: Config) -> Config:
         ("--max-txn-ops", config.txn_operations_max, 1),
         ("--quota-backend-bytes", config.backend_quota_bytes, 1024**2),
         ("--wal-segment-bytes", config.wal_segment_bytes, 4096),
+        ("--experimental-watch-progress-notify-interval", config.watch_progress_interval_ms, 1),
     ):
         if value < least:
             raise ConfigError(f"{flag} is {value}; expected {least} or more")
@@ -135,6 +139,18 @@ def parse_initial_cluster(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
             )
         members.setdefault(name, []).append(checked_url(url, "--initial-cluster"))
     return tuple((name, tuple(urls)) for name, urls in sorted(members.items()))
+
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+
+
+def parse_duration_ms(text: str, flag: str) -> int:
+    """As Go writes them, to the millisecond: 250ms, 1.5s, 1h30m. Raises ConfigError."""
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ConfigError(f"{flag} is {text!r}; expected a duration such as 250ms, 10s or 1h30m")
+    return round(sum(float(number) * _UNIT_MS[unit] for number, unit in parts))
 
 
 def parse_urls(text: str, flag: str) -> tuple[str, ...]:

@@ -70,6 +70,7 @@ class Server:
         self.member_id = config.member_id
         self.request_bytes_max = config.request_bytes_max
         self.txn_operations_max = config.txn_operations_max
+        self.watch_progress_interval_ms = config.watch_progress_interval_ms
         self.metrics = member_metrics.MemberMetrics(config.member_id, VERSION)
         self.failpoints = Failpoints(world, parse_all(config.failpoints))
         self._path = WritePath(world, config.name, self.failpoints, tracing=config.tracing)
@@ -236,6 +237,9 @@ class Server:
     async def linearizable_read(self) -> None:
         """Returns once this member has applied all that was committed at the call."""
         await self._reads.wait()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._world.clock.sleep(seconds)
 
     def header(self) -> ResponseHeader:
         return ResponseHeader(self.cluster_id, self.member_id, self.store.revision, self.raft.term)

@@ -75,6 +75,15 @@ class MemberPort(Protocol):
     @property
     def txn_operations_max(self) -> int: ...
 
+    @property
+    def watch_progress_interval_ms(self) -> int:
+        """Between two notices of progress to a watcher that asked for them."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """By the member's own clock."""
+        ...
+
     def header(self) -> ResponseHeader:
         """Who answers, in which term, at which revision."""
         ...

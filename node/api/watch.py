@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 QUEUE_MAX = 16
 """Answers that wait for a slow client. Source: etcd's ctrlStreamBufLen."""
+FRAGMENT_OVERHEAD_BYTES = 512 * 1024
+"""An answer is cut where it is larger than a request may be by this. Source: etcd's
+grpcOverheadBytes."""
 NO_WATCH_ID = -1
 """In an answer that is for no watcher, or for one that was refused."""
 DUPLICATE_ID = "mvcc: duplicate watch ID provided on the WatchStream"
@@ -42,6 +45,11 @@ class WatchStream:
         self._answers: asyncio.Queue[WatchResponse | Exception] = asyncio.Queue(QUEUE_MAX)
         self._watchers: dict[int, Watcher] = {}
         self._pumps: dict[int, asyncio.Task[None]] = {}
+        self._sending: dict[int, None] = {}
+        """Watchers with events that are neither in their buffer any more nor in the queue."""
+        self._progress_due: dict[int, bool] = {}
+        """Watchers that asked for notices of progress; False: events were sent instead."""
+        self._ticker: asyncio.Task[None] | None = None
         self._next_id = 0
 
     async def run(
@@ -57,6 +65,8 @@ class WatchStream:
                 yield answer
         finally:
             reader.cancel()
+            if self._ticker is not None:
+                self._ticker.cancel()
             for pump in self._pumps.values():
                 pump.cancel()
             for watcher in self._watchers.values():
@@ -71,9 +81,7 @@ class WatchStream:
                     case WatchCancelRequest():
                         await self._cancel(request.watch_id)
                     case WatchProgressRequest():
-                        await self._answers.put(
-                            WatchResponse(header=self._header(), watch_id=NO_WATCH_ID)
-                        )
+                        await self._tell_progress()
         except Exception as problem:
             await self._answers.put(problem)
 
@@ -104,9 +112,41 @@ class WatchStream:
         )
         self._watchers[watch_id] = watcher
         await self._answers.put(answer)
+        if request.progress_notify:
+            self._progress_due[watch_id] = True
+            if self._ticker is None:
+                self._ticker = asyncio.create_task(self._notify_progress())
         self._pumps[watch_id] = asyncio.create_task(
             self._pump(watch_id, watcher, fragment=request.fragment)
         )
+
+    async def _tell_progress(self) -> None:
+        """One answer for the whole stream, or none while a watcher of it has events to come.
+
+        etcd 3.5.1 answers in any case, and so says of events not sent yet that they were;
+        later releases (3.5.8) do as here.
+        """
+        going_on = [name for name, one in self._watchers.items() if not one.cancelled]
+        if all(self._caught_up(watch_id) for watch_id in going_on):
+            await self._answers.put(WatchResponse(header=self._header(), watch_id=NO_WATCH_ID))
+
+    def _caught_up(self, watch_id: int) -> bool:
+        """Whether all events of the watcher up to the store's revision are in the queue."""
+        store = self._member.store
+        delivered = store.watches.progress(self._watchers[watch_id])
+        return watch_id not in self._sending and delivered >= store.revision
+
+    async def _notify_progress(self) -> None:
+        """Now and then, to each watcher that asked for it and was sent no events since."""
+        while True:
+            await self._member.sleep(self._member.watch_progress_interval_ms / 1000)
+            for watch_id, due in list(self._progress_due.items()):
+                if due and watch_id in self._watchers and self._caught_up(watch_id):
+                    await self._answers.put(
+                        WatchResponse(header=self._header(), watch_id=watch_id)
+                    )
+                if watch_id in self._progress_due:
+                    self._progress_due[watch_id] = True
 
     def _refusal(self, key: bytes, request: WatchCreateRequest) -> str:
         if request.range_end not in (b"", b"\0") and key >= request.range_end:
@@ -128,12 +168,17 @@ class WatchStream:
             return
         self._member.store.watches.cancel(watcher)
         self._pumps.pop(watch_id).cancel()
+        self._sending.pop(watch_id, None)
+        self._progress_due.pop(watch_id, None)
         await self._answers.put(
             WatchResponse(header=self._header(), watch_id=watch_id, canceled=True)
         )
 
     async def _pump(self, watch_id: int, watcher: Watcher, *, fragment: bool) -> None:
         while (batch := await watcher.next_batch()) is not None:
+            self._sending[watch_id] = None
+            if self._progress_due.get(watch_id):
+                self._progress_due[watch_id] = False
             if batch.compact_revision:
                 # etcd gives no revision here.
                 await self._answers.put(
@@ -144,10 +189,12 @@ class WatchStream:
                         compact_revision=batch.compact_revision,
                     )
                 )
+                self._progress_due.pop(watch_id, None)
                 return
             pieces = [batch.events]
             if fragment:
-                pieces = fragments(batch.events, self._member.request_bytes_max)
+                bytes_max = self._member.request_bytes_max + FRAGMENT_OVERHEAD_BYTES
+                pieces = fragments(batch.events, bytes_max)
             for number, events in enumerate(pieces, start=1):
                 await self._answers.put(
                     WatchResponse(
@@ -157,6 +204,7 @@ class WatchStream:
                         events=events,
                     )
                 )
+            del self._sending[watch_id]
 
     def _header(self, revision: int | None = None) -> ResponseHeader:
         header = self._member.header()

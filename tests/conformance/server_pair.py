@@ -104,6 +104,7 @@ def _start(name: str, command: list[str], data: Path, log: Path) -> Server:
         "--listen-peer-urls": peer_url,
         "--listen-client-urls": url,
         "--advertise-client-urls": url,
+        "--experimental-watch-progress-notify-interval": "200ms",
     }
     with log.open("wb") as out:
         process = subprocess.Popen(

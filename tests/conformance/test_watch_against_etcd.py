@@ -176,3 +176,77 @@ def test_a_stream_that_asks_for_nothing_stays_silent(pair: Pair) -> None:
             connection.getresponse()
         assert time.monotonic() - begin > 0.2
         connection.close()
+
+
+def test_idle_watchers_are_told_their_progress_as_etcd_tells_it(pair: Pair) -> None:
+    revision = pair.level()
+    requests = [
+        create(progress_notify=True),
+        create(b"b", progress_notify=True, start_revision=revision + 5),
+        create(b"c"),
+    ]
+    streams = [open_watch(server, requests) for server in (pair.ours, pair.etcd)]
+    try:
+        created = [lines(stream, 3) for stream in streams]
+        assert created[0] == created[1]
+        # In which order the watchers of a stream are told, Go's maps decide.
+        told = [sorted(lines(stream, 2)) for stream in streams]
+        assert told[0] == told[1]
+        for server in (pair.ours, pair.etcd):
+            server.post(*put(b"x", b"1"))
+        later = [{*lines(stream, 4)} for stream in streams]
+        of_first = f'"revision":"{revision + 1}"'.encode()
+        assert all(any(of_first in line for line in one) for one in later)
+    finally:
+        for stream in streams:
+            stream.close()
+
+
+@pytest.mark.parametrize("filters", [["NOPUT", "NODELETE"], [0, 0], []])
+def test_several_filters_pass_what_etcd_lets_pass(pair: Pair, filters: list[Any]) -> None:
+    pair.level()
+    requests = [create(range_end=ALL, filters=filters), create(b"z", watch_id=9)]
+    changes = [*CHANGES, put(b"z")]
+    then = 7 if not filters else 3 if filters == [0, 0] else 1
+    found = [watched(server, requests, changes, 2, then) for server in (pair.ours, pair.etcd)]
+    # Answers to two watchers of one stream are in no order.
+    assert sorted(found[0]) == sorted(found[1])
+
+
+def test_a_large_answer_comes_in_fragments_only_where_they_were_asked_for(pair: Pair) -> None:
+    revision = pair.level()
+    big = b"x" * 900_000
+    for server in (pair.ours, pair.etcd):
+        for key in (b"f1", b"f2", b"f3"):
+            server.post(*put(key, big))
+    for fragment in (True, False):
+        request = create(
+            b"f", range_end=encoded(b"g"), start_revision=revision + 1, fragment=fragment
+        )
+        answers = []
+        for server in (pair.ours, pair.etcd):
+            found: list[tuple[bool, int]] = []
+            stream = open_watch(server, [request])
+            try:
+                while sum(count for _, count in found) < 3:
+                    result = json.loads(lines(stream, 1)[0])["result"]
+                    if not result.get("created"):
+                        found.append((result.get("fragment", False), len(result["events"])))
+            finally:
+                stream.close()
+            answers.append(found)
+        assert answers[0] == answers[1]
+
+
+def test_progress_is_not_told_of_what_is_still_to_come(pair: Pair) -> None:
+    """etcd 3.5.1 tells it all the same; releases from 3.5.8 on do as ours."""
+    revision = pair.level()
+    pair.ours.post(*put(b"a", b"1"))
+    past = [create(start_revision=revision + 1), {"progress_request": {}}]
+    stream = open_watch(pair.ours, past)
+    try:
+        told = [json.loads(line)["result"] for line in lines(stream, 2)]
+    finally:
+        stream.close()
+    assert [len(one.get("events", ())) for one in told] == [0, 1]
+    assert told[0]["created"]

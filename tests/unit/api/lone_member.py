@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from node.api import rpc
 from node.api.errors import RpcError
 from node.apply import apply
@@ -14,6 +16,7 @@ class LoneMember:
     member_id = 12
     request_bytes_max = 1_572_864
     txn_operations_max = 128
+    watch_progress_interval_ms = 10
 
     def __init__(self) -> None:
         self.store = Store(MemoryBackend())
@@ -30,6 +33,9 @@ class LoneMember:
         if isinstance(result, RpcError):
             raise result
         return result
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
     async def linearizable_read(self) -> None:
         self.linearizable_reads += 1

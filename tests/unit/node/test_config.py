@@ -6,7 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from node.config import Config, ConfigError, checked_config, parse_initial_cluster, parse_urls
+from node.config import (
+    Config,
+    ConfigError,
+    checked_config,
+    parse_duration_ms,
+    parse_initial_cluster,
+    parse_urls,
+)
 from node.identity import cluster_id, member_id
 
 GOOD = Config(
@@ -34,6 +41,7 @@ def test_a_good_configuration_is_taken_as_it_is() -> None:
         ({"election_ms": 400}, "at least 5 times"),
         ({"election_ms": 60_000}, "50000 or less"),
         ({"snapshot_count": 0}, "--snapshot-count is 0"),
+        ({"watch_progress_interval_ms": 0}, "--experimental-watch-progress-notify-interval is 0"),
         ({"failpoints": "before_x=off"}, "SPLITBRAIN_FAILPOINTS"),
         (
             {
@@ -78,3 +86,16 @@ def test_ids_are_those_that_etcd_derives() -> None:
     ours = member_id(["http://localhost:2380"], "etcd-cluster")
     assert f"{ours:x}" == "8e9e05c52164694d"
     assert f"{cluster_id([ours]):x}" == "cdf818194e3a8c32"
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"), [("250ms", 250), ("10m", 600_000), ("1.5s", 1500), ("1h30m", 5_400_000)]
+)
+def test_a_duration_is_written_as_go_writes_it(text: str, ms: int) -> None:
+    assert parse_duration_ms(text, "--x") == ms
+
+
+@pytest.mark.parametrize("text", ["", "10", "ms", "10 s", "-1s"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"--x is .* expected a duration"):
+        parse_duration_ms(text, "--x")

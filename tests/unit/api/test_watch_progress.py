@@ -1,0 +1,83 @@
+"""What a watch says of its progress: never more than was sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from node.api import rpc
+from node.api.watch import WatchStream
+from tests.unit.api.lone_member import LoneMember
+
+
+async def requests(*asked: rpc.WatchRequest) -> AsyncIterator[rpc.WatchRequest]:
+    for one in asked:
+        yield one
+
+
+async def take(answers: AsyncGenerator[rpc.WatchResponse, None], count: int) -> list[str]:
+    found = [describe(await anext(answers)) for _ in range(count)]
+    await answers.aclose()
+    return found
+
+
+def describe(answer: rpc.WatchResponse) -> str:
+    if answer.created:
+        return "created"
+    revisions = [event.kv.mod_revision for event in answer.events]
+    return f"{revisions} of {answer.watch_id} at {answer.header.revision}"
+
+
+async def put(member: LoneMember, key: bytes) -> None:
+    await member.propose(rpc.PutRequest(key, b""))
+
+
+def test_an_idle_watcher_that_asked_for_it_is_told_now_and_then() -> None:
+    async def scenario() -> list[str]:
+        member = LoneMember()
+        create = rpc.WatchCreateRequest(b"a", progress_notify=True)
+        answers = WatchStream(member).run(requests(create))
+        first = [describe(await anext(answers)) for _ in range(3)]
+        await put(member, b"a")
+        await put(member, b"b")
+        return first + await take(answers, 2)
+
+    assert asyncio.run(scenario()) == [
+        "created", "[] of 0 at 1", "[] of 0 at 1", "[2] of 0 at 2", "[] of 0 at 3"
+    ]
+
+
+def test_one_that_did_not_ask_is_told_nothing() -> None:
+    async def scenario() -> bool:
+        answers = WatchStream(LoneMember()).run(requests(rpc.WatchCreateRequest(b"a")))
+        assert describe(await anext(answers)) == "created"
+        try:
+            await asyncio.wait_for(anext(answers), 0.1)
+        except TimeoutError:
+            return True
+        return False
+
+    assert asyncio.run(scenario())
+
+
+def test_progress_is_not_told_on_request_while_events_are_to_come() -> None:
+    async def scenario() -> list[str]:
+        member = LoneMember()
+        for _ in range(3):
+            await put(member, b"a")
+        past = rpc.WatchCreateRequest(b"a", start_revision=2)
+        answers = WatchStream(member).run(requests(past, rpc.WatchProgressRequest()))
+        told = [describe(await anext(answers)) for _ in range(2)]
+        await put(member, b"a")
+        return told + await take(answers, 1)
+
+    assert asyncio.run(scenario()) == ["created", "[2, 3, 4] of 0 at 4", "[5] of 0 at 5"]
+
+
+def test_progress_is_told_on_request_of_all_that_was_sent() -> None:
+    async def scenario() -> list[str]:
+        stream = WatchStream(LoneMember())
+        asked = requests(rpc.WatchCreateRequest(b"a"), rpc.WatchProgressRequest())
+        return await take(stream.run(asked), 2)
+
+    assert asyncio.run(scenario()) == ["created", "[] of -1 at 1"]
