@@ -16,7 +16,7 @@ from harness.workloads.workload import Workload
 from histories.chance import stream, subseed
 from nemesis.catalogue import KINDS
 from nemesis.errors import FaultError
-from nemesis.schedule import draw_schedule
+from nemesis.schedule import draw_schedule, tempo_for
 
 NODES_DRAWN = (1, 3, 3, 3, 5)
 """How many members where the options do not say: three, and now and then one or five."""
@@ -35,7 +35,10 @@ def draw_plan(
     members = tuple(f"n{number}" for number in range(1, count + 1))
     time_limit_ms = round(options.time_limit_s * 1000)
     try:
-        faults = draw_schedule(seed, options.nemesis, time_limit_ms, members, capabilities)
+        faults = draw_schedule(
+            seed, options.nemesis, time_limit_ms, members, capabilities,
+            tempo_for(time_limit_ms, options.fault_pace),
+        )
     except FaultError as problem:
         raise BadArguments(str(problem)) from problem
     return Plan(

@@ -45,6 +45,8 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     """Given to the workload, e.g. {"keys": 3}."""
     nemesis: tuple[str, ...] = ("kill", "pause", "partition")
     """Kinds of faults to draw; empty: none."""
+    fault_pace: float = 1.0
+    """How dense faults come: at 4 four times as often, each for a quarter of the time."""
     nodes: tuple[int, ...] = ()
     """How many members: one of these, drawn. Empty: drawn from 1, 3 and 5, mostly 3."""
     clients: int = 10
@@ -167,6 +169,7 @@ def check(options: Options) -> None:
     _at_least(options, "quiet_timeout_ms", 0)
     _at_least(options, "availability_bound_ms", 1)
     _positive(options, "rate")
+    _positive(options, "fault_pace")
     _positive(options, "time_limit_s")
     _positive(options, "search_limit_s")
     if not 0 <= options.follower_share <= 1:

@@ -53,11 +53,24 @@ GAP_EXPONENT = 1.5
 """Gaps shrink faster than the run, so that one of ten seconds still sees faults of each kind."""
 
 
-def tempo_for(duration_ms: int) -> Tempo:
-    """`LONG`, scaled down for shorter runs so that 30 s still see several faults of each kind.
+def tempo_for(duration_ms: int, pace: float = 1.0) -> Tempo:
+    """`LONG`, scaled down for shorter runs so that 30 s still see several faults of each kind,
+    and `pace` times as dense as that.
 
-    Holds stay long enough to make an election of 1 s happen where the run allows it.
+    Holds stay long enough to make an election of 1 s happen where the run allows it, and
+    nobody asks for a quicker pace.
     """
+    tempo = _tempo_for(duration_ms)
+    if pace == 1.0:
+        return tempo
+
+    def scaled(times_ms: tuple[int, int]) -> tuple[int, int]:
+        return max(round(times_ms[0] / pace), 1), max(round(times_ms[1] / pace), 1)
+
+    return Tempo(scaled(tempo.hold_ms), scaled(tempo.gap_ms), tempo.tail_ms)
+
+
+def _tempo_for(duration_ms: int) -> Tempo:
     scale = min(1.0, duration_ms / 60_000)
     closer = scale**GAP_EXPONENT
     shortest_ms = max(min(LONG.hold_ms[0], duration_ms // 8), 1)

@@ -93,6 +93,8 @@ class Applier:
             while self._queue:
                 batch = self._queue.popleft()
                 self._room.set()
+                if self._world.buggify("a batch waits to be applied"):
+                    await self._world.clock.sleep(self._world.random.uniform(0.0, 0.05))
                 if batch.snapshot is not None:
                     await self._restore(batch.snapshot)
                 for number, entry in enumerate(batch.entries, start=1):

@@ -94,7 +94,11 @@ class BackendFollower:
     async def _take_snapshot(self) -> None:
         metadata = self._raft.create_snapshot(self._flushed.index)
         await self._storage.save_snapshot(metadata)
-        keep_from = metadata.index - self._config.catch_up_entries
+        # Raft counts entries as applied when all of their Ready is done, which may wait for
+        # the log's disk longer than the store and its backend took.
+        keep_from = min(
+            metadata.index - self._config.catch_up_entries, self._raft.log.applied
+        )
         if keep_from > 0:
             self._raft.compact(keep_from)
         self._world.log("info", "took a snapshot", index=metadata.index, term=metadata.term)

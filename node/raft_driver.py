@@ -232,6 +232,8 @@ class RaftDriver:
             await self._storage.receive_snapshot(ready.snapshot)
         if ready.entries or ready.hard_state is not None:
             began_ns = self._world.clock.monotonic_ns()
+            if self._world.buggify("the log is slow to write"):
+                await self._world.clock.sleep(self._world.random.uniform(0.0, 0.02))
             await self._storage.save(ready.hard_state, ready.entries, sync=ready.must_sync)
             if ready.must_sync:
                 self._metrics.wal_synced(self._world.clock.monotonic_ns() - began_ns)
@@ -288,6 +290,8 @@ class RaftDriver:
             self._raft.report_snapshot(message.to, False)
             self._world.log("warn", "no snapshot to send", why=str(problem))
             return
+        if self._world.buggify("a snapshot is slow to leave"):
+            await self._world.clock.sleep(self._world.random.uniform(0.0, 3.0))
         filled = msgspec.structs.replace(message, snapshot=snapshot)
         delivered = await self.transport.send_snapshot(filled)
         self._raft.report_snapshot(message.to, delivered)

@@ -279,6 +279,12 @@ def raft_config(config: Config, world: World) -> RaftConfig:
         settled = replace(settled, inflight_messages_max=2)
     if world.buggify("few committed entries at once"):
         settled = replace(settled, committed_bytes_max=64)
+    if world.buggify("the quorum is not checked"):
+        settled = replace(settled, check_quorum=False)
+    # Without pre-vote a member that cannot be elected, and asks sooner than others, keeps
+    # them from ever asking.
+    if settled.pre_vote and world.buggify("a short election timeout"):
+        settled = replace(settled, election_ticks=max(2, settled.election_ticks // 3))
     if world.buggify("snapshots are given up soon"):
         settled = replace(settled, snapshot_ticks_max=3)
     return settled

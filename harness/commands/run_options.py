@@ -31,6 +31,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
                  help="An option of the workload, such as keys=3. May be given again."),
     _option("nemesis", "Faults, with commas: kill, pause, partition, latency; or all, none.",
             metavar="KINDS", shown=",".join(DEFAULTS.nemesis)),
+    _option("fault_pace", "How dense faults come: at 4 four times as often, for a quarter of the"
+            " time each.", float),
     _option("nodes", "How many members; of several, such as 1,3,5, the seed draws one.",
             metavar="N[,N…]", shown="drawn from 1, 3 and 5, mostly 3"),
     _option("clients", "Clients, each with one operation under way at a time.", int),

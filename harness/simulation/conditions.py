@@ -58,6 +58,7 @@ NETWORKS = (
     "frames were held back and came late",
     "a frame was lost",
     "a frame overtook another",
+    "a frame came long after those behind it",
     "a frame waited for a retransmission",
     "a dial was refused",
     "a dial ran into its timeout",
@@ -86,6 +87,11 @@ BUGGIFIED = tuple(
         "few appends in flight",
         "few committed entries at once",
         "snapshots are given up soon",
+        "the quorum is not checked",
+        "a short election timeout",
+        "a batch waits to be applied",
+        "the log is slow to write",
+        "a snapshot is slow to leave",
     )
 )
 

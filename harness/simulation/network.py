@@ -32,6 +32,10 @@ STALL_BYTES = 64 * 1024
 RETRANSMIT_NS = 200_000_000
 """Source: Linux's TCP_RTO_MIN."""
 
+STRAGGLERS_PERCENT = 30.0
+"""Of the frames that keep no order: so many are late by up to `STRAGGLE_NS_MAX`."""
+STRAGGLE_NS_MAX = 1_000_000_000
+
 Accept = Callable[[bytes], Callable[[bytes], None]]
 
 
@@ -158,6 +162,10 @@ class Connection:
         if introduction or not link.happens(weather.reorder_percent):
             due_ns = max(due_ns, self._last_ns)
             self._last_ns = due_ns
+        elif link.happens(STRAGGLERS_PERCENT):
+            # Those behind it do not wait for it.
+            due_ns += int(link.fraction() ** 3 * STRAGGLE_NS_MAX)
+            link.reached("a frame came long after those behind it")
         elif due_ns < self._last_ns:
             link.reached("a frame overtook another")
         loop.at_ns(due_ns, self.listener, self._arrive, frame)

@@ -49,10 +49,14 @@ def draw_surroundings(seed: int) -> Surroundings:
 
 def _settings(chance: Random) -> dict[str, int | bool]:
     drawn: dict[str, int | bool] = dict(SETTINGS)
+    # Only together do the two let a follower need a snapshot in a short run.
+    short_log, count, kept = (
+        chance.random() < 0.5, chance.choice((3, 10, 30, 100)), chance.choice((1, 3, 10))
+    )
+    if short_log:
+        drawn |= {"snapshot_count": count, "catch_up_entries": kept}
     choices: dict[str, tuple[int | bool, ...]] = {
-        "snapshot_count": (3, 10, 50, 200),
-        "catch_up_entries": (1, 5, 50),
-        "wal_segment_bytes": (4096, 16 * 1024),
+        "wal_segment_bytes": (4096, 4096, 16 * 1024),
         "backend_batch_interval_ms": (1, 10, 1000),
         "backend_batch_operations_max": (1, 5),
         "pre_vote": (False,),
@@ -69,7 +73,7 @@ def _settings(chance: Random) -> dict[str, int | bool]:
 def _weather(chance: Random) -> Weather:
     delay_us = chance.choice(((80, 120), (80, 120), (500, 1500), (5_000, 10_000)))
     slow_percent = chance.choice((0.0, 0.02, 0.02, 1.0))
-    loose = chance.random() < 0.3
+    loose = chance.random() < 0.4
     return Weather(
         delay_us=delay_us,
         slow_percent=slow_percent,
@@ -87,16 +91,22 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     chance = stream(seed, "swarm", "options")
     most = chance.choice((0.2, 0.5, 0.5, 0.8))
     nemesis = tuple(name for name in KINDS if chance.random() < most)
+    heartbeat_ms, election_ms = chance.choice(((100, 1000), (30, 300), (20, 200), (10, 100)))
     drawn: dict[str, Any] = {
         "system": "simulated",
         "swarm": True,
         "seed": seed,
         "nemesis": nemesis,
         "workload": chance.choice(("kv", "kv", "register", "set")),
-        "clients": chance.choice((3, 5, 8)),
+        "clients": chance.choice((3, 5, 8, 15)),
         "rate": chance.choice((30.0, 100.0, 100.0, 200.0)),
-        "time_limit_s": chance.choice((10.0, 15.0, 30.0)),
+        "time_limit_s": chance.choice((5.0, 10.0, 15.0)),
         "follower_share": chance.choice((0.3, 0.7, 0.95)),
+        "request_timeout_ms": chance.choice((200, 500, 2000)),
+        "heartbeat_ms": heartbeat_ms,
+        "election_ms": election_ms,
+        "fault_pace": chance.choice((1.0, 2.0, 4.0, 8.0)),
+        "nodes": (),
     }
     return {**drawn, **given}
 
