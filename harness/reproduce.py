@@ -28,19 +28,20 @@ def run_line(options: Options, seed: int) -> str:
     for name in Options.__struct_fields__:
         value = getattr(options, name)
         if name not in NOT_OF_THE_RUN and value != getattr(standard, name):
-            words += _words(name, value)
+            words += option_words(name, value)
     return shlex.join([*words, "--seed", str(seed)])
 
 
-def _words(name: str, value: object) -> list[str]:
+def option_words(name: str, value: object) -> list[str]:
+    """An option of a run as it is typed."""
     flag = "--" + flag_of(name)
     if name in SWITCHES:
         return [flag if value else f"--no-{flag_of(name)}"]
-    if name in LISTS and isinstance(value, tuple):
+    if name in LISTS and isinstance(value, list | tuple):
         return [flag, ",".join(str(one) for one in value) or "none"]
     if name == "workload_options" and isinstance(value, dict):
         return [word for key in value for word in ("-o", f"{key}={value[key]}")]
-    if name == "member_flags" and isinstance(value, tuple):
+    if name == "member_flags" and isinstance(value, list | tuple):
         return [f"--member-flag={one}" for one in value]
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return [flag, text]

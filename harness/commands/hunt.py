@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from harness.commands.run_options import given, run_options
+from harness.commands.run_options import given, run_options, simulated_alone
 
 
+@simulated_alone
 @click.command("hunt")
 @run_options
 @click.option("--budget", default=60.0, show_default=True, metavar="S",

@@ -70,6 +70,16 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+PROCESSES_ALONE = ("system", "etcd_binary", "member_flags", "swarm")
+"""Options without a meaning in simulation: there it is one system, without command lines."""
+
+
+def simulated_alone(command: click.Command) -> click.Command:
+    """Take from `command` the options that only processes have."""
+    command.params = [one for one in command.params if one.name not in PROCESSES_ALONE]
+    return command
+
+
 def given(options: dict[str, Any]) -> dict[str, Any]:
     """What stood on the command line, in the types of `Options`."""
     known = Options.__struct_fields__

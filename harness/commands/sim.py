@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from harness.commands.run_options import given, run_options
+from harness.commands.run_options import given, run_options, simulated_alone
 
 
+@simulated_alone
 @click.command("sim", short_help="Run in simulation: one seed, or many.")
 @run_options
 @click.option("--runs", default=1, show_default=True, metavar="N",

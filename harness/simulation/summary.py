@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from harness.reproduce import NOT_OF_THE_RUN, option_words
 from harness.simulation.campaign import SeedResult
 from harness.simulation.conditions import CONDITIONS
 
@@ -70,20 +71,6 @@ def sim_line(seed: int, given: Mapping[str, Any]) -> str:
     """The command that shows one seed of a campaign again."""
     words = ["splitbrain", "sim"]
     for name, value in given.items():
-        if name in ("system", "seed"):
-            continue
-        if name == "workload_options":
-            words += [word for key, one in value.items() for word in ("-o", f"{key}={one}")]
-        elif isinstance(value, bool):
-            words.append(f"--{'' if value else 'no-'}{_flag(name)}")
-        elif isinstance(value, list | tuple):
-            words += [f"--{_flag(name)}", ",".join(str(one) for one in value) or "none"]
-        else:
-            words += [f"--{_flag(name)}", str(value)]
+        if name != "system" and name not in NOT_OF_THE_RUN:
+            words += option_words(name, value)
     return shlex.join([*words, "--seed", str(seed)])
-
-
-def _flag(name: str) -> str:
-    from harness.options import flag_of
-
-    return flag_of(name)
