@@ -73,9 +73,9 @@ def needed(
 @dataclass(frozen=True, slots=True)
 class NoOrder:
     """Why operations are not linearizable. `needed` are those that no order fits together,
-    whichever of the others happened; `order` is the longest linearization of them, with
-    operations that may have happened where it needs them; `stuck` is the operation that
-    has to come next and cannot, in `state`."""
+    whichever of the others happened; `order` is the longest linearization, of them and of
+    others where it needs those; `stuck` is the operation that has to come next and cannot,
+    in `state`."""
 
     needed: tuple[Operation[Any, Any], ...]
     order: tuple[Operation[Any, Any], ...]
@@ -101,11 +101,10 @@ def no_order(
     ordered = sorted(operations, key=lambda op: (op.call, op.ret))
     kept = needed(ordered, lambda op: op.ret, weaken, illegal, deadline)
     own = {id(op) for op in kept}
-    weakened = [
-        one for op in ordered if (one := op if id(op) in own else weaken(op)) is not None
-    ]
-    order = _longest(whole, weakened)
-    while len(without := _one_less(whole, order)) < len(order):
+    # Where the others stand in this order is no part of the proof: they keep their times here.
+    placeable = [op for op in ordered if id(op) in own or weaken(op) is not None]
+    order = _longest(whole, placeable)
+    while len(without := _one_less(whole, order, own)) < len(order):
         order = without
     state = whole.init()
     for op in order:
@@ -119,7 +118,7 @@ def no_order(
 def _longest(
     model: Model[Any, Any, Any], operations: list[Operation[Any, Any]]
 ) -> list[Operation[Any, Any]]:
-    """The linearization that places most operations that did return."""
+    """The longest linearization, counting operations that did return."""
     _, info = check_operations_verbose(model, operations, QUESTION_S_MAX)
     found: list[Operation[Any, Any]] = []
     for part in info.partitions:
@@ -129,11 +128,11 @@ def _longest(
 
 
 def _one_less(
-    model: Model[Any, Any, Any], order: list[Operation[Any, Any]]
+    model: Model[Any, Any, Any], order: list[Operation[Any, Any]], own: set[int]
 ) -> list[Operation[Any, Any]]:
-    """`order` without one operation that may not have happened and is not needed in it."""
+    """`order` without one operation that is no part of the proof, and not needed in it."""
     for place in reversed(range(len(order))):
-        if order[place].ret == math.inf:
+        if id(order[place]) not in own:
             rest = order[:place] + order[place + 1 :]
             if _can_be(model, rest):
                 return rest

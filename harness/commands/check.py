@@ -1,70 +1,145 @@
-"""`splitbrain check P`: judge again what was recorded."""
+"""`splitbrain check P`: judge what was recorded, by us or by somebody else."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-OF_TRACES = ("write_path", "promises")
+if TYPE_CHECKING:
+    from harness.checking import Checked
+    from harness.judge import RunResult
+    from harness.looking_on import LookingOn
 
 
-@click.command("check")
-@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.command("check", short_help="Judge a recorded run, or anybody's history, again.")
+@click.argument("path", type=click.Path(path_type=Path))
 @click.option("--checker", "names", multiple=True, metavar="NAME",
-              help="Only this checker; may be given again.  [default: those of the workload]")
+              help="Only this checker; may be given again.  [default: those of the workload, or "
+                   "of the model]")
+@click.option("--model", default="", metavar="NAME",
+              help="What a history of others is of: register, cas-register, kv, mutex, set.  "
+                   "[default: told by its operations]")
+@click.option("--format", "form", default="", metavar="NAME",
+              help="Insist on a format: splitbrain, json-lines, porcupine-kv, jepsen-edn, "
+                   "jepsen-text, jepsen-log.  [default: told by the content]")
+@click.option("--keyed/--no-keyed", default=None,
+              help="Whether values are pairs [key, value] of independent objects.  [default: told "
+                   "by the values]")
+@click.option("--search-limit", type=float, default=None, metavar="S",
+              help="How long a checker that searches may do so.  [default: 60, or the run's]")
+@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.html",
+              help="Draw what is wrong into a page of its own.")
 @click.option("--no-report", is_flag=True, help="Write no new report.html.")
-def command(path: Path, names: tuple[str, ...], no_report: bool) -> int:
-    """Judge a recorded run again.
+def command(
+    path: Path, names: tuple[str, ...], model: str, form: str, keyed: bool | None,
+    search_limit: float | None, picture: Path | None, no_report: bool,
+) -> int:
+    """Judge a recorded run again, or a history of anybody.
 
     PATH is a run's folder (such as store/latest), whose results.json and report.html
-    are written anew, or a history.jsonl alone: what only the members' states and
-    traces can show is then unknown, and left out.
+    are written anew, or a file: a history.jsonl of ours, Jepsen's history.edn or
+    history.txt (or the folder of the test), porcupine's logs, plain JSON Lines. Of a
+    bare file, what only members' states and traces can show is left out.
+
+    Ctrl-C ends the judging: verdicts so far stand, the rest is unknown.
 
     \b
     Examples:
       splitbrain check store/latest
       splitbrain check old/history.jsonl --checker linearizable
+      splitbrain check ~/jepsen/store/latest/history.edn --picture wrong.html
+      splitbrain check log.jsonl --model cas-register
 
     \b
     Exit codes: 0 valid, 1 invalid, 2 unknown, 254 bad arguments, 255 failure.
     """
+    from harness.checking import Asked, check_file, history_file
+    from harness.errors import BadArguments
+    from harness.looking_on import LookingOn
+    from harness.options import Options
+
+    if search_limit is not None and not 0 < search_limit < float("inf"):
+        raise BadArguments(f"--search-limit {search_limit}: expected a number above 0")
+    _writable(picture)
+    file = history_file(path)
+    with LookingOn() as watch:
+        if file is None:
+            result = _check_run(path.resolve(), names, watch, no_report)
+        else:
+            options = Options() if search_limit is None else Options(search_limit_s=search_limit)
+            checked = check_file(file, Asked(form, model, names, keyed, options), watch)
+    if file is None:
+        return _tell_run(result, picture)
+    return _tell_file(checked, picture)
+
+
+def _writable(picture: Path | None) -> None:
+    from harness.errors import BadArguments
+
+    if picture is not None and not picture.absolute().parent.is_dir():
+        raise BadArguments(f"--picture {picture}: there is no folder {picture.absolute().parent}")
+
+
+def _check_run(
+    folder: Path, names: tuple[str, ...], watch: LookingOn, no_report: bool
+) -> RunResult:
+    import dataclasses
+
+    from harness.judge import checkers_of, judge, read_record
+    from harness.report import write
+
+    checkers = checkers_of(read_record(folder).options, names) if names else None
+    result = judge(folder, checkers, watch)
+    if no_report or names or watch.interrupted:
+        return result
+    watch.show("writing the report")
+    return dataclasses.replace(result, report=write(folder))
+
+
+def _tell_run(result: RunResult, picture: Path | None) -> int:
     from harness.commands.outcome_text import tell
 
-    path = path.resolve()
-    if path.is_file():
-        return _check_history(path, names)
-    from harness.judge import checkers_of, judge, read_record
-
-    result = judge(path, checkers_of(read_record(path).options, names) if names else None)
-    if not (no_report or names):
-        import dataclasses
-
-        from harness.report import write
-
-        result = dataclasses.replace(result, report=write(path))
     tell(result)
+    if result.digest:
+        click.echo(f"digest: {result.digest}")
+    _tell_memory()
+    if picture is not None:
+        from harness.proof_pictures import draw_run
+
+        _tell_picture(draw_run(result, picture))
     return result.exit_code
 
 
-def _check_history(path: Path, names: tuple[str, ...]) -> int:
-    from checkers.evidence import Evidence
+def _tell_file(checked: Checked, picture: Path | None) -> int:
     from harness.commands.outcome_text import WORDS, tell_verdicts
-    from harness.errors import BadArguments
-    from harness.judge import checkers_of, judge_evidence, merged
-    from harness.options import Options
-    from histories.errors import HistoryError
-    from histories.history import History
 
-    try:
-        history = History.read(path)
-    except HistoryError as problem:
-        raise BadArguments(str(problem)) from problem
-    # A bare history has no traces: the checkers of traces are asked only by name.
-    checkers = checkers_of(Options(), names)
-    wanted = {n: c for n, c in checkers.items() if names or n not in OF_TRACES}
-    verdicts = judge_evidence(Evidence(history), wanted)
-    tell_verdicts(verdicts)
-    valid = merged(verdicts)
-    click.echo(f"verdict: {WORDS[valid][0]}")
-    return {True: 0, False: 1, None: 2}[valid]
+    of = f", model {checked.model}" if checked.model else ""
+    click.echo(f"{checked.form}{of}: {checked.operations:,} operations")
+    tell_verdicts(checked.verdicts)
+    word, colour = WORDS[checked.valid]
+    click.echo("verdict: " + click.style(word, fg=colour, bold=True))
+    click.echo(
+        f"seconds: {checked.read_s + checked.judged_s:.2f} ({checked.read_s:.2f} reading, "
+        f"{checked.judged_s:.2f} judging)"
+    )
+    _tell_memory()
+    if picture is not None:
+        from harness.proof_pictures import draw_file
+
+        _tell_picture(draw_file(checked, picture))
+    return {True: 0, False: 1, None: 2}[checked.valid]
+
+
+def _tell_memory() -> None:
+    from harness.looking_on import peak_memory_bytes
+
+    click.echo(f"peak memory: {peak_memory_bytes() / 2**20:,.0f} MiB")
+
+
+def _tell_picture(drawn: Path | None) -> None:
+    if drawn is None:
+        click.echo("picture: none, for nothing was found wrong that can be drawn")
+    else:
+        click.echo(f"picture: {drawn}")

@@ -3,11 +3,14 @@
 Each operation that the anomaly names is a bar on its process's row, with what was
 asked and answered written in it; around them, faded, a few of their neighbours. Time
 is drawn twice: in order, where each bar is as wide as its words (which came first is
-what a proof rests on), and to scale.
+what a proof rests on), and to scale. Where an anomaly tells of the longest order that
+fits, its steps stand as numbers on their bars, and the operation that has to come next
+and cannot is crossed.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +35,10 @@ CHARACTER_PX = 6.4
 STEP_PX = 22
 TICK_PX = 78
 WIDTH_PX_MIN = 900
+ROW_PX = 34
+ROW_WITH_ORDER_PX = 44
+ORDER_COLOUR = "#3d7a2f"
+STUCK_COLOUR = "#c8102e"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,12 @@ class Proof:
     neighbours: tuple[Span, ...]
     faults: tuple[FaultWindow, ...]
     left_out: int
+    order: tuple[int, ...] = ()
+    """The longest order that fits, by `invoked`."""
+    stuck: int | None = None
+    """What has to come next, and cannot."""
+    state: str = ""
+    """What the object holds after that order."""
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -63,7 +76,8 @@ def proof_of(
 
     `spans` in the order of their invocations.
     """
-    named = set(anomaly.events)
+    stuck, order = _order_of(anomaly)
+    named = {*anomaly.events, *order}
     found = [span for span in spans if span.invoked in named or span.returned in named]
     involved = tuple(found[:INVOLVED_MAX])
     if not involved:
@@ -73,7 +87,20 @@ def proof_of(
     shown = (*involved, *neighbours)
     begin, end = min(s.call for s in shown), max(_end(s, s.call) for s in shown)
     within = tuple(f for f in faults if f.begin <= end and band_end(f, end_ns) >= begin)
-    return Proof(involved, neighbours, within, len(found) - len(involved))
+    drawn = {span.invoked for span in involved}
+    return Proof(
+        involved, neighbours, within, len(found) - len(involved),
+        tuple(at for at in order if at in drawn), stuck if stuck in drawn else None,
+        clip(str(anomaly.detail.get("state", "")), LABEL_CHARACTERS_MAX),
+    )
+
+
+def _order_of(anomaly: Anomaly) -> tuple[int | None, tuple[int, ...]]:
+    """What is stuck, and the order up to there, if the anomaly tells of both."""
+    stuck, order = anomaly.detail.get("stuck"), anomaly.detail.get("linearization", ())
+    if not isinstance(stuck, int) or not isinstance(order, list | tuple):
+        return None, ()
+    return stuck, tuple(at for at in order if isinstance(at, int))
 
 
 def _end(span: Span, otherwise: int) -> int:
@@ -192,6 +219,9 @@ def picture_in_order(proof: Proof, members: Sequence[str]) -> InOrder:
         ticktext=[f"{ns / 1e9:.4f} s" for ns, _ in shown],
     )
     first = min(places[span.invoked].begin for span in proof.involved)
+    if proof.stuck is not None:
+        # Of a long proof its end is looked at first.
+        first = max(first, places[proof.stuck].end - WIDTH_PX_MIN)
     return InOrder(figure, round(width), round(max(0.0, first - 2 * STEP_PX)))
 
 
@@ -229,12 +259,14 @@ def _picture(
             part = [s for s in spans if s.outcome == outcome and (s.invoked in own) == involved]
             if part:
                 figure.add_trace(_bars(outcome, involved, part, processes, places, labels))
+    for trace in _order_traces(proof, processes, places):
+        figure.add_trace(trace)
     lanes = lane_names(proof.faults, [m for m in members if _is_hit(m, proof.faults)])
     left, right = min(p.begin for p in places.values()), max(p.end for p in places.values())
     for fault in proof.faults:
         figure.add_trace(_fault_bar(fault, lanes, len(processes), left, right, position))
     rows = len(processes) + len(lanes)
-    quiet_layout(figure, height_px=rows * 34 + 90)
+    quiet_layout(figure, height_px=rows * (ROW_WITH_ORDER_PX if proof.order else ROW_PX) + 90)
     figure.update_layout(barmode="overlay", showlegend=True)
     figure.update_xaxes(zeroline=False)
     figure.update_yaxes(
@@ -289,6 +321,61 @@ def _bars(
             },
         },
     )
+
+
+def order_points(order: Sequence[int], places: Mapping[int, Place]) -> list[float]:
+    """A moment within each bar at which it can take effect, none before the one before."""
+    whole = max(p.end for p in places.values()) - min(p.begin for p in places.values())
+    step = whole / 80
+    at = -math.inf
+    points = []
+    for invoked in order:
+        place = places[invoked]
+        at = max(at, min(max(at + step, place.begin + step / 3), place.end))
+        points.append(at)
+    return points
+
+
+def _order_traces(
+    proof: Proof, processes: Sequence[int], places: Mapping[int, Place]
+) -> list[go.Scatter]:
+    """The steps of the order as numbers along the lower edges of their bars, and the cross."""
+    process_of = {span.invoked: span.process for span in proof.involved}
+    edge = 0.37
+    traces = []
+    if proof.order:
+        traces.append(go.Scatter(
+            name="the longest order that fits",
+            mode="lines+markers+text",
+            x=order_points(proof.order, places),
+            y=[processes.index(process_of[at]) + edge for at in proof.order],
+            text=[str(number) for number in range(1, len(proof.order) + 1)],
+            textfont={"size": 9, "color": "#fff"},
+            line={"color": ORDER_COLOUR, "width": 1.5, "dash": "dot"},
+            marker={"size": 14, "color": ORDER_COLOUR, "opacity": 1},
+            customdata=[
+                ["note", f"step {number} of the longest order that fits"
+                 + (f"; then the state is {proof.state}" if number == len(proof.order) else "")]
+                for number in range(1, len(proof.order) + 1)
+            ],
+            hoverinfo="none",
+            cliponaxis=False,
+        ))
+    if proof.stuck is not None:
+        after = f"after step {len(proof.order)}" if proof.order else "at the beginning"
+        traces.append(go.Scatter(
+            name="has to come next, and cannot",
+            mode="markers",
+            x=[places[proof.stuck].end],
+            y=[processes.index(process_of[proof.stuck])],
+            marker={"size": 17, "symbol": "x", "color": STUCK_COLOUR,
+                    "line": {"color": "#fff", "width": 1.5}},
+            customdata=[["note", f"has to come before here, and does not fit: {after} the state "
+                                 f"is {proof.state}"]],
+            hoverinfo="none",
+            cliponaxis=False,
+        ))
+    return traces
 
 
 def _fault_bar(

@@ -1,9 +1,12 @@
-"""The picture of one anomaly as a page of its own: what `check --picture` writes."""
+"""The pictures of anomalies as a page of their own: what `check --picture` writes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import plotly.graph_objects as go
 
 from checkers.verdict import Anomaly
 from harness.report import write_whole
@@ -12,37 +15,60 @@ from harness.report.page import DrawnAnomaly, page, span_table
 from harness.report.spans import Span, last_time_ns
 from histories.history import FaultWindow
 
+DRAWN_MAX = 12
 
-def render_picture(
-    anomaly: Anomaly,
-    spans: Sequence[Span],
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An anomaly, who found it, and the operations that it is drawn among: as
+    `harness.report.spans.pair` makes them of events, in the order of their invocations."""
+
+    checker: str
+    anomaly: Anomaly
+    spans: Sequence[Span]
+
+
+def render_pictures(
+    found: Sequence[Found],
     faults: Sequence[FaultWindow] = (),
     members: Sequence[str] = (),
-    checker: str = "",
+    title: str = "",
 ) -> str:
-    """A page that opens without a network. `spans` as `harness.report.spans.pair` makes
-    them of a history's events, in the order of their invocations."""
-    proof = proof_of(anomaly, spans, faults, last_time_ns(spans))
-    in_order = picture_in_order(proof, members) if proof.involved else None
-    to_scale = picture_to_scale(proof, members) if proof.involved else None
-    drawn = DrawnAnomaly(1, checker, anomaly, proof, in_order, to_scale)
+    """A page that opens without a network, of the first `DRAWN_MAX` anomalies."""
+    drawn = [_drawn(n, one, faults, members) for n, one in enumerate(found[:DRAWN_MAX], start=1)]
+    figures: dict[str, go.Figure] = {}
+    spans: dict[int, Span] = {}
+    hit: dict[int, FaultWindow] = {}
+    for one in drawn:
+        figures |= one.figures
+        spans |= {span.invoked: span for span in one.proof.spans}
+        hit |= {fault.fault: fault for fault in one.proof.faults}
     return page(
         "picture.html.j2",
-        drawn.figures,
-        title=anomaly.kind,
-        drawn=drawn,
-        spans=span_table(proof.spans),
-        fault_words={str(fault.fault): f"{fault.fault} {fault.f}" for fault in proof.faults},
+        figures,
+        title=title or (found[0].anomaly.kind if found else "nothing wrong"),
+        anomalies=drawn,
+        left_out=max(0, len(found) - DRAWN_MAX),
+        spans=span_table([spans[at] for at in sorted(spans)]),
+        fault_words={str(number): f"{number} {fault.f}" for number, fault in hit.items()},
     )
 
 
-def write_picture(
+def _drawn(
+    number: int, found: Found, faults: Sequence[FaultWindow], members: Sequence[str]
+) -> DrawnAnomaly:
+    proof = proof_of(found.anomaly, found.spans, faults, last_time_ns(found.spans))
+    in_order = picture_in_order(proof, members) if proof.involved else None
+    to_scale = picture_to_scale(proof, members) if proof.involved else None
+    return DrawnAnomaly(number, found.checker, found.anomaly, proof, in_order, to_scale)
+
+
+def write_pictures(
     path: Path,
-    anomaly: Anomaly,
-    spans: Sequence[Span],
+    found: Sequence[Found],
     faults: Sequence[FaultWindow] = (),
     members: Sequence[str] = (),
-    checker: str = "",
+    title: str = "",
 ) -> Path:
-    """`render_picture` into the file `path`. Raises OSError where it cannot be written."""
-    return write_whole(path, render_picture(anomaly, spans, faults, members, checker))
+    """`render_pictures` into the file `path`. Raises OSError where it cannot be written."""
+    return write_whole(path, render_pictures(found, faults, members, title))

@@ -60,8 +60,9 @@
   };
   const tip = byId("tip");
   const pointed = (event) => {
-    for (const point of event.points) {
+    for (const point of [...event.points].reverse()) {
       const data = point.customdata;
+      if (Array.isArray(data) && data[0] === "note") return [["order", data[1]]];
       if (Array.isArray(data) && data[0] === "fault") return [["fault", faults[data[1]] || String(data[1])]];
       if (placeOf.has(Number(data))) return fieldsOf(placeOf.get(Number(data)));
     }

@@ -23,7 +23,7 @@ from harness.report.anomaly_picture import (
 )
 from harness.report.bands import bands, lane_bars, lane_names
 from harness.report.latency import bin_seconds, latency
-from harness.report.picture import write_picture
+from harness.report.picture import Found, write_pictures
 from harness.report.rate import rate
 from harness.report.sample import sample
 from harness.report.spans import Span, lanes, pair
@@ -247,6 +247,7 @@ def test_pairing_takes_what_is_no_history() -> None:
 def test_one_anomaly_makes_a_page_of_its_own(tmp_path: Path) -> None:
     spans = [span(1, 0, S), span(2, S, 2 * S)]
     anomaly = Anomaly("lost write", "r1=1 was acknowledged and is gone", (1,), ("n1",))
-    text = write_picture(tmp_path / "picture.html", anomaly, spans, FAULTS, ("n1",)).read_text()
+    found = [Found("mvcc", anomaly, spans)]
+    text = write_pictures(tmp_path / "picture.html", found, FAULTS, ("n1",)).read_text()
     assert "r1=1 was acknowledged and is gone" in text
     assert 'data-for="anomaly-1-order"' in text

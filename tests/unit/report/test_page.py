@@ -267,7 +267,8 @@ def policy_of(figure: object) -> str:
 
     drawn = DrawnAnomaly(1, "", Anomaly("k", "b"), Proof((), (), (), 0), None, None)
     text = page(
-        "picture.html.j2", {"timeline": figure}, title="t", drawn=drawn, spans={}, fault_words={}
+        "picture.html.j2", {"timeline": figure}, title="t", anomalies=[drawn], left_out=0, spans={},
+        fault_words={},
     )
     found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
     assert found is not None

@@ -1,0 +1,40 @@
+"""Somebody else's operations as a picture needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from checkers.logged import times_of
+from harness.report.spans import Span
+from histories.formats.logged import LoggedOperation
+
+READS = ("read", "get")
+
+
+def spans_of(logged: Iterable[LoggedOperation]) -> tuple[Span, ...]:
+    """In the order of their invocations; without times, a millisecond an event."""
+    return tuple(_span(op) for op in logged)
+
+
+def _span(op: LoggedOperation) -> Span:
+    call, ended = times_of(op)
+    of = "" if op.key == "" else f" {op.key}"
+    reads = op.f in READS
+    asked = "" if op.argument is None or reads else f" {_text(op.argument)}"
+    # A write answered with what was written says no more than that it was done.
+    silent = op.answer is None or op.answer == op.argument
+    told = "done" if silent and not reads else _text(op.answer)
+    return Span(
+        op.process, op.f, op.node, op.outcome, f"{op.f}{of}{asked}".encode(),
+        told.encode() if op.outcome == "ok" else b"", op.error, op.call, op.ended,
+        call, ended,
+    )
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "nil"
+    return value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
