@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
 
+from checkers.porcupine.blocks import Decision
+from checkers.porcupine.memory import free_bytes, resident_bytes
 from checkers.porcupine.model import CheckResult, Event, I, Model, O, Operation, S
 from checkers.porcupine.search import Search
 
 MEMORY_BYTES_MAX = 2 << 30
 _FIRST_BUDGET_NODES = 500
-_SLICE_NODES = 20_000
-"""Between two looks at the clock: some 50 ms."""
+_SLICE_NODES = 5_000
+"""Between two looks at the clock and the memory: some 50 ms."""
+_PARTIALS_NODES = 2_000
+"""How far to search for partial linearizations of what is known to be illegal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class PartitionInfo(Generic[I, O]):
 @dataclass(frozen=True, slots=True)
 class CheckInfo(Generic[I, O]):
     """What a search leaves to be drawn or explained. Once a partition is illegal the
-    others are left as they stand, some of them UNKNOWN."""
+    others are left as they stand, UNKNOWN if they were not decided yet."""
 
     partitions: tuple[PartitionInfo[I, O], ...]
     why: str = ""
@@ -45,8 +50,8 @@ def check_operations(
 ) -> CheckResult:
     """Whether `operations` are linearizable with respect to `model`.
 
-    UNKNOWN after `timeout_s` seconds (None: no limit), or when the caches would exceed
-    `memory_bytes_max`.
+    UNKNOWN after `timeout_s` seconds (None: no limit), or when the search holds more than
+    `memory_bytes_max`, or more than half of what the machine had free.
     """
     return _run(model, _partitions(model, operations), timeout_s, memory_bytes_max, False)[0]
 
@@ -125,51 +130,121 @@ def _run(
     memory_bytes_max: int,
     verbose: bool,
 ) -> tuple[CheckResult, CheckInfo[I, O]]:
-    deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    # Short partitions first: they are cheap, and one that is illegal ends the run.
-    searches = [Search(model, part, keep_partials=verbose) for part in partitions]
-    result, why = _in_turn(sorted(searches, key=_size), deadline, memory_bytes_max)
-    return result, CheckInfo(tuple(_info(search) for search in searches), why)
+    deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
+    parts = [_Part(model, operations, verbose) for operations in partitions]
+    undecided = []
+    illegal = False
+    for part in parts if model.decide is not None else ():
+        if part.decide() is CheckResult.ILLEGAL:
+            illegal = True
+            if not verbose:
+                break
+    if illegal:
+        result, why = CheckResult.ILLEGAL, ""
+    else:
+        undecided = [part for part in parts if part.result is CheckResult.UNKNOWN]
+        # Short partitions first: they are cheap, and one that is illegal ends the run.
+        undecided.sort(key=_size)
+        result, why = _in_turn(undecided, _Limits(deadline, memory_bytes_max))
+    if not verbose:
+        return result, CheckInfo((), why)
+    return result, CheckInfo(tuple(part.info() for part in parts), why)
 
 
-def _size(search: Search[S, I, O]) -> int:
-    return len(search.operations)
+class _Part(Generic[S, I, O]):
+    """A partition, and what is known of it."""
+
+    def __init__(
+        self, model: Model[S, I, O], operations: Sequence[Operation[I, O]], verbose: bool
+    ) -> None:
+        self.operations = operations
+        self.result = CheckResult.UNKNOWN
+        self.search: Search[S, I, O] | None = None
+        self._model = model
+        self._verbose = verbose
+        self._decision: Decision | None = None
+
+    def decide(self) -> CheckResult:
+        """By the model's own algorithm, if it applies."""
+        assert self._model.decide is not None
+        self._decision = self._model.decide(self.operations)
+        if self._decision is not None:
+            self.result = CheckResult.OK if self._decision.legal else CheckResult.ILLEGAL
+        return self.result
+
+    def advance(self, nodes: int) -> None:
+        search = self._begun()
+        search.advance(nodes)
+        if search.found is not None:
+            self.result = CheckResult.OK if search.found else CheckResult.ILLEGAL
+            search.forget()
+
+    @property
+    def held_bytes(self) -> int:
+        return 0 if self.search is None else self.search.held_bytes
+
+    def info(self) -> PartitionInfo[I, O]:
+        if self._decision is not None and self._decision.legal:
+            partials: list[tuple[int, ...]] = [tuple(self._decision.order())]
+        else:
+            if self._decision is not None:
+                # How far an order can go is not what the algorithm says: search a little.
+                self._begun().advance(_PARTIALS_NODES)
+            partials = [] if self.search is None else self.search.longest_partials()
+        return PartitionInfo(tuple(self.operations), self.result, tuple(partials))
+
+    def _begun(self) -> Search[S, I, O]:
+        if self.search is None:
+            self.search = Search(self._model, self.operations, keep_partials=self._verbose)
+        return self.search
 
 
-def _in_turn(
-    searches: list[Search[S, I, O]], deadline: float | None, memory_bytes_max: int
-) -> tuple[CheckResult, str]:
+def _size(part: _Part[S, I, O]) -> int:
+    return len(part.operations)
+
+
+class _Limits:
+    """When to stop, and why. Memory is estimated, and measured where the system tells it."""
+
+    def __init__(self, deadline: float, memory_bytes_max: int) -> None:
+        self._deadline = deadline
+        self._memory_bytes_max = memory_bytes_max
+        self._resident_at_first: int | None = None
+
+    def reached(self, parts: Sequence[_Part[S, I, O]]) -> str:
+        """Why to stop, "" if there is no reason."""
+        if time.monotonic() > self._deadline:
+            return "the limit of time was reached"
+        resident = resident_bytes()
+        if self._resident_at_first is None:
+            self._resident_at_first = resident
+            free = free_bytes()
+            # Half of what is free, so that others live on.
+            self._memory_bytes_max = min(self._memory_bytes_max, free // 2)
+        grown = resident - self._resident_at_first
+        if max(grown, sum(part.held_bytes for part in parts)) > self._memory_bytes_max:
+            return f"the limit of memory, {self._memory_bytes_max} bytes, was reached"
+        return ""
+
+
+def _in_turn(parts: list[_Part[S, I, O]], limits: _Limits) -> tuple[CheckResult, str]:
     """Search all partitions by budgets that double, so that an exponential partition
     cannot keep an illegal one from being seen."""
-    open_searches = searches
+    open_parts = parts
     budget = _FIRST_BUDGET_NODES
-    done_bytes = 0
-    while open_searches:
-        still_open = []
-        for search in open_searches:
+    while open_parts:
+        for part in open_parts:
             left = budget
-            while search.found is None and left > 0:
-                search.advance(min(left, _SLICE_NODES))
+            while left > 0:
+                part.advance(min(left, _SLICE_NODES))
                 left -= _SLICE_NODES
-                if deadline is not None and time.monotonic() > deadline:
+                if part.result is not CheckResult.UNKNOWN:
                     break
-            if search.found is False:
-                return CheckResult.ILLEGAL, ""
-            if search.found is None:
-                still_open.append(search)
-                if deadline is not None and time.monotonic() > deadline:
-                    return CheckResult.UNKNOWN, "the limit of time was reached"
-                held = done_bytes + sum(s.entries_bytes for s in open_searches)
-                if held > memory_bytes_max:
-                    why = f"the limit of memory, {memory_bytes_max} bytes, was reached"
+                why = limits.reached(parts)
+                if why:
                     return CheckResult.UNKNOWN, why
-        open_searches = still_open
+            if part.result is CheckResult.ILLEGAL:
+                return CheckResult.ILLEGAL, ""
+        open_parts = [part for part in open_parts if part.result is CheckResult.UNKNOWN]
         budget *= 2
     return CheckResult.OK, ""
-
-
-def _info(search: Search[S, I, O]) -> PartitionInfo[I, O]:
-    result = {True: CheckResult.OK, False: CheckResult.ILLEGAL, None: CheckResult.UNKNOWN}
-    return PartitionInfo(
-        tuple(search.operations), result[search.found], tuple(search.longest_partials())
-    )

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, Literal, TypeVar
 
+from checkers.porcupine.blocks import Decision
+
 S = TypeVar("S")
 I = TypeVar("I")  # noqa: E741 - the input of an operation, as in the literature
 O = TypeVar("O")  # noqa: E741 - its output
@@ -86,6 +88,10 @@ class Model(Generic[S, I, O]):
     `read_only(input, output)` is a promise that no state changes by that operation,
     whatever state it meets; such an operation is linearized as soon as its answer fits,
     without a branch. Where the promise is wrong, ValueError is raised.
+
+    `decide(operations)` is a quicker algorithm for some histories of one partition (see
+    `checkers.porcupine.blocks`), which must say what the search would: `step` remains
+    the specification. Where it answers None the search goes on.
     """
 
     init: Callable[[], S]
@@ -94,6 +100,7 @@ class Model(Generic[S, I, O]):
     partition: Callable[[Sequence[Operation[I, O]]], list[list[Operation[I, O]]]] | None = None
     partition_events: Callable[[Sequence[Event]], list[list[Event]]] | None = None
     read_only: Callable[[I, O], bool] = _not_known_to_be
+    decide: Callable[[Sequence[Operation[I, O]]], Decision | None] | None = None
     describe_operation: Callable[[I, O], str] = _shown
     describe_state: Callable[[S], str] = repr
 

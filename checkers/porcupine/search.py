@@ -6,20 +6,27 @@ linearized one returned, the next to take effect; where none fits, go back. Oper
 wait in a doubly linked list in the order of their calls, out of which a linearized one
 is lifted and into which it is put back.
 
-Four things keep the search small, each of which changes no verdict:
+Six things keep the search small, each of which changes no verdict:
 
 - *A configuration is its unlinearized part.* Everything before the first operation
   still in the list is linearized, so the cache's key is that operation, a bitset of
-  the linearized ones after it, and the state: it does not grow with the history.
+  the linearized ones after it, and the state: it does not grow with the history, and
+  at a point where nothing is under way nothing but the state is left of the past.
 - *Reading is free.* An operation that never changes a state, and whose answer fits
   the present state, is linearized at once: in any linearization that places it later
   it may be moved here, since nothing else notices.
+- *Of equals, the most urgent.* Of several operations of equal input and output that
+  may be next, only the one that returns first is tried: in a linearization that takes
+  another one here the two can change places. So objects with few kinds of operations
+  (a counter's increments, one element of a set) are decided in polynomial time.
 - *Operations that never returned* may be left out. They are kept aside, out of the
   bitset. Those of equal input are interchangeable, so the one called first is used
   first; one that would not change the state is not used; and a configuration is
   refuted already if the same was refuted with a subset of them used.
 - *No choice, no record.* A configuration with a single way on is neither cached nor
   made a place to come back to.
+- *Urgent first.* Of the ways on, the operation that returns first is tried first: it
+  is the one that holds back all that is called later.
 
 Sources: Wing and Gong, "Testing and verifying concurrent objects" (1993); Lowe,
 "Testing for linearizability" (2017); Horn and Kroening, "Faster linearizability
@@ -30,26 +37,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Generic
 
 from checkers.porcupine.model import I, Model, O, Operation, S
-from checkers.porcupine.states import Transitions
+from checkers.porcupine.states import Kind, Transitions
 
 _ENTRY_BYTES = 240
 """What a cached configuration weighs in CPython: key, bitset, place in the dict."""
+_NEVER = math.nan
+"""The call of the list's end: not before any return, not even an infinite one."""
+_TRANSITIONS_MAX = 20_000
+"""New transitions after which `advance` pauses: states may be large."""
+
+_call = attrgetter("call")
 
 
 class _Choice:
-    """A configuration with several ways on, and which of them comes next."""
+    """A configuration with several ways on, of which `moves` are left, the next one last."""
 
-    __slots__ = ("base", "moves", "pending", "state", "tried", "undo", "window")
+    __slots__ = ("base", "moves", "pending", "state", "undo", "window")
 
     def __init__(
-        self, moves: list[tuple[int, int]], base: int, window: int, state: int,
+        self, moves: list[tuple[float, int, int]], base: int, window: int, state: int,
         pending: int, undo: int,
     ) -> None:
         self.moves = moves
-        self.tried = 0
         self.base = base
         self.window = window
         self.state = state
@@ -60,8 +73,8 @@ class _Choice:
 class Search(Generic[S, I, O]):
     """A search that can be continued: `advance` until `found` is not None.
 
-    Operations are known by their place in `operations`. `entries_bytes` estimates the
-    memory that the cache holds.
+    Operations are known by their place in `operations`. `held_bytes` estimates the
+    memory that the caches hold.
     """
 
     def __init__(
@@ -72,115 +85,157 @@ class Search(Generic[S, I, O]):
     ) -> None:
         self.operations = operations
         self.found: bool | None = None
-        self.transitions = Transitions(model)
-        self._model = model
+        self._transitions = Transitions(model)
         self._keep_partials = keep_partials
-        self._longest: list[tuple[int, ...] | None] = [None] * len(operations)
+        self._longest: dict[int, tuple[int, ...]] = {}
         self._deepest: tuple[int, ...] = ()
         self._cached = 0
+        self._windows_bytes = 0
         self._lay_out(operations)
         self._cache: dict[tuple[int, int, int], list[int]] = {}
         self._choices: list[_Choice] = []
         self._trail: list[int] = []
         self._base = 0
         self._window = 0
-        self._state = self.transitions.first
+        self._state: int = self._transitions.first
         self._pending = 0
 
     def _lay_out(self, operations: Sequence[Operation[I, O]]) -> None:
         """The returned operations in a linked list, the others by kind."""
-        returned = [n for n, op in enumerate(operations) if op.ret != math.inf]
-        returned.sort(key=lambda n: operations[n].call)
-        never = [n for n, op in enumerate(operations) if op.ret == math.inf]
-        never.sort(key=lambda n: operations[n].call)
+        returned = [op for op in operations if op.ret != math.inf]
+        returned.sort(key=_call)
+        if self._keep_partials:
+            places = [n for n, op in enumerate(operations) if op.ret != math.inf]
+            places.sort(key=lambda n: operations[n].call)
+            self._places = places
         count = len(returned)
         self._end, self._start = count, count + 1
-        self._next = [*range(1, count + 1), count, 0 if count else count]
-        self._prev = [count + 1, *range(count), count]
-        self._places = returned
-        self._call = [operations[n].call for n in returned]
-        self._ret = [operations[n].ret for n in returned]
-        self._reads = [
-            self._model.read_only(operations[n].input, operations[n].output) for n in returned
-        ]
-        self._rows = [
-            self.transitions.row(operations[n].input, operations[n].output)[1] for n in returned
-        ]
-        self._lay_out_never_returned(operations, never)
+        self._next: list[int] = [*range(1, count + 1), count, 0]
+        self._prev: list[int] = [count + 1, *range(count), count]
+        self._call = [op.call for op in returned]
+        self._call.append(_NEVER)
+        self._ret = [op.ret for op in returned]
+        kind = self._transitions.kind
+        self._kinds = [kind(op.input, op.output) for op in returned]
+        self._rows = [one.row for one in self._kinds]
+        self._never_kinds: list[Kind[I, O]] = []
+        self._never_calls: list[list[float]] = []
+        self._never_used: list[int] = []
+        self._never_bit: list[int] = []
+        self._never_places: list[list[int]] = []
+        if count < len(operations):
+            self._lay_out_never_returned(operations)
 
-    def _lay_out_never_returned(
-        self, operations: Sequence[Operation[I, O]], never: list[int]
-    ) -> None:
-        kinds: dict[int, list[int]] = {}
-        rows: dict[int, dict[int, int]] = {}
+    def _lay_out_never_returned(self, operations: Sequence[Operation[I, O]]) -> None:
+        never = [n for n, op in enumerate(operations) if op.ret == math.inf]
+        never.sort(key=lambda n: operations[n].call)
+        by_kind: dict[int, tuple[Kind[I, O], list[int]]] = {}
         for n in never:
-            op = operations[n]
-            if not self._model.read_only(op.input, op.output):
-                kind, rows[kind] = self.transitions.row(op.input, op.output)
-                kinds.setdefault(kind, []).append(n)
-        self._kind_places = list(kinds.values())
-        self._kind_rows = [rows[kind] for kind in kinds]
-        self._kind_calls = [[operations[n].call for n in places] for places in kinds.values()]
-        self._kind_used = [0] * len(kinds)
-        offset, self._kind_bit = 0, []
-        for places in self._kind_places:
-            self._kind_bit.append(offset)
+            kind = self._transitions.kind(operations[n].input, operations[n].output)
+            if not kind.reads:
+                by_kind.setdefault(id(kind), (kind, []))[1].append(n)
+        offset = 0
+        for kind, places in by_kind.values():
+            self._never_kinds.append(kind)
+            self._never_places.append(places)
+            self._never_calls.append([operations[n].call for n in places])
+            self._never_used.append(0)
+            self._never_bit.append(offset)
             offset += len(places)
 
     @property
-    def entries_bytes(self) -> int:
-        return self._cached * _ENTRY_BYTES
+    def held_bytes(self) -> int:
+        return self._cached * _ENTRY_BYTES + self._windows_bytes + self._transitions.held_bytes
+
+    def forget(self) -> None:
+        """Drop what only a search that goes on needs."""
+        self._cache.clear()
+        self._choices.clear()
+        self._transitions.forget()
+        self._cached = self._windows_bytes = 0
 
     def advance(self, nodes: int) -> bool | None:
         """Visit at most about `nodes` more configurations; what was found, None if nothing yet."""
-        while self.found is None and nodes > 0:
+        transitions = self._transitions
+        pause = transitions.computed + _TRANSITIONS_MAX
+        nxt, start, end, trail = self._next, self._start, self._end, self._trail
+        while self.found is None and nodes > 0 and transitions.computed < pause:
             nodes -= 1
-            self._read_at_once()
-            if self._next[self._start] == self._end:
-                self.found = True
-                self._deepest = self._linearized()
-                break
             moves = self._moves()
-            if len(moves) == 1:
+            if nxt[start] == end:
+                self.found = True
+                if self._keep_partials:
+                    self._deepest = self._linearized()
+            elif len(moves) == 1:
                 self._make(moves[0])
-            elif len(moves) > 1 and self._is_new():
-                self._choices.append(
-                    _Choice(
-                        moves, self._base, self._window, self._state, self._pending,
-                        len(self._trail),
-                    )
+            elif moves and self._is_new():
+                moves.sort(reverse=True)
+                choice = _Choice(
+                    moves, self._base, self._window, self._state, self._pending, len(trail)
                 )
-                self._try_next()
+                self._choices.append(choice)
+                self._make(moves.pop())
             else:
-                self._note_dead_end()
-                self._try_next()
+                if self._keep_partials:
+                    self._note_dead_end()
+                self._go_back()
         return self.found
 
-    def _read_at_once(self) -> None:
-        """Linearize every read-only operation that may be next and whose answer fits."""
-        nxt, prv, call, ret, reads = self._next, self._prev, self._call, self._ret, self._reads
-        rows, end, trail, state = self._rows, self._end, self._trail, self._state
-        again = True
-        while again:
-            again = False
-            i = nxt[self._start]
-            least = math.inf
-            while i != end and call[i] <= least:
-                if reads[i]:
-                    after = rows[i].get(state)
-                    if after is None:
-                        after = self._compute(i, state)
-                    if after == state:
-                        before, behind = prv[i], nxt[i]
-                        nxt[before], prv[behind] = behind, before
-                        trail.append(i)
-                        self._mark(i)
-                        again = True
-                        i = behind
-                        continue
-                if ret[i] < least:
-                    least = ret[i]
-                i = nxt[i]
+    def _moves(self) -> list[tuple[float, int, int]]:
+        """What may take effect next, as (return, operation, state after): returned ones by
+        their place in the list, the others by ~kind. What only reads, and may, does so."""
+        nxt, call, ret, rows, kinds = self._next, self._call, self._ret, self._rows, self._kinds
+        state = self._state
+        moves: list[tuple[float, int, int]] = []
+        common: dict[int, int] = {}
+        least = math.inf
+        i = nxt[self._start]
+        while call[i] <= least:
+            after = rows[i].get(state)
+            if after is None:
+                after = self._transitions.step(kinds[i], state)
+            ends = ret[i]
+            if after >= 0:
+                kind = kinds[i]
+                if kind.reads:
+                    i = self._read(i)
+                    continue
+                if kind.common:
+                    place = common.setdefault(id(kind), len(moves))
+                    if place == len(moves):
+                        moves.append((ends, i, after))
+                    elif ends < moves[place][0]:
+                        moves[place] = (ends, i, after)
+                else:
+                    moves.append((ends, i, after))
+            if ends < least:
+                least = ends
+            i = nxt[i]
+        if self._never_kinds:
+            self._never_returned(moves, common, least)
+        return moves
+
+    def _never_returned(
+        self, moves: list[tuple[float, int, int]], common: dict[int, int], least: float
+    ) -> None:
+        state = self._state
+        for place, kind in enumerate(self._never_kinds):
+            used, calls = self._never_used[place], self._never_calls[place]
+            # One that returned is more urgent than its equal that never did.
+            if used < len(calls) and calls[used] <= least and id(kind) not in common:
+                after = kind.row.get(state)
+                if after is None:
+                    after = self._transitions.step(kind, state)
+                if after >= 0 and after != state:
+                    moves.append((math.inf, ~place, after))
+
+    def _read(self, i: int) -> int:
+        """Lift `i` out of the list; the one behind it."""
+        before, behind = self._prev[i], self._next[i]
+        self._next[before], self._prev[behind] = behind, before
+        self._trail.append(i)
+        self._mark(i)
+        return behind
 
     def _mark(self, i: int) -> None:
         """Put `i` in the bitset, whose bit 0 is the first operation not linearized."""
@@ -191,52 +246,15 @@ class Search(Generic[S, I, O]):
             self._base += ones
         self._window = window
 
-    def _moves(self) -> list[tuple[int, int]]:
-        """What may take effect next, as (operation, state after): the returned ones by
-        their place in the list, the others by ~kind."""
-        nxt, call, ret, rows, end = self._next, self._call, self._ret, self._rows, self._end
-        state = self._state
-        moves = []
-        i = nxt[self._start]
-        least = math.inf
-        while i != end and call[i] <= least:
-            if ret[i] < least:
-                least = ret[i]
-            after = rows[i].get(state)
-            if after is None:
-                after = self._compute(i, state)
-            if after >= 0:
-                moves.append((i, after))
-            i = nxt[i]
-        for kind, calls in enumerate(self._kind_calls):
-            used = self._kind_used[kind]
-            if used < len(calls) and calls[used] <= least:
-                after = self._kind_rows[kind].get(state)
-                if after is None:
-                    after = self._compute_never_returned(kind, state)
-                if after >= 0 and after != state:
-                    moves.append((~kind, after))
-        return moves
-
-    def _compute(self, i: int, state: int) -> int:
-        op = self.operations[self._places[i]]
-        return self.transitions.step(self._rows[i], state, op.input, op.output)
-
-    def _compute_never_returned(self, kind: int, state: int) -> int:
-        op = self.operations[self._kind_places[kind][0]]
-        return self.transitions.step(self._kind_rows[kind], state, op.input, op.output)
-
-    def _make(self, move: tuple[int, int]) -> None:
-        i, self._state = move
-        self._trail.append(i)
+    def _make(self, move: tuple[float, int, int]) -> None:
+        _, i, self._state = move
         if i >= 0:
-            before, behind = self._prev[i], self._next[i]
-            self._next[before], self._prev[behind] = behind, before
-            self._mark(i)
+            self._read(i)
         else:
-            kind = ~i
-            self._pending |= 1 << (self._kind_bit[kind] + self._kind_used[kind])
-            self._kind_used[kind] += 1
+            self._trail.append(i)
+            place = ~i
+            self._pending |= 1 << (self._never_bit[place] + self._never_used[place])
+            self._never_used[place] += 1
 
     def _is_new(self) -> bool:
         """Whether this configuration was not refuted before, nor one that could do more."""
@@ -245,16 +263,16 @@ class Search(Generic[S, I, O]):
         pending = self._pending
         if refuted is None:
             self._cache[key] = [pending]
-            self._cached += 1
-            return True
-        for used in refuted:
-            if used & pending == used:
-                return False
-        refuted.append(pending)
+        else:
+            for used in refuted:
+                if used & pending == used:
+                    return False
+            refuted.append(pending)
         self._cached += 1
+        self._windows_bytes += (self._window.bit_length() + pending.bit_length()) >> 3
         return True
 
-    def _try_next(self) -> None:
+    def _go_back(self) -> None:
         """Go back to the last choice with a way not yet tried, and take it."""
         nxt, prv, trail = self._next, self._prev, self._trail
         while self._choices:
@@ -265,51 +283,48 @@ class Search(Generic[S, I, O]):
                     nxt[prv[i]] = i
                     prv[nxt[i]] = i
                 else:
-                    self._kind_used[~i] -= 1
-            self._base, self._window = choice.base, choice.window
-            self._state, self._pending = choice.state, choice.pending
-            if choice.tried < len(choice.moves):
-                choice.tried += 1
-                self._make(choice.moves[choice.tried - 1])
+                    self._never_used[~i] -= 1
+            if choice.moves:
+                self._base, self._window = choice.base, choice.window
+                self._state, self._pending = choice.state, choice.pending
+                self._make(choice.moves.pop())
                 return
             self._choices.pop()
         self.found = False
 
     def _linearized(self) -> tuple[int, ...]:
         """The trail as places in `operations`."""
-        used = [0] * len(self._kind_places)
+        used = [0] * len(self._never_places)
         order = []
         for i in self._trail:
             if i >= 0:
                 order.append(self._places[i])
             else:
-                order.append(self._kind_places[~i][used[~i]])
+                order.append(self._never_places[~i][used[~i]])
                 used[~i] += 1
         return tuple(order)
 
     def _note_dead_end(self) -> None:
-        """Keep this partial linearization if it is the longest, or its operations' longest."""
+        """Keep this partial linearization if it is the longest, or its last operation's longest."""
         depth = len(self._trail)
         if depth > len(self._deepest):
             self._deepest = self._linearized()
-            if self._keep_partials:
-                self._keep(self._deepest)
-        elif self._keep_partials and depth:
-            last = self._trail[-1]
-            kept = self._longest[self._places[last]] if last >= 0 else ()
-            if kept is None or (last >= 0 and len(kept) < depth):
+            self._keep(self._deepest)
+        elif depth and self._trail[-1] >= 0:
+            kept = self._longest.get(self._places[self._trail[-1]])
+            if kept is None or len(kept) < depth:
                 self._keep(self._linearized())
 
     def _keep(self, order: tuple[int, ...]) -> None:
         for n in order:
-            kept = self._longest[n]
+            kept = self._longest.get(n)
             if kept is None or len(kept) < len(order):
                 self._longest[n] = order
 
     def longest_partials(self) -> list[tuple[int, ...]]:
         """Longest partial linearizations, the longest first, as places in `operations`:
-        the whole linearization if one was found."""
+        the whole linearization if one was found. Nothing unless they were to be kept."""
         if self.found:
             return [self._deepest]
-        kept = {order: None for order in (self._deepest, *self._longest) if order}
+        kept = {order: None for order in (self._deepest, *self._longest.values()) if order}
         return sorted(kept, key=len, reverse=True)

@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Hashable
 from typing import Any, Generic
 
 from checkers.porcupine.model import I, Model, O, S
 
 IMPOSSIBLE = -1
+_ROW_ENTRY_BYTES = 100
+_STATE_BYTES = 150
+"""What an interned state costs besides itself: its places in a dict and a list."""
+
+
+class Kind(Generic[I, O]):
+    """Operations of equal input and output: interchangeable but for their times.
+
+    `row` is a dict from a state's number to that of the next, or IMPOSSIBLE; `reads`
+    says whether the model promises that no state is changed.
+    """
+
+    __slots__ = ("common", "input", "output", "reads", "row")
+
+    def __init__(self, given: I, output: O, reads: bool) -> None:
+        self.input = given
+        self.output = output
+        self.reads = reads
+        self.row: dict[int, int] = {}
+        self.common = False
+        """Whether several operations are of this kind."""
 
 
 class Transitions(Generic[S, I, O]):
-    """The part of a model's state graph that a search has seen.
-
-    Operations of equal input and output share one row: a dict from a state's number to
-    the number of the next, or IMPOSSIBLE.
-    """
+    """The part of a model's state graph that a search has seen."""
 
     def __init__(self, model: Model[S, I, O]) -> None:
         self._model = model
         self._numbers: dict[Hashable, int] = {}
-        self._rows: dict[Hashable, tuple[int, dict[int, int]]] = {}
-        self._kinds = 0
+        self._kinds: dict[Any, Kind[I, O]] = {}
         self.states: list[S] = []
+        self.computed = 0
+        """How often the model was asked for a step."""
+        self._states_bytes = 0
         first = model.init()
         try:
             hash(first)
@@ -31,41 +51,60 @@ class Transitions(Generic[S, I, O]):
             self._hashable = False
         self.first = self.number(first)
 
+    @property
+    def held_bytes(self) -> int:
+        """An estimate: states by their own size, without what they may share or refer to."""
+        return self._states_bytes + self.computed * _ROW_ENTRY_BYTES
+
+    def forget(self) -> None:
+        """Drop the states. Nothing can be computed after that."""
+        self.states.clear()
+        self._numbers.clear()
+        self._kinds.clear()
+        self._states_bytes = self.computed = 0
+
     def number(self, state: S) -> int:
         """The number of `state`, a new one if no equal state was seen before."""
+        states = self.states
         if self._hashable:
-            known = self._numbers.setdefault(state, len(self.states))
-            if known == len(self.states):
-                self.states.append(state)
-            return known
-        for number, seen in enumerate(self.states):
-            if self._model.equal(seen, state):
-                return number
-        self.states.append(state)
-        return len(self.states) - 1
+            known = self._numbers.setdefault(state, len(states))
+            if known < len(states):
+                return known
+        else:
+            for number, seen in enumerate(states):
+                if self._model.equal(seen, state):
+                    return number
+        states.append(state)
+        self._states_bytes += sys.getsizeof(state) + _STATE_BYTES
+        return len(states) - 1
 
-    def row(self, given: I, output: O) -> tuple[int, dict[int, int]]:
-        """The kind of an operation, and the row that all operations of that kind share."""
-        # Named tuples of two classes are equal if their fields are: the class decides.
-        key: Any = (given.__class__, given, output.__class__, output)
+    def kind(self, given: I, output: O) -> Kind[I, O]:
+        """The kind of an operation; of a new kind each time where they cannot be hashed."""
+        # Named tuples of two classes are equal if their fields are, 1 is True: classes decide.
+        key = (given.__class__, given, output.__class__, output)
         try:
-            found = self._rows.get(key)
-        except TypeError:  # not hashable: a kind of its own
-            self._kinds += 1
-            return self._kinds, {}
+            found = self._kinds.get(key)
+        except TypeError:
+            return Kind(given, output, self._model.read_only(given, output))
         if found is None:
-            self._kinds += 1
-            found = self._rows[key] = (self._kinds, {})
+            found = self._kinds[key] = Kind(given, output, self._model.read_only(given, output))
+        else:
+            found.common = True
         return found
 
-    def step(self, row: dict[int, int], number: int, given: I, output: O) -> int:
-        """Fill the place of state `number` in `row`."""
+    def step(self, kind: Kind[I, O], number: int) -> int:
+        """Fill the place of state `number` in the row of `kind`."""
         state = self.states[number]
-        possible, after = self._model.step(state, given, output)
-        row[number] = reached = self.number(after) if possible else IMPOSSIBLE
-        if possible and reached != number and self._model.read_only(given, output):
+        possible, after = self._model.step(state, kind.input, kind.output)
+        self.computed += 1
+        reached = IMPOSSIBLE
+        if possible:
+            reached = number if after is state else self.number(after)
+        kind.row[number] = reached
+        if kind.reads and possible and reached != number:
             raise ValueError(
-                f"the model calls {self._model.describe_operation(given, output)} read-only, "
+                "the model calls "
+                f"{self._model.describe_operation(kind.input, kind.output)} read-only, "
                 f"but it turns {self._model.describe_state(state)} into "
                 f"{self._model.describe_state(after)}"
             )

@@ -24,6 +24,14 @@ def by_key(operations: Sequence[Operation[K, Any]]) -> list[list[Operation[K, An
     return list(parts.values())
 
 
+def places_by_key(operations: Sequence[Operation[K, Any]]) -> list[list[int]]:
+    """As `by_key`, but the operations' places in `operations`."""
+    parts: dict[Hashable, list[int]] = {}
+    for n, op in enumerate(operations):
+        parts.setdefault(op.input.key, []).append(n)
+    return list(parts.values())
+
+
 def events_by_key(events: Sequence[Event]) -> list[list[Event]]:
     """Events of each key; a return goes where its call went."""
     parts: dict[Hashable, list[Event]] = {}

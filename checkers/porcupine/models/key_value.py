@@ -7,10 +7,13 @@ partitions are worth).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from checkers.porcupine.model import Model
-from checkers.porcupine.models.by_key import by_key, events_by_key
+from checkers.porcupine.blocks import ILLEGAL, Decision, merged
+from checkers.porcupine.model import Model, Operation
+from checkers.porcupine.models.by_key import by_key, events_by_key, places_by_key
+from checkers.porcupine.unique_texts import What, decide_text
 
 
 class Get(NamedTuple):
@@ -69,6 +72,44 @@ def _describe(given: Input, output: Output) -> str:
             return f"append {key} + {value!r}"
 
 
+def _decide(operations: Sequence[Operation[Input, Output]]) -> Decision | None:
+    """One key, where what is written is unique."""
+    whats: list[What] = []
+    texts: list[str] = []
+    for op in operations:
+        given = op.input
+        if isinstance(given, Get):
+            whats.append("get")
+            texts.append(op.output or "")
+        else:
+            whats.append("put" if isinstance(given, Put) else "append")
+            texts.append(given.value)
+    calls, rets = [op.call for op in operations], [op.ret for op in operations]
+    return decide_text(whats, texts, calls, rets)
+
+
+def _decide_whole(operations: Sequence[Operation[Input, Output]]) -> Decision | None:
+    """Each key by itself: keys are independent, so the whole is legal if all are."""
+    orders = []
+    undecided = False
+    for places in places_by_key(operations):
+        decision = _decide([operations[n] for n in places])
+        if decision is None:
+            undecided = True
+        elif not decision.legal:
+            return ILLEGAL
+        else:
+            orders.append((places, decision))
+    if undecided:
+        return None
+
+    def order() -> list[int]:
+        found = [[places[n] for n in decision.order()] for places, decision in orders]
+        return merged(found, [op.call for op in operations])
+
+    return Decision(True, order)
+
+
 def key_value() -> Model[str, Input, Output]:
     return Model(
         init=str,
@@ -76,11 +117,16 @@ def key_value() -> Model[str, Input, Output]:
         partition=by_key,
         partition_events=events_by_key,
         read_only=_read_only,
+        decide=_decide,
         describe_operation=_describe,
     )
 
 
 def whole_key_value() -> Model[Texts, Input, Output]:
     return Model(
-        init=tuple, step=_whole_step, read_only=_read_only, describe_operation=_describe
+        init=tuple,
+        step=_whole_step,
+        read_only=_read_only,
+        decide=_decide_whole,
+        describe_operation=_describe,
     )

@@ -7,11 +7,14 @@ never returned has the output None, which for a compare-and-swap means: whicheve
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import math
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
-from checkers.porcupine.model import Model
+from checkers.porcupine.blocks import Decision
+from checkers.porcupine.model import Model, Operation
 from checkers.porcupine.models.by_key import by_key, events_by_key
+from checkers.porcupine.unique_values import NOTHING, decide_register
 
 Value = Hashable
 
@@ -61,9 +64,35 @@ def _describe(given: Input, output: Value) -> str:
             return f"cas {key} {expected} => {value} -> {answer}"
 
 
+def _decide(operations: Sequence[Operation[Input, Value]], initial: Value) -> Decision | None:
+    """By unique values, where no compare-and-swap failed: what that one met is not told."""
+    met: list[Value] = []
+    wrote: list[Value] = []
+    written: set[Value] = {initial}
+    for op in operations:
+        given = op.input
+        if isinstance(given, Read):
+            met.append(NOTHING if op.ret == math.inf else op.output)
+            wrote.append(NOTHING)
+            continue
+        if given.value in written:
+            return None
+        written.add(given.value)
+        wrote.append(given.value)
+        if isinstance(given, Write):
+            met.append(NOTHING)
+        elif op.output is False:
+            return None
+        else:
+            met.append(given.expected)
+    calls, rets = [op.call for op in operations], [op.ret for op in operations]
+    return decide_register(met, wrote, calls, rets, initial)
+
+
 def register(initial: Value = None) -> Model[Value, Input, Value]:
     """Registers that all start at `initial`."""
     return Model(
+        decide=lambda operations: _decide(operations, initial),
         init=lambda: initial,
         step=_step,
         partition=by_key,

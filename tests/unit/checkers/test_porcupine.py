@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,10 +22,13 @@ from checkers.porcupine import (
     check_operations_verbose,
     operations_of,
 )
+from checkers.porcupine.models import counter
 from checkers.porcupine.models.key_value import Append, Get, key_value, whole_key_value
 from checkers.porcupine.models.register import CompareAndSwap, Read, Write, register
 from tests.unit.checkers.exhaustive import linearizable
 
+SEARCHED = replace(key_value(), decide=None)
+"""Texts, judged by the search alone."""
 OK, ILLEGAL, UNKNOWN = CheckResult.OK, CheckResult.ILLEGAL, CheckResult.UNKNOWN
 
 
@@ -139,7 +143,7 @@ def test_one_illegal_partition_ends_the_run_though_another_is_exponential() -> N
     endless.append(Operation(0, Get("a"), 101, "?", 102))
     illegal = [Operation(99, Get("b"), 200 + n, f"{n}", 201 + n) for n in range(900)]
     began = time.monotonic()
-    assert check_operations(key_value(), endless + illegal) is ILLEGAL
+    assert check_operations(SEARCHED, endless + illegal) is ILLEGAL
     assert time.monotonic() - began < 10
 
 
@@ -148,10 +152,10 @@ def test_limits_end_in_unknown() -> None:
         Operation(n, Append("a", chr(65 + n)), 0, None, 100) for n in range(26)
     ]
     endless.append(Operation(0, Get("a"), 101, "?", 102))
-    result, info = check_operations_verbose(key_value(), endless, timeout_s=0.2)
+    result, info = check_operations_verbose(SEARCHED, endless, timeout_s=0.2)
     assert result is UNKNOWN
     assert "time" in info.why
-    result, info = check_operations_verbose(key_value(), endless, memory_bytes_max=1 << 20)
+    result, info = check_operations_verbose(SEARCHED, endless, memory_bytes_max=1 << 20)
     assert result is UNKNOWN
     assert "memory" in info.why
 
@@ -204,3 +208,44 @@ def test_named_tuples_of_two_classes_are_not_one_operation() -> None:
 def test_an_operation_that_returns_before_its_call_is_refused() -> None:
     with pytest.raises(ValueError, match="expected call <= ret"):
         Operation(0, Read("k"), 5, None, 4)
+
+
+def test_states_of_any_size_are_within_the_limit_of_memory() -> None:
+    long = "x" * 100_000
+    endless: list[Operation[Any, Any]] = [
+        Operation(n, Append("a", f"{long}{n}"), 0, None, 100) for n in range(12)
+    ]
+    endless.append(Operation(0, Get("a"), 101, "?", 102))
+    result, info = check_operations_verbose(SEARCHED, endless, memory_bytes_max=20 << 20)
+    assert result is UNKNOWN
+    assert "memory" in info.why
+
+
+def test_what_needs_no_search_has_no_limit() -> None:
+    history: list[Operation[Any, Any]] = [
+        Operation(n, Append("a", f"{n};"), 0, None, 100) for n in range(200)
+    ]
+    text = "".join(f"{n};" for n in reversed(range(200)))
+    history.append(Operation(0, Get("a"), 101, text, 102))
+    assert check_operations(key_value(), history, timeout_s=0) is OK
+    assert check_operations(whole_key_value(), history, timeout_s=0) is OK
+    wrong = [*history, Operation(0, Get("a"), 103, text[:-2], 104)]
+    assert check_operations(key_value(), wrong, timeout_s=0) is ILLEGAL
+    registers: list[Operation[Any, Any]] = [
+        Operation(n, Write("k", n), 0, None, 100) for n in range(50)
+    ]
+    registers += [Operation(n, Read("k"), 0, n, 100) for n in range(50)]
+    assert check_operations(register(), registers, timeout_s=0) is OK
+    registers += [Operation(0, Read("k"), 101 + n, n, 101 + n) for n in (1, 0)]
+    assert check_operations(register(), registers, timeout_s=0) is ILLEGAL
+
+
+def test_equal_operations_are_interchangeable() -> None:
+    # 60 adds at once: 2 ** 60 subsets, but only 61 of them differ.
+    adds: list[Operation[Any, Any]] = [
+        Operation(n, counter.Add(1), n / 100, None, 100 + n) for n in range(60)
+    ]
+    reads = [Operation(90, counter.ReadSum(), 1 + n, 7 * n, 2 + n) for n in range(8)]
+    assert check_operations(counter.counter(), adds + reads, timeout_s=20) is OK
+    reads.append(Operation(91, counter.ReadSum(), 20, 48, 21))
+    assert check_operations(counter.counter(), adds + reads, timeout_s=20) is ILLEGAL

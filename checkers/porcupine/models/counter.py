@@ -1,0 +1,36 @@
+"""A counter: add a number, read the sum."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from checkers.porcupine.model import Model
+
+
+class Add(NamedTuple):
+    """Output: the sum after it, None if that was not told."""
+
+    amount: int
+
+
+class ReadSum(NamedTuple):
+    """Output: the sum."""
+
+
+def _step(state: int, given: Add | ReadSum, output: int | None) -> tuple[bool, int]:
+    if isinstance(given, ReadSum):
+        return output == state, state
+    after = state + given.amount
+    return output is None or output == after, after
+
+
+def counter(initial: int = 0) -> Model[int, Add | ReadSum, int | None]:
+    """With few different amounts the search is polynomial: equal adds are interchangeable."""
+    return Model(
+        init=lambda: initial,
+        step=_step,
+        read_only=lambda given, output: isinstance(given, ReadSum),
+        describe_operation=lambda given, output: (
+            f"read -> {output}" if isinstance(given, ReadSum) else f"add {given.amount}"
+        ),
+    )

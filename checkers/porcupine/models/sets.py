@@ -1,0 +1,165 @@
+"""Sets: of elements that are added, removed and looked up, and one that only grows.
+
+`element_set` is judged element by element. `grow_only_set` has reads of the whole set,
+as in Jepsen's `set` tests; where a read shows everything, reads are in one order and
+all is decided by sorting.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
+
+from checkers.porcupine.blocks import ILLEGAL, Decision
+from checkers.porcupine.model import Model, Operation
+from checkers.porcupine.models.by_key import by_key, events_by_key
+
+
+class Add(NamedTuple):
+    """Output: whether the element was not there before; None if that was not told."""
+
+    key: Hashable
+
+
+class Remove(NamedTuple):
+    """Output: whether the element was there; None if that was not told."""
+
+    key: Hashable
+
+
+class Contains(NamedTuple):
+    """Output: whether the element is there."""
+
+    key: Hashable
+
+
+class ReadAll(NamedTuple):
+    """Output: all elements, a frozenset."""
+
+
+def _step(
+    there: bool, given: Add | Remove | Contains, output: bool | None
+) -> tuple[bool, bool]:
+    match given:
+        case Add():
+            return output is None or output is not there, True
+        case Remove():
+            return output is None or output is there, False
+        case Contains():
+            return output is there, there
+
+
+def _read_only(given: Add | Remove | Contains, output: bool | None) -> bool:
+    return isinstance(given, Contains) or output is False
+
+
+def _describe(given: Add | Remove | Contains, output: bool | None) -> str:
+    answer = {None: "?", True: "yes", False: "no"}[output]
+    return f"{type(given).__name__.lower()} {given.key} -> {answer}"
+
+
+def element_set() -> Model[bool, Add | Remove | Contains, bool | None]:
+    """Elements judged one by one: each is there or not, and only two kinds of operations
+    change that, so the search is polynomial."""
+    return Model(
+        init=bool,
+        step=_step,
+        partition=by_key,
+        partition_events=events_by_key,
+        read_only=_read_only,
+        describe_operation=_describe,
+    )
+
+
+Elements = frozenset[Hashable]
+
+
+def _step_whole(
+    state: Elements, given: Add | ReadAll, output: Elements | None
+) -> tuple[bool, Elements]:
+    if isinstance(given, ReadAll):
+        return output == state, state
+    return True, state if given.key in state else state | {given.key}
+
+
+def _decide_growing(operations: Sequence[Operation[Add | ReadAll, Elements | None]]) -> Decision:
+    """Reads of a set that grows are ordered by inclusion, and an add is between the last
+    read without its element and the first one with it.
+
+    Of several adds of one element the first to take effect counts, which may as well
+    be the one called first; the others may come at any time after it.
+    """
+    reads: dict[Elements, list[int]] = {}
+    adds: dict[Hashable, list[int]] = {}
+    for n, op in enumerate(operations):
+        if isinstance(op.input, Add):
+            adds.setdefault(op.input.key, []).append(n)
+        elif op.ret != math.inf:
+            reads.setdefault(op.output or frozenset(), []).append(n)
+    shown: Elements = frozenset()
+    levels: list[tuple[list[list[int]], list[int]]] = []
+    for elements in sorted(reads, key=len):
+        if not shown <= elements or not elements <= adds.keys():
+            return ILLEGAL
+        levels.append(([adds[element] for element in elements - shown], reads[elements]))
+        shown = elements
+    unseen = [
+        [n for n in places if operations[n].ret != math.inf]
+        for element, places in adds.items()
+        if element not in shown
+    ]
+    levels.append(([places for places in unseen if places], []))
+    order: list[int] = []
+    latest = -math.inf
+    for new, level_reads in levels:
+        before = latest
+        for places in new:
+            if any(operations[n].ret < before for n in places):
+                return ILLEGAL
+            latest = max(latest, min(operations[n].call for n in places))
+        added = latest
+        if any(operations[n].ret < added for n in level_reads):
+            return ILLEGAL
+        latest = max([latest, *(operations[n].call for n in level_reads)])
+        firsts = [min(places, key=lambda n: operations[n].call) for places in new]
+        order += sorted(firsts, key=lambda n: (operations[n].call, n))
+        order += sorted(level_reads, key=lambda n: operations[n].call)
+    return Decision(True, lambda: _with_again(operations, order, adds))
+
+
+def _with_again(
+    operations: Sequence[Operation[Add | ReadAll, Elements | None]],
+    order: list[int],
+    adds: dict[Hashable, list[int]],
+) -> list[int]:
+    """`order` and in it the adds of what is there already, each as soon as it may be."""
+    points: list[tuple[float, int]] = []
+    latest = -math.inf
+    begun: dict[Hashable, float] = {}
+    for n in order:
+        latest = max(latest, operations[n].call)
+        points.append((latest, n))
+        given = operations[n].input
+        if isinstance(given, Add):
+            begun[given.key] = latest
+    placed = set(order)
+    for element, places in adds.items():
+        points += [
+            (max(begun[element], operations[n].call), n)
+            for n in places
+            if n not in placed and operations[n].ret != math.inf and element in begun
+        ]
+    points.sort(key=lambda point: point[0])
+    return [n for _, n in points]
+
+
+def grow_only_set() -> Model[Elements, Add | ReadAll, Elements | None]:
+    """Elements are added and never removed; reads show all of them. The output of an add
+    is not looked at."""
+    return Model(
+        init=frozenset,
+        step=_step_whole,
+        read_only=lambda given, output: isinstance(given, ReadAll),
+        decide=_decide_growing,
+    )

@@ -1,0 +1,250 @@
+"""Texts to which pieces are appended: decided without a search where pieces are unique.
+
+A get shows all pieces since the last put, in the order in which they were written. If
+no piece is the beginning of another, a text can be cut into pieces in one way only, so
+each get names the writes before it; a put, the appends that gets show after it, and
+these gets are a block in the sense of `checkers.porcupine.blocks`. A write that no get
+shows is a block of its own: it can be anywhere that is not within another block.
+O(n log n) and the length of the texts.
+
+Where a piece was appended several times, which of the appends is shown where is tried, as
+long as there are few ways; before that the question is asked without their times, to
+which a contradiction owes nothing. A text that may have been begun twice, by puts of one
+piece or by an append to nothing, is taken to have been begun once: what is legal so is
+legal, the rest is not decided.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise, permutations, product
+from typing import Literal
+
+from checkers.porcupine.blocks import ILLEGAL, Block, Decision, decide_blocks
+
+What = Literal["get", "put", "append"]
+_WAYS_MAX = 64
+"""Beyond so many ways the search may do better."""
+_OFTEN_MAX = 6
+"""So often may one piece be written."""
+
+
+def decide_text(
+    whats: Sequence[What],
+    texts: Sequence[str],
+    calls: Sequence[float],
+    rets: Sequence[float],
+) -> Decision | None:
+    """Whether operations are those of one text, "" at first.
+
+    `texts[n]` is what the n-th get showed, or what was put or appended. None: not
+    decided, because a piece is empty, written too often, or the beginning of another.
+    """
+    puts: dict[str, list[int]] = {}
+    appends: dict[str, list[int]] = {}
+    shown: dict[str, list[int]] = {}
+    for n, what in enumerate(whats):
+        text = texts[n]
+        if what == "get":
+            if rets[n] != math.inf:
+                shown.setdefault(text, []).append(n)
+        elif not text:
+            return None
+        else:
+            (puts if what == "put" else appends).setdefault(text, []).append(n)
+    pieces = puts.keys() | appends.keys()
+    if any(longer.startswith(piece) for piece, longer in pairwise(sorted(pieces))):
+        return None
+    history = _Shown(puts, appends, shown)
+    begun = history.starts()
+    if begun is None:
+        return ILLEGAL
+    starts, undecided = begun
+    for start in starts[:_WAYS_MAX]:
+        placing = _Placing(len(whats), puts, appends)
+        blocks = history.blocks(start, placing)
+        if blocks is None:
+            continue
+        decision = placing.decide(blocks, calls, rets)
+        if decision is None:
+            undecided = True
+        elif decision.legal:
+            return decision
+    return None if undecided or len(starts) > _WAYS_MAX else ILLEGAL
+
+
+class _Placing:
+    """Which write is at each place where a piece is shown.
+
+    A piece that is written once is placed at once. Of others each place has a number of
+    its own, from the number of operations on, until a way to fill all is chosen.
+    """
+
+    def __init__(
+        self, count: int, puts: dict[str, list[int]], appends: dict[str, list[int]]
+    ) -> None:
+        self._count = count
+        self._writes = {id(writes): writes for writes in (*puts.values(), *appends.values())}
+        self._placed: set[int] = set()
+        self._open: dict[int, list[int]] = {}
+        self._opened = 0
+
+    def place(self, writes: list[int]) -> int | None:
+        """The number of one of `writes`, shown at one more place; None if there is none left."""
+        if len(writes) == 1:
+            if writes[0] in self._placed:
+                return None
+            self._placed.add(writes[0])
+            return writes[0]
+        places = self._open.setdefault(id(writes), [])
+        if len(places) == len(writes):
+            return None
+        places.append(self._count + self._opened)
+        self._opened += 1
+        return places[-1]
+
+    def decide(
+        self, blocks: list[Block], calls: Sequence[float], rets: Sequence[float]
+    ) -> Decision | None:
+        alone: list[Block] = []
+        twice: list[list[int]] = []
+        for writes in self._writes.values():
+            if len(writes) > 1:
+                twice.append(writes)
+            elif writes[0] not in self._placed and rets[writes[0]] != math.inf:
+                alone.append((writes,))
+        if not twice:
+            return decide_blocks([*blocks, *alone], calls, rets, starting=True)
+        without = ([*calls, *[-math.inf] * self._opened], [*rets, *[math.inf] * self._opened])
+        if not decide_blocks([*blocks, *alone], *without, starting=True).legal:
+            return ILLEGAL
+        if max(len(writes) for writes in twice) > _OFTEN_MAX:
+            return None
+        ways = list(islice(self._ways(twice), _WAYS_MAX + 1))
+        for chosen in ways[:_WAYS_MAX]:
+            rest = [
+                ([n],)
+                for writes in twice
+                for n in writes
+                if n not in chosen and rets[n] != math.inf
+            ]
+            all_calls = [*calls, *(calls[n] for n in chosen)]
+            all_rets = [*rets, *(rets[n] for n in chosen)]
+            found = decide_blocks([*blocks, *alone, *rest], all_calls, all_rets, starting=True)
+            if found.legal:
+                return self._named(found, chosen)
+        return None if len(ways) > _WAYS_MAX else ILLEGAL
+
+    def _ways(self, twice: list[list[int]]) -> Iterator[list[int]]:
+        """For each way the write at each open place, in the order of their numbers."""
+        each = [permutations(writes, len(self._open.get(id(writes), ()))) for writes in twice]
+        for filled in product(*each):
+            chosen = [0] * self._opened
+            for writes, way in zip(twice, filled, strict=True):
+                for place, n in zip(self._open.get(id(writes), ()), way, strict=True):
+                    chosen[place - self._count] = n
+            yield chosen
+
+    def _named(self, found: Decision, chosen: list[int]) -> Decision:
+        """The same with the operations' own numbers."""
+        count = self._count
+        return Decision(
+            True, lambda: [n if n < count else chosen[n - count] for n in found.order()]
+        )
+
+
+class _Shown:
+    """What was written and shown: `puts` and `appends` by piece, gets by their text."""
+
+    def __init__(
+        self,
+        puts: dict[str, list[int]],
+        appends: dict[str, list[int]],
+        shown: dict[str, list[int]],
+    ) -> None:
+        self._puts = puts
+        self._appends = appends
+        self._shown = shown
+        self._gets = sum(len(gets) for gets in shown.values())
+        self._lengths = sorted({len(piece) for piece in (*puts, *appends)})
+        self._longest_first = sorted((text for text in shown if text), key=len, reverse=True)
+
+    def starts(self) -> tuple[list[str], bool] | None:
+        """What the text of the start may begin with ("": nothing was appended to it that
+        was shown), and whether some text may have been begun twice; None if no order of
+        writes gives one of the texts."""
+        starts = {"": None}
+        again = False
+        for text in self._longest_first:
+            piece = self._piece_at(text, 0)
+            if not piece:
+                return None
+            puts = len(self._puts.get(piece, ()))
+            if piece in self._appends:
+                if not puts:
+                    return [piece], again
+                starts[piece] = None
+                again = True
+            again = again or puts > 1
+        return list(starts), again
+
+    def blocks(self, start: str, placing: _Placing) -> list[Block] | None:
+        """The blocks that gets show, the one of the start first; None if no order of writes
+        gives one of the texts. `start` is appended, not put."""
+        first: list[list[int]] = [self._shown.get("", [])]
+        blocks: list[Block] = [first]
+        longest: dict[str, str] = {}
+        shown = len(first[0])
+        for text in self._longest_first:
+            piece = self._piece_at(text, 0)
+            if piece in longest:
+                if not longest[piece].startswith(text):
+                    return None
+                continue
+            longest[piece] = text
+            writes = self._appends[piece] if piece == start else self._puts.get(piece)
+            if writes is None:
+                return None
+            block: list[list[int]] = first if piece == start else []
+            if block is not first:
+                blocks.append(block)
+            gets = self._cut(text, block, writes, placing)
+            if gets is None:
+                return None
+            shown += gets
+        # A get in no block showed a beginning of a text that ends within a piece.
+        return blocks if shown == self._gets else None
+
+    def _cut(
+        self, text: str, block: list[list[int]], writes: list[int], placing: _Placing
+    ) -> int | None:
+        """Fill `block` with the writes of the pieces of `text`, the first one of `writes`,
+        and the gets of each beginning; how many gets, None if a piece is written too
+        seldom."""
+        at = len(self._piece_at(text, 0))
+        shown = 0
+        while True:
+            n = placing.place(writes)
+            if n is None:
+                return None
+            block.append([n])
+            gets = self._shown.get(text[:at])
+            if gets is not None:
+                block.append(gets)
+                shown += len(gets)
+            if at == len(text):
+                return shown
+            piece = self._piece_at(text, at)
+            found = self._appends.get(piece)
+            if found is None:
+                return None
+            writes = found
+            at += len(piece)
+
+    def _piece_at(self, text: str, at: int) -> str:
+        for length in self._lengths:
+            piece = text[at : at + length]
+            if piece in self._puts or piece in self._appends:
+                return piece
+        return ""

@@ -1,0 +1,227 @@
+"""Small random histories of sequential objects, valid and spoilt, drawn by hypothesis.
+
+Operations take effect at random instants between their calls and returns and are
+answered as the object answers; then some answers or times are spoilt.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hypothesis import strategies as st
+
+from checkers.porcupine import Model, NondeterministicModel, Operation
+from checkers.porcupine.models import counter, key_value, register, sets
+
+Choose = Callable[[Sequence[Any]], Any]
+History = list[Operation[Any, Any]]
+
+
+@dataclass(frozen=True)
+class SmallObject:
+    """`ask(choose, number, state)` draws a request, knowing the state that it will meet;
+    `answer(state, request)` is the object itself; `wrong(choose, request, states)` draws
+    an answer that may be wrong."""
+
+    model: Model[Any, Any, Any]
+    first: Any
+    ask: Callable[[Choose, int, Any], Any]
+    answer: Callable[[Any, Any], tuple[Any, Any]]
+    wrong: Callable[[Choose, Any, Sequence[Any]], Any]
+
+
+def _read_of_a_state(choose: Choose, request: Any, states: Sequence[Any]) -> Any:
+    if isinstance(request, (register.CompareAndSwap, sets.Add, sets.Remove, sets.Contains)):
+        return choose((True, False))
+    if isinstance(request, (register.Write, key_value.Put, key_value.Append, counter.Add)):
+        return None
+    return choose(states)
+
+
+def _register_answer(state: Any, request: Any) -> tuple[Any, Any]:
+    match request:
+        case register.Read():
+            return state, state
+        case register.Write(_, value):
+            return None, value
+        case register.CompareAndSwap(_, expected, value):
+            return state == expected, value if state == expected else state
+    raise AssertionError(request)
+
+
+def _ask_register(choose: Choose, number: int, state: Any) -> Any:
+    kind = choose(("read", "read", "write", "cas"))
+    if kind == "read":
+        return register.Read("k")
+    if kind == "write":
+        return register.Write("k", choose((0, 1, 2)))
+    return register.CompareAndSwap("k", choose((0, 1, 2)), choose((0, 1, 2)))
+
+
+def _ask_unique_register(choose: Choose, number: int, state: Any) -> Any:
+    kind = choose(("read", "read", "read", "write", "write", "cas", "cas"))
+    if kind == "read":
+        return register.Read("k")
+    if kind == "write":
+        return register.Write("k", number)
+    return register.CompareAndSwap("k", choose((state, state, state, 0, None)), number)
+
+
+def _text_answer(state: str, request: Any) -> tuple[Any, str]:
+    match request:
+        case key_value.Get():
+            return state, state
+        case key_value.Put(_, value):
+            return None, value
+        case key_value.Append(_, value):
+            return None, state + value
+    raise AssertionError(request)
+
+
+def _ask_text(choose: Choose, number: int, state: Any) -> Any:
+    kind = choose(("get", "get", "get", "put", "append", "append", "append"))
+    # Unique pieces as a rule; some are written again, some are the beginning of others.
+    piece = choose((f"{number};", f"{number};", f"{number};", f"{number};", "0;", "x", "xy"))
+    match kind:
+        case "get":
+            return key_value.Get("k")
+        case "put":
+            return key_value.Put("k", piece)
+    return key_value.Append("k", piece)
+
+
+def _keys_answer(state: tuple[str, str], request: Any) -> tuple[Any, tuple[str, str]]:
+    place = "ab".index(request.key)
+    answer, after = _text_answer(state[place], request)
+    return answer, (after, state[1]) if place == 0 else (state[0], after)
+
+
+def _ask_keys(choose: Choose, number: int, state: Any) -> Any:
+    return _ask_text(choose, number, state)._replace(key=choose("ab"))
+
+
+def _element_answer(there: bool, request: Any) -> tuple[bool, bool]:
+    match request:
+        case sets.Add():
+            return not there, True
+        case sets.Remove():
+            return there, False
+    return there, there
+
+
+def _growing_answer(state: frozenset[str], request: Any) -> tuple[Any, frozenset[str]]:
+    if isinstance(request, sets.ReadAll):
+        return state, state
+    return None, state | {request.key}
+
+
+def _ask_growing(choose: Choose, number: int, state: Any) -> Any:
+    if choose((True, False)):
+        return sets.ReadAll()
+    return sets.Add(choose((f"{number}", f"{number}", "0")))
+
+
+def _counter_answer(state: int, request: Any) -> tuple[Any, int]:
+    if isinstance(request, counter.ReadSum):
+        return state, state
+    return None, state + request.amount
+
+
+def _dice_step(state: int, given: str, output: int | None) -> tuple[int, ...]:
+    """A value that a toss leaves at one of two others, which looking tells."""
+    if given == "toss":
+        return ((state + 1) % 3, (state + 2) % 3)
+    return (state,) if output == state else ()
+
+
+OBJECTS: dict[str, SmallObject] = {
+    "register": SmallObject(
+        register.register(), None, _ask_register, _register_answer, _read_of_a_state
+    ),
+    "unique register": SmallObject(
+        register.register(), None, _ask_unique_register, _register_answer, _read_of_a_state
+    ),
+    "text": SmallObject(key_value.key_value(), "", _ask_text, _text_answer, _read_of_a_state),
+    "texts of two keys": SmallObject(
+        key_value.whole_key_value(), ("", ""), _ask_keys, _keys_answer,
+        lambda choose, request, states: _read_of_a_state(
+            choose, request, [text for state in states for text in state]
+        ),
+    ),
+    "element": SmallObject(
+        sets.element_set(), False,
+        lambda choose, number, state: choose((sets.Add, sets.Remove, sets.Contains))("k"),
+        _element_answer, _read_of_a_state,
+    ),
+    "growing set": SmallObject(
+        sets.grow_only_set(), frozenset(), _ask_growing, _growing_answer,
+        lambda choose, request, states: (
+            choose(states) if isinstance(request, sets.ReadAll) else None
+        ),
+    ),
+    "counter": SmallObject(
+        counter.counter(), 0,
+        lambda choose, number, state: choose(
+            (counter.ReadSum(), counter.Add(1), counter.Add(1), counter.Add(2))
+        ),
+        _counter_answer, _read_of_a_state,
+    ),
+    "dice": SmallObject(
+        NondeterministicModel(init=lambda: (0, 1), step=_dice_step).to_model(), 0,
+        lambda choose, number, state: choose(("toss", "look", "look")),
+        lambda state, request: (None, (state + 1) % 3) if request == "toss" else (state, state),
+        lambda choose, request, states: None if request == "toss" else choose(states),
+    ),
+}  # fmt: skip
+
+
+@st.composite
+def histories(draw: st.DrawFn, made_of: SmallObject, operations_max: int = 7) -> History:
+    """Valid ones, and more that were spoilt."""
+
+    def choose(among: Sequence[Any]) -> Any:
+        return among[draw(st.integers(0, len(among) - 1))]
+
+    return small_history(choose, made_of, operations_max)
+
+
+def small_history(choose: Choose, made_of: SmallObject, operations_max: int = 7) -> History:
+    """As `choose` chooses: hypothesis, or a generator of random numbers."""
+    count = choose(range(1, operations_max)) + 1
+    times = []
+    for _ in range(count):
+        effect = choose(range(3 * count))
+        times.append((effect - choose((0, 1, 2, 4)), effect, effect + choose((0, 1, 2, 4))))
+
+    state, states = made_of.first, [made_of.first]
+    history: History = []
+    for number, (call, _, ret) in enumerate(sorted(times, key=lambda one: one[1])):
+        request = made_of.ask(choose, number, state)
+        answer, after = made_of.answer(state, request)
+        ended = choose((True, True, True, True, True, False))
+        if ended:
+            history.append(Operation(number, request, call, answer, ret))
+        elif not made_of.model.read_only(request, answer):
+            history.append(Operation(number, request, call, None))
+        if ended or choose((True, False)):
+            state = after
+            states.append(state)
+    for _ in range(choose((0, 1, 2, 4))):
+        if history:
+            _spoil(choose, made_of, history, states)
+    return history
+
+
+def _spoil(
+    choose: Choose, made_of: SmallObject, history: History, states: Sequence[Any]
+) -> None:
+    place = choose(range(len(history)))
+    op = history[place]
+    if op.ret == math.inf or choose((True, False, False)):
+        shift = choose((-3, -2, -1, 1, 2, 3))
+        history[place] = replace(op, call=op.call + shift, ret=op.ret + shift)
+    else:
+        history[place] = replace(op, output=made_of.wrong(choose, op.input, states))

@@ -1,0 +1,20 @@
+"""A sample of `python -m tests.conformance.exhaustive`, with hypothesis to make it small."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conformance.exhaustive import agree
+from tests.conformance.small_objects import OBJECTS, histories
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_the_verdict_is_that_of_all_permutations(name: str) -> None:
+    @settings(max_examples=300, deadline=None)
+    @given(st.data())
+    def every(data: st.DataObject) -> None:
+        agree(OBJECTS[name], data.draw(histories(OBJECTS[name])))
+
+    every()
