@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from checkers import wording
-from checkers.replay import same_changes
+from checkers.change_match import same_changes
 from checkers.revisions import NO_LOG, ChangeLog, Findings
 from histories.member_state import Change, MemberState
 

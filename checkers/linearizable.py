@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from checkers.evidence import Evidence
+from checkers.gap_hints import key_values
 from checkers.minimise import minimise, shortest_prefix
 from checkers.porcupine import (
     CheckResult,
@@ -30,7 +31,6 @@ from checkers.porcupine import (
     check_operations_verbose,
 )
 from checkers.porcupine.models.by_key import by_key
-from checkers.replay import key_values
 from checkers.revisions import must_be_recent
 from checkers.sequential_store import text_order
 from checkers.uncertain import parts

@@ -51,7 +51,7 @@ def check_operations(
         )
         return
     answers = order_answers(operations, findings)
-    check_real_time(operations, findings)
+    check_real_time(answers, findings)
     Replay(operations, answers, log, findings).run()
 
 

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
 from checkers import wording
-from checkers.revisions import Answers, ChangeLog, Findings, must_be_recent
-from checkers.sequential_store import (
-    Evaluation,
-    SequentialStore,
-    UnknowableError,
-    in_interval,
-    mismatch,
-)
-from checkers.uncertain import WriteIndex, match, parts
+from checkers.blame import Blame
+from checkers.change_match import makes, named_by, same_keys_and_values
+from checkers.difference import difference, wrong_header
+from checkers.evaluation import evaluate
+from checkers.gap_hints import ranges
+from checkers.gaps import Conflict, GapSearch
+from checkers.revisions import Answers, ChangeLog, Findings, must_be_recent, revision_of
+from checkers.sequential_store import Made, SequentialStore, changes_of, made_by
+from checkers.uncertain import Makers, WriteIndex, parts
 from histories.history import Operation
-from histories.kv import (
-    Delete,
-    DeleteResult,
-    Header,
-    KeyValue,
-    Put,
-    PutResult,
-    Range,
-    RangeResult,
-    Request,
-    Result,
-    Txn,
-    TxnResult,
-)
+from histories.kv import Put, Range, Result, Txn, TxnResult
 from histories.member_state import Change
+
+STEPS_PER_REVISION_MAX = 20
+STEPS_MAX = 1_000_000
+"""A search may go through so many revisions, beside so many for each one that there is."""
 
 
 class Replay:
@@ -47,40 +38,95 @@ class Replay:
         self._answers = answers
         self._log = log
         self._findings = findings
-        self._store = SequentialStore()
+        self._store = SequentialStore(past=_past_in_transactions(operations))
+        self._makers = Makers()
+        self._unclaimed: dict[int, Sequence[Change]] = {}
+        """What revisions without an acknowledged writer changed, where the log tells."""
+        self._told: set[tuple[str, int, int]] = set()
+        self._search: GapSearch | None = None
         uncertain = [op for op in operations if op.outcome == "info" and _may_write(op)]
-        uncertain.sort(key=_invoked)
-        self._uncertain_ops = uncertain
-        self._uncertain_calls = [op.invoked for op in uncertain]
+        self._calls = sorted(op.invoked for op in uncertain)
         self._uncertain = WriteIndex(uncertain)
-        self._candidates: dict[int, list[Operation]] = {}
-        self._made: dict[int, Sequence[Change]] = {}
-        self._shown: tuple[dict[int, dict[str, KeyValue]], list[int]] | None = None
-        self._blind: list[tuple[int, int]] = []
-        self._unverified = 0
-        self._every_operation: WriteIndex | None = None
 
     def run(self) -> None:
-        for revision in self._revisions():
-            self._fill_up_to(revision - 1)
-            if revision in self._log.changes or revision in self._answers.writers:
-                self._write(revision)
-            elif revision > self._store.revision:
-                self._fill_up_to(revision)
-            for op in self._answers.readers.get(revision, ()):
-                self._read(op)
-        self._name_writers()
-        self._count_blind()
-        if self._unverified:
-            self._findings.unknown.append(
-                f"{self._unverified} answers depend on keys of which it is not known what they held"
+        gaps, end = self._find_gaps()
+        if gaps:
+            self._search = GapSearch(
+                self._operations, self._answers, gaps, self._store, self._makers
             )
+        revisions = self._revisions(gaps, end)
+        steps = STEPS_MAX + STEPS_PER_REVISION_MAX * len(revisions)
+        place = 0
+        while place < len(revisions):
+            steps -= 1
+            if steps < 0:
+                self._give_up(gaps)
+                break
+            try:
+                self._at(revisions[place])
+                place += 1
+            except Conflict as conflict:
+                again = self._search.back(conflict) if self._search else None
+                if again is None:
+                    self._no_choice_fits(conflict)
+                    break
+                place = bisect_left(revisions, again)
+        self._name_writers()
 
-    def _revisions(self) -> list[int]:
+    def _at(self, revision: int) -> None:
+        if self._search is not None and revision in self._search.gaps:
+            self._search.choose(revision)
+        elif revision in self._log.changes or revision in self._answers.writers:
+            self._write(revision)
+        else:
+            self._store.revision = revision
+        for op in self._answers.readers.get(revision, ()):
+            self._read(op)
+
+    # --- which revisions there are
+
+    def _revisions(self, gaps: Sequence[int], end: int | None) -> list[int]:
         known = dict.fromkeys(self._log.changes)
         known.update(dict.fromkeys(self._answers.writers))
         known.update(dict.fromkeys(self._answers.readers))
-        return sorted(known)
+        known.update(dict.fromkeys(gaps))
+        return sorted(one for one in known if end is None or one < end)
+
+    def _find_gaps(self) -> tuple[list[int], int | None]:
+        """Revisions that someone must have made and nobody claims; and the one from which on
+        nothing can be said, because there are more of them than anybody can have made."""
+        calls, found = self._calls, []
+        spare = sum(
+            1
+            for op in self._operations
+            for part in parts(op.request)
+            if isinstance(part, Put) and part.lease
+        )
+        for revision in self._nobodys():
+            found.append(revision)
+            deadline = self._answers.deadline(revision)
+            able = len(calls) if deadline is None else bisect_left(calls, deadline)
+            if len(found) > able + spare:
+                self._findings.add(
+                    "phantom write",
+                    f"revision {revision} was seen, but of the revisions up to it {len(found)} "
+                    f"have no acknowledged write, and only {able} uncertain writes had been "
+                    "invoked by the time it was seen",
+                    *self._answers.first_to_see(revision), revision=revision,
+                )
+                return found[:-1], revision
+        return found, None
+
+    def _nobodys(self) -> Iterator[int]:
+        """Revisions without a known change and without an acknowledged writer, in order."""
+        log, writers = self._log, self._answers.writers
+        last = self._answers.seen[-1] if self._answers.seen else 1
+        if log.final:
+            last = min(last, log.last)
+        for first, beyond in ((2, log.first), (max(2, log.last + 1), last + 1)):
+            for revision in range(first, min(beyond, last + 1)):
+                if revision not in writers:
+                    yield revision
 
     # --- writes
 
@@ -88,405 +134,200 @@ class Replay:
         """Make `revision`, known by the change log or by its acknowledged writer."""
         writer = self._answers.writers.get(revision)
         logged = self._log.changes.get(revision)
-        if revision <= self._store.revision:
-            if writer is not None and revision <= 1:
-                self._findings.add(
-                    "impossible revision",
-                    f"{wording.operation(writer)} was acknowledged at revision {revision}; a "
-                    "fresh store is at 1, and its first write makes 2",
-                    writer, revision=revision,
-                )
+        if revision <= 1:
+            self._impossible(revision, writer)
             return
         if logged is None and self._log.covers(revision):
             logged = ()  # a hole, told when the log was read
-        beyond = writer is not None and revision > self._log.last and self._log.final
-        if writer is not None and beyond:
-            self._findings.add(
-                "lost write",
-                f"{wording.operation(writer)} was acknowledged at revision {revision} at "
-                f"{wording.seconds(writer.ret or 0)}; the members stand at {self._log.last}",
-                writer, revision=revision,
-            )
-        expected = self._evaluate(writer) if writer is not None else None
-        if writer is not None and expected is not None:
-            self._compare_answer(writer, expected)
+        self._store.revision = revision - 1
+        made: Made | None = None
+        if writer is not None:
+            if revision > self._log.last and self._log.final:
+                self._lost(writer, revision)
+            expected, made = evaluate(self._store, writer.request, writer.result)
+            if expected != writer.result or type(expected) is TxnResult:
+                self._compare_answer(writer, expected, made)
         if logged is None:
-            self._move_without_log(revision, writer, expected)
+            assert made is not None
+            self._store.write(revision, made)
+            if self._search is not None and writer is not None:
+                self._search.fixed(writer)
             return
-        fits = writer is not None and self._compare_changes(revision, writer, expected, logged)
-        if not fits:
-            self._look_for_maker(revision, logged)
-        self._store.apply(revision, logged)
+        if writer is not None and made is not None and makes(made, logged):
+            self._store.write(revision, made)
+        else:
+            if writer is None or not self._made_otherwise(revision, writer, made or (), logged):
+                self._look_for_maker(revision, logged)
+            self._store.write(revision, made_by(revision, logged))
+        if self._search is not None:
+            self._search.fix_keys([one.key for one in logged])
 
-    def _evaluate(self, op: Operation) -> Evaluation | None:
-        try:
-            return Evaluation(self._store, op.request)
-        except UnknowableError:
-            self._unverified += 1
-            return None
+    def _impossible(self, revision: int, writer: Operation | None) -> None:
+        if writer is not None:
+            self._add(
+                "impossible revision",
+                f"{wording.operation(writer)} was acknowledged at revision {revision}; a "
+                "fresh store is at 1, and its first write makes 2",
+                writer, revision,
+            )
 
-    def _compare_changes(
-        self, revision: int, writer: Operation, expected: Evaluation | None,
-        logged: Sequence[Change],
+    def _lost(self, writer: Operation, revision: int) -> None:
+        self._add(
+            "lost write",
+            f"{wording.operation(writer)} was acknowledged at revision {revision} at "
+            f"{wording.seconds(writer.ret or 0)}; the members stand at {self._log.last}",
+            writer, revision,
+        )
+
+    def _made_otherwise(
+        self, revision: int, writer: Operation, made: Made, logged: Sequence[Change]
     ) -> bool:
         """Whether `writer` made what the log holds at `revision`, if not quite as it should."""
-        if expected is None:
-            return True
-        if same_changes(expected.changes, logged):
-            return True
-        if _same_keys_and_values(expected.changes, logged) or _named_by(writer, logged):
+        if same_keys_and_values(made, logged) or named_by(writer, logged):
             kind, but = "wrong effect", "the members hold"
         else:
             kind, but = "lost write", "at that revision the members hold"
-        self._findings.add(
-            kind,
+        because = (
             f"{wording.operation(writer)} was acknowledged at revision {revision} and should have "
-            f"made {wording.changes(expected.changes)}; {but} {wording.changes(logged)}",
-            writer, revision=revision,
+            f"made {wording.changes(changes_of(revision, made))}; {but} {wording.changes(logged)}"
         )
+        self._unless_chosen_wrongly(writer, kind, because, revision)
         return kind == "wrong effect"
 
     def _look_for_maker(self, revision: int, logged: Sequence[Change]) -> None:
         """Which uncertain writes would, at this point, have made just these changes."""
+        if self._lease_ended(logged):
+            return
         deadline = self._answers.deadline(revision)
-        self._made[revision] = logged
-        self._candidates[revision] = [
+        named = [
             op
             for op in self._uncertain.makers(logged)
-            if (deadline is None or op.invoked < deadline) and self._would_make(op, logged)
-        ]
-
-    def _would_make(self, op: Operation, logged: Sequence[Change]) -> bool:
-        try:
-            return same_changes(Evaluation(self._store, op.request).changes, logged)
-        except UnknowableError:
-            return True
-
-    # --- where there is no change log
-
-    def _move_without_log(
-        self, revision: int, writer: Operation | None, expected: Evaluation | None
-    ) -> None:
-        if expected is not None:
-            self._store.apply(revision, expected.changes)
-        elif writer is not None:
-            self._store.forget(revision, self._keys_touched([writer]))
-
-    def _fill_up_to(self, revision: int) -> None:
-        """Pass over revisions of which neither the log nor an acknowledged write tells."""
-        if revision <= self._store.revision:
-            return
-        if self._log.final:
-            # Beyond a final log there is nothing to know; who claims otherwise is told apart.
-            known_from, known_to = self._log.first, max(revision, self._log.last)
-        else:
-            known_from, known_to = self._log.first, self._log.last
-        self._fill_without_log(min(revision, known_from - 1))
-        if revision > self._store.revision and known_from <= known_to:
-            self._store.revision = max(self._store.revision, min(revision, known_to))
-        self._fill_without_log(revision)
-
-    def _fill_without_log(self, revision: int) -> None:
-        if revision <= self._store.revision:
-            return
-        shown, marks = self._shown_by_answers()
-        first = self._store.revision + 1
-        for hidden in marks[bisect_left(marks, first) : bisect_left(marks, revision + 1)]:
-            self._go_blind(self._store.revision + 1, hidden - 1)
-            self._make_as_shown(hidden, shown[hidden])
-        self._go_blind(self._store.revision + 1, revision)
-
-    def _shown_by_answers(self) -> tuple[dict[int, dict[str, KeyValue]], list[int]]:
-        """Key-values of revisions without a known writer, as any answer shows them."""
-        if self._shown is None:
-            shown: dict[int, dict[str, KeyValue]] = {}
-            for op in self._operations:
-                if op.result is not None and not _without_values(op.request):
-                    for kv in key_values(op.result):
-                        if kv.mod_revision not in self._answers.writers:
-                            shown.setdefault(kv.mod_revision, {}).setdefault(kv.key, kv)
-            self._shown = shown, sorted(shown)
-        return self._shown
-
-    def _make_as_shown(self, revision: int, shown: dict[str, KeyValue]) -> None:
-        """A write whose result somebody read; what else it changed only its operation tells."""
-        changes = [
-            Change(revision, "put", kv.key, kv.value, kv.create_revision, kv.version, kv.lease)
-            for kv in shown.values()
-        ]
-        self._look_for_maker_of_some(revision, changes)
-        makers = self._candidates[revision]
-        if len(makers) == 1:
-            try:
-                made = Evaluation(self._store, makers[0].request).changes
-                if all(one in made for one in changes):
-                    self._store.apply(revision, made)
-                    return
-            except UnknowableError:
-                pass
-        keys = self._keys_touched(makers)
-        self._store.forget(revision, [key for key in keys if key not in shown])
-        self._store.apply(revision, changes)
-        if len(keys) > len(shown):
-            self._blind.append((revision, revision))
-
-    def _look_for_maker_of_some(self, revision: int, changes: list[Change]) -> None:
-        deadline = self._answers.deadline(revision)
-        self._made[revision] = changes
-        self._candidates[revision] = [
-            op
-            for op in self._uncertain.makers(changes)
             if deadline is None or op.invoked < deadline
         ]
-
-    def _go_blind(self, first: int, last: int) -> None:
-        if first > last:
+        able = [op for op in named if makes(evaluate(self._store, op.request)[1], logged)]
+        found = self._makers.demand(revision, able)
+        self._unclaimed[revision] = logged
+        if self._search is None or found:
             return
-        self._blind.append((first, last))
-        deadline = self._answers.deadline(last)
-        calls = self._uncertain_calls
-        able = len(calls) if deadline is None else bisect_left(calls, deadline)
-        self._store.forget(last, self._keys_touched(self._uncertain_ops[:able]))
+        gaps = self._search.keys_concerned(one.key for one in logged)
+        for op in named:
+            gaps |= self._search.concerned(op.request)
+        if able or gaps:
+            gaps = self._search.gaps_before(revision) if able else gaps
+        if gaps:
+            because = f"revision {revision} holds {wording.changes(logged)}"
+            raise Conflict(gaps, "phantom write", because, None, revision)
 
-    def _keys_touched(self, ops: Iterable[Operation]) -> list[str]:
-        """Keys that `ops` might change: those named, and those now there in a deleted interval."""
-        keys: dict[str, None] = {}
-        for op in ops:
-            for part in parts(op.request):
-                if isinstance(part, Delete) and part.range_end:
-                    keys.update(dict.fromkeys(self._store.keys(part.key, part.range_end)))
-                else:
-                    keys[part.key] = None
-        return list(keys)
-
-    def _count_blind(self) -> None:
-        """Each revision of which nothing is known needs an uncertain write of its own."""
-        if not self._blind:
-            return
-        calls = self._uncertain_calls
-        needed, place = 0, 0
-        others = sorted(revision for revision, ops in self._candidates.items() if ops)
-        for first, last in self._blind:
-            needed += last - first + 1
-            while place < len(others) and others[place] <= last:
-                place += 1
-            deadline = self._answers.deadline(last)
-            able = len(calls) if deadline is None else bisect_left(calls, deadline)
-            if needed + place > able and not self._leases_used():
-                self._findings.add(
-                    "phantom write",
-                    f"revision {last} was seen, but of the revisions up to it {needed + place} "
-                    f"have no acknowledged write, and only {able} uncertain writes had been "
-                    "invoked by the time it was seen",
-                    *self._seen_at(last), revision=last,
-                )
-                return
-        count = sum(last - first + 1 for first, last in self._blind)
-        self._findings.unknown.append(
-            f"{count} revisions (first {self._blind[0][0]}) were made by uncertain writes, no "
-            "change log reaches back to them and no answer shows them"
-        )
-
-    def _leases_used(self) -> bool:
-        """Then a revision may be a lease that ended, and no operation's."""
-        return any(
-            isinstance(part, Put) and part.lease
-            for op in self._operations
-            for part in parts(op.request)
-        )
-
-    def _seen_at(self, revision: int) -> list[Operation]:
-        for later in sorted([*self._answers.readers, *self._answers.writers]):
-            if later >= revision:
-                reader = self._answers.readers.get(later)
-                return [reader[0]] if reader else [self._answers.writers[later]]
-        return []
+    def _lease_ended(self, logged: Sequence[Change]) -> bool:
+        """Whether just the keys of one lease were deleted: nobody's operation, but rightly so."""
+        if not logged or logged[0].kind != "delete" or not self._store.leases:
+            return False
+        held = self._store.now.get(logged[0].key)
+        if held is None or not held.lease:
+            return False
+        gone = {one.key for one in logged if one.kind == "delete"}
+        return len(gone) == len(logged) and gone == set(self._store.leases[held.lease])
 
     # --- answers
 
     def _read(self, op: Operation) -> None:
-        assert op.result is not None
-        request = op.request
-        revision = op.result.header.revision
-        if self._log.final and revision > self._log.last:
-            self._findings.add(
-                "impossible revision",
-                f"{wording.answered(op)} to {wording.request(request)}; the members stand at "
-                f"{self._log.last} at the end",
-                op, revision=revision,
-            )
-            return
-        if isinstance(request, Range) and request.revision > revision:
-            self._findings.add(
+        request, result = op.request, op.result
+        assert result is not None
+        if type(request) is Range and request.revision > result.header.revision:
+            self._add(
                 "wrong answer",
                 f"{wording.answered(op)} to {wording.request(request)} at revision "
                 f"{request.revision}, which was still to come",
-                op, revision=revision,
+                op, revision_of(op),
             )
             return
-        try:
-            expected = Evaluation(self._store, request)
-        except UnknowableError:
-            self._unverified += 1
-            self._learn(op)
+        if self._log.final and result.header.revision > self._log.last:
+            self._add(
+                "impossible revision",
+                f"{wording.answered(op)} to {wording.request(request)}; the members stand at "
+                f"{self._log.last} at the end",
+                op, revision_of(op),
+            )
             return
-        if expected.changes:
-            self._findings.add(
-                "missed effect",
+        expected, made = evaluate(self._store, request, result)
+        if made:
+            revision = self._store.revision
+            self._unless_chosen_wrongly(
+                op, "missed effect",
                 f"{wording.answered(op)} to {wording.request(request)} and wrote nothing; at that "
-                f"revision it should have made {wording.changes(expected.changes)}",
-                op, revision=revision,
+                f"revision it should have made {wording.changes(changes_of(revision + 1, made))}",
+                revision,
             )
             return
-        self._compare_answer(op, expected)
+        if expected != result or type(expected) is TxnResult:
+            self._compare_answer(op, expected, made)
+        if self._search is not None:
+            self._search.fixed(op)
 
-    def _learn(self, op: Operation) -> None:
-        """What a plain read shows of keys that were unknown until now."""
-        request, result = op.request, op.result
-        if not isinstance(request, Range) or not isinstance(result, RangeResult):
-            return
-        if request.revision or request.limit or request.keys_only or request.count_only:
-            return
-        shown = {kv.key: kv for kv in result.kvs}
-        for key in list(self._store.unknown):
-            if in_interval(key, request.key, request.range_end):
-                self._store.learn(key, shown.get(key))
-
-    def _compare_answer(self, op: Operation, expected: Evaluation) -> None:
+    def _compare_answer(self, op: Operation, expected: Result, made: Made) -> None:
         assert op.result is not None
-        different = mismatch(expected.result, op.result) or _headers(
-            op.result, self._store.revision, self._store.revision + bool(expected.changes)
-        )
+        revision = self._store.revision
+        different = "" if expected == op.result else difference(expected, op.result)
+        different = different or wrong_header(op.result, revision, revision + bool(made))
         if different:
-            self._findings.add(
-                "wrong answer",
+            self._unless_chosen_wrongly(
+                op, "wrong answer",
                 f"{wording.node(op)} answered process {op.process}'s "
                 f"{wording.request(op.request)} at {wording.seconds(op.ret or 0)}, revision "
-                f"{op.result.header.revision}{_how(op)}: {different}",
-                op, revision=op.result.header.revision,
+                f"{revision_of(op)}{_how(op)}: {different}",
+                revision,
             )
 
-    # --- who made what
+    # --- what does not fit
+
+    def _unless_chosen_wrongly(
+        self, op: Operation, kind: str, because: str, revision: int
+    ) -> None:
+        """An anomaly, unless it may come of what was chosen for a gap: then a Conflict."""
+        if self._search is not None:
+            gaps = self._search.concerned(op.request)
+            if gaps:
+                raise Conflict(gaps, kind, because, op, revision)
+        self._add(kind, because, op, revision_of(op))
+
+    def _add(self, kind: str, because: str, op: Operation, revision: int) -> None:
+        """Once, however often the search comes by."""
+        if (kind, op.invoked, revision) not in self._told:
+            self._told.add((kind, op.invoked, revision))
+            self._findings.add(kind, because, op, revision=revision)
+
+    def _no_choice_fits(self, conflict: Conflict) -> None:
+        """Every way to fill the gaps was tried in vain."""
+        assert self._search is not None
+        shown = self._search.shown(conflict.revision)
+        if shown and conflict.op is None:
+            changes = changes_of(conflict.revision, shown)
+            self._blame().nobody_made(conflict.revision, changes, self._makers.made)
+            return
+        deepest = self._search.deepest or conflict
+        ops = [deepest.op] if deepest.op is not None else []
+        ops = ops or self._answers.first_to_see(deepest.revision)
+        before = self._search.told_before(deepest.revision)
+        self._findings.add(
+            deepest.kind,
+            f"{deepest.because}{before}", *ops, revision=deepest.revision,
+        )
+
+    def _give_up(self, gaps: Sequence[int]) -> None:
+        self._findings.unknown.append(
+            f"{len(gaps)} revisions (first {gaps[0]}) were made by uncertain writes, no change log "
+            "reaches back to them, and the search for who made them was given up"
+        )
 
     def _name_writers(self) -> None:
-        maker = match(self._candidates)
-        self._findings.uncertain_applied = len(maker)
-        used = {op.invoked: revision for revision, op in maker.items()}
-        for revision, changes in self._made.items():
-            if revision not in maker and changes:
-                self._blame_for(revision, changes, used)
+        self._findings.uncertain_applied = len(self._makers.of)
+        for revision, changes in self._unclaimed.items():
+            unmade = revision in self._makers.candidates and revision not in self._makers.of
+            if unmade and changes:
+                self._blame().nobody_made(revision, changes, self._makers.made)
 
-    def _blame_for(self, revision: int, changes: Sequence[Change], used: dict[int, int]) -> None:
-        """Say why nobody can have made these changes at this revision."""
-        if _lease_ended(changes, self._store, revision):
-            return
-        told = f"revision {revision} holds {wording.changes(changes)}"
-        if self._every_operation is None:
-            self._every_operation = WriteIndex(self._operations)
-        makers = self._every_operation.makers(changes)
-        for op in makers:
-            if op.outcome == "fail":
-                self._findings.add(
-                    "failed write present",
-                    f"{told}, which is {wording.operation(op)}; that failed at "
-                    f"{wording.seconds(op.ret or 0)}: {op.error or 'refused'}",
-                    op, revision=revision,
-                )
-                return
-        for op in makers:
-            other = _revision_of(op) if op.outcome == "ok" else used.get(op.invoked)
-            if other is not None and other != revision:
-                self._findings.add(
-                    "applied twice",
-                    f"{told}, which is {wording.operation(op)}; that already made revision {other}",
-                    op, revision=revision,
-                )
-                return
-        self._blame_uncertain(revision, told, makers)
-
-    def _blame_uncertain(self, revision: int, told: str, makers: list[Operation]) -> None:
-        deadline = self._answers.deadline(revision)
-        for op in makers:
-            if op.outcome != "info":
-                continue
-            if deadline is not None and op.invoked > deadline:
-                seen = self._seen_at(revision)
-                self._findings.add(
-                    "write before its invocation",
-                    f"{told}, which is {wording.operation(op)}, invoked only at "
-                    f"{wording.seconds(op.call)}; by then it had been seen",
-                    op, *seen, revision=revision,
-                )
-            else:
-                self._findings.add(
-                    "wrong effect",
-                    f"{told}; {wording.operation(op)} ({op.error or 'unanswered'}) names it, but "
-                    "would have made something else at that point",
-                    op, revision=revision,
-                )
-            return
-        self._findings.add("phantom write", f"{told}, which nobody wrote", revision=revision)
-
-
-def same_changes(expected: Sequence[Change], logged: Sequence[Change]) -> bool:
-    """Equal in all that a watch tells: of a deleted key only that it was deleted."""
-    if len(expected) != len(logged):
-        return False
-    for wanted, held in zip(expected, logged, strict=True):
-        if wanted.kind != held.kind or wanted.key != held.key:
-            return False
-        if wanted.kind == "put" and (
-            wanted.value != held.value
-            or wanted.version != held.version
-            or wanted.create_revision != held.create_revision
-            or wanted.lease != held.lease
-        ):
-            return False
-    return True
-
-
-def _same_keys_and_values(expected: Sequence[Change], logged: Sequence[Change]) -> bool:
-    return [(c.kind, c.key, c.value) for c in expected] == [
-        (c.kind, c.key, c.value if c.kind == "put" else "") for c in logged
-    ]
-
-
-def _named_by(op: Operation, logged: Sequence[Change]) -> bool:
-    """Whether `op` names all puts of `logged`, in whichever branch: then they are its own."""
-    puts = {(part.key, part.value) for part in parts(op.request) if isinstance(part, Put)}
-    made = [(change.key, change.value) for change in logged if change.kind == "put"]
-    return bool(made) and all(one in puts for one in made)
-
-
-def key_values(result: Result) -> Iterable[KeyValue]:
-    """All key-values in an answer."""
-    match result:
-        case RangeResult():
-            yield from result.kvs
-        case PutResult():
-            if result.prev_kv is not None:
-                yield result.prev_kv
-        case DeleteResult():
-            yield from result.prev_kvs
-        case TxnResult():
-            for one in result.responses:
-                yield from key_values(one)
-
-
-def _headers(result: Result, before: int, after: int) -> str:
-    """Responses inside a transaction bear the revision before or after it, or none."""
-    if not isinstance(result, TxnResult):
-        return ""
-    for one in result.responses:
-        header: Header = one.header
-        if header.revision not in (0, before, after):
-            return (
-                f"a response inside has revision {header.revision}, expected {before} or {after}"
-            )
-        inner = _headers(one, before, after)
-        if inner:
-            return inner
-    return ""
+    def _blame(self) -> Blame:
+        return Blame(self._operations, self._answers, self._findings)
 
 
 def _how(op: Operation) -> str:
@@ -495,38 +336,15 @@ def _how(op: Operation) -> str:
     return "" if must_be_recent(op.request) else ", serializable"
 
 
-def _revision_of(op: Operation) -> int | None:
-    return op.result.header.revision if op.result is not None else None
-
-
-def _lease_ended(changes: Sequence[Change], store: SequentialStore, revision: int) -> bool:
-    """Whether only keys of one lease were deleted: nobody's operation, but rightly so."""
-    leases: set[int] = set()
-    for change in changes:
-        if change.kind != "delete":
-            return False
-        try:
-            held = store.past(change.key, "", revision - 1)
-        except UnknowableError:
-            return True
-        leases.add(held[0].lease if held else 0)
-    return len(leases) == 1 and 0 not in leases
+def _past_in_transactions(operations: Sequence[Operation]) -> bool:
+    """Whether a transaction reads the past: other such reads are judged when it is present."""
+    return any(
+        one.revision > 0
+        for op in operations
+        if type(op.request) is Txn
+        for one in ranges(op.request)
+    )
 
 
 def _may_write(op: Operation) -> bool:
     return any(True for _ in parts(op.request))
-
-
-def _without_values(request: Request) -> bool:
-    """Whether an answer to `request` may show keys without their values."""
-    match request:
-        case Range(keys_only=keys_only):
-            return keys_only
-        case Txn():
-            return any(_without_values(one) for one in (*request.success, *request.failure))
-        case _:
-            return False
-
-
-def _invoked(op: Operation) -> int:
-    return op.invoked

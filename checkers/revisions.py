@@ -1,4 +1,5 @@
-"""Linearizability of a store that puts its revision on every answer, without a search.
+"""Linearizability of a store that puts its revision on every answer, by the order that
+revisions force.
 
 An acknowledged write that made revision R has rank 2R; an answer that saw the store at
 R (a linearizable read, a comparison that failed, a delete of nothing) has rank 2R + 1.
@@ -9,7 +10,7 @@ The history is linearizable if and only if
 2. each revision up to the last one seen has its writer: the acknowledged write that
    claims it, or one uncertain write, invoked before anything that saw this revision or a
    later one returned, that would have changed exactly what was changed; each uncertain
-   write writes at most once;
+   write writes at most once; or a lease that ended then, and all its keys with it;
 3. each answer says what a sequential store says that has made all writes up to R.
 
 *If*: take the operations in the order of their ranks, those of one rank in the order of
@@ -23,16 +24,20 @@ never falls as R grows, and says the same as "above all that had returned by the
 
 Which uncertain write made R is told by the change log, as a rule by its unique value; where
 several would do (deletes have no value), a matching decides for all revisions at once
-(`checkers.uncertain`). Serializable reads, and reads at past revisions, are exempt from
-1 as the later operation; as the earlier one they count, since a revision that was seen
-anywhere was committed. They too see no revision before its write was invoked.
+(`checkers.uncertain`). Where no change log reaches, the revisions without an acknowledged
+write are gaps, filled by a search among the uncertain writes (`checkers.gaps`); all else
+stays as it is.
 
-Without a change log from some revision on (compacted, not gathered) the writes are those
-acknowledged, and those that answers show (`mod_revision`). A revision whose change is then
-not known leaves the keys that it might have touched unknown until something shows them;
-`Findings.unknown` says so, and the verdict must not be True.
+Serializable reads, and reads at past revisions, are exempt from 1 as the later operation;
+as the earlier one they count, since a revision that was seen anywhere was committed. They
+too see no revision before its write was invoked. A read at a past revision r says what
+the store held at r, and its header's revision what the member had reached.
 
-Cost: n log n for sorting, and one sweep over the operations and one over the revisions.
+Compactions make no revision. Those that share a rank have an order among themselves and
+with reads of the past, which `checkers.compaction` judges and argues.
+
+Cost: n log n for sorting, and one sweep over the operations and one over the revisions;
+the search over gaps is exponential at worst and has a limit.
 """
 
 from __future__ import annotations
@@ -40,6 +45,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from checkers import wording
 from checkers.sequential_store import made_revision
@@ -99,26 +105,35 @@ class Findings:
 class Answers:
     """The certain operations, ordered as the rules need them."""
 
+    certain: list[Operation]
+    ranks: list[int]
+    """Of each certain operation."""
     writers: dict[int, Operation]
     """By the revision that each made; the first one where several claim it."""
     readers: dict[int, list[Operation]]
-    """By the revision that each saw."""
-    ranked: list[tuple[int, int]]
-    """(rank, index of the return), sorted by rank."""
+    """By the revision of which each tells: for a read of the past, the one it asked for."""
+    seen: list[int]
+    """All revisions in headers, ascending."""
     deadlines: list[int]
-    """At each place of `ranked`, the first return from there on."""
+    """At each place of `seen`, the first return of an answer that saw that or a later one."""
 
     def deadline(self, revision: int) -> int | None:
         """The first return of an answer that saw `revision` or later; None if there is none."""
-        place = bisect_left(self.ranked, (2 * revision, -1))
-        return self.deadlines[place] if place < len(self.ranked) else None
+        place = bisect_left(self.seen, revision)
+        return self.deadlines[place] if place < len(self.seen) else None
+
+    def first_to_see(self, revision: int) -> list[Operation]:
+        """The operation of that return, if there is one."""
+        deadline = self.deadline(revision)
+        if deadline is None:
+            return []
+        return [op for op in self.certain if op.returned == deadline][:1]
 
 
-def rank(op: Operation) -> int:
-    """2R of a write that made R, 2R + 1 of an answer that saw R."""
+def revision_of(op: Operation) -> int:
+    """The revision in the header of its answer, which it must have."""
     assert op.result is not None
-    revision = op.result.header.revision
-    return 2 * revision if made_revision(op.result) else 2 * revision + 1
+    return op.result.header.revision
 
 
 def must_be_recent(request: Request) -> bool:
@@ -142,55 +157,73 @@ def _only_serializable_ranges(txn: Txn) -> bool:
 
 def order_answers(operations: Sequence[Operation], findings: Findings) -> Answers:
     """Sort the certain operations by what they saw; two writes at one revision are an anomaly."""
+    certain = [op for op in operations if op.result is not None and op.returned is not None]
+    ranks: list[int] = []
     writers: dict[int, Operation] = {}
     readers: dict[int, list[Operation]] = {}
-    ranked: list[tuple[int, int]] = []
-    for op in operations:
-        if op.outcome != "ok" or op.result is None or op.returned is None:
+    first: dict[int, int] = {}
+    for op in certain:
+        result = op.result
+        revision = result.header.revision  # type: ignore[union-attr]
+        wrote = made_revision(result)  # type: ignore[arg-type]
+        ranks.append(2 * revision if wrote else 2 * revision + 1)
+        if op.returned < first.get(revision, _NEVER):  # type: ignore[operator]
+            first[revision] = op.returned  # type: ignore[assignment]
+        if wrote:
+            other = writers.setdefault(revision, op)
+            if other is not op:
+                _blame_duplicate(other, op, revision, findings)
             continue
-        revision = op.result.header.revision
-        this_rank = rank(op)
-        ranked.append((this_rank, op.returned))
-        if this_rank % 2:
-            readers.setdefault(revision, []).append(op)
-            continue
-        other = writers.setdefault(revision, op)
-        if other is not op:
-            findings.add(
-                "duplicate revision",
-                f"{wording.operation(other)} and {wording.operation(op)} were both "
-                f"acknowledged at revision {revision}",
-                other, op, revision=revision,
-            )
-    ranked.sort()
-    return Answers(writers, readers, ranked, _suffix_minima(ranked))
+        request = op.request
+        if type(request) is Range and 0 < request.revision < revision:
+            revision = request.revision
+        at = readers.get(revision)
+        if at is None:
+            readers[revision] = [op]
+        else:
+            at.append(op)
+    seen = sorted(first)
+    deadlines = list(accumulate((first[revision] for revision in reversed(seen)), min))
+    deadlines.reverse()
+    return Answers(certain, ranks, writers, readers, seen, deadlines)
 
 
-def _suffix_minima(ranked: list[tuple[int, int]]) -> list[int]:
-    minima = [returned for _, returned in ranked]
-    for place in range(len(minima) - 2, -1, -1):
-        if minima[place + 1] < minima[place]:
-            minima[place] = minima[place + 1]
-    return minima
+_NEVER = 1 << 62
 
 
-def check_real_time(operations: Sequence[Operation], findings: Findings) -> None:
+def _blame_duplicate(
+    other: Operation, op: Operation, revision: int, findings: Findings
+) -> None:
+    findings.add(
+        "duplicate revision",
+        f"{wording.operation(other)} and {wording.operation(op)} were both "
+        f"acknowledged at revision {revision}",
+        other, op, revision=revision,
+    )
+
+
+def check_real_time(answers: Answers, findings: Findings) -> None:
     """Rule 1: one sweep by invocation, holding the highest rank that had returned."""
-    certain = [op for op in operations if op.outcome == "ok" and op.returned is not None]
-    by_return = sorted(certain, key=_returned)
-    by_call = sorted(certain, key=_invoked)
-    held, holder, place = -1, None, 0
-    for op in by_call:
-        while place < len(by_return) and _returned(by_return[place]) < op.invoked:
-            this_rank = rank(by_return[place])
-            if this_rank > held:
-                held, holder = this_rank, by_return[place]
-            place += 1
-        this_rank = rank(op)
-        wrote = this_rank % 2 == 0
-        late = this_rank <= held if wrote else this_rank < held and must_be_recent(op.request)
-        if late and holder is not None:
-            _blame_order(op, holder, wrote, findings)
+    certain, ranks = answers.certain, answers.ranks
+    calls = [op.invoked for op in certain]
+    returns: list[int] = [op.returned for op in certain]  # type: ignore[misc]
+    by_call = sorted(range(len(certain)), key=calls.__getitem__)
+    by_return = sorted(range(len(certain)), key=returns.__getitem__)
+    returns.append(_NEVER)  # of -1, which comes after the last
+    upcoming = iter(by_return)
+    back = next(upcoming, -1)
+    held, holder = -1, -1
+    for this in by_call:
+        call = calls[this]
+        while returns[back] < call:
+            if ranks[back] > held:
+                held, holder = ranks[back], back
+            back = next(upcoming, -1)
+        rank = ranks[this]
+        if rank <= held and (rank % 2 == 0 or rank < held):
+            op = certain[this]
+            if rank % 2 == 0 or must_be_recent(op.request):
+                _blame_order(op, certain[holder], rank % 2 == 0, findings)
 
 
 def _blame_order(op: Operation, holder: Operation, wrote: bool, findings: Findings) -> None:
@@ -219,12 +252,3 @@ def _blame_order(op: Operation, holder: Operation, wrote: bool, findings: Findin
 
 def _gave(op: Operation) -> str:
     return "acknowledged" if op.result and made_revision(op.result) else "shown"
-
-
-def _returned(op: Operation) -> int:
-    assert op.returned is not None
-    return op.returned
-
-
-def _invoked(op: Operation) -> int:
-    return op.invoked

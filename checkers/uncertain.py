@@ -40,15 +40,16 @@ class WriteIndex:
                 else:
                     self._deletes.setdefault(part.key, {})[op.invoked] = op
 
-    def putters(self, change: Change) -> list[Operation]:
-        return list(self._puts.get((change.key, change.value), {}).values())
+    def putters(self, key: str, value: str) -> list[Operation]:
+        """Those that put `value` to `key` in whichever branch."""
+        return list(self._puts.get((key, value), {}).values())
 
     def makers(self, changes: Sequence[Change]) -> list[Operation]:
         """Operations that name what changed: by the first put's key and value, or, where
         all was deleted, by the first key."""
         for change in changes:
             if change.kind == "put":
-                return self.putters(change)
+                return self.putters(change.key, change.value)
         if not changes:
             return []
         key = changes[0].key
@@ -59,18 +60,39 @@ class WriteIndex:
         return [found[index] for index in sorted(found)]
 
 
-def match(candidates: Mapping[int, Sequence[Operation]]) -> dict[int, Operation]:
-    """Give as many revisions as possible a writer of their own: {revision: operation}.
+class Makers:
+    """Gives revisions a writer of their own each, moving those given already where need be.
 
-    `candidates` are those that could have made each revision. By augmenting paths
-    (Kuhn), revisions in ascending order, earlier operations first; nearly always
-    there is one candidate and nothing to search.
+    By augmenting paths (Kuhn); nearly always there is one candidate and nothing to search.
     """
-    maker: dict[int, Operation] = {}
-    made: dict[int, int] = {}
-    for revision in sorted(candidates):
-        _augment(revision, candidates, maker, made)
-    return maker
+
+    def __init__(self) -> None:
+        self.candidates: dict[int, Sequence[Operation]] = {}
+        """Which operations could have made each revision."""
+        self.of: dict[int, Operation] = {}
+        """The operation that is taken to have made a revision."""
+        self.made: dict[int, int] = {}
+        """The other way round: by the index of an operation's invocation."""
+
+    def demand(self, revision: int, operations: Sequence[Operation]) -> bool:
+        """Whether one of `operations` can have made `revision`, besides all demanded before."""
+        self.candidates[revision] = operations
+        return _augment(revision, self.candidates, self.of, self.made)
+
+    def withdraw(self, revision: int) -> None:
+        """`revision` needs no writer any more."""
+        self.candidates.pop(revision, None)
+        op = self.of.pop(revision, None)
+        if op is not None:
+            del self.made[op.invoked]
+
+    def withdraw_from(self, revision: int) -> None:
+        """Nor do those demanded last, from `revision` on: demands come in ascending order."""
+        while self.candidates:
+            last = next(reversed(self.candidates))
+            if last < revision:
+                return
+            self.withdraw(last)
 
 
 def _augment(

@@ -14,7 +14,8 @@ from random import Random
 
 import msgspec
 
-from checkers.sequential_store import Evaluation, SequentialStore, answer_range
+from checkers.evaluation import Evaluation, answer_range
+from checkers.sequential_store import SequentialStore
 from histories.chance import stream
 from histories.event import Event
 from histories.kv import (

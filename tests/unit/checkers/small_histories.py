@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-import msgspec
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from checkers.sequential_store import Evaluation, SequentialStore
+from checkers.evaluation import Evaluation
+from checkers.sequential_store import SequentialStore
 from histories.history import History, Operation
 from histories.kv import Compare, Delete, Header, Put, Range, Txn
 from histories.member_state import Change, MemberState
@@ -89,12 +89,12 @@ def _take_effect(
         past = SequentialStore()
         past.now = {kv.key: kv for kv in held}
         answer = Evaluation(past, request).result
-        return msgspec.structs.replace(answer, header=Header(revision=revision))
+        return replace(answer, header=Header(revision=revision))
     evaluation = Evaluation(store, request)
     if evaluation.changes:
         store.apply(store.revision + 1, evaluation.changes)
         changes.extend(evaluation.changes)
-    return msgspec.structs.replace(evaluation.result, header=Header(revision=store.revision))
+    return replace(evaluation.result, header=Header(revision=store.revision))
 
 
 @st.composite
@@ -114,18 +114,18 @@ def _spoil(draw: st.DrawFn, ops: list[Operation], changes: list[Change], turn: i
     result: Any = op.result
     if kind == 0 and result is not None:
         header = Header(revision=max(1, result.header.revision + by))
-        ops[place] = replace(op, result=msgspec.structs.replace(result, header=header))
+        ops[place] = replace(op, result=replace(result, header=header))
     elif kind == 1 and result is not None and getattr(result, "kvs", ()):
         spoils = (("value", "z"), ("version", 7), ("mod_revision", 2), ("create_revision", 9))
         field, value = draw(st.sampled_from(spoils))
-        spoilt = msgspec.structs.replace(result.kvs[0], **{field: value})
+        spoilt = replace(result.kvs[0], **{field: value})
         kvs = (spoilt, *result.kvs[1:])
-        ops[place] = replace(op, result=msgspec.structs.replace(result, kvs=kvs))
+        ops[place] = replace(op, result=replace(result, kvs=kvs))
     elif kind == 2 and hasattr(result, "count"):
-        ops[place] = replace(op, result=msgspec.structs.replace(result, count=result.count + 1))
+        ops[place] = replace(op, result=replace(result, count=result.count + 1))
     elif kind == 3 and hasattr(result, "succeeded"):
         ops[place] = replace(
-            op, result=msgspec.structs.replace(result, succeeded=not result.succeeded)
+            op, result=replace(result, succeeded=not result.succeeded)
         )
     elif kind == 4:
         outcome = draw(st.sampled_from(("fail", "info")))
@@ -140,9 +140,9 @@ def _spoil(draw: st.DrawFn, ops: list[Operation], changes: list[Change], turn: i
     elif kind == 7 and changes:
         at = draw(st.integers(0, len(changes) - 1))
         field, value = draw(st.sampled_from((("version", 5), ("value", "z"), ("key", "b"))))
-        changes[at] = msgspec.structs.replace(changes[at], **{field: value})
+        changes[at] = replace(changes[at], **{field: value})
     elif kind == 8 and result is not None and hasattr(result, "prev_kv"):
-        ops[place] = replace(op, result=msgspec.structs.replace(result, prev_kv=None))
+        ops[place] = replace(op, result=replace(result, prev_kv=None))
 
 
 def history_of(ops: list[Operation]) -> History:

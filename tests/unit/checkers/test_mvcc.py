@@ -314,7 +314,7 @@ def test_a_lost_write_is_not_claimed_of_a_minority() -> None:
     assert verdict.valid is None
 
 
-def test_after_a_compaction_what_cannot_be_known_is_not_called_valid() -> None:
+def test_after_a_compaction_uncertain_writes_fill_the_gaps_if_they_can() -> None:
     told = Told()
     told.did(Put("a", "1"), PutResult(), 2)
     told.info(told.ask(Put("b", "x")))
@@ -322,11 +322,13 @@ def test_after_a_compaction_what_cannot_be_known_is_not_called_valid() -> None:
     last = Change(4, "put", "a", "2", 2, 2)
     late = members([last], first_revision=4, compact_revision=3)
     verdict = check_mvcc(Evidence(told.history(), late))
-    assert verdict.valid is None
-    assert "no change log reaches back" in verdict.why
-    # A read that shows the uncertain write settles it.
+    assert verdict.valid is True
+    assert verdict.counts["uncertain writes that happened"] == 1
     told.did(Range("b"), read(KeyValue("b", "x", 3, 3, 1)), 4)
     assert check_mvcc(Evidence(told.history(), late)).valid is True
+    # Nothing else can have made revision 3.
+    told.did(Range("b"), read(), 4)
+    assert kinds(check_mvcc(Evidence(told.history(), late))) == {"wrong answer"}
 
 
 def test_after_a_compaction_the_acknowledged_writes_still_tell_the_state() -> None:
@@ -342,7 +344,7 @@ def test_more_revisions_than_anybody_can_have_made_are_seen_without_a_log() -> N
     told = Told()
     told.info(told.ask(Put("a", "1")))
     told.did(Range("b"), read(), 2)
-    assert check_mvcc(Evidence(told.history())).valid is None
+    assert check_mvcc(Evidence(told.history())).valid is True
     told.did(Range("b"), read(), 3)
     assert kinds(check_mvcc(Evidence(told.history()))) == {"phantom write"}
 

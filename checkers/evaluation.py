@@ -1,0 +1,239 @@
+"""What a sequential v3 store answers to a request, and what the request changes in it.
+
+Transactions as etcd applies them: all comparisons, also those of nested transactions,
+are made before anything is written; operations of the branch then run in order and see
+one another; all changes bear one revision.
+
+Source: etcd 3.5, server/etcdserver/apply.go (applyTxn, compareToPath, applyCompare,
+applyRange) and server/mvcc/kvstore_txn.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from checkers.sequential_store import Made, SequentialStore, changes_of, in_interval, text_order
+from histories.kv import (
+    Compact,
+    CompactResult,
+    Compare,
+    Delete,
+    DeleteResult,
+    Header,
+    KeyValue,
+    Put,
+    PutResult,
+    Range,
+    RangeResult,
+    Request,
+    Result,
+    Txn,
+    TxnResult,
+)
+from histories.member_state import Change
+
+NO_HEADER = Header()
+NOTHING: Made = ()
+
+
+def evaluate(
+    store: SequentialStore, request: Request, given: Result | None = None
+) -> tuple[Result, Made]:
+    """What `store`, which stays as it is, answers to `request`, and what that changes.
+
+    Headers are those of `given`, an answer that was given, so that the two are equal if
+    all else is; without it they are empty.
+    """
+    header = NO_HEADER if given is None else given.header
+    kind = type(request)
+    if kind is Range:
+        return _range(store, request, header), NOTHING  # type: ignore[arg-type]
+    if kind is Put:
+        return _put(store, request, header)  # type: ignore[arg-type]
+    if kind is Txn:
+        transaction = _Transaction(store)
+        return transaction.run(request, given), transaction.made  # type: ignore[arg-type]
+    if kind is Delete:
+        gone = store.interval(request.key, request.range_end)  # type: ignore[union-attr]
+        prev_kvs = tuple(gone) if request.prev_kv else ()  # type: ignore[union-attr]
+        return DeleteResult(header, len(gone), prev_kvs), [held.key for held in gone]
+    assert kind is Compact
+    return CompactResult(header), NOTHING
+
+
+class Evaluation:
+    """`evaluate` with its `changes` as a change log tells of them."""
+
+    def __init__(self, store: SequentialStore, request: Request) -> None:
+        self.result, made = evaluate(store, request)
+        self.changes: list[Change] = changes_of(store.revision + 1, made)
+
+
+def _put(store: SequentialStore, request: Put, header: Header) -> tuple[Result, Made]:
+    before = store.now.get(request.key)
+    revision = store.revision + 1
+    if before is None:
+        held = KeyValue(request.key, request.value, revision, revision, 1, request.lease)
+        return PutResult(header), (held,)
+    held = KeyValue(
+        request.key, request.value, before.create_revision, revision, before.version + 1,
+        request.lease,
+    )
+    return PutResult(header, before if request.prev_kv else None), (held,)
+
+
+def _range(store: SequentialStore, request: Range, header: Header) -> RangeResult:
+    key, end = request.key, request.range_end
+    if 0 < request.revision < store.revision:
+        held = store.past(key, end, request.revision)
+        return answer_range(request, held, len(held), header)
+    if not end:
+        one = store.now.get(key)
+        held = [] if one is None else [one]
+        return answer_range(request, held, len(held), header)
+    if request.count_only:
+        return RangeResult(header, (), store.count(key, end))
+    if request.limit > 0:
+        held = store.first(key, end, request.limit)
+        return answer_range(request, held, store.count(key, end), header)
+    held = store.interval(key, end)
+    return answer_range(request, held, len(held), header)
+
+
+def answer_range(
+    request: Range, held: Sequence[KeyValue], count: int, header: Header = NO_HEADER
+) -> RangeResult:
+    """The answer to `request` where `count` keys are in its interval, of which `held` are at
+    least as many as it asks for."""
+    if request.count_only:
+        return RangeResult(header, (), count)
+    more = 0 < request.limit < count
+    if more:
+        held = held[: request.limit]
+    if request.keys_only:
+        held = [_without_value(kv) for kv in held]
+    return RangeResult(header, tuple(held), count, more)
+
+
+def _without_value(kv: KeyValue) -> KeyValue:
+    return KeyValue(kv.key, "", kv.create_revision, kv.mod_revision, kv.version, kv.lease)
+
+
+class _Transaction:
+    """One transaction over a store, with what it has written so far."""
+
+    def __init__(self, store: SequentialStore) -> None:
+        self.made: list[KeyValue | str] = []
+        self._store = store
+        self._written: dict[str, KeyValue | None] = {}
+        self._held: dict[int, bool] = {}
+
+    def run(self, txn: Txn, given: Result | None) -> TxnResult:
+        self._compare_all(txn)
+        return self._txn(txn, given)
+
+    def _compare_all(self, txn: Txn) -> None:
+        """Comparisons of the branches that will run, before anything runs."""
+        holds = True
+        for compare in txn.compare:
+            if not self._holds(compare):
+                holds = False
+                break
+        self._held[id(txn)] = holds
+        for request in txn.success if holds else txn.failure:
+            if type(request) is Txn:
+                self._compare_all(request)
+
+    def _txn(self, txn: Txn, given: Result | None) -> TxnResult:
+        holds = self._held[id(txn)]
+        branch = txn.success if holds else txn.failure
+        header = NO_HEADER if given is None else given.header
+        likes: Sequence[Result | None] = ()
+        if type(given) is TxnResult:
+            likes = given.responses
+        if len(likes) != len(branch):
+            likes = (None,) * len(branch)
+        responses: Any = tuple([
+            self._one(request, like) for request, like in zip(branch, likes, strict=True)
+        ])
+        return TxnResult(header, holds, responses)
+
+    def _one(self, request: Request, given: Result | None) -> Result:
+        header = NO_HEADER if given is None else given.header
+        if type(request) is Put:
+            return self._put(request, header)
+        if type(request) is Range:
+            if not self._written or 0 < request.revision <= self._store.revision:
+                return _range(self._store, request, header)
+            held = self._interval(request.key, request.range_end)
+            return answer_range(request, held, len(held), header)
+        if type(request) is Delete:
+            gone = self._interval(request.key, request.range_end)
+            for one in gone:
+                self.made.append(one.key)
+                self._written[one.key] = None
+            return DeleteResult(header, len(gone), tuple(gone) if request.prev_kv else ())
+        assert type(request) is Txn
+        return self._txn(request, given)
+
+    def _put(self, request: Put, header: Header) -> PutResult:
+        before = self._get(request.key)
+        revision = self._store.revision + 1
+        held = KeyValue(
+            request.key,
+            request.value,
+            revision if before is None else before.create_revision,
+            revision,
+            1 if before is None else before.version + 1,
+            request.lease,
+        )
+        self.made.append(held)
+        self._written[request.key] = held
+        return PutResult(header, before if request.prev_kv else None)
+
+    def _get(self, key: str) -> KeyValue | None:
+        return self._written[key] if key in self._written else self._store.now.get(key)
+
+    def _interval(self, begin: str, end: str) -> list[KeyValue]:
+        if not end:
+            held = self._get(begin)
+            return [] if held is None else [held]
+        if not self._written:
+            return self._store.interval(begin, end)
+        inside = dict.fromkeys(self._store.keys(begin, end))
+        inside.update((key, None) for key in self._written if in_interval(key, begin, end))
+        keys = sorted(inside, key=text_order)
+        return [held for key in keys if (held := self._get(key)) is not None]
+
+    def _holds(self, compare: Compare) -> bool:
+        held = self._interval(compare.key, compare.range_end)
+        if not held:
+            # A value is never equal, unequal or anything to one that is not there.
+            return compare.target != "value" and _relation(KeyValue(compare.key), compare)
+        return all(_relation(kv, compare) for kv in held)
+
+
+def _relation(kv: KeyValue, compare: Compare) -> bool:
+    actual: Any
+    operand: Any = compare.operand
+    target = compare.target
+    if target == "value":
+        actual, operand = text_order(kv.value), text_order(str(operand))
+    elif target == "version":
+        actual = kv.version
+    elif target == "create":
+        actual = kv.create_revision
+    elif target == "mod":
+        actual = kv.mod_revision
+    else:
+        actual = kv.lease
+    match compare.result:
+        case "=":
+            return bool(actual == operand)
+        case "!=":
+            return bool(actual != operand)
+        case "<":
+            return bool(actual < operand)
+        case ">":
+            return bool(actual > operand)

@@ -1,0 +1,147 @@
+"""What answers say, ahead of any replay, of the revisions that no one claims.
+
+A key-value in an answer names the revision that made it, and says that nothing touched
+its key from there to the revision that the answer tells of. That leaves the search of
+`checkers.gaps` little to try.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+
+from checkers.sequential_store import made_revision
+from checkers.uncertain import WriteIndex, parts
+from histories.history import Operation
+from histories.kv import (
+    Compare,
+    DeleteResult,
+    KeyValue,
+    Put,
+    PutResult,
+    Range,
+    RangeResult,
+    Request,
+    Result,
+    Txn,
+    TxnResult,
+)
+
+
+def key_values(result: Result) -> Iterable[KeyValue]:
+    """All key-values in an answer."""
+    match result:
+        case RangeResult():
+            yield from result.kvs
+        case PutResult():
+            if result.prev_kv is not None:
+                yield result.prev_kv
+        case DeleteResult():
+            yield from result.prev_kvs
+        case TxnResult():
+            for one in result.responses:
+                yield from key_values(one)
+
+
+def ranges(request: Request) -> Iterator[Range]:
+    """All reads in `request`, in whichever branches."""
+    if isinstance(request, Range):
+        yield request
+    elif isinstance(request, Txn):
+        for one in (*request.success, *request.failure):
+            yield from ranges(one)
+
+
+def compares(request: Request) -> Iterator[Compare]:
+    """All comparisons of `request`, nested ones too."""
+    if isinstance(request, Txn):
+        yield from request.compare
+        for one in (*request.success, *request.failure):
+            yield from compares(one)
+
+
+class GapHints:
+    """Made from the certain operations; `gaps` are the revisions that no one claims."""
+
+    def __init__(
+        self, operations: Sequence[Operation], certain: Sequence[Operation], gaps: Iterable[int]
+    ) -> None:
+        self.shown: dict[int, dict[str, KeyValue]] = {gap: {} for gap in gaps}
+        """Of a gap: what answers show that it made."""
+        self.pinned: dict[int, int] = {}
+        """Uncertain operations (by invocation) of which an answer shows which revision they
+        made: what they alone can have put."""
+        self._until: dict[str, dict[int, int]] = {}
+        self._sorted: dict[str, list[int]] = {}
+        self._mentioned: dict[tuple[str, str], int] = {}
+        self._operands: set[str] = set()
+        self._ordered = False
+        for op in certain:
+            self._take(op)
+        for op in operations:
+            for compare in compares(op.request):
+                if compare.target == "value":
+                    self._operands.add(str(compare.operand))
+                    self._ordered = self._ordered or compare.result in "<>"
+        self._pin(operations)
+
+    def _take(self, op: Operation) -> None:
+        assert op.result is not None
+        revision = op.result.header.revision
+        if isinstance(op.request, Range):
+            revision = op.request.revision or revision
+        elif made_revision(op.result):
+            revision -= 1
+        valueless = past = False
+        if isinstance(op.request, Range | Txn):
+            for one in ranges(op.request):
+                valueless = valueless or one.keys_only
+                past = past or (one is not op.request and one.revision > 0)
+        for kv in key_values(op.result):
+            mod = kv.mod_revision
+            if not past:
+                until = self._until.setdefault(kv.key, {})
+                if until.get(mod, 0) < revision:
+                    until[mod] = revision
+            if not valueless:
+                self._mentioned[kv.key, kv.value] = mod
+                if mod in self.shown:
+                    self.shown[mod].setdefault(kv.key, kv)
+
+    def _pin(self, operations: Sequence[Operation]) -> None:
+        writers = WriteIndex(operations)
+        for op in operations:
+            if op.outcome != "info":
+                continue
+            for part in parts(op.request):
+                if isinstance(part, Put) and (part.key, part.value) in self._mentioned:
+                    putters = writers.putters(part.key, part.value)
+                    if len(putters) == 1:
+                        self.pinned[op.invoked] = self._mentioned[part.key, part.value]
+
+    def untouched(self, key: str, revision: int) -> bool:
+        """Whether an answer says that `revision` did not touch `key`."""
+        until = self._until.get(key)
+        if until is None:
+            return False
+        mods = self._sorted.get(key)
+        if mods is None:
+            mods = self._sorted[key] = sorted(until)
+        place = bisect_left(mods, revision)
+        return place > 0 and until[mods[place - 1]] >= revision
+
+    def shape(self, request: Request) -> Request:
+        """Requests of one shape do the same, but for values that nobody ever sees."""
+        if isinstance(request, Put):
+            if (
+                self._ordered
+                or request.value in self._operands
+                or (request.key, request.value) in self._mentioned
+            ):
+                return request
+            return Put(request.key, "", request.lease, prev_kv=True)
+        if isinstance(request, Txn):
+            success = tuple(self.shape(one) for one in request.success)
+            failure = tuple(self.shape(one) for one in request.failure)
+            return Txn(request.compare, success, failure)  # type: ignore[arg-type]
+        return request
