@@ -1,0 +1,191 @@
+"""Transactions judged by the anomalies that they show and the models that forbid them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from checkers.transactions import wording
+from checkers.transactions.cycles import Cycle, CyclesFound, find_cycles
+from checkers.transactions.dependencies import (
+    KINDS,
+    PROCESS,
+    REALTIME,
+    RW,
+    WR,
+    WW,
+    Dependencies,
+    Found,
+    UnusableHistory,
+)
+from checkers.transactions.list_append import infer_list_append
+from checkers.transactions.models import (
+    CONTRADICTS,
+    DEFAULT,
+    contradicted,
+    forbids,
+    implied,
+    model_named,
+    order_of,
+    weakest,
+)
+from checkers.transactions.register import infer_registers
+from checkers.verdict import Anomaly, Verdict
+from histories.collector import collector_paused
+from histories.transaction import Read, Transaction, Write
+
+NAME = "transactions"
+
+
+def check_transactions(transactions: Sequence[Transaction], model: str = DEFAULT) -> Verdict:
+    """Whether `transactions`, over lists or over registers, show what `model` forbids.
+
+    In the order of their invocations. Invalid if an anomaly is found that contradicts
+    `model`; those that do not are counted. Valid means that none was found, which proves
+    the model for lists of which each element was seen, and is a sample for registers. Undecided
+    where an element was written twice, or there is nothing to judge. Raises ValueError for
+    a model that there is not.
+
+    Sources: see `checkers.transactions.models`.
+    """
+    model = model_named(model)
+    with collector_paused():
+        return _check(transactions, model)
+
+
+def _check(transactions: Sequence[Transaction], model: str) -> Verdict:
+    counts: dict[str, Any] = {"transactions": len(transactions), "model": model}
+    for outcome in ("ok", "fail", "info"):
+        counts[outcome] = sum(one.outcome == outcome for one in transactions)
+    try:
+        dependencies = infer(transactions, model)
+    except UnusableHistory as problem:
+        return Verdict(NAME, None, counts=counts, why=f"not to be judged: {problem}")
+    for kind, name in ((WW, "ww"), (WR, "wr"), (RW, "rw")):
+        counts[name] = int((dependencies.edges.kind == kind).sum())
+    cycles = find_cycles(dependencies, order_of(model))
+    return _verdict(dependencies, cycles, model, counts)
+
+
+def infer(transactions: Sequence[Transaction], model: str = DEFAULT) -> Dependencies:
+    """The dependencies of lists or of registers, whichever `transactions` are of."""
+    if of_registers(transactions):
+        return infer_registers(
+            transactions, order_of(model), writes_follow_reads="read-committed" in implied(model)
+        )
+    return infer_list_append(transactions)
+
+
+def of_registers(transactions: Sequence[Transaction]) -> bool:
+    """Whether the first micro-operation that tells is a register's."""
+    for one in transactions:
+        for made in one.operations:
+            if type(made) is Write:
+                return True
+            if type(made) is Read:
+                if made.value is None:
+                    continue
+                return not isinstance(made.value, tuple)
+            return False
+    return False
+
+
+def _verdict(
+    dependencies: Dependencies, cycles: CyclesFound, model: str, counts: dict[str, Any]
+) -> Verdict:
+    kinds = dict.fromkeys([*dependencies.found_count, *(one.kind for one in cycles.cycles)])
+    for kind, number in {**dependencies.found_count, **cycles.components}.items():
+        counts[kind] = number
+    impossible = contradicted(kinds)
+    if impossible:
+        counts["contradicted"] = ", ".join(weakest(impossible))
+    anomalies = [
+        *(_found(one, dependencies) for one in dependencies.found if forbids(model, one.kind)),
+        *(_cycle(one, dependencies) for one in cycles.cycles if forbids(model, one.kind)),
+    ]
+    if anomalies:
+        return Verdict(NAME, False, tuple(anomalies), counts)
+    open_now = [kind for kind in cycles.undecided if forbids(model, kind)]
+    if open_now:
+        why = f"the search for {', '.join(open_now)} was broken off: too many cycles of other kinds"
+        return Verdict(NAME, None, counts=counts, why=why)
+    allowed = f"{', '.join(kinds)} found, which {model} allows" if kinds else ""
+    return Verdict(NAME, True, counts=counts, why=allowed)
+
+
+def _found(one: Found, dependencies: Dependencies) -> Anomaly:
+    chosen = [dependencies.transactions[node] for node in one.nodes]
+    return Anomaly(
+        one.kind, f"{one.kind}: {one.because}", _events(chosen), _members(chosen),
+        {"contradicts": list(CONTRADICTS[one.kind])},
+    )
+
+
+def _cycle(cycle: Cycle, dependencies: Dependencies) -> Anomaly:
+    """Words, and what a picture is drawn of: `detail["cycle"]`, with names, texts and steps."""
+    transactions = dependencies.transactions
+    names = {node: f"T{place}" for place, node in enumerate(dict.fromkeys(cycle.nodes), start=1)}
+    steps = []
+    for step in cycle.steps:
+        reason = _because(dependencies, step.source, step.target, step.kind, names.__getitem__)
+        steps.append({
+            "from": names[step.source], "to": names[step.target],
+            "kind": KINDS[step.kind], "because": reason,
+        })
+    told = "; ".join(
+        f"{step['because']}: {step['from']} comes before {step['to']}" for step in steps
+    )
+    who = "; ".join(
+        f"{name} is {wording.who(transactions[node])}: {wording.operations(transactions[node])}"
+        for node, name in names.items()
+    )
+    chosen = [transactions[node] for node in names]
+    return Anomaly(
+        cycle.kind,
+        f"{cycle.kind}: {told}. So each would come before itself. {who}",
+        _events(chosen),
+        _members(chosen),
+        {
+            "contradicts": list(CONTRADICTS[cycle.kind]),
+            "cycle": {
+                "transactions": [
+                    {
+                        "name": name, "process": transactions[node].process,
+                        "event": transactions[node].invoked,
+                        "operations": [
+                            wording.operation(made)
+                            for made in transactions[node].operations[: wording.OPERATIONS_MAX]
+                        ],
+                    }
+                    for node, name in names.items()
+                ],
+                "steps": steps,
+            },
+        },
+    )
+
+
+def _because(
+    dependencies: Dependencies, source: int, target: int, kind: int, name: Callable[[int], str]
+) -> str:
+    one, other = dependencies.transactions[source], dependencies.transactions[target]
+    if kind == PROCESS:
+        return f"process {one.process} made {name(source)} and then {name(target)}"
+    if kind == REALTIME:
+        ended = "" if one.ended_ns is None or one.ended_ns < 0 else f" at {_time(one.ended_ns)}"
+        begun = "" if other.call_ns < 0 else f" at {_time(other.call_ns)}"
+        return f"{name(source)} had ended{ended} when {name(target)} began{begun}"
+    return dependencies.because(source, target, kind, name)
+
+
+def _time(ns: int) -> str:
+    return f"{ns / 1e9:.3f} s"
+
+
+def _events(chosen: Sequence[Transaction]) -> tuple[int, ...]:
+    found = {index for one in chosen for index in (one.invoked, one.returned) if index is not None}
+    return tuple(sorted(found))
+
+
+def _members(chosen: Sequence[Transaction]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.node for one in chosen if one.node))

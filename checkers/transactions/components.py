@@ -1,0 +1,64 @@
+"""Strongly connected components, by scipy: transactions that precede one another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from checkers.transactions.dependencies import Edges, Nodes
+from checkers.transactions.order import Timing
+
+
+def components(count: int, parts: Sequence[tuple[Nodes, Nodes]]) -> Nodes:
+    """The component of each of `count` nodes, under edges from sources to targets."""
+    source = np.concatenate([part[0] for part in parts]) if parts else np.empty(0, np.int32)
+    target = np.concatenate([part[1] for part in parts]) if parts else np.empty(0, np.int32)
+    weight = np.ones(len(source), np.int8)
+    graph = csr_array((weight, (source, target)), shape=(count, count))
+    labels: Nodes = connected_components(graph, directed=True, connection="strong")[1]
+    return labels
+
+
+def with_order(edges: Edges, timing: Timing, order: str) -> Nodes:
+    """Components of `edges` between places in `timing.nodes`, with the order "process" or
+    "realtime" between them ("": none)."""
+    count, parts, barriers = len(timing.nodes), [(edges.source, edges.target)], 0
+    if order in ("process", "realtime"):
+        parts.append(timing.process_edges())
+    if order == "realtime":
+        source, target, barriers = timing.realtime_edges()
+        parts.append((source, target))
+    return components(count + barriers, parts)[:count]
+
+
+def with_single_antidependencies(
+    edges: Edges, anti: Edges, timing: Timing, order: str
+) -> tuple[Nodes, Nodes]:
+    """Components of walks on which no edge of `anti` follows another: of each node as it is
+    reached by one of `edges`, or of the order, and as it is reached by one of `anti`.
+
+    Cerone and Gotsman 2016: such a closed walk contradicts snapshot isolation.
+    """
+    count = len(timing.nodes)
+    parts = [
+        (edges.source, edges.target),
+        (edges.source + np.int32(count), edges.target),
+        (anti.source, anti.target + np.int32(count)),
+    ]
+    barriers = 0
+    if order in ("process", "realtime"):
+        source, target = timing.process_edges()
+        parts += [(source, target), (source + np.int32(count), target)]
+    if order == "realtime":
+        source, target, barriers = timing.realtime_edges()
+        to_place = target < count
+        from_place = source < count
+        beyond = np.int32(count)
+        source = np.where(from_place, source, source + beyond).astype(np.int32)
+        target = np.where(to_place, target, target + beyond).astype(np.int32)
+        parts += [(source, target), (source[from_place] + beyond, target[from_place])]
+    labels = components(2 * count + barriers, parts)
+    return labels[:count], labels[count : 2 * count]

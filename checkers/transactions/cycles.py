@@ -1,0 +1,221 @@
+"""Cycles of dependencies, and what they are called.
+
+    G0             ww alone
+    G1c            ww and wr
+    G-single       one rw, else ww and wr
+    G-nonadjacent  several rw, none of which follows another
+    G2-item        any with rw
+
+and each with `-process` or `-realtime` where an edge of that order takes part. That a
+kind exists is decided exactly, by components of the graph of its edges (for G-single, of
+which a long search may be broken off, see `SEARCH_STEPS_MAX`); for each component whose
+transactions do not show a worse kind already the shortest cycle is looked for, in as many
+as `EXAMPLES_MAX` components, the smallest first.
+
+Sources: Adya 1999; Kingsbury and Alvaro 2020, section 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from checkers.transactions.components import with_order, with_single_antidependencies
+from checkers.transactions.dependencies import (
+    PROCESS,
+    REALTIME,
+    RW,
+    RW_ASSUMED,
+    WR,
+    WW,
+    WW_ASSUMED,
+    Dependencies,
+    Edges,
+    Nodes,
+)
+from checkers.transactions.order import Timing
+from checkers.transactions.search import Anti, Step, Web
+
+ORDERS = ("", "process", "realtime")
+BASES = ("G0", "G1c", "G-single", "G-nonadjacent", "G2-item")
+EXAMPLES_MAX = 5
+"""Components of a kind of which a cycle is shown."""
+COMPONENTS_MAX = 200
+"""Components of a kind in which an example is looked for."""
+SEARCH_STEPS_MAX = 2_000_000
+"""Edges that the search for one kind's examples looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """`steps[i]` ends where the next begins, the last where the first does."""
+
+    kind: str
+    steps: tuple[Step, ...]
+
+    @property
+    def nodes(self) -> tuple[int, ...]:
+        return tuple(step.source for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class CyclesFound:
+    """Examples; how many components show each kind; and what a broken-off search left open."""
+
+    cycles: tuple[Cycle, ...]
+    components: dict[str, int]
+    undecided: tuple[str, ...] = ()
+
+
+def find_cycles(dependencies: Dependencies, order: str) -> CyclesFound:
+    """Cycles of `dependencies`, with the orders up to `order` ("", "process", "realtime")."""
+    nodes = np.flatnonzero(dependencies.committed).astype(np.int32)
+    everything = Edges.joined([dependencies.edges, dependencies.assumed])
+    nodes = _tangled(dependencies, nodes, everything, order)
+    if not len(nodes):
+        return CyclesFound((), {})
+    return _Examination(dependencies, nodes, order).run()
+
+
+def _tangled(dependencies: Dependencies, nodes: Nodes, edges: Edges, order: str) -> Nodes:
+    """Those of `nodes` that are on some cycle."""
+    if not len(nodes):
+        return nodes
+    timing = Timing(dependencies.transactions, nodes)
+    labels = with_order(_within(edges, nodes, len(dependencies.transactions)), timing, order)
+    return nodes[(np.bincount(labels) > 1)[labels]]
+
+
+def _within(edges: Edges, nodes: Nodes, count: int) -> Edges:
+    """The edges between `nodes`, of `count` in all, by the places in `nodes`."""
+    place = np.full(count, -1, np.int32)
+    place[nodes] = np.arange(len(nodes), dtype=np.int32)
+    source, target = place[edges.source], place[edges.target]
+    inside = (source >= 0) & (target >= 0)
+    return Edges(source[inside], target[inside], edges.kind[inside])
+
+
+class _Examination:
+    """Kind by kind, in the order of `BASES` and `ORDERS`, over the nodes that are on cycles."""
+
+    def __init__(self, dependencies: Dependencies, nodes: Nodes, order: str) -> None:
+        self._order = order
+        self._nodes = nodes
+        self._timing = Timing(dependencies.transactions, nodes)
+        count = len(dependencies.transactions)
+        self._edges = _within(dependencies.edges, nodes, count)
+        self._assumed = _within(dependencies.assumed, nodes, count)
+        self._worst = np.full(len(nodes), len(BASES), np.int64)
+        """The worst base, by its place in BASES, of a component that a node was found in."""
+        self._cycles: list[Cycle] = []
+        self._components: dict[str, int] = {}
+        self._undecided: list[str] = []
+
+    def run(self) -> CyclesFound:
+        for order in ORDERS[: ORDERS.index(self._order) + 1]:
+            self._without_antidependencies("G0", order, (WW,))
+            self._without_antidependencies("G1c", order, (WW, WR))
+            self._with_antidependencies_apart(order)
+            self._with_antidependencies(order)
+        return CyclesFound(tuple(self._cycles), self._components, tuple(self._undecided))
+
+    def _without_antidependencies(self, base: str, order: str, allowed: tuple[int, ...]) -> None:
+        edges = self._edges.where(np.isin(self._edges.kind, allowed))
+        members = _groups(with_order(edges, self._timing, order))
+        # What has no G0 has a wr in each cycle.
+        required = edges.where(edges.kind == allowed[-1])
+        self._examine(base, order, members, edges, required, allowed, "none")
+
+    def _with_antidependencies_apart(self, order: str) -> None:
+        edges = self._edges
+        plain, anti = edges.where(edges.kind != RW), edges.where(edges.kind == RW)
+        labels, after_anti = with_single_antidependencies(plain, anti, self._timing, order)
+        anti = anti.where(labels[anti.source] == after_anti[anti.target])
+        closed = np.unique(labels[anti.source])
+        members = _groups(np.concatenate([labels, after_anti]), closed)
+        members = [np.unique(one % len(self._nodes)) for one in members]
+        self._examine("G-single", order, members, edges, anti, (WW, WR), "none")
+        self._examine("G-nonadjacent", order, members, edges, anti, (WW, WR), "apart")
+
+    def _with_antidependencies(self, order: str) -> None:
+        edges = self._edges
+        allowed: tuple[int, ...] = (WW, WR, RW)
+        if order == self._order:
+            edges = Edges.joined([edges, self._assumed])
+            allowed = (WW, WR, RW, WW_ASSUMED, RW_ASSUMED)
+        members = _groups(with_order(edges, self._timing, order))
+        required = edges.where(np.isin(edges.kind, (RW, WW_ASSUMED, RW_ASSUMED)))
+        self._examine("G2-item", order, members, edges, required, allowed, "any")
+
+    def _examine(
+        self, base: str, order: str, members: list[npt.NDArray[np.int64]],
+        edges: Edges, required: Edges, allowed: tuple[int, ...], anti: Anti,
+    ) -> None:
+        """Look for examples in the components `members` that show nothing as bad yet."""
+        rank = BASES.index(base)
+        fresh = [one for one in members if self._worst[one].min() > rank]
+        fresh.sort(key=len)
+        name = base + (f"-{order}" if order else "")
+        shown, budget, looked_at = 0, SEARCH_STEPS_MAX, 0
+        for one in fresh[:COMPONENTS_MAX]:
+            if shown >= EXAMPLES_MAX or (budget <= 0 and (shown or base == "G-single")):
+                break
+            looked_at += 1
+            inside = np.isin(required.source, one) & np.isin(required.target, one)
+            web = Web(self._timing, one, edges, order)
+            steps, cost = web.shortest(required.where(inside), allowed, anti, budget)
+            budget -= cost
+            if steps is None:
+                assert base == "G-single", f"no {name} where its component says there is one"
+                continue
+            shown += 1
+            kind = _name(steps, self._order)
+            self._worst[one] = np.minimum(self._worst[one], rank)
+            self._components[kind] = self._components.get(kind, 0) + 1
+            self._cycles.append(Cycle(kind, tuple(
+                Step(int(self._nodes[step.source]), int(self._nodes[step.target]), step.kind)
+                for step in steps
+            )))
+        if base == "G-single":
+            if not shown and (looked_at < len(fresh) or budget <= 0):
+                self._undecided.append(name)
+            return
+        for one in fresh:
+            self._worst[one] = np.minimum(self._worst[one], rank)
+        if len(fresh) > shown:
+            self._components[name] = self._components.get(name, 0) + len(fresh) - shown
+
+
+def _groups(
+    labels: Nodes, chosen: Nodes | None = None
+) -> list[npt.NDArray[np.int64]]:
+    """The nodes of each component: of those `chosen`, or of all that have several."""
+    if chosen is None:
+        chosen = np.flatnonzero(np.bincount(labels) > 1).astype(np.int32)
+    inside = np.flatnonzero(np.isin(labels, chosen))
+    inside = inside[np.argsort(labels[inside], kind="stable")]
+    cuts = np.flatnonzero(np.diff(labels[inside])) + 1
+    return [one for one in np.split(inside, cuts) if len(one)]
+
+
+def _name(steps: list[Step], order: str) -> str:
+    """What a cycle is called, by its own edges. With an edge that only `order` gives, it is
+    held against nothing but models that respect that order."""
+    kinds = [step.kind for step in steps]
+    if WW_ASSUMED in kinds or RW_ASSUMED in kinds:
+        return f"G2-item-{order}"
+    anti = kinds.count(RW)
+    if anti == 0:
+        base = "G1c" if WR in kinds else "G0"
+    elif anti == 1:
+        base = "G-single"
+    else:
+        adjacent = any(
+            one == other == RW for one, other in zip(kinds, kinds[1:] + kinds[:1], strict=True)
+        )
+        base = "G2-item" if adjacent else "G-nonadjacent"
+    if REALTIME in kinds:
+        return f"{base}-realtime"
+    return f"{base}-process" if PROCESS in kinds else base

@@ -1,0 +1,507 @@
+"""Dependencies between transactions that append to lists and read them.
+
+Each element is appended to a key once, so that a read tells who made it, and in which
+order: the longest read of a key gives the order of its versions, and every other read
+must be a beginning of it. Where reads do not agree, the key gives no edges.
+
+An element that no read shows was appended after all that the longest read shows, since
+lists only grow; of an uncertain transaction only if another of its elements was seen.
+
+Source: Kingsbury and Alvaro 2020, sections 4 and 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from checkers.transactions import wording
+from checkers.transactions.dependencies import (
+    KINDS,
+    RW,
+    WR,
+    WW,
+    Dependencies,
+    Edges,
+    Finds,
+    UnusableHistory,
+)
+from histories.transaction import Append, Element, Key, Read, Transaction
+
+PAIRS_MAX = 10_000
+"""Of readers of a key's last version and appends that nobody saw. Past it only some are
+linked, which may hide a cycle of elements that were lost anyway, and never makes one."""
+
+
+def infer_list_append(transactions: Sequence[Transaction]) -> Dependencies:
+    """All that lists tell of the order of `transactions`.
+
+    Raises UnusableHistory where an element was appended to a key twice, or something else
+    than lists was read or written. Linear in the number of elements that were read.
+    """
+    inference = _Inference(transactions)
+    inference.gather()
+    inference.examine()
+    inference.commit_what_was_seen()
+    edges = inference.edges()
+    return Dependencies(
+        transactions, inference.committed, edges, inference.because,
+        tuple(inference.finds.kept), inference.finds.count,
+    )
+
+
+class _Inference:
+    def __init__(self, transactions: Sequence[Transaction]) -> None:
+        self._transactions = transactions
+        self.finds = Finds()
+        self.committed = np.array([one.outcome == "ok" for one in transactions], np.bool_)
+        self._writers: dict[Key, dict[Element, int]] = {}
+        """Who appended an element to a key, whatever became of it."""
+        self._intermediate: dict[Key, set[Element]] = {}
+        """Elements that their own transaction appended something after."""
+        self._longest: dict[Key, tuple[Element, ...]] = {}
+        self._spoiled: dict[Key, None] = {}
+        """Keys without an order: their reads do not agree, or hold an element twice."""
+        self._numbers: dict[Key, int] = {}
+        self._read_by: list[int] = []
+        self._read_key: list[int] = []
+        self._read_length: list[int] = []
+        self._updates: list[int] = []
+        """Places in the three lists above of reads whose transaction then appended."""
+        self._readers: dict[Key, list[tuple[int, tuple[Element, ...]]]] | None = None
+
+    # --- what was appended and read
+
+    def gather(self) -> None:
+        writers, longest, intermediate = self._writers, self._longest, self._intermediate
+        for place, one in enumerate(self._transactions):
+            ok = one.outcome == "ok"
+            for made in one.operations:
+                key = made.key
+                if type(made) is Append:
+                    of_key = writers.get(key)
+                    if of_key is None:
+                        of_key = writers[key] = {}
+                    if made.element in of_key:
+                        raise UnusableHistory(self._twice(of_key[made.element], place, made))
+                    of_key[made.element] = place
+                elif type(made) is Read:
+                    if not ok or not made.value:
+                        continue
+                    held = made.value
+                    if type(held) is not tuple:
+                        raise UnusableHistory(self._no_list(place, made))
+                    if len(held) > len(longest.get(key, ())):
+                        longest[key] = held
+                else:
+                    raise UnusableHistory(self._no_list(place, made))
+        for key in {**writers, **longest}:
+            longest.setdefault(key, ())
+            writers.setdefault(key, {})
+        for one in self._transactions:
+            if len(one.operations) > 1:
+                last: dict[Key, Element] = {}
+                for made in one.operations:
+                    if type(made) is Append:
+                        if made.key in last:
+                            intermediate.setdefault(made.key, set()).add(last[made.key])
+                        last[made.key] = made.element
+
+    def _twice(self, first: int, second: int, made: Append) -> str:
+        both = self._transactions[first], self._transactions[second]
+        return (
+            f"{made.element} was appended to {made.key} by event {both[0].invoked} and by event "
+            f"{both[1].invoked}; each element must be appended to a key once"
+        )
+
+    def _no_list(self, place: int, made: Any) -> str:
+        return (
+            f"event {self._transactions[place].invoked}: {wording.operation(made)} is no append "
+            "to a list, nor a read of one; registers and lists are judged apart"
+        )
+
+    # --- each transaction by itself, and each key
+
+    def examine(self) -> None:
+        longest = self._longest
+        numbers = self._numbers = {key: number for number, key in enumerate(longest)}
+        by, keys, lengths = self._read_by, self._read_key, self._read_length
+        for place, one in enumerate(self._transactions):
+            if one.outcome != "ok":
+                continue
+            state: dict[Key, Any] = {}
+            for made in one.operations:
+                key = made.key
+                if type(made) is Read:
+                    held: Any = made.value or ()
+                    whole = longest.get(key)
+                    if whole is None:
+                        whole = longest[key] = ()
+                        numbers[key] = len(numbers)
+                        self._writers[key] = {}
+                    if whole[: len(held)] != held:
+                        self._incompatible(place, key, held)
+                    if key in state:
+                        self._check_internal(place, made, held, state[key][0])
+                        state[key] = (held, -1)
+                    else:
+                        state[key] = (held, len(by))
+                        by.append(place)
+                        keys.append(numbers[key])
+                        lengths.append(len(held))
+                else:
+                    assert type(made) is Append
+                    self._append_in(place, made, state)
+        for key, whole in longest.items():
+            if len(set(whole)) != len(whole):
+                self._duplicates(key)
+        self._look_at_versions()
+
+    def _append_in(self, place: int, made: Append, state: dict[Key, Any]) -> None:
+        """`state`: what this transaction knows of a key (a list where only its end is known),
+        and the place of the read from which it does."""
+        known, read = state.get(made.key, (None, -1))
+        if known is None:
+            state[made.key] = ([made.element], -1)
+        elif type(known) is list:
+            known.append(made.element)
+        else:
+            if made.element in known:
+                self.finds.add(
+                    "future-read",
+                    f"{wording.transaction(self._transactions[place])} read {made.element} in "
+                    f"{made.key} before it appended it",
+                    place,
+                )
+            if read >= 0:
+                self._updates.append(read)
+            state[made.key] = ((*known, made.element), -1)
+
+    def _check_internal(self, place: int, made: Read, held: Any, expected: Any) -> None:
+        if type(expected) is list:
+            if list(held[-len(expected):]) == expected:
+                return
+            wanted = f"a list that ends in {wording.value(tuple(expected))}"
+        elif held == expected:
+            return
+        else:
+            wanted = wording.value(expected)
+        self.finds.add(
+            "internal",
+            f"{wording.transaction(self._transactions[place])} read {made.key} = "
+            f"{wording.value(held)}, but by what it had read and appended itself {wanted} was "
+            "there",
+            place,
+        )
+
+    def _incompatible(self, place: int, key: Key, held: tuple[Element, ...]) -> None:
+        self._spoiled[key] = None
+        if self.finds.full("incompatible-order"):
+            self.finds.count["incompatible-order"] += 1
+            return
+        whole = self._longest[key]
+        other = next(who for who, seen in self._reads_of(key) if seen == whole)
+        self.finds.add(
+            "incompatible-order",
+            f"{key} was read as {wording.value(held)} (event "
+            f"{self._transactions[place].invoked}) and as {wording.value(whole)} (event "
+            f"{self._transactions[other].invoked}): neither is a beginning of the other",
+            place, other,
+        )
+
+    def _duplicates(self, key: Key) -> None:
+        self._spoiled[key] = None
+        for place, held in self._reads_of(key):
+            seen: set[Element] = set()
+            twice = [one for one in held if one in seen or seen.add(one)]  # type: ignore[func-returns-value]
+            if twice:
+                self.finds.add(
+                    "duplicate-elements",
+                    f"{wording.transaction(self._transactions[place])} read {twice[0]} in {key} "
+                    "twice, but it was appended once",
+                    place, *self._writer_of(key, twice[0]),
+                )
+
+    def _writer_of(self, key: Key, element: Element) -> tuple[int, ...]:
+        writer = self._writers[key].get(element)
+        return () if writer is None else (writer,)
+
+    def _reads_of(self, key: Key) -> list[tuple[int, tuple[Element, ...]]]:
+        """All reads of `key` by transactions that are ok. For anomalies only."""
+        if self._readers is None:
+            self._readers = {}
+            for place, one in enumerate(self._transactions):
+                if one.outcome == "ok":
+                    for made in one.operations:
+                        if type(made) is Read:
+                            held: Any = made.value or ()
+                            self._readers.setdefault(made.key, []).append((place, held))
+        return self._readers.get(key, [])
+
+    def _look_at_versions(self) -> None:
+        """Elements that nobody appended, or a transaction that failed; what came after those."""
+        transactions = self._transactions
+        for key, whole in self._longest.items():
+            writers = self._writers[key]
+            seen: dict[Element, None] = dict.fromkeys(whole)
+            if key in self._spoiled:
+                for _, held in self._reads_of(key):
+                    seen.update(dict.fromkeys(held))
+            for element in seen:
+                writer = writers.get(element)
+                if writer is None:
+                    self._blame_readers("garbage-read", key, element, None)
+                elif transactions[writer].outcome == "fail":
+                    self._blame_readers("G1a", key, element, writer)
+            if any(transactions[writers[one]].outcome == "fail" for one in whole if one in writers):
+                self._dirty_updates(key, whole)
+
+    def _blame_readers(
+        self, kind: str, key: Key, element: Element, writer: int | None
+    ) -> None:
+        told = (
+            "which nobody had appended"
+            if writer is None
+            else f"which {wording.transaction(self._transactions[writer])} appended, and it failed"
+        )
+        for place, held in self._reads_of(key):
+            if element in held:
+                others = () if writer is None else (writer,)
+                self.finds.add(
+                    kind,
+                    f"{wording.transaction(self._transactions[place])} read {element} in {key}, "
+                    f"{told}",
+                    place, *others,
+                )
+
+    def _dirty_updates(self, key: Key, whole: tuple[Element, ...]) -> None:
+        failed: tuple[Element, int] | None = None
+        for element in whole:
+            writer = self._writers[key].get(element)
+            if writer is None:
+                continue
+            outcome = self._transactions[writer].outcome
+            if outcome == "fail":
+                failed = (element, writer)
+            elif outcome == "ok":
+                if failed is not None:
+                    self.finds.add(
+                        "dirty-update",
+                        f"{wording.transaction(self._transactions[writer])} appended {element} to "
+                        f"{key} after {failed[0]}, of a transaction that failed",
+                        writer, failed[1],
+                    )
+                failed = None
+
+    # --- edges
+
+    def commit_what_was_seen(self) -> None:
+        """Uncertain transactions of which an element was read took effect."""
+        for key, whole in self._longest.items():
+            writers = self._writers[key]
+            reads = [whole]
+            if key in self._spoiled:
+                reads = [held for _, held in self._reads_of(key)]
+            for held in reads:
+                for element in held:
+                    writer = writers.get(element, -1)
+                    if writer >= 0 and self._transactions[writer].outcome == "info":
+                        self.committed[writer] = True
+
+    def edges(self) -> Edges:
+        """Versions of all keys in a row: place `begin[key] + n` is the version of n elements,
+        made by `maker`; the next one known of it by `after`."""
+        if not self._longest:
+            return Edges.none()
+        begin: list[int] = []
+        maker: list[int] = []
+        after: list[int] = []
+        between: list[bool] = []
+        extra: list[Edges] = []
+        unseen: dict[int, list[int]] = {}
+        for key, whole in self._longest.items():
+            begin.append(len(maker))
+            if key in self._spoiled:
+                made = [-1] * (len(whole) + 1)
+                maker += made
+                after += made
+                between += [False] * len(made)
+                continue
+            made = [-1, *self._makers(key, whole)]
+            inside = self._intermediate.get(key, ())
+            between += [False, *(element in inside for element in whole)]
+            following = [*made[1:], -1]
+            if -1 in following[:-1]:
+                known = [one for one in made if one >= 0]
+                extra.append(Edges.of(WW, known[:-1], known[1:]))
+                for place in range(len(made) - 2, -1, -1):
+                    if following[place] < 0:
+                        following[place] = following[place + 1]
+            if len(self._writers[key]) > len(whole):
+                late = self._unseen(key, whole)
+                if late:
+                    end = len(maker) + len(whole)
+                    unseen[end] = late
+                    last = next((one for one in reversed(made) if one >= 0), -1)
+                    extra.append(Edges.of(WW, [last] * len(late), late))
+            maker += made
+            after += following
+        makers = np.array(maker, np.int32)
+        readers = np.array(self._read_by, np.int32)
+        version = np.array(begin, np.int64)[np.array(self._read_key, np.int64)]
+        version += np.array(self._read_length, np.int64)
+        self._intermediate_reads(np.array(between, np.bool_), makers, readers, version)
+        self._lost_updates(version)
+        extra.append(self._before_unseen(unseen, readers, version))
+        return Edges.joined([
+            Edges.of(WW, makers[:-1], makers[1:]),
+            Edges.of(WR, makers[version], readers),
+            Edges.of(RW, readers, np.array(after, np.int32)[version]),
+            *extra,
+        ])
+
+    def _makers(self, key: Key, whole: tuple[Element, ...]) -> list[int]:
+        """The committed transactions that appended the elements of `whole`, -1 for none."""
+        writers, committed = self._writers[key], self.committed
+        found = [writers.get(element, -1) for element in whole]
+        return [one if one >= 0 and committed[one] else -1 for one in found]
+
+    def _unseen(self, key: Key, whole: tuple[Element, ...]) -> list[int]:
+        seen = set(whole)
+        return list(dict.fromkeys(
+            writer for element, writer in self._writers[key].items()
+            if element not in seen and self.committed[writer]
+        ))
+
+    def _before_unseen(self, unseen: dict[int, list[int]], readers: Any, version: Any) -> Edges:
+        """Who read a key's longest list did not see what was appended later."""
+        source: list[int] = []
+        target: list[int] = []
+        if unseen:
+            at_end = np.isin(version, list(unseen))
+            by_end: dict[int, list[int]] = {}
+            for reader, end in zip(
+                readers[at_end].tolist(), version[at_end].tolist(), strict=True
+            ):
+                by_end.setdefault(end, []).append(reader)
+            for end, some in by_end.items():
+                late = unseen[end]
+                most = len(some)
+                if len(some) * len(late) > PAIRS_MAX:
+                    most = int(PAIRS_MAX**0.5)
+                    late = late[:most]
+                for reader in some[:most]:
+                    source += [reader] * len(late)
+                    target += late
+        return Edges.of(RW, source, target)
+
+    def _intermediate_reads(self, between: Any, makers: Any, readers: Any, version: Any) -> None:
+        if not between.any():
+            return
+        wrong = np.flatnonzero(between[version])
+        keys = list(self._longest)
+        for place in wrong.tolist():
+            reader, writer = int(readers[place]), int(makers[version[place]])
+            key = keys[self._read_key[place]]
+            if reader == writer or writer < 0 or key in self._spoiled:
+                continue
+            element = self._longest[key][self._read_length[place] - 1]
+            self.finds.add(
+                "G1b",
+                f"{wording.transaction(self._transactions[reader])} read {key} up to {element}, "
+                f"in the midst of {wording.transaction(self._transactions[writer])}",
+                reader, writer,
+            )
+
+    def _lost_updates(self, version: Any) -> None:
+        """Transactions that read the same version of a key, and both appended to it."""
+        keys = list(self._longest)
+        by_version: dict[tuple[Key, Any], list[int]] = {}
+        updates = np.array(self._updates, np.int64)
+        if not len(updates):
+            return
+        spoiled = {self._numbers[key] for key in self._spoiled}
+        versions, count = np.unique(version[updates], return_counts=True)
+        shared = set(versions[count > 1].tolist())
+        for place in self._updates:
+            number = self._read_key[place]
+            reader, key = self._read_by[place], keys[number]
+            if number in spoiled:
+                held = next(held for who, held in self._reads_of(key) if who == reader)
+                by_version.setdefault((key, held), []).append(reader)
+            elif int(version[place]) in shared:
+                held = self._longest[key][: self._read_length[place]]
+                by_version.setdefault((key, held), []).append(reader)
+        for (key, held), nodes in by_version.items():
+            if len(nodes) > 1:
+                told = " and ".join(
+                    f"process {self._transactions[node].process} (event "
+                    f"{self._transactions[node].invoked})" for node in nodes[:4]
+                )
+                self.finds.add(
+                    "lost-update",
+                    f"{told} each read {key} = {wording.value(held)} and appended to it: one "
+                    "update was made without the other",
+                    *nodes,
+                )
+
+    # --- words
+
+    def because(self, source: int, target: int, kind: int, name: Callable[[int], str]) -> str:
+        """Why an edge is there, in words."""
+        one, other = name(source), name(target)
+        if KINDS[kind] == "wr":
+            for made in self._transactions[target].operations:
+                if type(made) is Read and made.value:
+                    held: Any = made.value
+                    if self._writers[made.key].get(held[-1]) == source:
+                        return f"{other} read {made.key} = {wording.value(held)}, whose " \
+                            f"{held[-1]} {one} had appended"
+        for made in self._transactions[target].operations:
+            if type(made) is not Append:
+                continue
+            before = self._before(made)
+            if KINDS[kind] == "ww" and self._made_last(source, made.key, before):
+                last = next(one for one in reversed(before) if self._is(source, made.key, one))
+                return f"{other} appended {made.element} to {made.key} after {one} had " \
+                    f"appended {last}"
+            if KINDS[kind] == "rw":
+                held = self._external_read(source, made.key)
+                if held is not None and self._steps(made.key, held, before):
+                    return f"{one} read {made.key} = {wording.value(held)} without " \
+                        f"{made.element}, which {other} appended"
+        return f"{one} precedes {other} ({KINDS[kind]})"
+
+    def _is(self, node: int, key: Key, element: Element) -> bool:
+        return self._writers[key].get(element) == node
+
+    def _before(self, made: Append) -> tuple[Element, ...]:
+        """What the list held when `made` was appended; all that was seen, if it was not."""
+        whole = self._longest[made.key]
+        return whole[: whole.index(made.element)] if made.element in whole else whole
+
+    def _made_last(self, node: int, key: Key, before: tuple[Element, ...]) -> bool:
+        """Whether `node` appended the last of `before` whose writer is committed."""
+        for element in reversed(before):
+            writer = self._writers[key].get(element, -1)
+            if writer >= 0 and self.committed[writer]:
+                return writer == node
+        return False
+
+    def _external_read(self, node: int, key: Key) -> tuple[Element, ...] | None:
+        for made in self._transactions[node].operations:
+            if made.key == key:
+                held: Any = made.value or () if type(made) is Read else None
+                return held  # type: ignore[no-any-return]
+        return None
+
+    def _steps(self, key: Key, held: tuple[Element, ...], before: tuple[Element, ...]) -> bool:
+        """Whether between a read of `held` and an append after `before` nobody committed."""
+        if len(held) > len(before):
+            return False
+        return not any(
+            self.committed[self._writers[key][one]]
+            for one in before[len(held):] if one in self._writers[key]
+        )

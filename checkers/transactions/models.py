@@ -1,0 +1,149 @@
+"""Consistency models, what each forbids, and what follows from an anomaly.
+
+A model holds of a history that shows none of what it forbids, itself or by a weaker model
+that it implies. All edges here are of items, never of predicates, so that a cycle with
+anti-dependencies contradicts repeatable read as well.
+
+Sources: Adya 1999, Adya, Liskov and O'Neil 2000 (read-uncommitted PL-1, read-committed
+PL-2, consistent-view PL-2+, repeatable-read PL-2.99, serializable PL-3, snapshot-isolation
+PL-SI); Cerone, Bernardi and Gotsman 2015 (read-atomic and above; snapshot isolation admits
+no cycle without two neighbouring anti-dependencies: Cerone and Gotsman 2016); Daudjee and
+Salem 2004 and 2006 (strong session); Kingsbury and Alvaro 2020 (what each observation means).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+
+IMPLIES: Mapping[str, Sequence[str]] = {
+    "strict-serializable": ("strong-session-serializable", "strong-snapshot-isolation"),
+    "strong-session-serializable": ("serializable", "strong-session-snapshot-isolation"),
+    "serializable": ("repeatable-read", "snapshot-isolation"),
+    "strong-snapshot-isolation": (
+        "strong-session-snapshot-isolation", "strong-read-committed",
+    ),
+    "strong-session-snapshot-isolation": (
+        "snapshot-isolation", "strong-session-read-committed",
+    ),
+    "snapshot-isolation": (
+        "consistent-view", "monotonic-atomic-view", "parallel-snapshot-isolation",
+    ),
+    "parallel-snapshot-isolation": ("causal", "update-atomic"),
+    "causal": ("read-atomic",),
+    "update-atomic": ("read-atomic",),
+    "read-atomic": ("monotonic-atomic-view",),
+    "repeatable-read": ("cursor-stability", "monotonic-atomic-view"),
+    "consistent-view": ("cursor-stability",),
+    "cursor-stability": ("read-committed",),
+    "monotonic-atomic-view": ("read-committed",),
+    "strong-read-committed": ("strong-session-read-committed", "strong-read-uncommitted"),
+    "strong-session-read-committed": ("read-committed", "strong-session-read-uncommitted"),
+    "strong-read-uncommitted": ("strong-session-read-uncommitted",),
+    "strong-session-read-uncommitted": ("read-uncommitted",),
+    "read-committed": ("read-uncommitted",),
+    "read-uncommitted": (),
+}
+"""The models, the strongest first: a model and the next weaker ones."""
+
+SYNONYMS: Mapping[str, str] = {
+    "strong-serializable": "strict-serializable",
+    "conflict-serializable": "serializable",
+    "strong-session-strict-serializable": "strict-serializable",
+    "PL-1": "read-uncommitted",
+    "PL-2": "read-committed",
+    "PL-2+": "consistent-view",
+    "PL-2.99": "repeatable-read",
+    "PL-3": "serializable",
+    "PL-SI": "snapshot-isolation",
+    "PL-SS": "strict-serializable",
+}
+
+DEFAULT = "strict-serializable"
+
+CONTRADICTS: Mapping[str, Sequence[str]] = {
+    # Seen in single transactions, and in the versions of a key.
+    "garbage-read": ("read-uncommitted",),
+    "duplicate-elements": ("read-uncommitted",),
+    "G1a": ("read-committed",),
+    "G1b": ("read-committed",),
+    "dirty-update": ("read-committed",),
+    "incompatible-order": ("read-committed",),
+    "future-read": ("read-committed", "read-atomic"),
+    "internal": ("read-atomic",),
+    "lost-update": ("update-atomic", "cursor-stability"),
+    "cyclic-versions": ("read-committed",),
+    "cyclic-versions-process": ("strong-session-serializable",),
+    "cyclic-versions-realtime": ("strict-serializable",),
+    # Cycles.
+    "G0": ("read-uncommitted",),
+    "G1c": ("read-committed",),
+    "G-single": ("consistent-view", "repeatable-read"),
+    "G-nonadjacent": ("snapshot-isolation", "repeatable-read"),
+    "G2-item": ("repeatable-read",),
+    "G0-process": ("strong-session-read-uncommitted",),
+    "G1c-process": ("strong-session-read-committed",),
+    "G-single-process": ("strong-session-snapshot-isolation",),
+    "G-nonadjacent-process": ("strong-session-snapshot-isolation",),
+    "G2-item-process": ("strong-session-serializable",),
+    "G0-realtime": ("strong-read-uncommitted",),
+    "G1c-realtime": ("strong-read-committed",),
+    "G-single-realtime": ("strong-snapshot-isolation",),
+    "G-nonadjacent-realtime": ("strong-snapshot-isolation",),
+    "G2-item-realtime": ("strict-serializable",),
+}
+"""The weakest models that an anomaly contradicts; the stronger ones follow.
+
+Versions put in order by sessions or by real time are so for the models alone that respect
+that order for reads and writes alike: their cycles contradict nothing weaker.
+"""
+
+MODELS: tuple[str, ...] = tuple(IMPLIES)
+
+
+def model_named(name: str) -> str:
+    """The model's own name. Raises ValueError with those that there are."""
+    found = SYNONYMS.get(name, name)
+    if found not in IMPLIES:
+        near = difflib.get_close_matches(name, [*IMPLIES, *SYNONYMS], n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"no consistency model {name!r}{hint}; there are {', '.join(MODELS)}")
+    return found
+
+
+def implied(model: str) -> tuple[str, ...]:
+    """`model` and all that hold wherever it holds, the strongest first."""
+    found = {model: None}
+    queue = [model]
+    for one in queue:
+        queue.extend(weaker for weaker in IMPLIES[one] if weaker not in found)
+        found.update(dict.fromkeys(IMPLIES[one]))
+    return tuple(one for one in MODELS if one in found)
+
+
+def contradicted(anomalies: Iterable[str]) -> tuple[str, ...]:
+    """All models that cannot hold where these anomalies are, the strongest first."""
+    direct = {model for anomaly in anomalies for model in CONTRADICTS[anomaly]}
+    return tuple(one for one in MODELS if not direct.isdisjoint(implied(one)))
+
+
+def weakest(models: Iterable[str]) -> tuple[str, ...]:
+    """Those of `models` that imply no other of them."""
+    among = dict.fromkeys(models)
+    return tuple(
+        one for one in MODELS
+        if one in among and not any(other in among for other in implied(one) if other != one)
+    )
+
+
+def forbids(model: str, anomaly: str) -> bool:
+    """Whether `model` cannot hold where `anomaly` is."""
+    return model in contradicted((anomaly,))
+
+
+def order_of(model: str) -> str:
+    """Which order between transactions `model` respects: "realtime", "process" or ""."""
+    weaker = implied(model)
+    if "strong-read-uncommitted" in weaker:
+        return "realtime"
+    return "process" if "strong-session-read-uncommitted" in weaker else ""

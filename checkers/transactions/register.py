@@ -1,0 +1,324 @@
+"""Dependencies between transactions that write and read registers.
+
+Each value is written to a key once, so that a read tells who wrote it; the order of
+versions is known in part (`checkers.transactions.versions`). One value of a key that was
+read and that nobody wrote is taken for what it held at first, unless it was also read as
+absent.
+
+Source: Kingsbury and Alvaro 2020, section 5; Adya 1999 for G1a and G1b.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from checkers.transactions import wording
+from checkers.transactions.dependencies import (
+    KINDS,
+    RW,
+    RW_ASSUMED,
+    WR,
+    WW,
+    WW_ASSUMED,
+    Dependencies,
+    Edges,
+    Finds,
+    UnusableHistory,
+)
+from checkers.transactions.versions import (
+    Use,
+    Version,
+    VersionOrder,
+    by_process,
+    by_realtime,
+    cyclic,
+)
+from histories.transaction import Append, Element, Key, Transaction, Write
+
+PAIRS_MAX = 10_000
+"""Of readers of a key's first state and its writers; past it only some are linked."""
+
+
+def infer_registers(
+    transactions: Sequence[Transaction], order: str = "", writes_follow_reads: bool = True
+) -> Dependencies:
+    """All that registers tell of the order of `transactions`.
+
+    `order` is what the model respects: "process" or "realtime" orders versions, too ("": not).
+    `writes_follow_reads`: what a transaction read of a key precedes what it wrote to it.
+    Raises UnusableHistory where a value was written to a key twice, or lists were used.
+    """
+    inference = _Inference(transactions, order, writes_follow_reads)
+    inference.gather()
+    inference.examine()
+    edges, assumed = inference.edges()
+    return Dependencies(
+        transactions, inference.committed, edges, inference.because,
+        tuple(inference.finds.kept), inference.finds.count, assumed,
+    )
+
+
+class _Inference:
+    def __init__(
+        self, transactions: Sequence[Transaction], order: str, writes_follow_reads: bool
+    ) -> None:
+        self._transactions = transactions
+        self._order = order
+        self._writes_follow_reads = writes_follow_reads
+        self.finds = Finds()
+        self.committed = np.array([one.outcome == "ok" for one in transactions], np.bool_)
+        self._writers: dict[Version, int] = {}
+        self._readers: dict[Version, list[int]] = {}
+        """Transactions that read a version before they wrote the key."""
+        self._intermediate: dict[Version, None] = {}
+        self._reads: list[dict[Key, Element | None]] = []
+        self._writes: list[dict[Key, Element]] = []
+        """Of each transaction what it first read of a key, and what it wrote last."""
+        self._initial: dict[Key, Element | None] = {}
+        self._why: dict[tuple[Version, Version], str] = {}
+
+    def gather(self) -> None:
+        for place, one in enumerate(self._transactions):
+            writes: dict[Key, Element] = {}
+            for made in one.operations:
+                if type(made) is Append or isinstance(getattr(made, "value", None), tuple):
+                    raise UnusableHistory(
+                        f"event {one.invoked}: {wording.operation(made)} is of a list; registers "
+                        "and lists are judged apart"
+                    )
+                if type(made) is Write:
+                    version = (made.key, made.value)
+                    if version in self._writers:
+                        first = self._transactions[self._writers[version]].invoked
+                        raise UnusableHistory(
+                            f"{made.value} was written to {made.key} by event {first} and by "
+                            f"event {one.invoked}; each value must be written to a key once"
+                        )
+                    self._writers[version] = place
+                    if made.key in writes:
+                        self._intermediate[(made.key, writes[made.key])] = None
+                    writes[made.key] = made.value
+            self._writes.append(writes)
+
+    # --- each transaction by itself
+
+    def examine(self) -> None:
+        unwritten: dict[Key, dict[Element | None, int]] = {}
+        updates: dict[Version, list[int]] = {}
+        for place, one in enumerate(self._transactions):
+            reads: dict[Key, Element | None] = {}
+            self._reads.append(reads)
+            if one.outcome != "ok":
+                continue
+            state: dict[Key, Element | None] = {}
+            for made in one.operations:
+                held: Element | None = made.value  # type: ignore[union-attr,assignment]
+                if type(made) is Write:
+                    state[made.key] = held
+                    continue
+                if made.key in state:
+                    if state[made.key] != held:
+                        self._internal(place, made.key, held, state[made.key])
+                else:
+                    reads[made.key] = held
+                    self._first_read(place, (made.key, held), unwritten)
+                state[made.key] = held
+            for key, held in reads.items():
+                if key in self._writes[place]:
+                    updates.setdefault((key, held), []).append(place)
+        self._lost_updates(updates)
+        self._first_states(unwritten)
+
+    def _first_read(
+        self, place: int, version: Version, unwritten: dict[Key, dict[Element | None, int]]
+    ) -> None:
+        key, held = version
+        self._readers.setdefault(version, []).append(place)
+        writer = self._writers.get(version)
+        if writer is None:
+            unwritten.setdefault(key, {}).setdefault(held, place)
+            return
+        told = f"{wording.transaction(self._transactions[place])} read {key} = {held}, which "
+        other = f"{wording.transaction(self._transactions[writer])}"
+        if writer == place:
+            self.finds.add("future-read", f"{told}it wrote only afterwards", place)
+        elif self._transactions[writer].outcome == "fail":
+            self.finds.add("G1a", f"{told}{other} wrote, and it failed", place, writer)
+        else:
+            self.committed[writer] = True
+            if version in self._intermediate:
+                last = self._writes[writer][key]
+                self.finds.add(
+                    "G1b", f"{told}{other} wrote before it wrote {last}", place, writer
+                )
+
+    def _internal(
+        self, place: int, key: Key, held: Element | None, expected: Element | None
+    ) -> None:
+        self.finds.add(
+            "internal",
+            f"{wording.transaction(self._transactions[place])} read {key} = "
+            f"{wording.value(held)}, but by what it had read and written itself "
+            f"{wording.value(expected)} was there",
+            place,
+        )
+
+    def _lost_updates(self, updates: dict[Version, list[int]]) -> None:
+        for (key, held), nodes in updates.items():
+            if len(nodes) > 1:
+                told = " and ".join(
+                    f"process {self._transactions[node].process} (event "
+                    f"{self._transactions[node].invoked})" for node in nodes[:4]
+                )
+                self.finds.add(
+                    "lost-update",
+                    f"{told} each read {key} = {wording.value(held)} and wrote to it: one update "
+                    "was made without the other",
+                    *nodes,
+                )
+
+    def _first_states(self, unwritten: dict[Key, dict[Element | None, int]]) -> None:
+        for key, values in unwritten.items():
+            first = None if None in values else next(iter(values))
+            self._initial[key] = first
+            for held, place in values.items():
+                if held != first:
+                    self.finds.add(
+                        "garbage-read",
+                        f"{wording.transaction(self._transactions[place])} read {key} = {held}, "
+                        "which nobody had written",
+                        place,
+                    )
+
+    # --- versions
+
+    def edges(self) -> tuple[Edges, Edges]:
+        order = VersionOrder()
+        if self._writes_follow_reads:
+            for place in np.flatnonzero(self.committed).tolist():
+                for key, held in self._reads[place].items():
+                    if key in self._writes[place] and self._writers.get((key, held)) != place:
+                        order.add((key, held), (key, self._writes[place][key]), "reads")
+        following = {later for _, later in order.pairs}
+        for place in np.flatnonzero(self.committed).tolist():
+            for key, written in self._writes[place].items():
+                if (key, written) not in following:
+                    order.add((key, self._initial.get(key)), (key, written), "first")
+        known = self._without_cycles(order.pairs, {}, "cyclic-versions")
+        assumed: dict[tuple[Version, Version], str] = {}
+        if self._order:
+            more = self._by_order()
+            more = {pair: why for pair, why in more.items() if pair not in known}
+            assumed = self._without_cycles(more, known, f"cyclic-versions-{self._order}")
+        self._why = {**known, **assumed}
+        wr = [
+            (self._writers[version], reader)
+            for version, readers in self._readers.items()
+            if version in self._writers and self.committed[self._writers[version]]
+            for reader in readers
+        ]
+        plain = Edges.joined([
+            Edges.of(WR, [one for one, _ in wr], [other for _, other in wr]),
+            *self._between(known, WW, RW),
+        ])
+        return plain, Edges.joined(self._between(assumed, WW_ASSUMED, RW_ASSUMED))
+
+    def _by_order(self) -> dict[tuple[Version, Version], str]:
+        uses: dict[Key, list[Use]] = {}
+        for place in np.flatnonzero(self.committed).tolist():
+            one, reads, writes = (
+                self._transactions[place], self._reads[place], self._writes[place]
+            )
+            for key in {**reads, **writes}:
+                first = (key, reads[key] if key in reads else writes[key])
+                last = (key, writes[key] if key in writes else reads[key])
+                uses.setdefault(key, []).append(
+                    Use(place, one.process, one.invoked, one.returned, first, last)
+                )
+        found: dict[tuple[Version, Version], str] = {}
+        for of_key in uses.values():
+            ordered = by_realtime(of_key) if self._order == "realtime" else by_process(of_key)
+            found.update(ordered.pairs)
+        return found
+
+    def _without_cycles(
+        self, pairs: dict[tuple[Version, Version], str],
+        known: dict[tuple[Version, Version], str], kind: str,
+    ) -> dict[tuple[Version, Version], str]:
+        """`pairs` of the keys whose versions, with those `known`, are in no circle; the others
+        are reported and left out."""
+        spoiled: dict[Key, None] = {}
+        for group in cyclic({**known, **pairs}):
+            spoiled[group[0][0]] = None
+            nodes = [self._writers[one] for one in group if one in self._writers]
+            nodes += [self._readers[one][0] for one in group if one in self._readers]
+            if len(group) > 1:
+                self.finds.add(
+                    kind,
+                    f"values of {group[0][0]} would each be older than the other: "
+                    + ", ".join(wording.value(held) for _, held in group[:6])
+                    + f" ({_SOURCES[kind]})",
+                    *nodes[:6],
+                )
+        return {pair: why for pair, why in pairs.items() if pair[0][0] not in spoiled}
+
+    def _between(
+        self, pairs: dict[tuple[Version, Version], str], ww: int, rw: int
+    ) -> list[Edges]:
+        source: dict[int, list[int]] = {ww: [], rw: []}
+        target: dict[int, list[int]] = {ww: [], rw: []}
+        linked: dict[Version, int] = {}
+        for earlier, later in pairs:
+            writer = self._writers.get(later, -1)
+            if writer < 0 or not self.committed[writer]:
+                continue
+            maker = self._writers.get(earlier, -1)
+            if maker >= 0 and self.committed[maker]:
+                source[ww].append(maker)
+                target[ww].append(writer)
+            readers = self._readers.get(earlier, [])
+            room = PAIRS_MAX - linked.get(earlier, 0)
+            readers = readers[: max(room, 1)]
+            linked[earlier] = linked.get(earlier, 0) + len(readers)
+            source[rw] += readers
+            target[rw] += [writer] * len(readers)
+        return [Edges.of(kind, source[kind], target[kind]) for kind in (ww, rw)]
+
+    # --- words
+
+    def because(self, source: int, target: int, kind: int, name: Callable[[int], str]) -> str:
+        """Why an edge is there, in words."""
+        one, other = name(source), name(target)
+        what = KINDS[kind]
+        if what == "wr":
+            for key, held in self._reads[target].items():
+                if self._writers.get((key, held)) == source:
+                    return f"{other} read {key} = {held}, which {one} had written"
+        for key, written in self._writes[target].items():
+            mine = self._writes[source] if what == "ww" else self._reads[source]
+            if key not in mine:
+                continue
+            why = self._why.get(((key, mine[key]), (key, written)))
+            if why is None:
+                continue
+            verb = "wrote" if what == "ww" else "read"
+            return (
+                f"{one} {verb} {key} = {wording.value(mine[key])}, and {other} wrote {written}, "
+                f"which came later ({_REASONS[why]})"
+            )
+        return f"{one} precedes {other} ({what})"
+
+
+_REASONS = {
+    "reads": "a transaction that read the one wrote the other",
+    "first": "it is what the key held at first",
+    "process": "by a process that used one after the other",
+    "realtime": "by transactions that used one after the other had ended",
+}
+_SOURCES = {
+    "cyclic-versions": "by transactions that read one and wrote the other",
+    "cyclic-versions-process": "by what each process saw, one after the other",
+    "cyclic-versions-realtime": "by what transactions saw that ran one after the other",
+}

@@ -1,0 +1,167 @@
+"""The shortest cycle through one of some edges: breadth first within a component.
+
+Real time, and a session, need no edges here: what began after a transaction's end is a
+row's end, of which each part is walked once.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from checkers.transactions.dependencies import PROCESS, REALTIME, RW, RW_ASSUMED, Edges
+from checkers.transactions.order import NEVER, Timing
+
+STARTS_MAX = 100
+"""Edges from which a cycle is looked for, spread over all that there are."""
+
+Anti = Literal["none", "apart", "any"]
+"""Whether anti-dependencies may be on the way: none but the first edge, none right after
+another, or any."""
+
+
+class Step(NamedTuple):
+    """One edge of a cycle."""
+
+    source: int
+    target: int
+    kind: int
+
+
+class Web:
+    """The edges between the nodes `members` (places in `timing.nodes`), and their order."""
+
+    def __init__(
+        self, timing: Timing, members: npt.NDArray[np.int64], edges: Edges, order: str
+    ) -> None:
+        self._members = members
+        self._place = np.full(len(timing.nodes), -1, np.int64)
+        self._place[members] = np.arange(len(members))
+        source, target = self._place[edges.source], self._place[edges.target]
+        inside = (source >= 0) & (target >= 0)
+        source, target, kind = source[inside], target[inside], edges.kind[inside]
+        by_source = np.argsort(source, kind="stable")
+        self._targets: list[int] = target[by_source].tolist()
+        self._kinds: list[int] = kind[by_source].tolist()
+        ends = np.searchsorted(source[by_source], np.arange(len(members) + 1))
+        self._begin: list[int] = ends.tolist()
+        self._returned: list[int] = timing.returned[members].tolist()
+        self._rows: list[_Row] = []
+        self._row_of: list[list[tuple[int, int]]] = [[] for _ in range(len(members))]
+        """Of each node the rows (by number) that it walks, and with which kind of step."""
+        if order == "realtime":
+            self._add_row(np.arange(len(members)), timing.invoked[members], REALTIME)
+        if order in ("process", "realtime"):
+            process = timing.process[members]
+            by_process = np.argsort(process, kind="stable")
+            cuts = np.flatnonzero(np.diff(process[by_process])) + 1
+            for group in np.split(by_process, cuts):
+                if len(group) > 1:
+                    self._add_row(group, timing.invoked[members[group]], PROCESS)
+
+    def _add_row(
+        self, group: npt.NDArray[np.int64], invoked: npt.NDArray[np.int64], kind: int
+    ) -> None:
+        by_time = np.argsort(invoked, kind="stable")
+        row = _Row(invoked[by_time].tolist(), group[by_time].tolist())
+        for node in row.nodes:
+            # Sessions first: what follows in one is told so, not as real time.
+            self._row_of[node].insert(0, (len(self._rows), kind))
+        self._rows.append(row)
+
+    def shortest(
+        self, required: Edges, allowed: tuple[int, ...], anti: Anti, budget: int
+    ) -> tuple[list[Step] | None, int]:
+        """The shortest cycle found that begins with an edge of `required` and goes on by edges
+        of kinds `allowed`, and how many edges were looked at. After the first cycle the
+        search ends when that exceeds `budget`."""
+        best: list[Step] | None = None
+        spent = 0
+        chosen = np.unique(np.linspace(0, max(len(required) - 1, 0), STARTS_MAX).astype(np.int64))
+        for one in chosen.tolist() if len(required) else ():
+            source = int(self._place[required.source[one]])
+            target = int(self._place[required.target[one]])
+            kind = int(required.kind[one])
+            path, cost = self._path(
+                target, source, kind, allowed, anti, len(best) - 1 if best else None
+            )
+            spent += cost
+            if path is not None and (best is None or len(path) + 1 < len(best)):
+                best = [Step(source, target, kind), *path]
+                if len(best) == 2:
+                    break
+            if spent > budget:
+                break
+        if best is None:
+            return None, spent
+        told = [
+            Step(int(self._members[step.source]), int(self._members[step.target]), step.kind)
+            for step in best
+        ]
+        return told, spent
+
+    def _path(
+        self, start: int, goal: int, first: int, allowed: tuple[int, ...], anti: Anti,
+        below: int | None,
+    ) -> tuple[list[Step] | None, int]:
+        """From `start` to `goal`, in fewer than `below` steps; states 2 n + 1 are those that an
+        anti-dependency led to, where that matters."""
+        apart = anti == "apart"
+        begin = 2 * start + (1 if apart and first in (RW, RW_ASSUMED) else 0)
+        end = 2 * goal
+        reached: dict[int, tuple[int, int]] = {begin: (-1, -1)}
+        walked = [len(row.nodes) for row in self._rows]
+        cost, depth, level = 0, 0, [begin]
+        while level and (below is None or depth + 1 < below):
+            depth += 1
+            further: list[int] = []
+            for state in level:
+                node, after_anti = state >> 1, state & 1
+                for edge in range(self._begin[node], self._begin[node + 1]):
+                    cost += 1
+                    kind = self._kinds[edge]
+                    if kind in allowed:
+                        next_state = 2 * self._targets[edge]
+                    elif kind == RW and apart and not after_anti:
+                        next_state = 2 * self._targets[edge] + 1
+                    else:
+                        continue
+                    if next_state not in reached:
+                        reached[next_state] = (state, kind)
+                        further.append(next_state)
+                returned = self._returned[node]
+                if returned != NEVER:
+                    for number, kind in self._row_of[node]:
+                        row = self._rows[number]
+                        later = bisect_right(row.invoked, returned)
+                        for place in range(later, walked[number]):
+                            cost += 1
+                            next_state = 2 * row.nodes[place]
+                            if next_state not in reached:
+                                reached[next_state] = (state, kind)
+                                further.append(next_state)
+                        walked[number] = min(walked[number], later)
+                if end in reached:
+                    return self._steps_to(end, reached), cost
+            level = further
+        return None, cost
+
+    @staticmethod
+    def _steps_to(end: int, reached: dict[int, tuple[int, int]]) -> list[Step]:
+        steps: list[Step] = []
+        state = end
+        while reached[state][0] >= 0:
+            before, kind = reached[state]
+            steps.append(Step(before >> 1, state >> 1, kind))
+            state = before
+        return steps[::-1]
+
+
+class _Row(NamedTuple):
+    """Nodes in the order of their beginnings, and when those were."""
+
+    invoked: list[int]
+    nodes: list[int]
