@@ -16,6 +16,7 @@ BENCHMARKS = {
     "driver_alone": "the same against a store that answers at once: the harness itself",
     "watch": "the checker of watches over 1,250,000 events",
     "judging": "all checkers over 100,000 recorded operations",
+    "porcupine": "the linearizability search over porcupine's test data, beside Go porcupine",
     "proxies": "what the proxies between members cost",
     "raft_core": "the pure Raft, without disk, network or encoding",
 }
