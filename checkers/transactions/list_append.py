@@ -61,6 +61,8 @@ class _Inference:
         """Who appended an element to a key, whatever became of it."""
         self._intermediate: dict[Key, set[Element]] = {}
         """Elements that their own transaction appended something after."""
+        self._runs: list[tuple[int, Key, tuple[Element, ...]]] = []
+        """What a transaction appended to a key, where that is more than one element."""
         self._longest: dict[Key, tuple[Element, ...]] = {}
         self._spoiled: dict[Key, None] = {}
         """Keys without an order: their reads do not agree, or hold an element twice."""
@@ -75,7 +77,7 @@ class _Inference:
     # --- what was appended and read
 
     def gather(self) -> None:
-        writers, longest, intermediate = self._writers, self._longest, self._intermediate
+        writers, longest = self._writers, self._longest
         for place, one in enumerate(self._transactions):
             ok = one.outcome == "ok"
             for made in one.operations:
@@ -100,14 +102,19 @@ class _Inference:
         for key in {**writers, **longest}:
             longest.setdefault(key, ())
             writers.setdefault(key, {})
-        for one in self._transactions:
+        for place, one in enumerate(self._transactions):
             if len(one.operations) > 1:
-                last: dict[Key, Element] = {}
-                for made in one.operations:
-                    if type(made) is Append:
-                        if made.key in last:
-                            intermediate.setdefault(made.key, set()).add(last[made.key])
-                        last[made.key] = made.element
+                self._gather_runs(place, one)
+
+    def _gather_runs(self, place: int, one: Transaction) -> None:
+        runs: dict[Key, tuple[Element, ...]] = {}
+        for made in one.operations:
+            if type(made) is Append:
+                runs[made.key] = (*runs.get(made.key, ()), made.element)
+        for key, run in runs.items():
+            if len(run) > 1:
+                self._runs.append((place, key, run))
+                self._intermediate.setdefault(key, set()).update(run[:-1])
 
     def _twice(self, first: int, second: int, made: Append) -> str:
         both = self._transactions[first], self._transactions[second]
@@ -158,6 +165,29 @@ class _Inference:
             if len(set(whole)) != len(whole):
                 self._duplicates(key)
         self._look_at_versions()
+        for place, key, run in self._runs:
+            if key not in self._spoiled:
+                self._check_run(place, key, run)
+
+    def _check_run(self, place: int, key: Key, run: tuple[Element, ...]) -> None:
+        """What a transaction appended to a key is there in its order, none left out. (What
+        others appended in its midst shows as a cycle.)"""
+        whole = self._longest[key]
+        if run[0] in whole:
+            begin = whole.index(run[0])
+            if whole[begin : begin + len(run)] == run:
+                return
+        own = set(run)
+        seen = tuple(element for element in whole if element in own)
+        if seen != run[: len(seen)]:
+            reader = next(who for who, held in self._reads_of(key) if held == whole)
+            self.finds.add(
+                "incompatible-order",
+                f"{wording.transaction(self._transactions[place])} appended "
+                f"{wording.value(run)} to {key}, of which {wording.value(seen)} was read, in this "
+                f"order (event {self._transactions[reader].invoked})",
+                place, reader,
+            )
 
     def _append_in(self, place: int, made: Append, state: dict[Key, Any]) -> None:
         """`state`: what this transaction knows of a key (a list where only its end is known),
