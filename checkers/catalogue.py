@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from checkers.availability import check_availability
+from checkers.budget import check_budget
 from checkers.evidence import Checker, Evidence
 from checkers.linearizable import check_linearizable
 from checkers.mvcc import check_mvcc
@@ -27,6 +28,7 @@ CHECKERS: Mapping[str, Checker] = {
     "watch": check_watch,
     "availability": check_availability,
     "statistics": check_statistics,
+    "budget": check_budget,
 }
 
 

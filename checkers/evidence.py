@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from checkers.limits import Limit
 from checkers.verdict import Verdict
 from histories.history import History
 from histories.member_state import MemberState
@@ -38,6 +39,8 @@ class Evidence:
     workload: str = ""
     watches: Sequence[WatchStream] = ()
     """What watchers asked for and were sent; empty for runs that watch nothing."""
+    budget: tuple[Limit, ...] = ()
+    """What the run may cost, for the checker `budget`; empty: no limit."""
 
 
 Checker = Callable[[Evidence], Verdict]

@@ -275,6 +275,27 @@ def times_of(op: LoggedOperation) -> tuple[int, int | None]:
     return call, op.ended * MS if op.ended_ns is None else max(op.ended_ns, call)
 
 
+def has_times(logged: Logged) -> bool:
+    return any(op.call_ns for op in logged)
+
+
+def timed_history(logged: Logged) -> History:
+    """The times and outcomes of a log, without its values: for statistics and budgets."""
+    if not has_times(logged):
+        return History((), (), ())
+    return History((), tuple(
+        Recorded(
+            op.process, op.f, op.node, op.outcome, NOTHING, None, op.error, op.call, op.ended,
+            begun, None if op.outcome == "info" else end, end,
+        )
+        for op in logged
+        for begun, end in (times_of(op),)
+    ), ())
+
+
+NOTHING = Put("")
+
+
 # --- which model -------------------------------------------------------------------
 
 MODELS: dict[str, LogModel] = {

@@ -1,26 +1,45 @@
-"""`statistics`: how long operations took, by function and outcome. Never invalid."""
+"""`statistics`: how long operations took, how many were answered, how soon after faults."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from typing import Any
 
 from checkers.evidence import Evidence
+from checkers.rates import (
+    by_latency,
+    during_faults,
+    latency_ns,
+    percentile,
+    recoveries,
+    share_answered,
+)
 from checkers.verdict import Verdict
+from histories.history import Operation
 
 NAME = "statistics"
 PERCENTILES = (50.0, 95.0, 99.0, 99.9)
 
 
 def check_statistics(evidence: Evidence) -> Verdict:
-    """Latencies by function and outcome: counts and percentiles in ms; never invalid."""
+    """Counts latencies, shares answered under faults, times to recover; never invalid."""
+    history = evidence.history
     latencies: dict[tuple[str, str], list[int]] = {}
-    for op in evidence.history.operations:
+    for op in history.operations:
         if op.ended is not None:
             latencies.setdefault((op.f, op.outcome), []).append(op.ended - op.call)
     counts: dict[str, Any] = {}
     for f, outcome in sorted(latencies):
         counts[f"{f} {outcome}"] = _row(sorted(latencies[f, outcome]))
+    for kind, asked in during_faults(history).items():
+        if asked:
+            name = f"while {kind}" if kind != "none" else "while no fault"
+            counts[name] = _fault_row(asked)
+    found = [recovery.took_ns / 1e6 for recovery in recoveries(history)]
+    if found:
+        counts["recovered after ms"] = {
+            "times": len(found), "least": round(min(found), 3), "most": round(max(found), 3),
+        }
     return Verdict(NAME, True, counts=counts)
 
 
@@ -32,6 +51,14 @@ def _row(ascending: list[int]) -> dict[str, float]:
     return row
 
 
-def percentile(ascending: list[int], percent: float) -> int:
-    """The smallest value that at least `percent` of all values do not exceed (nearest rank)."""
-    return ascending[max(0, math.ceil(percent / 100 * len(ascending)) - 1)]
+def _fault_row(asked: Sequence[Operation]) -> dict[str, float | None]:
+    """Of the answered ones the latencies; None where nothing was answered."""
+    answered = [latency_ns(op) for op in by_latency(asked)]
+    row: dict[str, float | None] = {
+        "asked": len(asked), "answered %": round(100 * share_answered(asked), 2),
+    }
+    for percent in (50.0, 99.0):
+        row[f"p{percent:g} ms"] = (
+            round(percentile(answered, percent) / 1e6, 3) if answered else None
+        )
+    return row

@@ -7,8 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from checkers.budget import check_budget
 from checkers.evidence import Checker, Evidence
-from checkers.logged import MODELS, LogChecker, UnknownModel, check_registers, model_of
+from checkers.limits import read_limits
+from checkers.logged import (
+    MODELS,
+    LogChecker,
+    UnknownModel,
+    check_registers,
+    has_times,
+    model_of,
+    timed_history,
+)
+from checkers.statistics import check_statistics
 from checkers.verdict import Verdict
 from harness.errors import BadArguments
 from harness.judge import INTERRUPTED, Watch, checkers_of, judge_evidence, merged
@@ -104,7 +115,11 @@ def check_file(path: Path, asked: Asked, watch: Watch) -> Checked:
         unread = Verdict("reading", None, why=INTERRUPTED)
         return Checked(form, model, (unread,), time.perf_counter() - began, 0.0)
     read = time.perf_counter()
-    evidence = Evidence(history or History.of(()), search_limit_s=asked.options.search_limit_s)
+    evidence = Evidence(
+        history or timed_history(logged),
+        search_limit_s=asked.options.search_limit_s,
+        budget=read_limits(asked.options.budget),
+    )
     with collector_paused():
         verdicts = judge_evidence(evidence, checkers, watch)
     now = time.perf_counter()
@@ -169,10 +184,25 @@ def log_checkers(
                 f"no checker {wanted!r} of {model.says}; there are {', '.join(model.checkers)}"
             )
     chosen = asked.checkers or tuple(model.checkers)
-    return name, {
+    found = {
         one: _bound(model.checkers[one], logged, form, asked.options.search_limit_s)
         for one in chosen
     }
+    return name, {**found, **_of_times(logged, asked)}
+
+
+def _of_times(logged: Sequence[LoggedOperation], asked: Asked) -> Mapping[str, Checker]:
+    """What judges times, where they were written down."""
+    if asked.checkers:
+        return {}
+    if has_times(logged):
+        return {"statistics": check_statistics} | (
+            {"budget": check_budget} if asked.options.budget else {}
+        )
+    if asked.options.budget:
+        why = "no times are written down"
+        return {"budget": lambda _: Verdict("budget", None, why=why)}
+    return {}
 
 
 def _bound(

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from checkers.evidence import Checker, Evidence
+from checkers.limits import read_limits
 from checkers.verdict import Verdict, merge
 from harness.errors import BadArguments
 from harness.options import Options
@@ -61,14 +62,16 @@ def judge(
     folder: Path,
     checkers: Mapping[str, Checker] | None = None,
     watch: Watch | None = None,
+    record: RunRecord | None = None,
 ) -> RunResult:
     """Judge the run in `folder` and write its `results.json`.
 
     `checkers` default to those of the run's workload; with others given nothing is
     written, for the run's verdict is that of all of its own. Of a simulated run, what was
-    found while it went on is kept. Raises BadArguments if `folder` is no run's.
+    found while it went on is kept. `record` stands in for `run.json`. Raises BadArguments if
+    `folder` is no run's.
     """
-    record = read_record(folder)
+    record = record or read_record(folder)
     began = time.perf_counter()
     error = record.error
     evidence = Evidence(History.of(()))
@@ -187,6 +190,7 @@ def read_evidence(folder: Path, record: RunRecord) -> Evidence:
         system=record.options.system,
         workload=record.options.workload,
         watches=read_streams(folder / WATCH_FILE),
+        budget=read_limits(record.options.budget),
     )
 
 
@@ -216,6 +220,8 @@ def checkers_of(options: Options, names: Sequence[str] = ()) -> dict[str, Checke
 
     known: Mapping[str, Checker] = CHECKERS
     wanted = names or make_workload(options.workload, options.workload_options).checkers or known
+    if options.budget and not names:
+        wanted = tuple(dict.fromkeys((*wanted, "budget")))
     for name in wanted:
         if name not in known:
             raise BadArguments(f"no checker {name!r}; there are {', '.join(known)}")

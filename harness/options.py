@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from checkers.limits import read_limits
 from harness.errors import BadArguments
 from harness.mutant import mutant_options
 from nemesis.catalogue import kinds_named, known_kinds
@@ -69,6 +70,9 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     """How long after the last fault healed the cluster may take to answer again."""
     search_limit_s: float = 60.0
     """How long a checker that searches may do so before it says unknown."""
+    budget: str = ""
+    """What a run may cost, such as p99=200ms,availability=99%,recovery=5s; past it the run is
+    invalid. See `checkers.budget`."""
     trace: bool = True
     """Whether members trace the steps of the write path, if they can."""
     swarm: bool = False
@@ -193,6 +197,10 @@ def check(options: Options) -> None:
         )
     if options.swarm and options.system != "simulated":
         raise BadArguments(f"--swarm with the system {options.system}: expected simulated")
+    try:
+        read_limits(options.budget)
+    except ValueError as problem:
+        raise BadArguments(f"budget: {problem}") from None
     operations = options.rate * options.time_limit_s
     if operations > OPERATIONS_MAX:
         raise BadArguments(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -29,12 +29,15 @@ if TYPE_CHECKING:
                    "by the values]")
 @click.option("--search-limit", type=float, default=None, metavar="S",
               help="How long a checker that searches may do so.  [default: 60, or the run's]")
+@click.option("--budget", default="", metavar="LIMITS",
+              help="Past it the history is invalid: p99=200ms,availability=99%,recovery=5s.  "
+                   "[default: the run's]")
 @click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.html",
               help="Draw what is wrong into a page of its own.")
 @click.option("--no-report", is_flag=True, help="Write no new report.html.")
 def command(
     path: Path, names: tuple[str, ...], model: str, form: str, keyed: bool | None,
-    search_limit: float | None, picture: Path | None, no_report: bool,
+    search_limit: float | None, budget: str, picture: Path | None, no_report: bool,
 ) -> int:
     """Judge a recorded run again, or a history of anybody.
 
@@ -55,20 +58,28 @@ def command(
     \b
     Exit codes: 0 valid, 1 invalid, 2 unknown, 254 bad arguments, 255 failure.
     """
+    import msgspec
+
     from harness.checking import Asked, check_file, history_file
     from harness.errors import BadArguments
     from harness.looking_on import LookingOn
-    from harness.options import Options
+    from harness.options import Options, check
 
-    if search_limit is not None and not 0 < search_limit < float("inf"):
-        raise BadArguments(f"--search-limit {search_limit}: expected a number above 0")
+    given = {"search_limit_s": search_limit, "budget": budget or None}
+    changed = {name: value for name, value in given.items() if value is not None}
+    options = msgspec.structs.replace(Options(), **changed)
+    check(options)
     _writable(picture)
     file = history_file(path)
+    if file is None and (model or form or keyed is not None):
+        raise BadArguments(
+            f"{path} is the folder of a run of ours: --model, --format and --keyed are for "
+            "histories of others"
+        )
     with LookingOn() as watch:
         if file is None:
-            result = _check_run(path.resolve(), names, watch, no_report)
+            result = _check_run(path.resolve(), names, changed, watch, no_report)
         else:
-            options = Options() if search_limit is None else Options(search_limit_s=search_limit)
             checked = check_file(file, Asked(form, model, names, keyed, options), watch)
     if file is None:
         return _tell_run(result, picture)
@@ -83,16 +94,25 @@ def _writable(picture: Path | None) -> None:
 
 
 def _check_run(
-    folder: Path, names: tuple[str, ...], watch: LookingOn, no_report: bool
+    folder: Path, names: tuple[str, ...], changed: dict[str, Any], watch: LookingOn,
+    no_report: bool,
 ) -> RunResult:
+    """Judge again; of other checkers or other limits than the run's own nothing is written."""
     import dataclasses
+
+    import msgspec
 
     from harness.judge import checkers_of, judge, read_record
     from harness.report import write
 
-    checkers = checkers_of(read_record(folder).options, names) if names else None
-    result = judge(folder, checkers, watch)
-    if no_report or names or watch.interrupted:
+    record = read_record(folder)
+    others = bool(names or changed)
+    record = msgspec.structs.replace(
+        record, options=msgspec.structs.replace(record.options, **changed)
+    )
+    checkers = checkers_of(record.options, names) if others else None
+    result = judge(folder, checkers, watch, record)
+    if no_report or others or watch.interrupted:
         return result
     watch.show("writing the report")
     return dataclasses.replace(result, report=write(folder))

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from harness.commands.run_options import given, run_options
+from harness.commands.run_options import budget_option, given, run_options
 
 
 @click.command("run", short_help="Run one test against a cluster, and judge it.")
 @run_options
+@budget_option
 @click.option("--no-report", is_flag=True, help="Judge, but write no report.html.")
 @click.option("--quiet", is_flag=True, help="Show nothing but the verdict.")
 def command(no_report: bool, quiet: bool, **options: Any) -> int:

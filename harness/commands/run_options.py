@@ -62,6 +62,12 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _option("name", "The test's name in the store.", shown="<system>-<workload>"),
 )
 
+budget_option = _option(
+    "budget", "Past it a run is invalid: p99=200ms,availability=99%,recovery=5s; p99.put,"
+    " availability.kill of those alone.", metavar="LIMITS", shown="none",
+)
+"""Apart, since searching for seeds has a budget of time."""
+
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give `command` every option of a run; it gets only those that were given, see `given`."""

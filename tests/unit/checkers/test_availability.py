@@ -7,7 +7,8 @@ import pytest
 
 from checkers.availability import check_availability
 from checkers.evidence import Evidence
-from checkers.statistics import check_statistics, percentile
+from checkers.rates import percentile
+from checkers.statistics import check_statistics
 from checkers.verdict import Verdict
 from histories.event import NEMESIS, Event, FaultEvent
 from histories.history import History

@@ -1,0 +1,67 @@
+"""What a run may cost, as text: `p99=200ms,availability=99%,recovery=5s`."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|min)")
+_SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%|(0(?:\.\d+)?|1(?:\.0*)?)")
+_PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)|max")
+_NS = {"us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_000_000}
+
+EXAMPLE = "p99=200ms,availability=99%,recovery=5s"
+
+
+class Limit(NamedTuple):
+    """`measure` is p50 … p99.9, max (of latencies), availability, or recovery; `of` a
+    function or a kind of fault, "" for all. `bound` is in ns, of availability a share."""
+
+    measure: str
+    of: str
+    bound: float
+
+    @property
+    def percent(self) -> float:
+        """Of a limit of latencies: which percentile."""
+        return 100.0 if self.measure == "max" else float(self.measure[1:])
+
+    def shown(self) -> str:
+        """`200 ms`, `99 %`."""
+        return shown(self.measure, self.bound)
+
+
+def shown(measure: str, value: float) -> str:
+    """A measured value, in the unit that suits it."""
+    if measure == "availability":
+        return f"{value * 100:.4g} %"
+    return f"{value / 1e6:.4g} ms" if value < 1e9 else f"{value / 1e9:.4g} s"
+
+
+def read_limits(text: str) -> tuple[Limit, ...]:
+    """The limits that `text` names, with commas between. Raises ValueError."""
+    return tuple(_limit(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _limit(text: str) -> Limit:
+    name, equals, value = (part.strip() for part in text.partition("="))
+    # Percentiles such as p99.9 hold a dot themselves.
+    measure, _, of = name.partition(".")
+    decimals, _, rest = of.partition(".")
+    if measure.startswith("p") and decimals.isdigit():
+        measure, of = f"{measure}.{decimals}", rest
+    if measure == "availability" and equals:
+        found = _SHARE.fullmatch(value)
+        share = 0.0 if found is None else float(found[1]) / 100 if found[1] else float(found[2])
+        if found is not None and share <= 1:
+            return Limit(measure, of, share)
+        raise ValueError(f"{text!r}: expected a share such as 99% or 0.99")
+    if equals and ((measure == "recovery" and not of) or _PERCENTILE.fullmatch(measure)):
+        found = _DURATION.fullmatch(value)
+        if found is not None:
+            return Limit(measure, of, float(found[1]) * _NS[found[2]])
+        raise ValueError(f"{text!r}: expected a time such as 200ms or 5s")
+    raise ValueError(
+        f"{text!r} is no limit of a budget; expected such as {EXAMPLE} "
+        "(p50 to p99.9 or max, availability, recovery; p99.put or availability.kill of those alone)"
+    )
