@@ -21,8 +21,10 @@ Six things keep the search small, each of which changes no verdict:
   (a counter's increments, one element of a set) are decided in polynomial time.
 - *Operations that never returned* may be left out. They are kept aside, out of the
   bitset. Those of equal input are interchangeable, so the one called first is used
-  first; one that would not change the state is not used; and a configuration is
-  refuted already if the same was refuted with a subset of them used.
+  first; one that would not change the state is not used, nor one after which comes what
+  could come without it and would leave the same state (a write, overwritten unseen:
+  leaving it out leaves more); and a configuration is refuted already if the same was
+  refuted with a subset of them used.
 - *No choice, no record.* A configuration with a single way on is neither cached nor
   made a place to come back to.
 - *Urgent first.* Of the ways on, the operation that returns first is tried first: it
@@ -99,6 +101,8 @@ class Search(Generic[S, I, O]):
         self._window = 0
         self._state: int = self._transitions.first
         self._pending = 0
+        self._before: int = self._state
+        """The state before the last move, if that was an operation that never returned."""
 
     def _lay_out(self, operations: Sequence[Operation[I, O]]) -> None:
         """The returned operations in a linked list, the others by kind."""
@@ -186,6 +190,8 @@ class Search(Generic[S, I, O]):
         their place in the list, the others by ~kind. What only reads, and may, does so."""
         nxt, call, ret, rows, kinds = self._next, self._call, self._ret, self._rows, self._kinds
         state = self._state
+        done = len(self._trail)
+        optional = done > 0 and self._trail[-1] < 0
         moves: list[tuple[float, int, int]] = []
         common: dict[int, int] = {}
         least = math.inf
@@ -213,7 +219,15 @@ class Search(Generic[S, I, O]):
             i = nxt[i]
         if self._never_kinds:
             self._never_returned(moves, common, least)
+            if optional and len(self._trail) == done:
+                before = self._before
+                moves = [move for move in moves if self._after(move[1], before) != move[2]]
         return moves
+
+    def _after(self, i: int, state: int) -> int:
+        kind = self._kinds[i] if i >= 0 else self._never_kinds[~i]
+        after = kind.row.get(state)
+        return self._transitions.step(kind, state) if after is None else after
 
     def _never_returned(
         self, moves: list[tuple[float, int, int]], common: dict[int, int], least: float
@@ -247,10 +261,12 @@ class Search(Generic[S, I, O]):
         self._window = window
 
     def _make(self, move: tuple[float, int, int]) -> None:
+        before = self._state
         _, i, self._state = move
         if i >= 0:
             self._read(i)
         else:
+            self._before = before
             self._trail.append(i)
             place = ~i
             self._pending |= 1 << (self._never_bit[place] + self._never_used[place])
