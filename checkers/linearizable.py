@@ -5,6 +5,9 @@ by revisions. Keys are judged one by one (P-compositionality), which says all th
 to say of operations on one key. A range over several keys is judged as a read of each:
 what it claims of them together is `mvcc`'s affair.
 
+Where each value of a key is written once, as the workloads do, that is decided by
+sorting; only what is left, such as keys that are deleted, is searched.
+
 It applies where every write is of one key: puts, deletes of a key, and transactions of
 the form "if this key is so, put it, else read it". Comparisons of `mod_revision` are
 taken as comparisons of the value that this revision gave, which some answer must have
@@ -30,7 +33,9 @@ from checkers.porcupine import (
     check_operations,
     check_operations_verbose,
 )
+from checkers.porcupine.blocks import ILLEGAL, Decision
 from checkers.porcupine.models.by_key import by_key
+from checkers.porcupine.unique_values import NOTHING, decide_register
 from checkers.revisions import must_be_recent
 from checkers.sequential_store import text_order
 from checkers.uncertain import parts
@@ -136,11 +141,58 @@ def _describe(given: Input, output: Any) -> str:
             return f"if {key} {sign} {expected} put {value} -> {answer}"
 
 
+def _decide(operations: Sequence[Op]) -> Decision | None:
+    """Without a search, where each value is written once and each operation tells what it
+    met: nearly all histories of puts, gets and compare-and-swaps."""
+    met: list[Any] = []
+    wrote: list[Any] = []
+    written: set[State] = {None}
+    for op in operations:
+        found = _effect(op)
+        if found is None:
+            return None
+        before, after = found
+        if after is not NOTHING:
+            if after in written:
+                return None
+            written.add(after)
+        elif before is not NOTHING and not _step(before, op.input, op.output)[0]:
+            return ILLEGAL
+        met.append(before)
+        wrote.append(after)
+    calls, rets = [op.call for op in operations], [op.ret for op in operations]
+    return decide_register(met, wrote, calls, rets, None)
+
+
+def _effect(op: Op) -> tuple[Any, Any] | None:
+    """The value that an operation met and the one that it wrote, either may be NOTHING;
+    None if that cannot be said without knowing the order."""
+    given, output = op.input, op.output
+    told = output is not None and isinstance(output, Before) and output.told
+    if isinstance(given, Read):
+        return (NOTHING if op.ret == math.inf else output), NOTHING
+    if isinstance(given, Write):
+        return (output.value if told else NOTHING), given.value
+    if output is None:
+        # If it did anything it met what it expected; if it did nothing it is as if not there.
+        return None if given.negated else (given.expected, given.value)
+    if output.swapped:
+        if told and (output.value == given.expected) == given.negated:
+            return output.value, NOTHING  # no step fits that
+        if told or not given.negated:
+            return (output.value if told else given.expected), given.value
+        return None
+    if told or given.negated:
+        return (output.value if told else given.expected), NOTHING
+    return None
+
+
 REGISTERS: Model[State, Input, Any] = Model(
     init=lambda: None,
     step=_step,
     partition=by_key,
     read_only=_read_only,
+    decide=_decide,
     describe_operation=_describe,
     describe_state=str,
 )

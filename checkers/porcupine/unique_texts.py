@@ -175,6 +175,7 @@ class _Shown:
         was shown), and whether some text may have been begun twice; None if no order of
         writes gives one of the texts."""
         starts = {"": None}
+        sure = ""
         again = False
         for text in self._longest_first:
             piece = self._piece_at(text, 0)
@@ -183,11 +184,11 @@ class _Shown:
             puts = len(self._puts.get(piece, ()))
             if piece in self._appends:
                 if not puts:
-                    return [piece], again
+                    sure = piece
                 starts[piece] = None
-                again = True
+                again = again or puts > 0
             again = again or puts > 1
-        return list(starts), again
+        return [sure] if sure else list(starts), again
 
     def blocks(self, start: str, placing: _Placing) -> list[Block] | None:
         """The blocks that gets show, the one of the start first; None if no order of writes
