@@ -124,6 +124,8 @@ class StreamCheck:
         )
         self.events = 0
         self.progress = 0
+        self._misled = False
+        """Whether a notice of progress was false, so that none says how far it had come."""
         self.untold = 0
         """Events of revisions of which no member's log tells."""
 
@@ -239,6 +241,7 @@ class StreamCheck:
     ) -> None:
         """`missing`: the revision of the next event that was not sent yet, that of `changes`."""
         if missing is not None and missing <= progress.revision and missing >= self._start:
+            self._misled = True
             self._report(
                 "false progress",
                 f"{self._name} was told at {wording.seconds(progress.time)} that all is sent up "
@@ -269,7 +272,7 @@ class StreamCheck:
         for answer in self._stream.answers:
             if isinstance(answer, Events) and answer.changes:
                 reached = max(reached, answer.changes[-1].revision + 1)
-            elif isinstance(answer, Progress):
+            elif isinstance(answer, Progress) and not self._misled:
                 reached = max(reached, answer.revision + 1)
         if reached >= revision:
             self._report(

@@ -8,7 +8,7 @@ as there are clients.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
@@ -20,7 +20,10 @@ from harness.gateway_codec import decode_error, decode_result, encode_request
 from harness.http_connection import HttpConnection, connect
 from harness.member_status import STATUS, STATUS_TIMEOUT_S, Status, decode_status
 from harness.outcome import of_exception, of_status
+from harness.watch_client import watch
+from harness.watch_codec import WatchAnswer
 from histories.kv import Request, Result
+from histories.watch import WatchRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,10 @@ class GatewayClient:
             outcome, text = of_status(request, status, decode_error(answer))
             return Completion(outcome, None, text)
         return _answered(request, answer)
+
+    def watch(self, url: str, request: WatchRequest) -> AsyncGenerator[WatchAnswer, None]:
+        """Over a connection of its own. Raises OSError as it goes."""
+        return watch(url, request)
 
     async def status(self, url: str) -> Status | None:
         """What the member says of itself; None if it does not answer."""

@@ -12,6 +12,7 @@ from random import Random
 from harness.errors import BadArguments
 from harness.options import Options
 from harness.plan import ClientPlan, Plan, PlannedOperation
+from harness.watch_plan import draw_watchers
 from harness.workloads.workload import Workload
 from histories.chance import stream, subseed
 from nemesis.catalogue import KINDS
@@ -51,6 +52,7 @@ def draw_plan(
         ),
         faults=faults,
         time_limit_ms=time_limit_ms,
+        watchers=draw_watchers(seed, workload, count, time_limit_ms),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import platform
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -16,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from harness.casting import cast
 from harness.client import open_clients
 from harness.errors import SplitbrainError
 from harness.load import Client, LeaderWatch, Load
@@ -31,6 +33,7 @@ from harness.quiet import (
 )
 from harness.run_record import Ended, MemberRecord, Phase, PhaseName, RunRecord
 from harness.systems.system import System, Weathered
+from harness.watch_run import RunWatchers
 from harness.workloads.workload import Workload
 from histories.event import FaultEvent
 from histories.event import Phase as FaultPhase
@@ -68,6 +71,7 @@ class Drive:
         self._progress = progress
         self._open_clients = open_clients
         self._recorder = recorder or Recorder(folder / "history.jsonl", folder / "nemesis.jsonl")
+        self._watchers = RunWatchers(plan, system, folder, self._recorder.now)
         self._phases: list[Phase] = []
         self._interrupted = False
         self._members: tuple[MemberRecord, ...] = ()
@@ -75,7 +79,7 @@ class Drive:
         self._load_began_s = 0.0
         self._load_over = asyncio.Event()
         self._watch = LeaderWatch(system)
-        self._conductor = Conductor(plan.faults, system, self._record_fault, self._load_ms)
+        self._conductor = self._new_conductor(plan)
         self._quiet: bool | None = None
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -96,6 +100,7 @@ class Drive:
             error = _why(problem)
         finally:
             broke_off = _is_cancelling()
+            error = await self._close_watchers() or error
             await self._stop_system()
             self._recorder.close()
             ended: Ended = "interrupted" if self._interrupted else "time limit"
@@ -105,11 +110,19 @@ class Drive:
             record = self._write_record(ended, error)
         return record
 
+    async def _close_watchers(self) -> str:
+        try:
+            await self._watchers.close()
+        except Exception as problem:
+            return f"a watcher failed: {_why(problem)}"
+        return ""
+
     async def _through_phases(self) -> None:
         with self._phase("set-up"):
             await self._system.start()
             self._members = self._member_records()
             self._write_record("running", "")
+            await self._watchers.start(self._open_clients)
         async with self._open_clients(self._options.request_timeout_ms) as client:
             watcher = asyncio.create_task(self._watch.run())
             try:
@@ -129,8 +142,9 @@ class Drive:
         self._load_began_s = asyncio.get_running_loop().time()
         self._tell_weather("begin", "began")
         self._watch.leader = await self._system.leader()
+        self._take_parts()
         self._load = Load(
-            self._plan, self._system, client, self._recorder,
+            self._plan, self._system, self._watchers.archiving(client), self._recorder,
             lambda: self._watch.leader, self._conductor.cues,
         )
         if self._interrupted:
@@ -142,6 +156,15 @@ class Drive:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(left_s, 0)):
                     await self._load_over.wait()
+
+    def _take_parts(self) -> None:
+        plan = cast(self._plan, self._watch.leader)
+        if plan is not self._plan:
+            self._plan = plan
+            self._conductor = self._new_conductor(plan)
+
+    def _new_conductor(self, plan: Plan) -> Conductor:
+        return Conductor(plan.faults, self._system, self._record_fault, self._load_ms)
 
     async def _show(self) -> None:
         assert self._load is not None
@@ -173,7 +196,8 @@ class Drive:
                     f"the members did not agree within {self._options.quiet_timeout_ms} ms "
                     "after all was healed"
                 )
-        clients = len(self._plan.clients)
+        # Also what clients wrote whose operations a smaller schedule gave to others.
+        clients = max(len(self._plan.clients), self._options.clients)
         with self._phase("final reads"):
             await final_reads(
                 client, self._recorder, self._system, self._plan,
@@ -182,10 +206,12 @@ class Drive:
             )
         with self._phase("gather"):
             states = await gather_states(self._system, self._plan.members, revision)
+            states = self._watchers.prolonged(states)
             for state in states:
                 member_folder = self._folder / state.member
                 member_folder.mkdir(exist_ok=True)
                 write_json(member_folder / "state.json", state)
+            await self._watchers.finish(states, revision)
 
     def _next_process(self) -> int:
         """A number above every client's: each `info` raised one by the number of clients."""
@@ -303,11 +329,17 @@ def _why(problem: BaseException) -> str:
     return f"{type(problem).__name__}: {problem} ({file}, line {trace.tb_lineno})"
 
 
+@functools.cache
+def _own_version() -> str:
+    # Looked up once: a simulated run is over in less time than this takes.
+    try:
+        return version("splitbrain")
+    except PackageNotFoundError:
+        return "not installed"
+
+
 def versions_now() -> dict[str, str]:
     """The versions of what a run's outcome may depend on besides its system."""
-    try:
-        ours = version("splitbrain")
-    except PackageNotFoundError:
-        ours = "not installed"
-    return {"splitbrain": ours, "python": platform.python_version(), "os": platform.platform()}
+    python = platform.python_version()
+    return {"splitbrain": _own_version(), "python": python, "os": platform.platform()}
 

@@ -10,6 +10,7 @@ import msgspec
 
 from harness.plan import PlannedOperation
 from histories.kv import (
+    Compact,
     Compare,
     Delete,
     DeleteResult,
@@ -49,6 +50,9 @@ class LastSeen:
             return msgspec.structs.replace(request, compare=compare)
         if planned.revision_back and isinstance(request, Range):
             revision = max(0, self.revision - planned.revision_back)
+            return msgspec.structs.replace(request, revision=revision)
+        if planned.revision_back and isinstance(request, Compact):
+            revision = max(1, self.revision - planned.revision_back)
             return msgspec.structs.replace(request, revision=revision)
         return request
 

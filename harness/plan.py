@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import BadArguments
+from harness.watch_plan import WatcherPlan
 from histories.kv import Request
 from nemesis.fault import PlannedFault
 
@@ -51,6 +52,12 @@ class Plan(msgspec.Struct, frozen=True):
     faults: tuple[PlannedFault, ...]
     time_limit_ms: int
     format: int = PLAN_FORMAT
+    leader: str = ""
+    """The member that the plan counts on to lead when the load begins: if another one
+    does, the two change parts (`harness.casting`). "": it counts on nobody."""
+
+    watchers: tuple[WatcherPlan, ...] = ()
+    """What watches besides the clients, for workloads with watchers."""
 
     def order(self) -> tuple[tuple[int, ...], ...]:
         """The number of each client's operations: from 1 on, in the order in which they

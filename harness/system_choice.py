@@ -10,7 +10,7 @@ from harness.mutant import mutant_command, mutant_environment, mutant_flags
 from harness.options import Options
 from harness.plan import Plan
 from harness.systems.catalogue import ETCD, OWN, PYTHON_NODE, SIMULATED, users_own
-from harness.systems.settings import ClusterSettings
+from harness.systems.settings import WATCH_PROGRESS_MS, ClusterSettings
 from harness.systems.system import System
 from histories.chance import subseed
 from nemesis.catalogue import KINDS
@@ -80,6 +80,7 @@ def _settings(
         heartbeat_ms=options.heartbeat_ms,
         election_ms=options.election_ms,
         proxied=touches_links(plan),
+        watch_progress_ms=WATCH_PROGRESS_MS if plan.watchers else 0,
         extra_args=flags,
         extra_env=environment,
     )

@@ -8,8 +8,8 @@ told as a real one is: by the errors of `HttpConnection`, judged in `harness.out
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -21,7 +21,10 @@ from harness.outcome import of_exception, of_status
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.network import Machine, Network
 from harness.simulation.process import Process
+from harness.simulation.watching import watch
+from harness.watch_codec import WatchAnswer
 from histories.kv import Request
+from histories.watch import WatchRequest
 from node.api import json_codec
 from node.api.errors import RpcError
 from node.api.rpc import StatusRequest
@@ -34,13 +37,21 @@ T = TypeVar("T")
 Serve = Callable[[Api], Awaitable[T]]
 
 
+class UnderWay(Protocol):
+    """A connection of a client."""
+
+    def member_gone(self) -> None:
+        """The member's process ended."""
+        ...
+
+
 class Served:
     """A member's life that listens for clients."""
 
     def __init__(self, process: Process, api: Api) -> None:
         self.process = process
         self.api = api
-        self.under_way: dict[Exchange[Any], None] = {}
+        self.under_way: dict[UnderWay, None] = {}
         process.at_end.append(self._break)
 
     def _break(self) -> None:
@@ -62,6 +73,9 @@ class ClientNetwork:
 
     def serve(self, url: str, process: Process, api: Api) -> None:
         self._served[url] = Served(process, api)
+
+    def machine(self, url: str) -> Machine:
+        return self._machines[url]
 
     def serving(self, url: str) -> Served | None:
         """None while no process listens there; a paused one does."""
@@ -197,6 +211,9 @@ class SimulatedClient:
             return decode_status(await self._clients.ask(url, serve, STATUS_TIMEOUT_S))
         except (RpcError, OSError):
             return None
+
+    def watch(self, url: str, request: WatchRequest) -> AsyncGenerator[WatchAnswer, None]:
+        return watch(self._clients, CLIENT, url, request)
 
     async def call(self, url: str, request: Request) -> Completion:
         path, body = encode_request(request)

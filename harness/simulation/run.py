@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import gc
 import time
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ import msgspec
 
 from checkers.verdict import Anomaly, Verdict
 from harness.drive import Drive
-from harness.judge import RunResult, judge, merged
+from harness.judge import RunResult, checkers_of, judge, merged
 from harness.options import Options
 from harness.plan import Plan
 from harness.progress import Progress, Silent
@@ -22,11 +23,16 @@ from harness.simulation.cluster import SimulatedCluster
 from harness.simulation.digest import digest
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.planted import plant
+from harness.simulation.process import Process
 from harness.simulation.swarm import Surroundings, draw_surroundings, settings_of
+from harness.systems.settings import WATCH_PROGRESS_MS
 from harness.systems.simulated import SimulatedSystem
 from harness.workloads.catalogue import make_workload
 from histories.recorder import Recorder
 from histories.run_store import write_json
+
+INVARIANTS = "invariants"
+"""The name of the verdict on what must hold at every step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +61,43 @@ def simulate(
     folder: Path,
     surroundings: Surroundings | None = None,
     progress: Progress | None = None,
+    *,
+    only: str = "",
 ) -> Simulated:
-    """Run `plan` in virtual time, leave its folder as `harness.runner` does, and judge it."""
+    """Run `plan` in virtual time, leave its folder as `harness.runner` does, and judge it.
+
+    `only`: a checker's name; then nothing else is judged, and a run whose `invariants` are
+    all that is asked for ends its load when one did not hold.
+    """
     if surroundings is None:
         surroundings = draw_surroundings(plan.seed) if options.swarm else Surroundings()
     plant(options.mutant)
     began = time.perf_counter()
+    _keep_what_is_loaded()
     loop = VirtualLoop()
     try:
         cluster = SimulatedCluster(
             loop, plan.seed, plan.members, surroundings,
-            settings_of(options, surroundings), tracing=options.trace,
+            {**settings_of(options, surroundings), **_watch_settings(plan)}, tracing=options.trace,
         )
-        loop.run_until_complete(drive(options, plan, folder, cluster, progress or Silent()))
+        progress = progress or Silent()
+        brief = only == INVARIANTS
+        loop.run_until_complete(drive(options, plan, folder, cluster, progress, brief=brief))
         simulated_s = loop.time()
         unhandled = tuple(loop.unhandled)
         found = digest(folder, plan.members)
     finally:
         loop.close()
         gc.collect()
-    result = _with_invariants(judge(folder), cluster, unhandled, found)
+    result = _with_invariants(_judged(folder, options, only), cluster, unhandled, found)
     return Simulated(
         result, found, simulated_s, time.perf_counter() - began, loop.events, unhandled,
         cluster.coverage.counts,
     )
+
+
+def _watch_settings(plan: Plan) -> dict[str, int]:
+    return {"watch_progress_interval_ms": WATCH_PROGRESS_MS} if plan.watchers else {}
 
 
 def _with_invariants(
@@ -87,7 +106,7 @@ def _with_invariants(
     """The verdict on what held at every step beside those on the history."""
     violations = [*cluster.watch.violations, *(f"nobody took {one}" for one in unhandled)]
     verdict = Verdict(
-        "invariants", not violations,
+        INVARIANTS, not violations,
         tuple(Anomaly("violated", because=one) for one in violations),
         {"steps": cluster.loop.events, "violated": len(violations)},
     )
@@ -101,14 +120,51 @@ def _with_invariants(
 
 
 async def drive(
-    options: Options, plan: Plan, folder: Path, cluster: SimulatedCluster, progress: Progress
+    options: Options,
+    plan: Plan,
+    folder: Path,
+    cluster: SimulatedCluster,
+    progress: Progress,
+    *,
+    brief: bool = False,
 ) -> RunRecord:
+    """`brief`: end the load at the first invariant that does not hold."""
     system = SimulatedSystem(cluster, folder)
     recorder = Recorder(
         folder / "history.jsonl", folder / "nemesis.jsonl", clock_ns=lambda: cluster.loop.now_ns
     )
     workload = make_workload(options.workload, options.workload_options)
-    return await Drive(
+    driven = Drive(
         options, plan, workload, system, folder, progress,
         open_clients=system.open_clients, recorder=recorder,
-    ).run()
+    )
+    if brief:
+        _end_when_violated(cluster, driven)
+    return await driven.run()
+
+
+@functools.cache
+def _keep_what_is_loaded() -> None:
+    """What this process holds before its first run stays: the collection after each run,
+    which the run's own cycles need, does not look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
+def _judged(folder: Path, options: Options, only: str) -> RunResult:
+    if not only:
+        return judge(folder)
+    # Invariants are no checker of a history: something cheap stands in.
+    return judge(folder, checkers_of(options, ["statistics" if only == INVARIANTS else only]))
+
+
+def _end_when_violated(cluster: SimulatedCluster, driven: Drive) -> None:
+    loop, watch = cluster.loop, cluster.watch
+
+    def observe(process: Process) -> None:
+        watch(process)
+        if watch.violations:
+            loop.observe = watch
+            loop.soon(None, driven.interrupt)
+
+    loop.observe = observe

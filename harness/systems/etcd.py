@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import SystemFailed
@@ -31,9 +32,11 @@ class Etcd(ProcessCluster):
     ends_in_order = False
 
     def __init__(self, settings: ClusterSettings, binary: str = "") -> None:
-        super().__init__(settings)
         self.binary = find_binary(binary)
         self.version = version_of(self.binary)
+        if self.version.startswith("3.4."):
+            settings = replace(settings, watch_progress_ms=0)  # it has no such flag
+        super().__init__(settings)
 
     def command(self, place: Place, initial_cluster: str) -> Sequence[str]:
         return (

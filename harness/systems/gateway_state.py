@@ -167,14 +167,14 @@ async def _watch(
     ) as response:
         if response.status != 200:
             raise _refused(url + "/v3/watch", response.status, await response.read())
-        async for line in _lines(response.content):
+        async for line in lines(response.content):
             told = _watch_decoder.decode(line)
             if told.result is None:
                 raise SystemFailed(f"{url} failed a watch from revision {first}: {told.error}")
             yield told.result
 
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+async def lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
     """Whole lines, which may be longer than aiohttp's own reader of lines allows."""
     pending = bytearray()
     async for chunk in content.iter_any():

@@ -96,7 +96,8 @@ class PythonNode(ProcessCluster):
 
 
 def etcd_flags(settings: ClusterSettings, place: Place, initial_cluster: str) -> tuple[str, ...]:
-    """The flags that etcd's members and ours share."""
+    """The flags that etcd's members (from 3.5 on) and ours share."""
+    progress = settings.watch_progress_ms
     return (
         "--name", place.name,
         "--data-dir", str(place.data),
@@ -108,4 +109,5 @@ def etcd_flags(settings: ClusterSettings, place: Place, initial_cluster: str) ->
         "--heartbeat-interval", str(settings.heartbeat_ms),
         "--election-timeout", str(settings.election_ms),
         "--snapshot-count", str(settings.snapshot_count),
+        *(("--experimental-watch-progress-notify-interval", f"{progress}ms") if progress else ()),
     )

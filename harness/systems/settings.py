@@ -8,6 +8,9 @@ from pathlib import Path
 
 from nemesis.fault import MemberName
 
+WATCH_PROGRESS_MS = 250
+"""How often idle watchers are told their progress in a run that has watchers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSettings:
@@ -29,6 +32,9 @@ class ClusterSettings:
     """Between SIGTERM and SIGKILL."""
     proxied: bool = True
     """Whether peers reach each other through proxies; without them links cannot be touched."""
+    watch_progress_ms: int = 0
+    """How often idle watchers that asked for it are told their progress; 0: the store's own
+    way, in etcd every ten minutes."""
     extra_args: tuple[str, ...] = ()
     member_args: Mapping[MemberName, tuple[str, ...]] = field(default_factory=dict)
     """Further flags of all members, and of single ones."""

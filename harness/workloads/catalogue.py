@@ -13,11 +13,12 @@ from harness.errors import BadArguments
 from harness.workloads.kv import KV
 from harness.workloads.register import Register
 from harness.workloads.set import Set
+from harness.workloads.watch import Watch
 from harness.workloads.workload import Workload
 
 ENTRY_POINTS = "splitbrain.workloads"
 
-OURS: Mapping[str, type[Workload]] = {one.name: one for one in (Register, KV, Set)}
+OURS: Mapping[str, type[Workload]] = {one.name: one for one in (Register, KV, Set, Watch)}
 
 
 def workloads() -> dict[str, type[Workload]]:

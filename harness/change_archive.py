@@ -1,0 +1,85 @@
+"""What a compaction takes away, read before it is asked for.
+
+A change log is a run's truth, and a store forgets it as it is compacted. Before a
+compaction leaves, every member is asked for its log; what it told then is put before what
+it has at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Sequence
+
+import msgspec
+
+from harness.client import Completion
+from harness.load import Client
+from harness.member_status import Status
+from harness.systems.system import System
+from histories.kv import Compact, Request
+from histories.member_state import Change, MemberState
+
+READ_TIMEOUT_S = 2.0
+"""A member that does not answer in this time has its log no longer than the others'."""
+
+
+class ChangeArchive:
+    """The changes of each member, as far as they were read."""
+
+    def __init__(self, system: System, members: Sequence[str]) -> None:
+        self._system = system
+        self._members = members
+        self._kept: dict[str, MemberState] = {}
+
+    async def read(self) -> None:
+        """Ask every member for its log, and keep what is new in it."""
+        states = await asyncio.gather(*(self._ask(member) for member in self._members))
+        for state in states:
+            if state is not None:
+                self._kept[state.member] = self._joined(state)
+
+    async def _ask(self, member: str) -> MemberState | None:
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                state = await self._system.state(member)
+        except Exception:  # one that is down now has nothing to tell
+            return None
+        return None if state.error is not None else state
+
+    def prolonged(self, states: Sequence[MemberState]) -> tuple[MemberState, ...]:
+        """`states` at the end of the run, each with what its member told before."""
+        return tuple(state if state.error is not None else self._joined(state) for state in states)
+
+    def _joined(self, state: MemberState) -> MemberState:
+        kept = self._kept.get(state.member)
+        if kept is None or kept.first_revision >= state.first_revision:
+            return state
+        if kept.revision < state.first_revision - 1:
+            return state  # between the two it was compacted by somebody unseen
+        until = bisect_right(kept.changes, state.first_revision - 1, key=_revision)
+        return msgspec.structs.replace(
+            state,
+            first_revision=kept.first_revision,
+            changes=(*kept.changes[:until], *state.changes),
+        )
+
+
+def _revision(change: Change) -> int:
+    return change.revision
+
+
+class ArchivingClient:
+    """`client`, but that all members' logs are read before a compaction is sent."""
+
+    def __init__(self, client: Client, archive: ChangeArchive) -> None:
+        self._client = client
+        self._archive = archive
+
+    async def call(self, url: str, request: Request) -> Completion:
+        if isinstance(request, Compact):
+            await self._archive.read()
+        return await self._client.call(url, request)
+
+    async def status(self, url: str) -> Status | None:
+        return await self._client.status(url)

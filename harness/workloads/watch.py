@@ -1,0 +1,104 @@
+"""Watchers that go from member to member, while others write and compact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import ClassVar
+
+from harness.errors import BadArguments
+from harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
+from histories.kv import Compact, Delete, Put, Range, Txn
+from histories.watch import WatchRequest
+
+COMPACT_PERCENT = 2
+COMPACT_BACK_MAX = 60
+
+
+class Watch:
+    """`watchers` watchers, each of a key, an interval or all keys, with or without filters,
+    prev_kv, notices of progress and fragments. They reconnect at random to other members,
+    resume where they stopped, or begin in the present, the past, the future, or at what is
+    compacted. Clients put, delete and change several of `keys` keys at once; the first one
+    also compacts.
+
+    `progress_requests` 0: no watcher asks for its progress (etcd before 3.5.8 answers such
+    a request wrongly, issue #15220). `compactions` 0: nothing is compacted.
+    """
+
+    name: ClassVar[str] = "watch"
+    description: ClassVar[str] = (
+        "watchers that reconnect to other members, under writes of several keys and compactions"
+    )
+    checkers: ClassVar[Sequence[str]] = (*ALWAYS, "watch")
+
+    def __init__(
+        self, keys: int = 12, watchers: int = 8, progress_requests: int = 1, compactions: int = 1
+    ) -> None:
+        if not 2 <= keys <= 1000:
+            raise BadArguments(f"the workload watch with keys={keys}: expected 2 to 1000")
+        if not 1 <= watchers <= 1000:
+            raise BadArguments(f"the workload watch with watchers={watchers}: expected 1 to 1000")
+        for name, given in (("progress_requests", progress_requests), ("compactions", compactions)):
+            if given not in (0, 1):
+                raise BadArguments(f"the workload watch with {name}={given}: expected 0 or 1")
+        self.keys = keys
+        self.watchers = watchers
+        self.progress_requests = progress_requests
+        self.compactions = compactions
+
+    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+        values = UniqueValues(client)
+        while True:
+            yield self._operation(chance, client, values)
+
+    def final_operations(self, clients: int) -> Sequence[Draft]:
+        return (Draft(FINAL_READ, Range("k", "l")),)
+
+    def watch(self, chance: Random, watcher: int) -> WatchRequest:
+        kind = chance.random()
+        key, end = "k", "l"
+        if kind < 0.2:
+            key, end = f"k{chance.randrange(self.keys):03d}", ""
+        elif kind < 0.5:
+            first = chance.randrange(self.keys - 1)
+            key, end = f"k{first:03d}", f"k{first + 2 + chance.randrange(4):03d}"
+        elif kind < 0.7:
+            key, end = "\0", "\0"
+        filtered = chance.random()
+        return WatchRequest(
+            key, end,
+            prev_kv=chance.random() < 0.5,
+            no_put=filtered < 0.15,
+            no_delete=0.15 <= filtered < 0.3,
+            progress_notify=chance.random() < 0.5,
+            fragment=chance.random() < 0.2,
+            ask_progress=bool(self.progress_requests) and chance.random() < 0.5,
+        )
+
+    def _operation(self, chance: Random, client: int, values: UniqueValues) -> Draft:
+        if client == 0 and self.compactions and chance.random() * 100 < COMPACT_PERCENT:
+            back = 1 + chance.randrange(COMPACT_BACK_MAX)
+            return Draft("compact", Compact(0), revision_back=back)
+        kind = chance.random()
+        key = f"k{chance.randrange(self.keys):03d}"
+        if kind < 0.4:
+            return Draft("put", Put(key, values.take()))
+        if kind < 0.5:
+            return Draft("get", Range(key))
+        if kind < 0.62:
+            return Draft("delete", Delete(key))
+        if kind < 0.68:
+            first = chance.randrange(self.keys)
+            end = f"k{first + 1 + chance.randrange(4):03d}"
+            return Draft("delete", Delete(f"k{first:03d}", end))
+        return self._several(chance, values)
+
+    def _several(self, chance: Random, values: UniqueValues) -> Draft:
+        """Two to four keys put or deleted at one revision."""
+        numbers = chance.sample(range(self.keys), min(self.keys, chance.randrange(2, 5)))
+        writes: list[Put | Delete] = []
+        for number in numbers:
+            key = f"k{number:03d}"
+            writes.append(Put(key, values.take()) if chance.random() < 0.75 else Delete(key))
+        return Draft("txn", Txn((), tuple(writes)))
