@@ -162,7 +162,7 @@ class _Inference:
                     assert type(made) is Append
                     self._append_in(place, made, state)
         for key, whole in longest.items():
-            if len(set(whole)) != len(whole):
+            if key in self._spoiled or len(set(whole)) != len(whole):
                 self._duplicates(key)
         self._look_at_versions()
         for place, key, run in self._runs:
@@ -242,11 +242,11 @@ class _Inference:
         )
 
     def _duplicates(self, key: Key) -> None:
-        self._spoiled[key] = None
         for place, held in self._reads_of(key):
             seen: set[Element] = set()
             twice = [one for one in held if one in seen or seen.add(one)]  # type: ignore[func-returns-value]
             if twice:
+                self._spoiled[key] = None
                 self.finds.add(
                     "duplicate-elements",
                     f"{wording.transaction(self._transactions[place])} read {twice[0]} in {key} "

@@ -80,7 +80,10 @@ def read_transactions(path: Path) -> list[Transaction]:
             except (msgspec.MsgspecError, HistoryError) as problem:
                 raise _blame(path, lines, block, problem) from problem
             lines += block.count(b"\n")
-        return pairing.finish()
+        try:
+            return pairing.finish()
+        except HistoryError as problem:
+            raise HistoryError(f"{path}: {problem}") from problem
 
 
 def write_transactions(path: Path, transactions: Iterable[Transaction]) -> None:
@@ -150,8 +153,15 @@ class _Pairing:
 
     def _unanswered(self, invoke: _Invoke, line: _Line | None) -> Transaction:
         outcome: Literal["fail", "info"] = "fail" if type(line) is _Fail else "info"
+        try:
+            operations = self._decode(invoke.value)
+        except msgspec.MsgspecError as problem:
+            raise HistoryError(
+                f"event {invoke.index}: {bytes(invoke.value)[:200]!r} is no transaction: "
+                f'{problem}. Expected such as [["append","x",1],["r","y"]]'
+            ) from problem
         return Transaction(
-            invoke.process, outcome, self._decode(invoke.value), invoke.index,
+            invoke.process, outcome, operations, invoke.index,
             line.index if type(line) is _Fail else None, invoke.time,
             line.time if line is not None else None, invoke.node,
         )

@@ -17,6 +17,7 @@ BENCHMARKS = {
     "watch": "the checker of watches over 1,250,000 events",
     "judging": "all checkers over 100,000 recorded operations",
     "porcupine": "the linearizability search over porcupine's test data, beside Go porcupine",
+    "transactions": "cycles of list-append: 100,000 and 1,000,000 transactions, reading included",
     "proxies": "what the proxies between members cost",
     "raft_core": "the pure Raft, without disk, network or encoding",
 }
