@@ -6,7 +6,9 @@
 `splitbrain_run` runs once for each seed: the saved ones of the corpus folder first,
 then `--splitbrain-runs` of them from `--splitbrain-seed` on. A run that is not valid
 fails the test with its anomalies, the path of its report and the line that runs it
-again. `splitbrain_cluster` is a started cluster, stopped after the test.
+again. With `--splitbrain-system simulated` each seed is run twice, and the two must not
+differ. `splitbrain_cluster` is a started cluster, stopped after the test;
+`splitbrain_schedule` runs one schedule, as `splitbrain shrink` prints it.
 
 `@pytest.mark.splitbrain(workload="kv", …)` gives a test options of its own; what the
 call of `splitbrain_run` gives wins, and what the command line of pytest gives wins over
@@ -29,13 +31,14 @@ if TYPE_CHECKING:
     from harness.corpus import SavedSeed
     from harness.judge import RunResult
     from harness.pytest_cluster import Cluster
+    from harness.schedule import Schedule
 
 TIME_LIMIT_S = 10.0
 SEED_BITS = 32
 REPORT_PROPERTY = "splitbrain_report"
 
 FLAGS = {
-    "system": ("--splitbrain-system", str, "python_node, etcd, or package.module:Class"),
+    "system": ("--splitbrain-system", str, "python_node, simulated, etcd, or package.module:Class"),
     "workload": ("--splitbrain-workload", str, "the workload: see `splitbrain list`"),
     "nemesis": ("--splitbrain-nemesis", str, "kinds of faults, with commas, or none"),
     "time_limit_s": ("--splitbrain-time-limit", float, f"seconds of load [{TIME_LIMIT_S:g}]"),
@@ -155,16 +158,12 @@ def splitbrain_run(
     def run(**options: Any) -> RunResult:
         __tracebackhide__ = True
         from harness.runner import run_sync
+        from harness.twice import run_twice
 
         settled = settle(_options(request.config, request.node), splitbrain_seed, options)
-        result = run_sync(settled)
-        if result.report is not None:
-            request.node.user_properties.append((REPORT_PROPERTY, str(result.report)))
-        if result.ended == "interrupted":
-            raise KeyboardInterrupt
-        if result.valid is not True or result.error:
-            pytest.fail(failure_text(result), pytrace=False)
-        return result
+        if settled.system == "simulated":
+            return _checked(request, *run_twice(settled))
+        return _checked(request, run_sync(settled), None)
 
     return run
 
@@ -179,6 +178,38 @@ def splitbrain_cluster(
     options = settle(_options(request.config, request.node), splitbrain_seed, {})
     with open_cluster(options) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def splitbrain_schedule(request: pytest.FixtureRequest) -> Callable[..., RunResult]:
+    """Call it with a schedule, or one as text (`splitbrain shrink` prints them): it is run
+    in simulation, twice, and must be valid and both times the same."""
+
+    def run(schedule: Schedule | str) -> RunResult:
+        __tracebackhide__ = True
+        from harness.twice import run_schedule_twice
+
+        store = str(_options(request.config, request.node)["store"])
+        result, difference = run_schedule_twice(schedule, store)
+        return _checked(request, result, difference)
+
+    return run
+
+
+def _checked(
+    request: pytest.FixtureRequest, result: RunResult, difference: str | None
+) -> RunResult:
+    """`result` if it is valid and nothing differed; otherwise the test fails."""
+    __tracebackhide__ = True
+    if result.report is not None:
+        request.node.user_properties.append((REPORT_PROPERTY, str(result.report)))
+    if result.ended == "interrupted":
+        raise KeyboardInterrupt
+    if result.valid is not True or result.error:
+        pytest.fail(failure_text(result), pytrace=False)
+    if difference is not None:
+        pytest.fail(f"two runs of one seed differ: {difference}", pytrace=False)
+    return result
 
 
 def failure_text(result: RunResult) -> str:

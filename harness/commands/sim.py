@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,9 +17,13 @@ from harness.commands.run_options import given, run_options, simulated_alone
               help="So many seeds, from --seed on; of those not valid the line that repeats them.")
 @click.option("--workers", default=1, show_default=True, metavar="W",
               help="Processes that share the runs.")
+@click.option("--schedule", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              default=None, help="Run what this file says (see `splitbrain shrink`); draw nothing.")
 @click.option("--no-report", is_flag=True, help="Judge, but write no report.html.")
 @click.option("--quiet", is_flag=True, help="Show nothing but the verdict.")
-def command(runs: int, workers: int, no_report: bool, quiet: bool, **options: Any) -> int:
+def command(
+    runs: int, workers: int, schedule: Path | None, no_report: bool, quiet: bool, **options: Any
+) -> int:
     """Run the cluster in one process under virtual time, network and disks.
 
     The seed decides everything: faults, operations, settings, delays, what a disk loses.
@@ -30,6 +35,7 @@ def command(runs: int, workers: int, no_report: bool, quiet: bool, **options: An
       splitbrain sim --seed 7
       splitbrain sim --runs 1000 --workers 2
       splitbrain sim --runs 100 --nemesis power,disk --workload kv
+      splitbrain sim --schedule store/shrunk/vote_not_persisted-7.schedule
 
     \b
     Exit codes: 0 all valid, 1 something invalid, 2 something unknown, 254, 255.
@@ -38,6 +44,8 @@ def command(runs: int, workers: int, no_report: bool, quiet: bool, **options: An
 
     if runs < 1 or workers < 1:
         raise BadArguments(f"--runs {runs} --workers {workers}: expected 1 or more of both")
+    if schedule is not None:
+        return _scheduled(schedule, given(options), report=not no_report, quiet=quiet)
     wanted = {**given(options), "system": "simulated"}
     if runs == 1:
         return _one(wanted, report=not no_report, quiet=quiet)
@@ -58,6 +66,25 @@ def _one(wanted: dict[str, Any], *, report: bool, quiet: bool) -> int:
         seed = secrets.randbits(SEED_BITS)
     settled = read_options(draw_options(seed, wanted))
     result = run_sync(settled, progress=Silent() if quiet else progress_for(), report=report)
+    tell(result)
+    click.echo(f"digest: {result.digest}")
+    return result.exit_code
+
+
+def _scheduled(path: Path, others: dict[str, Any], *, report: bool, quiet: bool) -> int:
+    from harness.commands.outcome_text import tell
+    from harness.errors import BadArguments
+    from harness.progress import Silent, progress_for
+    from harness.schedule_text import read_schedule
+    from harness.scheduled import run_schedule
+
+    store = others.pop("store", "store")
+    if others:
+        raise BadArguments(
+            f"--schedule with {', '.join(sorted(others))}: a schedule says all of the run"
+        )
+    progress = Silent() if quiet else progress_for()
+    result = run_schedule(read_schedule(path), store, progress, report)
     tell(result)
     click.echo(f"digest: {result.digest}")
     return result.exit_code

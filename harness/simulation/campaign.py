@@ -40,7 +40,7 @@ def run_seed(seed: int, given: Mapping[str, Any], folder: Path | None = None) ->
     """Draw and run one seed of a campaign. `given`: options that are not drawn. `folder`
     None: a temporary one."""
     if folder is None:
-        with tempfile.TemporaryDirectory(prefix="splitbrain-", dir=_quick_folder()) as made:
+        with tempfile.TemporaryDirectory(prefix="splitbrain-", dir=quick_folder()) as made:
             return run_seed(seed, given, Path(made))
     options = read_options(draw_options(seed, given))
     workload = make_workload(options.workload, options.workload_options)
@@ -78,7 +78,7 @@ def _job(job: tuple[int, dict[str, Any]]) -> SeedResult:
     return run_seed(*job)
 
 
-def _quick_folder() -> str | None:
+def quick_folder() -> str | None:
     """Memory, where there is a file system of it: a run's files are read once and dropped."""
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
 

@@ -122,5 +122,6 @@ def test_what_is_no_plan_of_ours_is_refused(tmp_path, text, said):
 
 def test_a_plan_keeps_its_fields():
     assert Plan.__struct_fields__ == (
-        "seed", "members", "member_seeds", "clients", "faults", "time_limit_ms", "format"
+        "seed", "members", "member_seeds", "clients", "faults", "time_limit_ms", "format",
+        "leader", "watchers",
     )

@@ -1,0 +1,75 @@
+"""Runs a schedule as any run is run: a folder in the store, a report, an exit code."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from harness.errors import BadArguments
+from harness.judge import RunResult
+from harness.progress import Progress, Silent
+from harness.reproduce import read_repro
+from harness.runner import prepare
+from harness.schedule import Schedule, schedule_of
+from harness.schedule_text import SUFFIX, read_schedule, write_schedule
+from harness.simulation.run import simulate
+from histories.run_store import write_json
+
+SCHEDULE_FILE = "run" + SUFFIX
+"""In a run's folder: what ran, where its plan and options do not say all of it."""
+
+
+def is_schedule(path: Path) -> bool:
+    return path.is_file() and path.suffix == SUFFIX
+
+
+def schedule_at(path: Path) -> Schedule:
+    """What a schedule's file holds, or what a run's folder (or a file in it) ran.
+
+    Raises BadArguments if it is neither.
+    """
+    if is_schedule(path):
+        return read_schedule(path)
+    folder = path if path.is_dir() else path.parent
+    if (folder / SCHEDULE_FILE).is_file():
+        return read_schedule(folder / SCHEDULE_FILE)
+    repro, plan = read_repro(path)
+    if repro.options.system not in ("simulated", "python_node"):
+        raise BadArguments(
+            f"{path} is a run of {repro.options.system}, which cannot be simulated: "
+            "only this project's own member can"
+        )
+    return schedule_of(repro.options, plan)
+
+
+def run_schedule(
+    schedule: Schedule,
+    store: str = "store",
+    progress: Progress | None = None,
+    report: bool = True,
+) -> RunResult:
+    """One simulated run in a folder of `store`. Raises BadArguments for what cannot be."""
+    progress = progress or Silent()
+    given = replace(schedule.options, store=store)
+    options, plan, folder = prepare(given, schedule.plan)
+    write_schedule(schedule, folder / SCHEDULE_FILE)
+    with progress:
+        run = simulate(options, plan, folder, schedule.surroundings, progress)
+    line = f"splitbrain sim --schedule {_shown(folder / SCHEDULE_FILE)}"
+    results = msgspec.structs.replace(run.result.results, reproduce=line)
+    write_json(folder / "results.json", results)
+    result = dataclasses.replace(run.result, results=results)
+    if not report:
+        return result
+    from harness.report import write
+
+    return dataclasses.replace(result, report=write(folder))
+
+
+def _shown(path: Path) -> str:
+    below = path.is_relative_to(Path.cwd())
+    return os.path.relpath(path) if below else str(path)

@@ -1,0 +1,315 @@
+"""Smaller schedules than a given one: each function yields candidates, the boldest first.
+
+Pure: whether a candidate still fails is for the search to find out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from harness.schedule import (
+    Schedule,
+    TimedOperation,
+    clients_of,
+    member_seeds,
+    with_operations,
+    with_plan,
+)
+from harness.simulation.network import Weather
+from harness.simulation.swarm import SETTINGS, Surroundings
+from histories.kv import Request, Txn
+from nemesis.fault import (
+    BitRot,
+    ClockDrift,
+    ClockJump,
+    DiskFault,
+    Fault,
+    Kill,
+    Latency,
+    Partition,
+    PlannedFault,
+    PowerLoss,
+)
+
+T = TypeVar("T")
+Reduction = Callable[[Schedule], Iterator[Schedule]]
+
+TAIL_MS = 100
+"""How long a load goes on after its last operation or fault has begun."""
+HOLDS_MS = (100, 300, 1000, 3000)
+ROUND_MS = (1000, 100, 10)
+GAPS_MS = (0, 100, 500, 1500)
+
+
+def subsets(items: Sequence[T], least: int = 1) -> Iterator[list[T]]:
+    """`items` with a part left out: all of them, halves, quarters … down to `least`."""
+    size = len(items)
+    while size >= max(least, 1):
+        for begin in range(0, len(items), size):
+            yield [*items[:begin], *items[begin + size :]]
+        size //= 2
+
+
+def earlier_ends(schedule: Schedule) -> Iterator[Schedule]:
+    """Only what begins in the first part of the load."""
+    limit_ms = schedule.plan.time_limit_ms
+    for part in (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85):
+        yield ended_at(schedule, round(limit_ms * part))
+    last_ms = last_begin_ms(schedule) + TAIL_MS
+    if last_ms < limit_ms:
+        yield ended_at(schedule, last_ms)
+
+
+def ended_at(schedule: Schedule, limit_ms: int) -> Schedule:
+    kept = {
+        number: one for number, one in enumerate(schedule.operations, start=1)
+        if one.at_us < limit_ms * 1000
+    }
+    faults = tuple(
+        replace(one, end_ms=max(min(one.end_ms, limit_ms), one.begin_ms))
+        for one in schedule.plan.faults if one.begin_ms < limit_ms
+    )
+    shorter = with_plan(schedule, faults=faults, time_limit_ms=max(limit_ms, 1))
+    return with_operations(shorter, kept)
+
+
+def last_begin_ms(schedule: Schedule) -> int:
+    """When the last operation or fault begins."""
+    begins = [one.at_us // 1000 for one in schedule.operations]
+    return max([*begins, *(one.begin_ms for one in schedule.plan.faults)], default=0)
+
+
+def fewer_faults(schedule: Schedule) -> Iterator[Schedule]:
+    for kept in subsets(schedule.plan.faults):
+        yield with_plan(schedule, faults=tuple(kept))
+
+
+def fewer_operations(schedule: Schedule) -> Iterator[Schedule]:
+    numbered = list(enumerate(schedule.operations, start=1))
+    for kept in subsets(numbered):
+        yield with_operations(schedule, dict(kept))
+
+
+def far_fewer_operations(schedule: Schedule) -> Iterator[Schedule]:
+    """Without all, a half, … a sixteenth of them."""
+    numbered = list(enumerate(schedule.operations, start=1))
+    for kept in subsets(numbered, least=len(numbered) // 16):
+        yield with_operations(schedule, dict(kept))
+
+
+def fewer_clients(schedule: Schedule) -> Iterator[Schedule]:
+    """Clients left out; and all operations as one client's."""
+    numbered = list(enumerate(schedule.operations, start=1))
+    clients = range(len(schedule.plan.clients))
+    if len(clients) > 1:
+        yield with_operations(
+            schedule, {number: replace(one, client=0) for number, one in numbered}
+        )
+        for client in clients:
+            yield with_operations(
+                schedule, {number: one for number, one in numbered if one.client != client}
+            )
+
+
+def fewer_members(schedule: Schedule) -> Iterator[Schedule]:
+    """The first one or three of them alone."""
+    for count in (1, 3):
+        if count >= len(schedule.plan.members):
+            return
+        members = schedule.plan.members[:count]
+        clients = clients_of(
+            replace(one, operation=replace(one.operation, member=one.operation.member % count))
+            for one in schedule.operations
+        )
+        faults = tuple(
+            replace(one, fault=fault)
+            for one in schedule.plan.faults if (fault := _within(one.fault, members)) is not None
+        )
+        leader = schedule.plan.leader
+        yield with_plan(
+            schedule, members=members, clients=clients, faults=faults,
+            member_seeds=member_seeds(schedule.plan.seed, members),
+            leader=leader if leader in members else "",
+        )
+
+
+def _within(fault: Fault, members: Sequence[str]) -> Fault | None:
+    """`fault` on those of its members that are left; None if there are none."""
+    if not fault.on:
+        return fault
+    on = tuple(name for name in fault.on if name in members)
+    return replace(fault, on=on) if on else None
+
+
+def plainer_world(schedule: Schedule) -> Iterator[Schedule]:
+    """Plain weather, the settings that members have by default, no rare conditions; all of
+    them at once, then each."""
+    around = schedule.surroundings
+    plain = Surroundings(settings=dict(SETTINGS))
+    yield replace(schedule, surroundings=plain)
+    yield replace(schedule, surroundings=replace(around, buggify=False))
+    yield replace(schedule, surroundings=replace(around, weather=Weather()))
+    yield replace(schedule, surroundings=replace(around, settings=dict(SETTINGS)))
+    for name, value in around.settings.items():
+        if SETTINGS.get(name) != value:
+            kept = {**SETTINGS, **{k: v for k, v in around.settings.items() if k != name}}
+            yield replace(schedule, surroundings=replace(around, settings=kept))
+    for name in Weather.__struct_fields__:
+        fair = getattr(Weather(), name)
+        if getattr(around.weather, name) != fair:
+            weather = replace(around.weather, **{name: fair})
+            yield replace(schedule, surroundings=replace(around, weather=weather))
+
+
+def faults_for_weather(schedule: Schedule) -> Iterator[Schedule]:
+    """A plain world in which somebody is cut off or killed for a while, in place of one
+    whose weather or rare conditions did as much by luck."""
+    plain = Surroundings(settings=dict(SETTINGS))
+    if schedule.surroundings == plain:
+        return
+    limit_ms = schedule.plan.time_limit_ms
+    hold_ms = min(max(3 * schedule.options.election_ms, 100), limit_ms)
+    for part in (0.0, 0.25, 0.5, 0.75):
+        begin_ms = round(limit_ms * part)
+        for fault in (Partition("isolate_leader"), Kill("leader"), Kill("follower"), Kill("all")):
+            planned = PlannedFault(begin_ms, begin_ms + hold_ms, fault, 0)
+            faults = tuple(sorted((*schedule.plan.faults, planned), key=lambda one: one.begin_ms))
+            yield replace(with_plan(schedule, faults=faults), surroundings=plain)
+
+
+def simpler_operations(schedule: Schedule) -> Iterator[Schedule]:
+    """A transaction without some of its parts, or just one of its operations."""
+    numbered = dict(enumerate(schedule.operations, start=1))
+    for number, one in numbered.items():
+        for request in _simpler(one.operation.request):
+            seen = one.operation.expect_last_seen
+            expecting = seen if isinstance(request, Txn) else ()
+            simpler = replace(one.operation, request=request, expect_last_seen=expecting)
+            changed = {**numbered, number: replace(one, operation=simpler)}
+            yield with_operations(schedule, changed)
+
+
+def _simpler(request: Request) -> Iterator[Request]:
+    if not isinstance(request, Txn):
+        return
+    for branch in (request.success, request.failure):
+        yield from (one for one in branch if not isinstance(one, Txn))
+    if request.failure:
+        yield replace(request, failure=())
+    for name in ("success", "failure"):
+        branch = getattr(request, name)
+        if len(branch) > 1:
+            yield from (replace(request, **{name: (one,)}) for one in branch)
+
+
+def shorter_holds(schedule: Schedule) -> Iterator[Schedule]:
+    """Faults that hold less long, in round numbers."""
+    faults = schedule.plan.faults
+    for place, one in enumerate(faults):
+        for hold_ms in HOLDS_MS:
+            if one.begin_ms + hold_ms >= one.end_ms:
+                break
+            shorter = replace(one, end_ms=one.begin_ms + hold_ms)
+            yield with_plan(schedule, faults=(*faults[:place], shorter, *faults[place + 1 :]))
+
+
+def rounder_times(schedule: Schedule) -> Iterator[Schedule]:
+    """All times a multiple of a second, of 100 ms, of 10 ms; then each on its own."""
+    numbered = dict(enumerate(schedule.operations, start=1))
+    for step_ms in ROUND_MS:
+        moved = {number: _rounded(one, step_ms) for number, one in numbered.items()}
+        faults = tuple(_rounded_fault(one, step_ms) for one in schedule.plan.faults)
+        changed = with_operations(with_plan(schedule, faults=faults), moved)
+        if changed != schedule:
+            yield changed
+    for number, one in numbered.items():
+        for step_ms in ROUND_MS:
+            rounded = _rounded(one, step_ms)
+            if rounded == one:
+                break
+            yield with_operations(schedule, {**numbered, number: rounded})
+
+
+def _rounded(one: TimedOperation, step_ms: int) -> TimedOperation:
+    step_us = step_ms * 1000
+    return replace(one, at_us=-(-one.at_us // step_us) * step_us)
+
+
+def _rounded_fault(one: PlannedFault, step_ms: int) -> PlannedFault:
+    begin_ms = -(-one.begin_ms // step_ms) * step_ms
+    hold_ms = max(-(-(one.end_ms - one.begin_ms) // step_ms) * step_ms, step_ms)
+    return replace(one, begin_ms=begin_ms, end_ms=begin_ms + hold_ms)
+
+
+def quicker_conclusions(schedule: Schedule) -> Iterator[Schedule]:
+    """Members that will never agree are not waited for long: every later try is quicker."""
+    for quiet_ms in (2_000, 8_000):
+        if schedule.options.quiet_timeout_ms > quiet_ms:
+            options = replace(schedule.options, quiet_timeout_ms=quiet_ms)
+            yield replace(schedule, options=options)
+
+
+def closer_together(schedule: Schedule) -> Iterator[Schedule]:
+    """Everything sooner: what waits for nothing waits for less."""
+    moments = sorted({
+        *(one.at_us // 1000 for one in schedule.operations),
+        *(one.begin_ms for one in schedule.plan.faults),
+    })
+    for before_ms, at_ms in zip([0, *moments], moments, strict=False):
+        gap_ms = at_ms - before_ms
+        for left_ms in GAPS_MS:
+            if left_ms < gap_ms:
+                yield sooner(schedule, at_ms, gap_ms - left_ms)
+
+
+def sooner(schedule: Schedule, from_ms: int, by_ms: int) -> Schedule:
+    """All that begins at `from_ms` or later `by_ms` earlier; so do the ends that follow."""
+
+    def moved(at_ms: int) -> int:
+        return at_ms - by_ms if at_ms >= from_ms else at_ms
+
+    faults = tuple(
+        replace(one, begin_ms=moved(one.begin_ms),
+                end_ms=max(moved(one.end_ms), moved(one.begin_ms)))
+        for one in schedule.plan.faults
+    )
+    operations = {
+        number: replace(one, at_us=one.at_us - by_ms * 1000)
+        if one.at_us >= from_ms * 1000 else one
+        for number, one in enumerate(schedule.operations, start=1)
+    }
+    limit_ms = max(schedule.plan.time_limit_ms - by_ms, 1)
+    return with_operations(
+        with_plan(schedule, faults=faults, time_limit_ms=limit_ms), operations
+    )
+
+
+def plainer_faults(schedule: Schedule) -> Iterator[Schedule]:
+    """A crash where a machine failed, and a cut where links were merely bad: what a person
+    can follow, and what processes can suffer too."""
+    faults = schedule.plan.faults
+    for place, one in enumerate(faults):
+        for fault in _plainer(one.fault):
+            plain = replace(one, fault=fault)
+            yield with_plan(schedule, faults=(*faults[:place], plain, *faults[place + 1 :]))
+
+
+def _plainer(fault: Fault) -> Iterator[Fault]:
+    match fault:
+        case PowerLoss() | DiskFault() | BitRot() | ClockJump() | ClockDrift():
+            yield Kill(fault.aim, on=fault.on)
+        case Latency():
+            yield Partition("isolate", fault.aim, on=fault.on)
+        case Partition():
+            if fault.links:
+                ends = sorted({name for link in fault.links for name in link})
+                yield from (Partition("isolate", "any", fault.how, on=(name,)) for name in ends)
+            if fault.how != "cut":
+                yield replace(fault, how="cut")
+        case _:
+            pass
+    if len(fault.on) > 1:
+        yield from (replace(fault, on=(name,)) for name in fault.on)

@@ -1,0 +1,55 @@
+"""A simulated run and its repetition: the two must not differ in a byte."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+from pathlib import Path
+
+from harness.judge import RunResult
+from harness.options import Options
+from harness.plan import read_plan
+from harness.runner import run_sync
+from harness.schedule import Schedule, schedule_of
+from harness.schedule_text import parse_schedule
+from harness.scheduled import run_schedule
+from harness.simulation.campaign import quick_folder
+from harness.simulation.digest import first_difference
+from harness.simulation.run import simulate
+
+Twice = tuple[RunResult, str | None]
+"""The first run, and the first event in which the second differs; None: it does not."""
+
+
+def run_twice(options: Options) -> Twice:
+    """Run what `options` draw, with a report, and once more without."""
+    result = run_sync(options)
+    plan = read_plan(result.folder / "plan.json")
+    return result, difference(result, schedule_of(options, plan))
+
+
+def run_schedule_twice(schedule: Schedule | str, store: str) -> Twice:
+    """The same for a schedule, or one as text. One with a planted bug is run in a process
+    of its own, since the bug stays in the process that had it. Raises BadArguments."""
+    if isinstance(schedule, str):
+        schedule = parse_schedule(schedule)
+    if not schedule.options.mutant:
+        return _twice(schedule, store)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_twice, (schedule, store))
+
+
+def _twice(schedule: Schedule, store: str) -> Twice:
+    result = run_schedule(schedule, store)
+    return result, difference(result, schedule)
+
+
+def difference(result: RunResult, schedule: Schedule) -> str | None:
+    """What a further run of `schedule` does otherwise than `result`'s did."""
+    with tempfile.TemporaryDirectory(prefix="splitbrain-", dir=quick_folder()) as folder:
+        other = Path(folder)
+        again = simulate(schedule.options, schedule.plan, other, schedule.surroundings)
+        if again.digest == result.digest:
+            return None
+        found = first_difference(result.folder, other, schedule.plan.members)
+        return found or f"digest {result.digest} and then {again.digest}"

@@ -1,0 +1,72 @@
+"""A schedule survives being written and read; what is no schedule is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import BadArguments
+from harness.schedule import Schedule, drawn_schedule
+from harness.schedule_text import as_text, parse_schedule
+from nemesis.fault import AtStep, Kill, Partition
+
+SMALL = """
+    seed 7
+    members n1 n2 n3, led by n2
+    option workload "kv"
+    setting snapshot_count 3
+    5.25 ms  client 0  put on n1  {"op":"put","key":"k1","value":"0.1"}
+    op 1  crash n1 before leader_wal visit 2 for 400 ms
+    6 ms  client 1  get on follower 1  {"op":"range","key":"k1"}
+    10 ms  kill n1,n2 until 900 ms
+    10 ms  partition leader {"how":"black_hole"} until 900 ms seed 5
+    lasts 1000 ms
+"""
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_what_is_drawn_is_the_same_after_writing_and_reading(seed: int) -> None:
+    schedule = drawn_schedule(seed, {"system": "simulated", "time_limit_s": 3.0})
+    assert parse_schedule(as_text(schedule)) == schedule
+
+
+def test_what_a_person_wrote_means_what_it_says() -> None:
+    schedule = parse_schedule(SMALL)
+    assert [one.fault for one in schedule.plan.faults] == [
+        AtStep("before_leader_wal", operation=1, visit=2, on=("n1",)),
+        Kill(on=("n1", "n2")),
+        Partition(aim="leader", how="black_hole"),
+    ]
+    assert [(one.at_us, one.client, one.operation.to_follower) for one in schedule.operations] == [
+        (5250, 0, False), (6000, 1, True),
+    ]
+    assert schedule.plan.leader == "n2"
+    assert schedule.surroundings.settings["snapshot_count"] == 3
+    assert parse_schedule(as_text(schedule)) == schedule
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("5 ms  kill n9 until 6 ms", "speaks of n9; its members are n1, n2, n3"),
+        ("5 ms  kill n1 until 4 ms", "ends before it begins"),
+        ("5 ms  murder n1 until 6 ms", "murder"),
+        ("op 1  crash n1 before lunch for 5 ms", "no failpoint before_lunch"),
+        ("option wrkload 1", "did you mean workload"),
+        ('option clients "many"', "an option is wrong"),
+        ("hello", "not understood"),
+        ("5 ms  client 0  put on n1  {}", "line"),
+    ],
+)
+def test_what_means_nothing_is_named(line: str, said: str) -> None:
+    with pytest.raises(BadArguments, match=said):
+        parse_schedule(SMALL + line)
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(BadArguments, match="says nothing of: seed, members, lasts"):
+        parse_schedule("buggify")
+
+
+def test_an_operation_has_the_number_of_its_turn() -> None:
+    schedule: Schedule = parse_schedule(SMALL)
+    assert schedule.plan.order() == ((1,), (2,))

@@ -1,0 +1,118 @@
+"""Failing schedules get small, stay failing, and can be run again wherever they stand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.errors import BadArguments
+from harness.schedule import drawn_schedule, with_operations
+from harness.schedule_text import parse_schedule, read_schedule
+from harness.shrinking.processes import for_processes
+from harness.shrinking.reductions import subsets
+from harness.shrinking.search import shrink
+from nemesis.fault import AtStep
+
+ROOT = Path(__file__).resolve().parents[2]
+MAIN = "from harness.cli import main; main()"
+
+
+def splitbrain(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", MAIN, *words],
+        cwd=cwd, capture_output=True, text=True, timeout=120, check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def shrunk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The file of a planted bug's shrunk schedule, and what was printed."""
+    file = tmp_path_factory.mktemp("shrunk") / "small.schedule"
+    done = splitbrain(
+        "shrink", "--mutant", "applied_twice_after_restart", "--budget", "20", "--out", str(file),
+        "--workload", "set", "--nodes", "3", "--at-steps",
+    )
+    assert done.returncode == 0, done.stderr
+    return file, done.stdout
+
+
+def test_a_planted_bug_shrinks_to_a_few_lines_whose_fault_is_at_a_step(
+    shrunk: tuple[Path, str],
+) -> None:
+    schedule = read_schedule(shrunk[0])
+    faults, operations = schedule.size
+    assert faults <= 3
+    assert operations <= 6
+    assert any(isinstance(one.fault, AtStep) for one in schedule.plan.faults)
+    options, plan = for_processes(schedule)
+    assert (options.system, plan.members) == ("python_node", schedule.plan.members)
+
+
+@pytest.mark.parametrize("words", [("sim", "--schedule"), ("replay",)], ids=["sim", "replay"])
+def test_its_file_fails_again(
+    shrunk: tuple[Path, str], words: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = splitbrain(*words, str(shrunk[0]), "--store", str(tmp_path), "--quiet")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "INVALID" in done.stdout
+    assert "digest: " in done.stdout
+
+
+def test_what_is_printed_is_a_test_that_fails_as_pasted(
+    shrunk: tuple[Path, str], tmp_path: Path
+) -> None:
+    source = shrunk[1][shrunk[1].index("def test_"):]
+    source = source[: source.index("schedule: ")]
+    (tmp_path / "test_pasted.py").write_text(source)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_pasted.py"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "the run is invalid" in done.stdout
+    without = source.replace('        option mutant "applied_twice_after_restart"\n', "")
+    (tmp_path / "test_pasted.py").write_text(without)
+    again = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_pasted.py"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )
+    assert again.returncode == 0, again.stdout + again.stderr
+
+
+def test_a_schedule_that_does_not_fail_is_refused() -> None:
+    given = {"system": "simulated", "time_limit_s": 1.0, "nodes": (1,)}
+    with pytest.raises(BadArguments, match="not invalid"):
+        shrink(drawn_schedule(3, given))
+
+
+def test_what_only_a_simulated_machine_suffers_is_not_for_processes() -> None:
+    text = "seed 1\nmembers n1 n2 n3\nlasts 50 ms\n"
+    with pytest.raises(BadArguments, match="only simulated machines"):
+        for_processes(parse_schedule(text + "1 ms  clock n1 until 5 ms"))
+    with pytest.raises(BadArguments, match="buggify"):
+        for_processes(parse_schedule(text + "buggify"))
+
+
+def test_a_fault_at_an_operations_step_keeps_to_it_or_goes_with_it() -> None:
+    schedule = parse_schedule("""
+        seed 1
+        members n1 n2 n3
+        1 ms  client 0  get on n1  {"op":"range","key":"a"}
+        2 ms  client 1  get on n1  {"op":"range","key":"a"}
+        op 2  crash n1 before apply_mvcc for 5 ms
+        lasts 50 ms
+    """)
+    first, second = schedule.operations
+    (kept,) = with_operations(schedule, {2: second}).plan.faults
+    assert isinstance(kept.fault, AtStep)
+    assert kept.fault.operation == 1
+    assert with_operations(schedule, {1: first}).plan.faults == ()
+
+
+def test_parts_are_left_out_from_all_of_them_down_to_each() -> None:
+    assert list(subsets([1, 2, 3, 4])) == [
+        [], [3, 4], [1, 2], [2, 3, 4], [1, 3, 4], [1, 2, 4], [1, 2, 3],
+    ]

@@ -1,0 +1,75 @@
+"""A fault at a step of the write path hits there, and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.schedule_text import parse_schedule
+from harness.shrinking.settled import read_fault_events
+from harness.simulation.run import Simulated, simulate
+from histories.history import History
+from histories.trace import read_trace
+
+RUN = """
+    seed 3
+    members n1 n2 n3, led by n1
+    option heartbeat_ms 20
+    option election_ms 200
+    option quiet_timeout_ms 5000
+    option request_timeout_ms 400
+    100 ms  client 0  put on n1  {"op":"put","key":"r0.1","value":"0.1"}
+    600 ms  client 0  put on n1  {"op":"put","key":"r0.1","value":"0.2"}
+    lasts 2500 ms
+"""
+
+
+def run(fault: str, folder: Path) -> tuple[Simulated, dict[str, tuple[str, ...]]]:
+    """The run, and how far each fault got: phase → whom it hit."""
+    schedule = parse_schedule(RUN + fault)
+    simulated = simulate(schedule.options, schedule.plan, folder, schedule.surroundings)
+    return simulated, {event.phase: event.members for event in read_fault_events(folder)}
+
+
+def steps_of(folder: Path, member: str) -> list[str]:
+    return [event.step for event in read_trace(folder / member / "trace.jsonl")]
+
+
+def leader_of(folder: Path) -> str:
+    (leader,) = [f"n{n}" for n in (1, 2, 3) if "lead" in steps_of(folder, f"n{n}")][:1]
+    return leader
+
+
+def test_a_crash_before_the_log_leaves_the_second_entry_out_of_it(tmp_path: Path) -> None:
+    simulated, phases = run("op 2  crash n1 before leader_wal for 300 ms", tmp_path)
+    assert simulated.valid is True
+    assert list(phases) == ["begin", "began", "end", "ended"]
+    (victim,) = phases["began"]
+    steps = steps_of(tmp_path, victim)
+    before, _, after = ("," .join(steps)).partition(",start,")
+    assert after
+    assert before.endswith(("replicate,replicate", "leader_receive"))
+
+
+@pytest.mark.parametrize("do", ["power", "pause", "isolate", "sleep"])
+@pytest.mark.parametrize("failpoint", ["before replicate", "after leader_wal"])
+def test_the_correct_member_survives_it(do: str, failpoint: str, tmp_path: Path) -> None:
+    simulated, phases = run(f"op 1  {do} n1 {failpoint} for 300 ms", tmp_path)
+    assert simulated.valid is True, simulated.result.results.verdicts
+    assert phases["began"]
+
+
+def test_a_step_that_nobody_comes_to_is_no_fault_and_is_disarmed(tmp_path: Path) -> None:
+    simulated, phases = run("op 2  crash n1 before follower_wal visit 900 for 300 ms", tmp_path)
+    assert simulated.valid is True
+    assert list(phases) == ["begin", "end", "ended"]
+    assert all(steps_of(tmp_path, f"n{n}").count("start") == 1 for n in (1, 2, 3))
+
+
+def test_whoever_leads_takes_the_part_of_the_plans_leader(tmp_path: Path) -> None:
+    _, phases = run("op 1  pause n1 before leader_wal for 100 ms", tmp_path)
+    leader = leader_of(tmp_path)
+    assert phases["began"] == (leader,)
+    history = History.read(tmp_path / "history.jsonl")
+    assert [one.node for one in history.operations if one.f == "put"] == [leader, leader]
