@@ -23,6 +23,7 @@ from checkers.set_full import check_set_full
 from checkers.shortest import NoOrder, no_order
 from checkers.verdict import Anomaly, Verdict
 from histories.errors import HistoryError
+from histories.formats.jepsen_transactions import names_of
 from histories.formats.logged import LoggedOperation, frozen
 from histories.history import History
 from histories.history import Operation as Recorded
@@ -43,6 +44,14 @@ class LogModel:
     says: str
     functions: frozenset[str]
     checkers: Mapping[str, LogChecker]
+
+
+TRANSACTION_MODELS = {
+    "list-append": ("append", "r"),
+    "rw-register": ("w", "r"),
+}
+"""Models whose operations are transactions, and the micro-operations of each: judged by
+`checkers.transactions`."""
 
 
 class UnknownModel(ValueError):
@@ -324,12 +333,17 @@ MODELS: dict[str, LogModel] = {
 def model_of(logged: Logged) -> str:
     """The name of the model that a log is of, by its functions. Raises UnknownModel."""
     functions = {op.f: None for op in logged}
+    micro = names_of(logged)
+    if micro:
+        for name, known in TRANSACTION_MODELS.items():
+            if set(known).issuperset(micro):
+                return name
     for name, model in MODELS.items():
         if model.functions.issuperset(functions) and _looks_like(name, logged):
             return name
     raise UnknownModel(
         f"operations {', '.join(functions)} are of no model that is told by them; "
-        f"--model names one: {', '.join(MODELS)}"
+        f"--model names one: {', '.join([*MODELS, *TRANSACTION_MODELS])}"
     )
 
 

@@ -12,6 +12,7 @@ from checkers.evidence import Checker, Evidence
 from checkers.limits import read_limits
 from checkers.logged import (
     MODELS,
+    TRANSACTION_MODELS,
     LogChecker,
     UnknownModel,
     check_registers,
@@ -20,15 +21,21 @@ from checkers.logged import (
     timed_history,
 )
 from checkers.statistics import check_statistics
+from checkers.transactions import DEFAULT, NAME, check_transactions, model_named
 from checkers.verdict import Verdict
 from harness.errors import BadArguments
 from harness.judge import INTERRUPTED, Watch, checkers_of, judge_evidence, merged
 from harness.options import Options
 from histories.collector import collector_paused
 from histories.errors import HistoryError
-from histories.formats.catalogue import FORMATS, OWN, format_of, read_logged
+from histories.formats.catalogue import FORMATS, OWN, TRANSACTIONS, format_of, read_logged
+from histories.formats.jepsen_transactions import transactions_of
 from histories.formats.logged import LoggedOperation, by_key, is_keyed
+from histories.formats.transactions import read_transactions
 from histories.history import History
+from histories.transaction import Transaction
+
+KNOWN_MODELS = (*MODELS, *TRANSACTION_MODELS)
 
 OF_TRACES = ("write_path", "promises")
 """Checkers that a bare history gives nothing to judge: asked only by name."""
@@ -41,7 +48,9 @@ class Asked:
     form: str = ""
     """A name of `histories.formats.catalogue.FORMATS`."""
     model: str = ""
-    """A name of `checkers.logged.MODELS`."""
+    """A name of `KNOWN_MODELS`."""
+    consistency: str = ""
+    """What is asked of transactions: a name of `checkers.transactions.MODELS`."""
     checkers: tuple[str, ...] = ()
     keyed: bool | None = None
     """Whether values are pairs [key, value]."""
@@ -49,24 +58,53 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """A judged file. `history` is of a file of ours, `logged` of somebody else's."""
+class Recorded:
+    """What a file holds: `history` if it is ours, `logged` if somebody else's; what of it are
+    transactions stands in `transactions`."""
 
     form: str
     model: str
+    history: History | None = None
+    logged: Sequence[LoggedOperation] = ()
+    transactions: Sequence[Transaction] = ()
+
+    def __len__(self) -> int:
+        """How many operations it has."""
+        return len(self.history.operations if self.history else self.logged or self.transactions)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A judged file."""
+
+    recorded: Recorded
     verdicts: tuple[Verdict, ...]
     read_s: float
     judged_s: float
-    history: History | None = None
-    logged: Sequence[LoggedOperation] = ()
 
     @property
     def valid(self) -> bool | None:
         return merged(self.verdicts)
 
-    @property
-    def operations(self) -> int:
-        return len(self.history.operations if self.history else self.logged)
+
+def models_named(names: Sequence[str]) -> tuple[str, str]:
+    """Of names given as models, the one of a model and the one of a consistency of
+    transactions, "" for none. Raises BadArguments."""
+    model = consistency = ""
+    for name in names:
+        if name in KNOWN_MODELS and not model:
+            model = name
+            continue
+        if name in KNOWN_MODELS or consistency:
+            raise BadArguments(f"--model {' --model '.join(names)}: expected one of each kind")
+        try:
+            consistency = model_named(name)
+        except ValueError as problem:
+            raise BadArguments(
+                f"no model {name!r}; there are {', '.join(KNOWN_MODELS)}; of transactions: "
+                f"{problem}"
+            ) from None
+    return model, consistency
 
 
 def history_file(path: Path) -> Path | None:
@@ -94,36 +132,57 @@ def history_file(path: Path) -> Path | None:
 def check_file(path: Path, asked: Asked, watch: Watch) -> Checked:
     """Judge the history in the file `path`. Raises BadArguments for what cannot be judged."""
     began = time.perf_counter()
-    form, model = asked.form, asked.model
-    history: History | None = None
-    logged: Sequence[LoggedOperation] = ()
     try:
-        if asked.form and asked.form not in FORMATS:
-            raise BadArguments(f"no format {asked.form!r}; there are {', '.join(FORMATS)}")
         form = asked.form or format_of(path)
+        if form not in FORMATS:
+            raise BadArguments(f"no format {form!r}; there are {', '.join(FORMATS)}")
         watch.show(f"reading {path.name}")
-        if form == OWN:
-            history = _own(path)
-            checkers = _own_checkers(asked)
-        else:
-            logged = read_file(path, form, asked.keyed)
-            model, checkers = log_checkers(logged, form, asked)
+        with collector_paused():
+            read = _read(path, form, asked)
+        checkers = _checkers(read, asked)
     except HistoryError as problem:
         raise BadArguments(str(problem)) from problem
     except KeyboardInterrupt:
         watch.interrupted = True
         unread = Verdict("reading", None, why=INTERRUPTED)
-        return Checked(form, model, (unread,), time.perf_counter() - began, 0.0)
-    read = time.perf_counter()
+        return Checked(Recorded(asked.form, ""), (unread,), time.perf_counter() - began, 0.0)
+    done = time.perf_counter()
     evidence = Evidence(
-        history or timed_history(logged),
+        read.history or timed_history(read.logged),
         search_limit_s=asked.options.search_limit_s,
         budget=read_limits(asked.options.budget),
     )
     with collector_paused():
         verdicts = judge_evidence(evidence, checkers, watch)
-    now = time.perf_counter()
-    return Checked(form, model, verdicts, read - began, now - read, history, logged)
+    return Checked(read, verdicts, done - began, time.perf_counter() - done)
+
+
+def _read(path: Path, form: str, asked: Asked) -> Recorded:
+    if form == OWN:
+        return Recorded(form, "", history=_own(path))
+    if form == TRANSACTIONS:
+        return Recorded(form, "transactions", transactions=read_transactions(path))
+    logged = read_file(path, form, asked.keyed)
+    if asked.model and asked.model not in KNOWN_MODELS:
+        raise BadArguments(f"no model {asked.model!r}; there are {', '.join(KNOWN_MODELS)}")
+    try:
+        model = asked.model or model_of(logged)
+    except UnknownModel as problem:
+        raise BadArguments(str(problem)) from problem
+    if model in TRANSACTION_MODELS:
+        return Recorded(form, model, logged=logged, transactions=transactions_of(logged))
+    return Recorded(form, model, logged=logged)
+
+
+def _checkers(read: Recorded, asked: Asked) -> Mapping[str, Checker]:
+    if read.form == OWN:
+        return _own_checkers(asked)
+    if not read.transactions:
+        return log_checkers(read, asked)
+    if asked.checkers not in ((), (NAME,)):
+        raise BadArguments(f"--checker: transactions are judged by {NAME!r} alone")
+    transactions, model = read.transactions, asked.consistency or DEFAULT
+    return {NAME: lambda _: check_transactions(transactions, model), **_of_times(read, asked)}
 
 
 def _own(path: Path) -> History:
@@ -134,10 +193,10 @@ def _own(path: Path) -> History:
 
 
 def _own_checkers(asked: Asked) -> Mapping[str, Checker]:
-    if asked.model:
+    if asked.model or asked.consistency:
         raise BadArguments(
-            f"--model {asked.model}: a history of ours is of the key-value store; "
-            "--checker chooses among its checkers"
+            f"--model {asked.model or asked.consistency}: a history of ours is of the key-value "
+            "store; --checker chooses among its checkers"
         )
     found = checkers_of(asked.options, asked.checkers)
     return {n: c for n, c in found.items() if asked.checkers or n not in OF_TRACES}
@@ -148,54 +207,51 @@ def read_file(path: Path, form: str, keyed: bool | None) -> Sequence[LoggedOpera
 
     Raises HistoryError where it is no history of the format `form`.
     """
-    with collector_paused():
-        logged = read_logged(path, form)
-        if form == "porcupine-kv" or keyed is False:
-            return logged
-        if keyed and not all(_is_pair(op.argument) for op in logged):
-            raise HistoryError(f"{path}: --keyed, but not every value is a pair [key, value]")
-        return by_key(logged) if keyed or is_keyed(logged) else logged
+    logged = read_logged(path, form)
+    if form == "porcupine-kv" or keyed is False:
+        return logged
+    if keyed and not all(_is_pair(op.argument) for op in logged):
+        raise HistoryError(f"{path}: --keyed, but not every value is a pair [key, value]")
+    return by_key(logged) if keyed or is_keyed(logged) else logged
 
 
 def _is_pair(value: object) -> bool:
     return isinstance(value, list) and len(value) == 2
 
 
-def log_checkers(
-    logged: Sequence[LoggedOperation], form: str, asked: Asked
-) -> tuple[str, Mapping[str, Checker]]:
-    """The model's name, and the checkers that judge `logged` as such."""
-    if asked.model and asked.model not in MODELS:
-        raise BadArguments(f"no model {asked.model!r}; there are {', '.join(MODELS)}")
-    try:
-        name = asked.model or model_of(logged)
-    except UnknownModel as problem:
-        raise BadArguments(str(problem)) from problem
-    model = MODELS[name]
-    strange = next((op for op in logged if op.f not in model.functions), None)
+def log_checkers(read: Recorded, asked: Asked) -> Mapping[str, Checker]:
+    """The checkers of the model, for somebody else's history."""
+    model = MODELS[read.model]
+    strange = next((op for op in read.logged if op.f not in model.functions), None)
     if strange is not None:
         raise BadArguments(
-            f"event {strange.call} is {strange.f!r}, which is no operation of the model {name}: "
-            f"expected {', '.join(sorted(model.functions))}"
+            f"event {strange.call} is {strange.f!r}, which is no operation of the model "
+            f"{read.model}: expected {', '.join(sorted(model.functions))}"
+        )
+    if asked.consistency:
+        raise BadArguments(
+            f"the history is of the model {read.model}; {asked.consistency} is asked of "
+            "transactions alone"
         )
     for wanted in asked.checkers:
         if wanted not in model.checkers:
             raise BadArguments(
                 f"no checker {wanted!r} of {model.says}; there are {', '.join(model.checkers)}"
             )
-    chosen = asked.checkers or tuple(model.checkers)
-    found = {
-        one: _bound(model.checkers[one], logged, form, asked.options.search_limit_s)
-        for one in chosen
+    return {
+        **{
+            one: _bound(model.checkers[one], read.logged, read.form, asked.options.search_limit_s)
+            for one in asked.checkers or tuple(model.checkers)
+        },
+        **_of_times(read, asked),
     }
-    return name, {**found, **_of_times(logged, asked)}
 
 
-def _of_times(logged: Sequence[LoggedOperation], asked: Asked) -> Mapping[str, Checker]:
+def _of_times(read: Recorded, asked: Asked) -> Mapping[str, Checker]:
     """What judges times, where they were written down."""
     if asked.checkers:
         return {}
-    if has_times(logged):
+    if has_times(read.logged):
         return {"statistics": check_statistics} | (
             {"budget": check_budget} if asked.options.budget else {}
         )

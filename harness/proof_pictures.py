@@ -14,7 +14,7 @@ from checkers.verdict import Anomaly, Verdict
 from harness.checking import Checked
 from harness.errors import BadArguments
 from harness.judge import RunResult, read_evidence, read_record
-from harness.report.logged_spans import spans_of
+from harness.report.logged_spans import spans_of, spans_of_transactions
 from harness.report.picture import DRAWN_MAX, Found, write_pictures
 from harness.report.spans import pair
 from histories.formats.logged import LoggedOperation
@@ -35,14 +35,15 @@ def draw_run(result: RunResult, path: Path) -> Path | None:
 
 def draw_file(checked: Checked, path: Path) -> Path | None:
     """The anomalies of a judged file into the page `path`; None if it has none."""
-    if checked.history is not None:
-        return _draw_own(checked.verdicts, Evidence(checked.history), path, ())
+    read = checked.recorded
+    if read.history is not None:
+        return _draw_own(checked.verdicts, Evidence(read.history), path, ())
+    of_all = spans_of_transactions(read.transactions)
     found = [
-        Found(verdict.checker, anomaly, spans_of(_about(anomaly, checked.logged)))
-        for verdict in checked.verdicts
-        for anomaly in verdict.anomalies[:DRAWN_MAX]
+        Found(checker, anomaly, of_all or spans_of(_about(anomaly, read.logged)))
+        for checker, anomaly in _anomalies(checked.verdicts)
     ]
-    return _write(path, found, History.of(()), (), f"{checked.form} · {checked.model}")
+    return _write(path, found, History.of(()), (), f"{read.form} · {read.model}")
 
 
 def _about(anomaly: Anomaly, logged: Sequence[LoggedOperation]) -> list[LoggedOperation]:

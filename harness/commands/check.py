@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 @click.option("--checker", "names", multiple=True, metavar="NAME",
               help="Only this checker; may be given again.  [default: those of the workload, or "
                    "of the model]")
-@click.option("--model", default="", metavar="NAME",
-              help="What a history of others is of: register, cas-register, kv, mutex, set.  "
-                   "[default: told by its operations]")
+@click.option("--model", "models", multiple=True, metavar="NAME",
+              help="What a history of others is of (register, cas-register, kv, mutex, set, "
+                   "list-append, rw-register), and what is asked of transactions "
+                   "(strict-serializable, serializable, snapshot-isolation …).  [default: told by "
+                   "its operations; strict-serializable]")
 @click.option("--format", "form", default="", metavar="NAME",
               help="Insist on a format: splitbrain, json-lines, porcupine-kv, jepsen-edn, "
                    "jepsen-text, jepsen-log.  [default: told by the content]")
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
               help="Draw what is wrong into a page of its own.")
 @click.option("--no-report", is_flag=True, help="Write no new report.html.")
 def command(
-    path: Path, names: tuple[str, ...], model: str, form: str, keyed: bool | None,
+    path: Path, names: tuple[str, ...], models: tuple[str, ...], form: str, keyed: bool | None,
     search_limit: float | None, budget: str, picture: Path | None, no_report: bool,
 ) -> int:
     """Judge a recorded run again, or a history of anybody.
@@ -60,7 +62,7 @@ def command(
     """
     import msgspec
 
-    from harness.checking import Asked, check_file, history_file
+    from harness.checking import Asked, check_file, history_file, models_named
     from harness.errors import BadArguments
     from harness.looking_on import LookingOn
     from harness.options import Options, check
@@ -69,9 +71,10 @@ def command(
     changed = {name: value for name, value in given.items() if value is not None}
     options = msgspec.structs.replace(Options(), **changed)
     check(options)
+    model, consistency = models_named(models)
     _writable(picture)
     file = history_file(path)
-    if file is None and (model or form or keyed is not None):
+    if file is None and (models or form or keyed is not None):
         raise BadArguments(
             f"{path} is the folder of a run of ours: --model, --format and --keyed are for "
             "histories of others"
@@ -80,7 +83,8 @@ def command(
         if file is None:
             result = _check_run(path.resolve(), names, changed, watch, no_report)
         else:
-            checked = check_file(file, Asked(form, model, names, keyed, options), watch)
+            asked = Asked(form, model, consistency, names, keyed, options)
+            checked = check_file(file, asked, watch)
     if file is None:
         return _tell_run(result, picture)
     return _tell_file(checked, picture)
@@ -135,8 +139,9 @@ def _tell_run(result: RunResult, picture: Path | None) -> int:
 def _tell_file(checked: Checked, picture: Path | None) -> int:
     from harness.commands.outcome_text import WORDS, tell_verdicts
 
-    of = f", model {checked.model}" if checked.model else ""
-    click.echo(f"{checked.form}{of}: {checked.operations:,} operations")
+    read = checked.recorded
+    of = f", {read.model}" if read.model else ""
+    click.echo(f"{read.form}{of}: {len(read):,} operations")
     tell_verdicts(checked.verdicts)
     word, colour = WORDS[checked.valid]
     click.echo("verdict: " + click.style(word, fg=colour, bold=True))

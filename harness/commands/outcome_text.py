@@ -43,7 +43,8 @@ def tell_verdicts(verdicts: Iterable[Verdict]) -> None:
         for anomaly in verdict.anomalies[:ANOMALIES_SHOWN_MAX]:
             events = ", ".join(str(index) for index in anomaly.events[:12])
             shown_by = f"  [events {events}]" if events else ""
-            click.echo(f"    {anomaly.kind}: {anomaly.because}{shown_by}")
+            kind = "" if anomaly.because.startswith(f"{anomaly.kind}:") else f"{anomaly.kind}: "
+            click.echo(f"    {kind}{anomaly.because}{shown_by}")
         more = len(verdict.anomalies) - ANOMALIES_SHOWN_MAX
         if more > 0:
             click.echo(f"    … and {more} more")

@@ -13,9 +13,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import plotly.graph_objects as go
 
 from checkers.verdict import Anomaly
@@ -37,8 +38,22 @@ TICK_PX = 78
 WIDTH_PX_MIN = 900
 ROW_PX = 34
 ROW_WITH_ORDER_PX = 44
+ROW_OF_CYCLE_PX = 64
+BAR = 0.74
+BAR_OF_CYCLE = 0.42
+"""How much of its row a bar is high."""
 ORDER_COLOUR = "#3d7a2f"
 STUCK_COLOUR = "#c8102e"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """One step of a cycle, between transactions named by `invoked`."""
+
+    source: int
+    target: int
+    kind: str
+    because: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +70,10 @@ class Proof:
     """What has to come next, and cannot."""
     state: str = ""
     """What the object holds after that order."""
+    cycle: tuple[Arrow, ...] = ()
+    """Why each of some transactions comes before the next, and so before itself."""
+    names: Mapping[int, str] = field(default_factory=dict)
+    """What the anomaly calls the transactions of the cycle, by `invoked`."""
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -83,7 +102,7 @@ def proof_of(
     if not involved:
         return Proof((), (), (), 0)
     begin, end = min(s.call for s in involved), max(_end(s, s.call) for s in involved)
-    neighbours = _neighbours(involved, spans, begin, end)
+    neighbours = () if "cycle" in anomaly.detail else _neighbours(involved, spans, begin, end)
     shown = (*involved, *neighbours)
     begin, end = min(s.call for s in shown), max(_end(s, s.call) for s in shown)
     within = tuple(f for f in faults if f.begin <= end and band_end(f, end_ns) >= begin)
@@ -92,7 +111,42 @@ def proof_of(
         involved, neighbours, within, len(found) - len(involved),
         tuple(at for at in order if at in drawn), stuck if stuck in drawn else None,
         clip(str(anomaly.detail.get("state", "")), LABEL_CHARACTERS_MAX),
+        *_cycle_of(anomaly, drawn),
     )
+
+
+class _CycleTransaction(msgspec.Struct):
+    name: str
+    event: int
+
+
+class _CycleStep(msgspec.Struct):
+    begin: str = msgspec.field(name="from")
+    end: str = msgspec.field(name="to")
+    kind: str = ""
+    because: str = ""
+
+
+class _Cycle(msgspec.Struct):
+    """`detail["cycle"]`, as `checkers.transactions` tells it."""
+
+    transactions: list[_CycleTransaction]
+    steps: list[_CycleStep]
+
+
+def _cycle_of(anomaly: Anomaly, drawn: set[int]) -> tuple[tuple[Arrow, ...], dict[int, str]]:
+    """The arrows between transactions that are drawn, and what those are called."""
+    try:
+        cycle = msgspec.convert(anomaly.detail.get("cycle"), _Cycle)
+    except msgspec.ValidationError:
+        return (), {}
+    at = {one.name: one.event for one in cycle.transactions if one.event in drawn}
+    arrows = tuple(
+        Arrow(at[step.begin], at[step.end], clip(step.kind, 12), clip(step.because))
+        for step in cycle.steps
+        if step.begin in at and step.end in at
+    )
+    return arrows, {event: clip(name, 12) for name, event in at.items()}
 
 
 def _order_of(anomaly: Anomaly) -> tuple[int | None, tuple[int, ...]]:
@@ -189,7 +243,11 @@ def places_to_scale(spans: Sequence[Span]) -> dict[int, Place]:
 def labels_of(proof: Proof) -> dict[int, str]:
     """What stands in each bar, by `invoked`: a neighbour gets fewer words."""
     near = {s.invoked: clip(_words(s), NEIGHBOUR_CHARACTERS_MAX) for s in proof.neighbours}
-    return near | {span.invoked: _whole_label(span) for span in proof.involved}
+    whole = {span.invoked: _whole_label(span) for span in proof.involved}
+    return near | {
+        at: f"{proof.names[at]}: {label}" if at in proof.names else label
+        for at, label in whole.items()
+    }
 
 
 def _words(span: Span) -> str:
@@ -258,15 +316,17 @@ def _picture(
         for involved in (True, False):
             part = [s for s in spans if s.outcome == outcome and (s.invoked in own) == involved]
             if part:
-                figure.add_trace(_bars(outcome, involved, part, processes, places, labels))
+                bars = _bars(outcome, involved, part, processes, places, labels)
+                figure.add_trace(bars.update(width=BAR_OF_CYCLE if proof.cycle else BAR))
     for trace in _order_traces(proof, processes, places):
         figure.add_trace(trace)
+    _draw_cycle(figure, proof, processes, places)
     lanes = lane_names(proof.faults, [m for m in members if _is_hit(m, proof.faults)])
     left, right = min(p.begin for p in places.values()), max(p.end for p in places.values())
     for fault in proof.faults:
         figure.add_trace(_fault_bar(fault, lanes, len(processes), left, right, position))
     rows = len(processes) + len(lanes)
-    quiet_layout(figure, height_px=rows * (ROW_WITH_ORDER_PX if proof.order else ROW_PX) + 90)
+    quiet_layout(figure, height_px=rows * _row_px(proof) + 90)
     figure.update_layout(barmode="overlay", showlegend=True)
     figure.update_xaxes(zeroline=False)
     figure.update_yaxes(
@@ -278,6 +338,10 @@ def _picture(
         showgrid=False,
     )
     return figure
+
+
+def _row_px(proof: Proof) -> int:
+    return ROW_OF_CYCLE_PX if proof.cycle else ROW_WITH_ORDER_PX if proof.order else ROW_PX
 
 
 def _is_hit(member: str, faults: Sequence[FaultWindow]) -> bool:
@@ -299,7 +363,6 @@ def _bars(
         y=[processes.index(span.process) for span in spans],
         base=[round(places[span.invoked].begin, 7) for span in spans],
         x=[round(places[s.invoked].end - places[s.invoked].begin, 9) for s in spans],
-        width=0.74,
         text=[plain(labels[span.invoked]) for span in spans],
         textposition="inside",
         insidetextanchor="start",
@@ -341,7 +404,7 @@ def _order_traces(
 ) -> list[go.Scatter]:
     """The steps of the order as numbers along the lower edges of their bars, and the cross."""
     process_of = {span.invoked: span.process for span in proof.involved}
-    edge = 0.37
+    edge = BAR / 2
     traces = []
     if proof.order:
         traces.append(go.Scatter(
@@ -376,6 +439,54 @@ def _order_traces(
             cliponaxis=False,
         ))
     return traces
+
+
+def _draw_cycle(
+    figure: go.Figure, proof: Proof, processes: Sequence[int], places: Mapping[int, Place]
+) -> None:
+    """An arrow for each step, from bar to bar, and on it a mark that tells the reason."""
+    row = {span.invoked: processes.index(span.process) for span in proof.involved}
+    marks: list[tuple[float, float, Arrow]] = []
+    for number, arrow in enumerate(proof.cycle, start=1):
+        one, other = places[arrow.source], places[arrow.target]
+        down = row[arrow.target] - row[arrow.source]
+        share = number / (len(proof.cycle) + 1)
+        begin = one.begin + share * (one.end - one.begin)
+        end = other.begin + share * (other.end - other.begin)
+        edge = math.copysign(BAR_OF_CYCLE / 2, down) if down else BAR_OF_CYCLE / 2
+        low, high = row[arrow.source] + edge, row[arrow.target] - (edge if down else -edge)
+        figure.add_annotation(
+            x=end, y=high, ax=begin, ay=low, xref="x", yref="y", axref="x", ayref="y", text="",
+            showarrow=True, arrowhead=2, arrowsize=1.3, arrowwidth=1.8,
+            arrowcolor=step_colour(arrow.kind),
+        )
+        marks.append(((begin + end) / 2, (low + high) / 2, arrow))
+    for x, y, arrow in marks:  # above the arrows, which lie above all traces
+        figure.add_annotation(
+            x=x, y=y, showarrow=False, text=plain(STEP_SHORT.get(arrow.kind, arrow.kind)),
+            font={"size": 11, "color": "#fff"}, bgcolor=step_colour(arrow.kind), borderpad=3,
+        )
+    if marks:
+        figure.add_trace(go.Scatter(
+            name="comes before", mode="markers",
+            x=[x for x, _, _ in marks], y=[y for _, y, _ in marks],
+            marker={"size": 24, "color": [step_colour(arrow.kind) for _, _, arrow in marks],
+                    "opacity": 1},
+            customdata=[
+                ["note", f"{arrow.kind}: {arrow.because}: {proof.names[arrow.source]} comes before "
+                         f"{proof.names[arrow.target]}"]
+                for _, _, arrow in marks
+            ],
+            hoverinfo="none", cliponaxis=False,
+        ))
+
+
+STEP_COLOURS = {"ww": "#b3261e", "wr": "#1b5f9e", "rw": "#8a5a00"}
+STEP_SHORT = {"realtime": "rt", "process": "p"}
+
+
+def step_colour(kind: str) -> str:
+    return STEP_COLOURS.get(kind, "#5c646e")
 
 
 def _fault_bar(

@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 
-from checkers.logged import times_of
+from checkers.logged import MS, times_of
+from checkers.transactions.wording import operation
 from harness.report.spans import Span
 from histories.formats.logged import LoggedOperation
+from histories.transaction import Transaction
 
 READS = ("read", "get")
 
@@ -31,6 +33,23 @@ def _span(op: LoggedOperation) -> Span:
         op.process, op.f, op.node, op.outcome, f"{op.f}{of}{asked}".encode(),
         told.encode() if op.outcome == "ok" else b"", op.error, op.call, op.ended,
         call, ended,
+    )
+
+
+def spans_of_transactions(transactions: Iterable[Transaction]) -> tuple[Span, ...]:
+    """In the order of their invocations; without times, a millisecond an event."""
+    return tuple(_transaction_span(one) for one in transactions)
+
+
+def _transaction_span(one: Transaction) -> Span:
+    call = one.invoked * MS if one.call_ns < 0 else one.call_ns
+    ended = one.ended_ns
+    if ended is None or ended < 0:
+        ended = None if one.returned is None else one.returned * MS
+    return Span(
+        one.process, "txn", one.node or None, one.outcome,
+        "; ".join(operation(made) for made in one.operations).encode(),
+        b"done" if one.outcome == "ok" else b"", None, one.invoked, one.returned, call, ended,
     )
 
 

@@ -16,9 +16,11 @@ from histories.formats.jepsen_text import is_jepsen_text, read_jepsen_text
 from histories.formats.json_lines import is_json_lines, read_json_lines
 from histories.formats.logged import LoggedOperation, paired
 from histories.formats.porcupine_kv import is_porcupine_kv, read_porcupine_kv
+from histories.formats.transactions import is_transactions
 from histories.kv import Request
 
 OWN = "splitbrain"
+TRANSACTIONS = "transactions"
 BEGINNING_BYTES = 64 * 1024
 LINES_LOOKED_AT = 20
 
@@ -54,12 +56,16 @@ def _is_own(text: str) -> bool:
     return '"fault"' in text
 
 
-def _own_is_elsewhere(path: Path) -> list[LoggedOperation]:
-    raise ValueError(f"{path}: our own histories are read by histories.reading")
+def _read_elsewhere(path: Path) -> list[LoggedOperation]:
+    raise ValueError(f"{path}: read by histories.reading or histories.formats.transactions")
 
 
 FORMATS: Mapping[str, Format] = {
-    OWN: Format("history.jsonl of a run of ours", _is_own, _own_is_elsewhere),
+    OWN: Format("history.jsonl of a run of ours", _is_own, _read_elsewhere),
+    TRANSACTIONS: Format(
+        "JSON Lines of transactions, as `splitbrain generate` writes them",
+        lambda text: is_transactions(_first_line(text)), _read_elsewhere,
+    ),
     "json-lines": Format(
         "plain JSON Lines, see docs/reference/history-format.md",
         lambda text: is_json_lines(_first_line(text).encode()),
@@ -120,7 +126,7 @@ def _hint(beginning: bytes) -> str:
 
 
 def read_logged(path: Path, name: str) -> list[LoggedOperation]:
-    """The operations of `path`, a file of the format `name` (not our own).
+    """The operations of `path`, a file of the format `name` of others.
 
     Raises HistoryError where it is none, KeyError for an unknown name.
     """
