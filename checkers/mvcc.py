@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from checkers.compaction import Compactions
 from checkers.convergence import change_log, check_members_equal
 from checkers.evidence import Evidence
 from checkers.replay import Replay
-from checkers.revisions import ChangeLog, Findings, check_real_time, order_answers
+from checkers.revisions import Answers, ChangeLog, Findings, check_real_time, order_answers
+from checkers.sequential_store import NoPastError
 from checkers.verdict import Verdict
 from histories.history import Operation
+from histories.member_state import MemberState
 
 NAME = "mvcc"
 
@@ -32,15 +35,18 @@ def check_mvcc(evidence: Evidence) -> Verdict:
     findings = Findings()
     check_members_equal(evidence.members, findings)
     log = change_log(evidence.members, findings)
-    check_operations(evidence.history.operations, log, findings)
+    check_operations(evidence.history.operations, log, findings, evidence.members)
     counts = _counts(evidence, log, findings)
     return verdict(findings, counts)
 
 
 def check_operations(
-    operations: Sequence[Operation], log: ChangeLog, findings: Findings
+    operations: Sequence[Operation],
+    log: ChangeLog,
+    findings: Findings,
+    members: Sequence[MemberState] = (),
 ) -> None:
-    """The three rules of `checkers.revisions`."""
+    """The three rules of `checkers.revisions`, and those of compactions."""
     without = [
         op for op in operations if op.result is not None and op.result.header.revision <= 0
     ]
@@ -50,9 +56,26 @@ def check_operations(
             "this checker orders by revisions"
         )
         return
-    answers = order_answers(operations, findings)
+    compactions = Compactions(operations, members)
+    answers = order_answers(operations, findings, compactions.seen_by_refused())
     check_real_time(answers, findings)
-    Replay(operations, answers, log, findings).run()
+    compactions.check_order(findings)
+    compactions.check_reads(findings)
+    compactions.check_refusals(answers.certain, findings)
+    findings.take(_replayed(operations, answers, log))
+
+
+def _replayed(
+    operations: Sequence[Operation], answers: Answers, log: ChangeLog
+) -> Findings:
+    for past in (False, True):
+        findings = Findings()
+        try:
+            Replay(operations, answers, log, findings, past).run()
+        except NoPastError:
+            continue
+        return findings
+    raise AssertionError("a store with a past has none")
 
 
 def verdict(findings: Findings, counts: dict[str, int]) -> Verdict:

@@ -10,13 +10,12 @@ from checkers.blame import Blame
 from checkers.change_match import makes, named_by, same_keys_and_values
 from checkers.difference import difference, wrong_header
 from checkers.evaluation import evaluate
-from checkers.gap_hints import ranges
 from checkers.gaps import Conflict, GapSearch
 from checkers.revisions import Answers, ChangeLog, Findings, must_be_recent, revision_of
 from checkers.sequential_store import Made, SequentialStore, changes_of, made_by
 from checkers.uncertain import Makers, WriteIndex, parts
 from histories.history import Operation
-from histories.kv import Put, Range, Result, Txn, TxnResult
+from histories.kv import Put, Range, Result, TxnResult
 from histories.member_state import Change
 
 STEPS_PER_REVISION_MAX = 20
@@ -25,7 +24,11 @@ STEPS_MAX = 1_000_000
 
 
 class Replay:
-    """One sweep over the revisions. `run`, then all is in `findings`."""
+    """One sweep over the revisions. `run`, then all is in `findings`.
+
+    A read of the past is judged when it is present; only those inside of transactions need
+    the store to remember it, else they raise NoPastError.
+    """
 
     def __init__(
         self,
@@ -33,12 +36,13 @@ class Replay:
         answers: Answers,
         log: ChangeLog,
         findings: Findings,
+        past: bool = False,
     ) -> None:
         self._operations = operations
         self._answers = answers
         self._log = log
         self._findings = findings
-        self._store = SequentialStore(past=_past_in_transactions(operations))
+        self._store = SequentialStore(past=past)
         self._makers = Makers()
         self._unclaimed: dict[int, Sequence[Change]] = {}
         """What revisions without an acknowledged writer changed, where the log tells."""
@@ -96,13 +100,10 @@ class Replay:
         """Revisions that someone must have made and nobody claims; and the one from which on
         nothing can be said, because there are more of them than anybody can have made."""
         calls, found = self._calls, []
-        spare = sum(
-            1
-            for op in self._operations
-            for part in parts(op.request)
-            if isinstance(part, Put) and part.lease
-        )
+        spare = -1
         for revision in self._nobodys():
+            if spare < 0:
+                spare = self._leased()
             found.append(revision)
             deadline = self._answers.deadline(revision)
             able = len(calls) if deadline is None else bisect_left(calls, deadline)
@@ -116,6 +117,14 @@ class Replay:
                 )
                 return found[:-1], revision
         return found, None
+
+    def _leased(self) -> int:
+        """How many leases can have ended and taken a key with them."""
+        return sum(
+            isinstance(part, Put) and part.lease != 0
+            for op in self._operations
+            for part in parts(op.request)
+        )
 
     def _nobodys(self) -> Iterator[int]:
         """Revisions without a known change and without an acknowledged writer, in order."""
@@ -334,16 +343,6 @@ def _how(op: Operation) -> str:
     if isinstance(op.request, Range) and op.request.revision:
         return f", read at revision {op.request.revision}"
     return "" if must_be_recent(op.request) else ", serializable"
-
-
-def _past_in_transactions(operations: Sequence[Operation]) -> bool:
-    """Whether a transaction reads the past: other such reads are judged when it is present."""
-    return any(
-        one.revision > 0
-        for op in operations
-        if type(op.request) is Txn
-        for one in ranges(op.request)
-    )
 
 
 def _may_write(op: Operation) -> bool:

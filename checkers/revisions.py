@@ -101,6 +101,16 @@ class Findings:
             )
 
 
+    def take(self, other: Findings) -> None:
+        """Those of `other`, too."""
+        self.anomalies += other.anomalies
+        self.count += other.count
+        self.unknown += other.unknown
+        self.uncertain_applied += other.uncertain_applied
+        for kind, count in other.by_kind.items():
+            self.by_kind[kind] = self.by_kind.get(kind, 0) + count
+
+
 @dataclass(frozen=True, slots=True)
 class Answers:
     """The certain operations, ordered as the rules need them."""
@@ -116,6 +126,8 @@ class Answers:
     """All revisions in headers, ascending."""
     deadlines: list[int]
     """At each place of `seen`, the first return of an answer that saw that or a later one."""
+    refused: Sequence[tuple[Operation, int]] = ()
+    """Those that failed and so showed a revision."""
 
     def deadline(self, revision: int) -> int | None:
         """The first return of an answer that saw `revision` or later; None if there is none."""
@@ -127,7 +139,8 @@ class Answers:
         deadline = self.deadline(revision)
         if deadline is None:
             return []
-        return [op for op in self.certain if op.returned == deadline][:1]
+        refused = [op for op, _ in self.refused]
+        return [op for op in (*self.certain, *refused) if op.returned == deadline][:1]
 
 
 def revision_of(op: Operation) -> int:
@@ -155,8 +168,15 @@ def _only_serializable_ranges(txn: Txn) -> bool:
     )
 
 
-def order_answers(operations: Sequence[Operation], findings: Findings) -> Answers:
-    """Sort the certain operations by what they saw; two writes at one revision are an anomaly."""
+def order_answers(
+    operations: Sequence[Operation],
+    findings: Findings,
+    refused: Sequence[tuple[Operation, int]] = (),
+) -> Answers:
+    """Sort the certain operations by what they saw; two writes at one revision are an anomaly.
+
+    `refused`: operations that failed in a way that shows that a revision had been reached.
+    """
     certain = [op for op in operations if op.result is not None and op.returned is not None]
     ranks: list[int] = []
     writers: dict[int, Operation] = {}
@@ -182,10 +202,12 @@ def order_answers(operations: Sequence[Operation], findings: Findings) -> Answer
             readers[revision] = [op]
         else:
             at.append(op)
+    for op, revision in refused:
+        first[revision] = min(op.returned or _NEVER, first.get(revision, _NEVER))
     seen = sorted(first)
     deadlines = list(accumulate((first[revision] for revision in reversed(seen)), min))
     deadlines.reverse()
-    return Answers(certain, ranks, writers, readers, seen, deadlines)
+    return Answers(certain, ranks, writers, readers, seen, deadlines, refused)
 
 
 _NEVER = 1 << 62
@@ -206,8 +228,11 @@ def check_real_time(answers: Answers, findings: Findings) -> None:
     """Rule 1: one sweep by invocation, holding the highest rank that had returned."""
     certain, ranks = answers.certain, answers.ranks
     calls = [op.invoked for op in certain]
-    returns: list[int] = [op.returned for op in certain]  # type: ignore[misc]
     by_call = sorted(range(len(certain)), key=calls.__getitem__)
+    if answers.refused:
+        certain = [*certain, *(op for op, _ in answers.refused)]
+        ranks = [*ranks, *(2 * revision + 1 for _, revision in answers.refused)]
+    returns: list[int] = [op.returned for op in certain]  # type: ignore[misc]
     by_return = sorted(range(len(certain)), key=returns.__getitem__)
     returns.append(_NEVER)  # of -1, which comes after the last
     upcoming = iter(by_return)
@@ -223,14 +248,15 @@ def check_real_time(answers: Answers, findings: Findings) -> None:
         if rank <= held and (rank % 2 == 0 or rank < held):
             op = certain[this]
             if rank % 2 == 0 or must_be_recent(op.request):
-                _blame_order(op, certain[holder], rank % 2 == 0, findings)
+                _blame_order(op, certain[holder], held // 2, rank % 2 == 0, findings)
 
 
-def _blame_order(op: Operation, holder: Operation, wrote: bool, findings: Findings) -> None:
-    assert op.result is not None
-    assert holder.result is not None
-    seen, before = op.result.header.revision, holder.result.header.revision
-    if wrote and seen == before and made_revision(holder.result):
+def _blame_order(
+    op: Operation, holder: Operation, before: int, wrote: bool, findings: Findings
+) -> None:
+    """`holder` had returned, and shown the revision `before`, when `op` was invoked."""
+    seen = revision_of(op)
+    if wrote and seen == before and holder.result is not None and made_revision(holder.result):
         return  # a duplicate revision, told already
     if wrote:
         findings.add(

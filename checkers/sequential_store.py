@@ -29,6 +29,10 @@ def in_interval(key: str, begin: str, end: str) -> bool:
     return name >= text_order(begin) and (end == "\0" or name < text_order(end))
 
 
+class NoPastError(Exception):
+    """The past was asked for of a store that was made without."""
+
+
 class SequentialStore:
     """Keys and their values at `revision`; with `past`, at all revisions before it too."""
 
@@ -139,8 +143,9 @@ class SequentialStore:
             holdings.append(held)
 
     def past(self, begin: str, end: str, revision: int) -> list[KeyValue]:
-        """What the keys of the interval held at `revision`."""
-        assert self._versions is not None, "made without a past"
+        """What the keys of the interval held at `revision`. Raises NoPastError."""
+        if self._versions is None:
+            raise NoPastError
         found = []
         for key in [begin] if not end else self._ever.between(begin, end):
             if key in self._versions:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-WHAT = ("workloads", "nemeses", "systems", "checkers", "mutants")
+WHAT = ("workloads", "nemeses", "systems", "checkers", "mutants", "spoils")
 
 
 @click.command("list", short_help="List what there is to choose from.")
 @click.argument("what", required=False, type=click.Choice(WHAT))
 def command(what: str | None) -> int:
-    """List workloads, nemeses, systems, checkers and mutants, or WHAT of them alone."""
+    """List workloads, nemeses, systems, checkers, mutants, spoils, or WHAT of them alone."""
     for name in (what,) if what else WHAT:
         click.secho(name, bold=True)
         rows = _rows(name)
@@ -42,6 +42,10 @@ def _rows(what: str) -> dict[str, str]:
         from checkers.catalogue import CHECKERS
 
         return {name: _first_line(checker) for name, checker in CHECKERS.items()}
+    if what == "spoils":
+        from checkers.synthetic.spoils import SPOILS
+
+        return {name: kind.describe for name, kind in SPOILS.items()}
     from harness.mutant import mutants
 
     return mutants()

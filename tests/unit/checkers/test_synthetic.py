@@ -1,0 +1,63 @@
+"""Generated histories are valid, and spoilt in each known way they are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from checkers.evidence import Evidence
+from checkers.mvcc import check_mvcc
+from checkers.synthetic.draws import DRAWS
+from checkers.synthetic.generator import CannotSpoilError, Recipe, generate, generate_file
+from checkers.synthetic.spoils import SPOILS
+from histories.beside import members_path, read_members
+from histories.history import History
+
+NOT_OF = {
+    "register": {"compacted-read", "torn-transaction", "wrong-deleted", "past-as-present"},
+    "set": {
+        "compacted-read", "torn-transaction", "wrong-deleted", "past-as-present", "phantom-write",
+    },
+    "kv": {"compacted-read"},
+}
+"""What a workload has no place for."""
+
+
+def judged(workload: str, spoil: str = "", with_members: bool = True, seed: int = 3) -> bool | None:
+    made = generate(workload, 1000, 16, uncertain=0.05, seed=seed, members=3, spoil=spoil)
+    members = made.members if with_members else ()
+    return check_mvcc(Evidence(History.of(made.events), members)).valid
+
+
+@pytest.mark.parametrize("with_members", [True, False])
+@pytest.mark.parametrize("workload", list(DRAWS))
+def test_generated_histories_are_valid_with_a_change_log_and_without(
+    workload: str, with_members: bool
+) -> None:
+    assert [judged(workload, "", with_members, seed) for seed in (3, 4)] == [True, True]
+
+
+@pytest.mark.parametrize("spoil", list(SPOILS))
+@pytest.mark.parametrize("workload", list(DRAWS))
+def test_each_spoil_makes_a_history_invalid(workload: str, spoil: str) -> None:
+    if spoil in NOT_OF.get(workload, ()):
+        with pytest.raises(CannotSpoilError, match=f"no place to spoil this history by {spoil}"):
+            judged(workload, spoil)
+    else:
+        assert judged(workload, spoil) is False
+
+
+def test_a_file_is_read_back_with_the_members_beside_it(tmp_path: Path) -> None:
+    recipe = Recipe("kv", 300, 4, seed=7, spoil="diverged")
+    made = generate("kv", 300, 4, seed=7, spoil="diverged")
+    path = tmp_path / "kv.jsonl"
+    generate_file(path, recipe)
+    assert tuple(History.read(path).events) == made.events
+    members = read_members(path)
+    assert members == made.members
+    assert members[0].changes is members[1].changes
+    assert b'"changes_of":"n1"' in members_path(path).read_bytes()
+    first = path.read_bytes()
+    generate_file(path, recipe)
+    assert path.read_bytes() == first
