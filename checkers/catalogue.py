@@ -15,6 +15,7 @@ from checkers.mvcc import check_mvcc
 from checkers.promises import check_promises
 from checkers.set_full import check_set_full
 from checkers.statistics import check_statistics
+from checkers.transactions.of_history import check_history
 from checkers.verdict import Verdict
 from checkers.watch import check_watch
 from checkers.write_path import check_write_path
@@ -25,6 +26,7 @@ CHECKERS: Mapping[str, Checker] = {
     "promises": check_promises,
     "linearizable": check_linearizable,
     "set_full": check_set_full,
+    "transactions": check_history,
     "watch": check_watch,
     "availability": check_availability,
     "statistics": check_statistics,

@@ -39,6 +39,8 @@ class Evidence:
     workload: str = ""
     watches: Sequence[WatchStream] = ()
     """What watchers asked for and were sent; empty for runs that watch nothing."""
+    consistency: str = "strict-serializable"
+    """What `transactions` asks for: a name of `checkers.transactions.MODELS`."""
     budget: tuple[Limit, ...] = ()
     """What the run may cost, for the checker `budget`; empty: no limit."""
 

@@ -84,6 +84,7 @@ def _operations(
             to_follower=to_follower,
             expect_last_seen=draft.expect_last_seen,
             revision_back=draft.revision_back,
+            append_to_seen=draft.append_to_seen,
         )
 
 

@@ -23,6 +23,7 @@ from histories.kv import (
     Txn,
     TxnResult,
 )
+from histories.list_value import extended
 
 
 class LastSeen:
@@ -47,7 +48,8 @@ class LastSeen:
                 self._expect(one) if place in chosen else one
                 for place, one in enumerate(request.compare)
             )
-            return msgspec.structs.replace(request, compare=compare)
+            request = msgspec.structs.replace(request, compare=compare)
+            return self._appended(request) if planned.append_to_seen else request
         if planned.revision_back and isinstance(request, Range):
             revision = max(0, self.revision - planned.revision_back)
             return msgspec.structs.replace(request, revision=revision)
@@ -56,11 +58,30 @@ class LastSeen:
             return msgspec.structs.replace(request, revision=revision)
         return request
 
+    @staticmethod
+    def look(planned: PlannedOperation) -> Txn | None:
+        """What to read before `planned` can be sent, if anything."""
+        if not planned.append_to_seen or not isinstance(planned.request, Txn):
+            return None
+        keys = dict.fromkeys(one.key for one in planned.request.compare)
+        return Txn((), tuple(Range(key) for key in keys))
+
     def observe(self, request: Request, result: Result) -> None:
         """Learn from an answer."""
         revision = result.header.revision
         self.revision = max(self.revision, revision)
         self._learn(request, result, revision)
+
+    def _appended(self, request: Txn) -> Txn:
+        """Lists that are put, behind what their key held."""
+        success = tuple(
+            msgspec.structs.replace(
+                one, value=extended(self._keys.get(one.key, ("", 0))[0], one.value)
+            )
+            if isinstance(one, Put) else one
+            for one in request.success
+        )
+        return msgspec.structs.replace(request, success=success)
 
     def _expect(self, compare: Compare) -> Compare:
         value, mod_revision = self._keys.get(compare.key, ("", 0))

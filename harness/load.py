@@ -22,6 +22,10 @@ CATCH_UP_MAX_S = 0.1
 this: a stall of seconds must not be followed by a burst of its operations."""
 
 
+LOOK = "look"
+"""The `f` of reads that an operation needs before it can be sent."""
+
+
 class Client(Protocol):
     """Whatever sends a request to a member and says what became of it."""
 
@@ -133,22 +137,35 @@ class Load:
         return True
 
     async def _operate(self, process: int, planned: PlannedOperation, seen: LastSeen) -> int:
-        """Send one operation and record both ends; the process number for the next one."""
+        """Send one operation, and before it what it has to look at; the process number for the
+        next one."""
         member = choose_member(planned, self._plan.members, self._leader())
-        request = seen.request(planned)
+        look = seen.look(planned)
+        if look is not None:
+            process, answered = await self._send(process, LOOK, look, member, seen)
+            if not answered:
+                return process
+        process, _ = await self._send(process, planned.f, seen.request(planned), member, seen)
+        return process
+
+    async def _send(
+        self, process: int, f: str, request: Request, member: str, seen: LastSeen
+    ) -> tuple[int, bool]:
+        """Record both ends; the process number for the next one, and whether it was answered."""
         url = self._system.address(member).client_url
         self.tally.begun += 1
-        self._recorder.invoke(process, planned.f, request, member)
+        self._recorder.invoke(process, f, request, member)
         try:
             completion = await self._client.call(url, request)
         except asyncio.CancelledError:
-            self._recorder.info(process, planned.f, member, "the run broke off")
+            self._recorder.info(process, f, member, "the run broke off")
             raise
-        retired = record(self._recorder, process, planned.f, member, completion)
+        retired = record(self._recorder, process, f, member, completion)
         self.tally.outcomes[completion.outcome] += 1
         if completion.result is not None:
             seen.observe(request, completion.result)
-        return process + len(self._plan.clients) if retired else process
+        answered = completion.outcome == "ok"
+        return (process + len(self._plan.clients) if retired else process), answered
 
 
 def choose_member(planned: PlannedOperation, members: Sequence[str], leader: str | None) -> str:

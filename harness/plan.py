@@ -35,6 +35,10 @@ class PlannedOperation(msgspec.Struct, frozen=True, omit_defaults=True):
     this client last saw of their key instead of the planned operand."""
     revision_back: int = 0
     """A range is sent at this many revisions before the highest that this client saw."""
+    append_to_seen: bool = False
+    """Values that the transaction `request` puts are lists (`histories.list_value`), sent with
+    what this client last saw of their key put before them. The keys that are compared are
+    read first, by an operation `look` of its own; if that is not answered nothing follows."""
 
 
 class ClientPlan(msgspec.Struct, frozen=True):

@@ -40,6 +40,7 @@ from harness.schedule import (
 )
 from harness.simulation.network import Weather
 from harness.simulation.swarm import SETTINGS, Surroundings
+from harness.watch_plan import WatcherPlan
 from histories.kv import Request
 from nemesis.fault import AIMS, STEP_ACTIONS, AtStep, Fault, PlannedFault
 from node.failpoint import FAILPOINTS
@@ -48,7 +49,7 @@ SUFFIX = ".schedule"
 FORMAT_LINE = "# A schedule of Splitbrain, format 1: splitbrain sim --schedule THIS_FILE"
 DERIVED = (
     "system", "swarm", "nemesis", "nodes", "rate", "seed", "time_limit_s",
-    "follower_share", "store", "name",
+    "follower_share", "fault_pace", "store", "name",
 )
 """Options that a schedule's other lines settle."""
 
@@ -83,6 +84,8 @@ def _lines(schedule: Schedule) -> Iterator[str]:
         yield f"weather {_json(_changed(around.weather)).decode()}"
     if around.buggify:
         yield "buggify"
+    for watcher in plan.watchers:
+        yield f"watcher {_json(watcher).decode()}"
     yield from _events(schedule)
     yield f"lasts {plan.time_limit_ms} ms"
 
@@ -112,6 +115,8 @@ def _operation_line(one: TimedOperation) -> str:
         notes += f" expecting {','.join(map(str, operation.expect_last_seen))}"
     if operation.revision_back:
         notes += f" back {operation.revision_back}"
+    if operation.append_to_seen:
+        notes += " appending"
     request = _json(operation.request).decode()
     at_ms = f"{one.at_us / 1000:.3f}".rstrip("0").rstrip(".")
     return f"{at_ms} ms  client {one.client}  {operation.f} on {to}{notes}  {request}"
@@ -148,7 +153,8 @@ _TIME = r"(?P<at>\d+(?:\.\d+)?) ms"
 _SEED = r"(?: seed (?P<seed>\d+))?"
 _OPERATION = re.compile(
     rf"{_TIME} +client (?P<client>\d+) +(?P<f>\S+) on (?P<to>follower \d+|n\d+)"
-    r"(?: expecting (?P<expecting>[\d,]+))?(?: back (?P<back>\d+))? +(?P<request>\{.*\})"
+    r"(?: expecting (?P<expecting>[\d,]+))?(?: back (?P<back>\d+))?(?P<appending> appending)?"
+    r" +(?P<request>\{.*\})"
 )
 _STEP = re.compile(
     rf"(?:op (?P<op>\d+)|{_TIME}) +(?P<do>{'|'.join(STEP_ACTIONS)}) (?P<on>\S+) "
@@ -189,6 +195,7 @@ class _Reading:
         self._settings: dict[str, Any] = dict(SETTINGS)
         self._operations: list[TimedOperation] = []
         self._faults: list[PlannedFault] = []
+        self._watchers: list[WatcherPlan] = []
         self._leader = ""
 
     def take(self, number: int, line: str) -> None:
@@ -221,6 +228,7 @@ class _Reading:
             to_follower=bool(kind),
             expect_last_seen=tuple(map(int, re.findall(r"\d+", found["expecting"] or ""))),
             revision_back=int(found["back"] or 0),
+            append_to_seen=bool(found["appending"]),
         )
         at_us = round(float(found["at"]) * 1000)
         self._operations.append(TimedOperation(at_us, int(found["client"]), operation))
@@ -277,6 +285,8 @@ class _Reading:
             name, _, value = rest.partition(" ")
             into = self._options if word == "option" else self._settings
             into[name] = self._decoded(value, Any)
+        elif word == "watcher":
+            self._watchers.append(self._decoded(rest, WatcherPlan))
         elif word == "weather":
             self._words["weather"] = self._decoded(rest, Weather)
         elif line == "buggify":
@@ -303,6 +313,7 @@ class _Reading:
             faults=tuple(self._faults),
             time_limit_ms=words["lasts"],
             leader=self._leader,
+            watchers=tuple(self._watchers),
         )
         self._check_members(members)
         refuse_unknown(self._options, f"an option of a run, in {self._name}")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from checkers.transactions.dependencies import Edges, Nodes
 from checkers.transactions.order import Timing
@@ -14,6 +12,10 @@ from checkers.transactions.order import Timing
 
 def components(count: int, parts: Sequence[tuple[Nodes, Nodes]]) -> Nodes:
     """The component of each of `count` nodes, under edges from sources to targets."""
+    # A tenth of a second and more, that only those pay who have transactions.
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
     source = np.concatenate([part[0] for part in parts]) if parts else np.empty(0, np.int32)
     target = np.concatenate([part[1] for part in parts]) if parts else np.empty(0, np.int32)
     weight = np.ones(len(source), np.int8)

@@ -114,6 +114,22 @@ def fewer_clients(schedule: Schedule) -> Iterator[Schedule]:
             )
 
 
+def fewer_watchers(schedule: Schedule) -> Iterator[Schedule]:
+    for kept in subsets(schedule.plan.watchers):
+        yield with_plan(schedule, watchers=tuple(kept))
+
+
+def shorter_watchers(schedule: Schedule) -> Iterator[Schedule]:
+    """With the first half of a watcher's streams, or just one of them."""
+    watchers = schedule.plan.watchers
+    for place, one in enumerate(watchers):
+        for kept in (one.streams[: len(one.streams) // 2], *((a,) for a in one.streams)):
+            if kept and len(kept) < len(one.streams):
+                shorter = replace(one, streams=tuple(kept))
+                changed = (*watchers[:place], shorter, *watchers[place + 1 :])
+                yield with_plan(schedule, watchers=changed)
+
+
 def fewer_members(schedule: Schedule) -> Iterator[Schedule]:
     """The first one or three of them alone."""
     for count in (1, 3):
@@ -129,8 +145,14 @@ def fewer_members(schedule: Schedule) -> Iterator[Schedule]:
             for one in schedule.plan.faults if (fault := _within(one.fault, members)) is not None
         )
         leader = schedule.plan.leader
+        watchers = tuple(
+            replace(watcher, streams=tuple(
+                replace(one, member=one.member % count) for one in watcher.streams
+            ))
+            for watcher in schedule.plan.watchers
+        )
         yield with_plan(
-            schedule, members=members, clients=clients, faults=faults,
+            schedule, members=members, clients=clients, faults=faults, watchers=watchers,
             member_seeds=member_seeds(schedule.plan.seed, members),
             leader=leader if leader in members else "",
         )
@@ -184,6 +206,8 @@ def simpler_operations(schedule: Schedule) -> Iterator[Schedule]:
     """A transaction without some of its parts, or just one of its operations."""
     numbered = dict(enumerate(schedule.operations, start=1))
     for number, one in numbered.items():
+        if one.operation.append_to_seen:
+            continue  # a list put without what it held before would lose elements by itself
         for request in _simpler(one.operation.request):
             seen = one.operation.expect_last_seen
             expecting = seen if isinstance(request, Txn) else ()

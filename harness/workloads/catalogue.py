@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.dotted_path import load
 from harness.errors import BadArguments
+from harness.workloads.append import Append, WriteRead
 from harness.workloads.kv import KV
 from harness.workloads.register import Register
 from harness.workloads.set import Set
@@ -18,7 +19,9 @@ from harness.workloads.workload import Workload
 
 ENTRY_POINTS = "splitbrain.workloads"
 
-OURS: Mapping[str, type[Workload]] = {one.name: one for one in (Register, KV, Set, Watch)}
+OURS: Mapping[str, type[Workload]] = {
+    one.name: one for one in (Register, KV, Set, Append, WriteRead, Watch)
+}
 
 
 def workloads() -> dict[str, type[Workload]]:

@@ -3,8 +3,8 @@
 A workload is a class; its keyword arguments are its options (`workload_options`), and
 its instances draw operations from the generator that they are given and from nothing
 else: they see no clock, no answer, no other client. What an operation needs to know
-of earlier answers is said by `expect_last_seen` and `revision_back`, and filled in
-when it is sent; what was sent is what the history holds.
+of earlier answers is said by `expect_last_seen`, `revision_back` and `append_to_seen`,
+and filled in when it is sent; what was sent is what the history holds.
 
 A user's own workload is named by a dotted path (`package.module:Class`) or by an entry
 point of the group `splitbrain.workloads`.
@@ -31,6 +31,7 @@ class Draft:
     request: Request
     expect_last_seen: tuple[int, ...] = ()
     revision_back: int = 0
+    append_to_seen: bool = False
 
 
 @runtime_checkable
