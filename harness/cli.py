@@ -19,7 +19,9 @@ EXIT_BAD_ARGUMENTS = 254
 EXIT_HARNESS_FAILED = 255
 EXIT_INTERRUPTED = 130
 
-COMMANDS = ("run", "sim", "hunt", "shrink", "check", "generate", "replay", "serve", "list")
+COMMANDS = (
+    "run", "sim", "hunt", "shrink", "check", "export", "generate", "replay", "serve", "list",
+)
 
 
 class LazyGroup(click.Group):
