@@ -26,6 +26,7 @@ from checkers.verdict import Verdict
 from harness.errors import BadArguments
 from harness.judge import INTERRUPTED, Watch, checkers_of, judge_evidence, merged
 from harness.options import Options
+from histories.beside import read_members
 from histories.collector import collector_paused
 from histories.errors import HistoryError
 from histories.formats.catalogue import FORMATS, OWN, TRANSACTIONS, format_of, read_logged
@@ -33,11 +34,12 @@ from histories.formats.jepsen_transactions import transactions_of
 from histories.formats.logged import LoggedOperation, by_key, is_keyed
 from histories.formats.transactions import read_transactions
 from histories.history import History
+from histories.member_state import MemberState
 from histories.transaction import Transaction
 
 KNOWN_MODELS = (*MODELS, *TRANSACTION_MODELS)
 
-OF_TRACES = ("write_path", "promises")
+NOT_OF_A_FILE = ("write_path", "promises", "watch")
 """Checkers that a bare history gives nothing to judge: asked only by name."""
 
 
@@ -59,14 +61,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a file holds: `history` if it is ours, `logged` if somebody else's; what of it are
-    transactions stands in `transactions`."""
+    """What a file holds: `history` if it is ours, with the `members`' states that stand beside
+    it, `logged` if somebody else's; what of it are transactions stands in `transactions`."""
 
     form: str
     model: str
     history: History | None = None
     logged: Sequence[LoggedOperation] = ()
     transactions: Sequence[Transaction] = ()
+    members: tuple[MemberState, ...] = ()
 
     def __len__(self) -> int:
         """How many operations it has."""
@@ -149,8 +152,10 @@ def check_file(path: Path, asked: Asked, watch: Watch) -> Checked:
     done = time.perf_counter()
     evidence = Evidence(
         read.history or timed_history(read.logged),
+        read.members,
         search_limit_s=asked.options.search_limit_s,
         budget=read_limits(asked.options.budget),
+        consistency=asked.consistency or DEFAULT,
     )
     with collector_paused():
         verdicts = judge_evidence(evidence, checkers, watch)
@@ -159,7 +164,7 @@ def check_file(path: Path, asked: Asked, watch: Watch) -> Checked:
 
 def _read(path: Path, form: str, asked: Asked) -> Recorded:
     if form == OWN:
-        return Recorded(form, "", history=_own(path))
+        return Recorded(form, "", history=_own(path), members=read_members(path))
     if form == TRANSACTIONS:
         return Recorded(form, "transactions", transactions=read_transactions(path))
     logged = read_file(path, form, asked.keyed)
@@ -193,13 +198,18 @@ def _own(path: Path) -> History:
 
 
 def _own_checkers(asked: Asked) -> Mapping[str, Checker]:
-    if asked.model or asked.consistency:
+    """All that a bare history of ours gives something to judge, or those asked for."""
+    from checkers.catalogue import CHECKERS
+
+    if asked.model:
         raise BadArguments(
-            f"--model {asked.model or asked.consistency}: a history of ours is of the key-value "
-            "store; --checker chooses among its checkers"
+            f"--model {asked.model}: a history of ours is of the key-value store; --checker "
+            "chooses among its checkers"
         )
-    found = checkers_of(asked.options, asked.checkers)
-    return {n: c for n, c in found.items() if asked.checkers or n not in OF_TRACES}
+    if asked.checkers:
+        return checkers_of(asked.options, asked.checkers)
+    beyond = NOT_OF_A_FILE if asked.options.budget else (*NOT_OF_A_FILE, "budget")
+    return {name: checker for name, checker in CHECKERS.items() if name not in beyond}
 
 
 def read_file(path: Path, form: str, keyed: bool | None) -> Sequence[LoggedOperation]:
