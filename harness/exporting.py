@@ -21,6 +21,7 @@ from checkers.linearizable import (
     register_operations,
 )
 from checkers.revisions import must_be_recent
+from checkers.transactions.of_history import LISTS, REGISTERS, transactions_of
 from checkers.uncertain import parts
 from harness.errors import BadArguments
 from histories.errors import HistoryError
@@ -94,9 +95,22 @@ def _micro(made: MicroOperation, answered: bool) -> list[Any]:
 def of_ours(history: History) -> list[LoggedOperation]:
     """A history of ours as one of a set, or of registers. Raises NotApplicable or
     Undecidable where it is neither."""
-    if any(op.f == "add" for op in history.operations):
+    functions = {op.f for op in history.operations}
+    if LISTS in functions or REGISTERS in functions:
+        transactions = transactions_of(history, lists=LISTS in functions)
+        return [logged_transaction(one) for one in _one_a_call(transactions)]
+    if "add" in functions:
         return [made for op in history.operations if (made := _of_set(op)) is not None]
     return list(_of_registers(history))
+
+
+def _one_a_call(transactions: list[Transaction]) -> list[Transaction]:
+    """Without the other half of a transaction whose guard failed: what it did not write
+    shares its events with what it read."""
+    found: dict[int, Transaction] = {}
+    for one in transactions:
+        found.setdefault(one.invoked, one)
+    return list(found.values())
 
 
 def _of_set(op: Operation) -> LoggedOperation | None:

@@ -37,7 +37,10 @@ def draw_file(checked: Checked, path: Path) -> Path | None:
     """The anomalies of a judged file into the page `path`; None if it has none."""
     read = checked.recorded
     if read.history is not None:
-        return _draw_own(checked.verdicts, Evidence(read.history), path, ())
+        return _draw_own(
+            checked.verdicts, Evidence(read.history, read.members), path,
+            [member.member for member in read.members],
+        )
     of_all = spans_of_transactions(read.transactions)
     found = [
         Found(checker, anomaly, of_all or spans_of(_about(anomaly, read.logged)))
