@@ -104,13 +104,25 @@ def _verdict(
         *(_cycle(one, dependencies) for one in cycles.cycles if forbids(model, one.kind)),
     ]
     if anomalies:
-        return Verdict(NAME, False, tuple(anomalies), counts)
+        return Verdict(NAME, False, tuple(_worst_first(anomalies)), counts)
     open_now = [kind for kind in cycles.undecided if forbids(model, kind)]
     if open_now:
         why = f"the search for {', '.join(open_now)} was broken off: too many cycles of other kinds"
         return Verdict(NAME, None, counts=counts, why=why)
     allowed = f"{', '.join(kinds)} found, which {model} allows" if kinds else ""
     return Verdict(NAME, True, counts=counts, why=allowed)
+
+
+def _worst_first(anomalies: Sequence[Anomaly]) -> list[Anomaly]:
+    """One of each kind, what contradicts the weakest models first; then a second of each …"""
+    severity = {kind: place for place, kind in enumerate(CONTRADICTS)}
+    seen: dict[str, int] = {}
+    ranked = []
+    for place, one in enumerate(anomalies):
+        seen[one.kind] = seen.get(one.kind, 0) + 1
+        strength = len(contradicted([one.kind]))
+        ranked.append(((seen[one.kind], -strength, severity[one.kind], place), one))
+    return [one for _, one in sorted(ranked, key=lambda pair: pair[0])]
 
 
 def _found(one: Found, dependencies: Dependencies) -> Anomaly:

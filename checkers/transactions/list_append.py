@@ -52,6 +52,17 @@ def infer_list_append(transactions: Sequence[Transaction]) -> Dependencies:
     )
 
 
+def _around(held: tuple[Element, ...], other: tuple[Element, ...]) -> str:
+    """`held` about the place where it begins to differ from `other`."""
+    alike = 0
+    while alike < min(len(held), len(other)) and held[alike] == other[alike]:
+        alike += 1
+    shown = [str(one) for one in held[max(0, alike - 3) : alike + 3]]
+    before = ["…"] if alike > 3 else []
+    behind = ["…"] if len(held) > alike + 3 else []
+    return f"[{' '.join([*before, *shown, *behind])}]"
+
+
 class _Inference:
     def __init__(self, transactions: Sequence[Transaction]) -> None:
         self._transactions = transactions
@@ -235,8 +246,8 @@ class _Inference:
         other = next(who for who, seen in self._reads_of(key) if seen == whole)
         self.finds.add(
             "incompatible-order",
-            f"{key} was read as {wording.value(held)} (event "
-            f"{self._transactions[place].invoked}) and as {wording.value(whole)} (event "
+            f"{key} was read as {_around(held, whole)} (event "
+            f"{self._transactions[place].invoked}) and as {_around(whole, held)} (event "
             f"{self._transactions[other].invoked}): neither is a beginning of the other",
             place, other,
         )
