@@ -9,13 +9,16 @@ import msgspec
 
 from checkers.availability import check_availability
 from checkers.budget import check_budget
+from checkers.counter import check_counter
 from checkers.evidence import Checker, Evidence
 from checkers.linearizable import check_linearizable
 from checkers.mvcc import check_mvcc
 from checkers.promises import check_promises
+from checkers.queue import check_queue
 from checkers.set_full import check_set_full
 from checkers.statistics import check_statistics
 from checkers.transactions.of_history import check_history
+from checkers.unique_ids import check_unique_ids
 from checkers.verdict import Verdict
 from checkers.watch import check_watch
 from checkers.write_path import check_write_path
@@ -26,6 +29,9 @@ CHECKERS: Mapping[str, Checker] = {
     "promises": check_promises,
     "linearizable": check_linearizable,
     "set_full": check_set_full,
+    "counter": check_counter,
+    "unique_ids": check_unique_ids,
+    "queue": check_queue,
     "transactions": check_history,
     "watch": check_watch,
     "availability": check_availability,

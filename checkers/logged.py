@@ -16,6 +16,8 @@ import msgspec
 
 from checkers import wording
 from checkers.evidence import Evidence
+from checkers.logged_as_recorded import element_text, recorded, times_of
+from checkers.logged_objects import check_counters, check_generated_ids, check_queues
 from checkers.porcupine import CheckResult, Model, Operation, check_operations_verbose
 from checkers.porcupine.models import key_value, mutex
 from checkers.porcupine.models import register as registers
@@ -31,7 +33,6 @@ from histories.kv import Header, KeyValue, Put, PutResult, Range, RangeResult
 
 EXPLANATION_S_MAX = 10.0
 """How long the illegal partitions of a log may be made smaller, all together."""
-MS = 1_000_000
 
 Logged = Sequence[LoggedOperation]
 LogChecker = Callable[[Logged, float | None], Verdict]
@@ -265,23 +266,7 @@ def _set_operation(op: LoggedOperation) -> Recorded:
                 )
             kvs = tuple(KeyValue(element_text(one)) for one in op.answer)
             said = RangeResult(header, kvs, len(kvs))
-    call, end = times_of(op)
-    return Recorded(
-        op.process, op.f, op.node, op.outcome, asked, said if op.outcome == "ok" else None,
-        op.error, op.call, op.ended, call, None if op.outcome == "info" else end, end,
-    )
-
-
-def element_text(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def times_of(op: LoggedOperation) -> tuple[int, int | None]:
-    """When it began and ended, in ns; without times, a millisecond an event."""
-    call = op.call * MS if op.call_ns is None else op.call_ns
-    if op.ended is None:
-        return call, None
-    return call, op.ended * MS if op.ended_ns is None else max(op.ended_ns, call)
+    return recorded(op, asked, said)
 
 
 def has_times(logged: Logged) -> bool:
@@ -326,6 +311,18 @@ MODELS: dict[str, LogModel] = {
     ),
     "set": LogModel(
         "a set: add, read", frozenset(("add", "read")), {"set_full": check_sets},
+    ),
+    "counter": LogModel(
+        "a counter: add, read of a number",
+        frozenset(("add", "read")), {"counter": check_counters},
+    ),
+    "unique-ids": LogModel(
+        "ids that are handed out: generate",
+        frozenset(("generate",)), {"unique_ids": check_generated_ids},
+    ),
+    "queue": LogModel(
+        "a queue: enqueue, dequeue, drain",
+        frozenset(("enqueue", "dequeue", "drain")), {"queue": check_queues},
     ),
 }
 

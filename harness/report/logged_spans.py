@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from checkers.logged import MS, times_of
+from checkers.logged_as_recorded import MS, times_of
 from checkers.transactions.wording import operation
 from harness.report.spans import Span
 from histories.formats.logged import LoggedOperation

@@ -1,0 +1,210 @@
+"""Counters by compare-and-swap, in others' logs, and generated ones that are spoilt."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+
+from checkers.counter import check_counter
+from checkers.evidence import Evidence
+from checkers.logged import check_log, model_of
+from checkers.verdict import Verdict
+from histories.event import Event
+from histories.formats.logged import LoggedOperation
+from histories.history import History
+from histories.kv import Compare, KeyValue, Put, PutResult, Range, RangeResult, Txn, TxnResult
+from tests.unit.checkers.told import Told
+
+
+def judge(told: Told) -> Verdict:
+    return check_counter(Evidence(told.history()))
+
+
+def step(met: int, amount: int = 1) -> Txn:
+    target: Any = ("value", "=", str(met)) if met else ("version", "=", 0)
+    return Txn((Compare("c", *target),), (Put("c", str(met + amount)),), (Range("c"),))
+
+
+DONE = TxnResult(succeeded=True, responses=(PutResult(),))
+
+
+def shows(number: int) -> RangeResult:
+    return RangeResult(kvs=(KeyValue("c", str(number)),) if number else (), count=1)
+
+
+def refused(number: int) -> TxnResult:
+    return TxnResult(succeeded=False, responses=(shows(number),))
+
+
+def counted(told: Told, met: int, amount: int = 1) -> None:
+    told.did(step(met, amount), DONE, 2, f="increment")
+
+
+def kinds(verdict: Verdict) -> list[str]:
+    return [anomaly.kind for anomaly in verdict.anomalies]
+
+
+def test_a_counter_that_counts_is_valid() -> None:
+    told = Told()
+    for met in range(4):
+        counted(told, met)
+        told.did(Range("c"), shows(met + 1), 2)
+    told.did(step(1), refused(4), 2, f="increment")
+    told.info(told.ask(step(4), f="increment"))
+    told.did(Range("c"), shows(5), 2)
+    verdict = judge(told)
+    assert verdict.valid is True
+    assert verdict.counts == {
+        "counters": 1, "increments": 6, "acknowledged": 4, "reads": 6, "anomalies": 0
+    }
+
+
+def test_an_uncertain_increment_counts_or_not() -> None:
+    for shown, valid in ((1, True), (2, True), (3, False)):
+        told = Told()
+        counted(told, 0)
+        told.info(told.ask(step(1), f="increment"))
+        told.did(Range("c"), shows(shown), 2)
+        assert judge(told).valid is valid
+
+
+def test_an_acknowledged_increment_that_later_reads_lack_is_lost() -> None:
+    told = Told()
+    counted(told, 0)
+    counted(told, 1)
+    told.did(Range("c"), shows(1), 2)
+    verdict = judge(told)
+    assert kinds(verdict) == ["lost"]
+    assert "at least 2 was acknowledged" in verdict.anomalies[0].because
+    assert verdict.anomalies[0].events == (2, 3, 4, 5)
+
+
+def test_a_read_while_an_increment_is_under_way_shows_either() -> None:
+    for shown in (0, 1):
+        told = Told()
+        increment = told.ask(step(0), f="increment")
+        told.did(Range("c"), shows(shown), 2)
+        told.ok(increment, DONE, 2)
+        told.did(Range("c"), shows(1), 2)
+        assert judge(told).valid is True
+
+
+def test_what_was_shown_once_does_not_go_away() -> None:
+    told = Told()
+    increment = told.ask(step(0), f="increment")
+    told.did(Range("c"), shows(1), 2)
+    told.did(Range("c"), shows(0), 2)
+    told.info(increment)
+    assert kinds(judge(told)) == ["stale"]
+
+
+def test_two_increments_of_one_number_are_one() -> None:
+    told = Told()
+    counted(told, 0)
+    counted(told, 0)
+    told.did(Range("c"), shows(1), 2)
+    assert kinds(judge(told)) == ["duplicated", "lost"]
+
+
+def test_an_increment_that_failed_must_not_count() -> None:
+    told = Told()
+    told.fail(told.ask(step(0), f="increment"))
+    told.did(Range("c"), shows(1), 2)
+    assert kinds(judge(told)) == ["unexpected"]
+
+
+def test_what_no_read_follows_is_undecided() -> None:
+    told = Told()
+    counted(told, 0)
+    verdict = judge(told)
+    assert verdict.valid is None
+    assert verdict.why.startswith("never read: process 0's txn")
+
+
+def test_a_counter_that_goes_down_is_judged_by_its_bounds() -> None:
+    told = Told()
+    counted(told, 0, 5)
+    told.did(Range("c"), shows(5), 2)
+    counted(told, 5, -2)
+    told.did(Range("c"), shows(3), 2)
+    assert judge(told).valid is True
+    told.did(Range("c"), shows(4), 2)
+    assert kinds(judge(told)) == ["unexpected"]
+
+
+def test_increments_of_another_form_are_not_judged() -> None:
+    told = Told()
+    told.did(Put("c", "7"), PutResult(), 2, f="increment")
+    assert judge(told).valid is None
+    assert check_counter(Evidence(History((), (), ()))).why.startswith("not applicable")
+
+
+def generated(seed: int, operations: int = 400, clients: int = 6) -> list[Event]:
+    """Clients that read the number and try to raise it by one, some without an answer."""
+    chance = Random(seed)
+    told = Told()
+    value, seen = 0, dict.fromkeys(range(clients), 0)
+    waiting: dict[int, tuple[int, Any]] = {}
+    for _ in range(operations):
+        client = chance.randrange(clients)
+        if client in waiting:
+            process, asked = waiting.pop(client)
+            answer: Any = shows(value)
+            uncertain = chance.random() < 0.05
+            if isinstance(asked, Txn) and (not uncertain or chance.random() < 0.5):
+                if seen[client] == value:
+                    value += 1
+                    answer = DONE
+                else:
+                    answer = refused(value)
+                seen[client] = value
+            if uncertain:
+                told.info(process)
+            else:
+                told.ok(process, answer, value + 1)
+        else:
+            if chance.random() < 0.5:
+                seen[client] = value
+                waiting[client] = (told.ask(Range("c")), Range("c"))
+            else:
+                asked = step(seen[client])
+                waiting[client] = (told.ask(asked, f="increment"), asked)
+    for process, _ in waiting.values():
+        told.info(process)
+    told.did(Range("c"), shows(value), 2)
+    return told.events
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_generated_histories_are_valid_until_they_are_spoilt(seed: int) -> None:
+    events = generated(seed)
+    assert check_counter(Evidence(History.of(events))).valid is True
+    last = msgspec.json.decode(events[-1].value, type=RangeResult)
+    right = int(last.kvs[0].value)
+    for number, kind in ((right // 3, "lost"), (right + 5_000, "unexpected")):
+        wrong = msgspec.json.encode(shows(number))
+        spoilt = [*events[:-1], msgspec.structs.replace(events[-1], value=msgspec.Raw(wrong))]
+        found = check_counter(Evidence(History.of(spoilt)))
+        assert kinds(found) == [kind]
+
+
+def logged(*rows: tuple[str, Any, Any, str]) -> list[LoggedOperation]:
+    return [
+        LoggedOperation(0, f, "", given, outcome, answer, 2 * n, 2 * n + 1, 2 * n + 1)  # type: ignore[arg-type]
+        for n, (f, given, answer, outcome) in enumerate(rows)
+    ]
+
+
+def test_a_log_of_a_counter_is_judged() -> None:
+    log = logged(("add", 3, 3, "ok"), ("read", None, 3, "ok"), ("add", 2, None, "fail"))
+    assert model_of(log) == "counter"
+    assert check_log([*log, replace_call(log[1], 6)]).valid is True
+    verdict = check_log([*log, msgspec.structs.replace(replace_call(log[1], 6), answer=2)])
+    assert kinds(verdict) == ["lost"]
+
+
+def replace_call(op: LoggedOperation, call: int) -> LoggedOperation:
+    return msgspec.structs.replace(op, call=call, ret=call + 1, ended=call + 1)

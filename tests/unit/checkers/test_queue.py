@@ -1,0 +1,251 @@
+"""Queues of keys, in others' logs, and generated ones that are spoilt."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+
+from checkers.evidence import Evidence
+from checkers.logged import check_log, model_of
+from checkers.queue import check_queue
+from checkers.verdict import Verdict
+from histories.event import Event
+from histories.formats.logged import LoggedOperation
+from histories.history import History
+from histories.kv import Delete, DeleteResult, KeyValue, Put, PutResult, Range, RangeResult
+from tests.unit.checkers.told import Told
+
+ALL = Range("q/", "q0")
+
+
+def judge(told: Told) -> Verdict:
+    return check_queue(Evidence(told.history()))
+
+
+def kinds(verdict: Verdict) -> list[str]:
+    return [anomaly.kind for anomaly in verdict.anomalies]
+
+
+def shows(*keys: str) -> RangeResult:
+    return RangeResult(kvs=tuple(KeyValue(key) for key in keys), count=len(keys))
+
+
+def put(told: Told, *keys: str) -> None:
+    for key in keys:
+        told.did(Put(key), PutResult(), 2, f="enqueue")
+
+
+def take(told: Told, key: str, deleted: int = 1) -> None:
+    told.did(Delete(key), DeleteResult(deleted=deleted), 3, f="dequeue")
+
+
+def test_what_goes_in_and_comes_out_is_valid() -> None:
+    told = Told()
+    put(told, "q/1", "q/2", "q/3")
+    told.info(told.ask(Put("q/4"), f="enqueue"))
+    take(told, "q/1")
+    take(told, "q/1", deleted=0)
+    take(told, "q/4")
+    told.did(ALL, shows("q/2", "q/3"), 3)
+    verdict = judge(told)
+    assert verdict.valid is True
+    assert verdict.counts == {
+        "attempts": 4, "acknowledged": 3, "taken out": 2, "recovered": 1, "left": 2, "reads": 1,
+        "never read": 0, "anomalies": 0,
+    }
+
+
+def test_what_nobody_took_and_a_later_read_lacks_is_lost() -> None:
+    told = Told()
+    put(told, "q/1", "q/2")
+    told.did(ALL, shows("q/1"), 3)
+    verdict = judge(told)
+    assert kinds(verdict) == ["lost"]
+    assert "q/2, put in by process 1's put q/2" in verdict.anomalies[0].because
+
+
+def test_who_has_no_answer_may_have_taken_it() -> None:
+    told = Told()
+    put(told, "q/1")
+    told.info(told.ask(Delete("q/1"), f="dequeue"))
+    told.did(ALL, shows(), 3)
+    assert judge(told).valid is True
+
+
+def test_what_was_refused_took_nothing() -> None:
+    told = Told()
+    put(told, "q/1")
+    take(told, "q/1", deleted=0)
+    told.did(ALL, shows(), 3)
+    assert kinds(judge(told)) == ["lost"]
+
+
+def test_what_was_missing_and_comes_out_later_is_stale() -> None:
+    told = Told()
+    put(told, "q/1")
+    told.did(ALL, shows(), 3)
+    take(told, "q/1")
+    assert kinds(judge(told)) == ["stale"]
+
+
+def test_what_was_taken_and_is_there_again_is_stale() -> None:
+    told = Told()
+    put(told, "q/1")
+    take(told, "q/1")
+    told.did(ALL, shows("q/1"), 3)
+    verdict = judge(told)
+    assert kinds(verdict) == ["stale"]
+    assert "which process 1's delete q/1" in verdict.anomalies[0].because
+
+
+def test_a_read_while_it_is_taken_shows_it_or_not() -> None:
+    for shown in ((), ("q/1",)):
+        told = Told()
+        put(told, "q/1")
+        taking = told.ask(Delete("q/1"), f="dequeue")
+        told.did(ALL, shows(*shown), 3)
+        told.ok(taking, DeleteResult(deleted=1), 3)
+        assert judge(told).valid is True
+
+
+def test_what_two_took_is_duplicated() -> None:
+    told = Told()
+    put(told, "q/1")
+    take(told, "q/1")
+    take(told, "q/1")
+    assert kinds(judge(told)) == ["duplicated"]
+
+
+def test_what_was_put_in_twice_may_be_taken_twice() -> None:
+    told = Told()
+    put(told, "q/1")
+    take(told, "q/1")
+    put(told, "q/1")
+    take(told, "q/1")
+    told.did(ALL, shows(), 3)
+    assert judge(told).valid is True
+
+
+def test_what_nobody_put_in_is_unexpected() -> None:
+    told = Told()
+    told.fail(told.ask(Put("q/1"), f="enqueue"))
+    take(told, "q/1")
+    put(told, "q/2")
+    told.did(ALL, shows("q/2", "q/9"), 3)
+    assert kinds(judge(told)) == ["unexpected", "unexpected"]
+
+
+def test_what_is_neither_taken_nor_read_is_undecided() -> None:
+    told = Told()
+    put(told, "q/1", "q/2")
+    take(told, "q/1")
+    verdict = judge(told)
+    assert verdict.valid is None
+    assert "never read: 1 acknowledged elements" in verdict.why
+    assert check_queue(Evidence(History((), (), ()))).why.startswith("not applicable")
+
+
+def generated(seed: int, operations: int = 500, clients: int = 6) -> list[Event]:
+    """Producers and consumers of one queue; a consumer looks, then deletes the first."""
+    chance = Random(seed)
+    told = Told()
+    inside: dict[str, None] = {}
+    seen: dict[int, str] = {}
+    waiting: dict[int, tuple[int, Any]] = {}
+
+    def end(client: int) -> None:
+        process, asked = waiting.pop(client)
+        uncertain = chance.random() < 0.04
+        happens = not uncertain or chance.random() < 0.5
+        answer: Any = shows(*sorted(inside))
+        if isinstance(asked, Put):
+            answer = PutResult()
+            if happens:
+                inside[asked.key] = None
+        elif isinstance(asked, Delete):
+            found = happens and asked.key in inside
+            if found:
+                del inside[asked.key]
+            answer = DeleteResult(deleted=int(found))
+        elif inside:
+            seen[client] = min(inside)
+        if uncertain:
+            told.info(process)
+        else:
+            told.ok(process, answer, 2)
+
+    for number in range(operations):
+        client = chance.randrange(clients)
+        if client in waiting:
+            end(client)
+        elif client % 2:
+            asked: Any = Put(f"q/{number:04}")
+            waiting[client] = (told.ask(asked, f="enqueue"), asked)
+        elif client in seen:
+            asked = Delete(seen.pop(client))
+            waiting[client] = (told.ask(asked, f="dequeue"), asked)
+        else:
+            waiting[client] = (told.ask(ALL), ALL)
+    for client in list(waiting):
+        end(client)
+    told.did(ALL, shows(*sorted(inside)), 2)
+    return told.events
+
+
+def spoilt(events: list[Event], place: int, value: Any) -> Verdict:
+    changed = list(events)
+    changed[place] = msgspec.structs.replace(
+        events[place], value=msgspec.Raw(msgspec.json.encode(value))
+    )
+    return check_queue(Evidence(History.of(changed)))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_generated_histories_are_valid_until_they_are_spoilt(seed: int) -> None:
+    events = generated(seed)
+    assert check_queue(Evidence(History.of(events))).valid is True
+    last = msgspec.json.decode(events[-1].value, type=RangeResult)
+    assert "lost" in kinds(spoilt(events, -1, shows(*[kv.key for kv in last.kvs[1:]])))
+    every = [kv.key for kv in last.kvs]
+    assert kinds(spoilt(events, -1, shows(*every, "q/none"))) == ["unexpected"]
+    taken = next(
+        op for op in History.of(events).operations
+        if op.f == "dequeue" and isinstance(op.result, DeleteResult) and op.result.deleted
+    )
+    assert isinstance(taken.request, Delete)
+    assert "stale" in kinds(spoilt(events, -1, shows(*every, taken.request.key)))
+
+
+def logged(*rows: tuple[str, Any, Any, str, str | None]) -> list[LoggedOperation]:
+    return [
+        LoggedOperation(
+            0, f, "", given, outcome, answer, 2 * n, None if outcome == "info" else 2 * n + 1,  # type: ignore[arg-type]
+            2 * n + 1, error=error,
+        )
+        for n, (f, given, answer, outcome, error) in enumerate(rows)
+    ]
+
+
+def test_a_log_of_a_queue_is_judged() -> None:
+    rows: list[tuple[str, Any, Any, str, str | None]] = [
+        ("enqueue", 1, 1, "ok", None),
+        ("enqueue", 2, 2, "ok", None),
+        ("enqueue", 3, None, "info", "timeout"),
+        ("dequeue", None, 2, "ok", None),
+    ]
+    assert model_of(logged(*rows)) == "queue"
+    assert check_log(logged(*rows)).valid is None
+    assert check_log(logged(*rows, ("drain", None, [1, 3], "ok", None))).valid is True
+    assert kinds(check_log(logged(*rows, ("drain", None, [3], "ok", None)))) == ["lost"]
+    assert kinds(check_log(logged(*rows, ("drain", None, [1, 2], "ok", None)))) == ["duplicated"]
+    assert kinds(check_log(logged(*rows, ("drain", None, [1, 7], "ok", None)))) == ["unexpected"]
+    found_nothing = ("dequeue", None, None, "fail", "empty")
+    assert kinds(check_log(logged(*rows, found_nothing))) == ["lost"]
+    # Somebody without an answer may have taken one, and only one.
+    unsure = ("dequeue", None, None, "info", "timeout")
+    assert check_log(logged(*rows, unsure, found_nothing)).valid is True
+    more = [("enqueue", 8, 8, "ok", None), *rows]
+    assert kinds(check_log(logged(*more, unsure, found_nothing))) == ["lost"]

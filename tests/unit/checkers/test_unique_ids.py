@@ -1,0 +1,91 @@
+"""Ids: revisions that a store hands out, and those of others' logs."""
+
+from __future__ import annotations
+
+import pytest
+
+from checkers.evidence import Evidence
+from checkers.logged import check_log, model_of
+from checkers.synthetic.generator import generate
+from checkers.unique_ids import check_unique_ids
+from checkers.verdict import Verdict
+from histories.formats.logged import LoggedOperation
+from histories.history import History
+from histories.kv import Delete, DeleteResult, Put, PutResult, Range, RangeResult
+from tests.unit.checkers.told import Told
+
+
+def judge(told: Told) -> Verdict:
+    return check_unique_ids(Evidence(told.history()))
+
+
+def kinds(verdict: Verdict) -> list[str]:
+    return [anomaly.kind for anomaly in verdict.anomalies]
+
+
+def test_each_write_has_a_revision_of_its_own() -> None:
+    told = Told()
+    told.did(Put("a"), PutResult(), 2)
+    told.did(Range("a"), RangeResult(), 2)
+    told.did(Delete("b"), DeleteResult(deleted=0), 2)
+    told.did(Delete("a"), DeleteResult(deleted=1), 3)
+    verdict = judge(told)
+    assert verdict.valid is True
+    assert verdict.counts == {"ids": 2, "attempts": 2, "anomalies": 0}
+
+
+def test_a_revision_that_two_writes_were_given_is_duplicated() -> None:
+    told = Told()
+    one, other = told.ask(Put("a")), told.ask(Put("b"))
+    told.ok(one, PutResult(), 2)
+    told.ok(other, PutResult(), 2)
+    verdict = judge(told)
+    assert kinds(verdict) == ["duplicated"]
+    assert verdict.anomalies[0].events == (0, 1, 2, 3)
+    assert "revision 2 was given to process 0's put a" in verdict.anomalies[0].because
+
+
+def test_a_lower_revision_than_one_answered_before_is_stale() -> None:
+    told = Told()
+    told.did(Put("a"), PutResult(), 7)
+    slow = told.ask(Put("b"))
+    told.did(Put("c"), PutResult(), 9)
+    told.ok(slow, PutResult(), 8)
+    assert judge(told).valid is True
+    told.did(Put("d"), PutResult(), 5)
+    assert kinds(judge(told)) == ["stale"]
+
+
+def test_only_what_was_generated_counts_where_something_was() -> None:
+    told = Told()
+    told.did(Put("a"), PutResult(), 2, f="generate")
+    told.did(Put("b"), PutResult(), 2)
+    assert judge(told).valid is True
+    told.did(Put("a"), PutResult(), 2, f="generate")
+    assert kinds(judge(told)) == ["duplicated"]
+
+
+def test_nothing_written_is_not_judged_and_nothing_given_is_undecided() -> None:
+    assert check_unique_ids(Evidence(History((), (), ()))).why.startswith("not applicable")
+    told = Told()
+    told.info(told.ask(Put("a"), f="generate"))
+    assert judge(told).valid is None
+
+
+@pytest.mark.parametrize("workload", ["kv", "register"])
+def test_generated_histories_are_valid(workload: str) -> None:
+    made = generate(workload, 400, 8, seed=3)
+    verdict = check_unique_ids(Evidence(History.of(made.events)))
+    assert verdict.valid is True
+    assert verdict.counts["ids"] > 50
+
+
+def test_a_log_of_ids_is_judged() -> None:
+    log = [
+        LoggedOperation(n, "generate", "", None, "ok", answer, 2 * n, 2 * n + 1, 2 * n + 1)
+        for n, answer in enumerate((10, 11, "10"))
+    ]
+    assert model_of(log) == "unique-ids"
+    assert check_log(log[:2]).valid is True
+    again = LoggedOperation(9, "generate", "", None, "ok", 11, 20, 21, 21)
+    assert kinds(check_log([*log[:2], again])) == ["duplicated"]
