@@ -65,7 +65,7 @@ def settled_options(options: Options, plan: Plan) -> Options:
     many clients there were is kept: what they wrote is read at the end, whoever is left."""
     return replace(
         options, system="simulated", swarm=False, nemesis=(), nodes=(len(plan.members),),
-        rate=DEFAULTS.rate, seed=plan.seed,
+        rate=DEFAULTS.rate, fault_pace=DEFAULTS.fault_pace, seed=plan.seed,
         time_limit_s=max(plan.time_limit_ms, 1) / 1000, follower_share=DEFAULTS.follower_share,
         store=DEFAULTS.store, name="",
     )
@@ -142,9 +142,9 @@ def member_seeds(seed: int, members: Iterable[str]) -> tuple[int, ...]:
 def described(schedule: Schedule) -> Iterator[str]:
     """What it comes to, in a line or two."""
     faults, operations = schedule.size
-    members = len(schedule.plan.members)
-    yield (
-        f"{members} member{'s' * (members != 1)}, {faults} fault{'s' * (faults != 1)}, "
-        f"{operations} operation{'s' * (operations != 1)}, "
-        f"{schedule.plan.time_limit_ms / 1000:g} s"
+    counts = (
+        (len(schedule.plan.members), "member"), (faults, "fault"), (operations, "operation"),
+        *([(len(schedule.plan.watchers), "watcher")] if schedule.plan.watchers else []),
     )
+    said = ", ".join(f"{count} {what}{'s' * (count != 1)}" for count, what in counts)
+    yield f"{said}, {schedule.plan.time_limit_ms / 1000:g} s"

@@ -41,7 +41,7 @@ from harness.schedule import (
 from harness.simulation.network import Weather
 from harness.simulation.swarm import SETTINGS, Surroundings
 from harness.watch_plan import WatcherPlan
-from histories.kv import Request
+from histories.service import AnyRequest
 from nemesis.fault import AIMS, STEP_ACTIONS, AtStep, Fault, PlannedFault
 from node.failpoint import FAILPOINTS
 
@@ -223,7 +223,7 @@ class _Reading:
         operation = PlannedOperation(
             think_us=0,
             f=found["f"],
-            request=self._decoded(found["request"], Request),
+            request=self._decoded(found["request"], AnyRequest),
             member=member,
             to_follower=bool(kind),
             expect_last_seen=tuple(map(int, re.findall(r"\d+", found["expecting"] or ""))),

@@ -21,6 +21,7 @@ from harness.schedule import (
 from harness.simulation.network import Weather
 from harness.simulation.swarm import SETTINGS, Surroundings
 from histories.kv import Request, Txn
+from histories.service import AnyRequest
 from nemesis.fault import (
     BitRot,
     ClockDrift,
@@ -216,7 +217,7 @@ def simpler_operations(schedule: Schedule) -> Iterator[Schedule]:
             yield with_operations(schedule, changed)
 
 
-def _simpler(request: Request) -> Iterator[Request]:
+def _simpler(request: AnyRequest) -> Iterator[Request]:
     if not isinstance(request, Txn):
         return
     for branch in (request.success, request.failure):

@@ -30,23 +30,25 @@ from harness.shrinking.reductions import (
     fewer_faults,
     fewer_members,
     fewer_operations,
+    fewer_watchers,
     plainer_faults,
     plainer_world,
     quicker_conclusions,
     rounder_times,
     shorter_holds,
+    shorter_watchers,
     simpler_operations,
 )
 from harness.shrinking.settled import settled
 
 COARSE: tuple[Reduction, ...] = (
     quicker_conclusions, earlier_ends, plainer_world, fewer_faults, plainer_faults,
-    far_fewer_operations, faults_for_weather,
+    far_fewer_operations, fewer_watchers, faults_for_weather,
 )
 FINE: tuple[Reduction, ...] = (
-    fewer_faults, fewer_operations, fewer_clients, fewer_members, plainer_world,
-    plainer_faults, simpler_operations, closer_together, shorter_holds, earlier_ends,
-    rounder_times,
+    fewer_faults, fewer_operations, fewer_watchers, shorter_watchers, fewer_clients,
+    fewer_members, plainer_world, plainer_faults, simpler_operations, closer_together,
+    shorter_holds, earlier_ends, rounder_times,
 )
 OTHER_SEEDS = 2
 """How many other seeds a candidate is tried with, once runs are short."""

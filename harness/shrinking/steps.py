@@ -12,15 +12,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from random import Random
 
+import msgspec
 from msgspec.structs import replace
 
 from harness.judge import read_record
-from harness.schedule import Schedule, with_operations, with_plan, with_seed
+from harness.plan import PlannedOperation
+from harness.schedule import (
+    Schedule,
+    TimedOperation,
+    with_operations,
+    with_plan,
+    with_seed,
+)
 from harness.shrinking.failing import fails, run_in_passing
 from harness.shrinking.settled import read_fault_events, settled
+from harness.workloads.catalogue import make_workload
+from harness.workloads.workload import Draft
 from histories.history import History
+from histories.kv import Put
 from histories.trace import TraceEvent, read_trace
 from nemesis.fault import AtStep, Kill, Partition, Pause, PlannedFault, PowerLoss, StepAction
 from node.failpoint import STEPS
@@ -30,6 +43,9 @@ SEEDS = 8
 NEAR_STEPS = 4
 """Steps tried before a fault's moment, and after it."""
 GAPS_MS = (1_500, 700, 300)
+CARRIERS = ("after_apply_mvcc", "before_respond", "after_client_request", "before_client_request")
+"""Where a fault is tried that is tied to a write of its own, best first."""
+DRAFTS_MAX = 1_000
 TAIL_MS = 1_000
 HEARTBEAT_MS, ELECTION_MS = 50, 500
 """What a process of its own on a busy machine keeps to."""
@@ -57,8 +73,9 @@ def at_steps(schedule: Schedule) -> Placed:
     """
     best = _best(schedule, [*_roomy(settled(schedule)), schedule])
     for place in range(len(best.schedule.plan.faults)):
-        candidates = _placed(best.schedule, place)
-        found = _best(best.schedule, candidates)
+        found = _best(best.schedule, _placed(best.schedule, place))
+        if found.seeds_failing < best.seeds_failing:
+            found = _best(best.schedule, _carried(best.schedule, place))
         if found.seeds_failing >= best.seeds_failing and found.schedule != best.schedule:
             best = found
     return best
@@ -161,6 +178,47 @@ def _placed(schedule: Schedule, place: int) -> Iterator[Schedule]:
         step = AtStep(failpoint, do, operation, visit, on=(member,))
         moved = replace(planned, fault=step)
         yield with_plan(schedule, faults=(*faults[:place], moved, *faults[place + 1 :]))
+
+
+def _carried(schedule: Schedule, place: int) -> Iterator[Schedule]:
+    """The fault at a step of a write that is sent to its member when the fault was to come:
+    where its member did nothing that it could be tied to."""
+    planned = schedule.plan.faults[place]
+    do = action_of(planned)
+    write = _further_write(schedule)
+    if do is None or write is None:
+        return
+    (member,) = planned.fault.on
+    client = len(schedule.plan.clients)
+    sent = PlannedOperation(0, write.f, write.request, schedule.plan.members.index(member))
+    numbered = dict(enumerate(schedule.operations, start=1))
+    numbered[len(numbered) + 1] = TimedOperation(planned.begin_ms * 1000, client, sent)
+    carried = with_operations(schedule, numbered)
+    number = next(
+        number for number, one in enumerate(carried.operations, start=1)
+        if one.operation.request == write.request
+    )
+    faults = carried.plan.faults
+    for failpoint in CARRIERS:
+        step = replace(planned, fault=AtStep(failpoint, do, number, on=(member,)))
+        yield with_plan(carried, faults=(*faults[:place], step, *faults[place + 1 :]))
+
+
+def _further_write(schedule: Schedule) -> Draft | None:
+    """A write of the workload's that is not in the schedule yet."""
+    options = schedule.options
+    workload = make_workload(options.workload, options.workload_options)
+    for draft in islice(workload.operations(Random(0), 0), DRAFTS_MAX):
+        if isinstance(draft.request, Put) and all(
+            one.operation.request != draft.request and not _mentions(one, draft.request.value)
+            for one in schedule.operations
+        ):
+            return draft
+    return None
+
+
+def _mentions(one: TimedOperation, value: str) -> bool:
+    return f'"{value}"' in msgspec.json.encode(one.operation.request).decode()
 
 
 def action_of(planned: PlannedFault) -> StepAction | None:

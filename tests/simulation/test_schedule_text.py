@@ -29,6 +29,13 @@ def test_what_is_drawn_is_the_same_after_writing_and_reading(seed: int) -> None:
     assert parse_schedule(as_text(schedule)) == schedule
 
 
+def test_watchers_are_written_and_read_too() -> None:
+    given = {"system": "simulated", "workload": "watch", "time_limit_s": 3.0}
+    schedule = drawn_schedule(4, given)
+    assert schedule.plan.watchers
+    assert parse_schedule(as_text(schedule)) == schedule
+
+
 def test_what_a_person_wrote_means_what_it_says() -> None:
     schedule = parse_schedule(SMALL)
     assert [one.fault for one in schedule.plan.faults] == [

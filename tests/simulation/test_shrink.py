@@ -32,8 +32,9 @@ def shrunk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The file of a planted bug's shrunk schedule, and what was printed."""
     file = tmp_path_factory.mktemp("shrunk") / "small.schedule"
     done = splitbrain(
-        "shrink", "--mutant", "applied_twice_after_restart", "--budget", "20", "--out", str(file),
-        "--workload", "set", "--nodes", "3", "--at-steps",
+        "shrink", "--mutant", "applied_twice_after_restart", "--seed", "1", "--at-steps",
+        "--workload", "set", "--nodes", "3", "--nemesis", "kill", "--time-limit", "3",
+        "--rate", "20", "--clients", "3", "--budget", "100", "--out", str(file),
     )
     assert done.returncode == 0, done.stderr
     return file, done.stdout
