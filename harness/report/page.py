@@ -30,6 +30,7 @@ from harness.report.anomaly_picture import (
     proof_of,
 )
 from harness.report.count_tables import count_tables, single_counts
+from harness.report.cycle_picture import cycle_picture
 from harness.report.latency import latency
 from harness.report.rate import rate
 from harness.report.run_data import Run
@@ -74,6 +75,12 @@ class DrawnAnomaly:
             f"anomaly-{self.number}-order": self.in_order.figure,
             f"anomaly-{self.number}-scale": self.to_scale,
         }
+
+    @property
+    def cycle(self) -> Markup:
+        """The cycle of transactions that it is, drawn; empty if it is none."""
+        cycle = self.anomaly.detail.get("cycle")
+        return Markup(cycle_picture(cycle) if cycle else "")
 
     @property
     def detail(self) -> str:
