@@ -12,6 +12,7 @@ from nemesis.capabilities import (
     Partitionable,
     Pausable,
     Powered,
+    Stepped,
 )
 from nemesis.errors import FaultError
 
@@ -47,6 +48,10 @@ KINDS: dict[str, FaultKind] = {
         FaultKind("clock", "wall clocks jump, forward or back", Clocked, True),
         FaultKind("drift", "clocks count too fast or too slowly", Clocked, True),
         FaultKind("disk", "disks are slow, full, or fail writes and syncs", Disked, True),
+        FaultKind(
+            "step", "members crash, stand still, or are cut off at a step of the write path",
+            Stepped, True,
+        ),
     )
 }
 

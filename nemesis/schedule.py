@@ -19,6 +19,7 @@ from nemesis.aim import aims_for
 from nemesis.catalogue import KINDS, known_kinds, suffers
 from nemesis.fault import (
     Aim,
+    AtStep,
     ClockDrift,
     ClockJump,
     DiskFault,
@@ -30,6 +31,7 @@ from nemesis.fault import (
     Pause,
     PlannedFault,
     PowerLoss,
+    StepAction,
 )
 
 
@@ -166,8 +168,10 @@ def _pauses(member_count: int) -> list[Card]:
 
 _SHAPES: tuple[tuple[PartitionShape, Aim], ...] = (
     ("isolate_leader", "leader"),
+    ("isolate_leader", "leader"),
     ("isolate", "follower"),
     ("isolate", "any"),
+    ("halves", "leader"),
     ("halves", "leader"),
     ("halves", "any"),
     ("bridge", "any"),
@@ -252,6 +256,34 @@ def _disk_faults(member_count: int) -> list[Card]:
     return [draw(aim) for aim in _aims(member_count)]
 
 
+_LEADERS_STEPS = (
+    "leader_receive", "leader_wal", "replicate", "quorum_ack", "leader_commit", "apply_notify",
+    "apply_mvcc", "backend_flush", "respond",
+)
+_FOLLOWERS_STEPS = (
+    "follower_forward", "follower_wal", "follower_commit", "apply_notify", "apply_mvcc",
+    "backend_flush", "respond",
+)
+_AT_STEP: tuple[StepAction, ...] = ("crash", "crash", "power", "pause", "isolate", "sleep")
+
+
+def _steps(member_count: int) -> list[Card]:
+    """What happens to one member just before or after a step that it takes."""
+
+    def draw(aim: Aim, names: Sequence[str]) -> Card:
+        return lambda random: AtStep(
+            f"{random.choice(('before', 'after'))}_{random.choice(names)}",
+            random.choice(_AT_STEP),
+            visit=random.choice((1, 1, 2, 5, 20)),
+            aim=aim,
+        )
+
+    if member_count == 1:
+        return [draw("all", _LEADERS_STEPS)]
+    leader, follower = draw("leader", _LEADERS_STEPS), draw("follower", _FOLLOWERS_STEPS)
+    return [leader, leader, leader, follower, follower]
+
+
 DECKS: dict[str, Callable[[int], list[Card]]] = {
     "kill": _kills,
     "pause": _pauses,
@@ -261,6 +293,7 @@ DECKS: dict[str, Callable[[int], list[Card]]] = {
     "clock": _clock_jumps,
     "drift": _clock_drifts,
     "disk": _disk_faults,
+    "step": _steps,
 }
 
 

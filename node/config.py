@@ -48,6 +48,8 @@ class Config:
     backend_batch_operations_max: int = 10_000
     wal_segment_bytes: int = 64 * 1024**2
     pre_vote: bool = True
+    check_quorum: bool = True
+    """Off, a leader that hears of nobody leads on, as in Raft's paper."""
     request_timeout_ms: int = 0
     """0: as etcd, 5 s and two election timeouts."""
     watch_progress_interval_ms: int = 600_000

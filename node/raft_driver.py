@@ -293,6 +293,8 @@ class RaftDriver:
         if self._world.buggify("a snapshot is slow to leave"):
             await self._world.clock.sleep(self._world.random.uniform(0.0, 3.0))
         filled = msgspec.structs.replace(message, snapshot=snapshot)
+        if self._world.buggify("a snapshot is sent twice"):
+            self._world.spawn(self._send_again(filled), "send_snapshot")
         delivered = await self.transport.send_snapshot(filled)
         self._raft.report_snapshot(message.to, delivered)
         self._wake.set()
@@ -303,6 +305,11 @@ class RaftDriver:
             index=snapshot.metadata.index,
             bytes=len(snapshot.data),
         )
+
+    async def _send_again(self, message: Message) -> None:
+        """Nobody promises that a snapshot comes once, or before what was sent after it."""
+        await self._world.clock.sleep(self._world.random.uniform(0.0, 2.0))
+        await self.transport.send_snapshot(message)
 
     async def _snapshot_of_now(self) -> Snapshot:
         """Raises StateInvalid where Raft knows of no snapshot at what is applied."""

@@ -272,6 +272,7 @@ def raft_config(config: Config, world: World) -> RaftConfig:
         voters=tuple(sorted(peer.id for peer in config.peers)),
         election_ticks=config.election_ticks,
         pre_vote=config.pre_vote,
+        check_quorum=config.check_quorum,
     )
     if world.buggify("tiny appends"):
         settled = replace(settled, message_bytes_max=64)
@@ -279,8 +280,6 @@ def raft_config(config: Config, world: World) -> RaftConfig:
         settled = replace(settled, inflight_messages_max=2)
     if world.buggify("few committed entries at once"):
         settled = replace(settled, committed_bytes_max=64)
-    if world.buggify("the quorum is not checked"):
-        settled = replace(settled, check_quorum=False)
     # Without pre-vote a member that cannot be elected, and asks sooner than others, keeps
     # them from ever asking.
     if settled.pre_vote and world.buggify("a short election timeout"):

@@ -87,11 +87,11 @@ BUGGIFIED = tuple(
         "few appends in flight",
         "few committed entries at once",
         "snapshots are given up soon",
-        "the quorum is not checked",
         "a short election timeout",
         "a batch waits to be applied",
         "the log is slow to write",
         "a snapshot is slow to leave",
+        "a snapshot is sent twice",
     )
 )
 

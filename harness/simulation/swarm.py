@@ -13,16 +13,36 @@ from typing import Any
 
 import msgspec
 
-from harness.options import Options
+from harness.options import DEFAULTS, Options
 from harness.simulation.network import Weather
 from histories.chance import stream
 from nemesis.catalogue import KINDS
 
-BUGGIFIED_RUNS_PERCENT = 50
-PLACE_ON_PERCENT = 35
+BUGGIFIED_RUNS_PERCENT = 70
+PLACE_ON_PERCENT = 50
 """Of the named places in the member, in a run that has any of them on."""
-PLACE_FIRES_PERCENT = 25
-"""Of the times that a place is come to, where it is on."""
+PLACE_FIRES_PERCENT = (2, 10, 25, 60)
+"""Of the times that a place is come to: one of these, for each place that is on."""
+LOSSY_FIRES_PERCENT_MAX = 25
+LOSSY = ("a frame finds its queue full", "the inbox is full")
+"""Where more than so many messages lost leave no cluster to test."""
+FIRST_VISITS = 6
+FIRST_VISITS_FIRE_PERCENT = 50
+"""A place that a run comes to seldom, such as a member's start, fires all the same."""
+KIND_WEIGHTS: Mapping[str, int] = {
+    "kill": 4, "pause": 2, "partition": 7, "latency": 1, "power": 4, "clock": 1, "drift": 1,
+    "disk": 2, "step": 6,
+}
+"""How often a kind of fault is among those of a run."""
+KINDS_AT_ONCE = (1, 2, 2, 3, 3, 4)
+"""How many kinds a run has: with more of them than these the cluster is mostly down, and
+a run in which nothing is answered finds nothing."""
+ELECTIONS = ((10, 100), (10, 100), (20, 200), (30, 300), (100, 1000))
+"""Heartbeat and election timeout in ms: short ones give a short run many leaders."""
+NODES = (1, 3, 3, 3, 3, 3, 3, 5, 5, 5)
+"""One member shows what disks do, five show what three cannot."""
+HOLDS_IN_ELECTIONS = (1.5, 3.0, 6.0)
+"""How many election timeouts a fault holds, at least."""
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -51,7 +71,7 @@ def _settings(chance: Random) -> dict[str, int | bool]:
     drawn: dict[str, int | bool] = dict(SETTINGS)
     # Only together do the two let a follower need a snapshot in a short run.
     short_log, count, kept = (
-        chance.random() < 0.5, chance.choice((3, 10, 30, 100)), chance.choice((1, 3, 10))
+        chance.random() < 0.6, chance.choice((3, 5, 10, 30)), chance.choice((1, 3, 10))
     )
     if short_log:
         drawn |= {"snapshot_count": count, "catch_up_entries": kept}
@@ -60,6 +80,7 @@ def _settings(chance: Random) -> dict[str, int | bool]:
         "backend_batch_interval_ms": (1, 10, 1000),
         "backend_batch_operations_max": (1, 5),
         "pre_vote": (False,),
+        "check_quorum": (False,),
         "request_timeout_ms": (300, 1000),
     }
     for name, values in choices.items():
@@ -89,26 +110,57 @@ def _weather(chance: Random) -> Weather:
 def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     """What a run of the campaign is told besides what the user has given."""
     chance = stream(seed, "swarm", "options")
-    most = chance.choice((0.2, 0.5, 0.5, 0.8))
-    nemesis = tuple(name for name in KINDS if chance.random() < most)
-    heartbeat_ms, election_ms = chance.choice(((100, 1000), (30, 300), (20, 200), (10, 100)))
+    heartbeat_ms, election_ms = chance.choice(ELECTIONS)
+    hold_ms = election_ms * chance.choice(HOLDS_IN_ELECTIONS)
     drawn: dict[str, Any] = {
         "system": "simulated",
         "swarm": True,
         "seed": seed,
-        "nemesis": nemesis,
+        "nemesis": _kinds(chance),
+        "fault_pace": round(max(1000 / hold_ms, 0.5), 2),
         "workload": chance.choice(("kv", "kv", "register", "set")),
         "clients": chance.choice((3, 5, 8, 15)),
-        "rate": chance.choice((30.0, 100.0, 100.0, 200.0)),
-        "time_limit_s": chance.choice((5.0, 10.0, 15.0)),
+        "rate": chance.choice((50.0, 100.0, 200.0)),
+        "time_limit_s": chance.choice((5.0, 8.0, 12.0)),
         "follower_share": chance.choice((0.3, 0.7, 0.95)),
         "request_timeout_ms": chance.choice((200, 500, 2000)),
         "heartbeat_ms": heartbeat_ms,
         "election_ms": election_ms,
-        "fault_pace": chance.choice((1.0, 2.0, 4.0, 8.0)),
-        "nodes": (),
+        "nodes": (chance.choice(NODES),),
+        "quiet_timeout_ms": DEFAULTS.quiet_timeout_ms,
     }
     return {**drawn, **given}
+
+
+def _kinds(chance: Random) -> tuple[str, ...]:
+    """In the order of the catalogue."""
+    left = list(KIND_WEIGHTS)
+    drawn: list[str] = []
+    for _ in range(chance.choice(KINDS_AT_ONCE)):
+        (kind,) = chance.choices(left, [KIND_WEIGHTS[one] for one in left])
+        left.remove(kind)
+        drawn.append(kind)
+    return tuple(kind for kind in KINDS if kind in drawn)
+
+
+class _Place:
+    """A place that is on."""
+
+    def __init__(self, chance: Random, percent: int) -> None:
+        self._chance = chance
+        self._percent = percent
+        self._visits = 0
+
+    def fires(self) -> bool:
+        self._visits += 1
+        early = self._visits <= FIRST_VISITS
+        percent = max(self._percent, FIRST_VISITS_FIRE_PERCENT) if early else self._percent
+        return self._chance.random() * 100 < percent
+
+
+def _percent(chance: Random, place: str) -> int:
+    percent = chance.choice(PLACE_FIRES_PERCENT)
+    return min(percent, LOSSY_FIRES_PERCENT_MAX) if place in LOSSY else percent
 
 
 class Buggify:
@@ -117,7 +169,7 @@ class Buggify:
     def __init__(self, seed: int, reached: Callable[[str], None], *, on: bool) -> None:
         self._seed = seed
         self.on = on
-        self._places: dict[str, Random | None] = {}
+        self._places: dict[str, _Place | None] = {}
         self._reached = reached
 
     def fires(self, place: str) -> bool:
@@ -125,9 +177,10 @@ class Buggify:
             return False
         if place not in self._places:
             chance = stream(self._seed, "buggify", place)
-            self._places[place] = chance if chance.random() * 100 < PLACE_ON_PERCENT else None
+            on, percent = chance.random() * 100 < PLACE_ON_PERCENT, _percent(chance, place)
+            self._places[place] = _Place(chance, percent) if on else None
         found = self._places[place]
-        if found is None or found.random() * 100 >= PLACE_FIRES_PERCENT:
+        if found is None or not found.fires():
             return False
         self._reached(f"buggify: {place}")
         return True

@@ -102,6 +102,8 @@ class Watch:
         self._committed: dict[int, int] = {}
         """Index → term of what is committed, as whoever committed it first has it."""
         self._last_committed = 0
+        self._committed_by: dict[int, int] = {}
+        """Term → the highest index whose commit was first seen at a member of that term."""
         self._revisions: dict[int, int] = {}
 
     def __call__(self, process: Process) -> None:
@@ -207,7 +209,10 @@ class Watch:
                 f"{name} leads in term {raft.term} by votes that are durable on "
                 f"{', '.join(voters) or 'no member'} alone"
             )
-        last = self._last_committed
+        # A leader elected late, by votes that were long on their way, may lack what later
+        # terms have committed; it will never commit anything itself.
+        earlier_terms = [index for term, index in self._committed_by.items() if term < raft.term]
+        last = max(earlier_terms, default=0)
         if last and not self._holds(raft, last, self._committed[last]):
             self._violated(
                 f"{name} leads in term {raft.term} and lacks entry {last} of term "
@@ -264,6 +269,8 @@ class Watch:
         if log.committed > self._last_committed:
             self._check_quorum(name, log.committed)
             self._last_committed = log.committed
+            if log.committed in self._committed:
+                self._committed_by[raft.term] = log.committed
         self._conditions_of_commit(seen, raft)
 
     def _check_quorum(self, name: str, index: int) -> None:

@@ -1,4 +1,4 @@
-"""When old segments are removed, one more goes than may."""
+"""When old segments are removed, all go but the one that is written to."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ def spoil() -> None:
 
     async def release(self: Wal, index: Index) -> int:
         removed = await honest(self, index)
-        segments = list_segments(self._disk, self._directory)
-        if removed and len(segments) > 1:
-            self._disk.remove(self._path(segments[0]))
+        for name in list_segments(self._disk, self._directory)[:-1]:
+            self._disk.remove(self._path(name))
         return removed
 
     Wal.release = release  # type: ignore[method-assign]
