@@ -38,6 +38,7 @@ from checkers.porcupine.models.by_key import by_key
 from checkers.porcupine.unique_values import NOTHING, decide_register
 from checkers.revisions import must_be_recent
 from checkers.sequential_store import text_order
+from checkers.shortest import furthest
 from checkers.uncertain import parts
 from checkers.verdict import Anomaly, Verdict
 from histories.history import History
@@ -418,12 +419,20 @@ def _explain(part: PartitionInfo[Any, Any], deadline: float) -> Anomaly:
     if still_illegal(certain):
         needed = minimise(certain, still_illegal)
     key = part.operations[0].input.key
+    others = [op for op in before if not _read_only(op.input, op.output)]
+    found = furthest(REGISTERS, needed, others)
     events = sorted({int(at) for op in needed for at in (op.call, op.ret)})
     steps = "; ".join(_describe(op.input, op.output) for op in needed[:8])
     because = (
         f"{key} is not a linearizable register: no order explains these {len(needed)} operations "
         f"together ({steps}), whichever of the others happened"
     )
+    if found.stuck is not None:
+        stuck = _describe(found.stuck.input, found.stuck.output)
+        because += (
+            f". {stuck}, answered at event {int(found.stuck.ret)}, does not fit: before it the "
+            f"longest order that fits leaves {key} = {found.state}"
+        )
     return Anomaly(
         "not linearizable",
         because,
@@ -431,13 +440,11 @@ def _explain(part: PartitionInfo[Any, Any], deadline: float) -> Anomaly:
         detail={
             "key": key,
             "operations": [int(op.call) for op in part.operations],
-            "linearization": [int(part.operations[n].call) for n in _first(part.partials)],
+            "linearization": [int(op.call) for op in found.order],
+            "stuck": None if found.stuck is None else int(found.stuck.call),
+            "state": found.state,
         },
     )
-
-
-def _first(partials: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    return partials[0] if partials else ()
 
 
 def _until(operations: list[Op], ends: list[float], count: int) -> list[Op]:

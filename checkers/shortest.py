@@ -100,9 +100,20 @@ def no_order(
     whole = dataclasses.replace(model, partition=None)
     ordered = sorted(operations, key=lambda op: (op.call, op.ret))
     kept = needed(ordered, lambda op: op.ret, weaken, illegal, deadline)
-    own = {id(op) for op in kept}
-    # Where the others stand in this order is no part of the proof: they keep their times here.
-    placeable = [op for op in ordered if id(op) in own or weaken(op) is not None]
+    return furthest(whole, kept, [op for op in ordered if weaken(op) is not None])
+
+
+def furthest(
+    model: Model[Any, Any, Any],
+    needed: Sequence[Operation[Any, Any]],
+    others: Sequence[Operation[Any, Any]],
+) -> NoOrder:
+    """How far an order goes that holds of the `needed` operations, one partition, and of what
+    it needs of the `others`, whose places are no part of the proof."""
+    whole = dataclasses.replace(model, partition=None)
+    own = {id(op) for op in needed}
+    placeable = [*needed, *(op for op in others if id(op) not in own)]
+    placeable.sort(key=lambda op: (op.call, op.ret))
     order = _longest(whole, placeable)
     while len(without := _one_less(whole, order, own)) < len(order):
         order = without
@@ -110,9 +121,9 @@ def no_order(
     for op in order:
         state = whole.step(state, op.input, op.output)[1]
     placed = {id(op) for op in order}
-    left = [op for op in kept if id(op) not in placed]
+    left = [op for op in needed if id(op) not in placed]
     stuck = min(left, key=lambda op: op.ret, default=None)
-    return NoOrder(tuple(kept), tuple(order), stuck, whole.describe_state(state))
+    return NoOrder(tuple(needed), tuple(order), stuck, whole.describe_state(state))
 
 
 def _longest(

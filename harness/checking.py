@@ -87,7 +87,9 @@ class Checked:
 
     @property
     def valid(self) -> bool | None:
-        return merged(self.verdicts)
+        """Unknown where no checker had anything to judge."""
+        applying = [verdict for verdict in self.verdicts if verdict.applies]
+        return merged(applying)
 
 
 def models_named(names: Sequence[str]) -> tuple[str, str]:

@@ -142,7 +142,10 @@ def _tell_file(checked: Checked, picture: Path | None) -> int:
     read = checked.recorded
     of = f", {read.model}" if read.model else ""
     click.echo(f"{read.form}{of}: {len(read):,} operations")
-    tell_verdicts(checked.verdicts)
+    tell_verdicts(verdict for verdict in checked.verdicts if verdict.applies)
+    beside = [verdict.checker for verdict in checked.verdicts if not verdict.applies]
+    if beside:
+        click.echo(f"  nothing to judge for {', '.join(beside)}")
     word, colour = WORDS[checked.valid]
     click.echo("verdict: " + click.style(word, fg=colour, bold=True))
     click.echo(
