@@ -11,6 +11,7 @@ from checkers.availability import check_availability
 from checkers.budget import check_budget
 from checkers.counter import check_counter
 from checkers.evidence import Checker, Evidence
+from checkers.lease import check_lease
 from checkers.linearizable import check_linearizable
 from checkers.mvcc import check_mvcc
 from checkers.promises import check_promises
@@ -34,6 +35,7 @@ CHECKERS: Mapping[str, Checker] = {
     "queue": check_queue,
     "transactions": check_history,
     "watch": check_watch,
+    "lease": check_lease,
     "availability": check_availability,
     "statistics": check_statistics,
     "budget": check_budget,

@@ -17,8 +17,9 @@ from harness.client import Completion
 from harness.load import Client
 from harness.member_status import Status
 from harness.systems.system import System
-from histories.kv import Compact, Request
+from histories.kv import Compact
 from histories.member_state import Change, MemberState
+from histories.service import AnyRequest
 
 READ_TIMEOUT_S = 2.0
 """A member that does not answer in this time has its log no longer than the others'."""
@@ -76,7 +77,7 @@ class ArchivingClient:
         self._client = client
         self._archive = archive
 
-    async def call(self, url: str, request: Request) -> Completion:
+    async def call(self, url: str, request: AnyRequest) -> Completion:
         if isinstance(request, Compact):
             await self._archive.read()
         return await self._client.call(url, request)

@@ -16,13 +16,14 @@ from urllib.parse import urlsplit
 import msgspec
 
 from harness.errors import SystemFailed
-from harness.gateway_codec import decode_error, decode_result, encode_request
+from harness.gateway_codec import decode_error
 from harness.http_connection import HttpConnection, connect
 from harness.member_status import STATUS, STATUS_TIMEOUT_S, Status, decode_status
 from harness.outcome import of_exception, of_status
+from harness.service_codec import decode_any, encode_any
 from harness.watch_client import watch
 from harness.watch_codec import WatchAnswer
-from histories.kv import Request, Result
+from histories.service import AnyRequest, AnyResult
 from histories.watch import WatchRequest
 
 
@@ -31,7 +32,7 @@ class Completion:
     """What became of a request: `result` for `ok`, `error` for `fail` and `info`."""
 
     outcome: Literal["ok", "fail", "info"]
-    result: Result | None = None
+    result: AnyResult | None = None
     error: str = ""
 
 
@@ -56,9 +57,9 @@ class GatewayClient:
         self._timeout_s = timeout_ms / 1000
         self._members: dict[str, _Member] = {}
 
-    async def call(self, url: str, request: Request) -> Completion:
+    async def call(self, url: str, request: AnyRequest) -> Completion:
         """`url` is the member's client URL, http, without a path."""
-        path, body = encode_request(request)
+        path, body = encode_any(request)
         member = self._member(url)
         try:
             connection = await self._connection(member)
@@ -122,9 +123,9 @@ def _post(member: _Member, path: str, body: bytes) -> bytes:
     )
 
 
-def _answered(request: Request, answer: bytes) -> Completion:
+def _answered(request: AnyRequest, answer: bytes) -> Completion:
     try:
-        return Completion("ok", decode_result(request, answer))
+        return Completion("ok", decode_any(request, answer))
     except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
         # The store said that it succeeded; what it said besides cannot be read, so
         # it cannot be judged, and must not count as not having happened.

@@ -12,6 +12,7 @@ from random import Random
 from harness.errors import BadArguments
 from harness.options import Options
 from harness.plan import ClientPlan, Plan, PlannedOperation
+from harness.services import refuse_missing
 from harness.watch_plan import draw_watchers
 from harness.workloads.workload import Workload
 from histories.chance import stream, subseed
@@ -32,6 +33,7 @@ def draw_plan(
     """The plan of a run with `options` and `seed`. `capabilities` are the kinds of faults
     that the system can suffer. Raises BadArguments if a kind asked for is not among them.
     """
+    refuse_missing(options.system, workload)
     count = stream(seed, "topology").choice(options.nodes or NODES_DRAWN)
     members = tuple(f"n{number}" for number in range(1, count + 1))
     time_limit_ms = round(options.time_limit_s * 1000)
@@ -84,6 +86,7 @@ def _operations(
             to_follower=to_follower,
             expect_last_seen=draft.expect_last_seen,
             revision_back=draft.revision_back,
+            after_ok=draft.after_ok,
             append_to_seen=draft.append_to_seen,
         )
 

@@ -18,12 +18,12 @@ from histories.kv import (
     PutResult,
     Range,
     RangeResult,
-    Request,
-    Result,
     Txn,
     TxnResult,
 )
 from histories.list_value import extended
+from histories.lock import Campaign, CampaignResult, Proclaim, Resign
+from histories.service import AnyRequest, AnyResult
 
 
 class LastSeen:
@@ -38,8 +38,12 @@ class LastSeen:
         self._keys: dict[str, tuple[str, int]] = {}
         self.revision = 0
         """The highest revision that any answer's header said."""
+        self.went_well = False
+        """Whether the last operation was answered with success."""
+        self._elected: dict[str, int] = {}
+        """The revision of each key that was elected."""
 
-    def request(self, planned: PlannedOperation) -> Request:
+    def request(self, planned: PlannedOperation) -> AnyRequest:
         """The request to send for `planned`, now."""
         request = planned.request
         if planned.expect_last_seen and isinstance(request, Txn):
@@ -56,6 +60,9 @@ class LastSeen:
         if planned.revision_back and isinstance(request, Compact):
             revision = max(1, self.revision - planned.revision_back)
             return msgspec.structs.replace(request, revision=revision)
+        if isinstance(request, Proclaim | Resign):
+            revision = self._elected.get(request.key, 0)
+            return msgspec.structs.replace(request, revision=revision)
         return request
 
     @staticmethod
@@ -66,7 +73,7 @@ class LastSeen:
         keys = dict.fromkeys(one.key for one in planned.request.compare)
         return Txn((), tuple(Range(key) for key in keys))
 
-    def observe(self, request: Request, result: Result) -> None:
+    def observe(self, request: AnyRequest, result: AnyResult) -> None:
         """Learn from an answer."""
         revision = result.header.revision
         self.revision = max(self.revision, revision)
@@ -97,12 +104,14 @@ class LastSeen:
             case _:
                 return compare
 
-    def _learn(self, request: Request, result: Result, revision: int) -> None:
+    def _learn(self, request: AnyRequest, result: AnyResult, revision: int) -> None:
         match request, result:
             case Put(), PutResult():
                 self._keys[request.key] = (request.value, revision)
             case Range(revision=0, serializable=False, keys_only=False), RangeResult():
                 self._read(request, result)
+            case Campaign(), CampaignResult():
+                self._elected[result.key] = result.revision
             case Delete(range_end=""), DeleteResult():
                 self._keys.pop(request.key, None)
             case Txn(), TxnResult():

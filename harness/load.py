@@ -13,8 +13,8 @@ from harness.member_status import Status
 from harness.plan import ClientPlan, Plan, PlannedOperation
 from harness.systems.system import System
 from harness.tally import Tally
-from histories.kv import Request
 from histories.recorder import Recorder
+from histories.service import AnyRequest
 from nemesis.cues import Cues
 
 CATCH_UP_MAX_S = 0.1
@@ -29,7 +29,7 @@ LOOK = "look"
 class Client(Protocol):
     """Whatever sends a request to a member and says what became of it."""
 
-    async def call(self, url: str, request: Request) -> Completion: ...
+    async def call(self, url: str, request: AnyRequest) -> Completion: ...
 
     async def status(self, url: str) -> Status | None:
         """None if it does not answer."""
@@ -117,6 +117,8 @@ class Load:
                 return
             if self._stopping or loop.time() >= end_s:
                 return
+            if planned.after_ok and not seen.went_well:
+                continue
             if self._cues:
                 await self._cues.announce(self._numbers[number][place])
             process = await self._operate(process, planned, seen)
@@ -149,7 +151,7 @@ class Load:
         return process
 
     async def _send(
-        self, process: int, f: str, request: Request, member: str, seen: LastSeen
+        self, process: int, f: str, request: AnyRequest, member: str, seen: LastSeen
     ) -> tuple[int, bool]:
         """Record both ends; the process number for the next one, and whether it was answered."""
         url = self._system.address(member).client_url
@@ -164,7 +166,7 @@ class Load:
         self.tally.outcomes[completion.outcome] += 1
         if completion.result is not None:
             seen.observe(request, completion.result)
-        answered = completion.outcome == "ok"
+        answered = seen.went_well = completion.outcome == "ok"
         return (process + len(self._plan.clients) if retired else process), answered
 
 

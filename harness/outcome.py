@@ -20,7 +20,7 @@ from typing import Literal
 import aiohttp
 
 from harness.http_connection import ConnectionLost, NotConnected
-from histories.kv import Request, writes
+from histories.service import AnyRequest, changes_store
 
 Certainty = Literal["fail", "info"]
 
@@ -104,13 +104,13 @@ decides."""
 UNKNOWN = Row("", "info", "in no table: it may have happened")
 
 
-def of_status(request: Request, status: int, message: str) -> tuple[Certainty, str]:
+def of_status(request: AnyRequest, status: int, message: str) -> tuple[Certainty, str]:
     """The outcome of an answer that is an error, and the text to record."""
     text = f"{status} {message}".rstrip()
     return _unless_read(request, _row(status, message).outcome), text
 
 
-def of_exception(request: Request, error: BaseException) -> tuple[Certainty, str]:
+def of_exception(request: AnyRequest, error: BaseException) -> tuple[Certainty, str]:
     """The outcome of a request whose client raised `error`, and the text to record."""
     for kind, row in EXCEPTIONS:
         if isinstance(error, kind):
@@ -130,7 +130,7 @@ def _row(status: int, message: str) -> Row:
     return UNKNOWN
 
 
-def _unless_read(request: Request, outcome: Certainty) -> Certainty:
-    if outcome == "info" and not writes(request):
+def _unless_read(request: AnyRequest, outcome: Certainty) -> Certainty:
+    if outcome == "info" and not changes_store(request):
         return "fail"
     return outcome

@@ -11,7 +11,7 @@ import msgspec
 
 from harness.errors import BadArguments
 from harness.watch_plan import WatcherPlan
-from histories.kv import Request
+from histories.service import AnyRequest
 from nemesis.fault import PlannedFault
 
 PLAN_FORMAT = 1
@@ -27,12 +27,15 @@ class PlannedOperation(msgspec.Struct, frozen=True, omit_defaults=True):
 
     think_us: int
     f: str
-    request: Request
+    request: AnyRequest
     member: int
     to_follower: bool = False
     expect_last_seen: tuple[int, ...] = ()
     """Which comparisons of the transaction `request`, by position, are sent with what
     this client last saw of their key instead of the planned operand."""
+    after_ok: bool = False
+    """It is left out unless this client's operation before it was answered with success, and
+    so are those behind it of which the same is said."""
     revision_back: int = 0
     """A range is sent at this many revisions before the highest that this client saw."""
     append_to_seen: bool = False

@@ -28,7 +28,7 @@ class Tally:
 def by_function(history: History) -> dict[str, dict[str, int]]:
     """f → outcome → how many, and "all" over all of them, the most frequent f first."""
     counts: dict[str, Counter[str]] = {}
-    for operation in history.operations:
+    for operation in (*history.operations, *history.services):
         counts.setdefault(operation.f, Counter())[operation.outcome] += 1
     rows = sorted(counts.items(), key=lambda row: (-row[1].total(), row[0]))
     total: Counter[str] = sum((count for _, count in rows), Counter())

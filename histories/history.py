@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from histories.errors import HistoryError
 from histories.event import NEMESIS, Event, FaultEvent
 from histories.kv import Request, Result
+from histories.service import AnyRequest, AnyResult, ServiceOperation, ServiceRequest
 
 Outcome = Literal["ok", "fail", "info"]
 
@@ -65,6 +66,8 @@ class History:
     """Of a history that was read from a file, made anew when they are first looked at."""
     operations: tuple[Operation, ...]
     faults: tuple[FaultWindow, ...]
+    services: tuple[ServiceOperation, ...] = ()
+    """Operations of leases, locks and elections, in the order of their invocations."""
 
     @classmethod
     def read(cls, path: Path) -> History:
@@ -77,7 +80,8 @@ class History:
     def of(cls, events: Iterable[Event]) -> History:
         """Pair invocations with completions. Raises HistoryError where a history is no history."""
         ordered = tuple(events)
-        return cls(ordered, tuple(_pair(ordered)), tuple(fault_windows(ordered)))
+        operations, services = _pair(ordered)
+        return cls(ordered, tuple(operations), tuple(fault_windows(ordered)), tuple(services))
 
 
 def read_events(path: Path) -> Iterator[Event]:
@@ -96,11 +100,11 @@ def read_events(path: Path) -> Iterator[Event]:
                 ) from problem
 
 
-def _pair(events: tuple[Event, ...]) -> list[Operation]:
-    requests = msgspec.json.Decoder(Request)
-    results = msgspec.json.Decoder(Result)
-    pending: dict[int, tuple[int, Event, Request]] = {}
-    operations: list[Operation | None] = []
+def _pair(events: tuple[Event, ...]) -> tuple[list[Operation], list[ServiceOperation]]:
+    requests: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
+    results: msgspec.json.Decoder[AnyResult] = msgspec.json.Decoder(AnyResult)
+    pending: dict[int, tuple[int, Event, AnyRequest]] = {}
+    operations: list[Operation | ServiceOperation | None] = []
     for event in events:
         if event.process == NEMESIS:
             continue
@@ -129,14 +133,18 @@ def _pair(events: tuple[Event, ...]) -> list[Operation]:
         operations[place] = _operation(invoke, request, event, result)
     for place, invoke, request in pending.values():
         operations[place] = _operation(invoke, request, None, None)
-    return [operation for operation in operations if operation is not None]
+    return (
+        [one for one in operations if isinstance(one, Operation)],
+        [one for one in operations if isinstance(one, ServiceOperation)],
+    )
 
 
 def _operation(
-    invoke: Event, request: Request, end: Event | None, result: Result | None
-) -> Operation:
+    invoke: Event, request: AnyRequest, end: Event | None, result: AnyResult | None
+) -> Operation | ServiceOperation:
     outcome: Outcome = "info" if end is None or end.type == "invoke" else end.type
-    return Operation(
+    made: Any = ServiceOperation if isinstance(request, ServiceRequest) else Operation
+    return made(  # type: ignore[no-any-return]
         process=int(invoke.process),
         f=invoke.f,
         node=invoke.node,

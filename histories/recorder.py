@@ -21,7 +21,7 @@ from typing import Self
 import msgspec
 
 from histories.event import NEMESIS, Event, EventType, FaultEvent, Process
-from histories.kv import Request, Result
+from histories.service import AnyRequest, AnyResult
 
 NOTHING = msgspec.Raw(b"null")
 
@@ -51,11 +51,11 @@ class Recorder:
         """ns since the run's start."""
         return self._clock_ns() - self.origin_ns
 
-    def invoke(self, process: int, f: str, request: Request, node: str) -> int:
+    def invoke(self, process: int, f: str, request: AnyRequest, node: str) -> int:
         """A client is about to send `request` to `node`; the event's index."""
         return self._write(process, "invoke", f, msgspec.Raw(self._encode(request)), node, None)
 
-    def ok(self, process: int, f: str, result: Result, node: str) -> int:
+    def ok(self, process: int, f: str, result: AnyResult, node: str) -> int:
         return self._write(process, "ok", f, msgspec.Raw(self._encode(result)), node, None)
 
     def fail(self, process: int, f: str, node: str, error: str) -> int:

@@ -70,7 +70,9 @@ class Created(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="crea
     revision: int
 
 
-class Events(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="events"):
+class Events(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="events"
+):
     """One answer with events. `revision` is its header's. `previous` is empty if no event
     came with a prev_kv, else as long as `changes`. `fragment`: the next answer goes on
     with this one."""
@@ -91,7 +93,9 @@ class Progress(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="pro
     revision: int
 
 
-class Cancelled(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="cancelled"):
+class Cancelled(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="cancelled"
+):
     """The member ended the watch; `compact_revision` other than 0: what it would have to
     send next was compacted, and this is the first revision that it still has."""
 
@@ -101,7 +105,9 @@ class Cancelled(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_f
     reason: str = ""
 
 
-class Closed(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="closed"):
+class Closed(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="closed"
+):
     """The stream ended: given up by the watcher, or broken off (`why`).
 
     `settled` other than 0: it was closed at the end of the run, long after all members

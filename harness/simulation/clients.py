@@ -14,16 +14,17 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 
 from harness.client import Completion
-from harness.gateway_codec import decode_error, decode_result, encode_request
+from harness.gateway_codec import decode_error
 from harness.http_connection import ConnectionLost, NotConnected
 from harness.member_status import STATUS, STATUS_TIMEOUT_S, Status, decode_status
 from harness.outcome import of_exception, of_status
+from harness.service_codec import decode_any, encode_any
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.network import Machine, Network
 from harness.simulation.process import Process
 from harness.simulation.watching import watch
 from harness.watch_codec import WatchAnswer
-from histories.kv import Request
+from histories.service import AnyRequest
 from histories.watch import WatchRequest
 from node.api import json_codec
 from node.api.errors import RpcError
@@ -215,8 +216,8 @@ class SimulatedClient:
     def watch(self, url: str, request: WatchRequest) -> AsyncGenerator[WatchAnswer, None]:
         return watch(self._clients, CLIENT, url, request)
 
-    async def call(self, url: str, request: Request) -> Completion:
-        path, body = encode_request(request)
+    async def call(self, url: str, request: AnyRequest) -> Completion:
+        path, body = encode_any(request)
 
         async def serve(api: Api) -> bytes:
             message = json_codec.decode_request(path, body)
@@ -232,6 +233,6 @@ class SimulatedClient:
             outcome, text = of_exception(request, error)
             return Completion(outcome, None, text)
         try:
-            return Completion("ok", decode_result(request, answer))
+            return Completion("ok", decode_any(request, answer))
         except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
             return Completion("info", None, f"answer not understood: {problem}: {answer[:120]!r}")

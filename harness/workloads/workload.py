@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar, Protocol, runtime_checkable
 
-from histories.kv import Request
+from histories.service import AnyRequest
 
 ALWAYS = ("mvcc", "write_path", "promises", "availability", "statistics")
 """Checkers that judge any history of key-value operations."""
@@ -28,9 +28,11 @@ class Draft:
     """One operation as a workload draws it; the plan adds when it begins and where it goes."""
 
     f: str
-    request: Request
+    request: AnyRequest
     expect_last_seen: tuple[int, ...] = ()
     revision_back: int = 0
+    after_ok: bool = False
+    """Only if this client's operation before it was answered with success."""
     append_to_seen: bool = False
 
 

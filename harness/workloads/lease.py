@@ -1,0 +1,67 @@
+"""Leases: granted, kept alive, revoked, left to run out, with keys on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import ClassVar
+
+from harness.errors import BadArguments
+from harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
+from histories.kv import Put, Range
+from histories.lease import LeaseGrant, LeaseKeepAlive, LeaseRevoke, LeaseTimeToLive
+
+IDS_PER_CLIENT = 1_000_000
+
+
+class Lease:
+    """Each client has one lease after the other, of `ttl` to `ttl + 2` seconds: puts keys on
+    it, keeps it alive, asks for its time to live, reads, and in the end revokes it or leaves
+    it to run out. Keys are shared, so that a key moves from lease to lease; some puts take
+    a key off its lease, a few go to a lease that may be gone.
+    """
+
+    name: ClassVar[str] = "lease"
+    description: ClassVar[str] = "leases kept alive, revoked or left to run out, with keys on them"
+    checkers: ClassVar[Sequence[str]] = (*ALWAYS, "lease")
+    needs: ClassVar[Sequence[str]] = ("lease",)
+
+    def __init__(self, keys: int = 12, ttl: int = 2) -> None:
+        if not 1 <= keys <= 1000 or not 1 <= ttl <= 3600:
+            raise BadArguments(
+                f"the workload lease with keys={keys}, ttl={ttl}: expected 1 to 1000 keys and "
+                "1 to 3600 seconds"
+            )
+        self.keys = keys
+        self.ttl = ttl
+
+    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+        values = UniqueValues(client)
+        number, before = client * IDS_PER_CLIENT, 0
+        while True:
+            number += 1
+            yield Draft("grant", LeaseGrant(number, self.ttl + chance.randrange(3)))
+            for _ in range(chance.randrange(4, 40)):
+                yield self._use(chance, number, before, values)
+            if chance.random() < 0.5:
+                yield Draft("revoke", LeaseRevoke(number))
+            before = number
+
+    def final_operations(self, clients: int) -> Sequence[Draft]:
+        return (Draft(FINAL_READ, Range("l", "m")),)
+
+    def _use(self, chance: Random, lease: int, before: int, values: UniqueValues) -> Draft:
+        key = f"l{chance.randrange(self.keys):03d}"
+        kind = chance.random()
+        if kind < 0.35:
+            return Draft("put", Put(key, values.take(), lease=lease))
+        if kind < 0.38 and before:
+            return Draft("put", Put(key, values.take(), lease=before))
+        if kind < 0.45:
+            return Draft("put", Put(key, values.take()))
+        if kind < 0.7:
+            return Draft("get", Range(key) if chance.random() < 0.5 else Range("l", "m"))
+        asked = before if before and chance.random() < 0.2 else lease
+        if kind < 0.88:
+            return Draft("keep_alive", LeaseKeepAlive(asked))
+        return Draft("time_to_live", LeaseTimeToLive(asked, keys=True))

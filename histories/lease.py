@@ -1,0 +1,87 @@
+"""The operations of a v3 store's leases as they stand in a history.
+
+Times to live are whole seconds. A lease that is not there has a `ttl` of 0 in the answer
+to a keep-alive, and of -1 in that to a question for its time to live.
+
+Source: etcd's `rpc.proto` (Lease service), with the names of its JSON gateway.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from histories.kv import Header
+
+
+class LeaseGrant(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="lease_grant"
+):
+    """`id` is the client's choice."""
+
+    id: int
+    ttl: int
+
+
+class LeaseRevoke(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="lease_revoke"
+):
+    id: int
+
+
+class LeaseKeepAlive(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op",
+    tag="lease_keep_alive",
+):
+    id: int
+
+
+class LeaseTimeToLive(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op",
+    tag="lease_time_to_live",
+):
+    """`keys`: name the keys that hang on it."""
+
+    id: int
+    keys: bool = False
+
+
+LeaseRequest = LeaseGrant | LeaseRevoke | LeaseKeepAlive | LeaseTimeToLive
+
+
+class LeaseGrantResult(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="lease_grant"
+):
+    """`ttl` may be longer than what was asked for."""
+
+    header: Header = Header()
+    id: int = 0
+    ttl: int = 0
+
+
+class LeaseRevokeResult(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="lease_revoke"
+):
+    header: Header = Header()
+
+
+class LeaseKeepAliveResult(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op",
+    tag="lease_keep_alive",
+):
+    header: Header = Header()
+    id: int = 0
+    ttl: int = 0
+
+
+class LeaseTimeToLiveResult(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op",
+    tag="lease_time_to_live",
+):
+    header: Header = Header()
+    id: int = 0
+    ttl: int = 0
+    granted_ttl: int = 0
+    keys: tuple[str, ...] = ()
+
+
+LeaseResult = LeaseGrantResult | LeaseRevokeResult | LeaseKeepAliveResult | LeaseTimeToLiveResult
