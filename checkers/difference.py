@@ -75,3 +75,13 @@ def wrong_header(result: Result, before: int, after: int) -> str:
         if inner:
             return inner
     return ""
+
+
+def has_inner_headers(result: Result) -> bool:
+    """Whether a response inside a transaction bears a revision."""
+    if type(result) is not TxnResult:
+        return False
+    for one in result.responses:
+        if one.header.revision or (type(one) is TxnResult and has_inner_headers(one)):
+            return True
+    return False

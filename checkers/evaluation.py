@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from checkers.sequential_store import Made, SequentialStore, changes_of, in_interval, text_order
+from checkers.key_order import name_of
+from checkers.sequential_store import Made, SequentialStore, changes_of, in_interval
 from histories.kv import (
     Compact,
     CompactResult,
@@ -130,23 +131,22 @@ class _Transaction:
         self._held: dict[int, bool] = {}
 
     def run(self, txn: Txn, given: Result | None) -> TxnResult:
-        self._compare_all(txn)
-        return self._txn(txn, given)
+        holds = self._compare_all(txn)
+        return self._txn(txn, holds, given)
 
-    def _compare_all(self, txn: Txn) -> None:
-        """Comparisons of the branches that will run, before anything runs."""
+    def _compare_all(self, txn: Txn) -> bool:
+        """Comparisons of `txn`, and of the branches that will run, before anything runs."""
         holds = True
         for compare in txn.compare:
             if not self._holds(compare):
                 holds = False
                 break
-        self._held[id(txn)] = holds
         for request in txn.success if holds else txn.failure:
             if type(request) is Txn:
-                self._compare_all(request)
+                self._held[id(request)] = self._compare_all(request)
+        return holds
 
-    def _txn(self, txn: Txn, given: Result | None) -> TxnResult:
-        holds = self._held[id(txn)]
+    def _txn(self, txn: Txn, holds: bool, given: Result | None) -> TxnResult:
         branch = txn.success if holds else txn.failure
         header = NO_HEADER if given is None else given.header
         likes: Sequence[Result | None] = ()
@@ -154,9 +154,7 @@ class _Transaction:
             likes = given.responses
         if len(likes) != len(branch):
             likes = (None,) * len(branch)
-        responses: Any = tuple([
-            self._one(request, like) for request, like in zip(branch, likes, strict=True)
-        ])
+        responses: Any = tuple(map(self._one, branch, likes))
         return TxnResult(header, holds, responses)
 
     def _one(self, request: Request, given: Result | None) -> Result:
@@ -175,7 +173,7 @@ class _Transaction:
                 self._written[one.key] = None
             return DeleteResult(header, len(gone), tuple(gone) if request.prev_kv else ())
         assert type(request) is Txn
-        return self._txn(request, given)
+        return self._txn(request, self._held[id(request)], given)
 
     def _put(self, request: Put, header: Header) -> PutResult:
         before = self._get(request.key)
@@ -199,15 +197,23 @@ class _Transaction:
         if not end:
             held = self._get(begin)
             return [] if held is None else [held]
-        if not self._written:
-            return self._store.interval(begin, end)
-        inside = dict.fromkeys(self._store.keys(begin, end))
-        inside.update((key, None) for key in self._written if in_interval(key, begin, end))
-        keys = sorted(inside, key=text_order)
-        return [held for key in keys if (held := self._get(key)) is not None]
+        now, written = self._store.now, self._written
+        keys = self._store.keys(begin, end)
+        new = [key for key in written if key not in now and in_interval(key, begin, end)]
+        if new:
+            keys = sorted([*keys, *new], key=name_of)
+        return [
+            held
+            for key in keys
+            if (held := written[key] if key in written else now[key]) is not None
+        ]
 
     def _holds(self, compare: Compare) -> bool:
-        held = self._interval(compare.key, compare.range_end)
+        if not compare.range_end:
+            one = self._store.now.get(compare.key)
+            held = [] if one is None else [one]
+        else:
+            held = self._store.interval(compare.key, compare.range_end)
         if not held:
             # A value is never equal, unequal or anything to one that is not there.
             return compare.target != "value" and _relation(KeyValue(compare.key), compare)
@@ -219,7 +225,7 @@ def _relation(kv: KeyValue, compare: Compare) -> bool:
     operand: Any = compare.operand
     target = compare.target
     if target == "value":
-        actual, operand = text_order(kv.value), text_order(str(operand))
+        actual, operand = name_of(kv.value), name_of(str(operand))
     elif target == "version":
         actual = kv.version
     elif target == "create":
@@ -228,12 +234,11 @@ def _relation(kv: KeyValue, compare: Compare) -> bool:
         actual = kv.mod_revision
     else:
         actual = kv.lease
-    match compare.result:
-        case "=":
-            return bool(actual == operand)
-        case "!=":
-            return bool(actual != operand)
-        case "<":
-            return bool(actual < operand)
-        case ">":
-            return bool(actual > operand)
+    relation = compare.result
+    if relation == "=":
+        return bool(actual == operand)
+    if relation == "!=":
+        return bool(actual != operand)
+    if relation == "<":
+        return bool(actual < operand)
+    return bool(actual > operand)

@@ -33,10 +33,15 @@ class KeyOrder:
     def __init__(self) -> None:
         self._few: list[str] | None = []
         self._many = SortedList()
+        self._strange = False
+        """Whether some key was ever not ASCII. A bound that is not is then above all keys."""
 
     def add(self, key: str) -> None:
         """`key` must not be in it."""
-        name = name_of(key)
+        name = key
+        if not key.isascii():
+            name = name_of(key)
+            self._strange = True
         if self._few is None:
             self._many.add(name)
             return
@@ -54,15 +59,11 @@ class KeyOrder:
 
     def between(self, begin: str, end: str, limit: int | None = None) -> list[str]:
         """Keys in `[begin, end)`, or from `begin` on if `end` is "\\0"; the first `limit`."""
-        names: list[str]
         low, high = self._bounds(begin, end)
         if limit is not None:
             high = min(high, low + limit)
-        names = (self._many if self._few is None else self._few)[low:high]
-        for name in names:
-            if not name.isascii():
-                return [key_of(name) for name in names]
-        return names
+        names: list[str] = (self._many if self._few is None else self._few)[low:high]
+        return [key_of(name) for name in names] if self._strange else names
 
     def count(self, begin: str, end: str) -> int:
         """How many keys are in the interval."""
@@ -70,10 +71,12 @@ class KeyOrder:
         return max(0, high - low)
 
     def _bounds(self, begin: str, end: str) -> tuple[int, int]:
+        if self._strange:
+            begin, end = name_of(begin), name_of(end)
         few = self._few
         if few is None:
             many = self._many
-            low = many.bisect_left(name_of(begin))
-            return low, len(many) if end == "\0" else many.bisect_left(name_of(end))
-        low = bisect_left(few, name_of(begin))
-        return low, len(few) if end == "\0" else bisect_left(few, name_of(end))
+            low = many.bisect_left(begin)
+            return low, len(many) if end == "\0" else many.bisect_left(end)
+        low = bisect_left(few, begin)
+        return low, len(few) if end == "\0" else bisect_left(few, end)

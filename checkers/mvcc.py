@@ -18,6 +18,7 @@ from checkers.replay import Replay
 from checkers.revisions import Answers, ChangeLog, Findings, check_real_time, order_answers
 from checkers.sequential_store import NoPastError
 from checkers.verdict import Verdict
+from histories.collector import collector_paused
 from histories.history import Operation
 from histories.member_state import MemberState
 
@@ -33,9 +34,10 @@ def check_mvcc(evidence: Evidence) -> Verdict:
     reach back to what uncertain writes did, or if the answers carry no revisions.
     """
     findings = Findings()
-    check_members_equal(evidence.members, findings)
-    log = change_log(evidence.members, findings)
-    check_operations(evidence.history.operations, log, findings, evidence.members)
+    with collector_paused():
+        check_members_equal(evidence.members, findings)
+        log = change_log(evidence.members, findings)
+        check_operations(evidence.history.operations, log, findings, evidence.members)
     counts = _counts(evidence, log, findings)
     return verdict(findings, counts)
 

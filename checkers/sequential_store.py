@@ -25,6 +25,8 @@ def in_interval(key: str, begin: str, end: str) -> bool:
     """Whether `key` is in a request's interval: one key, `[begin, end)`, or all from `begin` on."""
     if not end:
         return key == begin
+    if key.isascii():  # which any text is above or below as its bytes are
+        return key >= begin and (end == "\0" or key < end)
     name = text_order(key)
     return name >= text_order(begin) and (end == "\0" or name < text_order(end))
 
