@@ -23,6 +23,12 @@ KEYS = 10
 WRITES_PER_KEY_MAX = 32
 OPERATIONS_MAX = 4
 
+TRANSACTIONS: Mapping[str, str] = {
+    "append": "transactions that read lists and append to them",
+    "wr": "transactions that read and write registers",
+}
+"""By the name that `splitbrain generate --workload` knows."""
+
 Fate = Literal["ok", "fail", "info"]
 
 

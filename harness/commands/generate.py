@@ -9,7 +9,8 @@ import click
 
 @click.command("generate", short_help="Make a history, valid or spoilt, of any size.")
 @click.option("--workload", default="kv", show_default=True, metavar="NAME",
-              help="What clients ask: kv, kv-aged, register, set.")
+              help="What clients ask: kv, kv-aged, register, set; or append, wr: transactions as "
+                   "micro-operations.")
 @click.option("--ops", "operations", default=10_000, show_default=True, metavar="N",
               help="How many operations clients begin.")
 @click.option("--clients", default=32, show_default=True, metavar="C",
@@ -43,17 +44,22 @@ def command(
       splitbrain generate --ops 1000000 --seed 1 -o kv.jsonl && splitbrain check kv.jsonl
       splitbrain generate --workload register --spoil stale-read -o stale.jsonl
     """
+    from checkers.synthetic.append import APPEND_SPOILS, TRANSACTIONS
     from checkers.synthetic.draws import DRAWS
     from checkers.synthetic.generator import CannotSpoilError, Recipe, generate_file
     from checkers.synthetic.spoils import SPOILS
     from harness.errors import BadArguments
     from histories.beside import members_path
 
-    if workload not in DRAWS:
-        raise BadArguments(f"no workload {workload!r} to generate; there are {', '.join(DRAWS)}")
-    if spoil and spoil not in SPOILS:
-        raise BadArguments(f"no spoil {spoil!r}; there are {', '.join(SPOILS)}")
-    if spoil and members < SPOILS[spoil].members_min:
+    transactions = workload in TRANSACTIONS
+    if workload not in DRAWS and not transactions:
+        known = ", ".join([*DRAWS, *TRANSACTIONS])
+        raise BadArguments(f"no workload {workload!r} to generate; there are {known}")
+    spoils = SPOILS if not transactions else APPEND_SPOILS if workload == "append" else {}
+    if spoil and spoil not in spoils:
+        known = f"there are {', '.join(spoils)}" if spoils else "there are none"
+        raise BadArguments(f"no spoil {spoil!r} of the workload {workload}; {known}")
+    if spoil and not transactions and members < SPOILS[spoil].members_min:
         raise BadArguments(
             f"--spoil {spoil} shows in members' states: --members {SPOILS[spoil].members_min}"
         )
@@ -68,6 +74,9 @@ def command(
         )
     if not output.absolute().parent.is_dir():
         raise BadArguments(f"-o {output}: there is no folder {output.absolute().parent}")
+    if transactions:
+        _write_transactions(output, workload, operations, clients, uncertain, failing, seed, spoil)
+        return 0
     recipe = Recipe(workload, operations, clients, uncertain, failing, seed, members, spoil)
     try:
         generate_file(output, recipe)
@@ -78,3 +87,26 @@ def command(
     if members:
         click.echo(str(members_path(output)))
     return 0
+
+
+def _write_transactions(
+    output: Path, workload: str, operations: int, clients: int, uncertain: float, failing: float,
+    seed: int, spoil: str,
+) -> None:
+    """Nothing stands beside it: transactions are judged by what clients saw alone."""
+    from checkers.synthetic.append import generate_append, spoil_append
+    from harness.errors import BadArguments
+    from histories.collector import collector_paused
+    from histories.formats.transactions import write_transactions
+
+    with collector_paused():
+        made = generate_append(operations, clients, uncertain, failing, seed, workload == "wr")
+        if spoil:
+            spoilt = spoil_append(made, spoil, seed)
+            if spoilt is None:
+                raise BadArguments(
+                    f"nothing to spoil by {spoil}; try more --ops, --clients or another --seed"
+                )
+            made = spoilt
+        write_transactions(output, made)
+    click.echo(str(output))

@@ -43,9 +43,11 @@ def _rows(what: str) -> dict[str, str]:
 
         return {name: _first_line(checker) for name, checker in CHECKERS.items()}
     if what == "spoils":
+        from checkers.synthetic.append import APPEND_SPOILS
         from checkers.synthetic.spoils import SPOILS
 
-        return {name: kind.describe for name, kind in SPOILS.items()}
+        of_append = {f"append: {name}": kind[0] for name, kind in APPEND_SPOILS.items()}
+        return {**{name: kind.describe for name, kind in SPOILS.items()}, **of_append}
     from harness.mutant import mutants
 
     return mutants()

@@ -10,6 +10,7 @@ import pytest
 
 from checkers.evidence import Evidence
 from checkers.transactions.of_history import check_history, transactions_of
+from harness.cli import run_main
 from harness.last_seen import LastSeen
 from harness.load import LOOK
 from harness.options import read_options
@@ -187,3 +188,15 @@ def test_comparisons_that_are_lost_are_found(workload: str, tmp_path: Path) -> N
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[False]"), done
+
+
+def test_generated_transactions_are_judged_by_the_command(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    for workload in ("append", "wr"):
+        assert run_main(["generate", "--workload", workload, "--ops", "300", "-o", str(path)]) == 0
+        assert run_main(["check", str(path)]) == 0
+    spoilt = ("--spoil", "write-skew", "-o", str(path))
+    assert run_main(["generate", "--workload", "append", "--ops", "300", *spoilt]) == 0
+    assert run_main(["check", str(path)]) == 1
+    assert run_main(["check", str(path), "--model", "snapshot-isolation"]) == 0
+    assert run_main(["generate", "--workload", "wr", *spoilt]) == 254
