@@ -89,6 +89,9 @@ class Model(Generic[S, I, O]):
     whatever state it meets; such an operation is linearized as soon as its answer fits,
     without a branch. Where the promise is wrong, ValueError is raised.
 
+    `reads_narrow` weakens that promise to "rules states out at most", for states that are
+    sets of possible states; such an operation is placed at once where it rules none out.
+
     `decide(operations)` is a quicker algorithm for some histories of one partition (see
     `checkers.porcupine.blocks`), which must say what the search would: `step` remains
     the specification. Where it answers None the search goes on.
@@ -100,6 +103,7 @@ class Model(Generic[S, I, O]):
     partition: Callable[[Sequence[Operation[I, O]]], list[list[Operation[I, O]]]] | None = None
     partition_events: Callable[[Sequence[Event]], list[list[Event]]] | None = None
     read_only: Callable[[I, O], bool] = _not_known_to_be
+    reads_narrow: bool = False
     decide: Callable[[Sequence[Operation[I, O]]], Decision | None] | None = None
     describe_operation: Callable[[I, O], str] = _shown
     describe_state: Callable[[S], str] = repr
@@ -135,6 +139,7 @@ class NondeterministicModel(Generic[S, I, O]):
             partition=self.partition,
             partition_events=self.partition_events,
             read_only=self.read_only,
+            reads_narrow=True,
             describe_operation=self.describe_operation,
             describe_state=describe_state,
         )

@@ -203,7 +203,7 @@ class Search(Generic[S, I, O]):
             ends = ret[i]
             if after >= 0:
                 kind = kinds[i]
-                if kind.reads:
+                if kind.reads and after == state:
                     i = self._read(i)
                     continue
                 if kind.common:

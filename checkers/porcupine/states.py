@@ -101,7 +101,7 @@ class Transitions(Generic[S, I, O]):
         if possible:
             reached = number if after is state else self.number(after)
         kind.row[number] = reached
-        if kind.reads and possible and reached != number:
+        if kind.reads and possible and reached != number and not self._model.reads_narrow:
             raise ValueError(
                 "the model calls "
                 f"{self._model.describe_operation(kind.input, kind.output)} read-only, "

@@ -207,7 +207,9 @@ OBJECTS: dict[str, SmallObject] = {
         _counter_answer, _read_of_a_state,
     ),
     "dice": SmallObject(
-        NondeterministicModel(init=lambda: (0, 1), step=_dice_step).to_model(), 0,
+        NondeterministicModel(
+            init=lambda: (0, 1), step=_dice_step, read_only=lambda given, output: given == "look"
+        ).to_model(), 0,
         lambda choose, number, state: choose(("toss", "look", "look")),
         lambda state, request: (None, (state + 1) % 3) if request == "toss" else (state, state),
         lambda choose, request, states: None if request == "toss" else choose(states),

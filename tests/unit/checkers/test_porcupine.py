@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -249,3 +251,22 @@ def test_equal_operations_are_interchangeable() -> None:
     assert check_operations(counter.counter(), adds + reads, timeout_s=20) is OK
     reads.append(Operation(91, counter.ReadSum(), 20, 48, 21))
     assert check_operations(counter.counter(), adds + reads, timeout_s=20) is ILLEGAL
+
+
+def test_the_guide_to_models_is_true() -> None:
+    guide = Path(__file__).parents[3] / "docs" / "howto" / "porcupine-alone.md"
+    blocks = re.findall(r"```python\n(.*?)```", guide.read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        exec(block, {"__name__": "guide"})
+
+
+def test_a_read_may_rule_out_states_of_a_nondeterministic_object() -> None:
+    model = NondeterministicModel(
+        init=lambda: (0, 1),
+        step=lambda state, given, output: (state,) if output == state else (),
+        read_only=lambda given, output: True,
+    ).to_model()
+    one, other = Operation(0, "look", 0, 1, 1), Operation(0, "look", 2, 0, 3)
+    assert check_operations(model, [one]) is OK
+    assert check_operations(model, [one, other]) is ILLEGAL
