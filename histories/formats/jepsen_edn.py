@@ -29,6 +29,7 @@ KINDS: dict[Any, Kind] = {":invoke": "invoke", ":ok": "ok", ":fail": "fail", ":i
 
 _ODD = re.compile(rb'["\\;()#\0]')
 _USUAL = (b"type", b"process", b"f", b"value", b"time", b"index", b"invoke", b"ok", b"txn")
+_MICRO = (b"append", b"r", b"w")
 _KEYWORD = re.compile(rb":[^\s,\[\]{}]+")
 _BARE_TAG = re.compile(rb"(?m)^#jepsen\.history\.Op(?=\{)")
 _rows = msgspec.json.Decoder(list[list[Any]])
@@ -85,8 +86,8 @@ def quick_rows(block: bytes) -> list[list[Any]] | None:
         text = text.replace(b",nil" + end, b",null" + end)
     for word in _USUAL:
         text = text.replace(b",:" + word + b",", b',"\0' + word + b'",')
-    for word in (b"append", b"r", b"w"):
-        text = text.replace(b"[:" + word + b",", b'["' + word + b'",')
+    for word in _MICRO:
+        text = text.replace(b"[:" + word + b",", b'["\0' + word + b'",')
     text = _KEYWORD.sub(rb'"\g<0>"', text).replace(b"\0", b":")
     text = text[2:-2].replace(b"}\n{", b"],[")
     try:

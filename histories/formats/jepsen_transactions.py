@@ -41,8 +41,9 @@ def _transaction(op: LoggedOperation) -> Transaction:
     ok = op.outcome == "ok"
     value = op.answer if ok else op.argument
     try:
-        made = msgspec.convert(value, _Operations)
-    except msgspec.ValidationError:
+        named = [[_NAMES[one[0]], *one[1:]] for one in value]
+        made = msgspec.convert(named, _Operations)
+    except (msgspec.ValidationError, TypeError, KeyError, IndexError):
         made = _one_by_one(op, value, ok)
     return Transaction(
         op.process, op.outcome, made, op.call, op.ret,

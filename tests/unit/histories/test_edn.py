@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from histories.formats.edn import Cut, EdnError, read_edn, read_forms, write_edn
+
+WORDS = st.from_regex(r":[a-z][a-z-]{0,6}", fullmatch=True)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | WORDS
+    | st.floats(allow_nan=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(PLAIN)
+def test_what_is_written_is_read_back(value):
+    assert read_edn(write_edn(value)) == value
+
+
+@pytest.mark.parametrize(("text", "value"), [
+    ("nil", None),
+    ("42N", 42),
+    ("-1.5e3", -1500.0),
+    ("2.50M", 2.5),
+    ("1/2", 0.5),
+    ("##Inf", math.inf),
+    (r'"a\n\"b\" \u00e9"', 'a\n"b" é'),
+    (r"\newline", "\n"),
+    (r"[\a \u0041]", ["a", "A"]),
+    ("(1 2 ; a comment\n 3)", [1, 2, 3]),
+    ("#{3 1 2}", [3, 1, 2]),
+    ("{:a 1, [2 3] nil}", {":a": 1, (2, 3): None}),
+    ('#inst "2026-01-01"', "2026-01-01"),
+    ("#jepsen.history.Op{:f :read}", {":f": ":read"}),
+    ("[1 #_ 2 #_ #_ 3 4 5]", [1, 5]),
+    ("foo/bar?", "foo/bar?"),
+])
+def test_a_form_is_read(text, value):
+    assert read_edn(text) == value
+
+
+@pytest.mark.parametrize("text", ["]", "[1 }", "{:a}", "1x", "#_", "1 2", "", "1/0", "@"])
+def test_what_is_no_edn_is_refused(text):
+    with pytest.raises(EdnError):
+        read_edn(text)
+
+
+@pytest.mark.parametrize("text", ["[1 2", '"abc', "{:a [1}"[:5], "#tag"])
+def test_text_that_ends_too_early_is_told_apart(text):
+    with pytest.raises(Cut):
+        read_edn(text)
+
+
+def test_depth_has_a_limit():
+    with pytest.raises(EdnError, match="nested deeper"):
+        read_edn("[" * 5000)
+
+
+def test_forms_know_their_lines_and_a_vector_of_all_is_entered():
+    assert list(read_forms("1\n\n{:a\n 2}\n3")) == [(1, 1), (3, {":a": 2}), (5, 3)]
+    assert list(read_forms("[1\n2]\n", enter=True)) == [(1, 1), (2, 2)]

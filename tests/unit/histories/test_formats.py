@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from histories.errors import HistoryError
+from histories.formats import jepsen_edn
+from histories.formats.catalogue import FORMATS, format_of, read_logged
+from histories.formats.edn import read_edn
+from histories.formats.jepsen_edn import quick_rows, write_jepsen_edn
+from histories.formats.jepsen_transactions import names_of, transactions_of
+from histories.formats.logged import LoggedEvent, LoggedOperation, by_key, is_keyed, paired
+from histories.transaction import Append, Read, Transaction, Write
+
+REGISTER = """\
+{:type :invoke, :f :write, :value 3, :process 0, :time 1000, :index 0}
+{:type :invoke, :f :read, :value nil, :process 1, :time 2000, :index 1}
+{:type :info, :f :start-partition, :value "cut off \\"n1\\"", :process :nemesis, :time 2500, :index 2}
+{:type :ok, :f :write, :value 3, :process 0, :time 3000, :index 3}
+{:type :ok, :f :read, :value 3, :process 1, :time 4000, :index 4}
+{:type :invoke, :f :cas, :value [3 4], :process 0, :time 5000, :index 5}
+{:type :info, :f :cas, :value [3 4], :process 0, :time 6000, :error [:timeout "n1"], :index 6}
+"""  # noqa: E501
+TEXT = """\
+0\t:invoke\t:write\t3
+1\t:invoke\t:read\tnil
+:nemesis\t:info\t:start-partition\t"cut off"
+0\t:ok\t:write\t3
+1\t:ok\t:read\t3
+0\t:invoke\t:cas\t[3 4]
+0\t:info\t:cas\t[3 4]\t[:timeout "n1"]
+"""
+LINES = """\
+{"process": 0, "type": "invoke", "f": "write", "value": 3}
+{"process": 1, "type": "invoke", "f": "read"}
+{"process": "nemesis", "type": "info", "f": "start-partition", "value": "cut off"}
+{"process": 0, "type": "ok", "f": "write", "value": 3}
+{"process": 1, "type": "ok", "f": "read", "value": 3}
+
+{"process": 0, "type": "invoke", "f": "cas", "value": [3, 4]}
+{"process": 0, "type": "info", "f": "cas", "error": [":timeout", "n1"]}
+"""
+
+
+def written(folder: Path, text: str, name: str = "history") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def told(ops: list[LoggedOperation]) -> list[tuple[object, ...]]:
+    return [(op.process, op.f, op.argument, op.outcome, op.answer, op.call, op.ret) for op in ops]
+
+
+@pytest.mark.parametrize(("text", "name"), [
+    (REGISTER, "jepsen-edn"),
+    ("[" + REGISTER + "]", "jepsen-edn"),
+    (REGISTER.replace("{:type", "#jepsen.history.Op{:type"), "jepsen-edn"),
+    ("; a comment\n(" + REGISTER.replace(", :", "\n :") + ")", "jepsen-edn"),
+    (TEXT, "jepsen-text"),
+    (LINES, "json-lines"),
+])
+def test_each_format_is_known_by_its_content_and_read_to_the_same(tmp_path, text, name):
+    path = written(tmp_path, text)
+    assert format_of(path) == name
+    ops = read_logged(path, name)
+    assert told(ops) == [
+        (0, "write", 3, "ok", 3, 0, 3),
+        (1, "read", None, "ok", 3, 1, 4),
+        (0, "cas", [3, 4], "info", None, 5, None),
+    ]
+    assert ops[2].error
+    assert "timeout" in ops[2].error
+
+
+def test_times_and_nodes_are_kept(tmp_path):
+    ops = read_logged(written(tmp_path, REGISTER), "jepsen-edn")
+    assert [(op.call_ns, op.ended_ns) for op in ops] == [(1000, 3000), (2000, 4000), (5000, 6000)]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**62), 2**62) | st.sampled_from([":r", ":append"])
+    | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=6,
+)
+
+
+ERRORS = st.none() | st.text(min_size=1, max_size=4)
+
+
+@st.composite
+def logs(draw):
+    """Events of a few processes, each with one operation under way at a time."""
+    events = []
+    busy: dict[int, str] = {}
+    for place in range(draw(st.integers(1, 12))):
+        process = draw(st.integers(0, 3))
+        if process in busy:
+            kind = draw(st.sampled_from(["ok", "fail", "info"]))
+            f = busy.pop(process)
+        else:
+            kind = "invoke"
+            f = busy[process] = draw(st.sampled_from(["txn", "read", "start-it"]))
+        error = draw(ERRORS) if kind in ("fail", "info") else None
+        events.append(LoggedEvent(
+            place, process, kind, f, draw(VALUES), place * 10, error, None, place + 1
+        ))
+    return paired(events, "made")
+
+
+def known(op: LoggedOperation) -> tuple[object, ...]:
+    return (op.process, op.f, op.key, op.argument, op.outcome, op.answer, op.call, op.ret,
+            op.ended, op.call_ns, op.ended_ns, op.error)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@given(logs())
+def test_a_log_exported_as_edn_is_read_back(tmp_path, ops):
+    path = written(tmp_path, "".join(f"{line}\n" for line in write_jepsen_edn(ops)))
+    assert format_of(path) == "jepsen-edn"
+    assert [known(op) for op in read_logged(path, "jepsen-edn")] == [known(op) for op in ops]
+
+
+@given(st.lists(logs(), min_size=1, max_size=3))
+def test_lines_read_quickly_are_the_same_as_read_form_by_form(made):
+    lines = [line for ops in made for line in write_jepsen_edn(ops)]
+    rows = quick_rows("".join(f"{line}\n" for line in lines).encode())
+    if rows is not None:
+        quick = [dict(zip(row[::2], row[1::2], strict=True)) for row in rows]
+        assert quick == [read_edn(line) for line in lines]
+
+
+def test_a_usual_line_is_read_quickly():
+    assert quick_rows(
+        b"{:index 0, :time 7, :type :ok, :process 1, :f :txn, :value [[:append 9 1] [:r 8 nil]]}\n"
+    ) == [[":index", 0, ":time", 7, ":type", ":ok", ":process", 1, ":f", ":txn", ":value",
+           [[":append", 9, 1], [":r", 8, None]]]]
+
+
+def test_a_form_over_several_blocks_is_read_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(jepsen_edn, "BLOCK_BYTES", 64)
+    path = written(tmp_path, "(" + REGISTER.replace(", :process", "\n :process") + ")")
+    assert len(read_logged(path, "jepsen-edn")) == 3
+    path = written(tmp_path, REGISTER)
+    assert len(read_logged(path, "jepsen-edn")) == 3
+
+
+def test_keys_of_independent_objects_are_told_by_the_values():
+    def op(f, argument, answer=None, outcome="ok"):
+        return LoggedOperation(0, f, "", argument, outcome, answer, 0, 1)
+
+    ops = [op("write", [7, 1], [7, 1]), op("read", [7, None], [7, 1]), op("cas", [8, [1, 2]])]
+    assert is_keyed(ops)
+    assert [(o.key, o.argument, o.answer) for o in by_key(ops)] == [
+        (7, 1, 1), (7, None, 1), (8, [1, 2], None),
+    ]
+    assert not is_keyed([op("cas", [1, 2])])
+    assert not is_keyed([op("write", [7, 1]), op("read", None, 1)])
+    assert not is_keyed([op("txn", [["r", 1, None], ["r", 2, None]])])
+
+
+def test_transactions_are_read_from_their_vectors():
+    asked = [[":append", 1, 5], [":r", 2, None], ["w", "k", 3]]
+    answered = [[":append", 1, 5], [":r", 2, [4]], ["w", "k", 3]]
+    ops = [
+        LoggedOperation(0, "txn", "", asked, "ok", answered, 0, 1, 1, 10, 20),
+        LoggedOperation(1, "txn", "", asked, "info", None, 2, None),
+    ]
+    assert names_of(ops) == ("append", "r", "w")
+    assert transactions_of(ops) == [
+        Transaction(0, "ok", (Append(1, 5), Read(2, (4,)), Write("k", 3)), 0, 1, 10, 20),
+        Transaction(1, "info", (Append(1, 5), Read(2, None), Write("k", 3)), 2, None, -1, None),
+    ]
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("", "is empty"),
+    ("   \n\n", "is empty"),
+    ("hello\n", "not a history of a known format"),
+    ("\x00\x01\x02\x03", "is no text"),
+    ('{"process": 0}\n', "not a history of a known format"),
+])
+def test_a_file_that_is_no_history_is_refused(tmp_path, text, says):
+    with pytest.raises(HistoryError, match=says):
+        format_of(written(tmp_path, text))
+
+
+def test_jepsens_binary_file_is_told_by_name(tmp_path):
+    path = tmp_path / "test.jepsen"
+    path.write_bytes(b"JEPSEN\x00\x00\xff\xfe")
+    with pytest.raises(HistoryError, match=r"history\.edn"):
+        format_of(path)
+
+
+@pytest.mark.parametrize(("name", "text", "says"), [
+    ("jepsen-edn", REGISTER[:-30], ":7: .*cut short"),
+    ("jepsen-edn", REGISTER.replace(":type :ok", ":type :done", 1), ":4: :type is :done"),
+    ("jepsen-edn", REGISTER.replace(":process 1, :time 4000", ":time 4000"), "without :process"),
+    ("jepsen-edn", REGISTER.replace("[3 4]", "[3 4", 1), "not EDN|expected|cut short"),
+    ("jepsen-edn", "{:type :ok, :f :read, :process 3, :value 1}\n", "process 3 ends read without"),
+    ("jepsen-edn", "{:type :invoke, :f :read, :process 3}\n" * 2, ":2: process 3 invokes read"),
+    ("jepsen-edn", '{:type :info, :f :start, :process :nemesis}\n', "no operation of a client"),
+    ("jepsen-edn", "42\n", "is no operation"),
+    ("jepsen-text", TEXT + "what\n", ":8: 'what"),
+    ("jepsen-text", TEXT.replace("[3 4]", "[3 4"), ":6: not EDN"),
+    ("json-lines", LINES[:-5], "cut short"),
+    ("json-lines", LINES.replace('"ok"', '"yes"', 1), ":4: not an event"),
+    ("porcupine-kv", "{:process 0}\n", ":1: .*not of porcupine's"),
+])
+def test_a_spoilt_file_is_refused_with_its_line(tmp_path, name, text, says):
+    with pytest.raises(HistoryError, match=says):
+        read_logged(written(tmp_path, text), name)
+
+
+def test_every_format_says_what_it_is():
+    assert all(form.says for form in FORMATS.values())
