@@ -12,7 +12,6 @@ from random import Random
 from harness.errors import BadArguments
 from harness.options import Options
 from harness.plan import ClientPlan, Plan, PlannedOperation
-from harness.services import refuse_missing
 from harness.watch_plan import draw_watchers
 from harness.workloads.workload import Workload
 from histories.chance import stream, subseed
@@ -33,7 +32,6 @@ def draw_plan(
     """The plan of a run with `options` and `seed`. `capabilities` are the kinds of faults
     that the system can suffer. Raises BadArguments if a kind asked for is not among them.
     """
-    refuse_missing(options.system, workload)
     count = stream(seed, "topology").choice(options.nodes or NODES_DRAWN)
     members = tuple(f"n{number}" for number in range(1, count + 1))
     time_limit_ms = round(options.time_limit_s * 1000)

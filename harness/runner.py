@@ -21,6 +21,7 @@ from harness.plan import Plan, write_plan
 from harness.progress import Progress, Silent
 from harness.reproduce import write_repro
 from harness.run_record import RunRecord
+from harness.services import refuse_missing
 from harness.system_choice import capabilities_of, make_system
 from harness.systems.catalogue import SIMULATED
 from harness.systems.system import System
@@ -86,6 +87,7 @@ def prepare(options: Options, plan: Plan | None) -> tuple[Options, Plan, Path]:
     if plan is None:
         seed = secrets.randbits(SEED_BITS) if options.seed is None else options.seed
         workload = make_workload(options.workload, options.workload_options)
+        refuse_missing(options.system, workload)
         plan = draw_plan(options, seed, workload, capabilities_of(options))
     options = msgspec.structs.replace(options, seed=plan.seed)
     folder = make_run_folder(Path(options.store), options.test_name(), plan.seed)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from harness.errors import BadArguments
-from harness.system_choice import SIMULATED
+from harness.systems.catalogue import PYTHON_NODE, SIMULATED
 from harness.workloads.workload import Workload
 
-WITHOUT_LEASES = ("python_node", SIMULATED)
+WITHOUT_LEASES = (PYTHON_NODE, SIMULATED)
 """Systems whose members serve keys and watches alone."""
 
 

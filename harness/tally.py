@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from checkers.evidence import Evidence
 from harness.run_record import FaultCount
 from histories.history import History, Operation
+from histories.service import ServiceOperation
 
 OUTCOMES = ("ok", "fail", "info")
 
@@ -28,7 +29,8 @@ class Tally:
 def by_function(history: History) -> dict[str, dict[str, int]]:
     """f → outcome → how many, and "all" over all of them, the most frequent f first."""
     counts: dict[str, Counter[str]] = {}
-    for operation in (*history.operations, *history.services):
+    everything: list[Operation | ServiceOperation] = [*history.operations, *history.services]
+    for operation in everything:
         counts.setdefault(operation.f, Counter())[operation.outcome] += 1
     rows = sorted(counts.items(), key=lambda row: (-row[1].total(), row[0]))
     total: Counter[str] = sum((count for _, count in rows), Counter())

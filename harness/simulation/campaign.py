@@ -13,6 +13,7 @@ import msgspec
 
 from harness.drawing import draw_plan
 from harness.options import read_options
+from harness.services import refuse_missing
 from harness.simulation.run import simulate
 from harness.simulation.swarm import draw_options
 from harness.system_choice import capabilities_of
@@ -44,6 +45,7 @@ def run_seed(seed: int, given: Mapping[str, Any], folder: Path | None = None) ->
             return run_seed(seed, given, Path(made))
     options = read_options(draw_options(seed, given))
     workload = make_workload(options.workload, options.workload_options)
+    refuse_missing(options.system, workload)
     plan = draw_plan(options, seed, workload, capabilities_of(options))
     run = simulate(options, plan, folder)
     verdicts = run.result.results.verdicts
