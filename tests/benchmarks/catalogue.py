@@ -15,6 +15,7 @@ BENCHMARKS = {
     "driver": "operations a second that a run drives and records against etcd",
     "driver_alone": "the same against a store that answers at once: the harness itself",
     "watch": "the checker of watches over 1,250,000 events",
+    "revisions": "the checker that orders by revisions over 100,000 and 1,000,000 operations",
     "judging": "all checkers over 100,000 recorded operations",
     "porcupine": "the linearizability search over porcupine's test data, beside Go porcupine",
     "transactions": "cycles of list-append: 100,000 and 1,000,000 transactions, reading included",
