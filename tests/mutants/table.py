@@ -1,0 +1,202 @@
+"""How soon each planted bug is found: hunts with default options, as a table.
+
+    python -m tests.mutants.table --tries 20 --budget 60 --workers 2
+    python -m tests.mutants.table --only vote_given_twice,wal_not_synced --shrink 60
+
+Each try is `splitbrain hunt --mutant M` as a user would type it, from a first seed of its
+own. What was measured is kept (`--kept`), and a table that was broken off goes on from
+there; the table is written anew after each try. One try of each mutant comes before the
+second of any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from tests.mutants import mutant, names
+
+ROOT = Path(__file__).resolve().parents[2]
+SPLITBRAIN = (sys.executable, "-c", "from harness.cli import main; main()")
+FIRST_SEEDS_APART = 1_000_000
+INVALID = 1
+
+
+class Try(msgspec.Struct, frozen=True):
+    """One hunt. Times are those of the whole command, start and imports included."""
+
+    mutant: str
+    number: int
+    budget_s: float
+    found_by: tuple[str, ...]
+    """Empty: not found."""
+    seed: int
+    seeds: int
+    """How many were tried."""
+    wall_s: float
+    cpu_s: float
+    shrunk: str = ""
+
+
+def hunt(name: str, number: int, budget_s: float, shrink_s: float) -> Try:
+    """Hunt `name` from the first seed of try `number`. Raises RuntimeError if the command
+    neither finds anything nor says that it did not."""
+    first = FIRST_SEEDS_APART * (number + 1)
+    code, said, wall_s, cpu_s = _run(
+        "hunt", "--mutant", name, "--seed", str(first), "--budget", str(budget_s)
+    )
+    lines = said.splitlines()
+    if code not in (0, INVALID) or not lines or " seeds in " not in lines[0]:
+        raise RuntimeError(f"hunt --mutant {name} --seed {first} ended in {code}: {said[-2000:]}")
+    seeds = int(lines[0].split()[0])
+    if code == 0:
+        return Try(name, number, budget_s, (), 0, seeds, wall_s, cpu_s)
+    seed = int(lines[1].removeprefix("seed ").partition(":")[0])
+    found_by = tuple(lines[2].removeprefix("INVALID by ").split(", "))
+    shrunk = shrink(name, seed, shrink_s) if shrink_s else ""
+    return Try(name, number, budget_s, found_by, seed, seeds, wall_s, cpu_s, shrunk)
+
+
+def shrink(name: str, seed: int, budget_s: float) -> str:
+    """What is left of the schedule of `seed`: operations, faults, and what else there is."""
+    _, said, _, _ = _run(
+        "shrink", "--mutant", name, "--seed", str(seed), "--budget", str(budget_s)
+    )
+    sizes = [line.partition(" runs: ")[2] for line in said.splitlines() if " runs: " in line]
+    return sizes[-1] if sizes else ""
+
+
+def _run(*arguments: str) -> tuple[int, str, float, float]:
+    """Exit code, what was said, and the wall and CPU time in s."""
+    began = os.times().elapsed
+    process = subprocess.Popen(
+        [*SPLITBRAIN, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    said = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    wall_s = os.times().elapsed - began
+    return process.returncode, said, wall_s, usage.ru_utime + usage.ru_stime
+
+
+# --- the table ---------------------------------------------------------------------------
+
+
+def table(tries: Sequence[Try]) -> str:
+    """Markdown."""
+    known = [name for name in names() if any(one.mutant == name for one in tries)]
+    found = sum(1 for one in tries if one.found_by)
+    half = sum(1 for name in known if _share_found(tries, name) >= 0.5)
+    budgets = ", ".join(f"{budget:g}" for budget in sorted({one.budget_s for one in tries}))
+    return "\n".join([
+        "# Mutants found",
+        "",
+        "Written by `make mutants` (`python -m tests.mutants.table`): `splitbrain hunt --mutant M`",
+        "with default options, each try from a first seed of its own.",
+        "",
+        f"{found} of {len(tries)} tries found the planted bug within {budgets} s of wall time "
+        f"({100 * found / max(len(tries), 1):.1f} of 100); {half} of {len(known)} mutants were "
+        "found at least in every second try.",
+        "",
+        "Seconds are CPU time of the whole command on one core, the median of the tries that",
+        "found it. *By*: the checkers that said invalid, with the number of tries. *Shrunk*: what",
+        "`splitbrain shrink` left of one of the schedules.",
+        "",
+        "| mutant | what is spoilt | tries | found | s | by | shrunk |",
+        "|---|---|--:|--:|--:|---|---|",
+        *(_row(name, [one for one in tries if one.mutant == name]) for name in known),
+        "",
+    ])
+
+
+def _share_found(tries: Iterable[Try], name: str) -> float:
+    own = [bool(one.found_by) for one in tries if one.mutant == name]
+    return sum(own) / len(own)
+
+
+def _row(name: str, tries: Sequence[Try]) -> str:
+    found = [one for one in tries if one.found_by]
+    seconds = f"{statistics.median(one.cpu_s for one in found):.1f}" if found else ""
+    by = Counter(checker for one in found for checker in one.found_by)
+    told = ", ".join(f"{checker} {count}" for checker, count in by.most_common())
+    shrunk = next((one.shrunk for one in found if one.shrunk), "")
+    return (
+        f"| `{name}` | {mutant(name).what} | {len(tries)} | {len(found)} | {seconds} | {told} "
+        f"| {shrunk} |"
+    )
+
+
+# --- the command -------------------------------------------------------------------------
+
+
+def main() -> None:
+    options = _options()
+    wanted = options.only.split(",") if options.only else list(names())
+    unknown = [name for name in wanted if name not in names()]
+    if unknown:
+        sys.exit(f"no mutant is called {', '.join(unknown)}; there are {', '.join(names())}")
+    kept = _read(options.kept)
+    done = {(one.mutant, one.number) for one in kept}
+    jobs = [
+        (name, number)
+        for number in range(options.tries)
+        for name in wanted
+        if (name, number) not in done
+    ]
+    writing = threading.Lock()
+
+    def work(job: tuple[str, int]) -> None:
+        tried = hunt(*job, options.budget, options.shrink if job[1] == 0 else 0.0)
+        with writing:
+            kept.append(tried)
+            with options.kept.open("a") as file:
+                file.write(json.dumps(msgspec.to_builtins(tried)) + "\n")
+            options.out.write_text(table(kept))
+            told = ", ".join(tried.found_by) or "NOT FOUND"
+            print(f"{tried.mutant} {tried.number}: {told}, {tried.seeds} seeds, "
+                  f"{tried.cpu_s:.1f} s", flush=True)
+
+    options.kept.parent.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(options.workers) as pool:
+        list(pool.map(work, jobs))
+    options.out.write_text(table(kept))
+
+
+def _read(path: Path) -> list[Try]:
+    if not path.exists():
+        return []
+    return [msgspec.json.decode(line, type=Try) for line in path.read_bytes().splitlines()]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutants.table", description="Hunt every mutant; write the table."
+    )
+    parser.add_argument("--tries", type=int, default=20, help="of each mutant [20]")
+    parser.add_argument("--budget", type=float, default=60.0, help="s of wall time a try [60]")
+    parser.add_argument("--workers", type=int, default=1, help="hunts at once [1]")
+    parser.add_argument("--shrink", type=float, default=0.0, metavar="S",
+                        help="shrink what the first try found, for so many s [0: not]")
+    parser.add_argument("--only", default="", help="these mutants, with commas")
+    parser.add_argument("--kept", type=Path, default=ROOT / "store" / "mutants-found.jsonl",
+                        help="what was measured so far; remove it to begin anew")
+    parser.add_argument("-o", dest="out", type=Path,
+                        default=ROOT / "docs" / "reference" / "mutants-found.md")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
