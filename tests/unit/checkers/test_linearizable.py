@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given, settings
 
 from checkers.evidence import Evidence
 from checkers.linearizable import check_linearizable
+from checkers.mvcc import check_mvcc
 from checkers.synthetic.generator import generate
 from checkers.verdict import Verdict
-from histories.history import History
+from histories.history import History, Operation
 from histories.kv import (
     Compare,
     Delete,
@@ -23,6 +26,8 @@ from histories.kv import (
     Txn,
     TxnResult,
 )
+from histories.member_state import Change
+from tests.unit.checkers.small_histories import history_of, maybe_spoilt, members_of
 from tests.unit.checkers.told import Told
 
 
@@ -145,3 +150,43 @@ def test_a_comparison_that_nothing_explains_leaves_it_undecided() -> None:
 def test_generated_histories_are_linearizable(workload: str) -> None:
     history = History.of(generate(workload, 3000, uncertain=0.05, seed=11).events)
     assert check_linearizable(Evidence(history)).valid is True
+
+
+@settings(max_examples=200, deadline=None)
+@given(maybe_spoilt())
+def test_what_no_order_of_values_explains_no_revisions_explain(
+    made: tuple[list[Operation], list[Change]]
+) -> None:
+    ops, changes = made
+    evidence = Evidence(history_of(ops), members_of(changes))
+    if check_linearizable(evidence).valid is False:
+        assert check_mvcc(evidence).valid is False
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_both_checkers_pass_a_valid_history_and_find_a_stale_read(seed: int) -> None:
+    made = generate("register", 600, 12, uncertain=0.1, seed=seed)
+    history = History.of(made.events)
+    evidence = Evidence(history, made.members)
+    assert check_linearizable(evidence).valid is True
+    assert check_mvcc(evidence).valid is True
+    ops = list(history.operations)
+    reads = [
+        n for n, op in enumerate(ops)
+        if isinstance(op.request, Range) and not op.request.range_end
+        and isinstance(op.result, RangeResult) and op.result.kvs
+    ]
+    # The last read of a key shows what an early one of it showed.
+    late = reads[-1]
+    early = next(n for n in reads if ops[n].request == ops[late].request)
+    assert ops[early].result != ops[late].result
+    ops[late] = msgspec.structs.replace(ops[late], result=ops[early].result)
+    spoilt = Evidence(History((), tuple(ops), ()), made.members)
+    assert check_linearizable(spoilt).valid is False
+    assert check_mvcc(spoilt).valid is False
+
+
+def test_many_uncertain_writes_of_many_clients_are_decided() -> None:
+    made = generate("register", 4_000, 100, uncertain=0.4, seed=1)
+    evidence = Evidence(History.of(made.events), search_limit_s=1.0)
+    assert check_linearizable(evidence).valid is True
