@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from checkers.logged import (
+    UnknownModel,
+    check_mutexes,
+    check_registers,
+    check_sets,
+    model_of,
+    register_operations,
+)
+from checkers.porcupine import Operation
+from checkers.porcupine.models.register import register
+from checkers.shortest import no_order
+from histories.errors import HistoryError
+from histories.formats.logged import LoggedOperation
+
+MS = 1_000_000
+
+
+def log(*rows: tuple[Any, ...]) -> list[LoggedOperation]:
+    """Rows of f, argument, outcome, answer, begin, end (None: never), each a new process."""
+    return [
+        LoggedOperation(
+            process, f, "", argument, outcome, answer if outcome == "ok" else None, begin,
+            end if outcome != "info" else None, end, begin * MS,
+            None if end is None else end * MS,
+        )
+        for process, (f, argument, outcome, answer, begin, end) in enumerate(rows)
+    ]
+
+
+STALE = log(
+    ("write", 1, "ok", 1, 0, 1),
+    ("read", None, "ok", 1, 2, 3),
+    ("write", 2, "ok", 2, 4, 5),
+    ("read", None, "ok", 2, 6, 7),
+    ("write", 9, "info", None, 8, None),
+    ("read", None, "ok", 1, 10, 11),
+)
+
+
+def test_a_register_that_goes_back_is_explained_by_few_operations():
+    verdict = check_registers(STALE)
+    assert verdict.valid is False
+    (anomaly,) = verdict.anomalies
+    # 1, then 2, then 1 again, which was written but once.
+    assert anomaly.events == (2, 3, 6, 7, 10, 11)
+    assert anomaly.detail["linearization"] == [0, 2, 4, 6]
+    assert anomaly.detail["stuck"] == 10
+    assert anomaly.detail["state"] == "2"
+    assert "Process 5's read -> 1, which ended at 0.011 s, does not fit" in anomaly.because
+
+
+def test_a_swap_that_failed_did_not_happen_or_is_an_answer_as_the_log_has_it():
+    ops = log(("write", 1, "ok", 1, 0, 1), ("cas", [1, 2], "fail", None, 2, 3))
+    assert check_registers(ops).valid
+    assert check_registers(ops, failed_swap_tells=True).valid is False
+
+
+def test_a_swap_without_a_pair_is_told():
+    with pytest.raises(HistoryError, match=r"event 0: a cas of 5; expected \[expected value"):
+        check_registers(log(("cas", 5, "ok", 5, 0, 1)))
+
+
+def test_a_lock_has_one_holder():
+    held = ("acquire", None, "ok", None, 0, 1)
+    assert check_mutexes(log(held, ("release", None, "ok", None, 2, 3),
+                             ("acquire", None, "ok", None, 4, 5))).valid
+    twice = check_mutexes(log(held, ("acquire", None, "ok", None, 2, 3)))
+    assert twice.valid is False
+    assert twice.anomalies[0].detail["state"] == "held"
+    # A release that may have happened lets another in.
+    assert check_mutexes(log(held, ("release", None, "info", None, 2, 3),
+                             ("acquire", None, "ok", None, 4, 5))).valid
+    assert check_mutexes(log(held, ("acquire", None, "fail", None, 2, 3))).valid
+
+
+def test_an_element_of_a_set_stays():
+    added = ("add", 1, "ok", 1, 0, 1)
+    assert check_sets(log(added, ("read", None, "ok", [1], 2, 3))).valid
+    lost = check_sets(log(added, ("read", None, "ok", [], 2, 3)))
+    assert lost.valid is False
+    assert lost.anomalies[0].kind == "lost"
+    assert check_sets(log(added)).valid is None
+    with pytest.raises(HistoryError, match="read of a set answered 1"):
+        check_sets(log(added, ("read", None, "ok", 1, 2, 3)))
+
+
+@pytest.mark.parametrize(("rows", "name"), [
+    ([("read", None, "ok", 1, 0, 1)], "register"),
+    ([("read", None, "ok", 1, 0, 1), ("cas", [1, 2], "ok", [1, 2], 2, 3)], "cas-register"),
+    ([("acquire", None, "ok", None, 0, 1)], "mutex"),
+    ([("add", 1, "ok", 1, 0, 1), ("read", None, "ok", [1], 2, 3)], "set"),
+    ([("get", None, "ok", "", 0, 1)], "kv"),
+    ([("txn", [[":append", 1, 1], [":r", 1, None]], "info", None, 0, 1)], "list-append"),
+    ([("txn", [["w", 1, 1]], "info", None, 0, 1)], "rw-register"),
+])
+def test_a_model_is_told_by_the_operations(rows, name):
+    assert model_of(log(*rows)) == name
+
+
+def test_operations_of_no_model_are_refused_with_the_models_there_are():
+    with pytest.raises(UnknownModel, match=r"transfer.*list-append"):
+        model_of(log(("transfer", [1, 2, 3], "ok", None, 0, 1)))
+
+
+# --- the shortest part --------------------------------------------------------------
+
+
+@st.composite
+def registers(draw: st.DrawFn) -> list[LoggedOperation]:
+    """Small logs of a register, about half of them not linearizable."""
+    count = draw(st.integers(1, 6))
+    rows = []
+    for _ in range(count):
+        begin = draw(st.integers(0, 12))
+        end = begin + draw(st.integers(1, 6))
+        value = draw(st.integers(0, 2))
+        match draw(st.sampled_from(["read", "write", "lost"])):
+            case "read":
+                rows.append(("read", None, "ok", value, begin, end))
+            case "write":
+                rows.append(("write", value, "ok", value, begin, end))
+            case _:
+                rows.append(("write", value, "info", None, begin, None))
+    rows.sort(key=lambda row: row[4])
+    return log(*rows)
+
+
+def possible(operations: Sequence[Operation[Any, Any]]) -> bool:
+    """By trying all orders of all that may have happened."""
+    model = register()
+    certain = [op for op in operations if op.ret != float("inf")]
+    open_ones = [op for op in operations if op.ret == float("inf")]
+    for chosen in range(2 ** len(open_ones)):
+        taken = certain + [op for n, op in enumerate(open_ones) if chosen >> n & 1]
+        for order in permutations(taken):
+            if any(later.ret < earlier.call for n, earlier in enumerate(order)
+                   for later in order[n + 1:]):
+                continue
+            state = model.init()
+            for op in order:
+                fits, state = model.step(state, op.input, op.output)
+                if not fits:
+                    break
+            else:
+                return True
+    return False
+
+
+@settings(deadline=None, max_examples=150)
+@given(registers())
+def test_what_is_needed_proves_it_and_none_of_it_can_be_weakened(ops):
+    verdict = check_registers(ops)
+    operations = register_operations(ops, failed_swap_tells=False)
+    assert verdict.valid == possible(operations)
+    if verdict.valid:
+        return
+    found = no_order(register(), operations, deadline=float("inf"))
+    weak = weakened(operations, found.needed)
+    assert not possible(weak)
+    for one in found.needed:
+        rest = [op for op in found.needed if op is not one]
+        assert possible(weakened(operations, rest))
+    assert found.stuck in found.needed
+
+
+def weakened(
+    operations: Sequence[Operation[Any, Any]], kept: Sequence[Operation[Any, Any]]
+) -> list[Operation[Any, Any]]:
+    """Others than `kept` say less: reads nothing, writes that they may have happened."""
+    own = {id(op) for op in kept}
+    model = register()
+    return [
+        op if id(op) in own else Operation(op.client, op.input, op.call, None)
+        for op in operations
+        if id(op) in own or not model.read_only(op.input, op.output)
+    ]

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from checkers import catalogue
+from checkers.logged import MODELS, LogModel
+from checkers.verdict import Verdict
+from harness import judge
+from harness.cli import run_main
+from histories.formats.jepsen_edn import read_jepsen_edn
+
+REGISTER = """\
+{:type :invoke, :f :write, :value 3, :process 0, :time 1000000, :index 0}
+{:type :ok, :f :write, :value 3, :process 0, :time 3000000, :index 1}
+{:type :invoke, :f :read, :value nil, :process 1, :time 4000000, :index 2}
+{:type :ok, :f :read, :value ANSWER, :process 1, :time 9000000, :index 3}
+"""
+VALID, STALE = REGISTER.replace("ANSWER", "3"), REGISTER.replace("ANSWER", "nil")
+WRITE_SKEW = """\
+{:type :invoke, :f :txn, :value [[:append 1 1] [:r 2 nil]], :process 0, :time 10, :index 0}
+{:type :invoke, :f :txn, :value [[:append 2 1] [:r 1 nil]], :process 1, :time 11, :index 1}
+{:type :ok, :f :txn, :value [[:append 1 1] [:r 2 []]], :process 0, :time 20, :index 2}
+{:type :ok, :f :txn, :value [[:append 2 1] [:r 1 []]], :process 1, :time 21, :index 3}
+{:type :invoke, :f :txn, :value [[:r 1 nil] [:r 2 nil]], :process 2, :time 30, :index 4}
+{:type :ok, :f :txn, :value [[:r 1 [1]] [:r 2 [1]]], :process 2, :time 31, :index 5}
+"""
+
+
+@pytest.fixture
+def check(tmp_path, capsys):
+    """`splitbrain check` of a file with this text: exit code, what it said, and its errors."""
+
+    def ask(text: str, *options: str, name: str = "history.edn"):
+        path = tmp_path / name
+        path.write_text(text)
+        code = run_main(["check", str(path), *options])
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return ask
+
+
+def test_a_register_of_jepsens_is_judged_with_seconds_and_memory(check):
+    code, said, _ = check(VALID)
+    assert code == 0
+    assert "jepsen-edn, register: 2 operations" in said
+    assert "verdict: valid" in said
+    assert re.search(r"seconds: \d+\.\d\d", said)
+    assert re.search(r"peak memory: [\d,]+ MiB", said)
+    code, said, _ = check(STALE)
+    assert code == 1
+    assert "verdict: INVALID" in said
+    assert "does not fit" in said
+
+
+def test_transactions_are_judged_by_the_model_that_is_asked_for(check):
+    code, said, _ = check(WRITE_SKEW)
+    assert code == 1
+    assert "G2-item" in said
+    assert check(WRITE_SKEW, "--model", "list-append", "--model", "snapshot-isolation")[0] == 0
+    assert check(WRITE_SKEW, "--model", "serializable")[0] == 1
+
+
+def test_independent_keys_are_told_or_insisted_on(check):
+    keyed = VALID.replace(":value 3", ":value [7 3]").replace(":value nil", ":value [7 nil]")
+    other = "{:type :invoke, :f :read, :value [8 nil], :process 1}\n" \
+        "{:type :ok, :f :read, :value [8 nil], :process 1}\n"
+    assert check(keyed + other)[0] == 0
+    assert check(keyed + other, "--no-keyed")[0] == 1
+    code, _, error = check(VALID, "--keyed")
+    assert code == 254
+    assert "not every value is a pair" in error
+
+
+def test_a_budget_makes_a_history_invalid(check):
+    code, said, _ = check(VALID, "--budget", "p99=1ms,availability=100%")
+    assert code == 1
+    assert "p99 is 5 ms, over the budget of 1 ms" in said
+    assert check(VALID, "--budget", "p99=5ms,availability=100%")[0] == 0
+
+
+def test_a_budget_of_times_that_nobody_wrote_down_is_undecided(check):
+    assert check(re.sub(", :time [0-9]+", "", VALID), "--budget", "p99=1ms")[0] == 2
+
+
+@pytest.mark.parametrize(("text", "options", "says"), [
+    ("", (), "is empty"),
+    ("nonsense\n", (), "not a history of a known format"),
+    (VALID[:-20], (), "cut short"),
+    (VALID, ("--format", "json-lines"), ":1: not an event"),
+    (VALID, ("--format", "csv"), "no format 'csv'"),
+    (VALID, ("--model", "stack"), "no model 'stack'"),
+    (VALID, ("--model", "mutex"), "is no operation of the model mutex"),
+    (VALID, ("--model", "serializable"), "asked of transactions alone"),
+    (VALID, ("--model", "register", "--model", "kv"), "expected one of each kind"),
+    (VALID, ("--checker", "mvcc"), "no checker 'mvcc'"),
+    (VALID, ("--budget", "p99"), "is no limit of a budget"),
+    (VALID, ("--search-limit", "0"), "expected a number above 0"),
+    (VALID, ("--picture", "/no/such/folder/x.html"), "there is no folder"),
+    (VALID.replace(":read", ":peek"), (), "are of no model"),
+])
+def test_bad_input_gets_one_clear_line_and_254(check, text, options, says):
+    code, _, error = check(text, *options)
+    assert code == 254
+    assert says in error
+    assert error.startswith("Error: ")
+    assert error.count("\n") == 1
+
+
+def test_a_path_that_is_no_history_is_told(tmp_path, capsys):
+    assert run_main(["check", str(tmp_path / "none")]) == 254
+    assert "does not exist" in capsys.readouterr().err
+    assert run_main(["check", str(tmp_path)]) == 254
+    assert "not the folder of a run" in capsys.readouterr().err
+    (tmp_path / "history.edn").write_text(VALID)
+    assert run_main(["check", str(tmp_path)]) == 0
+
+
+def test_an_interrupt_leaves_what_is_not_decided_unknown(check, monkeypatch):
+    def interrupted(logged, timeout_s=None, **_):
+        raise KeyboardInterrupt
+
+    model = LogModel("a register", frozenset(("read", "write")), {"linearizable": interrupted})
+    monkeypatch.setitem(MODELS, "register", model)
+    code, said, _ = check(VALID)
+    assert code == 2
+    assert "unknown  linearizable" in said
+    assert "unknown  statistics" in said
+    assert "interrupted" in said
+
+
+def test_the_verdicts_before_an_interrupt_stand():
+    def stops(evidence):
+        raise KeyboardInterrupt
+
+    watch = judge.Watch()
+    verdicts = judge.judge_evidence(
+        None, {"first": lambda _: Verdict("first", False), "second": stops, "third": stops},  # type: ignore[arg-type]
+        watch,
+    )
+    assert [verdict.valid for verdict in verdicts] == [False, None, None]
+    assert watch.interrupted
+
+
+def test_what_is_wrong_is_drawn_on_a_page_of_its_own(check, tmp_path):
+    page = tmp_path / "wrong.html"
+    code, said, _ = check(STALE, "--picture", str(page))
+    assert code == 1
+    assert f"picture: {page}" in said
+    text = page.read_text()
+    assert "does not fit" in text
+    assert "has to come next, and cannot" in text
+    check(WRITE_SKEW, "--picture", str(page))
+    text = page.read_text()
+    assert "comes before" in text
+    assert '"arrowhead":2' in text
+    page.unlink()
+    code, said, _ = check(VALID, "--picture", str(page))
+    assert "picture: none" in said
+    assert not page.exists()
+
+
+def test_a_simulated_run_keeps_its_invariants_and_digest(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["sim", "--seed", "3", "--time-limit", "2", "--quiet", "--no-report"]
+    assert run_main([*arguments, "--store", "s", "--nemesis", "none"]) == 0
+    results = tmp_path / "s" / "latest" / "results.json"
+    before = json.loads(results.read_text())
+    capsys.readouterr()
+    assert run_main(["check", "s/latest", "--no-report"]) == 0
+    after = json.loads(results.read_text())
+    assert after["digest"] == before["digest"] != ""
+    assert [v["checker"] for v in after["verdicts"]] == [v["checker"] for v in before["verdicts"]]
+    said = capsys.readouterr().out
+    assert "report:" not in said
+    assert before["digest"] in said
+    assert run_main(["check", "s/latest", "--budget", "p50=1us"]) == 1
+    assert json.loads(results.read_text()) == after
+
+
+@pytest.mark.parametrize("workload", ["register", "set"])
+def test_a_run_of_ours_is_exported_and_judged_the_same(tmp_path, monkeypatch, workload):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["sim", "--seed", "5", "--time-limit", "2", "--nemesis", "none", "--store", "s"]
+    assert run_main([*arguments, "--workload", workload, "--quiet", "--no-report"]) == 0
+    assert run_main(["export", "s/latest", "-o", "out.edn"]) == 0
+    events = list(read_jepsen_edn(Path("out.edn")))
+    assert len(events) > 50
+    checker = {"register": "linearizable", "set": "set_full"}[workload]
+    assert run_main(["check", "out.edn", "--checker", checker]) == 0
+
+
+def test_what_cannot_be_exported_is_told(tmp_path, capsys):
+    assert run_main(["export", str(tmp_path / "none"), "-o", "x"]) == 254
+    path = tmp_path / "h.jsonl"
+    path.write_text(
+        '{"index":0,"time":0,"process":0,"type":"invoke","f":"swap","value":{"op":"txn"}}\n'
+    )
+    assert run_main(["export", str(path), "-o", str(tmp_path / "out.edn")]) == 254
+    assert "cannot be written as Jepsen's EDN" in capsys.readouterr().err
+
+
+def test_every_checker_of_a_file_is_in_the_catalogue():
+    from harness.checking import NOT_OF_A_FILE
+
+    assert set(NOT_OF_A_FILE) <= set(catalogue.CHECKERS)
