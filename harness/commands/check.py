@@ -20,12 +20,12 @@ if TYPE_CHECKING:
                    "of the model]")
 @click.option("--model", "models", multiple=True, metavar="NAME",
               help="What a history of others is of (register, cas-register, kv, mutex, set, "
-                   "list-append, rw-register), and what is asked of transactions "
+                   "counter, unique-ids, queue, list-append, rw-register), and what is asked of transactions "
                    "(strict-serializable, serializable, snapshot-isolation …).  [default: told by "
                    "its operations; strict-serializable]")
 @click.option("--format", "form", default="", metavar="NAME",
-              help="Insist on a format: splitbrain, json-lines, porcupine-kv, jepsen-edn, "
-                   "jepsen-text, jepsen-log.  [default: told by the content]")
+              help="Insist on a format: splitbrain, transactions, json-lines, porcupine-kv, "
+                   "jepsen-edn, jepsen-text, jepsen-log.  [default: told by the content]")
 @click.option("--keyed/--no-keyed", default=None,
               help="Whether values are pairs [key, value] of independent objects.  [default: told "
                    "by the values]")

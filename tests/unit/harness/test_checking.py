@@ -194,6 +194,24 @@ def test_a_run_of_ours_is_exported_and_judged_the_same(tmp_path, monkeypatch, wo
     assert run_main(["check", "out.edn", "--checker", checker]) == 0
 
 
+def test_a_bare_history_of_ours_is_judged_by_all_that_apply(tmp_path, capsys):
+    path, page = tmp_path / "h.jsonl", tmp_path / "h.html"
+    made = ["generate", "--workload", "register", "--ops", "400", "--seed", "2", "-o", str(path)]
+    assert run_main(made) == 0
+    assert run_main(["check", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "valid    mvcc" in said
+    assert "valid    linearizable" in said
+    assert "nothing to judge for" in said
+    assert run_main(["check", str(path), "--checker", "set_full"]) == 2
+    assert run_main(["check", str(path), "--model", "register"]) == 254
+    assert run_main([*made, "--spoil", "stale-read"]) == 0
+    capsys.readouterr()
+    assert run_main(["check", str(path), "--picture", str(page)]) == 1
+    assert "although revision" in capsys.readouterr().out
+    assert "has to come next, and cannot" in page.read_text()
+
+
 def test_what_cannot_be_exported_is_told(tmp_path, capsys):
     assert run_main(["export", str(tmp_path / "none"), "-o", "x"]) == 254
     path = tmp_path / "h.jsonl"

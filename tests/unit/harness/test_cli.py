@@ -72,7 +72,6 @@ def test_a_recorded_run_is_checked_again_and_replayed(verdicts, capsys):
     assert run_main(["run", "--seed", "3", *SHORT]) == 0
     verdicts[0] = Verdict("one", False)
     assert run_main(["check", "store/latest", "--no-report"]) == 1
-    assert run_main(["check", "store/latest/history.jsonl"]) == 1
     capsys.readouterr()
     assert run_main(["replay", "store/latest/repro.json", "--times", "3", "--quiet"]) == 1
     shown = capsys.readouterr().out
