@@ -140,19 +140,28 @@ class _Inference:
         if writer is None:
             unwritten.setdefault(key, {}).setdefault(held, place)
             return
-        told = f"{wording.transaction(self._transactions[place])} read {key} = {held}, which "
-        other = f"{wording.transaction(self._transactions[writer])}"
         if writer == place:
-            self.finds.add("future-read", f"{told}it wrote only afterwards", place)
+            self._blame_read("future-read", place, version, "it wrote only afterwards")
         elif self._transactions[writer].outcome == "fail":
-            self.finds.add("G1a", f"{told}{other} wrote, and it failed", place, writer)
+            other = wording.transaction(self._transactions[writer])
+            self._blame_read("G1a", place, version, f"{other} wrote, and it failed", writer)
         else:
             self.committed[writer] = True
             if version in self._intermediate:
+                other = wording.transaction(self._transactions[writer])
                 last = self._writes[writer][key]
-                self.finds.add(
-                    "G1b", f"{told}{other} wrote before it wrote {last}", place, writer
-                )
+                why = f"{other} wrote before it wrote {last}"
+                self._blame_read("G1b", place, version, why, writer)
+
+    def _blame_read(
+        self, kind: str, place: int, version: Version, why: str, *others: int
+    ) -> None:
+        self.finds.add(
+            kind,
+            f"{wording.transaction(self._transactions[place])} read {version[0]} = {version[1]}, "
+            f"which {why}",
+            place, *others,
+        )
 
     def _internal(
         self, place: int, key: Key, held: Element | None, expected: Element | None

@@ -1,0 +1,117 @@
+"""Histories on which another checker of cycles, Elle, has an opinion, and which models it says
+that they contradict. Where kinds are named otherwise (`-item`) the models are the same.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from checkers.transactions import check_transactions
+from histories.transaction import Append, Read, Transaction
+from tests.unit.checkers.told_transactions import concurrent, one_after_another, told
+
+ITEMS = {"consistent-view", "repeatable-read"}
+APART = {"snapshot-isolation", "repeatable-read"}
+
+AT_ONCE = {
+    "G0": (("ax1ay1", "ax2ay2", "rx12ry21"), {"read-uncommitted"}),
+    "G1a": (("ax1!", "rx1"), {"read-committed"}),
+    "G1b": (("ax1ax2", "rx1"), {"read-committed"}),
+    "G1c": (("ax1ry1", "ax2ay1", "rx12ry1"), {"read-committed"}),
+    "G-single by ww": (("ax1ay1", "ax2ry", "rx12"), ITEMS),
+    "G-single by wr": (("ax1ay1", "rx1ry"), ITEMS),
+    "G2-item": (("ax1ry", "ay1rx"), {"repeatable-read"}),
+    "G-nonadjacent": (("ax1", "rx1ry", "ay1", "ry1rx"), APART),
+    "G-nonadjacent over four keys": (("ax1at1", "rx1ry", "ay1az2", "rz2rt"), APART),
+    "what looks like a ring and is none": (
+        ("rx5ay1", "ryaz2", "rzat3", "rt3au4", "ruax5"), set(),
+    ),
+    "snapshot isolation without G-single": (
+        ("ax2", "ay1rx", "rzryax5", "az2rx2"), {"repeatable-read"},
+    ),
+    "a dirty update": (("ax1!", "ax2", "rx12"), {"read-committed"}),
+    "a dirty update behind an uncertain one": (
+        ("ax1!", "ax2?", "ax3", "rx123"), {"read-committed"},
+    ),
+    "an element twice": (("ax1ry1", "ax2ay1", "rx121"), {"read-uncommitted"}),
+    "its own append in the midst of another's": (("ax1ax2ax4", "ax3rx1234"), {"read-uncommitted"}),
+    "an append that nobody saw": (("ax1ay1", "ax2ay2", "ax3ay3", "rx12", "ry2"), {
+        "read-uncommitted",
+    }),
+    "a lost update": (("ax1", "rx1ax2", "rx1ax3"), {"update-atomic", "cursor-stability"}),
+    "one transaction appends twice to what it read": (("rxax1ax2", "rx12"), set()),
+    "orders that contradict one another": (
+        ("ax1ry1", "ax2", "ax3ay1", "rx13", "rx123"), {"read-committed"},
+    ),
+    "a transaction reads its future": (("rx1ax1",), {"read-committed"}),
+}
+
+
+def contradicted(transactions: list[Transaction], model: str) -> set[str]:
+    told_models = check_transactions(transactions, model).counts.get("contradicted", "")
+    return set(told_models.split(", ")) - {""}
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+def test_transactions_contradict(name: str) -> None:
+    texts, models = AT_ONCE[name]
+    assert contradicted(concurrent(*texts), "serializable") == models
+
+
+IN_ORDER = {
+    "strong snapshot isolation": (
+        one_after_another("ax1", "ax2", "rx1", "rx12"), {"strong-snapshot-isolation"},
+    ),
+    "strong session snapshot isolation": (
+        one_after_another("ax1", "ax2", "rx1", "rx12", processes=(0, 1, 1, 2)),
+        {"strong-session-snapshot-isolation"},
+    ),
+    "a session between two anti-dependencies": (
+        one_after_another("rxrz1", "ax1", "rz", "az1", processes=(0, 1, 1, 2)),
+        {"strong-session-snapshot-isolation"},
+    ),
+    "a session among what it read": (
+        one_after_another("rx1ay1", "ry1", "ax1", processes=(1, 2, 2)),
+        {"strong-session-read-committed"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IN_ORDER)
+def test_sessions_and_real_time_contradict(name: str) -> None:
+    transactions, models = IN_ORDER[name]
+    assert contradicted(transactions, "serializable") == set()
+    asked = "strong-session-serializable" if "session" in name else "strict-serializable"
+    assert contradicted(transactions, asked) == models
+
+
+def test_a_cycle_with_one_rw_is_found_among_thousands_with_two() -> None:
+    """A ring of appends with one read that misses its first, and chains off it that close by
+    two anti-dependencies each."""
+    length, chain = 300, 12
+    made: list[tuple[Append | Read, ...]] = []
+    for place in range(length):
+        last: Append | Read = Append(f"k{place}", 0)
+        if place == 0:
+            last = Append("missed", 1)
+        elif place == length - 1:
+            last = Read("missed", ())
+        made.append((Append("ring", place), last))
+    made.append((Read("ring", tuple(range(length))),))
+    for place in range(1, length - 1):
+        for link in range(1, chain - 1):
+            made.append((Append(f"k{place}", link),))
+        made.append((Read(f"k{place}", tuple(range(chain - 1))), Read(f"m{place}", ())))
+        made.append((Append(f"m{place}", 1), Read("ring", ())))
+    transactions = [
+        Transaction(place, "ok", operations, place, len(made) + place)
+        for place, operations in enumerate(made)
+    ]
+    verdict = check_transactions(transactions, "snapshot-isolation")
+    assert verdict.valid is False
+    assert verdict.anomalies[0].kind == "G-single"
+
+
+def test_an_uncertain_transaction_has_no_end() -> None:
+    made = [told("ax1", 0, None, 0, "info"), told("rx", 2, 3, 1), told("rx1", 4, 5, 1)]
+    assert check_transactions(made).valid is True
