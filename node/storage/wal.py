@@ -65,6 +65,14 @@ class WalMetadata(msgspec.Struct, frozen=True, array_like=True):
 _decode_metadata = msgspec.msgpack.Decoder(WalMetadata).decode
 
 
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A snapshot's mark, and the sequence number of the segment that it stands in."""
+
+    metadata: SnapshotMetadata
+    sequence: int
+
+
 def wal_exists(disk: Disk, directory: str) -> bool:
     return bool(list_segments(disk, directory))
 
@@ -89,7 +97,7 @@ class Wal:
         self._why_closed = ""
         self._durable_commit: Index = 0
         """The commit of the last hard state that was synced."""
-        self._marks: list[SnapshotMetadata] = []
+        self._marks: list[_Mark] = []
         """Of the segments that are there, oldest first."""
 
     @classmethod
@@ -237,7 +245,7 @@ class Wal:
         already: a mark without its file is a hole, a file without a mark only waste."""
         self._write([self._framed(RecordType.SNAPSHOT_MARK, _encode(metadata))])
         self._last_index = max(self._last_index, metadata.index)
-        self._marks.append(metadata)
+        self._marks.append(_Mark(metadata, self._segment.sequence))
         await self.sync()
 
     async def release(self, index: Index) -> int:
@@ -249,17 +257,24 @@ class Wal:
         (`snapshot_marks`): what the newest mark before it needs stays until it does.
         """
         bound = min(index, self._durable_commit)
-        usable = [mark for mark in self._marks if mark.index <= bound]
+        usable = [mark for mark in self._marks if mark.metadata.index <= bound]
         if not usable:
             return 0
-        oldest = max(mark.index for mark in usable)
+        oldest = max(usable, key=lambda mark: (mark.metadata.index, mark.sequence))
         segments = list_segments(self._disk, self._directory)
-        keep = _first_needed(segments, oldest)
+        # A mark that a crash had voided may stand far before the entries that follow it.
+        in_segment = [name.sequence for name in segments].index(oldest.sequence)
+        keep = min(_first_needed(segments, oldest.metadata.index), in_segment)
         for name in segments[:keep]:
             self._disk.remove(self._path(name))
         if keep:
             await self._disk.sync_directory(self._directory)
-        self._marks = [mark for mark in self._marks if mark.index >= oldest]
+        self._marks = [
+            mark
+            for mark in self._marks
+            if mark.metadata.index >= oldest.metadata.index
+            and mark.sequence >= segments[keep].sequence
+        ]
         return keep
 
     def close(self) -> None:
@@ -284,7 +299,7 @@ class Wal:
         records = self._head_records(name)
         if mark is not None:
             records.append(self._framed(RecordType.SNAPSHOT_MARK, _encode(mark)))
-            self._marks.append(mark)
+            self._marks.append(_Mark(mark, name.sequence))
         commit = self._hard_state.commit
         data = b"".join(records)
         aside = self._path(name) + ASIDE
@@ -347,7 +362,7 @@ class _Replay:
     metadata: WalMetadata | None = None
     hard_state: HardState = field(default_factory=HardState)
     entries: list[Entry] = field(default_factory=list)
-    marks: list[SnapshotMetadata] = field(default_factory=list)
+    marks: list[_Mark] = field(default_factory=list)
     last_index: Index = 0
     segment: SegmentName = field(default_factory=lambda: SegmentName(0, 0))
     tail: Tail = field(default_factory=Tail)
@@ -359,7 +374,7 @@ class _Replay:
         elif record.type == RecordType.HARD_STATE:
             self.hard_state = _decode_hard_state(record.content)
         elif record.type == RecordType.SNAPSHOT_MARK:
-            self.marks.append(_decode_mark(record.content))
+            self.marks.append(_Mark(_decode_mark(record.content), self.segment.sequence))
         elif record.type == RecordType.METADATA:
             metadata = _decode_metadata(record.content)
             if self.metadata is not None and metadata != self.metadata:
@@ -385,13 +400,33 @@ class _Replay:
 def _replay(
     disk: Disk, directory: str, after: SnapshotMetadata | None, *, decode_entries: bool = True
 ) -> _Replay:
-    """All from the segment on that holds the entry after `after`; None: from the first."""
+    """All that follows the mark of `after`; None: all from the first segment on.
+
+    The segment that holds the entry after it does as a rule. Before it stands only the
+    mark of a snapshot that a crash had voided, and whose entries came one by one then.
+    """
     segments = list_segments(disk, directory)
     if not segments:
         raise FileNotFoundError(f"{directory} holds no write-ahead log; create it")
-    replay = _Replay(after or NO_SNAPSHOT)
-    if after is not None:
-        segments = segments[_first_needed(segments, after.index) :]
+    if after is None:
+        return _replay_segments(disk, directory, segments, NO_SNAPSHOT, decode_entries)
+    needed = segments[_first_needed(segments, after.index) :]
+    replay = _replay_segments(disk, directory, needed, after, decode_entries)
+    if not _has_mark(replay.marks, after):
+        replay = _replay_segments(disk, directory, segments, after, decode_entries)
+    if not _has_mark(replay.marks, after):
+        refuse(directory, 0, "no mark of the snapshot", f"one at index {after.index}")
+    return replay
+
+
+def _replay_segments(
+    disk: Disk,
+    directory: str,
+    segments: list[SegmentName],
+    after: SnapshotMetadata,
+    decode_entries: bool,
+) -> _Replay:
+    replay = _Replay(after)
     link: int | None = None
     for position, name in enumerate(segments):
         path = f"{directory}/{name}"
@@ -404,13 +439,13 @@ def _replay(
         link = replay.tail.link
     if replay.metadata is None:
         refuse(f"{directory}/{segments[-1]}", replay.tail.end, "no metadata", "whose log it is")
-    if after is not None and not _has_mark(replay.marks, after):
-        refuse(directory, 0, "no mark of the snapshot", f"one at index {after.index}")
     return replay
 
 
-def _has_mark(marks: list[SnapshotMetadata], wanted: SnapshotMetadata) -> bool:
-    return any(mark.index == wanted.index and mark.term == wanted.term for mark in marks)
+def _has_mark(marks: list[_Mark], wanted: SnapshotMetadata) -> bool:
+    return any(
+        (mark.metadata.index, mark.metadata.term) == (wanted.index, wanted.term) for mark in marks
+    )
 
 
 def snapshot_marks(disk: Disk, directory: str) -> list[SnapshotMetadata]:
@@ -421,4 +456,5 @@ def snapshot_marks(disk: Disk, directory: str) -> list[SnapshotMetadata]:
     DiskError.
     """
     replay = _replay(disk, directory, None, decode_entries=False)
-    return [mark for mark in replay.marks if mark.index <= replay.hard_state.commit]
+    marks = [mark.metadata for mark in replay.marks]
+    return [mark for mark in marks if mark.index <= replay.hard_state.commit]

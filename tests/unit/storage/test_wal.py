@@ -388,3 +388,43 @@ def test_a_segments_name_says_its_sequence_and_index(sequence: int, index: int) 
 @pytest.mark.parametrize("name", ["x", "a.wal", "0-0.wal", "0" * 16 + "-" + "0" * 16 + ".wal.tmp"])
 def test_other_names_are_no_segments(name: str) -> None:
     assert parse_segment_name(name) is None
+
+
+async def with_a_mark_that_was_voided() -> MemoryDisk:
+    """A leader's snapshot at 10 is marked; a crash comes before its commit is durable. Then
+    the entries come one by one, over several segments, until 10 is committed after all."""
+    disk = MemoryDisk()
+    wal = await new_wal(disk)
+    await wal.save(HardState(1, 1, 3), [entry(index) for index in range(1, 4)], sync=True)
+    await wal.save_snapshot_mark(SnapshotMetadata(10, 1))
+    disk = disk.power_loss(lambda: False)
+    wal, _, _, entries = await Wal.open(disk, "wal", segment_bytes=SMALL)
+    assert [found.index for found in entries] == [1, 2, 3]
+    for index in range(4, 15):
+        await wal.save(HardState(1, 1, index), [entry(index, data=b"a" * 900)], sync=True)
+    wal.close()
+    return disk
+
+
+def test_a_log_opens_after_a_snapshot_whose_mark_stands_far_before_its_entries() -> None:
+    disk = asyncio.run(with_a_mark_that_was_voided())
+    assert SnapshotMetadata(10, 1) in snapshot_marks(disk, "wal")
+    hard_state, entries = reopened(disk, SnapshotMetadata(10, 1))
+    assert hard_state == HardState(1, 1, 14)
+    assert [found.index for found in entries] == [11, 12, 13, 14]
+
+
+def test_the_segment_of_the_mark_that_a_restart_needs_is_kept() -> None:
+    async def scenario() -> None:
+        disk = await with_a_mark_that_was_voided()
+        wal, *_ = await Wal.open(disk, "wal", segment_bytes=SMALL)
+        await wal.save_snapshot_mark(SnapshotMetadata(12, 1))
+        assert await wal.release(11) == 0, "the newest that 11 may fall back to is 10"
+        assert SnapshotMetadata(10, 1) in snapshot_marks(disk, "wal")
+        assert await wal.release(12) > 0
+        assert snapshot_marks(disk, "wal") == [SnapshotMetadata(12, 1)]
+        wal.close()
+        _, entries = await asyncio.to_thread(reopened, disk, SnapshotMetadata(12, 1))
+        assert [found.index for found in entries] == [13, 14]
+
+    asyncio.run(scenario())
