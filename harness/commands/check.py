@@ -20,9 +20,9 @@ if TYPE_CHECKING:
                    "of the model]")
 @click.option("--model", "models", multiple=True, metavar="NAME",
               help="What a history of others is of (register, cas-register, kv, mutex, set, "
-                   "counter, unique-ids, queue, list-append, rw-register), and what is asked of transactions "
-                   "(strict-serializable, serializable, snapshot-isolation …).  [default: told by "
-                   "its operations; strict-serializable]")
+                   "counter, unique-ids, queue, list-append, rw-register), and what is asked of "
+                   "transactions (strict-serializable, serializable, snapshot-isolation …).  "
+                   "[default: told by its operations; strict-serializable]")
 @click.option("--format", "form", default="", metavar="NAME",
               help="Insist on a format: splitbrain, transactions, json-lines, porcupine-kv, "
                    "jepsen-edn, jepsen-text, jepsen-log.  [default: told by the content]")
