@@ -34,7 +34,7 @@ from itertools import accumulate
 
 from checkers import wording
 from checkers.gap_hints import ranges
-from checkers.revisions import Findings, must_be_recent, revision_of
+from checkers.revisions import Findings, reaches_the_present, revision_of
 from histories.history import Operation
 from histories.kv import Compact, Range
 from histories.member_state import MemberState
@@ -116,7 +116,7 @@ class Compactions:
             if place and _target(reached[place - 1]) > asked and _surely_read(op):
                 self._blame_read(op, reached[place - 1], findings)
                 continue
-            if must_be_recent_read(op) and _surely_read(op):
+            if reaches_the_present(op.request) and _surely_read(op):
                 for compaction in at.get(revision, ()):
                     ended = compaction.returned
                     if _target(compaction) > asked and ended is not None and ended < op.invoked:
@@ -174,7 +174,7 @@ class Compactions:
                     )
                 continue
             place = bisect_left(returns, op.invoked)
-            if place and must_be_recent_read(op):
+            if place and reaches_the_present(op.request):
                 other = highest[place - 1]
                 if revision_of(other) >= _highest_asked(op):
                     findings.add(
@@ -197,7 +197,7 @@ class Compactions:
         highest = _highest_so_far(refused, _asked)
         for op in self._readers:
             place = bisect_left(returns, op.invoked)
-            if place and must_be_recent_read(op) and _surely_read(op):
+            if place and reaches_the_present(op.request) and _surely_read(op):
                 other = highest[place - 1]
                 if _asked(other) >= min(past_revisions(op)):
                     findings.add(
@@ -218,13 +218,6 @@ def _highest_so_far(
         return one if what(one) >= what(other) else other
 
     return list(accumulate(operations, more))
-
-
-def must_be_recent_read(op: Operation) -> bool:
-    """Whether a read of the past must know of all that was acknowledged before it."""
-    if isinstance(op.request, Range):
-        return not op.request.serializable
-    return must_be_recent(op.request)
 
 
 def _reads_past(op: Operation) -> bool:

@@ -28,10 +28,10 @@ several would do (deletes have no value), a matching decides for all revisions a
 write are gaps, filled by a search among the uncertain writes (`checkers.gaps`); all else
 stays as it is.
 
-Serializable reads, and reads at past revisions, are exempt from 1 as the later operation;
-as the earlier one they count, since a revision that was seen anywhere was committed. They
-too see no revision before its write was invoked. A read at a past revision r says what
-the store held at r, and its header's revision what the member had reached.
+Serializable reads are exempt from 1 as the later operation; as the earlier one they count,
+since a revision that was seen anywhere was committed. They too see no revision before its
+write was invoked. A read at a past revision r says what the store held at r; its header
+says, like any other, what the store had reached, and has its rank.
 
 Compactions make no revision. Those that share a rank have an order among themselves and
 with reads of the past, which `checkers.compaction` judges and argues.
@@ -160,6 +160,13 @@ def must_be_recent(request: Request) -> bool:
             return True
 
 
+def reaches_the_present(request: Request) -> bool:
+    """Whether an answer's header must be recent: also that of a linearizable read of the past."""
+    if isinstance(request, Range):
+        return not request.serializable
+    return must_be_recent(request)
+
+
 def _only_serializable_ranges(txn: Txn) -> bool:
     """Such a transaction a member serves from what it has. Source: etcd, isTxnSerializable,
     which calls one with no operations at all serializable too."""
@@ -247,7 +254,7 @@ def check_real_time(answers: Answers, findings: Findings) -> None:
         rank = ranks[this]
         if rank <= held and (rank % 2 == 0 or rank < held):
             op = certain[this]
-            if rank % 2 == 0 or must_be_recent(op.request):
+            if rank % 2 == 0 or reaches_the_present(op.request):
                 _blame_order(op, certain[holder], held // 2, rank % 2 == 0, findings)
 
 

@@ -17,6 +17,8 @@ from checkers.porcupine import Model
 from checkers.porcupine import Operation as ModelOperation
 from histories.history import Operation
 from histories.kv import (
+    Compact,
+    CompactResult,
     Compare,
     Delete,
     DeleteResult,
@@ -58,13 +60,16 @@ def some_order_explains(operations: Sequence[Operation], log: Changes | None) ->
     """Whether some order of all certain operations and some uncertain ones does.
 
     An operation may come next if none that must come later had returned before it was
-    invoked; serializable reads and reads of the past may come later than that says.
+    invoked; serializable reads may come later than that says. A refusal because of a
+    compaction, or of a revision still to come, is certain too. Leases may end at any time.
     """
-    certain = [op for op in operations if op.outcome == "ok"]
+    certain = [op for op in operations if op.outcome == "ok" or _refusal(op)]
     uncertain = [op for op in operations if op.outcome == "info"]
     everything = [*certain, *uncertain]
 
-    def explore(left: frozenset[int], histories: tuple[Store, ...], made: Changes) -> bool:
+    def explore(
+        left: frozenset[int], histories: tuple[Store, ...], made: Changes, compacted: int
+    ) -> bool:
         if log is not None and made != log[: len(made)]:
             return False
         if all(everything[n].outcome == "info" for n in left) and (log is None or made == log):
@@ -73,28 +78,59 @@ def some_order_explains(operations: Sequence[Operation], log: Changes | None) ->
             op = everything[n]
             if not _exempt(op) and any(_before(everything[m], op) for m in left if m != n):
                 continue
+            refused = _must_refuse(op.request, len(histories) - 1, compacted)
+            if _refusal(op) or refused:
+                told = op.outcome == "fail" and refused and refused in (op.error or "")
+                if told and explore(left - {n}, histories, made, compacted):
+                    return True
+                continue
             result, after, changes = _apply(op.request, histories)
             if op.outcome == "ok" and not _same(op.result, result):
                 continue
             reached = (*histories, after) if changes else histories
-            if op.outcome == "info" and not changes:
+            compaction = isinstance(op.request, Compact)
+            if op.outcome == "info" and not changes and not compaction:
                 continue
-            if explore(left - {n}, reached, made + changes):
+            up_to = op.request.revision if isinstance(op.request, Compact) else compacted
+            if explore(left - {n}, reached, made + changes, up_to):
+                return True
+        for lease in {kv.lease for kv in histories[-1] if kv.lease}:
+            after = tuple(kv for kv in histories[-1] if kv.lease != lease)
+            gone = tuple(
+                (len(histories), "delete", kv.key) for kv in histories[-1] if kv.lease == lease
+            )
+            if explore(left, (*histories, after), made + gone, compacted):
                 return True
         return False
 
     # A store's revision r is the number of its states; revision 0 is nobody's.
-    return explore(frozenset(range(len(everything))), ((), ()), ())
+    return explore(frozenset(range(len(everything))), ((), ()), (), 0)
 
 
 def _before(one: Operation, other: Operation) -> bool:
-    return one.outcome == "ok" and one.returned is not None and one.returned < other.invoked
+    return one.outcome != "info" and one.returned is not None and one.returned < other.invoked
+
+
+def _refusal(op: Operation) -> bool:
+    return op.outcome == "fail" and "required revision" in (op.error or "")
+
+
+def _must_refuse(request: Any, now: int, compacted: int) -> str:
+    if isinstance(request, Compact):
+        if request.revision <= compacted:
+            return "has been compacted"
+        return "future" if request.revision > now else ""
+    if isinstance(request, Range) and request.revision:
+        if request.revision > now:
+            return "future"
+        return "has been compacted" if request.revision < compacted else ""
+    return ""
 
 
 def _exempt(op: Operation) -> bool:
     request = op.request
     if isinstance(request, Range):
-        return request.serializable or request.revision > 0
+        return request.serializable
     if isinstance(request, Txn):
         both = request.success + request.failure
         return all(isinstance(r, Range) and r.serializable for r in both)
@@ -109,9 +145,14 @@ def _plain(result: Any) -> Any:
     """Equal but for what headers say besides revisions, and for headers inside transactions."""
     built = msgspec.to_builtins(result)
     built["header"] = built.get("header", {}).get("revision", 0)
+    _drop_inner_headers(built)
+    return built
+
+
+def _drop_inner_headers(built: Any) -> None:
     for inner in built.get("responses", ()):
         inner.pop("header", None)
-    return built
+        _drop_inner_headers(inner)
 
 
 def _apply(request: Any, histories: tuple[Store, ...]) -> tuple[Any, Store, Changes]:
@@ -136,7 +177,7 @@ def _do(
             created = old.create_revision if old else new
             version = old.version + 1 if old else 1
             state[key] = KeyValue(key, value, created, new, version, lease)
-            changes.append((new, "put", key, value, created, version))
+            changes.append((new, "put", key, value, created, version, lease))
             return PutResult(prev_kv=old if prev_kv else None)
         case Delete(key, end, prev_kv):
             gone = _inside(state, key, end)
@@ -146,12 +187,18 @@ def _do(
             return DeleteResult(deleted=len(gone), prev_kvs=tuple(gone) if prev_kv else ())
         case Range():
             return _range(request, state, histories)
-        case Txn(compare, success, failure):
-            holds = all(_holds(one, before) for one in compare)
-            branch = success if holds else failure
+        case Txn(_, success, failure):
+            branch = success if _succeeds(request, before) else failure
             responses = tuple(_do(one, state, before, histories, changes) for one in branch)
-            return TxnResult(succeeded=holds, responses=responses)
+            return TxnResult(succeeded=_succeeds(request, before), responses=responses)
+        case Compact():
+            return CompactResult()
     raise AssertionError(request)
+
+
+def _succeeds(txn: Txn, before: dict[str, KeyValue]) -> bool:
+    """Comparisons see the store as it was before the outermost transaction wrote."""
+    return all(_holds(one, before) for one in txn.compare)
 
 
 def _range(request: Range, state: dict[str, KeyValue], histories: tuple[Store, ...]) -> RangeResult:

@@ -10,19 +10,21 @@ from msgspec.structs import replace
 from checkers.evaluation import Evaluation
 from checkers.sequential_store import SequentialStore
 from histories.history import History, Operation
-from histories.kv import Compare, Delete, Header, Put, Range, Txn
+from histories.kv import Compact, Compare, Delete, Header, Put, Range, Txn
 from histories.member_state import Change, MemberState
 
 KEYS = ("a", "b")
+COMPACTED = "etcdserver: mvcc: required revision has been compacted"
+FUTURE = "etcdserver: mvcc: required revision is a future revision"
 
 
 @st.composite
 def requests(draw: st.DrawFn, number: int, unique: bool) -> Any:
     key = draw(st.sampled_from(KEYS))
     value = f"v{number}" if unique else draw(st.sampled_from("xy"))
-    kind = draw(st.integers(0, 9))
+    kind = draw(st.integers(0, 10))
     if kind <= 2:
-        return Put(key, value, prev_kv=draw(st.booleans()))
+        return Put(key, value, draw(st.sampled_from((0, 0, 7))), prev_kv=draw(st.booleans()))
     if kind == 3:
         return Delete(key, prev_kv=draw(st.booleans()))
     if kind == 4:
@@ -32,12 +34,18 @@ def requests(draw: st.DrawFn, number: int, unique: bool) -> Any:
     if kind == 6:
         return Range("a", "c", limit=draw(st.integers(0, 1)), count_only=draw(st.booleans()))
     if kind == 7:
-        return Range("a", "c", revision=draw(st.integers(1, 3)))
+        past = draw(st.integers(1, 3))
+        return Range("a", "c", revision=past, serializable=draw(st.booleans()))
+    if kind == 8:
+        return Compact(draw(st.integers(1, 4)))
     target, operand = draw(
         st.sampled_from((("version", 0), ("value", "x"), ("mod", 2), ("create", 3), ("version", 1)))
     )
     compare = Compare(key, target, draw(st.sampled_from(("=", "!=", "<", ">"))), operand)
     other = draw(st.sampled_from((Delete("a", "c"), Range(key), Put("b", value))))
+    if draw(st.booleans()):
+        inner = Txn((Compare("b", "version", ">", 0),), (Put("b", f"{value}i"),), (Range("b"),))
+        return Txn((compare,), (Put("a", value), inner), (other,))
     return Txn((compare,), (Put(key, value), Range("a", "c")), (other,))
 
 
@@ -58,32 +66,58 @@ def recorded(draw: st.DrawFn, operations_max: int = 6) -> tuple[list[Operation],
     store = SequentialStore()
     changes: list[Change] = []
     results: dict[int, Any] = {}
+    compacted = 0
     for number in sorted(range(count), key=lambda n: (calls[n][1], n)):
         call, _, _, _, happens, request = calls[number]
-        if happens:
-            results[number] = _take_effect(draw, store, request, changes)
+        if not happens:
+            continue
+        if draw(st.integers(0, 9)) == 0:
+            _end_lease(store, changes)
+        error = _refusal(request, store.revision, compacted)
+        if error:
+            results[number] = error
+            continue
+        if isinstance(request, Compact):
+            compacted = request.revision
+        results[number] = _take_effect(draw, store, request, changes)
     # One instant a process: each operation is of a process of its own.
     ops = []
     for number, (call, _, ret, outcome, _, request) in enumerate(calls):
         result = results.get(number) if outcome == "ok" else None
-        if outcome == "ok" and result is None:
-            continue  # a read of a revision still to come: refused
+        error = None
+        if isinstance(result, str):
+            outcome, result, error = "fail", None, result
         ops.append(
             Operation(
                 process=number, f="any", node=f"n{number % 3}", outcome=outcome, request=request,
-                result=result, error=None, invoked=call, returned=ret, call=call,
+                result=result, error=error, invoked=call, returned=ret, call=call,
                 ret=None if outcome == "info" else ret, ended=ret,
             )
         )
     return sorted(ops, key=lambda op: op.invoked), changes
 
 
+def _refusal(request: Any, now: int, compacted: int) -> str:
+    revision = getattr(request, "revision", 0)
+    if revision > now:
+        return FUTURE
+    refused = revision < compacted if isinstance(request, Range) else revision <= compacted
+    if isinstance(request, Range | Compact) and revision and refused:
+        return COMPACTED
+    return ""
+
+
+def _end_lease(store: SequentialStore, changes: list[Change]) -> None:
+    gone = sorted(store.leases.get(7, ()))
+    if gone:
+        store.write(store.revision + 1, gone)
+        changes.extend(Change(store.revision, "delete", key) for key in gone)
+
+
 def _take_effect(
     draw: st.DrawFn, store: SequentialStore, request: Any, changes: list[Change]
 ) -> Any:
-    if isinstance(request, Range) and request.revision > store.revision:
-        return None
-    if isinstance(request, Range) and request.serializable:
+    if isinstance(request, Range) and request.serializable and not request.revision:
         revision = draw(st.integers(1, store.revision))
         held = store.past(request.key, request.range_end, revision)
         past = SequentialStore()
@@ -109,7 +143,7 @@ def maybe_spoilt(draw: st.DrawFn, operations_max: int = 6) -> tuple[list[Operati
 def _spoil(draw: st.DrawFn, ops: list[Operation], changes: list[Change], turn: int) -> None:
     place = draw(st.integers(0, len(ops) - 1))
     op = ops[place]
-    kind = draw(st.integers(0, 8))
+    kind = draw(st.integers(0, 10))
     by = draw(st.sampled_from((-1, 1)))
     result: Any = op.result
     if kind == 0 and result is not None:
@@ -141,6 +175,11 @@ def _spoil(draw: st.DrawFn, ops: list[Operation], changes: list[Change], turn: i
         at = draw(st.integers(0, len(changes) - 1))
         field, value = draw(st.sampled_from((("version", 5), ("value", "z"), ("key", "b"))))
         changes[at] = replace(changes[at], **{field: value})
+    elif kind == 9 and getattr(op.request, "revision", 0):
+        told = draw(st.sampled_from((COMPACTED, FUTURE)))
+        ops[place] = replace(op, outcome="fail", result=None, ret=None, error=told)
+    elif kind == 10 and getattr(op.request, "revision", 0):
+        ops[place] = replace(op, request=replace(op.request, revision=op.request.revision + 1))
     elif kind == 8 and result is not None and hasattr(result, "prev_kv"):
         ops[place] = replace(op, result=replace(result, prev_kv=None))
 
@@ -160,6 +199,6 @@ def plain_log(changes: list[Change]) -> tuple[tuple[Any, ...], ...]:
     return tuple(
         (c.revision, "delete", c.key)
         if c.kind == "delete"
-        else (c.revision, "put", c.key, c.value, c.create_revision, c.version)
+        else (c.revision, "put", c.key, c.value, c.create_revision, c.version, c.lease)
         for c in changes
     )
