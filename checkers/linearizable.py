@@ -233,6 +233,7 @@ def register_operations(history: History) -> list[Op]:
     wanting: Undecidable | None = None
     for op in history.operations:
         if op.outcome != "fail":
+            operations.extend(_expiries(op))
             try:
                 operations.extend(_operations(op, values))
             except Undecidable as reason:
@@ -310,6 +311,13 @@ def _operations(op: Recorded, values: _Values) -> Iterator[Op]:
             swap = _swap(op, values)
             before = _before_swap(op) if known else None
             yield Operation(op.process, swap, op.invoked, before, ret)
+
+
+def _expiries(op: Recorded) -> Iterator[Op]:
+    """A key put with a lease may be gone at any time after: a delete that may have happened."""
+    for part in parts(op.request):
+        if isinstance(part, Put) and part.lease:
+            yield Operation(op.process, Write(part.key, None), op.invoked + 0.5, None)
 
 
 def _reads(request: Range, result: Any, values: _Values) -> Iterator[tuple[Read, State]]:

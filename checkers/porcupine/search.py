@@ -48,9 +48,12 @@ from checkers.porcupine.states import Kind, Transitions
 _ENTRY_BYTES = 240
 """What a cached configuration weighs in CPython: key, bitset, place in the dict."""
 _NEVER = math.nan
-"""The call of the list's end: not before any return, not even an infinite one."""
+"""The call of what is not there: not before any return, not even an infinite one."""
 _TRANSITIONS_MAX = 20_000
 """New transitions after which `advance` pauses: states may be large."""
+
+_COPIED_MAX = 1_000_000
+"""How long all partial linearizations that are kept may be together, but for the longest."""
 
 _call = attrgetter("call")
 
@@ -90,7 +93,12 @@ class Search(Generic[S, I, O]):
         self._transitions = Transitions(model)
         self._keep_partials = keep_partials
         self._longest: dict[int, tuple[int, ...]] = {}
-        self._deepest: tuple[int, ...] = ()
+        self._copied = 0
+        # The longest trail so far is what is left of it in the trail, and what was undone
+        # of it since, the last first.
+        self._deepest = 0
+        self._deepest_left = 0
+        self._deepest_undone: list[int] = []
         self._cached = 0
         self._windows_bytes = 0
         self._lay_out(operations)
@@ -124,6 +132,8 @@ class Search(Generic[S, I, O]):
         self._rows = [one.row for one in self._kinds]
         self._never_kinds: list[Kind[I, O]] = []
         self._never_calls: list[list[float]] = []
+        self._never_next: list[float] = []
+        """Of each kind, the call of the next one to use."""
         self._never_used: list[int] = []
         self._never_bit: list[int] = []
         self._never_places: list[list[int]] = []
@@ -142,7 +152,8 @@ class Search(Generic[S, I, O]):
         for kind, places in by_kind.values():
             self._never_kinds.append(kind)
             self._never_places.append(places)
-            self._never_calls.append([operations[n].call for n in places])
+            self._never_calls.append([*(operations[n].call for n in places), _NEVER])
+            self._never_next.append(operations[places[0]].call)
             self._never_used.append(0)
             self._never_bit.append(offset)
             offset += len(places)
@@ -168,8 +179,6 @@ class Search(Generic[S, I, O]):
             moves = self._moves()
             if nxt[start] == end:
                 self.found = True
-                if self._keep_partials:
-                    self._deepest = self._linearized()
             elif len(moves) == 1:
                 self._make(moves[0])
             elif moves and self._is_new():
@@ -232,11 +241,11 @@ class Search(Generic[S, I, O]):
     def _never_returned(
         self, moves: list[tuple[float, int, int]], common: dict[int, int], least: float
     ) -> None:
-        state = self._state
-        for place, kind in enumerate(self._never_kinds):
-            used, calls = self._never_used[place], self._never_calls[place]
+        state, kinds = self._state, self._never_kinds
+        for place, call in enumerate(self._never_next):
             # One that returned is more urgent than its equal that never did.
-            if used < len(calls) and calls[used] <= least and id(kind) not in common:
+            if call <= least and id(kinds[place]) not in common:
+                kind = kinds[place]
                 after = kind.row.get(state)
                 if after is None:
                     after = self._transitions.step(kind, state)
@@ -269,8 +278,10 @@ class Search(Generic[S, I, O]):
             self._before = before
             self._trail.append(i)
             place = ~i
-            self._pending |= 1 << (self._never_bit[place] + self._never_used[place])
-            self._never_used[place] += 1
+            used = self._never_used[place]
+            self._pending |= 1 << (self._never_bit[place] + used)
+            self._never_used[place] = used + 1
+            self._never_next[place] = self._never_calls[place][used + 1]
 
     def _is_new(self) -> bool:
         """Whether this configuration was not refuted before, nor one that could do more."""
@@ -295,11 +306,17 @@ class Search(Generic[S, I, O]):
             choice = self._choices[-1]
             while len(trail) > choice.undo:
                 i = trail.pop()
+                if len(trail) < self._deepest_left:
+                    self._deepest_undone.append(i)
+                    self._deepest_left -= 1
                 if i >= 0:
                     nxt[prv[i]] = i
                     prv[nxt[i]] = i
                 else:
-                    self._never_used[~i] -= 1
+                    place = ~i
+                    used = self._never_used[place] - 1
+                    self._never_used[place] = used
+                    self._never_next[place] = self._never_calls[place][used]
             if choice.moves:
                 self._base, self._window = choice.base, choice.window
                 self._state, self._pending = choice.state, choice.pending
@@ -308,11 +325,11 @@ class Search(Generic[S, I, O]):
             self._choices.pop()
         self.found = False
 
-    def _linearized(self) -> tuple[int, ...]:
-        """The trail as places in `operations`."""
+    def _linearized(self, trail: Sequence[int]) -> tuple[int, ...]:
+        """A trail as places in `operations`."""
         used = [0] * len(self._never_places)
         order = []
-        for i in self._trail:
+        for i in trail:
             if i >= 0:
                 order.append(self._places[i])
             else:
@@ -321,26 +338,28 @@ class Search(Generic[S, I, O]):
         return tuple(order)
 
     def _note_dead_end(self) -> None:
-        """Keep this partial linearization if it is the longest, or its last operation's longest."""
-        depth = len(self._trail)
-        if depth > len(self._deepest):
-            self._deepest = self._linearized()
-            self._keep(self._deepest)
-        elif depth and self._trail[-1] >= 0:
-            kept = self._longest.get(self._places[self._trail[-1]])
+        """Remember the trail if it is the longest, or the longest that ends so."""
+        trail = self._trail
+        depth = len(trail)
+        if depth > self._deepest:
+            self._deepest = self._deepest_left = depth
+            self._deepest_undone.clear()
+        if depth and trail[-1] >= 0 and self._copied < _COPIED_MAX:
+            last = self._places[trail[-1]]
+            kept = self._longest.get(last)
             if kept is None or len(kept) < depth:
-                self._keep(self._linearized())
-
-    def _keep(self, order: tuple[int, ...]) -> None:
-        for n in order:
-            kept = self._longest.get(n)
-            if kept is None or len(kept) < len(order):
-                self._longest[n] = order
+                self._copied += depth
+                self._longest[last] = self._linearized(trail)
 
     def longest_partials(self) -> list[tuple[int, ...]]:
-        """Longest partial linearizations, the longest first, as places in `operations`:
-        the whole linearization if one was found. Nothing unless they were to be kept."""
+        """Longest partial linearizations, the longest first, as places in `operations`: the
+        whole linearization if one was found, else the longest, and the longest that end
+        with each of some operations. Nothing unless they were to be kept."""
+        if not self._keep_partials:
+            return []
         if self.found:
-            return [self._deepest]
-        kept = {order: None for order in (self._deepest, *self._longest.values()) if order}
+            return [self._linearized(self._trail)]
+        undone = reversed(self._deepest_undone)
+        deepest = self._linearized([*self._trail[: self._deepest_left], *undone])
+        kept = {order: None for order in (deepest, *self._longest.values()) if order}
         return sorted(kept, key=len, reverse=True)

@@ -84,6 +84,16 @@ def test_an_uncertain_write_may_have_happened() -> None:
     assert judge(told).valid is False
 
 
+def test_a_key_with_a_lease_may_be_gone_at_any_time_after() -> None:
+    told = Told()
+    told.did(Put("a", "1", lease=7), PutResult(), 2)
+    told.did(Range("a"), read("a", "1"), 2)
+    told.did(Range("a"), read("a", None), 3)
+    assert judge(told).valid is True
+    told.did(Range("a"), read("a", "1"), 4)
+    assert judge(told).valid is False
+
+
 def test_a_failed_write_did_not_happen() -> None:
     told = Told()
     told.fail(told.ask(Put("a", "2")))
