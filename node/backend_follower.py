@@ -89,7 +89,9 @@ class BackendFollower:
         self.is_full = self._backend.size_in_use_bytes > self._config.backend_quota_bytes
 
     def _snapshot_due(self) -> bool:
-        return self._flushed.index - self._storage.snapshot.index >= self._config.snapshot_count
+        # Raft's newest: a leader's may be on its way to the disk, and is ahead of all this.
+        newest = self._raft.log.snapshot.index
+        return self._flushed.index - newest >= self._config.snapshot_count
 
     async def _take_snapshot(self) -> None:
         metadata = self._raft.create_snapshot(self._flushed.index)
