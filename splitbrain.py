@@ -9,10 +9,13 @@
     result = splitbrain.run_sync(splitbrain.read_options({"workload": "my.module:Transfers"}))
     assert result.valid
 
-What is not named here is internal, and may change.
+What is not named here is internal, and may change. `schedules` and `check_schedule`
+need hypothesis, of the extra `pytest`.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from checkers.evidence import Checker, Evidence
 from checkers.verdict import Anomaly, Verdict
@@ -20,6 +23,9 @@ from harness.errors import BadArguments, SplitbrainError, SystemFailed
 from harness.judge import RunResult, judge
 from harness.options import Options, read_options
 from harness.runner import run, run_sync
+from harness.schedule import Schedule
+from harness.schedule_text import parse_schedule
+from harness.scheduled import run_schedule
 from harness.systems.cluster import Place, ProcessCluster
 from harness.systems.settings import ClusterSettings
 from harness.systems.system import (
@@ -45,12 +51,16 @@ from histories.kv import (
     Txn,
 )
 from histories.member_state import Change, MemberState
-from nemesis.fault import Fault, Kill, Latency, Partition, Pause, PlannedFault
+from nemesis.fault import AtStep, Fault, Kill, Latency, Partition, Pause, PlannedFault
+
+if TYPE_CHECKING:
+    from harness.strategies import check_schedule, schedules
 
 __all__ = [
     "FINAL_READ",
     "Address",
     "Anomaly",
+    "AtStep",
     "BadArguments",
     "Change",
     "Checker",
@@ -83,6 +93,7 @@ __all__ = [
     "Request",
     "Result",
     "RunResult",
+    "Schedule",
     "SplitbrainError",
     "System",
     "SystemFailed",
@@ -90,8 +101,23 @@ __all__ = [
     "UniqueValues",
     "Verdict",
     "Workload",
+    "check_schedule",
     "judge",
+    "parse_schedule",
     "read_options",
     "run",
+    "run_schedule",
     "run_sync",
+    "schedules",
 ]
+
+NEED_HYPOTHESIS = ("check_schedule", "schedules")
+
+
+def __getattr__(name: str) -> Any:
+    """Those that need hypothesis are imported when they are asked for."""
+    if name not in NEED_HYPOTHESIS:
+        raise AttributeError(f"splitbrain has no {name!r}; it has {', '.join(__all__)}")
+    import harness.strategies
+
+    return getattr(harness.strategies, name)

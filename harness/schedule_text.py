@@ -93,15 +93,10 @@ def _lines(schedule: Schedule) -> Iterator[str]:
 def _events(schedule: Schedule) -> Iterator[str]:
     """Operations and faults as they come."""
     lines: list[tuple[float, int, str]] = []
-    due_us: dict[int, int] = {}
-    for number, one in enumerate(schedule.operations, start=1):
-        due_us[number] = one.at_us
+    for one in schedule.operations:
         lines.append((one.at_us, 1, _operation_line(one)))
     for planned in schedule.plan.faults:
-        at_us = planned.begin_ms * 1000
-        if isinstance(planned.fault, AtStep) and planned.fault.operation:
-            at_us = due_us.get(planned.fault.operation, at_us)
-        lines.append((at_us, 0, _fault_line(planned)))
+        lines.append((planned.begin_ms * 1000, 0, _fault_line(planned)))
     # Stable: faults of one moment keep their order, and so do operations.
     for _, _, line in sorted(lines, key=lambda one: one[:2]):
         yield line

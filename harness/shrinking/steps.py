@@ -72,6 +72,7 @@ def at_steps(schedule: Schedule) -> Placed:
     `schedule` must fail by its `fails_by`.
     """
     best = _best(schedule, [*_roomy(settled(schedule)), schedule])
+    # One that is placed goes to the front: those after it keep their places.
     for place in range(len(best.schedule.plan.faults)):
         found = _best(best.schedule, _placed(best.schedule, place))
         if found.seeds_failing < best.seeds_failing:
@@ -173,11 +174,9 @@ def _placed(schedule: Schedule, place: int) -> Iterator[Schedule]:
     (member,) = planned.fault.on
     with run_in_passing(schedule, schedule.fails_by) as run:
         visits = _near(run.result.folder, schedule, place, member)
-    faults = schedule.plan.faults
     for operation, failpoint, visit in visits:
         step = AtStep(failpoint, do, operation, visit, on=(member,))
-        moved = replace(planned, fault=step)
-        yield with_plan(schedule, faults=(*faults[:place], moved, *faults[place + 1 :]))
+        yield with_fault(schedule, place, step)
 
 
 def _carried(schedule: Schedule, place: int) -> Iterator[Schedule]:
@@ -198,10 +197,8 @@ def _carried(schedule: Schedule, place: int) -> Iterator[Schedule]:
         number for number, one in enumerate(carried.operations, start=1)
         if one.operation.request == write.request
     )
-    faults = carried.plan.faults
     for failpoint in CARRIERS:
-        step = replace(planned, fault=AtStep(failpoint, do, number, on=(member,)))
-        yield with_plan(carried, faults=(*faults[:place], step, *faults[place + 1 :]))
+        yield with_fault(carried, place, AtStep(failpoint, do, number, on=(member,)))
 
 
 def _further_write(schedule: Schedule) -> Draft | None:
@@ -219,6 +216,14 @@ def _further_write(schedule: Schedule) -> Draft | None:
 
 def _mentions(one: TimedOperation, value: str) -> bool:
     return f'"{value}"' in msgspec.json.encode(one.operation.request).decode()
+
+
+def with_fault(schedule: Schedule, place: int, fault: AtStep) -> Schedule:
+    """Fault number `place` at an operation's step: it has no time but that."""
+    faults = schedule.plan.faults
+    held_ms = faults[place].end_ms - faults[place].begin_ms
+    others = (*faults[:place], *faults[place + 1 :])
+    return with_plan(schedule, faults=(PlannedFault(0, held_ms, fault, 0), *others))
 
 
 def action_of(planned: PlannedFault) -> StepAction | None:

@@ -1,0 +1,89 @@
+"""Schedules drawn by hypothesis: the correct member holds, a planted bug shrinks and is kept."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+
+from harness.errors import BadArguments
+from harness.schedule import Schedule
+from harness.schedule_text import as_text, parse_schedule
+from harness.strategies import check_schedule, schedules
+from nemesis.fault import AtStep
+
+ROOT = Path(__file__).resolve().parents[2]
+
+FINDS_IT = """
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.database import DirectoryBasedExampleDatabase
+from splitbrain import check_schedule, schedules
+
+@settings(deadline=None, max_examples=150, phases=(Phase.reuse, Phase.generate, Phase.shrink),
+          database=DirectoryBasedExampleDatabase("kept"), suppress_health_check=list(HealthCheck))
+@given(schedules(nodes=(1,), mutant="applied_twice_after_restart", workload="kv", rough=False,
+                 faults=("kill",), faults_max=2, operations_max=5, time_limit_ms=500,
+                 quiet_timeout_ms=1_000))
+def test_it(schedule):
+    with open("tried", "a") as file:
+        file.write(".")
+    check_schedule(schedule)
+"""
+
+
+@settings(deadline=None, max_examples=15, derandomize=True)
+@given(schedules(time_limit_ms=800, operations_max=10))
+def test_no_schedule_breaks_the_correct_member(schedule: Schedule) -> None:
+    check_schedule(schedule)
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(schedules(workload="register"))
+def test_what_is_drawn_is_a_schedule_like_any_other(schedule: Schedule) -> None:
+    assert parse_schedule(as_text(schedule)) == schedule
+    faults = [one.fault for one in schedule.plan.faults]
+    steps = [fault.operation for fault in faults if isinstance(fault, AtStep)]
+    assert all(number <= len(schedule.operations) for number in steps)
+
+
+def test_a_planted_bug_shrinks_is_told_as_a_test_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "test_found.py").write_text(FINDS_IT)
+
+    def run() -> tuple[str, int]:
+        (tmp_path / "tried").write_text("")
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_found.py"],
+            cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
+        )
+        assert done.returncode == 1, done.stdout + done.stderr
+        return done.stdout, len((tmp_path / "tried").read_text())
+
+    said, _ = run()
+    assert "the run is invalid" in said
+    plain = re.sub(r"(?m)^E ", "  ", said)
+    text = re.search(r'splitbrain_schedule\(r"""\n(.*?)"""', plain, re.DOTALL)
+    assert text is not None
+    faults, operations = parse_schedule(text[1]).size
+    assert faults <= 2
+    assert operations <= 3
+    assert any((tmp_path / "kept").rglob("*"))
+    again, tried = run()
+    assert "the run is invalid" in again
+    assert tried < 100, "the failure was not kept: hypothesis searched anew"
+
+
+def test_what_there_are_no_schedules_of_is_named() -> None:
+    @given(schedules(workload="queue"))
+    def of_a_queue(_: Schedule) -> None: ...
+
+    @given(schedules(faults=("flood",)))
+    def of_a_flood(_: Schedule) -> None: ...
+
+    with pytest.raises(BadArguments, match="no schedules of the workload 'queue'"):
+        of_a_queue()
+    with pytest.raises(BadArguments, match="no fault 'flood'"):
+        of_a_flood()
