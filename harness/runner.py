@@ -15,6 +15,7 @@ import msgspec
 
 from harness.drawing import draw_plan
 from harness.drive import Drive, versions_now
+from harness.errors import BadArguments
 from harness.judge import RunResult, judge
 from harness.options import Options
 from harness.plan import Plan, write_plan
@@ -90,10 +91,20 @@ def prepare(options: Options, plan: Plan | None) -> tuple[Options, Plan, Path]:
         refuse_missing(options.system, workload)
         plan = draw_plan(options, seed, workload, capabilities_of(options))
     options = msgspec.structs.replace(options, seed=plan.seed)
-    folder = make_run_folder(Path(options.store), options.test_name(), plan.seed)
+    folder = _run_folder(options, plan.seed)
     write_plan(plan, folder / "plan.json")
     write_repro(folder, options, plan, versions_now())
     return options, plan, folder
+
+
+def _run_folder(options: Options, seed: int) -> Path:
+    try:
+        return make_run_folder(Path(options.store), options.test_name(), seed)
+    except OSError as problem:
+        raise BadArguments(
+            f"the store {options.store}: no folder for a run can be made in it "
+            f"({problem.strerror or problem}); give --store a folder that this user may write to"
+        ) from problem
 
 
 def _simulated(

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from harness.commands.run_options import given, run_options, simulated_alone
+from harness.errors import BadArguments
 
 
 @simulated_alone
@@ -28,6 +29,8 @@ def command(budget: float, **options: Any) -> int:
     \b
     Exit codes: 1 found something invalid, 0 found nothing, 254, 255.
     """
+    if not budget > 0:
+        raise BadArguments(f"--budget {budget:g}: expected a number of seconds above 0")
     from harness.simulation.campaign import hunt
     from harness.simulation.summary import sim_line
 

@@ -98,6 +98,8 @@ class ProxyProcess:
         async with self._turn:
             if self._writer is None or self._reader is None:
                 raise SystemFailed("the proxies between members are not running: start the cluster")
+            if self._writer.is_closing():  # uvloop raises where asyncio looks away
+                raise self._failed("it has ended")
             try:
                 self._writer.write(msgspec.json.encode(command) + b"\n")
                 self._owed += 1

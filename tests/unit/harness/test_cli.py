@@ -93,6 +93,9 @@ def test_a_recorded_run_is_checked_again_and_replayed(verdicts, capsys):
     ["replay", "."],
     ["check", "."],
     ["serve", "--store", "nowhere"],
+    ["run", *SHORT, "--store", "/dev/null"],
+    ["hunt", "--budget", "0"],
+    ["hunt", "--budget", "nan"],
     ["nothing"],
     [],
 ])

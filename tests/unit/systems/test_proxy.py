@@ -346,16 +346,20 @@ def test_proxies_in_a_process_of_their_own_obey_and_end(tmp_path: Path):
     asyncio.run(main())
 
 
-def test_an_end_of_the_proxies_process_is_told_with_its_log(tmp_path: Path):
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_an_end_of_the_proxies_process_is_told_with_its_log(tmp_path: Path, new_loop):
     async def main():
         proxies = ProxyProcess(1, tmp_path / "log")
         await proxies.start()
         try:
             assert proxies._child is not None
             proxies._child.kill()
-            with pytest.raises(SystemFailed, match=r"does not answer(.|\n)*log"):
-                await proxies.owned_by({})
+            for _ in range(3):
+                with pytest.raises(SystemFailed, match=r"does not answer(.|\n)*log"):
+                    await proxies.owned_by({})
+                await asyncio.sleep(0.05)
         finally:
             await proxies.stop()
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=new_loop) as loop:
+        loop.run(main())
