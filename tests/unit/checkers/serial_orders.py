@@ -26,14 +26,10 @@ def _explains(order: Sequence[Transaction]) -> bool:
     held: dict[Any, Any] = {}
     for one in order:
         for made in one.operations:
-            match made:
-                case Append(key, element):
-                    held[key] = (*held.get(key, ()), element)
-                case Write(key, value):
-                    held[key] = value
-                case Read(key, value):
-                    if one.outcome == "ok" and (value or None) != (held.get(key) or None):
-                        return False
+            if not isinstance(made, Read):
+                _write(held, made)
+            elif one.outcome == "ok" and (made.value or None) != (held.get(made.key) or None):
+                return False
     return True
 
 
@@ -51,3 +47,49 @@ def _respects(order: Sequence[Transaction], which: str) -> bool:
             ):
                 return False
     return True
+
+
+def has_snapshot_order(transactions: Sequence[Transaction]) -> bool:
+    """Whether some order of commits explains every read by a snapshot: of what had been
+    committed at some moment after the last commit, before its own, of a writer of its keys."""
+    certain = [one for one in transactions if one.outcome == "ok"]
+    uncertain = [one for one in transactions if one.outcome == "info"]
+    return any(
+        _explained_by_snapshots(some)
+        for count in range(len(uncertain) + 1)
+        for chosen in combinations(uncertain, count)
+        for some in permutations([*certain, *chosen])
+    )
+
+
+def _explained_by_snapshots(order: Sequence[Transaction]) -> bool:
+    states: list[dict[Any, Any]] = [{}]
+    last_writer: dict[Any, int] = {}
+    for place, one in enumerate(order, start=1):
+        writes = [made for made in one.operations if not isinstance(made, Read)]
+        least = max((last_writer.get(made.key, 0) for made in writes), default=0)
+        if not any(_reads_from(one, states[snapshot]) for snapshot in range(least, place)):
+            return False
+        after = dict(states[-1])
+        for made in writes:
+            _write(after, made)
+            last_writer[made.key] = place
+        states.append(after)
+    return True
+
+
+def _reads_from(one: Transaction, snapshot: dict[Any, Any]) -> bool:
+    held = dict(snapshot)
+    for made in one.operations:
+        if not isinstance(made, Read):
+            _write(held, made)
+        elif one.outcome == "ok" and (made.value or None) != (held.get(made.key) or None):
+            return False
+    return True
+
+
+def _write(held: dict[Any, Any], made: Append | Write) -> None:
+    if isinstance(made, Append):
+        held[made.key] = (*held.get(made.key, ()), made.element)
+    else:
+        held[made.key] = made.value

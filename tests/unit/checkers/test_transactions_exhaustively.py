@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from checkers.transactions import check_transactions
 from histories.transaction import Append, MicroOperation, Read, Transaction, Write
-from tests.unit.checkers.serial_orders import has_serial_order
+from tests.unit.checkers.serial_orders import has_serial_order, has_snapshot_order
 
 KEYS = ("x", "y")
 ORDERS = {
@@ -133,6 +133,33 @@ def test_lists_of_which_all_was_seen_are_valid_exactly_if_a_serial_order_explain
 ) -> None:
     verdict = check_transactions(transactions, model)
     assert verdict.valid is has_serial_order(transactions, ORDERS[model]), verdict
+
+
+def all_was_seen(transactions: list[Transaction]) -> bool:
+    """Of two elements that nobody saw it is not known which was first."""
+    seen = {
+        (made.key, element)
+        for one in transactions if one.outcome == "ok"
+        for made in one.operations
+        if isinstance(made, Read) and isinstance(made.value, tuple)
+        for element in made.value
+    }
+    return all(
+        (made.key, made.element) in seen
+        for one in transactions if one.outcome == "ok"
+        for made in one.operations if isinstance(made, Append)
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(list_histories())
+def test_lists_are_snapshot_isolated_exactly_if_some_order_of_commits_explains_them(
+    transactions: list[Transaction],
+) -> None:
+    verdict = check_transactions(transactions, "snapshot-isolation")
+    possible = has_snapshot_order(transactions)
+    if verdict.valid is False or all_was_seen(transactions):
+        assert verdict.valid is possible, verdict
 
 
 @settings(max_examples=150, deadline=None)
