@@ -10,9 +10,11 @@ import msgspec
 from checkers.availability import check_availability
 from checkers.budget import check_budget
 from checkers.counter import check_counter
+from checkers.election import check_election
 from checkers.evidence import Checker, Evidence
 from checkers.lease import check_lease
 from checkers.linearizable import check_linearizable
+from checkers.lock import check_fencing, check_mutual_exclusion
 from checkers.mvcc import check_mvcc
 from checkers.promises import check_promises
 from checkers.queue import check_queue
@@ -36,6 +38,9 @@ CHECKERS: Mapping[str, Checker] = {
     "transactions": check_history,
     "watch": check_watch,
     "lease": check_lease,
+    "fencing": check_fencing,
+    "mutual_exclusion": check_mutual_exclusion,
+    "election": check_election,
     "availability": check_availability,
     "statistics": check_statistics,
     "budget": check_budget,

@@ -22,14 +22,15 @@ by the leader's clock, `Promote` extends, the loop that revokes runs every 500 m
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from checkers import wording
 from checkers.convergence import reference
 from checkers.evidence import Evidence
-from checkers.revisions import ANOMALIES_MAX, must_be_recent
+from checkers.revision_times import RevisionTimes, answered_revision
+from checkers.revisions import ANOMALIES_MAX
 from checkers.sequential_store import in_interval, made_revision
 from checkers.uncertain import parts
 from checkers.verdict import Anomaly, Verdict
@@ -45,6 +46,7 @@ from histories.lease import (
     LeaseTimeToLive,
     LeaseTimeToLiveResult,
 )
+from histories.lock import Campaign, Lock
 from histories.member_state import Change
 from histories.service import ServiceOperation
 
@@ -122,61 +124,6 @@ def _is_of_lease(op: ServiceOperation) -> bool:
     return isinstance(op.request, LeaseGrant | LeaseKeepAlive | LeaseRevoke | LeaseTimeToLive)
 
 
-class _Clock:
-    """When revisions were made, and terms began, within bounds."""
-
-    def __init__(self, history: History) -> None:
-        answers = [op for op in history.operations if op.result is not None]
-        told = sorted(
-            [(_revision(op), op.ret or op.call) for op in answers]
-            + [(_revision(op), op.ret or op.call) for op in history.services if op.result]
-        )
-        self._shown = [revision for revision, _ in told]
-        self._shown_by = [time for _, time in told]
-        for place in range(len(told) - 2, -1, -1):
-            self._shown_by[place] = min(self._shown_by[place], self._shown_by[place + 1])
-        recent = sorted((_revision(op), op.call) for op in answers if must_be_recent(op.request))
-        self._seen = [revision for revision, _ in recent]
-        self._seen_at: list[int] = []
-        for _, call in recent:
-            self._seen_at.append(max(call, self._seen_at[-1] if self._seen_at else 0))
-        self.terms = _terms(history)
-
-    def made_before(self, revision: int) -> int | None:
-        """It stood by then."""
-        place = bisect_left(self._shown, revision)
-        return self._shown_by[place] if place < len(self._shown) else None
-
-    def not_made_at(self, revision: int) -> int:
-        """It did not stand yet then; 0 if nothing tells."""
-        place = bisect_left(self._seen, revision)
-        return self._seen_at[place - 1] if place else 0
-
-    @property
-    def last(self) -> int:
-        return self._seen_at[-1] if self._seen_at else 0
-
-
-def _revision(op: Operation | ServiceOperation) -> int:
-    return op.result.header.revision if op.result is not None else 0
-
-
-def _terms(history: History) -> list[int]:
-    """When a term was first heard of that is higher than all before."""
-    everything: list[Operation | ServiceOperation] = [*history.operations, *history.services]
-    heard = sorted(
-        (op.ret, op.result.header.raft_term)
-        for op in everything
-        if op.result is not None and op.ret is not None
-    )
-    times, highest = [], 0
-    for time, term in heard:
-        if term > highest:
-            highest = term
-            times.append(time)
-    return times
-
-
 class _Check:
     def __init__(
         self, history: History, services: Sequence[ServiceOperation], changes: Sequence[Change]
@@ -184,7 +131,7 @@ class _Check:
         self._history = history
         self._services = services
         self._changes = changes
-        self._clock = _Clock(history)
+        self._clock = RevisionTimes(history)
         self._leases: dict[int, _Lease] = {}
         self._hanging: list[_Hanging] = []
         self._ends: dict[int, tuple[int, list[str]]] = {}
@@ -246,7 +193,7 @@ class _Check:
     def _follow_keys(self) -> None:
         """Which key hung on which lease, and which deletions are a lease's end."""
         writers = {
-            _revision(op): op
+            answered_revision(op): op
             for op in self._history.operations
             if op.result is not None and made_revision(op.result)
         }
@@ -257,6 +204,11 @@ class _Check:
             for part in parts(op.request)
             if isinstance(part, Delete)
         ]
+        # A key of a lock or an election is deleted for reasons of theirs, too.
+        queues = {
+            op.request.name for op in self._history.services
+            if isinstance(op.request, Lock | Campaign)
+        }
         on: dict[str, tuple[int, int]] = {}
         for revision, changes in _by_revision(self._changes):
             unasked = revision not in writers and all(
@@ -266,6 +218,7 @@ class _Check:
             by_lease = (
                 unasked and len(gone) == 1 and all(change.key in on for change in changes)
                 and not self._may_have_deleted(deletes, changes)
+                and not any(change.key.rpartition("/")[0] in queues for change in changes)
             )
             if by_lease:
                 keys = [change.key for change in changes]
@@ -296,8 +249,8 @@ class _Check:
         acknowledged = [op for op in lease.revokes if isinstance(op.result, LeaseRevokeResult)]
         if not acknowledged:
             return
-        revoke = min(acknowledged, key=_revision)
-        revision = _revision(revoke)
+        revoke = min(acknowledged, key=answered_revision)
+        revision = answered_revision(revoke)
         for one in self._hanging:
             if one.lease == lease.id and (one.end is None or one.end > revision):
                 until = "to the end" if one.end is None else f"until revision {one.end}"
@@ -351,7 +304,7 @@ class _Check:
                 and (result.ttl < 0 or (result.ttl == 0 and isinstance(op.request, LeaseKeepAlive)))
                 and op.ret is not None
             ):
-                yield op.ret, f"as {_asked(op)}", op, _revision(op)
+                yield op.ret, f"as {_asked(op)}", op, answered_revision(op)
                 return
 
     def _terms_between(self, begin: int, end: int) -> str:

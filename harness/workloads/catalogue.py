@@ -13,6 +13,7 @@ from harness.errors import BadArguments
 from harness.workloads.append import Append, WriteRead
 from harness.workloads.kv import KV
 from harness.workloads.lease import Lease
+from harness.workloads.lock import Election, Locks
 from harness.workloads.register import Register
 from harness.workloads.set import Set
 from harness.workloads.watch import Watch
@@ -21,7 +22,7 @@ from harness.workloads.workload import Workload
 ENTRY_POINTS = "splitbrain.workloads"
 
 OURS: Mapping[str, type[Workload]] = {
-    one.name: one for one in (Register, KV, Set, Append, WriteRead, Watch, Lease)
+    one.name: one for one in (Register, KV, Set, Append, WriteRead, Watch, Lease, Locks, Election)
 }
 
 
