@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -181,3 +182,21 @@ def test_hundreds_of_thousands_of_callbacks_a_second() -> None:
     per_s = 200_000 / (time.process_time() - began)
     # The target is 400,000 on an idle core; a busy machine gives less.
     assert per_s > 100_000
+
+
+def test_an_error_that_nobody_waits_for_any_more_is_no_error_but_a_failed_task_is() -> None:
+    loop = VirtualLoop()
+
+    async def fail() -> None:
+        raise ValueError("lost")
+
+    async def main() -> None:
+        loop.create_future().set_exception(ValueError("given up"))
+        task = asyncio.create_task(fail(), name="failing")
+        await asyncio.sleep(1)
+        del task
+
+    loop.run_until_complete(main())
+    gc.collect()
+    assert len(loop.unhandled) == 1
+    assert "lost" in loop.unhandled[0]
