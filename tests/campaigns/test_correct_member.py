@@ -24,7 +24,7 @@ FAULTS = (
 
 @pytest.mark.parametrize("nemesis", FAULTS, ids="-".join)
 @pytest.mark.parametrize("nodes", [1, 3, 5])
-@pytest.mark.parametrize("workload", ["kv", "register", "set"])
+@pytest.mark.parametrize("workload", ["kv", "register", "set", "append", "wr"])
 def test_a_correct_member_is_not_blamed(
     splitbrain_run: Callable[..., Any], workload: str, nodes: int, nemesis: tuple[str, ...]
 ) -> None:
@@ -42,7 +42,7 @@ def test_a_correct_member_is_not_blamed(
 
 @pytest.mark.etcd
 @pytest.mark.parametrize("nemesis", FAULTS, ids="-".join)
-@pytest.mark.parametrize("workload", ["kv", "register", "set"])
+@pytest.mark.parametrize("workload", ["kv", "register", "set", "append", "wr"])
 def test_etcd_is_not_blamed(
     splitbrain_run: Callable[..., Any], workload: str, nemesis: tuple[str, ...]
 ) -> None:

@@ -1,0 +1,24 @@
+"""etcd's transactions over lists and registers show no cycle; members killed meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.options import read_options
+from harness.runner import run_sync
+
+pytestmark = [pytest.mark.cluster, pytest.mark.etcd]
+
+
+@pytest.mark.parametrize("workload", ["append", "wr"])
+def test_etcd_is_strictly_serializable(workload: str, tmp_path: Path) -> None:
+    options = read_options({
+        "system": "etcd", "workload": workload, "nodes": (3,), "nemesis": ("kill",),
+        "clients": 6, "rate": 150.0, "time_limit_s": 3.0, "seed": 21, "store": str(tmp_path),
+    })
+    result = run_sync(options, report=False)
+    (judged,) = (one for one in result.results.verdicts if one.checker == "transactions")
+    assert judged.valid is True, (result.error, judged)
+    assert judged.counts["wr"] > 20
