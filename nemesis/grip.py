@@ -68,6 +68,10 @@ class Grip:
         await self._inflict(self._settle_links(touched), undo)
         return undo
 
+    def is_down(self, member: MemberName) -> bool:
+        """Whether some fault in force wants `member` dead: nobody may start it meanwhile."""
+        return self._wanted(member) == "down"
+
     def keep(self, heal: Undo) -> Undo:
         """Something of another kind is in force until the returned Undo, which does `heal`."""
         token = self._next_token()

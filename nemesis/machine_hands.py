@@ -59,7 +59,8 @@ async def _disk_fault(fault: DiskFault, grip: Grip, random: Random) -> Inflicted
 
     async def heal(member: MemberName) -> None:
         await system.set_disk(member, HEALTHY)
-        await system.revive(member)
+        if not grip.is_down(member):
+            await system.revive(member)
 
     return await _on_each(
         fault, grip, random, lambda member: system.set_disk(member, state), heal

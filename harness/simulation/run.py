@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import gc
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,22 @@ def simulate(
     """
     if surroundings is None:
         surroundings = draw_surroundings(plan.seed) if options.swarm else Surroundings()
+    with warnings.catch_warnings():
+        # A process that was killed leaves coroutines that never began.
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+        simulated = _simulate(options, plan, folder, surroundings, progress or Silent(), only)
+        gc.collect()
+    return simulated
+
+
+def _simulate(
+    options: Options,
+    plan: Plan,
+    folder: Path,
+    surroundings: Surroundings,
+    progress: Progress,
+    only: str,
+) -> Simulated:
     plant(options.mutant)
     began = time.perf_counter()
     _keep_what_is_loaded()
@@ -80,7 +97,6 @@ def simulate(
             loop, plan.seed, plan.members, surroundings,
             {**settings_of(options, surroundings), **_watch_settings(plan)}, tracing=options.trace,
         )
-        progress = progress or Silent()
         brief = only == INVARIANTS
         loop.run_until_complete(drive(options, plan, folder, cluster, progress, brief=brief))
         simulated_s = loop.time()
@@ -88,7 +104,6 @@ def simulate(
         found = digest(folder, plan.members)
     finally:
         loop.close()
-        gc.collect()
     result = _with_invariants(_judged(folder, options, only), cluster, unhandled, found)
     return Simulated(
         result, found, simulated_s, time.perf_counter() - began, loop.events, unhandled,

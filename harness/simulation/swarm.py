@@ -39,6 +39,7 @@ KINDS_AT_ONCE = (1, 2, 2, 3, 3, 4)
 a run in which nothing is answered finds nothing."""
 ELECTIONS = ((10, 100), (10, 100), (20, 200), (30, 300), (100, 1000))
 """Heartbeat and election timeout in ms: short ones give a short run many leaders."""
+WORKLOADS = ("kv", "kv", "kv", "kv", "register", "register", "set", "watch", "watch", "append")
 NODES = (1, 3, 3, 3, 3, 3, 3, 5, 5, 5)
 """One member shows what disks do, five show what three cannot."""
 HOLDS_IN_ELECTIONS = (1.5, 3.0, 6.0)
@@ -118,7 +119,7 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
         "seed": seed,
         "nemesis": _kinds(chance),
         "fault_pace": round(max(1000 / hold_ms, 0.5), 2),
-        "workload": chance.choice(("kv", "kv", "register", "set")),
+        "workload": chance.choice(WORKLOADS),
         "clients": chance.choice((3, 5, 8, 15)),
         "rate": chance.choice((50.0, 100.0, 200.0)),
         "time_limit_s": chance.choice((5.0, 8.0, 12.0)),

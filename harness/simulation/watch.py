@@ -226,6 +226,9 @@ class Watch:
             self._coverage.sometimes("a log was compacted", not skipped)
             self._coverage.sometimes("a follower restored a snapshot", skipped)
         if log.last_index == seen.last and log.last_term == seen.last_term:
+            if log.committed != seen.committed:
+                # Its end is the same; what lies between was replaced, perhaps.
+                self._check_entries(name, raft, max(seen.committed, log.compacted_index) + 1)
             return
         kept = log.term_at(seen.last) if log.last_index >= seen.last else None
         if kept == seen.last_term or seen.last <= log.compacted_index:
