@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import functools
 import platform
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -32,7 +32,7 @@ from harness.quiet import (
     wait_quiet,
 )
 from harness.run_record import Ended, MemberRecord, Phase, PhaseName, RunRecord
-from harness.systems.system import System, Weathered
+from harness.systems.system import Mortal, System, Weathered
 from harness.watch_run import RunWatchers
 from harness.workloads.workload import Workload
 from histories.event import FaultEvent
@@ -101,6 +101,7 @@ class Drive:
         finally:
             broke_off = _is_cancelling()
             error = await self._close_watchers() or error
+            error = "\n".join(filter(None, (error, *self._own_ends())))
             await self._stop_system()
             self._recorder.close()
             ended: Ended = "interrupted" if self._interrupted else "time limit"
@@ -116,6 +117,9 @@ class Drive:
         except Exception as problem:
             return f"a watcher failed: {_why(problem)}"
         return ""
+
+    def _own_ends(self) -> Sequence[str]:
+        return self._system.ended_by_themselves() if isinstance(self._system, Mortal) else ()
 
     async def _through_phases(self) -> None:
         with self._phase("set-up"):

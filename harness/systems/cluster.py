@@ -68,6 +68,8 @@ class ProcessCluster(ABC):
         self._places: dict[MemberName, Place] = {}
         self._processes: dict[MemberName, MemberProcess] = {}
         self._paused: dict[MemberName, None] = {}
+        self._own_ends: dict[MemberProcess, str] = {}
+        """Of processes that nobody had killed, how they ended."""
         self._names: dict[int, MemberName] = {}
         """Members by their ids, as they told."""
         self._proxies: ProxyProcess | None = None
@@ -132,6 +134,7 @@ class ProcessCluster(ABC):
             self._ports.release()
 
     async def _open(self) -> None:
+        self._own_ends.clear()
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         if self.settings.proxied:
             self._proxies = ProxyProcess(self.settings.seed, self.settings.folder / "proxies.log")
@@ -221,6 +224,7 @@ class ProcessCluster(ABC):
     async def kill(self, member: MemberName) -> None:
         """SIGKILL, also while it is paused; returns when it is gone."""
         self._paused.pop(member, None)
+        self._notice_own_end(member)
         if (process := self._process(member)) is not None:
             await process.killed()
 
@@ -229,6 +233,7 @@ class ProcessCluster(ABC):
         process = self._process(member)
         if process is not None and process.doomed:
             await process.killed()  # a kill that was cancelled may still be under way
+        self._notice_own_end(member)
         if not self.alive(member):
             self._spawn(member)
         await self._tell_owners()
@@ -277,6 +282,22 @@ class ProcessCluster(ABC):
     def alive(self, member: MemberName) -> bool:
         process = self._process(member)
         return process is not None and process.alive()
+
+    def ended_by_themselves(self) -> Sequence[str]:
+        """A fault's restart hides none: a member that crashes must not pass for a killed one."""
+        for name in self._processes:
+            self._notice_own_end(name)
+        return tuple(self._own_ends.values())
+
+    def _notice_own_end(self, member: MemberName) -> None:
+        process = self._process(member)
+        if process is None or process.alive() or process.doomed or process in self._own_ends:
+            return
+        log = self.log_path(member)
+        self._own_ends[process] = (
+            f"{member} ended by itself with exit code {process.exit_code}; its log ({log}) said "
+            f"at last: {log_tail(log).splitlines()[-1]}"
+        )
 
     def pid(self, member: MemberName) -> int | None:
         """The process of a member that runs."""

@@ -19,8 +19,8 @@ from nemesis.capabilities import Killable, LinkState, Partitionable, Pausable
 from nemesis.fault import MemberName
 
 __all__ = [
-    "Address", "Killable", "LinkState", "MemberName", "Partitionable", "Pausable", "System",
-    "Weathered",
+    "Address", "Killable", "LinkState", "MemberName", "Mortal", "Partitionable", "Pausable",
+    "System", "Weathered",
 ]
 
 
@@ -30,6 +30,15 @@ class Address(msgspec.Struct, frozen=True):
     name: MemberName
     client_url: str
     peer_url: str
+
+
+@runtime_checkable
+class Mortal(Protocol):
+    """A system whose members may end though nobody ended them, and that notices it."""
+
+    def ended_by_themselves(self) -> Sequence[str]:
+        """Since the start, one line for each: who, how, and what it said at last."""
+        ...
 
 
 @runtime_checkable

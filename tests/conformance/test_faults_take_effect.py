@@ -134,6 +134,22 @@ async def test_a_killed_leader_is_followed_by_another_and_comes_back_with_its_da
 
 
 @on_a_cluster
+async def test_a_member_that_ends_by_itself_is_told_of_though_a_fault_restarts_it(running):
+    system = running.system
+    await system.kill("n1")
+    await system.restart("n1")
+    assert system.ended_by_themselves() == (), "killed by us"
+    psutil.Process(system.pid("n2")).kill()
+    while system.alive("n2"):
+        await asyncio.sleep(0.01)
+    await system.kill("n2")
+    await system.restart("n2")
+    (told,) = system.ended_by_themselves()
+    assert told.startswith("n2 ended by itself with exit code -9; its log (")
+    await running.agreement()
+
+
+@on_a_cluster
 async def test_a_paused_leader_stands_still_is_followed_by_another_and_then_catches_up(running):
     old = await running.leader()
     pause = await begin(Pause("leader"), running.grip, Random(1))

@@ -187,6 +187,19 @@ def test_a_system_that_breaks_ends_the_run_but_is_stopped_and_recorded(tmp_path)
     assert saved.valid is not True
 
 
+def test_a_run_in_which_a_member_ended_by_itself_is_no_pass(tmp_path):
+    def make(options, plan, folder):
+        class Crashing(FakeSystem):
+            def ended_by_themselves(self):
+                return ("n2 ended by itself with exit code 2",)
+        return Crashing(plan.members, folder)
+
+    result = run_sync(options(tmp_path), make=make, report=False)
+    assert (result.valid, result.exit_code) == (None, 255)
+    assert result.error == "n2 ended by itself with exit code 2"
+    assert judge(result.folder).exit_code == 255
+
+
 def test_a_failure_in_the_midst_of_the_load_keeps_what_was_observed(tmp_path):
     def make(options, plan, folder):
         class Vanishing(FakeSystem):
