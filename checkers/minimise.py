@@ -41,8 +41,13 @@ def minimise(
 
 
 def shortest_prefix(length: int, fails: Callable[[int], bool]) -> int:
-    """The least n with `fails(n)`, where `fails` holds of `length` and of all above the least."""
-    low, high = 0, length
+    """The least n with `fails(n)`, where `fails` holds of `length` and of all above the least.
+
+    Asks of short ones first, so that no question is about much more than twice the answer.
+    """
+    low, high = 0, min(1, length)
+    while high < length and not fails(high):
+        low, high = high + 1, min(2 * high, length)
     while low < high:
         middle = (low + high) // 2
         if fails(middle):

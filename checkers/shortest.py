@@ -30,7 +30,7 @@ from histories.kv import writes
 
 T = TypeVar("T")
 
-QUESTION_S_MAX = 0.5
+QUESTION_S_MAX = 2.0
 """A part of a log that takes longer to refute than this is no explanation."""
 
 
@@ -40,30 +40,33 @@ def needed(
     weaken: Callable[[T], T | None],
     fails: Callable[[list[T]], bool],
     deadline: float,
+    begun: Callable[[T], float] | None = None,
 ) -> list[T]:
     """Those of `items` (in the order of their calls) that a proof needs as they are.
 
     `ended` is when an item ended (infinite: never; it is weak as it stands), `weaken`
     gives an item that says less (None: nothing at all), `fails` whether a history is
-    wrong, which `items` must be. At `deadline` (of `time.monotonic`) the best so far.
+    wrong, which `items` must be. With `begun`, what begins after all that is kept has
+    ended is no part of the question. At `deadline` (of `time.monotonic`) the best so far.
     """
-    certain = [item for item in items if ended(item) != math.inf]
-    place = {id(item): number for number, item in enumerate(items)}
-    weak = [weaken(item) for item in items]
+    weak = {id(item): weaken(item) for item in items}
+
+    def question(kept: Sequence[T]) -> list[T]:
+        whole = {id(item) for item in kept}
+        last = max(map(ended, kept), default=-math.inf)
+        return [
+            one for item in items
+            if begun is None or begun(item) <= last
+            if (one := item if id(item) in whole else weak[id(item)]) is not None
+        ]
 
     def wrong(kept: Sequence[T]) -> bool:
-        if time.monotonic() > deadline:
-            return False
-        whole = {place[id(item)] for item in kept}
-        return fails(
-            [one for n, item in enumerate(items)
-             if (one := item if n in whole else weak[n]) is not None]
-        )
+        return time.monotonic() < deadline and fails(question(kept))
 
-    by_end = sorted(certain, key=ended)
+    by_end = sorted((item for item in items if ended(item) != math.inf), key=ended)
     until = shortest_prefix(len(by_end), lambda n: n == len(by_end) or wrong(by_end[:n]))
     first = {id(item) for item in by_end[:until]}
-    part = [item for item in certain if id(item) in first]
+    part = [item for item in items if id(item) in first]
     return minimise(part, wrong) if wrong(part) else part
 
 
@@ -94,13 +97,17 @@ def no_order(
         return Operation(op.client, op.input, op.call, None)
 
     def illegal(kept: list[Operation[Any, Any]]) -> bool:
-        limit = max(0.01, min(QUESTION_S_MAX, deadline - time.monotonic()))
+        limit = max(0.01, min(QUESTION_S_MAX, (deadline - time.monotonic()) / 4))
         return check_operations_verbose(whole, kept, limit)[0] is CheckResult.ILLEGAL
 
     whole = dataclasses.replace(model, partition=None)
     ordered = sorted(operations, key=lambda op: (op.call, op.ret))
-    kept = needed(ordered, lambda op: op.ret, weaken, illegal, deadline)
-    return furthest(whole, kept, [op for op in ordered if weaken(op) is not None])
+    kept = needed(
+        ordered, lambda op: op.ret, weaken, illegal, deadline, begun=lambda op: op.call
+    )
+    last = max(op.ret for op in kept)
+    others = [op for op in ordered if op.call <= last and weaken(op) is not None]
+    return furthest(whole, kept, others)
 
 
 def furthest(
