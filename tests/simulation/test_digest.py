@@ -14,6 +14,7 @@ from harness.simulation.digest import first_difference
 
 ROOT = Path(__file__).resolve().parents[2]
 MEMBERS = ("n1", "n2", "n3")
+TOLD = "SPLITBRAIN_PYTHONS"
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -35,20 +36,27 @@ def run_elsewhere(python: str, seed: int, folder: Path, hash_seed: str) -> str:
 
 
 def other_pythons() -> list[str]:
-    """Interpreters of other versions that are here, and have the libraries that a run needs."""
+    """Interpreters of other versions that are here, and have the libraries that a run needs:
+    those of the environment variable SPLITBRAIN_PYTHONS, and what is in its usual places."""
+    told = [one for one in os.environ.get(TOLD, "").split(os.pathsep) if one]
     names = [f"python3.{minor}" for minor in (11, 12, 13) if minor != sys.version_info.minor]
     roots = sorted(Path.home().glob(".pyenv/versions/3.1[123]*/bin"))
-    found = []
+    found = [one for one in told if has_the_libraries(one)]
+    assert found == told, f"{TOLD} names interpreters without the libraries of a run"
     for name in names:
         places = [shutil.which(name), *(str(root / name) for root in roots)]
         for place in filter(None, places):
-            probe = "import msgspec, sortedcontainers, google_crc32c, aiohttp, lmdb, click"
-            if Path(place).exists() and not subprocess.run(
-                [place, "-c", probe], capture_output=True, check=False
-            ).returncode:
+            if has_the_libraries(place):
                 found.append(place)
                 break
     return found
+
+
+def has_the_libraries(python: str) -> bool:
+    probe = "import msgspec, sortedcontainers, google_crc32c, aiohttp, lmdb, click"
+    return Path(python).exists() and not subprocess.run(
+        [python, "-c", probe], capture_output=True, check=False
+    ).returncode
 
 
 @pytest.mark.parametrize("seed", [7, 11, 20])
@@ -62,13 +70,14 @@ def test_the_digest_is_the_same_in_another_process_with_another_hash_seed(
     assert len(one) == 64
 
 
-def test_the_digest_is_the_same_on_other_versions_of_cpython(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", [7, 12])
+def test_the_digest_is_the_same_on_other_versions_of_cpython(tmp_path: Path, seed: int) -> None:
     others = other_pythons()
     if not others:
         pytest.skip("no other CPython from 3.11 to 3.13 with the libraries is here")
-    ours = run_elsewhere(sys.executable, 7, tmp_path / "ours", "1")
+    ours = run_elsewhere(sys.executable, seed, tmp_path / "ours", "1")
     for number, python in enumerate(others):
-        theirs = run_elsewhere(python, 7, tmp_path / str(number), "2")
+        theirs = run_elsewhere(python, seed, tmp_path / str(number), "2")
         assert first_difference(tmp_path / "ours", tmp_path / str(number), MEMBERS) is None
         assert theirs == ours, python
 
