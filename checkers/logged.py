@@ -30,6 +30,7 @@ from histories.formats.logged import LoggedOperation, frozen
 from histories.history import History
 from histories.history import Operation as Recorded
 from histories.kv import Header, KeyValue, Put, PutResult, Range, RangeResult
+from histories.transaction import Transaction
 
 EXPLANATION_S_MAX = 10.0
 """How long the illegal partitions of a log may be made smaller, all together."""
@@ -287,6 +288,20 @@ def timed_history(logged: Logged) -> History:
     ), ())
 
 
+def timed_transactions(transactions: Sequence[Transaction]) -> History:
+    """The same of transactions; () without times."""
+    if not any(one.call_ns > 0 for one in transactions):
+        return History((), (), ())
+    return History((), tuple([
+        Recorded(
+            one.process, "txn", one.node or None, one.outcome, NOTHING, None, None, one.invoked,
+            one.returned, one.call_ns, None if one.outcome == "info" else one.ended_ns,
+            one.ended_ns,
+        )
+        for one in transactions
+    ]), ())
+
+
 NOTHING = Put("")
 
 
@@ -330,11 +345,9 @@ MODELS: dict[str, LogModel] = {
 def model_of(logged: Logged) -> str:
     """The name of the model that a log is of, by its functions. Raises UnknownModel."""
     functions = {op.f: None for op in logged}
-    micro = names_of(logged)
-    if micro:
-        for name, known in TRANSACTION_MODELS.items():
-            if set(known).issuperset(micro):
-                return name
+    of_transactions = model_of_micro(names_of(logged))
+    if of_transactions:
+        return of_transactions
     for name, model in MODELS.items():
         if model.functions.issuperset(functions) and _looks_like(name, logged):
             return name
@@ -342,6 +355,14 @@ def model_of(logged: Logged) -> str:
         f"operations {', '.join(functions)} are of no model that is told by them; "
         f"--model names one: {', '.join([*MODELS, *TRANSACTION_MODELS])}"
     )
+
+
+def model_of_micro(names: Sequence[str]) -> str:
+    """The name of the model whose micro-operations `names` are; "" if there is none."""
+    for name, known in TRANSACTION_MODELS.items():
+        if names and set(known).issuperset(names):
+            return name
+    return ""
 
 
 def _looks_like(name: str, logged: Logged) -> bool:

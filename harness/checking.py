@@ -18,7 +18,9 @@ from checkers.logged import (
     check_registers,
     has_times,
     model_of,
+    model_of_micro,
     timed_history,
+    timed_transactions,
 )
 from checkers.statistics import check_statistics
 from checkers.transactions import DEFAULT, NAME, check_transactions, model_named
@@ -29,7 +31,15 @@ from harness.options import Options
 from histories.beside import read_members
 from histories.collector import collector_paused
 from histories.errors import HistoryError
-from histories.formats.catalogue import FORMATS, OWN, TRANSACTIONS, format_of, read_logged
+from histories.formats.catalogue import (
+    FORMATS,
+    OWN,
+    TRANSACTIONS,
+    format_of,
+    micro_operations,
+    read_logged,
+    read_logged_transactions,
+)
 from histories.formats.jepsen_transactions import transactions_of
 from histories.formats.logged import LoggedOperation, by_key, is_keyed
 from histories.formats.transactions import read_transactions
@@ -153,7 +163,7 @@ def check_file(path: Path, asked: Asked, watch: Watch) -> Checked:
         return Checked(Recorded(asked.form, ""), (unread,), time.perf_counter() - began, 0.0)
     done = time.perf_counter()
     evidence = Evidence(
-        read.history or timed_history(read.logged),
+        read.history or _timed(read),
         read.members,
         search_limit_s=asked.options.search_limit_s,
         budget=read_limits(asked.options.budget),
@@ -164,11 +174,22 @@ def check_file(path: Path, asked: Asked, watch: Watch) -> Checked:
     return Checked(read, verdicts, done - began, time.perf_counter() - done)
 
 
+def _timed(read: Recorded) -> History:
+    if read.transactions:
+        return timed_transactions(read.transactions)
+    return timed_history(read.logged)
+
+
 def _read(path: Path, form: str, asked: Asked) -> Recorded:
     if form == OWN:
         return Recorded(form, "", history=_own(path), members=read_members(path))
     if form == TRANSACTIONS:
         return Recorded(form, "transactions", transactions=read_transactions(path))
+    if asked.model in ("", *TRANSACTION_MODELS) and asked.keyed is None:
+        made = model_of_micro(micro_operations(path, form))
+        if made:
+            transactions = read_logged_transactions(path, form)
+            return Recorded(form, asked.model or made, transactions=transactions)
     logged = read_file(path, form, asked.keyed)
     if asked.model and asked.model not in KNOWN_MODELS:
         raise BadArguments(f"no model {asked.model!r}; there are {', '.join(KNOWN_MODELS)}")
@@ -263,7 +284,7 @@ def _of_times(read: Recorded, asked: Asked) -> Mapping[str, Checker]:
     """What judges times, where they were written down."""
     if asked.checkers:
         return {}
-    if has_times(read.logged):
+    if has_times(read.logged) or any(one.call_ns > 0 for one in read.transactions):
         return {"statistics": check_statistics} | (
             {"budget": check_budget} if asked.options.budget else {}
         )

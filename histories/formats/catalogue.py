@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -13,16 +15,19 @@ from histories.event import Event
 from histories.formats.jepsen_edn import is_jepsen_edn, read_jepsen_edn
 from histories.formats.jepsen_log import is_jepsen_log, read_jepsen_log
 from histories.formats.jepsen_text import is_jepsen_text, read_jepsen_text
+from histories.formats.jepsen_transactions import names_of, read_jepsen_transactions
 from histories.formats.json_lines import is_json_lines, read_json_lines
-from histories.formats.logged import LoggedOperation, paired
+from histories.formats.logged import LoggedEvent, LoggedOperation, logged_operation, paired
 from histories.formats.porcupine_kv import is_porcupine_kv, read_porcupine_kv
 from histories.formats.transactions import is_transactions
 from histories.kv import Request
+from histories.transaction import Transaction
 
 OWN = "splitbrain"
 TRANSACTIONS = "transactions"
 BEGINNING_BYTES = 64 * 1024
 LINES_LOOKED_AT = 20
+LOOKED_AT = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class Format:
     says: str
     recognises: Callable[[str], bool]
     read: Callable[[Path], list[LoggedOperation]]
+    events: Callable[[Path], Iterator[LoggedEvent]] | None = None
+    """Of formats that may hold transactions: their events one by one."""
 
 
 def _some_line(matches: Callable[[str], bool]) -> Callable[[str], bool]:
@@ -69,7 +76,7 @@ FORMATS: Mapping[str, Format] = {
     "json-lines": Format(
         "plain JSON Lines, see docs/reference/history-format.md",
         lambda text: is_json_lines(_first_line(text).encode()),
-        lambda path: paired(read_json_lines(path), str(path)),
+        lambda path: paired(read_json_lines(path), str(path)), read_json_lines,
     ),
     "porcupine-kv": Format(
         "porcupine's key-value logs", lambda text: is_porcupine_kv(_first_line(text)),
@@ -77,11 +84,11 @@ FORMATS: Mapping[str, Format] = {
     ),
     "jepsen-edn": Format(
         "Jepsen's history.edn", is_jepsen_edn,
-        lambda path: paired(read_jepsen_edn(path), str(path)),
+        lambda path: paired(read_jepsen_edn(path), str(path)), read_jepsen_edn,
     ),
     "jepsen-text": Format(
         "Jepsen's history.txt", lambda text: is_jepsen_text(_first_line(text)),
-        lambda path: paired(read_jepsen_text(path), str(path)),
+        lambda path: paired(read_jepsen_text(path), str(path)), read_jepsen_text,
     ),
     "jepsen-log": Format(
         "log lines of a Jepsen register test, as in porcupine's test data",
@@ -131,12 +138,39 @@ def read_logged(path: Path, name: str) -> list[LoggedOperation]:
     Raises HistoryError where it is none, KeyError for an unknown name.
     """
     known = FORMATS[name]
-    try:
+    with _named(path):
         operations = known.read(path)
+    if not operations:
+        raise HistoryError(f"{path} has no operation of a client; expected {known.says}")
+    return operations
+
+
+def micro_operations(path: Path, name: str) -> tuple[str, ...]:
+    """Which of append, r and w the first events of `path` have in their transactions; () if it
+    is no history of transactions, or one with mistakes."""
+    read = FORMATS[name].events
+    if read is None:
+        return ()
+    try:
+        invocations = (event for event in read(path) if event.type == "invoke" and event.f == "txn")
+        return names_of(logged_operation(event, None) for event in islice(invocations, LOOKED_AT))
+    except (HistoryError, UnicodeDecodeError, OSError):
+        return ()
+
+
+def read_logged_transactions(path: Path, name: str) -> list[Transaction]:
+    """The transactions of `path`, of which `micro_operations` found some. Raises HistoryError."""
+    read = FORMATS[name].events
+    assert read is not None
+    with _named(path):
+        return read_jepsen_transactions(read(path), str(path))
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
     except UnicodeDecodeError as problem:
         raise HistoryError(f"{path} is no UTF-8 text: {problem}") from problem
     except OSError as problem:
         raise HistoryError(f"{path} cannot be read: {problem.strerror}") from problem
-    if not operations:
-        raise HistoryError(f"{path} has no operation of a client; expected {known.says}")
-    return operations

@@ -9,7 +9,12 @@ from typing import Any
 import msgspec
 
 from histories.errors import HistoryError
-from histories.formats.logged import LoggedOperation
+from histories.formats.logged import (
+    LoggedEvent,
+    LoggedOperation,
+    logged_operation,
+    paired_as,
+)
 from histories.transaction import Append, MicroOperation, Read, Transaction, Write
 
 LOOKED_AT = 10_000
@@ -30,6 +35,16 @@ def names_of(logged: Iterable[LoggedOperation]) -> tuple[str, ...]:
                 return ()
             found[_NAMES[name]] = None
     return tuple(found)
+
+
+def read_jepsen_transactions(events: Iterable[LoggedEvent], source: str) -> list[Transaction]:
+    """The transactions of `events`, without keeping what they were written as. Raises
+    HistoryError for what is no transaction, or pairs with nothing."""
+
+    def made(invoke: LoggedEvent, end: LoggedEvent | None) -> Transaction:
+        return _transaction(logged_operation(invoke, end))
+
+    return paired_as(made, events, source)
 
 
 def transactions_of(logged: Sequence[LoggedOperation]) -> list[Transaction]:

@@ -6,8 +6,8 @@ dict. A format's own order of lines is the order of time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Literal, cast
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 
@@ -59,14 +59,27 @@ class LoggedOperation(msgspec.Struct, frozen=True, gc=False):
     node: str | None = None
 
 
+Made = TypeVar("Made")
+
+
 def paired(events: Iterable[LoggedEvent], source: str) -> list[LoggedOperation]:
-    """Operations in the order of their calls; events of no client are left out.
+    """Operations in the order of their calls, see `paired_as`."""
+    return paired_as(logged_operation, events, source)
+
+
+def paired_as(
+    make: Callable[[LoggedEvent, LoggedEvent | None], Made],
+    events: Iterable[LoggedEvent],
+    source: str,
+) -> list[Made]:
+    """What `make` makes of each invocation and its completion (None: there is none), in the
+    order of the calls; events of no client are left out.
 
     Raises HistoryError for a completion without an invocation, or a second invocation
     of one process while its first is under way; `source` is the file, for the message.
     """
     under_way: dict[int, tuple[int, LoggedEvent]] = {}
-    operations: list[LoggedOperation | None] = []
+    operations: list[Made | None] = []
     for event in events:
         process = event.process
         if process is None:
@@ -87,13 +100,13 @@ def paired(events: Iterable[LoggedEvent], source: str) -> list[LoggedOperation]:
             raise HistoryError(
                 f"{source}:{event.line}: process {process} ends {event.f} without invoking it"
             )
-        operations[begun[0]] = _operation(begun[1], event)
+        operations[begun[0]] = make(begun[1], event)
     for place, invoke in under_way.values():
-        operations[place] = _operation(invoke, None)
-    return cast("list[LoggedOperation]", operations)
+        operations[place] = make(invoke, None)
+    return cast("list[Made]", operations)
 
 
-def _operation(invoke: LoggedEvent, end: LoggedEvent | None) -> LoggedOperation:
+def logged_operation(invoke: LoggedEvent, end: LoggedEvent | None) -> LoggedOperation:
     outcome: Outcome = "info" if end is None else cast("Outcome", end.type)
     return LoggedOperation(
         process=cast("int", invoke.process),
