@@ -34,6 +34,7 @@ from checkers.porcupine import (
     check_operations_verbose,
 )
 from checkers.porcupine.blocks import ILLEGAL, Decision
+from checkers.porcupine.emptied import decide_emptied
 from checkers.porcupine.models.by_key import by_key
 from checkers.porcupine.unique_values import NOTHING, decide_register
 from checkers.revisions import must_be_recent
@@ -147,14 +148,14 @@ def _decide(operations: Sequence[Op]) -> Decision | None:
     met: nearly all histories of puts, gets and compare-and-swaps."""
     met: list[Any] = []
     wrote: list[Any] = []
-    written: set[State] = {None}
+    written: set[State] = set()
     for op in operations:
         found = _effect(op)
         if found is None:
             return None
         before, after = found
         if after is not NOTHING:
-            if after in written:
+            if after in written and after is not None:
                 return None
             written.add(after)
         elif before is not NOTHING and not _step(before, op.input, op.output)[0]:
@@ -162,7 +163,8 @@ def _decide(operations: Sequence[Op]) -> Decision | None:
         met.append(before)
         wrote.append(after)
     calls, rets = [op.call for op in operations], [op.ret for op in operations]
-    return decide_register(met, wrote, calls, rets, None)
+    decide = decide_emptied if None in written else decide_register
+    return decide(met, wrote, calls, rets, None)
 
 
 def _effect(op: Op) -> tuple[Any, Any] | None:

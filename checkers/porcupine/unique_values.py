@@ -45,7 +45,7 @@ def decide_register(
                 return None
             writer[value] = n
             unending = unending or rets[n] == math.inf
-    happened = _that_happened(met, writer, rets) if unending else None
+    happened = that_happened(met, writer, rets) if unending else None
     readers: dict[Hashable, list[int]] = {}
     next_writer: dict[Hashable, int] = {}
     for n, value in enumerate(met):
@@ -69,7 +69,7 @@ def decide_register(
     return decide_blocks(blocks, calls, rets, starting=True)
 
 
-def _that_happened(
+def that_happened(
     met: Sequence[Hashable], writer: dict[Hashable, int], rets: Sequence[float]
 ) -> set[int]:
     """The operations that returned, and those whose values these met, and so on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import msgspec
@@ -200,3 +201,47 @@ def test_many_uncertain_writes_of_many_clients_are_decided() -> None:
     made = generate("register", 4_000, 100, uncertain=0.4, seed=1)
     evidence = Evidence(History.of(made.events), search_limit_s=1.0)
     assert check_linearizable(evidence).valid is True
+
+
+def deleting_clients(seed: int, operations: int = 800, clients: int = 30) -> Told:
+    """One key that many clients put, get and delete; some have no answer."""
+    chance = Random(seed)
+    told = Told()
+    value: str | None = None
+    waiting: dict[int, tuple[int, Any]] = {}
+    for number in range(operations):
+        client = chance.randrange(clients)
+        if client not in waiting:
+            asked = chance.choice((Range("a"), Range("a"), Put("a", f"{number}"), Delete("a")))
+            waiting[client] = (told.ask(asked), asked)
+            continue
+        process, asked = waiting.pop(client)
+        uncertain = chance.random() < 0.05
+        answer: Any = read("a", value)
+        if isinstance(asked, Put):
+            answer = PutResult()
+        elif isinstance(asked, Delete):
+            answer = DeleteResult(deleted=int(value is not None))
+        if not isinstance(asked, Range) and (not uncertain or chance.random() < 0.5):
+            value = asked.value if isinstance(asked, Put) else None
+        if uncertain:
+            told.info(process)
+        else:
+            told.ok(process, answer, number + 2)
+    return told
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_keys_that_are_deleted_again_and_again_are_decided(seed: int) -> None:
+    told = deleting_clients(seed)
+    evidence = Evidence(told.history(), search_limit_s=5.0)
+    assert check_linearizable(evidence).valid is True
+    first = next(
+        op for op in told.history().operations
+        if isinstance(op.request, Put) and op.outcome == "ok"
+    )
+    told.did(Put("a", "last"), PutResult(), 9_000)
+    assert isinstance(first.request, Put)
+    told.did(Range("a"), read("a", first.request.value), 9_000)
+    spoilt = Evidence(told.history(), search_limit_s=5.0)
+    assert check_linearizable(spoilt).valid is False
