@@ -262,6 +262,20 @@ class _Check:
                     f"at {wording.seconds(revoke.ret or 0)}", revoke, revision=revision,
                 )
 
+        known = [op for op in acknowledged if op.ret is not None]
+        if not known:
+            return
+        first = min(known, key=lambda op: op.ret or 0)
+        for renewal in lease.renewals:
+            if renewal.call > (first.ret or 0):
+                self._add(
+                    "kept alive when dead",
+                    f"{_asked(renewal.operation)} with {renewal.ttl_ns // S} s to live, asked for "
+                    f"at {wording.seconds(renewal.call)}, though {_asked(first)} at "
+                    f"{wording.seconds(first.ret or 0)}", renewal.operation, first,
+                )
+                return
+
     def _check_early(self, lease: _Lease) -> None:
         for seen, how, witness, revision in self._seen_ended(lease):
             if any(op.call <= seen for op in lease.revokes):

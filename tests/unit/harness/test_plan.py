@@ -11,6 +11,7 @@ from harness.options import Options
 from harness.plan import Plan, read_plan, write_plan
 from harness.workloads.catalogue import OURS, make_workload
 from histories.kv import Put, Txn
+from histories.lock import Campaign, Proclaim
 
 SOME = Options(time_limit_s=20, rate=100, clients=5)
 
@@ -21,7 +22,7 @@ def plan(seed=1, options=SOME, workload="kv"):
 
 def written(request):
     """Values that a request may write, in either branch."""
-    if isinstance(request, Put):
+    if isinstance(request, Put | Campaign | Proclaim):
         return [request.value]
     if isinstance(request, Txn):
         return [value for one in (*request.success, *request.failure) for value in written(one)]
