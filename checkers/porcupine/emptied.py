@@ -7,10 +7,10 @@ empty register does not tell which of the deletes it met. Two bounds decide near
   (who met emptiness left out, no order gets worse by that); or if somebody met emptiness
   though each delete that was called before it returned is surely followed by a value
   that surely came before it.
-- *Legal*, if a plan works: go through time, and put off what writes a value as long as it
-  may be; whoever meets emptiness does so as soon as the register is empty; where one can
-  wait no longer, the most urgent delete is taken for it. The order that this gives is
-  verified, operation by operation.
+- *Legal*, if a plan works: go through time, and put off what would end emptiness as long
+  as it may be; whoever meets emptiness does so as soon as the register is empty; where
+  one can wait no longer, the most urgent delete is taken for it, after all values that
+  can be had before. The order that this gives is verified, operation by operation.
 
 What is neither is left to a search. O(n log n).
 """
@@ -177,11 +177,27 @@ class _Plan:
             key=lambda piece: (piece.deadline, piece.until),
         )
         self._observers = sorted(found.observers, key=lambda piece: piece.release, reverse=True)
-        self._deletes = sorted(found.deletes, key=lambda piece: piece.release, reverse=True)
+        whole = [piece for piece in found.blocks if piece.until <= piece.deadline]
+        emptying = [piece for piece in whole if piece.leaves_empty and not piece.needs_empty]
+        self._deletes = sorted(
+            [*found.deletes, *emptying], key=lambda piece: piece.release, reverse=True
+        )
+        self._needing = sorted(
+            (piece for piece in whole if piece.needs_empty),
+            key=lambda piece: piece.release, reverse=True,
+        )  # fmt: skip
+        self._fillers = sorted(
+            (piece for piece in whole if not (piece.needs_empty or piece.leaves_empty)),
+            key=lambda piece: piece.release, reverse=True,
+        )  # fmt: skip
+        self._filling: list[_Piece] = []
+        """Other values that can be placed."""
+        self._needy: list[tuple[float, int, _Piece]] = []
+        """Blocks that begin with emptiness and can be placed, the most urgent first."""
         self._waiting: list[_Piece] = []
         """Observers that were called and met nothing yet."""
         self._at_hand: list[tuple[float, int, _Piece]] = []
-        """Deletes that were called, the most urgent first."""
+        """Deletes that were called, and blocks that end with one, the most urgent first."""
         self._calls = calls
         self._empty = True
         self._order: list[int] = []
@@ -213,6 +229,11 @@ class _Plan:
         while self._deletes and self._deletes[-1].release <= time:
             piece = self._deletes.pop()
             heapq.heappush(self._at_hand, (piece.deadline, piece.groups[0][0], piece))
+        while self._fillers and self._fillers[-1].release <= time:
+            self._filling.append(self._fillers.pop())
+        while self._needing and self._needing[-1].release <= time:
+            piece = self._needing.pop()
+            heapq.heappush(self._needy, (piece.deadline, piece.groups[0][0], piece))
         self._meet_emptiness()
 
     def _place_all(self, batch: list[_Piece]) -> bool:
@@ -242,12 +263,26 @@ class _Plan:
         return False
 
     def _place(self, piece: _Piece) -> bool:
+        # What ends emptiness may as well come after one that needs it.
+        while self._empty and not piece.needs_empty and not piece.leaves_empty and self._needy:
+            _, _, needy = heapq.heappop(self._needy)
+            if not needy.placed:
+                self._put(needy)
+        if not self._empty and piece.leaves_empty:
+            # Values that can be had while there is one need not end emptiness later.
+            filling, self._filling = self._filling, []
+            for filler in filling:
+                if not filler.placed:
+                    self._put(filler)
+        self._put(piece)
+        return True
+
+    def _put(self, piece: _Piece) -> None:
         piece.placed = True
         for group in piece.groups:
             self._order.extend(group)
         self._empty = piece.leaves_empty
         self._meet_emptiness()
-        return True
 
     def _meet_emptiness(self) -> None:
         if self._empty and self._waiting:
