@@ -12,7 +12,7 @@ from tests.conformance.small_objects import OBJECTS, histories
 
 @pytest.mark.parametrize("name", OBJECTS)
 def test_the_verdict_is_that_of_all_permutations(name: str) -> None:
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=200, deadline=None)
     @given(st.data())
     def every(data: st.DataObject) -> None:
         agree(OBJECTS[name], data.draw(histories(OBJECTS[name])))
