@@ -20,6 +20,7 @@ BENCHMARKS = {
     "porcupine": "the linearizability search over porcupine's test data, beside Go porcupine",
     "transactions": "cycles of list-append: 100,000 and 1,000,000 transactions, reading included",
     "proxies": "what the proxies between members cost",
+    "simulation": "simulated seconds a second, idle and under faults; two workers against one",
     "raft_core": "the pure Raft, without disk, network or encoding",
 }
 
