@@ -1,0 +1,73 @@
+"""Planted bugs in simulation: a few of every area each time, all of them in a campaign."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from checkers.catalogue import CHECKERS
+from harness.simulation.run import INVARIANTS
+from tests.mutants import mutant, names, spoil
+
+ROOT = Path(__file__).resolve().parents[2]
+SPLITBRAIN = (sys.executable, "-c", "from harness.cli import main; main()")
+INVALID = 1
+QUICK = (
+    "vote_forgotten_at_step_down",
+    "wal_synced_before_the_write",
+    "index_ahead_of_data",
+)
+"""Found by the first seeds, and from different areas."""
+
+
+def found_by(name: str, budget_s: int, first_seed: int = 0) -> set[str]:
+    """The checkers that a hunt with default options found it by."""
+    done = subprocess.run(
+        [*SPLITBRAIN, "hunt", "--mutant", name, "--seed", str(first_seed),
+         "--budget", str(budget_s)],
+        cwd=ROOT, capture_output=True, text=True, timeout=10 * budget_s, check=False,
+    )
+    assert done.returncode == INVALID, done.stdout + done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("INVALID by ")]
+    return set(line.removeprefix("INVALID by ").split(", "))
+
+
+def test_there_are_forty_mutants_that_say_where_they_come_from_and_who_must_see_them() -> None:
+    assert len(names()) >= 40
+    for name in names():
+        known = mutant(name)
+        assert known.what, name
+        assert known.source, name
+        assert known.found_by, name
+        assert set(known.found_by) <= {*CHECKERS, INVARIANTS}, name
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_mutant_finds_what_it_spoils(name: str) -> None:
+    """In a process of its own: it spoils the member for good."""
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            spoil(name)
+            status = 0
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_quick_mutant_is_hunted_down(name: str) -> None:
+    assert found_by(name, budget_s=60) & set(mutant(name).found_by)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("first_seed", [200_000, 300_000])
+@pytest.mark.parametrize("name", names())
+def test_a_mutant_is_hunted_down(name: str, first_seed: int) -> None:
+    assert found_by(name, budget_s=120, first_seed=first_seed) & set(mutant(name).found_by)

@@ -1,0 +1,52 @@
+"""A snapshot taken while Raft still waits for what it has handed out."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+from node.backend_follower import BackendFollower
+from node.raft.config import Config
+from node.raft.raft import Raft
+from node.write_path import Traced
+
+
+class Storage:
+    """As far as a follower of the backend needs it."""
+
+    backend = None
+
+    def __init__(self) -> None:
+        self.saved: list[Any] = []
+
+    async def save_snapshot(self, metadata: Any) -> None:
+        self.saved.append(metadata)
+
+
+def leader_with(entries: int) -> Raft:
+    """A cluster of one that has handed out `entries` as committed, and not heard of them since."""
+    raft = Raft(Config(id=1, voters=(1,), pre_vote=False), Random(1))
+    raft.campaign()
+    while raft.has_ready():
+        raft.advance(raft.ready())
+    for number in range(entries):
+        raft.propose(b"%d" % number)
+    raft.advance(raft.ready())
+    raft.ready()
+    return raft
+
+
+def test_the_log_is_compacted_no_further_than_raft_has_applied() -> None:
+    raft = leader_with(entries=10)
+    applied_before, committed = raft.log.applied, raft.log.committed
+    assert applied_before < committed - 5
+    storage = Storage()
+    world = SimpleNamespace(log=lambda *_, **__: None)
+    config = SimpleNamespace(catch_up_entries=1)
+    follower: Any = BackendFollower(world, config, None, storage, None, raft, None)  # type: ignore[arg-type]
+    follower._flushed = Traced(index=committed, term=raft.term)
+    asyncio.run(follower._take_snapshot())
+    assert [one.index for one in storage.saved] == [committed]
+    assert raft.log.compacted_index == applied_before
