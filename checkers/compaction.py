@@ -20,7 +20,9 @@ In pairs that is enough: a circle of orders by 1 and 2 and real time among opera
 one revision has two neighbours that break one of them (the compaction that comes first
 by real time has the lower C, so that what precedes the higher one precedes it or breaks 2).
 Compactions that nobody asked for (etcd's `--auto-compaction-*`) show in the members'
-states; then, and where there are none, refusals are believed.
+states; then, and where there are none, any compaction may have been,
+to no revision still to come: who is refused saw at least the one that he asked for, or, of
+a read, the next.
 
 Source: etcd 3.5, server/mvcc/kvstore.go (checkCompaction, updateCompactRev) and
 kvstore_txn.go (rangeKeys). Cost: n log n.
@@ -139,7 +141,7 @@ class Compactions:
         seen = []
         for op in self._refused:
             if COMPACTED in (op.error or ""):
-                revision = self._least_seen(op)
+                revision = self._least_seen(op) if self._complete else _needed(op)
                 if revision is not None:
                     seen.append((op, revision))
         return seen
@@ -172,6 +174,14 @@ class Compactions:
                         f"({op.error}), although nobody had asked to compact so far",
                         op,
                     )
+                continue
+            if _highest_asked(op) <= 1:
+                findings.add(
+                    "wrong refusal",
+                    f"{wording.operation(op)} was refused at {wording.seconds(op.ret or 0)} "
+                    f"({op.error}), although a store begins at revision 1",
+                    op,
+                )
                 continue
             place = bisect_left(returns, op.invoked)
             if place and reaches_the_present(op.request):

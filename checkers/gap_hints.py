@@ -1,14 +1,16 @@
 """What answers say, ahead of any replay, of the revisions that no one claims.
 
 A key-value in an answer names the revision that made it, and says that nothing touched
-its key from there to the revision that the answer tells of. That leaves the search of
-`checkers.gaps` little to try.
+its key from there to the revision that the answer tells of. Its create_revision names the
+revision that created the key, and versions count the puts since. That leaves the search
+of `checkers.gaps` little to try.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from checkers.sequential_store import made_revision
 from checkers.uncertain import WriteIndex, parts
@@ -41,6 +43,16 @@ def key_values(result: Result) -> Iterable[KeyValue]:
         case TxnResult():
             for one in result.responses:
                 yield from key_values(one)
+
+
+def put_keys(request: Request, result: Result) -> Iterator[str]:
+    """The keys that `request` put, as its answer tells."""
+    if isinstance(request, Put):
+        yield request.key
+    elif isinstance(request, Txn) and isinstance(result, TxnResult):
+        branch = request.success if result.succeeded else request.failure
+        for one, answer in zip(branch, result.responses, strict=False):
+            yield from put_keys(one, answer)
 
 
 def ranges(request: Request) -> Iterator[Range]:
@@ -76,8 +88,15 @@ class GapHints:
         self._mentioned: dict[tuple[str, str], int] = {}
         self._operands: set[str] = set()
         self._ordered = False
+        self.born: dict[int, dict[str, None]] = {gap: {} for gap in self.shown}
+        """Of a gap: the keys that answers show to have been created there."""
+        self._versions: dict[str, dict[int, tuple[int, int]]] = {}
+        """By key and mod_revision: (version, create_revision)."""
+        self._puts: dict[str, list[int]] = {}
+        """Revisions of the acknowledged puts of a key."""
         for op in certain:
             self._take(op)
+        self._count_puts(certain)
         for op in operations:
             for compare in compares(op.request):
                 if compare.target == "value":
@@ -98,7 +117,12 @@ class GapHints:
                 valueless = valueless or one.keys_only
                 past = past or (one is not op.request and one.revision > 0)
         for kv in key_values(op.result):
-            mod = kv.mod_revision
+            mod, created = kv.mod_revision, kv.create_revision
+            versions = self._versions.setdefault(kv.key, {})
+            versions[mod] = (kv.version, created)
+            versions.setdefault(created, (1, created))
+            if created in self.born:
+                self.born[created][kv.key] = None
             if not past:
                 until = self._until.setdefault(kv.key, {})
                 if until.get(mod, 0) < revision:
@@ -107,6 +131,22 @@ class GapHints:
                 self._mentioned[kv.key, kv.value] = mod
                 if mod in self.shown:
                     self.shown[mod].setdefault(kv.key, kv)
+
+    def _count_puts(self, certain: Sequence[Operation]) -> None:
+        """Where a key's version grew by no more than its acknowledged puts, no gap touched it."""
+        for op in certain:
+            assert op.result is not None
+            for key in put_keys(op.request, op.result):
+                self._puts.setdefault(key, []).append(op.result.header.revision)
+        for key, versions in self._versions.items():
+            puts = sorted(self._puts.get(key, ()))
+            until = self._until.setdefault(key, {})
+            mods = sorted(versions)
+            for mod, later in pairwise(mods):
+                (version, created), (reached, same) = versions[mod], versions[later]
+                between = bisect_left(puts, later) - bisect_right(puts, mod)
+                if created == same and reached - version - 1 == between:
+                    until[mod] = max(until.get(mod, 0), later - 1)
 
     def _pin(self, operations: Sequence[Operation]) -> None:
         writers = WriteIndex(operations)

@@ -239,14 +239,16 @@ class GapSearch:
         request = option.operations[0].request
         _, made = evaluate(self._store, request)
         revision = choice.revision
-        wanted = self._hints.shown[revision]
+        wanted, born = self._hints.shown[revision], self._hints.born[revision]
         fits = bool(made) and not any(
             self._hints.untouched(one if isinstance(one, str) else one.key, revision)
             for one in made
         )
-        if fits and wanted:
+        if fits and (wanted or born):
             puts = {one.key: one for one in made if isinstance(one, KeyValue)}
-            fits = all(puts.get(key) == kv for key, kv in wanted.items())
+            fits = all(puts.get(key) == kv for key, kv in wanted.items()) and all(
+                key in puts and puts[key].create_revision == revision for key in born
+            )
         if fits:
             return made
         choice.conflicts |= (self._reads(request) | self._writes(request)) & (choice.gap - 1)

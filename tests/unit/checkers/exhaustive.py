@@ -61,7 +61,8 @@ def some_order_explains(operations: Sequence[Operation], log: Changes | None) ->
 
     An operation may come next if none that must come later had returned before it was
     invoked; serializable reads may come later than that says. A refusal because of a
-    compaction, or of a revision still to come, is certain too. Leases may end at any time.
+    compaction, or of a revision still to come, is certain too. Leases may end at any time,
+    and without a change log a store may compact though nobody asked.
     """
     certain = [op for op in operations if op.outcome == "ok" or _refusal(op)]
     uncertain = [op for op in operations if op.outcome == "info"]
@@ -94,6 +95,10 @@ def some_order_explains(operations: Sequence[Operation], log: Changes | None) ->
             up_to = op.request.revision if isinstance(op.request, Compact) else compacted
             if explore(left - {n}, reached, made + changes, up_to):
                 return True
+        if log is None and any(_refusal(everything[n]) for n in left):
+            for up_to in range(compacted + 1, len(histories)):
+                if explore(left, histories, made, up_to):
+                    return True
         for lease in {kv.lease for kv in histories[-1] if kv.lease}:
             after = tuple(kv for kv in histories[-1] if kv.lease != lease)
             gone = tuple(
