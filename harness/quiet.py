@@ -40,7 +40,12 @@ def agree(statuses: Sequence[Status | None]) -> bool:
 async def wait_quiet(
     client: Client, system: System, members: Sequence[str], timeout_ms: int
 ) -> int | None:
-    """The revision that all members agree on; None if they do not within `timeout_ms`."""
+    """The revision that all members agree on; None if they do not within `timeout_ms`.
+
+    A system whose `settle_s` says so is left alone first: what was on its way when all was
+    healed, a forwarded write perhaps, may still come, and the members agreed too soon.
+    """
+    await asyncio.sleep(getattr(system, "settle_s", 0.0))
     deadline = asyncio.get_running_loop().time() + timeout_ms / 1000
     while True:
         urls = [system.address(member).client_url for member in members]

@@ -31,6 +31,8 @@ class SimulatedSystem:
     """
 
     name = "simulated"
+    settle_s = 3.0
+    """Of virtual time: longer than any frame is under way, see `harness.simulation.network`."""
 
     def __init__(self, cluster: SimulatedCluster, folder: Path) -> None:
         self.cluster = cluster
