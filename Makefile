@@ -1,12 +1,13 @@
-# make demo | test | lint | bench | campaign | clean; see README.md
+# make demo | test | lint | bench | campaign | mutants | clean; see README.md
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
+TRIES ?= 20
 
-.PHONY: demo test unit lint bench campaign clean
+.PHONY: demo test unit lint bench campaign mutants clean
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"error: Python 3.11 or later is needed, this is {v.major}.{v.minor}; try: make PYTHON=python3.12")'
@@ -33,6 +34,10 @@ bench: $(READY)
 # The long runs that `make test` only samples.
 campaign: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m campaign
+
+# How soon each planted bug is found, into docs/reference/mutants-found.md; goes on where it broke off.
+mutants: $(READY)
+	$(BIN)/python -m tests.mutants.table --tries $(TRIES) --workers $(WORKERS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis store
