@@ -24,8 +24,8 @@ NAME = "availability"
 def check_availability(evidence: Evidence) -> Verdict:
     """The cluster answers again within the bound after the last fault was healed.
 
-    Undecided if a fault was never healed, if the history ends before the bound is over
-    and nothing was answered, or if nothing was asked.
+    Undecided if a fault was never healed, or if nothing was asked when the bound was over
+    and later, until there was an answer: a cluster that nobody asks owes none.
     """
     history = evidence.history
     counts: dict[str, Any] = {"outcomes": _outcomes(history.operations)}
@@ -44,13 +44,21 @@ def check_availability(evidence: Evidence) -> Verdict:
     )
     place = bisect_left(answered, healed, key=_returned_at)
     bound_ns = evidence.availability_bound_ms * 1_000_000
+    until = _returned_at(answered[place]) if place < len(answered) else None
+    unanswered = _unanswered(history, healed + bound_ns, until)
     if place == len(answered):
-        return _never_again(history, healed, bound_ns, counts)
+        return _never_again(history, healed, bound_ns, unanswered, counts)
     first = answered[place]
     counts["recovered after ms"] = round((_returned_at(first) - healed) / 1e6, 1)
     counts["members answered after ms"] = _by_member(answered[place:], healed)
     if _returned_at(first) - healed <= bound_ns:
         return Verdict(NAME, True, counts=counts)
+    if not unanswered:
+        why = (
+            f"nobody asked from {wording.seconds(healed + bound_ns)}, {bound_ns / 1e9:g} s after "
+            f"the last fault was healed, until {wording.seconds(first.call)}"
+        )
+        return Verdict(NAME, None, counts=counts, why=why)
     because = (
         f"the last fault was healed at {wording.seconds(healed)}; the first answer after it came "
         f"at {wording.seconds(_returned_at(first))}, more than {bound_ns / 1e9:g} s later"
@@ -59,20 +67,37 @@ def check_availability(evidence: Evidence) -> Verdict:
     return Verdict(NAME, False, (anomaly,), counts)
 
 
-def _never_again(history: History, healed: int, bound_ns: int, counts: dict[str, Any]) -> Verdict:
-    waiting = [op for op in history.operations if (op.ended or op.call) >= healed]
-    last = max((event.time for event in history.events), default=healed)
-    if not waiting or last - healed < bound_ns:
+def _unanswered(history: History, late: int, until: int | None) -> list[Operation]:
+    """What was asked and not answered when it was `late`, or later but before `until`."""
+    end = history.events[-1].time if history.events else 0
+    return [
+        op
+        for op in history.operations
+        if must_be_recent(op.request)
+        and (end if op.ended is None else op.ended) >= late
+        and (op.call <= late or (op.outcome != "ok" and (until is None or op.call < until)))
+    ]
+
+
+def _never_again(
+    history: History,
+    healed: int,
+    bound_ns: int,
+    unanswered: Sequence[Operation],
+    counts: dict[str, Any],
+) -> Verdict:
+    last = history.events[-1].time
+    if not unanswered:
         why = (
-            f"nothing was answered after {wording.seconds(healed)}, and the history ends at "
-            f"{wording.seconds(last)}, before the bound of {bound_ns / 1e9:g} s was over"
+            f"nothing was answered after {wording.seconds(healed)}, and nothing asked when the "
+            f"bound of {bound_ns / 1e9:g} s was over; the history ends at {wording.seconds(last)}"
         )
         return Verdict(NAME, None, counts=counts, why=why)
     because = (
         f"nothing was answered from {wording.seconds(healed)}, when the last fault was healed, to "
         f"the end at {wording.seconds(last)}; the bound is {bound_ns / 1e9:g} s"
     )
-    anomaly = Anomaly("unavailable", because, wording.indexes(*waiting[-3:]))
+    anomaly = Anomaly("unavailable", because, wording.indexes(*unanswered[-3:]))
     return Verdict(NAME, False, (anomaly,), counts)
 
 

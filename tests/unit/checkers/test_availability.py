@@ -93,6 +93,38 @@ def test_no_answer_in_too_short_a_time_is_undecided() -> None:
     assert healed_at(3.0).judge().valid is None
 
 
+def test_a_cluster_that_nobody_asks_owes_no_answer() -> None:
+    run = healed_at(3.0)
+    run.put(3.1, 3.5, "fail")
+    run.put(30.0, 30.1)
+    verdict = run.judge()
+    assert verdict.valid is None
+    assert verdict.why == (
+        "nobody asked from 5.000 s, 2 s after the last fault was healed, until 30.000 s"
+    )
+
+
+@pytest.mark.parametrize(
+    ("call_s", "ret_s", "outcome"),
+    [(4.9, 5.1, "fail"), (3.1, 5.1, "info"), (8.0, 8.1, "fail"), (4.0, 40.0, "ok")],
+)
+def test_what_was_asked_in_vain_when_the_bound_was_over_shows_that_it_was_unavailable(
+    call_s: float, ret_s: float, outcome: str
+) -> None:
+    run = healed_at(3.0)
+    run.put(call_s, ret_s, outcome)
+    run.put(30.0, 30.1)
+    run.events.sort(key=lambda event: event.time)
+    assert run.judge().valid is False
+
+
+def test_what_failed_after_the_first_answer_does_not() -> None:
+    run = healed_at(3.0)
+    run.put(30.0, 30.1)
+    run.put(31.0, 31.1, "fail")
+    assert run.judge().valid is None
+
+
 def test_a_serializable_read_is_not_the_cluster_s_answer() -> None:
     run = healed_at(3.0)
     run.stale_get(3.1, 3.2)
