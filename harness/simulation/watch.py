@@ -30,6 +30,7 @@ from harness.simulation.conditions import Coverage
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.member import Member
 from harness.simulation.process import Process
+from node.raft.message import HardState
 from node.raft.progress import ProgressState
 from node.raft.raft import Raft
 from node.raft.ready import Role
@@ -44,7 +45,8 @@ class _Seen:
 
     __slots__ = (
         "applied", "committed", "compacted", "durable", "last", "last_term", "leader", "life",
-        "matches", "raft", "role", "server", "term", "vote",
+        "matches", "raft", "role", "server", "synced", "synced_state", "synced_term", "term",
+        "vote",
     )
 
     def __init__(self, server: Server, life: int) -> None:
@@ -55,6 +57,9 @@ class _Seen:
         self.take(raft)
         self.applied = 0
         self.matches: list[int] = []
+        self.synced, self.synced_term = 0, 0
+        """Index and term of the last entry that was seen durable."""
+        self.synced_state: HardState | None = None
 
     def take(self, raft: Raft) -> None:
         log = raft.log
@@ -65,13 +70,23 @@ class _Seen:
         self.last_term = log.last_term
         self.durable = log.durable
 
+    def note_synced(self) -> None:
+        """What is durable now stays so, whatever else waits for the disk later."""
+        log, storage = self.raft.log, self.server.storage
+        if not storage.unsynced_bytes:
+            self.synced = min(log.persisting, storage.last_index)
+            self.synced_term = log.term_at(self.synced) or 0
+            self.synced_state = storage.hard_state
+
     def durable_index(self) -> int:
         """Raft hears of a sync when all that waits for it is done; an acknowledgement may
         have left before. The log says what it has appended, and the disk what is synced."""
         log, storage = self.raft.log, self.server.storage
-        if storage.unsynced_bytes:
-            return log.durable
-        return max(log.durable, min(log.persisting, storage.last_index))
+        if not storage.unsynced_bytes:
+            return max(log.durable, min(log.persisting, storage.last_index))
+        if self.synced > log.durable and log.term_at(self.synced) == self.synced_term:
+            return self.synced
+        return log.durable
 
     def voted_for(self, leader: Raft) -> bool:
         """Whether a vote for `leader` is durable here, or a later term is."""
@@ -79,6 +94,8 @@ class _Seen:
         known = [self.raft.durable_hard_state]
         if not storage.unsynced_bytes:
             known.append(storage.hard_state)
+        if self.synced_state is not None:
+            known.append(self.synced_state)
         return any(
             (one.term == leader.term and one.vote == leader.id) or one.term > leader.term
             for one in known
@@ -112,6 +129,8 @@ class Watch:
             self._new_life(process)
             return
         raft, log = seen.raft, seen.raft.log
+        if log.persisting != seen.synced or raft.term != seen.term:
+            seen.note_synced()
         if (
             raft.term != seen.term
             or raft.role is not seen.role
