@@ -9,7 +9,7 @@ from typing import cast
 from harness.mutant import mutant_command, mutant_environment, mutant_flags
 from harness.options import Options
 from harness.plan import Plan
-from harness.systems.catalogue import ETCD, OWN, PYTHON_NODE, SIMULATED, users_own
+from harness.systems.catalogue import ETCD, PYTHON_NODE, SIMULATED, users_own
 from harness.systems.settings import WATCH_PROGRESS_MS, ClusterSettings
 from harness.systems.system import System
 from histories.chance import subseed
@@ -19,15 +19,24 @@ from nemesis.fault import AtStep, Latency, Partition
 
 def capabilities_of(options: Options) -> frozenset[str]:
     """The kinds of faults that the system can suffer, by the methods of its class."""
-    if options.system in OWN:
-        return frozenset(
-            name for name, kind in KINDS.items()
-            if options.system == SIMULATED or not kind.simulated
-        )
-    made = users_own(options.system)
+    if options.system == SIMULATED:
+        return frozenset(KINDS)
+    made = _class_of_own(options.system) or users_own(options.system)
     if not isinstance(made, type):
         return frozenset(KINDS)  # a function that makes one: its faults fail when they begin
     return frozenset(name for name in KINDS if issubclass(made, KINDS[name].needs))
+
+
+def _class_of_own(name: str) -> type | None:
+    if name == PYTHON_NODE:
+        from harness.systems.python_node import PythonNode
+
+        return PythonNode
+    if name == ETCD:
+        from harness.systems.etcd import Etcd
+
+        return Etcd
+    return None
 
 
 def make_system(options: Options, plan: Plan, folder: Path) -> System:

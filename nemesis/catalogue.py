@@ -28,6 +28,13 @@ class FaultKind:
     """The protocol that a system must have to suffer it."""
     simulated: bool = False
     """Only a simulated system can suffer it; "all" leaves it out."""
+    needs_failpoints: bool = False
+    """Real processes suffer it if they have failpoints, which few do; "all" leaves it out."""
+
+    @property
+    def common(self) -> bool:
+        """Whether "all" means it, too: whatever runs as a process can suffer it."""
+        return not (self.simulated or self.needs_failpoints)
 
 
 KINDS: dict[str, FaultKind] = {
@@ -50,7 +57,7 @@ KINDS: dict[str, FaultKind] = {
         FaultKind("disk", "disks are slow, full, or fail writes and syncs", Disked, True),
         FaultKind(
             "step", "members crash, stand still, or are cut off at a step of the write path",
-            Stepped, True,
+            Stepped, needs_failpoints=True,
         ),
     )
 }
@@ -60,7 +67,7 @@ def kinds_named(text: str) -> tuple[str, ...]:
     """Kinds from what a user typed: "kill,pause", "all" or "none". Raises FaultError."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     if names == ["all"]:
-        return tuple(name for name, kind in KINDS.items() if not kind.simulated)
+        return tuple(name for name, kind in KINDS.items() if kind.common)
     if names in ([NONE], []):
         return ()
     known_kinds(names)

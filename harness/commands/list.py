@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from nemesis.catalogue import KINDS, FaultKind
+
 WHAT = ("workloads", "nemeses", "systems", "checkers", "mutants", "spoils")
 
 
@@ -22,18 +24,19 @@ def command(what: str | None) -> int:
     return 0
 
 
+def _where(kind: FaultKind) -> str:
+    if kind.simulated:
+        return " (simulated systems only)"
+    return " (systems with failpoints only)" if kind.needs_failpoints else ""
+
+
 def _rows(what: str) -> dict[str, str]:
     if what == "workloads":
         from harness.workloads.catalogue import workloads
 
         return {name: kind.description for name, kind in workloads().items()}
     if what == "nemeses":
-        from nemesis.catalogue import KINDS
-
-        return {
-            kind.name: kind.describe + (" (simulated systems only)" if kind.simulated else "")
-            for kind in KINDS.values()
-        }
+        return {kind.name: kind.describe + _where(kind) for kind in KINDS.values()}
     if what == "systems":
         from harness.systems.catalogue import systems
 

@@ -18,7 +18,7 @@ from nemesis.schedule import draw_schedule, tempo_for
 
 THREE = ("n1", "n2", "n3")
 ALL = tuple(KINDS)
-OF_PROCESSES = tuple(name for name, kind in KINDS.items() if not kind.simulated)
+OF_PROCESSES = tuple(name for name, kind in KINDS.items() if kind.common)
 
 some_kinds = st.lists(st.sampled_from(ALL), unique=True, max_size=4)
 seeds = st.integers(0, 2**64)
