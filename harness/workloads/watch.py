@@ -11,7 +11,7 @@ from harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
 from histories.kv import Compact, Delete, Put, Range, Txn
 from histories.watch import WatchRequest
 
-COMPACT_PERCENT = 2
+COMPACT_PERCENT = 4
 COMPACT_BACK_MAX = 60
 
 
@@ -19,8 +19,8 @@ class Watch:
     """`watchers` watchers, each of a key, an interval or all keys, with or without filters,
     prev_kv, notices of progress and fragments. They reconnect at random to other members,
     resume where they stopped, or begin in the present, the past, the future, or at what is
-    compacted. Clients put, delete and change several of `keys` keys at once; the first one
-    also compacts.
+    compacted. Clients put, delete and change several of `keys` keys at once, and read them,
+    also at past revisions, some of them compacted by then; the first client compacts.
 
     `progress_requests` 0: no watcher asks for its progress (etcd before 3.5.8 answers such
     a request wrongly, issue #15220). `compactions` 0: nothing is compacted.
@@ -84,8 +84,10 @@ class Watch:
         key = f"k{chance.randrange(self.keys):03d}"
         if kind < 0.4:
             return Draft("put", Put(key, values.take()))
-        if kind < 0.5:
+        if kind < 0.44:
             return Draft("get", Range(key))
+        if kind < 0.5:
+            return self._past(chance, key)
         if kind < 0.62:
             return Draft("delete", Delete(key))
         if kind < 0.68:
@@ -93,6 +95,13 @@ class Watch:
             end = f"k{first + 1 + chance.randrange(4):03d}"
             return Draft("delete", Delete(f"k{first:03d}", end))
         return self._several(chance, values)
+
+    def _past(self, chance: Random, key: str) -> Draft:
+        """Of a revision about as far back as those that are compacted."""
+        return Draft(
+            "get", Range(key, serializable=chance.random() < 0.5),
+            revision_back=1 + chance.randrange(COMPACT_BACK_MAX),
+        )
 
     def _several(self, chance: Random, values: UniqueValues) -> Draft:
         """Two to four keys put or deleted at one revision."""
