@@ -10,13 +10,14 @@ from checkers.blame import Blame
 from checkers.change_match import makes, named_by, same_keys_and_values
 from checkers.difference import difference, has_inner_headers, wrong_header
 from checkers.evaluation import evaluate
+from checkers.gap_hints import reads_made
 from checkers.gaps import Conflict, GapSearch
 from checkers.plain_agreement import put_agrees, read_agrees
 from checkers.revisions import Answers, ChangeLog, Findings, must_be_recent, revision_of
 from checkers.sequential_store import Made, SequentialStore, changes_of, made_by
 from checkers.uncertain import Makers, WriteIndex, parts
 from histories.history import Operation
-from histories.kv import Put, Range, Result
+from histories.kv import Put, Range, Result, Txn
 from histories.member_state import Change
 
 STEPS_PER_REVISION_MAX = 20
@@ -131,8 +132,8 @@ class Replay:
         """Revisions without a known change and without an acknowledged writer, in order."""
         log, writers = self._log, self._answers.writers
         last = self._answers.seen[-1] if self._answers.seen else 1
-        if log.final:
-            last = min(last, log.last)
+        # What the members hold was made, also where no answer shows it.
+        last = log.last if log.final else max(last, log.last)
         for first, beyond in ((2, log.first), (max(2, log.last + 1), last + 1)):
             for revision in range(first, min(beyond, last + 1)):
                 if revision not in writers:
@@ -156,6 +157,7 @@ class Replay:
         if writer is not None:
             if revision > self._log.last and self._log.final:
                 self._lost(writer, revision)
+            self._of_the_future(writer, revision - 1)
             expected, made = evaluate(self._store, writer.request, writer.result)
             if expected != writer.result or has_inner_headers(expected):
                 self._compare_answer(writer, expected, made)
@@ -260,13 +262,7 @@ class Replay:
     def _read(self, op: Operation) -> None:
         request, result = op.request, op.result
         assert result is not None
-        if type(request) is Range and request.revision > result.header.revision:
-            self._add(
-                "wrong answer",
-                f"{wording.answered(op)} to {wording.request(request)} at revision "
-                f"{request.revision}, which was still to come",
-                op, revision_of(op),
-            )
+        if self._of_the_future(op, result.header.revision):
             return
         if self._log.final and result.header.revision > self._log.last:
             self._add(
@@ -294,6 +290,25 @@ class Replay:
             self._compare_answer(op, expected, made)
         if self._search is not None:
             self._search.fixed(op)
+
+    def _of_the_future(self, op: Operation, now: int) -> bool:
+        """Whether `op`, which found the store at `now`, answers a read of a later revision."""
+        request = op.request
+        if type(request) is Range:
+            later = request.revision
+        elif type(request) is Txn:
+            later = max((one.revision for one in reads_made(request, op.result)), default=0)
+        else:
+            return False
+        if later <= now:
+            return False
+        self._add(
+            "wrong answer",
+            f"{wording.answered(op)} to {wording.request(request)} at revision {later}, which "
+            "was still to come",
+            op, revision_of(op),
+        )
+        return True
 
     def _compare_answer(self, op: Operation, expected: Result, made: Made) -> None:
         assert op.result is not None
