@@ -168,7 +168,7 @@ def test_a_slow_model_does_not_outrun_the_limit_of_time() -> None:
         return given >= 0, state | {given}
 
     model: Model[frozenset[int], int, Any] = Model(init=frozenset, step=step)
-    history = [Operation(n, n, 0, None, 100) for n in range(14)]
+    history = [Operation(n, n, 0, None, 100) for n in range(40)]
     history.append(Operation(99, -1, 101, None, 102))
     began = time.monotonic()
     result, info = check_operations_verbose(model, history, timeout_s=0.3)
