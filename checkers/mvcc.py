@@ -8,6 +8,7 @@ revision; all members hold the same. Sound and complete: see `checkers.revisions
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -45,7 +46,9 @@ def check_mvcc(evidence: Evidence) -> Verdict:
         if beyond is not None:
             return verdict(findings, {"members": len(evidence.members)})
         log = change_log(evidence.members, findings)
-        check_operations(evidence.history.operations, log, findings, evidence.members)
+        check_operations(
+            evidence.history.operations, log, findings, evidence.members, evidence.search_limit_s
+        )
     counts = _counts(evidence, log, findings)
     return verdict(findings, counts)
 
@@ -55,6 +58,7 @@ def check_operations(
     log: ChangeLog,
     findings: Findings,
     members: Sequence[MemberState] = (),
+    search_limit_s: float = math.inf,
 ) -> None:
     """The three rules of `checkers.revisions`, and those of compactions."""
     without = [
@@ -75,16 +79,16 @@ def check_operations(
     compactions.check_order(findings)
     compactions.check_reads(findings)
     compactions.check_refusals(answers.certain, findings)
-    findings.take(_replayed(operations, answers, log))
+    findings.take(_replayed(operations, answers, log, search_limit_s))
 
 
 def _replayed(
-    operations: Sequence[Operation], answers: Answers, log: ChangeLog
+    operations: Sequence[Operation], answers: Answers, log: ChangeLog, search_limit_s: float
 ) -> Findings:
     for past in (False, True):
         findings = Findings()
         try:
-            Replay(operations, answers, log, findings, past).run()
+            Replay(operations, answers, log, findings, past, search_limit_s).run()
         except NoPastError:
             continue
         return findings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
@@ -22,13 +24,15 @@ from histories.member_state import Change
 
 STEPS_PER_REVISION_MAX = 20
 STEPS_MAX = 1_000_000
-"""A search may go through so many revisions, beside so many for each one that there is."""
+"""A search may go through so many revisions, beside so many for each one that there is, as
+long as it has time."""
 
 
 class Replay:
     """One sweep over the revisions. `run`, then all is in `findings`.
 
-    A read of the past is judged when it is present; only those inside of transactions need
+    The search among uncertain writes, where there is one, ends after `search_limit_s`. A
+    read of the past is judged when it is present; only those inside of transactions need
     the store to remember it, else they raise NoPastError.
     """
 
@@ -39,7 +43,9 @@ class Replay:
         log: ChangeLog,
         findings: Findings,
         past: bool = False,
+        search_limit_s: float = math.inf,
     ) -> None:
+        self._search_limit_s = search_limit_s
         self._operations = operations
         self._answers = answers
         self._log = log
@@ -62,6 +68,7 @@ class Replay:
             )
         revisions = self._revisions(gaps, end)
         steps = STEPS_MAX + STEPS_PER_REVISION_MAX * len(revisions)
+        deadline = time.monotonic() + self._search_limit_s
         place = 0
         while place < len(revisions):
             steps -= 1
@@ -72,6 +79,8 @@ class Replay:
                 self._at(revisions[place])
                 place += 1
             except Conflict as conflict:
+                if time.monotonic() > deadline:
+                    steps = 0
                 again = self._search.back(conflict) if self._search else None
                 if again is None:
                     self._no_choice_fits(conflict)
