@@ -19,9 +19,10 @@ from __future__ import annotations
 import math
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from checkers import wording
 from checkers.evidence import Evidence
 from checkers.gap_hints import key_values
 from checkers.minimise import minimise, shortest_prefix
@@ -147,6 +148,8 @@ def _describe(given: Input, output: Any) -> str:
 def _decide(operations: Sequence[Op]) -> Decision | None:
     """Without a search, where each value is written once and each operation tells what it
     met: nearly all histories of puts, gets and compare-and-swaps."""
+    if not _all_written(operations):
+        return ILLEGAL
     met: list[Any] = []
     wrote: list[Any] = []
     written: set[State] = set()
@@ -166,6 +169,23 @@ def _decide(operations: Sequence[Op]) -> Decision | None:
     calls, rets = [op.call for op in operations], [op.ret for op in operations]
     decide = decide_emptied if None in written else decide_register
     return decide(met, wrote, calls, rets, None)
+
+
+def _all_written(operations: Sequence[Op]) -> bool:
+    """Whether each value that was met is no value, or somebody may have written it."""
+    there: set[State] = {None}
+    met: list[State] = []
+    for op in operations:
+        given, output = op.input, op.output
+        if isinstance(given, Read):
+            if op.ret != math.inf:
+                met.append(output)
+            continue
+        if output is None or output.swapped:
+            there.add(given.value)
+        if output is not None and output.told:
+            met.append(output.value)
+    return there.issuperset(met)
 
 
 def _effect(op: Op) -> tuple[Any, Any] | None:
@@ -222,7 +242,9 @@ def check_linearizable(evidence: Evidence) -> Verdict:
         return Verdict(NAME, None, counts=counts, why=info.why)
     illegal = [part for part in info.partitions if part.result is CheckResult.ILLEGAL]
     deadline = time.monotonic() + EXPLANATION_S_MAX
-    return Verdict(NAME, False, tuple(_explain(part, deadline) for part in illegal), counts)
+    recorded = {op.invoked: op for op in evidence.history.operations}
+    anomalies = tuple(_explain(part, recorded, deadline) for part in illegal)
+    return Verdict(NAME, False, anomalies, counts)
 
 
 # --- from requests to registers ------------------------------------------------
@@ -412,7 +434,9 @@ def _before_swap(op: Recorded) -> Before:
 # --- an illegal register, explained ----------------------------------------------
 
 
-def _explain(part: PartitionInfo[Any, Any], deadline: float) -> Anomaly:
+def _explain(
+    part: PartitionInfo[Any, Any], recorded: Mapping[int, Recorded], deadline: float
+) -> Anomaly:
     """The shortest prefix that is illegal, and of it only what the contradiction needs.
 
     What is left out cannot have been the reason. Reads may always be left out. A write
@@ -440,14 +464,16 @@ def _explain(part: PartitionInfo[Any, Any], deadline: float) -> Anomaly:
     events = sorted({int(at) for op in needed for at in (op.call, op.ret)})
     steps = "; ".join(_describe(op.input, op.output) for op in needed[:8])
     because = (
-        f"{key} is not a linearizable register: no order explains these {len(needed)} operations "
-        f"together ({steps}), whichever of the others happened"
+        f"{key} is not a linearizable register: no order explains "
+        f"{wording.these_together(len(needed))} ({steps}), whichever of the others happened"
     )
     if found.stuck is not None:
         stuck = _describe(found.stuck.input, found.stuck.output)
+        who = recorded[int(found.stuck.call)]
         because += (
-            f". {stuck}, answered at event {int(found.stuck.ret)}, does not fit: before it the "
-            f"longest order that fits leaves {key} = {found.state}"
+            f". What {wording.node(who)} answered process {who.process} at "
+            f"{wording.seconds(who.ret or 0)}, {stuck}, does not fit: before it the longest order "
+            f"that fits leaves {key} = {found.state}"
         )
     return Anomaly(
         "not linearizable",

@@ -170,10 +170,8 @@ class Simulation:
                 return
         result, made = evaluate(store, request)
         claimed = store.revision + bool(made)
-        if self.spoil is not None and not self.spoil.done:
-            before = store.revision
-            made = self.spoil.effect(self, call, made, self._numbers)
-            self._kept_from = before if self.spoil.done else 0
+        if self.spoil is not None and self.spoil.kind.effect is not None:
+            made = self._spoil_effect(self.spoil, call, made)
         if made:
             self.make(made)
             claimed = store.revision
@@ -185,6 +183,13 @@ class Simulation:
         call.result = with_revision(result, revision, call)
         if self.spoil is not None and call.fate == "ok":
             call.result = self.spoil.answer(self, call, call.result, self._numbers)
+
+    def _spoil_effect(self, spoil: Spoil, call: Call, made: Made) -> Made:
+        before = self.store.revision
+        made = spoil.effect(self, call, made, self._numbers)
+        if spoil.done and not self._kept_from:
+            self._kept_from = before
+        return made
 
     def make(self, made: Made) -> None:
         """The store's next revision, and the change log's."""
