@@ -149,7 +149,7 @@ def _tell_file(checked: Checked, picture: Path | None) -> int:
     if beside:
         click.echo(f"  nothing to judge for {', '.join(beside)}")
     word, colour = WORDS[checked.valid]
-    click.echo("verdict: " + click.style(word, fg=colour, bold=True))
+    click.echo("verdict: " + click.style(word.lower(), fg=colour, bold=True))
     click.echo(
         f"seconds: {checked.read_s + checked.judged_s:.2f} ({checked.read_s:.2f} reading, "
         f"{checked.judged_s:.2f} judging)"

@@ -56,7 +56,7 @@ def test_a_register_of_jepsens_is_judged_with_seconds_and_memory(check):
     assert re.search(r"peak memory: [\d,]+ MiB", said)
     code, said, _ = check(STALE)
     assert code == 1
-    assert "verdict: INVALID" in said
+    assert "verdict: invalid" in said
     assert "does not fit" in said
 
 
@@ -143,7 +143,7 @@ def test_an_interrupt_while_it_is_drawn_takes_no_verdict(check, monkeypatch, tmp
     monkeypatch.setattr(proof_pictures, "draw_file", interrupted)
     code, said, _ = check(STALE, "--picture", str(tmp_path / "wrong.html"))
     assert code == 1
-    assert "verdict: INVALID" in said
+    assert "verdict: invalid" in said
     assert "picture: none, it was interrupted" in said
 
 
