@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from checkers import wording
 from checkers.blame import Blame
-from checkers.change_match import makes, named_by, same_keys_and_values
+from checkers.change_match import is_part, makes, named_by, same_keys_and_values
 from checkers.difference import difference, has_inner_headers, wrong_header
 from checkers.evaluation import evaluate
 from checkers.gap_hints import reads_made
@@ -179,7 +179,11 @@ class Replay:
         if writer is not None and made is not None and makes(made, logged):
             self._store.write(revision, made)
         else:
-            if writer is None or not self._made_otherwise(revision, writer, made or (), logged):
+            claimed = writer is not None and (
+                self._made_otherwise(revision, writer, made or (), logged)
+                or self._made_by_another(revision, logged)
+            )
+            if not claimed:
                 self._look_for_maker(revision, logged)
             self._store.write(revision, made_by(revision, logged))
         if self._search is not None:
@@ -221,7 +225,8 @@ class Replay:
         self, revision: int, writer: Operation, made: Made, logged: Sequence[Change]
     ) -> bool:
         """Whether `writer` made what the log holds at `revision`, if not quite as it should."""
-        if same_keys_and_values(made, logged) or named_by(writer, logged):
+        own = same_keys_and_values(made, logged) or is_part(made, logged)
+        if own or named_by(writer, logged):
             kind, but = "wrong effect", "the members hold"
         else:
             kind, but = "lost write", "at that revision the members hold"
@@ -231,6 +236,11 @@ class Replay:
         )
         self._unless_chosen_wrongly(writer, kind, because, revision)
         return kind == "wrong effect"
+
+    def _made_by_another(self, revision: int, logged: Sequence[Change]) -> bool:
+        """Whether it was made by another acknowledged write that claims this revision."""
+        rivals = self._answers.rivals.get(revision, ())
+        return any(makes(evaluate(self._store, op.request)[1], logged) for op in rivals)
 
     def _look_for_maker(self, revision: int, logged: Sequence[Change]) -> None:
         """Which uncertain writes would, at this point, have made just these changes."""

@@ -128,6 +128,8 @@ class Answers:
     """At each place of `seen`, the first return of an answer that saw that or a later one."""
     refused: Sequence[tuple[Operation, int]] = ()
     """Those that failed and so showed a revision."""
+    rivals: Mapping[int, Sequence[Operation]] = field(default_factory=dict)
+    """Where several claim to have made a revision, the others."""
 
     def deadline(self, revision: int) -> int | None:
         """The first return of an answer that saw `revision` or later; None if there is none."""
@@ -189,6 +191,7 @@ def order_answers(
     writers: dict[int, Operation] = {}
     readers: dict[int, list[Operation]] = {}
     first: dict[int, int] = {}
+    rivals: dict[int, list[Operation]] = {}
     for op in certain:
         result = op.result
         revision = result.header.revision  # type: ignore[union-attr]
@@ -199,6 +202,7 @@ def order_answers(
         if wrote:
             other = writers.setdefault(revision, op)
             if other is not op:
+                rivals.setdefault(revision, []).append(op)
                 _blame_duplicate(other, op, revision, findings)
             continue
         request = op.request
@@ -214,7 +218,7 @@ def order_answers(
     seen = sorted(first)
     deadlines = list(accumulate((first[revision] for revision in reversed(seen)), min))
     deadlines.reverse()
-    return Answers(certain, ranks, writers, readers, seen, deadlines, refused)
+    return Answers(certain, ranks, writers, readers, seen, deadlines, refused, rivals)
 
 
 _NEVER = 1 << 62
