@@ -12,7 +12,8 @@ below, are refused. So
 3. who is told that r is compacted comes behind a compaction to C > r, hence saw R (of
    one without an answer: C, for it must not be in the future): to `checkers.revisions`
    it is one more that saw this revision; without such a compaction it was told wrongly;
-   and who was invoked after it returned is not answered at r or below;
+   and who was invoked after it returned is not answered at r or below, nor compacts to r + 1
+   or below;
 4. who is told that r is in the future, and had to be recent, was invoked before anything
    that saw r had returned.
 
@@ -41,7 +42,7 @@ from checkers import wording
 from checkers.gap_hints import ranges, reads_made
 from checkers.revisions import Findings, reaches_the_present, revision_of
 from histories.history import Operation
-from histories.kv import Compact, Range
+from histories.kv import Compact
 from histories.member_state import MemberState
 
 COMPACTED = "required revision has been compacted"
@@ -198,30 +199,37 @@ class Compactions:
                         f"refused ({op.error}), although {wording.answered(other)}",
                         other, op, revision=_asked(op),
                     )
-        self._check_reads_after_refusals(findings)
+        self._check_after_refusals(findings)
 
-    def _check_reads_after_refusals(self, findings: Findings) -> None:
+    def _check_after_refusals(self, findings: Findings) -> None:
+        """Once somebody was refused, what that compaction took away stays away, and another one
+        to the same revision or below is refused, too."""
         refused = sorted(
-            (op for op in self._refused if isinstance(op.request, Range)
-             and COMPACTED in (op.error or "")),
-            key=_returned,
+            (op for op in self._refused if COMPACTED in (op.error or "")), key=_returned
         )
         if not refused:
             return
         returns = [_returned(op) for op in refused]
-        highest = _highest_so_far(refused, _asked)
-        for op in self._readers:
+        highest = _highest_so_far(refused, _needed)
+        for op in (*self._readers, *self.done):
             place = bisect_left(returns, op.invoked)
-            if place and reaches_the_present(op.request):
-                other = highest[place - 1]
-                if _asked(other) >= min(past_revisions(op)):
-                    findings.add(
-                        "compacted read",
-                        f"{wording.answered(op)} to {wording.request(op.request)} at revision "
-                        f"{min(past_revisions(op))}; {wording.operation(other)} had been refused "
-                        f"at {wording.seconds(other.ret or 0)} ({other.error})",
-                        other, op, revision=revision_of(op),
-                    )
+            if not place or not reaches_the_present(op.request):
+                continue
+            other = highest[place - 1]
+            asked = _target(op) if isinstance(op.request, Compact) else min(past_revisions(op)) + 1
+            if _needed(other) >= asked:
+                self._blame_after_refusal(op, other, findings)
+
+    def _blame_after_refusal(self, op: Operation, other: Operation, findings: Findings) -> None:
+        compaction = isinstance(op.request, Compact)
+        at = "" if compaction else f" at revision {min(past_revisions(op))}"
+        findings.add(
+            "wrong answer" if compaction else "compacted read",
+            f"{wording.answered(op)} to {wording.request(op.request)}{at}; "
+            f"{wording.operation(other)} had been refused at {wording.seconds(other.ret or 0)} "
+            f"({other.error})",
+            other, op, revision=revision_of(op),
+        )
 
 
 def check_reached(

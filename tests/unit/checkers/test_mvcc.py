@@ -443,6 +443,23 @@ def test_nobody_is_refused_for_a_compaction_that_cannot_have_been() -> None:
     assert kinds(judge(told, [A1])) == {"wrong refusal"}
 
 
+def test_after_a_refusal_nobody_compacts_to_what_was_compacted_then() -> None:
+    refused = "etcdserver: mvcc: required revision has been compacted"
+    told = Told()
+    told.did(Put("a", "1"), PutResult(), 2)
+    told.did(Put("a", "2"), PutResult(), 3)
+    told.fail(told.ask(Range("a", revision=1)), refused)
+    told.did(Compact(3), CompactResult(), 3)
+    assert check_mvcc(Evidence(told.history())).valid is True
+    told.events = told.events[:-2]
+    told.did(Compact(2), CompactResult(), 3)
+    assert kinds(check_mvcc(Evidence(told.history()))) == {"wrong answer"}
+    told.events = told.events[:-4]
+    told.fail(told.ask(Compact(3)), refused)
+    told.did(Range("a", revision=2), read(KV1), 3)
+    assert kinds(check_mvcc(Evidence(told.history()))) == {"compacted read"}
+
+
 def test_keys_that_a_lock_makes_are_nobodys_writes() -> None:
     evidence = generate_coordination("lock", 5, seed=1)
     assert evidence is not None
