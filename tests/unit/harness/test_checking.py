@@ -158,6 +158,17 @@ def test_a_value_that_nobody_can_have_written_needs_no_search(check):
     assert "no order explains this operation (read -> 8)" in said
 
 
+def test_a_checker_that_runs_out_of_memory_is_undecided(check, monkeypatch):
+    def greedy(logged, timeout_s=None, **_):
+        raise MemoryError
+
+    model = LogModel("a register", frozenset(("read", "write")), {"linearizable": greedy})
+    monkeypatch.setitem(MODELS, "register", model)
+    code, said, _ = check(VALID)
+    assert code == 2
+    assert "there was no memory left" in said
+
+
 def test_the_verdicts_before_an_interrupt_stand():
     def stops(evidence):
         raise KeyboardInterrupt
