@@ -78,6 +78,8 @@ class _Renewal:
 class _Lease:
     id: int
     grant: ServiceOperation | None = None
+    grants: int = 0
+    """How often it may have been granted: more than once, it is several leases of one name."""
     ttl_ns: int = 0
     renewals: list[_Renewal] = field(default_factory=list)
     last_try: int = 0
@@ -116,6 +118,9 @@ def check_lease(evidence: Evidence) -> Verdict:
     unknown = [] if known else ["no member's change log tells which keys hung on a lease"]
     if known and known.first_revision > 2:
         unknown.append(f"the change log begins at revision {known.first_revision}")
+    again = check.granted_again()
+    if again:
+        unknown.append(f"{len(again)} leases (first {again[0]}) were granted more than once")
     valid = False if check.anomalies else None if unknown else True
     return Verdict(NAME, valid, tuple(check.anomalies), check.counts(), "; ".join(unknown))
 
@@ -143,12 +148,18 @@ class _Check:
         self._gather()
         self._follow_keys()
         for lease in self._leases.values():
+            if lease.grants > 1:
+                continue
             self._check_revoked(lease)
             self._check_early(lease)
             self._check_late(lease)
         for op in self._services:
             if isinstance(op.result, LeaseTimeToLiveResult):
                 self._check_time_to_live(op, op.result)
+
+    def granted_again(self) -> list[int]:
+        """Leases whose number was given again: of those nothing is judged."""
+        return [lease.id for lease in self._leases.values() if lease.grants > 1]
 
     def counts(self) -> dict[str, int]:
         return {
@@ -170,7 +181,10 @@ class _Check:
             assert isinstance(
                 request, LeaseGrant | LeaseKeepAlive | LeaseRevoke | LeaseTimeToLive
             )
-            lease = self._leases.setdefault(request.id, _Lease(request.id))
+            number = request.id or (result.id if isinstance(result, LeaseGrantResult) else 0)
+            if not number:
+                continue  # granted, if at all, under a number that nobody was told
+            lease = self._leases.setdefault(number, _Lease(number))
             if isinstance(request, LeaseKeepAlive | LeaseTimeToLive):
                 lease.asked.append(op)
             if isinstance(request, LeaseRevoke):
@@ -181,6 +195,7 @@ class _Check:
                 continue
             if isinstance(request, LeaseGrant):
                 lease.grant = op
+                lease.grants += 1
                 lease.ttl_ns = max(lease.ttl_ns, request.ttl * S)
             lease.last_try = max(lease.last_try, op.ended or op.call)
             lease.uncertain |= op.outcome == "info"
@@ -360,8 +375,8 @@ class _Check:
 
     def _check_time_to_live(self, op: ServiceOperation, result: LeaseTimeToLiveResult) -> None:
         assert isinstance(op.request, LeaseTimeToLive)
-        lease = self._leases[op.request.id]
-        if result.ttl < 0 or op.ret is None:
+        lease = self._leases.get(op.request.id)
+        if lease is None or result.ttl < 0 or op.ret is None or lease.grants > 1:
             return
         if lease.ttl_ns and result.ttl * S > lease.ttl_ns + LATE_NS:
             self._add(

@@ -7,6 +7,7 @@ row's end, of which each part is walked once.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -161,11 +162,11 @@ class Web:
         return steps[::-1]
 
 
-def _spread(count: int) -> list[int]:
+def _spread(count: int) -> Iterator[int]:
     """The places of `count` edges: first some from all over, then the others."""
-    first = np.unique(np.linspace(0, max(count - 1, 0), STARTS_MAX).astype(np.int64))
-    others = np.setdiff1d(np.arange(count), first)
-    return [*first[:count].tolist(), *others.tolist()]
+    step = max(1, count // STARTS_MAX)
+    yield from range(0, count, step)
+    yield from (place for place in range(count) if place % step)
 
 
 class _Row(NamedTuple):

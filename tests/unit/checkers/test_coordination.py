@@ -125,6 +125,18 @@ def test_a_lease_that_is_gone_before_its_time_died_early() -> None:
     assert gone_at(5) == []
 
 
+def test_leases_are_told_apart_by_the_number_that_they_were_given() -> None:
+    one = (0, 1, LeaseGrant(0, 5), LeaseGrantResult(Header(1), 7, 5))
+    other = (2, 3, LeaseGrant(0, 50), LeaseGrantResult(Header(1), 8, 50))
+    gone = (6, 7, LeaseKeepAlive(7), LeaseKeepAliveResult(Header(1), 7, 0))
+    state = (MemberState("n1", revision=1),)
+    assert check_lease(Evidence(told(one, other, gone), state)).valid is True
+    again = (20, 21, LeaseGrant(7, 5), LeaseGrantResult(Header(1), 7, 5))
+    verdict = check_lease(Evidence(told(one, gone, again), state))
+    assert verdict.valid is None
+    assert "granted more than once" in verdict.why
+
+
 def test_services_stand_beside_the_operations_of_a_history() -> None:
     evidence = made("lease", 3)
     assert evidence is not None
