@@ -49,17 +49,15 @@ def check_operations(
     members: Sequence[MemberState] = (),
 ) -> None:
     """The three rules of `checkers.revisions`, and those of compactions."""
-    without = [
-        op for op in operations if op.result is not None and op.result.header.revision <= 0
-    ]
+    compactions = Compactions(operations, members)
+    answers = order_answers(operations, findings, compactions.seen_by_refused())
+    without = answers.without
     if without:
         findings.unknown.append(
             f"{len(without)} answers carry no revision (the first is event {without[0].returned}); "
             "this checker orders by revisions"
         )
         return
-    compactions = Compactions(operations, members)
-    answers = order_answers(operations, findings, compactions.seen_by_refused())
     check_real_time(answers, findings)
     compactions.check_order(findings)
     compactions.check_reads(findings)

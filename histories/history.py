@@ -69,6 +69,14 @@ class History:
     services: tuple[ServiceOperation, ...] = ()
     """Operations of leases, locks and elections, in the order of their invocations."""
 
+    @property
+    def end_ns(self) -> int:
+        """When the last thing was observed that an operation or a fault tells of; 0: nothing."""
+        seen = [op.call if op.ended is None else op.ended for op in self.operations]
+        seen += [op.call if op.ended is None else op.ended for op in self.services]
+        seen += [fault.begin if fault.end is None else fault.end for fault in self.faults]
+        return max(seen, default=0)
+
     @classmethod
     def read(cls, path: Path) -> History:
         """The history in the JSON Lines file `path`. Raises HistoryError with the line."""
