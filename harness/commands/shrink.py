@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.run_options import given, run_options
+from harness.commands.run_options import given, run_options, simulated_alone
 
 if TYPE_CHECKING:
     from harness.schedule import Schedule
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], object]
 
 
+@simulated_alone
 @click.command("shrink", short_help="Make a failing schedule small.")
 @click.argument("path", type=click.Path(exists=True, path_type=Path), required=False)
 @click.option("--checker", default="", metavar="NAME",
