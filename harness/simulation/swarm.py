@@ -7,7 +7,7 @@ conditions are FoundationDB's BUGGIFY.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from random import Random
 from typing import Any
 
@@ -34,6 +34,8 @@ KIND_WEIGHTS: Mapping[str, int] = {
     "disk": 2, "step": 6,
 }
 """How often a kind of fault is among those of a run."""
+OF_PROCESSES = ("kill", "pause", "partition", "latency", "power", "step")
+"""Power is lost by processes, too, that hold back what they have not synced."""
 KINDS_AT_ONCE = (1, 2, 2, 3, 3, 4)
 """How many kinds a run has: with more of them than these the cluster is mostly down, and
 a run in which nothing is answered finds nothing."""
@@ -109,7 +111,8 @@ def _weather(chance: Random) -> Weather:
 
 
 def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run of the campaign is told besides what the user has given."""
+    """What a run of the campaign is told besides what the user has given. Without `swarm`
+    nothing is drawn that processes cannot suffer, too (`harness.shrinking.processes`)."""
     chance = stream(seed, "swarm", "options")
     heartbeat_ms, election_ms = chance.choice(ELECTIONS)
     hold_ms = election_ms * chance.choice(HOLDS_IN_ELECTIONS)
@@ -117,7 +120,7 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
         "system": "simulated",
         "swarm": True,
         "seed": seed,
-        "nemesis": _kinds(chance),
+        "nemesis": _kinds(chance, OF_PROCESSES if given.get("swarm") is False else KIND_WEIGHTS),
         "fault_pace": round(max(1000 / hold_ms, 0.5), 2),
         "workload": chance.choice(WORKLOADS),
         "clients": chance.choice((3, 5, 8, 15)),
@@ -133,9 +136,9 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     return {**drawn, **given}
 
 
-def _kinds(chance: Random) -> tuple[str, ...]:
+def _kinds(chance: Random, among: Collection[str]) -> tuple[str, ...]:
     """In the order of the catalogue."""
-    left = list(KIND_WEIGHTS)
+    left = [kind for kind in KIND_WEIGHTS if kind in among]
     drawn: list[str] = []
     for _ in range(chance.choice(KINDS_AT_ONCE)):
         (kind,) = chance.choices(left, [KIND_WEIGHTS[one] for one in left])
