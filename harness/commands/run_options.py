@@ -29,7 +29,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _option("workload", "What clients do: see `splitbrain list`, or package.module:Class."),
     click.option("-o", "--workload-option", "workload_options", multiple=True, metavar="NAME=VALUE",
                  help="An option of the workload, such as keys=3. May be given again."),
-    _option("nemesis", "Faults, with commas: kill, pause, partition, latency; or all, none.",
+    _option("nemesis", "Faults, with commas, of `splitbrain list nemeses`; or all, none.",
             metavar="KINDS", shown=",".join(DEFAULTS.nemesis)),
     _option("fault_pace", "How dense faults come: at 4 four times as often, for a quarter of the"
             " time each.", float),

@@ -126,7 +126,7 @@ def test_what_there_is_is_listed(capsys):
         assert name in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["sim", "hunt"])
+@pytest.mark.parametrize("name", ["sim", "hunt", "shrink"])
 def test_simulation_offers_no_option_of_processes(name, capsys):
     assert run_main([name, "--help"]) == 0
     shown = capsys.readouterr().out
