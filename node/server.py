@@ -99,11 +99,17 @@ class Server:
         world.spawn(self._backend.run(), "backend")
         world.spawn(self._publish(), "publish")
         self._driver.start_ticking()
-        member_metrics.follow(self.metrics, self.status, lambda: len(self._pending))
+        self._follow_metrics()
         api = Api(self, metrics=self.metrics, admin=self.failpoints if config.admin else None)
         for url in config.listen_client_urls:
             self._served.append(await world.network.serve_clients(url, api))
         self._log_start()
+
+    def _follow_metrics(self) -> None:
+        member_metrics.follow(self.metrics, self.status, lambda: len(self._pending), self.store)
+        self.metrics.quota.set(self._config.backend_quota_bytes)
+        traffic = self._driver.transport.traffic
+        self.metrics.follow_peers({f"{peer:x}": one for peer, one in traffic.items()})
 
     def _recovered_raft(self) -> Raft:
         found = self._storage.recovered
@@ -236,7 +242,11 @@ class Server:
 
     async def linearizable_read(self) -> None:
         """Returns once this member has applied all that was committed at the call."""
-        await self._reads.wait()
+        try:
+            await self._reads.wait()
+        except RpcError:
+            self.metrics.read_index_failed()
+            raise
 
     async def sleep(self, seconds: float) -> None:
         await self._world.clock.sleep(seconds)
