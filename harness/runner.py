@@ -54,10 +54,11 @@ def run_sync(
     try:
         with progress, asyncio.Runner(loop_factory=_loop) as loop:
             loop.run(_drive(options, plan, folder, progress, make))
-    except asyncio.CancelledError:
+        progress.say("judging")
+        return conclude(folder, report)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        progress.say(f"what was recorded can still be judged: splitbrain check {folder}")
         raise KeyboardInterrupt from None
-    progress.say("judging")
-    return conclude(folder, report)
 
 
 async def run(
