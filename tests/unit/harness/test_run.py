@@ -17,9 +17,9 @@ from harness.judge import judge, judge_evidence, merged
 from harness.load import choose_member
 from harness.options import Options
 from harness.plan import PlannedOperation
+from harness.progress import PlainLines
 from harness.reproduce import read_repro
 from harness.run_record import Results, RunRecord
-from harness.progress import PlainLines
 from harness.runner import run, run_sync
 from histories.history import History
 from histories.kv import Put, Range
