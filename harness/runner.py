@@ -16,7 +16,7 @@ import msgspec
 from harness.drawing import draw_plan
 from harness.drive import Drive, versions_now
 from harness.errors import BadArguments
-from harness.judge import RunResult, judge
+from harness.judge import RunResult, checkers_of, judge
 from harness.options import Options
 from harness.plan import Plan, write_plan
 from harness.progress import Progress, Silent
@@ -54,10 +54,11 @@ def run_sync(
     try:
         with progress, asyncio.Runner(loop_factory=_loop) as loop:
             loop.run(_drive(options, plan, folder, progress, make))
-    except asyncio.CancelledError:
+        progress.say("judging")
+        return conclude(folder, report)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        progress.say(f"what was recorded can still be judged: splitbrain check {folder}")
         raise KeyboardInterrupt from None
-    progress.say("judging")
-    return conclude(folder, report)
 
 
 async def run(
@@ -89,6 +90,7 @@ def prepare(options: Options, plan: Plan | None) -> tuple[Options, Plan, Path]:
         seed = secrets.randbits(SEED_BITS) if options.seed is None else options.seed
         workload = make_workload(options.workload, options.workload_options)
         refuse_missing(options.system, workload)
+        checkers_of(options)  # a name that is none is told before the run, not after it
         plan = draw_plan(options, seed, workload, capabilities_of(options))
     options = msgspec.structs.replace(options, seed=plan.seed)
     folder = _run_folder(options, plan.seed)

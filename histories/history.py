@@ -56,6 +56,8 @@ class FaultWindow:
     begin: int
     end: int | None
     detail: msgspec.Raw = field(default_factory=lambda: msgspec.Raw(b"null"))
+    failed: str = ""
+    """Why it could not be inflicted, or not be healed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,7 @@ def fault_windows(events: Iterable[Event]) -> list[FaultWindow]:
     """The faults of the nemesis' events among `events`, in the order of their beginnings."""
     decoder = msgspec.json.Decoder(FaultEvent)
     begun: dict[int, FaultWindow] = {}
+    in_force: dict[int, None] = {}
     for event in events:
         if event.process != NEMESIS:
             continue
@@ -185,9 +188,13 @@ def fault_windows(events: Iterable[Event]) -> list[FaultWindow]:
                 value.fault, event.f, value.members, event.time, None, value.detail
             )
             continue
-        end = event.time if value.phase in ("ended", "failed") else seen.end
-        members = value.members or seen.members
+        if value.phase == "began":
+            in_force[value.fault] = None
+        # What could not be inflicted is over with that; what could not be healed is not.
+        over = value.phase == "ended" or (value.phase == "failed" and value.fault not in in_force)
         begun[value.fault] = FaultWindow(
-            seen.fault, seen.f, members, seen.begin, end, seen.detail
+            seen.fault, seen.f, value.members or seen.members, seen.begin,
+            event.time if over else seen.end, seen.detail,
+            value.error or event.error or "failed" if value.phase == "failed" else seen.failed,
         )
     return list(begun.values())

@@ -206,9 +206,9 @@ def _check_advertised(
         )
 
 
-async def _run(config: Config, flags: dict[str, object]) -> int:
+def _world(config: Config, flags: dict[str, object]) -> RealWorld:
     seed, trace = flags["seed"], flags["trace_file"]
-    world = RealWorld(
+    return RealWorld(
         config.name,
         Path(config.data_dir),
         seed=seed if isinstance(seed, int) else None,
@@ -216,6 +216,14 @@ async def _run(config: Config, flags: dict[str, object]) -> int:
         backend_quota_bytes=config.backend_quota_bytes,
         hold_unsynced=bool(flags["hold_unsynced"]),
     )
+
+
+async def _run(config: Config, flags: dict[str, object]) -> int:
+    try:
+        world = _world(config, flags)
+    except DiskError as problem:
+        click.echo(f"error: {problem}", err=True)
+        return EXIT_START
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, world.stop, 0, f"received {number.name}")

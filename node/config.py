@@ -92,7 +92,10 @@ def checked_config(config: Config) -> Config:
         ("--snapshot-count", config.snapshot_count, 1),
         ("--max-request-bytes", config.request_bytes_max, 1),
         ("--max-txn-ops", config.txn_operations_max, 1),
+        ("--snapshot-catchup-entries", config.catch_up_entries, 0),
         ("--quota-backend-bytes", config.backend_quota_bytes, 1024**2),
+        ("--backend-batch-interval", config.backend_batch_interval_ms, 0),
+        ("--backend-batch-limit", config.backend_batch_operations_max, 1),
         ("--wal-segment-bytes", config.wal_segment_bytes, 4096),
         ("--experimental-watch-progress-notify-interval", config.watch_progress_interval_ms, 1),
     ):

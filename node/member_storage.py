@@ -195,6 +195,12 @@ def _check_owner(found: WalMetadata, expected: WalMetadata, config: Config) -> N
 
 
 async def _count_start(disk: Disk) -> int:
-    before = int(disk.read(INCARNATION) or b"0") if disk.exists(INCARNATION) else 0
+    found = disk.read(INCARNATION).strip() if disk.exists(INCARNATION) else b""
+    if found and not found.isdigit():
+        raise DataRefused(
+            f"{INCARNATION} in the data directory holds {found[:40]!r}; expected how often the "
+            "member has started: the directory is damaged; restore it whole"
+        )
+    before = int(found or b"0")
     await disk.replace(INCARNATION, str(before + 1).encode())
     return before + 1

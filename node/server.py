@@ -21,6 +21,7 @@ loop's thread and hand values on, in that direction only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from node import member_metrics
@@ -83,6 +84,7 @@ class Server:
         data of another member, or corrupt), DiskError."""
         config, world = self._config, self._world
         world.disk.lock()
+        await self._refuse_taken_addresses()
         self._storage = await MemberStorage.open(world.disk, config)
         self.store = Store(self._storage.backend)
         self._storage.check_applied(self.store.consistent_index)
@@ -99,11 +101,24 @@ class Server:
         world.spawn(self._backend.run(), "backend")
         world.spawn(self._publish(), "publish")
         self._driver.start_ticking()
-        member_metrics.follow(self.metrics, self.status, lambda: len(self._pending))
+        self._follow_metrics()
         api = Api(self, metrics=self.metrics, admin=self.failpoints if config.admin else None)
         for url in config.listen_client_urls:
             self._served.append(await world.network.serve_clients(url, api))
         self._log_start()
+
+    async def _refuse_taken_addresses(self) -> None:
+        """Before anything is written: a new data directory belongs to the peer URLs that it
+        was begun with, and would refuse the other ones that a second try gives."""
+        for url in self._config.listen_peer_urls:
+            tried = await self._world.network.listen_peers(url, _nobody_yet)
+            await tried.close()
+
+    def _follow_metrics(self) -> None:
+        member_metrics.follow(self.metrics, self.status, lambda: len(self._pending), self.store)
+        self.metrics.quota.set(self._config.backend_quota_bytes)
+        traffic = self._driver.transport.traffic
+        self.metrics.follow_peers({f"{peer:x}": one for peer, one in traffic.items()})
 
     def _recovered_raft(self) -> Raft:
         found = self._storage.recovered
@@ -236,7 +251,11 @@ class Server:
 
     async def linearizable_read(self) -> None:
         """Returns once this member has applied all that was committed at the call."""
-        await self._reads.wait()
+        try:
+            await self._reads.wait()
+        except RpcError:
+            self.metrics.read_index_failed()
+            raise
 
     async def sleep(self, seconds: float) -> None:
         await self._world.clock.sleep(seconds)
@@ -264,6 +283,10 @@ class Server:
     def members(self) -> list[Member]:
         """All members, with what each has published of itself."""
         return self._membership.members()
+
+
+def _nobody_yet(hello: bytes) -> Callable[[bytes], None]:
+    raise ConnectionRefusedError("not started yet")
 
 
 def raft_config(config: Config, world: World) -> RaftConfig:

@@ -59,8 +59,11 @@ def command(
     from harness.shrinking.search import shrink
 
     wanted = {**given(options), "system": "simulated"}
-    if path is not None and len(wanted) > 2:
-        raise BadArguments("a PATH says all of the run: give either PATH or options of a run")
+    others = sorted(wanted.keys() - {"system", "store"})
+    if path is not None and others:
+        raise BadArguments(
+            f"a PATH says all of the run: give either PATH or {', '.join(others)}"
+        )
     if budget <= 0:
         raise BadArguments(f"--budget {budget:g}: expected more than 0")
     if at_steps and "seed" not in wanted:

@@ -437,6 +437,11 @@ class Network:
             raise AddressInUse(f"something else listens on {url}; give the member another address")
         machine.listener = (process, accept)
 
+    def listen_no_more(self, process: Process, url: str) -> None:
+        machine = self._by_url[url]
+        if machine.listener is not None and machine.listener[0] is process:
+            machine.listener = None
+
     def dial(
         self, process: Process, url: str, hello: bytes, queue_bytes_max: int
     ) -> Dialler:
