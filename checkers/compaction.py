@@ -16,6 +16,9 @@ below, are refused. So
 4. who is told that r is in the future, and had to be recent, was invoked before anything
    that saw r had returned.
 
+Of a transaction that was refused it is not known which branch would have run: any may be
+what 3 and 4 are about.
+
 In pairs that is enough: a circle of orders by 1 and 2 and real time among operations of
 one revision has two neighbours that break one of them (the compaction that comes first
 by real time has the lower C, so that what precedes the higher one precedes it or breaks 2).
@@ -35,7 +38,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 
 from checkers import wording
-from checkers.gap_hints import ranges
+from checkers.gap_hints import ranges, reads_made
 from checkers.revisions import Findings, reaches_the_present, revision_of
 from histories.history import Operation
 from histories.kv import Compact, Range
@@ -46,8 +49,10 @@ FUTURE = "required revision is a future revision"
 
 
 def past_revisions(op: Operation) -> Iterator[int]:
-    """The revisions at which `op` reads the past, in whichever branches."""
-    for one in ranges(op.request):
+    """The revisions at which `op` reads the past; where its answer does not tell which branches
+    of a transaction ran, in whichever."""
+    reads = ranges(op.request) if op.result is None else reads_made(op.request, op.result)
+    for one in reads:
         if one.revision > 0:
             yield one.revision
 
@@ -115,10 +120,10 @@ class Compactions:
             revision = revision_of(op)
             asked = min(past_revisions(op))
             place = bisect_left(revisions, revision)
-            if place and _target(reached[place - 1]) > asked and _surely_read(op):
+            if place and _target(reached[place - 1]) > asked:
                 self._blame_read(op, reached[place - 1], findings)
                 continue
-            if reaches_the_present(op.request) and _surely_read(op):
+            if reaches_the_present(op.request):
                 for compaction in at.get(revision, ()):
                     ended = compaction.returned
                     if _target(compaction) > asked and ended is not None and ended < op.invoked:
@@ -207,7 +212,7 @@ class Compactions:
         highest = _highest_so_far(refused, _asked)
         for op in self._readers:
             place = bisect_left(returns, op.invoked)
-            if place and reaches_the_present(op.request) and _surely_read(op):
+            if place and reaches_the_present(op.request):
                 other = highest[place - 1]
                 if _asked(other) >= min(past_revisions(op)):
                     findings.add(
@@ -217,6 +222,21 @@ class Compactions:
                         f"at {wording.seconds(other.ret or 0)} ({other.error})",
                         other, op, revision=revision_of(op),
                     )
+
+
+def check_reached(
+    refused: Sequence[tuple[Operation, int]], last: int, findings: Findings
+) -> None:
+    """Nobody is refused for a compaction to a revision that the members, at `last`, never made."""
+    for op, revision in refused:
+        if revision > last:
+            findings.add(
+                "wrong refusal",
+                f"{wording.operation(op)} was refused at {wording.seconds(op.ret or 0)} "
+                f"({op.error}), by a compaction that was not asked for before revision {revision}; "
+                f"the members stand at {last}",
+                op, revision=revision,
+            )
 
 
 def _highest_so_far(
@@ -232,12 +252,6 @@ def _highest_so_far(
 
 def _reads_past(op: Operation) -> bool:
     return any(True for _ in past_revisions(op))
-
-
-def _surely_read(op: Operation) -> bool:
-    """Whether it is known that what reads the past was run: of a transaction's branches it
-    is only one."""
-    return isinstance(op.request, Range)
 
 
 def _refused(op: Operation) -> bool:

@@ -54,7 +54,10 @@ def evaluate(
         return _put(store, request, header)  # type: ignore[arg-type]
     if kind is Txn:
         transaction = _Transaction(store)
-        return transaction.run(request, given), transaction.made  # type: ignore[arg-type]
+        result = transaction.run(request, given)  # type: ignore[arg-type]
+        if given is None and transaction.of_the_future:
+            return result, NOTHING  # refused as a whole
+        return result, transaction.made
     if kind is Delete:
         gone = store.interval(request.key, request.range_end)  # type: ignore[union-attr]
         prev_kvs = tuple(gone) if request.prev_kv else ()  # type: ignore[union-attr]
@@ -126,6 +129,8 @@ class _Transaction:
 
     def __init__(self, store: SequentialStore) -> None:
         self.made: list[KeyValue | str] = []
+        self.of_the_future = False
+        """Whether it reads a revision that is still to come."""
         self._store = store
         self._written: dict[str, KeyValue | None] = {}
         self._held: dict[int, bool] = {}
@@ -162,6 +167,7 @@ class _Transaction:
         if type(request) is Put:
             return self._put(request, header)
         if type(request) is Range:
+            self.of_the_future |= request.revision > self._store.revision
             if not self._written or 0 < request.revision <= self._store.revision:
                 return _range(self._store, request, header)
             held = self._interval(request.key, request.range_end)

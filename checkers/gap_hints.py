@@ -64,6 +64,16 @@ def ranges(request: Request) -> Iterator[Range]:
             yield from ranges(one)
 
 
+def reads_made(request: Request, result: Result | None) -> Iterator[Range]:
+    """The reads that were made: of a transaction those of the branch that its answer tells."""
+    if isinstance(request, Range):
+        yield request
+    elif isinstance(request, Txn) and isinstance(result, TxnResult):
+        branch = request.success if result.succeeded else request.failure
+        for one, answer in zip(branch, result.responses, strict=False):
+            yield from reads_made(one, answer)
+
+
 def compares(request: Request) -> Iterator[Compare]:
     """All comparisons of `request`, nested ones too."""
     if isinstance(request, Txn):
@@ -86,6 +96,9 @@ class GapHints:
         self._until: dict[str, dict[int, int]] = {}
         self._sorted: dict[str, list[int]] = {}
         self._mentioned: dict[tuple[str, str], int] = {}
+        """What an answer shows for certain that a revision put."""
+        self._seen: set[tuple[str, str]] = set()
+        """All that any answer shows, and the nothing that keys alone show."""
         self._operands: set[str] = set()
         self._ordered = False
         self.born: dict[int, dict[str, None]] = {gap: {} for gap in self.shown}
@@ -127,6 +140,7 @@ class GapHints:
                 until = self._until.setdefault(kv.key, {})
                 if until.get(mod, 0) < revision:
                     until[mod] = revision
+            self._seen.add((kv.key, kv.value))
             if not valueless:
                 self._mentioned[kv.key, kv.value] = mod
                 if mod in self.shown:
@@ -176,7 +190,7 @@ class GapHints:
             if (
                 self._ordered
                 or request.value in self._operands
-                or (request.key, request.value) in self._mentioned
+                or (request.key, request.value) in self._seen
             ):
                 return request
             return Put(request.key, "", request.lease, prev_kv=True)

@@ -57,6 +57,7 @@ from histories.kv import (
     Txn,
     TxnResult,
 )
+from histories.service import makes_keys
 
 NAME = "linearizable"
 EXPLANATION_S_MAX = 10.0
@@ -230,6 +231,11 @@ def check_linearizable(evidence: Evidence) -> Verdict:
 def register_operations(history: History) -> list[Op]:
     """The history as operations of registers; times are indexes of events. Raises
     NotApplicable or, if only knowledge is wanting, Undecidable."""
+    for service in history.services:
+        if makes_keys(service.request):
+            raise NotApplicable(
+                f"event {service.invoked} is a {service.f}, whose keys the store makes itself"
+            )
     values = _Values(history.operations)
     operations: list[Op] = []
     wanting: Undecidable | None = None

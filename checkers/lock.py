@@ -23,7 +23,7 @@ Source: Jepsen's analysis of etcd 3.4.3 (2020); Kleppmann, "How to do distribute
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from checkers import wording
@@ -90,7 +90,7 @@ def check_fencing(evidence: Evidence) -> Verdict:
         return Verdict(FENCING, None, why="no member's change log tells whose turn it was")
     turns = Turns((op.request.name for op in locks if isinstance(op.request, Lock)), known.changes)
     anomalies = list(_wrong_grants(locks, turns))
-    fences = _fences(history.operations, turns)
+    fences = _fences(history.operations, turns.of_name)
     written = 0
     last: dict[str, tuple[int, str, int]] = {}
     for change in known.changes:
@@ -198,8 +198,14 @@ def _wrong_grants(locks: Sequence[ServiceOperation], turns: Turns) -> Iterator[A
         )
 
 
+def has_fenced_writes(history: History) -> bool:
+    """Whether some write asks for a lock's key: who does so counts on fencing, not on the lock."""
+    names = {op.request.name for op in history.services if isinstance(op.request, Lock)}
+    return bool(names and _fences(history.operations, names))
+
+
 def _fences(
-    operations: Sequence[Operation], turns: Turns
+    operations: Sequence[Operation], names: Container[str]
 ) -> dict[tuple[str, str], tuple[Operation, str]]:
     """What each fenced write puts → the operation, and the lock's key that it compares."""
     found: dict[tuple[str, str], tuple[Operation, str]] = {}
@@ -209,7 +215,7 @@ def _fences(
             continue
         keys = [
             one.key for one in request.compare
-            if one.key.rpartition("/")[0] in turns.of_name
+            if one.key.rpartition("/")[0] in names
             and (one.target, one.result) in _HOLDS_ONLY_THERE and one.operand != -1
             and (one.result == ">" or one.operand != 0)
         ]

@@ -8,19 +8,21 @@ revision; all members hold the same. Sound and complete: see `checkers.revisions
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
-from checkers.compaction import Compactions
+from checkers.compaction import Compactions, check_reached
 from checkers.convergence import change_log, check_members_equal
 from checkers.evidence import Evidence
 from checkers.replay import Replay
 from checkers.revisions import Answers, ChangeLog, Findings, check_real_time, order_answers
 from checkers.sequential_store import NoPastError
-from checkers.verdict import Verdict
+from checkers.verdict import NOT_APPLICABLE, Verdict
 from histories.collector import collector_paused
 from histories.history import Operation
 from histories.member_state import MemberState
+from histories.service import makes_keys
 
 NAME = "mvcc"
 
@@ -28,16 +30,25 @@ NAME = "mvcc"
 def check_mvcc(evidence: Evidence) -> Verdict:
     """Every answer is a sequential store's at its revision; no acknowledged write is lost.
 
-    Judges the history, and the members' change logs and hashes if there are any.
+    Judges the history, and the members' change logs and hashes if there are any; of histories
+    with locks or elections, whose keys the store makes itself, the members alone.
 
     Undecided if a member could not be asked or was behind, if the change logs do not
     reach back to what uncertain writes did, or if the answers carry no revisions.
     """
+    beyond = next((op for op in evidence.history.services if makes_keys(op.request)), None)
     findings = Findings()
     with collector_paused():
         check_members_equal(evidence.members, findings)
+        if beyond is not None and not findings.count:
+            why = f"event {beyond.invoked} is a {beyond.f}, whose keys the store makes itself"
+            return Verdict(NAME, True, why=f"{NOT_APPLICABLE}{why}")
+        if beyond is not None:
+            return verdict(findings, {"members": len(evidence.members)})
         log = change_log(evidence.members, findings)
-        check_operations(evidence.history.operations, log, findings, evidence.members)
+        check_operations(
+            evidence.history.operations, log, findings, evidence.members, evidence.search_limit_s
+        )
     counts = _counts(evidence, log, findings)
     return verdict(findings, counts)
 
@@ -47,10 +58,12 @@ def check_operations(
     log: ChangeLog,
     findings: Findings,
     members: Sequence[MemberState] = (),
+    search_limit_s: float = math.inf,
 ) -> None:
     """The three rules of `checkers.revisions`, and those of compactions."""
     compactions = Compactions(operations, members)
-    answers = order_answers(operations, findings, compactions.seen_by_refused())
+    refused = compactions.seen_by_refused()
+    answers = order_answers(operations, findings, refused)
     without = answers.without
     if without:
         findings.unknown.append(
@@ -58,20 +71,22 @@ def check_operations(
             "this checker orders by revisions"
         )
         return
+    if log.final:
+        check_reached(refused, log.last, findings)
     check_real_time(answers, findings)
     compactions.check_order(findings)
     compactions.check_reads(findings)
     compactions.check_refusals(answers.certain, findings)
-    findings.take(_replayed(operations, answers, log))
+    findings.take(_replayed(operations, answers, log, search_limit_s))
 
 
 def _replayed(
-    operations: Sequence[Operation], answers: Answers, log: ChangeLog
+    operations: Sequence[Operation], answers: Answers, log: ChangeLog, search_limit_s: float
 ) -> Findings:
     for past in (False, True):
         findings = Findings()
         try:
-            Replay(operations, answers, log, findings, past).run()
+            Replay(operations, answers, log, findings, past, search_limit_s).run()
         except NoPastError:
             continue
         return findings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
@@ -10,24 +12,27 @@ from checkers.blame import Blame
 from checkers.change_match import makes, named_by, same_keys_and_values
 from checkers.difference import difference, has_inner_headers, wrong_header
 from checkers.evaluation import evaluate
+from checkers.gap_hints import reads_made
 from checkers.gaps import Conflict, GapSearch
 from checkers.plain_agreement import put_agrees, read_agrees
 from checkers.revisions import Answers, ChangeLog, Findings, must_be_recent, revision_of
 from checkers.sequential_store import Made, SequentialStore, changes_of, made_by
 from checkers.uncertain import Makers, WriteIndex, parts
 from histories.history import Operation
-from histories.kv import Put, Range, Result
+from histories.kv import Put, Range, Result, Txn
 from histories.member_state import Change
 
 STEPS_PER_REVISION_MAX = 20
 STEPS_MAX = 1_000_000
-"""A search may go through so many revisions, beside so many for each one that there is."""
+"""A search may go through so many revisions, beside so many for each one that there is, as
+long as it has time."""
 
 
 class Replay:
     """One sweep over the revisions. `run`, then all is in `findings`.
 
-    A read of the past is judged when it is present; only those inside of transactions need
+    The search among uncertain writes, where there is one, ends after `search_limit_s`. A
+    read of the past is judged when it is present; only those inside of transactions need
     the store to remember it, else they raise NoPastError.
     """
 
@@ -38,7 +43,9 @@ class Replay:
         log: ChangeLog,
         findings: Findings,
         past: bool = False,
+        search_limit_s: float = math.inf,
     ) -> None:
+        self._search_limit_s = search_limit_s
         self._operations = operations
         self._answers = answers
         self._log = log
@@ -61,6 +68,7 @@ class Replay:
             )
         revisions = self._revisions(gaps, end)
         steps = STEPS_MAX + STEPS_PER_REVISION_MAX * len(revisions)
+        deadline = time.monotonic() + self._search_limit_s
         place = 0
         while place < len(revisions):
             steps -= 1
@@ -71,6 +79,8 @@ class Replay:
                 self._at(revisions[place])
                 place += 1
             except Conflict as conflict:
+                if time.monotonic() > deadline:
+                    steps = 0
                 again = self._search.back(conflict) if self._search else None
                 if again is None:
                     self._no_choice_fits(conflict)
@@ -129,8 +139,8 @@ class Replay:
         """Revisions without a known change and without an acknowledged writer, in order."""
         log, writers = self._log, self._answers.writers
         last = self._answers.seen[-1] if self._answers.seen else 1
-        if log.final:
-            last = min(last, log.last)
+        # What the members hold was made, also where no answer shows it.
+        last = log.last if log.final else max(last, log.last)
         for first, beyond in ((2, log.first), (max(2, log.last + 1), last + 1)):
             for revision in range(first, min(beyond, last + 1)):
                 if revision not in writers:
@@ -154,6 +164,7 @@ class Replay:
         if writer is not None:
             if revision > self._log.last and self._log.final:
                 self._lost(writer, revision)
+            self._of_the_future(writer, revision - 1)
             expected, made = evaluate(self._store, writer.request, writer.result)
             if expected != writer.result or has_inner_headers(expected):
                 self._compare_answer(writer, expected, made)
@@ -258,13 +269,7 @@ class Replay:
     def _read(self, op: Operation) -> None:
         request, result = op.request, op.result
         assert result is not None
-        if type(request) is Range and 0 < request.revision > result.header.revision:
-            self._add(
-                "wrong answer",
-                f"{wording.answered(op)} to {wording.request(request)} at revision "
-                f"{request.revision}, which was still to come",
-                op, revision_of(op),
-            )
+        if self._of_the_future(op, result.header.revision):
             return
         if self._log.final and result.header.revision > self._log.last:
             self._add(
@@ -292,6 +297,25 @@ class Replay:
             self._compare_answer(op, expected, made)
         if self._search is not None:
             self._search.fixed(op)
+
+    def _of_the_future(self, op: Operation, now: int) -> bool:
+        """Whether `op`, which found the store at `now`, answers a read of a later revision."""
+        request = op.request
+        if type(request) is Range:
+            later = request.revision
+        elif type(request) is Txn:
+            later = max((one.revision for one in reads_made(request, op.result)), default=0)
+        else:
+            return False
+        if later <= now:
+            return False
+        self._add(
+            "wrong answer",
+            f"{wording.answered(op)} to {wording.request(request)} at revision {later}, which "
+            "was still to come",
+            op, revision_of(op),
+        )
+        return True
 
     def _compare_answer(self, op: Operation, expected: Result, made: Made) -> None:
         assert op.result is not None

@@ -203,8 +203,8 @@ def _read(path: Path, form: str, asked: Asked) -> Recorded:
 
 
 def _checkers(read: Recorded, asked: Asked) -> Mapping[str, Checker]:
-    if read.form == OWN:
-        return _own_checkers(asked)
+    if read.history is not None:
+        return _own_checkers(read.history, asked)
     if not read.transactions:
         return log_checkers(read, asked)
     if asked.checkers not in ((), (NAME,)):
@@ -220,9 +220,11 @@ def _own(path: Path) -> History:
     return history
 
 
-def _own_checkers(asked: Asked) -> Mapping[str, Checker]:
-    """All that a bare history of ours gives something to judge, or those asked for."""
+def _own_checkers(history: History, asked: Asked) -> Mapping[str, Checker]:
+    """All that a bare history of ours gives something to judge, or those asked for. Locks whose
+    holders fence their writes need exclude nobody."""
     from checkers.catalogue import CHECKERS
+    from checkers.lock import MUTUAL_EXCLUSION, has_fenced_writes
 
     if asked.model:
         raise BadArguments(
@@ -231,7 +233,11 @@ def _own_checkers(asked: Asked) -> Mapping[str, Checker]:
         )
     if asked.checkers:
         return checkers_of(asked.options, asked.checkers)
-    beyond = NOT_OF_A_FILE if asked.options.budget else (*NOT_OF_A_FILE, "budget")
+    beyond = {*NOT_OF_A_FILE}
+    if not asked.options.budget:
+        beyond.add("budget")
+    if has_fenced_writes(history):
+        beyond.add(MUTUAL_EXCLUSION)
     return {name: checker for name, checker in CHECKERS.items() if name not in beyond}
 
 

@@ -45,3 +45,8 @@ def changes_store(request: AnyRequest) -> bool:
     if isinstance(request, ServiceRequest):
         return True
     return writes(request)
+
+
+def makes_keys(request: AnyRequest) -> bool:
+    """Whether the store writes or deletes keys of its own for it: those of locks and elections."""
+    return isinstance(request, LockRequest) and not isinstance(request, Leader)

@@ -15,9 +15,11 @@ from checkers.porcupine.search import Search
 
 MEMORY_BYTES_MAX = 2 << 30
 _FIRST_BUDGET_NODES = 500
-_SLICE_NODES = 5_000
-"""Between two looks at the clock and the memory: some 50 ms."""
+_SLICE_S = 0.03
+"""Between two looks at the clock and the memory; a model's step may take its time, and states
+may be large."""
 _PARTIALS_NODES = 2_000
+_PARTIALS_S = 1.0
 """How far to search for partial linearizations of what is known to be illegal."""
 
 
@@ -172,12 +174,15 @@ class _Part(Generic[S, I, O]):
             self.result = CheckResult.OK if self._decision.legal else CheckResult.ILLEGAL
         return self.result
 
-    def advance(self, nodes: int) -> None:
+    def advance(self, nodes: int) -> int:
+        """How many configurations were visited: `nodes`, or fewer for want of time."""
         search = self._begun()
-        search.advance(nodes)
+        before = search.visited
+        search.advance(nodes, time.monotonic() + _SLICE_S)
         if search.found is not None:
             self.result = CheckResult.OK if search.found else CheckResult.ILLEGAL
             search.forget()
+        return search.visited - before
 
     @property
     def held_bytes(self) -> int:
@@ -189,7 +194,7 @@ class _Part(Generic[S, I, O]):
         else:
             if self._decision is not None:
                 # How far an order can go is not what the algorithm says: search a little.
-                self._begun().advance(_PARTIALS_NODES)
+                self._begun().advance(_PARTIALS_NODES, time.monotonic() + _PARTIALS_S)
             partials = [] if self.search is None else self.search.longest_partials()
         return PartitionInfo(tuple(self.operations), self.result, tuple(partials))
 
@@ -236,8 +241,7 @@ def _in_turn(parts: list[_Part[S, I, O]], limits: _Limits) -> tuple[CheckResult,
         for part in open_parts:
             left = budget
             while left > 0:
-                part.advance(min(left, _SLICE_NODES))
-                left -= _SLICE_NODES
+                left -= part.advance(left)
                 if part.result is not CheckResult.UNKNOWN:
                     break
                 why = limits.reached(parts)

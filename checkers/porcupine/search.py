@@ -40,6 +40,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from operator import attrgetter
+from time import monotonic
 from typing import Generic
 
 from checkers.porcupine.model import I, Model, O, Operation, S
@@ -79,7 +80,7 @@ class Search(Generic[S, I, O]):
     """A search that can be continued: `advance` until `found` is not None.
 
     Operations are known by their place in `operations`. `held_bytes` estimates the
-    memory that the caches hold.
+    memory that the caches hold, `visited` counts configurations.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Search(Generic[S, I, O]):
     ) -> None:
         self.operations = operations
         self.found: bool | None = None
+        self.visited = 0
         self._transitions = Transitions(model)
         self._keep_partials = keep_partials
         self._longest: dict[int, tuple[int, ...]] = {}
@@ -169,13 +171,15 @@ class Search(Generic[S, I, O]):
         self._transitions.forget()
         self._cached = self._windows_bytes = 0
 
-    def advance(self, nodes: int) -> bool | None:
-        """Visit at most about `nodes` more configurations; what was found, None if nothing yet."""
+    def advance(self, nodes: int, until: float = math.inf) -> bool | None:
+        """Visit at most about `nodes` more configurations, at least one, and no more after
+        `until` (of `time.monotonic`); what was found, None if nothing yet."""
         transitions = self._transitions
         pause = transitions.computed + _TRANSITIONS_MAX
         nxt, start, end, trail = self._next, self._start, self._end, self._trail
-        while self.found is None and nodes > 0 and transitions.computed < pause:
-            nodes -= 1
+        left = nodes
+        while self.found is None and left > 0 and transitions.computed < pause:
+            left -= 1
             moves = self._moves()
             if nxt[start] == end:
                 self.found = True
@@ -192,6 +196,9 @@ class Search(Generic[S, I, O]):
                 if self._keep_partials:
                     self._note_dead_end()
                 self._go_back()
+            if monotonic() > until:
+                break
+        self.visited += nodes - left
         return self.found
 
     def _moves(self) -> list[tuple[float, int, int]]:

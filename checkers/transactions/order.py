@@ -33,10 +33,18 @@ class Timing:
         self.process: Times = np.array([one.process for one in chosen], np.int64)
 
     def process_edges(self) -> tuple[Nodes, Nodes]:
-        """From each transaction to the next of its process, as places in `nodes`."""
+        """From each transaction that ended to the next of its process that did, and to those
+        without an end in between: they may take effect at any later time. As places in `nodes`.
+        """
         order = np.lexsort((self.invoked, self.process))
-        same = self.process[order[:-1]] == self.process[order[1:]]
-        return order[:-1][same].astype(np.int32), order[1:][same].astype(np.int32)
+        ended = self.returned[order] != NEVER
+        # Of each place in `order` the last before it that ended.
+        last = np.maximum.accumulate(np.where(ended, np.arange(len(order)), -1))
+        before = np.concatenate([np.full(1, -1), last[:-1]])
+        places = np.flatnonzero(before >= 0)
+        source, target = order[before[places]], order[places]
+        same = self.process[source] == self.process[target]
+        return source[same].astype(np.int32), target[same].astype(np.int32)
 
     def realtime_edges(self) -> tuple[Nodes, Nodes, int]:
         """Edges between places in `nodes` and barriers, which are numbered from `len(nodes)` on;

@@ -16,7 +16,7 @@ from checkers.transactions.dependencies import PROCESS, REALTIME, RW, RW_ASSUMED
 from checkers.transactions.order import NEVER, Timing
 
 STARTS_MAX = 100
-"""Edges from which a cycle is looked for, spread over all that there are."""
+"""Edges from which a shorter cycle is looked for, spread over all that there are."""
 
 Anti = Literal["none", "apart", "any"]
 """Whether anti-dependencies may be on the way: none but the first edge, none right after
@@ -76,12 +76,13 @@ class Web:
         self, required: Edges, allowed: tuple[int, ...], anti: Anti, budget: int
     ) -> tuple[list[Step] | None, int]:
         """The shortest cycle found that begins with an edge of `required` and goes on by edges
-        of kinds `allowed`, and how many edges were looked at. After the first cycle the
-        search ends when that exceeds `budget`."""
+        of kinds `allowed`, and how many edges were looked at. The search ends when that
+        exceeds `budget`, or, once there is a cycle, after `STARTS_MAX` edges."""
         best: list[Step] | None = None
         spent = 0
-        chosen = np.unique(np.linspace(0, max(len(required) - 1, 0), STARTS_MAX).astype(np.int64))
-        for one in chosen.tolist() if len(required) else ():
+        for number, one in enumerate(_spread(len(required))):
+            if best is not None and number >= STARTS_MAX:
+                break
             source = int(self._place[required.source[one]])
             target = int(self._place[required.target[one]])
             kind = int(required.kind[one])
@@ -158,6 +159,13 @@ class Web:
             steps.append(Step(before >> 1, state >> 1, kind))
             state = before
         return steps[::-1]
+
+
+def _spread(count: int) -> list[int]:
+    """The places of `count` edges: first some from all over, then the others."""
+    first = np.unique(np.linspace(0, max(count - 1, 0), STARTS_MAX).astype(np.int64))
+    others = np.setdiff1d(np.arange(count), first)
+    return [*first[:count].tolist(), *others.tolist()]
 
 
 class _Row(NamedTuple):

@@ -43,14 +43,16 @@ class VersionOrder:
 
 
 def by_process(uses: Iterable[Use]) -> VersionOrder:
-    """`uses` of one key: from what a process left to what it found next."""
+    """`uses` of one key: from what a process left to what it found next; what has no end may
+    take effect at any later time."""
     order = VersionOrder()
     before: dict[int, Use] = {}
     for use in sorted(uses, key=lambda use: use.invoked):
         last = before.get(use.process)
         if last is not None:
             order.add(last.last, use.first, "process")
-        before[use.process] = use
+        if use.returned is not None:
+            before[use.process] = use
     return order
 
 

@@ -20,7 +20,7 @@ from histories.formats.json_lines import is_json_lines, read_json_lines
 from histories.formats.logged import LoggedEvent, LoggedOperation, logged_operation, paired
 from histories.formats.porcupine_kv import is_porcupine_kv, read_porcupine_kv
 from histories.formats.transactions import is_transactions
-from histories.kv import Request
+from histories.service import AnyRequest
 from histories.transaction import Transaction
 
 OWN = "splitbrain"
@@ -50,8 +50,8 @@ def _first_line(text: str) -> str:
 
 
 def _is_own(text: str) -> bool:
-    """Our own events, whose values are key-value requests; faults alone say nothing."""
-    requests = msgspec.json.Decoder(Request)
+    """Our own events, whose values are requests of a store; faults alone say nothing."""
+    requests: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
     for line in text.splitlines():
         try:
             event = msgspec.json.decode(line, type=Event)

@@ -8,7 +8,7 @@ asks the same of operations of any porcupine model.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -56,8 +56,11 @@ def linearizable(
     return explore(tuple(range(len(operations))), model.init())
 
 
-def some_order_explains(operations: Sequence[Operation], log: Changes | None) -> bool:
-    """Whether some order of all certain operations and some uncertain ones does.
+def some_order_explains(
+    operations: Sequence[Operation], log: Changes | None, first: int = 1, last: int = 0
+) -> bool:
+    """Whether some order of all certain operations and some uncertain ones does, where `log` is
+    what a store at revision `last` still tells, from revision `first` on.
 
     An operation may come next if none that must come later had returned before it was
     invoked; serializable reads may come later than that says. A refusal because of a
@@ -71,15 +74,17 @@ def some_order_explains(operations: Sequence[Operation], log: Changes | None) ->
     def explore(
         left: frozenset[int], histories: tuple[Store, ...], made: Changes, compacted: int
     ) -> bool:
-        if log is not None and made != log[: len(made)]:
+        known = tuple(change for change in made if change[0] >= first)
+        if log is not None and known != log[: len(known)]:
             return False
-        if all(everything[n].outcome == "info" for n in left) and (log is None or made == log):
+        ended = log is None or (known == log and len(histories) - 1 >= last)
+        if ended and all(everything[n].outcome == "info" for n in left):
             return True
         for n in sorted(left):
             op = everything[n]
             if not _exempt(op) and any(_before(everything[m], op) for m in left if m != n):
                 continue
-            refused = _must_refuse(op.request, len(histories) - 1, compacted)
+            refused = _must_refuse(op.request, histories, compacted)
             if _refusal(op) or refused:
                 told = op.outcome == "fail" and refused and refused in (op.error or "")
                 if told and explore(left - {n}, histories, made, compacted):
@@ -120,16 +125,27 @@ def _refusal(op: Operation) -> bool:
     return op.outcome == "fail" and "required revision" in (op.error or "")
 
 
-def _must_refuse(request: Any, now: int, compacted: int) -> str:
+def _must_refuse(request: Any, histories: tuple[Store, ...], compacted: int) -> str:
+    now = len(histories) - 1
     if isinstance(request, Compact):
         if request.revision <= compacted:
             return "has been compacted"
         return "future" if request.revision > now else ""
-    if isinstance(request, Range) and request.revision:
-        if request.revision > now:
+    for one in _reads(request, {kv.key: kv for kv in histories[-1]}):
+        if one.revision > now:
             return "future"
-        return "has been compacted" if request.revision < compacted else ""
+        if 0 < one.revision < compacted:
+            return "has been compacted"
     return ""
+
+
+def _reads(request: Any, before: dict[str, KeyValue]) -> Iterator[Range]:
+    """The reads of the branches that will run."""
+    if isinstance(request, Range):
+        yield request
+    elif isinstance(request, Txn):
+        for one in request.success if _succeeds(request, before) else request.failure:
+            yield from _reads(one, before)
 
 
 def _exempt(op: Operation) -> bool:
@@ -228,6 +244,10 @@ def _inside(state: dict[str, KeyValue], key: str, end: str) -> list[KeyValue]:
 
 
 def _holds(compare: Compare, state: dict[str, KeyValue]) -> bool:
+    if compare.range_end and (kvs := _inside(state, compare.key, compare.range_end)):
+        return all(_holds(_of_key(compare, kv.key), state) for kv in kvs)
+    if compare.range_end:
+        return _holds(_of_key(compare, compare.key), {})
     kv = state.get(compare.key)
     if kv is None and compare.target == "value":
         return False
@@ -241,3 +261,7 @@ def _holds(compare: Compare, state: dict[str, KeyValue]) -> bool:
         "=": actual == operand, "!=": actual != operand,
         "<": actual < operand, ">": actual > operand,
     }[compare.result])
+
+
+def _of_key(compare: Compare, key: str) -> Compare:
+    return msgspec.structs.replace(compare, key=key, range_end="")

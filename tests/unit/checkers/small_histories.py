@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from checkers.evaluation import Evaluation
+from checkers.evaluation import Evaluation, evaluate
+from checkers.gap_hints import reads_made
 from checkers.sequential_store import SequentialStore
 from histories.history import History, Operation
 from histories.kv import Compact, Compare, Delete, Header, Put, Range, Txn
@@ -32,21 +33,37 @@ def requests(draw: st.DrawFn, number: int, unique: bool) -> Any:
     if kind == 5:
         return Range(key, serializable=draw(st.booleans()))
     if kind == 6:
-        return Range("a", "c", limit=draw(st.integers(0, 1)), count_only=draw(st.booleans()))
+        return _interval(draw)
     if kind == 7:
         past = draw(st.integers(1, 3))
         return Range("a", "c", revision=past, serializable=draw(st.booleans()))
     if kind == 8:
         return Compact(draw(st.integers(1, 4)))
-    target, operand = draw(
-        st.sampled_from((("version", 0), ("value", "x"), ("mod", 2), ("create", 3), ("version", 1)))
-    )
-    compare = Compare(key, target, draw(st.sampled_from(("=", "!=", "<", ">"))), operand)
     other = draw(st.sampled_from((Delete("a", "c"), Range(key), Put("b", value))))
+    within = draw(st.sampled_from((Range("a", "c"), Range("a", "c", keys_only=True),
+                                   Range("a", revision=2), Range(key, "\0", limit=1))))
     if draw(st.booleans()):
-        inner = Txn((Compare("b", "version", ">", 0),), (Put("b", f"{value}i"),), (Range("b"),))
-        return Txn((compare,), (Put("a", value), inner), (other,))
-    return Txn((compare,), (Put(key, value), Range("a", "c")), (other,))
+        inner = Txn((Compare("b", "version", ">", 0),), (Put("b", f"{value}i"),), (within,))
+        return Txn((_comparison(draw, key),), (Put("a", value), inner), (other,))
+    gone = draw(st.sampled_from((Put(key, value), Delete("a", "c", prev_kv=True))))
+    return Txn((_comparison(draw, key),), (gone, within), (other,))
+
+
+def _interval(draw: st.DrawFn) -> Range:
+    """One that shows less than all, as a rule."""
+    return Range(
+        "a", draw(st.sampled_from(("b", "c", "\0"))), limit=draw(st.integers(0, 1)),
+        count_only=draw(st.booleans()), keys_only=draw(st.booleans()),
+    )
+
+
+def _comparison(draw: st.DrawFn, key: str) -> Compare:
+    target, operand = draw(
+        st.sampled_from((("version", 0), ("value", "x"), ("mod", 2), ("create", 3), ("version", 1),
+                         ("lease", 7)))
+    )
+    end = draw(st.sampled_from(("", "", "c")))
+    return Compare(key, target, draw(st.sampled_from(("=", "!=", "<", ">"))), operand, end)
 
 
 @st.composite
@@ -73,9 +90,10 @@ def recorded(draw: st.DrawFn, operations_max: int = 6) -> tuple[list[Operation],
             continue
         if draw(st.integers(0, 9)) == 0:
             _end_lease(store, changes)
-        error = _refusal(request, store.revision, compacted)
+        error = _refusal(request, store, compacted)
         if error:
-            results[number] = error
+            # Of a transaction it is not told which of its branches was refused.
+            results[number] = "refused" if isinstance(request, Txn) else error
             continue
         if isinstance(request, Compact):
             compacted = request.revision
@@ -97,14 +115,17 @@ def recorded(draw: st.DrawFn, operations_max: int = 6) -> tuple[list[Operation],
     return sorted(ops, key=lambda op: op.invoked), changes
 
 
-def _refusal(request: Any, now: int, compacted: int) -> str:
-    revision = getattr(request, "revision", 0)
-    if revision > now:
+def _refusal(request: Any, store: SequentialStore, compacted: int) -> str:
+    if isinstance(request, Txn):
+        answer, _ = evaluate(store, request)
+        of_each = [_refusal(one, store, compacted) for one in reads_made(request, answer)]
+        return next(filter(None, of_each), "")
+    if not isinstance(request, Range | Compact) or not request.revision:
+        return ""
+    if request.revision > store.revision:
         return FUTURE
-    refused = revision < compacted if isinstance(request, Range) else revision <= compacted
-    if isinstance(request, Range | Compact) and revision and refused:
-        return COMPACTED
-    return ""
+    kept = compacted if isinstance(request, Range) else compacted + 1
+    return COMPACTED if request.revision < kept else ""
 
 
 def _end_lease(store: SequentialStore, changes: list[Change]) -> None:
@@ -188,10 +209,15 @@ def history_of(ops: list[Operation]) -> History:
     return History((), tuple(ops), ())
 
 
-def members_of(changes: list[Change]) -> tuple[MemberState, ...]:
-    revision = max((change.revision for change in changes), default=1)
+def members_of(
+    changes: list[Change], first: int = 1, revision: int = 0
+) -> tuple[MemberState, ...]:
+    """Members that still tell the `changes` from revision `first` on."""
+    revision = max([revision, 1, *(change.revision for change in changes)])
+    kept = tuple(change for change in changes if change.revision >= first)
     return tuple(
-        MemberState(f"n{n}", revision=revision, changes=tuple(changes)) for n in range(3)
+        MemberState(f"n{n}", revision=revision, first_revision=first, changes=kept)
+        for n in range(3)
     )
 
 

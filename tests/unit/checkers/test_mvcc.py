@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -10,10 +11,13 @@ import pytest
 from checkers.evidence import Evidence
 from checkers.mvcc import check_mvcc
 from checkers.sequential_store import SequentialStore
+from checkers.synthetic.coordination import generate_coordination
 from checkers.synthetic.generator import generate
 from checkers.verdict import Verdict
 from histories.history import History
 from histories.kv import (
+    Compact,
+    CompactResult,
     Compare,
     Delete,
     DeleteResult,
@@ -347,6 +351,76 @@ def test_more_revisions_than_anybody_can_have_made_are_seen_without_a_log() -> N
     assert check_mvcc(Evidence(told.history())).valid is True
     told.did(Range("b"), read(), 3)
     assert kinds(check_mvcc(Evidence(told.history()))) == {"phantom write"}
+
+
+def test_before_a_compacted_log_uncertain_writes_that_no_answer_shows_fill_revisions() -> None:
+    told = Told()
+    told.info(told.ask(Put("a", "1")))
+    told.info(told.ask(Delete("a")))
+    late = members([Change(3, "delete", "a")], first_revision=3, compact_revision=2)
+    verdict = check_mvcc(Evidence(told.history(), late))
+    assert verdict.valid is True
+    assert verdict.counts["uncertain writes that happened"] == 2
+
+
+def test_a_compacted_revision_that_no_answer_shows_needs_a_writer_too() -> None:
+    told = Told()
+    told.fail(told.ask(Put("a", "1")))
+    late = members([], revision=2, first_revision=3, compact_revision=2)
+    assert kinds(check_mvcc(Evidence(told.history(), late))) == {"phantom write"}
+
+
+def test_what_a_delete_beside_a_read_of_keys_alone_found_tells_uncertain_puts_apart() -> None:
+    told = Told()
+    told.info(told.ask(Put("a", "1")))
+    told.info(told.ask(Put("a", "2")))
+    txn = Txn((), (Range("b", "c", keys_only=True), Delete("a", prev_kv=True)))
+    for value in ("1", "2"):
+        gone = DeleteResult(deleted=1, prev_kvs=(KeyValue("a", value, 2, 3, 2),))
+        told.did(txn, TxnResult(succeeded=True, responses=(RangeResult(), gone)), 4)
+        assert check_mvcc(Evidence(told.history())).valid is True
+        told.events = told.events[:-2]
+
+
+def test_a_transaction_reads_nothing_of_the_future_nor_of_what_is_compacted() -> None:
+    told = Told()
+    told.did(Put("a", "1"), PutResult(), 2)
+    told.did(Put("a", "2"), PutResult(), 3)
+    told.did(Compact(3), CompactResult(), 3)
+    for revision, kind in ((3, ""), (2, "compacted read"), (4, "wrong answer")):
+        kvs = read(KV1 if revision == 2 else KV2)
+        txn = Txn((), (Range("a", revision=revision),), (Range("a", revision=1),))
+        told.did(txn, TxnResult(succeeded=True, responses=(kvs,)), 3)
+        assert kinds(judge(told, [A1, A2], compact_revision=3)) == {kind} - {""}
+        told.events = told.events[:-2]
+
+
+def test_an_uncertain_transaction_that_would_be_refused_changes_nothing() -> None:
+    told = Told()
+    told.info(told.ask(Txn((), (Put("a", "1"), Range("a", revision=3)))))
+    told.did(Range("b"), read(), 2)
+    assert kinds(check_mvcc(Evidence(told.history()))) == {"phantom write"}
+
+
+def test_nobody_is_refused_for_a_compaction_that_cannot_have_been() -> None:
+    told = Told()
+    told.did(Put("a", "1"), PutResult(), 2)
+    told.info(told.ask(Compact(4)))
+    told.fail(told.ask(Range("a", revision=1)), "etcdserver: mvcc: required revision has been "
+                                                 "compacted")
+    assert kinds(judge(told, [A1])) == {"wrong refusal"}
+
+
+def test_keys_that_a_lock_makes_are_nobodys_writes() -> None:
+    evidence = generate_coordination("lock", 5, seed=1)
+    assert evidence is not None
+    verdict = check_mvcc(evidence)
+    assert not verdict.applies
+    one, *others = evidence.members
+    spoilt = (one, *(msgspec.structs.replace(m, hash=1, hash_revision=2) for m in others[:1]),
+              *(msgspec.structs.replace(m, hash=2, hash_revision=2) for m in others[1:]))
+    verdict = check_mvcc(dataclasses.replace(evidence, members=spoilt))
+    assert kinds(verdict) == {"hash mismatch"}
 
 
 def test_answers_without_revisions_are_not_judged() -> None:

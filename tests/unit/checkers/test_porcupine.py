@@ -162,6 +162,21 @@ def test_limits_end_in_unknown() -> None:
     assert "memory" in info.why
 
 
+def test_a_slow_model_does_not_outrun_the_limit_of_time() -> None:
+    def step(state: frozenset[int], given: int, output: Any) -> tuple[bool, frozenset[int]]:
+        time.sleep(0.002)
+        return given >= 0, state | {given}
+
+    model: Model[frozenset[int], int, Any] = Model(init=frozenset, step=step)
+    history = [Operation(n, n, 0, None, 100) for n in range(40)]
+    history.append(Operation(99, -1, 101, None, 102))
+    began = time.monotonic()
+    result, info = check_operations_verbose(model, history, timeout_s=0.3)
+    assert result is UNKNOWN
+    assert "time" in info.why
+    assert time.monotonic() - began < 2
+
+
 def test_a_long_history_of_one_key_takes_linear_time() -> None:
     history: list[Operation[Any, Any]] = []
     for n in range(20_000):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from checkers.evidence import Evidence
 from checkers.mvcc import check_mvcc
@@ -53,3 +54,16 @@ def test_without_a_change_log_the_verdict_is_that_of_all_orders(
     ops, _ = drawn
     verdict = check_mvcc(Evidence(history_of(ops)))
     assert verdict.valid is some_order_explains(ops, None), verdict
+
+
+@thorough
+@given(maybe_spoilt(), st.integers(0, 3))
+def test_with_the_end_of_a_change_log_the_verdict_is_that_of_all_orders(
+    drawn: tuple[list[Operation], list[Change]], kept: int,
+) -> None:
+    ops, changes = drawn
+    last = max((change.revision for change in changes), default=1)
+    first = max(1, last + 1 - kept)
+    verdict = check_mvcc(Evidence(history_of(ops), members_of(changes, first, last)))
+    log = plain_log([change for change in changes if change.revision >= first])
+    assert verdict.valid is some_order_explains(ops, log, first, last), verdict

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from checkers.transactions import check_transactions
-from histories.transaction import Append, Read, Transaction
+from histories.transaction import Append, MicroOperation, Read, Transaction
 from tests.unit.checkers.told_transactions import concurrent, one_after_another, told
 
 ITEMS = {"consistent-view", "repeatable-read"}
@@ -115,3 +115,40 @@ def test_a_cycle_with_one_rw_is_found_among_thousands_with_two() -> None:
 def test_an_uncertain_transaction_has_no_end() -> None:
     made = [told("ax1", 0, None, 0, "info"), told("rx", 2, 3, 1), told("rx1", 4, 5, 1)]
     assert check_transactions(made).valid is True
+
+
+@pytest.mark.parametrize("texts", [("ax1", "rx", "rx1"), ("wx1", "r=x", "r=x1")])
+def test_a_process_that_goes_on_after_an_uncertain_transaction_puts_it_in_no_order(
+    texts: tuple[str, ...],
+) -> None:
+    uncertain, before, after = texts
+    transactions = [
+        told(uncertain, 0, None, outcome="info"), told(before, 1, 2), told(after, 3, 4, process=1),
+    ]
+    assert check_transactions(transactions, "strict-serializable").valid is True
+    # Two that ended stay in order, whatever lies between.
+    backwards = [
+        told(after, 0, 1), told(uncertain.replace("1", "2"), 2, None, outcome="info"),
+        told(before, 3, 4), told(uncertain, 5, 6, process=1),
+    ]
+    assert check_transactions(backwards, "strong-session-serializable").valid is False
+
+
+@pytest.mark.parametrize("place", range(0, 300, 37))
+def test_the_one_cycle_with_one_rw_is_found_in_a_circle_of_many(place: int) -> None:
+    """A ring in which each transaction misses what the next appends, whose append the one
+    after it reads: of its 300 edges rw only one is answered by a way back without any."""
+    made: list[list[MicroOperation]] = [[] for _ in range(600)]
+    for number in range(300):
+        misses, appends, follows = 2 * number, 2 * number + 1, (2 * number + 2) % 600
+        made[misses].append(Read(f"k{number}", ()))
+        made[appends] += [Append(f"k{number}", 1), Append(f"m{number}", 1)]
+        made[follows].append(Read(f"m{number}", (1,)))
+    ring = [Transaction(n, "ok", tuple(one), n, 1000 + n) for n, one in enumerate(made)]
+    assert check_transactions(ring, "consistent-view").valid is True
+    made[2 * place + 1].append(Append("s", 1))
+    made[2 * place].append(Read("s", (1,)))
+    ring = [Transaction(n, "ok", tuple(one), n, 1000 + n) for n, one in enumerate(made)]
+    verdict = check_transactions(ring, "consistent-view")
+    assert verdict.valid is False
+    assert {one.kind for one in verdict.anomalies} == {"G-single"}

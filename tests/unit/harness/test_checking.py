@@ -4,13 +4,16 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from checkers import catalogue
 from checkers.logged import MODELS, LogModel
+from checkers.synthetic.coordination import generate_coordination
 from checkers.verdict import Verdict
 from harness import judge
 from harness.cli import run_main
+from histories.beside import write_members
 from histories.formats.jepsen_edn import read_jepsen_edn
 
 REGISTER = """\
@@ -210,6 +213,23 @@ def test_a_bare_history_of_ours_is_judged_by_all_that_apply(tmp_path, capsys):
     assert run_main(["check", str(path), "--picture", str(page)]) == 1
     assert "INVALID  linearizable" in capsys.readouterr().out
     assert "has to come next, and cannot" in page.read_text()
+
+
+@pytest.mark.parametrize(("workload", "judged"), [
+    ("lease", "mvcc"), ("lock", "fencing"), ("election", "election"),
+])
+def test_a_bare_history_of_leases_locks_or_elections_is_one_of_ours(
+    tmp_path, capsys, workload, judged
+):
+    evidence = generate_coordination(workload, 10, seed=3, pauses=0.2)
+    path = tmp_path / "h.jsonl"
+    path.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in evidence.history.events))
+    write_members(path, evidence.members)
+    assert run_main(["check", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert f"valid    {judged}" in said
+    assert "valid    lease" in said
+    assert "mutual_exclusion (" not in said
 
 
 def test_what_cannot_be_exported_is_told(tmp_path, capsys):

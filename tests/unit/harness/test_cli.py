@@ -7,6 +7,7 @@ import pytest
 
 from checkers.verdict import Anomaly, Verdict
 from harness import judge as judge_module
+from harness import runner  # bound to the real checkers before a test replaces them
 from harness.cli import COMMANDS, run_main
 from harness.options import FLAGS, Options, flag_of
 from harness.simulation.summary import sim_line
@@ -19,6 +20,7 @@ SHORT = ["--system", FAKE, "--nemesis", "none", "--nodes", "1", "--rate", "50",
 @pytest.fixture
 def verdicts(monkeypatch, tmp_path):
     """What the one checker says; the working directory is a folder of the test's own."""
+    assert runner.checkers_of is not None
     said = [Verdict("one", True)]
     monkeypatch.setattr(
         judge_module, "checkers_of", lambda options, names=(): {"one": lambda evidence: said[0]}
@@ -148,7 +150,7 @@ def test_simulation_offers_no_option_of_processes(name, capsys):
     assert run_main([name, "--help"]) == 0
     shown = capsys.readouterr().out
     assert "--heartbeat-ms" in shown
-    assert not re.search("--(etcd-binary|member-flag|system|swarm|no-swarm)", shown)
+    assert not re.search("--(etcd-binary|member-flag|system)", shown)
     assert run_main([name, "--system", "etcd"]) == 254
 
 
