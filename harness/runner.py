@@ -23,7 +23,7 @@ from harness.progress import Progress, Silent
 from harness.reproduce import write_repro
 from harness.run_record import RunRecord
 from harness.services import refuse_missing
-from harness.system_choice import capabilities_of, make_system
+from harness.system_choice import capabilities_of, make_system, refuse_absent
 from harness.systems.catalogue import SIMULATED
 from harness.systems.system import System
 from harness.workloads.catalogue import make_workload
@@ -93,6 +93,7 @@ def prepare(options: Options, plan: Plan | None) -> tuple[Options, Plan, Path]:
         checkers_of(options)  # a name that is none is told before the run, not after it
         plan = draw_plan(options, seed, workload, capabilities_of(options))
     options = msgspec.structs.replace(options, seed=plan.seed)
+    refuse_absent(options)
     folder = _run_folder(options, plan.seed)
     write_plan(plan, folder / "plan.json")
     write_repro(folder, options, plan, versions_now())

@@ -96,6 +96,7 @@ def test_a_recorded_run_is_checked_again_and_replayed(verdicts, capsys):
     ["check", "."],
     ["serve", "--store", "nowhere"],
     ["run", *SHORT, "--store", "/dev/null"],
+    ["run", "--system", "etcd", "--etcd-binary", "/dev/null"],
     ["hunt", "--budget", "0"],
     ["hunt", "--budget", "nan"],
     ["nothing"],
