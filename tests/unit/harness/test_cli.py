@@ -5,9 +5,9 @@ import sys
 import click
 import pytest
 
+import harness.runner  # noqa: F401 - bound to the real checkers before a test replaces them
 from checkers.verdict import Anomaly, Verdict
 from harness import judge as judge_module
-from harness import runner  # bound to the real checkers before a test replaces them
 from harness.cli import COMMANDS, run_main
 from harness.options import FLAGS, Options, flag_of
 from harness.simulation.summary import sim_line
@@ -20,7 +20,6 @@ SHORT = ["--system", FAKE, "--nemesis", "none", "--nodes", "1", "--rate", "50",
 @pytest.fixture
 def verdicts(monkeypatch, tmp_path):
     """What the one checker says; the working directory is a folder of the test's own."""
-    assert runner.checkers_of is not None
     said = [Verdict("one", True)]
     monkeypatch.setattr(
         judge_module, "checkers_of", lambda options, names=(): {"one": lambda evidence: said[0]}
