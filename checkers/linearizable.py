@@ -19,27 +19,34 @@ from __future__ import annotations
 import math
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from checkers import wording
 from checkers.evidence import Evidence
 from checkers.gap_hints import key_values
 from checkers.minimise import minimise, shortest_prefix
 from checkers.porcupine import (
     CheckResult,
-    Model,
     Operation,
     PartitionInfo,
     check_operations,
     check_operations_verbose,
 )
-from checkers.porcupine.blocks import ILLEGAL, Decision
-from checkers.porcupine.emptied import decide_emptied
-from checkers.porcupine.models.by_key import by_key
-from checkers.porcupine.unique_values import NOTHING, decide_register
 from checkers.revisions import must_be_recent
 from checkers.sequential_store import text_order
 from checkers.shortest import furthest
+from checkers.store_register import (
+    REGISTERS,
+    Before,
+    Op,
+    Read,
+    State,
+    Swap,
+    Write,
+    describe,
+    read_only,
+)
 from checkers.uncertain import parts
 from checkers.verdict import Anomaly, Verdict
 from histories.history import History
@@ -66,140 +73,12 @@ QUESTION_S_MAX = 0.5
 """A part that takes longer to refute than this is no explanation."""
 
 
-class Read(NamedTuple):
-    """Output: the value, None for an absent key."""
-
-    key: str
-
-
-class Write(NamedTuple):
-    """Output: a `Before`. A delete writes None."""
-
-    key: str
-    value: str | None
-
-
-class Swap(NamedTuple):
-    """Put `value` if the key holds `expected` (`negated`: if not). Output: a `Before`."""
-
-    key: str
-    expected: str | None
-    negated: bool
-    value: str
-
-
-class Before(NamedTuple):
-    """What an answer tells of the state that a write met: its `value` if that was `told`."""
-
-    swapped: bool
-    told: bool
-    value: str | None
-
-
-Input = Read | Write | Swap
-State = str | None
-Op = Operation[Any, Any]
-
-
 class NotApplicable(Exception):
     """The history has operations that are not of single registers."""
 
 
 class Undecidable(Exception):
     """It is not known what an operation compared with."""
-
-
-def _step(state: State, given: Input, output: Any) -> tuple[bool, State]:
-    match given:
-        case Read():
-            return output == state, state
-        case Write(_, value):
-            if output is not None and output.told and output.value != state:
-                return False, state
-            return True, value
-        case Swap(_, expected, negated, value):
-            holds = (state == expected) != negated
-            if output is not None and (
-                output.swapped != holds or (output.told and output.value != state)
-            ):
-                return False, state
-            return True, value if holds else state
-
-
-def _read_only(given: Input, output: Any) -> bool:
-    return isinstance(given, Read) or (
-        isinstance(given, Swap) and output is not None and not output.swapped
-    )
-
-
-def _describe(given: Input, output: Any) -> str:
-    match given:
-        case Read(key):
-            return f"get {key} -> {output}"
-        case Write(key, value):
-            return f"put {key}={value}" if value is not None else f"delete {key}"
-        case Swap(key, expected, negated, value):
-            sign = "!=" if negated else "="
-            answer = "?" if output is None else "put" if output.swapped else "not put"
-            return f"if {key} {sign} {expected} put {value} -> {answer}"
-
-
-def _decide(operations: Sequence[Op]) -> Decision | None:
-    """Without a search, where each value is written once and each operation tells what it
-    met: nearly all histories of puts, gets and compare-and-swaps."""
-    met: list[Any] = []
-    wrote: list[Any] = []
-    written: set[State] = set()
-    for op in operations:
-        found = _effect(op)
-        if found is None:
-            return None
-        before, after = found
-        if after is not NOTHING:
-            if after in written and after is not None:
-                return None
-            written.add(after)
-        elif before is not NOTHING and not _step(before, op.input, op.output)[0]:
-            return ILLEGAL
-        met.append(before)
-        wrote.append(after)
-    calls, rets = [op.call for op in operations], [op.ret for op in operations]
-    decide = decide_emptied if None in written else decide_register
-    return decide(met, wrote, calls, rets, None)
-
-
-def _effect(op: Op) -> tuple[Any, Any] | None:
-    """The value that an operation met and the one that it wrote, either may be NOTHING;
-    None if that cannot be said without knowing the order."""
-    given, output = op.input, op.output
-    told = output is not None and isinstance(output, Before) and output.told
-    if isinstance(given, Read):
-        return (NOTHING if op.ret == math.inf else output), NOTHING
-    if isinstance(given, Write):
-        return (output.value if told else NOTHING), given.value
-    if output is None:
-        # If it did anything it met what it expected; if it did nothing it is as if not there.
-        return None if given.negated else (given.expected, given.value)
-    if output.swapped:
-        if told and (output.value == given.expected) == given.negated:
-            return output.value, NOTHING  # no step fits that
-        if told or not given.negated:
-            return (output.value if told else given.expected), given.value
-        return None
-    if told or given.negated:
-        return (output.value if told else given.expected), NOTHING
-    return None
-
-
-REGISTERS: Model[State, Input, Any] = Model(
-    init=lambda: None,
-    step=_step,
-    partition=by_key,
-    read_only=_read_only,
-    decide=_decide,
-    describe_operation=_describe,
-    describe_state=str,
-)
 
 
 def check_linearizable(evidence: Evidence) -> Verdict:
@@ -222,7 +101,9 @@ def check_linearizable(evidence: Evidence) -> Verdict:
         return Verdict(NAME, None, counts=counts, why=info.why)
     illegal = [part for part in info.partitions if part.result is CheckResult.ILLEGAL]
     deadline = time.monotonic() + EXPLANATION_S_MAX
-    return Verdict(NAME, False, tuple(_explain(part, deadline) for part in illegal), counts)
+    recorded = {op.invoked: op for op in evidence.history.operations}
+    anomalies = tuple(_explain(part, recorded, deadline) for part in illegal)
+    return Verdict(NAME, False, anomalies, counts)
 
 
 # --- from requests to registers ------------------------------------------------
@@ -412,7 +293,9 @@ def _before_swap(op: Recorded) -> Before:
 # --- an illegal register, explained ----------------------------------------------
 
 
-def _explain(part: PartitionInfo[Any, Any], deadline: float) -> Anomaly:
+def _explain(
+    part: PartitionInfo[Any, Any], recorded: Mapping[int, Recorded], deadline: float
+) -> Anomaly:
     """The shortest prefix that is illegal, and of it only what the contradiction needs.
 
     What is left out cannot have been the reason. Reads may always be left out. A write
@@ -435,19 +318,21 @@ def _explain(part: PartitionInfo[Any, Any], deadline: float) -> Anomaly:
     if still_illegal(certain):
         needed = minimise(certain, still_illegal)
     key = part.operations[0].input.key
-    others = [op for op in before if not _read_only(op.input, op.output)]
+    others = [op for op in before if not read_only(op.input, op.output)]
     found = furthest(REGISTERS, needed, others)
     events = sorted({int(at) for op in needed for at in (op.call, op.ret)})
-    steps = "; ".join(_describe(op.input, op.output) for op in needed[:8])
+    steps = "; ".join(describe(op.input, op.output) for op in needed[:8])
     because = (
-        f"{key} is not a linearizable register: no order explains these {len(needed)} operations "
-        f"together ({steps}), whichever of the others happened"
+        f"{key} is not a linearizable register: no order explains "
+        f"{wording.these_together(len(needed))} ({steps}), whichever of the others happened"
     )
     if found.stuck is not None:
-        stuck = _describe(found.stuck.input, found.stuck.output)
+        stuck = describe(found.stuck.input, found.stuck.output)
+        who = recorded[int(found.stuck.call)]
         because += (
-            f". {stuck}, answered at event {int(found.stuck.ret)}, does not fit: before it the "
-            f"longest order that fits leaves {key} = {found.state}"
+            f". What {wording.node(who)} answered process {who.process} at "
+            f"{wording.seconds(who.ret or 0)}, {stuck}, does not fit: before it the longest order "
+            f"that fits leaves {key} = {found.state}"
         )
     return Anomaly(
         "not linearizable",

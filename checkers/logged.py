@@ -191,14 +191,16 @@ def _anomaly(
         return said.replace("  ", " ", 1) if op.input.key == "" else said
 
     because = (
-        f"no order explains these {len(found.needed)} operations together "
+        f"no order explains {wording.these_together(len(found.needed))} "
         f"({'; '.join(say(op) for op in found.needed[:8])}"
         f"{'; …' * (len(found.needed) > 8)}), whichever of the others happened"
     )
     stuck = found.stuck
     if stuck is not None:
         who = by_call[int(stuck.call)]
-        after = f"after {'; '.join(say(op) for op in found.order[-3:])}" if found.order else "first"
+        after = "at first"
+        if found.order:
+            after = f"after {'; '.join(say(op) for op in found.order[-3:])}"
         because += (
             f". Process {who.process}'s {say(stuck)}, which ended {_when(who)}, does not fit: "
             f"{after} the state is {found.state}"

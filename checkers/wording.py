@@ -63,6 +63,11 @@ def change(made: Change) -> str:
     )
 
 
+def these_together(count: int) -> str:
+    """`these 3 operations together`."""
+    return f"these {count} operations together" if count != 1 else "this operation"
+
+
 def indexes(*ops: Operation) -> tuple[int, ...]:
     """The indexes of the events of `ops`, in order."""
     found = {

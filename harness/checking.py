@@ -154,6 +154,7 @@ def check_file(path: Path, asked: Asked, watch: Watch) -> Checked:
         watch.show(f"reading {path.name}")
         with collector_paused():
             read = _read(path, form, asked)
+            history = read.history or _timed(read)
         checkers = _checkers(read, asked)
     except HistoryError as problem:
         raise BadArguments(str(problem)) from problem
@@ -163,7 +164,7 @@ def check_file(path: Path, asked: Asked, watch: Watch) -> Checked:
         return Checked(Recorded(asked.form, ""), (unread,), time.perf_counter() - began, 0.0)
     done = time.perf_counter()
     evidence = Evidence(
-        read.history or _timed(read),
+        history,
         read.members,
         search_limit_s=asked.options.search_limit_s,
         budget=read_limits(asked.options.budget),

@@ -12,15 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from checkers.linearizable import (
-    NotApplicable,
-    Read,
-    Swap,
-    Undecidable,
-    Write,
-    register_operations,
-)
+from checkers.linearizable import NotApplicable, Undecidable, register_operations
 from checkers.revisions import must_be_recent
+from checkers.store_register import Read, Swap, Write
 from checkers.transactions.of_history import LISTS, REGISTERS, transactions_of
 from checkers.uncertain import parts
 from harness.errors import BadArguments

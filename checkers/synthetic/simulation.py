@@ -32,7 +32,7 @@ NULL = msgspec.Raw(b"null")
 @dataclass(slots=True)
 class Call:
     """One operation under way. `floor` is the highest revision that an answer had shown
-    when it was invoked."""
+    when it was invoked, `gone` the highest to which a compaction had been acknowledged."""
 
     process: int
     client: int
@@ -40,6 +40,7 @@ class Call:
     f: str
     fate: str
     floor: int = 0
+    gone: int = 0
     result: Result | None = None
     error: str | None = None
 
@@ -62,6 +63,10 @@ class Simulation:
         self.changes: list[Change] = []
         self.compacted = 0
         self.spoil = spoil
+        self._kept_from = 0
+        """The revision before the spoilt one, beyond which nothing is compacted: it would be
+        gone from the members' logs. 0: none is spoilt yet."""
+        self._gone = 0
         self._drawn = drawn
         self._uncertain, self._failing = uncertain, failing
         self._emit = emit
@@ -113,13 +118,18 @@ class Simulation:
         self._numbers += 1
         chance = self.chance
         request = self._drawn.draw(chance, self._numbers, self.store.revision)
+        if isinstance(request, Compact) and 0 < self._kept_from < request.revision:
+            request = Compact(self._kept_from)
         draw = chance.random()
         fate = "ok"
         if draw < self._uncertain:
             fate = "info"
         elif draw < self._uncertain + self._failing:
             fate = "fail"
-        call = Call(idle.process, idle.client, request, self._function(request), fate, self._floor)
+        call = Call(
+            idle.process, idle.client, request, self._function(request), fate, self._floor,
+            self._gone,
+        )
         wait = int(chance.expovariate(1 / 1_000_000)) + 1
         effect = now + wait
         ended = effect + int(chance.expovariate(1 / 500_000)) + 1
@@ -153,15 +163,15 @@ class Simulation:
     def _effect(self, call: Call) -> None:
         request, store = call.request, self.store
         if isinstance(request, Compact) or (isinstance(request, Range) and request.revision):
-            error = self._refusal(request)
+            error = self._refusal(request, call)
             if error:
                 call.fate = "fail" if call.fate == "ok" else call.fate
                 call.error = error
                 return
         result, made = evaluate(store, request)
         claimed = store.revision + bool(made)
-        if self.spoil is not None:
-            made = self.spoil.effect(self, call, made, self._numbers)
+        if self.spoil is not None and self.spoil.kind.effect is not None:
+            made = self._spoil_effect(self.spoil, call, made)
         if made:
             self.make(made)
             claimed = store.revision
@@ -174,19 +184,26 @@ class Simulation:
         if self.spoil is not None and call.fate == "ok":
             call.result = self.spoil.answer(self, call, call.result, self._numbers)
 
+    def _spoil_effect(self, spoil: Spoil, call: Call, made: Made) -> Made:
+        before = self.store.revision
+        made = spoil.effect(self, call, made, self._numbers)
+        if spoil.done and not self._kept_from:
+            self._kept_from = before
+        return made
+
     def make(self, made: Made) -> None:
         """The store's next revision, and the change log's."""
         revision = self.store.revision + 1
         self.store.write(revision, made)
         self.changes.extend(changes_of(revision, made))
 
-    def _refusal(self, request: Range | Compact) -> str:
+    def _refusal(self, request: Range | Compact, call: Call) -> str:
         if request.revision > self.store.revision:
             return FUTURE
         if isinstance(request, Range):
             if request.revision >= self.compacted:
                 return ""
-            if self.spoil is not None and self.spoil.ignores_compaction(self._numbers):
+            if self.spoil is not None and self.spoil.ignores_compaction(call, self._numbers):
                 return ""
             return COMPACTED
         if request.revision <= self.compacted:
@@ -211,6 +228,8 @@ class Simulation:
         else:
             assert call.result is not None
             self._floor = max(self._floor, call.result.header.revision)
+            if isinstance(call.request, Compact):
+                self._gone = max(self._gone, call.request.revision)
             self._record(now, call, "ok", call.result)
         think = self.chance.randrange(1, 2_000_000)
         self._later(now + think, "invoke", Call(process, call.client, Range(""), "", ""))

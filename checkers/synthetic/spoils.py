@@ -91,8 +91,12 @@ class Spoil:
         self.done = spoilt is not None
         return members if spoilt is None else spoilt
 
-    def ignores_compaction(self, number: int) -> bool:
-        if not self.kind.compaction or self._waits(number):
+    def ignores_compaction(self, call: Call, number: int) -> bool:
+        """Whether the read `call` is answered though a compaction beyond it was acknowledged."""
+        if not self.kind.compaction or self._waits(number) or call.fate != "ok":
+            return False
+        request = call.request
+        if not isinstance(request, Range) or request.serializable or request.revision >= call.gone:
             return False
         self.done = True
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +133,7 @@ def _tell_run(result: RunResult, picture: Path | None) -> int:
     if picture is not None:
         from harness.proof_pictures import draw_run
 
-        _tell_picture(draw_run(result, picture))
+        _draw(lambda: draw_run(result, picture))
     return result.exit_code
 
 
@@ -141,13 +142,14 @@ def _tell_file(checked: Checked, picture: Path | None) -> int:
 
     read = checked.recorded
     of = f", {read.model}" if read.model else ""
-    click.echo(f"{read.form}{of}: {len(read):,} operations")
+    if len(read):
+        click.echo(f"{read.form}{of}: {len(read):,} operations")
     tell_verdicts(verdict for verdict in checked.verdicts if verdict.applies)
     beside = [verdict.checker for verdict in checked.verdicts if not verdict.applies]
     if beside:
         click.echo(f"  nothing to judge for {', '.join(beside)}")
     word, colour = WORDS[checked.valid]
-    click.echo("verdict: " + click.style(word, fg=colour, bold=True))
+    click.echo("verdict: " + click.style(word.lower(), fg=colour, bold=True))
     click.echo(
         f"seconds: {checked.read_s + checked.judged_s:.2f} ({checked.read_s:.2f} reading, "
         f"{checked.judged_s:.2f} judging)"
@@ -156,7 +158,7 @@ def _tell_file(checked: Checked, picture: Path | None) -> int:
     if picture is not None:
         from harness.proof_pictures import draw_file
 
-        _tell_picture(draw_file(checked, picture))
+        _draw(lambda: draw_file(checked, picture))
     return {True: 0, False: 1, None: 2}[checked.valid]
 
 
@@ -166,7 +168,13 @@ def _tell_memory() -> None:
     click.echo(f"peak memory: {peak_memory_bytes() / 2**20:,.0f} MiB")
 
 
-def _tell_picture(drawn: Path | None) -> None:
+def _draw(draw: Callable[[], Path | None]) -> None:
+    """Tell what became of the picture. An interrupt takes that alone, and no verdict."""
+    try:
+        drawn = draw()
+    except KeyboardInterrupt:
+        click.echo("picture: none, it was interrupted")
+        return
     if drawn is None:
         click.echo("picture: none, for nothing was found wrong that can be drawn")
     else:

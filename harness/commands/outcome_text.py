@@ -29,7 +29,7 @@ def tell(result: RunResult) -> None:
     if result.error:
         click.secho(f"the run broke off: {result.error}", fg="red")
     word, colour = WORDS[result.valid]
-    click.echo("verdict: " + click.style(word, fg=colour, bold=True))
+    click.echo("verdict: " + click.style(word.lower(), fg=colour, bold=True))
     if result.report is not None:
         click.echo(f"report: {shown(result.report)}")
     else:

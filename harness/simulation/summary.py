@@ -53,7 +53,7 @@ class Summary:
             yield from result_lines(one, given)
         if len(wrong) > SHOWN_MAX:
             yield f"  … and {len(wrong) - SHOWN_MAX} more"
-        yield f"verdict: {('valid', 'INVALID', 'unknown')[self.exit_code]}"
+        yield f"verdict: {('valid', 'invalid', 'unknown')[self.exit_code]}"
 
     def _coverage(self) -> Iterator[str]:
         never = [name for name in CONDITIONS if not self.conditions[name]]

@@ -13,7 +13,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from checkers import linearizable
+from checkers import store_register
 from checkers.porcupine import Model, NondeterministicModel, Operation
 from checkers.porcupine.models import counter, key_value, register, sets
 
@@ -136,31 +136,31 @@ def _ask_told_register(choose: Choose, number: int, state: Any) -> Any:
     kind = choose(("read", "read", "put", "put", "swap", "swap", "swap", "delete"))
     match kind:
         case "read":
-            return linearizable.Read("k")
+            return store_register.Read("k")
         case "put":
-            return linearizable.Write("k", value)
+            return store_register.Write("k", value)
         case "delete":
-            return linearizable.Write("k", choose((None, value, value)))
+            return store_register.Write("k", choose((None, value, value)))
     expected = choose((state, state, None, "0"))
-    return linearizable.Swap("k", expected, choose((False, False, True)), value)
+    return store_register.Swap("k", expected, choose((False, False, True)), value)
 
 
 def _told_register_answer(state: Any, request: Any) -> tuple[Any, Any]:
     match request:
-        case linearizable.Read():
+        case store_register.Read():
             return state, state
-        case linearizable.Write(_, value):
-            return linearizable.Before(True, value != "1", state), value
+        case store_register.Write(_, value):
+            return store_register.Before(True, value != "1", state), value
     swapped = (state == request.expected) != request.negated
     told = not swapped or request.value != "2"
-    return linearizable.Before(swapped, told, state), request.value if swapped else state
+    return store_register.Before(swapped, told, state), request.value if swapped else state
 
 
 def _wrong_told_register(choose: Choose, request: Any, states: Sequence[Any]) -> Any:
-    if isinstance(request, linearizable.Read):
+    if isinstance(request, store_register.Read):
         return choose(states)
-    swapped = isinstance(request, linearizable.Write) or choose((True, False))
-    return linearizable.Before(swapped, choose((True, True, False)), choose(states))
+    swapped = isinstance(request, store_register.Write) or choose((True, False))
+    return store_register.Before(swapped, choose((True, True, False)), choose(states))
 
 
 def _dice_step(state: int, given: str, output: int | None) -> tuple[int, ...]:
@@ -178,7 +178,7 @@ OBJECTS: dict[str, SmallObject] = {
         register.register(), None, _ask_unique_register, _register_answer, _read_of_a_state
     ),
     "register of a store": SmallObject(
-        linearizable.REGISTERS, None, _ask_told_register, _told_register_answer,
+        store_register.REGISTERS, None, _ask_told_register, _told_register_answer,
         _wrong_told_register,
     ),
     "text": SmallObject(key_value.key_value(), "", _ask_text, _text_answer, _read_of_a_state),

@@ -11,7 +11,7 @@ import math
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
-from checkers.porcupine.blocks import Decision
+from checkers.porcupine.blocks import ILLEGAL, Decision
 from checkers.porcupine.model import Model, Operation
 from checkers.porcupine.models.by_key import by_key, events_by_key
 from checkers.porcupine.unique_values import NOTHING, decide_register
@@ -65,7 +65,10 @@ def _describe(given: Input, output: Value) -> str:
 
 
 def _decide(operations: Sequence[Operation[Input, Value]], initial: Value) -> Decision | None:
-    """By unique values, where no compare-and-swap failed: what that one met is not told."""
+    """By unique values, where no compare-and-swap failed: what that one met is not told. And
+    whatever else: what nobody can have written cannot be met."""
+    if not _all_written(operations, initial):
+        return ILLEGAL
     met: list[Value] = []
     wrote: list[Value] = []
     written: set[Value] = {initial}
@@ -87,6 +90,23 @@ def _decide(operations: Sequence[Operation[Input, Value]], initial: Value) -> De
             met.append(given.expected)
     calls, rets = [op.call for op in operations], [op.ret for op in operations]
     return decide_register(met, wrote, calls, rets, initial)
+
+
+def _all_written(operations: Sequence[Operation[Input, Value]], initial: Value) -> bool:
+    """Whether each value that was met is the first one, or somebody may have written it."""
+    there = {initial}
+    met: list[Value] = []
+    for op in operations:
+        given = op.input
+        if isinstance(given, Read):
+            if op.ret != math.inf:
+                met.append(op.output)
+            continue
+        if isinstance(given, Write) or op.output is not False:
+            there.add(given.value)
+        if isinstance(given, CompareAndSwap) and op.output is True:
+            met.append(given.expected)
+    return there.issuperset(met)
 
 
 def register(initial: Value = None) -> Model[Value, Input, Value]:

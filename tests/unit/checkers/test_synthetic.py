@@ -48,6 +48,13 @@ def test_each_spoil_makes_a_history_invalid(workload: str, spoil: str) -> None:
         assert judged(workload, spoil) is False
 
 
+@pytest.mark.parametrize(
+    "spoil", ["applied-twice", "phantom-write", "failed-write", "compacted-read"]
+)
+def test_what_is_spoilt_is_never_compacted_away(spoil: str) -> None:
+    assert {judged("kv-aged", spoil, seed=seed) for seed in range(3, 13)} == {False}
+
+
 def test_a_file_is_read_back_with_the_members_beside_it(tmp_path: Path) -> None:
     recipe = Recipe("kv", 300, 4, seed=7, spoil="diverged")
     made = generate("kv", 300, 4, seed=7, spoil="diverged")

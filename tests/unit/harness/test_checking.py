@@ -11,7 +11,7 @@ from checkers import catalogue
 from checkers.logged import MODELS, LogModel
 from checkers.synthetic.coordination import generate_coordination
 from checkers.verdict import Verdict
-from harness import judge
+from harness import judge, proof_pictures
 from harness.cli import run_main
 from histories.beside import write_members
 from histories.formats.jepsen_edn import read_jepsen_edn
@@ -56,7 +56,7 @@ def test_a_register_of_jepsens_is_judged_with_seconds_and_memory(check):
     assert re.search(r"peak memory: [\d,]+ MiB", said)
     code, said, _ = check(STALE)
     assert code == 1
-    assert "verdict: INVALID" in said
+    assert "verdict: invalid" in said
     assert "does not fit" in said
 
 
@@ -134,6 +134,28 @@ def test_an_interrupt_leaves_what_is_not_decided_unknown(check, monkeypatch):
     assert "unknown  linearizable" in said
     assert "unknown  statistics" in said
     assert "interrupted" in said
+
+
+def test_an_interrupt_while_it_is_drawn_takes_no_verdict(check, monkeypatch, tmp_path):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(proof_pictures, "draw_file", interrupted)
+    code, said, _ = check(STALE, "--picture", str(tmp_path / "wrong.html"))
+    assert code == 1
+    assert "verdict: invalid" in said
+    assert "picture: none, it was interrupted" in said
+
+
+def test_a_value_that_nobody_can_have_written_needs_no_search(check):
+    many = "".join(
+        f'{{"process":{n},"type":"invoke","f":"write","value":{n % 7}}}\n' for n in range(60)
+    )
+    asked, ok = ({"process": 99, "type": one, "f": "read", "value": 8} for one in ("invoke", "ok"))
+    read = f"{json.dumps(asked)}\n{json.dumps(ok)}"
+    code, said, _ = check(many + read + "\n", "--search-limit", "2")
+    assert code == 1
+    assert "no order explains this operation (read -> 8)" in said
 
 
 def test_the_verdicts_before_an_interrupt_stand():

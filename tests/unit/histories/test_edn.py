@@ -39,6 +39,11 @@ def test_what_is_written_is_read_back(value):
     ("#jepsen.history.Op{:f :read}", {":f": ":read"}),
     ("[1 #_ 2 #_ #_ 3 4 5]", [1, 5]),
     ("foo/bar?", "foo/bar?"),
+    ('#object[java.lang.Object 0x1aF "java.lang.Object@1af"]',
+     ["java.lang.Object", 0x1AF, "java.lang.Object@1af"]),
+    ('#error {:via [{:type java.io.IOException, :at [a.b$c__1 invoke "b.clj" 7]}]}',
+     {":via": [{":type": "java.io.IOException", ":at": ["a.b$c__1", "invoke", "b.clj", 7]}]}),
+    ('[#"a+" #\'clojure.core/map #:jepsen{:a 1}]', ["a+", "#'clojure.core/map", {":a": 1}]),
 ])
 def test_a_form_is_read(text, value):
     assert read_edn(text) == value
