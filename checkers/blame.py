@@ -30,10 +30,14 @@ class Blame:
         if self._every_operation is None:
             self._every_operation = WriteIndex(self._operations)
         makers = self._every_operation.makers(changes)
+        if len(makers) > 1 and all(change.kind == "delete" for change in changes):
+            makers = []  # without a value it is not said whose it is
         for why in (self._failed, self._twice, self._uncertain):
             if why(revision, told, makers, used):
                 return
-        self._findings.add("phantom write", f"{told}, which nobody wrote", revision=revision)
+        self._findings.add(
+            "phantom write", f"{told}, which no operation is left to have made", revision=revision
+        )
 
     def _failed(
         self, revision: int, told: str, makers: list[Operation], used: Mapping[int, int]

@@ -51,9 +51,20 @@ def same_changes(expected: Sequence[Change], logged: Sequence[Change]) -> bool:
 
 def same_keys_and_values(made: Made, logged: Sequence[Change]) -> bool:
     """Equal but for versions, creations and leases."""
-    return [("delete", m, "") if isinstance(m, str) else ("put", m.key, m.value) for m in made] == [
-        (c.kind, c.key, c.value if c.kind == "put" else "") for c in logged
-    ]
+    return _of_made(made) == _of_logged(logged)
+
+
+def is_part(made: Made, logged: Sequence[Change]) -> bool:
+    """Whether `logged` is some of what was made, and nothing else."""
+    return bool(logged) and set(_of_logged(logged)).issubset(_of_made(made))
+
+
+def _of_made(made: Made) -> list[tuple[str, str, str]]:
+    return [("delete", m, "") if isinstance(m, str) else ("put", m.key, m.value) for m in made]
+
+
+def _of_logged(logged: Sequence[Change]) -> list[tuple[str, str, str]]:
+    return [(c.kind, c.key, c.value if c.kind == "put" else "") for c in logged]
 
 
 def named_by(op: Operation, logged: Sequence[Change]) -> bool:

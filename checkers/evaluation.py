@@ -36,6 +36,8 @@ from histories.member_state import Change
 
 NO_HEADER = Header()
 NOTHING: Made = ()
+OF_THE_FUTURE = -1
+"""The count of a read of a revision still to come, which a store refuses: that of no answer."""
 
 
 def evaluate(
@@ -92,6 +94,8 @@ def _range(store: SequentialStore, request: Range, header: Header) -> RangeResul
     if 0 < request.revision < store.revision:
         held = store.past(key, end, request.revision)
         return answer_range(request, held, len(held), header)
+    if request.revision > store.revision:
+        return RangeResult(header, (), OF_THE_FUTURE)
     if not end:
         one = store.now.get(key)
         held = [] if one is None else [one]
@@ -168,7 +172,7 @@ class _Transaction:
             return self._put(request, header)
         if type(request) is Range:
             self.of_the_future |= request.revision > self._store.revision
-            if not self._written or 0 < request.revision <= self._store.revision:
+            if not self._written or request.revision > 0:
                 return _range(self._store, request, header)
             held = self._interval(request.key, request.range_end)
             return answer_range(request, held, len(held), header)

@@ -14,7 +14,7 @@ import msgspec
 from checkers.counter import INCREMENT, check_counter
 from checkers.evidence import Evidence
 from checkers.logged_as_recorded import element_text, recorded
-from checkers.queue import DEQUEUE, ENQUEUE, check_queue
+from checkers.queue import DEQUEUE, DEQUEUE_ONE, ENQUEUE, check_queue
 from checkers.revisions import Findings
 from checkers.unique_ids import each_once, verdict_of
 from checkers.verdict import Verdict, merge
@@ -91,7 +91,7 @@ def _queued(op: LoggedOperation) -> Iterator[Operation]:
     if op.f == "enqueue":
         yield recorded(op, Put(element_text(op.argument)), PutResult(_HEADER), f=ENQUEUE)
     elif op.outcome == "ok":
-        taken = op.answer if op.f == "drain" else [op.answer]
+        taken = op.answer if op.f == "drain" else [] if op.answer is None else [op.answer]
         if not isinstance(taken, list):
             raise HistoryError(
                 f"event {op.ended}: a drain answered {taken!r}; expected the elements, as a list"
@@ -101,7 +101,8 @@ def _queued(op: LoggedOperation) -> Iterator[Operation]:
         if op.f == "drain":
             yield recorded(op, Range("", "\0"), nothing)
     elif op.outcome == "info":
-        yield recorded(op, Delete("", "\0"), DeleteResult(_HEADER), f=DEQUEUE)
+        taking = DEQUEUE if op.f == "drain" else DEQUEUE_ONE
+        yield recorded(op, Delete("", "\0"), DeleteResult(_HEADER), f=taking)
     elif any(word in (op.error or "").lower() for word in _EMPTY):
         found = msgspec.structs.replace(op, outcome="ok")
         yield recorded(found, Range("", "\0"), nothing)

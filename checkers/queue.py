@@ -15,9 +15,10 @@ is not judged.
     never read  acknowledged, neither taken out nor covered by a later read: then the verdict
                 is undecided
 
-A `dequeue` without an answer may have taken what it names. One that deletes an interval
-(in others' logs: that does not name what it wanted) may have taken any one element of it,
-so that as many missing elements as there are such operations are not blamed.
+A `dequeue` without an answer may have taken what it names. In others' logs it names nothing
+and may have taken any one element, so that as many missing elements as there are such
+operations are not blamed; after an interval that was deleted without an answer (in others'
+logs a `drain`), none are.
 
 Source: Jepsen's checker `total-queue`.
 """
@@ -36,11 +37,13 @@ from checkers.sequential_store import made_revision, text_order
 from checkers.uncertain import parts
 from checkers.verdict import Verdict
 from histories.history import History, Operation
-from histories.kv import Delete, Put, Range, RangeResult
+from histories.kv import Delete, DeleteResult, Put, Range, RangeResult
 
 NAME = "queue"
 ENQUEUE = "enqueue"
 DEQUEUE = "dequeue"
+DEQUEUE_ONE = "dequeue one"
+"""Of an interval of keys, no matter which: of others' logs, where it was not answered."""
 
 
 @dataclass(slots=True)
@@ -89,6 +92,9 @@ class _Sweep:
         """The elements that were acknowledged and not surely taken, by their keys' order."""
         self._at_call: dict[int, dict[str, _Element]] = {}
         self._unnamed = 0
+        """How many elements may have been taken by who did not say which."""
+        self._drained = False
+        """Whether somebody may have taken all at any time."""
         self._reads = self._dequeued = 0
         self._operations = history.operations
 
@@ -111,10 +117,12 @@ class _Sweep:
             for key in _keys_put(op):
                 element = self._elements.setdefault(key, _Element(key))
                 (element.refused if op.outcome == "fail" else element.entered).append(op)
+        elif op.f == DEQUEUE_ONE:
+            self._unnamed += 1
         elif op.f == DEQUEUE and _may_take(op):
             for part in parts(op.request):
-                if isinstance(part, Delete) and part.range_end and op.outcome == "info":
-                    self._unnamed += 1
+                if isinstance(part, Delete) and part.range_end:
+                    self._drained = self._drained or op.outcome == "info"
                 elif isinstance(part, Delete):
                     element = self._elements.setdefault(part.key, _Element(part.key))
                     element.taking.append(op)
@@ -143,6 +151,8 @@ class _Sweep:
             for part in parts(op.request):
                 if isinstance(part, Delete) and not part.range_end:
                     self._took(part.key, op)
+            if isinstance(op.request, Delete) and isinstance(op.result, DeleteResult):
+                self._took_interval(op, op.request, op.result)
         shown = _shows_all(op)
         if shown is not None:
             self._read(op, shown)
@@ -164,6 +174,14 @@ class _Sweep:
             )
         if len(element.taken) >= len(element.entered):
             self._inside.pop(text_order(key), None)
+
+    def _took_interval(self, op: Operation, asked: Delete, answer: DeleteResult) -> None:
+        if not asked.range_end:
+            return
+        for kv in answer.prev_kvs:
+            self._elements.setdefault(kv.key, _Element(kv.key)).taking.append(op)
+            self._took(kv.key, op)
+        self._unnamed += answer.deleted - len(answer.prev_kvs)
 
     def _expected(self, element: _Element, op: Operation) -> bool:
         """Whether somebody can have put it in before `op` was answered."""
@@ -213,7 +231,7 @@ class _Sweep:
     def finish(self) -> dict[str, int]:
         """Judge what is still missing, and count."""
         missing = [one for one in self._elements.values() if one.missing_from is not None]
-        for element in missing[self._unnamed :]:
+        for element in () if self._drained else missing[self._unnamed :]:
             read = element.missing_from
             assert read is not None
             self._findings.add(

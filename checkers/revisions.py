@@ -137,6 +137,8 @@ class Answers:
     """At each place of `seen`, the first return of an answer that saw that or a later one."""
     refused: Sequence[tuple[Operation, int]] = ()
     """Those that failed and so showed a revision."""
+    rivals: Mapping[int, Sequence[Operation]] = field(default_factory=dict)
+    """Where several claim to have made a revision, the others."""
 
     def deadline(self, revision: int) -> int | None:
         """The first return of an answer that saw `revision` or later; None if there is none."""
@@ -203,6 +205,7 @@ def order_answers(
     without: list[Operation] = []
     writers: dict[int, Operation] = {}
     readers: dict[int, list[Operation]] = {}
+    rivals: dict[int, list[Operation]] = {}
     for op in operations:
         result = op.result
         if result is None:
@@ -218,6 +221,7 @@ def order_answers(
         if made:
             other = writers.setdefault(revision, op)
             if other is not op:
+                rivals.setdefault(revision, []).append(op)
                 _blame_duplicate(other, op, revision, findings)
             continue
         request = op.request
@@ -235,7 +239,9 @@ def order_answers(
         np.append(shown, np.array([revision for _, revision in refused], np.int64)),
         np.append(returns, np.array([op.returned or _NEVER for op, _ in refused], np.int64)),
     )
-    return Answers(certain, without, ranks, returns, writers, readers, seen, deadlines, refused)
+    return Answers(
+        certain, without, ranks, returns, writers, readers, seen, deadlines, refused, rivals
+    )
 
 
 def _deadlines(shown: Numbers, returns: Numbers) -> tuple[list[int], list[int]]:

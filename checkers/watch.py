@@ -41,6 +41,7 @@ from checkers.watch_stream import Compaction, Compactions, StreamCheck, Times
 from checkers.watch_truth import find_truth
 from histories.history import Operation
 from histories.kv import Compact
+from histories.member_state import MemberState
 from histories.watch import Cancelled, Events, WatchStream
 
 NAME = "watch"
@@ -57,7 +58,7 @@ def check_watch(evidence: Evidence) -> Verdict:
     operations = evidence.history.operations
     truth = find_truth(evidence.members, streams)
     writers = _writers(operations)
-    compactions = _compactions(operations)
+    compactions = _compactions(operations, evidence.members)
     times = _times(writers)
     findings = Findings()
     events = progress = untold = 0
@@ -101,15 +102,17 @@ def _writers(operations: Sequence[Operation]) -> dict[int, Operation]:
     }
 
 
-def _compactions(operations: Sequence[Operation]) -> Compactions:
-    return Compactions([
+def _compactions(operations: Sequence[Operation], members: Sequence[MemberState]) -> Compactions:
+    asked = [
         Compaction(
             op.request.revision, op.call,
             op.result.header.revision if op.result is not None else None, op,
         )
         for op in operations
         if isinstance(op.request, Compact) and op.outcome != "fail"
-    ])
+    ]
+    done = {member.compact_revision for member in members if member.compact_revision > 0}
+    return Compactions(asked, others=not done.issubset(one.revision for one in asked))
 
 
 def _times(writers: dict[int, Operation]) -> Times:

@@ -34,10 +34,12 @@ class Compaction:
 
 
 class Compactions:
-    """All of a run."""
+    """All of a run. With `others` the store compacts of itself (etcd's `--auto-compaction-*`),
+    so that any revision may have been compacted."""
 
-    def __init__(self, asked: Sequence[Compaction]) -> None:
+    def __init__(self, asked: Sequence[Compaction], others: bool = False) -> None:
         self._asked = asked
+        self._others = others
         done = sorted(
             (one for one in asked if one.answered is not None), key=lambda one: one.answered or 0
         )
@@ -49,10 +51,14 @@ class Compactions:
 
     def may_have_reached(self, revision: int, time: int) -> bool:
         """Whether a compaction to `revision` or beyond was asked for by `time`."""
-        return any(one.revision >= revision and one.call <= time for one in self._asked)
+        return self._others or any(
+            one.revision >= revision and one.call <= time for one in self._asked
+        )
 
     def asked_for(self, revision: int, time: int) -> bool:
-        return any(one.revision == revision and one.call <= time for one in self._asked)
+        return self._others or any(
+            one.revision == revision and one.call <= time for one in self._asked
+        )
 
     def done_before(self, revision: int) -> Compaction | None:
         """The furthest compaction that a member which stands at `revision` has made.

@@ -7,7 +7,8 @@ anti-dependencies contradicts repeatable read as well.
 Sources: Adya 1999, Adya, Liskov and O'Neil 2000 (read-uncommitted PL-1, read-committed
 PL-2, consistent-view PL-2+, repeatable-read PL-2.99, serializable PL-3, snapshot-isolation
 PL-SI); Cerone, Bernardi and Gotsman 2015 (read-atomic and above; snapshot isolation admits
-no cycle without two neighbouring anti-dependencies: Cerone and Gotsman 2016); Daudjee and
+no cycle without two neighbouring anti-dependencies, parallel snapshot isolation none with a
+single one: Cerone and Gotsman 2016); Daudjee and
 Salem 2004 and 2006 (strong session); Kingsbury and Alvaro 2020 (what each observation means).
 """
 
@@ -26,10 +27,8 @@ IMPLIES: Mapping[str, Sequence[str]] = {
     "strong-session-snapshot-isolation": (
         "snapshot-isolation", "strong-session-read-committed",
     ),
-    "snapshot-isolation": (
-        "consistent-view", "monotonic-atomic-view", "parallel-snapshot-isolation",
-    ),
-    "parallel-snapshot-isolation": ("causal", "update-atomic"),
+    "snapshot-isolation": ("parallel-snapshot-isolation",),
+    "parallel-snapshot-isolation": ("causal", "consistent-view", "update-atomic"),
     "causal": ("read-atomic",),
     "update-atomic": ("read-atomic",),
     "read-atomic": ("monotonic-atomic-view",),

@@ -166,6 +166,38 @@ def test_two_writes_at_one_revision_are_a_duplicate() -> None:
     assert "duplicate revision" in kinds(judge(told, [A1]))
 
 
+def test_of_two_that_claim_a_revision_the_one_that_did_not_make_it_is_lost() -> None:
+    told = Told()
+    told.did(Put("a", "1"), PutResult(), 2)
+    first, second = told.ask(Put("b", "x")), told.ask(Delete("a"))
+    told.ok(first, PutResult(), 3)
+    told.ok(second, DeleteResult(deleted=1), 3)
+    verdict = judge(told, [A1, Change(3, "delete", "a")])
+    assert kinds(verdict) == {"duplicate revision", "lost write"}
+
+
+def test_a_transaction_of_which_a_part_is_there_had_the_wrong_effect() -> None:
+    told = Told()
+    both = Txn((), (Put("a", "1"), Put("b", "1")))
+    told.did(both, TxnResult(succeeded=True, responses=(PutResult(), PutResult())), 2)
+    told.did(Txn((), (Delete("a", "c"),)),
+             TxnResult(succeeded=True, responses=(DeleteResult(deleted=2),)), 3)
+    verdict = judge(told, [A1, Change(2, "put", "b", "1", 2, 1), Change(3, "delete", "b")])
+    assert kinds(verdict) == {"wrong effect"}
+    (anomaly,) = verdict.anomalies
+    assert "should have made delete a, delete b; the members hold delete b" in anomaly.because
+
+
+def test_a_deletion_is_not_laid_to_any_one_of_several_that_delete_the_key() -> None:
+    told = Told()
+    told.did(Put("a", "1"), PutResult(), 2)
+    told.fail(told.ask(Delete("a")))
+    told.did(Delete("a"), DeleteResult(deleted=1), 4)
+    verdict = judge(told, [A1, Change(3, "delete", "a"), Change(4, "delete", "a")])
+    assert "phantom write" in kinds(verdict)
+    assert "failed write present" not in kinds(verdict)
+
+
 def test_revisions_of_writes_grow_along_real_time() -> None:
     told = Told()
     told.did(Put("a", "2"), PutResult(), 3)

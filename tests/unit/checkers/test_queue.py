@@ -249,3 +249,41 @@ def test_a_log_of_a_queue_is_judged() -> None:
     assert check_log(logged(*rows, unsure, found_nothing)).valid is True
     more = [("enqueue", 8, 8, "ok", None), *rows]
     assert kinds(check_log(logged(*more, unsure, found_nothing))) == ["lost"]
+
+
+def test_a_drain_without_an_answer_excuses_all_that_is_missing() -> None:
+    ops = [
+        LoggedOperation(0, "enqueue", "", 1, "ok", 1, 0, 1, 1),
+        LoggedOperation(0, "enqueue", "", 2, "ok", 2, 2, 3, 3),
+        LoggedOperation(0, "drain", "", None, "info", None, 4, None, 5),
+        LoggedOperation(1, "drain", "", None, "ok", [], 6, 7, 7),
+    ]
+    assert check_log(ops).valid is True
+    one = msgspec.structs.replace(ops[2], f="dequeue")
+    verdict = check_log([*ops[:2], one, ops[3]])
+    assert kinds(verdict) == ["lost"]
+
+
+def test_a_dequeue_that_found_nothing_takes_nothing() -> None:
+    assert check_log([
+        LoggedOperation(0, "dequeue", "", None, "ok", None, 0, 1, 1),
+        LoggedOperation(0, "enqueue", "", 1, "ok", 1, 2, 3, 3),
+        LoggedOperation(0, "dequeue", "", None, "ok", 1, 4, 5, 5),
+    ]).valid is True
+
+
+def test_an_interval_that_was_deleted_takes_all_that_it_names_or_counts() -> None:
+    gone = DeleteResult(deleted=2, prev_kvs=(KeyValue("q/1"), KeyValue("q/2")))
+    for answer, expected in (
+        (gone, []), (DeleteResult(deleted=2), []), (DeleteResult(deleted=1), ["lost"]),
+    ):
+        told = Told()
+        put(told, "q/1", "q/2")
+        told.did(Delete("q/", "q0", prev_kv=bool(answer.prev_kvs)), answer, 4, f="dequeue")
+        told.did(ALL, shows(), 4)
+        assert kinds(judge(told)) == expected
+    told = Told()
+    put(told, "q/1", "q/2")
+    told.info(told.ask(Delete("q/", "q0"), f="dequeue"))
+    told.did(ALL, shows(), 4)
+    assert judge(told).valid is True

@@ -172,6 +172,13 @@ def test_each_model_is_asked_by_name() -> None:
         check_transactions([], "serialisable")
 
 
+def test_parallel_snapshots_may_fork_and_not_be_torn() -> None:
+    fork = concurrent("ax1", "ay1", "rx1ry", "rxry1")
+    torn = concurrent("rxry1", "ax1ay1")
+    assert check_transactions(fork, "parallel-snapshot-isolation").valid is True
+    assert check_transactions(torn, "parallel-snapshot-isolation").valid is False
+
+
 def test_models_follow_from_one_another() -> None:
     for model in MODELS:
         assert order_of(model) in ("", "process", "realtime")

@@ -115,6 +115,17 @@ def test_a_prev_kv_is_what_the_key_held_before() -> None:
     assert kinds(judged(batch, request=unasked)) == ["wrong prev_kv"]
 
 
+def test_a_store_may_compact_of_itself_if_its_members_say_so() -> None:
+    lines: list[Line] = [
+        Opened(0, 0, 0, "n2", WatchRequest("a", "c", start_revision=1)), Created(1, 0, 4),
+        Cancelled(6, 0, 3),
+    ]
+    asked, streams = History.of(()), collect(lines)
+    assert kinds(check_watch(Evidence(asked, members(LOG), watches=streams))) == ["false cancel"]
+    compacted = members([B4], first_revision=4, compact_revision=3)
+    assert kinds(check_watch(Evidence(asked, compacted, watches=streams))) == []
+
+
 def test_events_agree_in_time_with_the_rest_of_the_history() -> None:
     told = Told()
     told.did(PutRequest("a", "1"), PutResult(), 2)
