@@ -92,6 +92,8 @@ BUGGIFIED = tuple(
         "the log is slow to write",
         "a snapshot is slow to leave",
         "a snapshot is sent twice",
+        "a watcher's buffer is small",
+        "a watch's answer is cut early",
     )
 )
 
