@@ -70,6 +70,7 @@ CLIENTS = (
     "a member ended with a request under way",
     "a client gave up a request under way",
     "a member refused a request",
+    "a deposed leader was asked a read",
 )
 CLOCKS = (
     "a wall clock went back",
