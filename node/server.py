@@ -37,6 +37,7 @@ from node.internal_request import InternalRequest, encode
 from node.member_storage import MemberStorage
 from node.membership import Membership
 from node.mvcc.store import Store
+from node.mvcc.watch import BUFFER_BYTES_MAX
 from node.pending import Deadline, Pending, RequestIds
 from node.publication import publish
 from node.raft.config import Config as RaftConfig
@@ -49,6 +50,10 @@ from node.write_path import Traced, WritePath
 
 VERSION = "3.5.1"
 """The etcd release whose API is served."""
+
+FRAGMENT_OVERHEAD_BYTES = 512 * 1024
+"""A watch's answer is cut where it is larger than a request may be by this. Source: etcd's
+grpcOverheadBytes."""
 
 PENDING_REQUESTS_MAX = 5000
 """Writes that wait at one member; more are refused. Source: etcd refuses when apply
@@ -72,6 +77,8 @@ class Server:
         self.request_bytes_max = config.request_bytes_max
         self.txn_operations_max = config.txn_operations_max
         self.watch_progress_interval_ms = config.watch_progress_interval_ms
+        self.watch_buffer_bytes = watch_buffer_bytes(world)
+        self.watch_fragment_bytes = watch_fragment_bytes(config, world)
         self.metrics = member_metrics.MemberMetrics(config.member_id, VERSION)
         self.failpoints = Failpoints(world, parse_all(config.failpoints))
         self._path = WritePath(world, config.name, self.failpoints, tracing=config.tracing)
@@ -310,6 +317,17 @@ def raft_config(config: Config, world: World) -> RaftConfig:
     if world.buggify("snapshots are given up soon"):
         settled = replace(settled, snapshot_ticks_max=3)
     return settled
+
+
+def watch_buffer_bytes(world: World) -> int:
+    """In a small buffer one batch finds room, however large it is."""
+    return 1 if world.buggify("a watcher's buffer is small") else BUFFER_BYTES_MAX
+
+
+def watch_fragment_bytes(config: Config, world: World) -> int:
+    if world.buggify("a watch's answer is cut early"):
+        return 1  # an event each
+    return config.request_bytes_max + FRAGMENT_OVERHEAD_BYTES
 
 
 def _refusal(dropped: ProposalDropped) -> RpcError:

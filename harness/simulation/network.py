@@ -40,7 +40,8 @@ Accept = Callable[[bytes], Callable[[bytes], None]]
 
 
 class Weather(msgspec.Struct, frozen=True):
-    """How a healthy link behaves. `delay_us`: least, and mean on top of it (exponential)."""
+    """How a healthy link behaves, and a healthy disk. `delay_us`: least, and mean on top of
+    it (exponential)."""
 
     delay_us: tuple[int, int] = (80, 120)
     slow_percent: float = 0.02
@@ -49,6 +50,10 @@ class Weather(msgspec.Struct, frozen=True):
     loss_percent: float = 0.0
     duplicate_percent: float = 0.0
     reorder_percent: float = 0.0
+    sync_ms: float = 0.0
+    """What a sync of a file or a directory takes on top of a quick drive's time, in the mean."""
+    commit_ms: float = 0.0
+    """And a commit of the backend."""
 
 
 CALM = Weather()

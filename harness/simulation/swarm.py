@@ -42,8 +42,12 @@ a run in which nothing is answered finds nothing."""
 ELECTIONS = ((10, 100), (10, 100), (20, 200), (30, 300), (100, 1000))
 """Heartbeat and election timeout in ms: short ones give a short run many leaders."""
 WORKLOADS = ("kv", "kv", "kv", "kv", "register", "register", "set", "watch", "watch", "append")
-NODES = (1, 3, 3, 3, 3, 3, 3, 5, 5, 5)
-"""One member shows what disks do, five show what three cannot."""
+LONG_PERCENT = (0, 5, 60)
+"""Of the values that the workload kv puts: with many, a write to the log can be torn within
+itself, and segments are soon full."""
+NODES = (1, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5)
+"""One member shows what disks do, five show what three cannot, and of an even number half
+is no majority."""
 HOLDS_IN_ELECTIONS = (1.5, 3.0, 6.0)
 """How many election timeouts a fault holds, at least."""
 
@@ -74,12 +78,13 @@ def _settings(chance: Random) -> dict[str, int | bool]:
     drawn: dict[str, int | bool] = dict(SETTINGS)
     # Only together do the two let a follower need a snapshot in a short run.
     short_log, count, kept = (
-        chance.random() < 0.6, chance.choice((3, 5, 10, 30)), chance.choice((1, 3, 10))
+        chance.random() < 0.7, chance.choice((3, 5, 10, 30)), chance.choice((1, 3, 10))
     )
     if short_log:
         drawn |= {"snapshot_count": count, "catch_up_entries": kept}
     choices: dict[str, tuple[int | bool, ...]] = {
         "wal_segment_bytes": (4096, 4096, 16 * 1024),
+        "snapshots_kept": (1, 1, 2),
         "backend_batch_interval_ms": (1, 10, 1000),
         "backend_batch_operations_max": (1, 5),
         "pre_vote": (False,),
@@ -107,6 +112,9 @@ def _weather(chance: Random) -> Weather:
         # (`node.world.PeerLink`), and what TCP keeps.
         loss_percent=chance.choice((0.0, 1.0, 5.0)),
         reorder_percent=chance.choice((0.0, 5.0, 30.0)),
+        # What waits for a disk is what a crash finds half done.
+        sync_ms=chance.choice((0.0, 0.0, 0.0, 2.0, 15.0)),
+        commit_ms=chance.choice((0.0, 5.0, 40.0, 200.0)),
     )
 
 
@@ -133,7 +141,11 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
         "nodes": (chance.choice(NODES),),
         "quiet_timeout_ms": DEFAULTS.quiet_timeout_ms,
     }
-    return {**drawn, **given}
+    chosen = {**drawn, **given}
+    if chosen["workload"] == "kv" and "workload_options" not in given:
+        long_percent = stream(seed, "swarm", "long values").choice(LONG_PERCENT)
+        chosen["workload_options"] = {"long_percent": long_percent}
+    return chosen
 
 
 def _kinds(chance: Random, among: Collection[str]) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from histories.service import AnyRequest
 from histories.watch import FILE_NAME, WatchRequest, read_streams
 
 WATCHING = Options(
-    system="simulated", workload="watch", nodes=(3,), time_limit_s=3.0, seed=5,
+    system="simulated", workload="watch", nodes=(3,), time_limit_s=3.0, seed=6,
     nemesis=("kill", "pause", "partition"),
 )
 
