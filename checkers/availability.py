@@ -44,16 +44,14 @@ def check_availability(evidence: Evidence) -> Verdict:
     )
     place = bisect_left(answered, healed, key=_returned_at)
     bound_ns = evidence.availability_bound_ms * 1_000_000
-    until = _returned_at(answered[place]) if place < len(answered) else None
-    unanswered = _unanswered(history, healed + bound_ns, until)
     if place == len(answered):
-        return _never_again(history, healed, bound_ns, unanswered, counts)
+        return _never_again(history, healed, bound_ns, counts)
     first = answered[place]
     counts["recovered after ms"] = round((_returned_at(first) - healed) / 1e6, 1)
     counts["members answered after ms"] = _by_member(answered[place:], healed)
     if _returned_at(first) - healed <= bound_ns:
         return Verdict(NAME, True, counts=counts)
-    if not unanswered:
+    if not _unanswered(history, healed + bound_ns, _returned_at(first)):
         why = (
             f"nobody asked from {wording.seconds(healed + bound_ns)}, {bound_ns / 1e9:g} s after "
             f"the last fault was healed, until {wording.seconds(first.call)}"
@@ -69,7 +67,7 @@ def check_availability(evidence: Evidence) -> Verdict:
 
 def _unanswered(history: History, late: int, until: int | None) -> list[Operation]:
     """What was asked and not answered when it was `late`, or later but before `until`."""
-    end = history.events[-1].time if history.events else 0
+    end = history.end_ns
     return [
         op
         for op in history.operations
@@ -80,13 +78,10 @@ def _unanswered(history: History, late: int, until: int | None) -> list[Operatio
 
 
 def _never_again(
-    history: History,
-    healed: int,
-    bound_ns: int,
-    unanswered: Sequence[Operation],
-    counts: dict[str, Any],
+    history: History, healed: int, bound_ns: int, counts: dict[str, Any]
 ) -> Verdict:
-    last = history.events[-1].time
+    last = history.end_ns
+    unanswered = _unanswered(history, healed + bound_ns, None)
     if not unanswered:
         why = (
             f"nothing was answered after {wording.seconds(healed)}, and nothing asked when the "

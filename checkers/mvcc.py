@@ -61,18 +61,16 @@ def check_operations(
     search_limit_s: float = math.inf,
 ) -> None:
     """The three rules of `checkers.revisions`, and those of compactions."""
-    without = [
-        op for op in operations if op.result is not None and op.result.header.revision <= 0
-    ]
+    compactions = Compactions(operations, members)
+    refused = compactions.seen_by_refused()
+    answers = order_answers(operations, findings, refused)
+    without = answers.without
     if without:
         findings.unknown.append(
             f"{len(without)} answers carry no revision (the first is event {without[0].returned}); "
             "this checker orders by revisions"
         )
         return
-    compactions = Compactions(operations, members)
-    refused = compactions.seen_by_refused()
-    answers = order_answers(operations, findings, refused)
     if log.final:
         check_reached(refused, log.last, findings)
     check_real_time(answers, findings)

@@ -101,11 +101,9 @@ class Replay:
     # --- which revisions there are
 
     def _revisions(self, gaps: Sequence[int], end: int | None) -> list[int]:
-        known = dict.fromkeys(self._log.changes)
-        known.update(dict.fromkeys(self._answers.writers))
-        known.update(dict.fromkeys(self._answers.readers))
-        known.update(dict.fromkeys(gaps))
-        return sorted(one for one in known if end is None or one < end)
+        answers = self._answers
+        known = sorted({*self._log.changes, *answers.writers, *answers.readers, *gaps})
+        return known if end is None else known[: bisect_left(known, end)]
 
     def _find_gaps(self) -> tuple[list[int], int | None]:
         """Revisions that someone must have made and nobody claims; and the one from which on

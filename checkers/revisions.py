@@ -43,16 +43,20 @@ the search over gaps is exponential at worst and has a limit.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
 
 from checkers import wording
 from checkers.sequential_store import made_revision
 from checkers.verdict import Anomaly
 from histories.history import Operation
-from histories.kv import Compact, Range, Request, Txn
+from histories.kv import Compact, Range, RangeResult, Request, Txn
 from histories.member_state import Change
+
+Numbers = NDArray[np.int64]
 
 ANOMALIES_MAX = 50
 """Kept in full; further ones are counted."""
@@ -116,8 +120,13 @@ class Answers:
     """The certain operations, ordered as the rules need them."""
 
     certain: list[Operation]
-    ranks: list[int]
+    without: list[Operation]
+    """Those whose answers carry no revision, or a number that can be none: there is no
+    order then."""
+    ranks: Numbers
     """Of each certain operation."""
+    returns: Numbers
+    """Of each certain operation, the index of the event that ended it."""
     writers: dict[int, Operation]
     """By the revision that each made; the first one where several claim it."""
     readers: dict[int, list[Operation]]
@@ -143,6 +152,10 @@ class Answers:
             return []
         refused = [op for op, _ in self.refused]
         return [op for op in (*self.certain, *refused) if op.returned == deadline][:1]
+
+
+REVISION_MAX = 1 << 61
+"""Revisions are int64 in the protocol; up to here a rank is one, too."""
 
 
 def revision_of(op: Operation) -> int:
@@ -178,7 +191,7 @@ def _only_serializable_ranges(txn: Txn) -> bool:
 
 
 def order_answers(
-    operations: Sequence[Operation],
+    operations: Iterable[Operation],
     findings: Findings,
     refused: Sequence[tuple[Operation, int]] = (),
 ) -> Answers:
@@ -186,20 +199,26 @@ def order_answers(
 
     `refused`: operations that failed in a way that shows that a revision had been reached.
     """
-    certain = [op for op in operations if op.result is not None and op.returned is not None]
-    ranks: list[int] = []
+    certain: list[Operation] = []
+    revisions: list[int] = []
+    wrote: list[bool] = []
+    without: list[Operation] = []
     writers: dict[int, Operation] = {}
     readers: dict[int, list[Operation]] = {}
-    first: dict[int, int] = {}
     rivals: dict[int, list[Operation]] = {}
-    for op in certain:
+    for op in operations:
         result = op.result
-        revision = result.header.revision  # type: ignore[union-attr]
-        wrote = made_revision(result)  # type: ignore[arg-type]
-        ranks.append(2 * revision if wrote else 2 * revision + 1)
-        if op.returned < first.get(revision, _NEVER):  # type: ignore[operator]
-            first[revision] = op.returned  # type: ignore[assignment]
-        if wrote:
+        if result is None:
+            continue
+        revision = result.header.revision
+        if not 0 < revision < REVISION_MAX:
+            without.append(op)
+            continue
+        made = type(result) is not RangeResult and made_revision(result)
+        certain.append(op)
+        revisions.append(revision)
+        wrote.append(made)
+        if made:
             other = writers.setdefault(revision, op)
             if other is not op:
                 rivals.setdefault(revision, []).append(op)
@@ -213,12 +232,25 @@ def order_answers(
             readers[revision] = [op]
         else:
             at.append(op)
-    for op, revision in refused:
-        first[revision] = min(op.returned or _NEVER, first.get(revision, _NEVER))
-    seen = sorted(first)
-    deadlines = list(accumulate((first[revision] for revision in reversed(seen)), min))
-    deadlines.reverse()
-    return Answers(certain, ranks, writers, readers, seen, deadlines, refused, rivals)
+    shown = np.array(revisions, np.int64)
+    returns = np.array([op.returned for op in certain], np.int64)
+    ranks = 2 * shown + 1 - np.array(wrote, np.int64)
+    seen, deadlines = _deadlines(
+        np.append(shown, np.array([revision for _, revision in refused], np.int64)),
+        np.append(returns, np.array([op.returned or _NEVER for op, _ in refused], np.int64)),
+    )
+    return Answers(
+        certain, without, ranks, returns, writers, readers, seen, deadlines, refused, rivals
+    )
+
+
+def _deadlines(shown: Numbers, returns: Numbers) -> tuple[list[int], list[int]]:
+    """The revisions shown, ascending, and of each the first return that shows it or a later one."""
+    order = np.lexsort((returns, shown))
+    ascending = shown[order]
+    first = np.flatnonzero(np.diff(ascending, prepend=-1))
+    latest_first = returns[order][first][::-1]
+    return ascending[first].tolist(), np.minimum.accumulate(latest_first)[::-1].tolist()
 
 
 _NEVER = 1 << 62
@@ -238,28 +270,22 @@ def _blame_duplicate(
 def check_real_time(answers: Answers, findings: Findings) -> None:
     """Rule 1: one sweep by invocation, holding the highest rank that had returned."""
     certain, ranks = answers.certain, answers.ranks
-    calls = [op.invoked for op in certain]
-    by_call = sorted(range(len(certain)), key=calls.__getitem__)
-    if answers.refused:
-        certain = [*certain, *(op for op, _ in answers.refused)]
-        ranks = [*ranks, *(2 * revision + 1 for _, revision in answers.refused)]
-    returns: list[int] = [op.returned for op in certain]  # type: ignore[misc]
-    by_return = sorted(range(len(certain)), key=returns.__getitem__)
-    returns.append(_NEVER)  # of -1, which comes after the last
-    upcoming = iter(by_return)
-    back = next(upcoming, -1)
-    held, holder = -1, -1
-    for this in by_call:
-        call = calls[this]
-        while returns[back] < call:
-            if ranks[back] > held:
-                held, holder = ranks[back], back
-            back = next(upcoming, -1)
-        rank = ranks[this]
-        if rank <= held and (rank % 2 == 0 or rank < held):
-            op = certain[this]
-            if rank % 2 == 0 or reaches_the_present(op.request):
-                _blame_order(op, certain[holder], held // 2, rank % 2 == 0, findings)
+    calls = np.array([op.invoked for op in certain], np.int64)
+    refused = answers.refused
+    back = [*certain, *(op for op, _ in refused)]
+    returns = np.append(answers.returns, np.array([op.returned for op, _ in refused], np.int64))
+    shown = np.append(ranks, np.array([2 * revision + 1 for _, revision in refused], np.int64))
+    by_return = np.argsort(returns, kind="stable")
+    highest = np.maximum.accumulate(shown[by_return])
+    returned_before = np.searchsorted(returns[by_return], calls)
+    held = np.append(highest, -1)[returned_before - 1]
+    writes = ranks % 2 == 0
+    behind = np.flatnonzero((ranks < held) | ((ranks == held) & writes))
+    for this in behind[np.argsort(calls[behind], kind="stable")].tolist():
+        op, wrote = certain[this], bool(writes[this])
+        if wrote or reaches_the_present(op.request):
+            holder = back[by_return[np.searchsorted(highest, held[this])]]
+            _blame_order(op, holder, int(held[this]) // 2, wrote, findings)
 
 
 def _blame_order(

@@ -29,6 +29,7 @@ class WriteIndex:
         self._puts: dict[tuple[str, str], dict[int, Operation]] = {}
         self._deletes: dict[str, dict[int, Operation]] = {}
         self._interval_deletes: list[tuple[Delete, Operation]] = []
+        self._deleters: dict[str, list[Operation]] = {}
         self.count = 0
         for op in operations:
             self.count += 1
@@ -50,14 +51,19 @@ class WriteIndex:
         for change in changes:
             if change.kind == "put":
                 return self.putters(change.key, change.value)
-        if not changes:
-            return []
-        key = changes[0].key
+        return self._deleters_of(changes[0].key) if changes else []
+
+    def _deleters_of(self, key: str) -> list[Operation]:
+        """Those that delete `key`, in the order of their invocations."""
+        known = self._deleters.get(key)
+        if known is not None:
+            return known
         found = dict(self._deletes.get(key, {}))
         for part, op in self._interval_deletes:
             if in_interval(key, part.key, part.range_end):
                 found[op.invoked] = op
-        return [found[index] for index in sorted(found)]
+        self._deleters[key] = [found[index] for index in sorted(found)]
+        return self._deleters[key]
 
 
 class Makers:

@@ -2,7 +2,7 @@
 
 A change log is a run's truth, and a store forgets it as it is compacted. Before a
 compaction leaves, every member is asked for its log; what it told then is put before what
-it has at the end.
+it has at the end. A compaction of what no member has told is not sent.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from histories.service import AnyRequest
 READ_TIMEOUT_S = 2.0
 """A member that does not answer in this time has its log no longer than the others'."""
 
+UNREAD = "not sent: no member could be read up to the revision to compact"
+
 
 class ChangeArchive:
     """The changes of each member, as far as they were read."""
@@ -39,6 +41,13 @@ class ChangeArchive:
         for state in states:
             if state is not None:
                 self._kept[state.member] = self._joined(state)
+
+    def holds(self, revision: int) -> bool:
+        """Whether some member has told all changes from the first one to `revision`."""
+        return any(
+            state.first_revision <= 1 and state.revision >= revision
+            for state in self._kept.values()
+        )
 
     async def _ask(self, member: str) -> MemberState | None:
         try:
@@ -71,7 +80,8 @@ def _revision(change: Change) -> int:
 
 
 class ArchivingClient:
-    """`client`, but that all members' logs are read before a compaction is sent."""
+    """`client`, but that all members' logs are read before a compaction is sent, if they
+    can be: what is compacted unread, nobody can judge any more."""
 
     def __init__(self, client: Client, archive: ChangeArchive) -> None:
         self._client = client
@@ -80,6 +90,8 @@ class ArchivingClient:
     async def call(self, url: str, request: AnyRequest) -> Completion:
         if isinstance(request, Compact):
             await self._archive.read()
+            if not self._archive.holds(request.revision):
+                return Completion("fail", error=UNREAD)
         return await self._client.call(url, request)
 
     async def status(self, url: str) -> Status | None:

@@ -1,7 +1,8 @@
 """`splitbrain`: the command line.
 
 Exit codes are Jepsen's: 0 all valid, 1 something invalid, 2 something unknown, 254
-bad arguments, 255 the harness itself failed.
+bad arguments, 255 the harness itself failed. One that is stopped at once has the
+shell's code of an interrupt, 130.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def splitbrain() -> None:
       2    something unknown
       254  bad arguments
       255  the harness or the system under test failed
+      130  stopped by a second Ctrl-C, or by SIGTERM
     """
 
 

@@ -13,7 +13,7 @@ from harness.errors import BadArguments
 from harness.options import Options
 from harness.plan import ClientPlan, Plan, PlannedOperation
 from harness.watch_plan import draw_watchers
-from harness.workloads.workload import Workload
+from harness.workloads.workload import Draft, Workload
 from histories.chance import stream, subseed
 from nemesis.catalogue import KINDS
 from nemesis.errors import FaultError
@@ -71,6 +71,11 @@ def _operations(
     limit_us = options.time_limit_s * 1e6
     due_us = 0.0
     for draft in drafts:
+        if not isinstance(draft, Draft):
+            raise BadArguments(
+                f"the workload {options.workload} gave {draft!r:.100} as an operation; expected a "
+                "splitbrain.Draft"
+            )
         gap_us = round(pace.expovariate(rate_per_us))
         due_us += gap_us
         if due_us >= limit_us:

@@ -6,6 +6,8 @@ requests.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from harness.plan import PlannedOperation
@@ -26,16 +28,32 @@ from histories.lock import Campaign, CampaignResult, Proclaim, Resign
 from histories.service import AnyRequest, AnyResult
 
 
-class LastSeen:
-    """The value and mod_revision of each key as one client last saw them.
+class Seen(NamedTuple):
+    """A key as it was, or, after the client's own put, as it must be if nobody else has put
+    or deleted it since: version and create_revision are not in a put's answer."""
 
-    A key never seen, or seen to be absent, has the value "" and the mod_revision 0; a
-    client learns from its own acknowledged writes and from its linearizable reads at
-    the present alike.
+    value: str = ""
+    mod: int = 0
+    create: int = 0
+    version: int = 0
+
+    def put(self, value: str, revision: int) -> Seen:
+        return Seen(value, revision, self.create or revision, self.version + 1)
+
+
+ABSENT = Seen()
+
+
+class LastSeen:
+    """Each key as one client last saw it.
+
+    A key never seen, or seen to be absent, has the value "" and 0 for all else; a client
+    learns from its own acknowledged writes and from its linearizable reads at the
+    present alike.
     """
 
     def __init__(self) -> None:
-        self._keys: dict[str, tuple[str, int]] = {}
+        self._keys: dict[str, Seen] = {}
         self.revision = 0
         """The highest revision that any answer's header said."""
         self.went_well = False
@@ -83,7 +101,7 @@ class LastSeen:
         """Lists that are put, behind what their key held."""
         success = tuple(
             msgspec.structs.replace(
-                one, value=extended(self._keys.get(one.key, ("", 0))[0], one.value)
+                one, value=extended(self._keys.get(one.key, ABSENT).value, one.value)
             )
             if isinstance(one, Put) else one
             for one in request.success
@@ -91,12 +109,16 @@ class LastSeen:
         return msgspec.structs.replace(request, success=success)
 
     def _expect(self, compare: Compare) -> Compare:
-        value, mod_revision = self._keys.get(compare.key, ("", 0))
+        seen = self._keys.get(compare.key, ABSENT)
         match compare.target:
             case "mod":
-                return msgspec.structs.replace(compare, operand=mod_revision)
-            case "value" if mod_revision:
-                return msgspec.structs.replace(compare, operand=value)
+                return msgspec.structs.replace(compare, operand=seen.mod)
+            case "create":
+                return msgspec.structs.replace(compare, operand=seen.create)
+            case "version":
+                return msgspec.structs.replace(compare, operand=seen.version)
+            case "value" if seen.mod:
+                return msgspec.structs.replace(compare, operand=seen.value)
             case "value":
                 # No value compares equal to an absent key; that it is absent is asked
                 # by its mod_revision.
@@ -107,7 +129,8 @@ class LastSeen:
     def _learn(self, request: AnyRequest, result: AnyResult, revision: int) -> None:
         match request, result:
             case Put(), PutResult():
-                self._keys[request.key] = (request.value, revision)
+                before = self._keys.get(request.key, ABSENT)
+                self._keys[request.key] = before.put(request.value, revision)
             case Range(revision=0, serializable=False, keys_only=False), RangeResult():
                 self._read(request, result)
             case Campaign(), CampaignResult():
@@ -125,4 +148,6 @@ class LastSeen:
         if not request.range_end and result.count == 0:
             self._keys.pop(request.key, None)
         for one in result.kvs:
-            self._keys[one.key] = (one.value, one.mod_revision)
+            self._keys[one.key] = Seen(
+                one.value, one.mod_revision, one.create_revision, one.version
+            )

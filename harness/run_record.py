@@ -74,6 +74,8 @@ class FaultCount(msgspec.Struct, frozen=True):
     end: int | None
     outcomes: dict[str, int]
     """ok, fail, info → how many."""
+    failed: str = ""
+    """Why it could not be inflicted, or not be healed."""
 
 
 class Results(msgspec.Struct, frozen=True):

@@ -16,14 +16,14 @@ import msgspec
 from harness.drawing import draw_plan
 from harness.drive import Drive, versions_now
 from harness.errors import BadArguments
-from harness.judge import RunResult, judge
+from harness.judge import RunResult, checkers_of, judge
 from harness.options import Options
 from harness.plan import Plan, write_plan
 from harness.progress import Progress, Silent
 from harness.reproduce import write_repro
 from harness.run_record import RunRecord
 from harness.services import refuse_missing
-from harness.system_choice import capabilities_of, make_system
+from harness.system_choice import capabilities_of, make_system, refuse_absent
 from harness.systems.catalogue import SIMULATED
 from harness.systems.system import System
 from harness.workloads.catalogue import make_workload
@@ -54,10 +54,11 @@ def run_sync(
     try:
         with progress, asyncio.Runner(loop_factory=_loop) as loop:
             loop.run(_drive(options, plan, folder, progress, make))
-    except asyncio.CancelledError:
+        progress.say("judging")
+        return conclude(folder, report)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        progress.say(f"what was recorded can still be judged: splitbrain check {folder}")
         raise KeyboardInterrupt from None
-    progress.say("judging")
-    return conclude(folder, report)
 
 
 async def run(
@@ -89,8 +90,10 @@ def prepare(options: Options, plan: Plan | None) -> tuple[Options, Plan, Path]:
         seed = secrets.randbits(SEED_BITS) if options.seed is None else options.seed
         workload = make_workload(options.workload, options.workload_options)
         refuse_missing(options.system, workload)
+        checkers_of(options)  # a name that is none is told before the run, not after it
         plan = draw_plan(options, seed, workload, capabilities_of(options))
     options = msgspec.structs.replace(options, seed=plan.seed)
+    refuse_absent(options)
     folder = _run_folder(options, plan.seed)
     write_plan(plan, folder / "plan.json")
     write_repro(folder, options, plan, versions_now())

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
+from harness.errors import BadArguments, SystemFailed
 from harness.mutant import mutant_command, mutant_environment, mutant_flags
 from harness.options import Options
 from harness.plan import Plan
@@ -37,6 +38,19 @@ def _class_of_own(name: str) -> type | None:
 
         return Etcd
     return None
+
+
+def refuse_absent(options: Options) -> None:
+    """Raise BadArguments, before a run has begun, where the program of the system that
+    `options` name is not there."""
+    if options.system != ETCD:
+        return
+    from harness.systems.etcd import find_binary, version_of
+
+    try:
+        version_of(find_binary(options.etcd_binary))
+    except SystemFailed as problem:
+        raise BadArguments(str(problem)) from problem
 
 
 def make_system(options: Options, plan: Plan, folder: Path) -> System:

@@ -47,7 +47,7 @@ def by_fault(evidence: Evidence) -> tuple[FaultCount, ...]:
         last = len(calls) if window.end is None else bisect_left(calls, window.end)
         counts.append(FaultCount(
             window.fault, window.f, window.members, window.begin, window.end,
-            _outcomes(operations[first:last]),
+            _outcomes(operations[first:last]), window.failed,
         ))
     return tuple(counts)
 

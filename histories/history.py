@@ -56,6 +56,8 @@ class FaultWindow:
     begin: int
     end: int | None
     detail: msgspec.Raw = field(default_factory=lambda: msgspec.Raw(b"null"))
+    failed: str = ""
+    """Why it could not be inflicted, or not be healed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,14 @@ class History:
     faults: tuple[FaultWindow, ...]
     services: tuple[ServiceOperation, ...] = ()
     """Operations of leases, locks and elections, in the order of their invocations."""
+
+    @property
+    def end_ns(self) -> int:
+        """When the last thing was observed that an operation or a fault tells of; 0: nothing."""
+        seen = [op.call if op.ended is None else op.ended for op in self.operations]
+        seen += [op.call if op.ended is None else op.ended for op in self.services]
+        seen += [fault.begin if fault.end is None else fault.end for fault in self.faults]
+        return max(seen, default=0)
 
     @classmethod
     def read(cls, path: Path) -> History:
@@ -164,6 +174,7 @@ def fault_windows(events: Iterable[Event]) -> list[FaultWindow]:
     """The faults of the nemesis' events among `events`, in the order of their beginnings."""
     decoder = msgspec.json.Decoder(FaultEvent)
     begun: dict[int, FaultWindow] = {}
+    in_force: dict[int, None] = {}
     for event in events:
         if event.process != NEMESIS:
             continue
@@ -177,9 +188,13 @@ def fault_windows(events: Iterable[Event]) -> list[FaultWindow]:
                 value.fault, event.f, value.members, event.time, None, value.detail
             )
             continue
-        end = event.time if value.phase in ("ended", "failed") else seen.end
-        members = value.members or seen.members
+        if value.phase == "began":
+            in_force[value.fault] = None
+        # What could not be inflicted is over with that; what could not be healed is not.
+        over = value.phase == "ended" or (value.phase == "failed" and value.fault not in in_force)
         begun[value.fault] = FaultWindow(
-            seen.fault, seen.f, members, seen.begin, end, seen.detail
+            seen.fault, seen.f, value.members or seen.members, seen.begin,
+            event.time if over else seen.end, seen.detail,
+            value.error or event.error or "failed" if value.phase == "failed" else seen.failed,
         )
     return list(begun.values())

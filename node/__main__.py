@@ -81,6 +81,13 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     show_default=True,
     help="Entries kept in the log behind a snapshot, for slow followers.",
 )
+@click.option(
+    "--max-snapshots",
+    type=int,
+    default=5,
+    show_default=True,
+    help="Snapshots kept, with the log that follows the oldest of them.",
+)
 @click.option("--max-request-bytes", type=int, default=1_572_864, show_default=True)
 @click.option("--max-txn-ops", type=int, default=128, show_default=True)
 @click.option("--quota-backend-bytes", type=int, default=2 * 1024**3, show_default=True)
@@ -174,6 +181,7 @@ def _config(flags: dict[str, object]) -> Config:
             election_ms=number("election_timeout"),
             snapshot_count=number("snapshot_count"),
             catch_up_entries=number("snapshot_catchup_entries"),
+            snapshots_kept=number("max_snapshots"),
             request_bytes_max=number("max_request_bytes"),
             txn_operations_max=number("max_txn_ops"),
             backend_quota_bytes=number("quota_backend_bytes"),
@@ -206,9 +214,9 @@ def _check_advertised(
         )
 
 
-async def _run(config: Config, flags: dict[str, object]) -> int:
+def _world(config: Config, flags: dict[str, object]) -> RealWorld:
     seed, trace = flags["seed"], flags["trace_file"]
-    world = RealWorld(
+    return RealWorld(
         config.name,
         Path(config.data_dir),
         seed=seed if isinstance(seed, int) else None,
@@ -216,6 +224,14 @@ async def _run(config: Config, flags: dict[str, object]) -> int:
         backend_quota_bytes=config.backend_quota_bytes,
         hold_unsynced=bool(flags["hold_unsynced"]),
     )
+
+
+async def _run(config: Config, flags: dict[str, object]) -> int:
+    try:
+        world = _world(config, flags)
+    except DiskError as problem:
+        click.echo(f"error: {problem}", err=True)
+        return EXIT_START
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, world.stop, 0, f"received {number.name}")

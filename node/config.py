@@ -41,6 +41,8 @@ class Config:
     """Applied entries between two snapshots."""
     catch_up_entries: int = 5_000
     """Entries kept behind a snapshot, for followers that are a little slow."""
+    snapshots_kept: int = 5
+    """Older ones are removed, and the log that only they need."""
     request_bytes_max: int = 1_572_864
     txn_operations_max: int = 128
     backend_quota_bytes: int = 2 * 1024**3
@@ -90,9 +92,13 @@ def checked_config(config: Config) -> Config:
     _check_times(config)
     for flag, value, least in (
         ("--snapshot-count", config.snapshot_count, 1),
+        ("--max-snapshots", config.snapshots_kept, 1),
         ("--max-request-bytes", config.request_bytes_max, 1),
         ("--max-txn-ops", config.txn_operations_max, 1),
+        ("--snapshot-catchup-entries", config.catch_up_entries, 0),
         ("--quota-backend-bytes", config.backend_quota_bytes, 1024**2),
+        ("--backend-batch-interval", config.backend_batch_interval_ms, 0),
+        ("--backend-batch-limit", config.backend_batch_operations_max, 1),
         ("--wal-segment-bytes", config.wal_segment_bytes, 4096),
         ("--experimental-watch-progress-notify-interval", config.watch_progress_interval_ms, 1),
     ):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from node.api.metrics import Metrics
 from node.api.rpc import StatusResponse
+from node.mvcc.store import Store
 
 
 class MemberMetrics(Metrics):
@@ -30,6 +31,9 @@ class MemberMetrics(Metrics):
     def proposal_failed(self) -> None:
         self.proposals_failed.inc()
 
+    def read_index_failed(self) -> None:
+        self.read_indexes_failed.inc()
+
     def wal_synced(self, duration_ns: int) -> None:
         self.wal_fsync.observe(duration_ns / 1e9)
 
@@ -38,14 +42,22 @@ class MemberMetrics(Metrics):
 
 
 def follow(
-    metrics: MemberMetrics, status: Callable[[], StatusResponse], pending: Callable[[], int]
+    metrics: MemberMetrics,
+    status: Callable[[], StatusResponse],
+    pending: Callable[[], int],
+    store: Store,
 ) -> None:
-    """Let the gauges read the member's status when they are asked."""
+    """Let the gauges read the member's status and its store when they are asked."""
     for gauge, read in (
         (metrics.proposals_committed, lambda: status().raft_index),
         (metrics.proposals_applied, lambda: status().raft_applied_index),
         (metrics.proposals_pending, pending),
         (metrics.database_size, lambda: status().db_size),
         (metrics.database_size_in_use, lambda: status().db_size_in_use),
+        (metrics.keys, lambda: store.keys_count),
+        (metrics.current_revision, lambda: store.revision),
+        (metrics.compact_revision, lambda: store.compacted_revision),
+        (metrics.watchers, lambda: len(store.watches)),
+        (metrics.slow_watchers, lambda: store.watches.slow),
     ):
         metrics.read_when_asked(gauge, read)

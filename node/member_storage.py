@@ -56,9 +56,11 @@ class MemberStorage:
         backend: Backend,
         recovered: Recovered,
         incarnation: int,
+        snapshots_kept: int,
     ) -> None:
         self._wal = wal
         self._snapshots = snapshots
+        self._snapshots_kept = snapshots_kept
         self._turn = asyncio.Lock()
         self.backend = backend
         self.recovered = recovered
@@ -89,7 +91,9 @@ class MemberStorage:
             raise DataRefused(str(problem)) from problem
         backend = disk.open_backend(BACKEND)
         incarnation = await _count_start(disk)
-        storage = cls(wal, snapshots, backend, recovered, incarnation)
+        storage = cls(
+            wal, snapshots, backend, recovered, incarnation, config.snapshots_kept
+        )
         if newest is not None and newest.data:
             await backend.replace_with(newest.data)
             await storage.snapshot_installed(newest)
@@ -136,7 +140,7 @@ class MemberStorage:
         async with self._turn:
             await self._snapshots.save(Snapshot(metadata))
             await self._wal.save_snapshot_mark(metadata)
-            await self._snapshots.remove_old()
+            await self._snapshots.remove_old(self._snapshots_kept)
             await self._wal.release(self._snapshots.metadata_kept()[0].index)
             self.snapshot = max(self.snapshot, metadata, key=lambda known: known.index)
 
@@ -195,6 +199,12 @@ def _check_owner(found: WalMetadata, expected: WalMetadata, config: Config) -> N
 
 
 async def _count_start(disk: Disk) -> int:
-    before = int(disk.read(INCARNATION) or b"0") if disk.exists(INCARNATION) else 0
+    found = disk.read(INCARNATION).strip() if disk.exists(INCARNATION) else b""
+    if found and not found.isdigit():
+        raise DataRefused(
+            f"{INCARNATION} in the data directory holds {found[:40]!r}; expected how often the "
+            "member has started: the directory is damaged; restore it whole"
+        )
+    before = int(found or b"0")
     await disk.replace(INCARNATION, str(before + 1).encode())
     return before + 1

@@ -21,6 +21,7 @@ loop's thread and hand values on, in that direction only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from node import member_metrics
@@ -36,6 +37,7 @@ from node.internal_request import InternalRequest, encode
 from node.member_storage import MemberStorage
 from node.membership import Membership
 from node.mvcc.store import Store
+from node.mvcc.watch import BUFFER_BYTES_MAX
 from node.pending import Deadline, Pending, RequestIds
 from node.publication import publish
 from node.raft.config import Config as RaftConfig
@@ -48,6 +50,10 @@ from node.write_path import Traced, WritePath
 
 VERSION = "3.5.1"
 """The etcd release whose API is served."""
+
+FRAGMENT_OVERHEAD_BYTES = 512 * 1024
+"""A watch's answer is cut where it is larger than a request may be by this. Source: etcd's
+grpcOverheadBytes."""
 
 PENDING_REQUESTS_MAX = 5000
 """Writes that wait at one member; more are refused. Source: etcd refuses when apply
@@ -71,6 +77,8 @@ class Server:
         self.request_bytes_max = config.request_bytes_max
         self.txn_operations_max = config.txn_operations_max
         self.watch_progress_interval_ms = config.watch_progress_interval_ms
+        self.watch_buffer_bytes = watch_buffer_bytes(world)
+        self.watch_fragment_bytes = watch_fragment_bytes(config, world)
         self.metrics = member_metrics.MemberMetrics(config.member_id, VERSION)
         self.failpoints = Failpoints(world, parse_all(config.failpoints))
         self._path = WritePath(world, config.name, self.failpoints, tracing=config.tracing)
@@ -83,6 +91,7 @@ class Server:
         data of another member, or corrupt), DiskError."""
         config, world = self._config, self._world
         world.disk.lock()
+        await self._refuse_taken_addresses()
         self._storage = await MemberStorage.open(world.disk, config)
         self.store = Store(self._storage.backend)
         self._storage.check_applied(self.store.consistent_index)
@@ -99,11 +108,24 @@ class Server:
         world.spawn(self._backend.run(), "backend")
         world.spawn(self._publish(), "publish")
         self._driver.start_ticking()
-        member_metrics.follow(self.metrics, self.status, lambda: len(self._pending))
+        self._follow_metrics()
         api = Api(self, metrics=self.metrics, admin=self.failpoints if config.admin else None)
         for url in config.listen_client_urls:
             self._served.append(await world.network.serve_clients(url, api))
         self._log_start()
+
+    async def _refuse_taken_addresses(self) -> None:
+        """Before anything is written: a new data directory belongs to the peer URLs that it
+        was begun with, and would refuse the other ones that a second try gives."""
+        for url in self._config.listen_peer_urls:
+            tried = await self._world.network.listen_peers(url, _nobody_yet)
+            await tried.close()
+
+    def _follow_metrics(self) -> None:
+        member_metrics.follow(self.metrics, self.status, lambda: len(self._pending), self.store)
+        self.metrics.quota.set(self._config.backend_quota_bytes)
+        traffic = self._driver.transport.traffic
+        self.metrics.follow_peers({f"{peer:x}": one for peer, one in traffic.items()})
 
     def _recovered_raft(self) -> Raft:
         found = self._storage.recovered
@@ -236,7 +258,11 @@ class Server:
 
     async def linearizable_read(self) -> None:
         """Returns once this member has applied all that was committed at the call."""
-        await self._reads.wait()
+        try:
+            await self._reads.wait()
+        except RpcError:
+            self.metrics.read_index_failed()
+            raise
 
     async def sleep(self, seconds: float) -> None:
         await self._world.clock.sleep(seconds)
@@ -266,6 +292,10 @@ class Server:
         return self._membership.members()
 
 
+def _nobody_yet(hello: bytes) -> Callable[[bytes], None]:
+    raise ConnectionRefusedError("not started yet")
+
+
 def raft_config(config: Config, world: World) -> RaftConfig:
     settled = RaftConfig(
         id=config.member_id,
@@ -287,6 +317,17 @@ def raft_config(config: Config, world: World) -> RaftConfig:
     if world.buggify("snapshots are given up soon"):
         settled = replace(settled, snapshot_ticks_max=3)
     return settled
+
+
+def watch_buffer_bytes(world: World) -> int:
+    """In a small buffer one batch finds room, however large it is."""
+    return 1 if world.buggify("a watcher's buffer is small") else BUFFER_BYTES_MAX
+
+
+def watch_fragment_bytes(config: Config, world: World) -> int:
+    if world.buggify("a watch's answer is cut early"):
+        return 1  # an event each
+    return config.request_bytes_max + FRAGMENT_OVERHEAD_BYTES
 
 
 def _refusal(dropped: ProposalDropped) -> RpcError:

@@ -9,6 +9,7 @@ Source: the two channels of etcd's rafthttp (stream and snapshot sender).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import msgspec
 
@@ -40,6 +41,16 @@ class SnapshotChunk(msgspec.Struct, frozen=True, array_like=True):
     message: Message | None = None
 
 
+@dataclass(slots=True)
+class Traffic:
+    """What went between this member and one peer, since it started."""
+
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    failures: int = 0
+    """Frames that were dropped."""
+
+
 class Transport:
     """One member's links. `receive` is called with each message that arrives;
     `unreachable` with a peer to which a message could not be sent."""
@@ -59,6 +70,7 @@ class Transport:
         self._receive = receive
         self._unreachable = unreachable
         self._peers = dict(peers)
+        self.traffic = {peer: Traffic() for peer in peers}
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(tuple[Message, ...]).decode
         self._decode_chunk = msgspec.msgpack.Decoder(SnapshotChunk).decode
@@ -102,9 +114,10 @@ class Transport:
             )
             raise ConnectionRefusedError("another cluster or member")
         self.heard[hello.sender] = None
+        take = self._take
         if hello.channel == "snapshot":
-            return _SnapshotReceiver(self._decode_chunk, self._receive).take
-        return self._take
+            take = _SnapshotReceiver(self._decode_chunk, self._receive).take
+        return _counted(take, self.traffic[hello.sender])
 
     def _take(self, frame: bytes) -> None:
         try:
@@ -124,8 +137,13 @@ class Transport:
             link = self._links.get(peer)
             if self._world.buggify("a frame finds its queue full"):
                 link = None
-            if link is None or not link.send(self._encode(batch)):
-                self._unreachable(peer)
+            frame = self._encode(batch)
+            if link is not None and link.send(frame):
+                self.traffic[peer].sent_bytes += len(frame)
+                continue
+            self._unreachable(peer)
+            if peer in self.traffic:
+                self.traffic[peer].failures += 1
 
     async def send_snapshot(self, message: Message) -> bool:
         """Send a SNAP message with its data; whether all of it could be handed on."""
@@ -144,8 +162,11 @@ class Transport:
             earlier.close()
         self._snapshot_links[message.to] = link
         for chunk in self._chunks(message, message.snapshot):
-            if not await self._send_chunk(link, self._encode(chunk)):
+            frame = self._encode(chunk)
+            if not await self._send_chunk(link, frame):
+                self.traffic[message.to].failures += 1
                 return False
+            self.traffic[message.to].sent_bytes += len(frame)
         return True
 
     def _chunks(self, message: Message, snapshot: Snapshot) -> Iterable[SnapshotChunk]:
@@ -168,6 +189,14 @@ class Transport:
             await self._world.clock.sleep(0.02)
             waited += 0.02
         return True
+
+
+def _counted(take: Callable[[bytes], None], traffic: Traffic) -> Callable[[bytes], None]:
+    def counted(frame: bytes) -> None:
+        traffic.received_bytes += len(frame)
+        take(frame)
+
+    return counted
 
 
 class _SnapshotReceiver:

@@ -1,7 +1,7 @@
 """The only door to what is not deterministic: clock, disk, network, randomness.
 
 Everything that a member does outside its own memory goes through a `World`. The
-real one is `node.real_world`; a simulated one lives outside this package. Nothing
+real one is `node.real.world`; a simulated one lives outside this package. Nothing
 else under `node/` imports `time`, `random`, `os`, `socket` or `threading`, and
 nothing iterates a set whose order matters.
 

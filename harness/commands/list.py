@@ -34,7 +34,7 @@ def _rows(what: str) -> dict[str, str]:
     if what == "workloads":
         from harness.workloads.catalogue import workloads
 
-        return {name: kind.description for name, kind in workloads().items()}
+        return workloads()
     if what == "nemeses":
         return {kind.name: kind.describe + _where(kind) for kind in KINDS.values()}
     if what == "systems":

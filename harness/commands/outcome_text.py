@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 
 from checkers.verdict import Verdict
 from harness.judge import RunResult
-from harness.run_record import Results
+from harness.run_record import FaultCount, Results
 
 ANOMALIES_SHOWN_MAX = 5
 
@@ -25,6 +25,7 @@ def tell(result: RunResult) -> None:
     rate = f", {result.results.rate:g}/s" if result.results.rate else ""
     click.echo(f"operations: {said or 'none'}{rate}")
     tell_verdicts(result.results.verdicts)
+    tell_failed_faults(result.results.faults)
     if result.error:
         click.secho(f"the run broke off: {result.error}", fg="red")
     word, colour = WORDS[result.valid]
@@ -35,6 +36,16 @@ def tell(result: RunResult) -> None:
         click.echo(f"folder: {shown(result.folder)}")
     if result.valid is not True:
         click.echo("reproduce: " + reproduce_line(result))
+
+
+def tell_failed_faults(faults: Sequence[FaultCount]) -> None:
+    """A run whose faults never came tells less than it seems to."""
+    failed = [one for one in faults if one.failed]
+    if failed:
+        click.secho(
+            f"{len(failed)} of {len(faults)} faults failed, the first: "
+            f"{failed[0].f}: {failed[0].failed}", fg="yellow",
+        )
 
 
 def tell_verdicts(verdicts: Iterable[Verdict]) -> None:

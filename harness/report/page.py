@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,7 @@ def render(run: Run) -> str:
         title=run.facts.test or run.folder.name,
         run=run,
         anomalies=anomalies,
+        anomalies_open=ANOMALIES_DRAWN_MAX,
         anomalies_beyond=_anomalies_beyond(run),
         sample=shown,
         spans=span_table(shown.spans),
@@ -196,7 +198,7 @@ def _policy(scripts: Sequence[str], *, eval_needed: bool) -> str:
 
 
 def _anomalies(run: Run) -> Iterator[DrawnAnomaly]:
-    found = run.results.anomalies if run.results else ()
+    found = in_turns(run.results.anomalies if run.results else ())
     names = [member.name for member in run.members]
     for number, (checker, anomaly) in enumerate(found[:ANOMALIES_LISTED_MAX], start=1):
         proof = proof_of(anomaly, run.spans, run.faults, run.end_ns)
@@ -205,6 +207,16 @@ def _anomalies(run: Run) -> Iterator[DrawnAnomaly]:
             continue
         in_order, to_scale = picture_in_order(proof, names), picture_to_scale(proof, names)
         yield DrawnAnomaly(number, checker, anomaly, proof, in_order, to_scale)
+
+
+def in_turns(found: Sequence[tuple[str, Anomaly]]) -> list[tuple[str, Anomaly]]:
+    """The first of each checker and kind, then the second of each: a hundred of one kind
+    must not hide the only one of another."""
+    kinds: dict[tuple[str, str], list[tuple[str, Anomaly]]] = {}
+    for checker, anomaly in found:
+        kinds.setdefault((checker, anomaly.kind), []).append((checker, anomaly))
+    turns = zip_longest(*kinds.values())
+    return [one for turn in turns for one in turn if one is not None]
 
 
 def _anomalies_beyond(run: Run) -> int:

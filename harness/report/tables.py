@@ -63,6 +63,7 @@ class FaultRow:
     info: int
     p99: float | None
     longest_without_ok_s: float
+    failed: str = ""
 
 
 def kind_rows(spans: Sequence[Span]) -> tuple[KindRow, ...]:
@@ -138,6 +139,7 @@ def _fault(
         outcomes["info"],
         percentile(took, 0.99) if took else None,
         silent / 1e9,
+        clip(fault.failed, 200),
     )
 
 

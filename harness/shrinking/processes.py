@@ -15,6 +15,7 @@ from nemesis.fault import AtStep, Fault, Kill, Latency, Partition, Pause, PowerL
 FLAGS = {
     "snapshot_count": "--snapshot-count",
     "catch_up_entries": "--snapshot-catchup-entries",
+    "snapshots_kept": "--max-snapshots",
     "wal_segment_bytes": "--wal-segment-bytes",
     "backend_batch_interval_ms": "--backend-batch-interval",
     "backend_batch_operations_max": "--backend-batch-limit",

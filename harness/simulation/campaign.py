@@ -72,6 +72,8 @@ def campaign(
             yield run_seed(seed, given)
         return
     context = multiprocessing.get_context("forkserver")
+    # What a run needs is imported once, not by each of the workers.
+    context.set_forkserver_preload(["harness.simulation.campaign", "checkers.catalogue"])
     with context.Pool(workers) as pool:
         yield from pool.imap_unordered(_job, ((seed, dict(given)) for seed in seeds))
 

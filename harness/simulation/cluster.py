@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 
 from harness.simulation.clients import ClientNetwork
@@ -58,7 +59,9 @@ class SimulatedCluster:
         for name in members:
             machine = self.network.add_machine(name, peer_url(name))
             self.clients.add(client_url(name), machine)
-            disk = MachineDisk(loop, stream(seed, "disk", name), self.coverage.reached)
+            disk = MachineDisk(
+                loop, stream(seed, "disk", name), self.coverage.reached, surroundings.weather
+            )
             self.members[name] = Member(name, MachineClock(loop), disk)
 
     def config(self, name: str) -> Config:
@@ -81,6 +84,8 @@ class SimulatedCluster:
     def calm(self) -> None:
         self.buggify.on = False
         self.network.calm()
+        for member in self.members.values():
+            member.disk.weather = CALM
 
     # --- lives -----------------------------------------------------------------------------
 
@@ -153,6 +158,15 @@ class SimulatedCluster:
             member.server = None
             member.process.end()
             self.network.process_ended(name)
+
+    async def disk_at_work(self, names: Sequence[str], limit_s: float) -> None:
+        """Returns when one of their disks has begun to sync something, or in `limit_s`."""
+        future: asyncio.Future[None] = self.loop.create_future()
+        for name in names:
+            self.members[name].disk.awaited.append(future)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await future
 
     def lose_power(self, names: Sequence[str]) -> None:
         """At one moment: processes, page caches, and what the network had not sent yet."""

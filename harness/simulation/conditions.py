@@ -70,6 +70,7 @@ CLIENTS = (
     "a member ended with a request under way",
     "a client gave up a request under way",
     "a member refused a request",
+    "a deposed leader was asked a read",
 )
 CLOCKS = (
     "a wall clock went back",
@@ -92,6 +93,8 @@ BUGGIFIED = tuple(
         "the log is slow to write",
         "a snapshot is slow to leave",
         "a snapshot is sent twice",
+        "a watcher's buffer is small",
+        "a watch's answer is cut early",
     )
 )
 

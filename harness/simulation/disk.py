@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from harness.simulation.backend import SimulatedBackend, StoredBackend
 from harness.simulation.loop import VirtualLoop
+from harness.simulation.network import CALM, Weather
 from harness.simulation.process import Ended, Process
 from harness.simulation.volume import Entries, Inode, Volume, parent_and_name, parts
 from nemesis.capabilities import HEALTHY, DiskState
@@ -29,18 +30,30 @@ class MachineDisk:
     """Outlives processes and power losses. `state` is what is wrong with it now."""
 
     def __init__(
-        self, loop: VirtualLoop, random: Random, reached: Callable[[str], None] = lambda _: None
+        self,
+        loop: VirtualLoop,
+        random: Random,
+        reached: Callable[[str], None] = lambda _: None,
+        weather: Weather = CALM,
     ) -> None:
         self._loop = loop
         self.random = random
         self.reached = reached
+        self.weather = weather
         self.volume = Volume()
         self.state: DiskState = HEALTHY
         self.held_by: Process | None = None
         self.backends: list[StoredBackend] = []
         self.syncs = 0
+        self.awaited: list[asyncio.Future[None]] = []
+        """Done when the disk next begins to sync something."""
         self.betrayed = False
         """Whether it has ever lost or changed what it had said to be durable."""
+
+    def begins_to_sync(self) -> None:
+        for future in self.awaited:
+            self._loop.soon(None, _settle, future)
+        self.awaited.clear()
 
     def lose_power(self) -> None:
         self.held_by = None
@@ -91,11 +104,12 @@ class MachineDisk:
         self.betrayed = True
         return self.random.randrange(0, max(offset + size, 4096), 512)
 
-    def sync_ns(self) -> int:
+    def sync_ns(self, more_ms: float) -> int:
         # Squared: mostly quick, now and then slow.
         least, most = SYNC_US
         pause_us = least + (most - least) * self.random.random() ** 2
-        return int((pause_us + 1000 * self.state.slow_ms * self.random.random() * 2) * 1000)
+        slow_ms = self.state.slow_ms + more_ms
+        return int((pause_us + 1000 * slow_ms * self.random.random() * 2) * 1000)
 
 
 class SimulatedFile:
@@ -157,11 +171,18 @@ class SimulatedDisk:
             raise Ended
 
     async def wait_for_disk(self) -> None:
+        await self._wait(self.machine.weather.sync_ms)
+
+    async def wait_for_commit(self) -> None:
+        await self._wait(self.machine.weather.commit_ms)
+
+    async def _wait(self, more_ms: float) -> None:
         self.check_alive()
         self.machine.syncs += 1
+        self.machine.begins_to_sync()
         loop = self._loop
         future = loop.create_future()
-        loop.at_ns(loop.now_ns + self.machine.sync_ns(), self._process, _settle, future)
+        loop.at_ns(loop.now_ns + self.machine.sync_ns(more_ms), self._process, _settle, future)
         await future
 
     # --- reading -------------------------------------------------------------------------
@@ -298,7 +319,7 @@ class _BackendWorker:
         machine = self._disk.machine
         machine.check_write("commit to the backend")
         self._stored.under_way = work
-        await self._disk.wait_for_disk()
+        await self._disk.wait_for_commit()
         self._stored.under_way = None
         if machine.happens(machine.state.sync_error_percent):
             raise DiskError("commit to the backend: Input/output error")

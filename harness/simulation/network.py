@@ -40,7 +40,8 @@ Accept = Callable[[bytes], Callable[[bytes], None]]
 
 
 class Weather(msgspec.Struct, frozen=True):
-    """How a healthy link behaves. `delay_us`: least, and mean on top of it (exponential)."""
+    """How a healthy link behaves, and a healthy disk. `delay_us`: least, and mean on top of
+    it (exponential)."""
 
     delay_us: tuple[int, int] = (80, 120)
     slow_percent: float = 0.02
@@ -49,6 +50,10 @@ class Weather(msgspec.Struct, frozen=True):
     loss_percent: float = 0.0
     duplicate_percent: float = 0.0
     reorder_percent: float = 0.0
+    sync_ms: float = 0.0
+    """What a sync of a file or a directory takes on top of a quick drive's time, in the mean."""
+    commit_ms: float = 0.0
+    """And a commit of the backend."""
 
 
 CALM = Weather()
@@ -436,6 +441,11 @@ class Network:
         if machine.listener is not None and not machine.listener[0].ended:
             raise AddressInUse(f"something else listens on {url}; give the member another address")
         machine.listener = (process, accept)
+
+    def listen_no_more(self, process: Process, url: str) -> None:
+        machine = self._by_url[url]
+        if machine.listener is not None and machine.listener[0] is process:
+            machine.listener = None
 
     def dial(
         self, process: Process, url: str, hello: bytes, queue_bytes_max: int

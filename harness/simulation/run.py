@@ -34,6 +34,9 @@ from histories.run_store import write_json
 
 INVARIANTS = "invariants"
 """The name of the verdict on what must hold at every step."""
+AGREEMENT_MS = 20_000
+"""Members that are left alone for so long, of virtual time, must agree: many elections fit
+into it, and whatever is retried. A run that waits for less says nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,11 @@ def _simulate(
             {**settings_of(options, surroundings), **_watch_settings(plan)}, tracing=options.trace,
         )
         brief = only == INVARIANTS
-        loop.run_until_complete(drive(options, plan, folder, cluster, progress, brief=brief))
+        record = loop.run_until_complete(
+            drive(options, plan, folder, cluster, progress, brief=brief)
+        )
+        if record.quiet is False and options.quiet_timeout_ms >= AGREEMENT_MS:
+            cluster.watch.disagreed(options.quiet_timeout_ms)
         simulated_s = loop.time()
         unhandled = tuple(loop.unhandled)
         found = digest(folder, plan.members)

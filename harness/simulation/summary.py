@@ -50,9 +50,7 @@ class Summary:
         yield from self._coverage()
         wrong = sorted(self.not_valid, key=lambda one: (one.valid is None, one.seed))
         for one in wrong[:SHOWN_MAX]:
-            word = "INVALID" if one.valid is False else "unknown"
-            yield f"  {word} seed {one.seed} by {', '.join(one.found_by) or '-'}: {one.because}"
-            yield f"    {sim_line(one.seed, given)}"
+            yield from result_lines(one, given)
         if len(wrong) > SHOWN_MAX:
             yield f"  … and {len(wrong) - SHOWN_MAX} more"
         yield f"verdict: {('valid', 'invalid', 'unknown')[self.exit_code]}"
@@ -65,6 +63,13 @@ class Summary:
                 yield f"  {self.conditions[name]:>9,}  {name}"
         for name in never:
             yield f"  {'never':>9}  {name}"
+
+
+def result_lines(one: SeedResult, given: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with a run that is not valid, and the line that shows it again."""
+    word = "INVALID" if one.valid is False else "unknown"
+    yield f"  {word} seed {one.seed} by {', '.join(one.found_by) or '-'}: {one.because}"
+    yield f"    {sim_line(one.seed, given)}"
 
 
 def sim_line(seed: int, given: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ conditions are FoundationDB's BUGGIFY.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from random import Random
 from typing import Any
 
@@ -34,14 +34,20 @@ KIND_WEIGHTS: Mapping[str, int] = {
     "disk": 2, "step": 6,
 }
 """How often a kind of fault is among those of a run."""
+OF_PROCESSES = ("kill", "pause", "partition", "latency", "power", "step")
+"""Power is lost by processes, too, that hold back what they have not synced."""
 KINDS_AT_ONCE = (1, 2, 2, 3, 3, 4)
 """How many kinds a run has: with more of them than these the cluster is mostly down, and
 a run in which nothing is answered finds nothing."""
 ELECTIONS = ((10, 100), (10, 100), (20, 200), (30, 300), (100, 1000))
 """Heartbeat and election timeout in ms: short ones give a short run many leaders."""
 WORKLOADS = ("kv", "kv", "kv", "kv", "register", "register", "set", "watch", "watch", "append")
-NODES = (1, 3, 3, 3, 3, 3, 3, 5, 5, 5)
-"""One member shows what disks do, five show what three cannot."""
+LONG_PERCENT = (0, 5, 60)
+"""Of the values that the workload kv puts: with many, a write to the log can be torn within
+itself, and segments are soon full."""
+NODES = (1, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5)
+"""One member shows what disks do, five show what three cannot, and of an even number half
+is no majority."""
 HOLDS_IN_ELECTIONS = (1.5, 3.0, 6.0)
 """How many election timeouts a fault holds, at least."""
 
@@ -72,12 +78,13 @@ def _settings(chance: Random) -> dict[str, int | bool]:
     drawn: dict[str, int | bool] = dict(SETTINGS)
     # Only together do the two let a follower need a snapshot in a short run.
     short_log, count, kept = (
-        chance.random() < 0.6, chance.choice((3, 5, 10, 30)), chance.choice((1, 3, 10))
+        chance.random() < 0.7, chance.choice((3, 5, 10, 30)), chance.choice((1, 3, 10))
     )
     if short_log:
         drawn |= {"snapshot_count": count, "catch_up_entries": kept}
     choices: dict[str, tuple[int | bool, ...]] = {
         "wal_segment_bytes": (4096, 4096, 16 * 1024),
+        "snapshots_kept": (1, 1, 2),
         "backend_batch_interval_ms": (1, 10, 1000),
         "backend_batch_operations_max": (1, 5),
         "pre_vote": (False,),
@@ -105,11 +112,15 @@ def _weather(chance: Random) -> Weather:
         # (`node.world.PeerLink`), and what TCP keeps.
         loss_percent=chance.choice((0.0, 1.0, 5.0)),
         reorder_percent=chance.choice((0.0, 5.0, 30.0)),
+        # What waits for a disk is what a crash finds half done.
+        sync_ms=chance.choice((0.0, 0.0, 0.0, 2.0, 15.0)),
+        commit_ms=chance.choice((0.0, 5.0, 40.0, 200.0)),
     )
 
 
 def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run of the campaign is told besides what the user has given."""
+    """What a run of the campaign is told besides what the user has given. Without `swarm`
+    nothing is drawn that processes cannot suffer, too (`harness.shrinking.processes`)."""
     chance = stream(seed, "swarm", "options")
     heartbeat_ms, election_ms = chance.choice(ELECTIONS)
     hold_ms = election_ms * chance.choice(HOLDS_IN_ELECTIONS)
@@ -117,7 +128,7 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
         "system": "simulated",
         "swarm": True,
         "seed": seed,
-        "nemesis": _kinds(chance),
+        "nemesis": _kinds(chance, OF_PROCESSES if given.get("swarm") is False else KIND_WEIGHTS),
         "fault_pace": round(max(1000 / hold_ms, 0.5), 2),
         "workload": chance.choice(WORKLOADS),
         "clients": chance.choice((3, 5, 8, 15)),
@@ -130,12 +141,16 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
         "nodes": (chance.choice(NODES),),
         "quiet_timeout_ms": DEFAULTS.quiet_timeout_ms,
     }
-    return {**drawn, **given}
+    chosen = {**drawn, **given}
+    if chosen["workload"] == "kv" and "workload_options" not in given:
+        long_percent = stream(seed, "swarm", "long values").choice(LONG_PERCENT)
+        chosen["workload_options"] = {"long_percent": long_percent}
+    return chosen
 
 
-def _kinds(chance: Random) -> tuple[str, ...]:
+def _kinds(chance: Random, among: Collection[str]) -> tuple[str, ...]:
     """In the order of the catalogue."""
-    left = list(KIND_WEIGHTS)
+    left = [kind for kind in KIND_WEIGHTS if kind in among]
     drawn: list[str] = []
     for _ in range(chance.choice(KINDS_AT_ONCE)):
         (kind,) = chance.choices(left, [KIND_WEIGHTS[one] for one in left])

@@ -15,6 +15,9 @@ conditions that sometimes do.
     promises               within a life, terms and commits never fall, and a vote given
                            in a term is not taken back
     life                   a member stops for its disk, and for nothing else
+    reads                  a linearizable read waits until its member has applied what was
+                           committed anywhere when it was asked
+    agreement              after all faults are healed the members come to agree
 
 The rules nearest to a mistake come first to notice it: that two members differ in the
 end needs a chain of bad luck behind a lost vote, which is seen at once.
@@ -24,12 +27,14 @@ Source: Raft paper, figures 2 and 3, and 5.4.2; Ongaro's thesis, 3.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 from harness.simulation.conditions import Coverage
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.member import Member
 from harness.simulation.process import Process
+from node.api.errors import RpcError
 from node.raft.message import HardState
 from node.raft.progress import ProgressState
 from node.raft.raft import Raft
@@ -45,8 +50,8 @@ class _Seen:
 
     __slots__ = (
         "applied", "committed", "compacted", "durable", "last", "last_term", "leader", "life",
-        "matches", "raft", "role", "server", "synced", "synced_state", "synced_term", "term",
-        "vote",
+        "matches", "raft", "revision", "role", "server", "synced", "synced_state", "synced_term",
+        "term", "vote",
     )
 
     def __init__(self, server: Server, life: int) -> None:
@@ -56,6 +61,7 @@ class _Seen:
         self.life = life
         self.take(raft)
         self.applied = 0
+        self.revision = 0
         self.matches: list[int] = []
         self.synced, self.synced_term = 0, 0
         """Index and term of the last entry that was seen durable."""
@@ -146,9 +152,9 @@ class Watch:
             if matches != seen.matches:
                 seen.matches = matches
                 self._check_matches(process.name, raft)
-        applied = seen.server.store.consistent_index
-        if applied != seen.applied:
-            self._applied(process, seen, applied)
+        store = seen.server.store
+        if store.consistent_index != seen.applied or store.revision != seen.revision:
+            self._applied(process, seen, store.consistent_index, store.revision)
 
     def _new_life(self, process: Process) -> None:
         server = self._members[process.name].server
@@ -291,9 +297,25 @@ class Watch:
         if log.committed > self._last_committed:
             self._check_quorum(name, log.committed)
             self._last_committed = log.committed
+            self._ask_the_deposed(raft)
             if log.committed in self._committed:
                 self._committed_by[raft.term] = log.committed
         self._conditions_of_commit(seen, raft)
+
+    def _ask_the_deposed(self, raft: Raft) -> None:
+        """Something was committed in the term of `raft`: whoever still leads in an earlier
+        one is asked a read now, for its answer would be a stale one."""
+        if raft.role is not Role.LEADER:
+            return
+        for name, one in self._seen.items():
+            member = self._members[name]
+            if one.raft.role is Role.LEADER and one.raft.term < raft.term and member.runs:
+                assert member.process is not None
+                self._loop.soon(member.process, self._ask, one.server)
+
+    def _ask(self, server: Server) -> None:
+        self._coverage.reached("a deposed leader was asked a read")
+        self._loop.create_task(_read(server), name="read")
 
     def _check_quorum(self, name: str, index: int) -> None:
         """The first member to commit `index` must not have been too early."""
@@ -371,7 +393,8 @@ class Watch:
             sometimes("a follower was sent a snapshot", peer.state is ProgressState.SNAPSHOT)
             sometimes("a follower was probed", peer.state is ProgressState.PROBE)
 
-    def _applied(self, process: Process, seen: _Seen, applied: int) -> None:
+    def _applied(self, process: Process, seen: _Seen, applied: int, revision: int) -> None:
+        """Also where the revision alone has changed: a snapshot brings both, or neither."""
         if applied < seen.applied:
             self._violated(f"{process.name} went back from applied {seen.applied} to {applied}")
         if applied > seen.raft.log.committed:
@@ -379,8 +402,7 @@ class Watch:
                 f"{process.name} applied entry {applied}, committed are "
                 f"{seen.raft.log.committed}"
             )
-        seen.applied = applied
-        revision = seen.server.store.revision
+        seen.applied, seen.revision = applied, revision
         known = self._revisions.setdefault(applied, revision)
         if known != revision:
             self._violated(
@@ -399,6 +421,7 @@ class Watch:
         server = member.server
         if server is None:
             return
+        self._follow_reads(member.name, server)
         raft = server.raft
         if member.lives > 1:
             lacks = server.store.consistent_index < raft.log.last_index
@@ -408,15 +431,34 @@ class Watch:
                 "a member restarted from a snapshot", raft.log.compacted_index > 0
             )
 
+    def _follow_reads(self, name: str, server: Server) -> None:
+        """Source: Raft thesis, 6.4: the read index is at least the largest commit index of
+        any server at the time of the request."""
+        wait = server.linearizable_read
+
+        async def linearizable_read() -> None:
+            committed, asked_s = self._last_committed, self._loop.time()
+            await wait()
+            applied = server.store.consistent_index
+            if applied < committed:
+                self._violated(
+                    f"{name} answers a read asked at {asked_s:.6f} s and has applied {applied}; "
+                    f"entry {committed} was committed then"
+                )
+
+        server.linearizable_read = linearizable_read  # type: ignore[method-assign]
+
     def resumed(self, member: Member) -> None:
-        """`member` was paused and goes on; it believes what it did before."""
+        """`member` was paused and goes on; it believes what it did before, and is asked a read
+        before it hears of anything."""
         server = member.server
-        self._coverage.sometimes(
-            "a paused leader came back deposed",
+        if (
             server is not None
             and server.raft.role is Role.LEADER
-            and max(self._leaders, default=0) > server.raft.term,
-        )
+            and max(self._leaders, default=0) > server.raft.term
+        ):
+            self._coverage.reached("a paused leader came back deposed")
+            self._loop.soon(member.process, self._ask, server)
 
     def stopped(self, name: str, why: str) -> None:
         """A member stopped itself. Once a disk has broken its word, members may well find
@@ -424,6 +466,15 @@ class Watch:
         betrayed = any(member.disk.betrayed for member in self._members.values())
         if "DiskError" not in why and not betrayed:
             self._violated(f"{name} stopped itself: {why}")
+
+    def disagreed(self, waited_ms: int) -> None:
+        """All faults are healed, the weather is calm, and after `waited_ms` the members have
+        not applied the same, or do not follow one leader. A disk that has broken its word
+        may keep them from it."""
+        if not any(member.disk.betrayed for member in self._members.values()):
+            self._violated(
+                f"the members did not agree within {waited_ms / 1000:g} s after all was healed"
+            )
 
     def down(self, stopped: Member) -> None:
         """`stopped` is about to end."""
@@ -434,3 +485,9 @@ class Watch:
         up = sum(1 for one in self._members.values() if one.alive and one is not stopped)
         sometimes("a majority was down at once", up < self._majority)
         sometimes("all were down at once", up == 0)
+
+
+async def _read(server: Server) -> None:
+    """Nobody is told: what it may not answer is seen by `Watch._follow_reads`."""
+    with contextlib.suppress(RpcError):
+        await server.linearizable_read()

@@ -26,6 +26,16 @@ class _Listening:
         return
 
 
+class _ListeningForPeers:
+    def __init__(self, process: Process, network: Network, url: str) -> None:
+        self._process = process
+        self._network = network
+        self._url = url
+
+    async def close(self) -> None:
+        self._network.listen_no_more(self._process, self._url)
+
+
 class MemberNetwork:
     """`node.world.Network` in the name of one process."""
 
@@ -36,7 +46,7 @@ class MemberNetwork:
 
     async def listen_peers(self, url: str, accept: Accept) -> Closable:
         self._network.listen(self._process, url, accept)
-        return _Listening()
+        return _ListeningForPeers(self._process, self._network, url)
 
     def dial_peer(self, url: str, hello: bytes, *, queue_bytes_max: int) -> Dialler:
         return self._network.dial(self._process, url, hello, queue_bytes_max)

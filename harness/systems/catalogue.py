@@ -8,11 +8,10 @@ Beside our own, an installed package offers one as an entry point of the group
 from __future__ import annotations
 
 import difflib
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from harness.dotted_path import load
 from harness.errors import BadArguments
+from harness.offered import load_offered, load_path, offered, told
 
 ENTRY_POINTS = "splitbrain.systems"
 PYTHON_NODE, SIMULATED, ETCD = "python_node", "simulated", "etcd"
@@ -27,19 +26,15 @@ OWN = {
 def systems() -> dict[str, str]:
     """Names, each with what it is: ours, then those that installed packages offer, which
     are not imported for it. Ours cannot be replaced."""
-    offered = {
-        name: f"{point.value}, of an installed package"
-        for name, point in _offered().items()
-        if name not in OWN
-    }
-    return {**OWN, **offered}
+    others = {name: told(point) for name, point in offered(ENTRY_POINTS).items()}
+    return {**OWN, **{name: text for name, text in others.items() if name not in OWN}}
 
 
 def users_own(name: str) -> Any:
     """What makes a system that is not ours: a class, or a function. Raises BadArguments."""
     if ":" in name:
-        return load(name, "system")
-    point = _offered().get(name)
+        return load_path(name, "system")
+    point = offered(ENTRY_POINTS).get(name)
     if point is None:
         near = difflib.get_close_matches(name, systems(), n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
@@ -47,14 +42,4 @@ def users_own(name: str) -> Any:
             f"no system {name!r}{hint}; there are {', '.join(systems())}, "
             "or a dotted path package.module:Class"
         )
-    try:
-        return point.load()
-    except (ImportError, AttributeError) as problem:
-        raise BadArguments(
-            f"the system {name}, {point.value} of an installed package, cannot be loaded: {problem}"
-        ) from problem
-
-
-def _offered() -> dict[str, EntryPoint]:
-    points = sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)
-    return {point.name: point for point in points}
+    return load_offered(point, "system")

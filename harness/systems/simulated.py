@@ -14,12 +14,16 @@ from harness.simulation.clients import SimulatedClient
 from harness.simulation.cluster import SimulatedCluster, client_url, peer_url
 from harness.simulation.state import member_state
 from harness.systems.system import Address
+from histories.chance import stream
 from histories.member_state import MemberState
 from nemesis.capabilities import DiskState, LinkState
 from nemesis.errors import FaultError
 from nemesis.fault import MemberName
 
 START_TIMEOUT_S = 30.0
+POWER_LOST_AT_WORK_PERCENT = 70
+POWER_LOST_LATER_S = 0.1
+"""So long a power loss waits for a disk to work, at most."""
 _POLL_S = 0.02
 
 
@@ -38,6 +42,7 @@ class SimulatedSystem:
         self.cluster = cluster
         self._folder = folder
         self._stopped = False
+        self._chance = stream(cluster.seed, "power")
 
     @property
     def members(self) -> Sequence[MemberName]:
@@ -136,6 +141,10 @@ class SimulatedSystem:
         self.cluster.network.set_link(source, target, state)
 
     async def lose_power(self, members: Sequence[MemberName]) -> None:
+        """Mostly while a disk works: what it has under way is what a power loss can harm."""
+        running = [name for name in members if self.cluster.members[name].runs]
+        if running and self._chance.random() * 100 < POWER_LOST_AT_WORK_PERCENT:
+            await self.cluster.disk_at_work(running, POWER_LOST_LATER_S)
         self.cluster.lose_power(members)
 
     async def jump_clock(self, member: MemberName, ahead_ms: int) -> None:

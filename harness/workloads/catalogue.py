@@ -5,11 +5,10 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from typing import Any
 
-from harness.dotted_path import load
 from harness.errors import BadArguments
+from harness.offered import load_offered, load_path, offered, told
 from harness.workloads.append import Append, WriteRead
 from harness.workloads.kv import KV
 from harness.workloads.lease import Lease
@@ -26,28 +25,21 @@ OURS: Mapping[str, type[Workload]] = {
 }
 
 
-def workloads() -> dict[str, type[Workload]]:
-    """Every workload that is known by a name, ours first; an entry point of a name of ours
-    does not replace it."""
-    found: dict[str, type[Workload]] = {}
-    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
-        found[point.name] = point.load()
-    return {**OURS, **{name: found[name] for name in found if name not in OURS}}
+def workloads() -> dict[str, str]:
+    """Names, each with what it is: ours, then those that installed packages offer, which
+    are not imported for it. Ours cannot be replaced."""
+    ours = {name: kind.description for name, kind in OURS.items()}
+    others = {name: told(point) for name, point in offered(ENTRY_POINTS).items()}
+    return {**ours, **{name: text for name, text in others.items() if name not in ours}}
 
 
 def make_workload(name: str, options: Mapping[str, Any]) -> Workload:
     """The workload `name` with `options`. Raises BadArguments if there is none, or it has
     no such option."""
-    kind = load(name, "workload") if ":" in name else _named(name)
-    known = inspect.signature(kind).parameters
-    for option, value in options.items():
-        if option not in known:
-            raise BadArguments(
-                f"the workload {name} has no option {option!r}; it has {', '.join(known) or 'none'}"
-            )
-        wanted = known[option].default
-        if isinstance(wanted, int) and not isinstance(value, int):
-            raise BadArguments(f"the workload {name} with {option}={value!r}: expected a number")
+    kind = load_path(name, "workload") if ":" in name else _named(name)
+    if not callable(kind):
+        raise BadArguments(f"{name} is not a workload: expected a class, see splitbrain.Workload")
+    _check_options(name, inspect.signature(kind).parameters, options)
     workload = kind(**options)
     missing = [part for part in ("operations", "final_operations") if not hasattr(workload, part)]
     if missing:
@@ -58,10 +50,29 @@ def make_workload(name: str, options: Mapping[str, Any]) -> Workload:
     return workload  # type: ignore[no-any-return]
 
 
+def _check_options(
+    name: str, known: Mapping[str, inspect.Parameter], options: Mapping[str, Any]
+) -> None:
+    for option, value in options.items():
+        if option not in known:
+            raise BadArguments(
+                f"the workload {name} has no option {option!r}; it has {', '.join(known) or 'none'}"
+            )
+        wanted = known[option].default
+        if isinstance(wanted, int) and not isinstance(value, int):
+            raise BadArguments(f"the workload {name} with {option}={value!r}: expected a number")
+    for option, parameter in known.items():
+        named = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if named and parameter.default is parameter.empty and option not in options:
+            raise BadArguments(f"the workload {name} needs its option: -o {option}=…")
+
+
 def _named(name: str) -> Any:
+    if name in OURS:
+        return OURS[name]
+    if (point := offered(ENTRY_POINTS).get(name)) is not None:
+        return load_offered(point, "workload")
     known = workloads()
-    if name in known:
-        return known[name]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise BadArguments(

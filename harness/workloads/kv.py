@@ -10,16 +10,21 @@ from harness.errors import BadArguments
 from harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
 from histories.kv import Compare, Delete, Put, Range, Txn
 
+LONG = (600, 3000)
+"""Characters: more than a disk's sector takes, so that one write can be torn within itself."""
+
 Target = Literal["value", "version", "create", "mod"]
 
 
 class KV:
-    """Put, get, delete, intervals, reads of the past and transactions over `keys` keys.
+    """Put, get, delete, intervals, reads of the past and transactions over `keys` keys. Of
+    the values put `long_percent` are long.
 
     Reads are linearizable but for a few that are serializable; a few are at a revision
     shortly before the last that the client saw. Transactions compare one or two keys
-    (value or mod_revision with what the client last saw, existence by version or
-    create_revision) and put, delete and read in both branches.
+    (value, mod_revision, version or create_revision with what the client last saw, or
+    existence by the last two), or all keys of an interval, and put, delete and read in both
+    branches, some of it in a transaction of its own.
     """
 
     name: ClassVar[str] = "kv"
@@ -28,10 +33,15 @@ class KV:
     )
     checkers: ClassVar[Sequence[str]] = ALWAYS
 
-    def __init__(self, keys: int = 12) -> None:
+    def __init__(self, keys: int = 12, long_percent: int = 2) -> None:
         if not 2 <= keys <= 1000:
             raise BadArguments(f"the workload kv with keys={keys}: expected 2 to 1000")
+        if not 0 <= long_percent <= 100:
+            raise BadArguments(
+                f"the workload kv with long_percent={long_percent}: expected 0 to 100"
+            )
         self.keys = keys
+        self.long_percent = long_percent
 
     def operations(self, chance: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
@@ -59,7 +69,12 @@ class KV:
         return f"k{first:03d}", f"k{last:03d}"
 
     def _put(self, chance: Random, values: UniqueValues) -> Draft:
-        return Draft("put", Put(self._key(chance), values.take(), prev_kv=chance.random() < 0.3))
+        value = self._value(chance, values)
+        return Draft("put", Put(self._key(chance), value, prev_kv=chance.random() < 0.3))
+
+    def _value(self, chance: Random, values: UniqueValues) -> str:
+        long = chance.random() * 100 < self.long_percent
+        return values.take(chance.randrange(*LONG) if long else 0)
 
     def _get(self, chance: Random, values: UniqueValues) -> Draft:
         return Draft("get", Range(self._key(chance), serializable=chance.random() < 0.2))
@@ -72,7 +87,12 @@ class KV:
         return Draft("delete", Delete(key, end, prev_kv=prev_kv))
 
     def _interval(self, chance: Random, values: UniqueValues) -> Draft:
-        key, end = self._bounds(chance) if chance.random() < 0.7 else ("k", "l")
+        key, end = self._bounds(chance)
+        wide = chance.random()
+        if wide < 0.2:
+            key, end = "k", "l"
+        elif wide < 0.3:
+            end = "\0"  # all from the key on
         draw = chance.random()
         return Draft(
             "range",
@@ -95,7 +115,9 @@ class KV:
     def _txn(self, chance: Random, values: UniqueValues) -> Draft:
         comparisons = [self._compare(chance) for _ in range(chance.choice((1, 1, 2)))]
         seen = tuple(
-            place for place, one in enumerate(comparisons) if one.target in ("value", "mod")
+            place
+            for place, one in enumerate(comparisons)
+            if one.target in ("value", "mod") or chance.random() < 0.4
         )
         request = Txn(
             tuple(comparisons),
@@ -105,21 +127,33 @@ class KV:
         return Draft("txn", request, expect_last_seen=seen)
 
     def _compare(self, chance: Random) -> Compare:
-        key = self._key(chance)
+        key, end = self._key(chance), ""
+        if chance.random() < 0.1:
+            key, end = self._bounds(chance)
         draw = chance.random()
         if draw < 0.35:
-            return Compare(key, "value", chance.choice(("=", "!=")), "")
+            return Compare(key, "value", chance.choice(("=", "=", "!=", "<", ">")), "", end)
         if draw < 0.7:
-            return Compare(key, "mod", chance.choice(("=", "=", ">", "<")), 0)
+            return Compare(key, "mod", chance.choice(("=", "=", ">", "<")), 0, end)
         target: Target = chance.choice(("version", "create"))
-        return Compare(key, target, chance.choice(("=", ">")), 0)
+        return Compare(key, target, chance.choice(("=", "=", ">", ">", "<", "!=")), 0, end)
 
     def _branch(
         self, chance: Random, values: UniqueValues, reads: float = 0.3
-    ) -> tuple[Put | Range | Delete, ...]:
-        """One to three operations on different keys: a store refuses two writes of one key."""
+    ) -> tuple[Put | Range | Delete | Txn, ...]:
+        """One to three operations on different keys: a store refuses two writes of one key.
+        Now and then those behind the first are a transaction in it."""
         count = min(self.keys, chance.choice((1, 1, 2, 3)))
         numbers = chance.sample(range(self.keys), count)
+        branch = self._writes_and_reads(chance, values, numbers, reads)
+        if count > 1 and chance.random() < 0.2:
+            inner = Txn((self._compare(chance),), branch[1:], (Range(branch[1].key),))
+            return (branch[0], inner)
+        return branch
+
+    def _writes_and_reads(
+        self, chance: Random, values: UniqueValues, numbers: Sequence[int], reads: float
+    ) -> tuple[Put | Range | Delete, ...]:
         branch: list[Put | Range | Delete] = []
         for number in numbers:
             key = f"k{number:03d}"
@@ -127,7 +161,7 @@ class KV:
             if draw < reads:
                 branch.append(Range(key))
             elif draw < 0.9:
-                branch.append(Put(key, values.take(), prev_kv=chance.random() < 0.2))
+                branch.append(Put(key, self._value(chance, values), prev_kv=chance.random() < 0.2))
             else:
                 branch.append(Delete(key, prev_kv=chance.random() < 0.5))
         return tuple(branch)

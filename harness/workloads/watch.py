@@ -19,8 +19,9 @@ class Watch:
     """`watchers` watchers, each of a key, an interval or all keys, with or without filters,
     prev_kv, notices of progress and fragments. They reconnect at random to other members,
     resume where they stopped, or begin in the present, the past, the future, or at what is
-    compacted. Clients put, delete and change several of `keys` keys at once, and read them,
-    also at past revisions, some of them compacted by then; the first client compacts.
+    compacted. Clients put, delete and change several of `keys` keys at once, and read them
+    and intervals of them, also at past revisions, some of them compacted by then; the first
+    client compacts.
 
     `progress_requests` 0: no watcher asks for its progress (etcd before 3.5.8 answers such
     a request wrongly, issue #15220). `compactions` 0: nothing is compacted.
@@ -82,10 +83,12 @@ class Watch:
             return Draft("compact", Compact(0), revision_back=back)
         kind = chance.random()
         key = f"k{chance.randrange(self.keys):03d}"
-        if kind < 0.4:
+        if kind < 0.38:
             return Draft("put", Put(key, values.take()))
-        if kind < 0.44:
+        if kind < 0.41:
             return Draft("get", Range(key))
+        if kind < 0.44:
+            return self._interval(chance, key)
         if kind < 0.5:
             return self._past(chance, key)
         if kind < 0.62:
@@ -96,10 +99,17 @@ class Watch:
             return Draft("delete", Delete(f"k{first:03d}", end))
         return self._several(chance, values)
 
+    def _interval(self, chance: Random, key: str) -> Draft:
+        """Of the keys behind `key`, those deleted since left out, counted or limited."""
+        draw = chance.random()
+        limit = 1 + chance.randrange(3) if draw < 0.3 else 0
+        return Draft("range", Range(key, "l", limit=limit, count_only=draw > 0.7))
+
     def _past(self, chance: Random, key: str) -> Draft:
         """Of a revision about as far back as those that are compacted."""
+        end = "l" if chance.random() < 0.3 else ""
         return Draft(
-            "get", Range(key, serializable=chance.random() < 0.5),
+            "get", Range(key, end, serializable=chance.random() < 0.5),
             revision_back=1 + chance.randrange(COMPACT_BACK_MAX),
         )
 

@@ -62,9 +62,10 @@ class UniqueValues:
         self._client = client
         self._count = 0
 
-    def take(self) -> str:
+    def take(self, length: int = 0) -> str:
+        """Of `length` characters at least."""
         self._count += 1
-        return f"{self._client}.{self._count}"
+        return f"{self._client}.{self._count}".ljust(length, "~")
 
 
 FINAL_READ = "final_read"

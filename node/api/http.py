@@ -23,6 +23,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 from aiohttp.web_protocol import RequestHandler
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
 from node.api import json_codec, metrics
 from node.api.errors import Code, RpcError
@@ -48,6 +49,10 @@ _CORS = {
 _OK_HEADERS = {**_CORS, "Content-Type": _JSON, "Grpc-Metadata-Content-Type": "application/grpc"}
 _ERROR_HEADERS = {**_CORS, "Content-Type": _JSON}
 _REFUSED_HEADERS = {**_CORS, "Content-Type": _TEXT, "X-Content-Type-Options": "nosniff"}
+
+_PROCESS = CollectorRegistry()
+"""Of this process: memory, time, open files. Here, since a simulated member is none."""
+ProcessCollector(registry=_PROCESS)
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -122,13 +127,14 @@ class HttpServer:
 
     def _unary(self, method: str, handle: Callable[[Any], Awaitable[Any]]) -> Handler:
         decode, encode = json_codec.decode_request, json_codec.encode_response
-        observe = _observer(self._api.metrics, method)
+        began, observe = _observer(self._api.metrics, method)
         clock = asyncio.get_running_loop().time
 
         async def answer(request: web.BaseRequest) -> web.Response:
             if request.method != "POST":
                 return _refused(405, "Method Not Allowed")
             begin = clock()
+            began()
             try:
                 message = decode(method, await self._body(request))
                 body = encode(await handle(message))
@@ -207,7 +213,9 @@ class HttpServer:
         return _answer(body, headers={**_CORS, "Content-Type": _JSON})
 
     async def _metrics(self, _request: web.BaseRequest) -> web.Response:
-        body = b"" if self._api.metrics is None else self._api.metrics.render()
+        body = generate_latest(_PROCESS)
+        if self._api.metrics is not None:
+            body = self._api.metrics.render() + body
         return _answer(body, headers={**_CORS, "Content-Type": metrics.CONTENT_TYPE})
 
     async def _failpoints(self, request: web.BaseRequest) -> web.Response:
@@ -275,10 +283,14 @@ GRPC_METHODS = {
 }
 
 
-def _observer(registry: metrics.Metrics | None, method: str) -> Callable[[Code, float], None]:
+def _observer(
+    registry: metrics.Metrics | None, method: str
+) -> tuple[Callable[[], None], Callable[[Code, float], None]]:
+    """To be called when a request has come in, and when it ends."""
     if registry is None:
-        return lambda _code, _seconds: None
+        return lambda: None, lambda _code, _seconds: None
     name, service = GRPC_METHODS[method]
+    started = registry.requests_started.labels(name, service, "unary")
     seconds = registry.request_seconds.labels(name, service, "unary")
     handled = {
         code: registry.requests_handled.labels(name, service, "unary", _camel(code))
@@ -289,7 +301,7 @@ def _observer(registry: metrics.Metrics | None, method: str) -> Callable[[Code, 
         handled[code].inc()
         seconds.observe(elapsed_s)
 
-    return observe
+    return started.inc, observe
 
 
 def _camel(code: Code) -> str:

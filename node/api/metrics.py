@@ -6,7 +6,8 @@ Source: the metrics of etcd 3.5.1 (`server/etcdserver/metrics.go`, `wal/metrics.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -16,6 +17,8 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 # etcd has no "_created" beside each counter.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -24,7 +27,15 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _DISK_BUCKETS_S = tuple(0.001 * 2**power for power in range(14))
 _RPC_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_ROUND_TRIP_BUCKETS_S = tuple(0.0001 * 2**power for power in range(16))
+
+
+class PeerTraffic(Protocol):
+    """What went between this member and one peer, since it started."""
+
+    sent_bytes: int
+    received_bytes: int
+    failures: int
+    """Times that what was meant for it was dropped."""
 
 
 class Metrics:
@@ -34,7 +45,6 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._make_server_metrics(server_id, version)
         self._make_disk_metrics()
-        self._make_peer_metrics()
         self._make_client_metrics()
 
     def _make_server_metrics(self, server_id: str, version: str) -> None:
@@ -70,6 +80,9 @@ class Metrics:
         self.health_failures = self._gauge(
             "etcd_server_health_failures", "Health checks that did not."
         )
+        self.quota = self._gauge(
+            "etcd_server_quota_backend_bytes", "The backend's size at which writes are refused."
+        )
         self._gauge("etcd_server_id", "This member.", ("server_id",)).labels(server_id).set(1)
         self._gauge("etcd_server_version", "What this member runs.", ("server_version",)).labels(
             version
@@ -91,29 +104,26 @@ class Metrics:
             "etcd_mvcc_db_total_size_in_use_in_bytes", "Of that, what holds data."
         )
         self.keys = self._gauge("etcd_debugging_mvcc_keys_total", "Keys in the store.")
+        self.current_revision = self._gauge(
+            "etcd_debugging_mvcc_current_revision", "The store's revision."
+        )
+        self.compact_revision = self._gauge(
+            "etcd_debugging_mvcc_compact_revision", "The revision before which history is gone."
+        )
+        self.watchers = self._gauge("etcd_debugging_mvcc_watcher_total", "Watchers.")
+        self.slow_watchers = self._gauge(
+            "etcd_debugging_mvcc_slow_watcher_total", "Watchers that have events to catch up with."
+        )
 
-    def _make_peer_metrics(self) -> None:
-        self.peer_sent_bytes = self._counter(
-            "etcd_network_peer_sent_bytes_total", "Bytes sent to a peer.", ("To",)
-        )
-        self.peer_received_bytes = self._counter(
-            "etcd_network_peer_received_bytes_total", "Bytes received from a peer.", ("From",)
-        )
-        self.peer_sent_failures = self._counter(
-            "etcd_network_peer_sent_failures_total",
-            "Messages to a peer that were dropped.",
-            ("To",),
-        )
-        self.peer_round_trip = Histogram(
-            "etcd_network_peer_round_trip_time_seconds",
-            "From this member to a peer and back.",
-            ("To",),
-            buckets=_ROUND_TRIP_BUCKETS_S,
-            registry=self.registry,
-        )
+    def follow_peers(self, traffic: Mapping[str, PeerTraffic]) -> None:
+        """Tell of what goes between this member and each peer (by its id, in hexadecimal)."""
+        self.registry.register(_Peers(traffic))
 
     def _make_client_metrics(self) -> None:
         labels = ("grpc_method", "grpc_service", "grpc_type")
+        self.requests_started = self._counter(
+            "grpc_server_started_total", "Requests that came in.", labels
+        )
         self.requests_handled = self._counter(
             "grpc_server_handled_total",
             "Requests answered, well or not.",
@@ -143,3 +153,24 @@ class Metrics:
     def render(self) -> bytes:
         """In Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class _Peers(Collector):
+    """Counted by whoever sends and receives, and read when somebody asks."""
+
+    def __init__(self, traffic: Mapping[str, PeerTraffic]) -> None:
+        self._traffic = traffic
+
+    def collect(self) -> Iterator[Metric]:
+        read: tuple[tuple[str, str, str, Callable[[PeerTraffic], int]], ...] = (
+            ("sent_bytes", "Bytes sent to a peer.", "To", lambda one: one.sent_bytes),
+            ("received_bytes", "Bytes received from a peer.", "From",
+             lambda one: one.received_bytes),
+            ("sent_failures", "Sends to a peer that were dropped.", "To",
+             lambda one: one.failures),
+        )
+        for name, text, label, value in read:
+            family = CounterMetricFamily(f"etcd_network_peer_{name}", text, labels=(label,))
+            for peer, traffic in self._traffic.items():
+                family.add_metric((peer,), value(traffic))
+            yield family

@@ -80,6 +80,16 @@ class MemberPort(Protocol):
         """Between two notices of progress to a watcher that asked for them."""
         ...
 
+    @property
+    def watch_buffer_bytes(self) -> int:
+        """What waits for a watcher at most, before it has to catch up from the backend."""
+        ...
+
+    @property
+    def watch_fragment_bytes(self) -> int:
+        """Where an answer of a watch is cut, if the client asked for that."""
+        ...
+
     async def sleep(self, seconds: float) -> None:
         """By the member's own clock."""
         ...

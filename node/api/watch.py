@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 QUEUE_MAX = 16
 """Answers that wait for a slow client. Source: etcd's ctrlStreamBufLen."""
-FRAGMENT_OVERHEAD_BYTES = 512 * 1024
-"""An answer is cut where it is larger than a request may be by this. Source: etcd's
-grpcOverheadBytes."""
 NO_WATCH_ID = -1
 """In an answer that is for no watcher, or for one that was refused."""
 DUPLICATE_ID = "mvcc: duplicate watch ID provided on the WatchStream"
@@ -109,6 +106,7 @@ class WatchStream:
             no_put=FilterType.NOPUT in request.filters,
             no_delete=FilterType.NODELETE in request.filters,
             progress_notify=request.progress_notify,
+            buffer_bytes_max=self._member.watch_buffer_bytes,
         )
         self._watchers[watch_id] = watcher
         await self._answers.put(answer)
@@ -193,8 +191,7 @@ class WatchStream:
                 return
             pieces = [batch.events]
             if fragment:
-                bytes_max = self._member.request_bytes_max + FRAGMENT_OVERHEAD_BYTES
-                pieces = fragments(batch.events, bytes_max)
+                pieces = fragments(batch.events, self._member.watch_fragment_bytes)
             for number, events in enumerate(pieces, start=1):
                 await self._answers.put(
                     WatchResponse(

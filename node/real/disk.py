@@ -101,11 +101,13 @@ class RealDisk:
         self._lock: int | None = None
 
     def exists(self, path: str) -> bool:
-        return (self._root / path).exists()
+        with _disk_errors(f"stat {self._root / path}"):
+            return (self._root / path).exists()
 
     def list(self, path: str) -> list[str]:
         place = self._root / path
-        return sorted(entry.name for entry in place.iterdir()) if place.is_dir() else []
+        with _disk_errors(f"list {place}"):
+            return sorted(entry.name for entry in place.iterdir()) if place.is_dir() else []
 
     def read(self, path: str) -> bytes:
         with _disk_errors(f"read {self._root / path}"):

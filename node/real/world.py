@@ -16,11 +16,12 @@ import msgspec
 from node.real.clock import RealClock
 from node.real.disk import RealDisk
 from node.real.network import RealNetwork
-from node.world import Clock, Disk, Network
+from node.world import Clock, Disk, DiskError, Network
 
 
 class RealWorld:
-    """`seed` None: the operating system's randomness. `trace_path` None: no trace."""
+    """`seed` None: the operating system's randomness. `trace_path` None: no trace.
+    Raises DiskError if the trace cannot be written."""
 
     def __init__(
         self,
@@ -49,8 +50,13 @@ class RealWorld:
     def _open_trace(path: Path | None) -> int | None:
         if path is None:
             return None
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as problem:
+            raise DiskError(
+                f"--trace-file {path} cannot be written: {problem.strerror or problem}"
+            ) from problem
 
     def trace(self, line: bytes) -> None:
         if self._trace is not None:

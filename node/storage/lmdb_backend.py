@@ -173,6 +173,11 @@ class LmdbBackend:
                 f"{what} {self._path}: the backend is full at {self._map_size_bytes} bytes; "
                 "give --quota-backend-bytes more, or compact and start again"
             )
+        if isinstance(problem, lmdb.MemoryError):
+            return DiskError(
+                f"{what} {self._path}: no address space for {self._map_size_bytes} bytes; give "
+                "--quota-backend-bytes less"
+            )
         return DiskError(f"{what} {self._path}: {problem}")
 
 

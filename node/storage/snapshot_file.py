@@ -35,7 +35,6 @@ import msgspec
 from node.raft.message import Snapshot, SnapshotMetadata
 from node.world import Disk
 
-SNAPSHOTS_KEPT = 5
 MAGIC = b"SBSNAP\x00\x01"
 SUFFIX = ".snap"
 BROKEN = ".broken"
@@ -110,7 +109,7 @@ class SnapshotFiles:
                 continue
         return found
 
-    async def remove_old(self, keep: int = SNAPSHOTS_KEPT) -> list[str]:
+    async def remove_old(self, keep: int) -> list[str]:
         """Remove all but the newest `keep`. Returns the names removed."""
         assert keep >= 1, "the newest snapshot is always kept"
         removed = self._names()[:-keep]

@@ -29,7 +29,7 @@ LOADED: Mapping[str, Any] = {
     "nemesis": ("kill", "pause", "partition", "latency", "power", "clock", "drift", "disk"),
 }
 CAMPAIGN: Mapping[str, Any] = {"system": "simulated", "time_limit_s": 10.0}
-CAMPAIGN_SEEDS = 40
+CAMPAIGN_SEEDS = 100
 IDLE_AT_LEAST, LOADED_AT_LEAST, SCALING_AT_LEAST = 500.0, 25.0, 1.8
 
 

@@ -83,6 +83,8 @@ def served(words: list[str]) -> subprocess.Popen[str]:
         ({"election_timeout": "200"}, "at least 5 times --heartbeat-interval"),
         ({"heartbeat_interval": "soon"}, "is not a valid integer"),
         ({"initial_cluster": "n1"}, "expected NAME=URL"),
+        ({"backend_batch_limit": "0"}, "--backend-batch-limit is 0; expected 1 or more"),
+        ({"snapshot_catchup_entries": "-1"}, "expected 0 or more"),
     ],
 )
 def test_wrong_flags_are_refused_without_a_traceback(changed, said, tmp_path):
@@ -102,9 +104,27 @@ def test_data_in_use_and_addresses_in_use_are_refused_and_a_signal_ends_a_member
         elsewhere = flags(tmp_path / "other", listen_client_urls=taken)
         code, text = refused(elsewhere)
         assert (code, f"something else listens on {taken}" in text) == (1, True), text
+        taken = words[words.index("--listen-peer-urls") + 1]
+        code, text = refused(flags(tmp_path / "third", listen_peer_urls=taken))
+        assert (code, f"something else listens on {taken}" in text) == (1, True), text
+        assert not (tmp_path / "third" / "d" / "member").exists()
     finally:
         running.terminate()
         assert running.wait(10) == 0
+
+
+def test_what_stands_in_the_way_of_a_start_is_told_without_a_traceback(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "incarnation").write_text("many\n")
+    for changed, said in (
+        ({"trace_file": str(tmp_path / "file" / "trace")}, "cannot be written: "),
+        ({"data_dir": str(tmp_path / "file")}, "File exists"),
+        ({"data_dir": str(tmp_path / "damaged")}, "data directory holds b'many'"),
+        ({"quota_backend_bytes": str(2**60)}, "give --quota-backend-bytes less"),
+    ):
+        code, text = refused(flags(tmp_path, **changed))
+        assert (code, said in text, "Traceback" in text) == (1, True, False), text
 
 
 def test_the_data_of_another_member_is_refused(tmp_path):

@@ -9,7 +9,7 @@ from tests.mutants import Mutant
 MUTANT = Mutant(
     what="a follower asks nobody before it answers a read",
     source="etcd-io/etcd issue 741; Jepsen's analysis of etcd and Consul (2014): stale reads",
-    found_by=("mvcc", "linearizable"),
+    found_by=("mvcc", "linearizable", "invariants"),
 )
 
 

@@ -10,7 +10,7 @@ MUTANT = Mutant(
     what="a read is confirmed by the answer to an earlier one",
     source="etcd-io/etcd pull requests 21384 and 21386 (read index and leader change race: a"
     " stale read)",
-    found_by=("mvcc", "linearizable"),
+    found_by=("mvcc", "linearizable", "invariants"),
 )
 
 

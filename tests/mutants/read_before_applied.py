@@ -9,7 +9,7 @@ from tests.mutants import Mutant
 MUTANT = Mutant(
     what="a member reads before it has applied up to the read index",
     source="etcd-io/etcd issues 13464 and 3879; Raft thesis, 6.4, step 3",
-    found_by=("mvcc", "linearizable"),
+    found_by=("mvcc", "linearizable", "invariants"),
 )
 
 

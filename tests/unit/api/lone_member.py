@@ -17,6 +17,8 @@ class LoneMember:
     request_bytes_max = 1_572_864
     txn_operations_max = 128
     watch_progress_interval_ms = 10
+    watch_buffer_bytes = 1 << 20
+    watch_fragment_bytes = request_bytes_max + 512 * 1024
 
     def __init__(self) -> None:
         self.store = Store(MemoryBackend())

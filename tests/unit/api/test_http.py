@@ -196,6 +196,9 @@ def test_metrics_have_etcds_names_and_count_requests() -> None:
             b"etcd_disk_wal_fsync_duration_seconds_count 0.0",
             b'grpc_server_handled_total{grpc_code="OK",grpc_method="Put",'
             b'grpc_service="etcdserverpb.KV",grpc_type="unary"} 1.0',
+            b'grpc_server_started_total{grpc_method="Put",'
+            b'grpc_service="etcdserverpb.KV",grpc_type="unary"} 1.0',
+            b"process_resident_memory_bytes ",
         ):
             assert line in body
         writer.close()

@@ -81,3 +81,31 @@ def test_progress_is_told_on_request_of_all_that_was_sent() -> None:
         return await take(stream.run(asked), 2)
 
     assert asyncio.run(scenario()) == ["created", "[] of -1 at 1"]
+
+
+def test_a_watcher_with_a_small_buffer_is_sent_all_in_order() -> None:
+    async def scenario() -> list[str]:
+        member = LoneMember()
+        member.watch_buffer_bytes = 1
+        answers = WatchStream(member).run(requests(rpc.WatchCreateRequest(b"a")))
+        first = [describe(await anext(answers))]
+        # The watcher's own task has no turn between these.
+        for _ in range(3):
+            await put(member, b"a")
+        return first + await take(answers, 2)
+
+    assert asyncio.run(scenario()) == ["created", "[2] of 0 at 2", "[3, 4] of 0 at 4"]
+
+
+def test_fragments_are_cut_where_the_member_says() -> None:
+    async def scenario() -> list[str]:
+        member = LoneMember()
+        member.watch_fragment_bytes = 1
+        for _ in range(3):
+            await put(member, b"a")
+        past = rpc.WatchCreateRequest(b"a", start_revision=2, fragment=True)
+        return await take(WatchStream(member).run(requests(past)), 4)
+
+    assert asyncio.run(scenario()) == [
+        "created", "[2] of 0 at 4", "[3] of 0 at 4", "[4] of 0 at 4"
+    ]

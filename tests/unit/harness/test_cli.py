@@ -5,6 +5,7 @@ import sys
 import click
 import pytest
 
+import harness.runner  # noqa: F401 - bound to the real checkers before a test replaces them
 from checkers.verdict import Anomaly, Verdict
 from harness import judge as judge_module
 from harness.cli import COMMANDS, run_main
@@ -94,6 +95,7 @@ def test_a_recorded_run_is_checked_again_and_replayed(verdicts, capsys):
     ["check", "."],
     ["serve", "--store", "nowhere"],
     ["run", *SHORT, "--store", "/dev/null"],
+    ["run", "--system", "etcd", "--etcd-binary", "/dev/null"],
     ["hunt", "--budget", "0"],
     ["hunt", "--budget", "nan"],
     ["nothing"],
@@ -102,6 +104,23 @@ def test_a_recorded_run_is_checked_again_and_replayed(verdicts, capsys):
 def test_bad_arguments_end_with_254(verdicts, arguments, capsys):
     assert run_main(arguments) == 254
     assert capsys.readouterr().err.strip()
+
+
+def test_what_a_workload_gives_amiss_is_told_before_the_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "amiss.py").write_text(
+        "class Words:\n"
+        "    name = 'words'; description = ''; checkers = ()\n"
+        "    def operations(self, chance, client):\n"
+        "        while True: yield 'nonsense'\n"
+        "    def final_operations(self, clients): return ()\n"
+        "class Judged(Words):\n"
+        "    checkers = ('mvcc', 'nobody')\n"
+    )
+    for name, said in (("Words", "gave 'nonsense' as an"), ("Judged", "no checker 'nobody'")):
+        assert run_main(["run", "--workload", f"amiss:{name}", *SHORT]) == 254
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_run_of_a_users_own_workload(verdicts, tmp_path, capsys):
@@ -126,12 +145,12 @@ def test_what_there_is_is_listed(capsys):
         assert name in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["sim", "hunt"])
+@pytest.mark.parametrize("name", ["sim", "hunt", "shrink"])
 def test_simulation_offers_no_option_of_processes(name, capsys):
     assert run_main([name, "--help"]) == 0
     shown = capsys.readouterr().out
     assert "--heartbeat-ms" in shown
-    assert not re.search("--(etcd-binary|member-flag|system|swarm|no-swarm)", shown)
+    assert not re.search("--(etcd-binary|member-flag|system)", shown)
     assert run_main([name, "--system", "etcd"]) == 254
 
 

@@ -36,6 +36,18 @@ def test_what_was_written_is_expected_next():
     assert expected(seen, "mod") == Compare("a", "mod", "=", 12)
 
 
+def test_version_and_create_revision_go_on_from_what_was_seen():
+    seen = LastSeen()
+    assert expected(seen, "version") == Compare("a", "version", "=", 0)
+    seen.observe(Put("a", "4"), PutResult(Header(12)))
+    assert expected(seen, "version") == Compare("a", "version", "=", 1)
+    assert expected(seen, "create") == Compare("a", "create", "=", 12)
+    seen.observe(Range("a"), RangeResult(Header(20), (KeyValue("a", "5", 3, 9, 2),), 1))
+    seen.observe(Put("a", "6"), PutResult(Header(21)))
+    assert expected(seen, "version") == Compare("a", "version", "=", 3)
+    assert expected(seen, "create") == Compare("a", "create", "=", 3)
+
+
 def test_what_was_read_is_expected_next():
     seen = LastSeen()
     found = RangeResult(Header(20), (KeyValue("a", "5", 3, 9, 2),), 1)

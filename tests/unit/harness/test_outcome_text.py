@@ -6,7 +6,8 @@ import click
 import pytest
 
 from checkers.verdict import Verdict
-from harness.commands.outcome_text import verdict_line
+from harness.commands.outcome_text import tell_failed_faults, verdict_line
+from harness.run_record import FaultCount
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,12 @@ def test_a_checker_without_anything_to_judge_is_not_shown_as_valid(
     verdict: Verdict, said: str
 ) -> None:
     assert click.unstyle(verdict_line(verdict)) == said
+
+
+def test_faults_that_never_came_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    came = FaultCount(0, "kill", ("n1",), 5, 9, {})
+    tell_failed_faults([came])
+    assert not capsys.readouterr().out
+    tell_failed_faults([came, FaultCount(1, "pause", (), 5, 9, {}, "it would not stand still")])
+    said = "1 of 2 faults failed, the first: pause: it would not stand still\n"
+    assert click.unstyle(capsys.readouterr().out) == said

@@ -17,6 +17,7 @@ from harness.judge import judge, judge_evidence, merged
 from harness.load import choose_member
 from harness.options import Options
 from harness.plan import PlannedOperation
+from harness.progress import PlainLines
 from harness.reproduce import read_repro
 from harness.run_record import Results, RunRecord
 from harness.runner import run, run_sync
@@ -147,7 +148,7 @@ def test_ctrl_c_ends_the_load_early_and_still_judges(tmp_path):
 
 
 def test_a_second_ctrl_c_stops_everything_at_once(tmp_path):
-    made = []
+    made, said = [], []
 
     def make(options, plan, folder):
         class Slow(FakeSystem):
@@ -161,7 +162,11 @@ def test_a_second_ctrl_c_stops_everything_at_once(tmp_path):
 
     stopping = interrupted_when(started, started)
     with stopping, pytest.raises(KeyboardInterrupt):
-        run_sync(options(tmp_path, time_limit_s=120.0), make=make, report=False)
+        run_sync(
+            options(tmp_path, time_limit_s=120.0), make=make, report=False,
+            progress=PlainLines(said.append),
+        )
+    assert said[-1] == f"what was recorded can still be judged: splitbrain check {made[0].folder}"
     assert made[0].stopped == 1
     record = judge_module.read_record(made[0].folder)
     assert (record.ended, record.error) == ("failed", "stopped before it was over")

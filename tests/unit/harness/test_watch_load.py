@@ -10,7 +10,8 @@ import pytest
 
 from checkers.evidence import Evidence
 from checkers.watch import check_watch
-from harness.change_archive import ChangeArchive
+from harness.change_archive import ArchivingClient, ChangeArchive
+from harness.client import Completion
 from harness.drawing import draw_plan
 from harness.http_connection import ConnectionLost
 from harness.options import Options
@@ -18,12 +19,13 @@ from harness.runner import run_sync
 from harness.watch_codec import WatchAnswer, decode_line, encode_watch
 from harness.workloads.catalogue import make_workload
 from histories.history import History
-from histories.kv import KeyValue
+from histories.kv import Compact, KeyValue, Put
 from histories.member_state import Change, MemberState
+from histories.service import AnyRequest
 from histories.watch import FILE_NAME, WatchRequest, read_streams
 
 WATCHING = Options(
-    system="simulated", workload="watch", nodes=(3,), time_limit_s=3.0, seed=5,
+    system="simulated", workload="watch", nodes=(3,), time_limit_s=3.0, seed=6,
     nemesis=("kill", "pause", "partition"),
 )
 
@@ -124,3 +126,29 @@ def test_a_log_with_a_hole_is_not_prolonged() -> None:
         return archive.prolonged((state(8, 12),))[0]
 
     assert asyncio.run(scenario()) == state(8, 12)
+
+
+class Sent:
+    """A client that remembers what it was asked to send."""
+
+    def __init__(self) -> None:
+        self.requests: list[AnyRequest] = []
+
+    async def call(self, url: str, request: AnyRequest) -> Completion:
+        self.requests.append(request)
+        return Completion("info")
+
+
+def test_a_compaction_of_what_no_member_told_is_not_sent() -> None:
+    async def scenario() -> list[Completion]:
+        archive = ChangeArchive(Told(state(1, 5), state(4, 9), state(20, 30)), ("n1",))  # type: ignore[arg-type]
+        client = ArchivingClient(sent, archive)  # type: ignore[arg-type]
+        return [
+            await client.call("", request)
+            for request in (Compact(6), Compact(9), Put("k"), Compact(25))
+        ]
+
+    sent = Sent()
+    outcomes = [one.outcome for one in asyncio.run(scenario())]
+    assert outcomes == ["fail", "info", "info", "fail"]
+    assert sent.requests == [Compact(9), Put("k")]

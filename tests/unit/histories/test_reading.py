@@ -90,3 +90,17 @@ def test_answers_keep_what_they_say(tmp_path: Path) -> None:
         recorder.invoke(0, "put", Put("a", '"\\xff"'), "n2")
         recorder.ok(0, "put", PutResult(), "n2")
     assert History.read(path) == History.of(read_events(path))
+
+
+def test_a_fault_that_could_not_be_inflicted_is_over_and_one_that_could_not_be_healed_is_not(
+    tmp_path,
+):
+    with Recorder(tmp_path / "history.jsonl") as recorder:
+        recorder.fault("kill", FaultEvent(0, "begin"))
+        recorder.fault("kill", FaultEvent(0, "failed", error="nobody leads"))
+        for phase in ("begin", "began", "end"):
+            recorder.fault("pause", FaultEvent(1, phase, ("n1",)))
+        recorder.fault("pause", FaultEvent(1, "failed", ("n1",), error="no SIGCONT"))
+    first, second = History.read(tmp_path / "history.jsonl").faults
+    assert first.end is not None
+    assert (first.failed, second.failed, second.end) == ("nobody leads", "no SIGCONT", None)

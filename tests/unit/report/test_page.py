@@ -89,6 +89,16 @@ def test_a_page_loads_nothing_and_runs_two_scripts_of_ours_alone(tmp_path: Path)
     assert re.findall(r"https?://(?!127\.0\.0\.1)[^\s\"<]+", ours) == []
 
 
+def test_many_anomalies_of_one_kind_do_not_hide_another(tmp_path: Path) -> None:
+    many = [Anomaly("often", f"number {number}", (30, 33)) for number in range(30)]
+    one = Anomaly("once", "the only one", (30, 33))
+    text = report_of(tmp_path, MadeRun(valid=False, anomalies=(*many, one)))
+    assert re.findall(r"<h3>(\d+)\. (\w+) ", text)[:3] == [
+        ("1", "often"), ("2", "once"), ("3", "often")
+    ]
+    assert "19 more, without pictures" in text
+
+
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     anomaly = Anomaly(HOSTILE, HOSTILE, (30, 33), (HOSTILE,), {HOSTILE: HOSTILE})
     made = MadeRun(hostile=HOSTILE, valid=False, anomalies=(anomaly,))

@@ -60,9 +60,9 @@ def test_the_newest_five_are_kept() -> None:
         files = SnapshotFiles(disk, "snap")
         for index in range(1, 9):
             await files.save(snapshot(index))
-        assert len(await files.remove_old()) == 3
+        assert len(await files.remove_old(5)) == 3
         assert [kept.index for kept in files.metadata_kept()] == [4, 5, 6, 7, 8]
-        assert await files.remove_old() == []
+        assert await files.remove_old(5) == []
 
     asyncio.run(scenario())
 

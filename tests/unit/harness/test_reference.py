@@ -1,0 +1,58 @@
+"""The reference says what `--help` says, word for word.
+
+`SPLITBRAIN_REWRITE=1 python -m pytest tests/unit/harness/test_reference.py` renews it; the
+difference is to be reviewed.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from harness.cli import COMMANDS, splitbrain
+from node.__main__ import main as member
+
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
+COLUMNS = 90
+
+
+def help_of(command: click.Command, name: str, *words: str) -> str:
+    arguments = [*words, "--help"]
+    shown = CliRunner().invoke(command, arguments, prog_name=name, terminal_width=COLUMNS)
+    assert shown.exit_code == 0, shown.output
+    return "\n".join(line.rstrip() for line in shown.output.strip().splitlines())
+
+
+def hold(path: Path, expected: str) -> None:
+    if os.environ.get("SPLITBRAIN_REWRITE"):
+        path.write_text(expected)
+    assert path.read_text() == expected
+
+
+def test_the_command_line_is_told_as_its_help_tells_it():
+    path = REFERENCE / "cli.md"
+    introduction, begins, _ = path.read_text().partition("## splitbrain\n")
+    assert begins
+    sections = [f"## splitbrain\n\n```text\n{help_of(splitbrain, 'splitbrain')}\n```\n"] + [
+        f"## splitbrain {name}\n\n```text\n{help_of(splitbrain, 'splitbrain', name)}\n```\n"
+        for name in COMMANDS
+    ]
+    hold(path, introduction + "\n".join(sections))
+
+
+def test_the_members_flags_are_told_as_its_help_tells_them():
+    path = REFERENCE / "member.md"
+    _, begins, options = help_of(member, "python -m node").partition("Options:\n")
+    block = f"```text\n{begins}{options}\n```"
+    hold(path, re.sub(r"```text\nOptions:\n.*?\n```", lambda _: block, path.read_text(),
+                      flags=re.DOTALL))
+
+
+@pytest.mark.parametrize("path", sorted(REFERENCE.parent.rglob("*.md")), ids=lambda one: one.name)
+def test_what_a_page_links_to_is_there(path):
+    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert (path.parent / target).exists(), target

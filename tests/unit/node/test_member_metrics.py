@@ -1,0 +1,45 @@
+"""What /metrics says is what the member knows: none of it stays at nought."""
+
+from __future__ import annotations
+
+import re
+
+from node.api.rpc import StatusResponse
+from node.member_metrics import MemberMetrics, follow
+from node.mvcc.store import Store
+from node.storage.memory_backend import MemoryBackend
+from node.transport import Traffic
+
+
+def told(metrics: MemberMetrics) -> dict[str, float]:
+    lines = re.findall(rb"^([a-z_]+(?:\{.*\})?) (\S+)$", metrics.render(), re.MULTILINE)
+    return {name.decode(): float(value) for name, value in lines}
+
+
+def test_the_store_and_the_status_are_read_when_somebody_asks():
+    store = Store(MemoryBackend())
+    metrics = MemberMetrics(7, "3.5.1")
+    follow(metrics, lambda: StatusResponse(raft_index=9, raft_applied_index=8), lambda: 2, store)
+    for key in (b"a", b"b", b"a"):
+        transaction = store.write()
+        transaction.put(key, b"v")
+        transaction.end()
+    store.compact(3)
+    store.watches.create(b"a")
+    said = told(metrics)
+    assert said["etcd_debugging_mvcc_keys_total"] == 2
+    assert said["etcd_debugging_mvcc_current_revision"] == 4
+    assert said["etcd_debugging_mvcc_compact_revision"] == 3
+    assert said["etcd_debugging_mvcc_watcher_total"] == 1
+    assert said["etcd_server_proposals_committed_total"] == 9
+    assert said["etcd_server_proposals_applied_total"] == 8
+    assert said["etcd_server_proposals_pending"] == 2
+
+
+def test_a_peers_traffic_stands_under_its_id():
+    metrics = MemberMetrics(7, "3.5.1")
+    metrics.follow_peers({"ab12": Traffic(sent_bytes=10, received_bytes=20, failures=3)})
+    said = told(metrics)
+    assert said['etcd_network_peer_sent_bytes_total{To="ab12"}'] == 10
+    assert said['etcd_network_peer_received_bytes_total{From="ab12"}'] == 20
+    assert said['etcd_network_peer_sent_failures_total{To="ab12"}'] == 3
