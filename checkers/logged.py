@@ -118,11 +118,11 @@ def key_value_operations(
         answer: key_value.Output = None
         match op.f:
             case "get":
-                made, answer = key_value.Get(op.key), op.answer or ""
+                made, answer = key_value.Get(op.key), _text(op, op.answer or "")
             case "put":
-                made = key_value.Put(op.key, op.argument)
+                made = key_value.Put(op.key, _text(op, op.argument))
             case "append":
-                made = key_value.Append(op.key, op.argument)
+                made = key_value.Append(op.key, _text(op, op.argument))
             case _:
                 raise HistoryError(
                     f"event {op.call}: {op.f!r} is not an operation of a key-value store"
@@ -130,6 +130,12 @@ def key_value_operations(
         ret = math.inf if op.ret is None else op.ret
         operations.append(Operation(op.process, made, op.call, answer, ret))
     return operations
+
+
+def _text(op: LoggedOperation, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise HistoryError(f"event {op.call}: {op.f} of {value!r}; expected a text")
 
 
 def mutex_operations(logged: Iterable[LoggedOperation]) -> list[Operation[mutex.Input, None]]:

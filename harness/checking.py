@@ -185,7 +185,10 @@ def _read(path: Path, form: str, asked: Asked) -> Recorded:
     if form == OWN:
         return Recorded(form, "", history=_own(path), members=read_members(path))
     if form == TRANSACTIONS:
-        return Recorded(form, "transactions", transactions=read_transactions(path))
+        transactions = read_transactions(path)
+        if not transactions:
+            raise HistoryError(f"{path} has no transaction of a client")
+        return Recorded(form, "transactions", transactions=transactions)
     if asked.model in ("", *TRANSACTION_MODELS) and asked.keyed is None:
         made = model_of_micro(micro_operations(path, form))
         if made:

@@ -148,6 +148,8 @@ def _ask(name: str, checker: Checker, evidence: Evidence) -> Verdict:
     began = time.perf_counter()
     try:
         verdict = checker(evidence)
+    except HistoryError as problem:
+        verdict = Verdict(name, None, why=f"not to be judged: {problem}")
     except MemoryError:
         verdict = Verdict(name, None, why="there was no memory left")
     except Exception as problem:

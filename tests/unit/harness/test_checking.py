@@ -95,6 +95,7 @@ def test_a_budget_of_times_that_nobody_wrote_down_is_undecided(check):
     ("nonsense\n", (), "not a history of a known format"),
     (VALID[:-20], (), "cut short"),
     (VALID, ("--format", "json-lines"), ":1: not an event"),
+    ("{", ("--format", "transactions"), "has no transaction of a client"),
     (VALID, ("--format", "csv"), "no format 'csv'"),
     (VALID, ("--model", "stack"), "no model 'stack'"),
     (VALID, ("--model", "mutex"), "is no operation of the model mutex"),
@@ -156,6 +157,17 @@ def test_a_value_that_nobody_can_have_written_needs_no_search(check):
     code, said, _ = check(many + read + "\n", "--search-limit", "2")
     assert code == 1
     assert "no order explains this operation (read -> 8)" in said
+
+
+@pytest.mark.parametrize(("f", "value", "says"), [
+    ("cas", 3, "event 0: a cas of 3; expected [expected value, new value]"),
+    ("append", ["k", 3], "event 0: append of 3; expected a text"),
+])
+def test_a_value_that_its_model_does_not_know_is_undecided_with_its_event(check, f, value, says):
+    lines = [{"process": 0, "type": kind, "f": f, "value": value} for kind in ("invoke", "ok")]
+    code, said, _ = check("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert code == 2
+    assert f"not to be judged: {says}" in said
 
 
 def test_a_checker_that_runs_out_of_memory_is_undecided(check, monkeypatch):
