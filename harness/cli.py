@@ -7,6 +7,7 @@ shell's code of an interrupt, 130.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import signal
 import sys
@@ -20,6 +21,8 @@ from harness.errors import BadArguments, SplitbrainError
 EXIT_BAD_ARGUMENTS = 254
 EXIT_HARNESS_FAILED = 255
 EXIT_INTERRUPTED = 130
+
+DISK_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 COMMANDS = (
     "run", "sim", "hunt", "shrink", "check", "export", "generate", "replay", "serve", "list",
@@ -105,7 +108,12 @@ def run_main(arguments: Sequence[str] | None = None) -> int:
         sys.unraisablehook = lambda _: None
         click.echo("stopped", err=True)
         return EXIT_INTERRUPTED
-    except Exception:
-        traceback.print_exc()
+    except Exception as problem:
+        if isinstance(problem, OSError) and problem.errno in DISK_REFUSES:
+            where = f": {problem.filename}" if problem.filename else ""
+            click.echo(f"Error: what is to be kept cannot be written: {problem.strerror}{where}; "
+                       "make room, or give --store another folder", err=True)
+        else:
+            traceback.print_exc()
         return EXIT_HARNESS_FAILED
     return code if isinstance(code, int) else 0
