@@ -42,6 +42,7 @@ from checkers.sequential_store import text_order
 from checkers.shortest import furthest
 from checkers.uncertain import parts
 from checkers.verdict import Anomaly, Verdict
+from checkers.wording import together
 from histories.history import History
 from histories.history import Operation as Recorded
 from histories.kv import (
@@ -434,8 +435,8 @@ def _explain(part: PartitionInfo[Any, Any], deadline: float) -> Anomaly:
     events = sorted({int(at) for op in needed for at in (op.call, op.ret)})
     steps = "; ".join(_describe(op.input, op.output) for op in needed[:8])
     because = (
-        f"{key} is not a linearizable register: no order explains these {len(needed)} operations "
-        f"together ({steps}), whichever of the others happened"
+        f"{key} is not a linearizable register: no order explains {together(len(needed))} "
+        f"({steps}), whichever of the others happened"
     )
     if found.stuck is not None:
         stuck = _describe(found.stuck.input, found.stuck.output)

@@ -13,6 +13,11 @@ def seconds(ns: int) -> str:
     return f"{ns / 1e9:.3f} s"
 
 
+def together(count: int) -> str:
+    """`this operation`, `these 3 operations together`."""
+    return "this operation" if count == 1 else f"these {count} operations together"
+
+
 def node(op: Operation) -> str:
     return op.node or f"process {op.process}"
 
