@@ -172,7 +172,7 @@ def test_a_system_of_ones_own_is_found_by_path_and_by_entry_point(tmp_path, monk
 
 def test_an_entry_point_that_leads_nowhere_is_refused(tmp_path, monkeypatch):
     offer(tmp_path, monkeypatch, gone="no.such.module:X")
-    with pytest.raises(BadArguments, match=r"the system gone, no\.such\.module:X of an installed"):
+    with pytest.raises(BadArguments, match=r"the system gone, no\.such\.module:X, of an installed"):
         catalogue.users_own("gone")
 
 
