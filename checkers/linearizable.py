@@ -49,6 +49,7 @@ from checkers.store_register import (
 )
 from checkers.uncertain import parts
 from checkers.verdict import Anomaly, Verdict
+from checkers.wording import together
 from histories.history import History
 from histories.history import Operation as Recorded
 from histories.kv import (
@@ -323,8 +324,8 @@ def _explain(
     events = sorted({int(at) for op in needed for at in (op.call, op.ret)})
     steps = "; ".join(describe(op.input, op.output) for op in needed[:8])
     because = (
-        f"{key} is not a linearizable register: no order explains "
-        f"{wording.these_together(len(needed))} ({steps}), whichever of the others happened"
+        f"{key} is not a linearizable register: no order explains {together(len(needed))} "
+        f"({steps}), whichever of the others happened"
     )
     if found.stuck is not None:
         stuck = describe(found.stuck.input, found.stuck.output)

@@ -197,7 +197,7 @@ def _anomaly(
         return said.replace("  ", " ", 1) if op.input.key == "" else said
 
     because = (
-        f"no order explains {wording.these_together(len(found.needed))} "
+        f"no order explains {wording.together(len(found.needed))} "
         f"({'; '.join(say(op) for op in found.needed[:8])}"
         f"{'; …' * (len(found.needed) > 8)}), whichever of the others happened"
     )

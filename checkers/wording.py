@@ -13,6 +13,11 @@ def seconds(ns: int) -> str:
     return f"{ns / 1e9:.3f} s"
 
 
+def together(count: int) -> str:
+    """`this operation`, `these 3 operations together`."""
+    return "this operation" if count == 1 else f"these {count} operations together"
+
+
 def node(op: Operation) -> str:
     return op.node or f"process {op.process}"
 
@@ -61,11 +66,6 @@ def change(made: Change) -> str:
         f"put {made.key}={made.value!r} "
         f"(create {made.create_revision}, version {made.version}{lease})"
     )
-
-
-def these_together(count: int) -> str:
-    """`these 3 operations together`."""
-    return f"these {count} operations together" if count != 1 else "this operation"
 
 
 def indexes(*ops: Operation) -> tuple[int, ...]:

@@ -7,7 +7,9 @@ shell's code of an interrupt, 130.
 
 from __future__ import annotations
 
+import errno
 import importlib
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -19,6 +21,8 @@ from harness.errors import BadArguments, SplitbrainError
 EXIT_BAD_ARGUMENTS = 254
 EXIT_HARNESS_FAILED = 255
 EXIT_INTERRUPTED = 130
+
+DISK_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 COMMANDS = (
     "run", "sim", "hunt", "shrink", "check", "export", "generate", "replay", "serve", "list",
@@ -70,7 +74,9 @@ def splitbrain() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The entry point; always exits."""
+    """The entry point; always exits. A SIGTERM ends what has no better way of its own to
+    end as a Ctrl-C does: in order, and with nothing left behind."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run_main(arguments))
 
 
@@ -97,9 +103,17 @@ def run_main(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"Error: {problem}", err=True)
         return EXIT_HARNESS_FAILED
     except (KeyboardInterrupt, click.Abort):
+        # A simulated run leaves the coroutines of a whole cluster. Python would tell of every
+        # one whose `finally` cannot run any more.
+        sys.unraisablehook = lambda _: None
         click.echo("stopped", err=True)
         return EXIT_INTERRUPTED
-    except Exception:
-        traceback.print_exc()
+    except Exception as problem:
+        if isinstance(problem, OSError) and problem.errno in DISK_REFUSES:
+            where = f": {problem.filename}" if problem.filename else ""
+            click.echo(f"Error: what is to be kept cannot be written: {problem.strerror}{where}; "
+                       "make room, or give --store another folder", err=True)
+        else:
+            traceback.print_exc()
         return EXIT_HARNESS_FAILED
     return code if isinstance(code, int) else 0

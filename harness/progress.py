@@ -133,6 +133,9 @@ def panel(snapshot: Snapshot) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", justify="right")
     table.add_column()
+    if not snapshot.limit_s:
+        table.add_row(snapshot.phase, "…")  # no load is under way: there is nothing to count
+        return table
     time = Table.grid(padding=(0, 1))
     time.add_row(
         ProgressBar(total=max(snapshot.limit_s, 0.001), completed=snapshot.elapsed_s, width=40),

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import msgspec
 
+from harness import judge as judging
 from harness.drawing import draw_plan
 from harness.drive import Drive, versions_now
 from harness.errors import BadArguments
-from harness.judge import RunResult, checkers_of, judge
+from harness.judge import RunResult, judge
 from harness.options import Options
 from harness.plan import Plan, write_plan
 from harness.progress import Progress, Silent
@@ -90,7 +91,7 @@ def prepare(options: Options, plan: Plan | None) -> tuple[Options, Plan, Path]:
         seed = secrets.randbits(SEED_BITS) if options.seed is None else options.seed
         workload = make_workload(options.workload, options.workload_options)
         refuse_missing(options.system, workload)
-        checkers_of(options)  # a name that is none is told before the run, not after it
+        judging.checkers_of(options)  # a name that is none is told before the run, not after it
         plan = draw_plan(options, seed, workload, capabilities_of(options))
     options = msgspec.structs.replace(options, seed=plan.seed)
     refuse_absent(options)

@@ -58,10 +58,13 @@ def run_folders(store: Path) -> list[Path]:
 def write_json(path: Path, value: object) -> None:
     """`value` as indented JSON at `path`, whole or not at all."""
     data = msgspec.json.format(msgspec.json.encode(value), indent=2)
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}-", delete=False
-    ) as file:
-        file.write(data + b"\n")
-        name = Path(file.name)
-    name.chmod(0o644)
-    name.replace(path)
+    number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    aside = Path(name)
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(data + b"\n")
+        aside.chmod(0o644)
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise

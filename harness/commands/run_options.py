@@ -48,7 +48,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
             "How long after the last fault the cluster may take to answer.", int),
     _option("search_limit_s", "How long a checker that searches may do so.", float),
     click.option("--trace/--no-trace", "trace", default=None,
-                 help="Whether members trace the steps of the write path.  [default: trace]"),
+                 help="Whether members trace the steps of the write path; without, the checkers"
+                 " write_path and promises are unknown.  [default: trace]"),
     click.option("--swarm/--no-swarm", "swarm", default=None,
                  help="Of a simulated run: let the seed draw settings, weather, rare conditions"
                  " and what only simulated machines suffer, too.  [default: no-swarm]"),

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -74,17 +78,39 @@ def campaign(
     context = multiprocessing.get_context("forkserver")
     # What a run needs is imported once, not by each of the workers.
     context.set_forkserver_preload(["harness.simulation.campaign", "checkers.catalogue"])
-    with context.Pool(workers) as pool:
+    with context.Pool(workers, _settle_worker) as pool:
         yield from pool.imap_unordered(_job, ((seed, dict(given)) for seed in seeds))
 
 
+_under_way: list[Path] = []
+"""The folder of this worker's run."""
+
+
+def _settle_worker() -> None:
+    """A Ctrl-C is the campaign's own to hear. It ends its workers by a SIGTERM, and each
+    removes its run's folder then."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    # Not by an exception: it could arise where it is not heard, and the worker would go on.
+    for folder in _under_way:
+        shutil.rmtree(folder, ignore_errors=True)
+    os._exit(128 + number)
+
+
 def _job(job: tuple[int, dict[str, Any]]) -> SeedResult:
-    return run_seed(*job)
+    seed, given = job
+    with tempfile.TemporaryDirectory(prefix="splitbrain-", dir=quick_folder()) as made:
+        _under_way[:] = [Path(made)]
+        return run_seed(seed, given, Path(made))
 
 
 def quick_folder() -> str | None:
-    """Memory, where there is a file system of it: a run's files are read once and dropped."""
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+    """Memory, where there is a file system of it: a run's files are read once and dropped.
+    None, the usual place for temporary files, where TMPDIR names one."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() and "TMPDIR" not in os.environ else None
 
 
 def hunt(

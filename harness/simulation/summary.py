@@ -38,7 +38,7 @@ class Summary:
     def exit_code(self) -> int:
         if any(one.valid is False for one in self.not_valid):
             return 1
-        return 2 if self.not_valid else 0
+        return 2 if self.not_valid or not self.runs else 0
 
     def lines(self, elapsed_s: float, given: Mapping[str, Any]) -> Iterator[str]:
         done = ", ".join(f"{count:,} {outcome}" for outcome, count in self.operations.items())

@@ -245,3 +245,10 @@ def test_keys_that_are_deleted_again_and_again_are_decided(seed: int) -> None:
     told.did(Range("a"), read("a", first.request.value), 9_000)
     spoilt = Evidence(told.history(), search_limit_s=5.0)
     assert check_linearizable(spoilt).valid is False
+
+
+def test_what_proves_it_alone_is_told_as_one() -> None:
+    told = Told()
+    told.did(Range("a"), read("a", "nobody wrote it"), 2)
+    (anomaly,) = judge(told).anomalies
+    assert "no order explains this operation (get a -> nobody wrote it)" in anomaly.because

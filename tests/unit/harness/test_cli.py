@@ -1,3 +1,4 @@
+import errno
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import pytest
 
 import harness.runner  # noqa: F401 - bound to the real checkers before a test replaces them
 from checkers.verdict import Anomaly, Verdict
+from harness import drive
 from harness import judge as judge_module
 from harness.cli import COMMANDS, run_main
 from harness.options import FLAGS, Options, flag_of
@@ -104,6 +106,17 @@ def test_a_recorded_run_is_checked_again_and_replayed(verdicts, capsys):
 def test_bad_arguments_end_with_254(verdicts, arguments, capsys):
     assert run_main(arguments) == 254
     assert capsys.readouterr().err.strip()
+
+
+def test_a_full_disk_is_told_without_a_traceback(verdicts, monkeypatch, capsys):
+    def full(path, value):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(drive, "write_json", full)
+    assert run_main(["run", *SHORT]) == 255
+    said = capsys.readouterr().err
+    assert "cannot be written: No space left on device: " in said
+    assert "Traceback" not in said
 
 
 def test_what_a_workload_gives_amiss_is_told_before_the_run(tmp_path, monkeypatch, capsys):

@@ -2,6 +2,8 @@ import multiprocessing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from histories.run_store import make_run_folder, run_folders, write_json
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -45,3 +47,16 @@ def test_runs_are_listed_the_oldest_first(tmp_path):
         write_json(folder / "run.json", {})
     assert run_folders(tmp_path) == [early, late]
     assert not list(early.glob(".run*"))
+
+
+def test_what_cannot_be_written_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch):
+    write_json(tmp_path / "a.json", {"old": 1})
+
+    def refuse(self, mode):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    with pytest.raises(OSError, match="No space"):
+        write_json(tmp_path / "a.json", {"new": 1})
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert "old" in (tmp_path / "a.json").read_text()

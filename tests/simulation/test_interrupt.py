@@ -1,0 +1,46 @@
+"""Simulated runs that are interrupted leave no folder, and no traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.simulation.summary import Summary
+
+COMMAND = "from harness.cli import main; main()"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("arguments", [
+    ["sim", "--runs", "1000", "--workers", "2"], ["hunt", "--budget", "60"],
+])
+def test_an_interrupted_campaign_leaves_nothing(
+    arguments: list[str], number: signal.Signals, tmp_path: Path
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *arguments], text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        give_up = time.monotonic() + 60
+        while not list(tmp_path.glob("splitbrain-*/history.jsonl")):
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert "Traceback" not in said, said
+    assert not list(tmp_path.glob("splitbrain-*"))
+
+
+def test_no_run_at_all_is_no_pass() -> None:
+    assert Summary().exit_code == 2
