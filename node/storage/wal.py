@@ -150,14 +150,22 @@ class Wal:
 
     async def _settle(self, tail: Tail) -> None:
         """Cut off what is torn, and make durable what was read."""
-        assert self._file is not None
         for name in self._disk.list(self._directory):
             if name.endswith(ASIDE):
                 self._disk.remove(f"{self._directory}/{name}")
+        self._cut_off_torn(tail)
+        self._write_again(tail)
+        await self._make_durable()
+
+    def _cut_off_torn(self, tail: Tail) -> None:
+        """Zeros follow what is whole, as if nothing had been written behind it."""
+        assert self._file is not None
         if tail.torn is not None:
             self._file.truncate(tail.end)
             self._file.truncate(max(tail.file_bytes, tail.end))
-        self._write_again(tail)
+
+    async def _make_durable(self) -> None:
+        assert self._file is not None
         await self._file.sync()
         await self._disk.sync_directory(self._directory)
 
