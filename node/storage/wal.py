@@ -248,9 +248,17 @@ class Wal:
         if sync:
             await self.sync()
 
-    async def save_snapshot_mark(self, metadata: SnapshotMetadata) -> None:
+    async def save_snapshot_mark(
+        self, metadata: SnapshotMetadata, *, committed: bool = False
+    ) -> None:
         """Say that a snapshot exists, durably. The snapshot's file must be durable
-        already: a mark without its file is a hole, a file without a mark only waste."""
+        already: a mark without its file is a hole, a file without a mark only waste.
+
+        `committed`: the entry that it ends with is, and the hard state says so before the
+        mark, which counts from then on; else it does with the next hard state.
+        """
+        if committed and self._hard_state.commit < metadata.index:
+            self.append(msgspec.structs.replace(self._hard_state, commit=metadata.index), ())
         self._write([self._framed(RecordType.SNAPSHOT_MARK, _encode(metadata))])
         self._last_index = max(self._last_index, metadata.index)
         self._marks.append(_Mark(metadata, self._segment.sequence))
