@@ -109,7 +109,8 @@ class KV:
     def _past(self, chance: Random, values: UniqueValues) -> Draft:
         key, end = self._bounds(chance)
         serializable = chance.random() < 0.5
-        back = chance.randrange(1, 30)
+        # Mostly near: a member that is a little behind has not come to it yet.
+        back = 1 + int(30 * chance.random() ** 3)
         return Draft("range", Range(key, end, serializable=serializable), revision_back=back)
 
     def _txn(self, chance: Random, values: UniqueValues) -> Draft:
