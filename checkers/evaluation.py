@@ -102,7 +102,7 @@ def _range(store: SequentialStore, request: Range, header: Header) -> RangeResul
         return answer_range(request, held, len(held), header)
     if request.count_only:
         return RangeResult(header, (), store.count(key, end))
-    if request.limit > 0:
+    if request.limit > 0 and not request.sort_by:
         held = store.first(key, end, request.limit)
         return answer_range(request, held, store.count(key, end), header)
     held = store.interval(key, end)
@@ -113,15 +113,25 @@ def answer_range(
     request: Range, held: Sequence[KeyValue], count: int, header: Header = NO_HEADER
 ) -> RangeResult:
     """The answer to `request` where `count` keys are in its interval, of which `held` are at
-    least as many as it asks for."""
+    least as many as it asks for; all of them, if it sorts."""
     if request.count_only:
         return RangeResult(header, (), count)
+    if request.sort_by:
+        held = in_order(request, held)
     more = 0 < request.limit < count
     if more:
         held = held[: request.limit]
     if request.keys_only:
         held = [_without_value(kv) for kv in held]
     return RangeResult(header, tuple(held), count, more)
+
+
+def in_order(request: Range, held: Sequence[KeyValue]) -> list[KeyValue]:
+    """Of `held`, in the order of keys; equals stay in it."""
+    by_key = request.sort_by == "key"
+    return sorted(
+        held, key=lambda kv: name_of(kv.key if by_key else kv.value), reverse=request.descend
+    )
 
 
 def _without_value(kv: KeyValue) -> KeyValue:

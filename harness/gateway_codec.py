@@ -91,7 +91,7 @@ def _wire(request: Request) -> tuple[str, dict[str, Any]]:
                 key=to_bytes(request.key), range_end=to_bytes(request.range_end),
                 revision=_int64(request.revision), limit=_int64(request.limit),
                 serializable=request.serializable, keys_only=request.keys_only,
-                count_only=request.count_only,
+                count_only=request.count_only, **_sorting(request),
             )
         case Delete():
             return DELETE, _without_zeros(
@@ -108,6 +108,16 @@ def _wire(request: Request) -> tuple[str, dict[str, Any]]:
                 success=[_branch_request(one) for one in request.success],
                 failure=[_branch_request(one) for one in request.failure],
             )
+
+
+def _sorting(request: Range) -> dict[str, str]:
+    """The order is always said with the target: by a target alone etcd sorts what it has cut."""
+    if not request.sort_by:
+        return {}
+    return {
+        "sort_order": "DESCEND" if request.descend else "ASCEND",
+        "sort_target": request.sort_by.upper(),
+    }
 
 
 def _branch_request(request: Put | Range | Delete | Txn) -> dict[str, Any]:

@@ -49,7 +49,11 @@ class Put(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
 
 
 class Range(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="range"):
-    """A get (no `range_end`), an interval `[key, range_end)`, or all from `key` on ("\\0")."""
+    """A get (no `range_end`), an interval `[key, range_end)`, or all from `key` on ("\\0").
+
+    `sort_by`: the order of the answer, by which a `limit` cuts, upwards unless `descend`;
+    without it the order of the keys.
+    """
 
     key: str
     range_end: str = ""
@@ -58,6 +62,8 @@ class Range(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field
     serializable: bool = False
     keys_only: bool = False
     count_only: bool = False
+    sort_by: Literal["", "key", "value"] = ""
+    descend: bool = False
 
 
 class Delete(

@@ -136,10 +136,15 @@ class MemberStorage:
 
     async def save_snapshot(self, metadata: SnapshotMetadata) -> None:
         """Note that the backend holds all up to `metadata.index`, durably; older segments
-        and snapshots go. Raises DiskError."""
+        and snapshots go. Raises DiskError.
+
+        Entries are applied before the hard state with their commit is written, perhaps:
+        a snapshot that did not count after a crash would have taken the place of one that
+        did.
+        """
         async with self._turn:
             await self._snapshots.save(Snapshot(metadata))
-            await self._wal.save_snapshot_mark(metadata)
+            await self._wal.save_snapshot_mark(metadata, committed=True)
             await self._snapshots.remove_old(self._snapshots_kept)
             await self._wal.release(self._snapshots.metadata_kept()[0].index)
             self.snapshot = max(self.snapshot, metadata, key=lambda known: known.index)

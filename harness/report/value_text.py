@@ -138,6 +138,8 @@ def _range(request: Range) -> str:
         words.append(f"at revision {request.revision}")
     if request.limit:
         words.append(f"limit {request.limit}")
+    if request.sort_by:
+        words.append(f"by {request.sort_by}" + (" downwards" if request.descend else ""))
     for asked, word in (
         (request.serializable, "serializable"),
         (request.keys_only, "keys only"),

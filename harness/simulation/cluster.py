@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 from harness.simulation.clients import ClientNetwork
@@ -62,6 +63,7 @@ class SimulatedCluster:
             disk = MachineDisk(
                 loop, stream(seed, "disk", name), self.coverage.reached, surroundings.weather
             )
+            disk.synced = functools.partial(self.watch.synced, name)
             self.members[name] = Member(name, MachineClock(loop), disk)
 
     def config(self, name: str) -> Config:

@@ -45,6 +45,8 @@ class MachineDisk:
         self.held_by: Process | None = None
         self.backends: list[StoredBackend] = []
         self.syncs = 0
+        self.synced: Callable[[], None] = lambda: None
+        """Called when a file was synced, before whoever asked for it goes on."""
         self.awaited: list[asyncio.Future[None]] = []
         """Done when the disk next begins to sync something."""
         self.betrayed = False
@@ -120,9 +122,11 @@ class SimulatedFile:
         self._path = path
         self._inode = inode
         self._open = True
-        self.unsynced_bytes = 0
-        self._lost_bytes = 0
-        """What a failed sync dropped: no later one makes it durable."""
+        self.unsynced_bytes = inode.unsynced_bytes
+        """Also what an earlier life had written."""
+        self._lost_bytes = int(inode.dropped)
+        """What a failed sync dropped: no later one makes it durable, unless all is written
+        again in another life."""
 
     def write(self, offset: int, data: bytes) -> None:
         self._disk.check_alive()
@@ -149,8 +153,12 @@ class SimulatedFile:
         self.unsynced_bytes -= unsynced
         if machine.state.lying:
             machine.betrayed = True
-            return
-        inode.sync(covered)
+        else:
+            inode.sync(covered)
+            if self._lost_bytes and not inode.dropped:
+                self.unsynced_bytes -= self._lost_bytes
+                self._lost_bytes = 0
+        machine.synced()
 
     def close(self) -> None:
         self._open = False

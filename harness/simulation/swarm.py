@@ -42,7 +42,7 @@ a run in which nothing is answered finds nothing."""
 ELECTIONS = ((10, 100), (10, 100), (20, 200), (30, 300), (100, 1000))
 """Heartbeat and election timeout in ms: short ones give a short run many leaders."""
 WORKLOADS = ("kv", "kv", "kv", "kv", "register", "register", "set", "watch", "watch", "append")
-LONG_PERCENT = (0, 5, 60)
+LONG_PERCENT = (0, 10, 60, 60)
 """Of the values that the workload kv puts: with many, a write to the log can be torn within
 itself, and segments are soon full."""
 NODES = (1, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5)
@@ -61,6 +61,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     buggify: bool = False
 
 
+USED_PERCENT: Mapping[str, int] = {"wal_segment_bytes": 65}
+"""Of the runs, for a setting that is drawn; 40 if it is not named."""
 SETTINGS: Mapping[str, int | bool] = {"wal_segment_bytes": 256 * 1024}
 """Segments of 64 MiB would make a simulated disk slow for nothing."""
 
@@ -93,7 +95,7 @@ def _settings(chance: Random) -> dict[str, int | bool]:
     }
     for name, values in choices.items():
         # Each is drawn whether or not it is used, so that none shifts another.
-        used, value = chance.random() < 0.4, chance.choice(values)
+        used, value = chance.random() * 100 < USED_PERCENT.get(name, 40), chance.choice(values)
         if used:
             drawn[name] = value
     return drawn

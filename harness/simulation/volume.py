@@ -30,7 +30,7 @@ class Inode:
     """A file. What a failed sync dropped is shown by the cache still, and no later sync
     makes it durable (Linux marks the pages clean: Rebello et al., USENIX ATC 2020)."""
 
-    __slots__ = ("cached", "durable", "size", "sizes", "writes")
+    __slots__ = ("cached", "dropped", "durable", "size", "sizes", "writes")
 
     def __init__(self) -> None:
         self.size = 0
@@ -40,6 +40,13 @@ class Inode:
         """Size and content as of the last sync; the content as for `cached`."""
         self.writes: list[tuple[int, bytes]] = []
         self.sizes: list[int] = []
+        self.dropped = False
+        """Whether a failed sync has dropped something that was not written again since."""
+
+    @property
+    def unsynced_bytes(self) -> int:
+        """What a power loss now could take: of what was dropped, one stands for all."""
+        return sum(len(data) for _, data in self.writes) + self.dropped
 
     def read(self) -> bytes:
         return bytes(self.cached).ljust(self.size, b"\0")
@@ -72,12 +79,15 @@ class Inode:
         self.durable = (self.sizes[sizes - 1] if sizes else size, content)
         del self.writes[:writes]
         del self.sizes[:sizes]
+        if self.dropped and not self.writes:
+            self.dropped = content.rstrip(b"\0") != self.cached.rstrip(b"\0")
 
     def fail_sync(self, covered: tuple[int, int], random: Random) -> None:
         """A sync failed: of what it covered, any sectors are durable, and the rest will
         never be, though the cache shows it."""
         size, content = self._torn(covered, random)
         self.durable = (size, content)
+        self.dropped = True
         del self.writes[: covered[0]]
         del self.sizes[: covered[1]]
 
@@ -86,7 +96,7 @@ class Inode:
         size, content = self._torn(self.mark(), random)
         self.size, self.cached = size, content
         self.durable = (size, bytearray(content))
-        self.writes, self.sizes = [], []
+        self.writes, self.sizes, self.dropped = [], [], False
 
     def _torn(self, covered: tuple[int, int], random: Random) -> tuple[int, bytearray]:
         size, durable = self.durable

@@ -66,6 +66,7 @@ class _Seen:
         self.synced, self.synced_term = 0, 0
         """Index and term of the last entry that was seen durable."""
         self.synced_state: HardState | None = None
+        self.note_synced()
 
     def take(self, raft: Raft) -> None:
         log = raft.log
@@ -77,7 +78,7 @@ class _Seen:
         self.durable = log.durable
 
     def note_synced(self) -> None:
-        """What is durable now stays so, whatever else waits for the disk later."""
+        """What is durable now, by the disk's word, stays so, whatever waits for it later."""
         log, storage = self.raft.log, self.server.storage
         if not storage.unsynced_bytes:
             self.synced = min(log.persisting, storage.last_index)
@@ -85,21 +86,19 @@ class _Seen:
             self.synced_state = storage.hard_state
 
     def durable_index(self) -> int:
-        """Raft hears of a sync when all that waits for it is done; an acknowledgement may
-        have left before. The log says what it has appended, and the disk what is synced."""
+        """By the disk's word alone. What Raft believes counts only where its log was cut
+        back below what had been synced."""
         log, storage = self.raft.log, self.server.storage
         if not storage.unsynced_bytes:
-            return max(log.durable, min(log.persisting, storage.last_index))
-        if self.synced > log.durable and log.term_at(self.synced) == self.synced_term:
+            return min(log.persisting, storage.last_index)
+        if log.term_at(self.synced) == self.synced_term:
             return self.synced
-        return log.durable
+        return min(self.synced, log.durable)
 
     def voted_for(self, leader: Raft) -> bool:
         """Whether a vote for `leader` is durable here, or a later term is."""
         storage = self.server.storage
-        known = [self.raft.durable_hard_state]
-        if not storage.unsynced_bytes:
-            known.append(storage.hard_state)
+        known = [] if storage.unsynced_bytes else [storage.hard_state]
         if self.synced_state is not None:
             known.append(self.synced_state)
         return any(
@@ -129,14 +128,18 @@ class Watch:
         """Term → the highest index whose commit was first seen at a member of that term."""
         self._revisions: dict[int, int] = {}
 
+    def synced(self, name: str) -> None:
+        """The disk of `name` has synced a file of its present life."""
+        seen, process = self._seen.get(name), self._members[name].process
+        if seen is not None and process is not None and seen.life == process.life:
+            seen.note_synced()
+
     def __call__(self, process: Process) -> None:
         seen = self._seen.get(process.name)
         if seen is None or seen.life != process.life:
             self._new_life(process)
             return
         raft, log = seen.raft, seen.raft.log
-        if log.persisting != seen.synced or raft.term != seen.term:
-            seen.note_synced()
         if (
             raft.term != seen.term
             or raft.role is not seen.role

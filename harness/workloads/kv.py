@@ -13,6 +13,7 @@ from histories.kv import Compare, Delete, Put, Range, Txn
 LONG = (600, 3000)
 """Characters: more than a disk's sector takes, so that one write can be torn within itself."""
 
+Order = Literal["", "key", "value"]
 Target = Literal["value", "version", "create", "mod"]
 
 
@@ -20,11 +21,11 @@ class KV:
     """Put, get, delete, intervals, reads of the past and transactions over `keys` keys. Of
     the values put `long_percent` are long.
 
-    Reads are linearizable but for a few that are serializable; a few are at a revision
-    shortly before the last that the client saw. Transactions compare one or two keys
-    (value, mod_revision, version or create_revision with what the client last saw, or
-    existence by the last two), or all keys of an interval, and put, delete and read in both
-    branches, some of it in a transaction of its own.
+    Some intervals are sorted, by key or value. Reads are linearizable but for a few that are
+    serializable; a few are at a revision shortly before the last that the client saw.
+    Transactions compare one or two keys (value, mod_revision, version or create_revision with
+    what the client last saw, or existence by the last two), or all keys of an interval, and
+    put, delete and read in both branches, some of it in a transaction of its own.
     """
 
     name: ClassVar[str] = "kv"
@@ -94,12 +95,15 @@ class KV:
         elif wide < 0.3:
             end = "\0"  # all from the key on
         draw = chance.random()
+        sort_by: Order = chance.choice(("", "", "", "key", "value"))
         return Draft(
             "range",
             Range(
                 key,
                 end,
                 limit=chance.randrange(1, 4) if draw < 0.3 else 0,
+                sort_by=sort_by,
+                descend=bool(sort_by) and chance.random() < 0.6,
                 serializable=0.3 <= draw < 0.45,
                 keys_only=0.45 <= draw < 0.55,
                 count_only=0.55 <= draw < 0.65,
@@ -109,7 +113,8 @@ class KV:
     def _past(self, chance: Random, values: UniqueValues) -> Draft:
         key, end = self._bounds(chance)
         serializable = chance.random() < 0.5
-        back = chance.randrange(1, 30)
+        # Mostly near: a member that is a little behind has not come to it yet.
+        back = 1 + int(30 * chance.random() ** 3)
         return Draft("range", Range(key, end, serializable=serializable), revision_back=back)
 
     def _txn(self, chance: Random, values: UniqueValues) -> Draft:

@@ -150,14 +150,22 @@ class Wal:
 
     async def _settle(self, tail: Tail) -> None:
         """Cut off what is torn, and make durable what was read."""
-        assert self._file is not None
         for name in self._disk.list(self._directory):
             if name.endswith(ASIDE):
                 self._disk.remove(f"{self._directory}/{name}")
+        self._cut_off_torn(tail)
+        self._write_again(tail)
+        await self._make_durable()
+
+    def _cut_off_torn(self, tail: Tail) -> None:
+        """Zeros follow what is whole, as if nothing had been written behind it."""
+        assert self._file is not None
         if tail.torn is not None:
             self._file.truncate(tail.end)
             self._file.truncate(max(tail.file_bytes, tail.end))
-        self._write_again(tail)
+
+    async def _make_durable(self) -> None:
+        assert self._file is not None
         await self._file.sync()
         await self._disk.sync_directory(self._directory)
 
@@ -240,9 +248,17 @@ class Wal:
         if sync:
             await self.sync()
 
-    async def save_snapshot_mark(self, metadata: SnapshotMetadata) -> None:
+    async def save_snapshot_mark(
+        self, metadata: SnapshotMetadata, *, committed: bool = False
+    ) -> None:
         """Say that a snapshot exists, durably. The snapshot's file must be durable
-        already: a mark without its file is a hole, a file without a mark only waste."""
+        already: a mark without its file is a hole, a file without a mark only waste.
+
+        `committed`: the entry that it ends with is, and the hard state says so before the
+        mark, which counts from then on; else it does with the next hard state.
+        """
+        if committed and self._hard_state.commit < metadata.index:
+            self.append(msgspec.structs.replace(self._hard_state, commit=metadata.index), ())
         self._write([self._framed(RecordType.SNAPSHOT_MARK, _encode(metadata))])
         self._last_index = max(self._last_index, metadata.index)
         self._marks.append(_Mark(metadata, self._segment.sequence))

@@ -10,6 +10,7 @@ import pytest
 
 from harness.simulation.disk import MachineDisk, SimulatedDisk
 from harness.simulation.loop import VirtualLoop
+from harness.simulation.network import Weather
 from harness.simulation.process import Process
 from nemesis.capabilities import HEALTHY, DiskState
 from node.raft.message import Entry, HardState
@@ -146,3 +147,62 @@ def test_a_lying_sync_says_that_all_is_well_and_keeps_nothing() -> None:
     for _ in range(3):
         machine.lose_power()
     assert machine.life().read("f") != b"c" * 4096
+
+
+def test_a_disk_tells_of_what_an_earlier_life_left_unsynced() -> None:
+    machine = Machine(1)
+
+    async def first_life() -> None:
+        file = machine.life().create("f")
+        file.write(0, b"written")
+        assert file.unsynced_bytes == 7
+
+    async def second_life() -> None:
+        file = machine.life().open("f")
+        assert file.unsynced_bytes == 7
+        await file.sync()
+        assert file.unsynced_bytes == 0
+
+    machine.run(first_life())
+    machine.run(second_life())
+
+
+def test_what_a_failed_sync_dropped_is_unsynced_until_it_is_written_again() -> None:
+    machine = Machine(3)
+    machine.disk.random.random = lambda: 0.2  # type: ignore[method-assign]  # all is dropped
+
+    async def first_life() -> None:
+        file = machine.life().create("f")
+        file.write(0, b"written")
+        machine.disk.state = DiskState(sync_error_percent=100)
+        with pytest.raises(DiskError):
+            await file.sync()
+        machine.disk.state = HEALTHY
+
+    async def second_life() -> None:
+        file = machine.life().open("f")
+        await file.sync()
+        assert file.unsynced_bytes > 0
+        file.write(0, b"written")
+        await file.sync()
+        assert file.unsynced_bytes == 0
+
+    machine.run(first_life())
+    machine.run(second_life())
+
+
+def test_weather_makes_a_disk_slow() -> None:
+    def took_ns(weather: Weather) -> int:
+        machine = Machine(1)
+        machine.disk.weather = weather
+
+        async def life() -> int:
+            file = machine.life().create("f")
+            file.write(0, b"written")
+            began_ns = machine.loop.now_ns
+            await file.sync()
+            return machine.loop.now_ns - began_ns
+
+        return machine.run(life())
+
+    assert took_ns(Weather(sync_ms=50.0)) > took_ns(Weather())

@@ -20,6 +20,7 @@ QUICK = (
     "vote_forgotten_at_step_down",
     "wal_synced_before_the_write",
     "index_ahead_of_data",
+    "replayed_tail_not_synced",
 )
 """Found by the first seeds, and from different areas."""
 

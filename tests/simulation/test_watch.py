@@ -1,8 +1,12 @@
-"""The watch on the members: what it says of members that do not agree."""
+"""The watch on the members: what it says of members that do not agree, and of early reads."""
 
 from __future__ import annotations
 
 from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from harness.simulation.clock import MachineClock
 from harness.simulation.conditions import Coverage
@@ -32,3 +36,18 @@ def test_a_disk_that_broke_its_word_may_keep_them_from_it() -> None:
     watch = watched(betrayed=True)
     watch.disagreed(30_000)
     assert watch.violations == []
+
+
+@pytest.mark.parametrize(("applied", "told"), [(4, 1), (5, 0), (6, 0)])
+def test_a_read_waits_for_what_was_committed_when_it_was_asked(applied: int, told: int) -> None:
+    watch = watched(betrayed=False)
+    watch._last_committed = 5
+
+    async def too_early() -> None:
+        watch._last_committed = 9  # committed since: a read need not wait for it
+
+    store = SimpleNamespace(consistent_index=applied)
+    server: Any = SimpleNamespace(linearizable_read=too_early, store=store)
+    watch._follow_reads("n1", server)
+    watch._loop.run_until_complete(server.linearizable_read())
+    assert len(watch.violations) == told

@@ -311,6 +311,24 @@ def test_nothing_is_released_for_a_mark_that_a_crash_would_not_count() -> None:
     asyncio.run(scenario())
 
 
+def test_the_mark_of_what_is_committed_counts_at_once() -> None:
+    """The hard state with its commit may be on its way still."""
+
+    async def scenario() -> None:
+        disk = MemoryDisk()
+        wal = await new_wal(disk)
+        await wal.save(HardState(2, 1, 5), [entry(index) for index in range(1, 20)], sync=True)
+        mark = SnapshotMetadata(10, 1)
+        await wal.save_snapshot_mark(mark, committed=True)
+        assert wal.hard_state == HardState(2, 1, 10)
+        after = disk.power_loss(lambda: False)
+        assert snapshot_marks(after, "wal") == [SnapshotMetadata(), mark]
+        await wal.save_snapshot_mark(SnapshotMetadata(8, 1), committed=True)
+        assert wal.hard_state == HardState(2, 1, 10), "a commit does not fall"
+
+    asyncio.run(scenario())
+
+
 def test_entries_after_a_received_snapshot_need_not_join_those_before() -> None:
     async def scenario() -> None:
         disk = MemoryDisk()

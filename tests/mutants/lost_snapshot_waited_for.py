@@ -1,0 +1,22 @@
+"""A follower whose snapshot was lost is sent nothing any more."""
+
+from __future__ import annotations
+
+from node.raft import leader
+from node.raft.message import MemberId
+from node.raft.raft import Raft
+from tests.mutants import Mutant
+
+MUTANT = Mutant(
+    what="a leader waits for ever for a snapshot that got lost",
+    source="etcd-io/raft, Progress: a follower in StateSnapshot is left by ReportSnapshot alone,"
+    " so that a report that is lost leaves it behind",
+    found_by=("invariants", "availability"),
+)
+
+
+def spoil() -> None:
+    def on_snapshot_status(raft: Raft, member: MemberId, *, delivered: bool) -> None:
+        """Nothing is made of it."""
+
+    leader.on_snapshot_status = on_snapshot_status
