@@ -31,8 +31,8 @@ def is_jepsen_log(first_line: str) -> bool:
 def read_jepsen_log(path: Path) -> list[LoggedOperation]:
     """The operations of `path` in the order of their calls; lines of other kinds are skipped.
 
-    Raises HistoryError for what is no value of a register, a completion without an invocation, or a second invocation
-    of one process while its first is under way.
+    Raises HistoryError for what is no value of a register, a completion without an
+    invocation, or a second invocation of one process while its first is under way.
     """
     return paired(_events(path), str(path))
 
