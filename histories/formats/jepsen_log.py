@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+from histories.errors import HistoryError
 from histories.formats.logged import Kind, LoggedEvent, LoggedOperation, paired
 
 _LINE = re.compile(
@@ -30,8 +31,8 @@ def is_jepsen_log(first_line: str) -> bool:
 def read_jepsen_log(path: Path) -> list[LoggedOperation]:
     """The operations of `path` in the order of their calls; lines of other kinds are skipped.
 
-    Raises HistoryError for a completion without an invocation, or a second invocation
-    of one process while its first is under way.
+    Raises HistoryError for what is no value of a register, a completion without an
+    invocation, or a second invocation of one process while its first is under way.
     """
     return paired(_events(path), str(path))
 
@@ -43,9 +44,16 @@ def _events(path: Path) -> Iterator[LoggedEvent]:
             if match is None:
                 continue
             timed_out = match[4] == ":timed-out"
+            try:
+                value = None if timed_out else _value(match[4])
+            except ValueError as problem:
+                raise HistoryError(
+                    f"{path}:{number}: {match[4][:80]!r} is no value of a register; expected a "
+                    "number, nil, or [number number]"
+                ) from problem
             yield LoggedEvent(
                 number, int(match[1]), cast("Kind", match[2]), match[3],
-                None if timed_out else _value(match[4]),
+                value,
                 error="timed out" if timed_out else None, line=number,
             )
 

@@ -209,6 +209,7 @@ def test_jepsens_binary_file_is_told_by_name(tmp_path):
     ("jepsen-text", TEXT.replace("[3 4]", "[3 4"), ":6: not EDN"),
     ("json-lines", LINES[:-5], "cut short"),
     ("json-lines", LINES.replace('"ok"', '"yes"', 1), ":4: not an event"),
+    ("jepsen-log", "INFO  jepsen.util - 3\t:invoke\t:write\tfoo\n", ":1: 'foo' is no value"),
     ("porcupine-kv", "{:process 0}\n", ":1: .*not of porcupine's"),
 ])
 def test_a_spoilt_file_is_refused_with_its_line(tmp_path, name, text, says):
