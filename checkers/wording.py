@@ -28,6 +28,8 @@ def request(asked: Request) -> str:
         case Put(key, value):
             return f"put {key}={value!r}"
         case Range(key, end):
+            if end == "\0" and key in ("", "\0"):
+                return "read of all"
             return f"get {key}" if not end else f"range [{key}, {_end(end)})"
         case Delete(key, end):
             return f"delete {key}" if not end else f"delete [{key}, {_end(end)})"
@@ -42,8 +44,9 @@ def _end(end: str) -> str:
 
 
 def operation(op: Operation) -> str:
-    """`process 3's put r1='40' on n2`."""
-    return f"process {op.process}'s {request(op.request)} on {node(op)}"
+    """`process 3's put r1='40' on n2`; without the member where that is not told."""
+    on = f" on {op.node}" if op.node else ""
+    return f"process {op.process}'s {request(op.request)}{on}"
 
 
 def answered(op: Operation) -> str:
