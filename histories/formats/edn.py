@@ -247,7 +247,11 @@ def write_edn(value: Any) -> str:
 
 
 _KEYWORD = re.compile(r":[A-Za-z*!?_<>=+.-][A-Za-z0-9*!?_<>=+.#/-]*")
-_WRITTEN = {"\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
+_WRITTEN = {
+    **{chr(code): f"\\u{code:04x}" for code in (*range(32), 127)},
+    "\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\",
+}
+"""Control characters have their number, as Clojure reads it: a file with them is no text."""
 
 
 def _text(value: str) -> str:

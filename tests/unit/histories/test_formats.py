@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from histories.errors import HistoryError
 from histories.formats import jepsen_edn
 from histories.formats.catalogue import FORMATS, format_of, read_logged
-from histories.formats.edn import read_edn
+from histories.formats.edn import read_edn, write_edn
 from histories.formats.jepsen_edn import quick_rows, write_jepsen_edn
 from histories.formats.jepsen_transactions import names_of, transactions_of
 from histories.formats.logged import LoggedEvent, LoggedOperation, by_key, is_keyed, paired
@@ -219,3 +219,8 @@ def test_a_spoilt_file_is_refused_with_its_line(tmp_path, name, text, says):
 
 def test_every_format_says_what_it_is():
     assert all(form.says for form in FORMATS.values())
+
+
+def test_control_characters_are_exported_by_their_number():
+    assert write_edn("a\0\x1b\n") == '"a\\u0000\\u001b\\n"'
+    assert read_edn(write_edn("a\0\x1b\n\x7f")) == "a\0\x1b\n\x7f"
