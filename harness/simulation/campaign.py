@@ -46,6 +46,7 @@ def run_seed(seed: int, given: Mapping[str, Any], folder: Path | None = None) ->
     None: a temporary one."""
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="splitbrain-", dir=quick_folder()) as made:
+            _under_way[:] = [Path(made)]
             return run_seed(seed, given, Path(made))
     options = read_options(draw_options(seed, given))
     workload = make_workload(options.workload, options.workload_options)
@@ -83,7 +84,7 @@ def campaign(
 
 
 _under_way: list[Path] = []
-"""The folder of this worker's run."""
+"""The temporary folder of this process' run."""
 
 
 def _settle_worker() -> None:
@@ -101,10 +102,7 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 
 def _job(job: tuple[int, dict[str, Any]]) -> SeedResult:
-    seed, given = job
-    with tempfile.TemporaryDirectory(prefix="splitbrain-", dir=quick_folder()) as made:
-        _under_way[:] = [Path(made)]
-        return run_seed(seed, given, Path(made))
+    return run_seed(*job)
 
 
 def quick_folder() -> str | None:

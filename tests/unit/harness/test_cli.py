@@ -6,7 +6,6 @@ import sys
 import click
 import pytest
 
-import harness.runner  # noqa: F401 - bound to the real checkers before a test replaces them
 from checkers.verdict import Anomaly, Verdict
 from harness import drive
 from harness import judge as judge_module
