@@ -264,24 +264,33 @@ _FOLLOWERS_STEPS = (
     "follower_forward", "follower_wal", "follower_commit", "apply_notify", "apply_mvcc",
     "backend_flush", "respond",
 )
+_SNAPSHOT_STEPS = ("snapshot_receive", "snapshot_restore")
+_AT_SNAPSHOT: tuple[StepAction, ...] = ("crash", "crash", "power", "isolate")
 _AT_STEP: tuple[StepAction, ...] = ("crash", "crash", "power", "pause", "isolate", "sleep")
 
 
 def _steps(member_count: int) -> list[Card]:
     """What happens to one member just before or after a step that it takes."""
 
-    def draw(aim: Aim, names: Sequence[str]) -> Card:
+    def draw(
+        aim: Aim,
+        names: Sequence[str],
+        actions: Sequence[StepAction] = _AT_STEP,
+        visits: Sequence[int] = (1, 1, 2, 5, 20),
+    ) -> Card:
         return lambda random: AtStep(
             f"{random.choice(('before', 'after'))}_{random.choice(names)}",
-            random.choice(_AT_STEP),
-            visit=random.choice((1, 1, 2, 5, 20)),
+            random.choice(actions),
+            visit=random.choice(visits),
             aim=aim,
         )
 
     if member_count == 1:
         return [draw("all", _LEADERS_STEPS)]
     leader, follower = draw("leader", _LEADERS_STEPS), draw("follower", _FOLLOWERS_STEPS)
-    return [leader, leader, leader, follower, follower]
+    # Few snapshots come, and whoever leads when the fault is armed may need one later.
+    snapshot = draw("all", _SNAPSHOT_STEPS, _AT_SNAPSHOT, visits=(1,))
+    return [leader, leader, leader, follower, follower, snapshot, snapshot]
 
 
 DECKS: dict[str, Callable[[int], list[Card]]] = {

@@ -96,7 +96,9 @@ class Applier:
                 if self._world.buggify("a batch waits to be applied"):
                     await self._world.clock.sleep(self._world.random.uniform(0.0, 0.05))
                 if batch.snapshot is not None:
+                    await self._path.before("snapshot_restore")
                     await self._restore(batch.snapshot)
+                    await self._path.reached_after("snapshot_restore")
                 for number, entry in enumerate(batch.entries, start=1):
                     await self._apply_entry(entry)
                     if number % TURN_ENTRIES == 0:

@@ -1,4 +1,5 @@
-"""Named places before and after each step of the write path where a test can act.
+"""Named places before and after each step of the write path, and of the way in that a
+snapshot takes, where a test can act.
 
 A failpoint is off, or a chain of terms in the manner of gofail, tried from left to
 right: `off`, `sleep(MS)`, `panic` (the process ends at once, as if killed), `pause` (it
@@ -39,7 +40,13 @@ STEPS = (
 )
 """The eleven steps of the write path (the fourth and the tenth have two halves each)."""
 
-FAILPOINTS = tuple(f"{edge}_{step}" for step in STEPS for edge in ("before", "after"))
+SNAPSHOT_STEPS = ("snapshot_receive", "snapshot_restore")
+"""How a leader's snapshot comes in: it is made durable and marked in the log; the backend
+becomes what it holds."""
+
+FAILPOINTS = tuple(
+    f"{edge}_{step}" for step in (*STEPS, *SNAPSHOT_STEPS) for edge in ("before", "after")
+)
 
 ENVIRONMENT_VARIABLE = "SPLITBRAIN_FAILPOINTS"
 
@@ -147,7 +154,7 @@ def _known(name: str) -> str:
     if name not in FAILPOINTS:
         raise ValueError(
             f"no failpoint is called {name!r}: expected before_STEP or after_STEP, "
-            f"where STEP is one of {', '.join(STEPS)}"
+            f"where STEP is one of {', '.join((*STEPS, *SNAPSHOT_STEPS))}"
         )
     return name
 

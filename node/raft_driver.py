@@ -229,7 +229,9 @@ class RaftDriver:
         if ready.entries:
             await self._path.before(step)
         if ready.snapshot is not None:
+            await self._path.before("snapshot_receive")
             await self._storage.receive_snapshot(ready.snapshot)
+            await self._path.reached_after("snapshot_receive")
         if ready.entries or ready.hard_state is not None:
             began_ns = self._world.clock.monotonic_ns()
             if self._world.buggify("the log is slow to write"):

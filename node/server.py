@@ -316,6 +316,8 @@ def raft_config(config: Config, world: World) -> RaftConfig:
         settled = replace(settled, election_ticks=max(2, settled.election_ticks // 3))
     if world.buggify("snapshots are given up soon"):
         settled = replace(settled, snapshot_ticks_max=3)
+    if world.buggify("snapshots go before entries"):
+        settled = replace(settled, snapshots_first=True)
     return settled
 
 

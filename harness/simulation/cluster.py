@@ -24,6 +24,8 @@ from node.server import Server
 
 CLIENT_PORT = 2379
 PEER_PORT = 2380
+LONGER_BY = (0, 10, 30, 100)
+"""How much longer a deposed leader's log is than its successor's, in entries."""
 
 
 class SimulatedCluster:
@@ -52,7 +54,10 @@ class SimulatedCluster:
         )
         self.clients = ClientNetwork(loop, self.network)
         self.members: dict[str, Member] = {}
-        self.watch = Watch(self.members, loop, self.coverage, len(members))
+        self.watch = Watch(
+            self.members, loop, self.coverage, len(members),
+            longer_by=stream(seed, "in vain").choice(LONGER_BY),
+        )
         loop.observe = self.watch
         self._awaited: dict[tuple[str, str], list[asyncio.Future[None]]] = {}
         self.began_life: list[Callable[[Member], None]] = []

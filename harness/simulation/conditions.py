@@ -18,11 +18,13 @@ ELECTIONS = (
 )
 LOGS = (
     "a deposed leader had uncommitted entries",
+    "a deposed leader appended in vain",
     "a leader began with uncommitted entries of an earlier term",
     "entries of an earlier term were committed with one of the leader's own",
     "a log was truncated",
     "a log was compacted",
     "a follower restored a snapshot",
+    "a restored snapshot ended before the follower's log did",
     "a follower lagged by 50 entries",
     "a follower was sent a snapshot",
     "a follower was probed",
@@ -88,6 +90,7 @@ BUGGIFIED = tuple(
         "few appends in flight",
         "few committed entries at once",
         "snapshots are given up soon",
+        "snapshots go before entries",
         "a short election timeout",
         "a batch waits to be applied",
         "the log is slow to write",

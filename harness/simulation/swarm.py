@@ -61,7 +61,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     buggify: bool = False
 
 
-USED_PERCENT: Mapping[str, int] = {"wal_segment_bytes": 65}
+USED_PERCENT: Mapping[str, int] = {"wal_segment_bytes": 65, "check_quorum": 55}
 """Of the runs, for a setting that is drawn; 40 if it is not named."""
 SETTINGS: Mapping[str, int | bool] = {"wal_segment_bytes": 256 * 1024}
 """Segments of 64 MiB would make a simulated disk slow for nothing."""
@@ -80,7 +80,7 @@ def _settings(chance: Random) -> dict[str, int | bool]:
     drawn: dict[str, int | bool] = dict(SETTINGS)
     # Only together do the two let a follower need a snapshot in a short run.
     short_log, count, kept = (
-        chance.random() < 0.7, chance.choice((3, 5, 10, 30)), chance.choice((1, 3, 10))
+        chance.random() < 0.7, chance.choice((3, 3, 5, 10, 30)), chance.choice((1, 1, 3, 10))
     )
     if short_log:
         drawn |= {"snapshot_count": count, "catch_up_entries": kept}

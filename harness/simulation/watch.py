@@ -35,6 +35,7 @@ from harness.simulation.loop import VirtualLoop
 from harness.simulation.member import Member
 from harness.simulation.process import Process
 from node.api.errors import RpcError
+from node.raft.errors import ProposalDropped
 from node.raft.message import HardState
 from node.raft.progress import ProgressState
 from node.raft.raft import Raft
@@ -108,14 +109,24 @@ class _Seen:
 
 
 class Watch:
-    """`violations`: what should always hold and did not, with the virtual time in s."""
+    """`violations`: what should always hold and did not, with the virtual time in s.
+
+    `longer_by`: so many entries more than its successor a deposed leader has that does not
+    know it yet; 0: as it comes.
+    """
 
     def __init__(
-        self, members: Mapping[str, Member], loop: VirtualLoop, coverage: Coverage, count: int
+        self,
+        members: Mapping[str, Member],
+        loop: VirtualLoop,
+        coverage: Coverage,
+        count: int,
+        longer_by: int = 0,
     ) -> None:
         self.violations: list[str] = []
         self._loop = loop
         self._coverage = coverage
+        self._longer_by = longer_by
         self._members = members
         self._majority = count // 2 + 1
         self._seen: dict[str, _Seen] = {}
@@ -237,6 +248,7 @@ class Watch:
                 f"{name} leads in term {raft.term} by votes that are durable on "
                 f"{', '.join(voters) or 'no member'} alone"
             )
+        self._try_the_deposed(raft)
         # A leader elected late, by votes that were long on their way, may lack what later
         # terms have committed; it will never commit anything itself.
         earlier_terms = [index for term, index in self._committed_by.items() if term < raft.term]
@@ -251,8 +263,12 @@ class Watch:
         log = raft.log
         if log.compacted_index > seen.compacted:
             skipped = log.compacted_index > seen.last
-            self._coverage.sometimes("a log was compacted", not skipped)
-            self._coverage.sometimes("a follower restored a snapshot", skipped)
+            shorter = log.last_index == log.compacted_index < seen.last
+            self._coverage.sometimes("a log was compacted", not skipped and not shorter)
+            self._coverage.sometimes("a follower restored a snapshot", skipped or shorter)
+            self._coverage.sometimes(
+                "a restored snapshot ended before the follower's log did", shorter
+            )
         if log.last_index == seen.last and log.last_term == seen.last_term:
             if log.committed != seen.committed:
                 # Its end is the same; what lies between was replaced, perhaps.
@@ -300,25 +316,38 @@ class Watch:
         if log.committed > self._last_committed:
             self._check_quorum(name, log.committed)
             self._last_committed = log.committed
-            self._ask_the_deposed(raft)
+            if raft.role is Role.LEADER:
+                self._try_the_deposed(raft)
             if log.committed in self._committed:
                 self._committed_by[raft.term] = log.committed
         self._conditions_of_commit(seen, raft)
 
-    def _ask_the_deposed(self, raft: Raft) -> None:
-        """Something was committed in the term of `raft`: whoever still leads in an earlier
-        one is asked a read now, for its answer would be a stale one."""
-        if raft.role is not Role.LEADER:
-            return
+    def _try_the_deposed(self, raft: Raft) -> None:
+        """`raft` was elected, or has committed something: whoever still leads in an earlier
+        term is asked a read now, for its answer would be a stale one; and its log is
+        kept longer than its successor's, by what is never committed and must be gone in the
+        end."""
         for name, one in self._seen.items():
             member = self._members[name]
             if one.raft.role is Role.LEADER and one.raft.term < raft.term and member.runs:
                 assert member.process is not None
                 self._loop.soon(member.process, self._ask, one.server)
+                self._loop.soon(member.process, self._append_in_vain, one.raft, raft)
 
     def _ask(self, server: Server) -> None:
         self._coverage.reached("a deposed leader was asked a read")
         self._loop.create_task(_read(server), name="read")
+
+    def _append_in_vain(self, raft: Raft, successor: Raft) -> None:
+        """Empty entries, for no client has asked for them. The member finds them by its next
+        tick."""
+        if raft.role is not Role.LEADER or raft.term >= successor.term or not self._longer_by:
+            return
+        self._coverage.reached("a deposed leader appended in vain")
+        lacking = successor.log.last_index + self._longer_by - raft.log.last_index
+        with contextlib.suppress(ProposalDropped):
+            for _ in range(lacking):
+                raft.propose(b"")
 
     def _check_quorum(self, name: str, index: int) -> None:
         """The first member to commit `index` must not have been too early."""

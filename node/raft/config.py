@@ -40,6 +40,9 @@ class Config:
     snapshot_ticks_max: int = 100
     """How long a live follower may leave a snapshot unacknowledged, and unreported, before
     it counts as lost: then the follower is probed, and may get another."""
+    snapshots_first: bool = False
+    """A follower that is probed, and lacks what the newest snapshot holds, is sent that even
+    where the entries are still here: what is rare otherwise, for tests."""
 
     def __post_init__(self) -> None:
         _check_members(self.id, self.voters)

@@ -85,7 +85,7 @@ def _send_append(
     log = raft.log
     before = progress.next - 1
     before_term = log.term_at(before)
-    if before_term is None:
+    if before_term is None or _snapshot_goes_first(raft, progress):
         maybe_send_snapshot(raft, progress)
         return False
     entries: tuple[Entry, ...] = ()
@@ -112,6 +112,14 @@ def _send_append(
     )
     progress.sent(len(entries), _payload_bytes(entries), log.committed)
     return progress.state is ProgressState.REPLICATE
+
+
+def _snapshot_goes_first(raft: Raft, progress: Progress) -> bool:
+    return (
+        raft.config.snapshots_first
+        and progress.state is ProgressState.PROBE
+        and progress.next <= raft.log.snapshot.index
+    )
 
 
 def window_is_open(progress: Progress) -> bool:

@@ -11,6 +11,7 @@ from harness.shrinking.settled import read_fault_events
 from harness.simulation.run import Simulated, simulate
 from histories.history import History
 from histories.trace import read_trace
+from node.failpoint import SNAPSHOT_STEPS
 
 RUN = """
     seed 3
@@ -73,3 +74,29 @@ def test_whoever_leads_takes_the_part_of_the_plans_leader(tmp_path: Path) -> Non
     assert phases["began"] == (leader,)
     history = History.read(tmp_path / "history.jsonl")
     assert [one.node for one in history.operations if one.f == "put"] == [leader, leader]
+
+
+@pytest.mark.parametrize("step", SNAPSHOT_STEPS)
+@pytest.mark.parametrize("edge", ["before", "after"])
+@pytest.mark.parametrize("do", ["crash", "power", "isolate"])
+def test_a_follower_that_falls_while_a_snapshot_comes_in_catches_up_all_the_same(
+    do: str, edge: str, step: str, tmp_path: Path
+) -> None:
+    puts = "\n".join(
+        f'{300 + 20 * n} ms  client 0  put on n1  {{"op":"put","key":"r0.1","value":"0.{n}"}}'
+        for n in range(3, 20)
+    )
+    simulated, phases = run(
+        f"""
+        setting snapshot_count 3
+        setting catch_up_entries 1
+        {puts}
+        200 ms  partition n3 {{"shape":"isolate"}} until 900 ms
+        200 ms  {do} n3 {edge} {step} for 300 ms
+        """,
+        tmp_path,
+    )
+    assert simulated.valid is True, simulated.result.results.verdicts
+    assert phases["began"] == ("n3",)
+    assert simulated.conditions["a member stood still at a step"] == 1
+    assert simulated.conditions["a follower restored a snapshot"] >= 1

@@ -48,8 +48,9 @@ def reach(failpoints: Failpoints, name: str, times: int) -> list[str]:
 
 
 def test_there_is_one_before_and_one_after_each_step() -> None:
-    assert len(FAILPOINTS) == 26
+    assert len(FAILPOINTS) == 30
     assert {"before_leader_wal", "after_respond", "before_backend_flush"} <= set(FAILPOINTS)
+    assert {"before_snapshot_receive", "after_snapshot_restore"} <= set(FAILPOINTS)
 
 
 @pytest.mark.parametrize(
