@@ -13,18 +13,23 @@ of any.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
+import multiprocessing
 import os
 import resource
 import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import msgspec
@@ -32,7 +37,11 @@ import msgspec
 from tests.mutants import mutant, names
 
 ROOT = Path(__file__).resolve().parents[2]
-SPLITBRAIN = (sys.executable, "-c", "from harness.cli import main; main()")
+IMPORTED = (
+    "harness.cli", "harness.commands.hunt", "harness.commands.shrink",
+    "harness.simulation.campaign", "harness.simulation.summary", "harness.shrinking.search",
+    "harness.scheduled", "checkers.catalogue",
+)
 FIRST_SEEDS_APART = 1_000_000
 INVALID = 1
 PATIENCE = 20
@@ -61,49 +70,93 @@ def hunt(name: str, number: int, budget_s: float, shrink_s: float) -> Try:
     neither finds anything nor says that it did not."""
     first = FIRST_SEEDS_APART * (number + 1)
     patience_s = budget_s * PATIENCE
-    code, said, wall_s, cpu_s = _run(
+    ran = _run(
         budget_s, "hunt", "--mutant", name, "--seed", str(first), "--budget", str(patience_s)
     )
-    lines = said.splitlines()
-    if code in OUT_OF_TIME:
-        return Try(name, number, budget_s, (), 0, 0, wall_s, cpu_s)
-    if code not in (0, INVALID) or not lines or " seeds in " not in lines[0]:
-        raise RuntimeError(f"hunt --mutant {name} --seed {first} ended in {code}: {said[-2000:]}")
+    lines = ran.said.splitlines()
+    if ran.code in OUT_OF_TIME:
+        return Try(name, number, budget_s, (), 0, 0, ran.wall_s, ran.cpu_s)
+    if ran.code not in (0, INVALID) or not lines or " seeds in " not in lines[0]:
+        raise RuntimeError(
+            f"hunt --mutant {name} --seed {first} ended in {ran.code}: {ran.said[-2000:]}"
+        )
     seeds = int(lines[0].split()[0])
-    if code == 0:
-        return Try(name, number, budget_s, (), 0, seeds, wall_s, cpu_s)
+    if ran.code == 0:
+        return Try(name, number, budget_s, (), 0, seeds, ran.wall_s, ran.cpu_s)
     seed = int(lines[1].removeprefix("seed ").partition(":")[0])
     found_by = tuple(lines[2].removeprefix("INVALID by ").split(", "))
     shrunk = shrink(name, seed, shrink_s) if shrink_s else ""
-    return Try(name, number, budget_s, found_by, seed, seeds, wall_s, cpu_s, shrunk)
+    return Try(name, number, budget_s, found_by, seed, seeds, ran.wall_s, ran.cpu_s, shrunk)
 
 
 def shrink(name: str, seed: int, budget_s: float) -> str:
     """What is left of the schedule of `seed`: operations, faults, and what else there is."""
-    _, said, _, _ = _run(
+    ran = _run(
         10 * budget_s, "shrink", "--mutant", name, "--seed", str(seed), "--budget", str(budget_s)
     )
-    sizes = [line.partition(" runs: ")[2] for line in said.splitlines() if " runs: " in line]
+    sizes = [line.partition(" runs: ")[2] for line in ran.said.splitlines() if " runs: " in line]
     return sizes[-1] if sizes else ""
 
 
-def _run(cpu_s_max: float, *arguments: str) -> tuple[int, str, float, float]:
-    """Exit code, what was said, and the wall and CPU time in s."""
+class Ran(msgspec.Struct, frozen=True):
+    """A command that has ended: its exit code, what it said, its times in s."""
 
-    def limit() -> None:
-        seconds = ceil(cpu_s_max)
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    code: int
+    said: str
+    wall_s: float
+    cpu_s: float
 
-    began = os.times().elapsed
-    process = subprocess.Popen(
-        [*SPLITBRAIN, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=limit,
-    )
-    assert process.stdout is not None
-    said = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    wall_s = os.times().elapsed - began
-    return process.returncode, said, wall_s, usage.ru_utime + usage.ru_stime
+
+def _run(cpu_s_max: float, *arguments: str) -> Ran:
+    """`splitbrain` with `arguments`, in a process of its own.
+
+    It is a fork of one that has imported all that a run needs. What the imports would have
+    cost it counts as its own.
+    """
+    imports_s = _imports_s()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        said, cpu = Path(folder, "said"), Path(folder, "cpu")
+        job = (arguments, ceil(cpu_s_max - imports_s), str(said), str(cpu))
+        process = _server().Process(target=_command, args=job)
+        process.start()
+        process.join()
+        code = process.exitcode
+        assert code is not None
+        cpu_s = float(cpu.read_text()) if cpu.exists() else cpu_s_max - imports_s
+        text = said.read_text() if said.exists() else ""
+    return Ran(code, text, time.monotonic() - began + imports_s, cpu_s + imports_s)
+
+
+def _command(arguments: tuple[str, ...], cpu_s_max: int, said: str, cpu: str) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s_max, cpu_s_max + 1))
+    os.chdir(ROOT)
+    with Path(said).open("w") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+    from harness.cli import run_main
+
+    code = run_main(list(arguments))
+    sys.stdout.flush()
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    Path(cpu).write_text(str(used.ru_utime + used.ru_stime))
+    os._exit(code)
+
+
+@functools.cache
+def _server() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(IMPORTED))
+    return context
+
+
+@functools.cache
+def _imports_s() -> float:
+    """CPU time that a command takes to come to its work, in s."""
+    code = f"import {', '.join(IMPORTED)}"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 # --- the table ---------------------------------------------------------------------------
