@@ -265,7 +265,7 @@ _FOLLOWERS_STEPS = (
     "backend_flush", "respond",
 )
 _SNAPSHOT_STEPS = ("snapshot_receive", "snapshot_restore")
-_AT_SNAPSHOT: tuple[StepAction, ...] = ("crash", "crash", "power", "isolate")
+_AT_SNAPSHOT: tuple[StepAction, ...] = ("crash", "crash", "power", "isolate", "sleep")
 _AT_STEP: tuple[StepAction, ...] = ("crash", "crash", "power", "pause", "isolate", "sleep")
 
 

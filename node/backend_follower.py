@@ -16,6 +16,7 @@ from node.config import Config
 from node.member_metrics import MemberMetrics
 from node.member_storage import MemberStorage
 from node.mvcc.store import Store
+from node.raft.message import Index, SnapshotMetadata
 from node.raft.raft import Raft
 from node.world import Timer, World
 from node.write_path import Traced, WritePath
@@ -96,11 +97,15 @@ class BackendFollower:
     async def _take_snapshot(self) -> None:
         metadata = self._raft.create_snapshot(self._flushed.index)
         await self._storage.save_snapshot(metadata)
-        # Raft counts entries as applied when all of their Ready is done, which may wait for
-        # the log's disk longer than the store and its backend took.
-        keep_from = min(
-            metadata.index - self._config.catch_up_entries, self._raft.log.applied
-        )
-        if keep_from > 0:
-            self._raft.compact(keep_from)
+        needless = self._needless_up_to(metadata)
+        if needless > 0:
+            self._raft.compact(needless)
         self._world.log("info", "took a snapshot", index=metadata.index, term=metadata.term)
+
+    def _needless_up_to(self, snapshot: SnapshotMetadata) -> Index:
+        """The last entry that neither a follower nor Raft itself needs any more.
+
+        Raft counts entries as applied when all of their Ready is done, which may wait for
+        the log's disk longer than the store and its backend took.
+        """
+        return min(snapshot.index - self._config.catch_up_entries, self._raft.log.applied)

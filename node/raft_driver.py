@@ -229,9 +229,7 @@ class RaftDriver:
         if ready.entries:
             await self._path.before(step)
         if ready.snapshot is not None:
-            await self._path.before("snapshot_receive")
-            await self._storage.receive_snapshot(ready.snapshot)
-            await self._path.reached_after("snapshot_receive")
+            await self._persist_snapshot(ready.snapshot)
         if ready.entries or ready.hard_state is not None:
             began_ns = self._world.clock.monotonic_ns()
             if self._world.buggify("the log is slow to write"):
@@ -243,6 +241,17 @@ class RaftDriver:
             self._trace_promises(ready, step)
         if ready.entries:
             await self._path.reached_after(step)
+
+    async def _persist_snapshot(self, snapshot: Snapshot) -> None:
+        await self._path.before("snapshot_receive")
+        await self._perhaps_slowly()
+        await self._storage.receive_snapshot(snapshot)
+        await self._perhaps_slowly()
+        await self._path.reached_after("snapshot_receive")
+
+    async def _perhaps_slowly(self) -> None:
+        if self._world.buggify("a snapshot is slow to write"):
+            await self._world.clock.sleep(self._world.random.uniform(0.0, 0.3))
 
     def _trace_promises(self, ready: Ready, step: str) -> None:
         """What was just persisted, by the disk's own word: if anything is not synced, the

@@ -95,6 +95,7 @@ BUGGIFIED = tuple(
         "a batch waits to be applied",
         "the log is slow to write",
         "a snapshot is slow to leave",
+        "a snapshot is slow to write",
         "a snapshot is sent twice",
         "a watcher's buffer is small",
         "a watch's answer is cut early",

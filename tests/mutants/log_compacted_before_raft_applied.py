@@ -1,0 +1,21 @@
+"""The log is compacted up to what the backend holds, whatever Raft counts as applied."""
+
+from __future__ import annotations
+
+from node.backend_follower import BackendFollower
+from node.raft.message import Index, SnapshotMetadata
+from tests.mutants import Mutant
+
+MUTANT = Mutant(
+    what="a member whose log is slower than its store compacts what Raft has not applied yet",
+    source="a bug of this project's own member (histories/corpus/compacted-beyond-applied);"
+    " etcd-io/raft, Storage.Compact: no index greater than applied",
+    found_by=("invariants", "availability"),
+)
+
+
+def spoil() -> None:
+    def _needless_up_to(self: BackendFollower, snapshot: SnapshotMetadata) -> Index:
+        return snapshot.index - self._config.catch_up_entries
+
+    BackendFollower._needless_up_to = _needless_up_to  # type: ignore[method-assign]
