@@ -146,7 +146,8 @@ class Transport:
                 self.traffic[peer].failures += 1
 
     async def send_snapshot(self, message: Message) -> bool:
-        """Send a SNAP message with its data; whether all of it could be handed on."""
+        """Send a SNAP message with its data; whether all of it could be handed on, before
+        another one to the same peer took its place."""
         assert message.type is MessageType.SNAP
         assert message.snapshot is not None
         url = self._peers.get(message.to)
@@ -163,7 +164,7 @@ class Transport:
         self._snapshot_links[message.to] = link
         for chunk in self._chunks(message, message.snapshot):
             frame = self._encode(chunk)
-            if not await self._send_chunk(link, frame):
+            if not await self._send_chunk(message.to, link, frame):
                 self.traffic[message.to].failures += 1
                 return False
             self.traffic[message.to].sent_bytes += len(frame)
@@ -181,10 +182,10 @@ class Transport:
             part = data[start : start + chunk_bytes]
             yield SnapshotChunk(self._streams, number, part, bare if last else None)
 
-    async def _send_chunk(self, link: PeerLink, frame: bytes) -> bool:
+    async def _send_chunk(self, peer: MemberId, link: PeerLink, frame: bytes) -> bool:
         waited = 0.0
         while not link.send(frame):
-            if waited >= SNAPSHOT_STALL_S:
+            if waited >= SNAPSHOT_STALL_S or self._snapshot_links.get(peer) is not link:
                 return False
             await self._world.clock.sleep(0.02)
             waited += 0.02
