@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from checkers import wording
 from histories.kv import DeleteResult, KeyValue, PutResult, RangeResult, Result, TxnResult
 
 
@@ -50,7 +51,7 @@ def _field(name: str, expected: Any, given: Any) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, KeyValue):
         return (
-            f"{value.key}={value.value!r} (create {value.create_revision}, "
+            f"{value.key}={wording.value(value.value)} (create {value.create_revision}, "
             f"mod {value.mod_revision}, version {value.version})"
         )
     if isinstance(value, tuple):

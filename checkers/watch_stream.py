@@ -510,4 +510,5 @@ def _some(changes: Sequence[Change]) -> str:
 def _told(held: KeyValue | None) -> str:
     if held is None:
         return "nothing"
-    return f"{held.key}={held.value!r} (mod {held.mod_revision}, version {held.version})"
+    value = wording.value(held.value)
+    return f"{held.key}={value} (mod {held.mod_revision}, version {held.version})"

@@ -18,6 +18,17 @@ def together(count: int) -> str:
     return "this operation" if count == 1 else f"these {count} operations together"
 
 
+VALUE_SHOWN = 60
+"""A value of more characters than these is shown by its first ones."""
+
+
+def value(text: str) -> str:
+    """`'40'`; of a long one its beginning and its length."""
+    if len(text) <= VALUE_SHOWN:
+        return repr(text)
+    return f"{text[: VALUE_SHOWN // 2]!r}… ({len(text):,} characters)"
+
+
 def node(op: Operation) -> str:
     return op.node or f"process {op.process}"
 
@@ -25,8 +36,8 @@ def node(op: Operation) -> str:
 def request(asked: Request) -> str:
     """`put r1=40`, `get r1`, `range [a, c)`, `delete r1`, `txn (2 comparisons)`."""
     match asked:
-        case Put(key, value):
-            return f"put {key}={value!r}"
+        case Put(key, written):
+            return f"put {key}={value(written)}"
         case Range(key, end):
             if end == "\0" and key in ("", "\0"):
                 return "read of all"
@@ -66,7 +77,7 @@ def change(made: Change) -> str:
         return f"delete {made.key}"
     lease = f", lease {made.lease}" if made.lease else ""
     return (
-        f"put {made.key}={made.value!r} "
+        f"put {made.key}={value(made.value)} "
         f"(create {made.create_revision}, version {made.version}{lease})"
     )
 
