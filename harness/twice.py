@@ -22,15 +22,22 @@ Twice = tuple[RunResult, str | None]
 
 
 def run_twice(options: Options) -> Twice:
-    """Run what `options` draw, with a report, and once more without."""
+    """Run what `options` draw, with a report, and once more without. One with a planted bug
+    is run in a process of its own, since the bug stays in the process that had it."""
+    if not options.mutant:
+        return _drawn_twice(options)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_drawn_twice, (options,))
+
+
+def _drawn_twice(options: Options) -> Twice:
     result = run_sync(options)
     plan = read_plan(result.folder / "plan.json")
     return result, difference(result, schedule_of(options, plan))
 
 
 def run_schedule_twice(schedule: Schedule | str, store: str) -> Twice:
-    """The same for a schedule, or one as text. One with a planted bug is run in a process
-    of its own, since the bug stays in the process that had it. Raises BadArguments."""
+    """The same for a schedule, or one as text. Raises BadArguments."""
     if isinstance(schedule, str):
         schedule = parse_schedule(schedule)
     if not schedule.options.mutant:

@@ -1,0 +1,29 @@
+"""A run and its repetition leave nothing behind in the process that asked for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.options import Options, read_options
+from harness.twice import run_twice
+
+
+def asked(folder: Path, mutant: str) -> Options:
+    return read_options({
+        "system": "simulated", "seed": 4, "nodes": (1,), "workload": "kv", "nemesis": (),
+        "time_limit_s": 2.0, "clients": 4, "rate": 100.0, "store": str(folder), "mutant": mutant,
+    })
+
+
+@pytest.mark.parametrize("mutant", ["version_kept_over_delete", "one_sub_revision_for_all"])
+def test_a_planted_bug_is_found_and_the_correct_member_runs_after_it(
+    mutant: str, tmp_path: Path
+) -> None:
+    spoilt, difference = run_twice(asked(tmp_path, mutant))
+    assert spoilt.valid is False
+    assert difference is None
+    correct, difference = run_twice(asked(tmp_path, ""))
+    assert correct.valid is True
+    assert difference is None
