@@ -41,8 +41,8 @@ STEPS = (
 """The eleven steps of the write path (the fourth and the tenth have two halves each)."""
 
 SNAPSHOT_STEPS = ("snapshot_receive", "snapshot_restore")
-"""How a leader's snapshot comes in: it is made durable and marked in the log; the backend
-becomes what it holds."""
+"""How a leader's snapshot comes in: it is made durable, and the log says that it counts; the
+backend becomes what it holds."""
 
 FAILPOINTS = tuple(
     f"{edge}_{step}" for step in (*STEPS, *SNAPSHOT_STEPS) for edge in ("before", "after")

@@ -229,25 +229,27 @@ class RaftDriver:
         if ready.entries:
             await self._path.before(step)
         if ready.snapshot is not None:
-            await self._persist_snapshot(ready.snapshot)
+            await self._path.before("snapshot_receive")
+            await self._perhaps_slowly()
+            await self._storage.receive_snapshot(ready.snapshot)
         if ready.entries or ready.hard_state is not None:
-            began_ns = self._world.clock.monotonic_ns()
-            if self._world.buggify("the log is slow to write"):
-                await self._world.clock.sleep(self._world.random.uniform(0.0, 0.02))
-            await self._storage.save(ready.hard_state, ready.entries, sync=ready.must_sync)
-            if ready.must_sync:
-                self._metrics.wal_synced(self._world.clock.monotonic_ns() - began_ns)
+            await self._save(ready)
         if self._path.tracing:
             self._trace_promises(ready, step)
         if ready.entries:
             await self._path.reached_after(step)
+        if ready.snapshot is not None:
+            await self._perhaps_slowly()
+            # Only now that the log says how far is committed does the snapshot count.
+            await self._path.reached_after("snapshot_receive")
 
-    async def _persist_snapshot(self, snapshot: Snapshot) -> None:
-        await self._path.before("snapshot_receive")
-        await self._perhaps_slowly()
-        await self._storage.receive_snapshot(snapshot)
-        await self._perhaps_slowly()
-        await self._path.reached_after("snapshot_receive")
+    async def _save(self, ready: Ready) -> None:
+        began_ns = self._world.clock.monotonic_ns()
+        if self._world.buggify("the log is slow to write"):
+            await self._world.clock.sleep(self._world.random.uniform(0.0, 0.02))
+        await self._storage.save(ready.hard_state, ready.entries, sync=ready.must_sync)
+        if ready.must_sync:
+            self._metrics.wal_synced(self._world.clock.monotonic_ns() - began_ns)
 
     async def _perhaps_slowly(self) -> None:
         if self._world.buggify("a snapshot is slow to write"):

@@ -1,0 +1,56 @@
+"""A deposed leader that does not know it yet: asked reads, given entries in vain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from harness.schedule import Schedule
+from harness.schedule_text import parse_schedule
+from harness.simulation.run import simulate
+from harness.twice import run_schedule_twice
+
+PUTS = "\n".join(
+    f'{600 + 20 * n} ms  client 0  put on n2  {{"op":"put","key":"r0.1","value":"0.{n}"}}'
+    for n in range(1, 20)
+)
+RUN = f"""
+    members n1 n2 n3, led by n1
+    option heartbeat_ms 20
+    option election_ms 200
+    option quiet_timeout_ms 5000
+    option request_timeout_ms 400
+    setting check_quorum false
+    setting snapshot_count 3
+    setting catch_up_entries 1
+    50 ms  client 0  put on n1  {{"op":"put","key":"r0.1","value":"0.0"}}
+    100 ms  partition n1 {{"shape":"isolate"}} until 1200 ms
+    {PUTS}
+    lasts 2500 ms
+"""
+CRASH = "100 ms  crash n1 after snapshot_receive for 300 ms\n"
+
+
+def schedule_of(seed: int, more: str = "") -> Schedule:
+    return parse_schedule(f"seed {seed}\n{RUN}{more}")
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_its_log_is_gone_in_the_end_however_long_it_was(seed: int, tmp_path: Path) -> None:
+    schedule = schedule_of(seed, CRASH)
+    run = simulate(schedule.options, schedule.plan, tmp_path, schedule.surroundings)
+    assert run.valid is True, run.result.results.verdicts
+    assert run.conditions["a deposed leader was asked a read"]
+    longer = bool(run.conditions["a deposed leader appended in vain"])
+    assert bool(run.conditions["a restored snapshot ended before the follower's log did"]) == longer
+
+
+def test_a_tail_that_comes_back_with_a_restart_is_seen(tmp_path: Path) -> None:
+    schedule = schedule_of(1, CRASH)
+    options = replace(schedule.options, mutant="stale_tail_after_snapshot")
+    spoilt = replace(schedule, options=options)
+    result, difference = run_schedule_twice(spoilt, str(tmp_path))
+    assert result.valid is False
+    assert difference is None
