@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from node import applier
 from node.raft.raft import Raft
 from tests.mutants import SHORT_RUN, Mutant
@@ -18,8 +20,8 @@ def spoil() -> None:
     applier.is_applied = lambda store, entry: False
     honest = Raft.__init__
 
-    def forgetful(self: Raft, *arguments: object, **named: object) -> None:
-        snapshot = named["snapshot"]
-        honest(self, *arguments, **{**named, "applied": snapshot.index})  # type: ignore
+    def forgetful(self: Raft, *arguments: Any, **named: Any) -> None:
+        named["applied"] = named["snapshot"].index
+        honest(self, *arguments, **named)
 
-    Raft.__init__ = forgetful  # type: ignore[assignment, method-assign]
+    Raft.__init__ = forgetful  # type: ignore[method-assign]

@@ -28,4 +28,4 @@ def spoil() -> None:
         honest(self, *arguments)
         self._queue = _Stack()
 
-    Applier.__init__ = __init__  # type: ignore[method-assign]
+    Applier.__init__ = __init__  # type: ignore[assignment, method-assign]

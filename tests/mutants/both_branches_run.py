@@ -21,7 +21,8 @@ def spoil() -> None:
     def apply_txn(store: Store, request: TxnRequest) -> TxnResponse:
         response = honest_apply(store, request)
         if response.succeeded:
-            other = apply.Chosen(True, tuple(one for one in request.failure if one is not None))
+            failure = tuple(one for one in request.failure if one is not None)
+            other = apply.Chosen(True, failure)  # type: ignore[arg-type]
             transaction = store.write()
             try:
                 honest(transaction, other)

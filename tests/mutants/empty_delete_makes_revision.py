@@ -13,4 +13,7 @@ MUTANT = Mutant(
 
 
 def spoil() -> None:
-    WriteTransaction.revision = property(lambda self: self._main)  # type: ignore
+    def revision(self: WriteTransaction) -> int:
+        return self._main
+
+    WriteTransaction.revision = property(revision)  # type: ignore[assignment, method-assign]

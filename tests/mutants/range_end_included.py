@@ -20,5 +20,5 @@ def spoil() -> None:
         end = honest(key, range_end)
         return end + b"\0" if end is not None and range_end else end
 
-    store.end_of = end_of
-    write_transaction.end_of = end_of
+    store.end_of = end_of  # type: ignore[attr-defined]
+    write_transaction.end_of = end_of  # type: ignore[attr-defined]

@@ -15,6 +15,9 @@ MUTANT = Mutant(
 
 
 def spoil() -> None:
+    def __str__(self: SegmentName) -> str:
+        return f"{self.sequence}-{self.index}.wal"
+
     def parse_segment_name(name: str) -> SegmentName | None:
         stem, dot, suffix = name.partition(".")
         sequence, _, index = stem.partition("-")
@@ -27,7 +30,7 @@ def spoil() -> None:
         parsed = [parse_segment_name(name) for name in sorted(found)]
         return [name for name in parsed if name is not None]
 
-    SegmentName.__str__ = lambda self: f"{self.sequence}-{self.index}.wal"  # type: ignore
+    SegmentName.__str__ = __str__  # type: ignore[method-assign]
     wal_segment.parse_segment_name = parse_segment_name
     wal_segment.list_segments = list_segments
-    wal.list_segments = list_segments
+    wal.list_segments = list_segments  # type: ignore[attr-defined]
