@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from node.api.rpc import KeyValue
+from node.mvcc.key_value import KeyValue
 from node.mvcc.store import CompactedRevision, FutureRevision, RangeResult
 
 

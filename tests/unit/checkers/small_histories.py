@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -10,11 +10,17 @@ from msgspec.structs import replace
 from checkers.evaluation import Evaluation, evaluate
 from checkers.gap_hints import reads_made
 from checkers.sequential_store import SequentialStore
-from histories.history import History, Operation
+from histories.history import History, Operation, Outcome
 from histories.kv import Compact, Compare, Delete, Header, Put, Range, Txn
 from histories.member_state import Change, MemberState
 
+Target = Literal["value", "version", "create", "mod", "lease"]
+Branch = Put | Range | Delete | Txn
+
 KEYS = ("a", "b")
+COMPARED: tuple[tuple[Target, str | int], ...] = (
+    ("version", 0), ("value", "x"), ("mod", 2), ("create", 3), ("version", 1), ("lease", 7),
+)
 COMPACTED = "etcdserver: mvcc: required revision has been compacted"
 FUTURE = "etcdserver: mvcc: required revision is a future revision"
 
@@ -39,13 +45,15 @@ def requests(draw: st.DrawFn, number: int, unique: bool) -> Any:
         return Range("a", "c", revision=past, serializable=draw(st.booleans()))
     if kind == 8:
         return Compact(draw(st.integers(1, 4)))
-    other = draw(st.sampled_from((Delete("a", "c"), Range(key), Put("b", value))))
+    others: tuple[Branch, ...] = (Delete("a", "c"), Range(key), Put("b", value))
+    other = draw(st.sampled_from(others))
     within = draw(st.sampled_from((Range("a", "c"), Range("a", "c", keys_only=True),
                                    Range("a", revision=2), Range(key, "\0", limit=1))))
     if draw(st.booleans()):
         inner = Txn((Compare("b", "version", ">", 0),), (Put("b", f"{value}i"),), (within,))
         return Txn((_comparison(draw, key),), (Put("a", value), inner), (other,))
-    gone = draw(st.sampled_from((Put(key, value), Delete("a", "c", prev_kv=True))))
+    changes: tuple[Branch, ...] = (Put(key, value), Delete("a", "c", prev_kv=True))
+    gone = draw(st.sampled_from(changes))
     return Txn((_comparison(draw, key),), (gone, within), (other,))
 
 
@@ -58,10 +66,7 @@ def _interval(draw: st.DrawFn) -> Range:
 
 
 def _comparison(draw: st.DrawFn, key: str) -> Compare:
-    target, operand = draw(
-        st.sampled_from((("version", 0), ("value", "x"), ("mod", 2), ("create", 3), ("version", 1),
-                         ("lease", 7)))
-    )
+    target, operand = draw(st.sampled_from(COMPARED))
     end = draw(st.sampled_from(("", "", "c")))
     return Compare(key, target, draw(st.sampled_from(("=", "!=", "<", ">"))), operand, end)
 
@@ -73,10 +78,10 @@ def recorded(draw: st.DrawFn, operations_max: int = 6) -> tuple[list[Operation],
     unique = draw(st.booleans())
     # Apart from one another, so that a spoilt time meets no other event.
     instants = [100 * at for at in draw(st.permutations(range(3 * count)))]
-    calls = []
+    calls: list[tuple[int, int, int, Outcome, bool, Any]] = []
     for number in range(count):
         call, effect, ret = sorted(instants[3 * number : 3 * number + 3])
-        outcome = draw(st.sampled_from(("ok", "ok", "ok", "ok", "info", "fail")))
+        outcome: Outcome = draw(st.sampled_from(("ok", "ok", "ok", "ok", "info", "fail")))
         happens = outcome == "ok" or (outcome == "info" and draw(st.booleans()))
         late = 100 * draw(st.integers(0, 12)) if outcome == "info" else 0
         calls.append((call, effect + late, ret, outcome, happens, draw(requests(number, unique))))
@@ -90,10 +95,10 @@ def recorded(draw: st.DrawFn, operations_max: int = 6) -> tuple[list[Operation],
             continue
         if draw(st.integers(0, 9)) == 0:
             _end_lease(store, changes)
-        error = _refusal(request, store, compacted)
-        if error:
+        refused = _refusal(request, store, compacted)
+        if refused:
             # Of a transaction it is not told which of its branches was refused.
-            results[number] = "refused" if isinstance(request, Txn) else error
+            results[number] = "refused" if isinstance(request, Txn) else refused
             continue
         if isinstance(request, Compact):
             compacted = request.revision
@@ -102,7 +107,7 @@ def recorded(draw: st.DrawFn, operations_max: int = 6) -> tuple[list[Operation],
     ops = []
     for number, (call, _, ret, outcome, _, request) in enumerate(calls):
         result = results.get(number) if outcome == "ok" else None
-        error = None
+        error: str | None = None
         if isinstance(result, str):
             outcome, result, error = "fail", None, result
         ops.append(
@@ -170,7 +175,7 @@ def _spoil(draw: st.DrawFn, ops: list[Operation], changes: list[Change], turn: i
     if kind == 0 and result is not None:
         header = Header(revision=max(1, result.header.revision + by))
         ops[place] = replace(op, result=replace(result, header=header))
-    elif kind == 1 and result is not None and getattr(result, "kvs", ()):
+    elif kind == 1 and result is not None and bool(getattr(result, "kvs", ())):
         spoils = (("value", "z"), ("version", 7), ("mod_revision", 2), ("create_revision", 9))
         field, value = draw(st.sampled_from(spoils))
         spoilt = replace(result.kvs[0], **{field: value})
@@ -196,10 +201,10 @@ def _spoil(draw: st.DrawFn, ops: list[Operation], changes: list[Change], turn: i
         at = draw(st.integers(0, len(changes) - 1))
         field, value = draw(st.sampled_from((("version", 5), ("value", "z"), ("key", "b"))))
         changes[at] = replace(changes[at], **{field: value})
-    elif kind == 9 and getattr(op.request, "revision", 0):
+    elif kind == 9 and isinstance(op.request, Range | Compact) and op.request.revision:
         told = draw(st.sampled_from((COMPACTED, FUTURE)))
         ops[place] = replace(op, outcome="fail", result=None, ret=None, error=told)
-    elif kind == 10 and getattr(op.request, "revision", 0):
+    elif kind == 10 and isinstance(op.request, Range | Compact) and op.request.revision:
         ops[place] = replace(op, request=replace(op.request, revision=op.request.revision + 1))
     elif kind == 8 and result is not None and hasattr(result, "prev_kv"):
         ops[place] = replace(op, result=replace(result, prev_kv=None))

@@ -7,6 +7,7 @@ from checkers.evidence import Evidence
 from checkers.limits import Limit, read_limits
 from checkers.rates import recoveries
 from checkers.statistics import check_statistics
+from checkers.verdict import Verdict
 from histories.history import FaultWindow, History, Operation
 from histories.kv import Header, Put, PutResult
 
@@ -22,7 +23,7 @@ def op(at_ms: int, took_ms: int, outcome: str = "ok", f: str = "put") -> Operati
     )
 
 
-def judged(text: str, *ops: Operation, faults: tuple[FaultWindow, ...] = ()):
+def judged(text: str, *ops: Operation, faults: tuple[FaultWindow, ...] = ()) -> Verdict:
     return check_budget(Evidence(History((), ops, faults), budget=read_limits(text)))
 
 
@@ -40,7 +41,7 @@ def fault(f: str, begin_ms: int, end_ms: int | None) -> FaultWindow:
     ("availability.kill=0.5", Limit("availability", "kill", 0.5)),
     ("recovery=5s", Limit("recovery", "", 5000 * MS)),
 ])
-def test_a_limit_is_read(text, limit):
+def test_a_limit_is_read(text: str, limit: Limit) -> None:
     assert read_limits(text) == (limit,)
 
 
@@ -48,18 +49,18 @@ def test_a_limit_is_read(text, limit):
     "p99", "p99=200", "p100=1s", "availability=101%", "availability=2", "recovery.kill=1s",
     "speed=3ms", "p99=-1ms", "=1s",
 ])
-def test_what_is_no_limit_is_refused_with_an_example(text):
+def test_what_is_no_limit_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         read_limits(text)
 
 
-def test_without_a_budget_there_is_nothing_to_judge():
+def test_without_a_budget_there_is_nothing_to_judge() -> None:
     verdict = judged("", op(0, 500))
     assert verdict.valid
     assert not verdict.applies
 
 
-def test_latencies_are_those_of_what_was_answered():
+def test_latencies_are_those_of_what_was_answered() -> None:
     ops = [op(at, 10) for at in range(98)] + [op(100, 300), op(200, 400), op(300, 9999, "info")]
     assert judged("p50=10ms,p98=10ms", *ops).valid
     over = judged("p99=299ms", *ops)
@@ -68,14 +69,14 @@ def test_latencies_are_those_of_what_was_answered():
     assert 600 in over.anomalies[0].events
 
 
-def test_a_limit_may_be_of_one_function():
+def test_a_limit_may_be_of_one_function() -> None:
     ops = [op(0, 10, f="get"), op(1, 500, f="put")]
     assert judged("max.get=20ms", *ops).valid
     assert judged("max.put=20ms", *ops).valid is False
     assert judged("max.delete=20ms", *ops).valid is None
 
 
-def test_availability_is_the_share_that_was_answered():
+def test_availability_is_the_share_that_was_answered() -> None:
     ops = [op(0, 1), op(1, 1), op(2, 1, "fail"), op(3, 1, "info")]
     assert judged("availability=50%", *ops).valid
     under = judged("availability=51%", *ops)
@@ -83,7 +84,7 @@ def test_availability_is_the_share_that_was_answered():
     assert "2 of 4 operations were not answered" in under.anomalies[0].because
 
 
-def test_availability_under_a_fault_counts_what_was_asked_meanwhile():
+def test_availability_under_a_fault_counts_what_was_asked_meanwhile() -> None:
     ops = [op(0, 1), op(10, 1, "fail"), op(11, 1), op(30, 1)]
     faults = (fault("kill", 9, 20),)
     assert judged("availability.kill=50%", *ops, faults=faults).valid
@@ -91,7 +92,7 @@ def test_availability_under_a_fault_counts_what_was_asked_meanwhile():
     assert judged("availability.pause=1%", *ops, faults=faults).valid is None
 
 
-def test_recovery_is_measured_after_each_time_that_all_is_healed():
+def test_recovery_is_measured_after_each_time_that_all_is_healed() -> None:
     ops = [op(0, 1), op(5, 20), op(40, 1), op(60, 45), op(110, 1)]
     faults = (fault("kill", 2, 10), fault("pause", 8, 20), fault("kill", 50, 70))
     history = History((), tuple(ops), faults)
@@ -100,7 +101,7 @@ def test_recovery_is_measured_after_each_time_that_all_is_healed():
     assert judged("recovery=34ms", *ops, faults=faults).valid is False
 
 
-def test_no_answer_at_all_after_the_healing_is_over_a_budget_it_cannot_keep():
+def test_no_answer_at_all_after_the_healing_is_over_a_budget_it_cannot_keep() -> None:
     ops = [op(0, 1), op(30, 500, "info")]
     over = judged("recovery=400ms", *ops, faults=(fault("kill", 2, 10),))
     assert over.valid is False
@@ -108,7 +109,7 @@ def test_no_answer_at_all_after_the_healing_is_over_a_budget_it_cannot_keep():
     assert judged("recovery=1ms", *ops).valid is None
 
 
-def test_statistics_tell_latencies_and_shares_while_faults_were_in_force():
+def test_statistics_tell_latencies_and_shares_while_faults_were_in_force() -> None:
     ops = [op(0, 1), op(10, 4, "fail"), op(11, 7), op(30, 1)]
     history = History((), tuple(ops), (fault("kill", 9, 20),))
     counts = check_statistics(Evidence(history)).counts

@@ -122,7 +122,9 @@ def test_what_a_put_says_of_the_value_before_counts() -> None:
         (("create", ">", 0), True),
     ],
 )
-def test_a_compare_and_swap_must_answer_what_it_found(compare: Any, succeeds: bool) -> None:
+def test_a_compare_and_swap_must_answer_what_it_found(
+    compare: tuple[str, str, str | int], succeeds: bool
+) -> None:
     for answered in (True, False):
         told = Told()
         told.did(Put("a", "1"), PutResult(), 2)
@@ -166,7 +168,7 @@ def test_generated_histories_are_linearizable(workload: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(maybe_spoilt())
 def test_what_no_order_of_values_explains_no_revisions_explain(
-    made: tuple[list[Operation], list[Change]]
+    made: tuple[list[Operation], list[Change]],
 ) -> None:
     ops, changes = made
     evidence = Evidence(history_of(ops), members_of(changes))

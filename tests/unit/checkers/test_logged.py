@@ -47,7 +47,7 @@ STALE = log(
 )
 
 
-def test_a_register_that_goes_back_is_explained_by_few_operations():
+def test_a_register_that_goes_back_is_explained_by_few_operations() -> None:
     verdict = check_registers(STALE)
     assert verdict.valid is False
     (anomaly,) = verdict.anomalies
@@ -59,18 +59,18 @@ def test_a_register_that_goes_back_is_explained_by_few_operations():
     assert "Process 5's read -> 1, which ended at 0.011 s, does not fit" in anomaly.because
 
 
-def test_a_swap_that_failed_did_not_happen_or_is_an_answer_as_the_log_has_it():
+def test_a_swap_that_failed_did_not_happen_or_is_an_answer_as_the_log_has_it() -> None:
     ops = log(("write", 1, "ok", 1, 0, 1), ("cas", [1, 2], "fail", None, 2, 3))
     assert check_registers(ops).valid
     assert check_registers(ops, failed_swap_tells=True).valid is False
 
 
-def test_a_swap_without_a_pair_is_told():
+def test_a_swap_without_a_pair_is_told() -> None:
     with pytest.raises(HistoryError, match=r"event 0: a cas of 5; expected \[expected value"):
         check_registers(log(("cas", 5, "ok", 5, 0, 1)))
 
 
-def test_a_lock_has_one_holder():
+def test_a_lock_has_one_holder() -> None:
     held = ("acquire", None, "ok", None, 0, 1)
     assert check_mutexes(log(held, ("release", None, "ok", None, 2, 3),
                              ("acquire", None, "ok", None, 4, 5))).valid
@@ -83,7 +83,7 @@ def test_a_lock_has_one_holder():
     assert check_mutexes(log(held, ("acquire", None, "fail", None, 2, 3))).valid
 
 
-def test_an_element_of_a_set_stays():
+def test_an_element_of_a_set_stays() -> None:
     added = ("add", 1, "ok", 1, 0, 1)
     assert check_sets(log(added, ("read", None, "ok", [1], 2, 3))).valid
     lost = check_sets(log(added, ("read", None, "ok", [], 2, 3)))
@@ -103,11 +103,11 @@ def test_an_element_of_a_set_stays():
     ([("txn", [[":append", 1, 1], [":r", 1, None]], "info", None, 0, 1)], "list-append"),
     ([("txn", [["w", 1, 1]], "info", None, 0, 1)], "rw-register"),
 ])
-def test_a_model_is_told_by_the_operations(rows, name):
+def test_a_model_is_told_by_the_operations(rows: list[tuple[Any, ...]], name: str) -> None:
     assert model_of(log(*rows)) == name
 
 
-def test_operations_of_no_model_are_refused_with_the_models_there_are():
+def test_operations_of_no_model_are_refused_with_the_models_there_are() -> None:
     with pytest.raises(UnknownModel, match=r"transfer.*list-append"):
         model_of(log(("transfer", [1, 2, 3], "ok", None, 0, 1)))
 
@@ -119,7 +119,7 @@ def test_operations_of_no_model_are_refused_with_the_models_there_are():
 def registers(draw: st.DrawFn) -> list[LoggedOperation]:
     """Small logs of a register, about half of them not linearizable."""
     count = draw(st.integers(1, 6))
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for _ in range(count):
         begin = draw(st.integers(0, 12))
         end = begin + draw(st.integers(1, 6))
@@ -158,7 +158,9 @@ def possible(operations: Sequence[Operation[Any, Any]]) -> bool:
 
 @settings(deadline=None, max_examples=150)
 @given(registers())
-def test_what_is_needed_proves_it_and_none_of_it_can_be_weakened(ops):
+def test_what_is_needed_proves_it_and_none_of_it_can_be_weakened(
+    ops: list[LoggedOperation],
+) -> None:
     verdict = check_registers(ops)
     operations = register_operations(ops, failed_swap_tells=False)
     assert verdict.valid == possible(operations)

@@ -96,20 +96,20 @@ def test_a_nondeterministic_object_may_be_in_several_states() -> None:
         return (state,) if output == state else ()
 
     model = coin(step).to_model()
-    toss = Operation(0, "toss", 0, None, 1)
+    toss: Operation[str, Any] = Operation(0, "toss", 0, None, 1)
     assert check_operations(model, [toss, Operation(0, "look", 2, 1, 3)]) is OK
     contradiction = [toss, Operation(0, "look", 2, 1, 3), Operation(0, "look", 4, 0, 5)]
     assert check_operations(model, contradiction) is ILLEGAL
 
 
 def test_calls_come_before_returns_at_one_instant() -> None:
-    write = Operation(0, Write("k", 1), 0, None, 5)
+    write: Operation[Any, Any] = Operation(0, Write("k", 1), 0, None, 5)
     assert check_operations(register(), [write, Operation(1, Read("k"), 5, None, 6)]) is OK
     assert check_operations(register(), [write, Operation(1, Read("k"), 6, None, 7)]) is ILLEGAL
 
 
 def test_an_operation_that_never_returned_may_have_happened_or_not() -> None:
-    lost = Operation(0, Write("k", 1), 0, None)
+    lost: Operation[Any, Any] = Operation(0, Write("k", 1), 0, None)
     for seen in (None, 1):
         assert check_operations(register(), [lost, Operation(1, Read("k"), 1, seen, 2)]) is OK
     back = [lost, Operation(1, Read("k"), 1, 1, 2), Operation(1, Read("k"), 3, None, 4)]
@@ -129,7 +129,9 @@ def test_events_without_a_return_are_pending() -> None:
 
 
 def test_keys_are_judged_apart() -> None:
-    wide = [Operation(n, Append(f"k{n % 9}", f"{n}"), 0, None, 100) for n in range(90)]
+    wide: list[Operation[Any, Any]] = [
+        Operation(n, Append(f"k{n % 9}", f"{n}"), 0, None, 100) for n in range(90)
+    ]
     reads = [
         Operation(n, Get(f"k{n}"), 101, "".join(f"{m}" for m in range(90) if m % 9 == n), 102)
         for n in range(9)
@@ -192,7 +194,7 @@ def test_states_that_cannot_be_hashed_are_compared() -> None:
         if given == "push"
         else (output == len(state), state),
     )
-    history = [
+    history: list[Operation[str, Any]] = [
         Operation(0, "push", 0, None, 1),
         Operation(0, "push", 0, None, 1),
         Operation(0, "size", 2, 2, 3),
@@ -212,7 +214,7 @@ def test_named_tuples_of_two_classes_are_not_one_operation() -> None:
     # Put("k", "x") and Append("k", "x") are equal as tuples.
     from checkers.porcupine.models.key_value import Put
 
-    history = [
+    history: list[Operation[Any, Any]] = [
         Operation(0, Append("k", "x"), 0, None, 1),
         Operation(0, Append("k", "x"), 2, None, 3),
         Operation(0, Put("k", "x"), 4, None, 5),
@@ -277,11 +279,12 @@ def test_the_guide_to_models_is_true() -> None:
 
 
 def test_a_read_may_rule_out_states_of_a_nondeterministic_object() -> None:
-    model = NondeterministicModel(
+    either: NondeterministicModel[int, str, Any] = NondeterministicModel(
         init=lambda: (0, 1),
         step=lambda state, given, output: (state,) if output == state else (),
         read_only=lambda given, output: True,
-    ).to_model()
+    )
+    model = either.to_model()
     one, other = Operation(0, "look", 0, 1, 1), Operation(0, "look", 2, 0, 3)
     assert check_operations(model, [one]) is OK
     assert check_operations(model, [one, other]) is ILLEGAL

@@ -26,7 +26,8 @@ def _timed(draw: Any, made: list[tuple[MicroOperation, ...]], uncertain: bool) -
     begun: dict[int, int] = {}
     ended: dict[int, int] = {}
     process: dict[int, int] = {}
-    at, free, fresh = 0, [], 0
+    at, fresh = 0, 0
+    free: list[int] = []
     waiting = list(range(len(made)))
     info = {
         place for place in waiting if uncertain and draw(st.integers(0, 5)) == 0
@@ -63,7 +64,8 @@ def list_histories(draw: Any) -> list[Transaction]:
         draw(st.lists(st.tuples(st.booleans(), st.sampled_from(KEYS)), min_size=1, max_size=3))
         for _ in range(count)
     ]
-    element, appended = 0, {key: [] for key in KEYS}
+    element = 0
+    appended: dict[str, list[tuple[int, int]]] = {key: [] for key in KEYS}
     for place, shape in enumerate(shapes):
         for number, (append, key) in enumerate(shape):
             if append:
@@ -106,7 +108,8 @@ def register_histories(draw: Any) -> list[Transaction]:
         draw(st.lists(st.tuples(st.booleans(), st.sampled_from(KEYS)), min_size=1, max_size=3))
         for _ in range(draw(st.integers(2, 5)))
     ]
-    value, written = 0, {key: [None] for key in KEYS}
+    value = 0
+    written: dict[str, list[int | None]] = {key: [None] for key in KEYS}
     made: list[tuple[MicroOperation, ...]] = []
     for shape in shapes:
         operations: list[MicroOperation] = []

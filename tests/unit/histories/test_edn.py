@@ -18,7 +18,7 @@ PLAIN = st.recursive(
 
 
 @given(PLAIN)
-def test_what_is_written_is_read_back(value):
+def test_what_is_written_is_read_back(value: object) -> None:
     assert read_edn(write_edn(value)) == value
 
 
@@ -45,27 +45,27 @@ def test_what_is_written_is_read_back(value):
      {":via": [{":type": "java.io.IOException", ":at": ["a.b$c__1", "invoke", "b.clj", 7]}]}),
     ('[#"a+" #\'clojure.core/map #:jepsen{:a 1}]', ["a+", "#'clojure.core/map", {":a": 1}]),
 ])
-def test_a_form_is_read(text, value):
+def test_a_form_is_read(text: str, value: object) -> None:
     assert read_edn(text) == value
 
 
 @pytest.mark.parametrize("text", ["]", "[1 }", "{:a}", "1x", "#_", "1 2", "", "1/0", "@"])
-def test_what_is_no_edn_is_refused(text):
+def test_what_is_no_edn_is_refused(text: str) -> None:
     with pytest.raises(EdnError):
         read_edn(text)
 
 
 @pytest.mark.parametrize("text", ["[1 2", '"abc', "{:a [1}"[:5], "#tag"])
-def test_text_that_ends_too_early_is_told_apart(text):
+def test_text_that_ends_too_early_is_told_apart(text: str) -> None:
     with pytest.raises(Cut):
         read_edn(text)
 
 
-def test_depth_has_a_limit():
+def test_depth_has_a_limit() -> None:
     with pytest.raises(EdnError, match="nested deeper"):
         read_edn("[" * 5000)
 
 
-def test_forms_know_their_lines_and_a_vector_of_all_is_entered():
+def test_forms_know_their_lines_and_a_vector_of_all_is_entered() -> None:
     assert list(read_forms("1\n\n{:a\n 2}\n3")) == [(1, 1), (3, {":a": 2}), (5, 3)]
     assert list(read_forms("[1\n2]\n", enter=True)) == [(1, 1), (2, 2)]

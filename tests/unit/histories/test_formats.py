@@ -12,7 +12,15 @@ from histories.formats.catalogue import FORMATS, format_of, read_logged
 from histories.formats.edn import read_edn, write_edn
 from histories.formats.jepsen_edn import quick_rows, write_jepsen_edn
 from histories.formats.jepsen_transactions import names_of, transactions_of
-from histories.formats.logged import LoggedEvent, LoggedOperation, by_key, is_keyed, paired
+from histories.formats.logged import (
+    Kind,
+    LoggedEvent,
+    LoggedOperation,
+    Outcome,
+    by_key,
+    is_keyed,
+    paired,
+)
 from histories.transaction import Append, Read, Transaction, Write
 
 REGISTER = """\
@@ -63,7 +71,9 @@ def told(ops: list[LoggedOperation]) -> list[tuple[object, ...]]:
     (TEXT, "jepsen-text"),
     (LINES, "json-lines"),
 ])
-def test_each_format_is_known_by_its_content_and_read_to_the_same(tmp_path, text, name):
+def test_each_format_is_known_by_its_content_and_read_to_the_same(
+    tmp_path: Path, text: str, name: str
+) -> None:
     path = written(tmp_path, text)
     assert format_of(path) == name
     ops = read_logged(path, name)
@@ -76,7 +86,7 @@ def test_each_format_is_known_by_its_content_and_read_to_the_same(tmp_path, text
     assert "timeout" in ops[2].error
 
 
-def test_times_and_nodes_are_kept(tmp_path):
+def test_times_and_nodes_are_kept(tmp_path: Path) -> None:
     ops = read_logged(written(tmp_path, REGISTER), "jepsen-edn")
     assert [(op.call_ns, op.ended_ns) for op in ops] == [(1000, 3000), (2000, 4000), (5000, 6000)]
 
@@ -93,12 +103,13 @@ ERRORS = st.none() | st.text(min_size=1, max_size=4)
 
 
 @st.composite
-def logs(draw):
+def logs(draw: st.DrawFn) -> list[LoggedOperation]:
     """Events of a few processes, each with one operation under way at a time."""
     events = []
     busy: dict[int, str] = {}
     for place in range(draw(st.integers(1, 12))):
         process = draw(st.integers(0, 3))
+        kind: Kind
         if process in busy:
             kind = draw(st.sampled_from(["ok", "fail", "info"]))
             f = busy.pop(process)
@@ -119,14 +130,16 @@ def known(op: LoggedOperation) -> tuple[object, ...]:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(logs())
-def test_a_log_exported_as_edn_is_read_back(tmp_path, ops):
+def test_a_log_exported_as_edn_is_read_back(tmp_path: Path, ops: list[LoggedOperation]) -> None:
     path = written(tmp_path, "".join(f"{line}\n" for line in write_jepsen_edn(ops)))
     assert format_of(path) == "jepsen-edn"
     assert [known(op) for op in read_logged(path, "jepsen-edn")] == [known(op) for op in ops]
 
 
 @given(st.lists(logs(), min_size=1, max_size=3))
-def test_lines_read_quickly_are_the_same_as_read_form_by_form(made):
+def test_lines_read_quickly_are_the_same_as_read_form_by_form(
+    made: list[list[LoggedOperation]],
+) -> None:
     lines = [line for ops in made for line in write_jepsen_edn(ops)]
     rows = quick_rows("".join(f"{line}\n" for line in lines).encode())
     if rows is not None:
@@ -134,14 +147,16 @@ def test_lines_read_quickly_are_the_same_as_read_form_by_form(made):
         assert quick == [read_edn(line) for line in lines]
 
 
-def test_a_usual_line_is_read_quickly():
+def test_a_usual_line_is_read_quickly() -> None:
     assert quick_rows(
         b"{:index 0, :time 7, :type :ok, :process 1, :f :txn, :value [[:append 9 1] [:r 8 nil]]}\n"
     ) == [[":index", 0, ":time", 7, ":type", ":ok", ":process", 1, ":f", ":txn", ":value",
            [[":append", 9, 1], [":r", 8, None]]]]
 
 
-def test_a_form_over_several_blocks_is_read_whole(tmp_path, monkeypatch):
+def test_a_form_over_several_blocks_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(jepsen_edn, "BLOCK_BYTES", 64)
     path = written(tmp_path, "(" + REGISTER.replace(", :process", "\n :process") + ")")
     assert len(read_logged(path, "jepsen-edn")) == 3
@@ -149,8 +164,10 @@ def test_a_form_over_several_blocks_is_read_whole(tmp_path, monkeypatch):
     assert len(read_logged(path, "jepsen-edn")) == 3
 
 
-def test_keys_of_independent_objects_are_told_by_the_values():
-    def op(f, argument, answer=None, outcome="ok"):
+def test_keys_of_independent_objects_are_told_by_the_values() -> None:
+    def op(
+        f: str, argument: object, answer: object = None, outcome: Outcome = "ok"
+    ) -> LoggedOperation:
         return LoggedOperation(0, f, "", argument, outcome, answer, 0, 1)
 
     ops = [op("write", [7, 1], [7, 1]), op("read", [7, None], [7, 1]), op("cas", [8, [1, 2]])]
@@ -163,7 +180,7 @@ def test_keys_of_independent_objects_are_told_by_the_values():
     assert not is_keyed([op("txn", [["r", 1, None], ["r", 2, None]])])
 
 
-def test_transactions_are_read_from_their_vectors():
+def test_transactions_are_read_from_their_vectors() -> None:
     asked = [[":append", 1, 5], [":r", 2, None], ["w", "k", 3]]
     answered = [[":append", 1, 5], [":r", 2, [4]], ["w", "k", 3]]
     ops = [
@@ -184,12 +201,12 @@ def test_transactions_are_read_from_their_vectors():
     ("\x00\x01\x02\x03", "is no text"),
     ('{"process": 0}\n', "not a history of a known format"),
 ])
-def test_a_file_that_is_no_history_is_refused(tmp_path, text, says):
+def test_a_file_that_is_no_history_is_refused(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(HistoryError, match=says):
         format_of(written(tmp_path, text))
 
 
-def test_jepsens_binary_file_is_told_by_name(tmp_path):
+def test_jepsens_binary_file_is_told_by_name(tmp_path: Path) -> None:
     path = tmp_path / "test.jepsen"
     path.write_bytes(b"JEPSEN\x00\x00\xff\xfe")
     with pytest.raises(HistoryError, match=r"history\.edn"):
@@ -212,15 +229,17 @@ def test_jepsens_binary_file_is_told_by_name(tmp_path):
     ("jepsen-log", "INFO  jepsen.util - 3\t:invoke\t:write\tfoo\n", ":1: 'foo' is no value"),
     ("porcupine-kv", "{:process 0}\n", ":1: .*not of porcupine's"),
 ])
-def test_a_spoilt_file_is_refused_with_its_line(tmp_path, name, text, says):
+def test_a_spoilt_file_is_refused_with_its_line(
+    tmp_path: Path, name: str, text: str, says: str
+) -> None:
     with pytest.raises(HistoryError, match=says):
         read_logged(written(tmp_path, text), name)
 
 
-def test_every_format_says_what_it_is():
+def test_every_format_says_what_it_is() -> None:
     assert all(form.says for form in FORMATS.values())
 
 
-def test_control_characters_are_exported_by_their_number():
+def test_control_characters_are_exported_by_their_number() -> None:
     assert write_edn("a\0\x1b\n") == '"a\\u0000\\u001b\\n"'
     assert read_edn(write_edn("a\0\x1b\n\x7f")) == "a\0\x1b\n\x7f"

@@ -93,8 +93,8 @@ def test_answers_keep_what_they_say(tmp_path: Path) -> None:
 
 
 def test_a_fault_that_could_not_be_inflicted_is_over_and_one_that_could_not_be_healed_is_not(
-    tmp_path,
-):
+    tmp_path: Path,
+) -> None:
     with Recorder(tmp_path / "history.jsonl") as recorder:
         recorder.fault("kill", FaultEvent(0, "begin"))
         recorder.fault("kill", FaultEvent(0, "failed", error="nobody leads"))

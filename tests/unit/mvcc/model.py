@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from node.mvcc.key_value import Event, EventType, KeyValue
 
 State = dict[bytes, KeyValue]
+Operation = tuple[Any, ...]
+"""("put", key, value, lease) or ("delete", key, end)."""
+Before = KeyValue | None | list[KeyValue]
+"""What a put or a delete says was there before it."""
 
 
 @dataclass
@@ -20,10 +25,12 @@ class ModelStore:
     def revision(self) -> int:
         return len(self.states) - 1
 
-    def write(self, operations: list[tuple]) -> list:
-        """A transaction of ("put", key, value, lease) and ("delete", key, end)."""
+    def write(self, operations: list[Operation]) -> list[Before]:
+        """As one transaction."""
         main = self.revision + 1
-        state, events, results = dict(self.states[-1]), [], []
+        state = dict(self.states[-1])
+        events: list[Event] = []
+        results: list[Before] = []
         for name, key, *rest in operations:
             if name == "put":
                 before = state.get(key)

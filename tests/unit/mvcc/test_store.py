@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from node.mvcc.key_value import KeyValue
 from node.mvcc.store import CompactedRevision, FutureRevision, Store
 from node.storage.memory_backend import MemoryBackend
-from tests.unit.mvcc.model import ModelStore, inside, select
+from tests.unit.mvcc.model import Before, ModelStore, Operation, inside, select
 
 keys = st.sampled_from([b"a", b"aa", b"ab", b"b", b"ba", b"c"])
 ends = st.sampled_from([b"", b"\0", b"a", b"ab", b"b", b"c", b"d"])
@@ -20,9 +22,9 @@ puts = st.tuples(st.just("put"), keys, st.binary(max_size=3), st.integers(0, 2))
 deletes = st.tuples(st.just("delete"), keys, ends)
 
 
-def distinct(operations: list[tuple]) -> list[tuple]:
+def distinct(operations: list[Operation]) -> list[Operation]:
     """As the API checks: no key is changed twice by one transaction."""
-    kept: list[tuple] = []
+    kept: list[Operation] = []
     for operation in operations:
         clash = any(touches(operation, other) or touches(other, operation) for other in kept)
         if not clash:
@@ -30,7 +32,7 @@ def distinct(operations: list[tuple]) -> list[tuple]:
     return kept
 
 
-def touches(one: tuple, other: tuple) -> bool:
+def touches(one: Operation, other: Operation) -> bool:
     end = one[2] if one[0] == "delete" else b""
     return inside(one[1], end, other[1]) or (end != b"" and other[0] == "delete")
 
@@ -46,12 +48,14 @@ steps = st.one_of(
     st.tuples(st.just("copy")),
 )
 
+Step = tuple[Any, ...]
 
-def written(store: Store, operations: list[tuple]) -> list:
+
+def written(store: Store, operations: list[Operation]) -> list[Before]:
     transaction = store.write()
-    results = []
+    results: list[Before] = []
     for name, *arguments in operations:
-        call = transaction.put if name == "put" else transaction.delete_range
+        call: Callable[..., Before] = transaction.put if name == "put" else transaction.delete_range
         results.append(call(*arguments))
     transaction.end()
     return results
@@ -99,9 +103,9 @@ class Member:
         self.backend = MemoryBackend()
         self.store = Store(self.backend)
         self.model = ModelStore()
-        self.log: list[tuple] = []
+        self.log: list[Step] = []
 
-    def apply(self, step: tuple) -> None:
+    def apply(self, step: Step) -> None:
         self.log.append(step)
         if step[0] == "write":
             assert written(self.store, step[1]) == self.model.write(step[1])
@@ -120,7 +124,7 @@ class Member:
                     self.store.compact(step[1])
             self.store.set_consistent_index(index + 1, 1)
 
-    async def take(self, step: tuple) -> None:
+    async def take(self, step: Step) -> None:
         if step[0] in ("write", "compact"):
             self.apply(step)
         elif step[0] == "remove":
@@ -143,7 +147,7 @@ class Member:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(steps, max_size=14))
-def test_the_store_agrees_with_the_model_after_any_history(all_steps: list[tuple]) -> None:
+def test_the_store_agrees_with_the_model_after_any_history(all_steps: list[Step]) -> None:
     async def scenario() -> None:
         member = Member()
         for step in all_steps:
@@ -155,7 +159,7 @@ def test_the_store_agrees_with_the_model_after_any_history(all_steps: list[tuple
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(steps, max_size=14), st.lists(steps, max_size=14))
-def test_members_with_one_history_have_one_hash(first: list[tuple], second: list[tuple]) -> None:
+def test_members_with_one_history_have_one_hash(first: list[Step], second: list[Step]) -> None:
     """The same log, but other crashes, copies and removals."""
 
     async def scenario() -> None:
@@ -182,7 +186,7 @@ def test_members_with_one_history_have_one_hash(first: list[tuple], second: list
 @settings(max_examples=80, deadline=None)
 @given(st.lists(transactions, min_size=1, max_size=8), st.data())
 def test_a_hash_sees_any_change_to_what_can_be_read(
-    histories: list[list[tuple]], data: st.DataObject
+    histories: list[list[Operation]], data: st.DataObject
 ) -> None:
     backend = MemoryBackend()
     store = Store(backend)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,13 +15,13 @@ from node.mvcc.key_value import Event, EventType, KeyValue
 from node.mvcc.store import Store
 from node.mvcc.watch import WatchBatch, Watcher
 from node.storage.memory_backend import MemoryBackend
-from tests.unit.mvcc.model import ModelStore, inside
+from tests.unit.mvcc.model import ModelStore, Operation, inside
 from tests.unit.mvcc.test_store import ends, keys, transactions, written
 
 
 async def all_now(watcher: Watcher) -> list[WatchBatch]:
     """What a consumer gets without anything more happening."""
-    batches = []
+    batches: list[WatchBatch] = []
     while True:
         waiting = asyncio.ensure_future(watcher.next_batch())
         for _ in range(50):
@@ -71,8 +73,8 @@ def check_batches(batches: list[WatchBatch]) -> None:
     st.integers(1, 3),
 )
 def test_any_watcher_sees_all_that_it_asked_for(
-    before: list[list[tuple]],
-    after: list[tuple[list[tuple], bool]],
+    before: list[list[Operation]],
+    after: list[tuple[list[Operation], bool]],
     key: bytes,
     end: bytes,
     start: int,
@@ -112,7 +114,7 @@ def test_any_watcher_sees_all_that_it_asked_for(
         asyncio.run(scenario())
 
 
-def run(scenario) -> None:
+def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(scenario())
 
 

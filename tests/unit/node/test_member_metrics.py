@@ -16,7 +16,7 @@ def told(metrics: MemberMetrics) -> dict[str, float]:
     return {name.decode(): float(value) for name, value in lines}
 
 
-def test_the_store_and_the_status_are_read_when_somebody_asks():
+def test_the_store_and_the_status_are_read_when_somebody_asks() -> None:
     store = Store(MemoryBackend())
     metrics = MemberMetrics(7, "3.5.1")
     follow(metrics, lambda: StatusResponse(raft_index=9, raft_applied_index=8), lambda: 2, store)
@@ -36,7 +36,7 @@ def test_the_store_and_the_status_are_read_when_somebody_asks():
     assert said["etcd_server_proposals_pending"] == 2
 
 
-def test_a_peers_traffic_stands_under_its_id():
+def test_a_peers_traffic_stands_under_its_id() -> None:
     metrics = MemberMetrics(7, "3.5.1")
     metrics.follow_peers({"ab12": Traffic(sent_bytes=10, received_bytes=20, failures=3)})
     said = told(metrics)

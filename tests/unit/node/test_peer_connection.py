@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
+from operator import contains
 from random import Random
 
 import pytest
@@ -62,7 +64,7 @@ def test_a_link_comes_back_when_its_peer_does_and_drops_what_was_sent_meanwhile(
             listener = await network.listen_peers(url, lambda _: frames.append)
             await eventually(lambda: link.connected)
             assert link.send(word)
-            await eventually(lambda word=word: word in frames)
+            await eventually(partial(contains, frames, word))
             await listener.close()
             await eventually(lambda: not link.connected)
         assert frames == [b"first", b"second"]

@@ -14,6 +14,8 @@ from checkers.verdict import Anomaly, Verdict
 from harness.options import Options
 from harness.run_record import MemberRecord, Phase, Results, RunRecord
 from histories.event import NEMESIS, Event, FaultEvent
+from histories.event import Phase as FaultPhase
+from histories.history import Outcome
 from histories.kv import Header, KeyValue, Put, PutResult, Range, RangeResult
 from histories.member_state import Change, MemberState
 from histories.trace import TraceEvent
@@ -84,7 +86,7 @@ def _operations(made: MadeRun) -> tuple[list[Event], list[tuple[int, int, int, s
         node = rng.choice(made.members)
         key = f"r{rng.randrange(5)}"
         took = int(rng.lognormvariate(1.2, 0.6) * MS * (8 if 3 < at / S < 6 else 1))
-        outcome = rng.choices(("ok", "fail", "info"), (985, 8, 7))[0]
+        outcome: Outcome = rng.choices(("ok", "fail", "info"), (985, 8, 7))[0]
         took = 2_000 * MS if outcome == "info" else took
         request: Any
         if rng.random() < 0.5:
@@ -109,8 +111,8 @@ def _operations(made: MadeRun) -> tuple[list[Event], list[tuple[int, int, int, s
         f = "put" if isinstance(request, Put) else "get"
         events.append(Event(0, at, process, "invoke", f, _raw(request), node))
         error = None if outcome == "ok" else made.hostile or f"{outcome}: etcdserver: no leader"
-        value = _raw(answer) if outcome == "ok" else _raw(request)
-        events.append(Event(0, at + took, process, outcome, f, value, node, error))
+        told = _raw(answer) if outcome == "ok" else _raw(request)
+        events.append(Event(0, at + took, process, outcome, f, told, node, error))
         again = at + took + int(rng.expovariate(1 / max(1.0, think_ns - took)))
         if outcome == "info":
             process, next_process = next_process, next_process + 1
@@ -126,7 +128,9 @@ def _faults(made: MadeRun) -> list[Event]:
     events = []
     for number, (kind, begin, end, members, detail) in enumerate(made.faults, start=1):
         scale = made.seconds / 30 * S
-        phases = [("begin", begin, ()), ("began", begin + 0.05, members)]
+        phases: list[tuple[FaultPhase, float, tuple[str, ...]]] = [
+            ("begin", begin, ()), ("began", begin + 0.05, members),
+        ]
         if end is not None:
             phases += [("end", end, members), ("ended", end + 0.1, members)]
         for phase, at, hit in phases:

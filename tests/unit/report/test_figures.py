@@ -58,7 +58,7 @@ def histories(draw: st.DrawFn) -> list[Span]:
     for client in range(draw(st.integers(1, 4))):
         at, process = draw(st.integers(0, 50)), client
         for _ in range(draw(st.integers(0, 8))):
-            outcome = draw(st.sampled_from(("ok", "ok", "fail", "info")))
+            outcome: Outcome = draw(st.sampled_from(("ok", "ok", "fail", "info")))
             took = draw(st.integers(0, 30))
             ended = None if outcome == "info" and draw(st.booleans()) else at + took
             key = draw(st.sampled_from(("a", "b")))
@@ -75,7 +75,8 @@ def histories(draw: st.DrawFn) -> list[Span]:
 def numbers(spec: Any) -> list[float]:
     """A typed array of a figure, read back."""
     code = {"f4": "f", "f8": "d", "i4": "i"}[spec["dtype"]]
-    return array(code, base64.b64decode(spec["bdata"])).tolist()
+    read: array[Any] = array(code, base64.b64decode(spec["bdata"]))
+    return read.tolist()
 
 
 def drawn_events(figure: Any) -> list[int]:

@@ -239,10 +239,10 @@ def test_counts_are_tables_and_a_checker_without_anything_to_judge_says_so(
         assert f"<tr><td>{row}</td>{cells}</tr>" in body
     assert '<td>members answered after ms</td><td class="num">0.25</td>' in body
     assert "recovered after ms</span> 12.5" in body
-    row = re.search(r'<td class="nowrap">set_full</td>\s*(.*?)</tr>', body, re.DOTALL)
-    assert row is not None
-    assert "not applicable</td>" in row[1]
-    assert ">valid" not in row[1]
+    found = re.search(r'<td class="nowrap">set_full</td>\s*(.*?)</tr>', body, re.DOTALL)
+    assert found is not None
+    assert "not applicable</td>" in found[1]
+    assert ">valid" not in found[1]
 
 
 def test_a_path_in_the_run_that_leads_out_of_it_is_not_read(tmp_path: Path) -> None:

@@ -119,7 +119,10 @@ class MemoryDisk:
         self._rename_in_memory(_parent(target), change)
 
     def remove(self, path: str) -> None:
-        self._rename_in_memory(_parent(path), lambda names: names.pop(path, None))
+        def change(names: dict[str, Inode]) -> None:
+            names.pop(path, None)
+
+        self._rename_in_memory(_parent(path), change)
 
     async def sync_directory(self, path: str) -> None:
         rest = []

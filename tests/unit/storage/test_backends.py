@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -49,7 +49,7 @@ def whole(backend: Backend) -> dict[bytes, list[tuple[bytes, bytes]]]:
     return {bucket: list(backend.range(bucket, b"")) for bucket in BUCKETS}
 
 
-async def both_take(all_steps: list[tuple[object, ...]], path: Path) -> None:
+async def both_take(all_steps: list[tuple[Any, ...]], path: Path) -> None:
     on_disk, in_memory = open_lmdb(path), MemoryBackend()
     kept = await in_memory.snapshot()
     for name, *arguments in all_steps:
@@ -81,7 +81,7 @@ async def both_take(all_steps: list[tuple[object, ...]], path: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(steps, max_size=30))
-def test_lmdb_and_memory_behave_the_same(all_steps: list[tuple[object, ...]]) -> None:
+def test_lmdb_and_memory_behave_the_same(all_steps: list[tuple[Any, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(both_take(all_steps, Path(folder) / "db"))
 
@@ -101,7 +101,7 @@ def test_a_reader_sees_the_batch_in_flight_and_what_is_pending(
         backend.put(b"key", b"a", b"1")
         backend.put(b"key", b"b", b"1")
         flushing = asyncio.ensure_future(backend.flush())
-        while backend.pending_operations:
+        while backend.pending_operations > 0:
             await asyncio.sleep(0)
         backend.put(b"key", b"a", b"2")
         backend.delete(b"key", b"b")

@@ -66,6 +66,8 @@ class Model:
         return Model(self.hard_state, list(self.entries))
 
 
+Save = tuple[HardState | None, int, list[bytes], bool]
+
 saves = st.tuples(
     st.none() | st.builds(HardState, st.integers(1, 9), st.integers(0, 3), st.integers(0, 9)),
     st.integers(0, 3),  # how far back the entries begin
@@ -74,7 +76,7 @@ saves = st.tuples(
 )
 
 
-async def save_all(disk: MemoryDisk, all_saves: list[tuple]) -> list[Model]:
+async def save_all(disk: MemoryDisk, all_saves: list[Save]) -> list[Model]:
     """All states that a power loss may leave: from the last synced on, each prefix of
     records is one; here those between saves."""
     wal = await new_wal(disk)
@@ -97,7 +99,7 @@ async def save_all(disk: MemoryDisk, all_saves: list[tuple]) -> list[Model]:
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(saves, max_size=12))
-def test_a_killed_process_finds_all_that_it_wrote(all_saves: list[tuple]) -> None:
+def test_a_killed_process_finds_all_that_it_wrote(all_saves: list[Save]) -> None:
     disk = MemoryDisk()
     possible = asyncio.run(save_all(disk, all_saves))
     hard_state, entries = reopened(disk)
@@ -107,7 +109,7 @@ def test_a_killed_process_finds_all_that_it_wrote(all_saves: list[tuple]) -> Non
 @settings(max_examples=150, deadline=None)
 @given(st.lists(saves, max_size=12), st.integers(0, 2**32))
 def test_a_power_loss_leaves_all_that_was_synced_and_a_prefix_of_the_rest(
-    all_saves: list[tuple], seed: int
+    all_saves: list[Save], seed: int
 ) -> None:
     disk = MemoryDisk()
     possible = asyncio.run(save_all(disk, all_saves))
