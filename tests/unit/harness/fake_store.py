@@ -119,10 +119,11 @@ class FakeStore:
                 "MOD": "mod_revision", "CREATE": "create_revision", "VERSION": "version",
             }[target]
             left, right = int(found[field]) if found else 0, int(compare[field])
-        return {
+        holds: dict[str, bool] = {
             "EQUAL": left == right, "NOT_EQUAL": left != right,
             "LESS": left < right, "GREATER": left > right,
-        }[compare["result"]]
+        }
+        return holds[compare["result"]]
 
 
 class FakeSystem:

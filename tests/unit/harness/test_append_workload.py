@@ -19,7 +19,7 @@ from harness.runner import run_sync
 from harness.workloads.append import Append as AppendWorkload
 from harness.workloads.append import WriteRead
 from histories.chance import stream
-from histories.history import History, Operation
+from histories.history import History, Operation, Outcome
 from histories.kv import (
     Compare,
     Delete,
@@ -90,7 +90,7 @@ def test_transactions_put_each_key_once_and_each_value_once(
 
 
 def operation(f: str, request: Request, result: Result | None, place: int = 0) -> Operation:
-    outcome = "info" if result is None else "ok"
+    outcome: Outcome = "info" if result is None else "ok"
     return Operation(
         3, f, "n1", outcome, request, result, None, 2 * place, 2 * place + 1, 10, 20, 20
     )

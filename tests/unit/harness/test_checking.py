@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import pytest
 
 from checkers import catalogue
-from checkers.logged import MODELS, LogModel
+from checkers.evidence import Evidence
+from checkers.logged import MODELS, Logged, LogModel
 from checkers.synthetic.coordination import generate_coordination
 from checkers.verdict import Verdict
 from harness import judge, proof_pictures
@@ -33,11 +35,17 @@ WRITE_SKEW = """\
 """
 
 
+class Check(Protocol):
+    def __call__(
+        self, text: str, *options: str, name: str = "history.edn"
+    ) -> tuple[int, str, str]: ...
+
+
 @pytest.fixture
-def check(tmp_path, capsys):
+def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Check:
     """`splitbrain check` of a file with this text: exit code, what it said, and its errors."""
 
-    def ask(text: str, *options: str, name: str = "history.edn"):
+    def ask(text: str, *options: str, name: str = "history.edn") -> tuple[int, str, str]:
         path = tmp_path / name
         path.write_text(text)
         code = run_main(["check", str(path), *options])
@@ -47,7 +55,7 @@ def check(tmp_path, capsys):
     return ask
 
 
-def test_a_register_of_jepsens_is_judged_with_seconds_and_memory(check):
+def test_a_register_of_jepsens_is_judged_with_seconds_and_memory(check: Check) -> None:
     code, said, _ = check(VALID)
     assert code == 0
     assert "jepsen-edn, register: 2 operations" in said
@@ -60,7 +68,7 @@ def test_a_register_of_jepsens_is_judged_with_seconds_and_memory(check):
     assert "does not fit" in said
 
 
-def test_transactions_are_judged_by_the_model_that_is_asked_for(check):
+def test_transactions_are_judged_by_the_model_that_is_asked_for(check: Check) -> None:
     code, said, _ = check(WRITE_SKEW)
     assert code == 1
     assert "G2-item" in said
@@ -68,7 +76,7 @@ def test_transactions_are_judged_by_the_model_that_is_asked_for(check):
     assert check(WRITE_SKEW, "--model", "serializable")[0] == 1
 
 
-def test_independent_keys_are_told_or_insisted_on(check):
+def test_independent_keys_are_told_or_insisted_on(check: Check) -> None:
     keyed = VALID.replace(":value 3", ":value [7 3]").replace(":value nil", ":value [7 nil]")
     other = "{:type :invoke, :f :read, :value [8 nil], :process 1}\n" \
         "{:type :ok, :f :read, :value [8 nil], :process 1}\n"
@@ -79,14 +87,14 @@ def test_independent_keys_are_told_or_insisted_on(check):
     assert "not every value is a pair" in error
 
 
-def test_a_budget_makes_a_history_invalid(check):
+def test_a_budget_makes_a_history_invalid(check: Check) -> None:
     code, said, _ = check(VALID, "--budget", "p99=1ms,availability=100%")
     assert code == 1
     assert "p99 is 5 ms, over the budget of 1 ms" in said
     assert check(VALID, "--budget", "p99=5ms,availability=100%")[0] == 0
 
 
-def test_a_budget_of_times_that_nobody_wrote_down_is_undecided(check):
+def test_a_budget_of_times_that_nobody_wrote_down_is_undecided(check: Check) -> None:
     assert check(re.sub(", :time [0-9]+", "", VALID), "--budget", "p99=1ms")[0] == 2
 
 
@@ -107,7 +115,9 @@ def test_a_budget_of_times_that_nobody_wrote_down_is_undecided(check):
     (VALID, ("--picture", "/no/such/folder/x.html"), "there is no folder"),
     (VALID.replace(":read", ":peek"), (), "are of no model"),
 ])
-def test_bad_input_gets_one_clear_line_and_254(check, text, options, says):
+def test_bad_input_gets_one_clear_line_and_254(
+    check: Check, text: str, options: tuple[str, ...], says: str
+) -> None:
     code, _, error = check(text, *options)
     assert code == 254
     assert says in error
@@ -115,7 +125,9 @@ def test_bad_input_gets_one_clear_line_and_254(check, text, options, says):
     assert error.count("\n") == 1
 
 
-def test_a_path_that_is_no_history_is_told(tmp_path, capsys):
+def test_a_path_that_is_no_history_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run_main(["check", str(tmp_path / "none")]) == 254
     assert "does not exist" in capsys.readouterr().err
     assert run_main(["check", str(tmp_path)]) == 254
@@ -124,8 +136,10 @@ def test_a_path_that_is_no_history_is_told(tmp_path, capsys):
     assert run_main(["check", str(tmp_path)]) == 0
 
 
-def test_an_interrupt_leaves_what_is_not_decided_unknown(check, monkeypatch):
-    def interrupted(logged, timeout_s=None, **_):
+def test_an_interrupt_leaves_what_is_not_decided_unknown(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(logged: Logged, timeout_s: float | None = None, **_: object) -> Verdict:
         raise KeyboardInterrupt
 
     model = LogModel("a register", frozenset(("read", "write")), {"linearizable": interrupted})
@@ -137,8 +151,10 @@ def test_an_interrupt_leaves_what_is_not_decided_unknown(check, monkeypatch):
     assert "interrupted" in said
 
 
-def test_an_interrupt_while_it_is_drawn_takes_no_verdict(check, monkeypatch, tmp_path):
-    def interrupted(*_):
+def test_an_interrupt_while_it_is_drawn_takes_no_verdict(
+    check: Check, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(*_: object) -> Verdict:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(proof_pictures, "draw_file", interrupted)
@@ -148,7 +164,7 @@ def test_an_interrupt_while_it_is_drawn_takes_no_verdict(check, monkeypatch, tmp
     assert "picture: none, it was interrupted" in said
 
 
-def test_a_value_that_nobody_can_have_written_needs_no_search(check):
+def test_a_value_that_nobody_can_have_written_needs_no_search(check: Check) -> None:
     many = "".join(
         f'{{"process":{n},"type":"invoke","f":"write","value":{n % 7}}}\n' for n in range(60)
     )
@@ -163,15 +179,19 @@ def test_a_value_that_nobody_can_have_written_needs_no_search(check):
     ("cas", 3, "event 0: a cas of 3; expected [expected value, new value]"),
     ("append", ["k", 3], "event 0: append of 3; expected a text"),
 ])
-def test_a_value_that_its_model_does_not_know_is_undecided_with_its_event(check, f, value, says):
+def test_a_value_that_its_model_does_not_know_is_undecided_with_its_event(
+    check: Check, f: str, value: object, says: str
+) -> None:
     lines = [{"process": 0, "type": kind, "f": f, "value": value} for kind in ("invoke", "ok")]
     code, said, _ = check("".join(f"{json.dumps(line)}\n" for line in lines))
     assert code == 2
     assert f"not to be judged: {says}" in said
 
 
-def test_a_checker_that_runs_out_of_memory_is_undecided(check, monkeypatch):
-    def greedy(logged, timeout_s=None, **_):
+def test_a_checker_that_runs_out_of_memory_is_undecided(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def greedy(logged: Logged, timeout_s: float | None = None, **_: object) -> Verdict:
         raise MemoryError
 
     model = LogModel("a register", frozenset(("read", "write")), {"linearizable": greedy})
@@ -181,8 +201,8 @@ def test_a_checker_that_runs_out_of_memory_is_undecided(check, monkeypatch):
     assert "there was no memory left" in said
 
 
-def test_the_verdicts_before_an_interrupt_stand():
-    def stops(evidence):
+def test_the_verdicts_before_an_interrupt_stand() -> None:
+    def stops(evidence: Evidence) -> Verdict:
         raise KeyboardInterrupt
 
     watch = judge.Watch()
@@ -194,7 +214,7 @@ def test_the_verdicts_before_an_interrupt_stand():
     assert watch.interrupted
 
 
-def test_what_is_wrong_is_drawn_on_a_page_of_its_own(check, tmp_path):
+def test_what_is_wrong_is_drawn_on_a_page_of_its_own(check: Check, tmp_path: Path) -> None:
     page = tmp_path / "wrong.html"
     code, said, _ = check(STALE, "--picture", str(page))
     assert code == 1
@@ -212,7 +232,9 @@ def test_what_is_wrong_is_drawn_on_a_page_of_its_own(check, tmp_path):
     assert not page.exists()
 
 
-def test_a_simulated_run_keeps_its_invariants_and_digest(tmp_path, capsys, monkeypatch):
+def test_a_simulated_run_keeps_its_invariants_and_digest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     arguments = ["sim", "--seed", "3", "--time-limit", "2", "--quiet", "--no-report"]
     assert run_main([*arguments, "--store", "s", "--nemesis", "none"]) == 0
@@ -231,7 +253,9 @@ def test_a_simulated_run_keeps_its_invariants_and_digest(tmp_path, capsys, monke
 
 
 @pytest.mark.parametrize("workload", ["register", "set"])
-def test_a_run_of_ours_is_exported_and_judged_the_same(tmp_path, monkeypatch, workload):
+def test_a_run_of_ours_is_exported_and_judged_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workload: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     arguments = ["sim", "--seed", "4", "--time-limit", "2", "--nemesis", "none", "--store", "s"]
     assert run_main([*arguments, "--workload", workload, "--quiet", "--no-report"]) == 0
@@ -242,7 +266,9 @@ def test_a_run_of_ours_is_exported_and_judged_the_same(tmp_path, monkeypatch, wo
     assert run_main(["check", "out.edn", "--checker", checker]) == 0
 
 
-def test_a_bare_history_of_ours_is_judged_by_all_that_apply(tmp_path, capsys):
+def test_a_bare_history_of_ours_is_judged_by_all_that_apply(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path, page = tmp_path / "h.jsonl", tmp_path / "h.html"
     made = ["generate", "--workload", "register", "--ops", "400", "--seed", "2", "-o", str(path)]
     assert run_main(made) == 0
@@ -264,9 +290,10 @@ def test_a_bare_history_of_ours_is_judged_by_all_that_apply(tmp_path, capsys):
     ("lease", "mvcc"), ("lock", "fencing"), ("election", "election"),
 ])
 def test_a_bare_history_of_leases_locks_or_elections_is_one_of_ours(
-    tmp_path, capsys, workload, judged
-):
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], workload: str, judged: str
+) -> None:
     evidence = generate_coordination(workload, 10, seed=3, pauses=0.2)
+    assert evidence is not None
     path = tmp_path / "h.jsonl"
     path.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in evidence.history.events))
     write_members(path, evidence.members)
@@ -277,7 +304,9 @@ def test_a_bare_history_of_leases_locks_or_elections_is_one_of_ours(
     assert "mutual_exclusion (" not in said
 
 
-def test_what_cannot_be_exported_is_told(tmp_path, capsys):
+def test_what_cannot_be_exported_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run_main(["export", str(tmp_path / "none"), "-o", "x"]) == 254
     path = tmp_path / "h.jsonl"
     path.write_text(
@@ -287,7 +316,7 @@ def test_what_cannot_be_exported_is_told(tmp_path, capsys):
     assert "cannot be written as Jepsen's EDN" in capsys.readouterr().err
 
 
-def test_every_checker_of_a_file_is_in_the_catalogue():
+def test_every_checker_of_a_file_is_in_the_catalogue() -> None:
     from harness.checking import NOT_OF_A_FILE
 
     assert set(NOT_OF_A_FILE) <= set(catalogue.CHECKERS)

@@ -2,6 +2,7 @@ import errno
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -19,7 +20,7 @@ SHORT = ["--system", FAKE, "--nemesis", "none", "--nodes", "1", "--rate", "50",
 
 
 @pytest.fixture
-def verdicts(monkeypatch, tmp_path):
+def verdicts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Verdict]:
     """What the one checker says; the working directory is a folder of the test's own."""
     said = [Verdict("one", True)]
     monkeypatch.setattr(
@@ -29,7 +30,7 @@ def verdicts(monkeypatch, tmp_path):
     return said
 
 
-def test_help_names_every_command_and_exit_code():
+def test_help_names_every_command_and_exit_code() -> None:
     shown = subprocess.run(
         [sys.executable, "-c", "from harness.cli import main; main()", "--help"],
         capture_output=True, text=True, check=True,
@@ -39,14 +40,16 @@ def test_help_names_every_command_and_exit_code():
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_explains_itself(name, capsys):
+def test_each_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_main([name, "--help"]) == 0
     shown = capsys.readouterr().out
     assert "Usage: splitbrain " + name in shown
     assert len(shown.splitlines()) > 6
 
 
-def test_every_option_of_a_run_can_be_given_on_the_command_line(capsys):
+def test_every_option_of_a_run_can_be_given_on_the_command_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     run_main(["run", "--help"])
     shown = capsys.readouterr().out
     renamed = {"workload_options": "workload-option", "member_flags": "member-flag"}
@@ -60,7 +63,9 @@ def test_every_option_of_a_run_can_be_given_on_the_command_line(capsys):
     (Verdict("one", False, (Anomaly("lost", "3.7 is not there", (4, 9)),)), 1),
     (Verdict("one", None, why="no traces"), 2),
 ])
-def test_the_exit_code_is_the_verdict(verdicts, capsys, verdict, code):
+def test_the_exit_code_is_the_verdict(
+    verdicts: list[Verdict], capsys: pytest.CaptureFixture[str], verdict: Verdict, code: int
+) -> None:
     verdicts[0] = verdict
     assert run_main(["run", "--seed", "3", *SHORT]) == code
     shown = click.unstyle(capsys.readouterr().out)
@@ -70,7 +75,9 @@ def test_the_exit_code_is_the_verdict(verdicts, capsys, verdict, code):
         assert "--seed 3" in shown
 
 
-def test_a_recorded_run_is_checked_again_and_replayed(verdicts, capsys):
+def test_a_recorded_run_is_checked_again_and_replayed(
+    verdicts: list[Verdict], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run_main(["run", "--seed", "3", *SHORT]) == 0
     verdicts[0] = Verdict("one", False)
     assert run_main(["check", "store/latest", "--no-report"]) == 1
@@ -102,13 +109,17 @@ def test_a_recorded_run_is_checked_again_and_replayed(verdicts, capsys):
     ["nothing"],
     [],
 ])
-def test_bad_arguments_end_with_254(verdicts, arguments, capsys):
+def test_bad_arguments_end_with_254(
+    verdicts: list[Verdict], arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run_main(arguments) == 254
     assert capsys.readouterr().err.strip()
 
 
-def test_a_full_disk_is_told_without_a_traceback(verdicts, monkeypatch, capsys):
-    def full(path, value):
+def test_a_full_disk_is_told_without_a_traceback(
+    verdicts: list[Verdict], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path, value: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(drive, "write_json", full)
@@ -118,7 +129,9 @@ def test_a_full_disk_is_told_without_a_traceback(verdicts, monkeypatch, capsys):
     assert "Traceback" not in said
 
 
-def test_what_a_workload_gives_amiss_is_told_before_the_run(tmp_path, monkeypatch, capsys):
+def test_what_a_workload_gives_amiss_is_told_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "amiss.py").write_text(
         "class Words:\n"
@@ -135,7 +148,9 @@ def test_what_a_workload_gives_amiss_is_told_before_the_run(tmp_path, monkeypatc
     assert not (tmp_path / "store").exists()
 
 
-def test_a_run_of_a_users_own_workload(verdicts, tmp_path, capsys):
+def test_a_run_of_a_users_own_workload(
+    verdicts: list[Verdict], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "own_work.py").write_text(
         "import splitbrain as sb\n"
         "class Mine:\n"
@@ -151,14 +166,16 @@ def test_a_run_of_a_users_own_workload(verdicts, tmp_path, capsys):
     assert '"key":"xxx"' in (tmp_path / "store/latest/history.jsonl").read_text()
 
 
-def test_what_there_is_is_listed(capsys):
+def test_what_there_is_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     for what, name in (("workloads", "register"), ("nemeses", "partition"), ("systems", "etcd")):
         assert run_main(["list", what]) == 0
         assert name in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["sim", "hunt", "shrink"])
-def test_simulation_offers_no_option_of_processes(name, capsys):
+def test_simulation_offers_no_option_of_processes(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run_main([name, "--help"]) == 0
     shown = capsys.readouterr().out
     assert "--heartbeat-ms" in shown
@@ -166,7 +183,7 @@ def test_simulation_offers_no_option_of_processes(name, capsys):
     assert run_main([name, "--system", "etcd"]) == 254
 
 
-def test_the_line_of_a_seed_holds_what_was_given_and_no_folder_of_this_machine():
+def test_the_line_of_a_seed_holds_what_was_given_and_no_folder_of_this_machine() -> None:
     given = {"system": "simulated", "store": "/somewhere", "nemesis": ["kill"], "rate": 50.0,
              "trace": False, "workload_options": {"keys": 3}}
     assert sim_line(7, given) == (

@@ -1,5 +1,6 @@
 import base64
 import json
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,6 +20,8 @@ from histories.kv import (
     PutResult,
     Range,
     RangeResult,
+    Request,
+    Result,
     Txn,
     TxnResult,
 )
@@ -27,7 +30,7 @@ HEADER = {"cluster_id": "14841639068965178418", "member_id": "2", "revision": "7
 HEADER_READ = Header(7, 2, 14841639068965178418, 3)
 
 
-def b(text):
+def b(text: str) -> str:
     return base64.b64encode(text.encode("utf-8")).decode()
 
 
@@ -56,22 +59,26 @@ def b(text):
       "failure": [{"request_range": {"key": b("a")}},
                   {"request_delete_range": {"key": b("b")}}, {"request_txn": {}}]}),
 ])
-def test_a_request_is_written_as_the_gateway_reads_it(request_, path, body):
+def test_a_request_is_written_as_the_gateway_reads_it(
+    request_: Request, path: str, body: dict[str, Any]
+) -> None:
     sent_path, sent = encode_request(request_)
     assert (sent_path, json.loads(sent)) == (path, body)
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
-def test_any_text_goes_through_the_gateway_and_back(key, value):
+def test_any_text_goes_through_the_gateway_and_back(key: str, value: str) -> None:
     _, body = encode_request(Put(key, value))
     sent = json.loads(body)
     answer = {"kvs": [{"key": sent["key"], "value": sent["value"]}]}
-    got = decode_result(Range("a"), json.dumps(answer).encode()).kvs[0]
+    result = decode_result(Range("a"), json.dumps(answer).encode())
+    assert isinstance(result, RangeResult)
+    got = result.kvs[0]
     assert (got.key, got.value) == (key, value)
 
 
 @given(st.binary(max_size=20))
-def test_whatever_bytes_a_store_answers_can_be_recorded(value):
+def test_whatever_bytes_a_store_answers_can_be_recorded(value: bytes) -> None:
     answer = {"kvs": [{"key": "YQ==", "value": base64.b64encode(value).decode()}]}
     result = decode_result(Range("a"), json.dumps(answer).encode())
     assert msgspec.json.decode(msgspec.json.encode(result), type=RangeResult) == result
@@ -92,12 +99,12 @@ def test_whatever_bytes_a_store_answers_can_be_recorded(value):
          PutResult(Header(7)), RangeResult(), DeleteResult(deleted=3), TxnResult(succeeded=True)))),
     (Compact(3), {"header": HEADER}, CompactResult(HEADER_READ)),
 ])
-def test_an_answer_is_read_whole(request_, answer, result):
+def test_an_answer_is_read_whole(request_: Request, answer: dict[str, Any], result: Result) -> None:
     assert decode_result(request_, json.dumps(answer).encode()) == result
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"kvs": 3}', b'{"count": "x"}'])
-def test_what_is_no_answer_is_refused(body):
+def test_what_is_no_answer_is_refused(body: bytes) -> None:
     with pytest.raises(msgspec.MsgspecError):
         decode_result(Range("a"), body)
 
@@ -108,5 +115,5 @@ def test_what_is_no_answer_is_refused(body):
     (b"Not Found\n", "Not Found"),
     (b"\xff\xfe", "\ufffd\ufffd"),
 ])
-def test_an_error_is_read_whatever_it_looks_like(body, message):
+def test_an_error_is_read_whatever_it_looks_like(body: bytes, message: str) -> None:
     assert decode_error(body) == message

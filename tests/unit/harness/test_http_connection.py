@@ -1,5 +1,6 @@
 import asyncio
 import itertools
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -8,26 +9,28 @@ from hypothesis import strategies as st
 from harness.http_connection import ConnectionLost, HttpConnection, NotConnected, connect
 
 
-def plain(body, extra=b""):
+def plain(body: bytes, extra: bytes = b"") -> bytes:
     return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (extra, len(body), body)
 
 
-def chunked(parts, extra=b""):
+def chunked(parts: list[bytes], extra: bytes = b"") -> bytes:
     chunks = b"".join(b"%x;name=x\r\n%b\r\n" % (len(part), part) for part in parts if part)
     return b"HTTP/1.1 200 OK\r\n%bTransfer-Encoding: chunked\r\n\r\n%b0\r\n\r\n" % (extra, chunks)
 
 
-class Transport:
+class Transport(asyncio.Transport):
     aborted = False
 
-    def write(self, data):
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         pass
 
-    def abort(self):
+    def abort(self) -> None:
         self.aborted = True
 
 
-async def fed(pieces, lost=False):
+async def fed(
+    pieces: Sequence[bytes], lost: bool = False
+) -> tuple[tuple[int, bytes], HttpConnection]:
     """What `ask` returns when the connection receives `pieces`, and the connection."""
     connection = HttpConnection()
     connection.connection_made(Transport())
@@ -40,7 +43,7 @@ async def fed(pieces, lost=False):
     return await asking, connection
 
 
-def pieces_of(data, cuts):
+def pieces_of(data: bytes, cuts: list[int]) -> list[bytes]:
     places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
     return [data[a:b] for a, b in itertools.pairwise(places) if a < b]
 
@@ -51,7 +54,9 @@ def pieces_of(data, cuts):
     st.lists(st.integers(0, 10_000), max_size=6),
     st.booleans(),
 )
-def test_an_answer_is_whole_however_it_is_cut(parts, cuts, in_chunks):
+def test_an_answer_is_whole_however_it_is_cut(
+    parts: list[bytes], cuts: list[int], in_chunks: bool
+) -> None:
     body = b"".join(parts)
     wire = chunked(parts) if in_chunks else plain(body)
     (status, answer), connection = asyncio.run(fed(pieces_of(wire, cuts)))
@@ -67,7 +72,9 @@ def test_an_answer_is_whole_however_it_is_cut(parts, cuts, in_chunks):
         (b"HTTP/1.1 200 OK\r\n\r\nup to the end", True, b"up to the end"),
     ],
 )
-def test_a_connection_that_is_to_be_closed_is_not_used_again(wire, lost, body):
+def test_a_connection_that_is_to_be_closed_is_not_used_again(
+    wire: bytes, lost: bool, body: bytes
+) -> None:
     (_, answer), connection = asyncio.run(fed([wire], lost))
     assert answer == body
     assert not connection.usable
@@ -86,7 +93,7 @@ def test_a_connection_that_is_to_be_closed_is_not_used_again(wire, lost, body):
         b"x" * 100_000,
     ],
 )
-def test_what_is_no_http_answer_breaks_the_connection(wire):
+def test_what_is_no_http_answer_breaks_the_connection(wire: bytes) -> None:
     with pytest.raises(ConnectionLost, match="not an HTTP answer"):
         asyncio.run(fed([wire]))
 
@@ -94,13 +101,13 @@ def test_what_is_no_http_answer_breaks_the_connection(wire):
 @pytest.mark.parametrize(
     "wire", [b"", b"HTTP/1.1 200 OK\r\n", plain(b"whole")[:-2], chunked([b"whole"])[:-2]]
 )
-def test_an_answer_cut_short_is_no_answer(wire):
+def test_an_answer_cut_short_is_no_answer(wire: bytes) -> None:
     with pytest.raises(ConnectionLost, match="closed by the member"):
         asyncio.run(fed([wire] if wire else [], lost=True))
 
 
-def test_what_arrives_unasked_never_answers_the_next_request():
-    async def go():
+def test_what_arrives_unasked_never_answers_the_next_request() -> None:
+    async def go() -> None:
         connection = HttpConnection()
         connection.connection_made(Transport())
         connection.data_received(plain(b"late"))
@@ -111,14 +118,14 @@ def test_what_arrives_unasked_never_answers_the_next_request():
     asyncio.run(go())
 
 
-def test_two_answers_to_one_request_break_the_connection():
+def test_two_answers_to_one_request_break_the_connection() -> None:
     (_, answer), connection = asyncio.run(fed([plain(b"one") + plain(b"two")]))
     assert answer == b"one"
     assert not connection.usable
 
 
-def test_a_late_answer_is_a_timeout_and_closes_the_connection():
-    async def go():
+def test_a_late_answer_is_a_timeout_and_closes_the_connection() -> None:
+    async def go() -> None:
         connection = HttpConnection()
         transport = Transport()
         connection.connection_made(transport)
@@ -130,8 +137,8 @@ def test_a_late_answer_is_a_timeout_and_closes_the_connection():
     asyncio.run(go())
 
 
-def test_where_nobody_listens_nothing_was_sent():
-    async def go():
+def test_where_nobody_listens_nothing_was_sent() -> None:
+    async def go() -> None:
         server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         server.close()

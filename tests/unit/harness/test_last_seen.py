@@ -1,3 +1,5 @@
+from typing import Literal
+
 from harness.last_seen import LastSeen
 from harness.plan import PlannedOperation
 from histories.kv import (
@@ -14,29 +16,33 @@ from histories.kv import (
     TxnResult,
 )
 
+Target = Literal["value", "version", "create", "mod"]
 
-def cas(target):
+
+def cas(target: Target) -> PlannedOperation:
     request = Txn((Compare("a", target, "=", ""),), success=(Put("a", "9"),), failure=(Range("a"),))
     return PlannedOperation(0, "cas", request, 0, expect_last_seen=(0,))
 
 
-def expected(seen, target):
-    return seen.request(cas(target)).compare[0]
+def expected(seen: LastSeen, target: Target) -> Compare:
+    request = seen.request(cas(target))
+    assert isinstance(request, Txn)
+    return request.compare[0]
 
 
-def test_a_key_never_seen_is_expected_to_be_absent():
+def test_a_key_never_seen_is_expected_to_be_absent() -> None:
     assert expected(LastSeen(), "value") == Compare("a", "mod", "=", 0)
     assert expected(LastSeen(), "mod") == Compare("a", "mod", "=", 0)
 
 
-def test_what_was_written_is_expected_next():
+def test_what_was_written_is_expected_next() -> None:
     seen = LastSeen()
     seen.observe(Put("a", "4"), PutResult(Header(12)))
     assert expected(seen, "value") == Compare("a", "value", "=", "4")
     assert expected(seen, "mod") == Compare("a", "mod", "=", 12)
 
 
-def test_version_and_create_revision_go_on_from_what_was_seen():
+def test_version_and_create_revision_go_on_from_what_was_seen() -> None:
     seen = LastSeen()
     assert expected(seen, "version") == Compare("a", "version", "=", 0)
     seen.observe(Put("a", "4"), PutResult(Header(12)))
@@ -48,7 +54,7 @@ def test_version_and_create_revision_go_on_from_what_was_seen():
     assert expected(seen, "create") == Compare("a", "create", "=", 3)
 
 
-def test_what_was_read_is_expected_next():
+def test_what_was_read_is_expected_next() -> None:
     seen = LastSeen()
     found = RangeResult(Header(20), (KeyValue("a", "5", 3, 9, 2),), 1)
     seen.observe(Range("a"), found)
@@ -58,7 +64,7 @@ def test_what_was_read_is_expected_next():
     assert expected(seen, "value") == Compare("a", "mod", "=", 0)
 
 
-def test_the_branch_of_a_transaction_that_ran_is_learned():
+def test_the_branch_of_a_transaction_that_ran_is_learned() -> None:
     seen = LastSeen()
     request = cas("mod").request
     found = RangeResult(Header(8), (KeyValue("a", "7", 2, 6, 1),), 1)
@@ -68,7 +74,7 @@ def test_the_branch_of_a_transaction_that_ran_is_learned():
     assert expected(seen, "mod") == Compare("a", "mod", "=", 9)
 
 
-def test_stale_reads_teach_nothing():
+def test_stale_reads_teach_nothing() -> None:
     seen = LastSeen()
     stale = RangeResult(Header(20), (KeyValue("a", "5", 3, 9, 2),), 1)
     for option in ({"serializable": True}, {"revision": 3}, {"keys_only": True}):
@@ -77,16 +83,22 @@ def test_stale_reads_teach_nothing():
     assert expected(seen, "mod") == Compare("a", "mod", "=", 0)
 
 
-def test_a_delete_forgets_the_key():
+def test_a_delete_forgets_the_key() -> None:
     seen = LastSeen()
     seen.observe(Put("a", "4"), PutResult(Header(12)))
     seen.observe(Delete("a"), DeleteResult(Header(13), 1))
     assert expected(seen, "mod") == Compare("a", "mod", "=", 0)
 
 
-def test_a_read_of_the_past_is_sent_at_a_revision_that_was_seen_to_exist():
+def test_a_read_of_the_past_is_sent_at_a_revision_that_was_seen_to_exist() -> None:
     seen = LastSeen()
     planned = PlannedOperation(0, "range", Range("a", "z"), 0, revision_back=5)
-    assert seen.request(planned).revision == 0
+
+    def asked() -> int:
+        request = seen.request(planned)
+        assert isinstance(request, Range)
+        return request.revision
+
+    assert asked() == 0
     seen.observe(Put("a", "4"), PutResult(Header(12)))
-    assert seen.request(planned).revision == 7
+    assert asked() == 7

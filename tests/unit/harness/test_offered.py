@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,12 +26,12 @@ A_NUMBER = 7
 
 
 @pytest.fixture
-def module(tmp_path, monkeypatch):
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     """Writes a module into the working directory; gives its name."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
 
-    def write(source):
+    def write(source: str) -> str:
         name = f"own_{abs(hash(source)) % 10**9}"
         (tmp_path / f"{name}.py").write_text(source)
         return name
@@ -42,23 +45,30 @@ def module(tmp_path, monkeypatch):
     ("import no_such_module\n", "No module named 'no_such_module'"),
     ("pass\n", "has no Thing"),
 ])
-def test_a_module_that_cannot_be_imported_is_told_with_the_place_in_it(module, source, said):
+def test_a_module_that_cannot_be_imported_is_told_with_the_place_in_it(
+    module: Callable[[str], str], source: str, said: str
+) -> None:
     for load in (users_own, lambda path: make_workload(path, {})):
         with pytest.raises(BadArguments) as told:
             load(f"{module(source)}:Thing")
         assert said in str(told.value)
 
 
-def test_a_workload_that_lacks_an_option_or_is_no_class_is_told(module):
+def test_a_workload_that_lacks_an_option_or_is_no_class_is_told(
+    module: Callable[[str], str],
+) -> None:
     name = module(NEEDS_A_SIZE)
     with pytest.raises(BadArguments, match="needs its option: -o size="):
         make_workload(f"{name}:Mine", {})
-    assert make_workload(f"{name}:Mine", {"size": 3}).size == 3
+    mine: Any = make_workload(f"{name}:Mine", {"size": 3})
+    assert mine.size == 3
     with pytest.raises(BadArguments, match="is not a workload: expected a class"):
         make_workload(f"{name}:A_NUMBER", {})
 
 
-def test_a_broken_package_spoils_only_what_it_offers_itself(monkeypatch):
+def test_a_broken_package_spoils_only_what_it_offers_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     broken = EntryPoint("broken", "no_such_module:Thing", "some.group")
     monkeypatch.setattr(offered, "entry_points", lambda group: [broken])
     assert "an installed package" in workloads()["broken"]

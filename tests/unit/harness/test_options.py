@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from harness.errors import BadArguments
@@ -5,21 +8,21 @@ from harness.options import Options, read_options
 from harness.reproduce import run_line
 
 
-def project(tmp_path, text):
+def project(tmp_path: Path, text: str) -> Path:
     (tmp_path / "pyproject.toml").write_text(text)
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
     return below
 
 
-def test_the_command_line_wins_over_the_project_over_the_defaults(tmp_path):
+def test_the_command_line_wins_over_the_project_over_the_defaults(tmp_path: Path) -> None:
     folder = project(tmp_path, '[tool.splitbrain]\nrate = 50\nclients = 3\ntime-limit = 5\n')
     options = read_options({"clients": 4}, folder)
     assert (options.rate, options.clients, options.time_limit_s) == (50.0, 4, 5.0)
     assert options.workload == Options().workload
 
 
-def test_lists_may_be_written_with_commas(tmp_path):
+def test_lists_may_be_written_with_commas(tmp_path: Path) -> None:
     folder = project(tmp_path, '[tool.splitbrain]\nnemesis = "kill,pause"\nnodes = "1,3"\n')
     options = read_options({}, folder)
     assert (options.nemesis, options.nodes) == (("kill", "pause"), (1, 3))
@@ -31,7 +34,7 @@ def test_lists_may_be_written_with_commas(tmp_path):
     ("[tool.splitbrain]\nrate = 'fast'\n", "wrong type"),
     ("[tool.splitbrain\n", "cannot be read"),
 ])
-def test_a_wrong_table_of_the_project_is_refused(tmp_path, text, said):
+def test_a_wrong_table_of_the_project_is_refused(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(BadArguments, match=said):
         read_options({}, project(tmp_path, text))
 
@@ -48,12 +51,14 @@ def test_a_wrong_table_of_the_project_is_refused(tmp_path, text, said):
     ({"mutant": "no_such_bug"}, "no mutant 'no_such_bug'"),
     ({"sed": 1}, "did you mean seed"),
 ])
-def test_what_cannot_be_is_refused_with_a_reason(tmp_path, given, said):
+def test_what_cannot_be_is_refused_with_a_reason(
+    tmp_path: Path, given: dict[str, Any], said: str
+) -> None:
     with pytest.raises(BadArguments, match=said):
         read_options(given, tmp_path)
 
 
-def test_the_line_that_runs_it_again_names_what_is_not_default():
+def test_the_line_that_runs_it_again_names_what_is_not_default() -> None:
     options = Options(system="etcd", nemesis=(), nodes=(3,), trace=False, time_limit_s=7.5,
                       workload_options={"keys": 2}, store="elsewhere")
     assert run_line(options, 9) == (

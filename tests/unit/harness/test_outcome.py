@@ -4,6 +4,7 @@ import pytest
 from harness.http_connection import ConnectionLost, NotConnected
 from harness.outcome import EXCEPTIONS, STATUSES, V3_MESSAGES, of_exception, of_status
 from histories.kv import Compare, Delete, Put, Range, Txn
+from histories.service import AnyRequest
 
 WRITE = Put("a", "1")
 READ = Range("a")
@@ -26,17 +27,19 @@ WRITE_TXN = Txn((), success=(Range("a"),), failure=(Delete("a"),))
     (500, "raft: stopped", "info"),
     (418, "never seen before", "info"),
 ])
-def test_a_write_fails_only_where_it_certainly_did_not_happen(status, message, outcome):
+def test_a_write_fails_only_where_it_certainly_did_not_happen(
+    status: int, message: str, outcome: str
+) -> None:
     assert of_status(WRITE, status, message) == (outcome, f"{status} {message}")
 
 
 @pytest.mark.parametrize("request_", [READ, READ_TXN])
-def test_every_error_of_what_cannot_write_is_a_fail(request_):
+def test_every_error_of_what_cannot_write_is_a_fail(request_: AnyRequest) -> None:
     assert of_status(request_, 503, "etcdserver: request timed out")[0] == "fail"
     assert of_exception(request_, TimeoutError())[0] == "fail"
 
 
-def test_a_transaction_that_writes_in_either_branch_is_a_write():
+def test_a_transaction_that_writes_in_either_branch_is_a_write() -> None:
     assert of_status(WRITE_TXN, 503, "etcdserver: request timed out")[0] == "info"
 
 
@@ -52,11 +55,11 @@ def test_a_transaction_that_writes_in_either_branch_is_a_write():
     (OSError(5, "what"), "info"),
     (RuntimeError("what"), "info"),
 ])
-def test_only_what_was_not_sent_is_certain(error, outcome):
+def test_only_what_was_not_sent_is_certain(error: Exception, outcome: str) -> None:
     assert of_exception(WRITE, error)[0] == outcome
 
 
-def test_every_row_has_a_reason():
+def test_every_row_has_a_reason() -> None:
     for row in (*V3_MESSAGES, *STATUSES, *(row for _, row in EXCEPTIONS)):
         assert row.reason
         assert row.outcome in ("fail", "info")

@@ -14,12 +14,12 @@ def shown(snapshot: Snapshot) -> str:
     return captured.get()
 
 
-def test_a_load_shows_time_operations_leader_and_faults():
+def test_a_load_shows_time_operations_leader_and_faults() -> None:
     said = shown(Snapshot("load", 7.25, 30.0, {"ok": 120, "fail": 3, "info": 1}, 41.7, "n2",
                           ("kill n1",)))
     for part in ("load", "7.2 / 30 s", "ok 120", "fail 3", "info 1", "42 op/s", "n2", "kill n1"):
         assert part in said
 
 
-def test_a_phase_without_a_load_shows_no_counts_of_one():
+def test_a_phase_without_a_load_shows_no_counts_of_one() -> None:
     assert shown(Snapshot("heal")).split() == ["heal", "…"]

@@ -35,43 +35,44 @@ FAKE = "tests.unit.harness.fake_store:FakeSystem"
 
 
 @pytest.fixture
-def project(pytester, monkeypatch):
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pytester.makeconftest(CONFTEST)
     pytester.makepyprojecttoml(
         f'[tool.splitbrain]\nsystem = "{FAKE}"\nnemesis = "none"\nnodes = 3\nrate = 50\n'
     )
-    installed = any(point.name == "splitbrain" for point in entry_points(group="pytest11"))
-    loaded = () if installed else ("-p", "harness.pytest_plugin")
-
-    def run(*arguments):
-        return pytester.runpytest_subprocess(
-            *loaded, "-p", "no:cacheprovider", "--splitbrain-time-limit", "0.2", *arguments
-        )
-
-    pytester.run_tests = run
     return pytester
 
 
-def test_a_valid_run_passes_and_leaves_a_report_and_an_index(project):
+def run_tests(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    installed = any(point.name == "splitbrain" for point in entry_points(group="pytest11"))
+    loaded = () if installed else ("-p", "harness.pytest_plugin")
+    return project.runpytest_subprocess(
+        *loaded, "-p", "no:cacheprovider", "--splitbrain-time-limit", "0.2", *arguments
+    )
+
+
+def test_a_valid_run_passes_and_leaves_a_report_and_an_index(project: pytest.Pytester) -> None:
     project.makepyfile("""
         def test_it_holds(splitbrain_run):
             result = splitbrain_run(workload="register")
             assert result.valid and result.report.is_file()
     """)
-    result = project.run_tests("--junitxml=junit.xml", "--splitbrain-seed", "5")
+    result = run_tests(project, "--junitxml=junit.xml", "--splitbrain-seed", "5")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["splitbrain: first seed 5*", "*index: store/index.html"])
     assert 'name="splitbrain_report"' in (project.path / "junit.xml").read_text()
     assert (project.path / "store" / "index.html").is_file()
 
 
-def test_an_invalid_run_fails_with_its_anomaly_its_report_and_the_line_that_repeats_it(project):
+def test_an_invalid_run_fails_with_its_anomaly_its_report_and_the_line_that_repeats_it(
+    project: pytest.Pytester,
+) -> None:
     project.makepyfile("""
         def test_it_holds(splitbrain_run):
             splitbrain_run(workload="set")
     """)
-    result = project.run_tests("--splitbrain-seed", "77")
+    result = run_tests(project, "--splitbrain-seed", "77")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([
         "*the run is invalid", "*strict: INVALID: lost: 3.7 is not there", "*report: */report.html",
@@ -79,7 +80,9 @@ def test_an_invalid_run_fails_with_its_anomaly_its_report_and_the_line_that_repe
     ])
 
 
-def test_saved_seeds_of_the_workload_run_first_then_as_many_as_asked_for(project):
+def test_saved_seeds_of_the_workload_run_first_then_as_many_as_asked_for(
+    project: pytest.Pytester,
+) -> None:
     corpus = project.mkdir("corpus")
     for name, workload in (("b", "kv"), ("a", "kv"), ("other", "register")):
         saved = {"seed": 1234, "workload": workload, "why": "it once lost a write", "clients": 2}
@@ -93,7 +96,7 @@ def test_saved_seeds_of_the_workload_run_first_then_as_many_as_asked_for(project
             result = splitbrain_run()
             print("ran", result.results.reproduce)
     """)
-    result = project.run_tests("-v", "-s", "--splitbrain-seed", "40", "--splitbrain-runs", "2")
+    result = run_tests(project, "-v", "-s", "--splitbrain-seed", "40", "--splitbrain-runs", "2")
     result.assert_outcomes(passed=4)
     result.stdout.fnmatch_lines([
         "*saved-a* ran *--clients 2*--seed 1234", "*saved-b*", "*seed-40* ran *--seed 40",
@@ -102,28 +105,28 @@ def test_saved_seeds_of_the_workload_run_first_then_as_many_as_asked_for(project
     result.stdout.no_fnmatch_line("*saved-other*")
 
 
-def test_a_broken_corpus_is_told(project):
+def test_a_broken_corpus_is_told(project: pytest.Pytester) -> None:
     (project.mkdir("histories") / "corpus").mkdir()
     (project.path / "histories" / "corpus" / "x.json").write_text('{"seed": "four"}')
     project.makepyfile("def test_it_holds(splitbrain_run): pass")
-    result = project.run_tests()
+    result = run_tests(project)
     assert result.ret != 0
     result.stdout.fnmatch_lines(["*x.json is not a saved seed*"])
 
 
-def test_workers_share_a_store_and_the_first_seed(project):
+def test_workers_share_a_store_and_the_first_seed(project: pytest.Pytester) -> None:
     project.makepyfile("""
         def test_it_holds(splitbrain_run):
             splitbrain_run(workload="register")
     """)
-    result = project.run_tests("-n", "2", "--splitbrain-runs", "4")
+    result = run_tests(project, "-n", "2", "--splitbrain-runs", "4")
     result.assert_outcomes(passed=4)
     runs = list((project.path / "store").glob("*/*/results.json"))
     assert len(runs) == 4
     result.stdout.fnmatch_lines(["*4 runs with a report", "*index: store/index.html"])
 
 
-def test_a_cluster_is_started_for_a_test_and_stopped_after_it(project):
+def test_a_cluster_is_started_for_a_test_and_stopped_after_it(project: pytest.Pytester) -> None:
     project.makepyfile("""
         from histories.kv import Put, Range
         kept = []
@@ -142,12 +145,12 @@ def test_a_cluster_is_started_for_a_test_and_stopped_after_it(project):
         def test_it_is_stopped():
             assert kept[0].stopped and not kept[0].alive("n1")
     """)
-    project.run_tests().assert_outcomes(passed=2)
+    run_tests(project).assert_outcomes(passed=2)
 
 
-def test_wrong_options_are_told(project):
+def test_wrong_options_are_told(project: pytest.Pytester) -> None:
     project.makepyfile("def test_it_holds(splitbrain_run): splitbrain_run(worklod='kv')")
-    result = project.run_tests()
+    result = run_tests(project)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*did you mean workload*"])
-    assert project.run_tests("--splitbrain-runs", "0").ret == pytest.ExitCode.USAGE_ERROR
+    assert run_tests(project, "--splitbrain-runs", "0").ret == pytest.ExitCode.USAGE_ERROR

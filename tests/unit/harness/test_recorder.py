@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from histories.event import FaultEvent
 from histories.history import History, read_events
@@ -9,7 +10,7 @@ from histories.kv import Header, Put, PutResult, Range
 from histories.recorder import Recorder
 
 
-def test_what_is_recorded_is_read_back_as_a_history(tmp_path):
+def test_what_is_recorded_is_read_back_as_a_history(tmp_path: Path) -> None:
     with Recorder(tmp_path / "h.jsonl", tmp_path / "n.jsonl") as recorder:
         recorder.invoke(0, "put", Put("a", "1"), "n1")
         recorder.invoke(1, "get", Range("a"), "n2")
@@ -31,7 +32,7 @@ def test_what_is_recorded_is_read_back_as_a_history(tmp_path):
     assert len(list(read_events(tmp_path / "n.jsonl"))) == 2
 
 
-def test_a_harness_that_is_killed_loses_nothing_that_it_observed(tmp_path):
+def test_a_harness_that_is_killed_loses_nothing_that_it_observed(tmp_path: Path) -> None:
     path = tmp_path / "h.jsonl"
     code = (
         "import os, signal, sys; from pathlib import Path\n"
@@ -46,7 +47,7 @@ def test_a_harness_that_is_killed_loses_nothing_that_it_observed(tmp_path):
     assert len(list(read_events(path))) == 100
 
 
-def test_recording_an_operation_takes_a_small_part_of_its_time(tmp_path):
+def test_recording_an_operation_takes_a_small_part_of_its_time(tmp_path: Path) -> None:
     count = 5_000
     with Recorder(tmp_path / "h.jsonl") as recorder:
         began = time.process_time()

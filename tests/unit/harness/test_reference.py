@@ -32,7 +32,7 @@ def hold(path: Path, expected: str) -> None:
     assert path.read_text() == expected
 
 
-def test_the_command_line_is_told_as_its_help_tells_it():
+def test_the_command_line_is_told_as_its_help_tells_it() -> None:
     path = REFERENCE / "cli.md"
     introduction, begins, _ = path.read_text().partition("## splitbrain\n")
     assert begins
@@ -43,7 +43,7 @@ def test_the_command_line_is_told_as_its_help_tells_it():
     hold(path, introduction + "\n".join(sections))
 
 
-def test_the_members_flags_are_told_as_its_help_tells_them():
+def test_the_members_flags_are_told_as_its_help_tells_them() -> None:
     path = REFERENCE / "member.md"
     _, begins, options = help_of(member, "python -m node").partition("Options:\n")
     block = f"```text\n{begins}{options}\n```"
@@ -52,7 +52,7 @@ def test_the_members_flags_are_told_as_its_help_tells_them():
 
 
 @pytest.mark.parametrize("path", sorted(REFERENCE.parent.rglob("*.md")), ids=lambda one: one.name)
-def test_what_a_page_links_to_is_there(path):
+def test_what_a_page_links_to_is_there(path: Path) -> None:
     text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
         assert (path.parent / target).exists(), target

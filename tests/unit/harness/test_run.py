@@ -6,21 +6,26 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from checkers.evidence import Checker, Evidence
 from checkers.verdict import Anomaly, Verdict
 from harness import judge as judge_module
 from harness.client import Completion
 from harness.judge import judge, judge_evidence, merged
 from harness.load import choose_member
 from harness.options import Options
-from harness.plan import PlannedOperation
+from harness.plan import Plan, PlannedOperation
 from harness.progress import PlainLines
 from harness.reproduce import read_repro
 from harness.run_record import Results, RunRecord
 from harness.runner import run, run_sync
+from harness.systems.system import Address
 from histories.history import History
 from histories.kv import Put, Range
 from tests.unit.harness.fake_store import FakeSystem
@@ -28,7 +33,7 @@ from tests.unit.harness.fake_store import FakeSystem
 FAKE = "tests.unit.harness.fake_store:FakeSystem"
 
 
-def everything_answered(evidence):
+def everything_answered(evidence: Evidence) -> Verdict:
     """A checker: some operation was answered, and every member told its state."""
     if not evidence.history.operations:
         return Verdict("answered", None, why="there are no operations")
@@ -36,25 +41,25 @@ def everything_answered(evidence):
     return Verdict("answered", fine and all(state.error is None for state in evidence.members))
 
 
-def never_satisfied(evidence):
+def never_satisfied(evidence: Evidence) -> Verdict:
     return Verdict("strict", False, (Anomaly("none", "it is never right", (0, 1)),))
 
 
 @pytest.fixture(autouse=True)
-def checkers(monkeypatch):
-    chosen = {"answered": everything_answered}
+def checkers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Checker]:
+    chosen: dict[str, Checker] = {"answered": everything_answered}
     monkeypatch.setattr(judge_module, "checkers_of", lambda options, names=(): chosen)
     return chosen
 
 
-def options(tmp_path, **given):
+def options(tmp_path: Path, **given: Any) -> Options:
     defaults = {"system": FAKE, "time_limit_s": 0.6, "rate": 200.0, "nodes": (3,), "seed": 3,
                 "nemesis": (), "store": str(tmp_path / "store"), "request_timeout_ms": 300}
     return Options(**{**defaults, **given})
 
 
 @pytest.mark.parametrize("workload", ["register", "kv", "set"])
-def test_a_run_leaves_its_folder_and_a_verdict(tmp_path, workload):
+def test_a_run_leaves_its_folder_and_a_verdict(tmp_path: Path, workload: str) -> None:
     result = run_sync(options(tmp_path, workload=workload), report=False)
     assert (result.valid, result.exit_code, result.ended) == (True, 0, "time limit")
     names = {path.name for path in result.folder.iterdir()}
@@ -72,7 +77,7 @@ def test_a_run_leaves_its_folder_and_a_verdict(tmp_path, workload):
     assert all(one.outcome == "ok" for one in finals)
 
 
-def test_faults_are_inflicted_healed_and_recorded(tmp_path):
+def test_faults_are_inflicted_healed_and_recorded(tmp_path: Path) -> None:
     given = options(tmp_path, nemesis=("kill", "pause"), time_limit_s=2.0)
     result = run_sync(given, report=False)
     history = History.read(result.folder / "history.jsonl")
@@ -83,7 +88,7 @@ def test_faults_are_inflicted_healed_and_recorded(tmp_path):
     assert result.valid is True
 
 
-def test_a_process_is_retired_when_its_operation_is_unclear(tmp_path):
+def test_a_process_is_retired_when_its_operation_is_unclear(tmp_path: Path) -> None:
     given = options(tmp_path, nemesis=("pause",), time_limit_s=2.0, workload="set",
                     request_timeout_ms=100)
     history = History.read(run_sync(given, report=False).folder / "history.jsonl")
@@ -98,7 +103,7 @@ def test_a_process_is_retired_when_its_operation_is_unclear(tmp_path):
         assert process - given.clients in unclear
 
 
-def test_a_replay_runs_the_same_plan(tmp_path):
+def test_a_replay_runs_the_same_plan(tmp_path: Path) -> None:
     first = run_sync(options(tmp_path, seed=None), report=False)
     repro, plan = read_repro(first.folder)
     second = run_sync(repro.options, plan, report=False)
@@ -108,17 +113,17 @@ def test_a_replay_runs_the_same_plan(tmp_path):
     assert f"--seed {plan.seed}" in first.results.reproduce
 
 
-def test_a_run_works_on_the_loop_of_the_caller(tmp_path):
+def test_a_run_works_on_the_loop_of_the_caller(tmp_path: Path) -> None:
     result = asyncio.run(run(options(tmp_path), report=False))
     assert result.valid is True
 
 
 @contextlib.contextmanager
-def interrupted_when(*conditions):
+def interrupted_when(*conditions: Callable[[], bool]) -> Iterator[None]:
     """SIGINT to this process as each condition comes true in turn; none after the block."""
     over = threading.Event()
 
-    def interrupt():
+    def interrupt() -> None:
         for condition in conditions:
             while not condition():
                 if over.wait(0.01):
@@ -134,12 +139,12 @@ def interrupted_when(*conditions):
         thread.join()
 
 
-def under_load(store):
+def under_load(store: Path) -> Callable[[], bool]:
     """Whether a run in `store` has recorded some operations."""
     return lambda: any(path.stat().st_size > 2_000 for path in store.rglob("history.jsonl"))
 
 
-def test_ctrl_c_ends_the_load_early_and_still_judges(tmp_path):
+def test_ctrl_c_ends_the_load_early_and_still_judges(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     with interrupted_when(under_load(tmp_path)):
         result = run_sync(options(tmp_path, time_limit_s=120.0), report=False)
@@ -147,18 +152,22 @@ def test_ctrl_c_ends_the_load_early_and_still_judges(tmp_path):
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_second_ctrl_c_stops_everything_at_once(tmp_path):
-    made, said = [], []
+def test_a_second_ctrl_c_stops_everything_at_once(tmp_path: Path) -> None:
+    made: list[FakeSystem] = []
+    said: list[str] = []
 
-    def make(options, plan, folder):
+    def make(options: Options, plan: Plan, folder: Path) -> FakeSystem:
         class Slow(FakeSystem):
-            async def leader(self):
+            async def leader(self) -> None:
                 await asyncio.sleep(600)
         made.append(Slow(plan.members, folder))
         return made[0]
 
-    def started():
-        return bool(made) and not time.sleep(1.0)  # two signals at once would be one
+    def started() -> bool:
+        if not made:
+            return False
+        time.sleep(1.0)  # two signals at once would be one
+        return True
 
     stopping = interrupted_when(started, started)
     with stopping, pytest.raises(KeyboardInterrupt):
@@ -172,12 +181,12 @@ def test_a_second_ctrl_c_stops_everything_at_once(tmp_path):
     assert (record.ended, record.error) == ("failed", "stopped before it was over")
 
 
-def test_a_system_that_breaks_ends_the_run_but_is_stopped_and_recorded(tmp_path):
-    made = []
+def test_a_system_that_breaks_ends_the_run_but_is_stopped_and_recorded(tmp_path: Path) -> None:
+    made: list[FakeSystem] = []
 
-    def make(options, plan, folder):
+    def make(options: Options, plan: Plan, folder: Path) -> FakeSystem:
         class Broken(FakeSystem):
-            async def start(self):
+            async def start(self) -> None:
                 await super().start()
                 raise RuntimeError("no disk")
         made.append(Broken(plan.members, folder))
@@ -192,10 +201,10 @@ def test_a_system_that_breaks_ends_the_run_but_is_stopped_and_recorded(tmp_path)
     assert saved.valid is not True
 
 
-def test_a_run_in_which_a_member_ended_by_itself_is_no_pass(tmp_path):
-    def make(options, plan, folder):
+def test_a_run_in_which_a_member_ended_by_itself_is_no_pass(tmp_path: Path) -> None:
+    def make(options: Options, plan: Plan, folder: Path) -> FakeSystem:
         class Crashing(FakeSystem):
-            def ended_by_themselves(self):
+            def ended_by_themselves(self) -> tuple[str, ...]:
                 return ("n2 ended by itself with exit code 2",)
         return Crashing(plan.members, folder)
 
@@ -205,11 +214,11 @@ def test_a_run_in_which_a_member_ended_by_itself_is_no_pass(tmp_path):
     assert judge(result.folder).exit_code == 255
 
 
-def test_a_failure_in_the_midst_of_the_load_keeps_what_was_observed(tmp_path):
-    def make(options, plan, folder):
+def test_a_failure_in_the_midst_of_the_load_keeps_what_was_observed(tmp_path: Path) -> None:
+    def make(options: Options, plan: Plan, folder: Path) -> FakeSystem:
         class Vanishing(FakeSystem):
             calls = 0
-            def address(self, member):
+            def address(self, member: str) -> Address:
                 self.calls += 1
                 if self.calls > 100:
                     raise RuntimeError("gone")
@@ -221,7 +230,7 @@ def test_a_failure_in_the_midst_of_the_load_keeps_what_was_observed(tmp_path):
     assert result.results.operations["all"]["ok"] > 50
 
 
-def test_an_anomaly_makes_the_exit_code_one(tmp_path, checkers):
+def test_an_anomaly_makes_the_exit_code_one(tmp_path: Path, checkers: dict[str, Checker]) -> None:
     checkers["strict"] = never_satisfied
     result = run_sync(options(tmp_path), report=False)
     assert (result.valid, result.exit_code) == (False, 1)
@@ -229,16 +238,16 @@ def test_an_anomaly_makes_the_exit_code_one(tmp_path, checkers):
     assert (again.valid, again.exit_code) == (True, 0)
 
 
-def test_a_checker_that_raises_has_not_passed():
-    def broken(evidence):
+def test_a_checker_that_raises_has_not_passed() -> None:
+    def broken(evidence: Evidence) -> Verdict:
         raise ZeroDivisionError("oops")
 
-    verdicts = judge_evidence(None, {"broken": broken})
+    verdicts = judge_evidence(None, {"broken": broken})  # type: ignore[arg-type]
     assert (verdicts[0].valid, verdicts[0].checker) == (None, "broken")
     assert "ZeroDivisionError: oops" in verdicts[0].why
 
 
-def test_unknown_is_never_a_pass():
+def test_unknown_is_never_a_pass() -> None:
     good, bad, open_ = (Verdict("c", valid) for valid in (True, False, None))
     assert merged([good, good]) is True
     assert merged([good, open_]) is None
@@ -247,7 +256,7 @@ def test_unknown_is_never_a_pass():
     assert merged([good], error="broke off") is None
 
 
-def test_an_operation_for_a_follower_never_goes_to_the_leader():
+def test_an_operation_for_a_follower_never_goes_to_the_leader() -> None:
     members = ("n1", "n2", "n3")
     for number in range(3):
         planned = PlannedOperation(0, "get", Range("a"), number, to_follower=True)
@@ -256,10 +265,13 @@ def test_an_operation_for_a_follower_never_goes_to_the_leader():
         assert choose_member(planned, ("n1",), "n1") == "n1"
 
 
-def test_an_answer_that_is_not_understood_is_unclear(tmp_path):
-    def make(options, plan, folder):
+def test_an_answer_that_is_not_understood_is_unclear(tmp_path: Path) -> None:
+    def put(request: dict[str, Any]) -> Any:
+        return ["what"]
+
+    def make(options: Options, plan: Plan, folder: Path) -> FakeSystem:
         system = FakeSystem(plan.members, folder)
-        system.store.put = lambda request: ["what"]
+        system.store.put = put  # type: ignore[method-assign]
         return system
 
     result = run_sync(options(tmp_path, workload="set"), make=make, report=False)

@@ -1,5 +1,6 @@
 import multiprocessing
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,11 @@ from histories.run_store import make_run_folder, run_folders, write_json
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def make_many(store, pipe):
+def make_many(store: str, pipe: Connection) -> None:
     pipe.send([str(make_run_folder(Path(store), "t", 7, NOW)) for _ in range(20)])
 
 
-def test_runs_of_one_second_and_seed_never_share_a_folder(tmp_path):
+def test_runs_of_one_second_and_seed_never_share_a_folder(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     pipes = []
     for _ in range(3):
@@ -25,7 +26,7 @@ def test_runs_of_one_second_and_seed_never_share_a_folder(tmp_path):
     assert all(Path(folder).is_dir() for folder in folders)
 
 
-def test_latest_points_to_the_newest(tmp_path):
+def test_latest_points_to_the_newest(tmp_path: Path) -> None:
     first = make_run_folder(tmp_path, "t", 1, NOW)
     assert (tmp_path / "latest").resolve() == first
     second = make_run_folder(tmp_path, "u", 2, NOW)
@@ -33,13 +34,13 @@ def test_latest_points_to_the_newest(tmp_path):
     assert first.name == "20260102T030405Z-1"
 
 
-def test_what_stands_at_latest_and_is_no_link_is_left_alone(tmp_path):
+def test_what_stands_at_latest_and_is_no_link_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "latest").mkdir()
     make_run_folder(tmp_path, "t", 1, NOW)
     assert not (tmp_path / "latest").is_symlink()
 
 
-def test_runs_are_listed_the_oldest_first(tmp_path):
+def test_runs_are_listed_the_oldest_first(tmp_path: Path) -> None:
     late = make_run_folder(tmp_path, "a", 1, datetime(2027, 1, 1, tzinfo=UTC))
     early = make_run_folder(tmp_path, "b", 1, NOW)
     make_run_folder(tmp_path, "c", 1, NOW)  # without run.json: no run
@@ -49,10 +50,12 @@ def test_runs_are_listed_the_oldest_first(tmp_path):
     assert not list(early.glob(".run*"))
 
 
-def test_what_cannot_be_written_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch):
+def test_what_cannot_be_written_leaves_the_old_file_and_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_json(tmp_path / "a.json", {"old": 1})
 
-    def refuse(self, mode):
+    def refuse(self: Path, mode: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "chmod", refuse)
