@@ -6,10 +6,11 @@ import asyncio
 import base64
 import functools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
+from typing import Literal, cast
 
 import aiohttp
 import psutil
@@ -101,27 +102,30 @@ async def cluster(make: Callable[..., ProcessCluster], folder: Path) -> AsyncIte
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
-def on_a_cluster(test):
+def on_a_cluster(test: Callable[[Running], Awaitable[None]]) -> Callable[..., None]:
     """Run `test(running)` on a started cluster of each system."""
 
     @pytest.mark.parametrize("make", SYSTEMS)
     @functools.wraps(test)
-    def started(make, tmp_path):
-        async def main():
+    def started(make: Callable[..., ProcessCluster], tmp_path: Path) -> None:
+        async def main() -> None:
             async with cluster(make, tmp_path) as running:
                 await test(running)
 
         asyncio.run(asyncio.wait_for(main(), 60))
 
     del started.__wrapped__  # pytest would ask for the inner function's arguments
-    return started
+    return cast("Callable[..., None]", started)
 
 
 @on_a_cluster
-async def test_a_killed_leader_is_followed_by_another_and_comes_back_with_its_data(running):
+async def test_a_killed_leader_is_followed_by_another_and_comes_back_with_its_data(
+    running: Running,
+) -> None:
     old = await running.leader()
     assert await running.put(old)
     pid = running.system.pid(old)
+    assert pid is not None
     kill = await begin(Kill("leader"), running.grip, Random(1))
     assert kill.members == (old,)
     assert not psutil.pid_exists(pid)
@@ -134,7 +138,9 @@ async def test_a_killed_leader_is_followed_by_another_and_comes_back_with_its_da
 
 
 @on_a_cluster
-async def test_a_member_that_ends_by_itself_is_told_of_though_a_fault_restarts_it(running):
+async def test_a_member_that_ends_by_itself_is_told_of_though_a_fault_restarts_it(
+    running: Running,
+) -> None:
     system = running.system
     await system.kill("n1")
     await system.restart("n1")
@@ -150,7 +156,9 @@ async def test_a_member_that_ends_by_itself_is_told_of_though_a_fault_restarts_i
 
 
 @on_a_cluster
-async def test_a_paused_leader_stands_still_is_followed_by_another_and_then_catches_up(running):
+async def test_a_paused_leader_stands_still_is_followed_by_another_and_then_catches_up(
+    running: Running,
+) -> None:
     old = await running.leader()
     pause = await begin(Pause("leader"), running.grip, Random(1))
     assert psutil.Process(running.system.pid(old)).status() == psutil.STATUS_STOPPED
@@ -165,8 +173,10 @@ async def test_a_paused_leader_stands_still_is_followed_by_another_and_then_catc
 
 @pytest.mark.parametrize("how", ["cut", "black_hole"])
 @pytest.mark.parametrize("make", SYSTEMS)
-def test_an_isolated_leader_acknowledges_nothing_and_another_leads(make, how, tmp_path):
-    async def main():
+def test_an_isolated_leader_acknowledges_nothing_and_another_leads(
+    make: Callable[..., ProcessCluster], how: Literal["cut", "black_hole"], tmp_path: Path
+) -> None:
+    async def main() -> None:
         async with cluster(make, tmp_path) as running:
             old = await running.leader()
             assert await running.put(old)
@@ -184,7 +194,7 @@ def test_an_isolated_leader_acknowledges_nothing_and_another_leads(make, how, tm
 
 
 @on_a_cluster
-async def test_a_leader_that_is_not_heard_is_followed_by_another(running):
+async def test_a_leader_that_is_not_heard_is_followed_by_another(running: Running) -> None:
     old = await running.leader()
     parted = await begin(Partition("one_way", "leader", "cut"), running.grip, Random(1))
     new = await running.leader(other_than=old)
@@ -194,7 +204,9 @@ async def test_a_leader_that_is_not_heard_is_followed_by_another(running):
 
 
 @on_a_cluster
-async def test_a_follower_that_is_not_heard_but_hears_its_leader_unseats_nobody(running):
+async def test_a_follower_that_is_not_heard_but_hears_its_leader_unseats_nobody(
+    running: Running,
+) -> None:
     leads = await running.leader()
     parted = await begin(Partition("one_way", "follower"), running.grip, Random(1))
     (deaf,) = parted.members
@@ -210,7 +222,7 @@ async def test_a_follower_that_is_not_heard_but_hears_its_leader_unseats_nobody(
 
 
 @on_a_cluster
-async def test_a_slow_network_makes_writes_wait_for_a_round_trip(running):
+async def test_a_slow_network_makes_writes_wait_for_a_round_trip(running: Running) -> None:
     leads = await running.leader()
     assert await running.put(leads)
 
@@ -228,7 +240,7 @@ async def test_a_slow_network_makes_writes_wait_for_a_round_trip(running):
 
 
 @on_a_cluster
-async def test_many_faults_at_once_leave_a_cluster_that_agrees(running):
+async def test_many_faults_at_once_leave_a_cluster_that_agrees(running: Running) -> None:
     kinds = ("kill", "pause", "partition", "latency")
     tempo = Tempo(hold_ms=(200, 1_200), gap_ms=(100, 600), tail_ms=0)
     schedule = draw_schedule(3, kinds, 5_000, running.system.members, tempo=tempo)

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -87,14 +88,18 @@ def served(words: list[str]) -> subprocess.Popen[str]:
         ({"snapshot_catchup_entries": "-1"}, "expected 0 or more"),
     ],
 )
-def test_wrong_flags_are_refused_without_a_traceback(changed, said, tmp_path):
+def test_wrong_flags_are_refused_without_a_traceback(
+    changed: dict[str, str], said: str, tmp_path: Path
+) -> None:
     code, text = refused(flags(tmp_path, **changed))
     assert code == 2
     assert said in text
     assert "Traceback" not in text
 
 
-def test_data_in_use_and_addresses_in_use_are_refused_and_a_signal_ends_a_member(tmp_path):
+def test_data_in_use_and_addresses_in_use_are_refused_and_a_signal_ends_a_member(
+    tmp_path: Path,
+) -> None:
     words = flags(tmp_path)
     running = served(words)
     try:
@@ -113,7 +118,7 @@ def test_data_in_use_and_addresses_in_use_are_refused_and_a_signal_ends_a_member
         assert running.wait(10) == 0
 
 
-def test_what_stands_in_the_way_of_a_start_is_told_without_a_traceback(tmp_path):
+def test_what_stands_in_the_way_of_a_start_is_told_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "incarnation").write_text("many\n")
@@ -127,7 +132,7 @@ def test_what_stands_in_the_way_of_a_start_is_told_without_a_traceback(tmp_path)
         assert (code, said in text, "Traceback" in text) == (1, True, False), text
 
 
-def test_the_data_of_another_member_is_refused(tmp_path):
+def test_the_data_of_another_member_is_refused(tmp_path: Path) -> None:
     words = flags(tmp_path)
     first = served(words)
     first.terminate()
@@ -158,7 +163,9 @@ def etcd(settings: ClusterSettings) -> ProcessCluster:
 
 
 @pytest.mark.parametrize("make", [PythonNode, etcd], ids=["python_node", "etcd"])
-def test_any_member_lists_the_client_urls_of_all_also_after_a_restart(tmp_path, make):
+def test_any_member_lists_the_client_urls_of_all_also_after_a_restart(
+    tmp_path: Path, make: Callable[[ClusterSettings], ProcessCluster]
+) -> None:
     async def scenario() -> None:
         system = make(
             ClusterSettings(
@@ -186,7 +193,9 @@ def test_any_member_lists_the_client_urls_of_all_also_after_a_restart(tmp_path, 
     asyncio.run(scenario())
 
 
-def test_a_member_that_missed_the_tail_of_the_log_catches_up_from_a_snapshot(tmp_path):
+def test_a_member_that_missed_the_tail_of_the_log_catches_up_from_a_snapshot(
+    tmp_path: Path,
+) -> None:
     async def scenario() -> None:
         system = PythonNode(
             ClusterSettings(
@@ -200,6 +209,7 @@ def test_a_member_that_missed_the_tail_of_the_log_catches_up_from_a_snapshot(tmp
         try:
             await system.start()
             leader = await system.leader()
+            assert leader is not None
             late = next(name for name in system.members if name != leader)
             await system.kill(late)
             url = f"{system.address(leader).client_url}/v3/kv/put"

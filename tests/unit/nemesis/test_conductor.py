@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import selectors
+from collections.abc import Coroutine, Sequence
 from random import Random
 from typing import Any
 
@@ -14,7 +15,7 @@ from nemesis.capabilities import NORMAL, LinkState
 from nemesis.catalogue import sufferable
 from nemesis.conductor import Conductor
 from nemesis.errors import FaultError
-from nemesis.fault import Kill, Latency, Partition, Pause, PlannedFault
+from nemesis.fault import Fault, Kill, Latency, Partition, Pause, PlannedFault
 from nemesis.grip import Grip
 from nemesis.hands import begin
 from nemesis.schedule import draw_schedule
@@ -24,16 +25,17 @@ class VirtualTime(asyncio.SelectorEventLoop):
     """A loop whose time leaps to the next timer whenever nothing else is to be done."""
 
     def __init__(self) -> None:
-        super().__init__()
+        selector = selectors.DefaultSelector()
+        super().__init__(selector)
         self._now = 0.0
-        select = self._selector.select
+        select = selector.select
 
-        def leap(timeout):
+        def leap(timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
             if timeout:
                 self._now += timeout
             return select(0)
 
-        self._selector.select = leap
+        selector.select = leap  # type: ignore[assignment, method-assign]
 
     def time(self) -> float:
         return self._now
@@ -47,46 +49,48 @@ def run(main: Coroutine[Any, Any, Any]) -> Any:
 class Cluster:
     """A cluster that only keeps what was done to it, and forbids what cannot be."""
 
-    def __init__(self, members=("n1", "n2", "n3"), leader="n1", slow_s=0.0):
+    def __init__(
+        self, members: tuple[str, ...] = ("n1", "n2", "n3"), leader: str = "n1", slow_s: float = 0.0
+    ) -> None:
         self.members = members
         self.leads = leader
         self.slow_s = slow_s
         self.running = dict.fromkeys(members, True)
         self.paused = dict.fromkeys(members, False)
-        self.links = {}
-        self.log = []
-        self.broken = set()
+        self.links: dict[tuple[str, str], LinkState] = {}
+        self.log: list[tuple[str, ...]] = []
+        self.broken: set[str] = set()
 
-    async def _do(self, what, *who):
+    async def _do(self, what: str, *who: str) -> None:
         if what in self.broken:
             raise RuntimeError(f"{what} is broken")
         await asyncio.sleep(self.slow_s)
         self.log.append((what, *who))
 
-    async def leader(self):
+    async def leader(self) -> str:
         return self.leads
 
-    async def kill(self, member):
+    async def kill(self, member: str) -> None:
         await self._do("kill", member)
         self.running[member] = self.paused[member] = False
 
-    async def restart(self, member):
+    async def restart(self, member: str) -> None:
         await self._do("restart", member)
         self.running[member] = True
 
-    async def pause(self, member):
+    async def pause(self, member: str) -> None:
         await self._do("pause", member)
         self.paused[member] = self.running[member]
 
-    async def resume(self, member):
+    async def resume(self, member: str) -> None:
         await self._do("resume", member)
         self.paused[member] = False
 
-    async def set_link(self, source, target, state):
+    async def set_link(self, source: str, target: str, state: LinkState) -> None:
         await self._do("set_link", source, target)
         self.links[source, target] = state
 
-    def healthy(self):
+    def healthy(self) -> bool:
         return (
             all(self.running.values())
             and not any(self.paused.values())
@@ -99,19 +103,21 @@ class Deaf:
 
     members = ("n1",)
 
-    async def leader(self):
+    async def leader(self) -> None:
         return None
 
 
-def conduct(schedule, cluster, until_ms=None):
+def conduct(
+    schedule: Sequence[PlannedFault], cluster: Cluster, until_ms: int | None = None
+) -> list[tuple[float, str, FaultEvent]]:
     """Run a schedule; heal at the end. The phases told, and a look at the cluster each time."""
     told: list[tuple[float, str, FaultEvent]] = []
 
-    async def main():
+    async def main() -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
 
-        def now_ms():
+        def now_ms() -> float:
             return (loop.time() - began) * 1000
 
         conductor = Conductor(
@@ -132,11 +138,11 @@ def conduct(schedule, cluster, until_ms=None):
     return told
 
 
-def at(begin_ms, end_ms, fault):
+def at(begin_ms: int, end_ms: int, fault: Fault) -> PlannedFault:
     return PlannedFault(begin_ms, end_ms, fault, seed=begin_ms)
 
 
-def test_a_fault_begins_and_ends_at_its_times_and_says_whom_it_hit():
+def test_a_fault_begins_and_ends_at_its_times_and_says_whom_it_hit() -> None:
     cluster = Cluster()
     told = conduct([at(1000, 3000, Kill("leader"))], cluster)
     assert [(round(ms), f, v.phase, v.members) for ms, f, v in told] == [
@@ -149,13 +155,13 @@ def test_a_fault_begins_and_ends_at_its_times_and_says_whom_it_hit():
     assert cluster.log == [("kill", "n1"), ("restart", "n1")]
 
 
-def test_a_member_killed_twice_restarts_when_the_last_kill_ends():
+def test_a_member_killed_twice_restarts_when_the_last_kill_ends() -> None:
     cluster = Cluster()
     conduct([at(0, 2000, Kill("all")), at(1000, 3000, Kill("leader"))], cluster)
     assert cluster.log[-3:] == [("restart", "n2"), ("restart", "n3"), ("restart", "n1")]
 
 
-def test_a_member_that_restarts_while_a_pause_is_in_force_stands_still_again():
+def test_a_member_that_restarts_while_a_pause_is_in_force_stands_still_again() -> None:
     cluster = Cluster()
     conduct([at(0, 2000, Kill("leader")), at(1000, 3000, Pause("leader"))], cluster)
     assert cluster.log == [
@@ -163,17 +169,17 @@ def test_a_member_that_restarts_while_a_pause_is_in_force_stands_still_again():
     ]
 
 
-def test_a_paused_member_that_is_killed_is_not_resumed_but_restarted():
+def test_a_paused_member_that_is_killed_is_not_resumed_but_restarted() -> None:
     cluster = Cluster()
     conduct([at(0, 2000, Pause("leader")), at(1000, 3000, Kill("leader"))], cluster)
     assert cluster.log == [("pause", "n1"), ("kill", "n1"), ("restart", "n1")]
 
 
-def test_overlapping_conditions_of_a_link_add_up_and_go_one_by_one():
+def test_overlapping_conditions_of_a_link_add_up_and_go_one_by_one() -> None:
     cluster = Cluster()
     grip = Grip(cluster)
 
-    async def main():
+    async def main() -> None:
         slow = await begin(Latency("leader", 50, 10, 4096), grip, Random(1))
         slower = await begin(Latency("leader", 100, 0, 1024), grip, Random(1))
         cut = await begin(Partition("isolate_leader"), grip, Random(1))
@@ -192,7 +198,9 @@ def test_overlapping_conditions_of_a_link_add_up_and_go_one_by_one():
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 2**32), st.integers(0, 30_000), st.sampled_from((0.0, 0.3, 2.0)))
-def test_a_run_cancelled_at_any_time_is_healed_whole(seed, until_ms, slow_s):
+def test_a_run_cancelled_at_any_time_is_healed_whole(
+    seed: int, until_ms: int, slow_s: float
+) -> None:
     kinds = ("kill", "pause", "partition", "latency")
     cluster = Cluster(slow_s=slow_s)
     schedule = draw_schedule(seed, kinds, 20_000, cluster.members)
@@ -207,14 +215,14 @@ def test_a_run_cancelled_at_any_time_is_healed_whole(seed, until_ms, slow_s):
     )
 
 
-def test_the_same_schedule_does_the_same_in_the_same_order():
+def test_the_same_schedule_does_the_same_in_the_same_order() -> None:
     schedule = draw_schedule(5, ("kill", "pause", "partition"), 60_000, ("n1", "n2", "n3"))
     first, second = Cluster(slow_s=0.1), Cluster(slow_s=0.1)
     assert conduct(schedule, first) == conduct(schedule, second)
     assert first.log == second.log
 
 
-def test_a_fault_that_fails_is_told_of_and_taken_back_and_others_go_on():
+def test_a_fault_that_fails_is_told_of_and_taken_back_and_others_go_on() -> None:
     cluster = Cluster()
     cluster.broken.add("pause")
     told = conduct([at(0, 100, Pause("leader")), at(50, 200, Kill("leader"))], cluster)
@@ -226,11 +234,11 @@ def test_a_fault_that_fails_is_told_of_and_taken_back_and_others_go_on():
     assert cluster.healthy()
 
 
-def test_healing_that_failed_is_tried_again_by_heal_all():
+def test_healing_that_failed_is_tried_again_by_heal_all() -> None:
     cluster = Cluster()
     told = []
 
-    async def main():
+    async def main() -> None:
         loop = asyncio.get_running_loop()
         conductor = Conductor(
             [at(0, 100, Kill("leader"))], cluster,
@@ -249,10 +257,10 @@ def test_healing_that_failed_is_tried_again_by_heal_all():
     assert cluster.healthy()
 
 
-def test_faults_in_force_can_be_seen():
+def test_faults_in_force_can_be_seen() -> None:
     cluster = Cluster()
 
-    async def main():
+    async def main() -> None:
         loop = asyncio.get_running_loop()
         schedule = [at(0, 2000, Kill("leader")), at(1000, 3000, Partition("isolate", "all"))]
         conductor = Conductor(schedule, cluster, lambda f, value: None, lambda: loop.time() * 1000)
@@ -268,16 +276,16 @@ def test_faults_in_force_can_be_seen():
     run(main())
 
 
-def test_a_system_says_what_it_can_suffer_by_its_methods():
+def test_a_system_says_what_it_can_suffer_by_its_methods() -> None:
     assert sufferable(Cluster()) == {"kill", "pause", "partition", "latency"}
     assert sufferable(Deaf()) == frozenset()
 
 
-def test_a_fault_that_the_system_cannot_suffer_is_refused():
+def test_a_fault_that_the_system_cannot_suffer_is_refused() -> None:
     with pytest.raises(FaultError, match="Deaf cannot be killed"):
         run(begin(Kill(), Grip(Deaf()), Random(1)))
 
 
-def test_what_is_no_fault_is_refused():
+def test_what_is_no_fault_is_refused() -> None:
     with pytest.raises(TypeError, match="is no fault that the nemesis can inflict"):
         run(begin("rain", Grip(Cluster()), Random(1)))

@@ -39,7 +39,7 @@ class Machine:
 
 
 async def overlapping(machine: Machine, *, kill_ends_first: bool) -> None:
-    grip = Grip(machine)  # type: ignore[arg-type]
+    grip = Grip(machine)
     disk = await begin(DiskFault("all", full=True), grip, Random(1))
     kill = await begin(Kill("all"), grip, Random(1))
     for inflicted in (kill, disk) if kill_ends_first else (disk, kill):

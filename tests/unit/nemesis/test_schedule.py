@@ -25,7 +25,9 @@ seeds = st.integers(0, 2**64)
 
 
 @given(seeds, some_kinds, st.integers(0, 300_000), st.integers(1, 7))
-def test_faults_lie_within_the_load_and_leave_its_tail_free(seed, kinds, duration_ms, count):
+def test_faults_lie_within_the_load_and_leave_its_tail_free(
+    seed: int, kinds: list[str], duration_ms: int, count: int
+) -> None:
     members = tuple(f"n{i}" for i in range(count))
     planned = draw_schedule(seed, kinds, duration_ms, members)
     quiet_from = duration_ms - tempo_for(duration_ms).tail_ms
@@ -35,7 +37,7 @@ def test_faults_lie_within_the_load_and_leave_its_tail_free(seed, kinds, duratio
 
 
 @given(seeds, st.integers(1_000, 300_000))
-def test_faults_of_one_kind_come_one_after_the_other(seed, duration_ms):
+def test_faults_of_one_kind_come_one_after_the_other(seed: int, duration_ms: int) -> None:
     planned = draw_schedule(seed, ALL, duration_ms, THREE)
     for kind in ALL:
         line = [one for one in planned if name_of(one.fault) == kind]
@@ -43,28 +45,30 @@ def test_faults_of_one_kind_come_one_after_the_other(seed, duration_ms):
 
 
 @given(seeds)
-def test_another_kind_shifts_no_other_kinds_faults(seed):
+def test_another_kind_shifts_no_other_kinds_faults(seed: int) -> None:
     alone = draw_schedule(seed, ("kill",), 60_000, THREE)
     together = draw_schedule(seed, ("latency", "kill", "pause"), 60_000, THREE)
     assert alone == tuple(one for one in together if name_of(one.fault) == "kill")
 
 
 @given(seeds)
-def test_thirty_seconds_see_several_faults_of_each_kind(seed):
+def test_thirty_seconds_see_several_faults_of_each_kind(seed: int) -> None:
     planned = draw_schedule(seed, ALL, 30_000, THREE)
     counts = Counter(name_of(one.fault) for one in planned)
     assert all(counts[kind] >= 3 for kind in ALL)
 
 
 @given(seeds, st.integers(10_000, 120_000))
-def test_the_first_or_the_second_fault_of_each_kind_hits_the_leader(seed, duration_ms):
+def test_the_first_or_the_second_fault_of_each_kind_hits_the_leader(
+    seed: int, duration_ms: int
+) -> None:
     planned = draw_schedule(seed, ALL, duration_ms, THREE)
     for kind in ALL:
         first = [one.fault.aim for one in planned if name_of(one.fault) == kind][:2]
         assert "leader" in first
 
 
-def test_thirty_seconds_are_without_a_fault_for_a_third_of_the_time():
+def test_thirty_seconds_are_without_a_fault_for_a_third_of_the_time() -> None:
     def faulty_ms(seed: int) -> int:
         planned = draw_schedule(seed, ("kill", "pause", "partition"), 30_000, THREE)
         return len({ms for one in planned for ms in range(one.begin_ms, one.end_ms)})
@@ -72,7 +76,7 @@ def test_thirty_seconds_are_without_a_fault_for_a_third_of_the_time():
     assert sum(faulty_ms(seed) for seed in range(50)) / 50 < 20_000
 
 
-def test_faults_of_different_kinds_overlap_in_most_runs():
+def test_faults_of_different_kinds_overlap_in_most_runs() -> None:
     def overlaps(seed: int) -> bool:
         planned = draw_schedule(seed, ("kill", "pause", "partition"), 30_000, THREE)
         return any(a.end_ms > b.begin_ms for a, b in pairwise(planned))
@@ -80,19 +84,19 @@ def test_faults_of_different_kinds_overlap_in_most_runs():
     assert sum(overlaps(seed) for seed in range(50)) > 45
 
 
-def test_a_long_run_meets_every_shape_of_partition_both_ways_of_cutting():
+def test_a_long_run_meets_every_shape_of_partition_both_ways_of_cutting() -> None:
     planned = draw_schedule(7, ("partition",), 600_000, THREE)
     met = {(f.fault.shape, f.fault.how) for f in planned if isinstance(f.fault, Partition)}
     assert len(met) == 12
 
 
-def test_a_schedule_survives_its_json():
+def test_a_schedule_survives_its_json() -> None:
     planned = draw_schedule(3, ALL, 30_000, THREE)
     encoded = msgspec.json.encode(planned)
     assert msgspec.json.decode(encoded, type=tuple[PlannedFault, ...]) == planned
 
 
-def test_a_schedule_is_the_same_in_another_interpreter_with_another_hash_seed():
+def test_a_schedule_is_the_same_in_another_interpreter_with_another_hash_seed() -> None:
     code = (
         "import msgspec;from nemesis.schedule import draw_schedule;"
         "print(msgspec.json.encode(draw_schedule(11,('kill','pause','partition','latency'),"
@@ -108,17 +112,17 @@ def test_a_schedule_is_the_same_in_another_interpreter_with_another_hash_seed():
     assert len(outputs) == 1
 
 
-def test_a_single_member_has_no_links_to_cut():
+def test_a_single_member_has_no_links_to_cut() -> None:
     planned = draw_schedule(1, OF_PROCESSES, 30_000, ("n1",))
     assert {name_of(one.fault) for one in planned} == {"kill", "pause"}
 
 
-def test_an_unknown_kind_is_refused_with_the_kinds_there_are():
+def test_an_unknown_kind_is_refused_with_the_kinds_there_are() -> None:
     with pytest.raises(FaultError, match="no fault is called 'flood': expected kill, pause"):
         draw_schedule(1, ("flood",), 30_000, THREE)
 
 
-def test_a_kind_that_the_system_cannot_suffer_is_refused():
+def test_a_kind_that_the_system_cannot_suffer_is_refused() -> None:
     with pytest.raises(FaultError, match=r"cannot suffer 'partition'.*can suffer kill, pause"):
         draw_schedule(1, ("partition",), 30_000, THREE, ("kill", "pause"))
 
@@ -133,5 +137,5 @@ def test_a_kind_that_the_system_cannot_suffer_is_refused():
         ("all", OF_PROCESSES),
     ],
 )
-def test_kinds_are_read_as_typed(text, kinds):
+def test_kinds_are_read_as_typed(text: str, kinds: tuple[str, ...]) -> None:
     assert kinds_named(text) == kinds

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from random import Random
 
 import pytest
@@ -7,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemesis.aim import aims_for, take_aim
-from nemesis.fault import AIMS, PARTITION_SHAPES, PartitionShape
-from nemesis.topology import cut_links, touching
+from nemesis.fault import AIMS, PARTITION_SHAPES, Aim, PartitionShape
+from nemesis.topology import Link, cut_links, touching
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
 
@@ -16,17 +17,19 @@ clusters = st.integers(1, 9).map(lambda n: tuple(f"n{i + 1}" for i in range(n)))
 randoms = st.integers(0, 2**32).map(Random)
 
 
-def heard_by(member, members, cut):
+def heard_by(member: str, members: Sequence[str], cut: Collection[Link]) -> set[str]:
     """Whom `member` hears, itself included."""
     return {one for one in members if one == member or (one, member) not in cut}
 
 
-def sees(member, members, cut):
+def sees(member: str, members: Sequence[str], cut: Collection[Link]) -> set[str]:
     return {one for one in heard_by(member, members, cut) if (member, one) not in cut}
 
 
 @given(clusters, st.sampled_from(AIMS), randoms, st.data())
-def test_an_aim_hits_as_many_members_as_its_name_says(members, aim, random, data):
+def test_an_aim_hits_as_many_members_as_its_name_says(
+    members: tuple[str, ...], aim: Aim, random: Random, data: st.DataObject
+) -> None:
     leader = data.draw(st.sampled_from((None, *members)))
     hit = take_aim(aim, members, leader, random)
     assert list(hit) == [member for member in members if member in hit]
@@ -51,13 +54,17 @@ def test_an_aim_hits_as_many_members_as_its_name_says(members, aim, random, data
 
 
 @given(clusters, randoms)
-def test_every_aim_that_suits_a_cluster_hits_somebody(members, random):
+def test_every_aim_that_suits_a_cluster_hits_somebody(
+    members: tuple[str, ...], random: Random
+) -> None:
     for aim in aims_for(len(members)):
         assert take_aim(aim, members, members[0], random)
 
 
 @given(clusters, st.sampled_from(PARTITION_SHAPES), st.integers(0, 2**32), st.data())
-def test_the_same_draw_gives_the_same_links_between_different_members(members, shape, seed, data):
+def test_the_same_draw_gives_the_same_links_between_different_members(
+    members: tuple[str, ...], shape: PartitionShape, seed: int, data: st.DataObject
+) -> None:
     chosen = data.draw(st.sets(st.sampled_from(members), min_size=1))
     cut = cut_links(shape, members, chosen, Random(seed))
     assert cut == cut_links(shape, members, sorted(chosen), Random(seed))
@@ -66,14 +73,16 @@ def test_the_same_draw_gives_the_same_links_between_different_members(members, s
 
 
 @pytest.mark.parametrize("shape", ["isolate", "isolate_leader"])
-def test_an_isolated_member_sees_nobody_and_the_others_each_other(shape: PartitionShape):
+def test_an_isolated_member_sees_nobody_and_the_others_each_other(shape: PartitionShape) -> None:
     cut = set(cut_links(shape, FIVE, ("n2",), Random(1)))
     assert sees("n2", FIVE, cut) == {"n2"}
     assert all(sees(m, FIVE, cut) == set(FIVE) - {"n2"} for m in FIVE if m != "n2")
 
 
 @given(clusters.filter(lambda members: len(members) > 2), randoms, st.data())
-def test_halves_part_a_minority_that_holds_the_member_aimed_at(members, random, data):
+def test_halves_part_a_minority_that_holds_the_member_aimed_at(
+    members: tuple[str, ...], random: Random, data: st.DataObject
+) -> None:
     chosen = data.draw(st.sampled_from(members))
     cut = set(cut_links("halves", members, (chosen,), random))
     sides = {frozenset(sees(member, members, cut)) for member in members}
@@ -85,7 +94,9 @@ def test_halves_part_a_minority_that_holds_the_member_aimed_at(members, random, 
 
 
 @given(clusters.filter(lambda members: len(members) > 2), randoms)
-def test_a_bridge_sees_all_and_the_halves_see_only_themselves_and_it(members, random):
+def test_a_bridge_sees_all_and_the_halves_see_only_themselves_and_it(
+    members: tuple[str, ...], random: Random
+) -> None:
     cut = set(cut_links("bridge", members, (), random))
     bridges = [m for m in members if sees(m, members, cut) == set(members)]
     assert len(bridges) == 1
@@ -97,17 +108,19 @@ def test_a_bridge_sees_all_and_the_halves_see_only_themselves_and_it(members, ra
 
 
 @given(clusters.filter(lambda members: len(members) > 2), randoms)
-def test_in_a_ring_each_hears_a_majority_and_no_two_the_same_one(members, random):
+def test_in_a_ring_each_hears_a_majority_and_no_two_the_same_one(
+    members: tuple[str, ...], random: Random
+) -> None:
     cut = set(cut_links("ring", members, (), random))
     heard = [frozenset(heard_by(m, members, cut)) for m in members]
     assert all(len(members) / 2 < len(one) < len(members) for one in heard)
     assert len(set(heard)) == len(members)
 
 
-def test_one_way_loses_what_the_member_sends_and_nothing_else():
+def test_one_way_loses_what_the_member_sends_and_nothing_else() -> None:
     cut = set(cut_links("one_way", FIVE, ("n3",), Random(1)))
     assert cut == {("n3", other) for other in FIVE if other != "n3"}
 
 
-def test_links_that_touch_a_member_go_both_ways():
+def test_links_that_touch_a_member_go_both_ways() -> None:
     assert touching(("a", "b", "c"), ("a",)) == (("a", "b"), ("a", "c"), ("b", "a"), ("c", "a"))

@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
@@ -15,8 +17,8 @@ import pytest
 
 from harness.errors import SystemFailed
 from harness.systems.ports import PORT_MIN, Ports
-from harness.systems.process import log_tail, spawn
-from harness.systems.socket_owner import _owner_by_psutil, owner
+from harness.systems.process import MemberProcess, log_tail, spawn
+from harness.systems.socket_owner import End, _owner_by_psutil, owner
 
 SLEEPER = (sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)")
 STUBBORN = (
@@ -26,7 +28,7 @@ STUBBORN = (
 )
 
 
-def spawned(command, tmp_path: Path):
+def spawned(command: Sequence[str], tmp_path: Path) -> MemberProcess:
     return spawn(command, os.environ, tmp_path / "n1" / "log")
 
 
@@ -50,7 +52,7 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_a_killed_process_is_gone_when_the_kill_returns(tmp_path):
+def test_a_killed_process_is_gone_when_the_kill_returns(tmp_path: Path) -> None:
     process = spawned(SLEEPER, tmp_path)
     assert process.alive()
     asyncio.run(process.killed())
@@ -59,7 +61,7 @@ def test_a_killed_process_is_gone_when_the_kill_returns(tmp_path):
     asyncio.run(process.killed())
 
 
-def test_a_stopped_process_is_alive_and_can_be_killed(tmp_path):
+def test_a_stopped_process_is_alive_and_can_be_killed(tmp_path: Path) -> None:
     process = spawned(SLEEPER, tmp_path)
     process.signal(signal.SIGSTOP)
     give_up = time.monotonic() + 5
@@ -70,21 +72,21 @@ def test_a_stopped_process_is_alive_and_can_be_killed(tmp_path):
     assert not process.alive()
 
 
-def test_a_process_that_is_told_to_end_may_do_so_also_while_stopped(tmp_path):
+def test_a_process_that_is_told_to_end_may_do_so_also_while_stopped(tmp_path: Path) -> None:
     process = spawned(SLEEPER, tmp_path)
     process.signal(signal.SIGSTOP)
     asyncio.run(process.terminated(grace_ms=5_000))
     assert process.exit_code == -signal.SIGTERM
 
 
-def test_a_process_that_will_not_end_is_killed_after_its_grace(tmp_path):
+def test_a_process_that_will_not_end_is_killed_after_its_grace(tmp_path: Path) -> None:
     process = spawned(STUBBORN, tmp_path)
     wait_for_log(tmp_path / "n1" / "log")
     asyncio.run(process.terminated(grace_ms=100))
     assert process.exit_code == -signal.SIGKILL
 
 
-def test_what_a_process_started_is_killed_with_it(tmp_path):
+def test_what_a_process_started_is_killed_with_it(tmp_path: Path) -> None:
     process = spawned(("sh", "-c", "sleep 60 & echo $! here; wait"), tmp_path)
     wait_for_log(tmp_path / "n1" / "log")
     child = int(log_tail(tmp_path / "n1" / "log").split()[0])
@@ -92,7 +94,7 @@ def test_what_a_process_started_is_killed_with_it(tmp_path):
     assert gone(child)
 
 
-def test_both_outputs_go_to_the_log_and_a_restart_appends_to_it(tmp_path):
+def test_both_outputs_go_to_the_log_and_a_restart_appends_to_it(tmp_path: Path) -> None:
     for word in ("first", "second"):
         command = ("sh", "-c", f"echo {word} out; echo {word} err >&2")
         assert asyncio.run(spawned(command, tmp_path).wait(5_000)) == 0
@@ -101,12 +103,12 @@ def test_both_outputs_go_to_the_log_and_a_restart_appends_to_it(tmp_path):
     )
 
 
-def test_a_program_that_does_not_exist_is_told(tmp_path):
+def test_a_program_that_does_not_exist_is_told(tmp_path: Path) -> None:
     with pytest.raises(SystemFailed, match="cannot start '/no/such'"):
         spawned(("/no/such",), tmp_path)
 
 
-def test_a_harness_that_is_killed_leaves_no_member_running(tmp_path):
+def test_a_harness_that_is_killed_leaves_no_member_running(tmp_path: Path) -> None:
     code = (
         "import os, sys, time; from pathlib import Path;"
         "from harness.systems.process import spawn;"
@@ -124,7 +126,7 @@ def test_a_harness_that_is_killed_leaves_no_member_running(tmp_path):
     assert gone(member)
 
 
-def test_a_held_port_is_outside_the_kernels_range_and_nobody_elses():
+def test_a_held_port_is_outside_the_kernels_range_and_nobody_elses() -> None:
     low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
     one, other = Ports(), Ports()
     try:
@@ -137,13 +139,13 @@ def test_a_held_port_is_outside_the_kernels_range_and_nobody_elses():
         one.release()
 
 
-def _take(count: int, answer) -> None:
+def _take(count: int, answer: Connection) -> None:
     ports = Ports()
     answer.send([ports.take() for _ in range(count)])
     answer.recv()
 
 
-def test_processes_at_once_take_different_ports():
+def test_processes_at_once_take_different_ports() -> None:
     context = multiprocessing.get_context("spawn")
     pipes = [context.Pipe() for _ in range(3)]
     processes = [context.Process(target=_take, args=(100, pipe[1])) for pipe in pipes]
@@ -159,7 +161,7 @@ def test_processes_at_once_take_different_ports():
             process.join()
 
 
-def test_a_port_that_somebody_listens_on_is_passed_over(monkeypatch):
+def test_a_port_that_somebody_listens_on_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         monkeypatch.setattr("harness.systems.ports._candidates", lambda: range(port, port + 1))
@@ -169,7 +171,9 @@ def test_a_port_that_somebody_listens_on_is_passed_over(monkeypatch):
 
 
 @pytest.mark.parametrize("find", [owner, _owner_by_psutil], ids=["sock_diag", "psutil"])
-def test_the_owner_of_a_connections_other_end_is_found(find, tmp_path):
+def test_the_owner_of_a_connections_other_end_is_found(
+    find: Callable[[End, End, Iterable[int]], int | None], tmp_path: Path
+) -> None:
     stranger = spawned(SLEEPER, tmp_path)
     try:
         with (

@@ -22,16 +22,19 @@ from nemesis.capabilities import NORMAL, LinkState
 CUT = LinkState(open=False)
 HOLE = LinkState(black_hole=True)
 SOON_S = 0.25
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop,
 }
 
 
 @pytest.fixture(params=sorted(LOOPS))
-def run(request):
-    def in_loop(main: Coroutine[Any, Any, Any]) -> Any:
+def run(request: pytest.FixtureRequest) -> Run:
+    def in_loop(main: Coroutine[Any, Any, None]) -> None:
         with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
-            return runner.run(asyncio.wait_for(main, 20))
+            runner.run(asyncio.wait_for(main, 20))
 
     return in_loop
 
@@ -41,11 +44,10 @@ class Pair:
 
     def __init__(self) -> None:
         self.proxies = Proxies(seed=1)
-        self.accepted: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
-        self.accepted = asyncio.Queue()
+        self.accepted: asyncio.Queue[Stream] = asyncio.Queue()
 
     async def __aenter__(self) -> Pair:
-        async def accept(reader, writer):
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self.accepted.put_nowait((reader, writer))
 
         self.server = await asyncio.start_server(accept, "127.0.0.1", 0)
@@ -57,10 +59,10 @@ class Pair:
         await self.proxies.close()
         self.server.close()
 
-    async def dial(self):
+    async def dial(self) -> Stream:
         return await asyncio.open_connection("127.0.0.1", self.port)
 
-    async def joined(self):
+    async def joined(self) -> tuple[Stream, Stream]:
         """A connection, as n1 and as n2 have it."""
         mine = await self.dial()
         theirs = await asyncio.wait_for(self.accepted.get(), 5)
@@ -85,8 +87,8 @@ async def closed(reader: asyncio.StreamReader) -> bool:
         return True
 
 
-def test_bytes_pass_both_ways_unchanged_and_so_does_the_end_of_each_stream(run):
-    async def main():
+def test_bytes_pass_both_ways_unchanged_and_so_does_the_end_of_each_stream(run: Run) -> None:
+    async def main() -> None:
         async with Pair() as pair:
             (r1, w1), (r2, w2) = await pair.joined()
             data = os.urandom(3_000_000)
@@ -102,8 +104,8 @@ def test_bytes_pass_both_ways_unchanged_and_so_does_the_end_of_each_stream(run):
     run(main())
 
 
-def test_what_is_sent_while_the_target_is_still_being_dialled_is_not_lost(run):
-    async def main():
+def test_what_is_sent_while_the_target_is_still_being_dialled_is_not_lost(run: Run) -> None:
+    async def main() -> None:
         async with Pair() as pair:
             _, w1 = await pair.dial()
             w1.write(b"early")
@@ -114,8 +116,8 @@ def test_what_is_sent_while_the_target_is_still_being_dialled_is_not_lost(run):
     run(main())
 
 
-def test_a_cut_both_ways_breaks_connections_and_refuses_new_ones_until_it_heals(run):
-    async def main():
+def test_a_cut_both_ways_breaks_connections_and_refuses_new_ones_until_it_heals(run: Run) -> None:
+    async def main() -> None:
         async with Pair() as pair:
             (r1, _), (r2, _) = await pair.joined()
             pair.set(CUT, CUT)
@@ -133,8 +135,10 @@ def test_a_cut_both_ways_breaks_connections_and_refuses_new_ones_until_it_heals(
 
 
 @pytest.mark.parametrize("held", [CUT, HOLE], ids=["cut", "black_hole"])
-def test_one_way_holds_what_the_dialler_sends_and_lets_the_answers_through(run, held):
-    async def main():
+def test_one_way_holds_what_the_dialler_sends_and_lets_the_answers_through(
+    run: Run, held: LinkState
+) -> None:
+    async def main() -> None:
         async with Pair() as pair:
             (r1, w1), (r2, w2) = await pair.joined()
             pair.set(held)
@@ -149,8 +153,10 @@ def test_one_way_holds_what_the_dialler_sends_and_lets_the_answers_through(run, 
 
 
 @pytest.mark.parametrize("held", [CUT, HOLE], ids=["cut", "black_hole"])
-def test_one_way_holds_the_answers_and_lets_through_what_the_dialler_sends(run, held):
-    async def main():
+def test_one_way_holds_the_answers_and_lets_through_what_the_dialler_sends(
+    run: Run, held: LinkState
+) -> None:
+    async def main() -> None:
         async with Pair() as pair:
             (r1, w1), (r2, w2) = await pair.joined()
             pair.set(NORMAL, held)
@@ -164,8 +170,8 @@ def test_one_way_holds_the_answers_and_lets_through_what_the_dialler_sends(run, 
     run(main())
 
 
-def test_a_black_hole_keeps_connections_and_reaches_no_target_for_new_ones(run):
-    async def main():
+def test_a_black_hole_keeps_connections_and_reaches_no_target_for_new_ones(run: Run) -> None:
+    async def main() -> None:
         async with Pair() as pair:
             (r1, w1), (r2, _) = await pair.joined()
             pair.set(HOLE, HOLE)
@@ -183,8 +189,8 @@ def test_a_black_hole_keeps_connections_and_reaches_no_target_for_new_ones(run):
     run(main())
 
 
-def test_a_held_link_stops_the_sender_instead_of_filling_our_memory(run):
-    async def main():
+def test_a_held_link_stops_the_sender_instead_of_filling_our_memory(run: Run) -> None:
+    async def main() -> None:
         async with Pair() as pair:
             (_, w1), (r2, _) = await pair.joined()
             pair.set(HOLE)
@@ -199,8 +205,8 @@ def test_a_held_link_stops_the_sender_instead_of_filling_our_memory(run):
     run(main())
 
 
-def test_a_delay_holds_up_every_chunk_by_as_much_in_order(run):
-    async def main():
+def test_a_delay_holds_up_every_chunk_by_as_much_in_order(run: Run) -> None:
+    async def main() -> None:
         async with Pair() as pair:
             (r1, w1), (r2, w2) = await pair.joined()
             pair.set(LinkState(delay_ms=100, jitter_ms=50))
@@ -221,8 +227,8 @@ def test_a_delay_holds_up_every_chunk_by_as_much_in_order(run):
     run(main())
 
 
-def test_a_limited_rate_passes_about_as_many_bytes_a_second_over_all_connections(run):
-    async def main():
+def test_a_limited_rate_passes_about_as_many_bytes_a_second_over_all_connections(run: Run) -> None:
+    async def main() -> None:
         async with Pair() as pair:
             pairs = [await pair.joined() for _ in range(2)]
             pair.set(LinkState(rate_bytes_per_s=100_000))
@@ -236,8 +242,8 @@ def test_a_limited_rate_passes_about_as_many_bytes_a_second_over_all_connections
     run(main())
 
 
-def test_what_a_slow_link_held_up_passes_at_once_when_it_heals(run):
-    async def main():
+def test_what_a_slow_link_held_up_passes_at_once_when_it_heals(run: Run) -> None:
+    async def main() -> None:
         async with Pair() as pair:
             (_, w1), (r2, _) = await pair.joined()
             pair.set(LinkState(delay_ms=60_000))
@@ -250,8 +256,8 @@ def test_what_a_slow_link_held_up_passes_at_once_when_it_heals(run):
     run(main())
 
 
-def test_a_target_that_does_not_listen_is_told_as_a_broken_connection(run):
-    async def main():
+def test_a_target_that_does_not_listen_is_told_as_a_broken_connection(run: Run) -> None:
+    async def main() -> None:
         async with Pair() as pair:
             pair.server.close()
             await pair.server.wait_closed()
@@ -261,8 +267,8 @@ def test_a_target_that_does_not_listen_is_told_as_a_broken_connection(run):
     run(main())
 
 
-def test_a_dialler_that_is_no_member_is_refused(run):
-    async def main():
+def test_a_dialler_that_is_no_member_is_refused(run: Run) -> None:
+    async def main() -> None:
         async with Pair() as pair:
             stranger = subprocess.Popen((sys.executable, "-c", "input()"), stdin=subprocess.PIPE)
             try:
@@ -278,8 +284,8 @@ def test_a_dialler_that_is_no_member_is_refused(run):
     run(main())
 
 
-def test_a_member_that_dials_before_its_process_is_known_is_let_in(run):
-    async def main():
+def test_a_member_that_dials_before_its_process_is_known_is_let_in(run: Run) -> None:
+    async def main() -> None:
         async with Pair() as pair:
             pair.proxies.owned_by({})
             _, w1 = await pair.dial()
@@ -292,8 +298,8 @@ def test_a_member_that_dials_before_its_process_is_known_is_let_in(run):
     run(main())
 
 
-def test_a_child_of_a_members_process_counts_as_the_member(run):
-    async def main():
+def test_a_child_of_a_members_process_counts_as_the_member(run: Run) -> None:
+    async def main() -> None:
         async with Pair() as pair:
             code = f"import socket;socket.create_connection(('127.0.0.1',{pair.port})).recv(1)"
             # The shell stays as the parent: it has a second command to come.
@@ -308,7 +314,7 @@ def test_a_child_of_a_members_process_counts_as_the_member(run):
     run(main())
 
 
-def test_jitter_is_drawn_from_the_seed():
+def test_jitter_is_drawn_from_the_seed() -> None:
     def drawn(seed: int) -> list[float]:
         link = Proxies(seed).link("a", "b")
         link.set(LinkState(delay_ms=50, jitter_ms=20))
@@ -318,8 +324,8 @@ def test_jitter_is_drawn_from_the_seed():
     assert all(0.03 <= due <= 0.07 for due in drawn(1))
 
 
-def test_proxies_in_a_process_of_their_own_obey_and_end(tmp_path: Path):
-    async def main():
+def test_proxies_in_a_process_of_their_own_obey_and_end(tmp_path: Path) -> None:
+    async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as target:
             proxies = ProxyProcess(1, tmp_path / "log")
             await proxies.start()
@@ -347,8 +353,10 @@ def test_proxies_in_a_process_of_their_own_obey_and_end(tmp_path: Path):
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_an_end_of_the_proxies_process_is_told_with_its_log(tmp_path: Path, new_loop):
-    async def main():
+def test_an_end_of_the_proxies_process_is_told_with_its_log(
+    tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def main() -> None:
         proxies = ProxyProcess(1, tmp_path / "log")
         await proxies.start()
         try:
