@@ -1,7 +1,7 @@
 """Raft's messages between members, over links that may fail at any time.
 
 All messages of one `Ready` to one peer travel as one frame. A snapshot travels on a
-link of its own, in chunks, so that heartbeats do not wait behind it.
+link of its own (`node.snapshot_stream`), so that heartbeats do not wait behind it.
 
 Source: the two channels of etcd's rafthttp (stream and snapshot sender).
 """
@@ -13,14 +13,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from node.raft.message import MemberId, Message, MessageType, Snapshot
+from node.raft.message import MemberId, Message, MessageType
+from node.snapshot_stream import SnapshotReceiver, SnapshotSender
 from node.world import PeerLink, World
 
 QUEUE_BYTES_MAX = 32 * 1024**2
-SNAPSHOT_CHUNK_BYTES = 1024**2
-SNAPSHOT_BYTES_MAX = 4 * 1024**3
-SNAPSHOT_STALL_S = 30.0
-"""A snapshot of which nothing can be sent for so long has failed."""
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
@@ -30,15 +27,6 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
     sender: MemberId
     receiver: MemberId
     channel: str = "messages"
-
-
-class SnapshotChunk(msgspec.Struct, frozen=True, array_like=True):
-    """Part of a snapshot. The last one carries the message that it belongs to."""
-
-    stream: int
-    number: int
-    data: bytes
-    message: Message | None = None
 
 
 @dataclass(slots=True)
@@ -73,10 +61,10 @@ class Transport:
         self.traffic = {peer: Traffic() for peer in peers}
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(tuple[Message, ...]).decode
-        self._decode_chunk = msgspec.msgpack.Decoder(SnapshotChunk).decode
         self._links: dict[MemberId, PeerLink] = {}
-        self._snapshot_links: dict[MemberId, PeerLink] = {}
-        self._streams = 0
+        self._snapshots = {
+            peer: self._snapshot_sender(peer, url) for peer, url in self._peers.items()
+        }
         self.heard: dict[MemberId, None] = {}
         """Peers that have introduced themselves at least once."""
 
@@ -88,8 +76,10 @@ class Transport:
             )
 
     def close(self) -> None:
-        for link in (*self._links.values(), *self._snapshot_links.values()):
+        for link in self._links.values():
             link.close()
+        for sender in self._snapshots.values():
+            sender.close()
 
     @property
     def connected_peers(self) -> int:
@@ -116,7 +106,7 @@ class Transport:
         self.heard[hello.sender] = None
         take = self._take
         if hello.channel == "snapshot":
-            take = _SnapshotReceiver(self._decode_chunk, self._receive).take
+            take = SnapshotReceiver(self._receive).take
         return _counted(take, self.traffic[hello.sender])
 
     def _take(self, frame: bytes) -> None:
@@ -145,51 +135,33 @@ class Transport:
             if peer in self.traffic:
                 self.traffic[peer].failures += 1
 
+    def sends_snapshot(self, peer: MemberId) -> bool:
+        """Whether one is on its way to `peer`; there is never a second one."""
+        return peer in self._snapshots and self._snapshots[peer].busy
+
     async def send_snapshot(self, message: Message) -> bool:
-        """Send a SNAP message with its data; whether all of it could be handed on, before
-        another one to the same peer took its place."""
+        """Send a SNAP message with its data; whether all of it got away. Not to be called
+        while one `sends_snapshot` to the same peer."""
         assert message.type is MessageType.SNAP
-        assert message.snapshot is not None
-        url = self._peers.get(message.to)
-        if url is None:
+        sender = self._snapshots.get(message.to)
+        if sender is None:
             return False
-        self._streams += 1
-        hello = self._encode(Hello(self._cluster, self._member, message.to, "snapshot"))
-        link = self._world.network.dial_peer(url, hello, queue_bytes_max=4 * SNAPSHOT_CHUNK_BYTES)
-        # The link outlives this call: the last bytes may still be on their way, and the
-        # peer's own acknowledgement is what counts. The next snapshot takes its place.
-        earlier = self._snapshot_links.pop(message.to, None)
-        if earlier is not None:
-            earlier.close()
-        self._snapshot_links[message.to] = link
-        for chunk in self._chunks(message, message.snapshot):
-            frame = self._encode(chunk)
-            if not await self._send_chunk(message.to, link, frame):
-                self.traffic[message.to].failures += 1
-                return False
-            self.traffic[message.to].sent_bytes += len(frame)
-        return True
+        got_away = await sender.send(message)
+        if not got_away:
+            self.traffic[message.to].failures += 1
+        return got_away
 
-    def _chunks(self, message: Message, snapshot: Snapshot) -> Iterable[SnapshotChunk]:
-        data = snapshot.data
-        bare = msgspec.structs.replace(message, snapshot=Snapshot(snapshot.metadata, b""))
-        chunk_bytes = SNAPSHOT_CHUNK_BYTES
-        if self._world.buggify("tiny snapshot chunks"):
-            chunk_bytes = max(len(data) // 7, 1)
-        starts = range(0, max(len(data), 1), chunk_bytes)
-        for number, start in enumerate(starts):
-            last = start + chunk_bytes >= len(data)
-            part = data[start : start + chunk_bytes]
-            yield SnapshotChunk(self._streams, number, part, bare if last else None)
+    def _snapshot_sender(self, peer: MemberId, url: str) -> SnapshotSender:
+        hello = self._encode(Hello(self._cluster, self._member, peer, "snapshot"))
+        traffic = self.traffic[peer]
 
-    async def _send_chunk(self, peer: MemberId, link: PeerLink, frame: bytes) -> bool:
-        waited = 0.0
-        while not link.send(frame):
-            if waited >= SNAPSHOT_STALL_S or self._snapshot_links.get(peer) is not link:
-                return False
-            await self._world.clock.sleep(0.02)
-            waited += 0.02
-        return True
+        def dial(queue_bytes_max: int) -> PeerLink:
+            return self._world.network.dial_peer(url, hello, queue_bytes_max=queue_bytes_max)
+
+        def sent(count: int) -> None:
+            traffic.sent_bytes += count
+
+        return SnapshotSender(self._world, dial, sent)
 
 
 def _counted(take: Callable[[bytes], None], traffic: Traffic) -> Callable[[bytes], None]:
@@ -198,40 +170,3 @@ def _counted(take: Callable[[bytes], None], traffic: Traffic) -> Callable[[bytes
         take(frame)
 
     return counted
-
-
-class _SnapshotReceiver:
-    """Puts the chunks of one connection together; a gap voids them, and the sender's
-    Raft will try again."""
-
-    def __init__(
-        self, decode: Callable[[bytes], SnapshotChunk], receive: Callable[[Message], None]
-    ) -> None:
-        self._decode = decode
-        self._receive = receive
-        self._parts: list[bytes] = []
-        self._bytes = 0
-        self._stream = 0
-
-    def take(self, frame: bytes) -> None:
-        try:
-            chunk = self._decode(frame)
-        except msgspec.MsgspecError:
-            return
-        if chunk.number == 0:
-            self._parts.clear()
-            self._bytes = 0
-            self._stream = chunk.stream
-        if chunk.stream != self._stream or chunk.number != len(self._parts):
-            return
-        self._bytes += len(chunk.data)
-        if self._bytes > SNAPSHOT_BYTES_MAX:
-            self._parts.clear()
-            return
-        self._parts.append(chunk.data)
-        message = chunk.message
-        if message is None or message.snapshot is None:
-            return
-        whole = Snapshot(message.snapshot.metadata, b"".join(self._parts))
-        self._parts.clear()
-        self._receive(msgspec.structs.replace(message, snapshot=whole))

@@ -128,7 +128,18 @@ class PeerLink(Protocol):
     @property
     def connected(self) -> bool: ...
 
-    def close(self) -> None: ...
+    @property
+    def queued_bytes(self) -> int:
+        """Of what was sent, so much may still be in this process."""
+        ...
+
+    def finish(self) -> None:
+        """Close it once all that was sent is gone."""
+        ...
+
+    def close(self) -> None:
+        """At once; what was sent may be lost. Safe to call after `finish`, and twice."""
+        ...
 
 
 class Closable(Protocol):

@@ -83,6 +83,7 @@ BUGGIFIED = tuple(
     for place in (
         "a frame finds its queue full",
         "tiny snapshot chunks",
+        "a snapshot's queue is short",
         "the inbox is full",
         "a short apply queue",
         "the backend is flushed at once",

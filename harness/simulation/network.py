@@ -277,6 +277,16 @@ class Dialler:
         connection.send(frame)
         return True
 
+    @property
+    def queued_bytes(self) -> int:
+        return 0 if self._connection is None else self._connection.queued_bytes
+
+    def finish(self) -> None:
+        self._closed = True
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.finish()
+
     def close(self) -> None:
         self._closed = True
         connection, self._connection = self._connection, None

@@ -141,6 +141,16 @@ class TcpPeerLink:
         transport.write(framed(frame))
         return True
 
+    @property
+    def queued_bytes(self) -> int:
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def finish(self) -> None:
+        self._dialling.cancel()
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+
     def close(self) -> None:
         self._dialling.cancel()
         if self._transport is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from harness.shrinking.settled import read_fault_events
 from harness.simulation.run import Simulated, simulate
 from histories.history import History
 from histories.trace import read_trace
+from node import snapshot_stream
 from node.failpoint import SNAPSHOT_STEPS
 
 RUN = """
@@ -100,3 +102,31 @@ def test_a_follower_that_falls_while_a_snapshot_comes_in_catches_up_all_the_same
     assert phases["began"] == ("n3",)
     assert simulated.conditions["a member stood still at a step"] == 1
     assert simulated.conditions["a follower restored a snapshot"] >= 1
+
+
+def test_a_snapshot_comes_over_a_link_that_is_slower_than_raft_is_patient(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Raft gives a snapshot up of which it hears nothing for 100 heartbeats."""
+    monkeypatch.setattr(snapshot_stream, "CHUNK_BYTES", 256)
+    monkeypatch.setattr(snapshot_stream, "QUEUE_BYTES_MAX", 0)
+    puts = "\n".join(
+        f'{700 + 20 * n} ms  client 0  put on n1  '
+        f'{{"op":"put","key":"r0.{n % 12}","value":"0.{n}{"~" * 3000}"}}'
+        for n in range(3, 20)
+    )
+    simulated, _ = run(
+        f"""
+        setting snapshot_count 3
+        setting catch_up_entries 1
+        {puts}
+        200 ms  partition n3 {{"shape":"isolate"}} until 1200 ms
+        1150 ms  latency n3 {{"delay_ms":1,"jitter_ms":0,"rate_bytes_per_s":12000}} until 20000 ms
+        lasts 21000 ms
+        """,
+        tmp_path,
+    )
+    assert simulated.valid is True, simulated.result.results.verdicts
+    restored = [json.loads(line) for line in (tmp_path / "n3" / "log").read_text().splitlines()]
+    times_s = [line["ns"] / 1e9 for line in restored if line["msg"] == "restored a snapshot"]
+    assert any(4 < at_s < 15 for at_s in times_s), times_s
