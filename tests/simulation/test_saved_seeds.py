@@ -1,18 +1,17 @@
-"""What simulation once found in the member holds now, and is found again in the member as
-it was: seeds, each with all its chance, and the schedules that they shrank to."""
+"""What simulation once found in the member holds now: seeds, whose draws may move as the
+swarm does, and the schedules that they shrank to, which must show the bug again in the
+member as it was."""
 
 from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from harness.corpus import SavedSeed, read_corpus
 from harness.options import read_options
-from harness.runner import run_sync
 from harness.schedule import Schedule
 from harness.schedule_text import read_schedule
 from harness.scheduled import run_schedule
@@ -41,23 +40,12 @@ AS_IT_WAS: Mapping[str, Callable[[], None]] = {
 """What brings each bug back."""
 
 
-def verdict(name: str, found: Schedule | dict[str, Any], store: str) -> bool | None:
-    """Of a run of the member with its bug `name`, in this process."""
+def found_by(name: str, schedule: Schedule, store: str) -> list[str]:
+    """The checkers that find `schedule` invalid in the member with its bug `name`, which
+    this process' member has from then on."""
     AS_IT_WAS[name]()
-    if isinstance(found, Schedule):
-        return run_schedule(found, store).valid
-    return run_sync(read_options(found)).valid
-
-
-def verdict_with_the_bug(
-    name: str, found: Schedule | dict[str, Any], store: Path
-) -> bool | None:
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(verdict, (name, found, str(store)))
-
-
-def options_of(saved: SavedSeed, store: Path) -> dict[str, Any]:
-    return {**saved.options, "seed": saved.seed, "store": str(store)}
+    verdicts = run_schedule(schedule, store).results.verdicts
+    return [one.checker for one in verdicts if one.valid is False]
 
 
 def test_each_bug_has_a_seed_and_a_schedule_and_says_what_it_was() -> None:
@@ -67,10 +55,10 @@ def test_each_bug_has_a_seed_and_a_schedule_and_says_what_it_was() -> None:
 
 @pytest.mark.parametrize("saved", SEEDS, ids=lambda one: one.name)
 def test_what_a_seed_found_does_not_come_back(saved: SavedSeed, tmp_path: Path) -> None:
-    result, difference = run_twice(read_options(options_of(saved, tmp_path)))
+    asked = {**saved.options, "seed": saved.seed, "store": str(tmp_path)}
+    result, difference = run_twice(read_options(asked))
     assert result.valid is True, result.results.verdicts
     assert difference is None
-    assert verdict_with_the_bug(saved.name, options_of(saved, tmp_path), tmp_path) is False
 
 
 @pytest.mark.parametrize("path", SCHEDULES, ids=lambda path: path.stem)
@@ -79,4 +67,11 @@ def test_what_a_schedule_shows_does_not_come_back(path: Path, tmp_path: Path) ->
     result, difference = run_schedule_twice(schedule, str(tmp_path))
     assert result.valid is True, result.results.verdicts
     assert difference is None
-    assert verdict_with_the_bug(path.stem, schedule, tmp_path) is False
+
+
+@pytest.mark.parametrize("path", SCHEDULES, ids=lambda path: path.stem)
+def test_a_schedule_shows_its_bug_in_the_member_as_it_was(path: Path, tmp_path: Path) -> None:
+    schedule = read_schedule(path)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found = pool.apply(found_by, (path.stem, schedule, str(tmp_path)))
+    assert schedule.fails_by in found
