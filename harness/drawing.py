@@ -38,7 +38,7 @@ def draw_plan(
     try:
         faults = draw_schedule(
             seed, options.nemesis, time_limit_ms, members, capabilities,
-            tempo_for(time_limit_ms, options.fault_pace),
+            tempo_for(time_limit_ms, options.fault_pace), snapshots=options.swarm,
         )
     except FaultError as problem:
         raise BadArguments(str(problem)) from problem

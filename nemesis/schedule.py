@@ -90,8 +90,13 @@ def draw_schedule(
     members: Sequence[str],
     capabilities: Collection[str] = tuple(KINDS),
     tempo: Tempo | None = None,
+    *,
+    snapshots: bool = False,
 ) -> tuple[PlannedFault, ...]:
     """Faults of `kinds` for a load of `duration_ms`, in the order in which they begin.
+
+    `snapshots`: members may be hit on a snapshot's way in, too. Where logs are as long as
+    they are by default, a short run sees no snapshot, and such a fault would hit nobody.
 
     Kinds of links are left out for a single member, which has none. Raises FaultError
     for a kind that is unknown or not among `capabilities`.
@@ -101,11 +106,14 @@ def draw_schedule(
     if not members:
         raise ValueError("a schedule of faults needs members: none were given")
     pace = tempo or tempo_for(duration_ms)
+    decks = {**DECKS, "step": _steps_and_snapshots} if snapshots else DECKS
     planned = [
         fault
         for kind in dict.fromkeys(kinds)
         if len(members) > 1 or kind not in ("partition", "latency")
-        for fault in _time_line(kind, stream(seed, "nemesis", kind), duration_ms, members, pace)
+        for fault in _time_line(
+            decks[kind](len(members)), stream(seed, "nemesis", kind), duration_ms, pace
+        )
     ]
     order = {kind: place for place, kind in enumerate(KINDS)}
     return tuple(
@@ -114,11 +122,11 @@ def draw_schedule(
 
 
 def _time_line(
-    kind: str, random: Random, duration_ms: int, members: Sequence[str], pace: Tempo
+    deck: Sequence[Card], random: Random, duration_ms: int, pace: Tempo
 ) -> Iterator[PlannedFault]:
     """One kind's faults, one after the other; the first comes early."""
     quiet_from_ms = duration_ms - pace.tail_ms
-    deal = _dealt(DECKS[kind](len(members)), random)
+    deal = _dealt(deck, random)
     now_ms = random.randint(pace.gap_ms[0] // 3, max(pace.gap_ms[1] // 2, pace.gap_ms[0] // 3))
     while now_ms + pace.hold_ms[0] <= quiet_from_ms:
         hold_ms = random.randint(*pace.hold_ms)
@@ -271,26 +279,32 @@ _AT_STEP: tuple[StepAction, ...] = ("crash", "crash", "power", "pause", "isolate
 
 def _steps(member_count: int) -> list[Card]:
     """What happens to one member just before or after a step that it takes."""
-
-    def draw(
-        aim: Aim,
-        names: Sequence[str],
-        actions: Sequence[StepAction] = _AT_STEP,
-        visits: Sequence[int] = (1, 1, 2, 5, 20),
-    ) -> Card:
-        return lambda random: AtStep(
-            f"{random.choice(('before', 'after'))}_{random.choice(names)}",
-            random.choice(actions),
-            visit=random.choice(visits),
-            aim=aim,
-        )
-
     if member_count == 1:
-        return [draw("all", _LEADERS_STEPS)]
-    leader, follower = draw("leader", _LEADERS_STEPS), draw("follower", _FOLLOWERS_STEPS)
+        return [_step("all", _LEADERS_STEPS)]
+    leader, follower = _step("leader", _LEADERS_STEPS), _step("follower", _FOLLOWERS_STEPS)
+    return [leader, leader, leader, follower, follower]
+
+
+def _steps_and_snapshots(member_count: int) -> list[Card]:
+    if member_count == 1:
+        return _steps(member_count)
     # Few snapshots come, and whoever leads when the fault is armed may need one later.
-    snapshot = draw("all", _SNAPSHOT_STEPS, _AT_SNAPSHOT, visits=(1,))
-    return [leader, leader, leader, follower, follower, snapshot, snapshot]
+    snapshot = _step("all", _SNAPSHOT_STEPS, _AT_SNAPSHOT, visits=(1,))
+    return [*_steps(member_count), snapshot, snapshot]
+
+
+def _step(
+    aim: Aim,
+    names: Sequence[str],
+    actions: Sequence[StepAction] = _AT_STEP,
+    visits: Sequence[int] = (1, 1, 2, 5, 20),
+) -> Card:
+    return lambda random: AtStep(
+        f"{random.choice(('before', 'after'))}_{random.choice(names)}",
+        random.choice(actions),
+        visit=random.choice(visits),
+        aim=aim,
+    )
 
 
 DECKS: dict[str, Callable[[int], list[Card]]] = {

@@ -24,8 +24,6 @@ from node.server import Server
 
 CLIENT_PORT = 2379
 PEER_PORT = 2380
-LONGER_BY = (0, 10, 30, 100)
-"""How much longer a deposed leader's log is than its successor's, in entries."""
 
 
 class SimulatedCluster:
@@ -56,7 +54,7 @@ class SimulatedCluster:
         self.members: dict[str, Member] = {}
         self.watch = Watch(
             self.members, loop, self.coverage, len(members),
-            longer_by=stream(seed, "in vain").choice(LONGER_BY),
+            surroundings.weather.deposed_longer_by,
         )
         loop.observe = self.watch
         self._awaited: dict[tuple[str, str], list[asyncio.Future[None]]] = {}
@@ -91,6 +89,7 @@ class SimulatedCluster:
     def calm(self) -> None:
         self.buggify.on = False
         self.network.calm()
+        self.watch.deposed_longer_by = CALM.deposed_longer_by
         for member in self.members.values():
             member.disk.weather = CALM
 

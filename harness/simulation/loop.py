@@ -83,7 +83,7 @@ def _nothing() -> None:
 
 class VirtualLoop(asyncio.BaseEventLoop):
     """`now_ns` is virtual time since the loop was made. `observe`, if set, is called with
-    the process of each callback that ran, after it; it must schedule nothing.
+    the process of each callback that ran, after it.
 
     All callbacks run in the context of whoever runs the loop: context variables are not
     kept apart by task, and a member's code uses none.

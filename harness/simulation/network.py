@@ -40,8 +40,8 @@ Accept = Callable[[bytes], Callable[[bytes], None]]
 
 
 class Weather(msgspec.Struct, frozen=True):
-    """How a healthy link behaves, and a healthy disk. `delay_us`: least, and mean on top of
-    it (exponential)."""
+    """How a healthy link behaves, and a healthy disk, and what befalls deposed leaders.
+    `delay_us`: least, and mean on top of it (exponential)."""
 
     delay_us: tuple[int, int] = (80, 120)
     slow_percent: float = 0.02
@@ -54,6 +54,9 @@ class Weather(msgspec.Struct, frozen=True):
     """What a sync of a file or a directory takes on top of a quick drive's time, in the mean."""
     commit_ms: float = 0.0
     """And a commit of the backend."""
+    deposed_longer_by: int = 0
+    """So many entries more than its successor's has the log of a deposed leader that does
+    not know it yet (empty ones, which nobody will commit). 0: it is as long as it is."""
 
 
 CALM = Weather()

@@ -111,8 +111,7 @@ class _Seen:
 class Watch:
     """`violations`: what should always hold and did not, with the virtual time in s.
 
-    `longer_by`: so many entries more than its successor a deposed leader has that does not
-    know it yet; 0: as it comes.
+    `deposed_longer_by`: see `Weather`.
     """
 
     def __init__(
@@ -121,12 +120,12 @@ class Watch:
         loop: VirtualLoop,
         coverage: Coverage,
         count: int,
-        longer_by: int = 0,
+        deposed_longer_by: int = 0,
     ) -> None:
         self.violations: list[str] = []
         self._loop = loop
         self._coverage = coverage
-        self._longer_by = longer_by
+        self.deposed_longer_by = deposed_longer_by
         self._members = members
         self._majority = count // 2 + 1
         self._seen: dict[str, _Seen] = {}
@@ -341,13 +340,16 @@ class Watch:
     def _append_in_vain(self, raft: Raft, successor: Raft) -> None:
         """Empty entries, for no client has asked for them. The member finds them by its next
         tick."""
-        if raft.role is not Role.LEADER or raft.term >= successor.term or not self._longer_by:
+        if raft.role is not Role.LEADER or raft.term >= successor.term:
             return
-        self._coverage.reached("a deposed leader appended in vain")
-        lacking = successor.log.last_index + self._longer_by - raft.log.last_index
-        with contextlib.suppress(ProposalDropped):
-            for _ in range(lacking):
-                raft.propose(b"")
+        last = raft.log.last_index
+        if self.deposed_longer_by:
+            with contextlib.suppress(ProposalDropped):
+                for _ in range(successor.log.last_index + self.deposed_longer_by - last):
+                    raft.propose(b"")
+        self._coverage.sometimes(
+            "a deposed leader appended in vain", raft.log.last_index > last
+        )
 
     def _check_quorum(self, name: str, index: int) -> None:
         """The first member to commit `index` must not have been too early."""
