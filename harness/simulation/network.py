@@ -213,9 +213,21 @@ class Connection:
             self._part()
 
     def vanish(self) -> None:
-        """The listening machine lost power: nobody tells the other end."""
+        """The listening end is gone, and nobody tells the other one."""
         self._receive = None
         self.target.connections.pop(self, None)
+        self._loop.at_ns(self._loop.now_ns + RETRANSMIT_NS, None, self._retransmit)
+
+    def _retransmit(self) -> None:
+        """What was not acknowledged is sent again, and a machine that is back and knows nothing
+        of the connection answers by a reset."""
+        if self.broken or self.dialler is None:
+            return
+        if self.queued_bytes and self.target.powered and not self.dialler.cut_off:
+            self.link.reached("a connection outlived its listener's machine")
+            self.reset()
+        else:
+            self._loop.at_ns(self._loop.now_ns + RETRANSMIT_NS, None, self._retransmit)
 
     @property
     def half_open(self) -> bool:
@@ -283,6 +295,11 @@ class Dialler:
     @property
     def queued_bytes(self) -> int:
         return 0 if self._connection is None else self._connection.queued_bytes
+
+    @property
+    def cut_off(self) -> bool:
+        """Nothing gets there, or nothing back."""
+        return self._out.held or self._back.held
 
     def finish(self) -> None:
         self._closed = True

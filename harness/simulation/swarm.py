@@ -117,7 +117,7 @@ def _weather(chance: Random) -> Weather:
         # What waits for a disk is what a crash finds half done.
         sync_ms=chance.choice((0.0, 0.0, 0.0, 2.0, 15.0)),
         commit_ms=chance.choice((0.0, 5.0, 40.0, 200.0)),
-        deposed_longer_by=chance.choice((0, 0, 0, 20, 100)),
+        deposed_longer_by=chance.choice((0, 0, 20, 50, 100)),
     )
 
 
