@@ -19,6 +19,7 @@ from harness.http_connection import ConnectionLost, NotConnected
 from harness.member_status import STATUS, STATUS_TIMEOUT_S, Status, decode_status
 from harness.outcome import of_exception, of_status
 from harness.service_codec import decode_any, encode_any
+from harness.simulation.answered import shown, shown_by_refusal
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.network import Machine, Network
 from harness.simulation.process import Process
@@ -218,14 +219,20 @@ class SimulatedClient:
 
     async def call(self, url: str, request: AnyRequest) -> Completion:
         path, body = encode_any(request)
+        reached = self._clients.network.reached
 
         async def serve(api: Api) -> bytes:
             message = json_codec.decode_request(path, body)
-            return json_codec.encode_response(await api.methods[path](message))
+            response = await api.methods[path](message)
+            for condition in shown(message, response):
+                reached(condition)
+            return json_codec.encode_response(response)
 
         try:
             answer = await self._clients.ask(url, serve, self._timeout_s)
         except RpcError as refusal:
+            for condition in shown_by_refusal(refusal):
+                reached(condition)
             said = decode_error(json_codec.encode_error(refusal))
             outcome, text = of_status(request, refusal.http_status, said)
             return Completion(outcome, None, text)

@@ -34,6 +34,7 @@ RESTARTS = (
     "a member was killed while it started",
     "a member restarted and its backend lacked entries of its log",
     "a member restarted and its backend lacked nothing",
+    "a member restarted and its backend held entries of its log",
     "a member restarted from a snapshot",
     "a majority was down at once",
     "all were down at once",
@@ -74,6 +75,24 @@ CLIENTS = (
     "a member refused a request",
     "a deposed leader was asked a read",
 )
+STORES = (
+    "a transaction took its first branch",
+    "a transaction took its second branch",
+    "a delete found nothing",
+    "a delete took several keys",
+    "a read was of an earlier revision",
+    "a read was cut by its limit",
+    "a read of a compacted revision was refused",
+    "a read of a revision to come was refused",
+    "history was compacted",
+)
+WATCHES = (
+    "a watch began in the past",
+    "a watch waited for a revision to come",
+    "a watch was cancelled by a compaction",
+    "a watch was told its progress",
+    "what a watch was told came in fragments",
+)
 CLOCKS = (
     "a wall clock went back",
     "a clock drifted",
@@ -104,7 +123,8 @@ BUGGIFIED = tuple(
 )
 
 CONDITIONS: tuple[str, ...] = (
-    *ELECTIONS, *LOGS, *RESTARTS, *DISKS, *NETWORKS, *CLIENTS, *CLOCKS, *BUGGIFIED
+    *ELECTIONS, *LOGS, *RESTARTS, *DISKS, *NETWORKS, *CLIENTS, *STORES, *WATCHES,
+    *CLOCKS, *BUGGIFIED,
 )
 
 

@@ -462,6 +462,10 @@ class Watch:
             which = "entries of its log" if lacks else "nothing"
             self._coverage.reached(f"a member restarted and its backend lacked {which}")
             self._coverage.sometimes(
+                "a member restarted and its backend held entries of its log",
+                server.store.consistent_index > raft.log.compacted_index,
+            )
+            self._coverage.sometimes(
                 "a member restarted from a snapshot", raft.log.compacted_index > 0
             )
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 from harness.http_connection import ConnectionLost, NotConnected
+from harness.simulation.answered import shown_by_watch
 from harness.watch_codec import WatchAnswer, decode_line, encode_watch
 from histories.watch import WatchRequest
 from node.api import json_codec
@@ -33,7 +34,10 @@ async def watch(
     try:
         stream.open()
         while True:
-            yield decode_line(await stream.next_line())
+            answer = decode_line(await stream.next_line())
+            for condition in shown_by_watch(request, answer):
+                clients.network.reached(condition)
+            yield answer
     finally:
         stream.leave()
 
