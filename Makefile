@@ -37,7 +37,7 @@ campaign: $(READY)
 
 # How soon each planted bug is found, into docs/reference/mutants-found.md; goes on where it broke off.
 mutants: $(READY)
-	$(BIN)/python -m tests.mutants.table --tries $(TRIES) --workers $(WORKERS)
+	$(BIN)/python -m tests.mutants.table --tries $(TRIES) --workers $(WORKERS) --shrink 20
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis store

@@ -91,10 +91,11 @@ def _settle_worker() -> None:
     """A Ctrl-C is the campaign's own to hear. It ends its workers by a SIGTERM, and each
     removes its run's folder then."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, leave)
 
 
-def _leave(number: int, _frame: FrameType | None) -> None:
+def leave(number: int, _frame: FrameType | None) -> None:
+    """Handles a signal that ends this process: the folder of its run goes with it."""
     # Not by an exception: it could arise where it is not heard, and the worker would go on.
     for folder in _under_way:
         shutil.rmtree(folder, ignore_errors=True)

@@ -5,15 +5,16 @@
 
 Each try is `splitbrain hunt --mutant M` as a user would type it, from a first seed of its
 own; its budget is in CPU time, so that a busy machine measures the same as an idle one.
-What was measured is kept (`--kept`), and a table that was broken off goes on from there;
-the table is written anew after each try. One try of each mutant comes before the second
-of any.
+What was measured is kept (`--kept`), and a table that was broken off goes on from there,
+as long as the sources are the same; the table is written anew after each try. One try of
+each mutant comes before the second of any.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import hashlib
 import json
 import multiprocessing
 import os
@@ -46,7 +47,11 @@ FIRST_SEEDS_APART = 1_000_000
 INVALID = 1
 PATIENCE = 20
 """A budget is CPU time: on a busy machine a hunt may take so many times as long."""
-OUT_OF_TIME = (-signal.SIGXCPU, -signal.SIGKILL)
+OUT_OF_TIME = 128 + signal.SIGXCPU
+LATER_S = 10
+"""So much CPU time is left to a hunt that is out of time, to clean up in."""
+MEASURED = ("node", "harness", "nemesis", "checkers", "histories", "tests/mutants")
+"""What a hunt's luck depends on."""
 
 
 class Try(msgspec.Struct, frozen=True):
@@ -63,6 +68,8 @@ class Try(msgspec.Struct, frozen=True):
     wall_s: float
     cpu_s: float
     shrunk: str = ""
+    sources: str = ""
+    """Of what it was measured: see `sources`."""
 
 
 def hunt(name: str, number: int, budget_s: float, shrink_s: float) -> Try:
@@ -74,19 +81,33 @@ def hunt(name: str, number: int, budget_s: float, shrink_s: float) -> Try:
         budget_s, "hunt", "--mutant", name, "--seed", str(first), "--budget", str(patience_s)
     )
     lines = ran.said.splitlines()
-    if ran.code in OUT_OF_TIME:
-        return Try(name, number, budget_s, (), 0, 0, ran.wall_s, ran.cpu_s)
+    if ran.code == OUT_OF_TIME:
+        return Try(name, number, budget_s, (), 0, 0, ran.wall_s, ran.cpu_s, sources=sources())
     if ran.code not in (0, INVALID) or not lines or " seeds in " not in lines[0]:
         raise RuntimeError(
             f"hunt --mutant {name} --seed {first} ended in {ran.code}: {ran.said[-2000:]}"
         )
     seeds = int(lines[0].split()[0])
     if ran.code == 0:
-        return Try(name, number, budget_s, (), 0, seeds, ran.wall_s, ran.cpu_s)
+        return Try(name, number, budget_s, (), 0, seeds, ran.wall_s, ran.cpu_s, sources=sources())
     seed = int(lines[1].removeprefix("seed ").partition(":")[0])
     found_by = tuple(lines[2].removeprefix("INVALID by ").split(", "))
     shrunk = shrink(name, seed, shrink_s) if shrink_s else ""
-    return Try(name, number, budget_s, found_by, seed, seeds, ran.wall_s, ran.cpu_s, shrunk)
+    return Try(
+        name, number, budget_s, found_by, seed, seeds, ran.wall_s, ran.cpu_s, shrunk, sources()
+    )
+
+
+@functools.cache
+def sources() -> str:
+    """What names the state of the sources that is measured: the beginning of a SHA-256 over
+    all modules but this one."""
+    read = hashlib.sha256()
+    for folder in MEASURED:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if path != Path(__file__).resolve():
+                read.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return read.hexdigest()[:12]
 
 
 def shrink(name: str, seed: int, budget_s: float) -> str:
@@ -129,12 +150,14 @@ def _run(cpu_s_max: float, *arguments: str) -> Ran:
 
 
 def _command(arguments: tuple[str, ...], cpu_s_max: int, said: str, cpu: str) -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s_max, cpu_s_max + 1))
+    from harness.cli import run_main
+    from harness.simulation.campaign import leave
+
+    signal.signal(signal.SIGXCPU, leave)
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s_max, cpu_s_max + LATER_S))
     os.chdir(ROOT)
     with Path(said).open("w") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
-    from harness.cli import run_main
-
     code = run_main(list(arguments))
     sys.stdout.flush()
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -215,7 +238,7 @@ def main() -> None:
     unknown = [name for name in wanted if name not in names()]
     if unknown:
         sys.exit(f"no mutant is called {', '.join(unknown)}; there are {', '.join(names())}")
-    kept = _read(options.kept)
+    kept = [one for one in _read(options.kept) if one.sources == sources()]
     done = {(one.mutant, one.number) for one in kept}
     jobs = [
         (name, number)
