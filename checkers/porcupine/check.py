@@ -23,7 +23,7 @@ _PARTIALS_S = 1.0
 """How far to search for partial linearizations of what is known to be illegal."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PartitionInfo(Generic[I, O]):
     """One partition: its operations, the verdict on it alone, and the longest partial
     linearizations found, longest first, each a tuple of places in `operations`
@@ -34,7 +34,7 @@ class PartitionInfo(Generic[I, O]):
     partials: tuple[tuple[int, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CheckInfo(Generic[I, O]):
     """What a search leaves to be drawn or explained. Once a partition is illegal the
     others are left as they stand, UNKNOWN if they were not decided yet."""

@@ -71,7 +71,7 @@ def _shown(given: Any, output: Any) -> str:
     return f"{given} -> {output}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Model(Generic[S, I, O]):
     """A sequential specification.
 
@@ -109,7 +109,7 @@ class Model(Generic[S, I, O]):
     describe_state: Callable[[S], str] = repr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NondeterministicModel(Generic[S, I, O]):
     """A specification that allows several next states; `step` returns them all (none:
     the answer is not possible) and `init` all first ones. States must be hashable.

@@ -288,3 +288,11 @@ def test_a_read_may_rule_out_states_of_a_nondeterministic_object() -> None:
     one, other = Operation(0, "look", 0, 1, 1), Operation(0, "look", 2, 0, 3)
     assert check_operations(model, [one]) is OK
     assert check_operations(model, [one, other]) is ILLEGAL
+
+
+def test_a_model_may_be_made_with_its_types_named() -> None:
+    """`Generic` notes the types on what it makes, which a frozen class with slots cannot bear."""
+    model = Model[int, int, int](init=lambda: 0, step=lambda state, put, _: (True, put))
+    loose = NondeterministicModel[int, int, int](init=lambda: [0], step=lambda *_: [0, 1])
+    assert check_operations(model, [Operation(0, 1, 0, 1, 2)]) is OK
+    assert check_operations(loose.to_model(), [Operation(0, 1, 0, 1, 2)]) is OK
