@@ -14,7 +14,7 @@ from harness.simulation.network import Weather
 from harness.simulation.process import Process
 from nemesis.capabilities import HEALTHY, DiskState
 from node.raft.message import Entry, HardState
-from node.storage.wal import NO_SNAPSHOT, Wal, WalMetadata
+from node.storage.wal import NO_SNAPSHOT, Wal, WalCorrupt, WalMetadata
 from node.world import DiskError
 
 T = TypeVar("T")
@@ -189,6 +189,71 @@ def test_what_a_failed_sync_dropped_is_unsynced_until_it_is_written_again() -> N
 
     machine.run(first_life())
     machine.run(second_life())
+
+
+async def a_log(machine: Machine) -> None:
+    disk = machine.life()
+    wal = await Wal.create(disk, "wal", OWNER, segment_bytes=8192)
+    await disk.sync_directory(".")
+    await wal.save(HardState(1, 2, 0), entries(1, 20), sync=True)
+
+
+async def read_log(machine: Machine) -> list[Entry]:
+    _, _, _, found = await Wal.open(
+        machine.life(), "wal", NO_SNAPSHOT, segment_bytes=8192
+    )
+    return list(found)
+
+
+def test_a_bit_that_rots_is_found_by_whoever_reads_the_log() -> None:
+    """Or it was in what no record takes up."""
+    refused = 0
+    for seed in range(40):
+        machine = Machine(seed)
+        machine.run(a_log(machine))
+        before = dict(contents(machine))
+        assert "at" in machine.disk.rot()
+        changed = [path for path, content in contents(machine) if before[path] != content]
+        assert len(changed) == 1
+        assert machine.disk.betrayed
+        try:
+            assert machine.run(read_log(machine)) == entries(1, 20)
+        except WalCorrupt:
+            refused += 1
+    assert refused >= 20
+
+
+def contents(machine: Machine) -> list[tuple[str, bytes]]:
+    return [(path, inode.read()) for path, inode in machine.disk.volume.files()]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_write_that_lands_elsewhere_leaves_no_entry_that_nobody_wrote(seed: int) -> None:
+    machine = Machine(seed)
+
+    async def write_astray() -> None:
+        disk = machine.life()
+        wal = await Wal.create(disk, "wal", OWNER, segment_bytes=65536)
+        await disk.sync_directory(".")
+        for index in range(1, 9):
+            machine.disk.state = DiskState(misdirect_percent=100) if index == 4 else HEALTHY
+            await wal.save(None, entries(index, index), sync=True)
+
+    machine.run(write_astray())
+    assert machine.disk.betrayed
+    try:
+        found = machine.run(read_log(machine))
+    except WalCorrupt:
+        return
+    assert found == entries(1, len(found))
+
+
+def test_a_disk_that_cannot_be_read_says_so() -> None:
+    machine = Machine(2)
+    machine.run(a_log(machine))
+    machine.disk.state = DiskState(read_error_percent=100)
+    with pytest.raises(DiskError, match="Input/output error"):
+        machine.run(read_log(machine))
 
 
 def test_weather_makes_a_disk_slow() -> None:

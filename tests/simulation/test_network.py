@@ -1,0 +1,140 @@
+"""The simulated network: what becomes of frames between two machines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from harness.simulation.conditions import Coverage
+from harness.simulation.loop import VirtualLoop
+from harness.simulation.network import Dialler, Network, Weather
+from harness.simulation.process import Process
+from nemesis.capabilities import NORMAL, LinkState
+
+FRAMES = 200
+
+
+class Pair:
+    """`a` has dialled `b`, which keeps what it receives, after a's introduction."""
+
+    def __init__(self, weather: Weather) -> None:
+        self.loop = VirtualLoop()
+        self.coverage = Coverage()
+        self.network = Network(
+            self.loop, lambda a, b: Random(f"{a}{b}"), weather, self.coverage.reached
+        )
+        self.received: list[int] = []
+        self.introductions = 0
+        self.processes = {name: Process(name, 1) for name in "ab"}
+        for name, process in self.processes.items():
+            self.network.add_machine(name, f"http://{name}")
+            self.network.listen(process, f"http://{name}", self._accept)
+        self.link: Dialler = self.network.dial(
+            self.processes["a"], "http://b", b"a", queue_bytes_max=1 << 20
+        )
+        self.wait(0.5)
+        assert self.link.connected
+
+    def _accept(self, hello: bytes) -> Callable[[bytes], None]:
+        assert hello == b"a"
+        self.introductions += 1
+        return lambda frame: self.received.append(int(frame))
+
+    def wait(self, seconds: float) -> None:
+        self.loop.run_until_complete(asyncio.sleep(seconds))
+
+    def send(self, first: int = 0, count: int = FRAMES) -> int:
+        """How many the link took."""
+        return sum(self.link.send(b"%d" % number) for number in range(first, first + count))
+
+
+def test_frames_come_whole_in_order_and_once() -> None:
+    pair = Pair(Weather(slow_percent=5.0))
+    assert pair.send() == FRAMES
+    pair.wait(5)
+    assert pair.received == list(range(FRAMES))
+    assert pair.link.queued_bytes == 0
+
+
+def test_a_loose_network_loses_some() -> None:
+    pair = Pair(Weather(loose=True, loss_percent=20.0))
+    pair.send()
+    pair.wait(5)
+    assert 100 < len(pair.received) < 190
+    assert pair.received == sorted(set(pair.received))
+    assert pair.coverage.counts["a frame was lost"] == FRAMES - len(pair.received)
+    assert pair.link.queued_bytes == 0
+
+
+def test_a_loose_network_brings_some_twice() -> None:
+    pair = Pair(Weather(loose=True, duplicate_percent=20.0))
+    pair.send()
+    pair.wait(5)
+    assert set(pair.received) == set(range(FRAMES))
+    assert 10 < len(pair.received) - FRAMES < 90
+    assert pair.link.queued_bytes == 0
+
+
+def test_a_loose_network_lets_some_overtake() -> None:
+    pair = Pair(Weather(loose=True, reorder_percent=30.0))
+    pair.send()
+    pair.wait(5)
+    assert sorted(pair.received) == list(range(FRAMES))
+    assert pair.received != sorted(pair.received)
+
+
+def test_a_cut_breaks_connections_with_what_is_in_flight() -> None:
+    pair = Pair(Weather(delay_us=(50_000, 1)))
+    pair.send(count=3)
+    for ends in (("a", "b"), ("b", "a")):
+        pair.network.set_link(*ends, LinkState(open=False))
+    pair.wait(1)
+    assert not pair.link.connected
+    assert not pair.link.send(b"9")
+    for ends in (("a", "b"), ("b", "a")):
+        pair.network.set_link(*ends, NORMAL)
+    pair.wait(2)
+    assert pair.link.connected
+    assert pair.received == []
+    assert pair.introductions == 2
+
+
+@pytest.mark.parametrize("how", [LinkState(black_hole=True), LinkState(open=False)])
+def test_what_one_direction_holds_back_comes_late(how: LinkState) -> None:
+    """Cut in one direction alone, a link keeps its connections."""
+    pair = Pair(Weather())
+    pair.network.set_link("a", "b", how)
+    pair.send(count=3)
+    pair.wait(1)
+    assert pair.received == []
+    pair.network.set_link("a", "b", NORMAL)
+    pair.wait(1)
+    assert pair.received == [0, 1, 2]
+    assert pair.introductions == 1
+
+
+def test_a_slow_link_takes_its_time_for_each_byte() -> None:
+    pair = Pair(Weather())
+    pair.network.set_link("a", "b", LinkState(rate_bytes_per_s=1000))
+    pair.link.send(b"7".rjust(2000, b"0"))
+    pair.wait(1.9)
+    assert pair.received == []
+    pair.wait(0.2)
+    assert pair.received == [7]
+
+
+def test_a_connection_to_a_machine_that_came_back_breaks_by_what_it_holds() -> None:
+    pair = Pair(Weather())
+    pair.network.set_link("b", "a", LinkState(black_hole=True))
+    pair.link.send(b"1")
+    pair.processes["b"].end()
+    pair.network.process_ended("b")
+    pair.wait(1)
+    assert pair.link.connected
+    pair.network.set_link("b", "a", NORMAL)
+    pair.wait(0.3)
+    assert not pair.link.connected
+    assert pair.coverage.counts["a connection outlived its listener's machine"] == 1
