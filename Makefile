@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 TRIES ?= 20
 
-.PHONY: demo test unit lint bench campaign mutants clean
+.PHONY: demo test pythons lint bench campaign mutants clean
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"error: Python 3.11 or later is needed, this is {v.major}.{v.minor}; try: make PYTHON=python3.12")'
@@ -20,8 +20,12 @@ $(READY): pyproject.toml requirements.lock
 demo: $(READY)
 	$(BIN)/splitbrain run --nodes 3 --workload kv --nemesis kill,pause,partition --time-limit 30
 
-test: lint
+test: lint pythons
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not campaign"
+
+# Other versions of CPython, as far as they are installed, to compare digests with.
+pythons: $(READY)
+	@$(BIN)/python -m tests.pythons
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -40,4 +44,4 @@ mutants: $(READY)
 	$(BIN)/python -m tests.mutants.table --tries $(TRIES) --workers $(WORKERS) --shrink 20
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis store
+	rm -rf $(VENV) .venv-3.* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis store

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.simulation.digest import first_difference
+from tests.pythons import MINORS, environment
 
 ROOT = Path(__file__).resolve().parents[2]
 MEMBERS = ("n1", "n2", "n3")
@@ -36,20 +36,13 @@ def run_elsewhere(python: str, seed: int, folder: Path, hash_seed: str) -> str:
 
 
 def other_pythons() -> list[str]:
-    """Interpreters of other versions that are here, and have the libraries that a run needs:
-    those of the environment variable SPLITBRAIN_PYTHONS, and what is in its usual places."""
+    """Interpreters of other versions with the libraries that a run needs: those of the
+    environment variable SPLITBRAIN_PYTHONS, and what `tests.pythons` has made."""
     told = [one for one in os.environ.get(TOLD, "").split(os.pathsep) if one]
-    names = [f"python3.{minor}" for minor in (11, 12, 13) if minor != sys.version_info.minor]
-    roots = sorted(Path.home().glob(".pyenv/versions/3.1[123]*/bin"))
     found = [one for one in told if has_the_libraries(one)]
     assert found == told, f"{TOLD} names interpreters without the libraries of a run"
-    for name in names:
-        places = [shutil.which(name), *(str(root / name) for root in roots)]
-        for place in filter(None, places):
-            if has_the_libraries(place):
-                found.append(place)
-                break
-    return found
+    made = [str(environment(minor)) for minor in MINORS if minor != sys.version_info.minor]
+    return [*found, *(one for one in made if has_the_libraries(one))]
 
 
 def has_the_libraries(python: str) -> bool:
@@ -74,7 +67,7 @@ def test_the_digest_is_the_same_in_another_process_with_another_hash_seed(
 def test_the_digest_is_the_same_on_other_versions_of_cpython(tmp_path: Path, seed: int) -> None:
     others = other_pythons()
     if not others:
-        pytest.skip("no other CPython from 3.11 to 3.13 with the libraries is here")
+        pytest.skip("no other CPython from 3.11 to 3.13 is here; see tests/pythons.py")
     ours = run_elsewhere(sys.executable, seed, tmp_path / "ours", "1")
     for number, python in enumerate(others):
         theirs = run_elsewhere(python, seed, tmp_path / str(number), "2")
