@@ -8,8 +8,8 @@ from tests.mutants import Mutant
 
 MUTANT = Mutant(
     what="a member whose log is slower than its store compacts what Raft has not applied yet",
-    source="a bug of this project's own member (histories/corpus/compacted-beyond-applied);"
-    " etcd-io/raft, Storage.Compact: no index greater than applied",
+    source="etcd-io/raft, Storage.Compact: no index greater than applied; a bug of this project's"
+    " own member (histories/corpus/compacted-beyond-applied)",
     found_by=("invariants", "availability"),
 )
 

@@ -10,7 +10,7 @@ from tests.mutants import Mutant
 MUTANT = Mutant(
     what="a leader waits for ever for a snapshot that got lost",
     source="etcd-io/raft, Progress: a follower in StateSnapshot is left by ReportSnapshot alone,"
-    " so that a report that is lost leaves it behind",
+    " so that a report that is lost leaves it behind; tikv/tikv issue 9859",
     found_by=("invariants", "availability"),
 )
 

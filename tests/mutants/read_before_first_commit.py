@@ -7,7 +7,7 @@ from tests.mutants import Mutant
 
 MUTANT = Mutant(
     what="a new leader reads by a commit index that is behind",
-    source="etcd-io/etcd issue 7331; Raft thesis, 6.4, step 1",
+    source="etcd-io/etcd issue 7331; tikv/tikv pull request 9239; Raft thesis, 6.4, step 1",
     found_by=("mvcc", "linearizable", "invariants"),
 )
 

@@ -9,7 +9,8 @@ from tests.mutants import Mutant
 
 MUTANT = Mutant(
     what="no majority is asked whether the leader still leads",
-    source="etcd-io/etcd issue 20418 (stale reads of a leader that was paused); Raft thesis, 6.4",
+    source="etcd-io/etcd issue 20418 (stale reads of a leader that was paused); Jepsen's analysis"
+    " of Redis-Raft 1b3fbf6; Raft thesis, 6.4",
     found_by=("mvcc", "linearizable", "invariants"),
 )
 

@@ -11,7 +11,8 @@ from tests.mutants import SHORT_RUN, Mutant
 
 MUTANT = Mutant(
     what="a leader answers linearizable reads from its own store at once",
-    source="Raft paper, section 8; Jepsen's analysis of etcd 0.4 and Consul (2014): stale reads",
+    source="Raft paper, section 8; Jepsen's analyses of etcd 0.4 and Consul (2014), and of MongoDB"
+    " 2.6.7: stale reads",
     found_by=("mvcc", "linearizable", "invariants"),
     # Elections well within the shortest partition, and clients enough that some still
     # read at a leader on which others wait in vain to write.
