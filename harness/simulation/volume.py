@@ -76,6 +76,8 @@ class Inode:
         writes, sizes = covered
         for offset, data in self.writes[:writes]:
             _overwrite(content, offset, data)
+            # Also where a failed sync had dropped the size: what is synced can be read back.
+            size = max(size, offset + len(data))
         self.durable = (self.sizes[sizes - 1] if sizes else size, content)
         del self.writes[:writes]
         del self.sizes[:sizes]

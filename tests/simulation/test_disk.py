@@ -256,6 +256,29 @@ def test_a_disk_that_cannot_be_read_says_so() -> None:
         machine.run(read_log(machine))
 
 
+def test_what_is_synced_is_there_also_where_a_failed_sync_had_dropped_the_size() -> None:
+    for seed in range(20):
+        machine = Machine(seed)
+
+        async def life(machine: Machine = machine) -> None:
+            disk = machine.life()
+            file = disk.create("f", preallocate_bytes=4096)
+            await file.sync()
+            await disk.sync_directory(".")
+            file.truncate(100)
+            file.truncate(4096)
+            machine.disk.state = DiskState(sync_error_percent=100)
+            with pytest.raises(DiskError):
+                await file.sync()
+            machine.disk.state = HEALTHY
+            file.write(100, b"s" * 1000)
+            await file.sync()
+
+        machine.run(life())
+        machine.lose_power()
+        assert machine.life().read("f")[100:1100] == b"s" * 1000
+
+
 def test_weather_makes_a_disk_slow() -> None:
     def took_ns(weather: Weather) -> int:
         machine = Machine(1)
