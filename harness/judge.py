@@ -18,7 +18,7 @@ from checkers.verdict import Verdict, merge
 from harness.errors import BadArguments
 from harness.options import Options
 from harness.reproduce import run_line
-from harness.run_record import Results, RunRecord
+from harness.run_record import Repro, Results, RunRecord
 from harness.tally import by_fault, by_function
 from histories.errors import HistoryError
 from histories.history import History
@@ -91,10 +91,20 @@ def judge(
     verdicts = (*verdicts, *(verdict for verdict in kept if verdict.checker not in wanted))
     seconds = time.perf_counter() - began
     results = _results(record, evidence, verdicts, seconds, error)
-    results = msgspec.structs.replace(results, digest=digest)
+    results = msgspec.structs.replace(
+        results, digest=digest, reproduce=_command_of(folder) or results.reproduce
+    )
     if checkers is None and not (watch and watch.interrupted):
         write_json(folder / "results.json", results)
     return RunResult(folder, results, record.ended, error, digest=digest)
+
+
+def _command_of(folder: Path) -> str:
+    """What runs it again, as its repro.json says; "" where there is none."""
+    try:
+        return msgspec.json.decode((folder / "repro.json").read_bytes(), type=Repro).command
+    except (OSError, msgspec.MsgspecError):
+        return ""
 
 
 def _found_meanwhile(folder: Path) -> tuple[tuple[Verdict, ...], str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 from collections.abc import Mapping
@@ -60,9 +61,9 @@ def _mutant(name: str) -> Any:
             "which an installed package does not hold; run from a clone"
         )
     if name not in module.names():
-        raise BadArguments(
-            f"no mutant {name!r}; there are {', '.join(module.names()) or 'none yet'}"
-        )
+        near = difflib.get_close_matches(name, module.names(), n=3)
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        raise BadArguments(f"no mutant {name!r}{hint}; `splitbrain list mutants` names them")
     return module.mutant(name)
 
 

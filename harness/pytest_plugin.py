@@ -19,6 +19,7 @@ Every run has ports and a folder of its own, so that `pytest -n` is safe.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -50,7 +51,7 @@ _base_seed = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("splitbrain", "splitbrain: runs against real clusters")
+    group = parser.getgroup("splitbrain", "splitbrain: runs against clusters, real and simulated")
     for name, (flag, kind, text) in FLAGS.items():
         group.addoption(flag, dest=f"splitbrain_{name}", type=kind, default=None, help=text)
     group.addoption("--splitbrain-seed", type=int, default=None, metavar="SEED",
@@ -160,10 +161,13 @@ def splitbrain_run(
         from harness.runner import run_sync
         from harness.twice import run_twice
 
-        settled = settle(_options(request.config, request.node), splitbrain_seed, options)
-        if settled.system == "simulated":
-            return _checked(request, *run_twice(settled))
-        return _checked(request, run_sync(settled), None)
+        with _plainly():
+            settled = settle(_options(request.config, request.node), splitbrain_seed, options)
+            if settled.system == "simulated":
+                result, difference = run_twice(settled)
+            else:
+                result, difference = run_sync(settled), None
+        return _checked(request, result, difference)
 
     return run
 
@@ -173,27 +177,51 @@ def splitbrain_cluster(
     request: pytest.FixtureRequest, splitbrain_seed: Any
 ) -> Iterator[Cluster]:
     """A started cluster, stopped when the test is over: see `harness.pytest_cluster.Cluster`."""
+    from harness.errors import BadArguments
     from harness.pytest_cluster import open_cluster, settle
 
-    options = settle(_options(request.config, request.node), splitbrain_seed, {})
+    with _plainly():
+        options = settle(_options(request.config, request.node), splitbrain_seed, {})
+        if options.system == "simulated":
+            raise BadArguments(
+                "splitbrain_cluster is of real processes, and the system is simulated: ask for "
+                "another one, or write the test with splitbrain_run or splitbrain_schedule"
+            )
     with open_cluster(options) as cluster:
         yield cluster
 
 
 @pytest.fixture
 def splitbrain_schedule(request: pytest.FixtureRequest) -> Callable[..., RunResult]:
-    """Call it with a schedule, or one as text (`splitbrain shrink` prints them): it is run
-    in simulation, twice, and must be valid and both times the same."""
+    """Call it with a schedule, one as text (`splitbrain shrink` prints them), or the path of
+    its file: it is run in simulation, twice, and must be valid and both times the same."""
 
-    def run(schedule: Schedule | str) -> RunResult:
+    def run(schedule: Schedule | str | Path) -> RunResult:
         __tracebackhide__ = True
+        from harness.schedule_text import read_schedule
         from harness.twice import run_schedule_twice
 
         store = str(_options(request.config, request.node)["store"])
-        result, difference = run_schedule_twice(schedule, store)
+        with _plainly():
+            if isinstance(schedule, Path):
+                schedule = read_schedule(schedule)
+            result, difference = run_schedule_twice(schedule, store)
         return _checked(request, result, difference)
 
     return run
+
+
+@contextlib.contextmanager
+def _plainly() -> Iterator[None]:
+    """What a test asks for and cannot be fails it with the reason alone: the harness's own
+    frames would tell its user nothing."""
+    __tracebackhide__ = True
+    from harness.errors import BadArguments
+
+    try:
+        yield
+    except BadArguments as problem:
+        pytest.fail(str(problem), pytrace=False)
 
 
 def _checked(

@@ -47,14 +47,28 @@ def option_words(name: str, value: object) -> list[str]:
     return [flag, text]
 
 
-def write_repro(folder: Path, options: Options, plan: Plan, versions: Mapping[str, str]) -> Repro:
-    """`repro.json` in a run's folder."""
-    command = run_line(options, plan.seed)
+def write_repro(
+    folder: Path, options: Options, plan: Plan, versions: Mapping[str, str], *, drawn: bool = True
+) -> Repro:
+    """`repro.json` in a run's folder. `drawn`: its options and seed say all of the plan."""
+    command = run_line(options, plan.seed) if drawn else f"splitbrain replay {shown(folder)}"
     repro = Repro(plan.seed, options, dict(versions), command=command)
     if options.system == "simulated":
         repro = replace(repro, byte_for_byte=True, note=BYTE_FOR_BYTE)
     write_json(folder / "repro.json", repro)
     return repro
+
+
+def with_versions(folder: Path, versions: Mapping[str, str]) -> None:
+    """The same `repro.json`, now that it is known of what versions the run is."""
+    repro = msgspec.json.decode((folder / "repro.json").read_bytes(), type=Repro)
+    write_json(folder / "repro.json", replace(repro, versions=dict(versions)))
+
+
+def shown(path: Path) -> str:
+    """As a person would type it: relative to where they stand, if it lies below."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def read_repro(path: Path) -> tuple[Repro, Plan]:

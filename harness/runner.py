@@ -16,12 +16,12 @@ import msgspec
 from harness import judge as judging
 from harness.drawing import draw_plan
 from harness.drive import Drive, versions_now
-from harness.errors import BadArguments
+from harness.errors import BadArguments, SplitbrainError
 from harness.judge import RunResult, judge
 from harness.options import Options
 from harness.plan import Plan, write_plan
 from harness.progress import Progress, Silent
-from harness.reproduce import write_repro
+from harness.reproduce import with_versions, write_repro
 from harness.run_record import RunRecord
 from harness.services import refuse_missing
 from harness.system_choice import capabilities_of, make_system, refuse_absent
@@ -87,6 +87,7 @@ async def run(
 
 def prepare(options: Options, plan: Plan | None) -> tuple[Options, Plan, Path]:
     """Draw what is to be drawn, and make the run's folder with its plan and repro.json."""
+    drawn = plan is None or _is_drawn(options, plan)
     if plan is None:
         seed = secrets.randbits(SEED_BITS) if options.seed is None else options.seed
         workload = make_workload(options.workload, options.workload_options)
@@ -97,8 +98,17 @@ def prepare(options: Options, plan: Plan | None) -> tuple[Options, Plan, Path]:
     refuse_absent(options)
     folder = _run_folder(options, plan.seed)
     write_plan(plan, folder / "plan.json")
-    write_repro(folder, options, plan, versions_now())
+    write_repro(folder, options, plan, versions_now(), drawn=drawn)
     return options, plan, folder
+
+
+def _is_drawn(options: Options, plan: Plan) -> bool:
+    """Whether the options and the seed alone would come to `plan`, too."""
+    try:
+        workload = make_workload(options.workload, options.workload_options)
+        return draw_plan(options, plan.seed, workload, capabilities_of(options)) == plan
+    except SplitbrainError:
+        return False
 
 
 def _run_folder(options: Options, seed: int) -> Path:
@@ -141,7 +151,7 @@ async def _drive(
 ) -> RunRecord:
     workload = make_workload(options.workload, options.workload_options)
     system = make(options, plan, folder)
-    write_repro(folder, options, plan, {**versions_now(), **system.versions()})
+    with_versions(folder, {**versions_now(), **system.versions()})
     drive = Drive(options, plan, workload, system, folder, progress)
     with _signals(drive, progress):
         return await drive.run()

@@ -192,6 +192,8 @@ class _Reading:
         self._faults: list[PlannedFault] = []
         self._watchers: list[WatcherPlan] = []
         self._leader = ""
+        self._said: set[str] = set()
+        """Words that may stand once."""
 
     def take(self, number: int, line: str) -> None:
         self._line = f"{self._name}, line {number}: {line!r}"
@@ -267,6 +269,11 @@ class _Reading:
 
     def _word(self, line: str) -> None:
         word, _, rest = line.partition(" ")
+        once = "fails by" if line.startswith("fails by ") else word
+        if once in ("members", "seed", "lasts", "fails by", "weather"):
+            if once in self._said:
+                raise self._refuse(f"`{once}` was said before")
+            self._said.add(once)
         if (found := _MEMBERS.fullmatch(line)) is not None:
             names = tuple(found["names"].split())
             if names != tuple(f"n{number}" for number in range(1, len(names) + 1)):
@@ -329,6 +336,12 @@ class _Reading:
             f"n{one.operation.member + 1}" for one in self._operations
             if not one.operation.to_follower
         ]
+        numbers = [one.fault.operation for one in self._faults if isinstance(one.fault, AtStep)]
+        if max(numbers, default=0) > len(self._operations):
+            raise BadArguments(
+                f"{self._name} has a fault at operation {max(numbers)}, and "
+                f"{len(self._operations)} operations"
+            )
         unknown = sorted({name for name in (*named, self._leader) if name and name not in members})
         if unknown:
             raise BadArguments(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 
 import msgspec
@@ -12,7 +11,7 @@ from msgspec.structs import replace
 from harness.errors import BadArguments
 from harness.judge import RunResult
 from harness.progress import Progress, Silent
-from harness.reproduce import read_repro
+from harness.reproduce import read_repro, shown
 from harness.runner import prepare
 from harness.schedule import Schedule, schedule_of
 from harness.schedule_text import SUFFIX, read_schedule, write_schedule
@@ -59,7 +58,7 @@ def run_schedule(
     write_schedule(schedule, folder / SCHEDULE_FILE)
     with progress:
         run = simulate(options, plan, folder, schedule.surroundings, progress)
-    line = f"splitbrain sim --schedule {_shown(folder / SCHEDULE_FILE)}"
+    line = f"splitbrain sim --schedule {shown(folder / SCHEDULE_FILE)}"
     results = msgspec.structs.replace(run.result.results, reproduce=line)
     write_json(folder / "results.json", results)
     result = dataclasses.replace(run.result, results=results)
@@ -68,8 +67,3 @@ def run_schedule(
     from harness.report import write
 
     return dataclasses.replace(result, report=write(folder))
-
-
-def _shown(path: Path) -> str:
-    below = path.is_relative_to(Path.cwd())
-    return os.path.relpath(path) if below else str(path)

@@ -31,13 +31,31 @@ def command(budget: float, **options: Any) -> int:
     """
     if not budget > 0:
         raise BadArguments(f"--budget {budget:g}: expected a number of seconds above 0")
-    from harness.simulation.campaign import hunt
+    import secrets
+
+    from harness.cli import EXIT_INTERRUPTED
+    from harness.commands.stopping import Stopping
+    from harness.simulation.campaign import FIRST_SEED_BITS, SeedResult, hunt
     from harness.simulation.summary import sim_line
 
     wanted = {**given(options), "system": "simulated"}
-    first = wanted.pop("seed", None) or 0
-    found, tried, wall_s = hunt(wanted, budget, first)
-    click.echo(f"{tried} seeds in {wall_s:.1f} s")
+    first = wanted.pop("seed", None)
+    if first is None:
+        first = secrets.randbits(FIRST_SEED_BITS)
+    tried: list[int] = []
+    with Stopping() as stopping:
+
+        def told(result: SeedResult) -> None:
+            tried.append(result.seed)
+            if result.valid is not False:
+                stopping.check()
+
+        try:
+            found, _, wall_s = hunt(wanted, budget, first, told)
+        except KeyboardInterrupt:
+            click.echo(f"stopped after {len(tried)} seeds, from {first} on; none was invalid")
+            return EXIT_INTERRUPTED
+    click.echo(f"{len(tried)} seeds in {wall_s:.1f} s, from {first} on")
     if found is None:
         click.echo("nothing invalid was found")
         return 0

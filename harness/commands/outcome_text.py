@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import click
 
 from checkers.verdict import Verdict
 from harness.judge import RunResult
+from harness.reproduce import shown
 from harness.run_record import FaultCount, Results
 
 ANOMALIES_SHOWN_MAX = 5
@@ -70,13 +70,8 @@ def verdict_line(verdict: Verdict) -> str:
 
 def reproduce_line(result: RunResult) -> str:
     """The whole command, and the shorter one for as long as the folder is there."""
-    return f"{result.results.reproduce}   (or: splitbrain replay {shown(result.folder)})"
-
-
-def shown(path: Path) -> str:
-    """Relative to where the user stands, if it lies below."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    line, shorter = result.results.reproduce, f"splitbrain replay {shown(result.folder)}"
+    return line if line == shorter else f"{line}   (or: {shorter})"
 
 
 def summary(results: Results) -> str:

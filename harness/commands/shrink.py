@@ -52,11 +52,16 @@ def command(
       splitbrain shrink store/latest --at-steps
 
     \b
-    Exit codes: 0 done, 254 nothing invalid to shrink or bad arguments, 255.
+    Exit codes: 0 done, 130 a Ctrl-C ended it early (the smallest so far is written),
+    254 nothing invalid to shrink or bad arguments, 255.
     """
+    from harness.cli import EXIT_INTERRUPTED
+    from harness.commands.stopping import Stopping
     from harness.errors import BadArguments
+    from harness.judge import checkers_of
     from harness.scheduled import schedule_at
     from harness.shrinking.search import shrink
+    from harness.simulation.run import INVARIANTS
 
     wanted = {**given(options), "system": "simulated"}
     others = sorted(wanted.keys() - {"system", "store"})
@@ -66,9 +71,13 @@ def command(
         )
     if budget <= 0:
         raise BadArguments(f"--budget {budget:g}: expected more than 0")
+    if out is not None and not out.parent.is_dir():
+        raise BadArguments(f"--out {out}: there is no folder {out.parent}")
     if at_steps and "seed" not in wanted:
         wanted.setdefault("swarm", False)  # what is hunted for processes is what they can suffer
     schedule = schedule_at(path.resolve()) if path is not None else _wanted(wanted, budget)
+    if checker and checker != INVARIANTS:
+        checkers_of(schedule.options, [checker])
     say: Say = (lambda _: None) if quiet else click.echo
     say(f"shrinking: {_size(schedule)}")
     seen = [_size(schedule)]
@@ -78,17 +87,19 @@ def command(
             seen.append(_size(smaller))
             say(f"  {tries:5} runs: {seen[-1]}")
 
-    shrunk = shrink(schedule, checker, budget, told)
+    with Stopping() as stopping:
+        shrunk = shrink(schedule, checker, budget, told)
     found = shrunk.schedule
-    say(f"{shrunk.tries} runs in {shrunk.wall_s:.1f} s; INVALID by {found.fails_by}")
-    if at_steps:
+    early = ", stopped early" if stopping.asked else ""
+    say(f"{shrunk.tries} runs in {shrunk.wall_s:.1f} s{early}; INVALID by {found.fails_by}")
+    if at_steps and not early:
         found = _at_steps(found, say)
     file = _write(found, out, options.get("store"))
     if quiet:
         click.echo(file)
-        return 0
-    _tell(found, file)
-    return 0
+    else:
+        _tell(found, file)
+    return EXIT_INTERRUPTED if early else 0
 
 
 def _wanted(wanted: dict[str, Any], budget: float) -> Schedule:
@@ -128,10 +139,19 @@ def _write(schedule: Schedule, out: Path | None, store: str | None) -> Path:
 
     if out is None:
         name = schedule.options.mutant or schedule.options.test_name()
-        out = Path(store or DEFAULTS.store) / "shrunk" / f"{name}-{schedule.plan.seed}{SUFFIX}"
-        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(store or DEFAULTS.store) / "shrunk"
+        out = _free(folder, f"{name}-{schedule.plan.seed}", SUFFIX)
     write_schedule(schedule, out)
     return out
+
+
+def _free(folder: Path, name: str, suffix: str) -> Path:
+    """A file of this name in `folder` that is not there yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = (name, *(f"{name}-{number}" for number in range(2, 10_000)))
+    return next(
+        path for one in names if not (path := folder / f"{one}{suffix}").exists()
+    )
 
 
 def _tell(schedule: Schedule, file: Path) -> None:

@@ -41,13 +41,16 @@ def command(
       splitbrain sim --schedule store/shrunk/vote_not_persisted-7.schedule
 
     \b
-    Exit codes: 0 all valid, 1 something invalid, 2 something unknown, 254, 255.
+    Exit codes: 0 all valid, 1 something invalid, 2 something unknown, 254, 255; 130 a
+    Ctrl-C came before all seeds were run, and nothing was invalid until then.
     """
     from harness.errors import BadArguments
 
     if runs < 1 or workers < 1:
         raise BadArguments(f"--runs {runs} --workers {workers}: expected 1 or more of both")
     if schedule is not None:
+        if runs > 1 or workers > 1:
+            raise BadArguments("--schedule with --runs or --workers: it says one run")
         return _scheduled(schedule, given(options), report=not no_report, quiet=quiet)
     wanted = {**given(options), "system": "simulated"}
     if runs == 1:
@@ -94,30 +97,43 @@ def _scheduled(path: Path, others: dict[str, Any], *, report: bool, quiet: bool)
 
 
 def _many(wanted: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> int:
+    import secrets
     import sys
     import time
 
-    from harness.simulation.campaign import campaign
+    from harness.cli import EXIT_INTERRUPTED
+    from harness.commands.stopping import Stopping
+    from harness.simulation.campaign import FIRST_SEED_BITS, campaign
     from harness.simulation.summary import Summary, result_lines
 
-    first = wanted.pop("seed", None) or 0
+    first = wanted.pop("seed", None)
+    if first is None:
+        first = secrets.randbits(FIRST_SEED_BITS)
+    if not quiet:
+        click.echo(f"seeds {first} to {first + runs - 1}")
     summary = Summary()
     began = time.monotonic()
-    results = campaign(range(first, first + runs), wanted, workers)
+    stopped = False
     try:
-        with click.progressbar(results, length=runs, label="seeds", hidden=quiet) as shown:
+        results = campaign(range(first, first + runs), wanted, workers)
+        with Stopping() as stopping, click.progressbar(
+            results, length=runs, label="seeds", hidden=quiet or not sys.stdout.isatty()
+        ) as shown:
             told = began
             for result in shown:
                 summary.take(result)
                 if result.valid is not True:
-                    click.echo("\n" + "\n".join(result_lines(result, wanted)), err=True)
+                    click.echo("\n".join(result_lines(result, wanted)), err=True)
                 now = time.monotonic()
                 if not (quiet or sys.stdout.isatty()) and now - told >= PLAIN_PROGRESS_S:
                     told = now
                     click.echo(f"{summary.runs:,} of {runs:,} seeds in {now - began:,.0f} s")
+                if summary.runs < runs:
+                    stopping.check()
     except KeyboardInterrupt:
         # What has been run was run: no seed's result is lost with those still to come.
+        stopped = True
         click.echo(f"\nstopped after {summary.runs} of {runs} seeds", err=True)
     for line in summary.lines(time.monotonic() - began, wanted):
         click.echo(line)
-    return summary.exit_code
+    return EXIT_INTERRUPTED if stopped and summary.exit_code != 1 else summary.exit_code

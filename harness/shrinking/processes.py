@@ -10,6 +10,7 @@ from harness.plan import Plan
 from harness.schedule import Schedule
 from harness.simulation.network import Weather
 from harness.simulation.swarm import SETTINGS
+from nemesis.conductor import name_of
 from nemesis.fault import AtStep, Fault, Kill, Latency, Partition, Pause, PowerLoss
 
 FLAGS = {
@@ -49,7 +50,8 @@ def _refuse_simulated(schedule: Schedule) -> None:
     for one in schedule.plan.faults:
         if not isinstance(one.fault, SUFFERED):
             raise BadArguments(
-                f"processes cannot suffer {one.fault!r}: only simulated machines can"
+                f"processes cannot suffer the fault {name_of(one.fault)}: only simulated machines "
+                "can; shrink the schedule without it (--no-swarm), or take it out"
             )
     around = schedule.surroundings
     if around.buggify:

@@ -10,6 +10,7 @@ a small schedule, not this seed's.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ def shrink(
     budget_s: float = BUDGET_S,
     told: Callable[[Schedule, int], None] = lambda _, __: None,
 ) -> Shrunk:
-    """The smallest found within `budget_s` seconds of wall time.
+    """The smallest found within `budget_s` seconds of wall time, or until a Ctrl-C.
 
     `checker`: whose verdict must stay invalid; "": the schedule's own, or the first that
     blames it. `told` hears of each smaller one, and how many were tried. Raises
@@ -79,10 +80,12 @@ def shrink(
     began = time.monotonic()
     checker = failing_checker(schedule, checker or schedule.fails_by)
     search = _Search(replace(schedule, fails_by=checker), began + budget_s, told)
-    search.until_nothing_goes(COARSE, other_seeds=0)
-    search.take(settled(search.smallest))
-    search.until_nothing_goes(FINE, other_seeds=OTHER_SEEDS)
-    search.take(settled(search.smallest))
+    # A Ctrl-C ends the search as its budget does: the smallest so far is what was found.
+    with contextlib.suppress(KeyboardInterrupt):
+        search.until_nothing_goes(COARSE, other_seeds=0)
+        search.take(settled(search.smallest))
+        search.until_nothing_goes(FINE, other_seeds=OTHER_SEEDS)
+        search.take(settled(search.smallest))
     return Shrunk(search.smallest, search.tries, time.monotonic() - began)
 
 

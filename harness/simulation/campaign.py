@@ -23,6 +23,9 @@ from harness.simulation.swarm import draw_options
 from harness.system_choice import capabilities_of
 from harness.workloads.catalogue import make_workload
 
+FIRST_SEED_BITS = 32
+"""Of a first seed that is drawn: few digits to type."""
+
 
 class SeedResult(msgspec.Struct, frozen=True):
     """What became of one seed."""

@@ -29,7 +29,7 @@ def test_the_correct_member_passes_and_many_conditions_are_reached() -> None:
 @pytest.mark.parametrize("mutant", ["vote_not_persisted", "commit_before_quorum", "wal_not_synced"])
 def test_a_planted_bug_is_hunted_down(mutant: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", HUNT, "hunt", "--mutant", mutant, "--budget", "30"],
+        [sys.executable, "-c", HUNT, "hunt", "--mutant", mutant, "--seed", "0", "--budget", "30"],
         cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
     )
     assert done.returncode == 1, done.stdout + done.stderr

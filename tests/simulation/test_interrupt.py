@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli import EXIT_INTERRUPTED
+from harness.schedule_text import read_schedule
 from harness.simulation.summary import Summary
 
 COMMAND = "from harness.cli import main; main()"
@@ -18,7 +20,8 @@ COMMAND = "from harness.cli import main; main()"
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("arguments", [
-    ["sim", "--runs", "1000", "--workers", "2"], ["hunt", "--budget", "60"],
+    ["sim", "--runs", "1000"], ["sim", "--runs", "1000", "--workers", "2"],
+    ["hunt", "--budget", "60"],
 ])
 def test_an_interrupted_campaign_leaves_nothing(
     arguments: list[str], number: signal.Signals, tmp_path: Path
@@ -39,7 +42,31 @@ def test_an_interrupted_campaign_leaves_nothing(
     finally:
         process.kill()
     assert "Traceback" not in said, said
+    assert "stopped after" in said
+    assert process.returncode == EXIT_INTERRUPTED
     assert not list(tmp_path.glob("splitbrain-*"))
+
+
+def test_a_search_that_is_interrupted_keeps_the_smallest_that_it_found(tmp_path: Path) -> None:
+    out = tmp_path / "small.schedule"
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "shrink", "--mutant", "compare_lost", "--seed", "1",
+         "--budget", "300", "--out", str(out)],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        assert " runs: " in lines[-1], lines
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert "Traceback" not in said, said
+    assert "stopped early" in said
+    assert process.returncode == EXIT_INTERRUPTED
+    assert read_schedule(out).size < (10, 300)
 
 
 def test_no_run_at_all_is_no_pass() -> None:

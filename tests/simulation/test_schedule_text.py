@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from harness.errors import BadArguments
@@ -77,3 +80,33 @@ def test_what_is_missing_is_named() -> None:
 def test_an_operation_has_the_number_of_its_turn() -> None:
     schedule: Schedule = parse_schedule(SMALL)
     assert schedule.plan.order() == ((1,), (2,))
+
+
+def examples(path: str) -> list[str]:
+    """The schedules in a page of the docs."""
+    text = (Path(__file__).resolve().parents[2] / path).read_text()
+    pasted = re.findall(r'splitbrain_schedule\(r"""\n(.*?)"""\)', text, re.DOTALL)
+    indented = re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)
+    shown = [one for one in indented if one.lstrip().startswith("# Whatever follows")]
+    return pasted + shown
+
+
+@pytest.mark.parametrize("path", ["docs/howto/simulate.md", "docs/reference/schedules.md"])
+def test_the_schedules_of_the_docs_can_be_read(path: str) -> None:
+    found = examples(path)
+    assert found
+    for text in found:
+        parse_schedule(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("seed 8", "`seed` was said before"),
+        ("lasts 5 ms", "`lasts` was said before"),
+        ("op 99  crash n1 before leader_wal for 5 ms", "a fault at operation 99"),
+    ],
+)
+def test_what_contradicts_the_rest_is_refused(line: str, why: str) -> None:
+    with pytest.raises(BadArguments, match=why):
+        parse_schedule(f"seed 7\nmembers n1\nlasts 100 ms\n{line}\n")
