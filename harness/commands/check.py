@@ -127,8 +127,6 @@ def _tell_run(result: RunResult, picture: Path | None) -> int:
     from harness.commands.outcome_text import tell
 
     tell(result)
-    if result.digest:
-        click.echo(f"digest: {result.digest}")
     _tell_memory()
     if picture is not None:
         from harness.proof_pictures import draw_run

@@ -36,6 +36,8 @@ def tell(result: RunResult) -> None:
         click.echo(f"folder: {shown(result.folder)}")
     if result.valid is not True:
         click.echo("reproduce: " + reproduce_line(result))
+    if result.digest:
+        click.echo(f"digest: {result.digest}")
 
 
 def tell_failed_faults(faults: Sequence[FaultCount]) -> None:

@@ -52,8 +52,6 @@ def command(path: Path, times: int, system: str | None, store: str | None, quiet
             click.echo(f"try {count} of {times}")
         result = run()
         tell(result)
-        if result.digest:
-            click.echo(f"digest: {result.digest}")
         if result.valid is not True:
             break
     return result.exit_code

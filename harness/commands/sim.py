@@ -73,7 +73,6 @@ def _one(wanted: dict[str, Any], *, report: bool, quiet: bool) -> int:
     settled = read_options(draw_options(seed, wanted))
     result = run_sync(settled, progress=Silent() if quiet else progress_for(), report=report)
     tell(result)
-    click.echo(f"digest: {result.digest}")
     return result.exit_code
 
 
@@ -92,7 +91,6 @@ def _scheduled(path: Path, others: dict[str, Any], *, report: bool, quiet: bool)
     progress = Silent() if quiet else progress_for()
     result = run_schedule(read_schedule(path), store, progress, report)
     tell(result)
-    click.echo(f"digest: {result.digest}")
     return result.exit_code
 
 

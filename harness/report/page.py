@@ -283,14 +283,19 @@ def _leaders(run: Run) -> dict[int, str]:
     return {m.state.member_id: m.name for m in run.members if m.state and m.state.member_id}
 
 
+NOTHING = "–"  # noqa: RUF001 (a dash)
+
+
 def _ms(value: float | None) -> str:
     """Milliseconds with three digits that count."""
     if value is None:
-        return "–"  # noqa: RUF001 (a dash for "none")
+        return NOTHING
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _count_text(value: Any) -> str:
+    if value is None:
+        return NOTHING
     if isinstance(value, bool) or not isinstance(value, int | float):
         return clip(value if isinstance(value, str) else to_json(value), 120)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
