@@ -154,3 +154,44 @@ def test_wrong_options_are_told(project: pytest.Pytester) -> None:
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*did you mean workload*"])
     assert run_tests(project, "--splitbrain-runs", "0").ret == pytest.ExitCode.USAGE_ERROR
+
+
+SCHEDULE = """
+seed 1
+members n1
+option quiet_timeout_ms 2000
+1 ms  client 0  put on n1  {"op":"put","key":"r0.0","value":"0.1"}
+lasts 50 ms
+"""
+
+
+def test_a_schedule_is_run_from_its_file_and_what_cannot_be_is_told_in_a_line(
+    project: pytest.Pytester,
+) -> None:
+    (project.path / "found.schedule").write_text(SCHEDULE)
+    (project.path / "wrong.schedule").write_text(SCHEDULE + "kill everybody\n")
+    project.makepyfile("""
+        from pathlib import Path
+        import pytest
+
+        def test_a_file(splitbrain_schedule):
+            assert splitbrain_schedule(Path("found.schedule")).valid is True
+
+        def test_a_wrong_one(splitbrain_schedule):
+            splitbrain_schedule(Path("wrong.schedule"))
+
+        def test_a_wrong_fault(splitbrain_run):
+            splitbrain_run(nemesis=["kil"])
+
+        @pytest.mark.splitbrain(system="simulated", nemesis=[])
+        def test_a_simulated_cluster(splitbrain_cluster):
+            raise AssertionError("it was not refused")
+    """)
+    result = run_tests(project)
+    result.assert_outcomes(passed=1, failed=2, errors=1)
+    said = result.stdout.str()
+    assert "Traceback" not in said
+    assert "pytest_plugin.py" not in said
+    assert "'kill everybody': not understood" in said
+    assert "kil" in said
+    assert "splitbrain_cluster is of real processes" in said
