@@ -24,13 +24,14 @@ RUN = """
     option request_timeout_ms 400
     100 ms  client 0  put on n1  {"op":"put","key":"r0.1","value":"0.1"}
     600 ms  client 0  put on n1  {"op":"put","key":"r0.1","value":"0.2"}
-    lasts 2500 ms
 """
 
 
-def run(fault: str, folder: Path) -> tuple[Simulated, dict[str, tuple[str, ...]]]:
+def run(
+    fault: str, folder: Path, lasts_ms: int = 2500
+) -> tuple[Simulated, dict[str, tuple[str, ...]]]:
     """The run, and how far each fault got: phase → whom it hit."""
-    schedule = parse_schedule(RUN + fault)
+    schedule = parse_schedule(f"{RUN}\n{fault}\nlasts {lasts_ms} ms")
     simulated = simulate(schedule.options, schedule.plan, folder, schedule.surroundings)
     return simulated, {event.phase: event.members for event in read_fault_events(folder)}
 
@@ -122,9 +123,8 @@ def test_a_snapshot_comes_over_a_link_that_is_slower_than_raft_is_patient(
         {puts}
         200 ms  partition n3 {{"shape":"isolate"}} until 1200 ms
         1150 ms  latency n3 {{"delay_ms":1,"jitter_ms":0,"rate_bytes_per_s":12000}} until 20000 ms
-        lasts 21000 ms
         """,
-        tmp_path,
+        tmp_path, lasts_ms=21_000,
     )
     assert simulated.valid is True, simulated.result.results.verdicts
     restored = [json.loads(line) for line in (tmp_path / "n3" / "log").read_text().splitlines()]
