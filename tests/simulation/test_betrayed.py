@@ -8,6 +8,7 @@ import pytest
 
 from harness.schedule_text import parse_schedule
 from harness.simulation.run import simulate
+from harness.twice import difference
 
 PUTS = "\n".join(
     f'{100 + 20 * n} ms  client {n % 3}  put on n{1 + n % 3}  '
@@ -39,6 +40,7 @@ def test_one_disk_of_three_that_betrays_its_member_makes_nothing_invalid(
         f"seed {seed}\n{RUN}\n{BETRAYALS[betrayal]}\n1000 ms  kill n3 until 1200 ms\n"
     )
     run = simulate(schedule.options, schedule.plan, tmp_path, schedule.surroundings)
+    assert difference(run.result, schedule) is None
     wrong = {one.checker: one for one in run.result.results.verdicts if one.valid is False}
     assert not wrong, wrong
     assert run.result.results.operations["all"]["ok"] > 30

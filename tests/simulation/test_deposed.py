@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from harness.schedule import Schedule
 from harness.schedule_text import parse_schedule
 from harness.simulation.run import simulate
-from harness.twice import run_schedule_twice
+from harness.twice import difference, run_schedule_twice
 
 PUTS = "\n".join(
     f'{600 + 20 * n} ms  client 0  put on n2  {{"op":"put","key":"r0.1","value":"0.{n}"}}'
@@ -42,6 +42,7 @@ def schedule_of(seed: int, more: str = "") -> Schedule:
 def test_its_log_is_gone_in_the_end_however_long_it_was(seed: int, tmp_path: Path) -> None:
     schedule = schedule_of(seed, CRASH)
     run = simulate(schedule.options, schedule.plan, tmp_path, schedule.surroundings)
+    assert difference(run.result, schedule) is None
     assert run.valid is True, run.result.results.verdicts
     assert run.conditions["a deposed leader was asked a read"]
     assert run.conditions["a deposed leader appended in vain"]

@@ -10,6 +10,7 @@ import pytest
 from harness.schedule_text import parse_schedule
 from harness.shrinking.settled import read_fault_events
 from harness.simulation.run import Simulated, simulate
+from harness.twice import difference
 from histories.history import History
 from histories.trace import read_trace
 from node import snapshot_stream
@@ -33,6 +34,7 @@ def run(
     """The run, and how far each fault got: phase → whom it hit."""
     schedule = parse_schedule(f"{RUN}\n{fault}\nlasts {lasts_ms} ms")
     simulated = simulate(schedule.options, schedule.plan, folder, schedule.surroundings)
+    assert difference(simulated.result, schedule) is None
     return simulated, {event.phase: event.members for event in read_fault_events(folder)}
 
 
