@@ -18,6 +18,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import re
 import resource
 import signal
 import statistics
@@ -203,13 +204,25 @@ def table(tries: Sequence[Try]) -> str:
         "",
         "Seconds are CPU time of the whole command on one core, the median of the tries that",
         "found it. *By*: the checkers that said invalid, with the number of tries. *Shrunk*: what",
-        "`splitbrain shrink` left of one of the schedules.",
+        f"`splitbrain shrink` left of one of the schedules{_sizes(tries)}.",
         "",
         "| mutant | what is spoilt | tries | found | s | by | shrunk |",
         "|---|---|--:|--:|--:|---|---|",
         *(_row(name, [one for one in tries if one.mutant == name]) for name in known),
         "",
     ])
+
+
+def _sizes(tries: Iterable[Try]) -> str:
+    """What the shrunk schedules come to, if there are any."""
+    told = [one.shrunk for one in tries if one.shrunk]
+    if not told:
+        return ""
+    faults, operations = (
+        statistics.median(int(found[1]) for one in told if (found := re.search(size, one)))
+        for size in (r"(\d+) faults?", r"(\d+) operations?")
+    )
+    return f"; in the median of {len(told)} of them {faults:g} faults and {operations:g} operations"
 
 
 def _share_found(tries: Iterable[Try], name: str) -> float:
