@@ -21,7 +21,7 @@ import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-NO_MUTANTS = ("table",)
+NO_MUTANTS = ("on_processes", "table")
 """Modules of this package that plant nothing."""
 
 SHORT_RUN: Mapping[str, object] = {
