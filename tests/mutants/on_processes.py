@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SPLITBRAIN = (sys.executable, "-c", "from harness.cli import main; main()")
 INVALID = 1
 REQUIRED = 0.9
+FINDS_MAX = 50
 
 
 def main() -> None:
@@ -57,9 +58,19 @@ def _tried(name: str, number: int, options: argparse.Namespace) -> Iterator[bool
 
 
 def _find(name: str, number: int) -> str | None:
-    """A seed that processes could suffer, too."""
-    code, said = _run("hunt", "--mutant", name, "--no-swarm", "--seed", str(1000 * number))
-    return said.splitlines()[1].removeprefix("seed ").partition(":")[0] if code == INVALID else None
+    """A seed that processes could suffer, too, and that a checker of histories finds: what
+    the invariants alone see, nobody sees in a process."""
+    seed = 1000 * number
+    for _ in range(FINDS_MAX):
+        code, said = _run("hunt", "--mutant", name, "--no-swarm", "--seed", str(seed))
+        if code != INVALID:
+            return None
+        lines = said.splitlines()
+        found = lines[1].removeprefix("seed ").partition(":")[0]
+        if lines[2] != "INVALID by invariants":
+            return found
+        seed = int(found) + 1
+    return None
 
 
 def _run(*words: str) -> tuple[int, str]:
