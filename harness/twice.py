@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.judge import RunResult
@@ -24,10 +25,7 @@ Twice = tuple[RunResult, str | None]
 def run_twice(options: Options) -> Twice:
     """Run what `options` draw, with a report, and once more without. One with a planted bug
     is run in a process of its own, since the bug stays in the process that had it."""
-    if not options.mutant:
-        return _drawn_twice(options)
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_drawn_twice, (options,))
+    return _apart(options.mutant, _drawn_twice, options)
 
 
 def _drawn_twice(options: Options) -> Twice:
@@ -40,10 +38,15 @@ def run_schedule_twice(schedule: Schedule | str, store: str) -> Twice:
     """The same for a schedule, or one as text. Raises BadArguments."""
     if isinstance(schedule, str):
         schedule = parse_schedule(schedule)
-    if not schedule.options.mutant:
-        return _twice(schedule, store)
+    return _apart(schedule.options.mutant, _twice, schedule, store)
+
+
+def _apart(mutant: str, run: Callable[..., Twice], *arguments: object) -> Twice:
+    """`run` it, in a process of its own if a bug is planted."""
+    if not mutant:
+        return run(*arguments)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_twice, (schedule, store))
+        return pool.apply(run, arguments)
 
 
 def _twice(schedule: Schedule, store: str) -> Twice:
