@@ -31,17 +31,13 @@ def command(budget: float, **options: Any) -> int:
     """
     if not budget > 0:
         raise BadArguments(f"--budget {budget:g}: expected a number of seconds above 0")
-    import secrets
-
     from harness.cli import EXIT_INTERRUPTED
     from harness.commands.stopping import Stopping
-    from harness.simulation.campaign import FIRST_SEED_BITS, SeedResult, hunt
+    from harness.simulation.campaign import SeedResult, first_seed, hunt
     from harness.simulation.summary import sim_line
 
     wanted = {**given(options), "system": "simulated"}
-    first = wanted.pop("seed", None)
-    if first is None:
-        first = secrets.randbits(FIRST_SEED_BITS)
+    first = first_seed(wanted.pop("seed", None))
     tried: list[int] = []
     with Stopping() as stopping:
 

@@ -95,18 +95,15 @@ def _scheduled(path: Path, others: dict[str, Any], *, report: bool, quiet: bool)
 
 
 def _many(wanted: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> int:
-    import secrets
     import sys
     import time
 
     from harness.cli import EXIT_INTERRUPTED
     from harness.commands.stopping import Stopping
-    from harness.simulation.campaign import FIRST_SEED_BITS, campaign
+    from harness.simulation.campaign import campaign, first_seed
     from harness.simulation.summary import Summary, result_lines
 
-    first = wanted.pop("seed", None)
-    if first is None:
-        first = secrets.randbits(FIRST_SEED_BITS)
+    first = first_seed(wanted.pop("seed", None))
     if not quiet:
         click.echo(f"seeds {first} to {first + runs - 1}")
     summary = Summary()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import secrets
 import shutil
 import signal
 import tempfile
@@ -25,6 +26,11 @@ from harness.workloads.catalogue import make_workload
 
 FIRST_SEED_BITS = 32
 """Of a first seed that is drawn: few digits to type."""
+
+
+def first_seed(given: int | None) -> int:
+    """Where a campaign or a hunt begins: drawn, unless it was given."""
+    return secrets.randbits(FIRST_SEED_BITS) if given is None else given
 
 
 class SeedResult(msgspec.Struct, frozen=True):
