@@ -7,24 +7,24 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from checkers.availability import check_availability
-from checkers.budget import check_budget
-from checkers.counter import check_counter
-from checkers.election import check_election
-from checkers.evidence import Checker, Evidence
-from checkers.lease import check_lease
-from checkers.linearizable import check_linearizable
-from checkers.lock import check_fencing, check_mutual_exclusion
-from checkers.mvcc import check_mvcc
-from checkers.promises import check_promises
-from checkers.queue import check_queue
-from checkers.set_full import check_set_full
-from checkers.statistics import check_statistics
-from checkers.transactions.of_history import check_history
-from checkers.unique_ids import check_unique_ids
-from checkers.verdict import Verdict
-from checkers.watch import check_watch
-from checkers.write_path import check_write_path
+from splitbrain.checkers.coordination.election import check_election
+from splitbrain.checkers.coordination.lease import check_lease
+from splitbrain.checkers.coordination.lock import check_fencing, check_mutual_exclusion
+from splitbrain.checkers.evidence import Checker, Evidence
+from splitbrain.checkers.linearizable.linearizable import check_linearizable
+from splitbrain.checkers.mvcc.mvcc import check_mvcc
+from splitbrain.checkers.objects.counter import check_counter
+from splitbrain.checkers.objects.queue import check_queue
+from splitbrain.checkers.objects.set_full import check_set_full
+from splitbrain.checkers.objects.unique_ids import check_unique_ids
+from splitbrain.checkers.service_level.availability import check_availability
+from splitbrain.checkers.service_level.budget import check_budget
+from splitbrain.checkers.service_level.statistics import check_statistics
+from splitbrain.checkers.traces.raft_safety import check_promises
+from splitbrain.checkers.traces.write_path import check_write_path
+from splitbrain.checkers.transactions.checker import check_history
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.checkers.watch.watch import check_watch
 
 CHECKERS: Mapping[str, Checker] = {
     "mvcc": check_mvcc,

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from checkers.limits import Limit
-from checkers.verdict import Verdict
-from histories.history import History
-from histories.member_state import MemberState
-from histories.trace import TraceEvent
-from histories.watch import WatchStream
+from splitbrain.checkers.service_level.limits import Limit
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.histories.history import History
+from splitbrain.histories.member_state import MemberState
+from splitbrain.histories.trace import TraceEvent
+from splitbrain.histories.watch import WatchStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,10 @@ class Evidence:
     watches: Sequence[WatchStream] = ()
     """What watchers asked for and were sent; empty for runs that watch nothing."""
     consistency: str = "strict-serializable"
-    """What `transactions` asks for: a name of `checkers.transactions.MODELS`."""
+    """What `transactions` asks for: a name of `splitbrain.checkers.transactions.MODELS`."""
     budget: tuple[Limit, ...] = ()
     """What the run may cost, for the checker `budget`; empty: no limit."""
 
 
 Checker = Callable[[Evidence], Verdict]
-"""`checkers.catalogue.CHECKERS` maps each name to one, in the order of a report."""
+"""`splitbrain.checkers.catalogue.CHECKERS` maps each name to one, in the order of a report."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from histories.history import Operation
-from histories.kv import Compact, Delete, Put, Range, Request, Txn
-from histories.member_state import Change
+from splitbrain.histories.history import Operation
+from splitbrain.histories.kv import Compact, Delete, Put, Range, Request, Txn
+from splitbrain.histories.member_state import Change
 
 
 def seconds(ns: int) -> str:

@@ -27,7 +27,8 @@ NEMESIS: Literal["nemesis"] = "nemesis"
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     """One event. `value` is JSON that the workload's codec reads (for key-value
-    workloads `histories.kv.Request` on `invoke`, `histories.kv.Result` on `ok`);
+    workloads `splitbrain.histories.kv.Request` on `invoke`, `splitbrain.histories.kv.Result` on
+    `ok`);
     `error` says why an operation ended in `fail` or `info`.
     """
 

@@ -1,7 +1,7 @@
 """A whole history, read back: operations paired, faults as windows.
 
-A run is written event by event (`histories.recorder`) and judged as a `History`; a file
-is read by `histories.reading`.
+A run is written event by event (`splitbrain.histories.recorder`) and judged as a `History`; a file
+is read by `splitbrain.histories.reader`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from histories.errors import HistoryError
-from histories.event import NEMESIS, Event, FaultEvent
-from histories.kv import Request, Result
-from histories.service import AnyRequest, AnyResult, ServiceOperation, ServiceRequest
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.event import NEMESIS, Event, FaultEvent
+from splitbrain.histories.kv import Request, Result
+from splitbrain.histories.service import AnyRequest, AnyResult, ServiceOperation, ServiceRequest
 
 Outcome = Literal["ok", "fail", "info"]
 
@@ -82,7 +82,7 @@ class History:
     @classmethod
     def read(cls, path: Path) -> History:
         """The history in the JSON Lines file `path`. Raises HistoryError with the line."""
-        from histories.reading import read_history
+        from splitbrain.histories.reader import read_history
 
         return read_history(path)
 

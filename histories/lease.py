@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from histories.kv import Header
+from splitbrain.histories.kv import Header
 
 
 class LeaseGrant(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from histories.kv import Header, KeyValue
+from splitbrain.histories.kv import Header, KeyValue
 
 
 class Lock(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="lock"):

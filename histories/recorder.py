@@ -20,8 +20,8 @@ from typing import Self
 
 import msgspec
 
-from histories.event import NEMESIS, Event, EventType, FaultEvent, Process
-from histories.service import AnyRequest, AnyResult
+from splitbrain.histories.event import NEMESIS, Event, EventType, FaultEvent, Process
+from splitbrain.histories.service import AnyRequest, AnyResult
 
 NOTHING = msgspec.Raw(b"null")
 

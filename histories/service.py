@@ -11,9 +11,9 @@ from typing import Literal
 
 import msgspec
 
-from histories.kv import Request, Result, writes
-from histories.lease import LeaseRequest, LeaseResult, LeaseTimeToLive
-from histories.lock import Leader, LockAnswer, LockRequest
+from splitbrain.histories.kv import Request, Result, writes
+from splitbrain.histories.lease import LeaseRequest, LeaseResult, LeaseTimeToLive
+from splitbrain.histories.lock import Leader, LockAnswer, LockRequest
 
 ServiceRequest = LeaseRequest | LockRequest
 ServiceResult = LeaseResult | LockAnswer
@@ -22,7 +22,7 @@ AnyResult = Result | ServiceResult
 
 
 class ServiceOperation(msgspec.Struct, frozen=True, gc=False):
-    """As `histories.history.Operation`, of another service."""
+    """As `splitbrain.histories.history.Operation`, of another service."""
 
     process: int
     f: str

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from histories.errors import HistoryError
+from splitbrain.histories.errors import HistoryError
 
 STEPS = (
     "client_request",

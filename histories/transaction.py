@@ -7,7 +7,8 @@
 
 Each value is appended, or written, to a key once in a history: who wrote what was read
 is then known. As JSON a micro-operation is such an array, and a transaction the array of
-its micro-operations in their order: the value of an event (`histories.formats.transactions`).
+its micro-operations in their order: the value of an event
+(`splitbrain.histories.formats.transactions`).
 
 Source: the transactions of Jepsen's list-append and rw-register tests (`jepsen.txn`).
 """

@@ -27,15 +27,15 @@ from pathlib import Path
 
 import msgspec
 
-from histories.errors import HistoryError
-from histories.kv import KeyValue
-from histories.member_state import Change
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.kv import KeyValue
+from splitbrain.histories.member_state import Change
 
 FILE_NAME = "watch.jsonl"
 
 
 class WatchRequest(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What one stream asks for; the interval as in `histories.kv.Range`.
+    """What one stream asks for; the interval as in `splitbrain.histories.kv.Range`.
 
     `start_revision` 0: from the next revision on. `ask_progress`: a progress request is
     sent right behind.
@@ -141,7 +141,7 @@ class WatchStream:
 
 class WatchRecorder:
     """Appends lines to `path`, each handed to the operating system before the call returns,
-    as `histories.recorder` does. `now` gives ns since the start of the run."""
+    as `splitbrain.histories.recorder` does. `now` gives ns since the start of the run."""
 
     def __init__(self, path: Path, now: Callable[[], int]) -> None:
         self.now = now

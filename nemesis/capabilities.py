@@ -1,7 +1,7 @@
 """What can be done to a system: the small protocols that a fault asks for.
 
 They stand here, below the harness, because the hands that inflict faults need them
-and know nothing else of a system. `harness.systems.system` re-exports them.
+and know nothing else of a system. `splitbrain.harness.systems.system` re-exports them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from nemesis.fault import MemberName
+from splitbrain.nemesis.fault import MemberName
 
 
 class LinkState(msgspec.Struct, frozen=True):
@@ -137,7 +137,8 @@ class Disked(Protocol):
 
 @runtime_checkable
 class Stepped(Protocol):
-    """Its members have failpoints at the steps of the write path, see `node.failpoint`."""
+    """Its members have failpoints at the steps of the write path, see
+    `splitbrain.node.failpoint`."""
 
     async def set_failpoint(self, member: MemberName, failpoint: str, term: str) -> None:
         """Raises FaultError if there is no such failpoint, or the member cannot be told."""

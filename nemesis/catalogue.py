@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from nemesis.capabilities import (
+from splitbrain.nemesis.capabilities import (
     Clocked,
     Disked,
     Killable,
@@ -14,7 +14,7 @@ from nemesis.capabilities import (
     Powered,
     Stepped,
 )
-from nemesis.errors import FaultError
+from splitbrain.nemesis.errors import FaultError
 
 NONE = "none"
 """The name for no faults at all."""

@@ -1,4 +1,5 @@
-"""Faults as values. What each does to a system has one door: `nemesis.hands.begin`.
+"""Faults as values. What each does to a system has one door:
+`splitbrain.nemesis.injection.inject.begin`.
 
 A fault names whom it hits by an `Aim`, which is settled when the fault begins (who
 leads is not known when the plan is drawn), or by `on`, which names the members
@@ -95,7 +96,7 @@ class ClockDrift(msgspec.Struct, frozen=True, tag_field="fault", tag="drift"):
 
 
 class DiskFault(msgspec.Struct, frozen=True, tag_field="fault", tag="disk"):
-    """Disks fail as the fields say (see `nemesis.capabilities.DiskState`); a member that
+    """Disks fail as the fields say (see `splitbrain.nemesis.capabilities.DiskState`); a member that
     stopped for it is started again when it is healed."""
 
     aim: Aim = "any"
@@ -128,7 +129,8 @@ class AtStep(msgspec.Struct, frozen=True, tag_field="fault", tag="step"):
     `before_leader_wal`, for the `visit`-th time since it was armed.
 
     It is armed when operation number `operation` of the plan is about to begin (see
-    `harness.plan.Plan.order`), 0: at its own time; and in force, once the member has
+    `splitbrain.harness.schedule.plan.Plan.order`), 0: at its own time; and in force, once the
+    member has
     come there, for as long as was planned. A step that nobody comes to is no fault.
     """
 

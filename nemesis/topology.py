@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from random import Random
 
-from nemesis.aim import minority_size_max
-from nemesis.fault import MemberName, PartitionShape
+from splitbrain.nemesis.fault import MemberName, PartitionShape
+from splitbrain.nemesis.target import minority_size_max
 
 Link = tuple[MemberName, MemberName]
 """Source, target."""

@@ -1,4 +1,4 @@
-"""`python -m node`: one member of an etcd-like store, as a process of its own."""
+"""`python -m splitbrain.node`: one member of an etcd-like store, as a process of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import uvloop
 
-from node.config import (
+from splitbrain.node.config import (
     Config,
     ConfigError,
     checked_config,
@@ -20,11 +20,11 @@ from node.config import (
     parse_initial_cluster,
     parse_urls,
 )
-from node.failpoint import ENVIRONMENT_VARIABLE
-from node.member_storage import DataRefused
-from node.real.world import RealWorld
-from node.server import Server
-from node.world import AddressInUse, DirectoryInUse, DiskError
+from splitbrain.node.failpoint import ENVIRONMENT_VARIABLE
+from splitbrain.node.member_storage import DataRefused
+from splitbrain.node.real.world import RealWorld
+from splitbrain.node.server import Server
+from splitbrain.node.world import AddressInUse, DirectoryInUse, DiskError
 
 EXIT_FLAGS = 2
 EXIT_START = 1
@@ -252,4 +252,4 @@ async def _run(config: Config, flags: dict[str, object]) -> int:
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m node")
+    main(prog_name="python -m splitbrain.node")

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from node.failpoint import parse_all
-from node.identity import cluster_id, member_id
+from splitbrain.node.failpoint import parse_all
+from splitbrain.node.identity import cluster_id, member_id
 
 
 class ConfigError(ValueError):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from node.api.metrics import Metrics
-from node.api.rpc import StatusResponse
-from node.mvcc.store import Store
+from splitbrain.node.messages.rpc import StatusResponse
+from splitbrain.node.metrics import Metrics
+from splitbrain.node.mvcc.store import Store
 
 
 class MemberMetrics(Metrics):

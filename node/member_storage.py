@@ -17,12 +17,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from node.config import Config
-from node.raft.message import Entry, HardState, Index, Snapshot, SnapshotMetadata
-from node.storage.backend import Backend
-from node.storage.snapshot_file import SnapshotFiles
-from node.storage.wal import Wal, WalCorrupt, WalMetadata, snapshot_marks, wal_exists
-from node.world import Disk
+from splitbrain.node.config import Config
+from splitbrain.node.raft.message import Entry, HardState, Index, Snapshot, SnapshotMetadata
+from splitbrain.node.storage.backend import Backend
+from splitbrain.node.storage.snapshot_file import SnapshotFiles
+from splitbrain.node.storage.wal import Wal, WalCorrupt, WalMetadata, snapshot_marks, wal_exists
+from splitbrain.node.world import Disk
 
 WAL = "member/wal"
 SNAPSHOTS = "member/snap"

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import msgspec
 
-from node.api.rpc import Member
-from node.config import Config
-from node.internal_request import MemberAttributesRequest
-from node.storage.backend import Backend
+from splitbrain.node.apply.internal_request import MemberAttributesRequest
+from splitbrain.node.config import Config
+from splitbrain.node.messages.rpc import Member
+from splitbrain.node.storage.backend import Backend
 
 _MEMBERS = b"members"
 

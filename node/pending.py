@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from node.world import Clock, Timer
+from splitbrain.node.world import Clock, Timer
 
 T = TypeVar("T")
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from node.api.errors import RpcError
-from node.internal_request import InternalRequest, MemberAttributesRequest, encode
-from node.pending import Pending, RequestIds
-from node.raft.errors import ProposalDropped
-from node.world import World
+from splitbrain.node.apply.internal_request import InternalRequest, MemberAttributesRequest, encode
+from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.pending import Pending, RequestIds
+from splitbrain.node.raft.errors import ProposalDropped
+from splitbrain.node.world import World
 
 
 async def publish(

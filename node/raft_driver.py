@@ -1,6 +1,6 @@
 """Drives Raft: messages and ticks in, and each `Ready` out to log, peers and store.
 
-Steps 2 to 9 of the write path; node.raft.ready says in which order and why.
+Steps 2 to 9 of the write path; splitbrain.node.raft.ready says in which order and why.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from node.applier import Applier, ToApply
-from node.config import Config
-from node.failpoint import FailpointError
-from node.internal_request import decode
-from node.member_metrics import MemberMetrics
-from node.member_storage import MemberStorage
-from node.mvcc.store import Store
-from node.raft.errors import StateInvalid
-from node.raft.message import Entry, MemberId, Message, MessageType, Snapshot
-from node.raft.raft import Raft
-from node.raft.ready import Ready, Role, SoftState
-from node.read_barrier import ReadBarrier
-from node.transport import Transport
-from node.world import World
-from node.write_path import Traced, WritePath
+from splitbrain.node.apply.applier import Applier, ToApply
+from splitbrain.node.apply.internal_request import decode
+from splitbrain.node.config import Config
+from splitbrain.node.failpoint import FailpointError
+from splitbrain.node.member_metrics import MemberMetrics
+from splitbrain.node.member_storage import MemberStorage
+from splitbrain.node.mvcc.store import Store
+from splitbrain.node.raft.errors import StateInvalid
+from splitbrain.node.raft.message import Entry, MemberId, Message, MessageType, Snapshot
+from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.ready import Ready, Role, SoftState
+from splitbrain.node.read_barrier import ReadBarrier
+from splitbrain.node.transport import Transport
+from splitbrain.node.world import World
+from splitbrain.node.write_path import Traced, WritePath
 
 APP, PROP, SNAP = MessageType.APP, MessageType.PROP, MessageType.SNAP
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from node.pending import Deadline, RequestIds
-from node.raft.message import Index
-from node.raft.ready import ReadState
-from node.world import Clock, Timer
+from splitbrain.node.pending import Deadline, RequestIds
+from splitbrain.node.raft.message import Index
+from splitbrain.node.raft.ready import ReadState
+from splitbrain.node.world import Clock, Timer
 
 RETRY_S = 0.5
 """A round unanswered for so long is asked again. Source: etcd's readIndexRetryTime."""

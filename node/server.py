@@ -24,29 +24,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from node import member_metrics
-from node.api import errors
-from node.api.errors import Code, RpcError
-from node.api.rpc import Member, ResponseHeader, StatusResponse, WriteRequest, WriteResponse
-from node.api.service import Api
-from node.applier import Applied, Applier
-from node.backend_follower import BackendFollower
-from node.config import Config
-from node.failpoint import FailpointError, Failpoints, parse_all
-from node.internal_request import InternalRequest, encode
-from node.member_storage import MemberStorage
-from node.membership import Membership
-from node.mvcc.store import Store
-from node.mvcc.watch import BUFFER_BYTES_MAX
-from node.pending import Deadline, Pending, RequestIds
-from node.publication import publish
-from node.raft.config import Config as RaftConfig
-from node.raft.errors import DropReason, ProposalDropped
-from node.raft.raft import Raft
-from node.raft_driver import RaftDriver
-from node.read_barrier import ReadBarrier
-from node.world import Closable, World
-from node.write_path import Traced, WritePath
+from splitbrain.node import member_metrics
+from splitbrain.node.api.service import Api
+from splitbrain.node.apply.applier import Applied, Applier
+from splitbrain.node.apply.backend_flusher import BackendFollower
+from splitbrain.node.apply.internal_request import InternalRequest, encode
+from splitbrain.node.config import Config
+from splitbrain.node.failpoint import FailpointError, Failpoints, parse_all
+from splitbrain.node.member_storage import MemberStorage
+from splitbrain.node.membership import Membership
+from splitbrain.node.messages import errors
+from splitbrain.node.messages.errors import Code, RpcError
+from splitbrain.node.messages.rpc import (
+    Member,
+    ResponseHeader,
+    StatusResponse,
+    WriteRequest,
+    WriteResponse,
+)
+from splitbrain.node.mvcc.store import Store
+from splitbrain.node.mvcc.watch import BUFFER_BYTES_MAX
+from splitbrain.node.pending import Deadline, Pending, RequestIds
+from splitbrain.node.publication import publish
+from splitbrain.node.raft.config import Config as RaftConfig
+from splitbrain.node.raft.errors import DropReason, ProposalDropped
+from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft_driver import RaftDriver
+from splitbrain.node.read_barrier import ReadBarrier
+from splitbrain.node.world import Closable, World
+from splitbrain.node.write_path import Traced, WritePath
 
 VERSION = "3.5.1"
 """The etcd release whose API is served."""

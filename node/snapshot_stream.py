@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from node.raft.message import Message, Snapshot
-from node.world import PeerLink, World
+from splitbrain.node.raft.message import Message, Snapshot
+from splitbrain.node.world import PeerLink, World
 
 CHUNK_BYTES = 1024**2
 QUEUE_BYTES_MAX = 4 * CHUNK_BYTES

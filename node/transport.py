@@ -1,7 +1,7 @@
 """Raft's messages between members, over links that may fail at any time.
 
 All messages of one `Ready` to one peer travel as one frame. A snapshot travels on a
-link of its own (`node.snapshot_stream`), so that heartbeats do not wait behind it.
+link of its own (`splitbrain.node.snapshot_stream`), so that heartbeats do not wait behind it.
 
 Source: the two channels of etcd's rafthttp (stream and snapshot sender).
 """
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from node.raft.message import MemberId, Message, MessageType
-from node.snapshot_stream import SnapshotReceiver, SnapshotSender
-from node.world import PeerLink, World
+from splitbrain.node.raft.message import MemberId, Message, MessageType
+from splitbrain.node.snapshot_stream import SnapshotReceiver, SnapshotSender
+from splitbrain.node.world import PeerLink, World
 
 QUEUE_BYTES_MAX = 32 * 1024**2
 

@@ -1,7 +1,7 @@
 """The only door to what is not deterministic: clock, disk, network, randomness.
 
 Everything that a member does outside its own memory goes through a `World`. The
-real one is `node.real.world`; a simulated one lives outside this package. Nothing
+real one is `splitbrain.node.real.world`; a simulated one lives outside this package. Nothing
 else under `node/` imports `time`, `random`, `os`, `socket` or `threading`, and
 nothing iterates a set whose order matters.
 
@@ -17,8 +17,8 @@ from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from node.api.service import Api
-    from node.storage.backend import Backend
+    from splitbrain.node.api.service import Api
+    from splitbrain.node.storage.backend import Backend
 
 
 class Timer(Protocol):

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from node.failpoint import Failpoints
-from node.world import World
+from splitbrain.node.failpoint import Failpoints
+from splitbrain.node.world import World
 
 
 class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -4,7 +4,7 @@ A history is linearizable if each operation can be given one instant between its
 and its return at which it takes effect, so that the answers are those of a sequential
 object. The object is a `Model`; what was seen are `Operation`s (or `Event`s):
 
-    from checkers.porcupine import CheckResult, Model, Operation, check_operations
+    from splitbrain.checkers.porcupine import CheckResult, Model, Operation, check_operations
 
     counter = Model(
         init=lambda: 0,
@@ -28,12 +28,12 @@ answer leaves several states possible; `.to_model()` makes a `Model` of it.
 
 Answers are OK, ILLEGAL, or UNKNOWN once a limit of time or memory is reached.
 `check_operations_verbose` also returns the longest partial linearizations of each
-partition. The method is in `checkers.porcupine.search`; ready-made models are in
-`checkers.porcupine.models`. The shape of the library follows the Go library of the
+partition. The method is in `splitbrain.checkers.porcupine.search`; ready-made models are in
+`splitbrain.checkers.porcupine.models`. The shape of the library follows the Go library of the
 same name by Anish Athalye.
 """
 
-from checkers.porcupine.check import (
+from splitbrain.checkers.porcupine.check import (
     CheckInfo,
     PartitionInfo,
     check_events,
@@ -42,7 +42,13 @@ from checkers.porcupine.check import (
     check_operations_verbose,
     operations_of,
 )
-from checkers.porcupine.model import CheckResult, Event, Model, NondeterministicModel, Operation
+from splitbrain.checkers.porcupine.model import (
+    CheckResult,
+    Event,
+    Model,
+    NondeterministicModel,
+    Operation,
+)
 
 __all__ = [
     "CheckInfo",

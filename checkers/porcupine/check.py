@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from checkers.porcupine.blocks import Decision
-from checkers.porcupine.memory import free_bytes, resident_bytes
-from checkers.porcupine.model import CheckResult, Event, I, Model, O, Operation, S
-from checkers.porcupine.search import Search
+from splitbrain.checkers.porcupine.blocks import Decision
+from splitbrain.checkers.porcupine.memory import free_bytes, resident_bytes
+from splitbrain.checkers.porcupine.model import CheckResult, Event, I, Model, O, Operation, S
+from splitbrain.checkers.porcupine.search import Search
 
 MEMORY_BYTES_MAX = 2 << 30
 _FIRST_BUDGET_NODES = 500

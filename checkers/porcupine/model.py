@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, Literal, TypeVar
 
-from checkers.porcupine.blocks import Decision
+from splitbrain.checkers.porcupine.blocks import Decision
 
 S = TypeVar("S")
 I = TypeVar("I")  # noqa: E741 - the input of an operation, as in the literature
@@ -93,7 +93,7 @@ class Model(Generic[S, I, O]):
     sets of possible states; such an operation is placed at once where it rules none out.
 
     `decide(operations)` is a quicker algorithm for some histories of one partition (see
-    `checkers.porcupine.blocks`), which must say what the search would: `step` remains
+    `splitbrain.checkers.porcupine.blocks`), which must say what the search would: `step` remains
     the specification. Where it answers None the search goes on.
     """
 

@@ -43,8 +43,8 @@ from operator import attrgetter
 from time import monotonic
 from typing import Generic
 
-from checkers.porcupine.model import I, Model, O, Operation, S
-from checkers.porcupine.states import Kind, Transitions
+from splitbrain.checkers.porcupine.model import I, Model, O, Operation, S
+from splitbrain.checkers.porcupine.states import Kind, Transitions
 
 _ENTRY_BYTES = 240
 """What a cached configuration weighs in CPython: key, bitset, place in the dict."""

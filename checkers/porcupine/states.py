@@ -6,7 +6,7 @@ import sys
 from collections.abc import Hashable
 from typing import Any, Generic
 
-from checkers.porcupine.model import I, Model, O, S
+from splitbrain.checkers.porcupine.model import I, Model, O, S
 
 IMPOSSIBLE = -1
 _ROW_ENTRY_BYTES = 100

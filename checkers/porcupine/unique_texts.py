@@ -3,7 +3,7 @@
 A get shows all pieces since the last put, in the order in which they were written. If
 no piece is the beginning of another, a text can be cut into pieces in one way only, so
 each get names the writes before it; a put, the appends that gets show after it, and
-these gets are a block in the sense of `checkers.porcupine.blocks`. A write that no get
+these gets are a block in the sense of `splitbrain.checkers.porcupine.blocks`. A write that no get
 shows is a block of its own: it can be anywhere that is not within another block.
 O(n log n) and the length of the texts.
 
@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice, pairwise, permutations, product
 from typing import Literal
 
-from checkers.porcupine.blocks import ILLEGAL, Block, Decision, decide_blocks
+from splitbrain.checkers.porcupine.blocks import ILLEGAL, Block, Decision, decide_blocks
 
 What = Literal["get", "put", "append"]
 _WAYS_MAX = 64

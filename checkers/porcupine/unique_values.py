@@ -3,7 +3,7 @@
 Each operation met a value, wrote one, or both (a compare-and-swap that succeeded, a
 write that was told the value before). A value met names its writer, so that a write,
 its readers, and the one operation that met it and wrote the next are a block in the
-sense of `checkers.porcupine.blocks`: between them nothing else was written. Two
+sense of `splitbrain.checkers.porcupine.blocks`: between them nothing else was written. Two
 operations that both met one value and wrote another cannot be.
 
 An operation that never returned may be left out unless its value was met by one that
@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 
-from checkers.porcupine.blocks import ILLEGAL, Block, Decision, decide_blocks
+from splitbrain.checkers.porcupine.blocks import ILLEGAL, Block, Decision, decide_blocks
 
 
 class _Nothing:

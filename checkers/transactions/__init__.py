@@ -2,10 +2,11 @@
 
     check_transactions(transactions, model="snapshot-isolation") -> Verdict
 
-`transactions` are `histories.transaction.Transaction`s in the order of their invocations.
+`transactions` are `splitbrain.histories.transaction.Transaction`s in the order of their
+invocations.
 """
 
-from checkers.transactions.check import NAME, check_transactions
-from checkers.transactions.models import DEFAULT, MODELS, model_named
+from splitbrain.checkers.transactions.check import NAME, check_transactions
+from splitbrain.checkers.transactions.models import DEFAULT, MODELS, model_named
 
 __all__ = ["DEFAULT", "MODELS", "NAME", "check_transactions", "model_named"]

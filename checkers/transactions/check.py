@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from checkers.transactions import wording
-from checkers.transactions.cycles import Cycle, CyclesFound, find_cycles
-from checkers.transactions.dependencies import (
+from splitbrain.checkers.transactions import wording
+from splitbrain.checkers.transactions.cycles import Cycle, CyclesFound, find_cycles
+from splitbrain.checkers.transactions.dependencies import (
     KINDS,
     PROCESS,
     REALTIME,
@@ -18,8 +18,8 @@ from checkers.transactions.dependencies import (
     Found,
     UnusableHistory,
 )
-from checkers.transactions.list_append import infer_list_append
-from checkers.transactions.models import (
+from splitbrain.checkers.transactions.list_append import infer_list_append
+from splitbrain.checkers.transactions.models import (
     CONTRADICTS,
     DEFAULT,
     contradicted,
@@ -29,10 +29,10 @@ from checkers.transactions.models import (
     order_of,
     weakest,
 )
-from checkers.transactions.register import infer_registers
-from checkers.verdict import Anomaly, Verdict
-from histories.collector import collector_paused
-from histories.transaction import Read, Transaction, Write
+from splitbrain.checkers.transactions.register import infer_registers
+from splitbrain.checkers.verdict import Anomaly, Verdict
+from splitbrain.histories.garbage_collection import collector_paused
+from splitbrain.histories.transaction import Read, Transaction, Write
 
 NAME = "transactions"
 
@@ -46,7 +46,7 @@ def check_transactions(transactions: Sequence[Transaction], model: str = DEFAULT
     where an element was written twice, or there is nothing to judge. Raises ValueError for
     a model that there is not.
 
-    Sources: see `checkers.transactions.models`.
+    Sources: see `splitbrain.checkers.transactions.models`.
     """
     model = model_named(model)
     with collector_paused():

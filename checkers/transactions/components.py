@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from checkers.transactions.dependencies import Edges, Nodes
-from checkers.transactions.order import Timing
+from splitbrain.checkers.transactions.dependencies import Edges, Nodes
+from splitbrain.checkers.transactions.order import Timing
 
 
 def components(count: int, parts: Sequence[tuple[Nodes, Nodes]]) -> Nodes:

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from checkers.transactions.components import with_order, with_single_antidependencies
-from checkers.transactions.dependencies import (
+from splitbrain.checkers.transactions.components import with_order, with_single_antidependencies
+from splitbrain.checkers.transactions.dependencies import (
     PROCESS,
     REALTIME,
     RW,
@@ -35,8 +35,8 @@ from checkers.transactions.dependencies import (
     Edges,
     Nodes,
 )
-from checkers.transactions.order import Timing
-from checkers.transactions.search import Anti, Step, Web
+from splitbrain.checkers.transactions.order import Timing
+from splitbrain.checkers.transactions.search import Anti, Step, Web
 
 ORDERS = ("", "process", "realtime")
 BASES = ("G0", "G1c", "G-single", "G-nonadjacent", "G2-item")

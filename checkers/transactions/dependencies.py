@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from histories.transaction import Transaction
+from splitbrain.histories.transaction import Transaction
 
 WW, WR, RW, PROCESS, REALTIME, WW_ASSUMED, RW_ASSUMED = range(7)
 KINDS = ("ww", "wr", "rw", "process", "realtime", "ww", "rw")

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from checkers.transactions import wording
-from checkers.transactions.dependencies import (
+from splitbrain.checkers.transactions import wording
+from splitbrain.checkers.transactions.dependencies import (
     KINDS,
     RW,
     WR,
@@ -28,7 +28,7 @@ from checkers.transactions.dependencies import (
     Finds,
     UnusableHistory,
 )
-from histories.transaction import Append, Element, Key, Read, Transaction
+from splitbrain.histories.transaction import Append, Element, Key, Read, Transaction
 
 PAIRS_MAX = 10_000
 """Of readers of a key's last version and appends that nobody saw. Past it only some are

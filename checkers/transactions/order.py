@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from checkers.transactions.dependencies import Nodes
-from histories.transaction import Transaction
+from splitbrain.checkers.transactions.dependencies import Nodes
+from splitbrain.histories.transaction import Transaction
 
 NEVER = np.iinfo(np.int64).max
 Times = npt.NDArray[np.int64]

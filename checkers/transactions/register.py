@@ -1,7 +1,7 @@
 """Dependencies between transactions that write and read registers.
 
 Each value is written to a key once, so that a read tells who wrote it; the order of
-versions is known in part (`checkers.transactions.versions`). One value of a key that was
+versions is known in part (`splitbrain.checkers.transactions.versions`). One value of a key that was
 read and that nobody wrote is taken for what it held at first, unless it was also read as
 absent.
 
@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from checkers.transactions import wording
-from checkers.transactions.dependencies import (
+from splitbrain.checkers.transactions import wording
+from splitbrain.checkers.transactions.dependencies import (
     KINDS,
     RW,
     RW_ASSUMED,
@@ -27,7 +27,7 @@ from checkers.transactions.dependencies import (
     Finds,
     UnusableHistory,
 )
-from checkers.transactions.versions import (
+from splitbrain.checkers.transactions.versions import (
     Use,
     Version,
     VersionOrder,
@@ -35,7 +35,7 @@ from checkers.transactions.versions import (
     by_realtime,
     cyclic,
 )
-from histories.transaction import Append, Element, Key, Transaction, Write
+from splitbrain.histories.transaction import Append, Element, Key, Transaction, Write
 
 PAIRS_MAX = 10_000
 """Of readers of a key's first state and its writers; past it only some are linked."""

@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from checkers.transactions.dependencies import PROCESS, REALTIME, RW, RW_ASSUMED, Edges
-from checkers.transactions.order import NEVER, Timing
+from splitbrain.checkers.transactions.dependencies import PROCESS, REALTIME, RW, RW_ASSUMED, Edges
+from splitbrain.checkers.transactions.order import NEVER, Timing
 
 STARTS_MAX = 100
 """Edges from which a shorter cycle is looked for, spread over all that there are."""

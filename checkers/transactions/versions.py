@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from histories.transaction import Element, Key
+from splitbrain.histories.transaction import Element, Key
 
 Version = tuple[Key, Element | None]
 """A key and its value; None: nothing was there yet."""
@@ -80,7 +80,7 @@ def cyclic(pairs: Mapping[tuple[Version, Version], str]) -> list[list[Version]]:
     """Versions that precede one another: each such group, in the order of their appearance."""
     import numpy as np
 
-    from checkers.transactions.components import components
+    from splitbrain.checkers.transactions.components import components
 
     number: dict[Version, int] = {}
     for pair in pairs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from histories.transaction import Append, Element, Read, Transaction, Write
+from splitbrain.histories.transaction import Append, Element, Read, Transaction, Write
 
 ELEMENTS_MAX = 8
 OPERATIONS_MAX = 8

@@ -14,8 +14,8 @@ def write(run_folder: Path) -> Path:
     Raises FileNotFoundError where there is no such folder, OSError where it cannot
     be written; a file that is missing or torn is told in the report.
     """
-    from harness.report.page import render
-    from harness.report.run_data import read_run
+    from splitbrain.harness.report.page import render
+    from splitbrain.harness.report.run_data import read_run
 
     return write_whole(run_folder / NAME, render(read_run(run_folder)))
 

@@ -19,13 +19,13 @@ from typing import Any
 import msgspec
 import plotly.graph_objects as go
 
-from checkers.verdict import Anomaly
-from harness.report.bands import band_end, lane_names
-from harness.report.figure import INK, hide_long_words, plain, quiet_layout
-from harness.report.palette import OUTCOMES, faded, fault_colour
-from harness.report.spans import Span
-from harness.report.value_text import clip, keys_of
-from histories.history import FaultWindow, Outcome
+from splitbrain.checkers.verdict import Anomaly
+from splitbrain.harness.report.bands import band_end, lane_names
+from splitbrain.harness.report.figure import INK, hide_long_words, plain, quiet_layout
+from splitbrain.harness.report.palette import OUTCOMES, faded, fault_colour
+from splitbrain.harness.report.spans import Span
+from splitbrain.harness.report.value_text import clip, keys_of
+from splitbrain.histories.history import FaultWindow, Outcome
 
 INVOLVED_MAX = 200
 NEIGHBOURS_MAX = 10
@@ -128,7 +128,7 @@ class _CycleStep(msgspec.Struct):
 
 
 class _Cycle(msgspec.Struct):
-    """`detail["cycle"]`, as `checkers.transactions` tells it."""
+    """`detail["cycle"]`, as `splitbrain.checkers.transactions` tells it."""
 
     transactions: list[_CycleTransaction]
     steps: list[_CycleStep]

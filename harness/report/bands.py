@@ -9,9 +9,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from harness.report.figure import plain
-from harness.report.palette import faded, fault_colour
-from histories.history import FaultWindow
+from splitbrain.harness.report.figure import plain
+from splitbrain.harness.report.palette import faded, fault_colour
+from splitbrain.histories.history import FaultWindow
 
 CLUSTER = "cluster"
 """The lane of a fault that names no member."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
-from harness.report.value_text import clip
+from splitbrain.harness.report.value_text import clip
 
 CHARACTER_PX = 7.3
 LINE_PX = 17

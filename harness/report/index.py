@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from harness.report import NAME, write_whole
-from harness.report.page import environment
-from harness.report.run_data import ResultFacts, RunFacts
-from histories.run_store import run_folders
+from splitbrain.harness.report import NAME, write_whole
+from splitbrain.harness.report.page import environment
+from splitbrain.harness.report.run_data import ResultFacts, RunFacts
+from splitbrain.harness.store.run_folder import run_folders
 
 ROWS_MAX = 5_000
 """The newest; the page says how many more there are."""

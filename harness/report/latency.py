@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from harness.report.bands import bands
-from harness.report.figure import quiet_layout, time_axis
-from harness.report.palette import OUTCOMES, faded
-from harness.report.spans import Span
-from harness.report.timeline import SVG_SPANS_MAX
-from harness.report.typed_array import GAP, floats, integers, times
-from harness.report.write_steps import percentile
-from histories.history import FaultWindow
+from splitbrain.harness.report.bands import bands
+from splitbrain.harness.report.figure import quiet_layout, time_axis
+from splitbrain.harness.report.palette import OUTCOMES, faded
+from splitbrain.harness.report.spans import Span
+from splitbrain.harness.report.timeline import SVG_SPANS_MAX
+from splitbrain.harness.report.typed_array import GAP, floats, integers, times
+from splitbrain.harness.report.write_steps import percentile
+from splitbrain.histories.history import FaultWindow
 
 BINS_MAX = 240
 LEAST_LATENCY_MS = 0.001

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from checkers.logged_as_recorded import MS, times_of
-from checkers.transactions.wording import operation
-from harness.report.spans import Span
-from histories.formats.logged import LoggedOperation
-from histories.transaction import Transaction
+from splitbrain.checkers.foreign.recorded_operation import MS, times_of
+from splitbrain.checkers.transactions.wording import operation
+from splitbrain.harness.report.spans import Span
+from splitbrain.histories.formats.foreign_operation import LoggedOperation
+from splitbrain.histories.transaction import Transaction
 
 READS = ("read", "get")
 

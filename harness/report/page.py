@@ -22,26 +22,26 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from checkers.verdict import Anomaly
-from harness.report.anomaly_picture import (
+from splitbrain.checkers.verdict import Anomaly
+from splitbrain.harness.report.anomaly_picture import (
     InOrder,
     Proof,
     picture_in_order,
     picture_to_scale,
     proof_of,
 )
-from harness.report.count_tables import count_tables, single_counts
-from harness.report.cycle_picture import cycle_picture
-from harness.report.latency import latency
-from harness.report.rate import rate
-from harness.report.run_data import Run
-from harness.report.sample import Sample, sample
-from harness.report.spans import Span, lanes
-from harness.report.tables import error_rows, fault_rows, kind_rows
-from harness.report.timeline import timeline
-from harness.report.value_text import clean, clip
-from harness.report.waterfall_choice import WaterfallOption, waterfall_options
-from harness.report.write_steps import NUMBER_IN_PATH, step_times
+from splitbrain.harness.report.count_tables import count_tables, single_counts
+from splitbrain.harness.report.cycle_picture import cycle_picture
+from splitbrain.harness.report.latency import latency
+from splitbrain.harness.report.rate import rate
+from splitbrain.harness.report.run_data import Run
+from splitbrain.harness.report.sample import Sample, sample
+from splitbrain.harness.report.spans import Span, lanes
+from splitbrain.harness.report.tables import error_rows, fault_rows, kind_rows
+from splitbrain.harness.report.timeline import timeline
+from splitbrain.harness.report.value_text import clean, clip
+from splitbrain.harness.report.waterfall_choice import WaterfallOption, waterfall_options
+from splitbrain.harness.report.write_steps import NUMBER_IN_PATH, step_times
 
 TEMPLATES = Path(__file__).parent / "templates"
 

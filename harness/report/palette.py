@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from histories.history import Outcome
+from splitbrain.histories.history import Outcome
 
 
 @dataclass(frozen=True, slots=True)

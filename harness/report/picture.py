@@ -8,12 +8,12 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from checkers.verdict import Anomaly
-from harness.report import write_whole
-from harness.report.anomaly_picture import picture_in_order, picture_to_scale, proof_of
-from harness.report.page import DrawnAnomaly, page, span_table
-from harness.report.spans import Span, last_time_ns
-from histories.history import FaultWindow
+from splitbrain.checkers.verdict import Anomaly
+from splitbrain.harness.report import write_whole
+from splitbrain.harness.report.anomaly_picture import picture_in_order, picture_to_scale, proof_of
+from splitbrain.harness.report.page import DrawnAnomaly, page, span_table
+from splitbrain.harness.report.spans import Span, last_time_ns
+from splitbrain.histories.history import FaultWindow
 
 DRAWN_MAX = 12
 
@@ -21,7 +21,8 @@ DRAWN_MAX = 12
 @dataclass(frozen=True, slots=True)
 class Found:
     """An anomaly, who found it, and the operations that it is drawn among: as
-    `harness.report.spans.pair` makes them of events, in the order of their invocations."""
+    `splitbrain.harness.report.spans.pair` makes them of events, in the order of their
+    invocations."""
 
     checker: str
     anomaly: Anomaly

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from harness.report.bands import bands
-from harness.report.figure import plain, quiet_layout, time_axis
-from harness.report.latency import bin_seconds
-from harness.report.palette import OUTCOMES
-from harness.report.spans import Span
-from harness.report.typed_array import floats, times
-from histories.history import FaultWindow
+from splitbrain.harness.report.bands import bands
+from splitbrain.harness.report.figure import plain, quiet_layout, time_axis
+from splitbrain.harness.report.latency import bin_seconds
+from splitbrain.harness.report.palette import OUTCOMES
+from splitbrain.harness.report.spans import Span
+from splitbrain.harness.report.typed_array import floats, times
+from splitbrain.histories.history import FaultWindow
 
 
 def rate(spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int) -> go.Figure:

@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from checkers.verdict import Anomaly, Verdict
-from harness.report.spans import Span, last_time_ns, pair
-from harness.report.value_text import clean
-from harness.report.write_steps import WriteSteps, read_steps
-from histories.errors import HistoryError
-from histories.event import NEMESIS, Event
-from histories.history import FaultWindow, History, read_events
+from splitbrain.checkers.verdict import Anomaly, Verdict
+from splitbrain.harness.report.spans import Span, last_time_ns, pair
+from splitbrain.harness.report.value_text import clean
+from splitbrain.harness.report.write_steps import WriteSteps, read_steps
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.event import NEMESIS, Event
+from splitbrain.histories.history import FaultWindow, History, read_events
 
 LOG_LINES = 50
 LOG_TAIL_BYTES = 256 * 1024
@@ -43,7 +43,8 @@ class MemberFacts(msgspec.Struct, frozen=True):
 
 
 class RunFacts(msgspec.Struct, frozen=True):
-    """`harness.run_record.RunRecord` as this or another release wrote it: options stay
+    """`splitbrain.harness.store.records.RunRecord` as this or another release wrote it: options
+    stay
     a plain table, since a store outlives the options of one release."""
 
     test: str = ""
@@ -78,7 +79,7 @@ class RunFacts(msgspec.Struct, frozen=True):
 
 
 class ResultFacts(msgspec.Struct, frozen=True):
-    """`harness.run_record.Results`, as far as a report needs it."""
+    """`splitbrain.harness.store.records.Results`, as far as a report needs it."""
 
     valid: bool | None = None
     verdicts: tuple[Verdict, ...] = ()
@@ -96,7 +97,7 @@ class ResultFacts(msgspec.Struct, frozen=True):
 
 
 class StateFacts(msgspec.Struct, frozen=True):
-    """`histories.member_state.MemberState` without its change log, which may be long."""
+    """`splitbrain.histories.member_state.MemberState` without its change log, which may be long."""
 
     revision: int = 0
     compact_revision: int = 0

@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.report.spans import Span
+from splitbrain.harness.report.spans import Span
 
 DRAWN_MAX = 20_000
 SLOWEST_KEPT = 1_000

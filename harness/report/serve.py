@@ -21,11 +21,11 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from harness.errors import BadArguments
-from harness.report import NAME
-from harness.report.index import render_index
-from harness.report.page import environment, render
-from harness.report.run_data import read_run
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.report import NAME
+from splitbrain.harness.report.index import render_index
+from splitbrain.harness.report.page import environment, render
+from splitbrain.harness.report.run_data import read_run
 
 ENTRIES_MAX = 2_000
 TEXT_SUFFIXES = frozenset(

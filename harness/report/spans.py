@@ -1,6 +1,6 @@
 """Operations as a picture needs them: from when to when, what was asked and answered.
 
-Unlike `histories.history`, which refuses what is no history, pairing here takes any
+Unlike `splitbrain.histories.history`, which refuses what is no history, pairing here takes any
 events: a report is wanted most of a run that went wrong. Values stay as they stand,
 also those of a workload that is not about keys and values.
 """
@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from harness.report.value_text import answer_text, clip, request_text
-from histories.event import NEMESIS, Event
-from histories.history import Outcome
+from splitbrain.harness.report.value_text import answer_text, clip, request_text
+from splitbrain.histories.event import NEMESIS, Event
+from splitbrain.histories.history import Outcome
 
 NS_PER_S = 1e9
 

@@ -13,11 +13,11 @@ from itertools import pairwise
 
 import msgspec
 
-from harness.report.bands import band_end
-from harness.report.spans import Span
-from harness.report.value_text import clip, json_text
-from harness.report.write_steps import percentile
-from histories.history import FaultWindow
+from splitbrain.harness.report.bands import band_end
+from splitbrain.harness.report.spans import Span
+from splitbrain.harness.report.value_text import clip, json_text
+from splitbrain.harness.report.write_steps import percentile
+from splitbrain.histories.history import FaultWindow
 
 ERRORS_MAX = 20
 

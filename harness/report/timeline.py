@@ -14,12 +14,12 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from harness.report.bands import bands, lane_layers, lane_names, lane_traces
-from harness.report.figure import hide_long_words, plain, quiet_layout, time_axis
-from harness.report.palette import OUTCOMES, Look, faded
-from harness.report.spans import Span, lanes
-from harness.report.typed_array import GAP, integers, times
-from histories.history import FaultWindow, Outcome
+from splitbrain.harness.report.bands import bands, lane_layers, lane_names, lane_traces
+from splitbrain.harness.report.figure import hide_long_words, plain, quiet_layout, time_axis
+from splitbrain.harness.report.palette import OUTCOMES, Look, faded
+from splitbrain.harness.report.spans import Span, lanes
+from splitbrain.harness.report.typed_array import GAP, integers, times
+from splitbrain.histories.history import FaultWindow, Outcome
 
 SVG_SPANS_MAX = 6_000
 """Above this many, bars are drawn by WebGL."""

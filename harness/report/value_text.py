@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from histories.kv import (
+from splitbrain.histories.kv import (
     Compact,
     CompactResult,
     Compare,

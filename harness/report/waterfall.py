@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.report.write_steps import WriteSteps
-from histories.chance import stream
+from splitbrain.harness.report.write_steps import WriteSteps
+from splitbrain.histories.random_stream import stream
 
 SLOWEST = 60
 AROUND_MEDIAN = 30

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from harness.report.run_data import Run
-from harness.report.spans import Span
-from harness.report.value_text import answered_write, revision_of
-from harness.report.waterfall import bars_of, choose_writes
+from splitbrain.harness.report.run_data import Run
+from splitbrain.harness.report.spans import Span
+from splitbrain.harness.report.value_text import answered_write, revision_of
+from splitbrain.harness.report.waterfall import bars_of, choose_writes
 
 DETAIL_DEPTH_MAX = 4
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from histories.errors import HistoryError
-from histories.trace import STEPS, TraceEvent, read_trace
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.trace import STEPS, TraceEvent, read_trace
 
 WRITES_MAX = 200_000
 TRACE_EVENTS_MAX = 4_000_000

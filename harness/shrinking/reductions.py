@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from harness.schedule import (
+from splitbrain.harness.drawing.swarm import SETTINGS, Surroundings
+from splitbrain.harness.schedule.schedule import (
     Schedule,
     TimedOperation,
     clients_of,
@@ -18,11 +19,10 @@ from harness.schedule import (
     with_operations,
     with_plan,
 )
-from harness.simulation.network import Weather
-from harness.simulation.swarm import SETTINGS, Surroundings
-from histories.kv import Request, Txn
-from histories.service import AnyRequest
-from nemesis.fault import (
+from splitbrain.harness.simulation.network import Weather
+from splitbrain.histories.kv import Request, Txn
+from splitbrain.histories.service import AnyRequest
+from splitbrain.nemesis.fault import (
     BitRot,
     ClockDrift,
     ClockJump,

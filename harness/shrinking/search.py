@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import msgspec
 from msgspec.structs import replace
 
-from harness.errors import BadArguments
-from harness.schedule import Schedule, with_seed
-from harness.shrinking.failing import blamed, fails, run_in_passing
-from harness.shrinking.reductions import (
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.schedule import Schedule, with_seed
+from splitbrain.harness.shrinking.failure import blamed, fails, run_in_passing
+from splitbrain.harness.shrinking.reductions import (
     Reduction,
     closer_together,
     earlier_ends,
@@ -40,7 +40,7 @@ from harness.shrinking.reductions import (
     shorter_watchers,
     simpler_operations,
 )
-from harness.shrinking.settled import settled
+from splitbrain.harness.shrinking.target_resolution import settled
 
 COARSE: tuple[Reduction, ...] = (
     quicker_conclusions, earlier_ends, plainer_world, fewer_faults, plainer_faults,

@@ -13,10 +13,10 @@ from typing import Any
 
 from sortedcontainers import SortedDict
 
-from node.storage.backend import BUCKETS, Run
-from node.storage.backend_copy import decode_copy
-from node.storage.memory_backend import MemoryBackend
-from node.storage.write_buffer import Writes
+from splitbrain.node.storage.backend import BUCKETS, Run
+from splitbrain.node.storage.backend_copy import decode_copy
+from splitbrain.node.storage.memory_backend import MemoryBackend
+from splitbrain.node.storage.write_buffer import Writes
 
 PAGE_BYTES = 4096
 

@@ -2,7 +2,8 @@
 
 A request is encoded as for a real member and decoded by the member's own codec; its
 handler runs in the member's process. What a client cannot tell from a real one it is
-told as a real one is: by the errors of `HttpConnection`, judged in `harness.outcome`.
+told as a real one is: by the errors of `HttpConnection`, judged in
+`splitbrain.harness.clients.outcome`.
 """
 
 from __future__ import annotations
@@ -13,24 +14,24 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from harness.client import Completion
-from harness.gateway_codec import decode_error
-from harness.http_connection import ConnectionLost, NotConnected
-from harness.member_status import STATUS, STATUS_TIMEOUT_S, Status, decode_status
-from harness.outcome import of_exception, of_status
-from harness.service_codec import decode_any, encode_any
-from harness.simulation.answered import shown, shown_by_refusal
-from harness.simulation.loop import VirtualLoop
-from harness.simulation.network import Machine, Network
-from harness.simulation.process import Process
-from harness.simulation.watching import watch
-from harness.watch_codec import WatchAnswer
-from histories.service import AnyRequest
-from histories.watch import WatchRequest
-from node.api import json_codec
-from node.api.errors import RpcError
-from node.api.rpc import StatusRequest
-from node.api.service import Api
+from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
+from splitbrain.harness.clients.json_client import Completion
+from splitbrain.harness.clients.json_codec import decode_error
+from splitbrain.harness.clients.member_status import STATUS, STATUS_TIMEOUT_S, Status, decode_status
+from splitbrain.harness.clients.outcome import of_exception, of_status
+from splitbrain.harness.clients.service_codec import decode_any, encode_any
+from splitbrain.harness.clients.watch_codec import WatchAnswer
+from splitbrain.harness.simulation.answer_conditions import shown, shown_by_refusal
+from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.network import Machine, Network
+from splitbrain.harness.simulation.process import Process
+from splitbrain.harness.simulation.watch_stream import watch
+from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.watch import WatchRequest
+from splitbrain.node.api import json_codec
+from splitbrain.node.api.service import Api
+from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.messages.rpc import StatusRequest
 
 CLIENT = "clients"
 """The machine on which all clients run; its links to members are never cut."""
@@ -197,7 +198,8 @@ def _fails(future: asyncio.Future[Any], problem: Exception) -> Callable[[], None
 
 
 class SimulatedClient:
-    """`harness.load.Client` over the simulated network. Never raises for a store's failure."""
+    """`splitbrain.harness.drive.load.Client` over the simulated network. Never raises for a
+    store's failure."""
 
     def __init__(self, clients: ClientNetwork, timeout_ms: int) -> None:
         self._clients = clients

@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from harness.simulation.loop import VirtualLoop
-from harness.simulation.process import Process
-from node.world import Timer
+from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.process import Process
+from splitbrain.node.world import Timer
 
 EPOCH_NS = 1_700_000_000_000_000_000
 """The wall clock's time at the start of every run."""
@@ -66,7 +66,7 @@ class MachineClock:
 
 
 class SimulatedClock:
-    """`node.world.Clock` for one life of a member."""
+    """`splitbrain.node.world.Clock` for one life of a member."""
 
     def __init__(self, loop: VirtualLoop, machine: MachineClock, process: Process) -> None:
         self._loop = loop

@@ -7,20 +7,20 @@ import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 
-from harness.simulation.clients import ClientNetwork
-from harness.simulation.clock import MachineClock
-from harness.simulation.conditions import Coverage
-from harness.simulation.disk import MachineDisk
-from harness.simulation.loop import VirtualLoop
-from harness.simulation.member import Member
-from harness.simulation.network import CALM, Network
-from harness.simulation.process import Process
-from harness.simulation.swarm import Buggify, Surroundings
-from harness.simulation.watch import Watch
-from harness.simulation.world import SimulatedWorld
-from histories.chance import stream
-from node.config import Config, checked_config
-from node.server import Server
+from splitbrain.harness.drawing.swarm import Buggify, Surroundings
+from splitbrain.harness.simulation.clients import ClientNetwork
+from splitbrain.harness.simulation.clock import MachineClock
+from splitbrain.harness.simulation.conditions import Coverage
+from splitbrain.harness.simulation.disk import MachineDisk
+from splitbrain.harness.simulation.invariants import Watch
+from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.member import Member
+from splitbrain.harness.simulation.network import CALM, Network
+from splitbrain.harness.simulation.process import Process
+from splitbrain.harness.simulation.world import SimulatedWorld
+from splitbrain.histories.random_stream import stream
+from splitbrain.node.config import Config, checked_config
+from splitbrain.node.server import Server
 
 CLIENT_PORT = 2379
 PEER_PORT = 2380

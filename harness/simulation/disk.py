@@ -1,4 +1,4 @@
-"""A machine's disk, and one process's view of it (`node.world.Disk`).
+"""A machine's disk, and one process's view of it (`splitbrain.node.world.Disk`).
 
 A process that crashes loses nothing that it wrote: the page cache is the machine's. A
 power loss is another thing: `MachineDisk.lose_power`, see `volume` for what is left.
@@ -11,13 +11,13 @@ from collections.abc import Callable
 from random import Random
 from typing import TypeVar
 
-from harness.simulation.backend import SimulatedBackend, StoredBackend
-from harness.simulation.loop import VirtualLoop
-from harness.simulation.network import CALM, Weather
-from harness.simulation.process import Ended, Process
-from harness.simulation.volume import Entries, Inode, Volume, parent_and_name, parts
-from nemesis.capabilities import HEALTHY, DiskState
-from node.world import DirectoryInUse, DiskError
+from splitbrain.harness.simulation.backend import SimulatedBackend, StoredBackend
+from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.network import CALM, Weather
+from splitbrain.harness.simulation.process import Ended, Process
+from splitbrain.harness.simulation.volume import Entries, Inode, Volume, parent_and_name, parts
+from splitbrain.nemesis.capabilities import HEALTHY, DiskState
+from splitbrain.node.world import DirectoryInUse, DiskError
 
 T = TypeVar("T")
 
@@ -115,7 +115,7 @@ class MachineDisk:
 
 
 class SimulatedFile:
-    """`node.world.File` for one process."""
+    """`splitbrain.node.world.File` for one process."""
 
     def __init__(self, disk: SimulatedDisk, path: str, inode: Inode) -> None:
         self._disk = disk
@@ -165,7 +165,7 @@ class SimulatedFile:
 
 
 class SimulatedDisk:
-    """`node.world.Disk` for one life of a member; paths are relative to its data."""
+    """`splitbrain.node.world.Disk` for one life of a member; paths are relative to its data."""
 
     def __init__(self, loop: VirtualLoop, machine: MachineDisk, process: Process) -> None:
         self._loop = loop

@@ -31,8 +31,8 @@ from heapq import heappop, heappush
 from math import ceil
 from typing import Any, NoReturn
 
-from harness.errors import SplitbrainError
-from harness.simulation.process import Ended, Process
+from splitbrain.harness.errors import SplitbrainError
+from splitbrain.harness.simulation.process import Ended, Process
 
 EVENTS_AT_ONE_MOMENT_MAX = 1_000_000
 """More callbacks than this without time passing is a loop that never ends."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from harness.simulation.clock import MachineClock
-from harness.simulation.disk import MachineDisk
-from harness.simulation.process import Process
-from harness.simulation.world import SimulatedWorld
-from node.server import Server
+from splitbrain.harness.simulation.clock import MachineClock
+from splitbrain.harness.simulation.disk import MachineDisk
+from splitbrain.harness.simulation.process import Process
+from splitbrain.harness.simulation.world import SimulatedWorld
+from splitbrain.node.server import Server
 
 
 class Member:

@@ -19,16 +19,16 @@ from random import Random
 
 import msgspec
 
-from harness.simulation.loop import VirtualLoop
-from harness.simulation.process import Process
-from nemesis.capabilities import NORMAL, LinkState
-from node.world import AddressInUse
+from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.process import Process
+from splitbrain.nemesis.capabilities import NORMAL, LinkState
+from splitbrain.node.world import AddressInUse
 
 CONNECT_TIMEOUT_NS = 1_000_000_000
 BACKOFF_NS = (50_000_000, 100_000_000, 200_000_000, 400_000_000)
 STALL_NS = 5_000_000_000
 STALL_BYTES = 64 * 1024
-"""As node.real.peer_connection: a link whose bytes nobody takes is dialled anew."""
+"""As splitbrain.node.real.peer_connection: a link whose bytes nobody takes is dialled anew."""
 RETRANSMIT_NS = 200_000_000
 """Source: Linux's TCP_RTO_MIN."""
 
@@ -242,7 +242,7 @@ class Connection:
 
 
 class Dialler:
-    """`node.world.PeerLink`: keeps a connection to one peer up until closed."""
+    """`splitbrain.node.world.PeerLink`: keeps a connection to one peer up until closed."""
 
     def __init__(
         self,
@@ -415,7 +415,7 @@ class Network:
             link.weather = CALM
 
     def set_link(self, source: str, target: str, state: LinkState) -> None:
-        """See `nemesis.capabilities.LinkState`."""
+        """See `splitbrain.nemesis.capabilities.LinkState`."""
         link, back = self.link(source, target), self.link(target, source)
         link.state = state if state != NORMAL else NORMAL
         if not link.state.open and not back.state.open:

@@ -13,24 +13,24 @@ from pathlib import Path
 
 import msgspec
 
-from checkers.verdict import Anomaly, Verdict
-from harness.drive import Drive
-from harness.judge import RunResult, checkers_of, judge, merged
-from harness.options import Options
-from harness.plan import Plan
-from harness.progress import Progress, Silent
-from harness.run_record import RunRecord
-from harness.simulation.cluster import SimulatedCluster
-from harness.simulation.digest import digest
-from harness.simulation.loop import VirtualLoop
-from harness.simulation.planted import plant
-from harness.simulation.process import Process
-from harness.simulation.swarm import Surroundings, draw_surroundings, settings_of
-from harness.systems.settings import WATCH_PROGRESS_MS
-from harness.systems.simulated import SimulatedSystem
-from harness.workloads.catalogue import make_workload
-from histories.recorder import Recorder
-from histories.run_store import write_json
+from splitbrain.checkers.verdict import Anomaly, Verdict
+from splitbrain.harness.drawing.swarm import Surroundings, draw_surroundings, settings_of
+from splitbrain.harness.drive.drive import Drive
+from splitbrain.harness.judging.judge import RunResult, checkers_of, judge, merged
+from splitbrain.harness.mutants.plant import plant
+from splitbrain.harness.progress import Progress, Silent
+from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.schedule.plan import Plan
+from splitbrain.harness.simulation.cluster import SimulatedCluster
+from splitbrain.harness.simulation.digest import digest
+from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.process import Process
+from splitbrain.harness.simulation.system import SimulatedSystem
+from splitbrain.harness.store.records import RunRecord
+from splitbrain.harness.store.run_folder import write_json
+from splitbrain.harness.systems.settings import WATCH_PROGRESS_MS
+from splitbrain.harness.workloads.catalogue import make_workload
+from splitbrain.histories.recorder import Recorder
 
 INVARIANTS = "invariants"
 """The name of the verdict on what must hold at every step."""
@@ -52,7 +52,7 @@ class Simulated:
     unhandled: tuple[str, ...]
     """Errors that a member let fall."""
     conditions: Mapping[str, int]
-    """How often each of `harness.simulation.conditions` was reached."""
+    """How often each of `splitbrain.harness.simulation.conditions` was reached."""
 
     @property
     def valid(self) -> bool | None:
@@ -68,7 +68,8 @@ def simulate(
     *,
     only: str = "",
 ) -> Simulated:
-    """Run `plan` in virtual time, leave its folder as `harness.runner` does, and judge it.
+    """Run `plan` in virtual time, leave its folder as `splitbrain.harness.runs.execute` does, and
+    judge it.
 
     `only`: a checker's name; then nothing else is judged, and a run whose `invariants` are
     all that is asked for ends its load when one did not hold.

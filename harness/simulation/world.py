@@ -1,4 +1,4 @@
-"""`node.world.World` for one life of one simulated member."""
+"""`splitbrain.node.world.World` for one life of one simulated member."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import NoReturn
 
 import msgspec
 
-import node.world
-from harness.simulation.clients import ClientNetwork
-from harness.simulation.clock import MachineClock, SimulatedClock
-from harness.simulation.disk import MachineDisk, SimulatedDisk
-from harness.simulation.loop import VirtualLoop
-from harness.simulation.network import Accept, Dialler, Network
-from harness.simulation.process import Ended, Process
-from node.api.service import Api
-from node.world import Clock, Closable, Disk
+import splitbrain.node.world
+from splitbrain.harness.simulation.clients import ClientNetwork
+from splitbrain.harness.simulation.clock import MachineClock, SimulatedClock
+from splitbrain.harness.simulation.disk import MachineDisk, SimulatedDisk
+from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.network import Accept, Dialler, Network
+from splitbrain.harness.simulation.process import Ended, Process
+from splitbrain.node.api.service import Api
+from splitbrain.node.world import Clock, Closable, Disk
 
 
 class _Listening:
@@ -37,7 +37,7 @@ class _ListeningForPeers:
 
 
 class MemberNetwork:
-    """`node.world.Network` in the name of one process."""
+    """`splitbrain.node.world.Network` in the name of one process."""
 
     def __init__(self, process: Process, network: Network, clients: ClientNetwork) -> None:
         self._process = process
@@ -76,7 +76,7 @@ class SimulatedWorld:
         self.random = random
         self.clock: Clock = SimulatedClock(loop, machine, process)
         self.disk: Disk = SimulatedDisk(loop, disk, process)
-        self.network: node.world.Network = MemberNetwork(process, network, clients)
+        self.network: splitbrain.node.world.Network = MemberNetwork(process, network, clients)
         self.trace_lines: list[bytes] = []
         self.log_lines: list[bytes] = []
         self._loop = loop

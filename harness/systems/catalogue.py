@@ -2,7 +2,7 @@
 
 Beside our own, an installed package offers one as an entry point of the group
 `splitbrain.systems`, and any class is named by its path, `package.module:Class`.
-`harness.system_choice` makes the one that a run names.
+`splitbrain.harness.systems.choice` makes the one that a run names.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from harness.errors import BadArguments
-from harness.offered import load_offered, load_path, offered, told
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.extensions import load_offered, load_path, offered, told
 
 ENTRY_POINTS = "splitbrain.systems"
 PYTHON_NODE, SIMULATED, ETCD = "python_node", "simulated", "etcd"

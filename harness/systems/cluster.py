@@ -13,16 +13,16 @@ from pathlib import Path
 
 import aiohttp
 
-from harness.errors import SystemFailed
-from harness.systems.gateway_state import Status, member_state, status
-from harness.systems.ports import HOST, Ports
-from harness.systems.process import MemberProcess, log_tail, spawn
-from harness.systems.proxy_process import ProxyProcess
-from harness.systems.settings import ClusterSettings
-from harness.systems.system import Address
-from histories.member_state import MemberState
-from nemesis.capabilities import LinkState
-from nemesis.fault import MemberName
+from splitbrain.harness.clients.member_state import Status, member_state, status
+from splitbrain.harness.errors import SystemFailed
+from splitbrain.harness.systems.ports import HOST, Ports
+from splitbrain.harness.systems.process import MemberProcess, log_tail, spawn
+from splitbrain.harness.systems.proxies.proxy_process import ProxyProcess
+from splitbrain.harness.systems.settings import ClusterSettings
+from splitbrain.harness.systems.system import Address
+from splitbrain.histories.member_state import MemberState
+from splitbrain.nemesis.capabilities import LinkState
+from splitbrain.nemesis.fault import MemberName
 
 START_TRIES_MAX = 3
 PAUSE_TIMEOUT_S = 5.0

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.errors import SystemFailed
-from harness.systems.cluster import Place, ProcessCluster
-from harness.systems.python_node import etcd_flags
-from harness.systems.settings import ClusterSettings
+from splitbrain.harness.errors import SystemFailed
+from splitbrain.harness.systems.cluster import Place, ProcessCluster
+from splitbrain.harness.systems.python_node import etcd_flags
+from splitbrain.harness.systems.settings import ClusterSettings
 
 _VERSION = re.compile(r"etcd Version:\s*(\S+)")
 _VERSION_TIMEOUT_S = 10

@@ -16,7 +16,7 @@ import socket
 import tempfile
 from pathlib import Path
 
-from harness.errors import SystemFailed
+from splitbrain.harness.errors import SystemFailed
 
 HOST = "127.0.0.1"
 PORT_MIN = 15_000

@@ -22,7 +22,8 @@ from pathlib import Path
 
 import psutil
 
-from harness.errors import SystemFailed
+import splitbrain
+from splitbrain.harness.errors import SystemFailed
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -158,7 +159,7 @@ def die_with_parent() -> Callable[[], None]:
 def python_env() -> dict[str, str]:
     """This process's environment, in which `python -m` finds our packages from any folder."""
     env = dict(os.environ)
-    root = str(Path(__file__).resolve().parents[2])
+    root = str(Path(splitbrain.__file__).resolve().parents[1])
     if root not in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (root, env.get("PYTHONPATH"))))
     env["PYTHONUNBUFFERED"] = "1"

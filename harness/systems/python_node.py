@@ -1,4 +1,4 @@
-"""This project's own store: `python -m node`, a process a member."""
+"""This project's own store: `python -m splitbrain.node`, a process a member."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from platform import python_version
 
 import aiohttp
 
-from harness.systems.cluster import Place, ProcessCluster
-from harness.systems.process import python_env
-from harness.systems.settings import ClusterSettings
-from nemesis.errors import FaultError
-from nemesis.fault import MemberName
+from splitbrain.harness.systems.cluster import Place, ProcessCluster
+from splitbrain.harness.systems.process import python_env
+from splitbrain.harness.systems.settings import ClusterSettings
+from splitbrain.nemesis.errors import FaultError
+from splitbrain.nemesis.fault import MemberName
 
-COMMAND: tuple[str, ...] = (sys.executable, "-m", "node")
+COMMAND: tuple[str, ...] = (sys.executable, "-m", "splitbrain.node")
 FAILPOINT_TIMEOUT_S = 2.0
 STOPPED_POLL_S = 0.002
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nemesis.fault import MemberName
+from splitbrain.nemesis.fault import MemberName
 
 WATCH_PROGRESS_MS = 250
 """How often idle watchers are told their progress in a run that has watchers."""

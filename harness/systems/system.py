@@ -14,9 +14,9 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from histories.member_state import MemberState
-from nemesis.capabilities import Killable, LinkState, Partitionable, Pausable
-from nemesis.fault import MemberName
+from splitbrain.histories.member_state import MemberState
+from splitbrain.nemesis.capabilities import Killable, LinkState, Partitionable, Pausable
+from splitbrain.nemesis.fault import MemberName
 
 __all__ = [
     "Address", "Killable", "LinkState", "MemberName", "Mortal", "Partitionable", "Pausable",

@@ -7,16 +7,16 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from harness.errors import BadArguments
-from harness.offered import load_offered, load_path, offered, told
-from harness.workloads.append import Append, WriteRead
-from harness.workloads.kv import KV
-from harness.workloads.lease import Lease
-from harness.workloads.lock import Election, Locks
-from harness.workloads.register import Register
-from harness.workloads.set import Set
-from harness.workloads.watch import Watch
-from harness.workloads.workload import Workload
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.extensions import load_offered, load_path, offered, told
+from splitbrain.harness.workloads.append import Append, WriteRead
+from splitbrain.harness.workloads.kv import KV
+from splitbrain.harness.workloads.lease import Lease
+from splitbrain.harness.workloads.lock import Election, Locks
+from splitbrain.harness.workloads.register import Register
+from splitbrain.harness.workloads.set import Set
+from splitbrain.harness.workloads.watch import Watch
+from splitbrain.harness.workloads.workload import Workload
 
 ENTRY_POINTS = "splitbrain.workloads"
 

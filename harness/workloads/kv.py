@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import ClassVar, Literal
 
-from harness.errors import BadArguments
-from harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
-from histories.kv import Compare, Delete, Put, Range, Txn
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
+from splitbrain.histories.kv import Compare, Delete, Put, Range, Txn
 
 LONG = (600, 3000)
 """Characters: more than a disk's sector takes, so that one write can be torn within itself."""

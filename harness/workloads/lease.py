@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import ClassVar
 
-from harness.errors import BadArguments
-from harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
-from histories.kv import Put, Range
-from histories.lease import LeaseGrant, LeaseKeepAlive, LeaseRevoke, LeaseTimeToLive
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
+from splitbrain.histories.kv import Put, Range
+from splitbrain.histories.lease import LeaseGrant, LeaseKeepAlive, LeaseRevoke, LeaseTimeToLive
 
 IDS_PER_CLIENT = 1_000_000
 

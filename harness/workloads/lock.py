@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import ClassVar
 
-from harness.errors import BadArguments
-from harness.workloads.workload import FINAL_READ, Draft, UniqueValues
-from histories.kv import Compare, Put, Range, Txn
-from histories.lease import LeaseGrant, LeaseKeepAlive, LeaseRevoke
-from histories.lock import Campaign, Leader, Lock, Proclaim, Resign, Unlock
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.workloads.workload import FINAL_READ, Draft, UniqueValues
+from splitbrain.histories.kv import Compare, Put, Range, Txn
+from splitbrain.histories.lease import LeaseGrant, LeaseKeepAlive, LeaseRevoke
+from splitbrain.histories.lock import Campaign, Leader, Lock, Proclaim, Resign, Unlock
 
 IDS_PER_CLIENT = 1_000_000
 ABOUT_COORDINATION = ("availability", "statistics", "lease")

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import ClassVar
 
-from harness.errors import BadArguments
-from harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
-from histories.kv import Compare, Put, Range, Txn
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
+from splitbrain.histories.kv import Compare, Put, Range, Txn
 
 
 class Set:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import ClassVar
 
-from harness.errors import BadArguments
-from harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
-from histories.kv import Compact, Delete, Put, Range, Txn
-from histories.watch import WatchRequest
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
+from splitbrain.histories.kv import Compact, Delete, Put, Range, Txn
+from splitbrain.histories.watch import WatchRequest
 
 COMPACT_PERCENT = 4
 COMPACT_BACK_MAX = 60

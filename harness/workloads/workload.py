@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar, Protocol, runtime_checkable
 
-from histories.service import AnyRequest
+from splitbrain.histories.service import AnyRequest
 
 ALWAYS = ("mvcc", "write_path", "promises", "availability", "statistics")
 """Checkers that judge any history of key-value operations."""
@@ -43,7 +43,7 @@ class Workload(Protocol):
     name: ClassVar[str]
     description: ClassVar[str]
     checkers: ClassVar[Sequence[str]]
-    """Names in `checkers.catalogue.CHECKERS`; empty: all of them."""
+    """Names in `splitbrain.checkers.catalogue.CHECKERS`; empty: all of them."""
 
     def operations(self, chance: Random, client: int) -> Iterator[Draft]:
         """Endless operations of client number `client`. Every value that is written is

@@ -10,18 +10,23 @@ from pathlib import Path
 
 import msgspec
 
-from histories.errors import HistoryError
-from histories.event import Event
-from histories.formats.jepsen_edn import is_jepsen_edn, read_jepsen_edn
-from histories.formats.jepsen_log import is_jepsen_log, read_jepsen_log
-from histories.formats.jepsen_text import is_jepsen_text, read_jepsen_text
-from histories.formats.jepsen_transactions import names_of, read_jepsen_transactions
-from histories.formats.json_lines import is_json_lines, read_json_lines
-from histories.formats.logged import LoggedEvent, LoggedOperation, logged_operation, paired
-from histories.formats.porcupine_kv import is_porcupine_kv, read_porcupine_kv
-from histories.formats.transactions import is_transactions
-from histories.service import AnyRequest
-from histories.transaction import Transaction
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.event import Event
+from splitbrain.histories.formats.foreign_operation import (
+    LoggedEvent,
+    LoggedOperation,
+    logged_operation,
+    paired,
+)
+from splitbrain.histories.formats.jepsen_edn import is_jepsen_edn, read_jepsen_edn
+from splitbrain.histories.formats.jepsen_log import is_jepsen_log, read_jepsen_log
+from splitbrain.histories.formats.jepsen_text import is_jepsen_text, read_jepsen_text
+from splitbrain.histories.formats.jepsen_transactions import names_of, read_jepsen_transactions
+from splitbrain.histories.formats.json_lines import is_json_lines, read_json_lines
+from splitbrain.histories.formats.porcupine_kv import is_porcupine_kv, read_porcupine_kv
+from splitbrain.histories.formats.transactions import is_transactions
+from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.transaction import Transaction
 
 OWN = "splitbrain"
 TRANSACTIONS = "transactions"
@@ -64,7 +69,10 @@ def _is_own(text: str) -> bool:
 
 
 def _read_elsewhere(path: Path) -> list[LoggedOperation]:
-    raise ValueError(f"{path}: read by histories.reading or histories.formats.transactions")
+    raise ValueError(
+        f"{path}: read by splitbrain.histories.reader or "
+        "splitbrain.histories.formats.transactions"
+    )
 
 
 FORMATS: Mapping[str, Format] = {

@@ -23,7 +23,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
 
-from histories.errors import HistoryError
+from splitbrain.histories.errors import HistoryError
 
 DEPTH_MAX = 200
 

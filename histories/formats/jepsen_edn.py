@@ -19,9 +19,9 @@ from typing import Any
 
 import msgspec
 
-from histories.errors import HistoryError
-from histories.formats.edn import Cut, EdnError, read_forms, write_edn
-from histories.formats.logged import Kind, LoggedEvent, LoggedOperation
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.formats.edn import Cut, EdnError, read_forms, write_edn
+from splitbrain.histories.formats.foreign_operation import Kind, LoggedEvent, LoggedOperation
 
 BLOCK_BYTES = 1 << 20
 

@@ -16,8 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from histories.errors import HistoryError
-from histories.formats.logged import Kind, LoggedEvent, LoggedOperation, paired
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.formats.foreign_operation import (
+    Kind,
+    LoggedEvent,
+    LoggedOperation,
+    paired,
+)
 
 _LINE = re.compile(
     r"INFO\s+jepsen\.util\s+-\s+(\d+)\s+:(invoke|ok|fail|info)\s+:(read|write|cas)\s+(\S.*?)\s*$"

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from histories.errors import HistoryError
-from histories.formats.edn import EdnError, read_edn
-from histories.formats.logged import Kind, LoggedEvent
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.formats.edn import EdnError, read_edn
+from splitbrain.histories.formats.foreign_operation import Kind, LoggedEvent
 
 _LINE = re.compile(r"(:?[\w.-]+)\t:(invoke|ok|fail|info)\t:?([^\t]+)\t([^\t]*)(?:\t(.*))?\s*$")
 

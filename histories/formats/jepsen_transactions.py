@@ -1,4 +1,5 @@
-"""Jepsen's transactions, `[[:append 9 1] [:r 11 nil]]`, as `histories.transaction` has them."""
+"""Jepsen's transactions, `[[:append 9 1] [:r 11 nil]]`, as `splitbrain.histories.transaction` has
+them."""
 
 from __future__ import annotations
 
@@ -8,14 +9,14 @@ from typing import Any
 
 import msgspec
 
-from histories.errors import HistoryError
-from histories.formats.logged import (
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.formats.foreign_operation import (
     LoggedEvent,
     LoggedOperation,
     logged_operation,
     paired_as,
 )
-from histories.transaction import Append, MicroOperation, Read, Transaction, Write
+from splitbrain.histories.transaction import Append, MicroOperation, Read, Transaction, Write
 
 LOOKED_AT = 10_000
 _Operations = tuple[MicroOperation, ...]

@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from histories.errors import HistoryError
-from histories.formats.logged import Kind, LoggedEvent
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.formats.foreign_operation import Kind, LoggedEvent
 
 
 class _Line(msgspec.Struct, gc=False):

@@ -13,8 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-from histories.errors import HistoryError
-from histories.formats.logged import Kind, LoggedEvent, LoggedOperation, by_key, paired
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.formats.foreign_operation import (
+    Kind,
+    LoggedEvent,
+    LoggedOperation,
+    by_key,
+    paired,
+)
 
 _LINE = re.compile(
     r"\{:process (\d+), :type :(invoke|ok|fail|info), :f :(get|put|append), "

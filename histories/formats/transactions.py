@@ -15,9 +15,9 @@ from typing import BinaryIO, Literal
 
 import msgspec
 
-from histories.collector import collector_paused
-from histories.errors import HistoryError
-from histories.transaction import MicroOperation, Transaction
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.garbage_collection import collector_paused
+from splitbrain.histories.transaction import MicroOperation, Transaction
 
 BLOCK_BYTES = 1 << 20
 Operations = tuple[MicroOperation, ...]

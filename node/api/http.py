@@ -1,4 +1,4 @@
-"""The v3 API as JSON over HTTP: nothing but a carrier for `node.api.service`.
+"""The v3 API as JSON over HTTP: nothing but a carrier for `splitbrain.node.api.service`.
 
 Paths, methods, statuses and bodies are those of etcd's gateway and of the handlers
 beside it (/health, /version, /metrics). aiohttp's low-level server is used without
@@ -25,11 +25,12 @@ from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 from aiohttp.web_protocol import RequestHandler
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
-from node.api import json_codec, metrics
-from node.api.errors import Code, RpcError
-from node.api.rpc import WatchRequest
-from node.api.service import MESSAGE_OVERHEAD_BYTES, Api
-from node.world import AddressInUse, Closable
+from splitbrain.node import metrics
+from splitbrain.node.api import json_codec
+from splitbrain.node.api.service import MESSAGE_OVERHEAD_BYTES, Api
+from splitbrain.node.messages.errors import Code, RpcError
+from splitbrain.node.messages.rpc import WatchRequest
+from splitbrain.node.world import AddressInUse, Closable
 
 SERVER_VERSION = "3.5.1"
 """The etcd release whose API this is."""

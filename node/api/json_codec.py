@@ -2,7 +2,7 @@
 
 Into the house: a request in its usual form is decoded by msgspec at once; anything
 else (names of enums, numbers in quotes, camel case, unknown fields, mistakes) goes
-to `node.api.json_reader`, which reads as Go does. What msgspec accepts here it
+to `splitbrain.node.api.json_reader`, which reads as Go does. What msgspec accepts here it
 reads as Go would: padded base64 of the standard alphabet, integers without a
 fraction, the later of two equal names.
 
@@ -23,10 +23,11 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from node.api import go_json, json_reader, rpc
-from node.api.errors import Code, RpcError
-from node.api.go_json import GoJsonError, Incomplete
-from node.mvcc.key_value import Event, EventType, KeyValue
+from splitbrain.node.api import go_json, json_reader
+from splitbrain.node.api.go_json import GoJsonError, Incomplete
+from splitbrain.node.messages import rpc
+from splitbrain.node.messages.errors import Code, RpcError
+from splitbrain.node.mvcc.key_value import Event, EventType, KeyValue
 
 # --- requests ------------------------------------------------------------------
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from node.api import errors, go_json, rpc
-from node.api.go_json import GoJsonError
+from splitbrain.node.api import go_json
+from splitbrain.node.api.go_json import GoJsonError
+from splitbrain.node.messages import errors, rpc
 
 # A transaction may hold as many operations as a level nested in it may not; with
 # etcd's limit of 128 nothing nested deeper can be valid.

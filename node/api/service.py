@@ -13,9 +13,11 @@ from typing import Any, Protocol, TypeVar
 
 from msgspec.structs import replace
 
-from node.api import errors, protobuf_size, validation
-from node.api.metrics import Metrics
-from node.api.rpc import (
+from splitbrain.node.api.watch import WatchStream
+from splitbrain.node.apply.apply import read_txn
+from splitbrain.node.apply.range_read import read_range
+from splitbrain.node.messages import errors, protobuf_size, validation
+from splitbrain.node.messages.rpc import (
     AlarmAction,
     AlarmRequest,
     AlarmResponse,
@@ -44,11 +46,9 @@ from node.api.rpc import (
     WriteRequest,
     WriteResponse,
 )
-from node.api.watch import WatchStream
-from node.apply import read_txn
-from node.mvcc.revision import CompactedRevision, FutureRevision
-from node.mvcc.store import Store
-from node.range_read import read_range
+from splitbrain.node.metrics import Metrics
+from splitbrain.node.mvcc.revision import CompactedRevision, FutureRevision
+from splitbrain.node.mvcc.store import Store
 
 # What gRPC receives at most, beyond the largest request. Source: etcd's grpcOverheadBytes.
 MESSAGE_OVERHEAD_BYTES = 512 * 1024

@@ -2,7 +2,7 @@
 
 Requests come in and answers go out independently; answers wait in a short queue, and
 a watcher whose answers find it full waits, with its events in its own bounded buffer
-(`node.mvcc.watch`). The end of the requests does not end the watches.
+(`splitbrain.node.mvcc.watch`). The end of the requests does not end the watches.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/watch.go`, `mvcc/watcher.go`.
 """
@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING
 
-from node.api.rpc import (
+from splitbrain.node.messages.rpc import (
     FilterType,
     ResponseHeader,
     WatchCancelRequest,
@@ -22,11 +22,11 @@ from node.api.rpc import (
     WatchRequest,
     WatchResponse,
 )
-from node.mvcc.key_value import Event
-from node.mvcc.watch import Watcher, event_bytes
+from splitbrain.node.mvcc.key_value import Event
+from splitbrain.node.mvcc.watch import Watcher, event_bytes
 
 if TYPE_CHECKING:
-    from node.api.service import MemberPort
+    from splitbrain.node.api.service import MemberPort
 
 QUEUE_MAX = 16
 """Answers that wait for a slow client. Source: etcd's ctrlStreamBufLen."""

@@ -15,7 +15,7 @@ from collections.abc import Container, Iterable
 import google_crc32c
 import msgspec
 
-from node.mvcc.revision import Packed, packed_from
+from splitbrain.node.mvcc.revision import Packed, packed_from
 
 _PAIRS_AT_ONCE = 1024
 

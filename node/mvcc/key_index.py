@@ -18,7 +18,14 @@ from typing import Any
 
 from sortedcontainers import SortedDict
 
-from node.mvcc.revision import MAIN_SHIFT, Packed, Revision, is_tombstone, main_of, revision_of
+from splitbrain.node.mvcc.revision import (
+    MAIN_SHIFT,
+    Packed,
+    Revision,
+    is_tombstone,
+    main_of,
+    revision_of,
+)
 
 Changes = int | array  # type: ignore[type-arg]
 """All changes of one key that are kept: one, or an array of type "Q"."""

@@ -20,11 +20,17 @@ from collections.abc import Iterator
 
 import msgspec
 
-from node.mvcc.hash import HashResult, hash_changes, hash_pairs
-from node.mvcc.interval import end_of
-from node.mvcc.key_index import KeyIndex
-from node.mvcc.key_value import Event, EventType, KeyValue, decode_key_value, encode_key_value
-from node.mvcc.revision import (
+from splitbrain.node.mvcc.hash import HashResult, hash_changes, hash_pairs
+from splitbrain.node.mvcc.interval import end_of
+from splitbrain.node.mvcc.key_index import KeyIndex
+from splitbrain.node.mvcc.key_value import (
+    Event,
+    EventType,
+    KeyValue,
+    decode_key_value,
+    encode_key_value,
+)
+from splitbrain.node.mvcc.revision import (
     CompactedRevision,
     FutureRevision,
     Packed,
@@ -35,9 +41,9 @@ from node.mvcc.revision import (
     pack,
     packed_from,
 )
-from node.mvcc.watch import WatchHub
-from node.mvcc.write_transaction import WriteTransaction
-from node.storage.backend import BUCKETS, Backend
+from splitbrain.node.mvcc.watch import WatchHub
+from splitbrain.node.mvcc.write_transaction import WriteTransaction
+from splitbrain.node.storage.backend import BUCKETS, Backend
 
 __all__ = [
     "CompactedRevision",

@@ -23,8 +23,8 @@ from typing import Protocol
 
 import msgspec
 
-from node.mvcc.interval import contains
-from node.mvcc.key_value import Event, EventType, KeyValue
+from splitbrain.node.mvcc.interval import contains
+from splitbrain.node.mvcc.key_value import Event, EventType, KeyValue
 
 BUFFER_BYTES_MAX = 1 << 20
 EVENT_OVERHEAD_BYTES = 256

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.mvcc.interval import end_of
-from node.mvcc.key_value import (
+from splitbrain.node.mvcc.interval import end_of
+from splitbrain.node.mvcc.key_value import (
     Event,
     EventType,
     KeyValue,
@@ -18,7 +18,7 @@ from node.mvcc.key_value import (
 )
 
 if TYPE_CHECKING:
-    from node.mvcc.store import RangeResult, Store
+    from splitbrain.node.mvcc.store import RangeResult, Store
 
 
 class WriteTransaction:

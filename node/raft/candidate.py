@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.raft import election, follower
-from node.raft.message import Message
+from splitbrain.node.raft import election, follower
+from splitbrain.node.raft.message import Message
 
 if TYPE_CHECKING:
-    from node.raft.raft import Raft
+    from splitbrain.node.raft.raft import Raft
 
 
 def on_pre_vote_response(raft: Raft, message: Message) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from node.raft.errors import ConfigInvalid
-from node.raft.message import NONE, MemberId
+from splitbrain.node.raft.errors import ConfigInvalid
+from splitbrain.node.raft.message import NONE, MemberId
 
 MEMBER_ID_MAX: MemberId = 2**64 - 1
 

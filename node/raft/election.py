@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.raft import quorum
-from node.raft.message import NONE, Index, MemberId, Message, MessageType, Term
-from node.raft.ready import Role
+from splitbrain.node.raft import quorum
+from splitbrain.node.raft.message import NONE, Index, MemberId, Message, MessageType, Term
+from splitbrain.node.raft.ready import Role
 
 if TYPE_CHECKING:
-    from node.raft.log import Log
-    from node.raft.raft import Raft
+    from splitbrain.node.raft.log import Log
+    from splitbrain.node.raft.raft import Raft
 
 TRANSFER = b"transfer"
 """Context of a VOTE that the leader itself asked for: its lease does not hold it up."""

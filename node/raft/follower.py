@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.raft.message import NONE, Index, MemberId, Message, MessageType, Snapshot, Term
-from node.raft.ready import ReadState
+from splitbrain.node.raft.message import NONE, Index, MemberId, Message, MessageType, Snapshot, Term
+from splitbrain.node.raft.ready import ReadState
 
 if TYPE_CHECKING:
-    from node.raft.log import Log
-    from node.raft.raft import Raft
+    from splitbrain.node.raft.log import Log
+    from splitbrain.node.raft.raft import Raft
 
 
 def hear_leader(raft: Raft, leader: MemberId) -> None:

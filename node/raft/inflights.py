@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from node.raft.message import Index
+from splitbrain.node.raft.message import Index
 
 
 class Inflights:

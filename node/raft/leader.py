@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from node.raft import election, quorum, replication
-from node.raft.errors import DropReason, ProposalDropped
-from node.raft.message import NONE, Entry, EntryType, MemberId, Message, MessageType
-from node.raft.progress import Progress, ProgressState
-from node.raft.read_index import PendingRead
-from node.raft.ready import ReadState, Role
+from splitbrain.node.raft import election, quorum, replication
+from splitbrain.node.raft.errors import DropReason, ProposalDropped
+from splitbrain.node.raft.message import NONE, Entry, EntryType, MemberId, Message, MessageType
+from splitbrain.node.raft.progress import Progress, ProgressState
+from splitbrain.node.raft.read_index import PendingRead
+from splitbrain.node.raft.ready import ReadState, Role
 
 if TYPE_CHECKING:
-    from node.raft.raft import Raft
+    from splitbrain.node.raft.raft import Raft
 
 
 # Time

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from node.raft.errors import StateInvalid
-from node.raft.message import Entry, Index, Snapshot, SnapshotMetadata, Term
+from splitbrain.node.raft.errors import StateInvalid
+from splitbrain.node.raft.message import Entry, Index, Snapshot, SnapshotMetadata, Term
 
 
 class Log:

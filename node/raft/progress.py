@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from node.raft.inflights import Inflights
-from node.raft.message import Index, MemberId
+from splitbrain.node.raft.inflights import Inflights
+from splitbrain.node.raft.message import Index, MemberId
 
 
 class ProgressState(Enum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
-from node.raft.message import MemberId
+from splitbrain.node.raft.message import MemberId
 
 
 class VoteResult(Enum):

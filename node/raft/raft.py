@@ -1,7 +1,7 @@
 """One member's Raft: a state machine without I/O, clock or tasks.
 
 `tick`, `step`, `propose` and `read_index` move it; what must be persisted, sent and
-applied as a result waits in `ready()` (see `node.raft.ready` for the contract), and
+applied as a result waits in `ready()` (see `splitbrain.node.raft.ready` for the contract), and
 `advance` tells it that this was done. It may go on moving between the two.
 
 What each role does with a message is in `follower`, `candidate` and `leader`, found
@@ -17,12 +17,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
-from node.raft import candidate, election, follower, leader, replication
-from node.raft.config import Config
-from node.raft.errors import DropReason, ProposalDropped, StateInvalid
-from node.raft.inflights import Inflights
-from node.raft.log import Log
-from node.raft.message import (
+from splitbrain.node.raft import candidate, election, follower, leader, replication
+from splitbrain.node.raft.config import Config
+from splitbrain.node.raft.errors import DropReason, ProposalDropped, StateInvalid
+from splitbrain.node.raft.inflights import Inflights
+from splitbrain.node.raft.log import Log
+from splitbrain.node.raft.message import (
     NONE,
     ConfState,
     Entry,
@@ -34,11 +34,11 @@ from node.raft.message import (
     SnapshotMetadata,
     Term,
 )
-from node.raft.progress import Progress, ProgressState
-from node.raft.read_index import ReadIndex
-from node.raft.ready import ReadState, Ready, Role, SoftState
-from node.raft.status import ProgressStatus, Status
-from node.raft.wellformed import is_well_formed
+from splitbrain.node.raft.progress import Progress, ProgressState
+from splitbrain.node.raft.read_index import ReadIndex
+from splitbrain.node.raft.ready import ReadState, Ready, Role, SoftState
+from splitbrain.node.raft.status import ProgressStatus, Status
+from splitbrain.node.raft.wellformed import is_well_formed
 
 Handler = Callable[["Raft", Message], None]
 

@@ -15,8 +15,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from node.raft import quorum
-from node.raft.message import Index, MemberId
+from splitbrain.node.raft import quorum
+from splitbrain.node.raft.message import Index, MemberId
 
 _CONTEXT_BYTES = 8
 

@@ -21,7 +21,7 @@ from enum import Enum
 
 import msgspec
 
-from node.raft.message import Entry, HardState, Index, MemberId, Message, Snapshot
+from splitbrain.node.raft.message import Entry, HardState, Index, MemberId, Message, Snapshot
 
 
 class Role(Enum):

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.raft import quorum
-from node.raft.message import Entry, Index, Message, MessageType, Snapshot
-from node.raft.progress import Progress, ProgressState
+from splitbrain.node.raft import quorum
+from splitbrain.node.raft.message import Entry, Index, Message, MessageType, Snapshot
+from splitbrain.node.raft.progress import Progress, ProgressState
 
 if TYPE_CHECKING:
-    from node.raft.raft import Raft
+    from splitbrain.node.raft.raft import Raft
 
 
 # Committing

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from node.raft.message import Index, MemberId, Term
-from node.raft.progress import ProgressState
-from node.raft.ready import Role
+from splitbrain.node.raft.message import Index, MemberId, Term
+from splitbrain.node.raft.progress import ProgressState
+from splitbrain.node.raft.ready import Role
 
 
 class ProgressStatus(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.raft.message import Message, MessageType
+from splitbrain.node.raft.message import Message, MessageType
 
 TERM_MAX = 2**63
 """Beyond it a term could not be raised any more and still be encoded."""

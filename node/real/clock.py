@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from node.world import Timer
+from splitbrain.node.world import Timer
 
 
 class RealClock:

@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from node.storage.lmdb_backend import LmdbBackend
-from node.world import DirectoryInUse, DiskError
+from splitbrain.node.storage.lmdb_backend import LmdbBackend
+from splitbrain.node.world import DirectoryInUse, DiskError
 
 if TYPE_CHECKING:
-    from node.storage.backend import Backend
+    from splitbrain.node.storage.backend import Backend
 
 T = TypeVar("T")
 

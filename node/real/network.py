@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from urllib.parse import urlsplit
 
-from node.api.service import Api
-from node.real.peer_connection import FrameReceiver, TcpPeerLink
-from node.world import AddressInUse, Closable
+from splitbrain.node.api.service import Api
+from splitbrain.node.real.peer_connection import FrameReceiver, TcpPeerLink
+from splitbrain.node.world import AddressInUse, Closable
 
 
 def host_and_port(url: str) -> tuple[str, int]:
@@ -60,7 +60,7 @@ class RealNetwork:
 
 
 def _http_carrier() -> Callable[[str, Api], Awaitable[Closable]]:
-    from node.api.http import serve
+    from splitbrain.node.api.http import serve
 
     return serve
 

@@ -13,10 +13,10 @@ from random import Random
 
 import msgspec
 
-from node.real.clock import RealClock
-from node.real.disk import RealDisk
-from node.real.network import RealNetwork
-from node.world import Clock, Disk, DiskError, Network
+from splitbrain.node.real.clock import RealClock
+from splitbrain.node.real.disk import RealDisk
+from splitbrain.node.real.network import RealNetwork
+from splitbrain.node.world import Clock, Disk, DiskError, Network
 
 
 class RealWorld:

@@ -19,10 +19,10 @@ from typing import Any
 
 import lmdb
 
-from node.storage.backend import BUCKETS, Run
-from node.storage.backend_copy import check_copy, decode_copy, encode_copy
-from node.storage.write_buffer import Pairs, WriteBuffer, Writes, overlaid
-from node.world import DiskError
+from splitbrain.node.storage.backend import BUCKETS, Run
+from splitbrain.node.storage.backend_copy import check_copy, decode_copy, encode_copy
+from splitbrain.node.storage.write_buffer import Pairs, WriteBuffer, Writes, overlaid
+from splitbrain.node.world import DiskError
 
 MAP_SIZE_BYTES = 4 * 1024**3
 

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from sortedcontainers import SortedDict
 
-from node.storage.backend import BUCKETS, Run
-from node.storage.backend_copy import check_copy, decode_copy, encode_copy
-from node.storage.write_buffer import Pairs, WriteBuffer, Writes, overlaid
+from splitbrain.node.storage.backend import BUCKETS, Run
+from splitbrain.node.storage.backend_copy import check_copy, decode_copy, encode_copy
+from splitbrain.node.storage.write_buffer import Pairs, WriteBuffer, Writes, overlaid
 
 T = TypeVar("T")
 

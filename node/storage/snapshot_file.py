@@ -32,8 +32,8 @@ from collections.abc import Sequence
 import google_crc32c
 import msgspec
 
-from node.raft.message import Snapshot, SnapshotMetadata
-from node.world import Disk
+from splitbrain.node.raft.message import Snapshot, SnapshotMetadata
+from splitbrain.node.world import Disk
 
 MAGIC = b"SBSNAP\x00\x01"
 SUFFIX = ".snap"

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from node.raft.message import Entry, HardState, Index, SnapshotMetadata
-from node.storage.wal_record import Record, RecordType, encode_record
-from node.storage.wal_segment import (
+from splitbrain.node.raft.message import Entry, HardState, Index, SnapshotMetadata
+from splitbrain.node.storage.wal_record import Record, RecordType, encode_record
+from splitbrain.node.storage.wal_segment import (
     ASIDE,
     SegmentHead,
     SegmentName,
@@ -33,7 +33,7 @@ from node.storage.wal_segment import (
     read_segment,
     refuse,
 )
-from node.world import Disk, DiskError, File
+from splitbrain.node.world import Disk, DiskError, File
 
 __all__ = [
     "NO_SNAPSHOT",

@@ -8,9 +8,9 @@ from typing import NoReturn
 
 import msgspec
 
-from node.raft.message import Index
-from node.storage.wal_record import Damage, Record, RecordType, read_record, was_durable
-from node.world import Disk
+from splitbrain.node.raft.message import Index
+from splitbrain.node.storage.wal_record import Damage, Record, RecordType, read_record, was_durable
+from splitbrain.node.world import Disk
 
 SUFFIX = ".wal"
 ASIDE = ".tmp"

@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.options import Options
-from harness.progress import Silent, Snapshot
-from harness.runner import run_sync
+from splitbrain.harness.progress import Silent, Snapshot
+from splitbrain.harness.runs.execute import run_sync
+from splitbrain.harness.schedule.options import Options
 from tests.benchmarks.figure import Figure, load_average, middle
 from tests.benchmarks.members import ROOT, load, running
 

@@ -11,14 +11,14 @@ from typing import cast
 
 import uvloop
 
-from harness.client import open_clients
-from harness.drawing import draw_plan
-from harness.load import Load
-from harness.options import Options
-from harness.plan import Plan
-from harness.systems.system import Address, System
-from harness.workloads.catalogue import make_workload
-from histories.recorder import Recorder
+from splitbrain.harness.clients.json_client import open_clients
+from splitbrain.harness.drawing.draw import draw_plan
+from splitbrain.harness.drive.load import Load
+from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.schedule.plan import Plan
+from splitbrain.harness.systems.system import Address, System
+from splitbrain.harness.workloads.catalogue import make_workload
+from splitbrain.histories.recorder import Recorder
 from tests.benchmarks.figure import Figure, load_average, middle
 from tests.benchmarks.members import ROOT
 

@@ -19,13 +19,13 @@ from typing import TypeVar
 
 import msgspec
 
-from checkers import catalogue
-from checkers.evidence import Evidence
-from checkers.synthetic.generator import generate
-from checkers.synthetic.traces import traces_of
-from histories.history import History
-from histories.member_state import MemberState
-from histories.trace import read_trace
+from splitbrain.checkers import catalogue
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.harness.synthetic.generator import generate
+from splitbrain.harness.synthetic.traces import traces_of
+from splitbrain.histories.history import History
+from splitbrain.histories.member_state import MemberState
+from splitbrain.histories.trace import read_trace
 from tests.benchmarks.figure import Figure, load_average
 
 T = TypeVar("T")

@@ -12,10 +12,10 @@ from typing import Literal
 
 import psutil
 
-from harness.systems.cluster import ProcessCluster
-from harness.systems.etcd import Etcd
-from harness.systems.python_node import PythonNode
-from harness.systems.settings import ClusterSettings
+from splitbrain.harness.systems.cluster import ProcessCluster
+from splitbrain.harness.systems.etcd import Etcd
+from splitbrain.harness.systems.python_node import PythonNode
+from splitbrain.harness.systems.settings import ClusterSettings
 
 Kind = Literal["ours", "etcd"]
 NAMES = ("n1", "n2", "n3")

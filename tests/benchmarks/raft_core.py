@@ -6,9 +6,9 @@ import gc
 from random import Random
 from time import perf_counter
 
-from node.raft.config import Config
-from node.raft.message import Message
-from node.raft.raft import Raft
+from splitbrain.node.raft.config import Config
+from splitbrain.node.raft.message import Message
+from splitbrain.node.raft.raft import Raft
 from tests.benchmarks.figure import Figure
 
 

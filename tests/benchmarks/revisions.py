@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from checkers.synthetic.generator import Recipe, generate_file
+from splitbrain.harness.synthetic.generator import Recipe, generate_file
 from tests.benchmarks.figure import Figure, load_average
 
 REQUIRED_CPU_S = 10.0
@@ -29,10 +29,10 @@ _JUDGE = """
 import json, resource, sys, time
 from pathlib import Path
 began, cpu = time.perf_counter(), time.process_time()
-from checkers.evidence import Evidence
-from checkers.mvcc import check_mvcc
-from histories.beside import read_members
-from histories.history import History
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.mvcc.mvcc import check_mvcc
+from splitbrain.histories.sidecar import read_members
+from splitbrain.histories.history import History
 path = Path(sys.argv[1])
 evidence = Evidence(History.read(path), read_members(path))
 reading = time.process_time() - cpu

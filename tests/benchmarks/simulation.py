@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.drawing import draw_plan
-from harness.options import Options, read_options
-from harness.simulation.campaign import campaign, quick_folder
-from harness.simulation.run import simulate
-from harness.system_choice import capabilities_of
-from harness.workloads.catalogue import make_workload
+from splitbrain.harness.campaign.campaign import campaign, quick_folder
+from splitbrain.harness.drawing.draw import draw_plan
+from splitbrain.harness.schedule.options import Options, read_options
+from splitbrain.harness.simulation.run import simulate
+from splitbrain.harness.systems.choice import capabilities_of
+from splitbrain.harness.workloads.catalogue import make_workload
 from tests.benchmarks.figure import Figure, load_average, middle
 
 SEEDS = (1, 2, 3, 4, 5)

@@ -14,8 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from checkers.synthetic.append import APPEND_SPOILS, generate_append, spoil_append
-from histories.formats.transactions import write_transactions
+from splitbrain.harness.synthetic.append import APPEND_SPOILS, generate_append, spoil_append
+from splitbrain.histories.formats.transactions import write_transactions
 from tests.benchmarks.figure import Figure, load_average
 
 REQUIRED_S = {100_000: 3.0, 1_000_000: 30.0}
@@ -24,8 +24,8 @@ _JUDGE = """
 import json, resource, sys, time
 from pathlib import Path
 began, cpu = time.perf_counter(), time.process_time()
-from checkers.transactions import check_transactions
-from histories.formats.transactions import read_transactions
+from splitbrain.checkers.transactions import check_transactions
+from splitbrain.histories.formats.transactions import read_transactions
 transactions = read_transactions(Path(sys.argv[1]))
 reading = time.process_time() - cpu
 verdict = check_transactions(transactions, "strict-serializable")

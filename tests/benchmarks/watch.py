@@ -14,11 +14,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from checkers.evidence import Evidence
-from checkers.synthetic.watch import generate_watched
-from checkers.watch import check_watch
-from histories.history import History
-from histories.watch import FILE_NAME, read_streams, write_streams
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.watch.watch import check_watch
+from splitbrain.harness.synthetic.watch import generate_watched
+from splitbrain.histories.history import History
+from splitbrain.histories.watch import FILE_NAME, read_streams, write_streams
 from tests.benchmarks.figure import Figure, load_average
 
 WRITES = 32_000

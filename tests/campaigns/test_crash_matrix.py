@@ -19,20 +19,20 @@ from typing import Any, Literal
 import pytest
 import requests
 
-from checkers.evidence import Evidence
-from checkers.mvcc import check_mvcc
-from checkers.promises import check_promises
-from checkers.write_path import check_write_path
-from harness.client import GatewayClient
-from harness.load import record
-from harness.quiet import gather_states, wait_quiet
-from harness.systems.python_node import PythonNode
-from harness.systems.settings import ClusterSettings
-from histories.history import History
-from histories.kv import Put, Range
-from histories.recorder import Recorder
-from histories.trace import read_trace
-from node.failpoint import PANICS, STEPS
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.mvcc.mvcc import check_mvcc
+from splitbrain.checkers.traces.raft_safety import check_promises
+from splitbrain.checkers.traces.write_path import check_write_path
+from splitbrain.harness.clients.json_client import GatewayClient
+from splitbrain.harness.drive.final_phase import gather_states, wait_quiet
+from splitbrain.harness.drive.load import record
+from splitbrain.harness.systems.python_node import PythonNode
+from splitbrain.harness.systems.settings import ClusterSettings
+from splitbrain.histories.history import History
+from splitbrain.histories.kv import Put, Range
+from splitbrain.histories.recorder import Recorder
+from splitbrain.histories.trace import read_trace
+from splitbrain.node.failpoint import PANICS, STEPS
 
 pytestmark = pytest.mark.cluster
 

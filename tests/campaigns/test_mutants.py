@@ -11,11 +11,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.judge import RunResult
-from harness.mutant import mutant_flags
-from harness.options import DEFAULTS, read_options
-from harness.runner import run_sync
-from tests.mutants import mutant, names_in_processes
+from splitbrain.harness.judging.judge import RunResult
+from splitbrain.harness.mutants.catalogue import mutant, mutant_flags, names_in_processes
+from splitbrain.harness.runs.execute import run_sync
+from splitbrain.harness.schedule.options import DEFAULTS, read_options
 
 BUDGET_S = 120
 FIRST_SEED = 11
@@ -56,7 +55,7 @@ def replay(found: RunResult, times: int) -> int:
     """The exit code of `splitbrain replay`."""
     store = found.folder.parent.parent
     command = [
-        sys.executable, "-c", "from harness.cli import main; main()", "replay",
+        sys.executable, "-c", "from splitbrain.harness.cli.main import main; main()", "replay",
         str(found.folder), "--times", str(times), "--quiet", "--store", str(store),
     ]
     return subprocess.run(command, stdout=subprocess.DEVNULL, timeout=5 * BUDGET_S).returncode

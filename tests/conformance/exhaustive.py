@@ -17,14 +17,14 @@ from dataclasses import replace
 
 import click
 
-from checkers.minimise import minimise
-from checkers.porcupine import (
+from splitbrain.checkers.minimise.delta_debugging import minimise
+from splitbrain.checkers.porcupine import (
     CheckResult,
     PartitionInfo,
     check_operations,
     check_operations_verbose,
 )
-from histories.chance import stream
+from splitbrain.histories.random_stream import stream
 from tests.conformance.small_objects import OBJECTS, History, SmallObject, small_history
 from tests.unit.checkers.exhaustive import linearizable
 

@@ -125,7 +125,7 @@ def _start(name: str, command: list[str], data: Path, log: Path) -> Server:
     raise AssertionError(f"{name} did not start; its log: {log.read_text(errors='replace')}")
 
 
-OURS_COMMAND = [sys.executable, "-m", "node"]
+OURS_COMMAND = [sys.executable, "-m", "splitbrain.node"]
 
 
 @dataclass

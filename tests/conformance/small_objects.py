@@ -13,9 +13,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from checkers import store_register
-from checkers.porcupine import Model, NondeterministicModel, Operation
-from checkers.porcupine.models import counter, key_value, register, sets
+from splitbrain.checkers.linearizable import store_register
+from splitbrain.checkers.porcupine import Model, NondeterministicModel, Operation
+from splitbrain.checkers.porcupine.models import counter, key_value, register, sets
 
 Choose = Callable[[Sequence[Any]], Any]
 History = list[Operation[Any, Any]]

@@ -16,17 +16,17 @@ import aiohttp
 import psutil
 import pytest
 
-from harness.systems.cluster import ProcessCluster
-from harness.systems.etcd import Etcd
-from harness.systems.python_node import PythonNode
-from harness.systems.settings import ClusterSettings
-from histories.chance import stream
-from histories.event import FaultEvent
-from nemesis.conductor import Conductor
-from nemesis.fault import Kill, Latency, Partition, Pause
-from nemesis.grip import Grip
-from nemesis.hands import begin
-from nemesis.schedule import Tempo, draw_schedule
+from splitbrain.harness.systems.cluster import ProcessCluster
+from splitbrain.harness.systems.etcd import Etcd
+from splitbrain.harness.systems.python_node import PythonNode
+from splitbrain.harness.systems.settings import ClusterSettings
+from splitbrain.histories.event import FaultEvent
+from splitbrain.histories.random_stream import stream
+from splitbrain.nemesis.drawing import Tempo, draw_schedule
+from splitbrain.nemesis.fault import Kill, Latency, Partition, Pause
+from splitbrain.nemesis.injection.faults_in_force import Grip
+from splitbrain.nemesis.injection.inject import begin
+from splitbrain.nemesis.nemesis import Conductor
 
 pytestmark = pytest.mark.cluster
 SYSTEMS = [pytest.param(Etcd, marks=pytest.mark.etcd), PythonNode]

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from harness.systems.cluster import ProcessCluster
-from harness.systems.etcd import Etcd
-from harness.systems.python_node import PythonNode
-from harness.systems.settings import ClusterSettings
+from splitbrain.harness.systems.cluster import ProcessCluster
+from splitbrain.harness.systems.etcd import Etcd
+from splitbrain.harness.systems.python_node import PythonNode
+from splitbrain.harness.systems.settings import ClusterSettings
 from tests.conformance.server_pair import etcd_binary
 
 pytestmark = pytest.mark.cluster
@@ -42,7 +42,7 @@ def flags(folder: Path, **changed: str) -> list[str]:
 
 
 def start(words: list[str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "node", *words]
+    command = [sys.executable, "-m", "splitbrain.node", *words]
     return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 

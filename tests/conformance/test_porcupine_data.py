@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from checkers.logged import key_value_operations, register_operations
-from checkers.porcupine import CheckResult, Model, Operation, check_operations
-from checkers.porcupine.models.key_value import key_value, whole_key_value
-from checkers.porcupine.models.register import register
-from histories.formats.jepsen_log import read_jepsen_log
-from histories.formats.porcupine_kv import read_porcupine_kv
+from splitbrain.checkers.foreign.foreign import key_value_operations, register_operations
+from splitbrain.checkers.porcupine import CheckResult, Model, Operation, check_operations
+from splitbrain.checkers.porcupine.models.key_value import key_value, whole_key_value
+from splitbrain.checkers.porcupine.models.register import register
+from splitbrain.histories.formats.jepsen_log import read_jepsen_log
+from splitbrain.histories.formats.porcupine_kv import read_porcupine_kv
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "porcupine"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no {DATA}: data from elsewhere")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.options import read_options
-from harness.runner import run_sync
+from splitbrain.harness.runs.execute import run_sync
+from splitbrain.harness.schedule.options import read_options
 
 pytestmark = [pytest.mark.cluster, pytest.mark.etcd]
 

@@ -17,10 +17,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.mutants import names, names_in_processes
+from splitbrain.harness.mutants.catalogue import names, names_in_processes
 
 ROOT = Path(__file__).resolve().parents[2]
-SPLITBRAIN = (sys.executable, "-c", "from harness.cli import main; main()")
+SPLITBRAIN = (sys.executable, "-c", "from splitbrain.harness.cli.main import main; main()")
 INVALID = 1
 REQUIRED = 0.9
 FINDS_MAX = 50

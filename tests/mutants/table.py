@@ -36,13 +36,14 @@ from pathlib import Path
 
 import msgspec
 
-from tests.mutants import mutant, names
+from splitbrain.harness.mutants.catalogue import mutant, names
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPORTED = (
-    "harness.cli", "harness.commands.hunt", "harness.commands.shrink",
-    "harness.simulation.campaign", "harness.simulation.summary", "harness.shrinking.search",
-    "harness.scheduled", "checkers.catalogue",
+    "splitbrain.harness.cli.main", "splitbrain.harness.cli.hunt", "splitbrain.harness.cli.shrink",
+    "splitbrain.harness.campaign.campaign", "splitbrain.harness.campaign.summary",
+    "splitbrain.harness.shrinking.search",
+    "splitbrain.harness.runs.schedule_run", "splitbrain.checkers.catalogue",
 )
 FIRST_SEEDS_APART = 1_000_000
 INVALID = 1
@@ -151,8 +152,8 @@ def _run(cpu_s_max: float, *arguments: str) -> Ran:
 
 
 def _command(arguments: tuple[str, ...], cpu_s_max: int, said: str, cpu: str) -> None:
-    from harness.cli import run_main
-    from harness.simulation.campaign import leave
+    from splitbrain.harness.campaign.campaign import leave
+    from splitbrain.harness.cli.main import run_main
 
     signal.signal(signal.SIGXCPU, leave)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s_max, cpu_s_max + LATER_S))

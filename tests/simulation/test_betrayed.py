@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.schedule_text import parse_schedule
-from harness.simulation.run import simulate
-from harness.twice import difference
+from splitbrain.harness.runs.repetition import difference
+from splitbrain.harness.schedule.text import parse_schedule
+from splitbrain.harness.simulation.run import simulate
 
 PUTS = "\n".join(
     f'{100 + 20 * n} ms  client {n % 3}  put on n{1 + n % 3}  '

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.simulation.campaign import run_seed
-from harness.simulation.conditions import CONDITIONS
-from harness.simulation.summary import Summary
+from splitbrain.harness.campaign.campaign import run_seed
+from splitbrain.harness.campaign.summary import Summary
+from splitbrain.harness.simulation.conditions import CONDITIONS
 
 ROOT = Path(__file__).resolve().parents[2]
-HUNT = "from harness.cli import main; main()"
+HUNT = "from splitbrain.harness.cli.main import main; main()"
 
 
 def test_the_correct_member_passes_and_many_conditions_are_reached() -> None:

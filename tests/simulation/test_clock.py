@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.simulation.clock import MachineClock, SimulatedClock
-from harness.simulation.loop import Livelock, VirtualLoop
-from harness.simulation.process import Process
+from splitbrain.harness.simulation.clock import MachineClock, SimulatedClock
+from splitbrain.harness.simulation.loop import Livelock, VirtualLoop
+from splitbrain.harness.simulation.process import Process
 
 
 @pytest.mark.parametrize("ppm", [-300_000, -200, 0, 7, 50_000, 300_000])
@@ -53,7 +53,7 @@ def test_after_a_power_loss_the_monotonic_clock_begins_anew_and_the_wall_clock_g
 
 
 def test_timers_without_end_at_one_moment_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.simulation.loop.EVENTS_AT_ONE_MOMENT_MAX", 1000)
+    monkeypatch.setattr("splitbrain.harness.simulation.loop.EVENTS_AT_ONE_MOMENT_MAX", 1000)
     loop = VirtualLoop()
     again: list[Callable[[], None]] = []
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from harness.schedule import Schedule
-from harness.schedule_text import parse_schedule
-from harness.simulation.run import simulate
-from harness.twice import difference, run_schedule_twice
+from splitbrain.harness.runs.repetition import difference, run_schedule_twice
+from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.harness.schedule.text import parse_schedule
+from splitbrain.harness.simulation.run import simulate
 
 PUTS = "\n".join(
     f'{600 + 20 * n} ms  client 0  put on n2  {{"op":"put","key":"r0.1","value":"0.{n}"}}'

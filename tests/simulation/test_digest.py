@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.simulation.digest import first_difference
+from splitbrain.harness.simulation.digest import first_difference
 from tests.pythons import MINORS, environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,7 +18,7 @@ TOLD = "SPLITBRAIN_PYTHONS"
 PROGRAM = """
 import sys
 from pathlib import Path
-from harness.simulation.campaign import run_seed
+from splitbrain.harness.campaign.campaign import run_seed
 given = {"system": "simulated", "nodes": (3,), "time_limit_s": 8.0}
 print(run_seed(int(sys.argv[1]), given, Path(sys.argv[2])).digest)
 """

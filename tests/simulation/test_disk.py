@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 import pytest
 
-from harness.simulation.disk import MachineDisk, SimulatedDisk
-from harness.simulation.loop import VirtualLoop
-from harness.simulation.network import Weather
-from harness.simulation.process import Process
-from nemesis.capabilities import HEALTHY, DiskState
-from node.raft.message import Entry, HardState
-from node.storage.wal import NO_SNAPSHOT, Wal, WalCorrupt, WalMetadata
-from node.world import DiskError
+from splitbrain.harness.simulation.disk import MachineDisk, SimulatedDisk
+from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.network import Weather
+from splitbrain.harness.simulation.process import Process
+from splitbrain.nemesis.capabilities import HEALTHY, DiskState
+from splitbrain.node.raft.message import Entry, HardState
+from splitbrain.node.storage.wal import NO_SNAPSHOT, Wal, WalCorrupt, WalMetadata
+from splitbrain.node.world import DiskError
 
 T = TypeVar("T")
 OWNER = WalMetadata(1, 2)

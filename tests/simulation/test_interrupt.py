@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import EXIT_INTERRUPTED
-from harness.schedule_text import read_schedule
-from harness.simulation.summary import Summary
+from splitbrain.harness.campaign.summary import Summary
+from splitbrain.harness.cli.main import EXIT_INTERRUPTED
+from splitbrain.harness.schedule.text import read_schedule
 
-COMMAND = "from harness.cli import main; main()"
+COMMAND = "from splitbrain.harness.cli.main import main; main()"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from harness.simulation.loop import Deadlock, Livelock, VirtualLoop
-from harness.simulation.process import Ended, Process
+from splitbrain.harness.simulation.loop import Deadlock, Livelock, VirtualLoop
+from splitbrain.harness.simulation.process import Ended, Process
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ def test_nothing_left_to_run_is_a_deadlock_that_names_who_waits() -> None:
 
 
 def test_time_that_stands_still_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.simulation.loop.EVENTS_AT_ONE_MOMENT_MAX", 1000)
+    monkeypatch.setattr("splitbrain.harness.simulation.loop.EVENTS_AT_ONE_MOMENT_MAX", 1000)
 
     async def main() -> None:
         while True:

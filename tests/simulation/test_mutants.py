@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from checkers.catalogue import CHECKERS
-from harness.simulation.run import INVARIANTS
-from tests.mutants import mutant, names, spoil
+from splitbrain.checkers.catalogue import CHECKERS
+from splitbrain.harness.mutants.catalogue import mutant, names, spoil
+from splitbrain.harness.simulation.run import INVARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
-SPLITBRAIN = (sys.executable, "-c", "from harness.cli import main; main()")
+SPLITBRAIN = (sys.executable, "-c", "from splitbrain.harness.cli.main import main; main()")
 INVALID = 1
 QUICK = (
     "vote_forgotten_at_step_down",

@@ -8,11 +8,11 @@ from random import Random
 
 import pytest
 
-from harness.simulation.conditions import Coverage
-from harness.simulation.loop import VirtualLoop
-from harness.simulation.network import Dialler, Network, Weather
-from harness.simulation.process import Process
-from nemesis.capabilities import NORMAL, LinkState
+from splitbrain.harness.simulation.conditions import Coverage
+from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.network import Dialler, Network, Weather
+from splitbrain.harness.simulation.process import Process
+from splitbrain.nemesis.capabilities import NORMAL, LinkState
 
 FRAMES = 200
 

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.corpus import SavedSeed, read_corpus
-from harness.options import read_options
-from harness.schedule import Schedule
-from harness.schedule_text import read_schedule
-from harness.scheduled import run_schedule
-from harness.twice import run_schedule_twice, run_twice
-from node.backend_follower import BackendFollower
-from tests.mutants import clean_pages_trusted, log_compacted_before_raft_applied
+from splitbrain.harness.campaign.corpus import SavedSeed, read_corpus
+from splitbrain.harness.mutants.apply import log_compacted_before_raft_applied
+from splitbrain.harness.mutants.storage import clean_pages_trusted
+from splitbrain.harness.runs.repetition import run_schedule_twice, run_twice
+from splitbrain.harness.runs.schedule_run import run_schedule
+from splitbrain.harness.schedule.options import read_options
+from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.harness.schedule.text import read_schedule
+from splitbrain.node.apply.backend_flusher import BackendFollower
 
 CORPUS = Path(__file__).resolve().parents[2] / "histories" / "corpus"
 SEEDS = read_corpus(CORPUS)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import BadArguments
-from harness.schedule import Schedule, drawn_schedule
-from harness.schedule_text import as_text, parse_schedule
-from nemesis.fault import AtStep, Kill, Partition
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.schedule import Schedule, drawn_schedule
+from splitbrain.harness.schedule.text import as_text, parse_schedule
+from splitbrain.nemesis.fault import AtStep, Kill, Partition
 
 SMALL = """
     seed 7

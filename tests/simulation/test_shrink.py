@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import BadArguments
-from harness.schedule import drawn_schedule, with_operations
-from harness.schedule_text import parse_schedule, read_schedule
-from harness.shrinking.processes import for_processes
-from harness.shrinking.reductions import subsets
-from harness.shrinking.search import shrink
-from nemesis.fault import AtStep
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.schedule import drawn_schedule, with_operations
+from splitbrain.harness.schedule.text import parse_schedule, read_schedule
+from splitbrain.harness.shrinking.process_support import for_processes
+from splitbrain.harness.shrinking.reductions import subsets
+from splitbrain.harness.shrinking.search import shrink
+from splitbrain.nemesis.fault import AtStep
 
 ROOT = Path(__file__).resolve().parents[2]
-MAIN = "from harness.cli import main; main()"
+MAIN = "from splitbrain.harness.cli.main import main; main()"
 
 
 def splitbrain(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.schedule_text import parse_schedule
-from harness.shrinking.settled import read_fault_events
-from harness.simulation.run import Simulated, simulate
-from harness.twice import difference
-from histories.history import History
-from histories.trace import read_trace
-from node import snapshot_stream
-from node.failpoint import SNAPSHOT_STEPS
+from splitbrain.harness.runs.repetition import difference
+from splitbrain.harness.schedule.text import parse_schedule
+from splitbrain.harness.shrinking.target_resolution import read_fault_events
+from splitbrain.harness.simulation.run import Simulated, simulate
+from splitbrain.histories.history import History
+from splitbrain.histories.trace import read_trace
+from splitbrain.node import snapshot_stream
+from splitbrain.node.failpoint import SNAPSHOT_STEPS
 
 RUN = """
     seed 3

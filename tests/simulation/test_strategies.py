@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from harness.errors import BadArguments
-from harness.schedule import Schedule
-from harness.schedule_text import as_text, parse_schedule
-from harness.strategies import check_schedule, schedules
-from nemesis.fault import AtStep
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.harness.schedule.text import as_text, parse_schedule
+from splitbrain.harness.testing.strategies import check_schedule, schedules
+from splitbrain.nemesis.fault import AtStep
 
 ROOT = Path(__file__).resolve().parents[2]
 

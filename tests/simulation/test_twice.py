@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.options import Options, read_options
-from harness.twice import run_twice
+from splitbrain.harness.runs.repetition import run_twice
+from splitbrain.harness.schedule.options import Options, read_options
 
 
 def asked(folder: Path, mutant: str) -> Options:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from harness.simulation.clock import MachineClock
-from harness.simulation.conditions import Coverage
-from harness.simulation.disk import MachineDisk
-from harness.simulation.loop import VirtualLoop
-from harness.simulation.member import Member
-from harness.simulation.watch import Watch
+from splitbrain.harness.simulation.clock import MachineClock
+from splitbrain.harness.simulation.conditions import Coverage
+from splitbrain.harness.simulation.disk import MachineDisk
+from splitbrain.harness.simulation.invariants import Watch
+from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.member import Member
 
 
 def watched(*, betrayed: bool) -> Watch:

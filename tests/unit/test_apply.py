@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node import internal_request
-from node.api import errors, rpc
-from node.api.errors import RpcError
-from node.apply import apply
-from node.internal_request import InternalRequest
-from node.mvcc.store import Store
-from node.storage.memory_backend import MemoryBackend
+from splitbrain.node.apply import internal_request
+from splitbrain.node.apply.apply import apply
+from splitbrain.node.apply.internal_request import InternalRequest
+from splitbrain.node.messages import errors, rpc
+from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.mvcc.store import Store
+from splitbrain.node.storage.memory_backend import MemoryBackend
 from tests.unit.api.plain_store import PlainStore
 
 keys = st.sampled_from([b"a", b"b", b"c", b""])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from checkers.porcupine.model import Event, Operation
+from splitbrain.checkers.porcupine.model import Event, Operation
 
 
 class Keyed(Protocol):

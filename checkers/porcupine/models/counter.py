@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from checkers.porcupine.model import Model
+from splitbrain.checkers.porcupine.model import Model
 
 
 class Add(NamedTuple):

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from checkers.porcupine.blocks import ILLEGAL, Decision, merged
-from checkers.porcupine.model import Model, Operation
-from checkers.porcupine.models.by_key import by_key, events_by_key, places_by_key
-from checkers.porcupine.unique_texts import What, decide_text
+from splitbrain.checkers.porcupine.blocks import ILLEGAL, Decision, merged
+from splitbrain.checkers.porcupine.model import Model, Operation
+from splitbrain.checkers.porcupine.models.by_key import by_key, events_by_key, places_by_key
+from splitbrain.checkers.porcupine.unique_texts import What, decide_text
 
 
 class Get(NamedTuple):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import NamedTuple
 
-from checkers.porcupine.model import Model
-from checkers.porcupine.models.by_key import by_key, events_by_key
+from splitbrain.checkers.porcupine.model import Model
+from splitbrain.checkers.porcupine.models.by_key import by_key, events_by_key
 
 
 class Acquire(NamedTuple):

@@ -11,10 +11,10 @@ import math
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
-from checkers.porcupine.blocks import ILLEGAL, Decision
-from checkers.porcupine.model import Model, Operation
-from checkers.porcupine.models.by_key import by_key, events_by_key
-from checkers.porcupine.unique_values import NOTHING, decide_register
+from splitbrain.checkers.porcupine.blocks import ILLEGAL, Decision
+from splitbrain.checkers.porcupine.model import Model, Operation
+from splitbrain.checkers.porcupine.models.by_key import by_key, events_by_key
+from splitbrain.checkers.porcupine.unique_values import NOTHING, decide_register
 
 Value = Hashable
 

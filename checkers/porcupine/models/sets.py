@@ -11,9 +11,9 @@ import math
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
-from checkers.porcupine.blocks import ILLEGAL, Decision
-from checkers.porcupine.model import Model, Operation
-from checkers.porcupine.models.by_key import by_key, events_by_key
+from splitbrain.checkers.porcupine.blocks import ILLEGAL, Decision
+from splitbrain.checkers.porcupine.model import Model, Operation
+from splitbrain.checkers.porcupine.models.by_key import by_key, events_by_key
 
 
 class Add(NamedTuple):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from node.api import rpc
-from node.api.errors import RpcError
-from node.apply import apply
-from node.mvcc.store import Store
-from node.storage.memory_backend import MemoryBackend
+from splitbrain.node.apply.apply import apply
+from splitbrain.node.messages import rpc
+from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.mvcc.store import Store
+from splitbrain.node.storage.memory_backend import MemoryBackend
 
 
 class LoneMember:

@@ -1,14 +1,15 @@
 """The plainest store there could be: every version of every key, in a dict.
 
-A model of `node.mvcc.store.Store` to hold the real one and `node.apply` against.
+A model of `splitbrain.node.mvcc.store.Store` to hold the real one and
+`splitbrain.node.apply.apply` against.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from node.mvcc.key_value import KeyValue
-from node.mvcc.store import CompactedRevision, FutureRevision, RangeResult
+from splitbrain.node.mvcc.key_value import KeyValue
+from splitbrain.node.mvcc.store import CompactedRevision, FutureRevision, RangeResult
 
 
 @dataclass

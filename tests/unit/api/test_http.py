@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from node.api.http import serve
-from node.api.metrics import Metrics
-from node.api.service import Api
-from node.world import AddressInUse
+from splitbrain.node.api.http import serve
+from splitbrain.node.api.service import Api
+from splitbrain.node.metrics import Metrics
+from splitbrain.node.world import AddressInUse
 from tests.conformance.server_pair import free_port
 from tests.unit.api.lone_member import LoneMember
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.api import go_json, json_codec, json_reader, rpc
-from node.api.errors import RpcError
-from node.mvcc.key_value import Event, EventType, KeyValue
+from splitbrain.node.api import go_json, json_codec, json_reader
+from splitbrain.node.messages import rpc
+from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.mvcc.key_value import Event, EventType, KeyValue
 
 
 def encoded(data: bytes) -> str:

@@ -5,9 +5,9 @@ from collections.abc import Awaitable
 
 import pytest
 
-from node.api import errors, rpc
-from node.api.errors import RpcError
-from node.api.service import Api
+from splitbrain.node.api.service import Api
+from splitbrain.node.messages import errors, rpc
+from splitbrain.node.messages.errors import RpcError
 from tests.unit.api.lone_member import LoneMember
 
 

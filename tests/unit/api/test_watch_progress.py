@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from node.api import rpc
-from node.api.watch import WatchStream
+from splitbrain.node.api.watch import WatchStream
+from splitbrain.node.messages import rpc
 from tests.unit.api.lone_member import LoneMember
 
 

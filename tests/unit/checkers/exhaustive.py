@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from checkers.porcupine import Model
-from checkers.porcupine import Operation as ModelOperation
-from histories.history import Operation
-from histories.kv import (
+from splitbrain.checkers.porcupine import Model
+from splitbrain.checkers.porcupine import Operation as ModelOperation
+from splitbrain.histories.history import Operation
+from splitbrain.histories.kv import (
     Compact,
     CompactResult,
     Compare,

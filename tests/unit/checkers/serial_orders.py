@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import combinations, permutations
 from typing import Any
 
-from histories.transaction import Append, Read, Transaction, Write
+from splitbrain.histories.transaction import Append, Read, Transaction, Write
 
 
 def has_serial_order(transactions: Sequence[Transaction], order: str = "") -> bool:

@@ -7,12 +7,12 @@ from typing import Any, Literal
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from checkers.evaluation import Evaluation, evaluate
-from checkers.gap_hints import reads_made
-from checkers.sequential_store import SequentialStore
-from histories.history import History, Operation, Outcome
-from histories.kv import Compact, Compare, Delete, Header, Put, Range, Txn
-from histories.member_state import Change, MemberState
+from splitbrain.checkers.model.evaluation import Evaluation, evaluate
+from splitbrain.checkers.model.sequential_store import SequentialStore
+from splitbrain.checkers.mvcc.gap_hints import reads_made
+from splitbrain.histories.history import History, Operation, Outcome
+from splitbrain.histories.kv import Compact, Compare, Delete, Header, Put, Range, Txn
+from splitbrain.histories.member_state import Change, MemberState
 
 Target = Literal["value", "version", "create", "mod", "lease"]
 Branch = Put | Range | Delete | Txn

@@ -5,14 +5,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from checkers.availability import check_availability
-from checkers.evidence import Evidence
-from checkers.rates import percentile
-from checkers.statistics import check_statistics
-from checkers.verdict import Verdict
-from histories.event import NEMESIS, Event, FaultEvent
-from histories.history import History
-from histories.kv import Put, PutResult, Range, RangeResult
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.service_level.availability import check_availability
+from splitbrain.checkers.service_level.rates import percentile
+from splitbrain.checkers.service_level.statistics import check_statistics
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.histories.event import NEMESIS, Event, FaultEvent
+from splitbrain.histories.history import History
+from splitbrain.histories.kv import Put, PutResult, Range, RangeResult
 
 S = 1_000_000_000
 

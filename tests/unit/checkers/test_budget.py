@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from checkers.budget import check_budget
-from checkers.evidence import Evidence
-from checkers.limits import Limit, read_limits
-from checkers.rates import recoveries
-from checkers.statistics import check_statistics
-from checkers.verdict import Verdict
-from histories.history import FaultWindow, History, Operation
-from histories.kv import Header, Put, PutResult
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.service_level.budget import check_budget
+from splitbrain.checkers.service_level.limits import Limit, read_limits
+from splitbrain.checkers.service_level.rates import recoveries
+from splitbrain.checkers.service_level.statistics import check_statistics
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.histories.history import FaultWindow, History, Operation
+from splitbrain.histories.kv import Header, Put, PutResult
 
 MS = 1_000_000
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkers import catalogue
-from checkers.evidence import Evidence
-from checkers.minimise import minimise, shortest_prefix
-from checkers.synthetic.generator import generate
-from checkers.synthetic.traces import traces_of
-from histories.history import History
+from splitbrain.checkers import catalogue
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.minimise.delta_debugging import minimise, shortest_prefix
+from splitbrain.harness.synthetic.generator import generate
+from splitbrain.harness.synthetic.traces import traces_of
+from splitbrain.histories.history import History
 
 
 def test_every_checker_passes_a_valid_run_and_says_what_it_is() -> None:

@@ -9,19 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkers.election import check_election
-from checkers.evidence import Evidence
-from checkers.lease import check_lease
-from checkers.lock import check_fencing, check_mutual_exclusion
-from checkers.synthetic.coordination import COORDINATION_SPOILS, generate_coordination
-from checkers.turns import Turns
-from checkers.verdict import Verdict
-from histories.event import Event
-from histories.history import History
-from histories.kv import Header
-from histories.lease import LeaseGrant, LeaseGrantResult, LeaseKeepAlive, LeaseKeepAliveResult
-from histories.member_state import Change, MemberState
-from histories.service import AnyRequest, AnyResult
+from splitbrain.checkers.coordination.election import check_election
+from splitbrain.checkers.coordination.lease import check_lease
+from splitbrain.checkers.coordination.lock import check_fencing, check_mutual_exclusion
+from splitbrain.checkers.coordination.wait_queue import Turns
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.harness.synthetic.coordination import COORDINATION_SPOILS, generate_coordination
+from splitbrain.histories.event import Event
+from splitbrain.histories.history import History
+from splitbrain.histories.kv import Header
+from splitbrain.histories.lease import (
+    LeaseGrant,
+    LeaseGrantResult,
+    LeaseKeepAlive,
+    LeaseKeepAliveResult,
+)
+from splitbrain.histories.member_state import Change, MemberState
+from splitbrain.histories.service import AnyRequest, AnyResult
 
 Check = Callable[[Evidence], Verdict]
 CHECKS: dict[str, Check] = {

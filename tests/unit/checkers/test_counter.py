@@ -8,14 +8,23 @@ from typing import Any
 import msgspec
 import pytest
 
-from checkers.counter import check_counter
-from checkers.evidence import Evidence
-from checkers.logged import check_log, model_of
-from checkers.verdict import Verdict
-from histories.event import Event
-from histories.formats.logged import LoggedOperation
-from histories.history import History
-from histories.kv import Compare, KeyValue, Put, PutResult, Range, RangeResult, Txn, TxnResult
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.foreign.foreign import check_log, model_of
+from splitbrain.checkers.objects.counter import check_counter
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.histories.event import Event
+from splitbrain.histories.formats.foreign_operation import LoggedOperation
+from splitbrain.histories.history import History
+from splitbrain.histories.kv import (
+    Compare,
+    KeyValue,
+    Put,
+    PutResult,
+    Range,
+    RangeResult,
+    Txn,
+    TxnResult,
+)
 from tests.unit.checkers.told import Told
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from checkers.evaluation import evaluate
-from checkers.sequential_store import SequentialStore
-from histories.kv import Put, Range, RangeResult, Txn, TxnResult
+from splitbrain.checkers.model.evaluation import evaluate
+from splitbrain.checkers.model.sequential_store import SequentialStore
+from splitbrain.histories.kv import Put, Range, RangeResult, Txn, TxnResult
 
 
 def filled() -> SequentialStore:

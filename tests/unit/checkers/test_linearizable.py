@@ -9,13 +9,13 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 
-from checkers.evidence import Evidence
-from checkers.linearizable import check_linearizable
-from checkers.mvcc import check_mvcc
-from checkers.synthetic.generator import generate
-from checkers.verdict import Verdict
-from histories.history import History, Operation
-from histories.kv import (
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.linearizable.linearizable import check_linearizable
+from splitbrain.checkers.mvcc.mvcc import check_mvcc
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.harness.synthetic.generator import generate
+from splitbrain.histories.history import History, Operation
+from splitbrain.histories.kv import (
     Compare,
     Delete,
     DeleteResult,
@@ -27,7 +27,7 @@ from histories.kv import (
     Txn,
     TxnResult,
 )
-from histories.member_state import Change
+from splitbrain.histories.member_state import Change
 from tests.unit.checkers.small_histories import history_of, maybe_spoilt, members_of
 from tests.unit.checkers.told import Told
 

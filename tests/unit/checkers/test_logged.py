@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkers.logged import (
+from splitbrain.checkers.foreign.foreign import (
     UnknownModel,
     check_mutexes,
     check_registers,
@@ -16,11 +16,11 @@ from checkers.logged import (
     model_of,
     register_operations,
 )
-from checkers.porcupine import Operation
-from checkers.porcupine.models.register import register
-from checkers.shortest import no_order
-from histories.errors import HistoryError
-from histories.formats.logged import LoggedOperation
+from splitbrain.checkers.minimise.history_part import no_order
+from splitbrain.checkers.porcupine import Operation
+from splitbrain.checkers.porcupine.models.register import register
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.formats.foreign_operation import LoggedOperation
 
 MS = 1_000_000
 

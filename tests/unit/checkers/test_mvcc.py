@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from checkers.evidence import Evidence
-from checkers.mvcc import check_mvcc
-from checkers.sequential_store import SequentialStore
-from checkers.synthetic.coordination import generate_coordination
-from checkers.synthetic.generator import generate
-from checkers.verdict import Verdict
-from histories.history import History
-from histories.kv import (
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.model.sequential_store import SequentialStore
+from splitbrain.checkers.mvcc.mvcc import check_mvcc
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.harness.synthetic.coordination import generate_coordination
+from splitbrain.harness.synthetic.generator import generate
+from splitbrain.histories.history import History
+from splitbrain.histories.kv import (
     Compact,
     CompactResult,
     Compare,
@@ -29,7 +29,7 @@ from histories.kv import (
     Txn,
     TxnResult,
 )
-from histories.member_state import Change, MemberState
+from splitbrain.histories.member_state import Change, MemberState
 from tests.unit.checkers.told import Told, members
 
 A1 = Change(2, "put", "a", "1", 2, 1)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkers.porcupine import (
+from splitbrain.checkers.porcupine import (
     CheckResult,
     Event,
     Model,
@@ -24,9 +24,9 @@ from checkers.porcupine import (
     check_operations_verbose,
     operations_of,
 )
-from checkers.porcupine.models import counter
-from checkers.porcupine.models.key_value import Append, Get, key_value, whole_key_value
-from checkers.porcupine.models.register import CompareAndSwap, Read, Write, register
+from splitbrain.checkers.porcupine.models import counter
+from splitbrain.checkers.porcupine.models.key_value import Append, Get, key_value, whole_key_value
+from splitbrain.checkers.porcupine.models.register import CompareAndSwap, Read, Write, register
 from tests.unit.checkers.exhaustive import linearizable
 
 SEARCHED = replace(key_value(), decide=None)
@@ -212,7 +212,7 @@ def test_a_false_promise_of_reading_only_is_told() -> None:
 
 def test_named_tuples_of_two_classes_are_not_one_operation() -> None:
     # Put("k", "x") and Append("k", "x") are equal as tuples.
-    from checkers.porcupine.models.key_value import Put
+    from splitbrain.checkers.porcupine.models.key_value import Put
 
     history: list[Operation[Any, Any]] = [
         Operation(0, Append("k", "x"), 0, None, 1),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from checkers.evidence import Evidence
-from checkers.promises import check_promises
-from checkers.verdict import Verdict
-from histories.history import History
-from histories.trace import TraceEvent
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.traces.raft_safety import check_promises
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.histories.history import History
+from splitbrain.histories.trace import TraceEvent
 
 
 def judge(*events: TraceEvent) -> Verdict:

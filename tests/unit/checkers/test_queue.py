@@ -8,14 +8,22 @@ from typing import Any
 import msgspec
 import pytest
 
-from checkers.evidence import Evidence
-from checkers.logged import check_log, model_of
-from checkers.queue import check_queue
-from checkers.verdict import Verdict
-from histories.event import Event
-from histories.formats.logged import LoggedOperation
-from histories.history import History
-from histories.kv import Delete, DeleteResult, KeyValue, Put, PutResult, Range, RangeResult
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.foreign.foreign import check_log, model_of
+from splitbrain.checkers.objects.queue import check_queue
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.histories.event import Event
+from splitbrain.histories.formats.foreign_operation import LoggedOperation
+from splitbrain.histories.history import History
+from splitbrain.histories.kv import (
+    Delete,
+    DeleteResult,
+    KeyValue,
+    Put,
+    PutResult,
+    Range,
+    RangeResult,
+)
 from tests.unit.checkers.told import Told
 
 ALL = Range("q/", "q0")

@@ -7,10 +7,10 @@ import os
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from checkers.evidence import Evidence
-from checkers.mvcc import check_mvcc
-from histories.history import Operation
-from histories.member_state import Change
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.mvcc.mvcc import check_mvcc
+from splitbrain.histories.history import Operation
+from splitbrain.histories.member_state import Change
 from tests.unit.checkers.exhaustive import some_order_explains
 from tests.unit.checkers.small_histories import (
     history_of,

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from checkers.evidence import Evidence
-from checkers.set_full import check_set_full
-from checkers.verdict import Verdict
-from histories.kv import Delete, DeleteResult, KeyValue, Put, PutResult, Range, RangeResult
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.objects.set_full import check_set_full
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.histories.kv import (
+    Delete,
+    DeleteResult,
+    KeyValue,
+    Put,
+    PutResult,
+    Range,
+    RangeResult,
+)
 from tests.unit.checkers.told import Told
 
 ALL = Range("set/", "set0")

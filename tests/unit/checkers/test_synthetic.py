@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from checkers.evidence import Evidence
-from checkers.mvcc import check_mvcc
-from checkers.synthetic.draws import DRAWS
-from checkers.synthetic.generator import CannotSpoilError, Recipe, generate, generate_file
-from checkers.synthetic.spoils import SPOILS
-from histories.beside import members_path, read_members
-from histories.history import History
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.mvcc.mvcc import check_mvcc
+from splitbrain.harness.synthetic.corruptions import SPOILS
+from splitbrain.harness.synthetic.draws import DRAWS
+from splitbrain.harness.synthetic.generator import CannotSpoilError, Recipe, generate, generate_file
+from splitbrain.histories.history import History
+from splitbrain.histories.sidecar import members_path, read_members
 
 NOT_OF = {
     "register": {"compacted-read", "torn-transaction", "wrong-deleted", "past-as-present"},

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from checkers.synthetic.append import APPEND_SPOILS, generate_append, spoil_append
-from checkers.transactions import check_transactions
-from checkers.transactions.models import (
+from splitbrain.checkers.transactions import check_transactions
+from splitbrain.checkers.transactions.models import (
     MODELS,
     contradicted,
     forbids,
@@ -17,14 +16,15 @@ from checkers.transactions.models import (
     order_of,
     weakest,
 )
-from checkers.verdict import Verdict
-from histories.errors import HistoryError
-from histories.formats.transactions import (
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.harness.synthetic.append import APPEND_SPOILS, generate_append, spoil_append
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.formats.transactions import (
     is_transactions,
     read_transactions,
     write_transactions,
 )
-from histories.transaction import Transaction
+from splitbrain.histories.transaction import Transaction
 from tests.unit.checkers.told_transactions import concurrent, one_after_another, told
 
 SERIALIZABLE = "serializable"

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from checkers.transactions import check_transactions
-from histories.transaction import Append, MicroOperation, Read, Transaction
+from splitbrain.checkers.transactions import check_transactions
+from splitbrain.histories.transaction import Append, MicroOperation, Read, Transaction
 from tests.unit.checkers.told_transactions import concurrent, one_after_another, told
 
 ITEMS = {"consistent-view", "repeatable-read"}

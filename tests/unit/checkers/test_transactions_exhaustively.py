@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkers.transactions import check_transactions
-from histories.transaction import Append, MicroOperation, Read, Transaction, Write
+from splitbrain.checkers.transactions import check_transactions
+from splitbrain.histories.transaction import Append, MicroOperation, Read, Transaction, Write
 from tests.unit.checkers.serial_orders import has_serial_order, has_snapshot_order
 
 KEYS = ("x", "y")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from checkers.evidence import Evidence
-from checkers.logged import check_log, model_of
-from checkers.synthetic.generator import generate
-from checkers.unique_ids import check_unique_ids
-from checkers.verdict import Verdict
-from histories.formats.logged import LoggedOperation
-from histories.history import History
-from histories.kv import Delete, DeleteResult, Put, PutResult, Range, RangeResult
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.foreign.foreign import check_log, model_of
+from splitbrain.checkers.objects.unique_ids import check_unique_ids
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.harness.synthetic.generator import generate
+from splitbrain.histories.formats.foreign_operation import LoggedOperation
+from splitbrain.histories.history import History
+from splitbrain.histories.kv import Delete, DeleteResult, Put, PutResult, Range, RangeResult
 from tests.unit.checkers.told import Told
 
 

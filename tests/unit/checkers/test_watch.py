@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkers.evidence import Evidence
-from checkers.synthetic.watch import WATCH_SPOILS, generate_watched, spoil_watched
-from checkers.verdict import Verdict
-from checkers.watch import check_watch
-from histories.errors import HistoryError
-from histories.history import History
-from histories.kv import KeyValue, PutResult, Range, RangeResult
-from histories.kv import Put as PutRequest
-from histories.member_state import Change
-from histories.watch import (
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.checkers.watch.watch import check_watch
+from splitbrain.harness.synthetic.watch import WATCH_SPOILS, generate_watched, spoil_watched
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.history import History
+from splitbrain.histories.kv import KeyValue, PutResult, Range, RangeResult
+from splitbrain.histories.kv import Put as PutRequest
+from splitbrain.histories.member_state import Change
+from splitbrain.histories.watch import (
     Cancelled,
     Closed,
     Created,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from checkers import wording
-from histories.kv import Put
+from splitbrain.checkers import wording
+from splitbrain.histories.kv import Put
 
 
 def test_a_long_value_is_shown_by_its_beginning_and_its_length() -> None:

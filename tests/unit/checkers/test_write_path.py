@@ -7,15 +7,15 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from checkers.evidence import Evidence
-from checkers.synthetic.generator import generate
-from checkers.synthetic.traces import traces_of
-from checkers.verdict import Verdict
-from checkers.write_path import check_write_path
-from histories.history import History
-from histories.kv import Put, PutResult
-from histories.member_state import MemberState
-from histories.trace import TraceEvent
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.traces.write_path import check_write_path
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.harness.synthetic.generator import generate
+from splitbrain.harness.synthetic.traces import traces_of
+from splitbrain.histories.history import History
+from splitbrain.histories.kv import Put, PutResult
+from splitbrain.histories.member_state import MemberState
+from splitbrain.histories.trace import TraceEvent
 from tests.unit.checkers.told import Told
 
 NAMES = ("n1", "n2", "n3")

@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from histories.event import Event
-from histories.history import History
-from histories.kv import Header, Request
-from histories.member_state import Change, MemberState
+from splitbrain.histories.event import Event
+from splitbrain.histories.history import History
+from splitbrain.histories.kv import Header, Request
+from splitbrain.histories.member_state import Change, MemberState
 
 MS = 1_000_000
 

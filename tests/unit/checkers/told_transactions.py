@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from histories.transaction import Append, MicroOperation, Read, Transaction, Write
+from splitbrain.histories.transaction import Append, MicroOperation, Read, Transaction, Write
 
 _MICRO = re.compile(r"(a|w|r=|r)([a-z])(\d*)")
 

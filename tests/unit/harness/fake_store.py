@@ -14,8 +14,8 @@ from typing import Any
 
 from aiohttp import web
 
-from harness.systems.system import Address
-from histories.member_state import Change, MemberState
+from splitbrain.harness.systems.system import Address
+from splitbrain.histories.member_state import Change, MemberState
 
 
 def b64(data: bytes) -> str:

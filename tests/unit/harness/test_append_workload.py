@@ -8,19 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from checkers.evidence import Evidence
-from checkers.transactions.of_history import check_history, transactions_of
-from harness.cli import run_main
-from harness.last_seen import LastSeen
-from harness.load import LOOK
-from harness.options import read_options
-from harness.plan import PlannedOperation
-from harness.runner import run_sync
-from harness.workloads.append import Append as AppendWorkload
-from harness.workloads.append import WriteRead
-from histories.chance import stream
-from histories.history import History, Operation, Outcome
-from histories.kv import (
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.transactions.checker import check_history, transactions_of
+from splitbrain.harness.cli.main import run_main
+from splitbrain.harness.drive.last_seen import LastSeen
+from splitbrain.harness.drive.load import LOOK
+from splitbrain.harness.runs.execute import run_sync
+from splitbrain.harness.schedule.options import read_options
+from splitbrain.harness.schedule.plan import PlannedOperation
+from splitbrain.harness.workloads.append import Append as AppendWorkload
+from splitbrain.harness.workloads.append import WriteRead
+from splitbrain.histories.history import History, Operation, Outcome
+from splitbrain.histories.kv import (
     Compare,
     Delete,
     DeleteResult,
@@ -35,8 +34,9 @@ from histories.kv import (
     Txn,
     TxnResult,
 )
-from histories.list_value import added_by, elements_of, extended, fresh
-from histories.transaction import Append, Read, Transaction, Write
+from splitbrain.histories.list_value import added_by, elements_of, extended, fresh
+from splitbrain.histories.random_stream import stream
+from splitbrain.histories.transaction import Append, Read, Transaction, Write
 
 X = KeyValue("x", "1.1 | 2.1", mod_revision=7)
 
@@ -180,7 +180,8 @@ def test_a_correct_store_passes(workload: str, tmp_path: Path) -> None:
 def test_comparisons_that_are_lost_are_found(workload: str, tmp_path: Path) -> None:
     """In a process of its own, for a planted bug stays."""
     code = (
-        "import sys; from harness.options import read_options; from harness.runner import run_sync;"
+        "import sys; from splitbrain.harness.schedule.options import read_options; "
+        "from splitbrain.harness.runs.execute import run_sync;"
         f"r = run_sync(read_options({{'system': 'simulated', 'workload': {workload!r}, 'nodes': (3,"
         "), 'clients': 6, 'rate': 150.0, 'time_limit_s': 4.0, 'nemesis': (), 'seed': 12, "
         f"'mutant': 'compare_lost', 'store': {str(tmp_path)!r}}}), report=False);"

@@ -8,15 +8,16 @@ from typing import Protocol
 import msgspec
 import pytest
 
-from checkers import catalogue
-from checkers.evidence import Evidence
-from checkers.logged import MODELS, Logged, LogModel
-from checkers.synthetic.coordination import generate_coordination
-from checkers.verdict import Verdict
-from harness import judge, proof_pictures
-from harness.cli import run_main
-from histories.beside import write_members
-from histories.formats.jepsen_edn import read_jepsen_edn
+from splitbrain.checkers import catalogue
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.foreign.foreign import MODELS, Logged, LogModel
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.harness.cli.main import run_main
+from splitbrain.harness.judging import judge
+from splitbrain.harness.report import proof_pictures
+from splitbrain.harness.synthetic.coordination import generate_coordination
+from splitbrain.histories.formats.jepsen_edn import read_jepsen_edn
+from splitbrain.histories.sidecar import write_members
 
 REGISTER = """\
 {:type :invoke, :f :write, :value 3, :process 0, :time 1000000, :index 0}
@@ -317,6 +318,6 @@ def test_what_cannot_be_exported_is_told(
 
 
 def test_every_checker_of_a_file_is_in_the_catalogue() -> None:
-    from harness.checking import NOT_OF_A_FILE
+    from splitbrain.harness.judging.history_file import NOT_OF_A_FILE
 
     assert set(NOT_OF_A_FILE) <= set(catalogue.CHECKERS)

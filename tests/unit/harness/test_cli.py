@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 import pytest
 
-from checkers.verdict import Anomaly, Verdict
-from harness import drive
-from harness import judge as judge_module
-from harness.cli import COMMANDS, run_main
-from harness.options import FLAGS, Options, flag_of
-from harness.simulation.summary import sim_line
+from splitbrain.checkers.verdict import Anomaly, Verdict
+from splitbrain.harness.campaign.summary import sim_line
+from splitbrain.harness.cli.main import COMMANDS, run_main
+from splitbrain.harness.drive import drive
+from splitbrain.harness.judging import judge as judge_module
+from splitbrain.harness.schedule.options import FLAGS, Options, flag_of
 
 FAKE = "tests.unit.harness.fake_store:FakeSystem"
 SHORT = ["--system", FAKE, "--nemesis", "none", "--nodes", "1", "--rate", "50",
@@ -32,7 +32,7 @@ def verdicts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Verdict]:
 
 def test_help_names_every_command_and_exit_code() -> None:
     shown = subprocess.run(
-        [sys.executable, "-c", "from harness.cli import main; main()", "--help"],
+        [sys.executable, "-c", "from splitbrain.harness.cli.main import main; main()", "--help"],
         capture_output=True, text=True, check=True,
     ).stdout
     for word in (*COMMANDS, "254", "255"):

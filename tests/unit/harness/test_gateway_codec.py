@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.gateway_codec import decode_error, decode_result, encode_request
-from histories.kv import (
+from splitbrain.harness.clients.json_codec import decode_error, decode_result, encode_request
+from splitbrain.histories.kv import (
     Compact,
     CompactResult,
     Compare,

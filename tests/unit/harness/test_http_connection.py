@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.http_connection import ConnectionLost, HttpConnection, NotConnected, connect
+from splitbrain.harness.clients.http_connection import (
+    ConnectionLost,
+    HttpConnection,
+    NotConnected,
+    connect,
+)
 
 
 def plain(body: bytes, extra: bytes = b"") -> bytes:

@@ -1,8 +1,8 @@
 from typing import Literal
 
-from harness.last_seen import LastSeen
-from harness.plan import PlannedOperation
-from histories.kv import (
+from splitbrain.harness.drive.last_seen import LastSeen
+from splitbrain.harness.schedule.plan import PlannedOperation
+from splitbrain.histories.kv import (
     Compare,
     Delete,
     DeleteResult,

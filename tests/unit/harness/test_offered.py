@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from harness import offered
-from harness.errors import BadArguments
-from harness.systems.catalogue import systems, users_own
-from harness.workloads.catalogue import make_workload, workloads
+from splitbrain.harness import extensions as offered
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.systems.catalogue import systems, users_own
+from splitbrain.harness.workloads.catalogue import make_workload, workloads
 
 NEEDS_A_SIZE = """
 class Mine:

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from harness.errors import BadArguments
-from harness.options import Options, read_options
-from harness.reproduce import run_line
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.options import Options, read_options
+from splitbrain.harness.store.repro import run_line
 
 
 def project(tmp_path: Path, text: str) -> Path:

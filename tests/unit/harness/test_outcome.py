@@ -1,10 +1,16 @@
 import aiohttp
 import pytest
 
-from harness.http_connection import ConnectionLost, NotConnected
-from harness.outcome import EXCEPTIONS, STATUSES, V3_MESSAGES, of_exception, of_status
-from histories.kv import Compare, Delete, Put, Range, Txn
-from histories.service import AnyRequest
+from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
+from splitbrain.harness.clients.outcome import (
+    EXCEPTIONS,
+    STATUSES,
+    V3_MESSAGES,
+    of_exception,
+    of_status,
+)
+from splitbrain.histories.kv import Compare, Delete, Put, Range, Txn
+from splitbrain.histories.service import AnyRequest
 
 WRITE = Put("a", "1")
 READ = Range("a")

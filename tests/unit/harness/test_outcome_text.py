@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 import pytest
 
-from checkers.verdict import Verdict
-from harness.commands.outcome_text import tell_failed_faults, verdict_line
-from harness.run_record import FaultCount
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.harness.cli.outcome_text import tell_failed_faults, verdict_line
+from splitbrain.harness.store.records import FaultCount
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.drawing import draw_plan
-from harness.errors import BadArguments
-from harness.options import Options
-from harness.plan import Plan, read_plan, write_plan
-from harness.workloads.catalogue import OURS, make_workload
-from histories.kv import Delete, Put, Range, Txn
-from histories.lock import Campaign, Proclaim
-from histories.service import AnyRequest
+from splitbrain.harness.drawing.draw import draw_plan
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.schedule.plan import Plan, read_plan, write_plan
+from splitbrain.harness.workloads.catalogue import OURS, make_workload
+from splitbrain.histories.kv import Delete, Put, Range, Txn
+from splitbrain.histories.lock import Campaign, Proclaim
+from splitbrain.histories.service import AnyRequest
 
 SOME = Options(time_limit_s=20, rate=100, clients=5)
 
@@ -36,9 +36,10 @@ def written(request: AnyRequest) -> list[str]:
 def test_the_same_seed_gives_the_same_plan_in_any_process(workload: str, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from harness.drawing import draw_plan; from harness.options import Options\n"
-        "from harness.plan import write_plan\n"
-        "from harness.workloads.catalogue import make_workload\n"
+        "from splitbrain.harness.drawing.draw import draw_plan; "
+        "from splitbrain.harness.schedule.options import Options\n"
+        "from splitbrain.harness.schedule.plan import write_plan\n"
+        "from splitbrain.harness.workloads.catalogue import make_workload\n"
         f"write_plan(draw_plan(Options(time_limit_s=20, rate=100, clients=5), 7, "
         f"make_workload({workload!r}, {{}})), Path(sys.argv[1]))"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from harness.progress import Snapshot, panel
+from splitbrain.harness.progress import Snapshot, panel
 
 
 def shown(snapshot: Snapshot) -> str:

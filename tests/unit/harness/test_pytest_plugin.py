@@ -11,24 +11,24 @@ pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[3]
 
 CONFTEST = """
-import harness.judge
-from checkers.verdict import Anomaly, Verdict
+import splitbrain.harness.judging.judge
+from splitbrain.checkers.verdict import Anomaly, Verdict
 
 def judged(evidence):
     if evidence.workload == "set":
         return Verdict("strict", False, (Anomaly("lost", "3.7 is not there"),))
     return Verdict("strict", True)
 
-harness.judge.checkers_of = lambda options, names=(): {"strict": judged}
+splitbrain.harness.judging.judge.checkers_of = lambda options, names=(): {"strict": judged}
 
 # The report itself has tests of its own, and takes seconds to import.
-import harness.report
+import splitbrain.harness.report
 
 def write(folder):
     (folder / "report.html").write_text("a report")
     return folder / "report.html"
 
-harness.report.write = write
+splitbrain.harness.report.write = write
 """
 
 FAKE = "tests.unit.harness.fake_store:FakeSystem"
@@ -46,7 +46,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
 
 def run_tests(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     installed = any(point.name == "splitbrain" for point in entry_points(group="pytest11"))
-    loaded = () if installed else ("-p", "harness.pytest_plugin")
+    loaded = () if installed else ("-p", "splitbrain.harness.testing.plugin")
     return project.runpytest_subprocess(
         *loaded, "-p", "no:cacheprovider", "--splitbrain-time-limit", "0.2", *arguments
     )
@@ -128,7 +128,7 @@ def test_workers_share_a_store_and_the_first_seed(project: pytest.Pytester) -> N
 
 def test_a_cluster_is_started_for_a_test_and_stopped_after_it(project: pytest.Pytester) -> None:
     project.makepyfile("""
-        from histories.kv import Put, Range
+        from splitbrain.histories.kv import Put, Range
         kept = []
 
         def test_it_serves(splitbrain_cluster):

@@ -7,10 +7,10 @@ from typing import cast
 
 import pytest
 
-from harness import quiet
-from harness.quiet import gather_states
-from harness.systems.system import System
-from histories.member_state import MemberState
+from splitbrain.harness.drive import final_phase as quiet
+from splitbrain.harness.drive.final_phase import gather_states
+from splitbrain.harness.systems.system import System
+from splitbrain.histories.member_state import MemberState
 
 
 class Members:

@@ -4,10 +4,10 @@ import sys
 import time
 from pathlib import Path
 
-from histories.event import FaultEvent
-from histories.history import History, read_events
-from histories.kv import Header, Put, PutResult, Range
-from histories.recorder import Recorder
+from splitbrain.histories.event import FaultEvent
+from splitbrain.histories.history import History, read_events
+from splitbrain.histories.kv import Header, Put, PutResult, Range
+from splitbrain.histories.recorder import Recorder
 
 
 def test_what_is_recorded_is_read_back_as_a_history(tmp_path: Path) -> None:
@@ -36,7 +36,8 @@ def test_a_harness_that_is_killed_loses_nothing_that_it_observed(tmp_path: Path)
     path = tmp_path / "h.jsonl"
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from histories.kv import Put; from histories.recorder import Recorder\n"
+        "from splitbrain.histories.kv import Put; "
+        "from splitbrain.histories.recorder import Recorder\n"
         "r = Recorder(Path(sys.argv[1]))\n"
         "for n in range(100): r.invoke(n, 'put', Put('a', str(n)), 'n1')\n"
         "os.kill(os.getpid(), signal.SIGKILL)"

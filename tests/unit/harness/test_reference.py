@@ -12,8 +12,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from harness.cli import COMMANDS, splitbrain
-from node.__main__ import main as member
+from splitbrain.harness.cli.main import COMMANDS, splitbrain
+from splitbrain.node.__main__ import main as member
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 COLUMNS = 90
@@ -45,7 +45,7 @@ def test_the_command_line_is_told_as_its_help_tells_it() -> None:
 
 def test_the_members_flags_are_told_as_its_help_tells_them() -> None:
     path = REFERENCE / "member.md"
-    _, begins, options = help_of(member, "python -m node").partition("Options:\n")
+    _, begins, options = help_of(member, "python -m splitbrain.node").partition("Options:\n")
     block = f"```text\n{begins}{options}\n```"
     hold(path, re.sub(r"```text\nOptions:\n.*?\n```", lambda _: block, path.read_text(),
                       flags=re.DOTALL))

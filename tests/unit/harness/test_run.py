@@ -13,21 +13,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from checkers.evidence import Checker, Evidence
-from checkers.verdict import Anomaly, Verdict
-from harness import judge as judge_module
-from harness.client import Completion
-from harness.judge import judge, judge_evidence, merged
-from harness.load import choose_member
-from harness.options import Options
-from harness.plan import Plan, PlannedOperation
-from harness.progress import PlainLines
-from harness.reproduce import read_repro
-from harness.run_record import Results, RunRecord
-from harness.runner import run, run_sync
-from harness.systems.system import Address
-from histories.history import History
-from histories.kv import Put, Range
+from splitbrain.checkers.evidence import Checker, Evidence
+from splitbrain.checkers.verdict import Anomaly, Verdict
+from splitbrain.harness.clients.json_client import Completion
+from splitbrain.harness.drive.load import choose_member
+from splitbrain.harness.judging import judge as judge_module
+from splitbrain.harness.judging.judge import judge, judge_evidence, merged
+from splitbrain.harness.progress import PlainLines
+from splitbrain.harness.runs.execute import run, run_sync
+from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.schedule.plan import Plan, PlannedOperation
+from splitbrain.harness.store.records import Results, RunRecord
+from splitbrain.harness.store.repro import read_repro
+from splitbrain.harness.systems.system import Address
+from splitbrain.histories.history import History
+from splitbrain.histories.kv import Put, Range
 from tests.unit.harness.fake_store import FakeSystem
 
 FAKE = "tests.unit.harness.fake_store:FakeSystem"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from histories.run_store import make_run_folder, run_folders, write_json
+from splitbrain.harness.store.run_folder import make_run_folder, run_folders, write_json
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from harness.drawing import draw_plan
-from harness.errors import BadArguments
-from harness.last_seen import LastSeen
-from harness.options import Options
-from harness.plan import PlannedOperation
-from harness.runner import prepare
-from harness.service_codec import decode_any, encode_any
-from harness.workloads.catalogue import make_workload
-from histories.kv import Header, KeyValue, Put, PutResult
-from histories.lease import (
+from splitbrain.harness.clients.service_codec import decode_any, encode_any
+from splitbrain.harness.drawing.draw import draw_plan
+from splitbrain.harness.drive.last_seen import LastSeen
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.runs.execute import prepare
+from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.schedule.plan import PlannedOperation
+from splitbrain.harness.workloads.catalogue import make_workload
+from splitbrain.histories.kv import Header, KeyValue, Put, PutResult
+from splitbrain.histories.lease import (
     LeaseGrant,
     LeaseGrantResult,
     LeaseKeepAlive,
@@ -23,7 +23,7 @@ from histories.lease import (
     LeaseTimeToLive,
     LeaseTimeToLiveResult,
 )
-from histories.lock import (
+from splitbrain.histories.lock import (
     Campaign,
     CampaignResult,
     Leader,
@@ -34,7 +34,7 @@ from histories.lock import (
     Resign,
     Unlock,
 )
-from histories.service import AnyRequest, AnyResult
+from splitbrain.histories.service import AnyRequest, AnyResult
 
 HEADER = b'"header":{"revision":"9","raft_term":"2"}'
 AT_9 = Header(9, raft_term=2)

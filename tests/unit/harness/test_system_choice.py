@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.plan import ClientPlan, Plan
-from harness.system_choice import touches_links
-from nemesis.fault import Fault, Kill, Latency, Partition, Pause, PlannedFault
+from splitbrain.harness.schedule.plan import ClientPlan, Plan
+from splitbrain.harness.systems.choice import touches_links
+from splitbrain.nemesis.fault import Fault, Kill, Latency, Partition, Pause, PlannedFault
 
 
 def plan_with(*faults: Fault) -> Plan:

@@ -8,21 +8,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from checkers.evidence import Evidence
-from checkers.watch import check_watch
-from harness.change_archive import ArchivingClient, ChangeArchive
-from harness.client import Completion
-from harness.drawing import draw_plan
-from harness.http_connection import ConnectionLost
-from harness.options import Options
-from harness.runner import run_sync
-from harness.watch_codec import WatchAnswer, decode_line, encode_watch
-from harness.workloads.catalogue import make_workload
-from histories.history import History
-from histories.kv import Compact, KeyValue, Put
-from histories.member_state import Change, MemberState
-from histories.service import AnyRequest
-from histories.watch import FILE_NAME, WatchRequest, read_streams
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.watch.watch import check_watch
+from splitbrain.harness.clients.http_connection import ConnectionLost
+from splitbrain.harness.clients.json_client import Completion
+from splitbrain.harness.clients.watch_codec import WatchAnswer, decode_line, encode_watch
+from splitbrain.harness.drawing.draw import draw_plan
+from splitbrain.harness.drive.change_archive import ArchivingClient, ChangeArchive
+from splitbrain.harness.runs.execute import run_sync
+from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.workloads.catalogue import make_workload
+from splitbrain.histories.history import History
+from splitbrain.histories.kv import Compact, KeyValue, Put
+from splitbrain.histories.member_state import Change, MemberState
+from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.watch import FILE_NAME, WatchRequest, read_streams
 
 WATCHING = Options(
     system="simulated", workload="watch", nodes=(3,), time_limit_s=3.0, seed=6,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histories.formats.edn import Cut, EdnError, read_edn, read_forms, write_edn
+from splitbrain.histories.formats.edn import Cut, EdnError, read_edn, read_forms, write_edn
 
 WORDS = st.from_regex(r":[a-z][a-z-]{0,6}", fullmatch=True)
 PLAIN = st.recursive(

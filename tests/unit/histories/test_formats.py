@@ -6,13 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from histories.errors import HistoryError
-from histories.formats import jepsen_edn
-from histories.formats.catalogue import FORMATS, format_of, read_logged
-from histories.formats.edn import read_edn, write_edn
-from histories.formats.jepsen_edn import quick_rows, write_jepsen_edn
-from histories.formats.jepsen_transactions import names_of, transactions_of
-from histories.formats.logged import (
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.formats import jepsen_edn
+from splitbrain.histories.formats.catalogue import FORMATS, format_of, read_logged
+from splitbrain.histories.formats.edn import read_edn, write_edn
+from splitbrain.histories.formats.foreign_operation import (
     Kind,
     LoggedEvent,
     LoggedOperation,
@@ -21,7 +19,9 @@ from histories.formats.logged import (
     is_keyed,
     paired,
 )
-from histories.transaction import Append, Read, Transaction, Write
+from splitbrain.histories.formats.jepsen_edn import quick_rows, write_jepsen_edn
+from splitbrain.histories.formats.jepsen_transactions import names_of, transactions_of
+from splitbrain.histories.transaction import Append, Read, Transaction, Write
 
 REGISTER = """\
 {:type :invoke, :f :write, :value 3, :process 0, :time 1000, :index 0}

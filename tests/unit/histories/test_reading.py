@@ -7,13 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from checkers.synthetic.generator import generate
-from histories import reading
-from histories.errors import HistoryError
-from histories.event import FaultEvent
-from histories.history import History, read_events
-from histories.kv import Put, PutResult, Range
-from histories.recorder import Recorder
+from splitbrain.harness.synthetic.generator import generate
+from splitbrain.histories import reader as reading
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.event import FaultEvent
+from splitbrain.histories.history import History, read_events
+from splitbrain.histories.kv import Put, PutResult, Range
+from splitbrain.histories.recorder import Recorder
 
 
 @pytest.fixture

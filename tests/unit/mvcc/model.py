@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from node.mvcc.key_value import Event, EventType, KeyValue
+from splitbrain.node.mvcc.key_value import Event, EventType, KeyValue
 
 State = dict[bytes, KeyValue]
 Operation = tuple[Any, ...]

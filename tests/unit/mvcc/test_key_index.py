@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.mvcc import key_index
-from node.mvcc.key_index import KeyIndex
-from node.mvcc.revision import (
+from splitbrain.node.mvcc import key_index
+from splitbrain.node.mvcc.key_index import KeyIndex
+from splitbrain.node.mvcc.revision import (
     MAIN_MAX,
     SUB_MAX,
     Revision,

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.mvcc.key_value import KeyValue
-from node.mvcc.store import CompactedRevision, FutureRevision, Store
-from node.storage.memory_backend import MemoryBackend
+from splitbrain.node.mvcc.key_value import KeyValue
+from splitbrain.node.mvcc.store import CompactedRevision, FutureRevision, Store
+from splitbrain.node.storage.memory_backend import MemoryBackend
 from tests.unit.mvcc.model import Before, ModelStore, Operation, inside, select
 
 keys = st.sampled_from([b"a", b"aa", b"ab", b"b", b"ba", b"c"])

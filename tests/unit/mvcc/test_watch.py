@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.mvcc import watch
-from node.mvcc.key_value import Event, EventType, KeyValue
-from node.mvcc.store import Store
-from node.mvcc.watch import WatchBatch, Watcher
-from node.storage.memory_backend import MemoryBackend
+from splitbrain.node.mvcc import watch
+from splitbrain.node.mvcc.key_value import Event, EventType, KeyValue
+from splitbrain.node.mvcc.store import Store
+from splitbrain.node.mvcc.watch import WatchBatch, Watcher
+from splitbrain.node.storage.memory_backend import MemoryBackend
 from tests.unit.mvcc.model import ModelStore, Operation, inside
 from tests.unit.mvcc.test_store import ends, keys, transactions, written
 

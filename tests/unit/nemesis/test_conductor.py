@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histories.event import FaultEvent
-from nemesis.capabilities import NORMAL, LinkState
-from nemesis.catalogue import sufferable
-from nemesis.conductor import Conductor
-from nemesis.errors import FaultError
-from nemesis.fault import Fault, Kill, Latency, Partition, Pause, PlannedFault
-from nemesis.grip import Grip
-from nemesis.hands import begin
-from nemesis.schedule import draw_schedule
+from splitbrain.histories.event import FaultEvent
+from splitbrain.nemesis.capabilities import NORMAL, LinkState
+from splitbrain.nemesis.catalogue import sufferable
+from splitbrain.nemesis.drawing import draw_schedule
+from splitbrain.nemesis.errors import FaultError
+from splitbrain.nemesis.fault import Fault, Kill, Latency, Partition, Pause, PlannedFault
+from splitbrain.nemesis.injection.faults_in_force import Grip
+from splitbrain.nemesis.injection.inject import begin
+from splitbrain.nemesis.nemesis import Conductor
 
 
 class VirtualTime(asyncio.SelectorEventLoop):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from random import Random
 
-from nemesis.fault import DiskFault, Kill
-from nemesis.grip import Grip
-from nemesis.machine_hands import begin
+from splitbrain.nemesis.fault import DiskFault, Kill
+from splitbrain.nemesis.injection.faults_in_force import Grip
+from splitbrain.nemesis.injection.machine import begin
 
 
 class Machine:

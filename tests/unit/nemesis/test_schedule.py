@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemesis.catalogue import KINDS, kinds_named
-from nemesis.conductor import name_of
-from nemesis.errors import FaultError
-from nemesis.fault import Partition, PlannedFault
-from nemesis.schedule import draw_schedule, tempo_for
+from splitbrain.nemesis.catalogue import KINDS, kinds_named
+from splitbrain.nemesis.drawing import draw_schedule, tempo_for
+from splitbrain.nemesis.errors import FaultError
+from splitbrain.nemesis.fault import Partition, PlannedFault
+from splitbrain.nemesis.nemesis import name_of
 
 THREE = ("n1", "n2", "n3")
 ALL = tuple(KINDS)
@@ -98,7 +98,7 @@ def test_a_schedule_survives_its_json() -> None:
 
 def test_a_schedule_is_the_same_in_another_interpreter_with_another_hash_seed() -> None:
     code = (
-        "import msgspec;from nemesis.schedule import draw_schedule;"
+        "import msgspec;from splitbrain.nemesis.drawing import draw_schedule;"
         "print(msgspec.json.encode(draw_schedule(11,('kill','pause','partition','latency'),"
         "60000,('n1','n2','n3'))).decode())"
     )

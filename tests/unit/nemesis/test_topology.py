@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemesis.aim import aims_for, take_aim
-from nemesis.fault import AIMS, PARTITION_SHAPES, Aim, PartitionShape
-from nemesis.topology import Link, cut_links, touching
+from splitbrain.nemesis.fault import AIMS, PARTITION_SHAPES, Aim, PartitionShape
+from splitbrain.nemesis.target import aims_for, take_aim
+from splitbrain.nemesis.topology import Link, cut_links, touching
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
 

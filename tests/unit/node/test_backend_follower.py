@@ -8,18 +8,18 @@ from random import Random
 from types import SimpleNamespace
 from typing import cast
 
-from node.backend_follower import BackendFollower
-from node.config import Config
-from node.failpoint import Failpoints
-from node.member_metrics import MemberMetrics
-from node.member_storage import MemberStorage
-from node.mvcc.store import Store
-from node.raft.config import Config as RaftConfig
-from node.raft.message import Entry, Message, MessageType, Snapshot, SnapshotMetadata
-from node.raft.raft import Raft
-from node.real.world import RealWorld
-from node.storage.memory_backend import MemoryBackend
-from node.write_path import WritePath
+from splitbrain.node.apply.backend_flusher import BackendFollower
+from splitbrain.node.config import Config
+from splitbrain.node.failpoint import Failpoints
+from splitbrain.node.member_metrics import MemberMetrics
+from splitbrain.node.member_storage import MemberStorage
+from splitbrain.node.mvcc.store import Store
+from splitbrain.node.raft.config import Config as RaftConfig
+from splitbrain.node.raft.message import Entry, Message, MessageType, Snapshot, SnapshotMetadata
+from splitbrain.node.raft.raft import Raft
+from splitbrain.node.real.world import RealWorld
+from splitbrain.node.storage.memory_backend import MemoryBackend
+from splitbrain.node.write_path import WritePath
 
 OURS, LEADER = 1, 2
 CONFIG = Config(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from node.config import (
+from splitbrain.node.config import (
     Config,
     ConfigError,
     checked_config,
@@ -14,7 +14,7 @@ from node.config import (
     parse_initial_cluster,
     parse_urls,
 )
-from node.identity import cluster_id, member_id
+from splitbrain.node.identity import cluster_id, member_id
 
 GOOD = Config(
     name="n1",

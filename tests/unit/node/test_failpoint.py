@@ -7,7 +7,14 @@ from random import Random
 
 import pytest
 
-from node.failpoint import FAILPOINTS, PANICS, FailpointError, Failpoints, parse, parse_all
+from splitbrain.node.failpoint import (
+    FAILPOINTS,
+    PANICS,
+    FailpointError,
+    Failpoints,
+    parse,
+    parse_all,
+)
 
 
 class Host:

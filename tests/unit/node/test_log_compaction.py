@@ -7,10 +7,10 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from node.backend_follower import BackendFollower
-from node.raft.config import Config
-from node.raft.raft import Raft
-from node.write_path import Traced
+from splitbrain.node.apply.backend_flusher import BackendFollower
+from splitbrain.node.raft.config import Config
+from splitbrain.node.raft.raft import Raft
+from splitbrain.node.write_path import Traced
 
 
 class Storage:

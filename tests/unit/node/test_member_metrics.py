@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from node.api.rpc import StatusResponse
-from node.member_metrics import MemberMetrics, follow
-from node.mvcc.store import Store
-from node.storage.memory_backend import MemoryBackend
-from node.transport import Traffic
+from splitbrain.node.member_metrics import MemberMetrics, follow
+from splitbrain.node.messages.rpc import StatusResponse
+from splitbrain.node.mvcc.store import Store
+from splitbrain.node.storage.memory_backend import MemoryBackend
+from splitbrain.node.transport import Traffic
 
 
 def told(metrics: MemberMetrics) -> dict[str, float]:

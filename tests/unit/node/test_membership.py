@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from node.api import errors
-from node.config import Config
-from node.internal_request import InternalRequest, MemberAttributesRequest, decode, encode
-from node.membership import Membership
-from node.pending import Deadline, Pending, RequestIds
-from node.publication import publish
-from node.raft.errors import DropReason, ProposalDropped
-from node.real.world import RealWorld
-from node.storage.memory_backend import MemoryBackend
+from splitbrain.node.apply.internal_request import (
+    InternalRequest,
+    MemberAttributesRequest,
+    decode,
+    encode,
+)
+from splitbrain.node.config import Config
+from splitbrain.node.membership import Membership
+from splitbrain.node.messages import errors
+from splitbrain.node.pending import Deadline, Pending, RequestIds
+from splitbrain.node.publication import publish
+from splitbrain.node.raft.errors import DropReason, ProposalDropped
+from splitbrain.node.real.world import RealWorld
+from splitbrain.node.storage.memory_backend import MemoryBackend
 
 CONFIG = Config(
     name="n1",

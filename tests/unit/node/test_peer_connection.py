@@ -11,9 +11,9 @@ from random import Random
 
 import pytest
 
-from node.real.network import RealNetwork
-from node.real.peer_connection import HEADER, framed
-from node.world import AddressInUse
+from splitbrain.node.real.network import RealNetwork
+from splitbrain.node.real.peer_connection import HEADER, framed
+from splitbrain.node.world import AddressInUse
 
 
 def free_port() -> int:

@@ -8,9 +8,9 @@ from typing import cast
 
 import pytest
 
-from node.raft.message import Message, MessageType, Snapshot, SnapshotMetadata
-from node.snapshot_stream import SnapshotReceiver, SnapshotSender
-from node.world import PeerLink, World
+from splitbrain.node.raft.message import Message, MessageType, Snapshot, SnapshotMetadata
+from splitbrain.node.snapshot_stream import SnapshotReceiver, SnapshotSender
+from splitbrain.node.world import PeerLink, World
 
 CHUNK = 1000
 

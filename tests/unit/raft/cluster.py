@@ -8,8 +8,8 @@ from random import Random
 
 import msgspec
 
-from node.raft.config import Config
-from node.raft.message import (
+from splitbrain.node.raft.config import Config
+from splitbrain.node.raft.message import (
     Entry,
     HardState,
     Index,
@@ -20,8 +20,8 @@ from node.raft.message import (
     SnapshotMetadata,
     Term,
 )
-from node.raft.raft import Raft
-from node.raft.ready import ReadState, Ready, Role
+from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.ready import ReadState, Ready, Role
 
 Applied = list[tuple[Index, Term, bytes]]
 

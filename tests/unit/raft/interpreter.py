@@ -26,8 +26,8 @@ from pathlib import Path
 
 import msgspec
 
-from node.raft.errors import ProposalDropped
-from node.raft.message import Entry, HardState, MemberId, Message, MessageType
+from splitbrain.node.raft.errors import ProposalDropped
+from splitbrain.node.raft.message import Entry, HardState, MemberId, Message, MessageType
 from tests.unit.raft.cluster import Cluster, MemoryMember
 from tests.unit.raft.invariants import Invariants
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from node.raft.message import Entry, Index, MemberId, Term
-from node.raft.raft import Raft
-from node.raft.ready import Role
+from splitbrain.node.raft.message import Entry, Index, MemberId, Term
+from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.ready import Role
 
 
 class Durable(Protocol):

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from node.raft.errors import ProposalDropped
-from node.raft.message import Index, MemberId
-from node.raft.ready import Role
+from splitbrain.node.raft.errors import ProposalDropped
+from splitbrain.node.raft.message import Index, MemberId
+from splitbrain.node.raft.ready import Role
 from tests.unit.raft.cluster import Cluster, MemoryMember
 from tests.unit.raft.invariants import InvariantBroken, Invariants
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.raft.errors import StateInvalid
-from node.raft.log import Log
-from node.raft.message import Entry, Snapshot, SnapshotMetadata
+from splitbrain.node.raft.errors import StateInvalid
+from splitbrain.node.raft.log import Log
+from splitbrain.node.raft.message import Entry, Snapshot, SnapshotMetadata
 
 EMPTY = SnapshotMetadata()
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.raft.quorum import VoteResult, majority, quorum_index, tally
+from splitbrain.node.raft.quorum import VoteResult, majority, quorum_index, tally
 
 voters = st.integers(1, 7).map(lambda size: tuple(range(1, size + 1)))
 

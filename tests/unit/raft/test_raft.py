@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.raft.config import Config
-from node.raft.errors import ConfigInvalid, DropReason, ProposalDropped, StateInvalid
-from node.raft.message import (
+from splitbrain.node.raft.config import Config
+from splitbrain.node.raft.errors import ConfigInvalid, DropReason, ProposalDropped, StateInvalid
+from splitbrain.node.raft.message import (
     ConfState,
     Entry,
     HardState,
@@ -20,8 +20,8 @@ from node.raft.message import (
     Snapshot,
     SnapshotMetadata,
 )
-from node.raft.raft import Raft
-from node.raft.ready import Role, SoftState
+from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.ready import Role, SoftState
 from tests.unit.raft.cluster import Cluster
 
 CONFIG = Config(id=1, voters=(1, 2, 3))

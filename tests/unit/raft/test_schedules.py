@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from node.raft import election, follower, leader, quorum, replication
-from node.raft import raft as raft_module
-from node.raft.log import Log
-from node.raft.message import MemberId
-from node.raft.raft import Raft
-from node.raft.read_index import PendingRead
+from splitbrain.node.raft import election, follower, leader, quorum, replication
+from splitbrain.node.raft import raft as raft_module
+from splitbrain.node.raft.log import Log
+from splitbrain.node.raft.message import MemberId
+from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.read_index import PendingRead
 from tests.unit.raft.interpreter import rewritten
 from tests.unit.raft.schedule import ACTIONS, WEIGHTS, Play, draw
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import msgspec
 
-from checkers.verdict import Anomaly, Verdict
-from harness.options import Options
-from harness.run_record import MemberRecord, Phase, Results, RunRecord
-from histories.event import NEMESIS, Event, FaultEvent
-from histories.event import Phase as FaultPhase
-from histories.history import Outcome
-from histories.kv import Header, KeyValue, Put, PutResult, Range, RangeResult
-from histories.member_state import Change, MemberState
-from histories.trace import TraceEvent
+from splitbrain.checkers.verdict import Anomaly, Verdict
+from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.store.records import MemberRecord, Phase, Results, RunRecord
+from splitbrain.histories.event import NEMESIS, Event, FaultEvent
+from splitbrain.histories.event import Phase as FaultPhase
+from splitbrain.histories.history import Outcome
+from splitbrain.histories.kv import Header, KeyValue, Put, PutResult, Range, RangeResult
+from splitbrain.histories.member_state import Change, MemberState
+from splitbrain.histories.trace import TraceEvent
 
 S = 1_000_000_000
 MS = 1_000_000

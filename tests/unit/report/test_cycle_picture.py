@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from checkers.transactions import check_transactions
-from harness.report.cycle_picture import BOXES_MAX, cycle_picture
-from histories.transaction import Append, Read, Transaction
+from splitbrain.checkers.transactions import check_transactions
+from splitbrain.harness.report.cycle_picture import BOXES_MAX, cycle_picture
+from splitbrain.histories.transaction import Append, Read, Transaction
 from tests.unit.checkers.told_transactions import concurrent
 
 SVG = "{http://www.w3.org/2000/svg}"

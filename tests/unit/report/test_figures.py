@@ -12,8 +12,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkers.verdict import Anomaly
-from harness.report.anomaly_picture import (
+from splitbrain.checkers.verdict import Anomaly
+from splitbrain.harness.report.anomaly_picture import (
     NEIGHBOURS_MAX,
     labels_of,
     picture_in_order,
@@ -21,17 +21,17 @@ from harness.report.anomaly_picture import (
     places_in_order,
     proof_of,
 )
-from harness.report.bands import bands, lane_bars, lane_names
-from harness.report.latency import bin_seconds, latency
-from harness.report.picture import Found, write_pictures
-from harness.report.rate import rate
-from harness.report.sample import sample
-from harness.report.spans import Span, lanes, pair
-from harness.report.tables import fault_rows, kind_rows
-from harness.report.timeline import timeline
-from histories.event import Event
-from histories.history import FaultWindow, Outcome
-from histories.kv import Put, Range
+from splitbrain.harness.report.bands import bands, lane_bars, lane_names
+from splitbrain.harness.report.latency import bin_seconds, latency
+from splitbrain.harness.report.picture import Found, write_pictures
+from splitbrain.harness.report.rate import rate
+from splitbrain.harness.report.sample import sample
+from splitbrain.harness.report.spans import Span, lanes, pair
+from splitbrain.harness.report.tables import fault_rows, kind_rows
+from splitbrain.harness.report.timeline import timeline
+from splitbrain.histories.event import Event
+from splitbrain.histories.history import FaultWindow, Outcome
+from splitbrain.histories.kv import Put, Range
 
 S = 1_000_000_000
 

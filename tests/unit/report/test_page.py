@@ -12,9 +12,9 @@ import msgspec
 import pytest
 from plotly.offline import get_plotlyjs
 
-from checkers.verdict import Anomaly
-from harness.report import write
-from harness.report.page import page
+from splitbrain.checkers.verdict import Anomaly
+from splitbrain.harness.report import write
+from splitbrain.harness.report.page import page
 from tests.unit.report.made_runs import MadeRun, make_run
 
 HOSTILE = (
@@ -260,8 +260,8 @@ def test_the_report_of_3000_operations_is_small(tmp_path: Path) -> None:
 
 
 def test_only_a_page_with_webgl_may_compile_code() -> None:
-    from harness.report.sample import Sample
-    from harness.report.timeline import SVG_SPANS_MAX, timeline
+    from splitbrain.harness.report.sample import Sample
+    from splitbrain.harness.report.timeline import SVG_SPANS_MAX, timeline
     from tests.unit.report.test_figures import span
 
     few = timeline([span(0, 0, 5)], (), ("n1",), 100)
@@ -272,8 +272,8 @@ def test_only_a_page_with_webgl_may_compile_code() -> None:
 
 
 def policy_of(figure: object) -> str:
-    from harness.report.anomaly_picture import Proof
-    from harness.report.page import DrawnAnomaly
+    from splitbrain.harness.report.anomaly_picture import Proof
+    from splitbrain.harness.report.page import DrawnAnomaly
 
     drawn = DrawnAnomaly(1, "", Anomaly("k", "b"), Proof((), (), (), 0), None, None)
     text = page(

@@ -14,11 +14,11 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
-from checkers.verdict import Anomaly
-from harness.errors import BadArguments
-from harness.report import write
-from harness.report.index import render_index, write_index
-from harness.report.serve import application, listen
+from splitbrain.checkers.verdict import Anomaly
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.report import write
+from splitbrain.harness.report.index import render_index, write_index
+from splitbrain.harness.report.serve import application, listen
 from tests.unit.report.made_runs import MadeRun, make_run
 
 
@@ -163,7 +163,8 @@ def test_a_port_that_is_taken_is_refused_in_words() -> None:
 
 def test_serve_says_where_it_is_and_answers_there(tmp_path: Path) -> None:
     make_store(tmp_path)
-    code = "import sys; from pathlib import Path; from harness.report.serve import serve; "
+    code = "import sys; from pathlib import Path; "
+    code += "from splitbrain.harness.report.serve import serve; "
     code += "serve(Path(sys.argv[1]), port=0)"
     server = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "store")], stdout=subprocess.PIPE, text=True

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import msgspec
 
-from harness.report.run_data import read_run
-from harness.report.waterfall import StepBar, bars_of, choose_writes
-from harness.report.waterfall_choice import numbers_named, waterfall_options
-from harness.report.write_steps import WriteSteps, percentile, read_steps, step_times
-from histories.trace import STEPS, TraceEvent
+from splitbrain.harness.report.run_data import read_run
+from splitbrain.harness.report.waterfall import StepBar, bars_of, choose_writes
+from splitbrain.harness.report.waterfall_choice import numbers_named, waterfall_options
+from splitbrain.harness.report.write_steps import WriteSteps, percentile, read_steps, step_times
+from splitbrain.histories.trace import STEPS, TraceEvent
 from tests.unit.report.made_runs import MadeRun, make_run
 
 MS = 1_000_000

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from node.storage.backend import Backend
-from node.storage.memory_backend import MemoryBackend
-from node.world import DiskError
+from splitbrain.node.storage.backend import Backend
+from splitbrain.node.storage.memory_backend import MemoryBackend
+from splitbrain.node.world import DiskError
 
 SECTOR_BYTES = 512
 Choose = Callable[[], bool]

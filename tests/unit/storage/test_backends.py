@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.storage.backend import BUCKETS, Backend
-from node.storage.backend_copy import CopyCorrupt, check_copy
-from node.storage.lmdb_backend import LmdbBackend
-from node.storage.memory_backend import MemoryBackend
-from node.world import DiskError
+from splitbrain.node.storage.backend import BUCKETS, Backend
+from splitbrain.node.storage.backend_copy import CopyCorrupt, check_copy
+from splitbrain.node.storage.lmdb_backend import LmdbBackend
+from splitbrain.node.storage.memory_backend import MemoryBackend
+from splitbrain.node.world import DiskError
 
 T = TypeVar("T")
 

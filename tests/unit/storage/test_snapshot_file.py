@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.raft.message import ConfState, Snapshot, SnapshotMetadata
-from node.storage.snapshot_file import (
+from splitbrain.node.raft.message import ConfState, Snapshot, SnapshotMetadata
+from splitbrain.node.storage.snapshot_file import (
     SnapshotCorrupt,
     SnapshotFiles,
     decode_snapshot,

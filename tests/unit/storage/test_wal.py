@@ -10,10 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.raft.message import Entry, HardState, SnapshotMetadata
-from node.storage.wal import Wal, WalMetadata, snapshot_marks, wal_exists
-from node.storage.wal_segment import SegmentName, WalCorrupt, list_segments, parse_segment_name
-from node.world import DiskError
+from splitbrain.node.raft.message import Entry, HardState, SnapshotMetadata
+from splitbrain.node.storage.wal import Wal, WalMetadata, snapshot_marks, wal_exists
+from splitbrain.node.storage.wal_segment import (
+    SegmentName,
+    WalCorrupt,
+    list_segments,
+    parse_segment_name,
+)
+from splitbrain.node.world import DiskError
 from tests.unit.storage.memory_disk import MemoryDisk
 
 WHOSE = WalMetadata(cluster_id=7, member_id=9, version="3.5")

@@ -9,12 +9,12 @@ from typing import Any
 import psutil
 import pytest
 
-from harness.errors import BadArguments, SystemFailed
-from harness.systems import catalogue, etcd
-from harness.systems.cluster import ProcessCluster
-from harness.systems.python_node import PythonNode
-from harness.systems.settings import ClusterSettings
-from nemesis.catalogue import KINDS, sufferable
+from splitbrain.harness.errors import BadArguments, SystemFailed
+from splitbrain.harness.systems import catalogue, etcd
+from splitbrain.harness.systems.cluster import ProcessCluster
+from splitbrain.harness.systems.python_node import PythonNode
+from splitbrain.harness.systems.settings import ClusterSettings
+from splitbrain.nemesis.catalogue import KINDS, sufferable
 
 
 def program(path: Path, script: str) -> Path:
@@ -187,7 +187,9 @@ def test_an_entry_point_that_leads_nowhere_is_refused(
         catalogue.users_own("gone")
 
 
-@pytest.mark.parametrize("name", ["zookeeper", "no.such.module:X", "nemesis.catalogue:Nothing"])
+@pytest.mark.parametrize(
+    "name", ["zookeeper", "no.such.module:X", "splitbrain.nemesis.catalogue:Nothing"]
+)
 def test_a_system_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(BadArguments, match=name.replace(".", r"\.")):
         catalogue.users_own(name)

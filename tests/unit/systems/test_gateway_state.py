@@ -11,8 +11,8 @@ import msgspec
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from harness.systems.gateway_state import change_log
-from histories.member_state import Change
+from splitbrain.harness.clients.member_state import change_log
+from splitbrain.histories.member_state import Change
 
 
 def test_bytes_that_are_no_text_are_told_so_that_a_state_can_be_written() -> None:

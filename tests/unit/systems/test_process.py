@@ -15,10 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.errors import SystemFailed
-from harness.systems.ports import PORT_MIN, Ports
-from harness.systems.process import MemberProcess, log_tail, spawn
-from harness.systems.socket_owner import End, _owner_by_psutil, owner
+from splitbrain.harness.errors import SystemFailed
+from splitbrain.harness.systems.ports import PORT_MIN, Ports
+from splitbrain.harness.systems.process import MemberProcess, log_tail, spawn
+from splitbrain.harness.systems.proxies.socket_owner import End, _owner_by_psutil, owner
 
 SLEEPER = (sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)")
 STUBBORN = (
@@ -111,7 +111,7 @@ def test_a_program_that_does_not_exist_is_told(tmp_path: Path) -> None:
 def test_a_harness_that_is_killed_leaves_no_member_running(tmp_path: Path) -> None:
     code = (
         "import os, sys, time; from pathlib import Path;"
-        "from harness.systems.process import spawn;"
+        "from splitbrain.harness.systems.process import spawn;"
         f"p = spawn({SLEEPER!r}, os.environ, Path(sys.argv[1]));"
         "print(p.pid, flush=True); time.sleep(60)"
     )
@@ -164,8 +164,9 @@ def test_processes_at_once_take_different_ports() -> None:
 def test_a_port_that_somebody_listens_on_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        monkeypatch.setattr("harness.systems.ports._candidates", lambda: range(port, port + 1))
-        monkeypatch.setattr("harness.systems.ports._TRIES_MAX", 3)
+        ports = "splitbrain.harness.systems.ports"
+        monkeypatch.setattr(f"{ports}._candidates", lambda: range(port, port + 1))
+        monkeypatch.setattr(f"{ports}._TRIES_MAX", 3)
         with pytest.raises(SystemFailed, match="no free port found"):
             Ports().take()
 

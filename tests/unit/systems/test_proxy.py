@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import uvloop
 
-from harness.errors import SystemFailed
-from harness.systems.lane import QUEUE_BYTES_MAX
-from harness.systems.proxy import Proxies
-from harness.systems.proxy_process import ProxyProcess
-from nemesis.capabilities import NORMAL, LinkState
+from splitbrain.harness.errors import SystemFailed
+from splitbrain.harness.systems.proxies.lane import QUEUE_BYTES_MAX
+from splitbrain.harness.systems.proxies.proxy import Proxies
+from splitbrain.harness.systems.proxies.proxy_process import ProxyProcess
+from splitbrain.nemesis.capabilities import NORMAL, LinkState
 
 CUT = LinkState(open=False)
 HOLE = LinkState(black_hole=True)

@@ -1,0 +1,437 @@
+"""`lease`: keys go with their lease, not before it and not long after; answers of leases are true.
+
+Truth is the members' change log: which key hung on which lease at which revision, and
+which deletions nobody asked for, the ends of leases. When a revision was made is known
+within bounds: after the last invocation of an answer that had to be recent and did not
+show it, before the first answer that did.
+
+    revoked       acknowledged at revision V: at V nothing hangs on the lease, nor later
+    early         a lease that was granted or kept alive, invoked at t and answered with a
+                  time to live of T, has not ended before t + T, unless a revocation was asked
+                  for: not by its clock, nor by a leader that was none any more
+    late          it is gone soon after the last time that anybody may have kept it alive,
+                  plus T: counted anew from each change of term (a new leader gives every
+                  lease its whole time again, as etcd does) and each fault that ended meanwhile
+    kept alive    not after its end was seen
+    time to live  no longer than granted, no shorter than what is left for certain; the keys
+                  named are keys that hung on it
+
+Cost: n log n. Source: etcd's Lease service and its lessor (server/lease/lessor.go: renewals
+by the leader's clock, `Promote` extends, the loop that revokes runs every 500 ms).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from splitbrain.checkers import wording
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.model.sequential_store import in_interval, made_revision
+from splitbrain.checkers.model.uncertain_writes import parts
+from splitbrain.checkers.mvcc.convergence import reference
+from splitbrain.checkers.mvcc.revision_times import RevisionTimes, answered_revision
+from splitbrain.checkers.mvcc.revisions import ANOMALIES_MAX
+from splitbrain.checkers.verdict import Anomaly, Verdict
+from splitbrain.histories.history import FaultWindow, History, Operation
+from splitbrain.histories.kv import Delete
+from splitbrain.histories.lease import (
+    LeaseGrant,
+    LeaseGrantResult,
+    LeaseKeepAlive,
+    LeaseKeepAliveResult,
+    LeaseRevoke,
+    LeaseRevokeResult,
+    LeaseTimeToLive,
+    LeaseTimeToLiveResult,
+)
+from splitbrain.histories.lock import Campaign, Lock
+from splitbrain.histories.member_state import Change
+from splitbrain.histories.service import ServiceOperation
+
+NAME = "lease"
+S = 1_000_000_000
+CLOCK_ERROR_NS = 50_000_000
+"""By how much clocks of members and clients may run apart over a lease's time."""
+LATE_NS = 5 * S
+"""From the end of a lease's time until its keys are gone: looked for twice a second, revoked
+through Raft, by a leader that may be busy; and the election timeout that a new leader adds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Renewal:
+    """A grant or a keep-alive that was answered with a time to live."""
+
+    call: int
+    ended: int
+    ttl_ns: int
+    operation: ServiceOperation
+
+    @property
+    def lives_until(self) -> int:
+        """The lease cannot have run out before."""
+        return self.call + self.ttl_ns - CLOCK_ERROR_NS
+
+
+@dataclass(slots=True)
+class _Lease:
+    id: int
+    grant: ServiceOperation | None = None
+    grants: int = 0
+    """How often it may have been granted: more than once, it is several leases of one name."""
+    ttl_ns: int = 0
+    renewals: list[_Renewal] = field(default_factory=list)
+    last_try: int = 0
+    """Until when a grant or a keep-alive may have taken effect, answered or not."""
+    revokes: list[ServiceOperation] = field(default_factory=list)
+    asked: list[ServiceOperation] = field(default_factory=list)
+    """Keep-alives and questions for its time."""
+    uncertain: bool = False
+    """Whether a grant or keep-alive was never answered, and may take effect at any time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hanging:
+    """A key on a lease, from revision `first` to before revision `end` (None: to the last)."""
+
+    key: str
+    lease: int
+    first: int
+    end: int | None
+    by_lease: bool
+    """Whether the key went with its lease, and not by a put or an asked-for deletion."""
+
+
+def check_lease(evidence: Evidence) -> Verdict:
+    """Keys go with their lease, neither before its end nor long after; its answers are true.
+
+    Judges histories with operations of leases; to others it does not apply.
+    """
+    history = evidence.history
+    services = [op for op in history.services if _is_of_lease(op)]
+    if not services:
+        return Verdict(NAME, True, why="not applicable: no lease was asked for")
+    known = reference(evidence.members)
+    check = _Check(history, services, known.changes if known else ())
+    check.run()
+    unknown = [] if known else ["no member's change log tells which keys hung on a lease"]
+    if known and known.first_revision > 2:
+        unknown.append(f"the change log begins at revision {known.first_revision}")
+    again = check.granted_again()
+    if again:
+        unknown.append(f"{len(again)} leases (first {again[0]}) were granted more than once")
+    valid = False if check.anomalies else None if unknown else True
+    return Verdict(NAME, valid, tuple(check.anomalies), check.counts(), "; ".join(unknown))
+
+
+def _is_of_lease(op: ServiceOperation) -> bool:
+    return isinstance(op.request, LeaseGrant | LeaseKeepAlive | LeaseRevoke | LeaseTimeToLive)
+
+
+class _Check:
+    def __init__(
+        self, history: History, services: Sequence[ServiceOperation], changes: Sequence[Change]
+    ) -> None:
+        self._history = history
+        self._services = services
+        self._changes = changes
+        self._clock = RevisionTimes(history)
+        self._leases: dict[int, _Lease] = {}
+        self._hanging: list[_Hanging] = []
+        self._ends: dict[int, tuple[int, list[str]]] = {}
+        """Of each lease that ended with keys on it: the revision, and its keys."""
+        self.anomalies: list[Anomaly] = []
+        self._kept_alive = 0
+
+    def run(self) -> None:
+        self._gather()
+        self._follow_keys()
+        for lease in self._leases.values():
+            if lease.grants > 1:
+                continue
+            self._check_revoked(lease)
+            self._check_early(lease)
+            self._check_late(lease)
+        for op in self._services:
+            if isinstance(op.result, LeaseTimeToLiveResult):
+                self._check_time_to_live(op, op.result)
+
+    def granted_again(self) -> list[int]:
+        """Leases whose number was given again: of those nothing is judged."""
+        return [lease.id for lease in self._leases.values() if lease.grants > 1]
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "leases": len(self._leases),
+            "kept alive": self._kept_alive,
+            "revoked": sum(
+                any(op.outcome == "ok" for op in lease.revokes) for lease in self._leases.values()
+            ),
+            "ended with keys": len(self._ends),
+            "keys on leases": len(self._hanging),
+            "anomalies": len(self.anomalies),
+        }
+
+    # --- what is known -------------------------------------------------------------------
+
+    def _gather(self) -> None:
+        for op in self._services:
+            request, result = op.request, op.result
+            assert isinstance(
+                request, LeaseGrant | LeaseKeepAlive | LeaseRevoke | LeaseTimeToLive
+            )
+            number = request.id or (result.id if isinstance(result, LeaseGrantResult) else 0)
+            if not number:
+                continue  # granted, if at all, under a number that nobody was told
+            lease = self._leases.setdefault(number, _Lease(number))
+            if isinstance(request, LeaseKeepAlive | LeaseTimeToLive):
+                lease.asked.append(op)
+            if isinstance(request, LeaseRevoke):
+                if op.outcome != "fail":
+                    lease.revokes.append(op)
+                continue
+            if isinstance(request, LeaseTimeToLive) or op.outcome == "fail":
+                continue
+            if isinstance(request, LeaseGrant):
+                lease.grant = op
+                lease.grants += 1
+                lease.ttl_ns = max(lease.ttl_ns, request.ttl * S)
+            lease.last_try = max(lease.last_try, op.ended or op.call)
+            lease.uncertain |= op.outcome == "info"
+            if isinstance(result, LeaseGrantResult | LeaseKeepAliveResult) and result.ttl > 0:
+                ttl_ns = result.ttl * S
+                lease.ttl_ns = max(lease.ttl_ns, ttl_ns)
+                lease.renewals.append(_Renewal(op.call, op.ret or op.call, ttl_ns, op))
+                self._kept_alive += isinstance(result, LeaseKeepAliveResult)
+
+    def _follow_keys(self) -> None:
+        """Which key hung on which lease, and which deletions are a lease's end."""
+        writers = {
+            answered_revision(op): op
+            for op in self._history.operations
+            if op.result is not None and made_revision(op.result)
+        }
+        deletes = [
+            (op, part)
+            for op in self._history.operations
+            if op.outcome == "info"
+            for part in parts(op.request)
+            if isinstance(part, Delete)
+        ]
+        # A key of a lock or an election is deleted for reasons of theirs, too.
+        queues = {
+            op.request.name for op in self._history.services
+            if isinstance(op.request, Lock | Campaign)
+        }
+        on: dict[str, tuple[int, int]] = {}
+        for revision, changes in _by_revision(self._changes):
+            unasked = revision not in writers and all(
+                change.kind == "delete" for change in changes
+            )
+            gone = dict.fromkeys(on[change.key][0] for change in changes if change.key in on)
+            by_lease = (
+                unasked and len(gone) == 1 and all(change.key in on for change in changes)
+                and not self._may_have_deleted(deletes, changes)
+                and not any(change.key.rpartition("/")[0] in queues for change in changes)
+            )
+            if by_lease:
+                keys = [change.key for change in changes]
+                self._ends.setdefault(next(iter(gone)), (revision, keys))
+            for change in changes:
+                if change.key in on:
+                    lease, first = on.pop(change.key)
+                    self._hanging.append(_Hanging(change.key, lease, first, revision, by_lease))
+                if change.kind == "put" and change.lease:
+                    on[change.key] = (change.lease, revision)
+        self._hanging += [
+            _Hanging(key, lease, first, None, False) for key, (lease, first) in on.items()
+        ]
+
+    def _may_have_deleted(
+        self, deletes: Sequence[tuple[Operation, Delete]], changes: Sequence[Change]
+    ) -> bool:
+        before = self._clock.made_before(changes[0].revision)
+        return any(
+            (before is None or op.call < before)
+            and all(in_interval(one.key, part.key, part.range_end) for one in changes)
+            for op, part in deletes
+        )
+
+    # --- the promises --------------------------------------------------------------------
+
+    def _check_revoked(self, lease: _Lease) -> None:
+        acknowledged = [op for op in lease.revokes if isinstance(op.result, LeaseRevokeResult)]
+        if not acknowledged:
+            return
+        revoke = min(acknowledged, key=answered_revision)
+        revision = answered_revision(revoke)
+        for one in self._hanging:
+            if one.lease == lease.id and (one.end is None or one.end > revision):
+                until = "to the end" if one.end is None else f"until revision {one.end}"
+                when = "put" if one.first > revision else "still"
+                self._add(
+                    "outlived its revocation",
+                    f"{one.key} {when} hangs on lease {lease.id} from revision {one.first} on, "
+                    f"{until}; the lease was revoked at revision {revision}, as {_asked(revoke)} "
+                    f"at {wording.seconds(revoke.ret or 0)}", revoke, revision=revision,
+                )
+
+        known = [op for op in acknowledged if op.ret is not None]
+        if not known:
+            return
+        first = min(known, key=lambda op: op.ret or 0)
+        for renewal in lease.renewals:
+            if renewal.call > (first.ret or 0):
+                self._add(
+                    "kept alive when dead",
+                    f"{_asked(renewal.operation)} with {renewal.ttl_ns // S} s to live, asked for "
+                    f"at {wording.seconds(renewal.call)}, though {_asked(first)} at "
+                    f"{wording.seconds(first.ret or 0)}", renewal.operation, first,
+                )
+                return
+
+    def _check_early(self, lease: _Lease) -> None:
+        for seen, how, witness, revision in self._seen_ended(lease):
+            if any(op.call <= seen for op in lease.revokes):
+                continue
+            for renewal in lease.renewals:
+                if renewal.operation is witness or seen >= renewal.lives_until:
+                    continue
+                dead_before = seen < renewal.call
+                kind = "kept alive when dead" if dead_before else "died early"
+                ops = (renewal.operation, *([witness] if witness is not None else ()))
+                self._add(
+                    kind,
+                    f"lease {lease.id} had ended by {wording.seconds(seen)}, {how}, but "
+                    f"{_asked(renewal.operation)} with {renewal.ttl_ns // S} s to live, asked for "
+                    f"at {wording.seconds(renewal.call)}"
+                    + ("" if dead_before else "; nobody had revoked it")
+                    + self._terms_between(renewal.call, seen),
+                    *ops, revision=revision,
+                )
+                break
+
+    def _seen_ended(
+        self, lease: _Lease
+    ) -> Iterator[tuple[int, str, ServiceOperation | None, int]]:
+        """When the lease had ended for certain, and how that shows."""
+        if lease.id in self._ends:
+            revision, keys = self._ends[lease.id]
+            before = self._clock.made_before(revision)
+            if before is not None:
+                some = ", ".join(keys[:3])
+                yield before, f"for {some} went with it at revision {revision}", None, revision
+        granted = lease.grant.ret if lease.grant is not None and lease.grant.result else None
+        if granted is None:
+            return
+        for op in lease.asked:
+            result = op.result
+            if (
+                isinstance(result, LeaseKeepAliveResult | LeaseTimeToLiveResult)
+                and op.call > granted
+                and (result.ttl < 0 or (result.ttl == 0 and isinstance(op.request, LeaseKeepAlive)))
+                and op.ret is not None
+            ):
+                yield op.ret, f"as {_asked(op)}", op, answered_revision(op)
+                return
+
+    def _terms_between(self, begin: int, end: int) -> str:
+        heard = [time for time in self._clock.terms if begin < time <= end]
+        if not heard:
+            return ""
+        return f"; a new term was heard of at {wording.seconds(heard[-1])}"
+
+    def _check_late(self, lease: _Lease) -> None:
+        if lease.grant is None or not lease.ttl_ns:
+            return
+        for one in self._hanging:
+            if one.lease != lease.id:
+                continue
+            alive = self._clock.not_made_at(one.end) if one.end is not None else self._clock.last
+            due = max(
+                [lease.last_try, *self._new_starts(self._history.faults, alive)]
+            ) + lease.ttl_ns + LATE_NS
+            if lease.uncertain:
+                due += lease.ttl_ns
+            if alive > due:
+                self._add(
+                    "outlived its lease",
+                    f"{one.key} was there at {wording.seconds(alive)}, {(alive - due) / S:.1f} s "
+                    f"after it should have gone with lease {lease.id} of {lease.ttl_ns // S} s, "
+                    f"which was last kept alive at {wording.seconds(lease.last_try)}",
+                    lease.grant, revision=one.first,
+                )
+                return
+
+    def _new_starts(self, faults: Iterable[FaultWindow], until: int) -> list[int]:
+        """Times up to `until` from which every lease may have its whole time again."""
+        terms = self._clock.terms[: bisect_right(self._clock.terms, until)]
+        ends = [
+            min(until, until if fault.end is None else fault.end)
+            for fault in faults if fault.begin <= until
+        ]
+        return [*terms[-1:], *ends]
+
+    def _check_time_to_live(self, op: ServiceOperation, result: LeaseTimeToLiveResult) -> None:
+        assert isinstance(op.request, LeaseTimeToLive)
+        lease = self._leases.get(op.request.id)
+        if lease is None or result.ttl < 0 or op.ret is None or lease.grants > 1:
+            return
+        if lease.ttl_ns and result.ttl * S > lease.ttl_ns + LATE_NS:
+            self._add(
+                "wrong time to live",
+                f"{_asked(op)} at {wording.seconds(op.ret)} with {result.ttl} s to live, but it "
+                f"was granted {lease.ttl_ns // S} s", op,
+            )
+        sure = [one.lives_until for one in lease.renewals if one.ended <= op.call]
+        if sure and result.ttl + 1 < (max(sure) - op.ret) / S and not lease.revokes:
+            self._add(
+                "wrong time to live",
+                f"{_asked(op)} at {wording.seconds(op.ret)} with {result.ttl} s to live, but it "
+                f"lives until {wording.seconds(max(sure))} at least", op,
+            )
+        known = {one.key for one in self._hanging if one.lease == lease.id}
+        foreign = [key for key in result.keys if key not in known]
+        if foreign and self._changes:
+            self._add(
+                "wrong keys",
+                f"{_asked(op)} at {wording.seconds(op.ret)} with {', '.join(foreign[:3])} on it, "
+                "which never hung on that lease", op,
+            )
+
+    def _add(
+        self, kind: str, because: str, *ops: ServiceOperation, revision: int = 0
+    ) -> None:
+        if sum(one.kind == kind for one in self.anomalies) >= ANOMALIES_MAX:
+            return
+        events = sorted({
+            index for op in ops for index in (op.invoked, op.returned) if index is not None
+        })
+        members = tuple(dict.fromkeys(op.node for op in ops if op.node))
+        detail = {"revision": revision} if revision else {}
+        self.anomalies.append(Anomaly(kind, because, tuple(events), members, detail))
+
+
+def _asked(op: ServiceOperation) -> str:
+    """`n2 answered process 3's keep-alive of lease 7`."""
+    request = op.request
+    what = {
+        LeaseGrant: "grant", LeaseRevoke: "revocation", LeaseKeepAlive: "keep-alive",
+        LeaseTimeToLive: "question for the time",
+    }.get(type(request), op.f)
+    return (
+        f"{op.node or 'a member'} answered process {op.process}'s {what} of lease "
+        f"{getattr(request, 'id', 0)}"
+    )
+
+
+def _by_revision(changes: Sequence[Change]) -> Iterator[tuple[int, list[Change]]]:
+    group: list[Change] = []
+    for change in changes:
+        if group and group[0].revision != change.revision:
+            yield group[0].revision, group
+            group = []
+        group.append(change)
+    if group:
+        yield group[0].revision, group

@@ -1,0 +1,119 @@
+"""Others' logs of counters, unique ids and queues, judged by the checkers of our own.
+
+Functions as in Jepsen: `add` and `read` of a number; `generate`; `enqueue`, `dequeue` and
+`drain`, which dequeues until nothing is left. A log's operation is written as the
+request that a client of a store would have sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.foreign.recorded_operation import element_text, recorded
+from splitbrain.checkers.mvcc.revisions import Findings
+from splitbrain.checkers.objects.counter import INCREMENT, check_counter
+from splitbrain.checkers.objects.queue import DEQUEUE, DEQUEUE_ONE, ENQUEUE, check_queue
+from splitbrain.checkers.objects.unique_ids import each_once, verdict_of
+from splitbrain.checkers.verdict import Verdict, merge
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.formats.foreign_operation import LoggedOperation
+from splitbrain.histories.history import History, Operation
+from splitbrain.histories.kv import (
+    Delete,
+    DeleteResult,
+    Header,
+    KeyValue,
+    Put,
+    PutResult,
+    Range,
+    RangeResult,
+)
+
+Logged = Sequence[LoggedOperation]
+_HEADER = Header(revision=1)
+_EMPTY = ("empty", "exhausted")
+"""What a `dequeue` that failed says if it found nothing to take."""
+
+
+def check_counters(logged: Logged, timeout_s: float | None = None) -> Verdict:
+    """Each acknowledged `add` of a number counts once in later reads."""
+    return check_counter(Evidence(History((), tuple(map(_counted, logged)), ())))
+
+
+def _counted(op: LoggedOperation) -> Operation:
+    name = element_text(op.key) or "counter"
+    if op.f == "add":
+        amount = _number(op, op.argument, op.call)
+        return recorded(op, Put(name, f"{amount:+d}"), PutResult(_HEADER), f=INCREMENT)
+    value = "" if op.outcome != "ok" else str(_number(op, op.answer, op.ended))
+    return recorded(op, Range(name), RangeResult(_HEADER, (KeyValue(name, value),), 1))
+
+
+def _number(op: LoggedOperation, given: object, event: int | None) -> int:
+    if isinstance(given, int) and not isinstance(given, bool):
+        return given
+    raise HistoryError(
+        f"event {event}: the {op.f} of a counter has the value {given!r}; expected a whole number"
+    )
+
+
+def check_generated_ids(logged: Logged, timeout_s: float | None = None) -> Verdict:
+    """What `generate` answers is never answered again."""
+    given = [
+        (element_text(op.answer), recorded(op, Put("id"), PutResult(_HEADER)))
+        for op in logged
+        if op.outcome == "ok"
+    ]
+    findings = Findings()
+    each_once("id", given, findings)
+    return verdict_of(findings, len(given), len(logged))
+
+
+def check_queues(logged: Logged, timeout_s: float | None = None) -> Verdict:
+    """What is enqueued is dequeued, once; by key if there are several queues."""
+    by_key: dict[object, list[LoggedOperation]] = {}
+    for op in logged:
+        by_key.setdefault(element_text(op.key), []).append(op)
+    verdicts = [
+        check_queue(Evidence(History((), tuple(one for op in own for one in _queued(op)), ())))
+        for own in by_key.values()
+    ]
+    counts: dict[str, int] = {}
+    for verdict in verdicts:
+        for name, count in verdict.counts.items():
+            counts[name] = counts.get(name, 0) + count
+    return Verdict(
+        "queue",
+        merge(verdict.valid for verdict in verdicts),
+        tuple(anomaly for verdict in verdicts for anomaly in verdict.anomalies),
+        dict(counts),
+        "; ".join(dict.fromkeys(verdict.why for verdict in verdicts if verdict.why)),
+    )
+
+
+def _queued(op: LoggedOperation) -> Iterator[Operation]:
+    """As requests; a `drain` is several."""
+    nothing = RangeResult(_HEADER)
+    if op.f == "enqueue":
+        yield recorded(op, Put(element_text(op.argument)), PutResult(_HEADER), f=ENQUEUE)
+    elif op.outcome == "ok":
+        taken = op.answer if op.f == "drain" else [] if op.answer is None else [op.answer]
+        if not isinstance(taken, list):
+            raise HistoryError(
+                f"event {op.ended}: a drain answered {taken!r}; expected the elements, as a list"
+            )
+        for one in taken:
+            yield recorded(op, Delete(element_text(one)), DeleteResult(_HEADER, 1), f=DEQUEUE)
+        if op.f == "drain":
+            yield recorded(op, Range("", "\0"), nothing)
+    elif op.outcome == "info":
+        taking = DEQUEUE if op.f == "drain" else DEQUEUE_ONE
+        yield recorded(op, Delete("", "\0"), DeleteResult(_HEADER), f=taking)
+    elif any(word in (op.error or "").lower() for word in _EMPTY):
+        found = msgspec.structs.replace(op, outcome="ok")
+        yield recorded(found, Range("", "\0"), nothing)
+
+

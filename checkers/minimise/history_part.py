@@ -1,0 +1,223 @@
+"""The shortest part of a history that still shows what is wrong with it.
+
+An operation is never simply taken away: that could make an innocent history guilty (a
+read of what nobody wrote any more). It is *weakened* to one that says less, so that
+whatever proves the weaker history wrong proves the whole wrong: an answered write may
+have happened or not; an answer that changes nothing may be left out. What cannot be
+weakened without losing the proof is what the proof needs.
+
+Source: Zeller and Hildebrandt 2002 for the search, see
+`splitbrain.checkers.minimise.delta_debugging`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from splitbrain.checkers.evidence import Checker, Evidence
+from splitbrain.checkers.minimise.delta_debugging import minimise, shortest_prefix
+from splitbrain.checkers.porcupine import CheckResult, Model, Operation, check_operations_verbose
+from splitbrain.checkers.verdict import Anomaly
+from splitbrain.histories.history import History
+from splitbrain.histories.history import Operation as Recorded
+from splitbrain.histories.kv import writes
+
+T = TypeVar("T")
+
+QUESTION_S_MAX = 2.0
+"""A part of a log that takes longer to refute than this is no explanation."""
+
+
+def needed(
+    items: Sequence[T],
+    ended: Callable[[T], float],
+    weaken: Callable[[T], T | None],
+    fails: Callable[[list[T]], bool],
+    deadline: float,
+    begun: Callable[[T], float] | None = None,
+) -> list[T]:
+    """Those of `items` (in the order of their calls) that a proof needs as they are.
+
+    `ended` is when an item ended (infinite: never; it is weak as it stands), `weaken`
+    gives an item that says less (None: nothing at all), `fails` whether a history is
+    wrong, which `items` must be. With `begun`, what begins after all that is kept has
+    ended is no part of the question. At `deadline` (of `time.monotonic`) the best so far.
+    """
+    weak = {id(item): weaken(item) for item in items}
+
+    def question(kept: Sequence[T]) -> list[T]:
+        whole = {id(item) for item in kept}
+        last = max(map(ended, kept), default=-math.inf)
+        return [
+            one for item in items
+            if begun is None or begun(item) <= last
+            if (one := item if id(item) in whole else weak[id(item)]) is not None
+        ]
+
+    def wrong(kept: Sequence[T]) -> bool:
+        return time.monotonic() < deadline and fails(question(kept))
+
+    by_end = sorted((item for item in items if ended(item) != math.inf), key=ended)
+    until = shortest_prefix(len(by_end), lambda n: n == len(by_end) or wrong(by_end[:n]))
+    first = {id(item) for item in by_end[:until]}
+    part = [item for item in items if id(item) in first]
+    return minimise(part, wrong) if wrong(part) else part
+
+
+# --- logs that a model of porcupine's judges ---------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NoOrder:
+    """Why operations are not linearizable. `needed` are those that no order fits together,
+    whichever of the others happened; `order` is the longest linearization, of them and of
+    others where it needs those; `stuck` is the operation that has to come next and cannot,
+    in `state`."""
+
+    needed: tuple[Operation[Any, Any], ...]
+    order: tuple[Operation[Any, Any], ...]
+    stuck: Operation[Any, Any] | None
+    state: str
+
+
+def no_order(
+    model: Model[Any, Any, Any], operations: Sequence[Operation[Any, Any]], deadline: float
+) -> NoOrder:
+    """Explain a partition that is not linearizable."""
+
+    def weaken(op: Operation[Any, Any]) -> Operation[Any, Any] | None:
+        if model.read_only(op.input, op.output):
+            return None
+        return Operation(op.client, op.input, op.call, None)
+
+    def illegal(kept: list[Operation[Any, Any]]) -> bool:
+        limit = max(0.01, min(QUESTION_S_MAX, (deadline - time.monotonic()) / 4))
+        return check_operations_verbose(whole, kept, limit)[0] is CheckResult.ILLEGAL
+
+    whole = dataclasses.replace(model, partition=None)
+    ordered = sorted(operations, key=lambda op: (op.call, op.ret))
+    kept = needed(
+        ordered, lambda op: op.ret, weaken, illegal, deadline, begun=lambda op: op.call
+    )
+    last = max(op.ret for op in kept)
+    others = [op for op in ordered if op.call <= last and weaken(op) is not None]
+    return furthest(whole, kept, others)
+
+
+def furthest(
+    model: Model[Any, Any, Any],
+    needed: Sequence[Operation[Any, Any]],
+    others: Sequence[Operation[Any, Any]],
+) -> NoOrder:
+    """How far an order goes that holds of the `needed` operations, one partition, and of what
+    it needs of the `others`, whose places are no part of the proof."""
+    whole = dataclasses.replace(model, partition=None)
+    own = {id(op) for op in needed}
+    placeable = [*needed, *(op for op in others if id(op) not in own)]
+    placeable.sort(key=lambda op: (op.call, op.ret))
+    order = _longest(whole, placeable)
+    while len(without := _one_less(whole, order, own)) < len(order):
+        order = without
+    state = whole.init()
+    for op in order:
+        state = whole.step(state, op.input, op.output)[1]
+    placed = {id(op) for op in order}
+    left = [op for op in needed if id(op) not in placed]
+    stuck = min(left, key=lambda op: op.ret, default=None)
+    return NoOrder(tuple(needed), tuple(order), stuck, whole.describe_state(state))
+
+
+def _longest(
+    model: Model[Any, Any, Any], operations: list[Operation[Any, Any]]
+) -> list[Operation[Any, Any]]:
+    """The longest linearization, counting operations that did return."""
+    _, info = check_operations_verbose(model, operations, QUESTION_S_MAX)
+    found: list[Operation[Any, Any]] = []
+    for part in info.partitions:
+        orders = [[part.operations[n] for n in order] for order in part.partials]
+        found = max([found, *orders], key=lambda order: sum(op.ret != math.inf for op in order))
+    return found
+
+
+def _one_less(
+    model: Model[Any, Any, Any], order: list[Operation[Any, Any]], own: set[int]
+) -> list[Operation[Any, Any]]:
+    """`order` without one operation that is no part of the proof, and not needed in it."""
+    for place in reversed(range(len(order))):
+        if id(order[place]) not in own:
+            rest = order[:place] + order[place + 1 :]
+            if _can_be(model, rest):
+                return rest
+    return order
+
+
+def _can_be(model: Model[Any, Any, Any], order: Sequence[Operation[Any, Any]]) -> bool:
+    state = model.init()
+    for op in order:
+        possible, state = model.step(state, op.input, op.output)
+        if not possible:
+            return False
+    return True
+
+
+# --- our own histories, with any checker as the oracle ---------------------------------
+
+
+def shortest_history(
+    evidence: Evidence, checker: Checker, anomaly: Anomaly, deadline: float
+) -> tuple[Recorded, ...]:
+    """The operations that `checker` needs to find an anomaly of this kind about the same
+    operations; () where none of the history's operations has a part in it.
+
+    What the members hold and wrote down stays as it is.
+    """
+    operations = evidence.history.operations
+    named = set(anomaly.events)
+    about = [op for op in operations if op.invoked in named or op.returned in named]
+    if not about:
+        return ()
+
+    def fails(kept: list[Recorded]) -> bool:
+        history = History(evidence.history.events, tuple(kept), evidence.history.faults)
+        verdict = checker(dataclasses.replace(evidence, history=history))
+        return any(
+            found.kind == anomaly.kind and named.intersection(found.events)
+            for found in verdict.anomalies
+        )
+
+    own = {op.invoked for op in about}
+    rest = [one for op in operations if (one := op if op.invoked in own else weaken(op))]
+    if fails(rest):
+        return tuple(needed_of(rest, own, fails, deadline))
+    whole = {op.invoked for op in operations}
+    return tuple(needed_of(list(operations), whole, fails, deadline))
+
+
+def needed_of(
+    operations: Sequence[Recorded],
+    candidates: set[int],
+    fails: Callable[[list[Recorded]], bool],
+    deadline: float,
+) -> list[Recorded]:
+    """Of the `candidates` (indexes of invocations) those that are needed as they are."""
+
+    def ended(op: Recorded) -> float:
+        if op.outcome == "info" or op.invoked not in candidates or op.returned is None:
+            return math.inf
+        return op.returned
+
+    return needed(operations, ended, weaken, fails, deadline)
+
+
+def weaken(op: Recorded) -> Recorded | None:
+    """An operation that says less: a write that may have happened or not; of a read, nothing."""
+    if not writes(op.request):
+        return None
+    return msgspec.structs.replace(op, outcome="info", result=None, ret=None)

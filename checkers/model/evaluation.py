@@ -1,0 +1,269 @@
+"""What a sequential v3 store answers to a request, and what the request changes in it.
+
+Transactions as etcd applies them: all comparisons, also those of nested transactions,
+are made before anything is written; operations of the branch then run in order and see
+one another; all changes bear one revision.
+
+Source: etcd 3.5, server/etcdserver/apply.go (applyTxn, compareToPath, applyCompare,
+applyRange) and server/mvcc/kvstore_txn.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from splitbrain.checkers.model.key_order import name_of
+from splitbrain.checkers.model.sequential_store import (
+    Made,
+    SequentialStore,
+    changes_of,
+    in_interval,
+)
+from splitbrain.histories.kv import (
+    Compact,
+    CompactResult,
+    Compare,
+    Delete,
+    DeleteResult,
+    Header,
+    KeyValue,
+    Put,
+    PutResult,
+    Range,
+    RangeResult,
+    Request,
+    Result,
+    Txn,
+    TxnResult,
+)
+from splitbrain.histories.member_state import Change
+
+NO_HEADER = Header()
+NOTHING: Made = ()
+OF_THE_FUTURE = -1
+"""The count of a read of a revision still to come, which a store refuses: that of no answer."""
+
+
+def evaluate(
+    store: SequentialStore, request: Request, given: Result | None = None
+) -> tuple[Result, Made]:
+    """What `store`, which stays as it is, answers to `request`, and what that changes.
+
+    Headers are those of `given`, an answer that was given, so that the two are equal if
+    all else is; without it they are empty.
+    """
+    header = NO_HEADER if given is None else given.header
+    kind = type(request)
+    if kind is Range:
+        return _range(store, request, header), NOTHING  # type: ignore[arg-type]
+    if kind is Put:
+        return _put(store, request, header)  # type: ignore[arg-type]
+    if kind is Txn:
+        transaction = _Transaction(store)
+        result = transaction.run(request, given)  # type: ignore[arg-type]
+        if given is None and transaction.of_the_future:
+            return result, NOTHING  # refused as a whole
+        return result, transaction.made
+    if kind is Delete:
+        gone = store.interval(request.key, request.range_end)  # type: ignore[union-attr]
+        prev_kvs = tuple(gone) if request.prev_kv else ()  # type: ignore[union-attr]
+        return DeleteResult(header, len(gone), prev_kvs), [held.key for held in gone]
+    assert kind is Compact
+    return CompactResult(header), NOTHING
+
+
+class Evaluation:
+    """`evaluate` with its `changes` as a change log tells of them."""
+
+    def __init__(self, store: SequentialStore, request: Request) -> None:
+        self.result, made = evaluate(store, request)
+        self.changes: list[Change] = changes_of(store.revision + 1, made)
+
+
+def _put(store: SequentialStore, request: Put, header: Header) -> tuple[Result, Made]:
+    before = store.now.get(request.key)
+    revision = store.revision + 1
+    if before is None:
+        held = KeyValue(request.key, request.value, revision, revision, 1, request.lease)
+        return PutResult(header), (held,)
+    held = KeyValue(
+        request.key, request.value, before.create_revision, revision, before.version + 1,
+        request.lease,
+    )
+    return PutResult(header, before if request.prev_kv else None), (held,)
+
+
+def _range(store: SequentialStore, request: Range, header: Header) -> RangeResult:
+    key, end = request.key, request.range_end
+    if 0 < request.revision < store.revision:
+        held = store.past(key, end, request.revision)
+        return answer_range(request, held, len(held), header)
+    if request.revision > store.revision:
+        return RangeResult(header, (), OF_THE_FUTURE)
+    if not end:
+        one = store.now.get(key)
+        held = [] if one is None else [one]
+        return answer_range(request, held, len(held), header)
+    if request.count_only:
+        return RangeResult(header, (), store.count(key, end))
+    if request.limit > 0 and not request.sort_by:
+        held = store.first(key, end, request.limit)
+        return answer_range(request, held, store.count(key, end), header)
+    held = store.interval(key, end)
+    return answer_range(request, held, len(held), header)
+
+
+def answer_range(
+    request: Range, held: Sequence[KeyValue], count: int, header: Header = NO_HEADER
+) -> RangeResult:
+    """The answer to `request` where `count` keys are in its interval, of which `held` are at
+    least as many as it asks for; all of them, if it sorts."""
+    if request.count_only:
+        return RangeResult(header, (), count)
+    if request.sort_by:
+        held = in_order(request, held)
+    more = 0 < request.limit < count
+    if more:
+        held = held[: request.limit]
+    if request.keys_only:
+        held = [_without_value(kv) for kv in held]
+    return RangeResult(header, tuple(held), count, more)
+
+
+def in_order(request: Range, held: Sequence[KeyValue]) -> list[KeyValue]:
+    """Of `held`, in the order of keys; equals stay in it."""
+    by_key = request.sort_by == "key"
+    return sorted(
+        held, key=lambda kv: name_of(kv.key if by_key else kv.value), reverse=request.descend
+    )
+
+
+def _without_value(kv: KeyValue) -> KeyValue:
+    return KeyValue(kv.key, "", kv.create_revision, kv.mod_revision, kv.version, kv.lease)
+
+
+class _Transaction:
+    """One transaction over a store, with what it has written so far."""
+
+    def __init__(self, store: SequentialStore) -> None:
+        self.made: list[KeyValue | str] = []
+        self.of_the_future = False
+        """Whether it reads a revision that is still to come."""
+        self._store = store
+        self._written: dict[str, KeyValue | None] = {}
+        self._held: dict[int, bool] = {}
+
+    def run(self, txn: Txn, given: Result | None) -> TxnResult:
+        holds = self._compare_all(txn)
+        return self._txn(txn, holds, given)
+
+    def _compare_all(self, txn: Txn) -> bool:
+        """Comparisons of `txn`, and of the branches that will run, before anything runs."""
+        holds = True
+        for compare in txn.compare:
+            if not self._holds(compare):
+                holds = False
+                break
+        for request in txn.success if holds else txn.failure:
+            if type(request) is Txn:
+                self._held[id(request)] = self._compare_all(request)
+        return holds
+
+    def _txn(self, txn: Txn, holds: bool, given: Result | None) -> TxnResult:
+        branch = txn.success if holds else txn.failure
+        header = NO_HEADER if given is None else given.header
+        likes: Sequence[Result | None] = ()
+        if type(given) is TxnResult:
+            likes = given.responses
+        if len(likes) != len(branch):
+            likes = (None,) * len(branch)
+        responses: Any = tuple(map(self._one, branch, likes))
+        return TxnResult(header, holds, responses)
+
+    def _one(self, request: Request, given: Result | None) -> Result:
+        header = NO_HEADER if given is None else given.header
+        if type(request) is Put:
+            return self._put(request, header)
+        if type(request) is Range:
+            self.of_the_future |= request.revision > self._store.revision
+            if not self._written or request.revision > 0:
+                return _range(self._store, request, header)
+            held = self._interval(request.key, request.range_end)
+            return answer_range(request, held, len(held), header)
+        if type(request) is Delete:
+            gone = self._interval(request.key, request.range_end)
+            for one in gone:
+                self.made.append(one.key)
+                self._written[one.key] = None
+            return DeleteResult(header, len(gone), tuple(gone) if request.prev_kv else ())
+        assert type(request) is Txn
+        return self._txn(request, self._held[id(request)], given)
+
+    def _put(self, request: Put, header: Header) -> PutResult:
+        before = self._get(request.key)
+        revision = self._store.revision + 1
+        held = KeyValue(
+            request.key,
+            request.value,
+            revision if before is None else before.create_revision,
+            revision,
+            1 if before is None else before.version + 1,
+            request.lease,
+        )
+        self.made.append(held)
+        self._written[request.key] = held
+        return PutResult(header, before if request.prev_kv else None)
+
+    def _get(self, key: str) -> KeyValue | None:
+        return self._written[key] if key in self._written else self._store.now.get(key)
+
+    def _interval(self, begin: str, end: str) -> list[KeyValue]:
+        if not end:
+            held = self._get(begin)
+            return [] if held is None else [held]
+        now, written = self._store.now, self._written
+        keys = self._store.keys(begin, end)
+        new = [key for key in written if key not in now and in_interval(key, begin, end)]
+        if new:
+            keys = sorted([*keys, *new], key=name_of)
+        return [
+            held
+            for key in keys
+            if (held := written[key] if key in written else now[key]) is not None
+        ]
+
+    def _holds(self, compare: Compare) -> bool:
+        if not compare.range_end:
+            one = self._store.now.get(compare.key)
+            held = [] if one is None else [one]
+        else:
+            held = self._store.interval(compare.key, compare.range_end)
+        if not held:
+            # A value is never equal, unequal or anything to one that is not there.
+            return compare.target != "value" and _relation(KeyValue(compare.key), compare)
+        return all(_relation(kv, compare) for kv in held)
+
+
+def _relation(kv: KeyValue, compare: Compare) -> bool:
+    actual: Any
+    operand: Any = compare.operand
+    target = compare.target
+    if target == "value":
+        actual, operand = name_of(kv.value), name_of(str(operand))
+    elif target == "version":
+        actual = kv.version
+    elif target == "create":
+        actual = kv.create_revision
+    elif target == "mod":
+        actual = kv.mod_revision
+    else:
+        actual = kv.lease
+    relation = compare.result
+    if relation == "=":
+        return bool(actual == operand)
+    if relation == "!=":
+        return bool(actual != operand)
+    if relation == "<":
+        return bool(actual < operand)
+    return bool(actual > operand)

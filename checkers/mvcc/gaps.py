@@ -1,0 +1,394 @@
+"""Fills the revisions that nobody claims, by a search among the uncertain writes.
+
+Where no change log reaches, a revision without an acknowledged writer is a *gap*: one of
+the uncertain writes invoked early enough made it, or a lease that ended. The replay
+chooses one at each gap and goes on; an answer that then does not fit is a *conflict*,
+and the search goes back to the last gap that can have to do with it.
+
+Which gaps those are is kept for each key: its *taint* is the set of gaps on which it
+depends what the key holds. A gap taints all keys that any of its candidates may touch
+(not only those that the chosen one does), and what a candidate compares taints what it
+writes. A taint ends where an answer that fits fixes what the key holds: whatever had been
+chosen before, from there on it holds just that. A conflict with keys without taint comes
+of no choice: it is an anomaly. A gap whose candidates all fail is a conflict of the gaps
+that these failures came of. So none is tried twice for nothing, and none is left out:
+the search ends with a writer for each gap, or with the proof that there is none.
+
+Requests that differ only in values that nobody ever sees are tried once. That each
+uncertain write is used at most once is `splitbrain.checkers.model.uncertain_writes.Makers`' part.
+
+Source: conflict-directed backjumping, Prosser 1993.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from splitbrain.checkers.model.evaluation import evaluate
+from splitbrain.checkers.model.key_order import KeyOrder
+from splitbrain.checkers.model.sequential_store import Made, SequentialStore
+from splitbrain.checkers.model.uncertain_writes import Makers, parts
+from splitbrain.checkers.mvcc.gap_hints import GapHints, compares, ranges
+from splitbrain.checkers.mvcc.revisions import Answers
+from splitbrain.histories.history import Operation
+from splitbrain.histories.kv import Delete, KeyValue, Put, Range, Request
+
+Gaps = int
+"""A set of gaps: bit n is gap number n."""
+
+
+class Conflict(Exception):
+    """Something does not fit, because of the choices at `gaps`."""
+
+    def __init__(
+        self, gaps: Gaps, kind: str, because: str, op: Operation | None, revision: int
+    ) -> None:
+        super().__init__(because)
+        self.gaps = gaps
+        self.kind = kind
+        self.because = because
+        self.op = op
+        self.revision = revision
+
+
+@dataclass(slots=True)
+class _Shape:
+    """Uncertain operations that all do the same, by their invocations."""
+
+    operations: list[Operation]
+    calls: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Option:
+    """One of `operations` made it, or, without any, the lease `lease` ended."""
+
+    operations: Sequence[Operation]
+    lease: int = 0
+
+
+@dataclass(slots=True)
+class _Choice:
+    revision: int
+    gap: Gaps
+    options: Iterator[_Option]
+    mark: tuple[int, int]
+    before: int
+    """How long the trail of taints was before this gap,"""
+    opened: int
+    """and with what it may touch."""
+    conflicts: Gaps = 0
+    """Earlier gaps of which what failed here came."""
+
+
+class GapSearch:
+    """Chooses and goes back; the replay tells it what fits."""
+
+    def __init__(
+        self,
+        operations: Sequence[Operation],
+        answers: Answers,
+        gaps: Sequence[int],
+        store: SequentialStore,
+        makers: Makers,
+    ) -> None:
+        self.gaps = {revision: 1 << number for number, revision in enumerate(gaps)}
+        self.deepest: Conflict | None = None
+        """The conflict that came latest in the store's order."""
+        self._answers = answers
+        self._store = store
+        self._makers = makers
+        self._hints = GapHints(operations, answers.certain, gaps)
+        self._choices: list[_Choice] = []
+        self._taint: dict[str, Gaps] = {}
+        self._tainted = KeyOrder()
+        self._trail: list[tuple[str, Gaps]] = []
+        self._universe = KeyOrder()
+        for key in _all_keys(operations):
+            self._universe.add(key)
+        uncertain = [op for op in operations if op.outcome == "info"]
+        uncertain.sort(key=lambda op: op.invoked)
+        self._shapes = self._shape(uncertain)
+        self._first_calls = [shape.calls[0] for shape in self._shapes]
+        self._first_touch = self._touches(uncertain)
+        self._leased = sorted({
+            part.key
+            for op in operations
+            for part in parts(op.request)
+            if isinstance(part, Put) and part.lease
+        })
+        self._putters: dict[tuple[str, str], list[Operation]] = {}
+        for op in uncertain:
+            for part in parts(op.request):
+                if isinstance(part, Put):
+                    of = self._putters.setdefault((part.key, part.value), [])
+                    if not of or of[-1] is not op:
+                        of.append(op)
+
+    # --- what there is to choose from
+
+    def _shape(self, uncertain: Sequence[Operation]) -> list[_Shape]:
+        """Those that no answer pins to a revision, by shape, in the order of first calls."""
+        shapes: dict[Request, _Shape] = {}
+        for op in uncertain:
+            if op.invoked in self._hints.pinned or not any(True for _ in parts(op.request)):
+                continue
+            shape = shapes.setdefault(self._hints.shape(op.request), _Shape([], []))
+            shape.operations.append(op)
+            shape.calls.append(op.invoked)
+        return list(shapes.values())
+
+    def _touches(self, uncertain: Sequence[Operation]) -> dict[str, int]:
+        """When each key may first be touched by an operation that is not pinned."""
+        first: dict[str, int] = {}
+        for op in uncertain:
+            if op.invoked not in self._hints.pinned:
+                for key in self._keys(op.request):
+                    first.setdefault(key, op.invoked)
+        return first
+
+    def _keys(self, request: Request) -> Iterator[str]:
+        """All keys that `request` may write."""
+        for part in parts(request):
+            if isinstance(part, Delete) and part.range_end:
+                yield from self._universe.between(part.key, part.range_end)
+            else:
+                yield part.key
+
+    def _options(self, revision: int) -> list[_Option]:
+        deadline = self._answers.deadline(revision)
+        shown = self._hints.shown[revision]
+        for kv in shown.values():
+            makers = self._putters.get((kv.key, kv.value), ())
+            return [
+                _Option((op,)) for op in makers if deadline is None or op.invoked < deadline
+            ]
+        able = len(self._shapes)
+        if deadline is not None:
+            able = bisect_left(self._first_calls, deadline)
+        options = []
+        for shape in reversed(self._shapes[:able]):
+            before = len(shape.calls)
+            if deadline is not None:
+                before = bisect_left(shape.calls, deadline)
+            options.append(_Option(shape.operations[:before]))
+        options += [_Option((), lease) for lease, keys in self._store.leases.items() if keys]
+        return options
+
+    def _may_touch(self, revision: int, options: Sequence[_Option]) -> Iterable[str]:
+        """The keys that the gap may touch, whatever is chosen there or before."""
+        if self._hints.shown[revision]:
+            for option in options:
+                yield from self._keys(option.operations[0].request)
+            return
+        deadline = self._answers.deadline(revision)
+        for key, first in self._first_touch.items():
+            if (deadline is None or first < deadline) and not self._hints.untouched(key, revision):
+                yield key
+        yield from self._leased
+
+    # --- forward
+
+    def choose(self, revision: int) -> None:
+        """Take the next candidate for the gap `revision`. Raises Conflict if there is none."""
+        choice = self._choices[-1] if self._choices else None
+        if choice is None or choice.revision != revision:
+            choice = self._open(revision)
+        self._store.revision = revision - 1
+        for option in choice.options:
+            made = self._made(option, choice)
+            if made is None:
+                continue
+            if option.operations and not self._makers.demand(revision, option.operations):
+                self._makers.withdraw(revision)
+                choice.conflicts |= choice.gap - 1
+                continue
+            reads = self._reads(option.operations[0].request) if option.operations else 0
+            self._store.write(revision, made)
+            if reads:
+                for key in self._keys(option.operations[0].request):
+                    self._set_taint(key, self._taint.get(key, 0) | reads)
+            return
+        self._close()
+        raise Conflict(
+            choice.conflicts, "phantom write",
+            f"revision {revision} was seen, but no uncertain write that had been invoked by then "
+            "can have made it", None, revision,
+        )
+
+    def _open(self, revision: int) -> _Choice:
+        options = self._options(revision)
+        gap = self.gaps[revision]
+        before = len(self._trail)
+        alternatives = len(options) > 1 or not self._hints.shown[revision]
+        if alternatives:
+            for key in self._may_touch(revision, options):
+                self._set_taint(key, self._taint.get(key, 0) | gap)
+        choice = _Choice(
+            revision, gap, iter(options), self._store.mark(), before, len(self._trail)
+        )
+        self._choices.append(choice)
+        return choice
+
+    def _made(self, option: _Option, choice: _Choice) -> Made | None:
+        """What the gap then makes; None if it can not be this."""
+        if not option.operations:
+            return self._ended(option.lease, choice)
+        request = option.operations[0].request
+        _, made = evaluate(self._store, request)
+        revision = choice.revision
+        wanted, born = self._hints.shown[revision], self._hints.born[revision]
+        fits = bool(made) and not any(
+            self._hints.untouched(one if isinstance(one, str) else one.key, revision)
+            for one in made
+        )
+        if fits and (wanted or born):
+            puts = {one.key: one for one in made if isinstance(one, KeyValue)}
+            fits = all(puts.get(key) == kv for key, kv in wanted.items()) and all(
+                key in puts and puts[key].create_revision == revision for key in born
+            )
+        if fits:
+            return made
+        choice.conflicts |= (self._reads(request) | self._writes(request)) & (choice.gap - 1)
+        return None
+
+    def _ended(self, lease: int, choice: _Choice) -> Made | None:
+        keys = sorted(self._store.leases.get(lease, ()))
+        if keys and not any(self._hints.untouched(key, choice.revision) for key in keys):
+            return keys
+        for key in self._leased:
+            choice.conflicts |= self._taint.get(key, 0) & (choice.gap - 1)
+        return None
+
+    # --- taints
+
+    def _set_taint(self, key: str, gaps: Gaps) -> None:
+        before = self._taint.get(key, 0)
+        if before != gaps:
+            self._trail.append((key, before))
+            self._put_taint(key, before, gaps)
+
+    def _put_taint(self, key: str, before: Gaps, gaps: Gaps) -> None:
+        if before == gaps:
+            return
+        if gaps:
+            if not before:
+                self._tainted.add(key)
+            self._taint[key] = gaps
+        else:
+            del self._taint[key]
+            self._tainted.remove(key)
+
+    def _of_interval(self, key: str, end: str) -> Gaps:
+        if not end:
+            return self._taint.get(key, 0)
+        gaps = 0
+        for tainted in self._tainted.between(key, end):
+            gaps |= self._taint[tainted]
+        return gaps
+
+    def _reads(self, request: Request) -> Gaps:
+        """On which gaps it depends which way `request` goes."""
+        gaps = 0
+        for compare in compares(request):
+            gaps |= self._of_interval(compare.key, compare.range_end)
+        return gaps
+
+    def _writes(self, request: Request) -> Gaps:
+        gaps = 0
+        for part in parts(request):
+            end = part.range_end if isinstance(part, Delete) else ""
+            gaps |= self._of_interval(part.key, end)
+        return gaps
+
+    def concerned(self, request: Request) -> Gaps:
+        """On which gaps the answer to `request` depends."""
+        gaps = self._reads(request) | self._writes(request)
+        for one in ranges(request):
+            if one is not request and one.revision > 0:
+                return (1 << len(self.gaps)) - 1 if self._choices else 0
+            gaps |= self._of_interval(one.key, one.range_end)
+        return gaps
+
+    def keys_concerned(self, keys: Iterable[str]) -> Gaps:
+        gaps = 0
+        for key in keys:
+            gaps |= self._taint.get(key, 0)
+        return gaps
+
+    def gaps_before(self, revision: int) -> Gaps:
+        """All gaps chosen so far."""
+        return sum(choice.gap for choice in self._choices if choice.revision < revision)
+
+    def shown(self, revision: int) -> Sequence[KeyValue]:
+        """What answers show that `revision`, if it is a gap, made."""
+        return tuple(self._hints.shown.get(revision, {}).values())
+
+    def told_before(self, revision: int) -> str:
+        """For an anomaly that no choice avoids: of which revisions nothing is known."""
+        before = [gap for gap in self.gaps if gap <= revision]
+        if not before:
+            return ""
+        listed = ", ".join(map(str, before[-3:]))
+        return f"; whichever uncertain writes made revisions without a known writer ({listed})"
+
+    def fixed(self, op: Operation) -> None:
+        """The answer of `op` fits: what it tells whole, it tells whatever was chosen."""
+        if not self._taint:
+            return
+        request = op.request
+        if isinstance(request, Range):
+            if request.keys_only or request.count_only or request.limit > 0:
+                return
+            self._fix(request.key, request.range_end)
+        elif isinstance(request, Delete):
+            self._fix(request.key, request.range_end)
+        elif isinstance(request, Put) and request.prev_kv:
+            self._fix(request.key, "")
+
+    def _fix(self, key: str, end: str) -> None:
+        if end:
+            self.fix_keys(self._tainted.between(key, end))
+        else:
+            self.fix_keys((key,))
+
+    def fix_keys(self, keys: Iterable[str]) -> None:
+        """It is known what `keys` hold."""
+        for key in keys:
+            if key in self._taint:
+                self._set_taint(key, 0)
+
+    # --- back
+
+    def back(self, conflict: Conflict) -> int | None:
+        """The gap to choose anew, everything after it undone; None: nothing is left to try."""
+        if self.deepest is None or conflict.revision >= self.deepest.revision:
+            self.deepest = conflict
+        while self._choices:
+            choice = self._choices[-1]
+            self._store.undo(choice.mark)
+            self._makers.withdraw_from(choice.revision)
+            if conflict.gaps & choice.gap:
+                choice.conflicts |= conflict.gaps & (choice.gap - 1)
+                self._undo_taints(choice.opened)
+                return choice.revision
+            self._close()
+        return None
+
+    def _close(self) -> None:
+        self._undo_taints(self._choices.pop().before)
+
+    def _undo_taints(self, length: int) -> None:
+        while len(self._trail) > length:
+            key, before = self._trail.pop()
+            self._put_taint(key, self._taint.get(key, 0), before)
+
+
+def _all_keys(operations: Sequence[Operation]) -> list[str]:
+    keys: dict[str, None] = {}
+    for op in operations:
+        for part in parts(op.request):
+            keys[part.key] = None
+    return list(keys)

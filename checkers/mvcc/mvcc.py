@@ -1,0 +1,119 @@
+"""`mvcc`: the history against the members' MVCC state.
+
+Revisions are unique and increase along real time; each acknowledged write stands at its
+revision, with the version and create_revision that it must have; nothing that failed is
+there, nor anything that nobody wrote; each answer says what the store held at its
+revision; all members hold the same. Sound and complete: see `splitbrain.checkers.mvcc.revisions`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.model.sequential_store import NoPastError
+from splitbrain.checkers.mvcc.compaction import Compactions, check_reached
+from splitbrain.checkers.mvcc.convergence import change_log, check_members_equal
+from splitbrain.checkers.mvcc.replay import Replay
+from splitbrain.checkers.mvcc.revisions import (
+    Answers,
+    ChangeLog,
+    Findings,
+    check_real_time,
+    order_answers,
+)
+from splitbrain.checkers.verdict import NOT_APPLICABLE, Verdict
+from splitbrain.histories.garbage_collection import collector_paused
+from splitbrain.histories.history import Operation
+from splitbrain.histories.member_state import MemberState
+from splitbrain.histories.service import makes_keys
+
+NAME = "mvcc"
+
+
+def check_mvcc(evidence: Evidence) -> Verdict:
+    """Every answer is a sequential store's at its revision; no acknowledged write is lost.
+
+    Judges the history, and the members' change logs and hashes if there are any; of histories
+    with locks or elections, whose keys the store makes itself, the members alone.
+
+    Undecided if a member could not be asked or was behind, if the change logs do not
+    reach back to what uncertain writes did, or if the answers carry no revisions.
+    """
+    beyond = next((op for op in evidence.history.services if makes_keys(op.request)), None)
+    findings = Findings()
+    with collector_paused():
+        check_members_equal(evidence.members, findings)
+        if beyond is not None and not findings.count:
+            why = f"event {beyond.invoked} is a {beyond.f}, whose keys the store makes itself"
+            return Verdict(NAME, True, why=f"{NOT_APPLICABLE}{why}")
+        if beyond is not None:
+            return verdict(findings, {"members": len(evidence.members)})
+        log = change_log(evidence.members, findings)
+        check_operations(
+            evidence.history.operations, log, findings, evidence.members, evidence.search_limit_s
+        )
+    counts = _counts(evidence, log, findings)
+    return verdict(findings, counts)
+
+
+def check_operations(
+    operations: Sequence[Operation],
+    log: ChangeLog,
+    findings: Findings,
+    members: Sequence[MemberState] = (),
+    search_limit_s: float = math.inf,
+) -> None:
+    """The three rules of `splitbrain.checkers.mvcc.revisions`, and those of compactions."""
+    compactions = Compactions(operations, members)
+    refused = compactions.seen_by_refused()
+    answers = order_answers(operations, findings, refused)
+    without = answers.without
+    if without:
+        findings.unknown.append(
+            f"{len(without)} answers carry no revision (the first is event {without[0].returned}); "
+            "this checker orders by revisions"
+        )
+        return
+    if log.final:
+        check_reached(refused, log.last, findings)
+    check_real_time(answers, findings)
+    compactions.check_order(findings)
+    compactions.check_reads(findings)
+    compactions.check_refusals(answers.certain, findings)
+    findings.take(_replayed(operations, answers, log, search_limit_s))
+
+
+def _replayed(
+    operations: Sequence[Operation], answers: Answers, log: ChangeLog, search_limit_s: float
+) -> Findings:
+    for past in (False, True):
+        findings = Findings()
+        try:
+            Replay(operations, answers, log, findings, past, search_limit_s).run()
+        except NoPastError:
+            continue
+        return findings
+    raise AssertionError("a store with a past has none")
+
+
+def verdict(findings: Findings, counts: dict[str, int]) -> Verdict:
+    valid = False if findings.count else None if findings.unknown else True
+    anomalies = sorted(findings.anomalies, key=lambda a: a.detail.get("revision", 0))
+    return Verdict(NAME, valid, tuple(anomalies), counts, why="; ".join(findings.unknown[:5]))
+
+
+def _counts(evidence: Evidence, log: ChangeLog, findings: Findings) -> dict[str, int]:
+    outcomes = Counter(op.outcome for op in evidence.history.operations)
+    return {
+        "operations": len(evidence.history.operations),
+        "ok": outcomes["ok"],
+        "fail": outcomes["fail"],
+        "info": outcomes["info"],
+        "uncertain writes that happened": findings.uncertain_applied,
+        "members": len(evidence.members),
+        "revisions in the change log": max(0, log.last - log.first + 1) if log.changes else 0,
+        "anomalies": findings.count,
+    }

@@ -1,0 +1,412 @@
+"""Rules 2 and 3 of `splitbrain.checkers.mvcc.revisions`: replay the writes in order, and compare
+every answer."""
+
+from __future__ import annotations
+
+import math
+import time
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+
+from splitbrain.checkers import wording
+from splitbrain.checkers.model.evaluation import evaluate
+from splitbrain.checkers.model.sequential_store import Made, SequentialStore, changes_of, made_by
+from splitbrain.checkers.model.uncertain_writes import Makers, WriteIndex, parts
+from splitbrain.checkers.mvcc.answer_difference import difference, has_inner_headers, wrong_header
+from splitbrain.checkers.mvcc.change_match import is_part, makes, named_by, same_keys_and_values
+from splitbrain.checkers.mvcc.gap_hints import reads_made
+from splitbrain.checkers.mvcc.gaps import Conflict, GapSearch
+from splitbrain.checkers.mvcc.quick_comparison import put_agrees, read_agrees
+from splitbrain.checkers.mvcc.revisions import (
+    Answers,
+    ChangeLog,
+    Findings,
+    must_be_recent,
+    revision_of,
+)
+from splitbrain.checkers.mvcc.unexplained_revision import Blame
+from splitbrain.histories.history import Operation
+from splitbrain.histories.kv import Put, Range, Result, Txn
+from splitbrain.histories.member_state import Change
+
+STEPS_PER_REVISION_MAX = 20
+STEPS_MAX = 1_000_000
+"""A search may go through so many revisions, beside so many for each one that there is, as
+long as it has time."""
+
+
+class Replay:
+    """One sweep over the revisions. `run`, then all is in `findings`.
+
+    The search among uncertain writes, where there is one, ends after `search_limit_s`. A
+    read of the past is judged when it is present; only those inside of transactions need
+    the store to remember it, else they raise NoPastError.
+    """
+
+    def __init__(
+        self,
+        operations: Sequence[Operation],
+        answers: Answers,
+        log: ChangeLog,
+        findings: Findings,
+        past: bool = False,
+        search_limit_s: float = math.inf,
+    ) -> None:
+        self._search_limit_s = search_limit_s
+        self._operations = operations
+        self._answers = answers
+        self._log = log
+        self._findings = findings
+        self._store = SequentialStore(past=past)
+        self._makers = Makers()
+        self._unclaimed: dict[int, Sequence[Change]] = {}
+        """What revisions without an acknowledged writer changed, where the log tells."""
+        self._told: set[tuple[str, int, int]] = set()
+        self._search: GapSearch | None = None
+        uncertain = [op for op in operations if op.outcome == "info" and _may_write(op)]
+        self._calls = sorted(op.invoked for op in uncertain)
+        self._uncertain = WriteIndex(uncertain)
+
+    def run(self) -> None:
+        gaps, end = self._find_gaps()
+        if gaps:
+            self._search = GapSearch(
+                self._operations, self._answers, gaps, self._store, self._makers
+            )
+        revisions = self._revisions(gaps, end)
+        steps = STEPS_MAX + STEPS_PER_REVISION_MAX * len(revisions)
+        deadline = time.monotonic() + self._search_limit_s
+        place = 0
+        while place < len(revisions):
+            steps -= 1
+            if steps < 0:
+                self._give_up(gaps)
+                break
+            try:
+                self._at(revisions[place])
+                place += 1
+            except Conflict as conflict:
+                if time.monotonic() > deadline:
+                    steps = 0
+                again = self._search.back(conflict) if self._search else None
+                if again is None:
+                    self._no_choice_fits(conflict)
+                    break
+                place = bisect_left(revisions, again)
+        self._name_writers()
+
+    def _at(self, revision: int) -> None:
+        if self._search is not None and revision in self._search.gaps:
+            self._search.choose(revision)
+        elif revision in self._log.changes or revision in self._answers.writers:
+            self._write(revision)
+        else:
+            self._store.revision = revision
+        for op in self._answers.readers.get(revision, ()):
+            self._read(op)
+
+    # --- which revisions there are
+
+    def _revisions(self, gaps: Sequence[int], end: int | None) -> list[int]:
+        answers = self._answers
+        known = sorted({*self._log.changes, *answers.writers, *answers.readers, *gaps})
+        return known if end is None else known[: bisect_left(known, end)]
+
+    def _find_gaps(self) -> tuple[list[int], int | None]:
+        """Revisions that someone must have made and nobody claims; and the one from which on
+        nothing can be said, because there are more of them than anybody can have made."""
+        calls, found = self._calls, []
+        spare = -1
+        for revision in self._nobodys():
+            if spare < 0:
+                spare = self._leased()
+            found.append(revision)
+            deadline = self._answers.deadline(revision)
+            able = len(calls) if deadline is None else bisect_left(calls, deadline)
+            if len(found) > able + spare:
+                self._findings.add(
+                    "phantom write",
+                    f"revision {revision} was seen, but of the revisions up to it {len(found)} "
+                    f"have no acknowledged write, and only {able} uncertain writes had been "
+                    "invoked by the time it was seen",
+                    *self._answers.first_to_see(revision), revision=revision,
+                )
+                return found[:-1], revision
+        return found, None
+
+    def _leased(self) -> int:
+        """How many leases can have ended and taken a key with them."""
+        return sum(
+            isinstance(part, Put) and part.lease != 0
+            for op in self._operations
+            for part in parts(op.request)
+        )
+
+    def _nobodys(self) -> Iterator[int]:
+        """Revisions without a known change and without an acknowledged writer, in order."""
+        log, writers = self._log, self._answers.writers
+        last = self._answers.seen[-1] if self._answers.seen else 1
+        # What the members hold was made, also where no answer shows it.
+        last = log.last if log.final else max(last, log.last)
+        for first, beyond in ((2, log.first), (max(2, log.last + 1), last + 1)):
+            for revision in range(first, min(beyond, last + 1)):
+                if revision not in writers:
+                    yield revision
+
+    # --- writes
+
+    def _write(self, revision: int) -> None:
+        """Make `revision`, known by the change log or by its acknowledged writer."""
+        writer = self._answers.writers.get(revision)
+        logged = self._log.changes.get(revision)
+        if revision <= 1:
+            self._impossible(revision, writer)
+            return
+        if logged is None and self._log.covers(revision):
+            logged = ()  # a hole, told when the log was read
+        self._store.revision = revision - 1
+        if self._put_as_logged(revision, writer, logged):
+            return
+        made: Made | None = None
+        if writer is not None:
+            if revision > self._log.last and self._log.final:
+                self._lost(writer, revision)
+            expected, made = evaluate(self._store, writer.request, writer.result)
+            if expected != writer.result or has_inner_headers(expected):
+                self._compare_answer(writer, expected, made)
+        if logged is None:
+            assert made is not None
+            self._store.write(revision, made)
+            if self._search is not None and writer is not None:
+                self._search.fixed(writer)
+            return
+        if writer is not None and made is not None and makes(made, logged):
+            self._store.write(revision, made)
+        else:
+            claimed = writer is not None and (
+                self._made_otherwise(revision, writer, made or (), logged)
+                or self._made_by_another(revision, logged)
+            )
+            if not claimed:
+                self._look_for_maker(revision, logged)
+            self._store.write(revision, made_by(revision, logged))
+        if self._search is not None:
+            self._search.fix_keys([one.key for one in logged])
+
+    def _put_as_logged(
+        self, revision: int, writer: Operation | None, logged: Sequence[Change] | None
+    ) -> bool:
+        """Whether it was a put, and all is right with it: then it is made."""
+        if writer is None or logged is None or type(writer.request) is not Put:
+            return False
+        assert writer.result is not None
+        held = put_agrees(self._store, writer.request, writer.result, logged)
+        if held is None:
+            return False
+        self._store.write(revision, (held,))
+        if self._search is not None:
+            self._search.fix_keys((held.key,))
+        return True
+
+    def _impossible(self, revision: int, writer: Operation | None) -> None:
+        if writer is not None:
+            self._add(
+                "impossible revision",
+                f"{wording.operation(writer)} was acknowledged at revision {revision}; a "
+                "fresh store is at 1, and its first write makes 2",
+                writer, revision,
+            )
+
+    def _lost(self, writer: Operation, revision: int) -> None:
+        self._add(
+            "lost write",
+            f"{wording.operation(writer)} was acknowledged at revision {revision} at "
+            f"{wording.seconds(writer.ret or 0)}; the members stand at {self._log.last}",
+            writer, revision,
+        )
+
+    def _made_otherwise(
+        self, revision: int, writer: Operation, made: Made, logged: Sequence[Change]
+    ) -> bool:
+        """Whether `writer` made what the log holds at `revision`, if not quite as it should."""
+        own = same_keys_and_values(made, logged) or is_part(made, logged)
+        if own or named_by(writer, logged):
+            kind, but = "wrong effect", "the members hold"
+        else:
+            kind, but = "lost write", "at that revision the members hold"
+        because = (
+            f"{wording.operation(writer)} was acknowledged at revision {revision} and should have "
+            f"made {wording.changes(changes_of(revision, made))}; {but} {wording.changes(logged)}"
+        )
+        self._unless_chosen_wrongly(writer, kind, because, revision)
+        return kind == "wrong effect"
+
+    def _made_by_another(self, revision: int, logged: Sequence[Change]) -> bool:
+        """Whether it was made by another acknowledged write that claims this revision."""
+        rivals = self._answers.rivals.get(revision, ())
+        return any(makes(evaluate(self._store, op.request)[1], logged) for op in rivals)
+
+    def _look_for_maker(self, revision: int, logged: Sequence[Change]) -> None:
+        """Which uncertain writes would, at this point, have made just these changes."""
+        if self._lease_ended(logged):
+            return
+        deadline = self._answers.deadline(revision)
+        named = [
+            op
+            for op in self._uncertain.makers(logged)
+            if deadline is None or op.invoked < deadline
+        ]
+        able = [op for op in named if makes(evaluate(self._store, op.request)[1], logged)]
+        found = self._makers.demand(revision, able)
+        self._unclaimed[revision] = logged
+        if self._search is None or found:
+            return
+        gaps = self._search.keys_concerned(one.key for one in logged)
+        for op in named:
+            gaps |= self._search.concerned(op.request)
+        if able or gaps:
+            gaps = self._search.gaps_before(revision) if able else gaps
+        if gaps:
+            because = f"revision {revision} holds {wording.changes(logged)}"
+            raise Conflict(gaps, "phantom write", because, None, revision)
+
+    def _lease_ended(self, logged: Sequence[Change]) -> bool:
+        """Whether just the keys of one lease were deleted: nobody's operation, but rightly so."""
+        if not logged or logged[0].kind != "delete" or not self._store.leases:
+            return False
+        held = self._store.now.get(logged[0].key)
+        if held is None or not held.lease:
+            return False
+        gone = {one.key for one in logged if one.kind == "delete"}
+        return len(gone) == len(logged) and gone == set(self._store.leases[held.lease])
+
+    # --- answers
+
+    def _read(self, op: Operation) -> None:
+        request, result = op.request, op.result
+        assert result is not None
+        if type(request) is Range and request.revision > result.header.revision:
+            self._of_the_future(op, result.header.revision)
+            return
+        if self._log.final and result.header.revision > self._log.last:
+            self._add(
+                "impossible revision",
+                f"{wording.answered(op)} to {wording.request(request)}; the members stand at "
+                f"{self._log.last} at the end",
+                op, revision_of(op),
+            )
+            return
+        if type(request) is Range and read_agrees(self._store, request, result):
+            if self._search is not None:
+                self._search.fixed(op)
+            return
+        expected, made = evaluate(self._store, request, result)
+        if made:
+            revision = self._store.revision
+            self._unless_chosen_wrongly(
+                op, "missed effect",
+                f"{wording.answered(op)} to {wording.request(request)} and wrote nothing; at that "
+                f"revision it should have made {wording.changes(changes_of(revision + 1, made))}",
+                revision,
+            )
+            return
+        if expected != result or has_inner_headers(expected):
+            self._compare_answer(op, expected, made)
+        if self._search is not None:
+            self._search.fixed(op)
+
+    def _of_the_future(self, op: Operation, now: int) -> bool:
+        """Whether `op`, which found the store at `now`, answers a read of a later revision."""
+        request = op.request
+        if type(request) is Range:
+            later = request.revision
+        elif type(request) is Txn:
+            later = max((one.revision for one in reads_made(request, op.result)), default=0)
+        else:
+            return False
+        if later <= now:
+            return False
+        self._add(
+            "wrong answer",
+            f"{wording.answered(op)} to {wording.request(request)} at revision {later}, which "
+            "was still to come",
+            op, revision_of(op),
+        )
+        return True
+
+    def _compare_answer(self, op: Operation, expected: Result, made: Made) -> None:
+        assert op.result is not None
+        revision = self._store.revision
+        if self._of_the_future(op, revision):
+            return
+        different = difference(expected, op.result)
+        different = different or wrong_header(op.result, revision, revision + bool(made))
+        if different:
+            self._unless_chosen_wrongly(
+                op, "wrong answer",
+                f"{wording.node(op)} answered process {op.process}'s "
+                f"{wording.request(op.request)} at {wording.seconds(op.ret or 0)}, revision "
+                f"{revision_of(op)}{_how(op)}: {different}",
+                revision,
+            )
+
+    # --- what does not fit
+
+    def _unless_chosen_wrongly(
+        self, op: Operation, kind: str, because: str, revision: int
+    ) -> None:
+        """An anomaly, unless it may come of what was chosen for a gap: then a Conflict."""
+        if self._search is not None:
+            gaps = self._search.concerned(op.request)
+            if gaps:
+                raise Conflict(gaps, kind, because, op, revision)
+        self._add(kind, because, op, revision_of(op))
+
+    def _add(self, kind: str, because: str, op: Operation, revision: int) -> None:
+        """Once, however often the search comes by."""
+        if (kind, op.invoked, revision) not in self._told:
+            self._told.add((kind, op.invoked, revision))
+            self._findings.add(kind, because, op, revision=revision)
+
+    def _no_choice_fits(self, conflict: Conflict) -> None:
+        """Every way to fill the gaps was tried in vain."""
+        assert self._search is not None
+        shown = self._search.shown(conflict.revision)
+        if shown and conflict.op is None:
+            changes = changes_of(conflict.revision, shown)
+            self._blame().nobody_made(conflict.revision, changes, self._makers.made)
+            return
+        deepest = self._search.deepest or conflict
+        ops = [deepest.op] if deepest.op is not None else []
+        ops = ops or self._answers.first_to_see(deepest.revision)
+        before = self._search.told_before(deepest.revision)
+        self._findings.add(
+            deepest.kind,
+            f"{deepest.because}{before}", *ops, revision=deepest.revision,
+        )
+
+    def _give_up(self, gaps: Sequence[int]) -> None:
+        self._findings.unknown.append(
+            f"{len(gaps)} revisions (first {gaps[0]}) were made by uncertain writes, no change log "
+            "reaches back to them, and the search for who made them was given up"
+        )
+
+    def _name_writers(self) -> None:
+        self._findings.uncertain_applied = len(self._makers.of)
+        for revision, changes in self._unclaimed.items():
+            unmade = revision in self._makers.candidates and revision not in self._makers.of
+            if unmade and changes:
+                self._blame().nobody_made(revision, changes, self._makers.made)
+
+    def _blame(self) -> Blame:
+        return Blame(self._operations, self._answers, self._findings)
+
+
+def _how(op: Operation) -> str:
+    if isinstance(op.request, Range) and op.request.revision:
+        return f", read at revision {op.request.revision}"
+    return "" if must_be_recent(op.request) else ", serializable"
+
+
+def _may_write(op: Operation) -> bool:
+    return any(True for _ in parts(op.request))

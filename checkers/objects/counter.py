@@ -1,0 +1,257 @@
+"""`counter`: what was counted is counted once, and stays.
+
+A counter is a key whose value is a number, absent meaning 0. It is changed by
+operations with the function `increment`, each a compare-and-swap on the number (a
+transaction: if the value is 4, or the key absent, put 5), and read by gets of it that
+must be recent, and by compare-and-swaps that failed and show it. Where what an increment
+met is not known, as in others' logs, it is written as a put of "+5" or "-5".
+
+    lost        a read shows less than what was acknowledged before it was asked
+    unexpected  more than what was asked for until it was answered
+    stale       less than a read that was answered before it was asked; nothing is taken away
+    duplicated  two acknowledged increments that met the same number: one step, counted twice
+    never read  acknowledged, and no later read: then the verdict is undecided
+
+An increment without an answer may count from its invocation on, or never. Decreases
+are increments by negative amounts; where there are any, reads may go down and numbers
+may come again, so that only the bounds are judged.
+
+Source: Jepsen's checker `counter`, whose bounds these are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from splitbrain.checkers import wording
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.mvcc.revisions import Findings, must_be_recent
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.histories.history import History, Operation
+from splitbrain.histories.kv import Compare, Put, Range, RangeResult, Txn, TxnResult
+
+NAME = "counter"
+INCREMENT = "increment"
+
+
+class _NotACounter(Exception):
+    """An increment of another form, or a value that is no number."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """An increment: what it met and by how much it changes it."""
+
+    op: Operation
+    key: str
+    met: int | None
+    amount: int
+
+
+@dataclass(slots=True)
+class _Counter:
+    """What is known of one counter at a place in the history."""
+
+    decreases: bool = False
+    sure_up: int = 0
+    possible_up: int = 0
+    sure_down: int = 0
+    possible_down: int = 0
+    highest: tuple[int, Operation] | None = None
+    """The greatest number that an answered read shows."""
+    last_sure: Operation | None = None
+    """The increment acknowledged last."""
+    unread: Operation | None = None
+    """The first increment acknowledged since a read was asked last."""
+    asked: dict[int, tuple[int, int, tuple[int, Operation] | None]] = field(default_factory=dict)
+    """By the event of a read's invocation: what was sure then, and the highest read."""
+
+
+def check_counter(evidence: Evidence) -> Verdict:
+    """Counters count each acknowledged increment once: none lost, stale or duplicated.
+
+    Judges histories with operations `increment`; to others it does not apply.
+    """
+    history = evidence.history
+    if not any(op.f == INCREMENT for op in history.operations):
+        return Verdict(NAME, True, why="not applicable: nothing was counted")
+    findings = Findings()
+    try:
+        steps = {op.invoked: _step(op) for op in history.operations if op.f == INCREMENT}
+        counts = _Sweep(steps, findings).run(history)
+    except _NotACounter as reason:
+        return Verdict(NAME, None, why=str(reason))
+    counts["anomalies"] = findings.count
+    valid = False if findings.count else None if findings.unknown else True
+    return Verdict(
+        NAME, valid, tuple(findings.anomalies), counts, why="; ".join(findings.unknown)
+    )
+
+
+def _step(op: Operation) -> _Step:
+    match op.request:
+        case Txn(compare=(Compare() as compare,), success=(Put(key, value),)):
+            if compare.key == key and compare.result == "=" and not compare.range_end:
+                if compare.target == "value":
+                    met = _number(str(compare.operand), op)
+                    return _Step(op, key, met, _number(value, op) - met)
+                if compare.target in ("version", "create", "mod") and compare.operand == 0:
+                    return _Step(op, key, 0, _number(value, op))
+        case Put(key, value) if value[:1] in ("+", "-"):
+            return _Step(op, key, None, _number(value, op))
+    raise _NotACounter(
+        f"event {op.invoked} is an increment of another form; expected a transaction: if a "
+        "key's value is a number, or the key absent, put another number"
+    )
+
+
+def _number(text: str, op: Operation) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise _NotACounter(f"event {op.invoked} has to do with {text!r}, no number") from None
+
+
+class _Sweep:
+    """Invocations and returns in their order: what is sure counts from a return on, what is
+    possible from an invocation on."""
+
+    def __init__(self, steps: dict[int, _Step], findings: Findings) -> None:
+        self._steps = steps
+        self._findings = findings
+        self._counters: dict[str, _Counter] = {}
+        self._met: dict[tuple[str, int | None], _Step] = {}
+        self._reads = self._acknowledged = 0
+        for step in steps.values():
+            counter = self._counters.setdefault(step.key, _Counter())
+            counter.decreases = counter.decreases or step.amount < 0
+
+    def run(self, history: History) -> dict[str, int]:
+        by_event: dict[int, Operation] = {}
+        for op in history.operations:
+            by_event[op.invoked] = op
+            if op.outcome == "ok" and op.returned is not None:
+                by_event[op.returned] = op
+        for index in sorted(by_event):
+            op = by_event[index]
+            if index == op.invoked:
+                self._invoked(op)
+            else:
+                self._returned(op)
+        never_read = [one for one in self._counters.values() if one.unread is not None]
+        for counter in never_read:
+            assert counter.unread is not None
+            self._findings.unknown.append(
+                f"never read: {wording.operation(counter.unread)} was acknowledged at "
+                f"{wording.seconds(counter.unread.ret or 0)}, and no later read shows it"
+            )
+        return {
+            "counters": len(self._counters),
+            "increments": len(self._steps),
+            "acknowledged": self._acknowledged,
+            "reads": self._reads,
+        }
+
+    def _invoked(self, op: Operation) -> None:
+        for key, _ in _shown(op, self._counters):
+            counter = self._counters[key]
+            sure = (counter.sure_up, counter.sure_down)
+            counter.asked[op.invoked] = (*sure, counter.highest)
+            counter.unread = None
+        step = self._steps.get(op.invoked)
+        if step is not None and op.outcome != "fail" and not _refused(op):
+            counter = self._counters[step.key]
+            counter.possible_up += max(step.amount, 0)
+            counter.possible_down += min(step.amount, 0)
+
+    def _returned(self, op: Operation) -> None:
+        for key, value in _shown(op, self._counters):
+            self._judge(key, value, op)
+        step = self._steps.get(op.invoked)
+        if step is None or _refused(op):
+            return
+        counter = self._counters[step.key]
+        self._acknowledged += 1
+        counter.sure_up += max(step.amount, 0)
+        counter.sure_down += min(step.amount, 0)
+        counter.last_sure = op
+        counter.unread = counter.unread or op
+        if not counter.decreases and step.amount and step.met is not None:
+            self._once(step)
+
+    def _once(self, step: _Step) -> None:
+        """Where a counter only goes up, each number is left once."""
+        first = self._met.setdefault((step.key, step.met), step)
+        if first is not step:
+            self._findings.add(
+                "duplicated",
+                f"{wording.operation(first.op)} and {wording.operation(step.op)} both found "
+                f"{step.key} at {step.met}, and were acknowledged at "
+                f"{wording.seconds(first.op.ret or 0)} and {wording.seconds(step.op.ret or 0)}: "
+                "one of them is not counted",
+                first.op, step.op,
+            )
+
+    def _judge(self, key: str, value: int, op: Operation) -> None:
+        counter = self._counters[key]
+        self._reads += 1
+        sure_up, sure_down, highest = counter.asked.pop(op.invoked)
+        least, most = sure_up + counter.possible_down, counter.possible_up + sure_down
+        shows = (
+            f"{wording.operation(op)}, asked at {wording.seconds(op.call)}, shows {key} at {value}"
+        )
+        if value < least:
+            last = [counter.last_sure] if counter.last_sure else []
+            self._findings.add(
+                "lost", f"{shows}, but at least {least} was acknowledged before it", op, *last
+            )
+        elif value > most:
+            self._findings.add(
+                "unexpected",
+                f"{shows}, but no more than {most} was asked for until "
+                f"{wording.seconds(op.ret or 0)}",
+                op,
+            )
+        elif highest is not None and value < highest[0] and not counter.decreases:
+            self._findings.add(
+                "stale",
+                f"{shows}; {wording.operation(highest[1])} had shown {highest[0]} by "
+                f"{wording.seconds(highest[1].ret or 0)}",
+                highest[1], op,
+            )
+        if counter.highest is None or value > counter.highest[0]:
+            counter.highest = (value, op)
+
+
+def _refused(op: Operation) -> bool:
+    """Whether a compare-and-swap was answered, and did nothing."""
+    return isinstance(op.result, TxnResult) and not op.result.succeeded
+
+
+def _shown(op: Operation, counters: dict[str, _Counter]) -> Iterator[tuple[str, int]]:
+    """The counters that an answer shows, and their numbers."""
+    if op.outcome != "ok":
+        return
+    asked = op.request
+    if isinstance(asked, Range) and isinstance(op.result, RangeResult):
+        yield from _read(asked, op.result, op, counters)
+    elif isinstance(asked, Txn) and isinstance(op.result, TxnResult) and not op.result.succeeded:
+        for one, answer in zip(asked.failure, op.result.responses, strict=False):
+            if isinstance(one, Range) and isinstance(answer, RangeResult):
+                yield from _read(one, answer, op, counters)
+
+
+def _read(
+    asked: Range, answer: RangeResult, op: Operation, counters: dict[str, _Counter]
+) -> Iterator[tuple[str, int]]:
+    partial = asked.keys_only or asked.count_only or asked.revision or answer.more
+    if partial or not must_be_recent(asked):
+        return
+    if not asked.range_end:
+        if asked.key in counters:
+            yield asked.key, _number(answer.kvs[0].value, op) if answer.kvs else 0
+        return
+    for kv in answer.kvs:
+        if kv.key in counters:
+            yield kv.key, _number(kv.value, op)

@@ -1,0 +1,126 @@
+"""`budget`: a run that is slower, or answers less, than it may is invalid.
+
+    p99=200ms,availability=99%,recovery=5s
+
+    p50 … p99.9, max    of the latencies of what was answered; `p99.put` of puts alone
+    availability        the share of all operations that must be answered; `availability.kill`
+                        of those invoked while such a fault was in force
+    recovery            from when the last fault in force was healed to the next answer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from splitbrain.checkers import wording
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.service_level.limits import Limit, shown
+from splitbrain.checkers.service_level.rates import (
+    by_latency,
+    during_faults,
+    latency_ns,
+    percentile,
+    recoveries,
+    share_answered,
+)
+from splitbrain.checkers.verdict import NOT_APPLICABLE, Anomaly, Verdict
+from splitbrain.histories.history import History, Operation
+
+NAME = "budget"
+SHOWN_MAX = 3
+
+
+class Measured(NamedTuple):
+    """What a limit's measure came to, and the operations that show it best."""
+
+    value: float
+    by: Sequence[Operation] = ()
+    says: str = ""
+
+
+def check_budget(evidence: Evidence) -> Verdict:
+    """Latencies, shares answered and times to recover stay within the budget that was set.
+
+    Undecided where there was nothing to measure.
+    """
+    if not evidence.budget:
+        return Verdict(NAME, True, why=f"{NOT_APPLICABLE}no budget is set")
+    anomalies: list[Anomaly] = []
+    wanting: list[str] = []
+    counts: dict[str, dict[str, str]] = {}
+    for limit in evidence.budget:
+        name = f"{limit.measure} {limit.of}".strip()
+        measured = _measure(limit, evidence.history)
+        if isinstance(measured, str):
+            wanting.append(f"{name}: {measured}")
+            continue
+        counts[name] = {
+            "measured": shown(limit.measure, measured.value), "budget": limit.shown(),
+        }
+        if not _within(limit, measured.value):
+            anomalies.append(_anomaly(limit, measured))
+    valid = False if anomalies else None if wanting else True
+    return Verdict(NAME, valid, tuple(anomalies), counts, "; ".join(wanting))
+
+
+def _within(limit: Limit, value: float) -> bool:
+    return value >= limit.bound if limit.measure == "availability" else value <= limit.bound
+
+
+def _measure(limit: Limit, history: History) -> Measured | str:
+    """The measured value, or why there is none."""
+    if limit.measure == "recovery":
+        return _recovery(history)
+    if limit.measure == "availability":
+        return _availability(limit, history)
+    return _latency(limit, history)
+
+
+def _latency(limit: Limit, history: History) -> Measured | str:
+    asked = [op for op in history.operations if not limit.of or op.f == limit.of]
+    answered = by_latency(asked)
+    if not answered:
+        return f"no {limit.of or 'operation'} was answered"
+    latencies = [latency_ns(op) for op in answered]
+    return Measured(percentile(latencies, limit.percent), answered[-SHOWN_MAX:])
+
+
+def _availability(limit: Limit, history: History) -> Measured | str:
+    operations: Sequence[Operation] = history.operations
+    if limit.of:
+        operations = during_faults(history).get(limit.of, ())
+    if not operations:
+        return f"nothing was asked{' during such a fault' if limit.of else ''}"
+    missed = [op for op in operations if op.outcome != "ok"]
+    says = f"{len(missed)} of {len(operations)} operations were not answered"
+    return Measured(share_answered(operations), missed[:SHOWN_MAX], says)
+
+
+def _recovery(history: History) -> Measured | str:
+    found = recoveries(history)
+    if not found:
+        return "no fault was healed" if history.faults else "there was no fault"
+    worst = max(found, key=lambda recovery: recovery.took_ns)
+    first = (worst.first,) if worst.first else ()
+    at = wording.seconds(worst.healed)
+    says = f"all faults were healed at {at}, and the next answer came "
+    says += (
+        f"at {wording.seconds(worst.healed + worst.took_ns)}" if first
+        else f"not before {wording.seconds(worst.until)}"
+    )
+    return Measured(worst.took_ns, first, says)
+
+
+def _anomaly(limit: Limit, measured: Measured) -> Anomaly:
+    of = f" of {limit.of}" if limit.of else ""
+    if limit.measure == "availability":
+        of = f" during {limit.of}" if limit.of else ""
+    over = "under" if limit.measure == "availability" else "over"
+    because = (
+        f"{limit.measure}{of} is {shown(limit.measure, measured.value)}, {over} the budget of "
+        f"{limit.shown()}"
+    )
+    if measured.says:
+        because += f": {measured.says}"
+    return Anomaly(f"{over} budget", because, wording.indexes(*measured.by))

@@ -1,0 +1,102 @@
+"""`promises`: what Raft's members promise one another by votes, also across restarts.
+
+- One leader a term (Raft paper, figure 3: election safety).
+- A member votes for one candidate a term, whatever happens to it in between.
+- A promise survives: when a member starts again, its log holds the term of its last
+  vote or a later one, and, if still that term, that vote.
+
+A member traces `vote` when the vote is on its disk and before it leaves, and at each
+`start` the term and the vote that it finds. Both can be trusted of a member that was
+killed, since a vote without a line was not sent. Times in the verdict are since the
+first line of all traces.
+
+Source: Raft paper, figure 2: currentTerm and votedFor are persistent.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.mvcc.revisions import Findings
+from splitbrain.checkers.traces.write_path import no_traces
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.checkers.wording import seconds
+from splitbrain.histories.trace import TraceEvent
+
+NAME = "promises"
+
+
+def check_promises(evidence: Evidence) -> Verdict:
+    """One leader a term, one vote a term, and votes survive restarts: by the members' traces."""
+    if not evidence.traces:
+        return no_traces(NAME, evidence)
+    findings = Findings()
+    leaders: dict[int, TraceEvent] = {}
+    counts = {"starts": 0, "votes": 0, "terms led": 0}
+    origin_ns = min((trace[0].ns for trace in evidence.traces.values() if trace), default=0)
+    for member, trace in evidence.traces.items():
+        promised: TraceEvent | None = None
+        for line in trace:
+            if line.step not in ("vote", "start", "lead"):
+                continue
+            event = msgspec.structs.replace(line, ns=line.ns - origin_ns)
+            if event.step == "vote":
+                counts["votes"] += 1
+                promised = _check_vote(member, event, promised, findings)
+            elif event.step == "start":
+                counts["starts"] += 1
+                _check_start(member, event, promised, findings)
+            elif event.step == "lead":
+                _check_leader(event, leaders, findings)
+    counts["terms led"] = len(leaders)
+    return Verdict(NAME, not findings.count, tuple(findings.anomalies), counts)
+
+
+def _check_vote(
+    member: str, vote: TraceEvent, before: TraceEvent | None, findings: Findings
+) -> TraceEvent:
+    if before is None or vote.term > before.term:
+        return vote
+    if vote.term < before.term:
+        findings.add(
+            "term went back",
+            f"{member} voted for {vote.peer} in term {vote.term} at {seconds(vote.ns)} "
+            f"after it had voted in term {before.term} at {seconds(before.ns)}",
+            members=(member,),
+        )
+    elif vote.peer != before.peer:
+        findings.add(
+            "voted twice",
+            f"{member} voted in term {vote.term} for {before.peer} at "
+            f"{seconds(before.ns)} and for {vote.peer} at {seconds(vote.ns)}",
+            members=(member, before.peer, vote.peer),
+        )
+    return before
+
+
+def _check_start(
+    member: str, start: TraceEvent, promised: TraceEvent | None, findings: Findings
+) -> None:
+    if promised is None:
+        return
+    told = (
+        f"{member} promised {promised.peer} its vote in term {promised.term} at "
+        f"{seconds(promised.ns)}; when it started at {seconds(start.ns)} its log "
+    )
+    if start.term < promised.term:
+        findings.add("vote forgotten", f"{told}knew only term {start.term}", members=(member,))
+    elif start.term == promised.term and start.peer != promised.peer:
+        held = start.peer or "no vote"
+        findings.add("vote forgotten", f"{told}held {held} of that term", members=(member,))
+
+
+def _check_leader(event: TraceEvent, leaders: dict[int, TraceEvent], findings: Findings) -> None:
+    first = leaders.setdefault(event.term, event)
+    if first.member != event.member:
+        findings.add(
+            "two leaders in one term",
+            f"term {event.term} was led by {first.member} from {seconds(first.ns)} and by "
+            f"{event.member} from {seconds(event.ns)}",
+            members=(first.member, event.member),
+        )

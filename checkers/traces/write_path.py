@@ -1,0 +1,361 @@
+"""`write_path`: each write took the eleven steps, in their order, on enough members.
+
+Read from the traces that the members write, all by one clock, each line in the page
+cache before the step's effect can leave its member. One sweep over all events by time;
+each rule is an implication that every run of a correct member obeys:
+
+- *Synced before committed.* When (index, term) is first marked committed anywhere, a
+  majority must have synced it: a follower traces `follower_wal` before it acknowledges,
+  a leader `leader_wal` before it counts itself. Only the first mark is judged; what is
+  committed stays so, whatever later leaders, restarts and snapshots do. A member's log
+  is followed through overwriting: a new entry at an index drops all behind it. One that
+  was killed between writing and tracing holds entries that its trace lacks; so after a
+  restart an entry that was already on its way when it restarted, and one of an older
+  term than the leader that commits it, is counted in its favour.
+- *A leader commits first.* The first mark is a leader's, or of one that has led in this
+  life (it may lose the lead in the same turn in which it commits).
+- *Committed before applied*, at the member that applies, in this life of it, and
+  somewhere before at all.
+- *Applied in order, once.* In one life a member applies rising indexes, above the index
+  that its backend held at the start. Gaps are no anomaly: empty entries change nothing, and a
+  snapshot passes over many. An index is one entry (a term and a request) and gives one
+  revision, on whichever member and however often after restarts.
+- *Proposed once.* Request ids are unique for the life of a cluster, and nothing proposes
+  again, so that one at two indexes was proposed twice.
+- *Answered after its own apply*, by the member that was asked, in that life.
+- *The chain is complete*: what was answered was asked, received by a leader and committed
+  at its index; and each acknowledged write of the history was answered by the member that
+  the client called, at the revision that the client was told.
+
+Source: Raft paper, figures 2 and 3; etcd's v3_server.go and raft.go for the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from splitbrain.checkers import wording
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.model.sequential_store import made_revision
+from splitbrain.checkers.mvcc.revisions import Findings
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.histories.history import History
+from splitbrain.histories.trace import STEPS, TraceEvent
+
+NAME = "write_path"
+TRACING_SYSTEMS = ("python_node", "simulated")
+"""Systems that always trace: no trace of them is a loss, not a lack."""
+_ORDER = {step: place for place, step in enumerate(STEPS, start=1)}
+
+
+@dataclass(slots=True)
+class _Member:
+    """What the trace has told of one member so far."""
+
+    name: str
+    lives: int = 0
+    backend_index: int = 0
+    """What its backend held when this life began."""
+    started_ns: int = 0
+    started_term: int = 0
+    led_term: int = 0
+    """The last term that it led in this life, 0 for none."""
+    log: dict[int, int] = field(default_factory=dict)
+    """Synced entries: term by index."""
+    log_end: int = 0
+    committed: int = 0
+    """The highest index that it marked in this life."""
+    applied: int = 0
+    applied_requests: dict[int, int] = field(default_factory=dict)
+    """Index by request, in this life."""
+    requests: set[int] = field(default_factory=set)
+
+    def sync(self, index: int, term: int) -> None:
+        if index <= self.log_end and self.log.get(index, term) != term:
+            for dropped in range(index + 1, self.log_end + 1):
+                self.log.pop(dropped, None)
+            self.log_end = index
+        self.log[index] = term
+        self.log_end = max(self.log_end, index)
+
+    def restart(self, event: TraceEvent) -> None:
+        self.lives += 1
+        self.backend_index = self.applied = event.index
+        self.started_ns, self.started_term = event.ns, event.term
+        self.led_term = self.committed = 0
+        self.applied_requests.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A `respond`, to be met by the history."""
+
+    member: str
+    request: int
+    index: int
+    ns: int
+
+
+class WritePathSweep:
+    """One pass over all members' events in the order of time."""
+
+    def __init__(self, traces: Mapping[str, Sequence[TraceEvent]], findings: Findings) -> None:
+        self._findings = findings
+        self._members = {name: _Member(name) for name in traces}
+        self._majority = len(traces) // 2 + 1
+        self._first_seen: dict[tuple[int, int], int] = {}
+        self._committed: dict[int, int] = {}
+        """Term by index, of entries marked committed anywhere."""
+        self._revisions: dict[int, tuple[int, int, int, str]] = {}
+        """(term, request, revision, member) by index, as first applied."""
+        self._places: dict[int, tuple[int, int]] = {}
+        """(index, term) by request."""
+        self._received: dict[int, int] = {}
+        self.answers: dict[tuple[str, int], _Answer] = {}
+        """By member and revision."""
+        self.events = 0
+        self._origin_ns = 0
+        self._twice: set[int] = set()
+        self._steps = {
+            "start": self._start,
+            "lead": self._lead,
+            "client_request": self._client_request,
+            "leader_receive": self._leader_receive,
+            "leader_wal": self._wal,
+            "follower_wal": self._wal,
+            "replicate": self._replicate,
+            "leader_commit": self._leader_commit,
+            "follower_commit": self._follower_commit,
+            "apply_mvcc": self._apply,
+            "respond": self._respond,
+        }
+
+    def run(self, traces: Mapping[str, Sequence[TraceEvent]]) -> None:
+        events = [event for trace in traces.values() for event in trace]
+        self.events = len(events)
+        self._origin_ns = min((event.ns for event in events), default=0)
+        # At one instant (simulated time is coarse) steps count in their order.
+        order = _ORDER
+        events.sort(key=lambda event: (event.ns, order.get(event.step, 0)))
+        steps, members = self._steps, self._members
+        for event in events:
+            handle = steps.get(event.step)
+            if handle is not None:
+                handle(members[event.member], event)
+
+    # --- one handler a step
+
+    def _start(self, member: _Member, event: TraceEvent) -> None:
+        member.restart(event)
+
+    def _lead(self, member: _Member, event: TraceEvent) -> None:
+        member.led_term = event.term
+
+    def _client_request(self, member: _Member, event: TraceEvent) -> None:
+        member.requests.add(event.request)
+
+    def _leader_receive(self, member: _Member, event: TraceEvent) -> None:
+        self._received.setdefault(event.request, event.ns)
+
+    def _replicate(self, member: _Member, event: TraceEvent) -> None:
+        self._first_seen.setdefault((event.index, event.term), event.ns)
+
+    def _wal(self, member: _Member, event: TraceEvent) -> None:
+        member.sync(event.index, event.term)
+        self._first_seen.setdefault((event.index, event.term), event.ns)
+        if event.request:
+            self._check_proposed_once(event)
+
+    def _check_proposed_once(self, event: TraceEvent) -> None:
+        place = self._places.setdefault(event.request, (event.index, event.term))
+        if place != (event.index, event.term) and event.request not in self._twice:
+            self._twice.add(event.request)
+            self._blame(
+                "proposed twice",
+                f"request {event.request:x} stands in the log at index {place[0]} "
+                f"(term {place[1]}) and, on {event.member} at {self._time(event.ns)}, at "
+                f"index {event.index} (term {event.term})",
+                event,
+            )
+
+    def _leader_commit(self, member: _Member, event: TraceEvent) -> None:
+        self._commit(member, event)
+
+    def _follower_commit(self, member: _Member, event: TraceEvent) -> None:
+        if event.index not in self._committed and not member.led_term:
+            self._blame(
+                "committed by a follower first",
+                f"{event.member} marked index {event.index} committed at "
+                f"{self._time(event.ns)} as a follower; no leader had",
+                event,
+            )
+        self._commit(member, event)
+
+    def _commit(self, member: _Member, event: TraceEvent) -> None:
+        index, term = event.index, event.term
+        member.committed = max(member.committed, index)
+        known = self._committed.get(index)
+        if known is None:
+            self._committed[index] = term
+            self._check_majority(member, event)
+        elif known != term:
+            self._blame(
+                "two entries committed at one index",
+                f"index {index} was committed with term {known}, and by {event.member} at "
+                f"{self._time(event.ns)} with term {term}",
+                event,
+            )
+
+    def _check_majority(self, leader: _Member, event: TraceEvent) -> None:
+        holders = [m.name for m in self._members.values() if self._may_hold(m, leader, event)]
+        if len(holders) < self._majority:
+            synced = " and ".join(holders) or "nobody"
+            self._blame(
+                "committed before a majority synced",
+                f"{event.member} marked index {event.index} (term {event.term}) committed at "
+                f"{self._time(event.ns)} when {synced} of {len(self._members)} had synced it",
+                event,
+            )
+
+    def _may_hold(self, member: _Member, leader: _Member, event: TraceEvent) -> bool:
+        index, term = event.index, event.term
+        if index <= member.log_end and member.log.get(index) == term:
+            return True
+        if member.lives < 2 or member.started_term < term:
+            return False
+        # It may have written the entry in an earlier life and been killed before it
+        # could say so.
+        if term < leader.led_term:
+            return True
+        return self._first_seen.get((index, term), event.ns) <= member.started_ns
+
+    def _apply(self, member: _Member, event: TraceEvent) -> None:
+        index = event.index
+        if index <= member.applied:
+            before = (
+                "its backend held it when it started"
+                if index <= member.backend_index
+                else f"it had applied index {member.applied} before"
+            )
+            self._blame(
+                "applied twice" if index <= member.backend_index else "applied out of order",
+                f"{event.member} applied index {index} at {self._time(event.ns)} although "
+                f"{before} ({member.backend_index} at the start)",
+                event,
+            )
+        member.applied = max(member.applied, index)
+        if index not in self._committed or index > member.committed:
+            self._blame(
+                "applied before committed",
+                f"{event.member} applied index {index} at {self._time(event.ns)}, which "
+                + ("nobody" if index not in self._committed else "it")
+                + " had marked committed",
+                event,
+            )
+        member.applied_requests[event.request] = index
+        self._check_same_everywhere(event)
+
+    def _check_same_everywhere(self, event: TraceEvent) -> None:
+        applied = (event.term, event.request, event.revision, event.member)
+        first = self._revisions.setdefault(event.index, applied)
+        if first[:2] != applied[:2]:
+            self._blame(
+                "two entries applied at one index",
+                f"at index {event.index} {first[3]} applied request {first[1]:x} (term "
+                f"{first[0]}), {event.member} request {event.request:x} (term {event.term})",
+                event, first[3],
+            )
+        elif first[2] != event.revision:
+            self._blame(
+                "one entry, two revisions",
+                f"index {event.index} brought {first[3]} to revision {first[2]} and "
+                f"{event.member} to {event.revision}: what was applied before it differs",
+                event, first[3],
+            )
+
+    def _respond(self, member: _Member, event: TraceEvent) -> None:
+        answer = _Answer(event.member, event.request, event.index, event.ns)
+        self.answers.setdefault((event.member, event.revision), answer)
+        told = (
+            f"{event.member} answered request {event.request:x} at {self._time(event.ns)}, "
+            f"revision {event.revision}, "
+        )
+        index = member.applied_requests.get(event.request)
+        if index is None:
+            self._blame("answered before applied", f"{told}and had not applied it", event)
+            return
+        if event.request not in member.requests:
+            self._blame("incomplete chain", f"{told}and had never accepted it", event)
+        place = self._places.get(event.request)
+        if place is None:
+            self._blame("incomplete chain", f"{told}and no log holds it", event)
+        elif event.request not in self._received and not self._led(place[1]):
+            self._blame("incomplete chain", f"{told}and no leader had received it", event)
+
+    def _led(self, term: int) -> bool:
+        """Whether somebody, asked as a follower, had become the leader by the time it proposed."""
+        return any(member.led_term >= term for member in self._members.values())
+
+    def _time(self, ns: int) -> str:
+        """Since the first line of all traces."""
+        return f"{wording.seconds(ns - self._origin_ns)} of the trace"
+
+    def _blame(self, kind: str, because: str, event: TraceEvent, *others: str) -> None:
+        members = tuple(dict.fromkeys((event.member, *others)))
+        self._findings.add(kind, because, members=members, revision=event.revision)
+
+
+def check_write_path(evidence: Evidence) -> Verdict:
+    """Each write: synced by a majority, committed, applied once and in order, then answered.
+
+    Judges the members' traces, and the history against them.
+
+    A system that traces nothing has nothing to judge. Undecided where some members'
+    traces are missing.
+    """
+    traces = evidence.traces
+    if not traces:
+        return no_traces(NAME, evidence)
+    missing = [m.member for m in evidence.members if m.member not in traces]
+    empty = [name for name, trace in traces.items() if not trace]
+    if missing or empty:
+        names = ", ".join([*missing, *empty])
+        return Verdict(NAME, None, why=f"no trace of {names}: who synced what is not known")
+    findings = Findings()
+    sweep = WritePathSweep(traces, findings)
+    sweep.run(traces)
+    acknowledged = _check_acknowledged(evidence.history, sweep, findings)
+    counts = {
+        "trace events": sweep.events,
+        "acknowledged writes": acknowledged,
+        "answers traced": len(sweep.answers),
+        "anomalies": findings.count,
+    }
+    return Verdict(NAME, not findings.count, tuple(findings.anomalies), counts)
+
+
+def no_traces(name: str, evidence: Evidence) -> Verdict:
+    """Nothing to judge where a system traces nothing; our own member always does."""
+    if evidence.system in TRACING_SYSTEMS:
+        return Verdict(name, None, why="the members' traces are missing")
+    told = f"not applicable: {evidence.system or 'this history'} has no traces"
+    return Verdict(name, True, counts={"trace events": 0}, why=told)
+
+
+def _check_acknowledged(history: History, sweep: WritePathSweep, findings: Findings) -> int:
+    """Each acknowledged write was answered by the member that was called, at its revision."""
+    count = 0
+    for op in history.operations:
+        if op.result is None or not made_revision(op.result) or op.node is None:
+            continue
+        count += 1
+        revision = op.result.header.revision
+        if (op.node, revision) not in sweep.answers:
+            findings.add(
+                "incomplete chain",
+                f"{wording.operation(op)} was acknowledged at revision {revision} at "
+                f"{wording.seconds(op.ret or 0)}, but {op.node}'s trace has no such answer",
+                op, members=(op.node,), revision=revision,
+            )
+    return count

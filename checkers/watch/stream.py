@@ -1,0 +1,514 @@
+"""One stream of a watch against what it should have been sent.
+
+As a rule the events received are a stretch of those expected, which one comparison of
+lists shows. Only where they are not is each event looked at: `Explained`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from splitbrain.checkers import wording
+from splitbrain.checkers.model.sequential_store import in_interval
+from splitbrain.checkers.watch.expected_events import UNKNOWN, Selection, Truth, passes
+from splitbrain.histories.history import Operation
+from splitbrain.histories.kv import KeyValue
+from splitbrain.histories.member_state import Change
+from splitbrain.histories.watch import Cancelled, Events, Progress, WatchRequest, WatchStream
+
+Report = Callable[[str, str, int], None]
+"""(kind, because, revision)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """One compaction that was asked for; `answered` is the revision that its answer says,
+    None if it got none."""
+
+    revision: int
+    call: int
+    answered: int | None
+    operation: Operation
+
+
+class Compactions:
+    """All of a run. With `others` the store compacts of itself (etcd's `--auto-compaction-*`),
+    so that any revision may have been compacted."""
+
+    def __init__(self, asked: Sequence[Compaction], others: bool = False) -> None:
+        self._asked = asked
+        self._others = others
+        done = sorted(
+            (one for one in asked if one.answered is not None), key=lambda one: one.answered or 0
+        )
+        self._answered = [one.answered for one in done]
+        self._highest: list[Compaction] = []
+        for one in done:
+            before = self._highest[-1] if self._highest else one
+            self._highest.append(one if one.revision > before.revision else before)
+
+    def may_have_reached(self, revision: int, time: int) -> bool:
+        """Whether a compaction to `revision` or beyond was asked for by `time`."""
+        return self._others or any(
+            one.revision >= revision and one.call <= time for one in self._asked
+        )
+
+    def asked_for(self, revision: int, time: int) -> bool:
+        return self._others or any(
+            one.revision == revision and one.call <= time for one in self._asked
+        )
+
+    def done_before(self, revision: int) -> Compaction | None:
+        """The furthest compaction that a member which stands at `revision` has made.
+
+        A member has made it once it stands beyond the revision at which it was answered:
+        what came after it in the log came after it there.
+        """
+        place = bisect_left(self._answered, revision, key=lambda answered: answered or 0)
+        return self._highest[place - 1] if place else None
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When revisions can have been made at the earliest: rising in both."""
+
+    revisions: list[int]
+    calls: list[int]
+    writers: list[Operation]
+
+    def earliest(self, revision: int) -> tuple[int, Operation] | None:
+        """Revision `revision` was not there before this time, since the write named, of this
+        or an earlier revision, was not even asked for."""
+        place = bisect_right(self.revisions, revision)
+        return (self.calls[place - 1], self.writers[place - 1]) if place else None
+
+
+def start_of(stream: WatchStream) -> int:
+    """The first revision whose events the stream is for; 0 while that is not known."""
+    if stream.request.start_revision > 0:
+        return stream.request.start_revision
+    return stream.created.revision + 1 if stream.created is not None else 0
+
+
+def asked(request: WatchRequest) -> str:
+    """`all keys but deletes from revision 41`."""
+    end = request.range_end
+    what = f"key {request.key}" if not end else f"[{request.key}, {'∞' if end == chr(0) else end})"
+    if (request.key, end) == ("\0", "\0"):
+        what = "all keys"
+    if request.no_put:
+        what += " without puts"
+    if request.no_delete:
+        what += " without deletes"
+    since = f"revision {request.start_revision}" if request.start_revision else "its creation"
+    return f"{what} from {since} on"
+
+
+class StreamCheck:
+    """Judges one stream; `run`, then what is wrong was told to `report`."""
+
+    def __init__(
+        self,
+        stream: WatchStream,
+        truth: Truth,
+        compactions: Compactions,
+        times: Times,
+        report: Report,
+    ) -> None:
+        self._stream = stream
+        self._truth = truth
+        self._compactions = compactions
+        self._times = times
+        self._report = report
+        self._request = stream.request
+        self._start = start_of(stream)
+        self._name = (
+            f"watcher {stream.watcher} on {stream.node} (stream {stream.number}, "
+            f"{asked(stream.request)})"
+        )
+        self.events = 0
+        self.progress = 0
+        self._misled = False
+        """Whether a notice of progress was false, so that none says how far it had come."""
+        self.untold = 0
+        """Events of revisions of which no member's log tells."""
+
+    def run(self) -> None:
+        stream = self._stream
+        if stream.created is None:
+            if stream.answers:
+                self._report(
+                    "answer before creation",
+                    f"{self._name} was sent something at {wording.seconds(stream.answers[0].time)} "
+                    "before it was told that the watch is created", 0,
+                )
+            return
+        selection = self._truth.selection(self._request)
+        low = bisect_left(selection.revisions, self._start)
+        batches = [answer for answer in stream.answers if isinstance(answer, Events)]
+        received = [change for batch in batches for change in batch.changes]
+        self.events = len(received)
+        if received and not self._truth.told(received[0].revision):
+            self.untold = sum(not self._truth.told(one.revision) for one in received)
+        if received == selection.changes[low : low + len(received)]:
+            self._walk(selection, low)
+        else:
+            Explained(self, selection, low).run()
+        self._check_times(batches)
+        self._check_compaction()
+
+    # --- received as expected ------------------------------------------------------------
+
+    def _walk(self, selection: Selection, place: int) -> None:
+        """The events are right; look at their borders, and at what came between them."""
+        revisions = selection.revisions
+        ended: Cancelled | None = None
+        for answer in self._stream.answers:
+            if isinstance(answer, Events):
+                self.check_batch(answer, ended)
+                end = place + len(answer.changes)
+                if self._request.prev_kv or answer.previous:
+                    self._check_previous(answer, selection.places[place:end])
+                place = end
+                if (
+                    0 < place < len(revisions)
+                    and revisions[place] == revisions[place - 1]
+                    and not answer.fragment
+                    and self._truth.told(revisions[place])
+                ):
+                    self._split(answer)
+            elif isinstance(answer, Progress):
+                self.progress += 1
+                next_one = revisions[place] if place < len(revisions) else None
+                self.check_progress(answer, next_one, selection.changes[place : place + 1])
+            else:
+                ended = answer
+                self.check_cancel(answer)
+        if ended is None:
+            self.check_end(selection, place)
+
+    def _split(self, batch: Events) -> None:
+        revision = batch.changes[-1].revision
+        self._report(
+            "split transaction",
+            f"{self._name} was sent, at {wording.seconds(batch.time)}, an answer that ends within "
+            f"revision {revision}, at {wording.change(batch.changes[-1])}, and is no fragment",
+            revision,
+        )
+
+    def check_batch(self, batch: Events, ended: Cancelled | None) -> None:
+        last = batch.changes[-1].revision if batch.changes else 0
+        if batch.revision and batch.revision < last:
+            self._report(
+                "wrong header",
+                f"{self._name} was sent events up to revision {last} at "
+                f"{wording.seconds(batch.time)} under a header that says revision "
+                f"{batch.revision}", last,
+            )
+        if ended is not None:
+            self._report(
+                "event after cancel",
+                f"{self._name} was sent revision {last} at {wording.seconds(batch.time)}, after "
+                f"the watch was cancelled at {wording.seconds(ended.time)}", last,
+            )
+
+    def _check_previous(self, batch: Events, places: Sequence[int]) -> None:
+        previous = self._truth.previous
+        expected = tuple([previous[place] for place in places])
+        if self._request.prev_kv and batch.previous == expected:
+            return
+        for number, held in enumerate(expected):
+            self.check_previous_of(batch, number, held)
+
+    def check_previous_of(
+        self, batch: Events, number: int, expected: KeyValue | None
+    ) -> None:
+        given = batch.previous[number] if batch.previous else None
+        change = batch.changes[number]
+        if not self._request.prev_kv:
+            expected = None
+        if expected is UNKNOWN or given == expected:
+            return
+        if given is None and self._compactions.may_have_reached(change.revision, batch.time):
+            return  # what was before is forgotten, and a member says nothing then
+        self._report(
+            "wrong prev_kv",
+            f"{self._name} was sent {wording.change(change)} of revision {change.revision} at "
+            f"{wording.seconds(batch.time)} with prev_kv {_told(given)}, expected "
+            f"{_told(expected)}", change.revision,
+        )
+
+    # --- what comes between events -------------------------------------------------------
+
+    def check_progress(
+        self, progress: Progress, missing: int | None, changes: Sequence[Change]
+    ) -> None:
+        """`missing`: the revision of the next event that was not sent yet, that of `changes`."""
+        if missing is not None and missing <= progress.revision and missing >= self._start:
+            self._misled = True
+            self._report(
+                "false progress",
+                f"{self._name} was told at {wording.seconds(progress.time)} that all is sent up "
+                f"to revision {progress.revision}, but {wording.changes(changes)} of revision "
+                f"{missing} was not", missing,
+            )
+        if self._truth.final and progress.revision > self._truth.last:
+            self._report(
+                "false progress",
+                f"{self._name} was told at {wording.seconds(progress.time)} that all is sent up "
+                f"to revision {progress.revision}; the members stand at {self._truth.last}",
+                progress.revision,
+            )
+
+    def check_cancel(self, cancelled: Cancelled) -> None:
+        """A watch is cancelled by a compaction that took away what it must send next."""
+        revision = cancelled.compact_revision
+        if not revision:
+            return  # ended by the member for another reason: as good as a broken connection
+        behind = f"at {wording.seconds(cancelled.time)} with compact_revision {revision}"
+        if not self._compactions.asked_for(revision, cancelled.time):
+            self._report(
+                "false cancel",
+                f"{self._name} was cancelled {behind}, to which nobody compacted", revision,
+            )
+            return
+        reached = self._start
+        for answer in self._stream.answers:
+            if isinstance(answer, Events) and answer.changes:
+                reached = max(reached, answer.changes[-1].revision + 1)
+            elif isinstance(answer, Progress) and not self._misled:
+                reached = max(reached, answer.revision + 1)
+        if reached >= revision:
+            self._report(
+                "false cancel",
+                f"{self._name} was cancelled {behind}, but all that it still waited for is of "
+                f"revision {reached} or later", revision,
+            )
+
+    def check_end(self, selection: Selection, place: int) -> None:
+        """A stream that was open to the very end has been sent all there was; `place` is
+        that of the first event that was not."""
+        closed = self._stream.closed
+        if closed is None or not closed.settled:
+            return
+        lost = selection.changes[place : bisect_right(selection.revisions, closed.settled)]
+        if lost:
+            self._report(
+                "lost event",
+                f"{self._name} was never sent {_some(lost)}, though it was open until "
+                f"{wording.seconds(closed.time)}, long after all members stood at revision "
+                f"{closed.settled}", lost[0].revision,
+            )
+
+    # --- against the rest of the run -----------------------------------------------------
+
+    def _check_times(self, batches: Sequence[Events]) -> None:
+        """An event cannot arrive before somebody asks for its write."""
+        for batch in batches:
+            if not batch.changes:
+                continue
+            revision = batch.changes[-1].revision
+            earliest = self._times.earliest(revision)
+            if earliest is not None and batch.time < earliest[0]:
+                call, writer = earliest
+                self._report(
+                    "event from the future",
+                    f"{self._name} was sent revision {revision} at {wording.seconds(batch.time)}; "
+                    f"{wording.operation(writer)} came no later in the order and was invoked only "
+                    f"at {wording.seconds(call)}", revision,
+                )
+                return
+
+    def _check_compaction(self) -> None:
+        """A member that has compacted what the watch begins with must cancel it."""
+        created = self._stream.created
+        assert created is not None
+        compaction = self._compactions.done_before(created.revision)
+        if compaction is None or not self._request.start_revision:
+            return
+        if self._start >= compaction.revision:
+            return
+        answers = self._stream.answers
+        if not answers:
+            closed = self._stream.closed
+            if closed is None or not closed.settled:
+                return  # it was given up before the member had looked
+            told = "it was told nothing to the end of the run"
+        elif isinstance(answers[0], Cancelled):
+            return
+        elif isinstance(answers[0], Progress):
+            return  # a progress that was wrong for lack of events is told by itself
+        else:
+            told = f"it was sent events at {wording.seconds(answers[0].time)}"
+        self._report(
+            "missed compaction",
+            f"{self._name} began before revision {compaction.revision}, to which "
+            f"{wording.operation(compaction.operation)} had compacted at revision "
+            f"{compaction.answered}; {self._stream.node} stood at {created.revision} then and did "
+            f"not cancel it: {told}", compaction.revision,
+        )
+
+
+class Explained:
+    """Event by event, where the events received are not those expected."""
+
+    def __init__(self, check: StreamCheck, selection: Selection, low: int) -> None:
+        self._check = check
+        self._stream = check._stream
+        self._truth = check._truth
+        self._request = check._request
+        self._start = check._start
+        self._name = check._name
+        self._report = check._report
+        self._selection = selection
+        self._place = low
+        """Of the next event expected."""
+        self._sent: set[int] = set()
+        """Places that were sent."""
+        self._skipped: dict[int, int] = {}
+        """Places passed over, and when."""
+
+    def run(self) -> None:
+        ended: Cancelled | None = None
+        for answer in self._stream.answers:
+            if isinstance(answer, Events):
+                self._check.check_batch(answer, ended)
+                for number, change in enumerate(answer.changes):
+                    self._take(answer, number, change)
+                self._look_for_split(answer)
+            elif isinstance(answer, Progress):
+                self._check.progress += 1
+                revisions = self._selection.revisions
+                place = self._place
+                next_one = revisions[place] if place < len(revisions) else None
+                changes = self._selection.changes[place : place + 1]
+                self._check.check_progress(answer, next_one, changes)
+            else:
+                ended = answer
+                self._check.check_cancel(answer)
+        self._tell_lost()
+        if ended is None:
+            self._check.check_end(self._selection, self._place)
+
+    def _take(self, batch: Events, number: int, change: Change) -> None:
+        place = self._find(change)
+        if place is None:
+            self._foreign(batch, change)
+            return
+        expected = self._selection.changes[place]
+        if change != expected:
+            self._report(
+                "wrong event",
+                f"{self._name} was sent {wording.change(change)} of revision {change.revision} at "
+                f"{wording.seconds(batch.time)}; the members hold {wording.change(expected)}",
+                change.revision,
+            )
+        elif self._request.prev_kv or batch.previous:
+            previous = self._truth.previous[self._selection.places[place]]
+            self._check.check_previous_of(batch, number, previous)
+        if place in self._sent:
+            self._report(
+                "duplicated event",
+                f"{self._name} was sent {wording.change(change)} of revision {change.revision} "
+                f"once more at {wording.seconds(batch.time)}", change.revision,
+            )
+        elif place < self._place:
+            self._late(batch, place, change)
+        else:
+            for skipped in range(self._place, place):
+                self._skipped[skipped] = batch.time
+            self._place = place + 1
+        self._sent.add(place)
+
+    def _late(self, batch: Events, place: int, change: Change) -> None:
+        self._skipped.pop(place, None)
+        revisions = self._selection.revisions
+        before = revisions[self._place - 1]
+        if before == change.revision and not self._truth.told(before):
+            return  # nobody knows the order within it
+        self._report(
+            "reordered event",
+            f"{self._name} was sent {wording.change(change)} of revision {change.revision} at "
+            f"{wording.seconds(batch.time)}, after {wording.change(self._previous_sent())} of "
+            f"revision {before}", change.revision,
+        )
+
+    def _previous_sent(self) -> Change:
+        return self._selection.changes[self._place - 1]
+
+    def _find(self, change: Change) -> int | None:
+        """The place of the expected event that `change` is, if any."""
+        selection = self._selection
+        if change.revision < self._start:
+            return None
+        place = bisect_left(selection.revisions, change.revision)
+        found = None
+        while place < len(selection.revisions) and selection.revisions[place] == change.revision:
+            one = selection.changes[place]
+            if one.key == change.key:
+                if one == change and place not in self._sent:
+                    return place
+                found = place if found is None or one == change else found
+            place += 1
+        return found
+
+    def _foreign(self, batch: Events, change: Change) -> None:
+        what = f"{wording.change(change)} of revision {change.revision}"
+        told = f"{self._name} was sent {what} at {wording.seconds(batch.time)}"
+        request = self._request
+        if change.revision < self._start:
+            kind, why = "event before start", f"which is before revision {self._start}"
+        elif not in_interval(change.key, request.key, request.range_end):
+            kind, why = "foreign event", f"and {change.key} is not what it watches"
+        elif not passes(request, change):
+            kind, why = "filter leak", f"though it asked for no {change.kind}s"
+        elif self._truth.told(change.revision):
+            kind, why = "phantom event", "which no member holds"
+        else:
+            return
+        self._report(kind, f"{told}, {why}", change.revision)
+
+    def _look_for_split(self, batch: Events) -> None:
+        """Whether what is missing of the last revision comes in a later answer."""
+        if not batch.changes or batch.fragment:
+            return
+        place, revisions = self._place, self._selection.revisions
+        last = batch.changes[-1].revision
+        if not 0 < place < len(revisions) or not self._truth.told(last):
+            return
+        if not revisions[place - 1] == revisions[place] == last:
+            return
+        rest = self._selection.changes[place]
+        for answer in self._stream.answers:
+            if (
+                isinstance(answer, Events) and answer.time >= batch.time and answer is not batch
+                and rest in answer.changes
+            ):
+                self._check._split(batch)
+                return
+
+    def _tell_lost(self) -> None:
+        lost = sorted(self._skipped)
+        if not lost:
+            return
+        changes = [self._selection.changes[place] for place in lost]
+        after = self._skipped[lost[0]]
+        self._report(
+            "lost event",
+            f"{self._name} was never sent {_some(changes)}, but at {wording.seconds(after)} what "
+            "comes after", changes[0].revision,
+        )
+
+
+def _some(changes: Sequence[Change]) -> str:
+    first = f"{wording.change(changes[0])} of revision {changes[0].revision}"
+    return first if len(changes) == 1 else f"{len(changes)} events, the first {first}"
+
+
+def _told(held: KeyValue | None) -> str:
+    if held is None:
+        return "nothing"
+    value = wording.value(held.value)
+    return f"{held.key}={value} (mod {held.mod_revision}, version {held.version})"

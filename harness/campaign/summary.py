@@ -1,0 +1,81 @@
+"""What a campaign comes to, in lines for a person."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from splitbrain.harness.campaign.campaign import SeedResult
+from splitbrain.harness.simulation.conditions import CONDITIONS
+from splitbrain.harness.store.repro import NOT_OF_THE_RUN, option_words
+
+SHOWN_MAX = 10
+
+
+class Summary:
+    """Grows by `take`, one result after the other."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.simulated_s = 0.0
+        self.wall_s = 0.0
+        self.not_valid: list[SeedResult] = []
+        self.conditions: Counter[str] = Counter()
+        self.operations: Counter[str] = Counter()
+
+    def take(self, result: SeedResult) -> None:
+        self.runs += 1
+        self.simulated_s += result.simulated_s
+        self.wall_s += result.wall_s
+        self.conditions.update(result.conditions)
+        self.operations.update(result.operations)
+        if result.valid is not True:
+            self.not_valid.append(result)
+
+    @property
+    def exit_code(self) -> int:
+        if any(one.valid is False for one in self.not_valid):
+            return 1
+        return 2 if self.not_valid or not self.runs else 0
+
+    def lines(self, elapsed_s: float, given: Mapping[str, Any]) -> Iterator[str]:
+        done = ", ".join(f"{count:,} {outcome}" for outcome, count in self.operations.items())
+        yield f"operations: {done or 'none'}"
+        yield (
+            f"{self.runs} runs, {self.simulated_s:,.0f} s simulated in {elapsed_s:.1f} s: "
+            f"{self.simulated_s / max(elapsed_s, 1e-9):.1f} simulated s a wall s"
+        )
+        yield from self._coverage()
+        wrong = sorted(self.not_valid, key=lambda one: (one.valid is None, one.seed))
+        for one in wrong[:SHOWN_MAX]:
+            yield from result_lines(one, given)
+        if len(wrong) > SHOWN_MAX:
+            yield f"  … and {len(wrong) - SHOWN_MAX} more"
+        yield f"verdict: {('valid', 'invalid', 'unknown')[self.exit_code]}"
+
+    def _coverage(self) -> Iterator[str]:
+        never = [name for name in CONDITIONS if not self.conditions[name]]
+        yield f"conditions reached: {len(CONDITIONS) - len(never)} of {len(CONDITIONS)}"
+        for name in CONDITIONS:
+            if self.conditions[name]:
+                yield f"  {self.conditions[name]:>9,}  {name}"
+        for name in never:
+            yield f"  {'never':>9}  {name}"
+
+
+def result_lines(one: SeedResult, given: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with a run that is not valid, and the line that shows it again."""
+    word = "INVALID" if one.valid is False else "unknown"
+    yield f"  {word} seed {one.seed} by {', '.join(one.found_by) or '-'}: {one.because}"
+    yield f"    {sim_line(one.seed, given)}"
+
+
+def sim_line(seed: int, given: Mapping[str, Any]) -> str:
+    """The command that shows one seed of a campaign again."""
+    words = ["splitbrain", "sim"]
+    for name, value in given.items():
+        if name != "system" and name not in NOT_OF_THE_RUN:
+            words += option_words(name, value)
+    return shlex.join([*words, "--seed", str(seed)])

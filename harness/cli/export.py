@@ -1,0 +1,37 @@
+"""`splitbrain export`: a history in somebody else's format, for a second opinion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("export", short_help="Write a history in Jepsen's format.")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(["jepsen-edn"]), default="jepsen-edn",
+              show_default=True, help="What to write.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False),
+              metavar="FILE", help="Where to write it.")
+def command(path: Path, form: str, output: Path) -> int:
+    """Write a history as Jepsen's EDN, so that Knossos and Elle can judge it, too.
+
+    PATH is a run's folder or a file that `splitbrain check` reads. Operations on single
+    keys become reads, writes and compare-and-swaps of registers [key value]; sets and
+    transactions stay what they are.
+
+    \b
+    Examples:
+      splitbrain export store/latest -o history.edn
+      splitbrain export transactions.jsonl --format jepsen-edn -o history.edn
+
+    \b
+    Exit codes: 0 written, 254 bad arguments, 255 failure.
+    """
+    from splitbrain.harness.judging.export import export
+    from splitbrain.harness.judging.history_file import history_file
+
+    file = history_file(path) or path / "history.jsonl"
+    count = export(file, output)
+    click.echo(f"{output}: {count:,} operations, {form}")
+    return 0

@@ -1,0 +1,88 @@
+"""What became of a run, for a person at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import click
+
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.harness.judging.judge import RunResult
+from splitbrain.harness.store.records import FaultCount, Results
+from splitbrain.harness.store.repro import shown
+
+ANOMALIES_SHOWN_MAX = 5
+
+WORDS = {True: ("valid", "green"), False: ("INVALID", "red"), None: ("unknown", "yellow")}
+
+NOTHING_TO_JUDGE = ("-", "bright_black")
+
+
+def tell(result: RunResult) -> None:
+    """Verdicts, anomalies, where the report is, and the line that reproduces it."""
+    counts = result.results.operations.get("all", {})
+    said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    rate = f", {result.results.rate:g}/s" if result.results.rate else ""
+    click.echo(f"operations: {said or 'none'}{rate}")
+    tell_verdicts(result.results.verdicts)
+    tell_failed_faults(result.results.faults)
+    if result.error:
+        click.secho(f"the run broke off: {result.error}", fg="red")
+    word, colour = WORDS[result.valid]
+    click.echo("verdict: " + click.style(word.lower(), fg=colour, bold=True))
+    if result.report is not None:
+        click.echo(f"report: {shown(result.report)}")
+    else:
+        click.echo(f"folder: {shown(result.folder)}")
+    if result.valid is not True:
+        click.echo("reproduce: " + reproduce_line(result))
+    if result.digest:
+        click.echo(f"digest: {result.digest}")
+
+
+def tell_failed_faults(faults: Sequence[FaultCount]) -> None:
+    """A run whose faults never came tells less than it seems to."""
+    failed = [one for one in faults if one.failed]
+    if failed:
+        click.secho(
+            f"{len(failed)} of {len(faults)} faults failed, the first: "
+            f"{failed[0].f}: {failed[0].failed}", fg="yellow",
+        )
+
+
+def tell_verdicts(verdicts: Iterable[Verdict]) -> None:
+    for verdict in verdicts:
+        click.echo(verdict_line(verdict))
+        for anomaly in verdict.anomalies[:ANOMALIES_SHOWN_MAX]:
+            events = ", ".join(str(index) for index in anomaly.events[:12])
+            shown_by = f"  [events {events}]" if events else ""
+            kind = "" if anomaly.because.startswith(f"{anomaly.kind}:") else f"{anomaly.kind}: "
+            click.echo(f"    {kind}{anomaly.because}{shown_by}")
+        more = len(verdict.anomalies) - ANOMALIES_SHOWN_MAX
+        if more > 0:
+            click.echo(f"    … and {more} more")
+
+
+def verdict_line(verdict: Verdict) -> str:
+    word, colour = WORDS[verdict.valid] if verdict.applies else NOTHING_TO_JUDGE
+    why = f"  {verdict.why}" if verdict.why else ""
+    mark = click.style(f"{word:8}", fg=colour)
+    return f"  {mark} {verdict.checker} ({verdict.seconds:.1f} s){why}"
+
+
+def reproduce_line(result: RunResult) -> str:
+    """The whole command, and the shorter one for as long as the folder is there."""
+    line, shorter = result.results.reproduce, f"splitbrain replay {shown(result.folder)}"
+    return line if line == shorter else f"{line}   (or: {shorter})"
+
+
+def summary(results: Results) -> str:
+    """One line for an assertion: every checker that did not pass, and its first anomaly."""
+    lines = []
+    for verdict in results.verdicts:
+        if verdict.valid is True:
+            continue
+        first = verdict.anomalies[0] if verdict.anomalies else None
+        said = f"{first.kind}: {first.because}" if first else verdict.why
+        lines.append(f"{verdict.checker}: {WORDS[verdict.valid][0]}: {said}")
+    return "\n".join(lines)

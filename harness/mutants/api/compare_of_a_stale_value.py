@@ -1,0 +1,31 @@
+"""A transaction is decided where it is asked for, and its branch is put into the log."""
+
+from __future__ import annotations
+
+import msgspec
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.apply.apply import compare_holds
+from splitbrain.node.messages.rpc import TxnRequest, WriteRequest, WriteResponse
+from splitbrain.node.server import Server
+
+MUTANT = Mutant(
+    what="comparisons are made before the transaction has its place in the log",
+    source="etcd's server/etcdserver/apply.go: comparisons are made as the entry is applied;"
+    " Raft paper, section 8",
+    found_by=("mvcc", "linearizable"),
+)
+
+
+def spoil() -> None:
+    honest = Server.propose
+
+    async def propose(self: Server, operation: WriteRequest) -> WriteResponse:
+        if not isinstance(operation, TxnRequest):
+            return await honest(self, operation)
+        succeeded = all(compare_holds(self.store, one) for one in operation.compare)
+        branch = operation.success if succeeded else operation.failure
+        response = await honest(self, TxnRequest(success=branch))
+        return msgspec.structs.replace(response, succeeded=succeeded)
+
+    Server.propose = propose  # type: ignore[method-assign]

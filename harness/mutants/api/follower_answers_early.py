@@ -1,0 +1,38 @@
+"""A follower answers a put when it has forwarded it, before the leader has committed it."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import SHORT_RUN, Mutant
+from splitbrain.node.apply.internal_request import InternalRequest, encode
+from splitbrain.node.messages.rpc import (
+    PutRequest,
+    PutResponse,
+    ResponseHeader,
+    WriteRequest,
+    WriteResponse,
+)
+from splitbrain.node.raft.ready import Role
+from splitbrain.node.server import Server
+from splitbrain.node.write_path import Traced
+
+MUTANT = Mutant(
+    what="a follower answers a put before the leader committed it",
+    source="Raft paper, section 8: a request is answered after it has been applied",
+    found_by=("write_path", "mvcc"),
+    run={**SHORT_RUN, "workload": "kv", "nemesis": ("kill", "partition")},
+)
+
+
+def spoil() -> None:
+    honest = Server.propose
+
+    async def propose(self: Server, operation: WriteRequest) -> WriteResponse:
+        if self.raft.role is Role.LEADER or not isinstance(operation, PutRequest):
+            return await honest(self, operation)
+        subject = Traced(self._ids.next())
+        await self._path.after("client_request", subject)
+        await self._driver.propose(subject, encode(InternalRequest(subject.request, operation)))
+        self._path.trace("respond", subject, revision=self.store.revision + 1)
+        return PutResponse(header=ResponseHeader(revision=self.store.revision + 1))
+
+    Server.propose = propose  # type: ignore[method-assign]

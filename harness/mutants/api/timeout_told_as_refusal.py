@@ -1,0 +1,34 @@
+"""A write that ran out of time is answered as one that was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.messages import errors
+from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.pending import Pending
+
+MUTANT = Mutant(
+    what="an uncertain write is reported as failed",
+    source="ArcadeData/arcadedb issue 4790 (a commit that timed out is rolled back, and"
+    " commits); Raft paper, section 8",
+    found_by=("mvcc", "linearizable", "set_full"),
+)
+
+
+def spoil() -> None:
+    honest = Pending.wait_for
+
+    async def wait_for(
+        self: Pending[Any], request: int, begin: Callable[[], Awaitable[None]]
+    ) -> Any:
+        try:
+            return await honest(self, request, begin)
+        except RpcError as problem:
+            if problem == errors.timed_out():
+                raise errors.too_many_requests() from problem
+            raise
+
+    Pending.wait_for = wait_for  # type: ignore[method-assign]

@@ -1,0 +1,17 @@
+"""A transaction of reads alone is served from the member's own store."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.messages import validation
+
+MUTANT = Mutant(
+    what="a read-only transaction asks nobody whether it is current",
+    source="etcd's server/etcdserver/v3_server.go, Txn: read-only transactions wait for the read"
+    " index unless all their ranges are serializable",
+    found_by=("mvcc", "linearizable"),
+)
+
+
+def spoil() -> None:
+    validation.is_serializable = lambda request: True

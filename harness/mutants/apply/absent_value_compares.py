@@ -1,0 +1,24 @@
+"""The value of a key that is not there compares as an empty one."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.apply import apply
+from splitbrain.node.apply.range_read import Readable
+from splitbrain.node.messages.rpc import Compare
+from splitbrain.node.mvcc.key_value import KeyValue
+
+MUTANT = Mutant(
+    what="a comparison with the value of an absent key holds",
+    source="etcd's server/etcdserver/apply.go, applyCompare: nothing is equal or unequal to the"
+    " value of an absent key",
+    found_by=("mvcc",),
+)
+
+
+def spoil() -> None:
+    def compare_holds(source: Readable, compare: Compare) -> bool:
+        kvs = source.range(compare.key, compare.range_end).kvs or [KeyValue(key=compare.key)]
+        return all(apply.relation_holds(compare, kv) for kv in kvs)
+
+    apply.compare_holds = compare_holds

@@ -1,0 +1,31 @@
+"""Of several batches of committed entries that wait, the store takes the newest."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.apply.applier import Applier, ToApply
+
+MUTANT = Mutant(
+    what="a batch that waits is overtaken by a later one, and skipped",
+    source="Raft paper, 5.3: each server applies entries in log order; CockroachDB and TiKV"
+    " queue committed entries for apply",
+    found_by=("mvcc", "write_path", "invariants"),
+)
+
+
+class _Stack(deque[ToApply]):
+    def popleft(self) -> ToApply:
+        return self.pop()
+
+
+def spoil() -> None:
+    honest = Applier.__init__
+
+    def __init__(self: Applier, *arguments: Any) -> None:
+        honest(self, *arguments)
+        self._queue = _Stack()
+
+    Applier.__init__ = __init__  # type: ignore[assignment, method-assign]

@@ -1,0 +1,34 @@
+"""A transaction that succeeds runs its other branch as well."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.apply import apply
+from splitbrain.node.messages.rpc import TxnRequest, TxnResponse
+from splitbrain.node.mvcc.store import Store
+
+MUTANT = Mutant(
+    what="both branches of a transaction run",
+    source="etcd's api/etcdserverpb/rpc.proto, TxnRequest: success if the comparisons hold,"
+    " failure if not",
+    found_by=("mvcc", "linearizable"),
+)
+
+
+def spoil() -> None:
+    honest = apply.run_chosen
+
+    def apply_txn(store: Store, request: TxnRequest) -> TxnResponse:
+        response = honest_apply(store, request)
+        if response.succeeded:
+            failure = tuple(one for one in request.failure if one is not None)
+            other = apply.Chosen(True, failure)  # type: ignore[arg-type]
+            transaction = store.write()
+            try:
+                honest(transaction, other)
+            finally:
+                transaction.end()
+        return response
+
+    honest_apply = apply.apply_txn
+    apply.apply_txn = apply_txn

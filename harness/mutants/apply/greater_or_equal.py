@@ -1,0 +1,25 @@
+"""A comparison for greater holds for equals, too."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.apply import apply
+from splitbrain.node.messages.rpc import Compare, CompareResult
+from splitbrain.node.mvcc.key_value import KeyValue
+
+MUTANT = Mutant(
+    what="greater is taken for greater or equal",
+    source="etcd's api/etcdserverpb/rpc.proto: Compare.CompareResult",
+    found_by=("mvcc",),
+)
+
+
+def spoil() -> None:
+    honest = apply.relation_holds
+
+    def relation_holds(compare: Compare, kv: KeyValue) -> bool:
+        if compare.result == CompareResult.GREATER:
+            return apply.compared(compare, kv) >= 0
+        return honest(compare, kv)
+
+    apply.relation_holds = relation_holds

@@ -1,0 +1,21 @@
+"""The log is compacted up to what the backend holds, whatever Raft counts as applied."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.apply.backend_flusher import BackendFollower
+from splitbrain.node.raft.message import Index, SnapshotMetadata
+
+MUTANT = Mutant(
+    what="a member whose log is slower than its store compacts what Raft has not applied yet",
+    source="etcd-io/raft, Storage.Compact: no index greater than applied; a bug of this project's"
+    " own member (histories/corpus/compacted-beyond-applied)",
+    found_by=("invariants", "availability"),
+)
+
+
+def spoil() -> None:
+    def _needless_up_to(self: BackendFollower, snapshot: SnapshotMetadata) -> Index:
+        return snapshot.index - self._config.catch_up_entries
+
+    BackendFollower._needless_up_to = _needless_up_to  # type: ignore[method-assign]

@@ -1,0 +1,27 @@
+"""A range that its limit just holds is said to have more."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.api import service
+from splitbrain.node.apply import apply, range_read
+from splitbrain.node.messages.rpc import RangeRequest, RangeResponse
+
+MUTANT = Mutant(
+    what="the last page of a paged read says that another follows",
+    source="etcd's rpc.proto, RangeResponse.more: whether there are more keys to return",
+    found_by=("mvcc",),
+)
+
+
+def spoil() -> None:
+    honest = range_read.read_range
+
+    def read_range(source: range_read.Readable, request: RangeRequest) -> RangeResponse:
+        answer = honest(source, request)
+        return replace(answer, more=answer.more or 0 < request.limit <= len(answer.kvs))
+
+    apply.read_range = read_range  # type: ignore[attr-defined]
+    service.read_range = read_range  # type: ignore[attr-defined]

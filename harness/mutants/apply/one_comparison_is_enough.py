@@ -1,0 +1,27 @@
+"""A transaction succeeds as soon as one of its comparisons holds."""
+
+from __future__ import annotations
+
+import msgspec
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.apply import apply
+from splitbrain.node.apply.range_read import Readable
+from splitbrain.node.messages.rpc import TxnRequest
+
+MUTANT = Mutant(
+    what="the comparisons of a transaction are joined by or instead of and",
+    source="etcd's api/etcdserverpb/rpc.proto, TxnRequest: compare is a list of predicates, a"
+    " conjunction",
+    found_by=("mvcc",),
+)
+
+
+def spoil() -> None:
+    honest = apply.chosen_branch
+
+    def chosen_branch(source: Readable, request: TxnRequest) -> apply.Chosen:
+        held = tuple(one for one in request.compare if apply.compare_holds(source, one))
+        return honest(source, msgspec.structs.replace(request, compare=held or request.compare))
+
+    apply.chosen_branch = chosen_branch

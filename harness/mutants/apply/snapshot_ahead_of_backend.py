@@ -1,0 +1,24 @@
+"""The log is let go up to what is applied, which the backend's file may not have yet."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.apply.backend_flusher import BackendFollower
+from splitbrain.node.write_path import Traced
+
+MUTANT = Mutant(
+    what="a snapshot is marked that the backend does not hold",
+    source="etcd-io/etcd issue 21636 (\"failed to recover v3 backend from snapshot\"); issue 20426",
+    found_by=("invariants",),
+)
+
+
+def spoil() -> None:
+    honest = BackendFollower._take_snapshot
+
+    async def _take_snapshot(self: BackendFollower) -> None:
+        store = self._store
+        self._flushed = Traced(index=store.consistent_index, term=store.consistent_term)
+        await honest(self)
+
+    BackendFollower._take_snapshot = _take_snapshot  # type: ignore[method-assign]

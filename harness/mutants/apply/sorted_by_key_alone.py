@@ -1,0 +1,25 @@
+"""A range is sorted by its keys, whatever it asks to be sorted by."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.apply import range_read
+from splitbrain.node.messages.rpc import RangeRequest, SortTarget
+from splitbrain.node.mvcc.key_value import KeyValue
+
+MUTANT = Mutant(
+    what="the target of a sorted range is ignored",
+    source="etcd's rpc.proto, RangeRequest.sort_target",
+    found_by=("mvcc",),
+)
+
+
+def spoil() -> None:
+    honest = range_read.sorted_kvs
+
+    def sorted_kvs(kvs: list[KeyValue], request: RangeRequest) -> list[KeyValue]:
+        return honest(kvs, replace(request, sort_target=SortTarget.KEY))
+
+    range_read.sorted_kvs = sorted_kvs

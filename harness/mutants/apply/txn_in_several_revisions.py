@@ -1,0 +1,38 @@
+"""Each operation of a transaction is a revision of its own."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.apply import apply
+from splitbrain.node.messages.rpc import ResponseHeader, ResponseOp, TxnRequest, TxnResponse
+from splitbrain.node.mvcc.store import Store
+
+MUTANT = Mutant(
+    what="a transaction is not atomic: others see it half done",
+    source="etcd's API guarantees: a transaction is atomic, and has one revision",
+    found_by=("mvcc",),
+)
+
+
+def spoil() -> None:
+    def run_each(store: Store, chosen: apply.Chosen) -> list[ResponseOp]:
+        responses = []
+        for operation in chosen.operations:
+            transaction = store.write()
+            try:
+                responses.append(apply.run_operation(transaction, operation))
+            finally:
+                transaction.end()
+        return responses
+
+    def apply_txn(store: Store, request: TxnRequest) -> TxnResponse:
+        chosen = apply.chosen_branch(store, request)
+        apply.check_chosen(store, chosen)
+        responses = run_each(store, chosen)
+        return TxnResponse(
+            header=ResponseHeader(revision=store.revision),
+            succeeded=chosen.succeeded,
+            responses=tuple(responses),
+        )
+
+    apply.apply_txn = apply_txn

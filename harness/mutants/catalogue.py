@@ -1,0 +1,88 @@
+"""The planted bugs by name.
+
+A mutant is a module below this package with a value `MUTANT` and a function `spoil`, which
+replaces one named function of `splitbrain.node` from outside. The member itself contains no
+switch. The module's name is the mutant's name; its folder is the room of the member that it
+breaks.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import pkgutil
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.mutants.mutant import Mutant
+
+PACKAGE = "splitbrain.harness.mutants"
+
+
+@functools.cache
+def _modules() -> Mapping[str, str]:
+    """Mutant name → module path, in the order of the names."""
+    package = importlib.import_module(PACKAGE)
+    found = {
+        module.name.rpartition(".")[2]: module.name
+        for room in pkgutil.iter_modules(package.__path__, f"{PACKAGE}.") if room.ispkg
+        for module in pkgutil.iter_modules(
+            importlib.import_module(room.name).__path__, f"{room.name}."
+        )
+    }
+    return dict(sorted(found.items()))
+
+
+def names() -> tuple[str, ...]:
+    """The names of all mutants, sorted."""
+    return tuple(_modules())
+
+
+def names_in_processes() -> tuple[str, ...]:
+    """The mutants that a run of real processes finds, too."""
+    return tuple(name for name in names() if mutant(name).run)
+
+
+def mutants() -> dict[str, str]:
+    """Mutant name → what the bug breaks."""
+    return {name: mutant(name).what for name in names()}
+
+
+def mutant(name: str) -> Mutant:
+    """The mutant `name`. Raises BadArguments if there is none."""
+    found = _module(name).MUTANT
+    assert isinstance(found, Mutant)
+    return found
+
+
+def mutant_command(name: str) -> tuple[str, ...]:
+    """The command that starts a member with the bug `name`, in place of
+    `python -m splitbrain.node`. Raises BadArguments if there is no such mutant."""
+    mutant(name)
+    return (sys.executable, "-m", PACKAGE, name, "--")
+
+
+def mutant_options(name: str) -> Mapping[str, Any]:
+    """Options of a run under which the bug `name` shows soon."""
+    return dict(mutant(name).run)
+
+
+def mutant_flags(name: str) -> tuple[str, ...]:
+    """Command-line flags for the members of a run with the bug `name`."""
+    return mutant(name).flags
+
+
+def spoil(name: str) -> None:
+    """Plant the bug `name` into this process, for good. Raises BadArguments."""
+    _module(name).spoil()
+
+
+def _module(name: str) -> Any:
+    if name not in _modules():
+        near = difflib.get_close_matches(name, names(), n=3)
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        raise BadArguments(f"no mutant {name!r}{hint}; `splitbrain list mutants` names them")
+    return importlib.import_module(_modules()[name])

@@ -1,0 +1,21 @@
+"""A read of a compacted revision is answered with what is left of it."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.mvcc.revision import FutureRevision
+from splitbrain.node.mvcc.store import Store
+
+MUTANT = Mutant(
+    what="reads before the compacted revision are not refused",
+    source="etcd's API: ErrCompacted, required revision has been compacted",
+    found_by=("mvcc",),
+)
+
+
+def spoil() -> None:
+    def _check_revision(self: Store, revision: int, current: int) -> None:
+        if revision > current:
+            raise FutureRevision(revision, current)
+
+    Store._check_revision = _check_revision  # type: ignore[method-assign]

@@ -1,0 +1,21 @@
+"""A member that is behind answers a read of a revision to come with what it has."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.mvcc.revision import CompactedRevision
+from splitbrain.node.mvcc.store import Store
+
+MUTANT = Mutant(
+    what="a read at a revision that the member has not reached is not refused",
+    source="etcd's API: ErrFutureRev; kubernetes #59848, lists that went back in time",
+    found_by=("mvcc",),
+)
+
+
+def spoil() -> None:
+    def _check_revision(self: Store, revision: int, current: int) -> None:
+        if 0 < revision < self._compacted:
+            raise CompactedRevision(revision, self._compacted)
+
+    Store._check_revision = _check_revision  # type: ignore[method-assign]

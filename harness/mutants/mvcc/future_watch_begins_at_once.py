@@ -1,0 +1,20 @@
+"""A watch from a revision to come is sent what happens before it."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.mvcc.key_value import Event, EventType
+from splitbrain.node.mvcc.watch import Watcher
+
+MUTANT = Mutant(
+    what="a watch from a future revision begins with the next one",
+    source="etcd's API: events from start_revision on; watchable_store.go, minRev",
+    found_by=("watch",),
+)
+
+
+def spoil() -> None:
+    def wants(self: Watcher, event: Event) -> bool:
+        return not (self.no_put if event.type is EventType.PUT else self.no_delete)
+
+    Watcher.wants = wants  # type: ignore[method-assign]

@@ -1,0 +1,23 @@
+"""All changes of a transaction have the same sub-revision, so that one overwrites another."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.mvcc.key_value import KeyValue
+from splitbrain.node.mvcc.store import Store
+
+MUTANT = Mutant(
+    what="a transaction's changes take each other's place in the backend",
+    source="etcd's server/storage/mvcc/revision.go: sub is the change's number within the main"
+    " revision",
+    found_by=("mvcc", "invariants"),
+)
+
+
+def spoil() -> None:
+    honest = Store.record_change
+
+    def record_change(self: Store, kv: KeyValue, sub: int, *, tombstone: bool) -> None:
+        honest(self, kv, 0, tombstone=tombstone)
+
+    Store.record_change = record_change  # type: ignore[method-assign]

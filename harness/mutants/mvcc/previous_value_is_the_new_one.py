@@ -1,0 +1,26 @@
+"""A watcher that catches up is shown the value at the event's revision as the one before."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.mvcc.key_value import Event
+from splitbrain.node.mvcc.watch import Watcher, WatchHub
+
+MUTANT = Mutant(
+    what="prev_kv of an event from the past is its own new value",
+    source="etcd's WatchCreateRequest.prev_kv: the key as it was before the event",
+    found_by=("watch",),
+)
+
+
+def spoil() -> None:
+    honest = WatchHub._with_previous
+
+    def _with_previous(self: WatchHub, watcher: Watcher, event: Event) -> Event:
+        found = honest(self, watcher, event)
+        if found.previous is None:
+            return found
+        new = self._history.get_at(event.kv.key, event.kv.mod_revision)
+        return Event(event.type, event.kv, new)
+
+    WatchHub._with_previous = _with_previous  # type: ignore[method-assign]

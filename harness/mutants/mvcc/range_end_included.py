@@ -1,0 +1,24 @@
+"""An interval of keys includes its end."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.mvcc import interval, store, write_transaction
+
+MUTANT = Mutant(
+    what="a range reaches one key too far",
+    source="etcd-io/etcd pull request 6152 (a range does not include its end key); etcd's"
+    " rpc.proto: [key, range_end)",
+    found_by=("mvcc",),
+)
+
+
+def spoil() -> None:
+    honest = interval.end_of
+
+    def end_of(key: bytes, range_end: bytes) -> bytes | None:
+        end = honest(key, range_end)
+        return end + b"\0" if end is not None and range_end else end
+
+    store.end_of = end_of  # type: ignore[attr-defined]
+    write_transaction.end_of = end_of  # type: ignore[attr-defined]

@@ -1,0 +1,29 @@
+"""A range in a transaction does not see what the transaction has put before it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.mvcc.store import RangeResult
+from splitbrain.node.mvcc.write_transaction import WriteTransaction
+
+MUTANT = Mutant(
+    what="a transaction does not read its own writes",
+    source="etcd's API: the operations of a transaction are applied in order",
+    found_by=("mvcc", "transactions"),
+)
+
+
+def spoil() -> None:
+    honest = WriteTransaction.range
+
+    def range_before(
+        self: WriteTransaction, key: bytes, range_end: bytes = b"", **named: Any
+    ) -> RangeResult:
+        before = max(self._main - 1, self._store.compacted_revision)
+        if named.get("revision", 0) or not self._changes or before < 2:
+            return honest(self, key, range_end, **named)
+        return honest(self, key, range_end, **{**named, "revision": before})
+
+    WriteTransaction.range = range_before  # type: ignore[method-assign]

@@ -1,0 +1,21 @@
+"""An append is acknowledged when it is in memory, while the disk still writes it."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft import follower
+from splitbrain.node.raft.message import Index, MemberId, Message, MessageType
+from splitbrain.node.raft.raft import Raft
+
+MUTANT = Mutant(
+    what="a follower acknowledges entries that are not durable",
+    source="bakwc/PySyncObj issue 84; robustmq/robustmq pull request 2039; Raft paper, figure 2",
+    found_by=("invariants", "write_path"),
+)
+
+
+def spoil() -> None:
+    def acknowledge(raft: Raft, leader: MemberId, index: Index) -> None:
+        raft.send(Message(MessageType.APP_RESP, leader, raft.id, raft.term, index=index))
+
+    follower.acknowledge = acknowledge

@@ -1,0 +1,26 @@
+"""A candidate asks for votes, and counts its own, before term and vote are durable."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft import election
+from splitbrain.node.raft.message import MessageType
+from splitbrain.node.raft.raft import Raft
+
+MUTANT = Mutant(
+    what="a candidate's own vote counts before it is on the disk",
+    source="valkey-io/valkey pull request 3887 (review: no RequestVote before the self-vote is"
+    " durable); etcd-io/raft counts the own vote once it is persisted",
+    found_by=("invariants", "promises"),
+)
+
+
+def spoil() -> None:
+    def run_for_vote(raft: Raft) -> None:
+        election.become_candidate(raft)
+        for member in raft.voters:
+            if member != raft.id:
+                raft.send(election._vote_request(raft, MessageType.VOTE, member, raft.term))
+        election.record_vote(raft, raft.id, granted=True)
+
+    election.run_for_vote = run_for_vote

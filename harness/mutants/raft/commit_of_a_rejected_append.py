@@ -1,0 +1,25 @@
+"""A follower that rejects an append takes the commit index from it all the same."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft import follower
+from splitbrain.node.raft.message import Message
+from splitbrain.node.raft.raft import Raft
+
+MUTANT = Mutant(
+    what="entries are committed that no append has shown to match",
+    source="scylladb/scylladb issue 9965; atomix/copycat issue 265; apache/ratis pull request 289;"
+    " Raft paper, figure 2: min(leaderCommit, index of last new entry)",
+    found_by=("invariants", "mvcc"),
+)
+
+
+def spoil() -> None:
+    honest = follower.reject_append
+
+    def reject_append(raft: Raft, message: Message) -> None:
+        raft.log.commit_to(min(message.commit, raft.log.last_index))
+        honest(raft, message)
+
+    follower.reject_append = reject_append

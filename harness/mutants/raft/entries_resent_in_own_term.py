@@ -1,0 +1,30 @@
+"""A leader sends entries of earlier terms as entries of its own."""
+
+from __future__ import annotations
+
+import msgspec
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft.message import Message, MessageType
+from splitbrain.node.raft.raft import Raft
+
+MUTANT = Mutant(
+    what="an entry's term changes when another leader replicates it",
+    source="Raft paper, 5.4.2: entries keep their original term numbers; camunda/camunda issue"
+    " 5360",
+    found_by=("invariants", "write_path"),
+)
+
+
+def spoil() -> None:
+    honest = Raft.send
+
+    def send(self: Raft, message: Message) -> None:
+        if message.type is MessageType.APP and message.entries:
+            entries = tuple(
+                msgspec.structs.replace(entry, term=message.term) for entry in message.entries
+            )
+            message = msgspec.structs.replace(message, entries=entries)
+        honest(self, message)
+
+    Raft.send = send  # type: ignore[method-assign]

@@ -1,0 +1,30 @@
+"""A leader that hears of a later term takes the term and goes on leading in it."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft import election
+from splitbrain.node.raft.message import NONE, Message, MessageType
+from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.ready import Role
+
+MUTANT = Mutant(
+    what="a deposed leader stays leader, in a term in which nobody elected it",
+    source="Raft paper, 5.1: a leader that finds its term out of date becomes a follower at"
+    " once; ktoso/akka-raft issue 56 (pull request 55: all but the leader step down)",
+    found_by=("invariants", "promises"),
+)
+
+
+def spoil() -> None:
+    honest = election.accept_higher_term
+
+    def accept_higher_term(raft: Raft, message: Message) -> bool:
+        leads = raft.role is Role.LEADER
+        if not leads or message.type in (MessageType.PRE_VOTE, MessageType.PRE_VOTE_RESP):
+            return honest(raft, message)
+        raft.term = message.term
+        raft.vote = NONE
+        return True
+
+    election.accept_higher_term = accept_higher_term

@@ -1,0 +1,27 @@
+"""A leader takes an acknowledgement for one of all that it has sent."""
+
+from __future__ import annotations
+
+import msgspec
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft import leader
+from splitbrain.node.raft.message import Message
+from splitbrain.node.raft.progress import Progress
+from splitbrain.node.raft.raft import Raft
+
+MUTANT = Mutant(
+    what="a follower's match index is set to what was sent, not to what was acknowledged",
+    source="adjoint-io/raft pull request 130 (matchIndex was set to nextIndex - 1)",
+    found_by=("invariants", "write_path"),
+)
+
+
+def spoil() -> None:
+    honest = leader.on_acknowledgement
+
+    def on_acknowledgement(raft: Raft, progress: Progress, message: Message) -> None:
+        sent = max(message.index, min(progress.next - 1, raft.log.last_index))
+        honest(raft, progress, msgspec.structs.replace(message, index=sent))
+
+    leader.on_acknowledgement = on_acknowledgement

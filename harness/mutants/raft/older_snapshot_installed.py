@@ -1,0 +1,31 @@
+"""A follower becomes what any snapshot says, also one that is older than what it has applied."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft import follower
+from splitbrain.node.raft.message import HardState, Snapshot
+from splitbrain.node.raft.raft import Raft
+
+MUTANT = Mutant(
+    what="a delayed snapshot takes back what was committed since",
+    source="etcd-io/etcd pull request 1763; camunda/camunda issue 6092; Raft paper, section 7",
+    found_by=("invariants", "mvcc"),
+)
+
+
+def spoil() -> None:
+    def restore(raft: Raft, snapshot: Snapshot) -> bool:
+        log, metadata = raft.log, snapshot.metadata
+        log.committed = min(log.committed, metadata.index - 1)
+        log.applied = min(log.applied, log.committed)
+        log.restore(snapshot)
+        raft.adopt_configuration(metadata.conf_state)
+        return True
+
+    def _new_hard_state(self: Raft) -> HardState | None:
+        hard_state = HardState(self.term, self.vote, self.log.committed)
+        return None if hard_state == self._handed_hard_state else hard_state
+
+    follower.restore = restore
+    Raft._new_hard_state = _new_hard_state  # type: ignore[method-assign]

@@ -1,0 +1,23 @@
+"""A leader counts all of its own log towards a majority, synced or not."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft import replication
+from splitbrain.node.raft.raft import Raft
+
+MUTANT = Mutant(
+    what="the leader's own entries count before they are on its disk",
+    source="Raft thesis, 10.2.1: a leader may replicate before its own write, and must not count"
+    " itself before it is done",
+    found_by=("invariants", "write_path"),
+)
+
+
+def spoil() -> None:
+    def acknowledge_own_entries(raft: Raft) -> None:
+        own = raft.progress.get(raft.id)
+        if own is not None and own.acknowledge(raft.log.last_index):
+            replication.maybe_commit(raft)
+
+    replication.acknowledge_own_entries = acknowledge_own_entries

@@ -1,0 +1,23 @@
+"""Any answer of the leader is taken for the answer to the round that waits."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft.ready import ReadState
+from splitbrain.node.read_barrier import ReadBarrier
+
+MUTANT = Mutant(
+    what="a read is confirmed by the answer to an earlier one",
+    source="etcd-io/etcd pull requests 21384 and 21386 (read index and leader change race: a"
+    " stale read)",
+    found_by=("mvcc", "linearizable", "invariants"),
+)
+
+
+def spoil() -> None:
+    honest = ReadBarrier.confirmed
+
+    def confirmed(self: ReadBarrier, state: ReadState) -> None:
+        honest(self, ReadState(state.index, self._round.to_bytes(8, "big")))
+
+    ReadBarrier.confirmed = confirmed  # type: ignore[method-assign]

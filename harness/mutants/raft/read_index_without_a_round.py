@@ -1,0 +1,24 @@
+"""A leader answers a read index at once, without a round of heartbeats."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft import leader
+from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.read_index import PendingRead
+
+MUTANT = Mutant(
+    what="no majority is asked whether the leader still leads",
+    source="etcd-io/etcd issue 20418 (stale reads of a leader that was paused); Jepsen's analysis"
+    " of Redis-Raft 1b3fbf6; Raft thesis, 6.4",
+    found_by=("mvcc", "linearizable", "invariants"),
+)
+
+
+def spoil() -> None:
+    def confirmed_reads(raft: Raft) -> list[PendingRead]:
+        reads = list(raft.reads._pending)
+        raft.reads._pending.clear()
+        return reads
+
+    leader.confirmed_reads = confirmed_reads

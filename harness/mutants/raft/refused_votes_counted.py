@@ -1,0 +1,23 @@
+"""A candidate counts every answer to its request as a vote."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft import election
+from splitbrain.node.raft.message import Message, MessageType
+from splitbrain.node.raft.raft import HANDLERS, Raft
+from splitbrain.node.raft.ready import Role
+
+MUTANT = Mutant(
+    what="votes that were refused elect a leader",
+    source="jgroups-extras/jgroups-raft pull request 65 (the result of a vote response was not"
+    " looked at)",
+    found_by=("invariants", "promises"),
+)
+
+
+def spoil() -> None:
+    def on_vote_response(raft: Raft, message: Message) -> None:
+        election.record_vote(raft, message.from_, granted=True)
+
+    HANDLERS[Role.CANDIDATE][MessageType.VOTE_RESP] = on_vote_response

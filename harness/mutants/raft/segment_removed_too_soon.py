@@ -1,0 +1,26 @@
+"""When old segments are removed, all go but the one that is written to."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft.message import Index
+from splitbrain.node.storage.wal import Wal
+from splitbrain.node.storage.wal_segment import list_segments
+
+MUTANT = Mutant(
+    what="a segment that a restart needs is removed",
+    source="etcd-io/etcd pull request 11308 (\"open wal error: wal: file not found\")",
+    found_by=("invariants",),
+)
+
+
+def spoil() -> None:
+    honest = Wal.release
+
+    async def release(self: Wal, index: Index) -> int:
+        removed = await honest(self, index)
+        for name in list_segments(self._disk, self._directory)[:-1]:
+            self._disk.remove(self._path(name))
+        return removed
+
+    Wal.release = release  # type: ignore[method-assign]

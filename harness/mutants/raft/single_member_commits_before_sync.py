@@ -1,0 +1,25 @@
+"""A cluster of one commits what its log has not synced: there is nobody to wait for."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft import replication
+from splitbrain.node.raft.raft import Raft
+
+MUTANT = Mutant(
+    what="the only member of a cluster answers a write before it is durable",
+    source="etcd #14370: durability guarantee broken in single node cluster",
+    found_by=("write_path", "invariants"),
+)
+
+
+def spoil() -> None:
+    honest = Raft.append_own
+
+    def append_own(self: Raft, data: bytes) -> None:
+        honest(self, data)
+        if len(self.voters) == 1:
+            self.progress[self.id].acknowledge(self.log.last_index)
+            replication.maybe_commit(self)
+
+    Raft.append_own = append_own  # type: ignore[method-assign]

@@ -1,0 +1,22 @@
+"""A leader's snapshot is made durable, and the log is not told of it."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.member_storage import MemberStorage
+from splitbrain.node.raft.message import Snapshot
+
+MUTANT = Mutant(
+    what="a received snapshot has no mark in the log",
+    source="etcd, raft.go: SaveSnap writes the snapshot and its record (walpb.Snapshot)",
+    found_by=("invariants", "availability"),
+)
+
+
+def spoil() -> None:
+    async def receive_snapshot(self: MemberStorage, snapshot: Snapshot) -> None:
+        async with self._turn:
+            await self._snapshots.save(snapshot)
+        self.snapshot = snapshot.metadata
+
+    MemberStorage.receive_snapshot = receive_snapshot  # type: ignore[method-assign]

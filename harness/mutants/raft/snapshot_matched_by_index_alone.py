@@ -1,0 +1,26 @@
+"""A follower whose log reaches a snapshot's index takes its own entries for the snapshot's."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft import follower
+from splitbrain.node.raft.message import Snapshot
+from splitbrain.node.raft.raft import Raft
+
+MUTANT = Mutant(
+    what="a deposed leader's tail is committed by the index of a snapshot",
+    source="Raft paper, figure 13: the log is kept if it has an entry of the same index and term",
+    found_by=("invariants", "write_path"),
+)
+
+
+def spoil() -> None:
+    honest = follower.restore
+
+    def restore(raft: Raft, snapshot: Snapshot) -> bool:
+        if raft.log.committed < snapshot.metadata.index <= raft.log.last_index:
+            raft.log.commit_to(snapshot.metadata.index)
+            return False
+        return honest(raft, snapshot)
+
+    follower.restore = restore

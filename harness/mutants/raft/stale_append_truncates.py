@@ -1,0 +1,27 @@
+"""A follower's log ends where the last append ends, also if that was an old one."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft import follower
+from splitbrain.node.raft.log import Log
+from splitbrain.node.raft.message import Index, Message
+
+MUTANT = Mutant(
+    what="a delayed append cuts off entries that were acknowledged since",
+    source="hashicorp/raft pull request 113; ktoso/akka-raft issue 66; Raft paper, figure 2:"
+    " only entries that conflict are deleted",
+    found_by=("invariants", "mvcc"),
+)
+
+
+def spoil() -> None:
+    honest = follower.append_entries
+
+    def append_entries(log: Log, message: Message) -> Index:
+        last = honest(log, message)
+        if message.entries and log.committed <= last < log.last_index:
+            log._truncate(last + 1)
+        return last
+
+    follower.append_entries = append_entries

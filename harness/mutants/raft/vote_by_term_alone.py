@@ -1,0 +1,21 @@
+"""Of two logs that end in the same term, a voter does not ask for the longer one."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft import election
+from splitbrain.node.raft.log import Log
+from splitbrain.node.raft.message import Index, Term
+
+MUTANT = Mutant(
+    what="a candidate gets votes whose log is shorter, of the same term",
+    source="Raft paper, 5.4.1: if the logs end with the same term, the longer one is up to date",
+    found_by=("invariants", "write_path"),
+)
+
+
+def spoil() -> None:
+    def log_is_up_to_date(log: Log, last_index: Index, last_term: Term) -> bool:
+        return last_term >= log.last_term
+
+    election.log_is_up_to_date = log_is_up_to_date

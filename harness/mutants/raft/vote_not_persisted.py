@@ -1,0 +1,35 @@
+"""The term is written to the log, the vote is not: after a restart a member votes again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from splitbrain.harness.mutants.mutant import SHORT_RUN, Mutant
+from splitbrain.node.member_storage import MemberStorage
+from splitbrain.node.raft.message import NONE, Entry, HardState
+
+MUTANT = Mutant(
+    what="HardState is saved without the vote",
+    source="Raft paper, figure 2: votedFor is persistent state, updated before responding",
+    found_by=("promises", "invariants"),
+    run={**SHORT_RUN, "workload": "register", "nemesis": ("kill",)},
+)
+
+
+def spoil() -> None:
+    honest = MemberStorage.save
+
+    async def save(
+        self: MemberStorage,
+        hard_state: HardState | None,
+        entries: Sequence[Entry],
+        *,
+        sync: bool,
+    ) -> None:
+        if hard_state is not None:
+            hard_state = msgspec.structs.replace(hard_state, vote=NONE)
+        await honest(self, hard_state, entries, sync=sync)
+
+    MemberStorage.save = save  # type: ignore[method-assign]

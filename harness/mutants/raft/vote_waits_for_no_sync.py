@@ -1,0 +1,25 @@
+"""The log is synced for entries alone: a vote stays in the page cache until some come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft import raft
+from splitbrain.node.raft.message import Entry, HardState
+
+MUTANT = Mutant(
+    what="term and vote are written, and synced only with entries",
+    source="Raft paper, figure 2: votedFor is on stable storage before the answer; etcd-io/raft,"
+    " MustSync",
+    found_by=("promises", "invariants"),
+)
+
+
+def spoil() -> None:
+    def must_sync(
+        before: HardState, hard_state: HardState | None, entries: Sequence[Entry]
+    ) -> bool:
+        return bool(entries)
+
+    raft.must_sync = must_sync

@@ -1,0 +1,26 @@
+"""Votes gathered in one term are still there, and count, in the next."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft import election
+from splitbrain.node.raft.message import Term
+from splitbrain.node.raft.raft import Raft
+
+MUTANT = Mutant(
+    what="a candidate counts votes that were given to it in an earlier term, or before one",
+    source="Raft paper, 5.2; andreev-io/little-raft issue 44: votes of a stale term lead to two"
+    " leaders",
+    found_by=("invariants", "promises"),
+)
+
+
+def spoil() -> None:
+    honest = election._enter_term
+
+    def _enter_term(raft: Raft, term: Term) -> None:
+        votes = raft.votes
+        honest(raft, term)
+        raft.votes = votes
+
+    election._enter_term = _enter_term

@@ -1,0 +1,26 @@
+"""The log is synced, and then what was to be synced is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft.message import Entry, HardState
+from splitbrain.node.storage.wal import Wal
+
+MUTANT = Mutant(
+    what="the newest write to the log is never synced before it is acknowledged",
+    source="Raft paper, 5.2 and figure 2; bakwc/PySyncObj issue 84",
+    found_by=("write_path", "promises"),
+)
+
+
+def spoil() -> None:
+    async def save(
+        self: Wal, hard_state: HardState | None, entries: Sequence[Entry], *, sync: bool
+    ) -> None:
+        if sync:
+            await self.sync()
+        self.append(hard_state, entries)
+
+    Wal.save = save  # type: ignore[method-assign]

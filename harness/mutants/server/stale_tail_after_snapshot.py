@@ -1,0 +1,16 @@
+"""After a restart a snapshot is followed by whatever the log holds beyond it."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node import member_storage
+
+MUTANT = Mutant(
+    what="entries that a received snapshot had voided come back with a restart",
+    source="etcd-io/etcd issue 10358",
+    found_by=("invariants",),
+)
+
+
+def spoil() -> None:
+    member_storage.consistent_tail = lambda after, entries: entries

@@ -1,0 +1,30 @@
+"""The backend's batch has the writes of an entry, and the index of it comes with the next."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.storage.write_buffer import WriteBuffer, Writes
+
+META, INDEX = b"meta", b"consistent_index"
+
+MUTANT = Mutant(
+    what="after a crash the data is ahead of the consistent index, and entries apply twice",
+    source="etcd #13766 and its kin: data and consistent index in transactions of their own",
+    found_by=("mvcc", "write_path", "invariants"),
+)
+
+
+def spoil() -> None:
+    honest = WriteBuffer.begin_flush
+
+    def begin_flush(self: WriteBuffer) -> dict[bytes, Writes]:
+        index = self.pending[META].pop(INDEX, None)
+        batch = honest(self)
+        if index is not None and any(batch.values()):
+            self.pending[META][INDEX] = index
+            self.operations += 1
+        elif index is not None:
+            batch[META][INDEX] = index
+        return batch
+
+    WriteBuffer.begin_flush = begin_flush  # type: ignore[method-assign]

@@ -1,0 +1,24 @@
+"""A sync that failed is tried again, and what it lost is taken for durable."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.storage import wal
+from splitbrain.node.world import DiskError, File
+
+MUTANT = Mutant(
+    what="the log goes on after a failed sync",
+    source="Rebello et al., \"Can Applications Recover from fsync Failures?\", USENIX ATC 2020;"
+    " PostgreSQL's fsync failures of 2018",
+    found_by=("write_path", "mvcc"),
+)
+
+
+def spoil() -> None:
+    async def sync_file(file: File) -> None:
+        try:
+            await file.sync()
+        except DiskError:
+            await file.sync()
+
+    wal.sync_file = sync_file

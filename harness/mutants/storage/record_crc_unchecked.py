@@ -1,0 +1,17 @@
+"""Whatever stands in the log is taken for a record, torn or not."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.storage import wal_record
+
+MUTANT = Mutant(
+    what="a torn record at the end of the log is accepted",
+    source="etcd-io/etcd issue 14098 (records of lost sectors taken at their word); Alagappan et"
+    " al., FAST 2018",
+    found_by=("invariants",),
+)
+
+
+def spoil() -> None:
+    wal_record.crc_matches = lambda found, computed: True

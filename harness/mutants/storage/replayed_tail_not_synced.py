@@ -1,0 +1,20 @@
+"""What a killed process had written is read at the next start, and taken for durable."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.storage.wal import Wal
+
+MUTANT = Mutant(
+    what="entries that only the page cache holds are promised after a restart",
+    source="Pillai et al., OSDI 2014: what a process reads after a crash need not be durable;"
+    " Alagappan et al., FAST 2018",
+    found_by=("invariants", "write_path"),
+)
+
+
+def spoil() -> None:
+    async def _make_durable(self: Wal) -> None:
+        """It was read, so it is there."""
+
+    Wal._make_durable = _make_durable  # type: ignore[method-assign]

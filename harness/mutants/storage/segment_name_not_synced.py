@@ -1,0 +1,20 @@
+"""A new segment gets its name, and the directory is not synced."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.storage.wal import Wal
+from splitbrain.node.storage.wal_segment import SegmentName
+
+MUTANT = Mutant(
+    what="a power loss takes a whole segment of the log with it",
+    source="etcd-io/etcd issue 6368; baidu/braft issue 254; Pillai et al., OSDI 2014",
+    found_by=("invariants", "write_path", "mvcc"),
+)
+
+
+def spoil() -> None:
+    async def _give_name(self: Wal, aside: str, name: SegmentName) -> None:
+        self._disk.rename(aside, self._path(name))
+
+    Wal._give_name = _give_name  # type: ignore[method-assign]

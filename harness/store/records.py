@@ -1,0 +1,116 @@
+"""What a run's folder says of the run: `run.json`, `results.json`, `repro.json`.
+
+    store/<test>/<time>-<seed>/
+      run.json       RunRecord: what ran, with which options, and how it ended
+      plan.json      splitbrain.harness.schedule.plan.Plan: everything that chance decided
+      history.jsonl  splitbrain.histories.event.Event a line: operations and faults, in one order
+      nemesis.jsonl  those of the process "nemesis" alone
+      results.json   Results: the verdicts
+      repro.json     Repro: all that `splitbrain replay` needs
+      report.html
+      n1/ …          log, trace.jsonl, data, state.json (splitbrain.histories.member_state.MemberState)
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.harness.schedule.options import Options
+
+FORMAT = 1
+"""Raised when a file of a run's folder changes its meaning."""
+
+Ended = Literal["running", "time limit", "interrupted", "failed"]
+PhaseName = Literal["set-up", "load", "heal", "quiet", "final reads", "gather"]
+
+
+class Phase(msgspec.Struct, frozen=True):
+    """A part of the run, in ns since its start: the clock of the history's events."""
+
+    name: PhaseName
+    begin: int
+    end: int
+
+
+class MemberRecord(msgspec.Struct, frozen=True):
+    """A member, and where its files are, relative to the run's folder."""
+
+    name: str
+    client_url: str
+    peer_url: str
+    log: str
+    trace: str | None = None
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """`run.json`. Written at the start and again at the end."""
+
+    test: str
+    seed: int
+    options: Options
+    started: str
+    """UTC, ISO 8601, to the second."""
+    members: tuple[MemberRecord, ...] = ()
+    versions: dict[str, str] = {}
+    phases: tuple[Phase, ...] = ()
+    ended: Ended = "running"
+    error: str = ""
+    """Why it failed, if it did."""
+    quiet: bool | None = None
+    """Whether the members agreed within the bound after all was healed."""
+    format: int = FORMAT
+
+
+class FaultCount(msgspec.Struct, frozen=True):
+    """One fault, and how the operations fared that were invoked while it was in force."""
+
+    fault: int
+    f: str
+    members: tuple[str, ...]
+    begin: int
+    end: int | None
+    outcomes: dict[str, int]
+    """ok, fail, info → how many."""
+    failed: str = ""
+    """Why it could not be inflicted, or not be healed."""
+
+
+class Results(msgspec.Struct, frozen=True):
+    """`results.json`. `valid` is the merged verdict: False over None over True."""
+
+    valid: bool | None
+    verdicts: tuple[Verdict, ...]
+    operations: dict[str, dict[str, int]]
+    """f → ok, fail, info → how many; and "all" over all f."""
+    faults: tuple[FaultCount, ...]
+    reproduce: str
+    """The line that runs it again."""
+    load_s: float = 0.0
+    rate: float = 0.0
+    """Operations completed per second of load, `ok` and `fail` alike."""
+    judged_s: float = 0.0
+    digest: str = ""
+    """Of a simulated run: SHA-256 of its history and of all members' final states."""
+    error: str = ""
+    """The harness's own failure, if the run broke off."""
+    format: int = FORMAT
+
+
+class Repro(msgspec.Struct, frozen=True):
+    """`repro.json`: enough to run it again on another machine, with `plan.json` beside it."""
+
+    seed: int
+    options: Options
+    versions: dict[str, str]
+    byte_for_byte: bool = False
+    """False for real processes: the plan is repeated, the interleaving is the machine's."""
+    note: str = (
+        "Real processes repeat the plan (operations, faults, their times), not the interleaving."
+    )
+    command: str = ""
+    plan: Any = None
+    """The plan itself, if this file is to stand alone."""
+    format: int = FORMAT

@@ -1,0 +1,144 @@
+"""One direction of one proxied connection: bytes from a source transport to a sink.
+
+What is read while the link is slow waits in a queue, each chunk until it is due.
+While the link is held, or the queue or the sink is full, the source is not read:
+the kernel's windows then stop the sender, as a network that delivers nothing does
+in the end, and nothing is lost. The end of the stream waits in the same queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from splitbrain.harness.systems.proxies.link import Link
+
+QUEUE_BYTES_MAX = 4 * 1024 * 1024
+"""What one direction of one connection may hold back in our memory; 4 MiB is what a
+link of 40 MB/s has under way in 100 ms."""
+
+_END = b""
+
+
+class Lane:
+    """Moves bytes one way. `attach` gives it its sink; until then all is held back."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, link: Link, finished: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._link = link
+        self._finished = finished
+        self.done = False
+        """Whether the end of the stream has been passed on."""
+        self._source: asyncio.Transport | None = None
+        self._sink: asyncio.Transport | None = None
+        self._queue: deque[tuple[float, bytes]] = deque()
+        self._queued_bytes = 0
+        self._last_due_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._sink_full = False
+        self._reading = True
+        self._closed = False
+
+    def read_from(self, source: asyncio.Transport, reading: bool) -> None:
+        """`reading`: whether `source` is being read now."""
+        self._source = source
+        self._reading = reading
+        self._govern()
+
+    def attach(self, sink: asyncio.Transport) -> None:
+        self._sink = sink
+        self.link_changed()
+
+    def close(self) -> None:
+        """Drop what is queued; nothing moves any more."""
+        self._closed = True
+        self._queue.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    # --- what the two transports tell --------------------------------------------
+
+    def received(self, data: bytes) -> None:
+        if not self._queue and self._link.plain and self._sink is not None:
+            if not self._sink.is_closing():  # uvloop raises where asyncio looks away
+                self._sink.write(data)
+            return
+        piece = self._link.piece_bytes_max() or len(data)
+        for start in range(0, len(data), piece):
+            self._enqueue(data[start : start + piece])
+        self._move()
+
+    def ended(self) -> None:
+        """The source will send no more: tell the sink when all before has been passed on."""
+        self._source = None  # read on, it would tell its end again
+        self._enqueue(_END)
+        self._move()
+
+    def sink_full(self, full: bool) -> None:
+        self._sink_full = full
+        self._move()
+
+    def link_changed(self) -> None:
+        """The link's state is another one: what waits is due anew."""
+        waiting = [chunk for _, chunk in self._queue]
+        self._queue.clear()
+        self._queued_bytes = 0
+        self._last_due_s = 0.0
+        for chunk in waiting:
+            self._enqueue(chunk)
+        self._move()
+
+    # --- moving --------------------------------------------------------------------
+
+    def _enqueue(self, chunk: bytes) -> None:
+        due = max(self._link.due_s(self._loop.time(), len(chunk)), self._last_due_s)
+        self._last_due_s = due
+        self._queue.append((due, chunk))
+        self._queued_bytes += len(chunk)
+
+    def _move(self) -> None:
+        """Pass on all that is due, then wait for the next, and read on if there is room."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._closed:
+            return
+        if self._sink is not None and not self._link.held:
+            self._pass_on(self._sink)
+        self._govern()
+
+    def _pass_on(self, sink: asyncio.Transport) -> None:
+        now = self._loop.time()
+        while self._queue and not self._sink_full:
+            due, chunk = self._queue[0]
+            if due > now:
+                self._timer = self._loop.call_at(due, self._move)
+                return
+            self._queue.popleft()
+            self._queued_bytes -= len(chunk)
+            if chunk == _END:
+                _end(sink)
+                self.done = True
+                self._finished()
+            elif not sink.is_closing():
+                sink.write(chunk)
+
+    def _govern(self) -> None:
+        """Read from the source exactly while bytes may come in."""
+        room = not self._sink_full and self._queued_bytes < QUEUE_BYTES_MAX
+        may_read = room and self._sink is not None and not self._link.held and not self._closed
+        if self._source is None or self._source.is_closing() or may_read == self._reading:
+            return
+        self._reading = may_read
+        if may_read:
+            self._source.resume_reading()
+        else:
+            self._source.pause_reading()
+
+
+def _end(sink: asyncio.Transport) -> None:
+    if not sink.is_closing() and sink.can_write_eof():
+        sink.write_eof()

@@ -1,0 +1,308 @@
+"""Loopback TCP proxies between members: one listener for each member's advertised peer URL.
+
+Who dialled a connection is told by which member's process owns its other end, so
+that the proxies need to know nothing of the members' protocol. What `a` sends to
+`b` is then both what goes forward on connections that `a` dialled to `b` and what
+comes back on connections that `b` dialled to `a`: etcd sends most of its messages in
+the answers to requests that their receiver made. A directed link governs both.
+
+- Both links of a pair closed (`open` False): its connections are reset, new ones too.
+- A link held (`black_hole`, or closed alone): connections stay, new ones are accepted,
+  and nothing passes that way; the target is only dialled once bytes may reach it.
+  What waits passes when the link is normal again: late, in order, nothing lost, as
+  TCP's retransmission has it after a real outage.
+- A dialler that is no member's process is refused: a stranger has no business at a
+  peer's port, and passing on what could not be told apart would let a partition leak.
+
+One process of its own runs these (`proxy_process`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import Coroutine, Mapping
+from random import Random
+from typing import Any, cast
+
+from splitbrain.harness.systems.ports import HOST
+from splitbrain.harness.systems.proxies.lane import Lane
+from splitbrain.harness.systems.proxies.link import Link
+from splitbrain.harness.systems.proxies.socket_owner import End, owner
+from splitbrain.histories.random_stream import stream
+from splitbrain.nemesis.capabilities import LinkState
+from splitbrain.nemesis.fault import MemberName
+
+CONNECTIONS_MAX = 4_096
+"""Of all proxies together; further ones are refused."""
+WRITE_BUFFER_BYTES_MAX = 1024 * 1024
+_LOOKUPS_MAX = 25
+_LOOKUP_PAUSE_S = 0.02
+_RESET = struct.pack("ii", 1, 0)
+
+log = logging.getLogger("splitbrain.proxy")
+
+
+class Proxies:
+    """All proxies of one cluster. `seed` decides the jitter of each link."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._links: dict[tuple[MemberName, MemberName], Link] = {}
+        self._pids: dict[MemberName, int] = {}
+        self._servers: list[asyncio.Server] = []
+        self._connections: dict[Connection, None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.refused = 0
+        """Connections of diallers that are no member."""
+
+    async def listen(self, target: MemberName, port: int) -> int:
+        """Open the proxy before `target`, which listens on `port`; returns the proxy's own."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: Dialled(self, target, (HOST, port)), HOST, 0, backlog=512
+        )
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    def owned_by(self, pids: Mapping[MemberName, int]) -> None:
+        """The process of each member that runs now."""
+        self._pids = dict(pids)
+
+    def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
+        """In force for every byte not yet passed on when it returns."""
+        self.link(source, target).set(state)
+        for connection in tuple(self._connections):
+            if {source, target} == {connection.source, connection.target}:
+                connection.link_changed()
+
+    def link(self, source: MemberName, target: MemberName) -> Link:
+        key = (source, target)
+        if key not in self._links:
+            self._links[key] = Link(self._random(*key))
+        return self._links[key]
+
+    def broken(self, one: MemberName, other: MemberName) -> bool:
+        """Whether the pair is cut both ways."""
+        return not (self.link(one, other).state.open or self.link(other, one).state.open)
+
+    async def close(self) -> None:
+        for server in self._servers:
+            server.close()
+        for connection in tuple(self._connections):
+            connection.reset()
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    # --- for connections -------------------------------------------------------------
+
+    def accepted(self, dialled: Dialled) -> None:
+        if len(self._connections) >= CONNECTIONS_MAX:
+            reset(dialled.transport)
+            return
+        self.run(self._introduce(dialled))
+
+    async def _introduce(self, dialled: Dialled) -> None:
+        """Find out who dialled, and join both ends."""
+        source = await self._dialler(dialled)
+        if source is None:
+            self.refused += 1
+            log.warning("refused a connection to %s: no member dialled it", dialled.target)
+            reset(dialled.transport)
+        elif dialled.transport.is_closing() or self.broken(source, dialled.target):
+            reset(dialled.transport)
+        else:
+            connection = Connection(self, source, dialled)
+            self._connections[connection] = None
+            connection.link_changed()
+
+    async def _dialler(self, dialled: Dialled) -> MemberName | None:
+        """Tries for half a second: a member may dial before its process id is told here."""
+        for _ in range(_LOOKUPS_MAX):
+            names = {pid: name for name, pid in self._pids.items()}
+            pid = owner(dialled.dialler, dialled.here, names)
+            if pid is not None:
+                return names[pid]
+            if dialled.transport.is_closing():
+                return None
+            await asyncio.sleep(_LOOKUP_PAUSE_S)
+        return None
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def forget(self, connection: Connection) -> None:
+        self._connections.pop(connection, None)
+
+    def _random(self, source: MemberName, target: MemberName) -> Random:
+        return stream(self._seed, "proxy", source, target)
+
+
+class Dialled(asyncio.Protocol):
+    """The end of a connection that a member dialled."""
+
+    transport: asyncio.Transport
+    dialler: End
+    here: End
+
+    def __init__(self, proxies: Proxies, target: MemberName, target_end: End) -> None:
+        self._proxies = proxies
+        self.target = target
+        self.target_end = target_end
+        self.connection: Connection | None = None
+        self._early: list[bytes] = []
+        self._early_end = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
+        tune(self.transport)
+        self.dialler = transport.get_extra_info("peername")[:2]
+        self.here = transport.get_extra_info("sockname")[:2]
+        self._proxies.accepted(self)
+
+    def join(self, connection: Connection) -> None:
+        """From now on `connection` has what is read, and first what came before it."""
+        self.connection = connection
+        connection.forth.read_from(self.transport, reading=not self._early)
+        for data in self._early:
+            connection.forth.received(data)
+        if self._early_end:
+            connection.forth.ended()
+        self._early.clear()
+
+    def data_received(self, data: bytes) -> None:
+        if self.connection is not None:
+            self.connection.forth.received(data)
+            return
+        # uvloop reads on after a pause in `connection_made`: so it is paused at the first bytes.
+        if not self._early:
+            self.transport.pause_reading()
+        self._early.append(data)
+
+    def eof_received(self) -> bool:
+        if self.connection is not None:
+            self.connection.forth.ended()
+        self._early_end = True
+        return True  # half closed: what the target still sends passes on
+
+    def pause_writing(self) -> None:
+        assert self.connection is not None
+        self.connection.back.sink_full(True)
+
+    def resume_writing(self) -> None:
+        assert self.connection is not None
+        self.connection.back.sink_full(False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.connection is not None:
+            self.connection.lost(exc)
+
+
+class Reached(asyncio.Protocol):
+    """The end of a connection to the member that was dialled."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        tune(cast("asyncio.Transport", transport))
+
+    def data_received(self, data: bytes) -> None:
+        self._connection.back.received(data)
+
+    def eof_received(self) -> bool:
+        self._connection.back.ended()
+        return True
+
+    def pause_writing(self) -> None:
+        self._connection.forth.sink_full(True)
+
+    def resume_writing(self) -> None:
+        self._connection.forth.sink_full(False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.lost(exc)
+
+
+class Connection:
+    """Both ends of one proxied connection, and the two lanes between them."""
+
+    def __init__(self, proxies: Proxies, source: MemberName, dialled: Dialled) -> None:
+        loop = asyncio.get_running_loop()
+        self._proxies = proxies
+        self._dialled = dialled
+        self._reached: asyncio.Transport | None = None
+        self._reaching = False
+        self.source = source
+        self.target = dialled.target
+        self.forth = Lane(loop, proxies.link(source, self.target), self._lane_done)
+        self.back = Lane(loop, proxies.link(self.target, source), self._lane_done)
+        dialled.join(self)
+
+    def link_changed(self) -> None:
+        if self._proxies.broken(self.source, self.target):
+            self.reset()
+            return
+        if not self._reaching and not self._proxies.link(self.source, self.target).held:
+            self._reaching = True
+            self._proxies.run(self._reach())
+        self.forth.link_changed()
+        self.back.link_changed()
+
+    async def _reach(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            transport, _ = await loop.create_connection(
+                lambda: Reached(self), *self._dialled.target_end
+            )
+        except OSError:
+            self.reset()  # as a port that nobody listens on would
+            return
+        if self._dialled.transport.is_closing() or self._proxies.broken(self.source, self.target):
+            reset(transport)
+            self.reset()
+            return
+        self._reached = transport
+        self.back.read_from(transport, reading=True)
+        self.back.attach(self._dialled.transport)
+        self.forth.attach(transport)
+
+    def _lane_done(self) -> None:
+        if self.forth.done and self.back.done:
+            self.lost(None)
+
+    def lost(self, problem: Exception | None) -> None:
+        """One end is gone: so is the other, at once after a reset, else with what was written."""
+        self.forth.close()
+        self.back.close()
+        for transport in self._transports():
+            if problem is not None:
+                reset(transport)
+            elif not transport.is_closing():
+                transport.close()
+        self._proxies.forget(self)
+
+    def reset(self) -> None:
+        self.lost(ConnectionResetError())
+
+    def _transports(self) -> tuple[asyncio.Transport, ...]:
+        mine = (self._dialled.transport, self._reached)
+        return tuple(transport for transport in mine if transport is not None)
+
+
+def tune(transport: asyncio.Transport) -> None:
+    transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
+    sock = transport.get_extra_info("socket")
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Close with a RST, so that the far end learns at once that the connection is broken."""
+    if not transport.is_closing():
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()

@@ -1,0 +1,172 @@
+"""The proxies in a process of their own, and the harness's handle on it.
+
+All that the members say to each other goes through the proxies. In the harness's
+loop it would compete with the clients for the interpreter: peers' traffic would wait
+for clients and clients for it, and a loaded harness would look like a slow network.
+
+The harness sends one JSON line for each command over a socket pair and waits for its
+answer, so that a link is in force when `set_link` returns. The process ends with its
+end of the pair, or with the harness, whichever comes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from splitbrain.harness.errors import SystemFailed
+from splitbrain.harness.systems.process import MemberProcess, log_tail, python_env, spawn
+from splitbrain.harness.systems.proxies.proxy import Proxies
+from splitbrain.nemesis.capabilities import LinkState
+from splitbrain.nemesis.fault import MemberName
+
+ANSWER_TIMEOUT_S = 10.0
+
+
+class Listen(msgspec.Struct, frozen=True, tag_field="do", tag="listen"):
+    target: MemberName
+    port: int
+
+
+class OwnedBy(msgspec.Struct, frozen=True, tag_field="do", tag="owned_by"):
+    pids: dict[MemberName, int]
+
+
+class SetLink(msgspec.Struct, frozen=True, tag_field="do", tag="set_link"):
+    source: MemberName
+    target: MemberName
+    state: LinkState
+
+
+Command = Listen | OwnedBy | SetLink
+
+
+class Answer(msgspec.Struct, frozen=True):
+    port: int = 0
+    error: str = ""
+
+
+class ProxyProcess:
+    """The proxies of one cluster, as the harness sees them."""
+
+    def __init__(self, seed: int, log: Path) -> None:
+        self._seed = seed
+        self._log = log
+        self._child: MemberProcess | None = None
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._turn = asyncio.Lock()
+        self._owed = 0
+        """Answers that have not been read yet."""
+
+    async def start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            handle = theirs.fileno()
+            module = "splitbrain.harness.systems.proxies.proxy_process"
+            command = (sys.executable, "-m", module, str(handle), str(self._seed))
+            self._child = spawn(command, python_env(), self._log, pass_fds=(handle,))
+        self._reader, self._writer = await asyncio.open_unix_connection(sock=ours)
+
+    async def listen(self, target: MemberName, port: int) -> int:
+        """The port of the proxy before `target`, which listens on `port`."""
+        return (await self._ask(Listen(target, port))).port
+
+    async def owned_by(self, pids: Mapping[MemberName, int]) -> None:
+        await self._ask(OwnedBy(dict(pids)))
+
+    async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
+        await self._ask(SetLink(source, target, state))
+
+    async def stop(self) -> None:
+        """End it; safe in any state."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        child, self._child = self._child, None
+        if child is not None:
+            await child.killed()
+
+    async def _ask(self, command: Command) -> Answer:
+        async with self._turn:
+            if self._writer is None or self._reader is None:
+                raise SystemFailed("the proxies between members are not running: start the cluster")
+            if self._writer.is_closing():  # uvloop raises where asyncio looks away
+                raise self._failed("it has ended")
+            try:
+                self._writer.write(msgspec.json.encode(command) + b"\n")
+                self._owed += 1
+                line = await asyncio.wait_for(self._last_owed(self._reader), ANSWER_TIMEOUT_S)
+            except (OSError, TimeoutError) as problem:
+                raise self._failed(type(problem).__name__) from problem
+            if not line:
+                raise self._failed("it has ended")
+        answer = msgspec.json.decode(line, type=Answer)
+        if answer.error:
+            raise SystemFailed(f"the proxies between members: {answer.error}")
+        return answer
+
+    async def _last_owed(self, reader: asyncio.StreamReader) -> bytes:
+        """The answer to the last command; those to cancelled ones are read before it."""
+        line = b""
+        while self._owed:
+            line = await reader.readline()
+            self._owed -= 1
+        return line
+
+    def _failed(self, why: str) -> SystemFailed:
+        return SystemFailed(
+            f"the process of the proxies between members does not answer: {why}. "
+            f"Its log ({self._log}) ends:\n{log_tail(self._log)}"
+        )
+
+
+# --- in the process itself ------------------------------------------------------------
+
+
+async def _serve(control: socket.socket, seed: int) -> None:
+    """Obey commands until the harness closes its end."""
+    reader, writer = await asyncio.open_unix_connection(sock=control)
+    decoder = msgspec.json.Decoder(Command)
+    proxies = Proxies(seed)
+    try:
+        while line := await reader.readline():
+            try:
+                answer = await _obey(proxies, decoder.decode(line))
+            except OSError as problem:
+                answer = Answer(error=str(problem))
+            writer.write(msgspec.json.encode(answer) + b"\n")
+    finally:
+        await proxies.close()
+
+
+async def _obey(proxies: Proxies, command: Command) -> Answer:
+    match command:
+        case Listen(target, port):
+            return Answer(port=await proxies.listen(target, port))
+        case OwnedBy(pids):
+            proxies.owned_by(pids)
+        case SetLink(source, target, state):
+            proxies.set_link(source, target, state)
+    return Answer()
+
+
+def main() -> None:
+    import uvloop  # here: the harness's own import of this module has no use for it
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the harness's to handle
+    control = socket.socket(fileno=int(sys.argv[1]))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(control, int(sys.argv[2])))
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

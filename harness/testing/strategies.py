@@ -1,0 +1,234 @@
+"""Schedules as hypothesis strategies: what fails shrinks, and is kept in its database.
+
+    from hypothesis import given
+    from splitbrain import check_schedule, schedules
+
+    @given(schedules(nodes=(3,), operations_max=20))
+    def test_no_schedule_breaks_it(schedule):
+        check_schedule(schedule)
+
+Everything shrinks to less: fewer members, faults and operations, earlier and shorter
+ones, one client, a plain world, the seed 0. The failure that hypothesis shows is told as
+a test to paste, too. `splitbrain.harness.shrinking` makes smaller what was found by other means;
+both know one notion of a schedule (`splitbrain.harness.schedule.schedule`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from hypothesis import note
+from hypothesis import strategies as st
+
+from splitbrain.harness.drawing.swarm import SETTINGS, Surroundings
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.options import Options, check
+from splitbrain.harness.schedule.plan import Plan, PlannedOperation
+from splitbrain.harness.schedule.schedule import (
+    Schedule,
+    TimedOperation,
+    clients_of,
+    member_seeds,
+    schedule_of,
+)
+from splitbrain.harness.shrinking.failure import blamed, run_in_passing
+from splitbrain.harness.shrinking.test_source import as_test
+from splitbrain.harness.simulation.network import Weather
+from splitbrain.histories.kv import Compare, Delete, Put, Range, Txn
+from splitbrain.nemesis.fault import (
+    AtStep,
+    ClockDrift,
+    ClockJump,
+    DiskFault,
+    Fault,
+    Kill,
+    Latency,
+    Partition,
+    Pause,
+    PlannedFault,
+    PowerLoss,
+)
+from splitbrain.node.failpoint import FAILPOINTS
+
+KEYS = {"kv": "k{:03d}", "register": "r0.{}"}
+"""The workloads whose checkers judge such operations, and how they name their keys."""
+FAULTS = ("kill", "pause", "partition", "latency", "power", "clock", "drift", "disk", "step")
+HOLD_MS = (1, 2_000)
+PERCENTS = (1.0, 20.0, 100.0)
+
+
+def check_schedule(schedule: Schedule) -> None:
+    """Run it in simulation. Raises AssertionError if it is not valid, with what was wrong;
+    under hypothesis it is told as a test to paste."""
+    with run_in_passing(schedule) as run:
+        if run.valid is True:
+            return
+        names = blamed(run)
+        wrong = [one for one in run.result.results.verdicts if one.valid is not True]
+    said = "; ".join(
+        f"{one.checker}: {one.anomalies[0].because if one.anomalies else one.why}" for one in wrong
+    )
+    failing = Schedule(
+        schedule.options, schedule.plan, schedule.surroundings, names[0] if names else ""
+    )
+    note(as_test(failing))
+    word = "invalid" if names else "unknown"
+    raise AssertionError(f"the run is {word}: {said or run.result.error}")
+
+
+@st.composite
+def schedules(
+    draw: st.DrawFn,
+    /,
+    *,
+    nodes: Sequence[int] = (1, 3),
+    workload: str = "kv",
+    keys: int = 3,
+    clients: int = 3,
+    operations_max: int = 20,
+    faults: Sequence[str] = FAULTS,
+    faults_max: int = 6,
+    time_limit_ms: int = 3_000,
+    rough: bool = True,
+    **options: Any,
+) -> Schedule:
+    """Schedules of a load of at most `time_limit_ms`: `operations_max` operations of
+    `clients` clients on `keys` keys, and `faults_max` of `faults`. `rough`: also with
+    other settings, weather and rare conditions. `options`: others of a run.
+
+    Raises BadArguments for a workload or a fault that there is none of.
+    """
+    if workload not in KEYS:
+        raise BadArguments(f"no schedules of the workload {workload!r}; of {', '.join(KEYS)}")
+    unknown = [name for name in faults if name not in FAULTS]
+    if unknown:
+        raise BadArguments(f"no fault {unknown[0]!r} for schedules; there are {', '.join(FAULTS)}")
+    count = draw(st.sampled_from(sorted(nodes)))
+    members = tuple(f"n{number}" for number in range(1, count + 1))
+    names = [KEYS[workload].format(number) for number in range(keys)]
+    drawn = draw(st.lists(
+        st.tuples(
+            st.integers(0, time_limit_ms), st.integers(0, clients - 1),
+            st.integers(0, count - 1), requests(names),
+        ),
+        max_size=operations_max,
+    ))
+    operations = [
+        TimedOperation(at_ms * 1000, client, PlannedOperation(0, f, _named(request, number), to))
+        for number, (at_ms, client, to, (f, request)) in enumerate(drawn, start=1)
+    ]
+    planned = st.lists(_planned(members, faults, len(operations), time_limit_ms),
+                       max_size=faults_max)
+    seed = draw(st.integers(0, 2**16))
+    plan = Plan(
+        seed=seed,
+        members=members,
+        member_seeds=member_seeds(seed, members),
+        clients=clients_of(operations),
+        faults=tuple(sorted(draw(planned), key=lambda one: one.begin_ms)),
+        time_limit_ms=time_limit_ms,
+    )
+    wanted = {
+        "heartbeat_ms": 20, "election_ms": 200, "request_timeout_ms": 500, **options,
+        "system": "simulated", "workload": workload, "clients": clients,
+    }
+    around = draw(surroundings()) if rough else Surroundings(settings=dict(SETTINGS))
+    settled = msgspec.convert(wanted, Options)
+    check(settled)
+    return schedule_of(settled, plan, around)
+
+
+def requests(keys: Sequence[str]) -> st.SearchStrategy[tuple[str, Any]]:
+    """An operation's name and request; values are named later, each once."""
+    key = st.sampled_from(list(keys))
+    get = key.map(lambda one: ("get", Range(one)))
+    put = key.map(lambda one: ("put", Put(one)))
+    everything = st.just(("range", Range(keys[0][0], chr(ord(keys[0][0]) + 1))))
+    delete = key.map(lambda one: ("delete", Delete(one)))
+    swap = st.builds(_swap, key, st.sampled_from(("version", "create", "mod")), st.booleans())
+    return st.one_of(get, put, swap, delete, everything)
+
+
+def _swap(key: str, target: Any, absent: bool) -> tuple[str, Txn]:
+    compare = Compare(key, target, "=" if absent else ">", 0)
+    return "txn", Txn((compare,), success=(Put(key),), failure=(Range(key),))
+
+
+def _named(request: Any, number: int) -> Any:
+    """The value that its put writes: its number, which no other has."""
+    match request:
+        case Put(key=key):
+            return Put(key, f"v{number}")
+        case Txn(compare=compare, success=(Put(key=key),), failure=failure):
+            return Txn(compare, (Put(key, f"v{number}"),), failure)
+        case _:
+            return request
+
+
+@st.composite
+def _planned(
+    draw: st.DrawFn, /, members: Sequence[str], kinds: Sequence[str], operations: int, limit_ms: int
+) -> PlannedFault:
+    begin_ms = draw(st.integers(0, limit_ms))
+    hold_ms = draw(st.integers(*HOLD_MS))
+    fault = draw(st.sampled_from(list(kinds)).flatmap(lambda kind: _of(kind, members, operations)))
+    if isinstance(fault, AtStep) and fault.operation:
+        begin_ms = 0  # its time is its operation's
+    return PlannedFault(begin_ms, begin_ms + hold_ms, fault, 0)
+
+
+def _of(kind: str, members: Sequence[str], operations: int) -> st.SearchStrategy[Fault]:
+    on = st.lists(st.sampled_from(list(members)), min_size=1, unique=True).map(
+        lambda names: tuple(sorted(names))
+    )
+    one = st.sampled_from(list(members)).map(lambda name: (name,))
+    match kind:
+        case "kill":
+            return st.builds(Kill, on=on)
+        case "pause":
+            return st.builds(Pause, on=on)
+        case "partition":
+            return st.builds(Partition, st.sampled_from(("isolate", "one_way")),
+                             how=st.sampled_from(("cut", "black_hole")), on=one)
+        case "latency":
+            return st.builds(Latency, delay_ms=st.integers(1, 200), jitter_ms=st.just(0), on=on)
+        case "power":
+            return st.builds(PowerLoss, on=on)
+        case "clock":
+            return st.builds(ClockJump, ahead_ms=st.sampled_from((500, -500, 3_600_000)), on=on)
+        case "drift":
+            return st.builds(ClockDrift, ppm=st.sampled_from((5_000, -5_000, 300_000)), on=on)
+        case "disk":
+            return st.one_of(
+                st.builds(DiskFault, slow_ms=st.integers(1, 300), on=on),
+                st.builds(DiskFault, full=st.just(True), on=on),
+                st.builds(DiskFault, sync_error_percent=st.sampled_from(PERCENTS), on=on),
+            )
+        case _:
+            return st.builds(
+                AtStep, st.sampled_from(FAILPOINTS),
+                st.sampled_from(("crash", "power", "pause", "isolate")),
+                operation=st.integers(0, operations), on=one,
+            )
+
+
+def surroundings() -> st.SearchStrategy[Surroundings]:
+    """How members are set, and their world behaves; plain ones first."""
+    settings = st.fixed_dictionaries({}, optional={
+        "snapshot_count": st.sampled_from((3, 10, 50)),
+        "catch_up_entries": st.sampled_from((1, 5)),
+        "backend_batch_interval_ms": st.sampled_from((1, 10)),
+    }).map(lambda drawn: {**SETTINGS, **drawn})
+    weather = st.builds(
+        Weather,
+        delay_us=st.sampled_from(((80, 120), (500, 1500))),
+        loose=st.booleans(),
+        loss_percent=st.sampled_from((0.0, 5.0)),
+        reorder_percent=st.sampled_from((0.0, 30.0)),
+    )
+    return st.builds(
+        Surroundings, settings=settings, weather=st.just(Weather()) | weather,
+        buggify=st.booleans(),
+    )

@@ -1,0 +1,117 @@
+"""The hands for faults at a step of the write path.
+
+The member itself stands still when it comes to the step, as by SIGSTOP, so that whatever
+is done to it then is done exactly there: it is killed, loses its power or its links, or
+just stands for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from random import Random
+
+from splitbrain.nemesis.capabilities import LinkState, Pausable, Powered, Stepped
+from splitbrain.nemesis.errors import FaultError
+from splitbrain.nemesis.fault import AtStep, MemberName
+from splitbrain.nemesis.injection.faults_in_force import Grip, Undo
+from splitbrain.nemesis.injection.inject import Inflicted, aimed_at
+from splitbrain.nemesis.topology import touching
+
+
+class Armed:
+    """A fault at a step, waiting for a member to come there. `undo` disarms it."""
+
+    def __init__(
+        self, fault: AtStep, grip: Grip, system: Stepped, members: tuple[MemberName, ...]
+    ) -> None:
+        self.members = members
+        self._fault = fault
+        self._grip = grip
+        self._system = system
+        self.undo: Undo = grip.keep(self._disarm)
+
+    async def come(self) -> Inflicted:
+        """Waits for the first member that comes to the step, and inflicts the fault on it.
+        A sleeping step is in force at once, for nobody is told when it is come to."""
+        if self._fault.do == "sleep":
+            return Inflicted(self.members, (), self.undo)
+        member = await self._first()
+        undos = [await self._grip.hold("paused", (member,)), self.undo]
+        # It acts once: whoever came to it need not be told, and could not be.
+        await self._clear([one for one in self.members if one != member])
+        self.members = ()
+        links = await self._inflict(member, undos)
+
+        async def undo() -> None:
+            for one in undos:
+                await one()
+
+        return Inflicted((member,), links, undo)
+
+    async def _first(self) -> MemberName:
+        waits = {
+            asyncio.ensure_future(self._system.stands_at(member, self._fault.failpoint)): member
+            for member in self.members
+        }
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            return next(member for wait, member in waits.items() if wait.done())
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _inflict(
+        self, member: MemberName, undos: list[Undo]
+    ) -> tuple[tuple[MemberName, MemberName], ...]:
+        """The first of `undos` lets the member go on."""
+        grip = self._grip
+        if self._fault.do == "isolate":
+            links = touching(grip.system.members, (member,))
+            undos.append(await grip.condition(dict.fromkeys(links, LinkState(open=False))))
+            await undos[0]()
+            return links
+        if self._fault.do in ("crash", "power"):
+            if self._fault.do == "power" and isinstance(grip.system, Powered):
+                await grip.system.lose_power((member,))
+            undos.append(await grip.hold("killed", (member,)))
+        return ()
+
+    async def _disarm(self) -> None:
+        """A member that came to the step just now, unseen, goes on too."""
+        members, self.members = self.members, ()
+        await self._clear(members)
+        if isinstance(self._system, Pausable):
+            for member in members:
+                await self._system.resume(member)
+
+    async def _clear(self, members: Iterable[MemberName]) -> None:
+        for member in members:
+            with contextlib.suppress(FaultError, OSError):  # a dead member has none set
+                await self._system.clear_failpoint(member, self._fault.failpoint)
+
+
+async def arm(fault: AtStep, grip: Grip, random: Random, hold_ms: int) -> Armed:
+    """Let the members aimed at stand still (or sleep, for `hold_ms`) at the failpoint.
+
+    Raises FaultError if the system has no failpoints, or none of the members can be told.
+    """
+    system = grip.system
+    if not isinstance(system, Stepped):
+        raise FaultError(
+            f"{getattr(system, 'name', type(system).__name__)} has no failpoints: it is not Stepped"
+        )
+    members = await aimed_at(fault.aim, grip, random, fault.on)
+    term = f"{fault.visit}#" + (f"sleep({hold_ms})" if fault.do == "sleep" else "pause")
+    told: list[MemberName] = []
+    problem: FaultError | None = None
+    for member in members:
+        try:
+            await system.set_failpoint(member, fault.failpoint, term)
+            told.append(member)
+        except FaultError as refusal:
+            problem = refusal
+    if problem is not None and not told:
+        raise problem
+    return Armed(fault, grip, system, tuple(told))

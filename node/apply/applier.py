@@ -1,0 +1,149 @@
+"""Committed entries become state, in order, once each: step 10 of the write path.
+
+Whoever waits at this member for a request is answered here, after this member's own
+apply and not before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from splitbrain.node.apply.apply import apply
+from splitbrain.node.apply.backend_flusher import BackendFollower
+from splitbrain.node.apply.internal_request import MemberAttributesRequest, decode
+from splitbrain.node.member_storage import MemberStorage
+from splitbrain.node.membership import Membership
+from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.messages.rpc import WriteResponse
+from splitbrain.node.mvcc.store import Store
+from splitbrain.node.pending import Pending
+from splitbrain.node.raft.message import Entry, Snapshot
+from splitbrain.node.read_barrier import ReadBarrier
+from splitbrain.node.world import World
+from splitbrain.node.write_path import Traced, WritePath
+
+QUEUE_MAX = 64
+"""Batches that wait to be applied; then Raft waits for the store."""
+TURN_ENTRIES = 64
+"""Entries applied before others may use the loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToApply:
+    """What Raft hands to the store: a snapshot first, if there is one, then entries."""
+
+    snapshot: Snapshot | None
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a request at the member that was asked."""
+
+    response: WriteResponse
+    subject: Traced
+    revision: int
+
+
+class Applier:
+    """`hand` takes batches; `run` is the task that applies them."""
+
+    def __init__(
+        self,
+        world: World,
+        path: WritePath,
+        storage: MemberStorage,
+        store: Store,
+        membership: Membership,
+        pending: Pending[Applied],
+        published: Pending[None],
+        reads: ReadBarrier,
+        backend: BackendFollower,
+    ) -> None:
+        self._world = world
+        self._path = path
+        self._storage = storage
+        self._store = store
+        self._membership = membership
+        self._pending = pending
+        self._published = published
+        self._reads = reads
+        self._backend = backend
+        self._queue: deque[ToApply] = deque()
+        self._handed = asyncio.Event()
+        self._room = asyncio.Event()
+
+    async def hand(self, batch: ToApply) -> None:
+        """Waits while the queue is full."""
+        queue_max = 1 if self._world.buggify("a short apply queue") else QUEUE_MAX
+        while len(self._queue) >= queue_max:
+            self._room.clear()
+            await self._room.wait()
+        self._queue.append(batch)
+        self._handed.set()
+
+    async def run(self) -> None:
+        """Never returns. Raises what must stop the member."""
+        while True:
+            await self._handed.wait()
+            self._handed.clear()
+            while self._queue:
+                batch = self._queue.popleft()
+                self._room.set()
+                if self._world.buggify("a batch waits to be applied"):
+                    await self._world.clock.sleep(self._world.random.uniform(0.0, 0.05))
+                if batch.snapshot is not None:
+                    await self._path.before("snapshot_restore")
+                    await self._restore(batch.snapshot)
+                    await self._path.reached_after("snapshot_restore")
+                for number, entry in enumerate(batch.entries, start=1):
+                    await self._apply_entry(entry)
+                    if number % TURN_ENTRIES == 0:
+                        await asyncio.sleep(0)
+                self._reads.advanced(self._store.consistent_index)
+                self._backend.follow()
+
+    async def _apply_entry(self, entry: Entry) -> None:
+        store = self._store
+        if is_applied(store, entry):
+            return
+        if not entry.data:
+            store.set_consistent_index(entry.index, entry.term)
+            return
+        request = decode(entry.data)
+        if isinstance(request.op, MemberAttributesRequest):
+            self._membership.record(request.op)
+            store.set_consistent_index(entry.index, entry.term)
+            self._published.resolve(request.id, None)
+            return
+        subject = Traced(request.id, entry.term, entry.index)
+        if self._path.watched:
+            await self._path.before("apply_mvcc")
+        # One step without an await: the backend's batch holds the entry's writes and
+        # its index together, or neither.
+        outcome = apply(store, request.op)
+        store.set_consistent_index(entry.index, entry.term)
+        if self._path.watched:
+            await self._path.after("apply_mvcc", subject, revision=store.revision)
+        if isinstance(outcome, RpcError):
+            self._pending.resolve(request.id, outcome)
+        else:
+            self._pending.resolve(request.id, Applied(outcome, subject, store.revision))
+
+    async def _restore(self, snapshot: Snapshot) -> None:
+        """Become what a leader's snapshot holds; Raft and the WAL know of it already."""
+        await self._storage.backend.replace_with(snapshot.data)
+        # No await before this: nobody may read the new backend by the old index.
+        self._store.restore()
+        self._membership.restore()
+        await self._storage.snapshot_installed(snapshot)
+        self._reads.advanced(self._store.consistent_index)
+        self._world.log("info", "restored a snapshot", index=snapshot.metadata.index)
+
+
+def is_applied(store: Store, entry: Entry) -> bool:
+    """Whether the store holds `entry`'s effect: its index is saved with its writes."""
+    return entry.index <= store.consistent_index

@@ -1,0 +1,315 @@
+"""A committed request becomes state: `apply(store, operation)`.
+
+A function of the store and the operation alone, the same on every member. What the
+operation cannot do (a revision compacted, a key missing) is its result, an RpcError
+as a value, and changes nothing; no request that was ever committed may stop a member.
+
+Source: etcd 3.5.1, `server/etcdserver/apply.go`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from splitbrain.node.apply.range_read import Readable, read_range
+from splitbrain.node.messages import errors, validation
+from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.messages.rpc import (
+    CompactionRequest,
+    CompactionResponse,
+    Compare,
+    CompareResult,
+    CompareTarget,
+    DeleteRangeRequest,
+    DeleteRangeResponse,
+    PutRequest,
+    PutResponse,
+    RangeRequest,
+    ResponseHeader,
+    ResponseOp,
+    TxnRequest,
+    TxnResponse,
+    WriteRequest,
+    WriteResponse,
+)
+from splitbrain.node.mvcc.key_value import KeyValue
+from splitbrain.node.mvcc.revision import CompactedRevision, FutureRevision
+from splitbrain.node.mvcc.store import Store, WriteTransaction
+
+Operation = WriteRequest
+Response = WriteResponse
+
+
+def apply(store: Store, operation: Operation) -> Response | RpcError:
+    """The response (its header with the revision alone), or why there is none."""
+    try:
+        validation.check_request(operation)
+        match operation:
+            case PutRequest():
+                return apply_put(store, operation)
+            case DeleteRangeRequest():
+                return apply_delete_range(store, operation)
+            case TxnRequest():
+                return apply_txn(store, operation)
+            case CompactionRequest():
+                return apply_compaction(store, operation)
+    except RpcError as refusal:
+        return refusal
+    except CompactedRevision:
+        return errors.compacted()
+    except FutureRevision:
+        return errors.future_revision()
+
+
+def apply_put(store: Store, request: PutRequest) -> PutResponse:
+    check_lease(request)
+    check_previous(store, request)
+    transaction = store.write()
+    try:
+        return put(transaction, request)
+    finally:
+        transaction.end()
+
+
+def apply_delete_range(store: Store, request: DeleteRangeRequest) -> DeleteRangeResponse:
+    transaction = store.write()
+    try:
+        return delete_range(transaction, request)
+    finally:
+        transaction.end()
+
+
+def apply_compaction(store: Store, request: CompactionRequest) -> CompactionResponse:
+    store.compact(request.revision)
+    return CompactionResponse(header=ResponseHeader(revision=store.revision))
+
+
+# --- transactions --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The operations of the branch that a transaction takes, nested ones chosen too."""
+
+    succeeded: bool
+    operations: tuple[PutRequest | RangeRequest | DeleteRangeRequest | Chosen, ...]
+
+
+def apply_txn(store: Store, request: TxnRequest) -> TxnResponse:
+    """All comparisons and checks come before the first write, against the state before
+    the transaction, those of nested transactions too: it happens whole or not at all."""
+    chosen = chosen_branch(store, request)
+    check_chosen(store, chosen)
+    transaction = store.write()
+    try:
+        response = run_chosen(transaction, chosen)
+        return TxnResponse(
+            header=ResponseHeader(revision=transaction.revision),
+            succeeded=response.succeeded,
+            responses=response.responses,
+        )
+    finally:
+        transaction.end()
+
+
+def read_txn(store: Store, request: TxnRequest) -> TxnResponse:
+    """A transaction of ranges alone, on the state as it is.
+
+    Raises RpcError."""
+    chosen = chosen_branch(store, request)
+    check_chosen(store, chosen)
+    responses: list[ResponseOp] = []
+    for operation in chosen.operations:
+        assert isinstance(operation, RangeRequest), "the caller asked is_read_only"
+        responses.append(read_range(store, operation))
+    return TxnResponse(
+        header=ResponseHeader(revision=store.revision),
+        succeeded=chosen.succeeded,
+        responses=tuple(responses),
+    )
+
+
+def chosen_branch(source: Readable, request: TxnRequest) -> Chosen:
+    succeeded = all(compare_holds(source, compare) for compare in request.compare)
+    operations: list[PutRequest | RangeRequest | DeleteRangeRequest | Chosen] = []
+    for operation in request.success if succeeded else request.failure:
+        if isinstance(operation, TxnRequest):
+            operations.append(chosen_branch(source, operation))
+        elif operation is not None:
+            operations.append(operation)
+    return Chosen(succeeded, tuple(operations))
+
+
+def compare_holds(source: Readable, compare: Compare) -> bool:
+    """A comparison over an interval must hold for every key in it. A key that is not
+    there compares as zero, but never by its value: an empty value is one too."""
+    kvs = source.range(compare.key, compare.range_end).kvs
+    if not kvs:
+        return compare.target != CompareTarget.VALUE and relation_holds(
+            compare, KeyValue(key=compare.key)
+        )
+    return all(relation_holds(compare, kv) for kv in kvs)
+
+
+def relation_holds(compare: Compare, kv: KeyValue) -> bool:
+    """An unknown target compares as equal, and an unknown relation always holds."""
+    sign = compared(compare, kv)
+    match compare.result:
+        case CompareResult.EQUAL:
+            return sign == 0
+        case CompareResult.NOT_EQUAL:
+            return sign != 0
+        case CompareResult.GREATER:
+            return sign > 0
+        case CompareResult.LESS:
+            return sign < 0
+        case _:
+            return True
+
+
+def compared(compare: Compare, kv: KeyValue) -> int:
+    """-1, 0 or 1: how `kv` stands to the operand."""
+    operand = compare.operand
+    if compare.target == CompareTarget.VALUE:
+        # Of the right type since it was read (`compare_operand`); if not, as empty.
+        value = operand if isinstance(operand, bytes) else b""
+        return (kv.value > value) - (kv.value < value)
+    number = compared_number(compare.target, kv)
+    if number is None:
+        return 0
+    other = operand if isinstance(operand, int) else 0
+    return (number > other) - (number < other)
+
+
+def compared_number(target: int, kv: KeyValue) -> int | None:
+    match target:
+        case CompareTarget.VERSION:
+            return kv.version
+        case CompareTarget.CREATE:
+            return kv.create_revision
+        case CompareTarget.MOD:
+            return kv.mod_revision
+        case CompareTarget.LEASE:
+            return kv.lease
+        case _:
+            return None
+
+
+def check_chosen(store: Store, chosen: Chosen) -> None:
+    """Raises RpcError if any operation would fail: puts first, then ranges, as etcd."""
+    check_chosen_puts(store, chosen, [])
+    check_chosen_ranges(store, chosen)
+
+
+def check_chosen_puts(store: Store, chosen: Chosen, deleted: list[validation.Interval]) -> None:
+    """`deleted`: intervals that operations before these delete. A put that wants to
+    keep the value of a key that is deleted before it has none to keep: etcd 3.5.1
+    overlooks that and panics half way through."""
+    for operation in chosen.operations:
+        match operation:
+            case Chosen():
+                check_chosen_puts(store, operation, deleted)
+            case DeleteRangeRequest():
+                deleted.append((operation.key, operation.range_end))
+            case PutRequest():
+                check_previous(store, operation)
+                check_lease(operation)
+                if wants_previous(operation) and any(
+                    in_interval(operation.key, begin, end) for begin, end in deleted
+                ):
+                    raise errors.key_not_found()
+            case RangeRequest():
+                pass
+
+
+def in_interval(key: bytes, begin: bytes, end: bytes) -> bool:
+    """`end` as in requests: empty for `begin` alone, "\\0" for all from `begin` on."""
+    if not end:
+        return key == begin
+    return begin <= key and (end == b"\0" or key < end)
+
+
+def check_chosen_ranges(store: Store, chosen: Chosen) -> None:
+    for operation in chosen.operations:
+        match operation:
+            case Chosen():
+                check_chosen_ranges(store, operation)
+            case RangeRequest():
+                check_revision(store, operation.revision)
+            case _:
+                pass
+
+
+def check_revision(store: Store, revision: int) -> None:
+    """Against the state before the transaction. A range on its own takes a negative
+    revision for the newest; in a transaction it lies before the compacted ones."""
+    if revision > store.revision:
+        raise errors.future_revision()
+    if revision != 0 and revision < store.compacted_revision:
+        raise errors.compacted()
+
+
+def run_chosen(transaction: WriteTransaction, chosen: Chosen) -> TxnResponse:
+    return TxnResponse(
+        succeeded=chosen.succeeded,
+        responses=tuple(run_operation(transaction, one) for one in chosen.operations),
+    )
+
+
+def run_operation(
+    transaction: WriteTransaction,
+    operation: PutRequest | RangeRequest | DeleteRangeRequest | Chosen,
+) -> ResponseOp:
+    match operation:
+        case PutRequest():
+            return put(transaction, operation)
+        case RangeRequest():
+            return read_range(transaction, operation)
+        case DeleteRangeRequest():
+            return delete_range(transaction, operation)
+        case Chosen():
+            return run_chosen(transaction, operation)
+
+
+# --- single operations, inside a write transaction -------------------------------
+
+
+def wants_previous(request: PutRequest) -> bool:
+    return request.ignore_value or request.ignore_lease
+
+
+def check_previous(source: Readable, request: PutRequest) -> None:
+    if wants_previous(request) and not source.range(request.key).kvs:
+        raise errors.key_not_found()
+
+
+def check_lease(request: PutRequest) -> None:
+    if request.lease and not lease_exists(request.lease):
+        raise errors.lease_not_found()
+
+
+def lease_exists(_lease: int) -> bool:
+    """No lease can be granted yet, so none exists."""
+    return False
+
+
+def put(transaction: WriteTransaction, request: PutRequest) -> PutResponse:
+    value, lease = request.value, request.lease
+    if wants_previous(request):
+        (kept,) = transaction.range(request.key).kvs
+        value = kept.value if request.ignore_value else value
+        lease = kept.lease if request.ignore_lease else lease
+    previous = transaction.put(request.key, value, lease)
+    return PutResponse(
+        header=ResponseHeader(revision=transaction.revision),
+        prev_kv=previous if request.prev_kv else None,
+    )
+
+
+def delete_range(transaction: WriteTransaction, request: DeleteRangeRequest) -> DeleteRangeResponse:
+    previous = transaction.delete_range(request.key, request.range_end)
+    return DeleteRangeResponse(
+        header=ResponseHeader(revision=transaction.revision),
+        deleted=len(previous),
+        prev_kvs=tuple(previous) if request.prev_kv else (),
+    )

@@ -1,0 +1,108 @@
+"""A range as a client asks for it, out of what the store has: filters, order, limit.
+
+Source: etcd 3.5.1, `applierV3backend.Range` in `server/etcdserver/apply.go`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from splitbrain.node.messages.rpc import (
+    RangeRequest,
+    RangeResponse,
+    ResponseHeader,
+    SortOrder,
+    SortTarget,
+)
+from splitbrain.node.mvcc.key_value import KeyValue
+from splitbrain.node.mvcc.store import RangeResult
+
+
+class Readable(Protocol):
+    """The store, or a write transaction on it, which sees its own writes."""
+
+    def range(
+        self,
+        key: bytes,
+        range_end: bytes = b"",
+        *,
+        revision: int = 0,
+        limit: int = 0,
+        count_only: bool = False,
+    ) -> RangeResult: ...
+
+
+def read_range(source: Readable, request: RangeRequest) -> RangeResponse:
+    """The answer, its header with the revision alone.
+
+    Raises CompactedRevision and FutureRevision, as the store does."""
+    found = source.range(
+        request.key,
+        request.range_end,
+        revision=max(request.revision, 0),
+        limit=fetch_limit(request),
+        count_only=request.count_only,
+    )
+    kvs = sorted_kvs([kv for kv in found.kvs if passes(request, kv)], request)
+    more = 0 < request.limit < len(kvs)
+    if more:
+        kvs = kvs[: request.limit]
+    if request.keys_only:
+        kvs = [replace(kv, value=b"") for kv in kvs]
+    return RangeResponse(
+        header=ResponseHeader(revision=found.revision),
+        kvs=tuple(kvs),
+        more=more,
+        count=found.count,
+    )
+
+
+def fetch_limit(request: RangeRequest) -> int:
+    """How many keys to fetch (0: all): one more than asked for tells whether there are
+    more. What is sorted or filtered must be fetched whole; but etcd looks at the order
+    alone, not at the target, which sorts by itself: such a range is cut, then sorted.
+    """
+    filtered = (
+        request.min_mod_revision
+        or request.max_mod_revision
+        or request.min_create_revision
+        or request.max_create_revision
+    )
+    if request.sort_order != SortOrder.NONE or filtered or request.limit <= 0:
+        return 0
+    return request.limit + 1
+
+
+def passes(request: RangeRequest, kv: KeyValue) -> bool:
+    """Zero bounds nothing; any other bound is inclusive."""
+    return (
+        (request.max_mod_revision == 0 or kv.mod_revision <= request.max_mod_revision)
+        and (request.min_mod_revision == 0 or kv.mod_revision >= request.min_mod_revision)
+        and (request.max_create_revision == 0 or kv.create_revision <= request.max_create_revision)
+        and (request.min_create_revision == 0 or kv.create_revision >= request.min_create_revision)
+    )
+
+
+_SORT_KEYS: dict[int, Callable[[KeyValue], bytes | int]] = {
+    SortTarget.KEY: lambda kv: kv.key,
+    SortTarget.VERSION: lambda kv: kv.version,
+    SortTarget.CREATE: lambda kv: kv.create_revision,
+    SortTarget.MOD: lambda kv: kv.mod_revision,
+    SortTarget.VALUE: lambda kv: kv.value,
+}
+
+
+def sorted_kvs(kvs: list[KeyValue], request: RangeRequest) -> list[KeyValue]:
+    """A target other than the key sorts upwards unless an order is given; an unknown
+    order sorts nothing. Equals stay in the order of their keys (etcd's sort is not
+    stable from seven keys on)."""
+    order = request.sort_order
+    if order == SortOrder.NONE and request.sort_target != SortTarget.KEY:
+        order = SortOrder.ASCEND
+    if order not in (SortOrder.ASCEND, SortOrder.DESCEND):
+        return kvs
+    key = _SORT_KEYS[request.sort_target]
+    return sorted(kvs, key=key, reverse=order == SortOrder.DESCEND)

@@ -1,0 +1,359 @@
+"""etcd's v3 messages as values: what a request asks and what an answer says.
+
+Bytes are bytes, 64-bit integers are ints; how they look in JSON (base64, strings,
+omitted defaults) is the carrier's affair (`splitbrain.node.api.json_codec`). Names and
+defaults as in etcd's `rpc.proto` and `kv.proto`, and fields in their order.
+
+Enums are open, as in proto3: a field holds any 32-bit number, and the `IntEnum`s
+name those that mean something.
+
+Source: etcd 3.5.1, `api/etcdserverpb/rpc.proto`, `api/mvccpb/kv.proto`.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from splitbrain.node.mvcc.key_value import Event, KeyValue
+
+Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+EnumNumber = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+
+
+class SortOrder(IntEnum):
+    NONE = 0
+    ASCEND = 1
+    DESCEND = 2
+
+
+class SortTarget(IntEnum):
+    KEY = 0
+    VERSION = 1
+    CREATE = 2
+    MOD = 3
+    VALUE = 4
+
+
+class CompareResult(IntEnum):
+    EQUAL = 0
+    GREATER = 1
+    LESS = 2
+    NOT_EQUAL = 3
+
+
+class CompareTarget(IntEnum):
+    VERSION = 0
+    CREATE = 1
+    MOD = 2
+    VALUE = 3
+    LEASE = 4
+
+
+class FilterType(IntEnum):
+    NOPUT = 0
+    NODELETE = 1
+
+
+class AlarmAction(IntEnum):
+    GET = 0
+    ACTIVATE = 1
+    DEACTIVATE = 2
+
+
+class AlarmType(IntEnum):
+    NONE = 0
+    NOSPACE = 1
+    CORRUPT = 2
+
+
+# --- requests of the KV service ------------------------------------------------
+#
+# They are also what raft replicates (`splitbrain.node.apply.internal_request`), hence the tags. A
+# field that a member does not know must not be dropped silently: members that
+# applied different things would part.
+
+
+class PutRequest(
+    Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="op", tag="put"
+):
+    key: bytes = b""
+    value: bytes = b""
+    lease: Int64 = 0
+    prev_kv: bool = False
+    ignore_value: bool = False
+    ignore_lease: bool = False
+
+
+class RangeRequest(
+    Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="op", tag="range"
+):
+    """A key (no `range_end`), an interval `[key, range_end)`, or all from `key` on ("\\0")."""
+
+    key: bytes = b""
+    range_end: bytes = b""
+    limit: Int64 = 0
+    revision: Int64 = 0
+    sort_order: EnumNumber = 0
+    sort_target: EnumNumber = 0
+    serializable: bool = False
+    keys_only: bool = False
+    count_only: bool = False
+    min_mod_revision: Int64 = 0
+    max_mod_revision: Int64 = 0
+    min_create_revision: Int64 = 0
+    max_create_revision: Int64 = 0
+
+
+class DeleteRangeRequest(
+    Struct,
+    frozen=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    tag_field="op",
+    tag="delete",
+):
+    key: bytes = b""
+    range_end: bytes = b""
+    prev_kv: bool = False
+
+
+class Compare(Struct, frozen=True, omit_defaults=True):
+    """`target` of `key` (or of each key up to `range_end`) stands in relation `result`
+    to `operand`: a value for VALUE, a number for every other target.
+
+    The protobuf message may carry an operand of another target than its own; etcd
+    compares with zero or the empty value then, and so the operand is normalised
+    when a request is read (`compare_operand`)."""
+
+    key: bytes = b""
+    result: EnumNumber = 0
+    target: EnumNumber = 0
+    operand: int | bytes = 0
+    range_end: bytes = b""
+
+
+class TxnRequest(
+    Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="op", tag="txn"
+):
+    """`success` if every comparison holds, else `failure`: one atomic step, one revision.
+
+    An operation is None where the request had an empty one; such a request is
+    refused before it is proposed."""
+
+    compare: tuple[Compare, ...] = ()
+    success: tuple[RequestOp | None, ...] = ()
+    failure: tuple[RequestOp | None, ...] = ()
+
+
+RequestOp = PutRequest | RangeRequest | DeleteRangeRequest | TxnRequest
+
+
+class CompactionRequest(
+    Struct,
+    frozen=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    tag_field="op",
+    tag="compact",
+):
+    revision: Int64 = 0
+    physical: bool = False
+
+
+WriteRequest = PutRequest | DeleteRangeRequest | TxnRequest | CompactionRequest
+
+
+def compare_operand(target: int, union: dict[str, int | bytes]) -> int | bytes:
+    """The operand that counts, of a Compare's `target_union` (by its field's name)."""
+    if target == CompareTarget.VALUE:
+        return union.get("value", b"")
+    field = COMPARE_UNION_FIELD.get(target)
+    return 0 if field is None else union.get(field, 0)
+
+
+COMPARE_UNION_FIELD: dict[int, str] = {
+    CompareTarget.VERSION: "version",
+    CompareTarget.CREATE: "create_revision",
+    CompareTarget.MOD: "mod_revision",
+    CompareTarget.LEASE: "lease",
+}
+
+
+# --- answers of the KV service -------------------------------------------------
+
+
+class ResponseHeader(Struct, frozen=True, omit_defaults=True):
+    cluster_id: int = 0
+    member_id: int = 0
+    revision: int = 0
+    raft_term: int = 0
+
+
+class PutResponse(Struct, frozen=True, omit_defaults=True):
+    header: ResponseHeader = ResponseHeader()
+    prev_kv: KeyValue | None = None
+
+
+class RangeResponse(Struct, frozen=True, omit_defaults=True):
+    """`count` is the number of keys in the interval, whatever limit and filters hide."""
+
+    header: ResponseHeader = ResponseHeader()
+    kvs: tuple[KeyValue, ...] = ()
+    more: bool = False
+    count: int = 0
+
+
+class DeleteRangeResponse(Struct, frozen=True, omit_defaults=True):
+    header: ResponseHeader = ResponseHeader()
+    deleted: int = 0
+    prev_kvs: tuple[KeyValue, ...] = ()
+
+
+class TxnResponse(Struct, frozen=True, omit_defaults=True):
+    header: ResponseHeader = ResponseHeader()
+    succeeded: bool = False
+    responses: tuple[ResponseOp, ...] = ()
+
+
+ResponseOp = PutResponse | RangeResponse | DeleteRangeResponse | TxnResponse
+
+
+class CompactionResponse(Struct, frozen=True, omit_defaults=True):
+    header: ResponseHeader = ResponseHeader()
+
+
+WriteResponse = PutResponse | DeleteRangeResponse | TxnResponse | CompactionResponse
+
+
+# --- Watch ---------------------------------------------------------------------
+
+
+class WatchCreateRequest(Struct, frozen=True, omit_defaults=True):
+    key: bytes = b""
+    range_end: bytes = b""
+    start_revision: int = 0
+    progress_notify: bool = False
+    filters: tuple[int, ...] = ()
+    prev_kv: bool = False
+    watch_id: int = 0
+    fragment: bool = False
+
+
+class WatchCancelRequest(Struct, frozen=True, omit_defaults=True):
+    watch_id: int = 0
+
+
+class WatchProgressRequest(Struct, frozen=True, omit_defaults=True):
+    pass
+
+
+WatchRequest = WatchCreateRequest | WatchCancelRequest | WatchProgressRequest
+
+
+class WatchResponse(Struct, frozen=True, omit_defaults=True):
+    header: ResponseHeader = ResponseHeader()
+    watch_id: int = 0
+    created: bool = False
+    canceled: bool = False
+    compact_revision: int = 0
+    cancel_reason: str = ""
+    fragment: bool = False
+    events: tuple[Event, ...] = ()
+
+
+# --- Maintenance and Cluster ---------------------------------------------------
+
+
+class StatusRequest(Struct, frozen=True):
+    pass
+
+
+class StatusResponse(Struct, frozen=True, omit_defaults=True):
+    header: ResponseHeader = ResponseHeader()
+    version: str = ""
+    db_size: int = 0
+    leader: int = 0
+    raft_index: int = 0
+    raft_term: int = 0
+    raft_applied_index: int = 0
+    errors: tuple[str, ...] = ()
+    db_size_in_use: int = 0
+    is_learner: bool = False
+
+
+class HashRequest(Struct, frozen=True):
+    pass
+
+
+class HashResponse(Struct, frozen=True, omit_defaults=True):
+    header: ResponseHeader = ResponseHeader()
+    hash: int = 0
+
+
+class HashKVRequest(Struct, frozen=True, omit_defaults=True):
+    revision: int = 0
+
+
+class HashKVResponse(Struct, frozen=True, omit_defaults=True):
+    header: ResponseHeader = ResponseHeader()
+    hash: int = 0
+    compact_revision: int = 0
+
+
+class AlarmRequest(Struct, frozen=True, omit_defaults=True):
+    action: int = 0
+    member_id: int = 0
+    alarm: int = 0
+
+
+class AlarmResponse(Struct, frozen=True, omit_defaults=True):
+    header: ResponseHeader = ResponseHeader()
+
+
+class MemberListRequest(Struct, frozen=True, omit_defaults=True):
+    linearizable: bool = False
+
+
+class Member(Struct, frozen=True, omit_defaults=True):
+    id: int = 0
+    name: str = ""
+    peer_urls: tuple[str, ...] = ()
+    client_urls: tuple[str, ...] = ()
+    is_learner: bool = False
+
+
+class MemberListResponse(Struct, frozen=True, omit_defaults=True):
+    header: ResponseHeader = ResponseHeader()
+    members: tuple[Member, ...] = ()
+
+
+Request = (
+    PutRequest
+    | RangeRequest
+    | DeleteRangeRequest
+    | TxnRequest
+    | CompactionRequest
+    | WatchRequest
+    | StatusRequest
+    | HashRequest
+    | HashKVRequest
+    | AlarmRequest
+    | MemberListRequest
+)
+
+Response = (
+    PutResponse
+    | RangeResponse
+    | DeleteRangeResponse
+    | TxnResponse
+    | CompactionResponse
+    | WatchResponse
+    | StatusResponse
+    | HashResponse
+    | HashKVResponse
+    | AlarmResponse
+    | MemberListResponse
+)

@@ -1,0 +1,198 @@
+"""The public API of Splitbrain.
+
+    import splitbrain
+
+    class Transfers:                      # a workload of your own
+        name = "transfers"
+        ...
+
+    result = splitbrain.run_sync(splitbrain.read_options({"workload": "my.module:Transfers"}))
+    assert result.valid
+
+The names in `__all__` and the packages that `docs/reference/api.md` names are public.
+Everything else is internal and may change. A name is imported when it is first used, so that
+`import splitbrain` is cheap and a member process does not load the harness. `schedules` and
+`check_schedule` need hypothesis (extra `pytest`).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from splitbrain.checkers.evidence import Checker, Evidence
+    from splitbrain.checkers.verdict import Anomaly, Verdict
+    from splitbrain.harness.errors import BadArguments, SplitbrainError, SystemFailed
+    from splitbrain.harness.judging.judge import RunResult, judge
+    from splitbrain.harness.runs.execute import run, run_sync
+    from splitbrain.harness.runs.schedule_run import run_schedule
+    from splitbrain.harness.schedule.options import Options, read_options
+    from splitbrain.harness.schedule.schedule import Schedule
+    from splitbrain.harness.schedule.text import parse_schedule
+    from splitbrain.harness.systems.cluster import Place, ProcessCluster
+    from splitbrain.harness.systems.settings import ClusterSettings
+    from splitbrain.harness.systems.system import (
+        Address,
+        Killable,
+        LinkState,
+        Partitionable,
+        Pausable,
+        System,
+    )
+    from splitbrain.harness.testing.strategies import check_schedule, schedules
+    from splitbrain.harness.workloads.workload import FINAL_READ, Draft, UniqueValues, Workload
+    from splitbrain.histories.event import Event
+    from splitbrain.histories.history import History, Operation
+    from splitbrain.histories.kv import (
+        Compact,
+        Compare,
+        Delete,
+        KeyValue,
+        Put,
+        Range,
+        Request,
+        Result,
+        Txn,
+    )
+    from splitbrain.histories.member_state import Change, MemberState
+    from splitbrain.nemesis.fault import (
+        AtStep,
+        Fault,
+        Kill,
+        Latency,
+        Partition,
+        Pause,
+        PlannedFault,
+    )
+
+_MODULES = {
+    "splitbrain.checkers.evidence": (
+        "Checker", "Evidence",
+    ),
+    "splitbrain.checkers.verdict": (
+        "Anomaly", "Verdict",
+    ),
+    "splitbrain.harness.errors": (
+        "BadArguments", "SplitbrainError", "SystemFailed",
+    ),
+    "splitbrain.harness.judging.judge": (
+        "RunResult", "judge",
+    ),
+    "splitbrain.harness.runs.execute": (
+        "run", "run_sync",
+    ),
+    "splitbrain.harness.runs.schedule_run": (
+        "run_schedule",
+    ),
+    "splitbrain.harness.schedule.options": (
+        "Options", "read_options",
+    ),
+    "splitbrain.harness.schedule.schedule": (
+        "Schedule",
+    ),
+    "splitbrain.harness.schedule.text": (
+        "parse_schedule",
+    ),
+    "splitbrain.harness.systems.cluster": (
+        "Place", "ProcessCluster",
+    ),
+    "splitbrain.harness.systems.settings": (
+        "ClusterSettings",
+    ),
+    "splitbrain.harness.systems.system": (
+        "Address", "Killable", "LinkState", "Partitionable", "Pausable", "System",
+    ),
+    "splitbrain.harness.testing.strategies": (
+        "check_schedule", "schedules",
+    ),
+    "splitbrain.harness.workloads.workload": (
+        "Draft", "FINAL_READ", "UniqueValues", "Workload",
+    ),
+    "splitbrain.histories.event": (
+        "Event",
+    ),
+    "splitbrain.histories.history": (
+        "History", "Operation",
+    ),
+    "splitbrain.histories.kv": (
+        "Compact", "Compare", "Delete", "KeyValue", "Put", "Range", "Request", "Result", "Txn",
+    ),
+    "splitbrain.histories.member_state": (
+        "Change", "MemberState",
+    ),
+    "splitbrain.nemesis.fault": (
+        "AtStep", "Fault", "Kill", "Latency", "Partition", "Pause", "PlannedFault",
+    ),
+}
+"""Module → the public names that it defines."""
+
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "FINAL_READ",
+    "Address",
+    "Anomaly",
+    "AtStep",
+    "BadArguments",
+    "Change",
+    "Checker",
+    "ClusterSettings",
+    "Compact",
+    "Compare",
+    "Delete",
+    "Draft",
+    "Event",
+    "Evidence",
+    "Fault",
+    "History",
+    "KeyValue",
+    "Kill",
+    "Killable",
+    "Latency",
+    "LinkState",
+    "MemberState",
+    "Operation",
+    "Options",
+    "Partition",
+    "Partitionable",
+    "Pausable",
+    "Pause",
+    "Place",
+    "PlannedFault",
+    "ProcessCluster",
+    "Put",
+    "Range",
+    "Request",
+    "Result",
+    "RunResult",
+    "Schedule",
+    "SplitbrainError",
+    "System",
+    "SystemFailed",
+    "Txn",
+    "UniqueValues",
+    "Verdict",
+    "Workload",
+    "check_schedule",
+    "judge",
+    "parse_schedule",
+    "read_options",
+    "run",
+    "run_schedule",
+    "run_sync",
+    "schedules",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"splitbrain has no {name!r}; it has {', '.join(__all__)}")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
