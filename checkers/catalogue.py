@@ -20,7 +20,7 @@ from splitbrain.checkers.objects.unique_ids import check_unique_ids
 from splitbrain.checkers.service_level.availability import check_availability
 from splitbrain.checkers.service_level.budget import check_budget
 from splitbrain.checkers.service_level.statistics import check_statistics
-from splitbrain.checkers.traces.raft_safety import check_promises
+from splitbrain.checkers.traces.raft_safety import check_raft_safety
 from splitbrain.checkers.traces.write_path import check_write_path
 from splitbrain.checkers.transactions.checker import check_history
 from splitbrain.checkers.verdict import Verdict
@@ -29,7 +29,7 @@ from splitbrain.checkers.watch.watch import check_watch
 CHECKERS: Mapping[str, Checker] = {
     "mvcc": check_mvcc,
     "write_path": check_write_path,
-    "promises": check_promises,
+    "raft_safety": check_raft_safety,
     "linearizable": check_linearizable,
     "set_full": check_set_full,
     "counter": check_counter,

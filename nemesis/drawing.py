@@ -17,7 +17,6 @@ import msgspec
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.catalogue import KINDS, known_kinds, suffers
 from splitbrain.nemesis.fault import (
-    Aim,
     AtStep,
     ClockDrift,
     ClockJump,
@@ -31,8 +30,9 @@ from splitbrain.nemesis.fault import (
     PlannedFault,
     PowerLoss,
     StepAction,
+    Target,
 )
-from splitbrain.nemesis.target import aims_for
+from splitbrain.nemesis.target import targets_for
 
 
 class Tempo(msgspec.Struct, frozen=True):
@@ -152,29 +152,29 @@ def _dealt(deck: Sequence[Card], random: Random) -> Iterator[Card]:
 
 
 def _hits_leader(card: Card) -> bool:
-    return getattr(card(Random(0)), "aim", None) == "leader"
+    return getattr(card(Random(0)), "target", None) == "leader"
 
 
 # How often each aim lies in a deck of kills or pauses: the leader is where most of a
 # protocol's trouble is, and a fault on everyone costs a run most of its answers.
-_AIM_WEIGHTS: dict[Aim, int] = {
+_AIM_WEIGHTS: dict[Target, int] = {
     "leader": 3, "any": 2, "follower": 2, "minority": 1, "majority": 1, "all": 1,
 }
 
 
-def _aims(member_count: int) -> list[Aim]:
-    return [aim for aim in aims_for(member_count) for _ in range(_AIM_WEIGHTS[aim])]
+def _targets(member_count: int) -> list[Target]:
+    return [target for target in targets_for(member_count) for _ in range(_AIM_WEIGHTS[target])]
 
 
 def _kills(member_count: int) -> list[Card]:
-    return [_always(Kill(aim)) for aim in _aims(member_count)]
+    return [_always(Kill(target)) for target in _targets(member_count)]
 
 
 def _pauses(member_count: int) -> list[Card]:
-    return [_always(Pause(aim)) for aim in _aims(member_count)]
+    return [_always(Pause(target)) for target in _targets(member_count)]
 
 
-_SHAPES: tuple[tuple[PartitionShape, Aim], ...] = (
+_SHAPES: tuple[tuple[PartitionShape, Target], ...] = (
     ("isolate_leader", "leader"),
     ("isolate_leader", "leader"),
     ("isolate", "follower"),
@@ -192,31 +192,31 @@ _SHAPES: tuple[tuple[PartitionShape, Aim], ...] = (
 
 def _partitions(member_count: int) -> list[Card]:
     return [
-        _partition(shape, aim)
-        for shape, aim in _SHAPES
+        _partition(shape, target)
+        for shape, target in _SHAPES
         if member_count > 2 or shape not in ("bridge", "ring")
     ]
 
 
-def _partition(shape: PartitionShape, aim: Aim) -> Card:
+def _partition(shape: PartitionShape, target: Target) -> Card:
     def draw(random: Random) -> Fault:
-        return Partition(shape, aim, "cut" if random.random() < 0.5 else "black_hole")
+        return Partition(shape, target, "cut" if random.random() < 0.5 else "black_hole")
 
     return draw
 
 
 def _latencies(member_count: int) -> list[Card]:
-    return [_latency(aim) for aim in _aims(member_count)]
+    return [_latency(target) for target in _targets(member_count)]
 
 
-def _latency(aim: Aim) -> Card:
+def _latency(target: Target) -> Card:
     def draw(random: Random) -> Fault:
         # From a busy data centre's to more than an etcd heartbeat (100 ms), below its
         # election timeout (1 s); one in three also with a thin pipe.
         delay_ms = random.choice((5, 20, 50, 100, 250))
         jitter_ms = random.randint(0, delay_ms)
         rate = random.choice((0, 0, 64 * 1024))
-        return Latency(aim, delay_ms, jitter_ms, rate)
+        return Latency(target, delay_ms, jitter_ms, rate)
 
     return draw
 
@@ -227,41 +227,41 @@ def _always(fault: Fault) -> Card:
 
 def _power_losses(member_count: int) -> list[Card]:
     # Everyone at once is what a power loss is: no aim is rarer than another.
-    return [_always(PowerLoss(aim)) for aim in aims_for(member_count)]
+    return [_always(PowerLoss(target)) for target in targets_for(member_count)]
 
 
 def _clock_jumps(member_count: int) -> list[Card]:
-    def draw(aim: Aim) -> Card:
+    def draw(target: Target) -> Card:
         return lambda random: ClockJump(
-            aim, random.choice((-3_600_000, -5_000, -500, 500, 5_000, 3_600_000))
+            target, random.choice((-3_600_000, -5_000, -500, 500, 5_000, 3_600_000))
         )
 
-    return [draw(aim) for aim in _aims(member_count)]
+    return [draw(target) for target in _targets(member_count)]
 
 
 def _clock_drifts(member_count: int) -> list[Card]:
-    def draw(aim: Aim) -> Card:
+    def draw(target: Target) -> Card:
         # From a bad crystal's to a broken virtual machine's.
         return lambda random: ClockDrift(
-            aim, random.choice((-1, 1)) * random.choice((200, 5_000, 50_000, 300_000))
+            target, random.choice((-1, 1)) * random.choice((200, 5_000, 50_000, 300_000))
         )
 
-    return [draw(aim) for aim in _aims(member_count)]
+    return [draw(target) for target in _targets(member_count)]
 
 
 def _disk_faults(member_count: int) -> list[Card]:
     """Those that a correct store survives, on any members."""
 
-    def draw(aim: Aim) -> Card:
+    def draw(target: Target) -> Card:
         return lambda random: random.choice((
-            DiskFault(aim, slow_ms=random.choice((5, 50, 300))),
-            DiskFault(aim, slow_ms=random.choice((5, 50, 300))),
-            DiskFault(aim, full=True),
-            DiskFault(aim, write_error_percent=random.choice((1.0, 20.0, 100.0))),
-            DiskFault(aim, sync_error_percent=random.choice((1.0, 20.0, 100.0))),
+            DiskFault(target, slow_ms=random.choice((5, 50, 300))),
+            DiskFault(target, slow_ms=random.choice((5, 50, 300))),
+            DiskFault(target, full=True),
+            DiskFault(target, write_error_percent=random.choice((1.0, 20.0, 100.0))),
+            DiskFault(target, sync_error_percent=random.choice((1.0, 20.0, 100.0))),
         ))
 
-    return [draw(aim) for aim in _aims(member_count)]
+    return [draw(target) for target in _targets(member_count)]
 
 
 _LEADERS_STEPS = (
@@ -294,7 +294,7 @@ def _steps_and_snapshots(member_count: int) -> list[Card]:
 
 
 def _step(
-    aim: Aim,
+    target: Target,
     names: Sequence[str],
     actions: Sequence[StepAction] = _AT_STEP,
     visits: Sequence[int] = (1, 1, 2, 5, 20),
@@ -303,7 +303,7 @@ def _step(
         f"{random.choice(('before', 'after'))}_{random.choice(names)}",
         random.choice(actions),
         visit=random.choice(visits),
-        aim=aim,
+        target=target,
     )
 
 

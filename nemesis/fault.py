@@ -14,11 +14,13 @@ import msgspec
 
 MemberName = str
 
-Aim = Literal["any", "leader", "follower", "minority", "majority", "all"]
+_WIRE_NAMES = {"target": "aim"}
+
+Target = Literal["any", "leader", "follower", "minority", "majority", "all"]
 """Whom a fault hits: one member drawn at random, the one that leads, one that does
 not, fewer than half, more than half, everyone."""
 
-AIMS: tuple[Aim, ...] = ("any", "leader", "follower", "minority", "majority", "all")
+TARGETS: tuple[Target, ...] = ("any", "leader", "follower", "minority", "majority", "all")
 
 PartitionShape = Literal[
     "isolate", "isolate_leader", "halves", "bridge", "ring", "one_way"
@@ -33,73 +35,75 @@ PARTITION_SHAPES: tuple[PartitionShape, ...] = (
 )
 
 
-class Kill(msgspec.Struct, frozen=True, tag_field="fault", tag="kill"):
+class Kill(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="kill"):
     """SIGKILL; healed by a restart on the same data."""
 
-    aim: Aim = "any"
+    target: Target = "any"
     on: tuple[MemberName, ...] = ()
 
 
-class Pause(msgspec.Struct, frozen=True, tag_field="fault", tag="pause"):
+class Pause(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="pause"):
     """SIGSTOP; healed by SIGCONT."""
 
-    aim: Aim = "any"
+    target: Target = "any"
     on: tuple[MemberName, ...] = ()
 
 
-class Partition(msgspec.Struct, frozen=True, tag_field="fault", tag="partition"):
+class Partition(
+    msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="partition"
+):
     """Cut links between members. `cut` closes connections and refuses new ones;
     `black_hole` keeps them open and lets nothing through."""
 
     shape: PartitionShape = "isolate"
-    aim: Aim = "any"
+    target: Target = "any"
     how: Literal["cut", "black_hole"] = "cut"
     on: tuple[MemberName, ...] = ()
     links: tuple[tuple[MemberName, MemberName], ...] = ()
     """Exactly these, each (source, target), whatever `shape` says."""
 
 
-class Latency(msgspec.Struct, frozen=True, tag_field="fault", tag="latency"):
+class Latency(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="latency"):
     """Slow links to and from the members aimed at: each chunk of bytes is delayed by
     `delay_ms` plus or minus up to `jitter_ms` (in order), at no more than
     `rate_bytes_per_s` (0: no limit)."""
 
-    aim: Aim = "any"
+    target: Target = "any"
     delay_ms: int = 50
     jitter_ms: int = 25
     rate_bytes_per_s: int = 0
     on: tuple[MemberName, ...] = ()
 
 
-class PowerLoss(msgspec.Struct, frozen=True, tag_field="fault", tag="power"):
+class PowerLoss(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="power"):
     """The machines aimed at lose power at one moment, with all that is not on their
     disks; healed by a restart on what is left."""
 
-    aim: Aim = "any"
+    target: Target = "any"
     on: tuple[MemberName, ...] = ()
 
 
-class ClockJump(msgspec.Struct, frozen=True, tag_field="fault", tag="clock"):
+class ClockJump(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="clock"):
     """Wall clocks are set `ahead_ms` forward (or back), and set right again when healed."""
 
-    aim: Aim = "any"
+    target: Target = "any"
     ahead_ms: int = 60_000
     on: tuple[MemberName, ...] = ()
 
 
-class ClockDrift(msgspec.Struct, frozen=True, tag_field="fault", tag="drift"):
+class ClockDrift(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="drift"):
     """Clocks count faster by `ppm` millionths (or slower), timers with them."""
 
-    aim: Aim = "any"
+    target: Target = "any"
     ppm: int = 50_000
     on: tuple[MemberName, ...] = ()
 
 
-class DiskFault(msgspec.Struct, frozen=True, tag_field="fault", tag="disk"):
+class DiskFault(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="disk"):
     """Disks fail as the fields say (see `splitbrain.nemesis.capabilities.DiskState`); a member that
     stopped for it is started again when it is healed."""
 
-    aim: Aim = "any"
+    target: Target = "any"
     slow_ms: int = 0
     full: bool = False
     write_error_percent: float = 0.0
@@ -109,10 +113,10 @@ class DiskFault(msgspec.Struct, frozen=True, tag_field="fault", tag="disk"):
     on: tuple[MemberName, ...] = ()
 
 
-class BitRot(msgspec.Struct, frozen=True, tag_field="fault", tag="rot"):
+class BitRot(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="rot"):
     """One bit that is durable flips, on each member aimed at. Nothing heals it."""
 
-    aim: Aim = "any"
+    target: Target = "any"
     on: tuple[MemberName, ...] = ()
 
 
@@ -124,7 +128,7 @@ stands still. sleep: the step alone takes so long. isolate: its links are cut.""
 STEP_ACTIONS: tuple[StepAction, ...] = ("crash", "power", "pause", "sleep", "isolate")
 
 
-class AtStep(msgspec.Struct, frozen=True, tag_field="fault", tag="step"):
+class AtStep(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="step"):
     """What happens to a member when it comes to a failpoint of the write path, such as
     `before_leader_wal`, for the `visit`-th time since it was armed.
 
@@ -138,7 +142,7 @@ class AtStep(msgspec.Struct, frozen=True, tag_field="fault", tag="step"):
     do: StepAction = "crash"
     operation: int = 0
     visit: int = 1
-    aim: Aim = "any"
+    target: Target = "any"
     on: tuple[MemberName, ...] = ()
 
 

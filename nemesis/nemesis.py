@@ -17,11 +17,11 @@ from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.capabilities import Led
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import AtStep, Fault, MemberName, PlannedFault
-from splitbrain.nemesis.injection.faults_in_force import Grip
-from splitbrain.nemesis.injection.inject import Inflicted
-from splitbrain.nemesis.injection.machine import begin
+from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
+from splitbrain.nemesis.injection.inject import Injected
+from splitbrain.nemesis.injection.machine import inject
 from splitbrain.nemesis.injection.step import arm
-from splitbrain.nemesis.injection.trigger import Cue, Cues
+from splitbrain.nemesis.injection.trigger import Trigger, Triggers
 
 Record = Callable[[str, FaultEvent], None]
 """Takes the name of the fault ("kill") and what happens to it."""
@@ -38,7 +38,7 @@ class InForce:
     end_ms: int
 
 
-class Conductor:
+class Nemesis:
     """One run's faults. `now_ms` tells ms since the load began, on the loop's clock."""
 
     def __init__(
@@ -49,16 +49,16 @@ class Conductor:
         now_ms: Callable[[], float],
     ) -> None:
         self._schedule = tuple(schedule)
-        self._grip = Grip(system)
+        self._in_force = FaultsInForce(system)
         self._record = record
         self._now_ms = now_ms
         self._unhealed: dict[int, Phase] = {}
         """Faults that have begun, and how far they got; those that healing failed for, too."""
-        self._inflicted: dict[int, Inflicted] = {}
-        self.cues = Cues()
+        self._inflicted: dict[int, Injected] = {}
+        self.triggers = Triggers()
         """For whoever begins the plan's operations."""
-        self._cue: dict[int, Cue] = {
-            number: self.cues.wanted(planned.fault.operation)
+        self._trigger: dict[int, Trigger] = {
+            number: self.triggers.wanted(planned.fault.operation)
             for number, planned in enumerate(self._schedule)
             if isinstance(planned.fault, AtStep) and planned.fault.operation
         }
@@ -94,7 +94,7 @@ class Conductor:
             if self._unhealed[number] in ("begin", "began"):
                 self._tell(number, "end")
         try:
-            await self._grip.release_all()
+            await self._in_force.release_all()
         except Exception as problem:
             for number in unfinished:
                 self._tell(number, "failed", error=_because(problem))
@@ -118,13 +118,13 @@ class Conductor:
         )
 
     async def _one(self, number: int, planned: PlannedFault) -> None:
-        if (cue := self._cue.get(number)) is not None:
-            await cue.due.wait()
+        if (trigger := self._trigger.get(number)) is not None:
+            await trigger.due.wait()
         else:
             await self._until(planned.begin_ms)
         self._tell(number, "begin")
         try:
-            inflicted = await self._begin(planned, cue)
+            inflicted = await self._begin(planned, trigger)
         except Exception as problem:
             self._tell(number, "failed", error=_because(problem))
             del self._unhealed[number]
@@ -142,16 +142,16 @@ class Conductor:
             self._tell(number, "ended")
             del self._inflicted[number]
 
-    async def _begin(self, planned: PlannedFault, cue: Cue | None) -> Inflicted:
-        chance = stream(planned.seed, "aim")
+    async def _begin(self, planned: PlannedFault, trigger: Trigger | None) -> Injected:
+        random = stream(planned.seed, "aim")
         if not isinstance(planned.fault, AtStep):
-            return await begin(planned.fault, self._grip, chance)
+            return await inject(planned.fault, self._in_force, random)
         try:
             hold_ms = planned.end_ms - planned.begin_ms
-            armed = await arm(planned.fault, self._grip, chance, hold_ms)
+            armed = await arm(planned.fault, self._in_force, random, hold_ms)
         finally:
-            if cue is not None:
-                cue.armed.set()
+            if trigger is not None:
+                trigger.armed.set()
         return await armed.come()
 
     def _end_ms(self, planned: PlannedFault) -> float:

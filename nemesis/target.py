@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from splitbrain.nemesis.fault import AIMS, Aim, MemberName
+from splitbrain.nemesis.fault import TARGETS, MemberName, Target
 
 
-def take_aim(
-    aim: Aim, members: Sequence[MemberName], leader: MemberName | None, random: Random
+def choose_targets(
+    target: Target, members: Sequence[MemberName], leader: MemberName | None, random: Random
 ) -> tuple[MemberName, ...]:
     """The members hit, in the order of `members`.
 
@@ -19,7 +19,7 @@ def take_aim(
     is possible, not all.
     """
     count = len(members)
-    match aim:
+    match target:
         case "leader" if leader is not None and leader in members:
             return (leader,)
         case "follower" if leader in members and count > 1:
@@ -36,18 +36,18 @@ def take_aim(
             return tuple(members)
 
 
-def needs_leader(aim: Aim) -> bool:
+def needs_leader(target: Target) -> bool:
     """Whether who leads decides whom `aim` hits."""
-    return aim in ("leader", "follower")
+    return target in ("leader", "follower")
 
 
-def aims_for(member_count: int) -> tuple[Aim, ...]:
+def targets_for(member_count: int) -> tuple[Target, ...]:
     """Aims that hit somebody, and somebody else than another aim does, in a cluster so large."""
     if member_count == 1:
         return ("all",)
     if member_count == 2:
-        return tuple(aim for aim in AIMS if aim not in ("minority", "majority"))
-    return AIMS
+        return tuple(target for target in TARGETS if target not in ("minority", "majority"))
+    return TARGETS
 
 
 def minority_size_max(member_count: int) -> int:

@@ -27,7 +27,7 @@ from dataclasses import replace
 from splitbrain.node import member_metrics
 from splitbrain.node.api.service import Api
 from splitbrain.node.apply.applier import Applied, Applier
-from splitbrain.node.apply.backend_flusher import BackendFollower
+from splitbrain.node.apply.backend_flusher import BackendFlusher
 from splitbrain.node.apply.internal_request import InternalRequest, encode
 from splitbrain.node.config import Config
 from splitbrain.node.failpoint import FailpointError, Failpoints, parse_all
@@ -157,7 +157,7 @@ class Server:
             lambda context: self._driver.ask_read_index(context),  # noqa: PLW0108 - made after this
             lambda: self.store.consistent_index,
         )
-        self._backend = BackendFollower(
+        self._backend = BackendFlusher(
             world, config, path, storage, self.store, self.raft, self.metrics
         )
         self._applier = Applier(

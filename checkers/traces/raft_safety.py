@@ -24,10 +24,10 @@ from splitbrain.checkers.verdict import Verdict
 from splitbrain.checkers.wording import seconds
 from splitbrain.histories.trace import TraceEvent
 
-NAME = "promises"
+NAME = "raft_safety"
 
 
-def check_promises(evidence: Evidence) -> Verdict:
+def check_raft_safety(evidence: Evidence) -> Verdict:
     """One leader a term, one vote a term, and votes survive restarts: by the members' traces."""
     if not evidence.traces:
         return no_traces(NAME, evidence)

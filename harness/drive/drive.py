@@ -39,7 +39,7 @@ from splitbrain.harness.workloads.workload import Workload
 from splitbrain.histories.event import FaultEvent
 from splitbrain.histories.event import Phase as FaultPhase
 from splitbrain.histories.recorder import Recorder
-from splitbrain.nemesis.nemesis import Conductor
+from splitbrain.nemesis.nemesis import Nemesis
 
 FINAL_READ_TIMEOUT_MS = 5_000
 HEAL_TIMEOUT_S = 30.0
@@ -79,7 +79,7 @@ class Drive:
         self._load_began_s = 0.0
         self._load_over = asyncio.Event()
         self._watch = LeaderWatch(system)
-        self._conductor = self._new_conductor(plan)
+        self._nemesis = self._new_nemesis(plan)
         self._quiet: bool | None = None
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -137,7 +137,7 @@ class Drive:
                 await _end(watcher)
         with self._phase("heal"):
             async with asyncio.timeout(HEAL_TIMEOUT_S):
-                await self._conductor.heal_all()
+                await self._nemesis.heal_all()
             self._calm()
         async with self._open_clients(FINAL_READ_TIMEOUT_MS) as client:
             await self._conclude(client)
@@ -149,11 +149,11 @@ class Drive:
         self._take_parts()
         self._load = Load(
             self._plan, self._system, self._watchers.archiving(client), self._recorder,
-            lambda: self._watch.leader, self._conductor.cues,
+            lambda: self._watch.leader, self._nemesis.triggers,
         )
         if self._interrupted:
             return
-        async with _beside(self._conductor.run(), self._show()):
+        async with _beside(self._nemesis.run(), self._show()):
             await self._load.run()
             # Operations may all be over before the last fault is: it still has its time.
             left_s = self._plan.time_limit_ms / 1000 - self._load_ms() / 1000
@@ -165,10 +165,10 @@ class Drive:
         plan = cast(self._plan, self._watch.leader)
         if plan is not self._plan:
             self._plan = plan
-            self._conductor = self._new_conductor(plan)
+            self._nemesis = self._new_nemesis(plan)
 
-    def _new_conductor(self, plan: Plan) -> Conductor:
-        return Conductor(plan.faults, self._system, self._record_fault, self._load_ms)
+    def _new_nemesis(self, plan: Plan) -> Nemesis:
+        return Nemesis(plan.faults, self._system, self._record_fault, self._load_ms)
 
     async def _show(self) -> None:
         assert self._load is not None
@@ -184,7 +184,7 @@ class Drive:
                 rate=(ended - before) / max((now_ms - before_ms) / 1000, 1e-3),
                 leader=self._watch.leader,
                 faults=tuple(
-                    " ".join([one.name, *one.members]) for one in self._conductor.current()
+                    " ".join([one.name, *one.members]) for one in self._nemesis.current()
                 ),
             ))
             before, before_ms = ended, now_ms

@@ -15,7 +15,7 @@ from splitbrain.harness.schedule.plan import ClientPlan, Plan, PlannedOperation
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.recorder import Recorder
 from splitbrain.histories.service import AnyRequest
-from splitbrain.nemesis.injection.trigger import Cues
+from splitbrain.nemesis.injection.trigger import Triggers
 
 CATCH_UP_MAX_S = 0.1
 """A client whose answers came late hurries to its planned times, but by no more than
@@ -63,7 +63,7 @@ class Load:
         client: Client,
         recorder: Recorder,
         leader: Callable[[], str | None],
-        cues: Cues | None = None,
+        triggers: Triggers | None = None,
     ) -> None:
         self.tally = Tally()
         self._plan = plan
@@ -71,9 +71,9 @@ class Load:
         self._client = client
         self._recorder = recorder
         self._leader = leader
-        self._cues = cues or Cues()
+        self._triggers = triggers or Triggers()
         """Faults that wait for an operation to begin."""
-        self._numbers = plan.order() if self._cues else ()
+        self._numbers = plan.order() if self._triggers else ()
         self._stopping = False
         # In the order in which they went to sleep: a simulated run repeats it.
         self._sleeping: dict[asyncio.Task[None], None] = {}
@@ -119,8 +119,8 @@ class Load:
                 return
             if planned.after_ok and not seen.went_well:
                 continue
-            if self._cues:
-                await self._cues.announce(self._numbers[number][place])
+            if self._triggers:
+                await self._triggers.announce(self._numbers[number][place])
             process = await self._operate(process, planned, seen)
 
     async def _sleep(self, seconds: float) -> bool:

@@ -49,7 +49,7 @@ from splitbrain.histories.transaction import Transaction
 
 KNOWN_MODELS = (*MODELS, *TRANSACTION_MODELS)
 
-NOT_OF_A_FILE = ("write_path", "promises", "watch")
+NOT_OF_A_FILE = ("write_path", "raft_safety", "watch")
 """Checkers that a bare history gives nothing to judge: asked only by name."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from splitbrain.harness.mutants.catalogue import names, spoil
+from splitbrain.harness.mutants.catalogue import names, plant
 from splitbrain.node.__main__ import main
 
 
@@ -22,5 +22,5 @@ def _arguments() -> tuple[str, list[str]]:
 
 if __name__ == "__main__":
     mutant_name, member_flags = _arguments()
-    spoil(mutant_name)
+    plant(mutant_name)
     main(args=member_flags, prog_name="python -m splitbrain.node")

@@ -75,9 +75,9 @@ def mutant_flags(name: str) -> tuple[str, ...]:
     return mutant(name).flags
 
 
-def spoil(name: str) -> None:
+def plant(name: str) -> None:
     """Plant the bug `name` into this process, for good. Raises BadArguments."""
-    _module(name).spoil()
+    _module(name).plant()
 
 
 def _module(name: str) -> Any:

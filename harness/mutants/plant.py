@@ -7,7 +7,7 @@ run of the correct member after it, or of another mutant, needs another process.
 from __future__ import annotations
 
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.mutants.catalogue import spoil
+from splitbrain.harness.mutants import catalogue
 
 _planted: list[str] = []
 
@@ -23,5 +23,5 @@ def plant(mutant: str) -> None:
             f"this process has the mutant {holds} planted, and a simulated run of "
             f"{mutant or 'the correct member'} was asked for: run it in a process of its own"
         )
-    spoil(mutant)
+    catalogue.plant(mutant)
     _planted.append(mutant)

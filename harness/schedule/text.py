@@ -42,7 +42,7 @@ from splitbrain.harness.schedule.schedule import (
 from splitbrain.harness.schedule.watchers import WatcherPlan
 from splitbrain.harness.simulation.network import Weather
 from splitbrain.histories.service import AnyRequest
-from splitbrain.nemesis.fault import AIMS, STEP_ACTIONS, AtStep, Fault, PlannedFault
+from splitbrain.nemesis.fault import STEP_ACTIONS, TARGETS, AtStep, Fault, PlannedFault
 from splitbrain.node.failpoint import FAILPOINTS
 
 SUFFIX = ".schedule"
@@ -120,7 +120,7 @@ def _operation_line(one: TimedOperation) -> str:
 def _fault_line(planned: PlannedFault) -> str:
     fault = planned.fault
     seed = f" seed {planned.seed}" if planned.seed else ""
-    on = ",".join(fault.on) or fault.aim
+    on = ",".join(fault.on) or fault.target
     if isinstance(fault, AtStep):
         edge, _, step = fault.failpoint.partition("_")
         visit = f" visit {fault.visit}" if fault.visit != 1 else ""
@@ -128,7 +128,7 @@ def _fault_line(planned: PlannedFault) -> str:
         hold_ms = planned.end_ms - planned.begin_ms
         return f"{when}  {fault.do} {on} {edge} {step}{visit} for {hold_ms} ms{seed}"
     tag = str(fault.__struct_config__.tag)
-    rest = {name: value for name, value in _changed(fault).items() if name not in ("on", "aim")}
+    rest = {name: value for name, value in _changed(fault).items() if name not in ("on", "target")}
     said = f" {_json(rest).decode()}" if rest else ""
     return f"{planned.begin_ms} ms  {tag} {on}{said} until {planned.end_ms} ms{seed}"
 
@@ -242,7 +242,7 @@ class _Reading:
             _json({
                 "fault": "step", "failpoint": failpoint, "do": found["do"],
                 "operation": int(found["op"] or 0), "visit": int(found["visit"] or 1),
-                **self._aim(found["on"]),
+                **self._target(found["on"]),
             }).decode(),
             Fault,
         )
@@ -256,7 +256,7 @@ class _Reading:
         if found is None:
             return False
         rest = self._decoded(found["rest"], dict[str, Any])
-        text = _json({"fault": found["tag"], **rest, **self._aim(found["on"])}).decode()
+        text = _json({"fault": found["tag"], **rest, **self._target(found["on"])}).decode()
         begin_ms, end_ms = round(float(found["at"])), int(found["end"])
         if end_ms < begin_ms:
             raise self._refuse("it ends before it begins")
@@ -264,8 +264,8 @@ class _Reading:
         self._faults.append(PlannedFault(begin_ms, end_ms, fault, int(found["seed"] or 0)))
         return True
 
-    def _aim(self, text: str) -> dict[str, Any]:
-        return {"aim": text} if text in AIMS else {"on": text.split(",")}
+    def _target(self, text: str) -> dict[str, Any]:
+        return {"aim": text} if text in TARGETS else {"on": text.split(",")}
 
     def _word(self, line: str) -> None:
         word, _, rest = line.partition(" ")

@@ -76,4 +76,4 @@ def _loses_power(fault: Fault) -> bool:
 
 
 def _suffered(fault: Fault) -> Fault:
-    return Kill(fault.aim, on=fault.on) if isinstance(fault, PowerLoss) else fault
+    return Kill(fault.target, on=fault.on) if isinstance(fault, PowerLoss) else fault

@@ -325,9 +325,9 @@ def plainer_faults(schedule: Schedule) -> Iterator[Schedule]:
 def _plainer(fault: Fault) -> Iterator[Fault]:
     match fault:
         case PowerLoss() | DiskFault() | BitRot() | ClockJump() | ClockDrift():
-            yield Kill(fault.aim, on=fault.on)
+            yield Kill(fault.target, on=fault.on)
         case Latency():
-            yield Partition("isolate", fault.aim, on=fault.on)
+            yield Partition("isolate", fault.target, on=fault.on)
         case Partition():
             if fault.links:
                 ends = sorted({name for link in fault.links for name in link})

@@ -53,9 +53,9 @@ def _faults(planned: Sequence[PlannedFault], folder: Path) -> tuple[PlannedFault
 def _named(planned: PlannedFault, began: FaultEvent) -> PlannedFault:
     fault, members = planned.fault, tuple(began.members)
     if isinstance(fault, AtStep):
-        return replace(planned, fault=replace(fault, on=members, aim="any"), seed=0)
+        return replace(planned, fault=replace(fault, on=members, target="any"), seed=0)
     if not isinstance(fault, Partition):
-        return replace(planned, fault=replace(fault, on=members, aim="any"), seed=0)
+        return replace(planned, fault=replace(fault, on=members, target="any"), seed=0)
     if fault.shape in ("isolate", "isolate_leader", "one_way"):
         exact = Partition(
             "one_way" if fault.shape == "one_way" else "isolate", "any", fault.how, on=members

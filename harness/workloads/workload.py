@@ -19,7 +19,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from splitbrain.histories.service import AnyRequest
 
-ALWAYS = ("mvcc", "write_path", "promises", "availability", "statistics")
+ALWAYS = ("mvcc", "write_path", "raft_safety", "availability", "statistics")
 """Checkers that judge any history of key-value operations."""
 
 

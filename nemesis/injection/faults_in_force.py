@@ -34,7 +34,7 @@ Condition = Literal["up", "down", "still", "unknown"]
 """Of a member; unknown after a step that was cancelled or failed half way."""
 
 
-class Grip:
+class FaultsInForce:
     """All that is done to `system` and not undone yet. One per system and run."""
 
     def __init__(self, system: Led) -> None:
@@ -59,7 +59,7 @@ class Grip:
             self._holds.pop(token, None)
             await self._settle_members(members)
 
-        await self._inflict(self._settle_members(members), undo)
+        await self._inject(self._settle_members(members), undo)
         return undo
 
     async def condition(self, links: Mapping[Link, LinkState]) -> Undo:
@@ -72,7 +72,7 @@ class Grip:
             self._links.remove(token)
             await self._settle_links(touched)
 
-        await self._inflict(self._settle_links(touched), undo)
+        await self._inject(self._settle_links(touched), undo)
         return undo
 
     def is_down(self, member: MemberName) -> bool:
@@ -108,7 +108,7 @@ class Grip:
         others, self._others = self._others, {}
         await _each(heal() for heal in others.values())
 
-    async def _inflict(self, settle: Awaitable[None], undo: Undo) -> None:
+    async def _inject(self, settle: Awaitable[None], undo: Undo) -> None:
         try:
             await settle
         except Exception:

@@ -8,14 +8,14 @@ from random import Random
 
 from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import Aim, Kill, Latency, MemberName, Partition, Pause
-from splitbrain.nemesis.injection.faults_in_force import Grip, Undo
-from splitbrain.nemesis.target import needs_leader, take_aim
+from splitbrain.nemesis.fault import Kill, Latency, MemberName, Partition, Pause, Target
+from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, Undo
+from splitbrain.nemesis.target import choose_targets, needs_leader
 from splitbrain.nemesis.topology import Link, cut_links, touching
 
 
 @dataclass(frozen=True, slots=True)
-class Inflicted:
+class Injected:
     """What a fault came to: whom it hit, which links it touches, and how to heal it."""
 
     members: tuple[MemberName, ...]
@@ -24,7 +24,7 @@ class Inflicted:
 
 
 @singledispatch
-async def begin(fault: object, grip: Grip, random: Random) -> Inflicted:
+async def inject(fault: object, in_force: FaultsInForce, random: Random) -> Injected:
     """Inflict `fault` on the system that `grip` holds; `random` settles whom it hits.
 
     In force when it returns. Its `undo` heals it and is safe to call twice. What
@@ -35,63 +35,63 @@ async def begin(fault: object, grip: Grip, random: Random) -> Inflicted:
     raise TypeError(
         f"{fault!r} is no fault that the nemesis can inflict: "
         "expected one of splitbrain.nemesis.fault, "
-        "or one registered with splitbrain.nemesis.injection.inject.begin.register"
+        "or one registered with splitbrain.nemesis.injection.inject.register"
     )
 
 
-@begin.register
-async def _kill(fault: Kill, grip: Grip, random: Random) -> Inflicted:
-    members = await aimed_at(fault.aim, grip, random, fault.on)
-    return Inflicted(members, (), await grip.hold("killed", members))
+@inject.register
+async def _kill(fault: Kill, in_force: FaultsInForce, random: Random) -> Injected:
+    members = await targeted_members(fault.target, in_force, random, fault.on)
+    return Injected(members, (), await in_force.hold("killed", members))
 
 
-@begin.register
-async def _pause(fault: Pause, grip: Grip, random: Random) -> Inflicted:
-    members = await aimed_at(fault.aim, grip, random, fault.on)
-    return Inflicted(members, (), await grip.hold("paused", members))
+@inject.register
+async def _pause(fault: Pause, in_force: FaultsInForce, random: Random) -> Injected:
+    members = await targeted_members(fault.target, in_force, random, fault.on)
+    return Injected(members, (), await in_force.hold("paused", members))
 
 
-@begin.register
-async def _partition(fault: Partition, grip: Grip, random: Random) -> Inflicted:
-    aim: Aim = "leader" if fault.shape == "isolate_leader" else fault.aim
+@inject.register
+async def _partition(fault: Partition, in_force: FaultsInForce, random: Random) -> Injected:
+    target: Target = "leader" if fault.shape == "isolate_leader" else fault.target
     chosen: tuple[MemberName, ...] = ()
     if not fault.links and fault.shape not in ("bridge", "ring"):
-        chosen = await aimed_at(aim, grip, random, fault.on)
-    links = fault.links or cut_links(fault.shape, grip.system.members, chosen, random)
+        chosen = await targeted_members(target, in_force, random, fault.on)
+    links = fault.links or cut_links(fault.shape, in_force.system.members, chosen, random)
     state = LinkState(open=False) if fault.how == "cut" else LinkState(black_hole=True)
-    undo = await grip.condition(dict.fromkeys(links, state))
-    return Inflicted(chosen or _ends(links, grip), links, undo)
+    undo = await in_force.condition(dict.fromkeys(links, state))
+    return Injected(chosen or _ends(links, in_force), links, undo)
 
 
-@begin.register
-async def _latency(fault: Latency, grip: Grip, random: Random) -> Inflicted:
-    members = await aimed_at(fault.aim, grip, random, fault.on)
-    links = touching(grip.system.members, members)
+@inject.register
+async def _latency(fault: Latency, in_force: FaultsInForce, random: Random) -> Injected:
+    members = await targeted_members(fault.target, in_force, random, fault.on)
+    links = touching(in_force.system.members, members)
     state = LinkState(
         delay_ms=fault.delay_ms,
         jitter_ms=fault.jitter_ms,
         rate_bytes_per_s=fault.rate_bytes_per_s,
     )
-    return Inflicted(members, links, await grip.condition(dict.fromkeys(links, state)))
+    return Injected(members, links, await in_force.condition(dict.fromkeys(links, state)))
 
 
-async def aimed_at(
-    aim: Aim, grip: Grip, random: Random, on: tuple[MemberName, ...] = ()
+async def targeted_members(
+    target: Target, in_force: FaultsInForce, random: Random, on: tuple[MemberName, ...] = ()
 ) -> tuple[MemberName, ...]:
     """Whom `aim` hits now, or `on` if that names anybody; the system is only asked who
     leads where that matters. Raises FaultError for a member that there is none of."""
     if on:
-        unknown = [name for name in on if name not in grip.system.members]
+        unknown = [name for name in on if name not in in_force.system.members]
         if unknown:
             raise FaultError(
                 f"no member {', '.join(unknown)} in this cluster: it has "
-                f"{', '.join(grip.system.members)}"
+                f"{', '.join(in_force.system.members)}"
             )
-        return tuple(name for name in grip.system.members if name in on)
-    leader = await grip.system.leader() if needs_leader(aim) else None
-    return take_aim(aim, grip.system.members, leader, random)
+        return tuple(name for name in in_force.system.members if name in on)
+    leader = await in_force.system.leader() if needs_leader(target) else None
+    return choose_targets(target, in_force.system.members, leader, random)
 
 
-def _ends(links: tuple[Link, ...], grip: Grip) -> tuple[MemberName, ...]:
+def _ends(links: tuple[Link, ...], in_force: FaultsInForce) -> tuple[MemberName, ...]:
     ends = {member for link in links for member in link}
-    return tuple(member for member in grip.system.members if member in ends)
+    return tuple(member for member in in_force.system.members if member in ends)

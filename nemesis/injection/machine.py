@@ -9,45 +9,45 @@ from typing import Any
 from splitbrain.nemesis.capabilities import HEALTHY, Clocked, Disked, DiskState, Powered
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import BitRot, ClockDrift, ClockJump, DiskFault, MemberName, PowerLoss
-from splitbrain.nemesis.injection.faults_in_force import Grip
-from splitbrain.nemesis.injection.inject import Inflicted, aimed_at, begin
+from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
+from splitbrain.nemesis.injection.inject import Injected, inject, targeted_members
 
-__all__ = ["begin"]
+__all__ = ["inject"]
 
 ToOne = Callable[[MemberName], Awaitable[object]]
 
 
-@begin.register
-async def _power_loss(fault: PowerLoss, grip: Grip, random: Random) -> Inflicted:
-    members = await aimed_at(fault.aim, grip, random, fault.on)
-    await _able(grip, Powered).lose_power(members)
+@inject.register
+async def _power_loss(fault: PowerLoss, in_force: FaultsInForce, random: Random) -> Injected:
+    members = await targeted_members(fault.target, in_force, random, fault.on)
+    await _able(in_force, Powered).lose_power(members)
     # What has no power does not run, whatever else heals meanwhile.
-    return Inflicted(members, (), await grip.hold("killed", members))
+    return Injected(members, (), await in_force.hold("killed", members))
 
 
-@begin.register
-async def _clock_jump(fault: ClockJump, grip: Grip, random: Random) -> Inflicted:
-    system = _able(grip, Clocked)
+@inject.register
+async def _clock_jump(fault: ClockJump, in_force: FaultsInForce, random: Random) -> Injected:
+    system = _able(in_force, Clocked)
     return await _on_each(
-        fault, grip, random,
+        fault, in_force, random,
         lambda member: system.jump_clock(member, fault.ahead_ms),
         lambda member: system.jump_clock(member, -fault.ahead_ms),
     )
 
 
-@begin.register
-async def _clock_drift(fault: ClockDrift, grip: Grip, random: Random) -> Inflicted:
-    system = _able(grip, Clocked)
+@inject.register
+async def _clock_drift(fault: ClockDrift, in_force: FaultsInForce, random: Random) -> Injected:
+    system = _able(in_force, Clocked)
     return await _on_each(
-        fault, grip, random,
+        fault, in_force, random,
         lambda member: system.drift_clock(member, fault.ppm),
         lambda member: system.drift_clock(member, 0),
     )
 
 
-@begin.register
-async def _disk_fault(fault: DiskFault, grip: Grip, random: Random) -> Inflicted:
-    system = _able(grip, Disked)
+@inject.register
+async def _disk_fault(fault: DiskFault, in_force: FaultsInForce, random: Random) -> Injected:
+    system = _able(in_force, Disked)
     state = DiskState(
         slow_ms=fault.slow_ms,
         full=fault.full,
@@ -59,47 +59,47 @@ async def _disk_fault(fault: DiskFault, grip: Grip, random: Random) -> Inflicted
 
     async def heal(member: MemberName) -> None:
         await system.set_disk(member, HEALTHY)
-        if not grip.is_down(member):
+        if not in_force.is_down(member):
             await system.revive(member)
 
     return await _on_each(
-        fault, grip, random, lambda member: system.set_disk(member, state), heal
+        fault, in_force, random, lambda member: system.set_disk(member, state), heal
     )
 
 
-@begin.register
-async def _bit_rot(fault: BitRot, grip: Grip, random: Random) -> Inflicted:
-    system = _able(grip, Disked)
+@inject.register
+async def _bit_rot(fault: BitRot, in_force: FaultsInForce, random: Random) -> Injected:
+    system = _able(in_force, Disked)
 
     async def nothing(_: MemberName) -> None:
         return
 
-    return await _on_each(fault, grip, random, system.rot, nothing)
+    return await _on_each(fault, in_force, random, system.rot, nothing)
 
 
 async def _on_each(
     fault: ClockJump | ClockDrift | DiskFault | BitRot,
-    grip: Grip,
+    in_force: FaultsInForce,
     random: Random,
     inflict: ToOne,
     heal: ToOne,
-) -> Inflicted:
-    members = await aimed_at(fault.aim, grip, random, fault.on)
+) -> Injected:
+    members = await targeted_members(fault.target, in_force, random, fault.on)
 
     async def heal_all() -> None:
         for member in members:
             await heal(member)
 
-    undo = grip.keep(heal_all)
+    undo = in_force.keep(heal_all)
     for member in members:
         await inflict(member)
-    return Inflicted(members, (), undo)
+    return Injected(members, (), undo)
 
 
-def _able(grip: Grip, protocol: type) -> Any:
-    if isinstance(grip.system, protocol):
-        return grip.system
+def _able(in_force: FaultsInForce, protocol: type) -> Any:
+    if isinstance(in_force.system, protocol):
+        return in_force.system
     raise FaultError(
-        f"{getattr(grip.system, 'name', type(grip.system).__name__)} cannot suffer this: "
+        f"{getattr(in_force.system, 'name', type(in_force.system).__name__)} cannot suffer this: "
         f"it is not {protocol.__name__}"
     )

@@ -15,8 +15,8 @@ from random import Random
 from splitbrain.nemesis.capabilities import LinkState, Pausable, Powered, Stepped
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import AtStep, MemberName
-from splitbrain.nemesis.injection.faults_in_force import Grip, Undo
-from splitbrain.nemesis.injection.inject import Inflicted, aimed_at
+from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, Undo
+from splitbrain.nemesis.injection.inject import Injected, targeted_members
 from splitbrain.nemesis.topology import touching
 
 
@@ -24,31 +24,35 @@ class Armed:
     """A fault at a step, waiting for a member to come there. `undo` disarms it."""
 
     def __init__(
-        self, fault: AtStep, grip: Grip, system: Stepped, members: tuple[MemberName, ...]
+        self,
+        fault: AtStep,
+        in_force: FaultsInForce,
+        system: Stepped,
+        members: tuple[MemberName, ...],
     ) -> None:
         self.members = members
         self._fault = fault
-        self._grip = grip
+        self._in_force = in_force
         self._system = system
-        self.undo: Undo = grip.keep(self._disarm)
+        self.undo: Undo = in_force.keep(self._disarm)
 
-    async def come(self) -> Inflicted:
+    async def come(self) -> Injected:
         """Waits for the first member that comes to the step, and inflicts the fault on it.
         A sleeping step is in force at once, for nobody is told when it is come to."""
         if self._fault.do == "sleep":
-            return Inflicted(self.members, (), self.undo)
+            return Injected(self.members, (), self.undo)
         member = await self._first()
-        undos = [await self._grip.hold("paused", (member,)), self.undo]
+        undos = [await self._in_force.hold("paused", (member,)), self.undo]
         # It acts once: whoever came to it need not be told, and could not be.
         await self._clear([one for one in self.members if one != member])
         self.members = ()
-        links = await self._inflict(member, undos)
+        links = await self._inject(member, undos)
 
         async def undo() -> None:
             for one in undos:
                 await one()
 
-        return Inflicted((member,), links, undo)
+        return Injected((member,), links, undo)
 
     async def _first(self) -> MemberName:
         waits = {
@@ -62,20 +66,20 @@ class Armed:
             for wait in waits:
                 wait.cancel()
 
-    async def _inflict(
+    async def _inject(
         self, member: MemberName, undos: list[Undo]
     ) -> tuple[tuple[MemberName, MemberName], ...]:
         """The first of `undos` lets the member go on."""
-        grip = self._grip
+        in_force = self._in_force
         if self._fault.do == "isolate":
-            links = touching(grip.system.members, (member,))
-            undos.append(await grip.condition(dict.fromkeys(links, LinkState(open=False))))
+            links = touching(in_force.system.members, (member,))
+            undos.append(await in_force.condition(dict.fromkeys(links, LinkState(open=False))))
             await undos[0]()
             return links
         if self._fault.do in ("crash", "power"):
-            if self._fault.do == "power" and isinstance(grip.system, Powered):
-                await grip.system.lose_power((member,))
-            undos.append(await grip.hold("killed", (member,)))
+            if self._fault.do == "power" and isinstance(in_force.system, Powered):
+                await in_force.system.lose_power((member,))
+            undos.append(await in_force.hold("killed", (member,)))
         return ()
 
     async def _disarm(self) -> None:
@@ -92,17 +96,17 @@ class Armed:
                 await self._system.clear_failpoint(member, self._fault.failpoint)
 
 
-async def arm(fault: AtStep, grip: Grip, random: Random, hold_ms: int) -> Armed:
+async def arm(fault: AtStep, in_force: FaultsInForce, random: Random, hold_ms: int) -> Armed:
     """Let the members aimed at stand still (or sleep, for `hold_ms`) at the failpoint.
 
     Raises FaultError if the system has no failpoints, or none of the members can be told.
     """
-    system = grip.system
+    system = in_force.system
     if not isinstance(system, Stepped):
         raise FaultError(
             f"{getattr(system, 'name', type(system).__name__)} has no failpoints: it is not Stepped"
         )
-    members = await aimed_at(fault.aim, grip, random, fault.on)
+    members = await targeted_members(fault.target, in_force, random, fault.on)
     term = f"{fault.visit}#" + (f"sleep({hold_ms})" if fault.do == "sleep" else "pause")
     told: list[MemberName] = []
     problem: FaultError | None = None
@@ -114,4 +118,4 @@ async def arm(fault: AtStep, grip: Grip, random: Random, hold_ms: int) -> Armed:
             problem = refusal
     if problem is not None and not told:
         raise problem
-    return Armed(fault, grip, system, tuple(told))
+    return Armed(fault, in_force, system, tuple(told))

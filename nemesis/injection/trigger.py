@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 
-class Cue:
+class Trigger:
     """One fault's: `due` when its operation is about to begin, `armed` when the fault is
     in place, or cannot be."""
 
@@ -15,24 +15,24 @@ class Cue:
         self.armed = asyncio.Event()
 
 
-class Cues:
+class Triggers:
     """Cues by the number of the operation. Whoever begins operations announces each."""
 
     def __init__(self) -> None:
-        self._waiting: dict[int, list[Cue]] = {}
+        self._waiting: dict[int, list[Trigger]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def wanted(self, operation: int) -> Cue:
-        cue = Cue()
-        self._waiting.setdefault(operation, []).append(cue)
-        return cue
+    def wanted(self, operation: int) -> Trigger:
+        trigger = Trigger()
+        self._waiting.setdefault(operation, []).append(trigger)
+        return trigger
 
     async def announce(self, operation: int) -> None:
         """Returns when every fault that waits for `operation` is armed."""
-        cues: Iterable[Cue] = self._waiting.pop(operation, ())
-        for cue in cues:
-            cue.due.set()
-        for cue in cues:
-            await cue.armed.wait()
+        triggers: Iterable[Trigger] = self._waiting.pop(operation, ())
+        for trigger in triggers:
+            trigger.due.set()
+        for trigger in triggers:
+            await trigger.armed.wait()

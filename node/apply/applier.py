@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from splitbrain.node.apply.apply import apply
-from splitbrain.node.apply.backend_flusher import BackendFollower
+from splitbrain.node.apply.backend_flusher import BackendFlusher
 from splitbrain.node.apply.internal_request import MemberAttributesRequest, decode
 from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.membership import Membership
@@ -61,7 +61,7 @@ class Applier:
         pending: Pending[Applied],
         published: Pending[None],
         reads: ReadBarrier,
-        backend: BackendFollower,
+        backend: BackendFlusher,
     ) -> None:
         self._world = world
         self._path = path

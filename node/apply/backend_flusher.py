@@ -22,7 +22,7 @@ from splitbrain.node.world import Timer, World
 from splitbrain.node.write_path import Traced, WritePath
 
 
-class BackendFollower:
+class BackendFlusher:
     """`run` is the task that flushes; `follow` tells it that something was applied."""
 
     def __init__(

@@ -21,7 +21,7 @@ import requests
 
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.mvcc.mvcc import check_mvcc
-from splitbrain.checkers.traces.raft_safety import check_promises
+from splitbrain.checkers.traces.raft_safety import check_raft_safety
 from splitbrain.checkers.traces.write_path import check_write_path
 from splitbrain.harness.clients.json_client import GatewayClient
 from splitbrain.harness.drive.final_phase import gather_states, wait_quiet
@@ -92,7 +92,7 @@ class Matrix:
     async def crash(self, role: Role, failpoint: str) -> None:
         """Let the member that has `role` die at `failpoint`, and start it again."""
         for _ in range(AIMS_MAX):
-            victim, other = await self._aim(role)
+            victim, other = await self._target(role)
             log = self.system.log_path(victim)
             said_before = log.stat().st_size
             await self._failpoint(requests.put, victim, failpoint)
@@ -118,11 +118,11 @@ class Matrix:
             traces[member] = tuple(read_trace(path))
         history = History.read(self._folder / "history.jsonl")
         evidence = Evidence(history, states, traces, system=self.system.name)
-        for check in (check_mvcc, check_write_path, check_promises):
+        for check in (check_mvcc, check_write_path, check_raft_safety):
             verdict = check(evidence)
             assert verdict.valid is True, verdict
 
-    async def _aim(self, role: Role) -> tuple[str, str]:
+    async def _target(self, role: Role) -> tuple[str, str]:
         """Who is to die, and a follower that is not."""
         await self._quiet()
         leader = await self.system.leader()

@@ -80,12 +80,12 @@ def main(examples: int, seed: int, names: tuple[str, ...]) -> None:
 
 def _run(name: str, examples: int, seed: int) -> bool:
     made_of = OBJECTS[name]
-    chance = stream(seed, "exhaustive", name)
+    random = stream(seed, "exhaustive", name)
     seen = {True: 0, False: 0}
     decided = 0
     began = time.perf_counter()
     for _ in range(examples):
-        history = small_history(chance.choice, made_of)
+        history = small_history(random.choice, made_of)
         try:
             seen[agree(made_of, history)] += 1
         except AssertionError:

@@ -24,9 +24,9 @@ from splitbrain.histories.event import FaultEvent
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.drawing import Tempo, draw_schedule
 from splitbrain.nemesis.fault import Kill, Latency, Partition, Pause
-from splitbrain.nemesis.injection.faults_in_force import Grip
-from splitbrain.nemesis.injection.inject import begin
-from splitbrain.nemesis.nemesis import Conductor
+from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
+from splitbrain.nemesis.injection.inject import inject
+from splitbrain.nemesis.nemesis import Nemesis
 
 pytestmark = pytest.mark.cluster
 SYSTEMS = [pytest.param(Etcd, marks=pytest.mark.etcd), PythonNode]
@@ -38,7 +38,7 @@ class Running:
 
     def __init__(self, system: ProcessCluster, session: aiohttp.ClientSession) -> None:
         self.system = system
-        self.grip = Grip(system)
+        self.in_force = FaultsInForce(system)
         self.session = session
         self.written = 0
 
@@ -126,7 +126,7 @@ async def test_a_killed_leader_is_followed_by_another_and_comes_back_with_its_da
     assert await running.put(old)
     pid = running.system.pid(old)
     assert pid is not None
-    kill = await begin(Kill("leader"), running.grip, Random(1))
+    kill = await inject(Kill("leader"), running.in_force, Random(1))
     assert kill.members == (old,)
     assert not psutil.pid_exists(pid)
     assert not running.system.alive(old)
@@ -160,7 +160,7 @@ async def test_a_paused_leader_stands_still_is_followed_by_another_and_then_catc
     running: Running,
 ) -> None:
     old = await running.leader()
-    pause = await begin(Pause("leader"), running.grip, Random(1))
+    pause = await inject(Pause("leader"), running.in_force, Random(1))
     assert psutil.Process(running.system.pid(old)).status() == psutil.STATUS_STOPPED
     assert running.system.alive(old)
     assert not await running.put(old, timeout_s=0.5)
@@ -180,8 +180,8 @@ def test_an_isolated_leader_acknowledges_nothing_and_another_leads(
         async with cluster(make, tmp_path) as running:
             old = await running.leader()
             assert await running.put(old)
-            parted = await begin(
-                Partition("isolate_leader", how=how), running.grip, Random(1)
+            parted = await inject(
+                Partition("isolate_leader", how=how), running.in_force, Random(1)
             )
             assert not await running.put(old, timeout_s=0.5)
             new = await running.leader(other_than=old)
@@ -196,7 +196,7 @@ def test_an_isolated_leader_acknowledges_nothing_and_another_leads(
 @on_a_cluster
 async def test_a_leader_that_is_not_heard_is_followed_by_another(running: Running) -> None:
     old = await running.leader()
-    parted = await begin(Partition("one_way", "leader", "cut"), running.grip, Random(1))
+    parted = await inject(Partition("one_way", "leader", "cut"), running.in_force, Random(1))
     new = await running.leader(other_than=old)
     assert await running.put(new)
     await parted.undo()
@@ -208,7 +208,7 @@ async def test_a_follower_that_is_not_heard_but_hears_its_leader_unseats_nobody(
     running: Running,
 ) -> None:
     leads = await running.leader()
-    parted = await begin(Partition("one_way", "follower"), running.grip, Random(1))
+    parted = await inject(Partition("one_way", "follower"), running.in_force, Random(1))
     (deaf,) = parted.members
     assert deaf != leads
     # Members hear heartbeats from the leader as long as this direction passes.
@@ -232,7 +232,7 @@ async def test_a_slow_network_makes_writes_wait_for_a_round_trip(running: Runnin
         return time.monotonic() - began
 
     assert min([await put_s() for _ in range(5)]) < 0.1
-    slow = await begin(Latency("leader", 100, 0), running.grip, Random(1))
+    slow = await inject(Latency("leader", 100, 0), running.in_force, Random(1))
     assert min([await put_s() for _ in range(3)]) >= 0.19
     await slow.undo()
     assert min([await put_s() for _ in range(5)]) < 0.1
@@ -247,17 +247,17 @@ async def test_many_faults_at_once_leave_a_cluster_that_agrees(running: Running)
     told: list[FaultEvent] = []
     loop = asyncio.get_running_loop()
     began = loop.time()
-    conductor = Conductor(
+    nemesis = Nemesis(
         schedule, running.system, lambda f, value: told.append(value),
         lambda: (loop.time() - began) * 1000,
     )
-    conducting = asyncio.create_task(conductor.run())
+    conducting = asyncio.create_task(nemesis.run())
     random = stream(3, "puts")
     while not conducting.done():
         await running.put(random.choice(running.system.members), timeout_s=0.3)
         await asyncio.sleep(0.02)
     await conducting
-    await conductor.heal_all()
+    await nemesis.heal_all()
     assert [one.error for one in told if one.error] == []
     assert len([one for one in told if one.phase == "ended"]) == len(schedule) > 12
     assert all(running.system.alive(member) for member in running.system.members)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from splitbrain.checkers.catalogue import CHECKERS
-from splitbrain.harness.mutants.catalogue import mutant, names, spoil
+from splitbrain.harness.mutants.catalogue import mutant, names, plant
 from splitbrain.harness.simulation.run import INVARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +54,7 @@ def test_a_mutant_finds_what_it_spoils(name: str) -> None:
     if not child:
         status = 1
         try:
-            spoil(name)
+            plant(name)
             status = 0
         finally:
             os._exit(status)

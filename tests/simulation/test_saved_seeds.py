@@ -18,7 +18,7 @@ from splitbrain.harness.runs.schedule_run import run_schedule
 from splitbrain.harness.schedule.options import read_options
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.schedule.text import read_schedule
-from splitbrain.node.apply.backend_flusher import BackendFollower
+from splitbrain.node.apply.backend_flusher import BackendFlusher
 
 CORPUS = Path(__file__).resolve().parents[2] / "histories" / "corpus"
 SEEDS = read_corpus(CORPUS)
@@ -26,16 +26,16 @@ SCHEDULES = sorted(CORPUS.glob("*.schedule"))
 
 
 def count_snapshots_on_the_disk_alone() -> None:
-    def _snapshot_due(self: BackendFollower) -> bool:
+    def _snapshot_due(self: BackendFlusher) -> bool:
         newest = self._storage.snapshot.index
         return self._flushed.index - newest >= self._config.snapshot_count
 
-    BackendFollower._snapshot_due = _snapshot_due  # type: ignore[method-assign]
+    BackendFlusher._snapshot_due = _snapshot_due  # type: ignore[method-assign]
 
 
 AS_IT_WAS: Mapping[str, Callable[[], None]] = {
-    "compacted-beyond-applied": log_compacted_before_raft_applied.spoil,
-    "failed-sync-page-cache": clean_pages_trusted.spoil,
+    "compacted-beyond-applied": log_compacted_before_raft_applied.plant,
+    "failed-sync-page-cache": clean_pages_trusted.plant,
     "own-snapshot-behind-a-leaders": count_snapshots_on_the_disk_alone,
 }
 """What brings each bug back."""

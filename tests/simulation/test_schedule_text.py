@@ -44,7 +44,7 @@ def test_what_a_person_wrote_means_what_it_says() -> None:
     assert [one.fault for one in schedule.plan.faults] == [
         AtStep("before_leader_wal", operation=1, visit=2, on=("n1",)),
         Kill(on=("n1", "n2")),
-        Partition(aim="leader", how="black_hole"),
+        Partition(target="leader", how="black_hole"),
     ]
     assert [(one.at_us, one.client, one.operation.to_follower) for one in schedule.operations] == [
         (5250, 0, False), (6000, 1, True),

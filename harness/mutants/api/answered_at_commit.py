@@ -21,7 +21,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = RaftDriver._commit
 
     async def _commit(

@@ -17,7 +17,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = Server.propose
 
     async def propose(self: Server, operation: WriteRequest) -> WriteResponse:

@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = watch.fragments
 
     def fragments(events: tuple[Event, ...], bytes_max: int) -> list[tuple[Event, ...]]:

@@ -12,5 +12,5 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     WatchStream._caught_up = lambda self, watch_id: True  # type: ignore[method-assign]

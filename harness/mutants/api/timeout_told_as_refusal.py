@@ -18,7 +18,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = Pending.wait_for
 
     async def wait_for(

@@ -13,5 +13,5 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     validation.is_serializable = lambda request: True

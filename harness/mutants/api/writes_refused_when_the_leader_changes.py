@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = RaftDriver._role_changed
 
     def _role_changed(self: RaftDriver, state: SoftState) -> None:

@@ -16,7 +16,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def compare_holds(source: Readable, compare: Compare) -> bool:
         kvs = source.range(compare.key, compare.range_end).kvs or [KeyValue(key=compare.key)]
         return all(apply.relation_holds(compare, kv) for kv in kvs)

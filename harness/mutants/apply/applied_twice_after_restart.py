@@ -16,7 +16,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     applier.is_applied = lambda store, entry: False
     honest = Raft.__init__
 

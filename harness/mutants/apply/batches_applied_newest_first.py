@@ -21,7 +21,7 @@ class _Stack(deque[ToApply]):
         return self.pop()
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = Applier.__init__
 
     def __init__(self: Applier, *arguments: Any) -> None:

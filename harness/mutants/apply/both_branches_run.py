@@ -15,7 +15,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = apply.run_chosen
 
     def apply_txn(store: Store, request: TxnRequest) -> TxnResponse:

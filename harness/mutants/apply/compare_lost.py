@@ -13,5 +13,5 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     apply.compare_holds = lambda *_: True

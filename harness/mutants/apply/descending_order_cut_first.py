@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def fetch_limit(request: RangeRequest) -> int:
         return request.limit + 1 if request.limit > 0 else 0
 

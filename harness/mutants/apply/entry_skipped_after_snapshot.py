@@ -16,7 +16,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest_restore, honest_is_applied = Applier._restore, applier.is_applied
     restored: dict[int, Store] = {}
 

@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = apply.relation_holds
 
     def relation_holds(compare: Compare, kv: KeyValue) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply.backend_flusher import BackendFollower
+from splitbrain.node.apply.backend_flusher import BackendFlusher
 from splitbrain.node.raft.message import Index, SnapshotMetadata
 
 MUTANT = Mutant(
@@ -14,8 +14,8 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
-    def _needless_up_to(self: BackendFollower, snapshot: SnapshotMetadata) -> Index:
+def plant() -> None:
+    def _needless_up_to(self: BackendFlusher, snapshot: SnapshotMetadata) -> Index:
         return snapshot.index - self._config.catch_up_entries
 
-    BackendFollower._needless_up_to = _needless_up_to  # type: ignore[method-assign]
+    BackendFlusher._needless_up_to = _needless_up_to  # type: ignore[method-assign]

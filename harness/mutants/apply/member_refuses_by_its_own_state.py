@@ -18,7 +18,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = apply.apply_put
 
     def apply_put(store: Store, request: PutRequest) -> PutResponse:

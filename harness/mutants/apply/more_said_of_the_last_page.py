@@ -16,7 +16,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = range_read.read_range
 
     def read_range(source: range_read.Readable, request: RangeRequest) -> RangeResponse:

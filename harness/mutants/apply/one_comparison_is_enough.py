@@ -17,7 +17,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = apply.chosen_branch
 
     def chosen_branch(source: Readable, request: TxnRequest) -> apply.Chosen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply.backend_flusher import BackendFollower
+from splitbrain.node.apply.backend_flusher import BackendFlusher
 from splitbrain.node.write_path import Traced
 
 MUTANT = Mutant(
@@ -13,12 +13,12 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
-    honest = BackendFollower._take_snapshot
+def plant() -> None:
+    honest = BackendFlusher._take_snapshot
 
-    async def _take_snapshot(self: BackendFollower) -> None:
+    async def _take_snapshot(self: BackendFlusher) -> None:
         store = self._store
         self._flushed = Traced(index=store.consistent_index, term=store.consistent_term)
         await honest(self)
 
-    BackendFollower._take_snapshot = _take_snapshot  # type: ignore[method-assign]
+    BackendFlusher._take_snapshot = _take_snapshot  # type: ignore[method-assign]

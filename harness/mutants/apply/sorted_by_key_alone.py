@@ -16,7 +16,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = range_read.sorted_kvs
 
     def sorted_kvs(kvs: list[KeyValue], request: RangeRequest) -> list[KeyValue]:

@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def run_each(store: Store, chosen: apply.Chosen) -> list[ResponseOp]:
         responses = []
         for operation in chosen.operations:

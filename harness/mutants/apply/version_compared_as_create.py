@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = apply.compared_number
 
     def compared_number(target: int, kv: KeyValue) -> int | None:

@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def _check_revision(self: Store, revision: int, current: int) -> None:
         if revision > current:
             raise FutureRevision(revision, current)

@@ -12,7 +12,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = Store._load
 
     def _load(self: Store) -> None:

@@ -15,7 +15,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = key_index.first_kept
 
     def first_kept(changes: array[int], main: int) -> int:

@@ -12,7 +12,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = Store.restore
 
     def restore(self: Store) -> None:

@@ -13,5 +13,5 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     write_transaction.create_revision_of = lambda previous, main: main  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = KeyIndex.compact
 
     def compact(self: KeyIndex, main: int) -> array[int]:

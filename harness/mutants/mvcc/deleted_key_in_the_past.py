@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def visible_at(changes: Changes, main: int) -> Packed | None:
         revisions = [changes] if isinstance(changes, int) else changes
         found = [packed for packed in revisions if main_of(packed) <= main]

@@ -12,7 +12,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def revision(self: WriteTransaction) -> int:
         return self._main
 

@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = Watcher.offer
 
     def offer(self: Watcher, batch: WatchBatch) -> bool:

@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def _check_revision(self: Store, revision: int, current: int) -> None:
         if 0 < revision < self._compacted:
             raise CompactedRevision(revision, self._compacted)

@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def wants(self: Watcher, event: Event) -> bool:
         return not (self.no_put if event.type is EventType.PUT else self.no_delete)
 

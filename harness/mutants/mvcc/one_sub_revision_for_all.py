@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = Store.record_change
 
     def record_change(self: Store, kv: KeyValue, sub: int, *, tombstone: bool) -> None:

@@ -15,7 +15,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = key_index.visible_at
 
     def visible_at(changes: Changes, main: int) -> Packed | None:

@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = WatchHub._with_previous
 
     def _with_previous(self: WatchHub, watcher: Watcher, event: Event) -> Event:

@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = interval.end_of
 
     def end_of(key: bytes, range_end: bytes) -> bytes | None:

@@ -12,7 +12,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = WatchHub.catch_up
 
     def catch_up(self: WatchHub, watcher: Watcher) -> WatchBatch | None:

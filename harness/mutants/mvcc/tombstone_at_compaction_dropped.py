@@ -16,7 +16,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def first_kept(changes: array[int], main: int) -> int:
         position = bisect_left(changes, (main + 1) << MAIN_SHIFT) - 1
         if position < 0:

@@ -15,7 +15,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = WatchHub.notify
 
     def notify(self: WatchHub, revision: int, events: Sequence[Event]) -> None:

@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def wants(self: Watcher, event: Event) -> bool:
         return event.kv.mod_revision >= self.next_revision
 

@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = WatchHub.store_replaced
 
     def store_replaced(self: WatchHub, revision: int) -> None:

@@ -12,5 +12,5 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     WatchHub.store_replaced = lambda self, revision: None  # type: ignore[method-assign]

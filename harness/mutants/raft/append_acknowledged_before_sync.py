@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def acknowledge(raft: Raft, leader: MemberId, index: Index) -> None:
         raft.send(Message(MessageType.APP_RESP, leader, raft.id, raft.term, index=index))
 

@@ -11,11 +11,11 @@ MUTANT = Mutant(
     what="a candidate's own vote counts before it is on the disk",
     source="valkey-io/valkey pull request 3887 (review: no RequestVote before the self-vote is"
     " durable); etcd-io/raft counts the own vote once it is persisted",
-    found_by=("invariants", "promises"),
+    found_by=("invariants", "raft_safety"),
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def run_for_vote(raft: Raft) -> None:
         election.become_candidate(raft)
         for member in raft.voters:

@@ -11,11 +11,11 @@ from splitbrain.node.raft.ready import Role
 MUTANT = Mutant(
     what="a candidate's vote for itself does not keep it from voting for another",
     source="Raft paper, figure 2: a candidate votes for itself, and votes once a term",
-    found_by=("invariants", "promises"),
+    found_by=("invariants", "raft_safety"),
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = election.vote_is_free
 
     def vote_is_free(raft: Raft, message: Message) -> bool:

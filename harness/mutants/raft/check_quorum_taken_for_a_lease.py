@@ -15,7 +15,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = leader.confirmed_reads
 
     def confirmed_reads(raft: Raft) -> list[PendingRead]:

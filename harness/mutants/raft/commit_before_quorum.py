@@ -15,7 +15,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def quorum_index(voters: Sequence[int], acknowledged: Mapping[int, int]) -> int:
         ascending = sorted(acknowledged.get(voter, 0) for voter in voters)
         return ascending[min(len(ascending) - 1, len(ascending) - quorum.majority(voters) + 1)]

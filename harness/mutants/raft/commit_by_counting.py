@@ -12,5 +12,5 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     replication.may_commit = lambda raft, index: True

@@ -15,7 +15,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = follower.reject_append
 
     def reject_append(raft: Raft, message: Message) -> None:

@@ -15,7 +15,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = Wal.append
 
     def append(self: Wal, hard_state: HardState | None, entries: Sequence[Entry]) -> None:

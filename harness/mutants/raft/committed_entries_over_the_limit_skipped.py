@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = Log.take_unapplied
 
     def take_unapplied(self: Log, bytes_max: int) -> tuple[Entry, ...]:

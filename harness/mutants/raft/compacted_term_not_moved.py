@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = Log.compact
 
     def compact(self: Log, index: Index) -> None:

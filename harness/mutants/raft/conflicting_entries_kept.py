@@ -16,7 +16,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def find_conflict(self: Log, entries: Sequence[Entry]) -> Index:
         return next((entry.index for entry in entries if entry.index > self.last_index), 0)
 

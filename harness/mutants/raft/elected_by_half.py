@@ -11,11 +11,11 @@ from splitbrain.node.raft.message import MemberId
 MUTANT = Mutant(
     what="half of the voters are enough to elect a leader",
     source="Raft paper, 5.2: a candidate wins with the votes of a majority in the same term",
-    found_by=("invariants", "promises"),
+    found_by=("invariants", "raft_safety"),
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = quorum.tally
 
     def tally(voters: Sequence[MemberId], votes: Mapping[MemberId, bool]) -> quorum.VoteResult:

@@ -16,7 +16,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = Raft.send
 
     def send(self: Raft, message: Message) -> None:

@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = Server.linearizable_read
 
     async def linearizable_read(self: Server) -> None:

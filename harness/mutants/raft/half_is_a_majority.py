@@ -15,7 +15,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def majority(voters: Sequence[MemberId]) -> int:
         return (len(voters) + 1) // 2
 

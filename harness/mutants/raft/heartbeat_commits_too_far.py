@@ -18,7 +18,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = follower.on_heartbeat
 
     def broadcast_heartbeat(raft: Raft) -> None:

@@ -15,7 +15,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = leader.on_rejection
 
     def on_rejection(raft: Raft, progress: Progress, message: Message) -> None:

@@ -12,11 +12,11 @@ MUTANT = Mutant(
     what="a deposed leader stays leader, in a term in which nobody elected it",
     source="Raft paper, 5.1: a leader that finds its term out of date becomes a follower at"
     " once; ktoso/akka-raft issue 56 (pull request 55: all but the leader step down)",
-    found_by=("invariants", "promises"),
+    found_by=("invariants", "raft_safety"),
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = election.accept_higher_term
 
     def accept_higher_term(raft: Raft, message: Message) -> bool:

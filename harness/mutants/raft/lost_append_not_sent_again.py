@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def nudge(raft: Raft, progress: Progress) -> None:
         """Nobody is asked anything."""
 

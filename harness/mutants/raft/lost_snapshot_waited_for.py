@@ -15,7 +15,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def on_snapshot_status(raft: Raft, member: MemberId, *, delivered: bool) -> None:
         """Nothing is made of it."""
 

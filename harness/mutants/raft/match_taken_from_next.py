@@ -17,7 +17,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = leader.on_acknowledgement
 
     def on_acknowledgement(raft: Raft, progress: Progress, message: Message) -> None:

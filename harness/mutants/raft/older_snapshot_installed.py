@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def restore(raft: Raft, snapshot: Snapshot) -> bool:
         log, metadata = raft.log, snapshot.metadata
         log.committed = min(log.committed, metadata.index - 1)

@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def acknowledge_own_entries(raft: Raft) -> None:
         own = raft.progress.get(raft.id)
         if own is not None and own.acknowledge(raft.log.last_index):

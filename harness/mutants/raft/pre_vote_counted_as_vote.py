@@ -16,5 +16,5 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     HANDLERS[Role.CANDIDATE][MessageType.PRE_VOTE_RESP] = candidate.on_vote_response

@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def log_matches(log: Log, index: Index, term: Term) -> bool:
         return index <= log.last_index
 

@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = Raft.propose
 
     def propose(self: Raft, data: bytes) -> None:

@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = ReadBarrier.confirmed
 
     def confirmed(self: ReadBarrier, state: ReadState) -> None:

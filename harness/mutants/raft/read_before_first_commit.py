@@ -12,5 +12,5 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     leader.read_index = leader.start_read

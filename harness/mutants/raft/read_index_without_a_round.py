@@ -15,7 +15,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def confirmed_reads(raft: Raft) -> list[PendingRead]:
         reads = list(raft.reads._pending)
         raft.reads._pending.clear()

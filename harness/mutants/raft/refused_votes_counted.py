@@ -12,11 +12,11 @@ MUTANT = Mutant(
     what="votes that were refused elect a leader",
     source="jgroups-extras/jgroups-raft pull request 65 (the result of a vote response was not"
     " looked at)",
-    found_by=("invariants", "promises"),
+    found_by=("invariants", "raft_safety"),
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def on_vote_response(raft: Raft, message: Message) -> None:
         election.record_vote(raft, message.from_, granted=True)
 

@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = Log._truncate
     honest_take = Log.take_unpersisted
 

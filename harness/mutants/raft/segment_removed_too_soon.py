@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = Wal.release
 
     async def release(self: Wal, index: Index) -> int:

@@ -11,11 +11,11 @@ MUTANT = Mutant(
     what="term and vote are lost when the log goes on in another segment",
     source="etcd's server/storage/wal, cut: each segment begins with metadata and hard state,"
     " for the ones before it may be purged",
-    found_by=("promises", "invariants"),
+    found_by=("raft_safety", "invariants"),
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = Wal._head_records
 
     def _head_records(self: Wal, name: SegmentName) -> list[bytes]:

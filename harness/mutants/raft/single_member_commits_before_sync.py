@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = Raft.append_own
 
     def append_own(self: Raft, data: bytes) -> None:

@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     async def receive_snapshot(self: MemberStorage, snapshot: Snapshot) -> None:
         async with self._turn:
             await self._snapshots.save(snapshot)

@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = follower.restore
 
     def restore(raft: Raft, snapshot: Snapshot) -> bool:

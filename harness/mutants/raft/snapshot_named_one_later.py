@@ -15,7 +15,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = RaftDriver._snapshot_of_now
 
     async def _snapshot_of_now(self: RaftDriver) -> Snapshot:

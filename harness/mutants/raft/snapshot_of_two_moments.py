@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     async def _snapshot_of_now(self: RaftDriver) -> Snapshot:
         data = await self._storage.backend.snapshot()
         return Snapshot(self._raft.describe_snapshot(self._store.consistent_index), data)

@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = leader.on_snapshot_status
 
     def on_snapshot_status(raft: Raft, member: MemberId, *, delivered: bool) -> None:

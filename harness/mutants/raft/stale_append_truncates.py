@@ -15,7 +15,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = follower.append_entries
 
     def append_entries(log: Log, message: Message) -> Index:

@@ -15,7 +15,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = Log.append
 
     def append(self: Log, entries: Sequence[Entry]) -> None:

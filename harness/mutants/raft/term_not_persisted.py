@@ -12,11 +12,11 @@ MUTANT = Mutant(
     what="the current term is not on the disk",
     source="Raft paper, figure 2: currentTerm is persistent state; microsoft/CCF and others"
     " persist it",
-    found_by=("promises", "invariants"),
+    found_by=("raft_safety", "invariants"),
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = MemberStorage.save
 
     async def save(

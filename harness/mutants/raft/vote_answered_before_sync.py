@@ -11,11 +11,11 @@ MUTANT = Mutant(
     what="a vote is given before it is durable",
     source="bakwc/PySyncObj issue 84; Raft paper, figure 2: state is updated on stable storage"
     " before responding",
-    found_by=("invariants", "promises"),
+    found_by=("invariants", "raft_safety"),
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def _answer_vote(raft: Raft, request: Message, term: Term, *, granted: bool) -> None:
         answer = (
             MessageType.VOTE_RESP if request.type is MessageType.VOTE else MessageType.PRE_VOTE_RESP

@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def log_is_up_to_date(log: Log, last_index: Index, last_term: Term) -> bool:
         return last_term >= log.last_term
 

@@ -12,5 +12,5 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     election.log_is_up_to_date = lambda log, last_index, last_term: True

@@ -10,11 +10,11 @@ from splitbrain.node.raft.raft import Raft
 MUTANT = Mutant(
     what="a candidate that steps down within its term may vote again in it",
     source="microsoft/CCF issue 5891 and pull request 8094; eliben/raft pull request 27",
-    found_by=("invariants", "promises"),
+    found_by=("invariants", "raft_safety"),
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = election.become_follower
 
     def become_follower(raft: Raft, term: Term, leader: MemberId) -> None:

@@ -8,9 +8,9 @@ from splitbrain.node.raft import election
 MUTANT = Mutant(
     what="a member votes for more than one candidate in a term",
     source="Raft paper, 5.2 and figure 2: one vote a term, first come, first served",
-    found_by=("invariants", "promises"),
+    found_by=("invariants", "raft_safety"),
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     election.vote_is_free = lambda raft, message: True

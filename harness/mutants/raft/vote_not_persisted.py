@@ -13,12 +13,12 @@ from splitbrain.node.raft.message import NONE, Entry, HardState
 MUTANT = Mutant(
     what="HardState is saved without the vote",
     source="Raft paper, figure 2: votedFor is persistent state, updated before responding",
-    found_by=("promises", "invariants"),
+    found_by=("raft_safety", "invariants"),
     run={**SHORT_RUN, "workload": "register", "nemesis": ("kill",)},
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = MemberStorage.save
 
     async def save(

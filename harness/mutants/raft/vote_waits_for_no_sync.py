@@ -12,11 +12,11 @@ MUTANT = Mutant(
     what="term and vote are written, and synced only with entries",
     source="Raft paper, figure 2: votedFor is on stable storage before the answer; etcd-io/raft,"
     " MustSync",
-    found_by=("promises", "invariants"),
+    found_by=("raft_safety", "invariants"),
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def must_sync(
         before: HardState, hard_state: HardState | None, entries: Sequence[Entry]
     ) -> bool:

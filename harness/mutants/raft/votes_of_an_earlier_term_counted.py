@@ -11,11 +11,11 @@ MUTANT = Mutant(
     what="a candidate counts votes that were given to it in an earlier term, or before one",
     source="Raft paper, 5.2; andreev-io/little-raft issue 44: votes of a stale term lead to two"
     " leaders",
-    found_by=("invariants", "promises"),
+    found_by=("invariants", "raft_safety"),
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = election._enter_term
 
     def _enter_term(raft: Raft, term: Term) -> None:

@@ -18,7 +18,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = MemberStorage.save
 
     async def save(

@@ -11,11 +11,11 @@ from splitbrain.node.storage.wal import Wal
 MUTANT = Mutant(
     what="the newest write to the log is never synced before it is acknowledged",
     source="Raft paper, 5.2 and figure 2; bakwc/PySyncObj issue 84",
-    found_by=("write_path", "promises"),
+    found_by=("write_path", "raft_safety"),
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     async def save(
         self: Wal, hard_state: HardState | None, entries: Sequence[Entry], *, sync: bool
     ) -> None:

@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = ReadBarrier.wait
 
     async def wait(self: ReadBarrier) -> None:

@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = RequestIds.__init__
 
     def __init__(self: RequestIds, member: int, incarnation: int) -> None:

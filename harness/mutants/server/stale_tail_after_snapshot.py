@@ -12,5 +12,5 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     member_storage.consistent_tail = lambda after, entries: entries

@@ -16,7 +16,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = RaftDriver.propose
 
     async def propose(self: RaftDriver, subject: Traced, data: bytes) -> None:

@@ -12,7 +12,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def capture(
         self: WriteBuffer, bucket: bytes, start: bytes = b"", end: bytes | None = None
     ) -> Writes:

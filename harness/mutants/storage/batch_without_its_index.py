@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     honest = WriteBuffer.begin_flush
 
     def begin_flush(self: WriteBuffer) -> dict[bytes, Writes]:

@@ -12,5 +12,5 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     WriteBuffer.discard = lambda self: None  # type: ignore[method-assign]

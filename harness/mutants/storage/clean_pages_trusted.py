@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def _write_again(self: Wal, tail: Tail) -> None:
         """Nothing is written."""
 

@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     async def sync_file(file: File) -> None:
         try:
             await file.sync()

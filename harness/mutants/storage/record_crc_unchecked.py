@@ -13,5 +13,5 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     wal_record.crc_matches = lambda found, computed: True

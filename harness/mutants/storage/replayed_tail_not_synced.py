@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     async def _make_durable(self: Wal) -> None:
         """It was read, so it is there."""
 

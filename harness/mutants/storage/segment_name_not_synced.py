@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     async def _give_name(self: Wal, aside: str, name: SegmentName) -> None:
         self._disk.rename(aside, self._path(name))
 

@@ -14,7 +14,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def __str__(self: SegmentName) -> str:
         return f"{self.sequence}-{self.index}.wal"
 

@@ -13,7 +13,7 @@ MUTANT = Mutant(
 )
 
 
-def spoil() -> None:
+def plant() -> None:
     def _cut_off_torn(self: Wal, tail: Tail) -> None:
         """It stays."""
 

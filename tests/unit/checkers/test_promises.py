@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.traces.raft_safety import check_promises
+from splitbrain.checkers.traces.raft_safety import check_raft_safety
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.histories.history import History
 from splitbrain.histories.trace import TraceEvent
@@ -13,7 +13,7 @@ from splitbrain.histories.trace import TraceEvent
 
 def judge(*events: TraceEvent) -> Verdict:
     traces = {name: [e for e in events if e.member == name] for name in ("n1", "n2", "n3")}
-    return check_promises(Evidence(History.of(()), traces=traces))
+    return check_raft_safety(Evidence(History.of(()), traces=traces))
 
 
 def vote(member: str, ns: int, term: int, peer: str) -> TraceEvent:
@@ -48,5 +48,5 @@ def test_a_promise_is_kept_or_told(events: tuple[TraceEvent, ...], kind: str) ->
 
 
 def test_a_system_without_traces_has_nothing_to_judge() -> None:
-    assert check_promises(Evidence(History.of(()), system="etcd")).valid is True
-    assert check_promises(Evidence(History.of(()), system="python_node")).valid is None
+    assert check_raft_safety(Evidence(History.of(()), system="etcd")).valid is True
+    assert check_raft_safety(Evidence(History.of(()), system="python_node")).valid is None

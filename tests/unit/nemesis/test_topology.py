@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.nemesis.fault import AIMS, PARTITION_SHAPES, Aim, PartitionShape
-from splitbrain.nemesis.target import aims_for, take_aim
+from splitbrain.nemesis.fault import PARTITION_SHAPES, TARGETS, PartitionShape, Target
+from splitbrain.nemesis.target import choose_targets, targets_for
 from splitbrain.nemesis.topology import Link, cut_links, touching
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
@@ -26,15 +26,15 @@ def sees(member: str, members: Sequence[str], cut: Collection[Link]) -> set[str]
     return {one for one in heard_by(member, members, cut) if (member, one) not in cut}
 
 
-@given(clusters, st.sampled_from(AIMS), randoms, st.data())
+@given(clusters, st.sampled_from(TARGETS), randoms, st.data())
 def test_an_aim_hits_as_many_members_as_its_name_says(
-    members: tuple[str, ...], aim: Aim, random: Random, data: st.DataObject
+    members: tuple[str, ...], target: Target, random: Random, data: st.DataObject
 ) -> None:
     leader = data.draw(st.sampled_from((None, *members)))
-    hit = take_aim(aim, members, leader, random)
+    hit = choose_targets(target, members, leader, random)
     assert list(hit) == [member for member in members if member in hit]
     count = len(members)
-    match aim:
+    match target:
         case "any":
             assert len(hit) == 1
         case "leader":
@@ -57,8 +57,8 @@ def test_an_aim_hits_as_many_members_as_its_name_says(
 def test_every_aim_that_suits_a_cluster_hits_somebody(
     members: tuple[str, ...], random: Random
 ) -> None:
-    for aim in aims_for(len(members)):
-        assert take_aim(aim, members, members[0], random)
+    for target in targets_for(len(members)):
+        assert choose_targets(target, members, members[0], random)
 
 
 @given(clusters, st.sampled_from(PARTITION_SHAPES), st.integers(0, 2**32), st.data())

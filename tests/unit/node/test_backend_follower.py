@@ -8,7 +8,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import cast
 
-from splitbrain.node.apply.backend_flusher import BackendFollower
+from splitbrain.node.apply.backend_flusher import BackendFlusher
 from splitbrain.node.config import Config
 from splitbrain.node.failpoint import Failpoints
 from splitbrain.node.member_metrics import MemberMetrics
@@ -59,7 +59,7 @@ async def own_snapshots(
         backend=backend, snapshot=SnapshotMetadata(), save_snapshot=save_snapshot
     )
     world = RealWorld("n1", tmp_path, seed=1, trace_path=None, backend_quota_bytes=2**20)
-    follower = BackendFollower(
+    follower = BackendFlusher(
         world,
         CONFIG,
         WritePath(world, "n1", Failpoints(world), tracing=False),

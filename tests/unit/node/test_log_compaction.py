@@ -7,7 +7,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from splitbrain.node.apply.backend_flusher import BackendFollower
+from splitbrain.node.apply.backend_flusher import BackendFlusher
 from splitbrain.node.raft.config import Config
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.write_path import Traced
@@ -45,7 +45,7 @@ def test_the_log_is_compacted_no_further_than_raft_has_applied() -> None:
     storage = Storage()
     world = SimpleNamespace(log=lambda *_, **__: None)
     config = SimpleNamespace(catch_up_entries=1)
-    follower: Any = BackendFollower(world, config, None, storage, None, raft, None)  # type: ignore[arg-type]
+    follower: Any = BackendFlusher(world, config, None, storage, None, raft, None)  # type: ignore[arg-type]
     follower._flushed = Traced(index=committed, term=raft.term)
     asyncio.run(follower._take_snapshot())
     assert [one.index for one in storage.saved] == [committed]

@@ -64,7 +64,7 @@ def test_the_first_or_the_second_fault_of_each_kind_hits_the_leader(
 ) -> None:
     planned = draw_schedule(seed, ALL, duration_ms, THREE)
     for kind in ALL:
-        first = [one.fault.aim for one in planned if name_of(one.fault) == kind][:2]
+        first = [one.fault.target for one in planned if name_of(one.fault) == kind][:2]
         assert "leader" in first
 
 

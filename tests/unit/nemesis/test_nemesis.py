@@ -16,9 +16,9 @@ from splitbrain.nemesis.catalogue import sufferable
 from splitbrain.nemesis.drawing import draw_schedule
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import Fault, Kill, Latency, Partition, Pause, PlannedFault
-from splitbrain.nemesis.injection.faults_in_force import Grip
-from splitbrain.nemesis.injection.inject import begin
-from splitbrain.nemesis.nemesis import Conductor
+from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
+from splitbrain.nemesis.injection.inject import inject
+from splitbrain.nemesis.nemesis import Nemesis
 
 
 class VirtualTime(asyncio.SelectorEventLoop):
@@ -120,19 +120,19 @@ def conduct(
         def now_ms() -> float:
             return (loop.time() - began) * 1000
 
-        conductor = Conductor(
+        nemesis = Nemesis(
             schedule, cluster, lambda f, value: told.append((now_ms(), f, value)), now_ms
         )
-        running = asyncio.create_task(conductor.run())
+        running = asyncio.create_task(nemesis.run())
         if until_ms is None:
             await running
         else:
             await asyncio.sleep(until_ms / 1000)
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-        await conductor.heal_all()
-        assert conductor.current() == ()
-        await conductor.heal_all()
+        await nemesis.heal_all()
+        assert nemesis.current() == ()
+        await nemesis.heal_all()
 
     run(main())
     return told
@@ -177,12 +177,12 @@ def test_a_paused_member_that_is_killed_is_not_resumed_but_restarted() -> None:
 
 def test_overlapping_conditions_of_a_link_add_up_and_go_one_by_one() -> None:
     cluster = Cluster()
-    grip = Grip(cluster)
+    in_force = FaultsInForce(cluster)
 
     async def main() -> None:
-        slow = await begin(Latency("leader", 50, 10, 4096), grip, Random(1))
-        slower = await begin(Latency("leader", 100, 0, 1024), grip, Random(1))
-        cut = await begin(Partition("isolate_leader"), grip, Random(1))
+        slow = await inject(Latency("leader", 50, 10, 4096), in_force, Random(1))
+        slower = await inject(Latency("leader", 100, 0, 1024), in_force, Random(1))
+        cut = await inject(Partition("isolate_leader"), in_force, Random(1))
         assert cluster.links["n1", "n2"] == LinkState(False, False, 150, 10, 1024)
         await slow.undo()
         await slow.undo()
@@ -240,17 +240,17 @@ def test_healing_that_failed_is_tried_again_by_heal_all() -> None:
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        conductor = Conductor(
+        nemesis = Nemesis(
             [at(0, 100, Kill("leader"))], cluster,
             lambda f, value: told.append(value.phase), lambda: loop.time() * 1000,
         )
         cluster.broken.add("restart")
-        await conductor.run()
+        await nemesis.run()
         assert told == ["begin", "began", "end", "failed"]
         with pytest.raises(RuntimeError):
-            await conductor.heal_all()
+            await nemesis.heal_all()
         cluster.broken.clear()
-        await conductor.heal_all()
+        await nemesis.heal_all()
         assert told[-1] == "ended"
 
     run(main())
@@ -263,14 +263,14 @@ def test_faults_in_force_can_be_seen() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         schedule = [at(0, 2000, Kill("leader")), at(1000, 3000, Partition("isolate", "all"))]
-        conductor = Conductor(schedule, cluster, lambda f, value: None, lambda: loop.time() * 1000)
-        running = asyncio.create_task(conductor.run())
+        nemesis = Nemesis(schedule, cluster, lambda f, value: None, lambda: loop.time() * 1000)
+        running = asyncio.create_task(nemesis.run())
         await asyncio.sleep(1.5)
-        assert [(one.name, one.members) for one in conductor.current()] == [
+        assert [(one.name, one.members) for one in nemesis.current()] == [
             ("kill", ("n1",)), ("partition", ("n1", "n2", "n3")),
         ]
         await asyncio.sleep(1)
-        assert [one.name for one in conductor.current()] == ["partition"]
+        assert [one.name for one in nemesis.current()] == ["partition"]
         await running
 
     run(main())
@@ -283,9 +283,9 @@ def test_a_system_says_what_it_can_suffer_by_its_methods() -> None:
 
 def test_a_fault_that_the_system_cannot_suffer_is_refused() -> None:
     with pytest.raises(FaultError, match="Deaf cannot be killed"):
-        run(begin(Kill(), Grip(Deaf()), Random(1)))
+        run(inject(Kill(), FaultsInForce(Deaf()), Random(1)))
 
 
 def test_what_is_no_fault_is_refused() -> None:
     with pytest.raises(TypeError, match="is no fault that the nemesis can inflict"):
-        run(begin("rain", Grip(Cluster()), Random(1)))
+        run(inject("rain", FaultsInForce(Cluster()), Random(1)))

@@ -6,8 +6,8 @@ import asyncio
 from random import Random
 
 from splitbrain.nemesis.fault import DiskFault, Kill
-from splitbrain.nemesis.injection.faults_in_force import Grip
-from splitbrain.nemesis.injection.machine import begin
+from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
+from splitbrain.nemesis.injection.machine import inject
 
 
 class Machine:
@@ -39,9 +39,9 @@ class Machine:
 
 
 async def overlapping(machine: Machine, *, kill_ends_first: bool) -> None:
-    grip = Grip(machine)
-    disk = await begin(DiskFault("all", full=True), grip, Random(1))
-    kill = await begin(Kill("all"), grip, Random(1))
+    in_force = FaultsInForce(machine)
+    disk = await inject(DiskFault("all", full=True), in_force, Random(1))
+    kill = await inject(Kill("all"), in_force, Random(1))
     for inflicted in (kill, disk) if kill_ends_first else (disk, kill):
         await inflicted.undo()
 
