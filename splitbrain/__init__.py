@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from splitbrain.checkers.evidence import Checker, Evidence
     from splitbrain.checkers.verdict import Anomaly, Verdict
+    from splitbrain.harness.drawing.draw import draw_schedule
     from splitbrain.harness.errors import BadArguments, SplitbrainError, SystemFailed
-    from splitbrain.harness.judging.judge import RunResult, judge
-    from splitbrain.harness.runs.execute import run, run_sync
-    from splitbrain.harness.runs.schedule_run import run_schedule
+    from splitbrain.harness.judging.judge import judge
+    from splitbrain.harness.judging.run_result import RunResult
+    from splitbrain.harness.runs.execute import execute, execute_async, run, run_sync
     from splitbrain.harness.schedule.options import Options, read_options
     from splitbrain.harness.schedule.schedule import Schedule
     from splitbrain.harness.schedule.text import parse_schedule
@@ -73,17 +74,20 @@ _MODULES = {
     "splitbrain.checkers.verdict": (
         "Anomaly", "Verdict",
     ),
+    "splitbrain.harness.drawing.draw": (
+        "draw_schedule",
+    ),
     "splitbrain.harness.errors": (
         "BadArguments", "SplitbrainError", "SystemFailed",
     ),
     "splitbrain.harness.judging.judge": (
-        "RunResult", "judge",
+        "judge",
+    ),
+    "splitbrain.harness.judging.run_result": (
+        "RunResult",
     ),
     "splitbrain.harness.runs.execute": (
-        "run", "run_sync",
-    ),
-    "splitbrain.harness.runs.schedule_run": (
-        "run_schedule",
+        "execute", "execute_async", "run", "run_sync",
     ),
     "splitbrain.harness.schedule.options": (
         "Options", "read_options",
@@ -175,11 +179,13 @@ __all__ = [
     "Verdict",
     "Workload",
     "check_schedule",
+    "draw_schedule",
+    "execute",
+    "execute_async",
     "judge",
     "parse_schedule",
     "read_options",
     "run",
-    "run_schedule",
     "run_sync",
     "schedules",
 ]

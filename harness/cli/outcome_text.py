@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 import click
 
 from splitbrain.checkers.verdict import Verdict
-from splitbrain.harness.judging.judge import RunResult
+from splitbrain.harness.judging.run_result import RunResult
+from splitbrain.harness.schedule.command_line import shown
 from splitbrain.harness.store.records import FaultCount, Results
-from splitbrain.harness.store.repro import shown
 
 ANOMALIES_SHOWN_MAX = 5
 
@@ -18,14 +18,14 @@ WORDS = {True: ("valid", "green"), False: ("INVALID", "red"), None: ("unknown", 
 NOTHING_TO_JUDGE = ("-", "bright_black")
 
 
-def tell(result: RunResult) -> None:
+def print_outcome(result: RunResult) -> None:
     """Verdicts, anomalies, where the report is, and the line that reproduces it."""
     counts = result.results.operations.get("all", {})
     said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     rate = f", {result.results.rate:g}/s" if result.results.rate else ""
     click.echo(f"operations: {said or 'none'}{rate}")
-    tell_verdicts(result.results.verdicts)
-    tell_failed_faults(result.results.faults)
+    print_verdicts(result.results.verdicts)
+    print_failed_faults(result.results.faults)
     if result.error:
         click.secho(f"the run broke off: {result.error}", fg="red")
     word, colour = WORDS[result.valid]
@@ -40,7 +40,7 @@ def tell(result: RunResult) -> None:
         click.echo(f"digest: {result.digest}")
 
 
-def tell_failed_faults(faults: Sequence[FaultCount]) -> None:
+def print_failed_faults(faults: Sequence[FaultCount]) -> None:
     """A run whose faults never came tells less than it seems to."""
     failed = [one for one in faults if one.failed]
     if failed:
@@ -50,7 +50,7 @@ def tell_failed_faults(faults: Sequence[FaultCount]) -> None:
         )
 
 
-def tell_verdicts(verdicts: Iterable[Verdict]) -> None:
+def print_verdicts(verdicts: Iterable[Verdict]) -> None:
     for verdict in verdicts:
         click.echo(verdict_line(verdict))
         for anomaly in verdict.anomalies[:ANOMALIES_SHOWN_MAX]:

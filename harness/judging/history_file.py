@@ -26,7 +26,13 @@ from splitbrain.checkers.service_level.statistics import check_statistics
 from splitbrain.checkers.transactions import DEFAULT, NAME, check_transactions, model_named
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.judging.judge import INTERRUPTED, Watch, checkers_of, judge_evidence, merged
+from splitbrain.harness.judging.judge import (
+    INTERRUPTED,
+    JudgingObserver,
+    checkers_of,
+    judge_evidence,
+    merged,
+)
 from splitbrain.harness.schedule.options import Options
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.catalogue import (
@@ -144,7 +150,7 @@ def history_file(path: Path) -> Path | None:
     )
 
 
-def check_file(path: Path, asked: Asked, watch: Watch) -> Checked:
+def check_file(path: Path, asked: Asked, watch: JudgingObserver) -> Checked:
     """Judge the history in the file `path`. Raises BadArguments for what cannot be judged."""
     began = time.perf_counter()
     try:

@@ -17,7 +17,7 @@ import msgspec
 from splitbrain.harness.report import NAME, write_whole
 from splitbrain.harness.report.page import environment
 from splitbrain.harness.report.run_data import ResultFacts, RunFacts
-from splitbrain.harness.store.run_folder import run_folders
+from splitbrain.harness.store.store import run_folders
 
 ROWS_MAX = 5_000
 """The newest; the page says how many more there are."""

@@ -13,10 +13,12 @@ from splitbrain.checkers.minimise.history_part import shortest_history
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.judging.history_file import Checked
-from splitbrain.harness.judging.judge import RunResult, read_evidence, read_record
+from splitbrain.harness.judging.judge import read_evidence
+from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.report.logged_spans import spans_of, spans_of_transactions
 from splitbrain.harness.report.picture import DRAWN_MAX, Found, write_pictures
 from splitbrain.harness.report.spans import pair
+from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.histories.formats.foreign_operation import LoggedOperation
 from splitbrain.histories.history import History
 
@@ -28,8 +30,9 @@ ALREADY_SHORT = 3
 
 def draw_run(result: RunResult, path: Path) -> Path | None:
     """The anomalies of a judged run's folder into the page `path`; None if it has none."""
-    record = read_record(result.folder)
-    evidence = read_evidence(result.folder, record)
+    folder = RunFolder(result.folder)
+    record = folder.read_record()
+    evidence = read_evidence(folder, record)
     return _draw_own(result.results.verdicts, evidence, path, [m.name for m in record.members])
 
 

@@ -10,7 +10,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -78,6 +78,9 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     swarm: bool = False
     """For the system `simulated`: let the seed draw the members' settings, the network's
     weather and rare conditions in the member, too."""
+    keep_data: Literal["always", "failed", "never"] = "failed"
+    """Whether the members' data folders are kept after the run; "failed": unless the run is
+    valid."""
     store: str = "store"
     """The folder of runs."""
     name: str = ""

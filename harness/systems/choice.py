@@ -8,8 +8,9 @@ from typing import cast
 from splitbrain.harness.errors import BadArguments, SystemFailed
 from splitbrain.harness.mutants.catalogue import mutant_command, mutant_flags
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.schedule.plan import Plan
+from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE, SIMULATED, users_own
+from splitbrain.harness.systems.setting_flags import setting_flags
 from splitbrain.harness.systems.settings import WATCH_PROGRESS_MS, ClusterSettings
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.random_stream import subseed
@@ -52,65 +53,66 @@ def refuse_absent(options: Options) -> None:
         raise BadArguments(str(problem)) from problem
 
 
-def make_system(options: Options, plan: Plan, folder: Path) -> System:
-    """The system that `options` name, not started yet, its members' files in `folder`.
+def make_system(schedule: Schedule, folder: Path) -> System:
+    """The system of `schedule`, not yet started, with its members' files in `folder`.
 
-    A user's own, by a dotted path or an entry point, is called with `members`,
-    `member_seeds`, `folder` and `options`. Raises BadArguments if there is none.
+    A user's own system, named by a dotted path or an entry point, is called with the keywords
+    `members`, `member_seeds`, `folder` and `options`. Raises BadArguments if it does not exist.
     """
-    if options.system == PYTHON_NODE:
-        return _python_node(options, plan, folder)
-    if options.system == ETCD:
-        return _etcd(options, plan, folder)
-    make = users_own(options.system)
+    if schedule.system == PYTHON_NODE:
+        return _python_node(schedule, folder)
+    if schedule.system == ETCD:
+        return _etcd(schedule, folder)
+    make = users_own(schedule.system)
     return cast("System", make(
-        members=plan.members, member_seeds=plan.member_seeds, folder=folder, options=options
+        members=schedule.members, member_seeds=schedule.member_seeds, folder=folder,
+        options=schedule.options,
     ))
 
 
-def _python_node(options: Options, plan: Plan, folder: Path) -> System:
+def _python_node(schedule: Schedule, folder: Path) -> System:
     from splitbrain.harness.systems.python_node import COMMAND, PythonNode
 
+    options = schedule.options
     flags, command = options.member_flags, COMMAND
     if options.mutant:
         command = mutant_command(options.mutant)
         flags = (*mutant_flags(options.mutant), *flags)
-    settings = _settings(options, plan, folder, flags)
-    admin = any(isinstance(one.fault, AtStep) for one in plan.faults)
-    return PythonNode(settings, command, tracing=options.trace, admin=admin)
-
-
-def _etcd(options: Options, plan: Plan, folder: Path) -> System:
-    from splitbrain.harness.systems.etcd import Etcd
-
-    return Etcd(_settings(options, plan, folder, options.member_flags), options.etcd_binary)
-
-
-def _settings(
-    options: Options,
-    plan: Plan,
-    folder: Path,
-    flags: tuple[str, ...],
-) -> ClusterSettings:
-    return ClusterSettings(
-        members=plan.members,
-        folder=folder,
-        seed=subseed(plan.seed, "links"),
-        member_seeds=plan.member_seeds,
-        heartbeat_ms=options.heartbeat_ms,
-        election_ms=options.election_ms,
-        proxied=touches_links(plan),
-        watch_progress_ms=WATCH_PROGRESS_MS if plan.watchers else 0,
-        extra_args=flags,
+    return PythonNode(
+        _settings(schedule, folder, flags), command, tracing=options.trace,
+        admin=any(isinstance(one.fault, AtStep) for one in schedule.faults),
     )
 
 
-def touches_links(plan: Plan) -> bool:
-    """Whether any fault of the plan needs proxies between the members. Where none does
-    there are none: they share the machine with the members and cost an eighth of an
-    etcd's rate."""
+def _etcd(schedule: Schedule, folder: Path) -> System:
+    from splitbrain.harness.systems.etcd import Etcd
+
+    options = schedule.options
+    return Etcd(_settings(schedule, folder, options.member_flags), options.etcd_binary)
+
+
+def _settings(schedule: Schedule, folder: Path, flags: tuple[str, ...]) -> ClusterSettings:
+    return ClusterSettings(
+        members=schedule.members,
+        folder=folder,
+        seed=subseed(schedule.seed, "links"),
+        member_seeds=schedule.member_seeds,
+        heartbeat_ms=schedule.options.heartbeat_ms,
+        election_ms=schedule.options.election_ms,
+        proxied=touches_links(schedule),
+        watch_progress_ms=WATCH_PROGRESS_MS if schedule.watchers else 0,
+        extra_args=(*setting_flags(schedule), *flags),
+    )
+
+
+def touches_links(schedule: Schedule) -> bool:
+    """Whether a fault of the schedule needs proxies between the members.
+
+    Without such a fault no proxies are started, because they share the machine with the
+    members: they cost an eighth of etcd's rate.
+    """
     return any(
         isinstance(one.fault, Partition | Latency)
         or (isinstance(one.fault, AtStep) and one.fault.do == "isolate")
-        for one in plan.faults
+        for one in schedule.faults
     )

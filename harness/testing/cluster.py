@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 from splitbrain.harness.campaign.corpus import SavedSeed
 from splitbrain.harness.clients.json_client import Completion, open_clients
+from splitbrain.harness.drawing.draw import draw_schedule
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.runs.execute import prepare
+from splitbrain.harness.runs.execute import open_folder
 from splitbrain.harness.schedule.options import Options, read_options
-from splitbrain.harness.schedule.plan import Plan
+from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.choice import make_system
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.kv import Request
@@ -26,10 +27,9 @@ class Cluster:
     Members run all the time; the loop turns only while `run` does.
     """
 
-    def __init__(self, system: System, plan: Plan, options: Options, loop: asyncio.Runner) -> None:
+    def __init__(self, system: System, schedule: Schedule, loop: asyncio.Runner) -> None:
         self.system = system
-        self.plan = plan
-        self.options = options
+        self.schedule = schedule
         self._loop = loop
 
     @property
@@ -49,7 +49,7 @@ class Cluster:
         return self.run(self._call(member, request))
 
     async def _call(self, member: str, request: Request) -> Completion:
-        async with open_clients(self.options.request_timeout_ms) as client:
+        async with open_clients(self.schedule.options.request_timeout_ms) as client:
             return await client.call(self.url(member), request)
 
     def kill(self, member: str) -> None:
@@ -74,12 +74,13 @@ class Cluster:
 @contextlib.contextmanager
 def open_cluster(options: Options) -> Iterator[Cluster]:
     """Start what `options` name in a folder of the store; everything is ended at the end."""
-    options, plan, folder = prepare(options, None)
-    system = make_system(options, plan, folder)
+    schedule = draw_schedule(options)
+    folder = open_folder(schedule)
+    system = make_system(schedule, folder.path)
     with asyncio.Runner() as loop:
         try:
             loop.run(system.start())
-            yield Cluster(system, plan, options, loop)
+            yield Cluster(system, schedule, loop)
         finally:
             loop.run(system.stop())
 

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,12 +29,11 @@ import pytest
 
 if TYPE_CHECKING:
     from splitbrain.harness.campaign.corpus import SavedSeed
-    from splitbrain.harness.judging.judge import RunResult
+    from splitbrain.harness.judging.run_result import RunResult
     from splitbrain.harness.schedule.schedule import Schedule
     from splitbrain.harness.testing.cluster import Cluster
 
 TIME_LIMIT_S = 10.0
-SEED_BITS = 32
 REPORT_PROPERTY = "splitbrain_report"
 
 FLAGS = {
@@ -63,6 +61,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    from splitbrain.harness.drawing.seed import seed_or_drawn
+
     config.addinivalue_line(
         "markers",
         "splitbrain(**options): options of the runs of this test, "
@@ -76,7 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
         given = worker["splitbrain_seed"]
     if worker is None:
         config.pluginmanager.register(Reports(), "splitbrain-reports")
-    config.stash[_base_seed] = secrets.randbits(SEED_BITS) if given is None else given
+    config.stash[_base_seed] = seed_or_drawn(given)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -161,15 +161,17 @@ def splitbrain_run(
 
     def run(**options: Any) -> RunResult:
         __tracebackhide__ = True
-        from splitbrain.harness.runs.execute import run_sync
-        from splitbrain.harness.runs.repetition import run_twice
+        from splitbrain.harness.drawing.draw import draw_schedule
+        from splitbrain.harness.runs.execute import execute
+        from splitbrain.harness.runs.repeat import execute_twice
 
         with _plainly():
             settled = settle(_options(request.config, request.node), splitbrain_seed, options)
-            if settled.system == "simulated":
-                result, difference = run_twice(settled)
+            schedule = draw_schedule(settled)
+            if schedule.system == "simulated":
+                result, difference = execute_twice(schedule)
             else:
-                result, difference = run_sync(settled), None
+                result, difference = execute(schedule), None
         return _checked(request, result, difference)
 
     return run
@@ -202,14 +204,19 @@ def splitbrain_schedule(request: pytest.FixtureRequest) -> Callable[..., RunResu
 
     def run(schedule: Schedule | str | Path) -> RunResult:
         __tracebackhide__ = True
-        from splitbrain.harness.runs.repetition import run_schedule_twice
-        from splitbrain.harness.schedule.text import read_schedule
+        from msgspec.structs import replace
+
+        from splitbrain.harness.runs.repeat import execute_twice
+        from splitbrain.harness.schedule.text import parse_schedule, read_schedule
 
         store = str(_options(request.config, request.node)["store"])
         with _plainly():
             if isinstance(schedule, Path):
                 schedule = read_schedule(schedule)
-            result, difference = run_schedule_twice(schedule, store)
+            elif isinstance(schedule, str):
+                schedule = parse_schedule(schedule)
+            schedule = replace(schedule, options=replace(schedule.options, store=store))
+            result, difference = execute_twice(schedule)
         return _checked(request, result, difference)
 
     return run

@@ -14,8 +14,8 @@ from splitbrain.harness.cli.main import run_main
 from splitbrain.harness.drive.last_seen import LastSeen
 from splitbrain.harness.drive.load import LOOK
 from splitbrain.harness.runs.execute import run_sync
+from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.schedule.options import read_options
-from splitbrain.harness.schedule.plan import PlannedOperation
 from splitbrain.harness.workloads.append import Append as AppendWorkload
 from splitbrain.harness.workloads.append import WriteRead
 from splitbrain.histories.history import History, Operation, Outcome
@@ -49,13 +49,13 @@ def test_a_list_says_what_its_last_put_appended() -> None:
     assert elements_of("") == ()
 
 
-def planned() -> PlannedOperation:
+def planned() -> ScheduledOperation:
     request = Txn(
         (Compare("x", "mod", "=", 0), Compare("y", "mod", "=", 0)),
         (Range("y"), Put("x", fresh(["3.1"]))),
         (Range("x"), Range("y")),
     )
-    return PlannedOperation(
+    return ScheduledOperation(
         0, "append", request, 0, expect_last_seen=(0, 1), append_to_seen=True
     )
 
@@ -70,7 +70,7 @@ def test_an_append_is_sent_after_a_look_at_its_keys() -> None:
     assert isinstance(sent, Txn)
     assert sent.compare == (Compare("x", "mod", "=", 7), Compare("y", "mod", "=", 0))
     assert sent.success == (Range("y"), Put("x", "1.1 2.1 | 3.1"))
-    assert LastSeen.look(PlannedOperation(0, "get", Range("x"), 0)) is None
+    assert LastSeen.look(ScheduledOperation(0, "get", Range("x"), 0)) is None
 
 
 @pytest.mark.parametrize("kind", [AppendWorkload, WriteRead])

@@ -1,69 +1,16 @@
-"""What a run shows while it goes: a live panel on a terminal, plain lines elsewhere."""
+"""Shows the progress of a run on a terminal: a live panel, or plain lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
+
+from splitbrain.harness.drive.progress import Progress, Silent, Snapshot
 
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A run at one moment. Times in seconds since the load began."""
-
-    phase: str
-    elapsed_s: float = 0.0
-    limit_s: float = 0.0
-    outcomes: dict[str, int] = field(default_factory=dict)
-    rate: float = 0.0
-    leader: str | None = None
-    faults: tuple[str, ...] = ()
-    """Those now in force, as "kill n2"."""
-
-
-class Progress(Protocol):
-    """Told of a run's course. `period_s` is how often it wants to be."""
-
-    period_s: float
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-    def say(self, line: str) -> None:
-        """One line that stays."""
-        ...
-
-    def show(self, snapshot: Snapshot) -> None: ...
-
-
-class Silent:
-    """Shows nothing."""
-
-    period_s = 3600.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def say(self, line: str) -> None:
-        pass
-
-    def show(self, snapshot: Snapshot) -> None:
-        pass
 
 
 class PlainLines(Silent):
