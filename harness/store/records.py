@@ -8,7 +8,7 @@
       results.json   Results: the verdicts
       repro.json     Repro: all that `splitbrain replay` needs
       report.html
-      n1/ …          log, trace.jsonl, data, state.json (splitbrain.histories.member_state.MemberState)
+      n1/ …          log, trace.jsonl, data, state.json (histories/member_state.py)
 """
 
 from __future__ import annotations
