@@ -17,7 +17,8 @@ from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import MemberName
 
-COMMAND: tuple[str, ...] = (sys.executable, "-m", "splitbrain.node")
+COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "splitbrain.node")
+"""`-P`: a module of the working directory is not imported in place of one of the same name."""
 FAILPOINT_TIMEOUT_S = 2.0
 STOPPED_POLL_S = 0.002
 

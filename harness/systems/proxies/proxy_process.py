@@ -71,7 +71,7 @@ class ProxyProcess:
         with theirs:
             handle = theirs.fileno()
             module = "splitbrain.harness.systems.proxies.proxy_process"
-            command = (sys.executable, "-m", module, str(handle), str(self._seed))
+            command = (sys.executable, "-P", "-m", module, str(handle), str(self._seed))
             self._child = spawn(command, python_env(), self._log, pass_fds=(handle,))
         self._reader, self._writer = await asyncio.open_unix_connection(sock=ours)
 
