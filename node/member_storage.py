@@ -17,9 +17,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from splitbrain.node.backend import Backend
 from splitbrain.node.config import Config
 from splitbrain.node.raft.message import Entry, HardState, Index, Snapshot, SnapshotMetadata
-from splitbrain.node.storage.backend import Backend
 from splitbrain.node.storage.snapshot_file import SnapshotFiles
 from splitbrain.node.storage.wal import Wal, WalCorrupt, WalMetadata, snapshot_marks, wal_exists
 from splitbrain.node.world import Disk

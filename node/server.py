@@ -26,15 +26,16 @@ from dataclasses import replace
 
 from splitbrain.node import member_metrics
 from splitbrain.node.api.service import Api
+from splitbrain.node.api.world import ApiWorld
 from splitbrain.node.apply.applier import Applied, Applier
 from splitbrain.node.apply.backend_flusher import BackendFlusher
-from splitbrain.node.apply.internal_request import InternalRequest, encode
 from splitbrain.node.config import Config
 from splitbrain.node.failpoint import FailpointError, Failpoints, parse_all
 from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.membership import Membership
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.errors import Code, RpcError
+from splitbrain.node.messages.internal_request import InternalRequest, encode
 from splitbrain.node.messages.rpc import (
     Member,
     ResponseHeader,
@@ -75,7 +76,7 @@ class Server:
     than it promised.
     """
 
-    def __init__(self, world: World, config: Config) -> None:
+    def __init__(self, world: ApiWorld, config: Config) -> None:
         self._world = world
         self._config = config
         self.cluster_id = config.cluster_id

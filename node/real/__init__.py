@@ -1,1 +1,1 @@
-"""The real world: asyncio on uvloop, aiohttp, the file system, LMDB."""
+"""The real world: the operating system as a member uses it in production."""

@@ -16,7 +16,7 @@ from splitbrain.node.storage.lmdb_backend import LmdbBackend
 from splitbrain.node.world import DirectoryInUse, DiskError
 
 if TYPE_CHECKING:
-    from splitbrain.node.storage.backend import Backend
+    from splitbrain.node.backend import Backend
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ import msgspec
 from splitbrain.node.real.clock import RealClock
 from splitbrain.node.real.disk import RealDisk
 from splitbrain.node.real.network import RealNetwork
-from splitbrain.node.world import Clock, Disk, DiskError, Network
+from splitbrain.node.world import Clock, Disk, DiskError
 
 
 class RealWorld:
@@ -39,7 +39,7 @@ class RealWorld:
             data_dir, backend_quota_bytes=backend_quota_bytes, hold_unsynced=hold_unsynced
         )
         self.disk: Disk = self._disk
-        self.network: Network = RealNetwork(self.random)
+        self.network = RealNetwork(self.random)
         self._member = member
         self._trace = self._open_trace(trace_path)
         self._tasks: dict[asyncio.Task[None], None] = {}
