@@ -161,6 +161,11 @@ class MemberStorage:
         async with self._turn:
             await self._snapshots.save(Snapshot(snapshot.metadata))
 
+    def trim(self) -> None:
+        """Return the disk space that the log preallocated and does not use. The tasks that
+        write must have ended. Raises DiskError."""
+        self._wal.trim()
+
     def close(self) -> None:
         self._wal.close()
         self.backend.close()

@@ -52,7 +52,7 @@ from splitbrain.node.raft.errors import DropReason, ProposalDropped
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft_driver import RaftDriver
 from splitbrain.node.read_barrier import ReadBarrier
-from splitbrain.node.world import Closable, World
+from splitbrain.node.world import Closable, DiskError, World
 from splitbrain.node.write_path import Traced, WritePath
 
 VERSION = "3.5.1"
@@ -221,8 +221,14 @@ class Server:
         self._driver.transport.close()
         await self._storage.backend.flush()
 
-    def close(self) -> None:
-        """Close the files, once the member's tasks have ended."""
+    def close(self, *, trim: bool = False) -> None:
+        """Close the files, once the member's tasks have ended. `trim` also returns the disk
+        space that the log preallocated and does not use."""
+        if trim:
+            try:
+                self._storage.trim()
+            except DiskError as problem:
+                self._world.log("warn", "cannot trim the write-ahead log", why=str(problem))
         self._storage.close()
 
     @property

@@ -1,1 +1,1 @@
-"""The real world: the operating system as a member uses it in production."""
+"""The real world of a member: asyncio on uvloop, sockets, HTTP, the file system and LMDB."""
