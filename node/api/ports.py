@@ -1,4 +1,4 @@
-"""The protocols by which the v3 services use the member and its failpoints."""
+"""The protocols by which the v3 services use the member, its failpoints and its log."""
 
 from __future__ import annotations
 
@@ -92,3 +92,9 @@ class AdminPort(Protocol):
     def list(self) -> dict[str, str]:
         """Return the armed failpoints and their terms."""
         ...
+
+
+class Log(Protocol):
+    """Writes one line of the member's log, as `World.log` does."""
+
+    def __call__(self, level: str, message: str, **fields: object) -> None: ...
