@@ -8,7 +8,6 @@ from typing import NoReturn
 
 import msgspec
 
-import splitbrain.node.world
 from splitbrain.harness.simulation.clients import ClientNetwork
 from splitbrain.harness.simulation.clock import MachineClock, SimulatedClock
 from splitbrain.harness.simulation.disk import MachineDisk, SimulatedDisk
@@ -76,7 +75,7 @@ class SimulatedWorld:
         self.random = random
         self.clock: Clock = SimulatedClock(loop, machine, process)
         self.disk: Disk = SimulatedDisk(loop, disk, process)
-        self.network: splitbrain.node.world.Network = MemberNetwork(process, network, clients)
+        self.network = MemberNetwork(process, network, clients)
         self.trace_lines: list[bytes] = []
         self.log_lines: list[bytes] = []
         self._loop = loop
