@@ -11,8 +11,8 @@ from splitbrain.checkers.coordination.election import check_election
 from splitbrain.checkers.coordination.lease import check_lease
 from splitbrain.checkers.coordination.lock import check_fencing, check_mutual_exclusion
 from splitbrain.checkers.evidence import Checker, Evidence
-from splitbrain.checkers.linearizable.linearizable import check_linearizable
-from splitbrain.checkers.mvcc.mvcc import check_mvcc
+from splitbrain.checkers.linearizable.checker import check_linearizable
+from splitbrain.checkers.mvcc.checker import check_mvcc
 from splitbrain.checkers.objects.counter import check_counter
 from splitbrain.checkers.objects.queue import check_queue
 from splitbrain.checkers.objects.set_full import check_set_full
@@ -24,7 +24,7 @@ from splitbrain.checkers.traces.raft_safety import check_raft_safety
 from splitbrain.checkers.traces.write_path import check_write_path
 from splitbrain.checkers.transactions.checker import check_history
 from splitbrain.checkers.verdict import Verdict
-from splitbrain.checkers.watch.watch import check_watch
+from splitbrain.checkers.watch.checker import check_watch
 
 CHECKERS: Mapping[str, Checker] = {
     "mvcc": check_mvcc,

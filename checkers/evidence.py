@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from splitbrain.checkers.service_level.limits import Limit
+from splitbrain.checkers.budget_limits import Limit
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.histories.history import History
 from splitbrain.histories.member_state import MemberState

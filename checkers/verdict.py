@@ -44,6 +44,11 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=False):
         return not (self.valid and self.why.startswith(NOT_APPLICABLE))
 
 
+def not_applicable(checker: str, reason: str, counts: dict[str, Any] | None = None) -> Verdict:
+    """The verdict of a checker that found nothing to judge; `reason` says what is missing."""
+    return Verdict(checker, True, counts=counts or {}, why=NOT_APPLICABLE + reason)
+
+
 def merge(valids: Iterable[bool | None]) -> bool | None:
     """False over None over True: unknown is never a pass. Of nothing, True."""
     merged: bool | None = True

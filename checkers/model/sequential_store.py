@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
 from splitbrain.checkers.model.key_order import KeyOrder
-from splitbrain.histories.kv import DeleteResult, KeyValue, PutResult, Result, TxnResult
+from splitbrain.histories.kv import KeyValue
 from splitbrain.histories.member_state import Change
 
 Made = Sequence[KeyValue | str]
@@ -181,13 +181,3 @@ def changes_of(revision: int, made: Made) -> list[Change]:
     ]
 
 
-def made_revision(result: Result) -> bool:
-    """Whether the answer `result` says that something was written."""
-    kind = type(result)
-    if kind is PutResult:
-        return True
-    if kind is DeleteResult:
-        return result.deleted > 0  # type: ignore[union-attr]
-    if kind is TxnResult:
-        return any(map(made_revision, result.responses))  # type: ignore[union-attr]
-    return False

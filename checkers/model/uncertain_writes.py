@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from splitbrain.checkers.model.requests import parts
 from splitbrain.checkers.model.sequential_store import in_interval
 from splitbrain.histories.history import Operation
-from splitbrain.histories.kv import Delete, Put, Request, Txn
+from splitbrain.histories.kv import Delete, Put
 from splitbrain.histories.member_state import Change
-
-
-def parts(request: Request) -> Iterator[Put | Delete]:
-    """All puts and deletes that `request` may come to, in whichever branches."""
-    match request:
-        case Put() | Delete():
-            yield request
-        case Txn():
-            for one in (*request.success, *request.failure):
-                yield from parts(one)
-        case _:
-            return
 
 
 class WriteIndex:

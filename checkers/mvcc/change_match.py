@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from splitbrain.checkers.model.requests import parts
 from splitbrain.checkers.model.sequential_store import Made
-from splitbrain.checkers.model.uncertain_writes import parts
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Put
 from splitbrain.histories.member_state import Change

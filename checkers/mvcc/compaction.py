@@ -11,7 +11,7 @@ below, are refused. So
    was invoked (a serializable read may then still see the member as it was);
 3. who is told that r is compacted comes behind a compaction to C > r, hence saw R (of
    one without an answer: C, for it must not be in the future): to
-   `splitbrain.checkers.mvcc.revisions`
+   `splitbrain.checkers.mvcc.revision_order`
    it is one more that saw this revision; without such a compaction it was told wrongly;
    and who was invoked after it returned is not answered at r or below, nor compacts to r + 1
    or below;
@@ -40,8 +40,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 
 from splitbrain.checkers import wording
-from splitbrain.checkers.mvcc.gap_hints import ranges, reads_made
-from splitbrain.checkers.mvcc.revisions import Findings, reaches_the_present, revision_of
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.model.answers import revision_of
+from splitbrain.checkers.model.requests import ranges, reaches_the_present, reads_made
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Compact
 from splitbrain.histories.member_state import MemberState

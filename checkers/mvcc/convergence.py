@@ -7,23 +7,14 @@ taken too early to say, and the verdict is undecided.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 
 from splitbrain.checkers import wording
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.mvcc.change_log import changes_between
 from splitbrain.checkers.mvcc.change_match import same_changes
-from splitbrain.checkers.mvcc.revisions import NO_LOG, ChangeLog, Findings
+from splitbrain.checkers.reference_member import readable, reference
 from splitbrain.histories.member_state import Change, MemberState
-
-
-def readable(members: Sequence[MemberState]) -> list[MemberState]:
-    return [member for member in members if member.error is None]
-
-
-def reference(members: Sequence[MemberState]) -> MemberState | None:
-    """The member that knows most: the highest revision, then the longest change log."""
-    asked = readable(members)
-    return min(asked, key=lambda m: (-m.revision, m.first_revision)) if asked else None
 
 
 def check_members_equal(members: Sequence[MemberState], findings: Findings) -> None:
@@ -75,7 +66,7 @@ def first_divergence(one: MemberState, other: MemberState) -> int | None:
     """The first revision, of those that both have, at which their change logs differ."""
     first = max(one.first_revision, other.first_revision)
     last = min(one.revision, other.revision)
-    ours, theirs = _between(one, first, last), _between(other, first, last)
+    ours, theirs = changes_between(one, first, last), changes_between(other, first, last)
     if ours == theirs:
         return None
     for mine, yours in zip(ours, theirs, strict=False):
@@ -87,18 +78,12 @@ def first_divergence(one: MemberState, other: MemberState) -> int | None:
     return (ours if len(ours) > shorter else theirs)[shorter].revision
 
 
-def _between(member: MemberState, first: int, last: int) -> Sequence[Change]:
-    changes = member.changes
-    start = bisect_left(changes, first, key=_revision)
-    return changes[start : bisect_left(changes, last + 1, key=_revision)]
 
 
 def _at(member: MemberState, revision: int) -> Sequence[Change]:
-    return _between(member, revision, revision)
+    return changes_between(member, revision, revision)
 
 
-def _revision(change: Change) -> int:
-    return change.revision
 
 
 def _compare_hashes(members: Sequence[MemberState], findings: Findings) -> None:
@@ -117,46 +102,7 @@ def _compare_hashes(members: Sequence[MemberState], findings: Findings) -> None:
             )
 
 
-def change_log(members: Sequence[MemberState], findings: Findings) -> ChangeLog:
-    """The reference's change log, prolonged to the left by members that compacted less.
-
-    A revision that it ought to have and has not is an anomaly. It is final if most
-    members could be asked and one of them knew a leader (a member that is not told of
-    any, and of no Raft log, is taken at its word).
-    """
-    known = reference(members)
-    if known is None:
-        return NO_LOG
-    changes: dict[int, list[Change]] = {}
-    first = known.first_revision
-    for change in known.changes:
-        changes.setdefault(change.revision, []).append(change)
-    longest = min(readable(members), key=lambda m: m.first_revision)
-    if longest.first_revision < first <= longest.revision + 1:
-        for change in _between(longest, longest.first_revision, first - 1):
-            changes.setdefault(change.revision, []).append(change)
-        first = longest.first_revision
-    _find_holes(known, max(first, 2), changes, findings)
-    return ChangeLog(first, known.revision, changes, _is_final(members))
 
 
-def _find_holes(
-    known: MemberState, first: int, changes: dict[int, list[Change]], findings: Findings
-) -> None:
-    expected = first
-    for revision in [*sorted(r for r in changes if r >= first), known.revision + 1]:
-        if revision > expected:
-            findings.add(
-                "missing revision",
-                f"{known.member} stands at revision {known.revision}, but its change log has "
-                f"nothing from revision {expected} to {revision - 1}",
-                members=(known.member,), revision=expected,
-            )
-        expected = revision + 1
 
 
-def _is_final(members: Sequence[MemberState]) -> bool:
-    asked = readable(members)
-    if 2 * len(asked) <= len(members):
-        return False
-    return any(member.leader_id or not member.raft_index for member in asked)

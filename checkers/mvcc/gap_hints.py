@@ -3,83 +3,26 @@
 A key-value in an answer names the revision that made it, and says that nothing touched
 its key from there to the revision that the answer tells of. Its create_revision names the
 revision that created the key, and versions count the puts since. That leaves the search
-of `splitbrain.checkers.mvcc.gaps` little to try.
+of `splitbrain.checkers.mvcc.gap_search` little to try.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from splitbrain.checkers.model.sequential_store import made_revision
-from splitbrain.checkers.model.uncertain_writes import WriteIndex, parts
+from splitbrain.checkers.model.answers import key_values, made_revision
+from splitbrain.checkers.model.requests import compares, parts, put_keys, ranges
+from splitbrain.checkers.model.uncertain_writes import WriteIndex
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import (
-    Compare,
-    DeleteResult,
     KeyValue,
     Put,
-    PutResult,
     Range,
-    RangeResult,
     Request,
-    Result,
     Txn,
-    TxnResult,
 )
-
-
-def key_values(result: Result) -> Iterable[KeyValue]:
-    """All key-values in an answer."""
-    match result:
-        case RangeResult():
-            yield from result.kvs
-        case PutResult():
-            if result.prev_kv is not None:
-                yield result.prev_kv
-        case DeleteResult():
-            yield from result.prev_kvs
-        case TxnResult():
-            for one in result.responses:
-                yield from key_values(one)
-
-
-def put_keys(request: Request, result: Result) -> Iterator[str]:
-    """The keys that `request` put, as its answer tells."""
-    if isinstance(request, Put):
-        yield request.key
-    elif isinstance(request, Txn) and isinstance(result, TxnResult):
-        branch = request.success if result.succeeded else request.failure
-        for one, answer in zip(branch, result.responses, strict=False):
-            yield from put_keys(one, answer)
-
-
-def ranges(request: Request) -> Iterator[Range]:
-    """All reads in `request`, in whichever branches."""
-    if isinstance(request, Range):
-        yield request
-    elif isinstance(request, Txn):
-        for one in (*request.success, *request.failure):
-            yield from ranges(one)
-
-
-def reads_made(request: Request, result: Result | None) -> Iterator[Range]:
-    """The reads that were made: of a transaction those of the branch that its answer tells."""
-    if isinstance(request, Range):
-        yield request
-    elif isinstance(request, Txn) and isinstance(result, TxnResult):
-        branch = request.success if result.succeeded else request.failure
-        for one, answer in zip(branch, result.responses, strict=False):
-            yield from reads_made(one, answer)
-
-
-def compares(request: Request) -> Iterator[Compare]:
-    """All comparisons of `request`, nested ones too."""
-    if isinstance(request, Txn):
-        yield from request.compare
-        for one in (*request.success, *request.failure):
-            yield from compares(one)
 
 
 class GapHints:

@@ -1,5 +1,4 @@
-"""Rules 2 and 3 of `splitbrain.checkers.mvcc.revisions`: replay the writes in order, and compare
-every answer."""
+"""Rules 2 and 3 of `mvcc/revision_order.py`: replay the writes, and compare every answer."""
 
 from __future__ import annotations
 
@@ -9,21 +8,18 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from splitbrain.checkers import wording
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.model.answers import revision_of
 from splitbrain.checkers.model.evaluation import evaluate
+from splitbrain.checkers.model.requests import must_be_recent, parts, reads_made
 from splitbrain.checkers.model.sequential_store import Made, SequentialStore, changes_of, made_by
-from splitbrain.checkers.model.uncertain_writes import Makers, WriteIndex, parts
+from splitbrain.checkers.model.uncertain_writes import Makers, WriteIndex
 from splitbrain.checkers.mvcc.answer_difference import difference, has_inner_headers, wrong_header
+from splitbrain.checkers.mvcc.change_log import ChangeLog
 from splitbrain.checkers.mvcc.change_match import is_part, makes, named_by, same_keys_and_values
-from splitbrain.checkers.mvcc.gap_hints import reads_made
-from splitbrain.checkers.mvcc.gaps import Conflict, GapSearch
+from splitbrain.checkers.mvcc.gap_search import Conflict, GapSearch
 from splitbrain.checkers.mvcc.quick_comparison import put_agrees, read_agrees
-from splitbrain.checkers.mvcc.revisions import (
-    Answers,
-    ChangeLog,
-    Findings,
-    must_be_recent,
-    revision_of,
-)
+from splitbrain.checkers.mvcc.revision_order import Answers
 from splitbrain.checkers.mvcc.unexplained_revision import Blame
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Put, Range, Result, Txn

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from splitbrain.checkers import wording
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.model.answers import revision_of
 from splitbrain.checkers.model.uncertain_writes import WriteIndex
-from splitbrain.checkers.mvcc.revisions import Answers, Findings, revision_of
+from splitbrain.checkers.mvcc.revision_order import Answers
 from splitbrain.histories.history import Operation
 from splitbrain.histories.member_state import Change
 

@@ -26,8 +26,9 @@ from dataclasses import dataclass, field
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.mvcc.revisions import Findings, must_be_recent
-from splitbrain.checkers.verdict import Verdict
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.model.requests import must_be_recent
+from splitbrain.checkers.verdict import Verdict, not_applicable
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import Compare, Put, Range, RangeResult, Txn, TxnResult
 
@@ -75,7 +76,7 @@ def check_counter(evidence: Evidence) -> Verdict:
     """
     history = evidence.history
     if not any(op.f == INCREMENT for op in history.operations):
-        return Verdict(NAME, True, why="not applicable: nothing was counted")
+        return not_applicable(NAME, "nothing was counted")
     findings = Findings()
     try:
         steps = {op.invoked: _step(op) for op in history.operations if op.f == INCREMENT}
@@ -83,9 +84,9 @@ def check_counter(evidence: Evidence) -> Verdict:
     except _NotACounter as reason:
         return Verdict(NAME, None, why=str(reason))
     counts["anomalies"] = findings.count
-    valid = False if findings.count else None if findings.unknown else True
     return Verdict(
-        NAME, valid, tuple(findings.anomalies), counts, why="; ".join(findings.unknown)
+        NAME, findings.valid, tuple(findings.anomalies), counts,
+        why="; ".join(findings.unknown),
     )
 
 

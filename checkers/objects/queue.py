@@ -32,10 +32,11 @@ from sortedcontainers import SortedDict
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.model.sequential_store import made_revision, text_order
-from splitbrain.checkers.model.uncertain_writes import parts
-from splitbrain.checkers.mvcc.revisions import Findings, must_be_recent
-from splitbrain.checkers.verdict import Verdict
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.model.answers import made_revision
+from splitbrain.checkers.model.requests import must_be_recent, parts
+from splitbrain.checkers.model.sequential_store import text_order
+from splitbrain.checkers.verdict import Verdict, not_applicable
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import Delete, DeleteResult, Put, Range, RangeResult
 
@@ -69,15 +70,15 @@ def check_queue(evidence: Evidence) -> Verdict:
     """
     history = evidence.history
     if not any(op.f == ENQUEUE for op in history.operations):
-        return Verdict(NAME, True, why="not applicable: nothing was put into a queue")
+        return not_applicable(NAME, "nothing was put into a queue")
     findings = Findings()
     sweep = _Sweep(history, findings)
     sweep.run()
     counts = sweep.finish()
     counts["anomalies"] = findings.count
-    valid = False if findings.count else None if findings.unknown else True
     return Verdict(
-        NAME, valid, tuple(findings.anomalies), counts, why="; ".join(findings.unknown)
+        NAME, findings.valid, tuple(findings.anomalies), counts,
+        why="; ".join(findings.unknown),
     )
 
 

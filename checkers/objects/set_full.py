@@ -22,10 +22,11 @@ from sortedcontainers import SortedDict
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.model.sequential_store import made_revision, text_order
-from splitbrain.checkers.model.uncertain_writes import parts
-from splitbrain.checkers.mvcc.revisions import Findings, must_be_recent
-from splitbrain.checkers.verdict import Verdict
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.model.answers import made_revision
+from splitbrain.checkers.model.requests import must_be_recent, parts
+from splitbrain.checkers.model.sequential_store import text_order
+from splitbrain.checkers.verdict import Verdict, not_applicable
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import Delete, Put, Range, RangeResult
 
@@ -53,19 +54,20 @@ def check_set_full(evidence: Evidence) -> Verdict:
     history = evidence.history
     adds = [op for op in history.operations if op.f == ADD]
     if not adds:
-        return Verdict(NAME, True, why="not applicable: nothing was added to a set")
+        return not_applicable(NAME, "nothing was added to a set")
     deletes = [op for op in history.operations if _deletes(op)]
     if deletes:
-        why = f"not applicable: event {deletes[0].invoked} deletes; elements of this set stay"
-        return Verdict(NAME, True, why=why)
+        return not_applicable(
+            NAME, f"event {deletes[0].invoked} deletes; the elements of this set stay"
+        )
     findings = Findings()
     sweep = _Sweep(adds, findings)
     sweep.run(history)
     counts = sweep.finish()
     counts["anomalies"] = findings.count
-    valid = False if findings.count else None if findings.unknown else True
     return Verdict(
-        NAME, valid, tuple(findings.anomalies), counts, why="; ".join(findings.unknown)
+        NAME, findings.valid, tuple(findings.anomalies), counts,
+        why="; ".join(findings.unknown),
     )
 
 

@@ -20,9 +20,9 @@ from collections.abc import Hashable, Iterable
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.model.sequential_store import made_revision
-from splitbrain.checkers.mvcc.revisions import Findings
-from splitbrain.checkers.verdict import Verdict
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.model.answers import made_revision
+from splitbrain.checkers.verdict import Verdict, not_applicable
 from splitbrain.histories.history import Operation
 
 NAME = "unique_ids"
@@ -43,7 +43,7 @@ def check_unique_ids(evidence: Evidence) -> Verdict:
         and op.result.header.revision
     ]
     if not given and not generated:
-        return Verdict(NAME, True, why="not applicable: nothing was given a revision")
+        return not_applicable(NAME, "nothing was given a revision")
     findings = Findings()
     each_once("revision", given, findings)
     _going_up(given, findings)

@@ -14,7 +14,7 @@ from typing import Any
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.mvcc.revisions import must_be_recent
+from splitbrain.checkers.model.requests import must_be_recent
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.histories.history import FaultWindow, History, Operation
 

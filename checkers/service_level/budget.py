@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from splitbrain.checkers import wording
+from splitbrain.checkers.budget_limits import Limit, shown
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.service_level.limits import Limit, shown
 from splitbrain.checkers.service_level.rates import (
     by_latency,
     during_faults,
@@ -24,7 +24,7 @@ from splitbrain.checkers.service_level.rates import (
     recoveries,
     share_answered,
 )
-from splitbrain.checkers.verdict import NOT_APPLICABLE, Anomaly, Verdict
+from splitbrain.checkers.verdict import Anomaly, Verdict, merge, not_applicable
 from splitbrain.histories.history import History, Operation
 
 NAME = "budget"
@@ -45,7 +45,7 @@ def check_budget(evidence: Evidence) -> Verdict:
     Undecided where there was nothing to measure.
     """
     if not evidence.budget:
-        return Verdict(NAME, True, why=f"{NOT_APPLICABLE}no budget is set")
+        return not_applicable(NAME, "no budget is set")
     anomalies: list[Anomaly] = []
     wanting: list[str] = []
     counts: dict[str, dict[str, str]] = {}
@@ -60,7 +60,7 @@ def check_budget(evidence: Evidence) -> Verdict:
         }
         if not _within(limit, measured.value):
             anomalies.append(_anomaly(limit, measured))
-    valid = False if anomalies else None if wanting else True
+    valid = merge((not anomalies, None if wanting else True))
     return Verdict(NAME, valid, tuple(anomalies), counts, "; ".join(wanting))
 
 

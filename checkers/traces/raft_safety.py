@@ -18,7 +18,7 @@ from __future__ import annotations
 import msgspec
 
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.mvcc.revisions import Findings
+from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.traces.write_path import no_traces
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.checkers.wording import seconds

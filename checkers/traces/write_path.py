@@ -37,9 +37,9 @@ from dataclasses import dataclass, field
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.model.sequential_store import made_revision
-from splitbrain.checkers.mvcc.revisions import Findings
-from splitbrain.checkers.verdict import Verdict
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.model.answers import made_revision
+from splitbrain.checkers.verdict import Verdict, not_applicable
 from splitbrain.histories.history import History
 from splitbrain.histories.trace import STEPS, TraceEvent
 
@@ -339,8 +339,8 @@ def no_traces(name: str, evidence: Evidence) -> Verdict:
     """Nothing to judge where a system traces nothing; our own member always does."""
     if evidence.system in TRACING_SYSTEMS:
         return Verdict(name, None, why="the members' traces are missing")
-    told = f"not applicable: {evidence.system or 'this history'} has no traces"
-    return Verdict(name, True, counts={"trace events": 0}, why=told)
+    reason = f"{evidence.system or 'this history'} has no traces"
+    return not_applicable(name, reason, {"trace events": 0})
 
 
 def _check_acknowledged(history: History, sweep: WritePathSweep, findings: Findings) -> int:

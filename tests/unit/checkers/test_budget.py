@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from splitbrain.checkers.budget_limits import Limit, read_limits
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.service_level.budget import check_budget
-from splitbrain.checkers.service_level.limits import Limit, read_limits
 from splitbrain.checkers.service_level.rates import recoveries
 from splitbrain.checkers.service_level.statistics import check_statistics
 from splitbrain.checkers.verdict import Verdict

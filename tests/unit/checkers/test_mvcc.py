@@ -10,7 +10,7 @@ import pytest
 
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.model.sequential_store import SequentialStore
-from splitbrain.checkers.mvcc.mvcc import check_mvcc
+from splitbrain.checkers.mvcc.checker import check_mvcc
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.synthetic.coordination import generate_coordination
 from splitbrain.harness.synthetic.generator import generate

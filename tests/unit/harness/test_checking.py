@@ -10,7 +10,8 @@ import pytest
 
 from splitbrain.checkers import catalogue
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.foreign.foreign import MODELS, Logged, LogModel
+from splitbrain.checkers.foreign.models import MODELS, LogModel
+from splitbrain.checkers.foreign.recorded_operation import Logged
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.cli.main import run_main
 from splitbrain.harness.judging import judge

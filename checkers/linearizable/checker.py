@@ -37,10 +37,9 @@ from splitbrain.checkers.linearizable.store_register import (
 )
 from splitbrain.checkers.minimise.delta_debugging import minimise, shortest_prefix
 from splitbrain.checkers.minimise.history_part import furthest
+from splitbrain.checkers.model.answers import key_values
+from splitbrain.checkers.model.requests import must_be_recent, parts
 from splitbrain.checkers.model.sequential_store import text_order
-from splitbrain.checkers.model.uncertain_writes import parts
-from splitbrain.checkers.mvcc.gap_hints import key_values
-from splitbrain.checkers.mvcc.revisions import must_be_recent
 from splitbrain.checkers.porcupine import (
     CheckResult,
     Operation,
@@ -48,7 +47,7 @@ from splitbrain.checkers.porcupine import (
     check_operations,
     check_operations_verbose,
 )
-from splitbrain.checkers.verdict import Anomaly, Verdict
+from splitbrain.checkers.verdict import Anomaly, Verdict, not_applicable
 from splitbrain.checkers.wording import together
 from splitbrain.histories.history import History
 from splitbrain.histories.history import Operation as Recorded
@@ -91,7 +90,7 @@ def check_linearizable(evidence: Evidence) -> Verdict:
     try:
         operations = register_operations(evidence.history)
     except NotApplicable as reason:
-        return Verdict(NAME, True, why=f"not applicable: {reason}")
+        return not_applicable(NAME, f"{reason}")
     except Undecidable as reason:
         return Verdict(NAME, None, why=str(reason))
     result, info = check_operations_verbose(REGISTERS, operations, evidence.search_limit_s)

@@ -3,7 +3,8 @@
 Revisions are unique and increase along real time; each acknowledged write stands at its
 revision, with the version and create_revision that it must have; nothing that failed is
 there, nor anything that nobody wrote; each answer says what the store held at its
-revision; all members hold the same. Sound and complete: see `splitbrain.checkers.mvcc.revisions`.
+revision; all members hold the same. Sound and complete: see
+`splitbrain.checkers.mvcc.revision_order`.
 """
 
 from __future__ import annotations
@@ -13,18 +14,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.model.sequential_store import NoPastError
+from splitbrain.checkers.mvcc.change_log import ChangeLog, change_log
 from splitbrain.checkers.mvcc.compaction import Compactions, check_reached
-from splitbrain.checkers.mvcc.convergence import change_log, check_members_equal
+from splitbrain.checkers.mvcc.convergence import check_members_equal
 from splitbrain.checkers.mvcc.replay import Replay
-from splitbrain.checkers.mvcc.revisions import (
-    Answers,
-    ChangeLog,
-    Findings,
-    check_real_time,
-    order_answers,
-)
-from splitbrain.checkers.verdict import NOT_APPLICABLE, Verdict
+from splitbrain.checkers.mvcc.revision_order import Answers, check_real_time, order_answers
+from splitbrain.checkers.verdict import Verdict, not_applicable
 from splitbrain.histories.garbage_collection import collector_paused
 from splitbrain.histories.history import Operation
 from splitbrain.histories.member_state import MemberState
@@ -48,7 +45,7 @@ def check_mvcc(evidence: Evidence) -> Verdict:
         check_members_equal(evidence.members, findings)
         if beyond is not None and not findings.count:
             why = f"event {beyond.invoked} is a {beyond.f}, whose keys the store makes itself"
-            return Verdict(NAME, True, why=f"{NOT_APPLICABLE}{why}")
+            return not_applicable(NAME, why)
         if beyond is not None:
             return verdict(findings, {"members": len(evidence.members)})
         log = change_log(evidence.members, findings)
@@ -66,7 +63,7 @@ def check_operations(
     members: Sequence[MemberState] = (),
     search_limit_s: float = math.inf,
 ) -> None:
-    """The three rules of `splitbrain.checkers.mvcc.revisions`, and those of compactions."""
+    """The three rules of `splitbrain.checkers.mvcc.revision_order`, and those of compactions."""
     compactions = Compactions(operations, members)
     refused = compactions.seen_by_refused()
     answers = order_answers(operations, findings, refused)
@@ -100,9 +97,10 @@ def _replayed(
 
 
 def verdict(findings: Findings, counts: dict[str, int]) -> Verdict:
-    valid = False if findings.count else None if findings.unknown else True
     anomalies = sorted(findings.anomalies, key=lambda a: a.detail.get("revision", 0))
-    return Verdict(NAME, valid, tuple(anomalies), counts, why="; ".join(findings.unknown[:5]))
+    return Verdict(
+        NAME, findings.valid, tuple(anomalies), counts, why="; ".join(findings.unknown[:5])
+    )
 
 
 def _counts(evidence: Evidence, log: ChangeLog, findings: Findings) -> dict[str, int]:

@@ -28,10 +28,11 @@ from dataclasses import dataclass
 
 from splitbrain.checkers.model.evaluation import evaluate
 from splitbrain.checkers.model.key_order import KeyOrder
+from splitbrain.checkers.model.requests import compares, parts, ranges
 from splitbrain.checkers.model.sequential_store import Made, SequentialStore
-from splitbrain.checkers.model.uncertain_writes import Makers, parts
-from splitbrain.checkers.mvcc.gap_hints import GapHints, compares, ranges
-from splitbrain.checkers.mvcc.revisions import Answers
+from splitbrain.checkers.model.uncertain_writes import Makers
+from splitbrain.checkers.mvcc.gap_hints import GapHints
+from splitbrain.checkers.mvcc.revision_order import Answers
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Delete, KeyValue, Put, Range, Request
 

@@ -26,7 +26,7 @@ Which uncertain write made R is told by the change log, as a rule by its unique 
 several would do (deletes have no value), a matching decides for all revisions at once
 (`splitbrain.checkers.model.uncertain_writes`). Where no change log reaches, the revisions without
 an acknowledged
-write are gaps, filled by a search among the uncertain writes (`splitbrain.checkers.mvcc.gaps`);
+write are gaps, filled by a search among the uncertain writes (`mvcc/gap_search.py`);
 all else
 stays as it is.
 
@@ -52,69 +52,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splitbrain.checkers import wording
-from splitbrain.checkers.model.sequential_store import made_revision
-from splitbrain.checkers.verdict import Anomaly
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.model.answers import made_revision, revision_of
+from splitbrain.checkers.model.requests import reaches_the_present
 from splitbrain.histories.history import Operation
-from splitbrain.histories.kv import Compact, Range, RangeResult, Request, Txn
-from splitbrain.histories.member_state import Change
+from splitbrain.histories.kv import Compact, Range, RangeResult
 
 Numbers = NDArray[np.int64]
 
-ANOMALIES_MAX = 50
-"""Kept in full; further ones are counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeLog:
-    """What the members hold: all changes of the revisions `first` to `last`.
-
-    `final`: nothing was ever committed beyond `last`, so that an acknowledged write
-    above it is lost.
-    """
-
-    first: int
-    last: int
-    changes: Mapping[int, Sequence[Change]]
-    final: bool = True
-
-    def covers(self, revision: int) -> bool:
-        return self.first <= revision <= self.last
 
 
-NO_LOG = ChangeLog(1, 0, {}, final=False)
 
 
-@dataclass(slots=True)
-class Findings:
-    """Anomalies, and what could not be known: texts that each keep a verdict from True."""
-
-    anomalies: list[Anomaly] = field(default_factory=list)
-    count: int = 0
-    unknown: list[str] = field(default_factory=list)
-    uncertain_applied: int = 0
-    by_kind: dict[str, int] = field(default_factory=dict)
-
-    def add(
-        self, kind: str, because: str, *ops: Operation, members: tuple[str, ...] = (),
-        revision: int = 0,
-    ) -> None:
-        self.count += 1
-        self.by_kind[kind] = self.by_kind.get(kind, 0) + 1
-        if self.by_kind[kind] <= ANOMALIES_MAX:
-            detail = {"revision": revision} if revision else {}
-            self.anomalies.append(
-                Anomaly(kind, because, wording.indexes(*ops), members, detail)
-            )
-
-
-    def take(self, other: Findings) -> None:
-        """Those of `other`, too."""
-        self.anomalies += other.anomalies
-        self.count += other.count
-        self.unknown += other.unknown
-        self.uncertain_applied += other.uncertain_applied
-        for kind, count in other.by_kind.items():
-            self.by_kind[kind] = self.by_kind.get(kind, 0) + count
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,36 +111,12 @@ REVISION_MAX = 1 << 61
 """Revisions are int64 in the protocol; up to here a rank is one, too."""
 
 
-def revision_of(op: Operation) -> int:
-    """The revision in the header of its answer, which it must have."""
-    assert op.result is not None
-    return op.result.header.revision
 
 
-def must_be_recent(request: Request) -> bool:
-    """Whether an answer must reflect all that was acknowledged before it was asked for."""
-    match request:
-        case Range(serializable=serializable, revision=revision):
-            return not serializable and revision <= 0
-        case Txn():
-            return not _only_serializable_ranges(request)
-        case _:
-            return True
 
 
-def reaches_the_present(request: Request) -> bool:
-    """Whether an answer's header must be recent: also that of a linearizable read of the past."""
-    if isinstance(request, Range):
-        return not request.serializable
-    return must_be_recent(request)
 
 
-def _only_serializable_ranges(txn: Txn) -> bool:
-    """Such a transaction a member serves from what it has. Source: etcd, isTxnSerializable,
-    which calls one with no operations at all serializable too."""
-    return all(
-        isinstance(op, Range) and op.serializable for op in (*txn.success, *txn.failure)
-    )
 
 
 def order_answers(

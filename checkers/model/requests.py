@@ -1,0 +1,82 @@
+"""The parts of a request, and how recent its answer must be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from splitbrain.histories.kv import Compare, Delete, Put, Range, Request, Result, Txn, TxnResult
+
+
+def parts(request: Request) -> Iterator[Put | Delete]:
+    """All puts and deletes that `request` may come to, in whichever branches."""
+    match request:
+        case Put() | Delete():
+            yield request
+        case Txn():
+            for one in (*request.success, *request.failure):
+                yield from parts(one)
+        case _:
+            return
+
+
+def ranges(request: Request) -> Iterator[Range]:
+    """All reads in `request`, in whichever branches."""
+    if isinstance(request, Range):
+        yield request
+    elif isinstance(request, Txn):
+        for one in (*request.success, *request.failure):
+            yield from ranges(one)
+
+
+def reads_made(request: Request, result: Result | None) -> Iterator[Range]:
+    """The reads that were made: of a transaction those of the branch that its answer tells."""
+    if isinstance(request, Range):
+        yield request
+    elif isinstance(request, Txn) and isinstance(result, TxnResult):
+        branch = request.success if result.succeeded else request.failure
+        for one, answer in zip(branch, result.responses, strict=False):
+            yield from reads_made(one, answer)
+
+
+def put_keys(request: Request, result: Result) -> Iterator[str]:
+    """The keys that `request` put, as its answer tells."""
+    if isinstance(request, Put):
+        yield request.key
+    elif isinstance(request, Txn) and isinstance(result, TxnResult):
+        branch = request.success if result.succeeded else request.failure
+        for one, answer in zip(branch, result.responses, strict=False):
+            yield from put_keys(one, answer)
+
+
+def compares(request: Request) -> Iterator[Compare]:
+    """All comparisons of `request`, nested ones too."""
+    if isinstance(request, Txn):
+        yield from request.compare
+        for one in (*request.success, *request.failure):
+            yield from compares(one)
+
+
+def must_be_recent(request: Request) -> bool:
+    """Whether an answer must reflect all that was acknowledged before it was asked for."""
+    match request:
+        case Range(serializable=serializable, revision=revision):
+            return not serializable and revision <= 0
+        case Txn():
+            return not _only_serializable_ranges(request)
+        case _:
+            return True
+
+
+def reaches_the_present(request: Request) -> bool:
+    """Whether an answer's header must be recent: also that of a linearizable read of the past."""
+    if isinstance(request, Range):
+        return not request.serializable
+    return must_be_recent(request)
+
+
+def _only_serializable_ranges(txn: Txn) -> bool:
+    """Such a transaction a member serves from what it has. Source: etcd, isTxnSerializable,
+    which calls one with no operations at all serializable too."""
+    return all(
+        isinstance(op, Range) and op.serializable for op in (*txn.success, *txn.failure)
+    )
