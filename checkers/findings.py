@@ -9,28 +9,33 @@ from splitbrain.checkers.verdict import Anomaly, merge
 from splitbrain.histories.history import Operation
 
 ANOMALIES_MAX = 50
-"""Kept in full; further ones are counted."""
+"""This many anomalies of one kind are kept in full. Further ones are only counted."""
 
 
 @dataclass(slots=True)
 class Findings:
-    """Anomalies, and what could not be known: texts that each keep a verdict from True."""
+    """Collects the anomalies of one checker, and the reasons why something is undecided."""
 
     anomalies: list[Anomaly] = field(default_factory=list)
     count: int = 0
+    """The number of all anomalies, including those that are not kept."""
     unknown: list[str] = field(default_factory=list)
+    """Reasons why a part of the history is undecided. Without an anomaly, each of them makes
+    the verdict undecided."""
     uncertain_applied: int = 0
+    """The number of writes without an answer that took effect."""
     by_kind: dict[str, int] = field(default_factory=dict)
 
     @property
     def valid(self) -> bool | None:
-        """False with an anomaly, else None with something undecided, else True."""
+        """False if there is an anomaly, else None if something is undecided, else True."""
         return merge((not self.count, None if self.unknown else True))
 
     def add(
         self, kind: str, because: str, *ops: Operation, members: tuple[str, ...] = (),
         revision: int = 0,
     ) -> None:
+        """Add an anomaly that the operations `ops` show."""
         self.count += 1
         self.by_kind[kind] = self.by_kind.get(kind, 0) + 1
         if self.by_kind[kind] <= ANOMALIES_MAX:
@@ -40,8 +45,8 @@ class Findings:
             )
 
 
-    def take(self, other: Findings) -> None:
-        """Those of `other`, too."""
+    def extend(self, other: Findings) -> None:
+        """Add everything that `other` contains."""
         self.anomalies += other.anomalies
         self.count += other.count
         self.unknown += other.unknown

@@ -16,7 +16,7 @@ from splitbrain.histories.kv import (
 
 
 def made_revision(result: Result) -> bool:
-    """Whether the answer `result` says that something was written."""
+    """Whether the request made a revision, according to its answer `result`."""
     kind = type(result)
     if kind is PutResult:
         return True
@@ -28,13 +28,13 @@ def made_revision(result: Result) -> bool:
 
 
 def revision_of(op: Operation) -> int:
-    """The revision in the header of its answer, which it must have."""
+    """The revision in the header of the answer. `op` must have an answer."""
     assert op.result is not None
     return op.result.header.revision
 
 
 def key_values(result: Result) -> Iterable[KeyValue]:
-    """All key-values in an answer."""
+    """All key-values in an answer, including those in nested responses."""
     match result:
         case RangeResult():
             yield from result.kvs

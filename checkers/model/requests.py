@@ -8,7 +8,7 @@ from splitbrain.histories.kv import Compare, Delete, Put, Range, Request, Result
 
 
 def parts(request: Request) -> Iterator[Put | Delete]:
-    """All puts and deletes that `request` may come to, in whichever branches."""
+    """All puts and deletes in `request`, in both branches of a transaction."""
     match request:
         case Put() | Delete():
             yield request
@@ -20,7 +20,7 @@ def parts(request: Request) -> Iterator[Put | Delete]:
 
 
 def ranges(request: Request) -> Iterator[Range]:
-    """All reads in `request`, in whichever branches."""
+    """All reads in `request`, in both branches of a transaction."""
     if isinstance(request, Range):
         yield request
     elif isinstance(request, Txn):
@@ -29,7 +29,7 @@ def ranges(request: Request) -> Iterator[Range]:
 
 
 def reads_made(request: Request, result: Result | None) -> Iterator[Range]:
-    """The reads that were made: of a transaction those of the branch that its answer tells."""
+    """The reads that took place: for a transaction, those in the branch that the answer names."""
     if isinstance(request, Range):
         yield request
     elif isinstance(request, Txn) and isinstance(result, TxnResult):
@@ -39,7 +39,7 @@ def reads_made(request: Request, result: Result | None) -> Iterator[Range]:
 
 
 def put_keys(request: Request, result: Result) -> Iterator[str]:
-    """The keys that `request` put, as its answer tells."""
+    """The keys that `request` put, in the branch that the answer names."""
     if isinstance(request, Put):
         yield request.key
     elif isinstance(request, Txn) and isinstance(result, TxnResult):
@@ -49,7 +49,7 @@ def put_keys(request: Request, result: Result) -> Iterator[str]:
 
 
 def compares(request: Request) -> Iterator[Compare]:
-    """All comparisons of `request`, nested ones too."""
+    """All comparisons in `request`, including those of nested transactions."""
     if isinstance(request, Txn):
         yield from request.compare
         for one in (*request.success, *request.failure):
@@ -57,7 +57,7 @@ def compares(request: Request) -> Iterator[Compare]:
 
 
 def must_be_recent(request: Request) -> bool:
-    """Whether an answer must reflect all that was acknowledged before it was asked for."""
+    """Whether the answer must reflect everything that was acknowledged before the invocation."""
     match request:
         case Range(serializable=serializable, revision=revision):
             return not serializable and revision <= 0
@@ -68,15 +68,20 @@ def must_be_recent(request: Request) -> bool:
 
 
 def reaches_the_present(request: Request) -> bool:
-    """Whether an answer's header must be recent: also that of a linearizable read of the past."""
+    """Whether the revision in the answer's header must be recent.
+
+    This includes linearizable reads of a past revision.
+    """
     if isinstance(request, Range):
         return not request.serializable
     return must_be_recent(request)
 
 
 def _only_serializable_ranges(txn: Txn) -> bool:
-    """Such a transaction a member serves from what it has. Source: etcd, isTxnSerializable,
-    which calls one with no operations at all serializable too."""
+    """Whether a member answers `txn` from its local state, without asking the leader.
+
+    Source: etcd, isTxnSerializable. A transaction without operations is serializable, too.
+    """
     return all(
         isinstance(op, Range) and op.serializable for op in (*txn.success, *txn.failure)
     )

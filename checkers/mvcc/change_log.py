@@ -13,16 +13,14 @@ from splitbrain.histories.member_state import Change, MemberState
 
 @dataclass(frozen=True, slots=True)
 class ChangeLog:
-    """What the members hold: all changes of the revisions `first` to `last`.
-
-    `final`: nothing was ever committed beyond `last`, so that an acknowledged write
-    above it is lost.
-    """
+    """All changes of the revisions `first` to `last`, by revision."""
 
     first: int
     last: int
     changes: Mapping[int, Sequence[Change]]
     final: bool = True
+    """Whether no revision above `last` was ever committed, so that an acknowledged write above
+    it is lost."""
 
     def covers(self, revision: int) -> bool:
         return self.first <= revision <= self.last
@@ -32,11 +30,12 @@ NO_LOG = ChangeLog(1, 0, {}, final=False)
 
 
 def change_log(members: Sequence[MemberState], findings: Findings) -> ChangeLog:
-    """The reference's change log, prolonged to the left by members that compacted less.
+    """The change log of the reference member, extended to earlier revisions by the member that
+    compacted least.
 
-    A revision that it ought to have and has not is an anomaly. It is final if most
-    members could be asked and one of them knew a leader (a member that is not told of
-    any, and of no Raft log, is taken at its word).
+    A missing revision is an anomaly. The log is final if the state of a majority of the members
+    is known and one of them knew a leader. (A member that reports neither a leader nor a Raft
+    log counts as if it knew a leader.)
     """
     known = reference(members)
     if known is None:
@@ -62,7 +61,7 @@ def _find_holes(
         if revision > expected:
             findings.add(
                 "missing revision",
-                f"{known.member} stands at revision {known.revision}, but its change log has "
+                f"{known.member} is at revision {known.revision}, but its change log contains "
                 f"nothing from revision {expected} to {revision - 1}",
                 members=(known.member,), revision=expected,
             )
@@ -70,13 +69,14 @@ def _find_holes(
 
 
 def _is_final(members: Sequence[MemberState]) -> bool:
-    asked = readable(members)
-    if 2 * len(asked) <= len(members):
+    known = readable(members)
+    if 2 * len(known) <= len(members):
         return False
-    return any(member.leader_id or not member.raft_index for member in asked)
+    return any(member.leader_id or not member.raft_index for member in known)
 
 
 def changes_between(member: MemberState, first: int, last: int) -> Sequence[Change]:
+    """The changes of the revisions `first` to `last` in the change log of `member`."""
     changes = member.changes
     start = bisect_left(changes, first, key=_revision)
     return changes[start : bisect_left(changes, last + 1, key=_revision)]

@@ -1,8 +1,8 @@
-"""All members hold the same: their change logs, revisions and hashes.
+"""Checks that all members have the same change log, revision and hash.
 
-Members are compared with the one that stands at the highest revision. A member behind
-it is an anomaly only if it has applied as much of the Raft log; else its state was
-taken too early to say, and the verdict is undecided.
+Each member is compared with the reference member, which has the highest revision. A member
+with a lower revision is an anomaly only if it has applied as much of the Raft log. Otherwise its
+state was read too early, and the verdict is undecided.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from splitbrain.histories.member_state import Change, MemberState
 
 
 def check_members_equal(members: Sequence[MemberState], findings: Findings) -> None:
-    """Compare each member with the reference, and hashes with one another."""
+    """Compare each member with the reference member, and the hashes with each other."""
     for member in members:
         if member.error is not None:
-            findings.unknown.append(f"{member.member} could not be asked: {member.error}")
+            findings.unknown.append(
+                f"the state of {member.member} could not be read: {member.error}"
+            )
     known = reference(members)
     if known is None:
         return
@@ -37,41 +39,41 @@ def _compare(known: MemberState, member: MemberState, findings: Findings) -> Non
             findings.add(
                 "diverged",
                 f"{member.member} has applied the log up to {member.raft_applied_index}, "
-                f"{known.member} up to {known.raft_applied_index}, but {member.member} stands at "
+                f"{known.member} up to {known.raft_applied_index}, but {member.member} is at "
                 f"revision {member.revision} and {known.member} at {known.revision}",
                 members=(known.member, member.member), revision=member.revision + 1,
             )
         else:
             findings.unknown.append(
-                f"{member.member} was behind when its state was taken: revision {member.revision}, "
+                f"{member.member} was behind when its state was read: revision {member.revision}, "
                 f"{known.member} had {known.revision}"
             )
     revision = first_divergence(known, member)
     if revision is not None:
         findings.add(
             "diverged",
-            f"at revision {revision} {known.member} holds "
-            f"{wording.changes(_at(known, revision))} and {member.member} "
+            f"at revision {revision} the log of {known.member} contains "
+            f"{wording.changes(_at(known, revision))} and the log of {member.member} "
             f"{wording.changes(_at(member, revision))}",
             members=(known.member, member.member), revision=revision,
         )
 
 
 def _applied_as_much(member: MemberState, known: MemberState) -> bool:
-    settled = known.raft_applied_index >= known.raft_index
-    return settled and 0 < known.raft_applied_index <= member.raft_applied_index
+    applied_all = known.raft_applied_index >= known.raft_index
+    return applied_all and 0 < known.raft_applied_index <= member.raft_applied_index
 
 
 def first_divergence(one: MemberState, other: MemberState) -> int | None:
-    """The first revision, of those that both have, at which their change logs differ."""
+    """The first revision at which the two change logs differ, of those that both contain."""
     first = max(one.first_revision, other.first_revision)
     last = min(one.revision, other.revision)
     ours, theirs = changes_between(one, first, last), changes_between(other, first, last)
     if ours == theirs:
         return None
-    for mine, yours in zip(ours, theirs, strict=False):
-        if mine.revision != yours.revision or not same_changes((mine,), (yours,)):
-            return min(mine.revision, yours.revision)
+    for a, b in zip(ours, theirs, strict=False):
+        if a.revision != b.revision or not same_changes((a,), (b,)):
+            return min(a.revision, b.revision)
     if len(ours) == len(theirs):
         return None
     shorter = min(len(ours), len(theirs))
@@ -94,10 +96,10 @@ def _compare_hashes(members: Sequence[MemberState], findings: Findings) -> None:
     for (revision, _), group in groups.items():
         hashes = {member.member: member.hash for member in group}
         if len(set(hashes.values())) > 1:
-            told = ", ".join(f"{name} {value}" for name, value in hashes.items())
+            listed = ", ".join(f"{name} {value}" for name, value in hashes.items())
             findings.add(
                 "hash mismatch",
-                f"HashKV at revision {revision} differs: {told}",
+                f"HashKV at revision {revision} differs: {listed}",
                 members=tuple(hashes), revision=revision,
             )
 

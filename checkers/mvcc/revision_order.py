@@ -1,45 +1,47 @@
-"""Linearizability of a store that puts its revision on every answer, by the order that
-revisions force.
+"""Linearizability of a store that returns its revision with each answer.
 
-An acknowledged write that made revision R has rank 2R; an answer that saw the store at
-R (a linearizable read, a comparison that failed, a delete of nothing) has rank 2R + 1.
-The history is linearizable if and only if
+An acknowledged write that made revision R has rank 2R. An answer that saw the store at R (a
+linearizable read, a comparison that failed, a delete of an absent key) has rank 2R + 1. The
+history is linearizable if and only if
 
-1. no two writes share a rank, and ranks agree with real time: among the operations that
-   had returned before one was invoked, none has a higher rank (nor, for a write, its own);
-2. each revision up to the last one seen has its writer: the acknowledged write that
-   claims it, or one uncertain write, invoked before anything that saw this revision or a
-   later one returned, that would have changed exactly what was changed; each uncertain
-   write writes at most once; or a lease that ended then, and all its keys with it;
-3. each answer says what a sequential store says that has made all writes up to R.
+1. no two writes have the same rank, and the ranks agree with real time: among the operations
+   that had returned before an operation was invoked, none has a higher rank or, if the operation
+   is a write, the same rank;
+2. each revision up to the last one that was seen has a writer. The writer is the acknowledged
+   write with this revision, or one uncertain write, or a lease that ended then, with all its
+   keys. An uncertain writer was invoked before any operation that saw this revision or a
+   later one returned, and it makes exactly the changes of the revision. Each uncertain write
+   writes at most once;
+3. each answer is that of a sequential store that has made all writes up to R.
 
-*If*: take the operations in the order of their ranks, those of one rank in the order of
-their invocations. By 2 and 3 a sequential store gives these answers. Real time agrees:
-for two operations that ended with an answer this is 1; for an uncertain writer of R, all
-that has a rank of 2R or more returned after its invocation, by 2, and itself never
-returned. *Only if*: revisions of a correct store count its writes, so that any
-linearization orders certain operations by rank; then 1 and 3 hold of it, and the writer
-of R in it fulfils 2. The deadline of R ("before anything that saw R or later returned")
-never falls as R grows, and says the same as "above all that had returned by then".
+*If*: take the operations in the order of their ranks, and those with the same rank in the order
+of their invocations. By rules 2 and 3 a sequential store gives these answers. The order agrees
+with real time. For two operations with an answer this is rule 1. For an uncertain writer of R,
+every operation with rank 2R or more returned after its invocation, by rule 2, and the uncertain
+writer itself never returned.
 
-Which uncertain write made R is told by the change log, as a rule by its unique value; where
-several would do (deletes have no value), a matching decides for all revisions at once
-(`splitbrain.checkers.model.uncertain_writes`). Where no change log reaches, the revisions without
-an acknowledged
-write are gaps, filled by a search among the uncertain writes (`mvcc/gap_search.py`);
-all else
-stays as it is.
+*Only if*: the revision of a correct store counts its writes, so any linearization orders the
+answered operations by rank. Then rules 1 and 3 are fulfilled, and the writer of R in the
+linearization fulfils rule 2. The deadline of R ("before any operation that saw R or a later
+revision returned") never decreases as R increases, and is equivalent to "above every revision
+that had been returned by then".
 
-Serializable reads are exempt from 1 as the later operation; as the earlier one they count,
-since a revision that was seen anywhere was committed. They too see no revision before its
-write was invoked. A read at a past revision r says what the store held at r; its header
-says, like any other, what the store had reached, and has its rank.
+The change log tells which uncertain write made R, normally by its unique value. If several
+uncertain writes can have made R (deletes have no value), a matching decides for all revisions
+at once (`model/uncertain_writes.py`). Where no change log is available, the revisions without
+an acknowledged write are gaps, and a search among the uncertain writes fills them
+(`mvcc/gap_search.py`). Everything else stays the same.
 
-Compactions make no revision. Those that share a rank have an order among themselves and
-with reads of the past, which `splitbrain.checkers.mvcc.compaction` judges and argues.
+A serializable read is exempt from rule 1 as the later operation. As the earlier operation it
+counts, because a revision that any member shows is committed. It sees no revision before the
+invocation of the write that made it. A read at a past revision r shows the store at r. Its
+header shows the current revision like any other header, and gives it its rank.
 
-Cost: n log n for sorting, and one sweep over the operations and one over the revisions;
-the search over gaps is exponential at worst and has a limit.
+Compactions make no revision. Compactions with the same rank have an order among themselves and
+with reads of the past: `mvcc/compaction.py` contains the rules and the proof.
+
+Cost: n log n for sorting, one sweep over the operations, and one over the revisions. The search
+for the writers of gaps is exponential in the worst case and has a limit.
 """
 
 from __future__ import annotations
@@ -70,36 +72,37 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The certain operations, ordered as the rules need them."""
+    """The operations with an answer, in the order that the rules need."""
 
     certain: list[Operation]
+    """The operations whose answer has a revision."""
     without: list[Operation]
-    """Those whose answers carry no revision, or a number that can be none: there is no
-    order then."""
+    """The operations whose answer has no revision, or a number that cannot be a revision. If
+    there are any, the operations cannot be ordered."""
     ranks: Numbers
-    """Of each certain operation."""
+    """The rank of each certain operation."""
     returns: Numbers
-    """Of each certain operation, the index of the event that ended it."""
+    """The index of the event that ended each certain operation."""
     writers: dict[int, Operation]
-    """By the revision that each made; the first one where several claim it."""
+    """The acknowledged write of each revision. If several have the same revision: the first."""
     readers: dict[int, list[Operation]]
-    """By the revision of which each tells: for a read of the past, the one it asked for."""
+    """The answers that show each revision. A read of the past shows the one it asked for."""
     seen: list[int]
-    """All revisions in headers, ascending."""
+    """All revisions that appear in headers, ascending."""
     deadlines: list[int]
-    """At each place of `seen`, the first return of an answer that saw that or a later one."""
+    """For each revision in `seen`, the first return of an operation that saw it or a later one."""
     refused: Sequence[tuple[Operation, int]] = ()
-    """Those that failed and so showed a revision."""
+    """Operations that failed in a way that shows that they had seen a revision."""
     rivals: Mapping[int, Sequence[Operation]] = field(default_factory=dict)
-    """Where several claim to have made a revision, the others."""
+    """The further acknowledged writes with the same revision as one in `writers`."""
 
     def deadline(self, revision: int) -> int | None:
-        """The first return of an answer that saw `revision` or later; None if there is none."""
+        """The first return of an operation that saw `revision` or a later one, or None."""
         place = bisect_left(self.seen, revision)
         return self.deadlines[place] if place < len(self.seen) else None
 
     def first_to_see(self, revision: int) -> list[Operation]:
-        """The operation of that return, if there is one."""
+        """The operation with the return that `deadline` gives, if there is one."""
         deadline = self.deadline(revision)
         if deadline is None:
             return []
@@ -108,7 +111,7 @@ class Answers:
 
 
 REVISION_MAX = 1 << 61
-"""Revisions are int64 in the protocol; up to here a rank is one, too."""
+"""A revision is an int64 in the protocol. Below this limit its rank is an int64, too."""
 
 
 
@@ -124,9 +127,9 @@ def order_answers(
     findings: Findings,
     refused: Sequence[tuple[Operation, int]] = (),
 ) -> Answers:
-    """Sort the certain operations by what they saw; two writes at one revision are an anomaly.
+    """Order the operations with an answer by revision. Two writes at one revision are an anomaly.
 
-    `refused`: operations that failed in a way that shows that a revision had been reached.
+    `refused` are operations that failed in a way that shows that they had seen a revision.
     """
     certain: list[Operation] = []
     revisions: list[int] = []
@@ -151,7 +154,7 @@ def order_answers(
             other = writers.setdefault(revision, op)
             if other is not op:
                 rivals.setdefault(revision, []).append(op)
-                _blame_duplicate(other, op, revision, findings)
+                _add_duplicate(other, op, revision, findings)
             continue
         request = op.request
         if type(request) is Range and 0 < request.revision < revision:
@@ -174,7 +177,7 @@ def order_answers(
 
 
 def _deadlines(shown: Numbers, returns: Numbers) -> tuple[list[int], list[int]]:
-    """The revisions shown, ascending, and of each the first return that shows it or a later one."""
+    """The revisions `shown`, ascending, and the first return that shows each or a later one."""
     order = np.lexsort((returns, shown))
     ascending = shown[order]
     first = np.flatnonzero(np.diff(ascending, prepend=-1))
@@ -185,7 +188,7 @@ def _deadlines(shown: Numbers, returns: Numbers) -> tuple[list[int], list[int]]:
 _NEVER = 1 << 62
 
 
-def _blame_duplicate(
+def _add_duplicate(
     other: Operation, op: Operation, revision: int, findings: Findings
 ) -> None:
     findings.add(
@@ -197,11 +200,11 @@ def _blame_duplicate(
 
 
 def check_real_time(answers: Answers, findings: Findings) -> None:
-    """Rule 1: one sweep by invocation, holding the highest rank that had returned."""
+    """Check rule 1: compare each operation with the highest rank that had returned before it."""
     certain, ranks = answers.certain, answers.ranks
     calls = np.array([op.invoked for op in certain], np.int64)
     refused = answers.refused
-    back = [*certain, *(op for op, _ in refused)]
+    returned = [*certain, *(op for op, _ in refused)]
     returns = np.append(answers.returns, np.array([op.returned for op, _ in refused], np.int64))
     shown = np.append(ranks, np.array([2 * revision + 1 for _, revision in refused], np.int64))
     by_return = np.argsort(returns, kind="stable")
@@ -213,17 +216,17 @@ def check_real_time(answers: Answers, findings: Findings) -> None:
     for this in behind[np.argsort(calls[behind], kind="stable")].tolist():
         op, wrote = certain[this], bool(writes[this])
         if wrote or reaches_the_present(op.request):
-            holder = back[by_return[np.searchsorted(highest, held[this])]]
-            _blame_order(op, holder, int(held[this]) // 2, wrote, findings)
+            holder = returned[by_return[np.searchsorted(highest, held[this])]]
+            _add_order_violation(op, holder, int(held[this]) // 2, wrote, findings)
 
 
-def _blame_order(
+def _add_order_violation(
     op: Operation, holder: Operation, before: int, wrote: bool, findings: Findings
 ) -> None:
-    """`holder` had returned, and shown the revision `before`, when `op` was invoked."""
+    """Report that `holder` had shown the revision `before` when `op` was invoked."""
     seen = revision_of(op)
     if wrote and seen == before and holder.result is not None and made_revision(holder.result):
-        return  # a duplicate revision, told already
+        return  # already reported as a duplicate revision
     if wrote:
         findings.add(
             "revision order",
@@ -235,7 +238,7 @@ def _blame_order(
         return
     findings.add(
         "stale read" if not isinstance(op.request, Compact) else "stale answer",
-        f"{wording.answered(op)} to {wording.request(op.request)}, asked at "
+        f"{wording.answered(op)} to {wording.request(op.request)}, invoked at "
         f"{wording.seconds(op.call)}, although revision {before} was {_gave(holder)} by "
         f"{wording.node(holder)} at {wording.seconds(holder.ret or 0)}",
         holder, op, revision=seen,
