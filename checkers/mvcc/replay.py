@@ -396,7 +396,8 @@ class Replay:
     def _give_up(self, gaps: Sequence[int]) -> None:
         self._findings.unknown.append(
             f"{len(gaps)} revisions (the first is {gaps[0]}) have no acknowledged write and are "
-            "in no change log, and the search for the uncertain writes that made them reached its limit"
+            "in no change log, and the search for the uncertain writes that made them reached its "
+            "limit"
         )
 
     def _report_unexplained(self) -> None:
