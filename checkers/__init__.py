@@ -1,0 +1,1 @@
+"""Checkers: pure functions from the evidence of a run to a verdict."""

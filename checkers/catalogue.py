@@ -1,4 +1,4 @@
-"""The checkers by name, in the order of a report."""
+"""All checkers by name, in the order of the report."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from splitbrain.checkers.coordination.election import check_election
 from splitbrain.checkers.coordination.lease import check_lease
 from splitbrain.checkers.coordination.lock import check_fencing, check_mutual_exclusion
 from splitbrain.checkers.evidence import Checker, Evidence
-from splitbrain.checkers.linearizable.linearizable import check_linearizable
-from splitbrain.checkers.mvcc.mvcc import check_mvcc
+from splitbrain.checkers.linearizable.checker import check_linearizable
+from splitbrain.checkers.mvcc.checker import check_mvcc
 from splitbrain.checkers.objects.counter import check_counter
 from splitbrain.checkers.objects.queue import check_queue
 from splitbrain.checkers.objects.set_full import check_set_full
@@ -24,7 +24,7 @@ from splitbrain.checkers.traces.raft_safety import check_raft_safety
 from splitbrain.checkers.traces.write_path import check_write_path
 from splitbrain.checkers.transactions.checker import check_history
 from splitbrain.checkers.verdict import Verdict
-from splitbrain.checkers.watch.watch import check_watch
+from splitbrain.checkers.watch.checker import check_watch
 
 CHECKERS: Mapping[str, Checker] = {
     "mvcc": check_mvcc,
@@ -48,26 +48,27 @@ CHECKERS: Mapping[str, Checker] = {
 
 
 def describe(name: str) -> str:
-    """The first line of what a checker says of itself."""
+    """The first line of the checker's docstring."""
     return (CHECKERS[name].__doc__ or "").strip().partition("\n")[0]
 
 
 def judge(evidence: Evidence, names: Sequence[str] = ()) -> tuple[Verdict, ...]:
-    """The verdicts of the checkers `names` (none: all). Raises KeyError for an unknown name.
+    """The verdicts of the checkers `names`, or of all checkers if `names` is empty.
 
-    A checker that raises has not passed: it is undecided, with its error.
+    A checker that raises gets an undecided verdict that contains the error. Raises KeyError
+    for an unknown name.
     """
-    return tuple(_ask(name, CHECKERS[name], evidence) for name in names or CHECKERS)
+    return tuple(_run(name, CHECKERS[name], evidence) for name in names or CHECKERS)
 
 
-def _ask(name: str, checker: Checker, evidence: Evidence) -> Verdict:
-    began = time.perf_counter()
+def _run(name: str, checker: Checker, evidence: Evidence) -> Verdict:
+    start = time.perf_counter()
     try:
         verdict = checker(evidence)
     except MemoryError:
-        verdict = Verdict(name, None, why="there was no memory left")
-    except Exception as problem:
-        why = f"the checker failed: {type(problem).__name__}: {problem}"
+        verdict = Verdict(name, None, why="the checker ran out of memory")
+    except Exception as error:
+        why = f"the checker failed: {type(error).__name__}: {error}"
         verdict = Verdict(name, None, why=why)
-    seconds = round(time.perf_counter() - began, 3)
+    seconds = round(time.perf_counter() - start, 3)
     return msgspec.structs.replace(verdict, checker=name, seconds=seconds)

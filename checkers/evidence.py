@@ -1,8 +1,8 @@
-"""What a run leaves for its checkers to judge.
+"""The evidence of one run: everything that the checkers judge.
 
-A checker is a pure function `Evidence -> Verdict`: it never talks to a member. What
-a run could not gather is empty here, and a checker that needs it answers with
-`valid=None` and says what was missing: unknown is never a pass.
+A checker is a pure function `Evidence -> Verdict`. It never talks to a member. A field is
+empty if the run could not collect it. A checker that needs an empty field returns
+`valid=None` and names what is missing: unknown is never a pass.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from splitbrain.checkers.service_level.limits import Limit
+from splitbrain.checkers.budget_limits import Limit
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.histories.history import History
 from splitbrain.histories.member_state import MemberState
@@ -20,30 +20,31 @@ from splitbrain.histories.watch import WatchStream
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One run as its checkers see it.
-
-    `members` are in the order of the plan, each with its `error` if it could not be
-    asked, and empty when a bare history is judged. `traces` is by member's name, and
-    empty for systems that trace nothing. `system` and `workload` are names, for
-    messages. `availability_bound_ms` is how long after the last fault healed the
-    cluster may take to answer again.
-    """
+    """The history of one run, the final states of its members, and their traces."""
 
     history: History
     members: tuple[MemberState, ...] = ()
+    """In the order of the schedule. A member whose state could not be read has an `error`.
+    Empty if only a history file is judged."""
     traces: Mapping[str, Sequence[TraceEvent]] = field(default_factory=dict)
+    """The trace of each member, by its name. Empty for systems without traces."""
     availability_bound_ms: int = 10_000
+    """Within this time after the last fault is healed, the cluster must answer again."""
     search_limit_s: float = 60.0
-    """How long a checker that searches may do so before it answers `valid=None`."""
+    """A checker that searches returns `valid=None` after this time."""
     system: str = ""
+    """The name of the system under test, for messages."""
     workload: str = ""
+    """The name of the workload, for messages."""
     watches: Sequence[WatchStream] = ()
-    """What watchers asked for and were sent; empty for runs that watch nothing."""
+    """The requests of the watchers and the events that they received. Empty for runs without
+    watchers."""
     consistency: str = "strict-serializable"
-    """What `transactions` asks for: a name of `splitbrain.checkers.transactions.MODELS`."""
+    """The consistency model that `transactions` checks: a name in
+    `splitbrain.checkers.transactions.MODELS`."""
     budget: tuple[Limit, ...] = ()
-    """What the run may cost, for the checker `budget`; empty: no limit."""
+    """The limits that the checker `budget` checks. Empty: no limits."""
 
 
 Checker = Callable[[Evidence], Verdict]
-"""`splitbrain.checkers.catalogue.CHECKERS` maps each name to one, in the order of a report."""
+"""A checker. `splitbrain.checkers.catalogue.CHECKERS` lists all of them by name."""

@@ -1,4 +1,4 @@
-"""What a checker says of a history."""
+"""Verdicts and anomalies, which all checkers return."""
 
 from __future__ import annotations
 
@@ -8,44 +8,50 @@ from typing import Any
 import msgspec
 
 NOT_APPLICABLE = "not applicable: "
-"""How `Verdict.why` begins where a checker found nothing to judge, and so nothing wrong."""
+"""The beginning of `Verdict.why` if the history contains nothing for the checker to judge."""
 
 
 class Anomaly(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing that must not be, and its proof.
-
-    `because` says it in the store's terms; `events` are the indexes of the history's
-    events that show it; `members` those concerned; `detail` is for machines.
-    """
+    """One violation of what a store guarantees, and the proof of it."""
 
     kind: str
     because: str
+    """A sentence in the store's terms that contains the decisive values."""
     events: tuple[int, ...] = ()
+    """The indexes of the events in the history that show the violation."""
     members: tuple[str, ...] = ()
+    """The names of the members that are involved."""
     detail: dict[str, Any] = {}
+    """The same facts for programs, such as the revision. The keys depend on the checker."""
 
 
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=False):
-    """`valid` is True, False, or None: undecided, and `why` says why.
-
-    `counts` are numbers worth a line in a report (operations judged, by outcome …).
-    """
+    """The result of one checker."""
 
     checker: str
     valid: bool | None
+    """True: valid. False: invalid, with at least one anomaly. None: undecided, for the reason
+    in `why`."""
     anomalies: tuple[Anomaly, ...] = ()
     counts: dict[str, Any] = {}
+    """Numbers for the report, such as the operations judged, by outcome."""
     why: str = ""
     seconds: float = 0.0
+    """The run time of the checker."""
 
     @property
     def applies(self) -> bool:
-        """False where there was nothing that this checker judges: it is no evidence then."""
+        """False if the checker found nothing to judge. Such a verdict is no evidence."""
         return not (self.valid and self.why.startswith(NOT_APPLICABLE))
 
 
+def not_applicable(checker: str, reason: str, counts: dict[str, Any] | None = None) -> Verdict:
+    """The verdict of a checker that found nothing to judge. `reason` names what is missing."""
+    return Verdict(checker, True, counts=counts or {}, why=NOT_APPLICABLE + reason)
+
+
 def merge(valids: Iterable[bool | None]) -> bool | None:
-    """False over None over True: unknown is never a pass. Of nothing, True."""
+    """False over None over True: unknown is never a pass. True if `valids` is empty."""
     merged: bool | None = True
     for valid in valids:
         if valid is False:

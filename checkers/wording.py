@@ -1,4 +1,4 @@
-"""Operations and times as a person reads them in a verdict."""
+"""Texts for operations, changes and times in the messages of checkers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from splitbrain.histories.member_state import Change
 
 
 def seconds(ns: int) -> str:
+    """`3.200 s`."""
     return f"{ns / 1e9:.3f} s"
 
 
@@ -19,23 +20,24 @@ def together(count: int) -> str:
 
 
 VALUE_SHOWN = 60
-"""A value of more characters than these is shown by its first ones."""
+"""A value with more characters is shortened in a message."""
 
 
 def value(text: str) -> str:
-    """`'40'`; of a long one its beginning and its length."""
+    """`'40'`. A long value is shown by its beginning and its length."""
     if len(text) <= VALUE_SHOWN:
         return repr(text)
     return f"{text[: VALUE_SHOWN // 2]!r}… ({len(text):,} characters)"
 
 
 def node(op: Operation) -> str:
+    """`n2`, or `process 3` if the member is unknown."""
     return op.node or f"process {op.process}"
 
 
-def request(asked: Request) -> str:
-    """`put r1=40`, `get r1`, `range [a, c)`, `delete r1`, `txn (2 comparisons)`."""
-    match asked:
+def request(given: Request) -> str:
+    """`put r1=40`, `get r1`, `range [a, c)`, `delete r1`, `txn of 2 comparisons`."""
+    match given:
         case Put(key, written):
             return f"put {key}={value(written)}"
         case Range(key, end):
@@ -55,7 +57,7 @@ def _end(end: str) -> str:
 
 
 def operation(op: Operation) -> str:
-    """`process 3's put r1='40' on n2`; without the member where that is not told."""
+    """`process 3's put r1='40' on n2`, without `on n2` if the member is unknown."""
     on = f" on {op.node}" if op.node else ""
     return f"process {op.process}'s {request(op.request)}{on}"
 
@@ -73,6 +75,7 @@ def changes(made: Sequence[Change]) -> str:
 
 
 def change(made: Change) -> str:
+    """`put r1='40' (create 3, version 2)` or `delete r2`."""
     if made.kind == "delete":
         return f"delete {made.key}"
     lease = f", lease {made.lease}" if made.lease else ""
@@ -83,7 +86,7 @@ def change(made: Change) -> str:
 
 
 def indexes(*ops: Operation) -> tuple[int, ...]:
-    """The indexes of the events of `ops`, in order."""
+    """The indexes of the invocations and returns of `ops`, ascending."""
     found = {
         index
         for op in ops

@@ -1,0 +1,1 @@
+"""Leases, locks and elections, judged against the members' change log."""

@@ -18,12 +18,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from splitbrain.checkers import wording
+from splitbrain.checkers.coordination.revision_times import RevisionTimes, answered_revision
 from splitbrain.checkers.coordination.wait_queue import Turns
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.mvcc.convergence import reference
-from splitbrain.checkers.mvcc.revision_times import RevisionTimes, answered_revision
-from splitbrain.checkers.mvcc.revisions import ANOMALIES_MAX
-from splitbrain.checkers.verdict import Anomaly, Verdict
+from splitbrain.checkers.findings import ANOMALIES_MAX
+from splitbrain.checkers.reference_member import reference
+from splitbrain.checkers.verdict import Anomaly, Verdict, merge, not_applicable
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.lock import (
     Campaign,
@@ -48,7 +48,7 @@ def check_election(evidence: Evidence) -> Verdict:
     history = evidence.history
     named = [op for op in history.services if isinstance(op.request, Campaign | Leader)]
     if not named:
-        return Verdict(NAME, True, why="not applicable: nobody campaigned")
+        return not_applicable(NAME, "nobody campaigned")
     known = reference(evidence.members)
     if known is None:
         return Verdict(NAME, None, why="no member's change log tells whose turn it was")
@@ -69,7 +69,7 @@ def check_election(evidence: Evidence) -> Verdict:
         "resigned": sum(isinstance(op.result, ResignResult) for op in history.services),
         "anomalies": len(anomalies),
     }
-    valid = False if anomalies else None if why else True
+    valid = merge((not anomalies, None if why else True))
     return Verdict(NAME, valid, tuple(anomalies[:ANOMALIES_MAX]), counts, why=why)
 
 

@@ -27,13 +27,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from splitbrain.checkers import wording
+from splitbrain.checkers.coordination.revision_times import RevisionTimes, answered_revision
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.model.sequential_store import in_interval, made_revision
-from splitbrain.checkers.model.uncertain_writes import parts
-from splitbrain.checkers.mvcc.convergence import reference
-from splitbrain.checkers.mvcc.revision_times import RevisionTimes, answered_revision
-from splitbrain.checkers.mvcc.revisions import ANOMALIES_MAX
-from splitbrain.checkers.verdict import Anomaly, Verdict
+from splitbrain.checkers.findings import ANOMALIES_MAX
+from splitbrain.checkers.model.answers import made_revision
+from splitbrain.checkers.model.requests import parts
+from splitbrain.checkers.model.sequential_store import in_interval
+from splitbrain.checkers.reference_member import reference
+from splitbrain.checkers.verdict import Anomaly, Verdict, merge, not_applicable
 from splitbrain.histories.history import FaultWindow, History, Operation
 from splitbrain.histories.kv import Delete
 from splitbrain.histories.lease import (
@@ -111,7 +112,7 @@ def check_lease(evidence: Evidence) -> Verdict:
     history = evidence.history
     services = [op for op in history.services if _is_of_lease(op)]
     if not services:
-        return Verdict(NAME, True, why="not applicable: no lease was asked for")
+        return not_applicable(NAME, "no lease was asked for")
     known = reference(evidence.members)
     check = _Check(history, services, known.changes if known else ())
     check.run()
@@ -121,7 +122,7 @@ def check_lease(evidence: Evidence) -> Verdict:
     again = check.granted_again()
     if again:
         unknown.append(f"{len(again)} leases (first {again[0]}) were granted more than once")
-    valid = False if check.anomalies else None if unknown else True
+    valid = merge((not check.anomalies, None if unknown else True))
     return Verdict(NAME, valid, tuple(check.anomalies), check.counts(), "; ".join(unknown))
 
 

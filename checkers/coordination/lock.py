@@ -27,12 +27,12 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from splitbrain.checkers import wording
+from splitbrain.checkers.coordination.revision_times import answered_revision
 from splitbrain.checkers.coordination.wait_queue import Turns
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.mvcc.convergence import reference
-from splitbrain.checkers.mvcc.revision_times import answered_revision
-from splitbrain.checkers.mvcc.revisions import ANOMALIES_MAX
-from splitbrain.checkers.verdict import Anomaly, Verdict
+from splitbrain.checkers.findings import ANOMALIES_MAX
+from splitbrain.checkers.reference_member import reference
+from splitbrain.checkers.verdict import Anomaly, Verdict, merge, not_applicable
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import Put, Txn
 from splitbrain.histories.lease import LeaseRevoke
@@ -68,7 +68,7 @@ def check_mutual_exclusion(evidence: Evidence) -> Verdict:
     """
     held = _held(evidence.history)
     if not any(isinstance(op.request, Lock) for op in evidence.history.services):
-        return Verdict(MUTUAL_EXCLUSION, True, why="not applicable: no lock was asked for")
+        return not_applicable(MUTUAL_EXCLUSION, "no lock was asked for")
     pairs = list(_overlapping(held))
     anomalies = tuple(_overlap(*pair) for pair in pairs[:ANOMALIES_MAX])
     counts = {"locks held": len(held), "held by two at once": len(pairs)}
@@ -84,7 +84,7 @@ def check_fencing(evidence: Evidence) -> Verdict:
     history = evidence.history
     locks = [op for op in history.services if isinstance(op.request, Lock)]
     if not locks:
-        return Verdict(FENCING, True, why="not applicable: no lock was asked for")
+        return not_applicable(FENCING, "no lock was asked for")
     known = reference(evidence.members)
     if known is None:
         return Verdict(FENCING, None, why="no member's change log tells whose turn it was")
@@ -118,7 +118,7 @@ def check_fencing(evidence: Evidence) -> Verdict:
         "held by two at once": sum(1 for _ in _overlapping(_held(history))),
         "anomalies": len(anomalies),
     }
-    valid = False if anomalies else None if why else True
+    valid = merge((not anomalies, None if why else True))
     return Verdict(FENCING, valid, tuple(anomalies[:ANOMALIES_MAX]), counts, why=why)
 
 

@@ -7,17 +7,19 @@ request that a client of a store would have sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.foreign.recorded_operation import element_text, recorded
-from splitbrain.checkers.mvcc.revisions import Findings
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.foreign.recorded_operation import Logged, element_text, recorded
 from splitbrain.checkers.objects.counter import INCREMENT, check_counter
 from splitbrain.checkers.objects.queue import DEQUEUE, DEQUEUE_ONE, ENQUEUE, check_queue
+from splitbrain.checkers.objects.set_full import check_set_full
 from splitbrain.checkers.objects.unique_ids import each_once, verdict_of
-from splitbrain.checkers.verdict import Verdict, merge
+from splitbrain.checkers.verdict import Anomaly, Verdict, merge
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.foreign_operation import LoggedOperation
 from splitbrain.histories.history import History, Operation
@@ -32,7 +34,6 @@ from splitbrain.histories.kv import (
     RangeResult,
 )
 
-Logged = Sequence[LoggedOperation]
 _HEADER = Header(revision=1)
 _EMPTY = ("empty", "exhausted")
 """What a `dequeue` that failed says if it found nothing to take."""
@@ -117,3 +118,46 @@ def _queued(op: LoggedOperation) -> Iterator[Operation]:
         yield recorded(found, Range("", "\0"), nothing)
 
 
+def check_sets(logged: Logged, timeout_s: float | None = None) -> Verdict:
+    """Elements added to each set: none lost, stale, duplicated or unexpected."""
+    by_key: dict[Any, list[LoggedOperation]] = {}
+    for op in logged:
+        by_key.setdefault(op.key, []).append(op)
+    verdicts = [(key, check_set_full(Evidence(_set_history(own)))) for key, own in by_key.items()]
+    counts: dict[str, Any] = {}
+    anomalies: list[Anomaly] = []
+    for key, verdict in verdicts:
+        of = f"set {key}: " if len(verdicts) > 1 else ""
+        for name, count in verdict.counts.items():
+            counts[name] = counts.get(name, 0) + count
+        anomalies += [
+            msgspec.structs.replace(one, because=of + one.because) for one in verdict.anomalies
+        ]
+    why = "; ".join(dict.fromkeys(verdict.why for _, verdict in verdicts if verdict.why))
+    valid = merge(verdict.valid for _, verdict in verdicts)
+    return Verdict("set_full", valid, tuple(anomalies), counts, why)
+
+
+def _set_history(logged: Logged) -> History:
+    """The log as one of keys: an element is a key, a read a range over all of them."""
+    return History((), tuple(_set_operation(op) for op in logged), ())
+
+
+def _set_operation(op: LoggedOperation) -> Operation:
+    asked: Put | Range
+    said: PutResult | RangeResult | None = None
+    header = Header(revision=1)
+    if op.f == "add":
+        asked = Put(element_text(op.argument))
+        said = PutResult(header)
+    else:
+        asked = Range("", "\0")
+        if op.outcome == "ok":
+            if not isinstance(op.answer, list):
+                raise HistoryError(
+                    f"event {op.ended}: the read of a set answered {op.answer!r}; expected the "
+                    "elements, as a list or a set"
+                )
+            kvs = tuple(KeyValue(element_text(one)) for one in op.answer)
+            said = RangeResult(header, kvs, len(kvs))
+    return recorded(op, asked, said)

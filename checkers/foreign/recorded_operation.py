@@ -5,6 +5,7 @@ For checkers of our own histories; events are places in the file.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from splitbrain.histories.formats.foreign_operation import LoggedOperation
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Request, Result
 
+Logged = Sequence[LoggedOperation]
 MS = 1_000_000
 
 

@@ -1,0 +1,1 @@
+"""Linearizability of each key as a register, by values alone."""

@@ -1,8 +1,9 @@
-"""A key of a v3 store as a register of porcupine's: what it is asked, and what is answered.
+"""One key of a v3 store as a register of porcupine: its operations and their answers.
 
-Where each value is written once and each operation tells what it met, sorting decides
-(`splitbrain.checkers.porcupine.unique_values`, `emptied`); what nobody can have written is met by
-nobody.
+If each value is written once and each operation shows the value that it met, the register is
+decided by sorting (`splitbrain.checkers.porcupine.unique_values` and
+`unique_values_with_deletes`). An operation that met a value that no operation can have written
+makes the history illegal.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from splitbrain.checkers.porcupine import Model, Operation
 from splitbrain.checkers.porcupine.blocks import ILLEGAL, Decision
 from splitbrain.checkers.porcupine.models.by_key import by_key
 from splitbrain.checkers.porcupine.unique_values import NOTHING, decide_register
-from splitbrain.checkers.porcupine.unique_values_with_deletes import decide_emptied
+from splitbrain.checkers.porcupine.unique_values_with_deletes import decide_with_deletes
 
 
 class Read(NamedTuple):
-    """Output: the value, None for an absent key."""
+    """Output: the value, or None for an absent key."""
 
     key: str
 
@@ -41,10 +42,10 @@ class Swap(NamedTuple):
 
 
 class Before(NamedTuple):
-    """What an answer tells of the state that a write met: its `value` if that was `told`."""
+    """What an answer shows of the state that a write met: the `value`, if it is `known`."""
 
     swapped: bool
-    told: bool
+    known: bool
     value: str | None
 
 
@@ -58,25 +59,27 @@ def _step(state: State, given: Input, output: Any) -> tuple[bool, State]:
         case Read():
             return output == state, state
         case Write(_, value):
-            if output is not None and output.told and output.value != state:
+            if output is not None and output.known and output.value != state:
                 return False, state
             return True, value
         case Swap(_, expected, negated, value):
             holds = (state == expected) != negated
             if output is not None and (
-                output.swapped != holds or (output.told and output.value != state)
+                output.swapped != holds or (output.known and output.value != state)
             ):
                 return False, state
             return True, value if holds else state
 
 
 def read_only(given: Input, output: Any) -> bool:
+    """Whether the operation changes no state: a read, or a swap that failed."""
     return isinstance(given, Read) or (
         isinstance(given, Swap) and output is not None and not output.swapped
     )
 
 
 def describe(given: Input, output: Any) -> str:
+    """`put r1=40`, `get r1 -> 40`, `if r1 = 40 put 41 -> not put`."""
     match given:
         case Read(key):
             return f"get {key} -> {output}"
@@ -89,8 +92,8 @@ def describe(given: Input, output: Any) -> str:
 
 
 def _decide(operations: Sequence[Op]) -> Decision | None:
-    """Without a search, where each value is written once and each operation tells what it
-    met: nearly all histories of puts, gets and compare-and-swaps."""
+    """Decide without a search if each value is written once and each operation shows the value
+    that it met. Nearly all histories of puts, gets and compare-and-swaps are of this kind."""
     if not _all_written(operations):
         return ILLEGAL
     met: list[Any] = []
@@ -110,13 +113,13 @@ def _decide(operations: Sequence[Op]) -> Decision | None:
         met.append(before)
         wrote.append(after)
     calls, rets = [op.call for op in operations], [op.ret for op in operations]
-    decide = decide_emptied if None in written else decide_register
+    decide = decide_with_deletes if None in written else decide_register
     return decide(met, wrote, calls, rets, None)
 
 
 def _all_written(operations: Sequence[Op]) -> bool:
-    """Whether each value that was met is no value, or somebody may have written it."""
-    there: set[State] = {None}
+    """Whether an operation may have written each value that was met."""
+    written: set[State] = {None}
     met: list[State] = []
     for op in operations:
         given, output = op.input, op.output
@@ -125,32 +128,34 @@ def _all_written(operations: Sequence[Op]) -> bool:
                 met.append(output)
             continue
         if output is None or output.swapped:
-            there.add(given.value)
-        if output is not None and output.told:
+            written.add(given.value)
+        if output is not None and output.known:
             met.append(output.value)
-    return there.issuperset(met)
+    return written.issuperset(met)
 
 
 def _effect(op: Op) -> tuple[Any, Any] | None:
-    """The value that an operation met and the one that it wrote, either may be NOTHING;
-    None if that cannot be said without knowing the order."""
+    """The value that an operation met and the value that it wrote. Either may be NOTHING.
+
+    None if they depend on the order of the operations.
+    """
     given, output = op.input, op.output
-    told = output is not None and isinstance(output, Before) and output.told
+    known = output is not None and isinstance(output, Before) and output.known
     if isinstance(given, Read):
         return (NOTHING if op.ret == math.inf else output), NOTHING
     if isinstance(given, Write):
-        return (output.value if told else NOTHING), given.value
+        return (output.value if known else NOTHING), given.value
     if output is None:
-        # If it did anything it met what it expected; if it did nothing it is as if not there.
+        # If it took effect, it met the value that it expected. If not, it can be left out.
         return None if given.negated else (given.expected, given.value)
     if output.swapped:
-        if told and (output.value == given.expected) == given.negated:
-            return output.value, NOTHING  # no step fits that
-        if told or not given.negated:
-            return (output.value if told else given.expected), given.value
+        if known and (output.value == given.expected) == given.negated:
+            return output.value, NOTHING  # no state allows this answer
+        if known or not given.negated:
+            return (output.value if known else given.expected), given.value
         return None
-    if told or given.negated:
-        return (output.value if told else given.expected), NOTHING
+    if known or given.negated:
+        return (output.value if known else given.expected), NOTHING
     return None
 
 

@@ -1,0 +1,1 @@
+"""The sequential store: what each request answers and changes, one request at a time."""

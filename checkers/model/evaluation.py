@@ -1,8 +1,9 @@
-"""What a sequential v3 store answers to a request, and what the request changes in it.
+"""The answer of a sequential v3 store to a request, and the changes that the request makes.
 
-Transactions as etcd applies them: all comparisons, also those of nested transactions,
-are made before anything is written; operations of the branch then run in order and see
-one another; all changes bear one revision.
+Transactions are evaluated as in etcd. All comparisons, including those of nested
+transactions, are made before the first write. The operations of the chosen branch then run
+in order, and each operation sees the effects of those before it. All changes have the same
+revision.
 
 Source: etcd 3.5, server/etcdserver/apply.go (applyTxn, compareToPath, applyCompare,
 applyRange) and server/mvcc/kvstore_txn.go.
@@ -42,16 +43,17 @@ from splitbrain.histories.member_state import Change
 NO_HEADER = Header()
 NOTHING: Made = ()
 OF_THE_FUTURE = -1
-"""The count of a read of a revision still to come, which a store refuses: that of no answer."""
+"""The count in the answer to a read of a future revision. A store refuses such a read, so no
+real answer has this count."""
 
 
 def evaluate(
     store: SequentialStore, request: Request, given: Result | None = None
 ) -> tuple[Result, Made]:
-    """What `store`, which stays as it is, answers to `request`, and what that changes.
+    """The answer to `request`, and its changes. `store` is not changed.
 
-    Headers are those of `given`, an answer that was given, so that the two are equal if
-    all else is; without it they are empty.
+    The headers are copied from `given`, the answer that was observed, so that the two
+    answers are equal if everything but the headers is equal. Without `given` they are empty.
     """
     header = NO_HEADER if given is None else given.header
     kind = type(request)
@@ -63,7 +65,7 @@ def evaluate(
         transaction = _Transaction(store)
         result = transaction.run(request, given)  # type: ignore[arg-type]
         if given is None and transaction.of_the_future:
-            return result, NOTHING  # refused as a whole
+            return result, NOTHING  # the store refuses the whole transaction
         return result, transaction.made
     if kind is Delete:
         gone = store.interval(request.key, request.range_end)  # type: ignore[union-attr]
@@ -74,7 +76,7 @@ def evaluate(
 
 
 class Evaluation:
-    """`evaluate` with its `changes` as a change log tells of them."""
+    """The result of `evaluate`, with its `changes` in the form of a change log."""
 
     def __init__(self, store: SequentialStore, request: Request) -> None:
         self.result, made = evaluate(store, request)
@@ -117,8 +119,11 @@ def _range(store: SequentialStore, request: Range, header: Header) -> RangeResul
 def answer_range(
     request: Range, held: Sequence[KeyValue], count: int, header: Header = NO_HEADER
 ) -> RangeResult:
-    """The answer to `request` where `count` keys are in its interval, of which `held` are at
-    least as many as it asks for; all of them, if it sorts."""
+    """The answer to `request` if its interval contains `count` keys.
+
+    `held` are the first of these keys, in order: at least as many as the limit of the request,
+    and all of them if the request sorts.
+    """
     if request.count_only:
         return RangeResult(header, (), count)
     if request.sort_by:
@@ -132,7 +137,7 @@ def answer_range(
 
 
 def in_order(request: Range, held: Sequence[KeyValue]) -> list[KeyValue]:
-    """Of `held`, in the order of keys; equals stay in it."""
+    """`held`, sorted as `request` asks. The sort is stable: `held` is in the order of the keys."""
     by_key = request.sort_by == "key"
     return sorted(
         held, key=lambda kv: name_of(kv.key if by_key else kv.value), reverse=request.descend
@@ -144,12 +149,12 @@ def _without_value(kv: KeyValue) -> KeyValue:
 
 
 class _Transaction:
-    """One transaction over a store, with what it has written so far."""
+    """The evaluation of one transaction: the store, and the writes of the transaction so far."""
 
     def __init__(self, store: SequentialStore) -> None:
         self.made: list[KeyValue | str] = []
         self.of_the_future = False
-        """Whether it reads a revision that is still to come."""
+        """Whether the transaction reads a future revision."""
         self._store = store
         self._written: dict[str, KeyValue | None] = {}
         self._held: dict[int, bool] = {}
@@ -159,7 +164,7 @@ class _Transaction:
         return self._txn(txn, holds, given)
 
     def _compare_all(self, txn: Txn) -> bool:
-        """Comparisons of `txn`, and of the branches that will run, before anything runs."""
+        """Evaluate the comparisons of `txn`, and of the nested transactions that will run."""
         holds = True
         for compare in txn.compare:
             if not self._holds(compare):
@@ -173,12 +178,12 @@ class _Transaction:
     def _txn(self, txn: Txn, holds: bool, given: Result | None) -> TxnResult:
         branch = txn.success if holds else txn.failure
         header = NO_HEADER if given is None else given.header
-        likes: Sequence[Result | None] = ()
+        observed: Sequence[Result | None] = ()
         if type(given) is TxnResult:
-            likes = given.responses
-        if len(likes) != len(branch):
-            likes = (None,) * len(branch)
-        responses: Any = tuple(map(self._one, branch, likes))
+            observed = given.responses
+        if len(observed) != len(branch):
+            observed = (None,) * len(branch)
+        responses: Any = tuple(map(self._one, branch, observed))
         return TxnResult(header, holds, responses)
 
     def _one(self, request: Request, given: Result | None) -> Result:
@@ -240,7 +245,7 @@ class _Transaction:
         else:
             held = self._store.interval(compare.key, compare.range_end)
         if not held:
-            # A value is never equal, unequal or anything to one that is not there.
+            # In etcd, a comparison with the value of an absent key is always false.
             return compare.target != "value" and _relation(KeyValue(compare.key), compare)
         return all(_relation(kv, compare) for kv in held)
 

@@ -1,7 +1,7 @@
-"""Keys in the order of their bytes, with intervals cut out quickly.
+"""A set of keys in the order of their bytes, with fast access to intervals.
 
-A plain list while there are few keys, for then nothing is quicker; sortedcontainers'
-list once there are many, whose insertions do not move all that follows.
+Few keys are kept in a plain list, which is the fastest structure for them. Many keys are kept
+in a `SortedList`, because an insertion into a long list moves all later elements.
 """
 
 from __future__ import annotations
@@ -14,34 +14,35 @@ FEW = 2000
 
 
 def name_of(key: str) -> str:
-    """A text that orders as `key`'s bytes do; `key` itself if it is ASCII."""
+    """A text that sorts as the bytes of `key` do. For an ASCII key this is `key` itself."""
     if key.isascii():
         return key
     return key.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 def key_of(name: str) -> str:
-    """The key of which `name` is the name."""
+    """The key with `name_of(key) == name`."""
     if name.isascii():
         return name
     return name.encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 class KeyOrder:
-    """A set of keys, ordered."""
+    """A set of keys in the order of their bytes."""
 
     def __init__(self) -> None:
         self._few: list[str] | None = []
         self._many = SortedList()
-        self._strange = False
-        """Whether some key was ever not ASCII. A bound that is not is then above all keys."""
+        self._non_ascii = False
+        """Whether a key that is not ASCII was ever added. If not, every bound that is not ASCII is
+        above all keys, so that the bounds need no conversion."""
 
     def add(self, key: str) -> None:
-        """`key` must not be in it."""
+        """Add `key`, which must not be in the set."""
         name = key
         if not key.isascii():
             name = name_of(key)
-            self._strange = True
+            self._non_ascii = True
         if self._few is None:
             self._many.add(name)
             return
@@ -50,7 +51,7 @@ class KeyOrder:
             self._many, self._few = SortedList(self._few), None
 
     def remove(self, key: str) -> None:
-        """`key` must be in it."""
+        """Remove `key`, which must be in the set."""
         name = name_of(key)
         if self._few is None:
             self._many.remove(name)
@@ -58,20 +59,20 @@ class KeyOrder:
             del self._few[bisect_left(self._few, name)]
 
     def between(self, begin: str, end: str, limit: int | None = None) -> list[str]:
-        """Keys in `[begin, end)`, or from `begin` on if `end` is "\\0"; the first `limit`."""
+        """The first `limit` keys in `[begin, end)`, or from `begin` on if `end` is "\\0"."""
         low, high = self._bounds(begin, end)
         if limit is not None:
             high = min(high, low + limit)
         names: list[str] = (self._many if self._few is None else self._few)[low:high]
-        return [key_of(name) for name in names] if self._strange else names
+        return [key_of(name) for name in names] if self._non_ascii else names
 
     def count(self, begin: str, end: str) -> int:
-        """How many keys are in the interval."""
+        """The number of keys in the interval."""
         low, high = self._bounds(begin, end)
         return max(0, high - low)
 
     def _bounds(self, begin: str, end: str) -> tuple[int, int]:
-        if self._strange:
+        if self._non_ascii:
             begin, end = name_of(begin), name_of(end)
         few = self._few
         if few is None:

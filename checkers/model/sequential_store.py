@@ -1,6 +1,6 @@
-"""A v3 key-value store at one revision: what each key holds, which lease holds which keys.
+"""A sequential v3 key-value store: its keys and leases at one revision.
 
-`splitbrain.checkers.model.evaluation` says what a request answers and changes here.
+`model/evaluation.py` computes the answer to a request, and its changes.
 """
 
 from __future__ import annotations
@@ -9,40 +9,44 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
 from splitbrain.checkers.model.key_order import KeyOrder
-from splitbrain.histories.kv import DeleteResult, KeyValue, PutResult, Result, TxnResult
+from splitbrain.histories.kv import KeyValue
 from splitbrain.histories.member_state import Change
 
 Made = Sequence[KeyValue | str]
-"""What one step changed, in order: of a put what the key then holds, of a delete the key."""
+"""The changes of one revision, in order: the new key-value for a put, the key for a delete."""
 
 
 def text_order(text: str) -> bytes:
-    """Keys are ordered, and values compared, by their bytes."""
+    """The bytes of `text`. Keys and values are compared by their bytes."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def in_interval(key: str, begin: str, end: str) -> bool:
-    """Whether `key` is in a request's interval: one key, `[begin, end)`, or all from `begin` on."""
+    """Whether `key` is in the interval of a request.
+
+    The interval is the one key `begin` if `end` is empty, all keys from `begin` on if `end` is
+    "\\0", else `[begin, end)`.
+    """
     if not end:
         return key == begin
-    if key.isascii():  # which any text is above or below as its bytes are
+    if key.isascii():  # The order of texts and of their bytes is the same for ASCII keys.
         return key >= begin and (end == "\0" or key < end)
     name = text_order(key)
     return name >= text_order(begin) and (end == "\0" or name < text_order(end))
 
 
 class NoPastError(Exception):
-    """The past was asked for of a store that was made without."""
+    """A past revision was read from a store that was created without `past`."""
 
 
 class SequentialStore:
-    """Keys and their values at `revision`; with `past`, at all revisions before it too."""
+    """The key-values at `revision` and, with `past`, at all earlier revisions."""
 
     def __init__(self, past: bool = True) -> None:
         self.revision = 1
         self.now: dict[str, KeyValue] = {}
         self.leases: dict[int, dict[str, None]] = {}
-        """Which keys go when a lease ends."""
+        """The keys that are deleted when a lease ends, by lease."""
         self._order = KeyOrder()
         self._versions: dict[str, tuple[list[int], list[KeyValue | None]]] | None = None
         self._ever = KeyOrder()
@@ -51,11 +55,11 @@ class SequentialStore:
         self._journal: list[tuple[str, KeyValue | None]] | None = None
 
     def apply(self, revision: int, changes: Iterable[Change]) -> None:
-        """Move on to `revision`, at which `changes` were made."""
+        """Advance to `revision` and make `changes`."""
         self.write(revision, made_by(revision, changes))
 
     def write(self, revision: int, made: Made) -> None:
-        """Move on to `revision`, at which `made` was made."""
+        """Advance to `revision` and make the changes `made`."""
         self.revision = revision
         for one in made:
             if isinstance(one, str):
@@ -89,13 +93,13 @@ class SequentialStore:
     # --- back to an earlier state
 
     def mark(self) -> tuple[int, int]:
-        """What `undo` returns to. From the first mark on, all that is written is journalled."""
+        """A mark for `undo`. From the first mark on, all writes are recorded in a journal."""
         if self._journal is None:
             self._journal = []
         return self.revision, len(self._journal)
 
     def undo(self, mark: tuple[int, int]) -> None:
-        """Back to the state at `mark`; later marks mean nothing any more."""
+        """Return to the state at `mark`. Later marks become invalid."""
         assert self._journal is not None
         self.revision, length = mark
         while len(self._journal) > length:
@@ -109,7 +113,7 @@ class SequentialStore:
     # --- intervals
 
     def interval(self, begin: str, end: str) -> list[KeyValue]:
-        """What the keys of a request's interval hold, in order."""
+        """The key-values in the interval of a request, in the order of keys."""
         if not end:
             held = self.now.get(begin)
             return [] if held is None else [held]
@@ -117,16 +121,16 @@ class SequentialStore:
         return [now[key] for key in self._order.between(begin, end)]
 
     def first(self, begin: str, end: str, limit: int) -> list[KeyValue]:
-        """What the first `limit` keys of `[begin, end)` hold."""
+        """The first `limit` key-values in `[begin, end)`."""
         now = self.now
         return [now[key] for key in self._order.between(begin, end, limit)]
 
     def keys(self, begin: str, end: str) -> list[str]:
-        """Keys in `[begin, end)` that are there now, in order."""
+        """The present keys in `[begin, end)`, in order."""
         return self._order.between(begin, end)
 
     def count(self, begin: str, end: str) -> int:
-        """How many keys of `[begin, end)` are there now."""
+        """The number of present keys in `[begin, end)`."""
         return self._order.count(begin, end)
 
     # --- the past
@@ -145,7 +149,7 @@ class SequentialStore:
             holdings.append(held)
 
     def past(self, begin: str, end: str, revision: int) -> list[KeyValue]:
-        """What the keys of the interval held at `revision`. Raises NoPastError."""
+        """The key-values in the interval at `revision`. Raises NoPastError without `past`."""
         if self._versions is None:
             raise NoPastError
         found = []
@@ -160,7 +164,7 @@ class SequentialStore:
 
 
 def made_by(revision: int, changes: Iterable[Change]) -> list[KeyValue | str]:
-    """What `changes`, of `revision`, leave of each key."""
+    """The entries `changes` of a change log, all of `revision`, as `Made`."""
     return [
         one.key
         if one.kind == "delete"
@@ -170,7 +174,7 @@ def made_by(revision: int, changes: Iterable[Change]) -> list[KeyValue | str]:
 
 
 def changes_of(revision: int, made: Made) -> list[Change]:
-    """The other way round, as a change log tells of it."""
+    """The inverse of `made_by`: `made` as entries of a change log."""
     return [
         Change(revision, "delete", one)
         if isinstance(one, str)
@@ -181,13 +185,3 @@ def changes_of(revision: int, made: Made) -> list[Change]:
     ]
 
 
-def made_revision(result: Result) -> bool:
-    """Whether the answer `result` says that something was written."""
-    kind = type(result)
-    if kind is PutResult:
-        return True
-    if kind is DeleteResult:
-        return result.deleted > 0  # type: ignore[union-attr]
-    if kind is TxnResult:
-        return any(map(made_revision, result.responses))  # type: ignore[union-attr]
-    return False

@@ -1,29 +1,18 @@
-"""Which uncertain write made which revision: a matching, each write used at most once."""
+"""Matches uncertain writes to the revisions that they made. Each write is used at most once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from splitbrain.checkers.model.requests import parts
 from splitbrain.checkers.model.sequential_store import in_interval
 from splitbrain.histories.history import Operation
-from splitbrain.histories.kv import Delete, Put, Request, Txn
+from splitbrain.histories.kv import Delete, Put
 from splitbrain.histories.member_state import Change
 
 
-def parts(request: Request) -> Iterator[Put | Delete]:
-    """All puts and deletes that `request` may come to, in whichever branches."""
-    match request:
-        case Put() | Delete():
-            yield request
-        case Txn():
-            for one in (*request.success, *request.failure):
-                yield from parts(one)
-        case _:
-            return
-
-
 class WriteIndex:
-    """Operations that may have made a change, found by the change."""
+    """Finds the operations that may have made a given change."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._puts: dict[tuple[str, str], dict[int, Operation]] = {}
@@ -42,19 +31,22 @@ class WriteIndex:
                     self._deletes.setdefault(part.key, {})[op.invoked] = op
 
     def putters(self, key: str, value: str) -> list[Operation]:
-        """Those that put `value` to `key` in whichever branch."""
+        """The operations that put `value` to `key`, in either branch of a transaction."""
         return list(self._puts.get((key, value), {}).values())
 
     def makers(self, changes: Sequence[Change]) -> list[Operation]:
-        """Operations that name what changed: by the first put's key and value, or, where
-        all was deleted, by the first key."""
+        """The operations that can have made `changes`.
+
+        They are found by the key and value of the first put or, if all changes are deletes, by
+        the first key.
+        """
         for change in changes:
             if change.kind == "put":
                 return self.putters(change.key, change.value)
         return self._deleters_of(changes[0].key) if changes else []
 
     def _deleters_of(self, key: str) -> list[Operation]:
-        """Those that delete `key`, in the order of their invocations."""
+        """The operations that delete `key`, in the order of their invocations."""
         known = self._deleters.get(key)
         if known is not None:
             return known
@@ -67,33 +59,35 @@ class WriteIndex:
 
 
 class Makers:
-    """Gives revisions a writer of their own each, moving those given already where need be.
+    """Assigns a different writer to each revision, and reassigns earlier ones where necessary.
 
-    By augmenting paths (Kuhn); nearly always there is one candidate and nothing to search.
+    The matching is found by augmenting paths (Kuhn's algorithm). Nearly always there is one
+    candidate, and no search is necessary.
     """
 
     def __init__(self) -> None:
         self.candidates: dict[int, Sequence[Operation]] = {}
-        """Which operations could have made each revision."""
+        """The operations that can have made each revision."""
         self.of: dict[int, Operation] = {}
-        """The operation that is taken to have made a revision."""
+        """The operation that is assigned to each revision."""
         self.made: dict[int, int] = {}
-        """The other way round: by the index of an operation's invocation."""
+        """The inverse of `of`: the revision, by the index of the operation's invocation."""
 
     def demand(self, revision: int, operations: Sequence[Operation]) -> bool:
-        """Whether one of `operations` can have made `revision`, besides all demanded before."""
+        """Assign one of `operations` to `revision`. Returns False if that is impossible while all
+        earlier demands stay fulfilled."""
         self.candidates[revision] = operations
         return _augment(revision, self.candidates, self.of, self.made)
 
     def withdraw(self, revision: int) -> None:
-        """`revision` needs no writer any more."""
+        """Remove the demand for `revision`."""
         self.candidates.pop(revision, None)
         op = self.of.pop(revision, None)
         if op is not None:
             del self.made[op.invoked]
 
     def withdraw_from(self, revision: int) -> None:
-        """Nor do those demanded last, from `revision` on: demands come in ascending order."""
+        """Remove the demands for `revision` and later ones. Demands are made in ascending order."""
         while self.candidates:
             last = next(reversed(self.candidates))
             if last < revision:
@@ -107,7 +101,7 @@ def _augment(
     maker: dict[int, Operation],
     made: dict[int, int],
 ) -> bool:
-    """Find, breadth first, a way to give `start` a writer by moving those given already."""
+    """Search breadth first for an augmenting path from `start`, and apply it."""
     reached_by: dict[int, tuple[int, Operation]] = {}
     queue = [start]
     for revision in queue:

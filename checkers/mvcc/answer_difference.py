@@ -1,4 +1,4 @@
-"""How an answer differs from the one that a store must give, in words."""
+"""Describes how an answer differs from the answer that a correct store gives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from splitbrain.histories.kv import (
 
 
 def difference(expected: Result, given: Result) -> str:
-    """How `given` differs from `expected`, headers aside; "" if it does not."""
+    """How `given` differs from `expected`, apart from the headers; "" if they are equal."""
     if type(expected) is not type(given):
         return f"answered {_kind(given)}, expected {_kind(expected)}"
     if isinstance(expected, PutResult) and isinstance(given, PutResult):
@@ -42,8 +42,8 @@ def _txn_difference(expected: TxnResult, given: TxnResult) -> str:
     )
     if different:
         return different
-    for number, (wanted, got) in enumerate(zip(expected.responses, given.responses, strict=True)):
-        different = difference(wanted, got)
+    for number, (one, other) in enumerate(zip(expected.responses, given.responses, strict=True)):
+        different = difference(one, other)
         if different:
             return f"response {number}: {different}"
     return ""
@@ -72,13 +72,19 @@ def _kind(result: Result) -> str:
 
 
 def wrong_header(result: Result, before: int, after: int) -> str:
-    """Responses inside a transaction bear the revision before or after it, or none; "" if so."""
+    """Describes a response inside a transaction whose header has a wrong revision; "" if none has.
+
+    Such a header has revision 0, or the revision before or after the transaction.
+    """
     if not isinstance(result, TxnResult):
         return ""
     for one in result.responses:
         revision = one.header.revision
         if revision not in (0, before, after):
-            return f"a response inside has revision {revision}, expected {before} or {after}"
+            return (
+                f"a response inside the transaction has revision {revision}, expected {before} "
+                f"or {after}"
+            )
         inner = wrong_header(one, before, after)
         if inner:
             return inner
@@ -86,7 +92,7 @@ def wrong_header(result: Result, before: int, after: int) -> str:
 
 
 def has_inner_headers(result: Result) -> bool:
-    """Whether a response inside a transaction bears a revision."""
+    """Whether the header of a response inside a transaction has a revision."""
     if type(result) is not TxnResult:
         return False
     for one in result.responses:

@@ -1,61 +1,61 @@
-"""Whether what a step makes is what a change log holds."""
+"""Compares the changes that a request makes with the entries of a change log."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from splitbrain.checkers.model.requests import parts
 from splitbrain.checkers.model.sequential_store import Made
-from splitbrain.checkers.model.uncertain_writes import parts
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Put
 from splitbrain.histories.member_state import Change
 
 
 def makes(made: Made, logged: Sequence[Change]) -> bool:
-    """Equal in all that a watch tells: of a deleted key only that it was deleted."""
+    """Whether `made` is exactly `logged`. A delete is compared by its key only."""
     if len(made) != len(logged):
         return False
-    for one, held in zip(made, logged, strict=True):
+    for one, entry in zip(made, logged, strict=True):
         if isinstance(one, str):
-            if held.kind != "delete" or held.key != one:
+            if entry.kind != "delete" or entry.key != one:
                 return False
         elif (
-            held.kind != "put"
-            or one.key != held.key
-            or one.value != held.value
-            or one.version != held.version
-            or one.create_revision != held.create_revision
-            or one.lease != held.lease
+            entry.kind != "put"
+            or one.key != entry.key
+            or one.value != entry.value
+            or one.version != entry.version
+            or one.create_revision != entry.create_revision
+            or one.lease != entry.lease
         ):
             return False
     return True
 
 
 def same_changes(expected: Sequence[Change], logged: Sequence[Change]) -> bool:
-    """The same of two change logs."""
+    """Whether two lists of change log entries are equal. A delete is compared by its key only."""
     return len(expected) == len(logged) and all(
-        wanted.kind == held.kind
-        and wanted.key == held.key
+        one.kind == other.kind
+        and one.key == other.key
         and (
-            wanted.kind == "delete"
+            one.kind == "delete"
             or (
-                wanted.value == held.value
-                and wanted.version == held.version
-                and wanted.create_revision == held.create_revision
-                and wanted.lease == held.lease
+                one.value == other.value
+                and one.version == other.version
+                and one.create_revision == other.create_revision
+                and one.lease == other.lease
             )
         )
-        for wanted, held in zip(expected, logged, strict=True)
+        for one, other in zip(expected, logged, strict=True)
     )
 
 
 def same_keys_and_values(made: Made, logged: Sequence[Change]) -> bool:
-    """Equal but for versions, creations and leases."""
+    """Whether the keys and values are equal. Versions, create revisions and leases may differ."""
     return _of_made(made) == _of_logged(logged)
 
 
 def is_part(made: Made, logged: Sequence[Change]) -> bool:
-    """Whether `logged` is some of what was made, and nothing else."""
+    """Whether `logged` is a non-empty subset of `made`, by keys and values."""
     return bool(logged) and set(_of_logged(logged)).issubset(_of_made(made))
 
 
@@ -68,7 +68,7 @@ def _of_logged(logged: Sequence[Change]) -> list[tuple[str, str, str]]:
 
 
 def named_by(op: Operation, logged: Sequence[Change]) -> bool:
-    """Whether `op` names all puts of `logged`, in whichever branch: then they are its own."""
+    """Whether `op` contains all puts in `logged`, in either branch, so that they are its own."""
     puts = {(part.key, part.value) for part in parts(op.request) if isinstance(part, Put)}
     made = [(change.key, change.value) for change in logged if change.kind == "put"]
     return bool(made) and all(one in puts for one in made)

@@ -1,33 +1,35 @@
-"""Compactions, reads of what is compacted, and refusals for that reason.
+"""Compactions, reads of compacted revisions, and requests that were refused for either.
 
-A compaction to C, answered at revision R, makes no revision: it takes effect somewhere
-between the writes of R and of R + 1. From there on reads below C, and compactions to C or
-below, are refused. So
+A compaction to revision C that is answered at revision R makes no revision. It takes effect
+between the write of R and the write of R + 1. From then on the store refuses reads below C, and
+compactions to C or below. This gives four rules:
 
-1. of two compactions the one to the lower revision comes first: it has not the higher R,
-   and with the same R the other had not returned when it was invoked;
-2. an answered read at r comes before each compaction to C > r: its header's revision is
-   not above R, and with the same revision the compaction had not returned when the read
-   was invoked (a serializable read may then still see the member as it was);
-3. who is told that r is compacted comes behind a compaction to C > r, hence saw R (of
-   one without an answer: C, for it must not be in the future): to
-   `splitbrain.checkers.mvcc.revisions`
-   it is one more that saw this revision; without such a compaction it was told wrongly;
-   and who was invoked after it returned is not answered at r or below, nor compacts to r + 1
-   or below;
-4. who is told that r is in the future, and had to be recent, was invoked before anything
-   that saw r had returned.
+1. Of two compactions, the one to the lower revision comes first. Its answer does not have the
+   higher R. If both have the same R, then the other one had not returned when it was invoked.
+2. A read of revision r that was answered comes before each compaction to C > r. The revision
+   in its header is not above R. If it is equal to R, then the compaction had not returned when
+   the read was invoked. (A serializable read may still see the earlier state of its member.)
+3. A request that was refused because r is compacted comes after a compaction to C > r, so it
+   has seen R. (If that compaction has no answer, the request has seen C, because a compaction
+   to a future revision is refused.) `mvcc/revision_order.py` treats the refused request as one
+   more operation that saw this revision. Without such a compaction the refusal is wrong. A
+   request that was invoked after the refusal returned is not answered if it reads r or below,
+   or compacts to r + 1 or below.
+4. A request that must be recent and was refused because r is a future revision was invoked
+   before any operation that saw r returned.
 
-Of a transaction that was refused it is not known which branch would have run: any may be
-what 3 and 4 are about.
+If a transaction was refused, the branch that would have run is unknown, so rules 3 and 4 may be
+about either branch.
 
-In pairs that is enough: a circle of orders by 1 and 2 and real time among operations of
-one revision has two neighbours that break one of them (the compaction that comes first
-by real time has the lower C, so that what precedes the higher one precedes it or breaks 2).
-Compactions that nobody asked for (etcd's `--auto-compaction-*`) show in the members'
-states; then, and where there are none, any compaction may have been,
-to no revision still to come: who is refused saw at least the one that he asked for, or, of
-a read, the next.
+It is sufficient to check pairs. Consider a cycle of orders by rules 1 and 2 and by real time
+among operations of one revision. It contains two neighbours that violate one of the rules: the
+compaction that comes first by real time has the lower C, so that an operation that precedes the
+higher compaction also precedes the lower one, or violates rule 2.
+
+Compactions that are not in the history (etcd's `--auto-compaction-*`) show in the states of the
+members. If there are any, or if no state is known, then a compaction to any revision that
+already exists may have taken place. The refused request then saw at least the revision that it
+asked for or, if it is a read, the next one.
 
 Source: etcd 3.5, server/mvcc/kvstore.go (checkCompaction, updateCompactRev) and
 kvstore_txn.go (rangeKeys). Cost: n log n.
@@ -40,8 +42,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 
 from splitbrain.checkers import wording
-from splitbrain.checkers.mvcc.gap_hints import ranges, reads_made
-from splitbrain.checkers.mvcc.revisions import Findings, reaches_the_present, revision_of
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.model.answers import revision_of
+from splitbrain.checkers.model.requests import ranges, reaches_the_present, reads_made
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Compact
 from splitbrain.histories.member_state import MemberState
@@ -51,8 +54,10 @@ FUTURE = "required revision is a future revision"
 
 
 def past_revisions(op: Operation) -> Iterator[int]:
-    """The revisions at which `op` reads the past; where its answer does not tell which branches
-    of a transaction ran, in whichever."""
+    """The past revisions that `op` reads.
+
+    If `op` is a transaction without an answer, the reads of both branches are included.
+    """
     reads = ranges(op.request) if op.result is None else reads_made(op.request, op.result)
     for one in reads:
         if one.revision > 0:
@@ -60,46 +65,50 @@ def past_revisions(op: Operation) -> Iterator[int]:
 
 
 class Compactions:
-    """The compactions of a history, and who was refused because of one."""
+    """The compactions of a history, and the operations that were refused because of one."""
 
     def __init__(self, operations: Sequence[Operation], members: Sequence[MemberState]) -> None:
-        asked = [op for op in operations if type(op.request) is Compact]
-        self.done = sorted((op for op in asked if op.outcome == "ok"), key=_target)
-        self._possible = [op for op in asked if op.outcome != "fail"]
+        compactions = [op for op in operations if type(op.request) is Compact]
+        self.done = sorted((op for op in compactions if op.outcome == "ok"), key=_target)
+        self._possible = [op for op in compactions if op.outcome != "fail"]
         self._refused = [op for op in operations if op.outcome == "fail" and _refused(op)]
         self._readers: list[Operation] = []
-        if asked or self._refused:
+        if compactions or self._refused:
             self._readers = [op for op in operations if op.outcome == "ok" and _reads_past(op)]
-        told = {_target(op) for op in self._possible}
+        targets = {_target(op) for op in self._possible}
         known = [one for one in members if one.error is None]
         self._complete = bool(known) and all(
-            one.compact_revision <= 0 or one.compact_revision in told for one in known
+            one.compact_revision <= 0 or one.compact_revision in targets for one in known
         )
 
-    # --- 1
+    # --- rule 1
 
     def check_order(self, findings: Findings) -> None:
+        """Check rule 1."""
         latest: dict[int, Operation] = {}
         highest: Operation | None = None
         before: Operation | None = None
         for op in self.done:
             revision = revision_of(op)
             if _target(op) > revision:
-                self._blame(op, "which was still to come", findings)
+                self._wrong_answer(op, "which is a future revision", findings)
             same = latest.get(revision)
             if before is not None and _target(before) == _target(op):
-                self._blame(op, f"to which {wording.operation(before)} had", findings, before)
+                why = f"although {wording.operation(before)} had compacted to it"
+                self._wrong_answer(op, why, findings, before)
             elif highest is not None and revision_of(highest) > revision:
-                self._blame(highest, f"although {wording.operation(op)} came first", findings, op)
+                why = f"although {wording.operation(op)} came first"
+                self._wrong_answer(highest, why, findings, op)
             elif same is not None and op.returned is not None and op.returned < same.invoked:
-                self._blame(same, f"although {wording.operation(op)} came first", findings, op)
+                why = f"although {wording.operation(op)} came first"
+                self._wrong_answer(same, why, findings, op)
             if highest is None or revision > revision_of(highest):
                 highest = op
             if same is None or op.invoked > same.invoked:
                 latest[revision] = op
             before = op
 
-    def _blame(
+    def _wrong_answer(
         self, op: Operation, why: str, findings: Findings, other: Operation | None = None
     ) -> None:
         ops = (op,) if other is None else (op, other)
@@ -109,9 +118,10 @@ class Compactions:
             *ops, revision=revision_of(op),
         )
 
-    # --- 2
+    # --- rule 2
 
     def check_reads(self, findings: Findings) -> None:
+        """Check rule 2."""
         by_revision = sorted(self.done, key=revision_of)
         revisions = [revision_of(op) for op in by_revision]
         reached = _highest_so_far(by_revision, _target)
@@ -123,16 +133,16 @@ class Compactions:
             asked = min(past_revisions(op))
             place = bisect_left(revisions, revision)
             if place and _target(reached[place - 1]) > asked:
-                self._blame_read(op, reached[place - 1], findings)
+                self._compacted_read(op, reached[place - 1], findings)
                 continue
             if reaches_the_present(op.request):
                 for compaction in at.get(revision, ()):
                     ended = compaction.returned
                     if _target(compaction) > asked and ended is not None and ended < op.invoked:
-                        self._blame_read(op, compaction, findings)
+                        self._compacted_read(op, compaction, findings)
                         break
 
-    def _blame_read(self, op: Operation, compaction: Operation, findings: Findings) -> None:
+    def _compacted_read(self, op: Operation, compaction: Operation, findings: Findings) -> None:
         findings.add(
             "compacted read",
             f"{wording.answered(op)} to {wording.request(op.request)} at revision "
@@ -141,10 +151,11 @@ class Compactions:
             compaction, op, revision=revision_of(op),
         )
 
-    # --- 3 and 4
+    # --- rules 3 and 4
 
     def seen_by_refused(self) -> list[tuple[Operation, int]]:
-        """Who was told that something is compacted, and the revision that this shows."""
+        """The operations that were refused because a revision is compacted, each with the revision
+        that it has seen."""
         seen = []
         for op in self._refused:
             if COMPACTED in (op.error or ""):
@@ -155,10 +166,10 @@ class Compactions:
 
     def _least_seen(self, op: Operation) -> int | None:
         least: int | None = None
-        wanted = _needed(op)
+        needed = _needed(op)
         for compaction in self._possible:
             in_time = op.returned is None or compaction.invoked < op.returned
-            if compaction is op or _target(compaction) < wanted or not in_time:
+            if compaction is op or _target(compaction) < needed or not in_time:
                 continue
             revision = _target(compaction)
             if compaction.outcome == "ok":
@@ -167,6 +178,7 @@ class Compactions:
         return least
 
     def check_refusals(self, certain: Sequence[Operation], findings: Findings) -> None:
+        """Check rules 3 and 4."""
         if not self._refused:
             return
         by_return = sorted(certain, key=_returned)
@@ -178,7 +190,7 @@ class Compactions:
                     findings.add(
                         "wrong refusal",
                         f"{wording.operation(op)} was refused at {wording.seconds(op.ret or 0)} "
-                        f"({op.error}), although nobody had asked to compact so far",
+                        f"({op.error}), although no compaction that refuses it had been invoked",
                         op,
                     )
                 continue
@@ -186,7 +198,7 @@ class Compactions:
                 findings.add(
                     "wrong refusal",
                     f"{wording.operation(op)} was refused at {wording.seconds(op.ret or 0)} "
-                    f"({op.error}), although a store begins at revision 1",
+                    f"({op.error}), although a new store is at revision 1",
                     op,
                 )
                 continue
@@ -196,15 +208,15 @@ class Compactions:
                 if revision_of(other) >= _highest_asked(op):
                     findings.add(
                         "wrong refusal",
-                        f"{wording.operation(op)}, asked at {wording.seconds(op.call)}, was "
+                        f"{wording.operation(op)}, invoked at {wording.seconds(op.call)}, was "
                         f"refused ({op.error}), although {wording.answered(other)}",
                         other, op, revision=_asked(op),
                     )
         self._check_after_refusals(findings)
 
     def _check_after_refusals(self, findings: Findings) -> None:
-        """Once somebody was refused, what that compaction took away stays away, and another one
-        to the same revision or below is refused, too."""
+        """After a refusal, reads of the same revision or below, and compactions to it or below,
+        are refused, too."""
         refused = sorted(
             (op for op in self._refused if COMPACTED in (op.error or "")), key=_returned
         )
@@ -219,9 +231,9 @@ class Compactions:
             other = highest[place - 1]
             asked = _target(op) if isinstance(op.request, Compact) else min(past_revisions(op)) + 1
             if _needed(other) >= asked:
-                self._blame_after_refusal(op, other, findings)
+                self._answer_after_refusal(op, other, findings)
 
-    def _blame_after_refusal(self, op: Operation, other: Operation, findings: Findings) -> None:
+    def _answer_after_refusal(self, op: Operation, other: Operation, findings: Findings) -> None:
         compaction = isinstance(op.request, Compact)
         at = "" if compaction else f" at revision {min(past_revisions(op))}"
         findings.add(
@@ -236,25 +248,25 @@ class Compactions:
 def check_reached(
     refused: Sequence[tuple[Operation, int]], last: int, findings: Findings
 ) -> None:
-    """Nobody is refused for a compaction to a revision that the members, at `last`, never made."""
+    """No request is refused for a compaction to a revision above `last`, the members' last one."""
     for op, revision in refused:
         if revision > last:
             findings.add(
                 "wrong refusal",
                 f"{wording.operation(op)} was refused at {wording.seconds(op.ret or 0)} "
-                f"({op.error}), by a compaction that was not asked for before revision {revision}; "
-                f"the members stand at {last}",
+                f"({op.error}), which needs a compaction at revision {revision} or later; the "
+                f"members are at revision {last} at the end",
                 op, revision=revision,
             )
 
 
 def _highest_so_far(
-    operations: Sequence[Operation], what: Callable[[Operation], int]
+    operations: Sequence[Operation], value: Callable[[Operation], int]
 ) -> list[Operation]:
-    """At each place the one, up to there, with the most of `what`."""
+    """For each index, the operation up to there with the highest `value`."""
 
     def more(one: Operation, other: Operation) -> Operation:
-        return one if what(one) >= what(other) else other
+        return one if value(one) >= value(other) else other
 
     return list(accumulate(operations, more))
 
@@ -271,7 +283,7 @@ def _refused(op: Operation) -> bool:
 
 
 def _asked(op: Operation) -> int:
-    """The lowest revision that a refused operation asked for."""
+    """The lowest revision that the refused operation `op` asked for."""
     return _target(op) if isinstance(op.request, Compact) else min(past_revisions(op))
 
 
@@ -280,7 +292,7 @@ def _highest_asked(op: Operation) -> int:
 
 
 def _needed(op: Operation) -> int:
-    """The least compaction that refuses `op`."""
+    """The lowest revision to which a compaction refuses `op`."""
     return _target(op) if isinstance(op.request, Compact) else min(past_revisions(op)) + 1
 
 

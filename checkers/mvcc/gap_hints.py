@@ -1,112 +1,55 @@
-"""What answers say, ahead of any replay, of the revisions that no one claims.
+"""Facts about the gaps that follow from the answers alone, before any replay.
 
-A key-value in an answer names the revision that made it, and says that nothing touched
-its key from there to the revision that the answer tells of. Its create_revision names the
-revision that created the key, and versions count the puts since. That leaves the search
-of `splitbrain.checkers.mvcc.gaps` little to try.
+A gap is a revision without a known writer. A key-value in an answer names the revision that
+made it, and shows that no later revision changed its key, up to the revision of the answer. Its
+create_revision names the revision that created the key, and its version counts the puts since
+then. These facts leave the search in `mvcc/gap_search.py` few candidates.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from splitbrain.checkers.model.sequential_store import made_revision
-from splitbrain.checkers.model.uncertain_writes import WriteIndex, parts
+from splitbrain.checkers.model.answers import key_values, made_revision
+from splitbrain.checkers.model.requests import compares, parts, put_keys, ranges
+from splitbrain.checkers.model.uncertain_writes import WriteIndex
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import (
-    Compare,
-    DeleteResult,
     KeyValue,
     Put,
-    PutResult,
     Range,
-    RangeResult,
     Request,
-    Result,
     Txn,
-    TxnResult,
 )
 
 
-def key_values(result: Result) -> Iterable[KeyValue]:
-    """All key-values in an answer."""
-    match result:
-        case RangeResult():
-            yield from result.kvs
-        case PutResult():
-            if result.prev_kv is not None:
-                yield result.prev_kv
-        case DeleteResult():
-            yield from result.prev_kvs
-        case TxnResult():
-            for one in result.responses:
-                yield from key_values(one)
-
-
-def put_keys(request: Request, result: Result) -> Iterator[str]:
-    """The keys that `request` put, as its answer tells."""
-    if isinstance(request, Put):
-        yield request.key
-    elif isinstance(request, Txn) and isinstance(result, TxnResult):
-        branch = request.success if result.succeeded else request.failure
-        for one, answer in zip(branch, result.responses, strict=False):
-            yield from put_keys(one, answer)
-
-
-def ranges(request: Request) -> Iterator[Range]:
-    """All reads in `request`, in whichever branches."""
-    if isinstance(request, Range):
-        yield request
-    elif isinstance(request, Txn):
-        for one in (*request.success, *request.failure):
-            yield from ranges(one)
-
-
-def reads_made(request: Request, result: Result | None) -> Iterator[Range]:
-    """The reads that were made: of a transaction those of the branch that its answer tells."""
-    if isinstance(request, Range):
-        yield request
-    elif isinstance(request, Txn) and isinstance(result, TxnResult):
-        branch = request.success if result.succeeded else request.failure
-        for one, answer in zip(branch, result.responses, strict=False):
-            yield from reads_made(one, answer)
-
-
-def compares(request: Request) -> Iterator[Compare]:
-    """All comparisons of `request`, nested ones too."""
-    if isinstance(request, Txn):
-        yield from request.compare
-        for one in (*request.success, *request.failure):
-            yield from compares(one)
-
-
 class GapHints:
-    """Made from the certain operations; `gaps` are the revisions that no one claims."""
+    """What the answers of the `certain` operations show about the revisions `gaps`."""
 
     def __init__(
         self, operations: Sequence[Operation], certain: Sequence[Operation], gaps: Iterable[int]
     ) -> None:
         self.shown: dict[int, dict[str, KeyValue]] = {gap: {} for gap in gaps}
-        """Of a gap: what answers show that it made."""
+        """For each gap, the key-values that it made, as answers show."""
         self.pinned: dict[int, int] = {}
-        """Uncertain operations (by invocation) of which an answer shows which revision they
-        made: what they alone can have put."""
+        """The revisions of uncertain operations, by the index of the invocation: an answer shows a
+        key-value that this operation alone can have put."""
         self._until: dict[str, dict[int, int]] = {}
         self._sorted: dict[str, list[int]] = {}
         self._mentioned: dict[tuple[str, str], int] = {}
-        """What an answer shows for certain that a revision put."""
+        """The revision that put a key and value, if an answer shows it."""
         self._seen: set[tuple[str, str]] = set()
-        """All that any answer shows, and the nothing that keys alone show."""
+        """The keys and values in all answers. The value is empty in an answer without values."""
         self._operands: set[str] = set()
         self._ordered = False
         self.born: dict[int, dict[str, None]] = {gap: {} for gap in self.shown}
-        """Of a gap: the keys that answers show to have been created there."""
+        """For each gap, the keys that it created, as answers show."""
         self._versions: dict[str, dict[int, tuple[int, int]]] = {}
-        """By key and mod_revision: (version, create_revision)."""
+        """(version, create_revision), by key and mod_revision."""
         self._puts: dict[str, list[int]] = {}
-        """Revisions of the acknowledged puts of a key."""
+        """The revisions of the acknowledged puts of each key."""
         for op in certain:
             self._take(op)
         self._count_puts(certain)
@@ -147,7 +90,7 @@ class GapHints:
                     self.shown[mod].setdefault(kv.key, kv)
 
     def _count_puts(self, certain: Sequence[Operation]) -> None:
-        """Where a key's version grew by no more than its acknowledged puts, no gap touched it."""
+        """No gap put a key if its version grew by exactly its acknowledged puts."""
         for op in certain:
             assert op.result is not None
             for key in put_keys(op.request, op.result):
@@ -174,7 +117,7 @@ class GapHints:
                         self.pinned[op.invoked] = self._mentioned[part.key, part.value]
 
     def untouched(self, key: str, revision: int) -> bool:
-        """Whether an answer says that `revision` did not touch `key`."""
+        """Whether an answer shows that `revision` did not change `key`."""
         until = self._until.get(key)
         if until is None:
             return False
@@ -185,7 +128,10 @@ class GapHints:
         return place > 0 and until[mods[place - 1]] >= revision
 
     def shape(self, request: Request) -> Request:
-        """Requests of one shape do the same, but for values that nobody ever sees."""
+        """`request` without the values that no answer and no comparison ever shows.
+
+        Requests with the same shape are interchangeable.
+        """
         if isinstance(request, Put):
             if (
                 self._ordered

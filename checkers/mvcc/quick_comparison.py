@@ -1,8 +1,7 @@
-"""The commonest answers, found right without making the right answer first.
+"""Fast comparisons of the most frequent answers, without evaluating the request.
 
-Each says yes only where `splitbrain.checkers.model.evaluation` would: what it cannot tell at a
-glance it
-leaves to that.
+A comparison succeeds only if the answer is certainly right. Otherwise the caller evaluates the
+request with `model/evaluation.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from splitbrain.histories.member_state import Change
 
 
 def read_agrees(store: SequentialStore, request: Range, result: Result) -> bool:
-    """Whether `result` is for certain what `store` holds."""
+    """Whether `result` is certainly the answer of `store` to `request`."""
     if type(result) is not RangeResult or request.keys_only or request.count_only:
         return False
     kvs = result.kvs
@@ -33,8 +32,7 @@ def read_agrees(store: SequentialStore, request: Range, result: Result) -> bool:
 def put_agrees(
     store: SequentialStore, request: Put, result: Result, logged: Sequence[Change]
 ) -> KeyValue | None:
-    """What the key holds after a put of which `result` and the change log are for certain
-    right; None if that is not sure."""
+    """The key-value after a put if `result` and `logged` are certainly right, else None."""
     if type(result) is not PutResult or len(logged) != 1:
         return None
     key = request.key

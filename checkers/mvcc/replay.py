@@ -1,5 +1,4 @@
-"""Rules 2 and 3 of `splitbrain.checkers.mvcc.revisions`: replay the writes in order, and compare
-every answer."""
+"""Checks rules 2 and 3 of `mvcc/revision_order.py`: replays the writes and compares each answer."""
 
 from __future__ import annotations
 
@@ -9,38 +8,36 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from splitbrain.checkers import wording
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.model.answers import revision_of
 from splitbrain.checkers.model.evaluation import evaluate
+from splitbrain.checkers.model.requests import must_be_recent, parts, reads_made
 from splitbrain.checkers.model.sequential_store import Made, SequentialStore, changes_of, made_by
-from splitbrain.checkers.model.uncertain_writes import Makers, WriteIndex, parts
+from splitbrain.checkers.model.uncertain_writes import Makers, WriteIndex
 from splitbrain.checkers.mvcc.answer_difference import difference, has_inner_headers, wrong_header
+from splitbrain.checkers.mvcc.change_log import ChangeLog
 from splitbrain.checkers.mvcc.change_match import is_part, makes, named_by, same_keys_and_values
-from splitbrain.checkers.mvcc.gap_hints import reads_made
-from splitbrain.checkers.mvcc.gaps import Conflict, GapSearch
+from splitbrain.checkers.mvcc.gap_search import Conflict, GapSearch
 from splitbrain.checkers.mvcc.quick_comparison import put_agrees, read_agrees
-from splitbrain.checkers.mvcc.revisions import (
-    Answers,
-    ChangeLog,
-    Findings,
-    must_be_recent,
-    revision_of,
-)
-from splitbrain.checkers.mvcc.unexplained_revision import Blame
+from splitbrain.checkers.mvcc.revision_order import Answers
+from splitbrain.checkers.mvcc.unexplained_revision import UnexplainedRevisions
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Put, Range, Result, Txn
 from splitbrain.histories.member_state import Change
 
 STEPS_PER_REVISION_MAX = 20
 STEPS_MAX = 1_000_000
-"""A search may go through so many revisions, beside so many for each one that there is, as
-long as it has time."""
+"""A search visits at most STEPS_MAX revisions plus STEPS_PER_REVISION_MAX for each revision of
+the history."""
 
 
 class Replay:
-    """One sweep over the revisions. `run`, then all is in `findings`.
+    """One sweep over the revisions. `run` adds the anomalies to `findings`.
 
-    The search among uncertain writes, where there is one, ends after `search_limit_s`. A
-    read of the past is judged when it is present; only those inside of transactions need
-    the store to remember it, else they raise NoPastError.
+    A search among the uncertain writes, if it is necessary, ends after `search_limit_s`
+    seconds. A read of a past revision is judged when the sweep is at that revision. Only such
+    reads inside transactions need a store that keeps the past: without `past` they raise
+    NoPastError.
     """
 
     def __init__(
@@ -60,8 +57,8 @@ class Replay:
         self._store = SequentialStore(past=past)
         self._makers = Makers()
         self._unclaimed: dict[int, Sequence[Change]] = {}
-        """What revisions without an acknowledged writer changed, where the log tells."""
-        self._told: set[tuple[str, int, int]] = set()
+        """The changes of revisions without an acknowledged writer, from the change log."""
+        self._reported: set[tuple[str, int, int]] = set()
         self._search: GapSearch | None = None
         uncertain = [op for op in operations if op.outcome == "info" and _may_write(op)]
         self._calls = sorted(op.invoked for op in uncertain)
@@ -93,9 +90,10 @@ class Replay:
                     self._no_choice_fits(conflict)
                     break
                 place = bisect_left(revisions, again)
-        self._name_writers()
+        self._report_unexplained()
 
     def _at(self, revision: int) -> None:
+        """Make `revision`, and compare the answers that show it."""
         if self._search is not None and revision in self._search.gaps:
             self._search.choose(revision)
         elif revision in self._log.changes or revision in self._answers.writers:
@@ -105,7 +103,7 @@ class Replay:
         for op in self._answers.readers.get(revision, ()):
             self._read(op)
 
-    # --- which revisions there are
+    # --- the revisions
 
     def _revisions(self, gaps: Sequence[int], end: int | None) -> list[int]:
         answers = self._answers
@@ -113,11 +111,14 @@ class Replay:
         return known if end is None else known[: bisect_left(known, end)]
 
     def _find_gaps(self) -> tuple[list[int], int | None]:
-        """Revisions that someone must have made and nobody claims; and the one from which on
-        nothing can be said, because there are more of them than anybody can have made."""
+        """The revisions without a known writer, and the revision at which the replay must end.
+
+        The replay ends before a revision if there are more gaps up to it than operations that
+        can have made them. This is an anomaly. None: the replay reaches the last revision.
+        """
         calls, found = self._calls, []
         spare = -1
-        for revision in self._nobodys():
+        for revision in self._without_writer():
             if spare < 0:
                 spare = self._leased()
             found.append(revision)
@@ -126,44 +127,44 @@ class Replay:
             if len(found) > able + spare:
                 self._findings.add(
                     "phantom write",
-                    f"revision {revision} was seen, but of the revisions up to it {len(found)} "
-                    f"have no acknowledged write, and only {able} uncertain writes had been "
-                    "invoked by the time it was seen",
+                    f"an answer shows revision {revision}, but {len(found)} of the revisions up to "
+                    f"it have no acknowledged write, and only {able} uncertain writes had been "
+                    "invoked by then",
                     *self._answers.first_to_see(revision), revision=revision,
                 )
                 return found[:-1], revision
         return found, None
 
     def _leased(self) -> int:
-        """How many leases can have ended and taken a key with them."""
+        """The number of puts with a lease: so many ends of leases can have made a revision."""
         return sum(
             isinstance(part, Put) and part.lease != 0
             for op in self._operations
             for part in parts(op.request)
         )
 
-    def _nobodys(self) -> Iterator[int]:
-        """Revisions without a known change and without an acknowledged writer, in order."""
+    def _without_writer(self) -> Iterator[int]:
+        """The revisions without a known change and without an acknowledged writer, ascending."""
         log, writers = self._log, self._answers.writers
         last = self._answers.seen[-1] if self._answers.seen else 1
-        # What the members hold was made, also where no answer shows it.
+        # A revision in the members' state was made, also if no answer shows it.
         last = log.last if log.final else max(last, log.last)
-        for first, beyond in ((2, log.first), (max(2, log.last + 1), last + 1)):
-            for revision in range(first, min(beyond, last + 1)):
+        for first, end in ((2, log.first), (max(2, log.last + 1), last + 1)):
+            for revision in range(first, min(end, last + 1)):
                 if revision not in writers:
                     yield revision
 
     # --- writes
 
     def _write(self, revision: int) -> None:
-        """Make `revision`, known by the change log or by its acknowledged writer."""
+        """Make `revision`, which is in the change log or has an acknowledged writer."""
         writer = self._answers.writers.get(revision)
         logged = self._log.changes.get(revision)
         if revision <= 1:
             self._impossible(revision, writer)
             return
         if logged is None and self._log.covers(revision):
-            logged = ()  # a hole, told when the log was read
+            logged = ()  # a missing revision, reported when the log was read
         self._store.revision = revision - 1
         if self._put_as_logged(revision, writer, logged):
             return
@@ -188,7 +189,7 @@ class Replay:
                 or self._made_by_another(revision, logged)
             )
             if not claimed:
-                self._look_for_maker(revision, logged)
+                self._assign_uncertain_write(revision, logged)
             self._store.write(revision, made_by(revision, logged))
         if self._search is not None:
             self._search.fix_keys([one.key for one in logged])
@@ -196,7 +197,7 @@ class Replay:
     def _put_as_logged(
         self, revision: int, writer: Operation | None, logged: Sequence[Change] | None
     ) -> bool:
-        """Whether it was a put, and all is right with it: then it is made."""
+        """Make `revision` if it is a put that is certainly right. Returns whether it was made."""
         if writer is None or logged is None or type(writer.request) is not Put:
             return False
         assert writer.result is not None
@@ -213,7 +214,7 @@ class Replay:
             self._add(
                 "impossible revision",
                 f"{wording.operation(writer)} was acknowledged at revision {revision}; a "
-                "fresh store is at 1, and its first write makes 2",
+                "new store is at revision 1, and its first write makes revision 2",
                 writer, revision,
             )
 
@@ -221,33 +222,37 @@ class Replay:
         self._add(
             "lost write",
             f"{wording.operation(writer)} was acknowledged at revision {revision} at "
-            f"{wording.seconds(writer.ret or 0)}; the members stand at {self._log.last}",
+            f"{wording.seconds(writer.ret or 0)}; the members are at revision {self._log.last} "
+            "at the end",
             writer, revision,
         )
 
     def _made_otherwise(
         self, revision: int, writer: Operation, made: Made, logged: Sequence[Change]
     ) -> bool:
-        """Whether `writer` made what the log holds at `revision`, if not quite as it should."""
+        """Report that the changes at `revision` are not those of `writer`.
+
+        Returns whether `writer` made them nevertheless, with a wrong effect.
+        """
         own = same_keys_and_values(made, logged) or is_part(made, logged)
         if own or named_by(writer, logged):
-            kind, but = "wrong effect", "the members hold"
+            kind, but = "wrong effect", "the change log contains"
         else:
-            kind, but = "lost write", "at that revision the members hold"
+            kind, but = "lost write", "at that revision the change log contains"
         because = (
             f"{wording.operation(writer)} was acknowledged at revision {revision} and should have "
             f"made {wording.changes(changes_of(revision, made))}; {but} {wording.changes(logged)}"
         )
-        self._unless_chosen_wrongly(writer, kind, because, revision)
+        self._add_or_conflict(writer, kind, because, revision)
         return kind == "wrong effect"
 
     def _made_by_another(self, revision: int, logged: Sequence[Change]) -> bool:
-        """Whether it was made by another acknowledged write that claims this revision."""
+        """Whether another acknowledged write with the same revision made the changes."""
         rivals = self._answers.rivals.get(revision, ())
         return any(makes(evaluate(self._store, op.request)[1], logged) for op in rivals)
 
-    def _look_for_maker(self, revision: int, logged: Sequence[Change]) -> None:
-        """Which uncertain writes would, at this point, have made just these changes."""
+    def _assign_uncertain_write(self, revision: int, logged: Sequence[Change]) -> None:
+        """Assign an uncertain write that makes exactly these changes to `revision`."""
         if self._lease_ended(logged):
             return
         deadline = self._answers.deadline(revision)
@@ -267,11 +272,11 @@ class Replay:
         if able or gaps:
             gaps = self._search.gaps_before(revision) if able else gaps
         if gaps:
-            because = f"revision {revision} holds {wording.changes(logged)}"
+            because = f"revision {revision} contains {wording.changes(logged)}"
             raise Conflict(gaps, "phantom write", because, None, revision)
 
     def _lease_ended(self, logged: Sequence[Change]) -> bool:
-        """Whether just the keys of one lease were deleted: nobody's operation, but rightly so."""
+        """Whether the changes are exactly the deletes that the end of one lease makes."""
         if not logged or logged[0].kind != "delete" or not self._store.leases:
             return False
         held = self._store.now.get(logged[0].key)
@@ -291,8 +296,8 @@ class Replay:
         if self._log.final and result.header.revision > self._log.last:
             self._add(
                 "impossible revision",
-                f"{wording.answered(op)} to {wording.request(request)}; the members stand at "
-                f"{self._log.last} at the end",
+                f"{wording.answered(op)} to {wording.request(request)}; the members are at "
+                f"revision {self._log.last} at the end",
                 op, revision_of(op),
             )
             return
@@ -303,7 +308,7 @@ class Replay:
         expected, made = evaluate(self._store, request, result)
         if made:
             revision = self._store.revision
-            self._unless_chosen_wrongly(
+            self._add_or_conflict(
                 op, "missed effect",
                 f"{wording.answered(op)} to {wording.request(request)} and wrote nothing; at that "
                 f"revision it should have made {wording.changes(changes_of(revision + 1, made))}",
@@ -316,7 +321,10 @@ class Replay:
             self._search.fixed(op)
 
     def _of_the_future(self, op: Operation, now: int) -> bool:
-        """Whether `op`, which found the store at `now`, answers a read of a later revision."""
+        """Report `op` if it is a read of a revision after `now`, the revision of its answer.
+
+        Returns whether it is.
+        """
         request = op.request
         if type(request) is Range:
             later = request.revision
@@ -329,7 +337,7 @@ class Replay:
         self._add(
             "wrong answer",
             f"{wording.answered(op)} to {wording.request(request)} at revision {later}, which "
-            "was still to come",
+            "is a future revision",
             op, revision_of(op),
         )
         return True
@@ -342,7 +350,7 @@ class Replay:
         different = difference(expected, op.result)
         different = different or wrong_header(op.result, revision, revision + bool(made))
         if different:
-            self._unless_chosen_wrongly(
+            self._add_or_conflict(
                 op, "wrong answer",
                 f"{wording.node(op)} answered process {op.process}'s "
                 f"{wording.request(op.request)} at {wording.seconds(op.ret or 0)}, revision "
@@ -350,12 +358,12 @@ class Replay:
                 revision,
             )
 
-    # --- what does not fit
+    # --- anomalies
 
-    def _unless_chosen_wrongly(
+    def _add_or_conflict(
         self, op: Operation, kind: str, because: str, revision: int
     ) -> None:
-        """An anomaly, unless it may come of what was chosen for a gap: then a Conflict."""
+        """Add an anomaly, or raise Conflict if a choice for a gap can be the cause."""
         if self._search is not None:
             gaps = self._search.concerned(op.request)
             if gaps:
@@ -363,23 +371,23 @@ class Replay:
         self._add(kind, because, op, revision_of(op))
 
     def _add(self, kind: str, because: str, op: Operation, revision: int) -> None:
-        """Once, however often the search comes by."""
-        if (kind, op.invoked, revision) not in self._told:
-            self._told.add((kind, op.invoked, revision))
+        """Add an anomaly once, although the search may visit the revision several times."""
+        if (kind, op.invoked, revision) not in self._reported:
+            self._reported.add((kind, op.invoked, revision))
             self._findings.add(kind, because, op, revision=revision)
 
     def _no_choice_fits(self, conflict: Conflict) -> None:
-        """Every way to fill the gaps was tried in vain."""
+        """Report that no choice of writers for the gaps fits."""
         assert self._search is not None
         shown = self._search.shown(conflict.revision)
         if shown and conflict.op is None:
             changes = changes_of(conflict.revision, shown)
-            self._blame().nobody_made(conflict.revision, changes, self._makers.made)
+            self._unexplained().report(conflict.revision, changes, self._makers.made)
             return
         deepest = self._search.deepest or conflict
         ops = [deepest.op] if deepest.op is not None else []
         ops = ops or self._answers.first_to_see(deepest.revision)
-        before = self._search.told_before(deepest.revision)
+        before = self._search.whichever_made(deepest.revision)
         self._findings.add(
             deepest.kind,
             f"{deepest.because}{before}", *ops, revision=deepest.revision,
@@ -387,22 +395,24 @@ class Replay:
 
     def _give_up(self, gaps: Sequence[int]) -> None:
         self._findings.unknown.append(
-            f"{len(gaps)} revisions (first {gaps[0]}) were made by uncertain writes, no change log "
-            "reaches back to them, and the search for who made them was given up"
+            f"{len(gaps)} revisions (the first is {gaps[0]}) have no acknowledged write and are "
+            "in no change log, and the search for the uncertain writes that made them reached its "
+            "limit"
         )
 
-    def _name_writers(self) -> None:
+    def _report_unexplained(self) -> None:
         self._findings.uncertain_applied = len(self._makers.of)
         for revision, changes in self._unclaimed.items():
             unmade = revision in self._makers.candidates and revision not in self._makers.of
             if unmade and changes:
-                self._blame().nobody_made(revision, changes, self._makers.made)
+                self._unexplained().report(revision, changes, self._makers.made)
 
-    def _blame(self) -> Blame:
-        return Blame(self._operations, self._answers, self._findings)
+    def _unexplained(self) -> UnexplainedRevisions:
+        return UnexplainedRevisions(self._operations, self._answers, self._findings)
 
 
 def _how(op: Operation) -> str:
+    """How recent the answer to `op` must be, if not fully recent."""
     if isinstance(op.request, Range) and op.request.revision:
         return f", read at revision {op.request.revision}"
     return "" if must_be_recent(op.request) else ", serializable"

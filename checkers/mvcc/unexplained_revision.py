@@ -1,18 +1,20 @@
-"""Why nobody can have made what a revision holds."""
+"""Explains a revision that no operation in the history can have produced."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from splitbrain.checkers import wording
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.model.answers import revision_of
 from splitbrain.checkers.model.uncertain_writes import WriteIndex
-from splitbrain.checkers.mvcc.revisions import Answers, Findings, revision_of
+from splitbrain.checkers.mvcc.revision_order import Answers
 from splitbrain.histories.history import Operation
 from splitbrain.histories.member_state import Change
 
 
-class Blame:
-    """Blames the operations that name a change, or, if none does, the store."""
+class UnexplainedRevisions:
+    """Reports revisions without a possible writer, with the operation that explains them best."""
 
     def __init__(
         self, operations: Sequence[Operation], answers: Answers, findings: Findings
@@ -22,31 +24,34 @@ class Blame:
         self._findings = findings
         self._every_operation: WriteIndex | None = None
 
-    def nobody_made(
+    def report(
         self, revision: int, changes: Sequence[Change], used: Mapping[int, int]
     ) -> None:
-        """`used`: which revision each uncertain write (by its invocation) is taken to have made."""
-        told = f"revision {revision} holds {wording.changes(changes)}"
+        """Report `revision`, which made `changes`.
+
+        `used` is the revision that is assigned to each uncertain write, by its invocation.
+        """
+        what = f"revision {revision} contains {wording.changes(changes)}"
         if self._every_operation is None:
             self._every_operation = WriteIndex(self._operations)
         makers = self._every_operation.makers(changes)
         if len(makers) > 1 and all(change.kind == "delete" for change in changes):
-            makers = []  # without a value it is not said whose it is
-        for why in (self._failed, self._twice, self._uncertain):
-            if why(revision, told, makers, used):
+            makers = []  # a delete has no value that would identify its operation
+        for explained in (self._failed, self._twice, self._uncertain):
+            if explained(revision, what, makers, used):
                 return
         self._findings.add(
-            "phantom write", f"{told}, which no operation is left to have made", revision=revision
+            "phantom write", f"{what}, and no remaining operation wrote it", revision=revision
         )
 
     def _failed(
-        self, revision: int, told: str, makers: list[Operation], used: Mapping[int, int]
+        self, revision: int, what: str, makers: list[Operation], used: Mapping[int, int]
     ) -> bool:
         for op in makers:
             if op.outcome == "fail":
                 self._findings.add(
                     "failed write present",
-                    f"{told}, which is {wording.operation(op)}; that failed at "
+                    f"{what}, written by {wording.operation(op)}, which failed at "
                     f"{wording.seconds(op.ret or 0)}: {op.error or 'refused'}",
                     op, revision=revision,
                 )
@@ -54,21 +59,22 @@ class Blame:
         return False
 
     def _twice(
-        self, revision: int, told: str, makers: list[Operation], used: Mapping[int, int]
+        self, revision: int, what: str, makers: list[Operation], used: Mapping[int, int]
     ) -> bool:
         for op in makers:
             other = revision_of(op) if op.outcome == "ok" else used.get(op.invoked)
             if other is not None and other != revision:
                 self._findings.add(
                     "applied twice",
-                    f"{told}, which is {wording.operation(op)}; that already made revision {other}",
+                    f"{what}, written by {wording.operation(op)}, which already made revision "
+                    f"{other}",
                     op, revision=revision,
                 )
                 return True
         return False
 
     def _uncertain(
-        self, revision: int, told: str, makers: list[Operation], used: Mapping[int, int]
+        self, revision: int, what: str, makers: list[Operation], used: Mapping[int, int]
     ) -> bool:
         deadline = self._answers.deadline(revision)
         for op in makers:
@@ -77,15 +83,15 @@ class Blame:
             if deadline is not None and op.invoked > deadline:
                 self._findings.add(
                     "write before its invocation",
-                    f"{told}, which is {wording.operation(op)}, invoked only at "
-                    f"{wording.seconds(op.call)}; by then it had been seen",
+                    f"{what}, written by {wording.operation(op)}, which was invoked at "
+                    f"{wording.seconds(op.call)}, after an answer had shown this revision",
                     op, *self._answers.first_to_see(revision), revision=revision,
                 )
             else:
                 self._findings.add(
                     "wrong effect",
-                    f"{told}; {wording.operation(op)} ({op.error or 'unanswered'}) names it, but "
-                    "would have made something else at that point",
+                    f"{what}; {wording.operation(op)} ({op.error or 'unanswered'}) writes it, but "
+                    "its changes at this revision would have been different",
                     op, revision=revision,
                 )
             return True

@@ -1,22 +1,22 @@
-"""`counter`: what was counted is counted once, and stays.
+"""`counter`: each acknowledged increment counts once, and stays.
 
-A counter is a key whose value is a number, absent meaning 0. It is changed by
-operations with the function `increment`, each a compare-and-swap on the number (a
-transaction: if the value is 4, or the key absent, put 5), and read by gets of it that
-must be recent, and by compare-and-swaps that failed and show it. Where what an increment
-met is not known, as in others' logs, it is written as a put of "+5" or "-5".
+A counter is a key whose value is a number. An absent key is 0. It is changed by operations
+with the function `increment`. Each is a compare-and-swap of the number: a transaction "if the
+value is 4, or the key is absent, put 5". A counter is read by gets that must be recent, and by
+compare-and-swaps that failed and return the value. If the number that an increment met is
+unknown, as in the histories of other tools, the increment is a put of "+5" or "-5".
 
-    lost        a read shows less than what was acknowledged before it was asked
-    unexpected  more than what was asked for until it was answered
-    stale       less than a read that was answered before it was asked; nothing is taken away
-    duplicated  two acknowledged increments that met the same number: one step, counted twice
-    never read  acknowledged, and no later read: then the verdict is undecided
+    lost        a read shows less than what was acknowledged before its invocation
+    unexpected  a read shows more than all increments that were invoked before its return
+    stale       a read shows less than a read that returned before its invocation
+    duplicated  two acknowledged increments met the same number, so one of them is not counted
+    never read  an increment was acknowledged and no later read exists: the verdict is undecided
 
-An increment without an answer may count from its invocation on, or never. Decreases
-are increments by negative amounts; where there are any, reads may go down and numbers
-may come again, so that only the bounds are judged.
+An increment without an answer may count from its invocation on, or never. A decrease is an
+increment by a negative amount. If there are decreases, reads may decrease and numbers may
+repeat, so that only the bounds (lost and unexpected) are judged.
 
-Source: Jepsen's checker `counter`, whose bounds these are.
+Cost: n log n. Source: Jepsen's checker `counter` has the same bounds.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from dataclasses import dataclass, field
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.mvcc.revisions import Findings, must_be_recent
-from splitbrain.checkers.verdict import Verdict
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.model.requests import must_be_recent
+from splitbrain.checkers.verdict import Verdict, not_applicable
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import Compare, Put, Range, RangeResult, Txn, TxnResult
 
@@ -36,12 +37,12 @@ INCREMENT = "increment"
 
 
 class _NotACounter(Exception):
-    """An increment of another form, or a value that is no number."""
+    """An increment has another form, or a value is not a number."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """An increment: what it met and by how much it changes it."""
+    """An increment: the number that it met (None if unknown), and the amount that it adds."""
 
     op: Operation
     key: str
@@ -51,31 +52,34 @@ class _Step:
 
 @dataclass(slots=True)
 class _Counter:
-    """What is known of one counter at a place in the history."""
+    """The state of one counter at one event of the history."""
 
     decreases: bool = False
+    """Whether the history contains a decrease of this counter."""
     sure_up: int = 0
+    """The sum of the positive amounts that were acknowledged."""
     possible_up: int = 0
+    """The sum of the positive amounts that were invoked."""
     sure_down: int = 0
     possible_down: int = 0
     highest: tuple[int, Operation] | None = None
-    """The greatest number that an answered read shows."""
+    """The greatest number that a read has shown, and the read."""
     last_sure: Operation | None = None
-    """The increment acknowledged last."""
+    """The last acknowledged increment."""
     unread: Operation | None = None
-    """The first increment acknowledged since a read was asked last."""
-    asked: dict[int, tuple[int, int, tuple[int, Operation] | None]] = field(default_factory=dict)
-    """By the event of a read's invocation: what was sure then, and the highest read."""
+    """The first increment that was acknowledged after the last invocation of a read."""
+    at_call: dict[int, tuple[int, int, tuple[int, Operation] | None]] = field(default_factory=dict)
+    """`sure_up`, `sure_down` and `highest` at the invocation of each pending read, by its event."""
 
 
 def check_counter(evidence: Evidence) -> Verdict:
-    """Counters count each acknowledged increment once: none lost, stale or duplicated.
+    """Each acknowledged increment counts once: none is lost, stale or duplicated.
 
-    Judges histories with operations `increment`; to others it does not apply.
+    Applies to histories with operations `increment`.
     """
     history = evidence.history
     if not any(op.f == INCREMENT for op in history.operations):
-        return Verdict(NAME, True, why="not applicable: nothing was counted")
+        return not_applicable(NAME, "no operation is increment")
     findings = Findings()
     try:
         steps = {op.invoked: _step(op) for op in history.operations if op.f == INCREMENT}
@@ -83,9 +87,9 @@ def check_counter(evidence: Evidence) -> Verdict:
     except _NotACounter as reason:
         return Verdict(NAME, None, why=str(reason))
     counts["anomalies"] = findings.count
-    valid = False if findings.count else None if findings.unknown else True
     return Verdict(
-        NAME, valid, tuple(findings.anomalies), counts, why="; ".join(findings.unknown)
+        NAME, findings.valid, tuple(findings.anomalies), counts,
+        why="; ".join(findings.unknown),
     )
 
 
@@ -101,8 +105,8 @@ def _step(op: Operation) -> _Step:
         case Put(key, value) if value[:1] in ("+", "-"):
             return _Step(op, key, None, _number(value, op))
     raise _NotACounter(
-        f"event {op.invoked} is an increment of another form; expected a transaction: if a "
-        "key's value is a number, or the key absent, put another number"
+        f"event {op.invoked} is an increment of another form; expected a transaction: if the "
+        "value of a key is a number, or the key is absent, put another number"
     )
 
 
@@ -110,12 +114,14 @@ def _number(text: str, op: Operation) -> int:
     try:
         return int(text)
     except ValueError:
-        raise _NotACounter(f"event {op.invoked} has to do with {text!r}, no number") from None
+        raise _NotACounter(
+            f"event {op.invoked} has the value {text!r}, which is not a number"
+        ) from None
 
 
 class _Sweep:
-    """Invocations and returns in their order: what is sure counts from a return on, what is
-    possible from an invocation on."""
+    """One sweep over the events. An amount is possible from its invocation on, and sure from its
+    return on."""
 
     def __init__(self, steps: dict[int, _Step], findings: Findings) -> None:
         self._steps = steps
@@ -144,7 +150,7 @@ class _Sweep:
             assert counter.unread is not None
             self._findings.unknown.append(
                 f"never read: {wording.operation(counter.unread)} was acknowledged at "
-                f"{wording.seconds(counter.unread.ret or 0)}, and no later read shows it"
+                f"{wording.seconds(counter.unread.ret or 0)}, and the counter was not read after it"
             )
         return {
             "counters": len(self._counters),
@@ -157,7 +163,7 @@ class _Sweep:
         for key, _ in _shown(op, self._counters):
             counter = self._counters[key]
             sure = (counter.sure_up, counter.sure_down)
-            counter.asked[op.invoked] = (*sure, counter.highest)
+            counter.at_call[op.invoked] = (*sure, counter.highest)
             counter.unread = None
         step = self._steps.get(op.invoked)
         if step is not None and op.outcome != "fail" and not _refused(op):
@@ -178,16 +184,16 @@ class _Sweep:
         counter.last_sure = op
         counter.unread = counter.unread or op
         if not counter.decreases and step.amount and step.met is not None:
-            self._once(step)
+            self._check_met_once(step)
 
-    def _once(self, step: _Step) -> None:
-        """Where a counter only goes up, each number is left once."""
+    def _check_met_once(self, step: _Step) -> None:
+        """A counter that never decreases leaves each number once."""
         first = self._met.setdefault((step.key, step.met), step)
         if first is not step:
             self._findings.add(
                 "duplicated",
-                f"{wording.operation(first.op)} and {wording.operation(step.op)} both found "
-                f"{step.key} at {step.met}, and were acknowledged at "
+                f"{wording.operation(first.op)} and {wording.operation(step.op)} both met "
+                f"{step.key} = {step.met}, and were acknowledged at "
                 f"{wording.seconds(first.op.ret or 0)} and {wording.seconds(step.op.ret or 0)}: "
                 "one of them is not counted",
                 first.op, step.op,
@@ -196,27 +202,29 @@ class _Sweep:
     def _judge(self, key: str, value: int, op: Operation) -> None:
         counter = self._counters[key]
         self._reads += 1
-        sure_up, sure_down, highest = counter.asked.pop(op.invoked)
+        sure_up, sure_down, highest = counter.at_call.pop(op.invoked)
         least, most = sure_up + counter.possible_down, counter.possible_up + sure_down
         shows = (
-            f"{wording.operation(op)}, asked at {wording.seconds(op.call)}, shows {key} at {value}"
+            f"{wording.operation(op)}, invoked at {wording.seconds(op.call)}, shows {key} = {value}"
         )
         if value < least:
             last = [counter.last_sure] if counter.last_sure else []
             self._findings.add(
-                "lost", f"{shows}, but at least {least} was acknowledged before it", op, *last
+                "lost",
+                f"{shows}, but the increments acknowledged before it sum to at least {least}",
+                op, *last,
             )
         elif value > most:
             self._findings.add(
                 "unexpected",
-                f"{shows}, but no more than {most} was asked for until "
-                f"{wording.seconds(op.ret or 0)}",
+                f"{shows}, but all increments that were invoked by "
+                f"{wording.seconds(op.ret or 0)} sum to at most {most}",
                 op,
             )
         elif highest is not None and value < highest[0] and not counter.decreases:
             self._findings.add(
                 "stale",
-                f"{shows}; {wording.operation(highest[1])} had shown {highest[0]} by "
+                f"{shows}; {wording.operation(highest[1])} had shown {highest[0]} at "
                 f"{wording.seconds(highest[1].ret or 0)}",
                 highest[1], op,
             )
@@ -225,32 +233,32 @@ class _Sweep:
 
 
 def _refused(op: Operation) -> bool:
-    """Whether a compare-and-swap was answered, and did nothing."""
+    """Whether `op` is a compare-and-swap that was answered and did not succeed."""
     return isinstance(op.result, TxnResult) and not op.result.succeeded
 
 
 def _shown(op: Operation, counters: dict[str, _Counter]) -> Iterator[tuple[str, int]]:
-    """The counters that an answer shows, and their numbers."""
+    """The counters that the answer of `op` shows, with their numbers."""
     if op.outcome != "ok":
         return
-    asked = op.request
-    if isinstance(asked, Range) and isinstance(op.result, RangeResult):
-        yield from _read(asked, op.result, op, counters)
-    elif isinstance(asked, Txn) and isinstance(op.result, TxnResult) and not op.result.succeeded:
-        for one, answer in zip(asked.failure, op.result.responses, strict=False):
+    request = op.request
+    if isinstance(request, Range) and isinstance(op.result, RangeResult):
+        yield from _read(request, op.result, op, counters)
+    elif isinstance(request, Txn) and isinstance(op.result, TxnResult) and not op.result.succeeded:
+        for one, answer in zip(request.failure, op.result.responses, strict=False):
             if isinstance(one, Range) and isinstance(answer, RangeResult):
                 yield from _read(one, answer, op, counters)
 
 
 def _read(
-    asked: Range, answer: RangeResult, op: Operation, counters: dict[str, _Counter]
+    request: Range, answer: RangeResult, op: Operation, counters: dict[str, _Counter]
 ) -> Iterator[tuple[str, int]]:
-    partial = asked.keys_only or asked.count_only or asked.revision or answer.more
-    if partial or not must_be_recent(asked):
+    partial = request.keys_only or request.count_only or request.revision or answer.more
+    if partial or not must_be_recent(request):
         return
-    if not asked.range_end:
-        if asked.key in counters:
-            yield asked.key, _number(answer.kvs[0].value, op) if answer.kvs else 0
+    if not request.range_end:
+        if request.key in counters:
+            yield request.key, _number(answer.kvs[0].value, op) if answer.kvs else 0
         return
     for kv in answer.kvs:
         if kv.key in counters:

@@ -1,17 +1,17 @@
-"""`unique_ids`: no id is handed out twice, and ids that are counted go up.
+"""`unique_ids`: no id is given to two operations, and revisions increase along real time.
 
-Where a history has operations `generate`, which write something, the revision that each
-of them made is its id. In all other histories the ids are the revisions of all
-acknowledged writes: a store with revisions promises that each has one of its own. In
-others' logs an id is what `generate` answered.
+If a history has operations `generate`, which write, then the revision that each of them made
+is its id. In all other histories the ids are the revisions of all acknowledged writes, because
+a store with revisions gives each write a different one. In the histories of other tools an id
+is the answer to `generate`.
 
     duplicated  two acknowledged operations were given the same id
-    stale       an operation was given a lower number than one that had been answered before
-                it was asked (only where ids are revisions)
+    stale       an operation was given a lower revision than an operation that returned before
+                its invocation (only if the ids are revisions)
 
-It looks at nothing but ids, in n log n.
+The checker reads nothing but the ids. Cost: n log n.
 
-Source: Jepsen's checker `unique-ids`; etcd's API guarantees, for revisions.
+Source: Jepsen's checker `unique-ids`; for revisions, etcd's API guarantees.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from collections.abc import Hashable, Iterable
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.model.sequential_store import made_revision
-from splitbrain.checkers.mvcc.revisions import Findings
-from splitbrain.checkers.verdict import Verdict
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.model.answers import made_revision
+from splitbrain.checkers.verdict import Verdict, not_applicable
 from splitbrain.histories.history import Operation
 
 NAME = "unique_ids"
@@ -30,9 +30,9 @@ GENERATE = "generate"
 
 
 def check_unique_ids(evidence: Evidence) -> Verdict:
-    """No two acknowledged writes have one revision, and revisions go up along real time.
+    """No two acknowledged writes have the same revision, and revisions increase along real time.
 
-    To histories without writes or revisions it does not apply.
+    Applies to histories with acknowledged writes and revisions.
     """
     operations = evidence.history.operations
     generated = [op for op in operations if op.f == GENERATE]
@@ -43,10 +43,10 @@ def check_unique_ids(evidence: Evidence) -> Verdict:
         and op.result.header.revision
     ]
     if not given and not generated:
-        return Verdict(NAME, True, why="not applicable: nothing was given a revision")
+        return not_applicable(NAME, "no acknowledged write has a revision")
     findings = Findings()
     each_once("revision", given, findings)
-    _going_up(given, findings)
+    _check_increasing(given, findings)
     return verdict_of(findings, len(given), len(generated or given))
 
 
@@ -60,22 +60,22 @@ def verdict_of(findings: Findings, ids: int, attempts: int) -> Verdict:
 def each_once(
     what: str, given: Iterable[tuple[Hashable, Operation]], findings: Findings
 ) -> None:
-    """Blame each operation that was given an id, of the kind `what`, that another has."""
+    """Report each operation that was given the id of an earlier one. `what` names the ids."""
     first: dict[Hashable, Operation] = {}
     for name, op in given:
         earlier = first.setdefault(name, op)
         if earlier is not op:
             findings.add(
                 "duplicated",
-                f"{what} {name} was given to {wording.operation(earlier)} by "
-                f"{wording.seconds(earlier.ret or 0)} and to {wording.operation(op)} by "
+                f"{what} {name} was given to {wording.operation(earlier)} at "
+                f"{wording.seconds(earlier.ret or 0)} and to {wording.operation(op)} at "
                 f"{wording.seconds(op.ret or 0)}",
                 earlier, op,
             )
 
 
-def _going_up(numbers: list[tuple[int, Operation]], findings: Findings) -> None:
-    """A sweep by invocation, with the highest number that had been answered by then."""
+def _check_increasing(numbers: list[tuple[int, Operation]], findings: Findings) -> None:
+    """Compare each number with the highest number that was returned before its invocation."""
     by_return = sorted(numbers, key=lambda one: one[1].returned or 0)
     place = 0
     highest: tuple[int, Operation] | None = None
@@ -87,8 +87,8 @@ def _going_up(numbers: list[tuple[int, Operation]], findings: Findings) -> None:
         if highest is not None and number < highest[0]:
             findings.add(
                 "stale",
-                f"{wording.operation(op)}, asked at {wording.seconds(op.call)}, was given revision "
-                f"{number}; {wording.operation(highest[1])} had been given {highest[0]} by "
-                f"{wording.seconds(highest[1].ret or 0)}",
+                f"{wording.operation(op)}, invoked at {wording.seconds(op.call)}, was given "
+                f"revision {number}; {wording.operation(highest[1])} had been given {highest[0]} "
+                f"at {wording.seconds(highest[1].ret or 0)}",
                 highest[1], op, revision=number,
             )

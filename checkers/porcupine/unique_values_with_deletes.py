@@ -46,7 +46,7 @@ class _Piece:
     placed: bool = False
 
 
-def decide_emptied(
+def decide_with_deletes(
     met: Sequence[Hashable],
     wrote: Sequence[Hashable],
     calls: Sequence[float],

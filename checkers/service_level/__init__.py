@@ -1,0 +1,1 @@
+"""Latency, availability and recovery: statistics, bounds and budgets."""

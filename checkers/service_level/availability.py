@@ -1,8 +1,8 @@
-"""`availability`: the cluster answers again once its faults are healed.
+"""`availability`: the cluster answers again after its faults are healed.
 
-An answer that counts is one of the whole cluster: a write, or a read that must be
-recent. Both the time to recover and the outcomes while each kind of fault was in
-force are counted.
+Only an answer of the whole cluster counts: the answer to a write, or to a read that must be
+recent. The checker also counts the outcomes of the operations during each kind of fault, and
+measures the time until each member answers again. Cost: n log n.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.mvcc.revisions import must_be_recent
+from splitbrain.checkers.model.requests import must_be_recent
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.histories.history import FaultWindow, History, Operation
 
@@ -24,15 +24,15 @@ NAME = "availability"
 def check_availability(evidence: Evidence) -> Verdict:
     """The cluster answers again within the bound after the last fault was healed.
 
-    Undecided if a fault was never healed, or if nothing was asked when the bound was over
-    and later, until there was an answer: a cluster that nobody asks owes none.
+    Undecided if a fault was never healed, or if the first answer came late but no operation was
+    pending from the end of the bound to the invocation of that operation.
     """
     history = evidence.history
     counts: dict[str, Any] = {"outcomes": _outcomes(history.operations)}
     if history.faults:
         counts["during"] = _during_faults(history)
     if not history.operations:
-        return Verdict(NAME, None, counts=counts, why="nothing was asked")
+        return Verdict(NAME, None, counts=counts, why="the history contains no operation")
     unhealed = [window for window in history.faults if window.end is None]
     if unhealed:
         names = ", ".join(f"{window.f} (fault {window.fault})" for window in unhealed[:5])
@@ -45,7 +45,7 @@ def check_availability(evidence: Evidence) -> Verdict:
     place = bisect_left(answered, healed, key=_returned_at)
     bound_ns = evidence.availability_bound_ms * 1_000_000
     if place == len(answered):
-        return _never_again(history, healed, bound_ns, counts)
+        return _no_answer(history, healed, bound_ns, counts)
     first = answered[place]
     counts["recovered after ms"] = round((_returned_at(first) - healed) / 1e6, 1)
     counts["members answered after ms"] = _by_member(answered[place:], healed)
@@ -53,12 +53,13 @@ def check_availability(evidence: Evidence) -> Verdict:
         return Verdict(NAME, True, counts=counts)
     if not _unanswered(history, healed + bound_ns, _returned_at(first)):
         why = (
-            f"nobody asked from {wording.seconds(healed + bound_ns)}, {bound_ns / 1e9:g} s after "
-            f"the last fault was healed, until {wording.seconds(first.call)}"
+            f"no operation was pending from {wording.seconds(healed + bound_ns)}, "
+            f"{bound_ns / 1e9:g} s after the last fault was healed, to "
+            f"{wording.seconds(first.call)}"
         )
         return Verdict(NAME, None, counts=counts, why=why)
     because = (
-        f"the last fault was healed at {wording.seconds(healed)}; the first answer after it came "
+        f"the last fault was healed at {wording.seconds(healed)}; the first answer after that came "
         f"at {wording.seconds(_returned_at(first))}, more than {bound_ns / 1e9:g} s later"
     )
     anomaly = Anomaly("unavailable", because, wording.indexes(first))
@@ -66,7 +67,10 @@ def check_availability(evidence: Evidence) -> Verdict:
 
 
 def _unanswered(history: History, late: int, until: int | None) -> list[Operation]:
-    """What was asked and not answered when it was `late`, or later but before `until`."""
+    """The operations that were pending at the time `late`, or invoked later without success.
+
+    With `until`, only operations that were invoked before it. Times are in ns.
+    """
     end = history.end_ns
     return [
         op
@@ -77,27 +81,27 @@ def _unanswered(history: History, late: int, until: int | None) -> list[Operatio
     ]
 
 
-def _never_again(
+def _no_answer(
     history: History, healed: int, bound_ns: int, counts: dict[str, Any]
 ) -> Verdict:
     last = history.end_ns
     unanswered = _unanswered(history, healed + bound_ns, None)
     if not unanswered:
         why = (
-            f"nothing was answered after {wording.seconds(healed)}, and nothing asked when the "
-            f"bound of {bound_ns / 1e9:g} s was over; the history ends at {wording.seconds(last)}"
+            f"no operation was answered after {wording.seconds(healed)}, and none was pending when "
+            f"the bound of {bound_ns / 1e9:g} s ended; the history ends at {wording.seconds(last)}"
         )
         return Verdict(NAME, None, counts=counts, why=why)
     because = (
-        f"nothing was answered from {wording.seconds(healed)}, when the last fault was healed, to "
-        f"the end at {wording.seconds(last)}; the bound is {bound_ns / 1e9:g} s"
+        f"no operation was answered from {wording.seconds(healed)}, when the last fault was "
+        f"healed, to the end at {wording.seconds(last)}; the bound is {bound_ns / 1e9:g} s"
     )
     anomaly = Anomaly("unavailable", because, wording.indexes(*unanswered[-3:]))
     return Verdict(NAME, False, (anomaly,), counts)
 
 
 def _by_member(answered: Sequence[Operation], healed: int) -> dict[str, float]:
-    """How long after the healing each member first answered."""
+    """For each member, the time in ms from the healing to its first answer."""
     found: dict[str, float] = {}
     for op in answered:
         if op.node is not None and op.node not in found:
@@ -106,23 +110,23 @@ def _by_member(answered: Sequence[Operation], healed: int) -> dict[str, float]:
 
 
 def _during_faults(history: History) -> dict[str, dict[str, int]]:
-    """Outcomes of what was asked while faults of each kind were in force, and while none was."""
+    """The outcomes of the operations that were invoked during each kind of fault, and without."""
     operations = sorted(history.operations, key=lambda op: op.call)
     calls = [op.call for op in operations]
     kinds: dict[str, list[FaultWindow]] = {}
     for window in history.faults:
         kinds.setdefault(window.f, []).append(window)
     table: dict[str, dict[str, int]] = {}
-    touched: set[int] = set()
+    during_any: set[int] = set()
     for kind in sorted(kinds):
         places: set[int] = set()
         for window in kinds[kind]:
             end = len(calls) if window.end is None else bisect_left(calls, window.end)
             places.update(range(bisect_left(calls, window.begin), end))
         table[kind] = _outcomes([operations[place] for place in sorted(places)])
-        touched |= places
-    untouched = [op for place, op in enumerate(operations) if place not in touched]
-    table["no fault"] = _outcomes(untouched)
+        during_any |= places
+    without_fault = [op for place, op in enumerate(operations) if place not in during_any]
+    table["no fault"] = _outcomes(without_fault)
     return table
 
 

@@ -1,11 +1,15 @@
-"""`budget`: a run that is slower, or answers less, than it may is invalid.
+"""`budget`: the latencies, the availability and the recovery times stay within given limits.
 
     p99=200ms,availability=99%,recovery=5s
 
-    p50 … p99.9, max    of the latencies of what was answered; `p99.put` of puts alone
-    availability        the share of all operations that must be answered; `availability.kill`
-                        of those invoked while such a fault was in force
-    recovery            from when the last fault in force was healed to the next answer
+    p50 … p99.9, max    the latencies of the operations that were answered; `p99.put` limits the
+                        latencies of puts only
+    availability        the share of the operations that must be answered; `availability.kill`
+                        is the share of those that were invoked during a kill
+    recovery            the time from the moment when the last fault in force was healed to the
+                        next answer
+
+Cost: n log n.
 """
 
 from __future__ import annotations
@@ -14,8 +18,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from splitbrain.checkers import wording
+from splitbrain.checkers.budget_limits import Limit, shown
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.service_level.limits import Limit, shown
 from splitbrain.checkers.service_level.rates import (
     by_latency,
     during_faults,
@@ -24,44 +28,46 @@ from splitbrain.checkers.service_level.rates import (
     recoveries,
     share_answered,
 )
-from splitbrain.checkers.verdict import NOT_APPLICABLE, Anomaly, Verdict
+from splitbrain.checkers.verdict import Anomaly, Verdict, merge, not_applicable
 from splitbrain.histories.history import History, Operation
 
 NAME = "budget"
 SHOWN_MAX = 3
+"""The number of operations that an anomaly names."""
 
 
 class Measured(NamedTuple):
-    """What a limit's measure came to, and the operations that show it best."""
+    """A measured value, and the operations that show it best."""
 
     value: float
+    """In ns; for availability a share from 0 to 1."""
     by: Sequence[Operation] = ()
-    says: str = ""
+    explanation: str = ""
 
 
 def check_budget(evidence: Evidence) -> Verdict:
-    """Latencies, shares answered and times to recover stay within the budget that was set.
+    """Latencies, availability and recovery times stay within the budget.
 
-    Undecided where there was nothing to measure.
+    Undecided if there is nothing to measure. Applies if a budget is set.
     """
     if not evidence.budget:
-        return Verdict(NAME, True, why=f"{NOT_APPLICABLE}no budget is set")
+        return not_applicable(NAME, "no budget is set")
     anomalies: list[Anomaly] = []
-    wanting: list[str] = []
+    unmeasured: list[str] = []
     counts: dict[str, dict[str, str]] = {}
     for limit in evidence.budget:
         name = f"{limit.measure} {limit.of}".strip()
         measured = _measure(limit, evidence.history)
         if isinstance(measured, str):
-            wanting.append(f"{name}: {measured}")
+            unmeasured.append(f"{name}: {measured}")
             continue
         counts[name] = {
             "measured": shown(limit.measure, measured.value), "budget": limit.shown(),
         }
         if not _within(limit, measured.value):
             anomalies.append(_anomaly(limit, measured))
-    valid = False if anomalies else None if wanting else True
-    return Verdict(NAME, valid, tuple(anomalies), counts, "; ".join(wanting))
+    valid = merge((not anomalies, None if unmeasured else True))
+    return Verdict(NAME, valid, tuple(anomalies), counts, "; ".join(unmeasured))
 
 
 def _within(limit: Limit, value: float) -> bool:
@@ -69,7 +75,7 @@ def _within(limit: Limit, value: float) -> bool:
 
 
 def _measure(limit: Limit, history: History) -> Measured | str:
-    """The measured value, or why there is none."""
+    """The measured value, or the reason why there is none."""
     if limit.measure == "recovery":
         return _recovery(history)
     if limit.measure == "availability":
@@ -78,8 +84,8 @@ def _measure(limit: Limit, history: History) -> Measured | str:
 
 
 def _latency(limit: Limit, history: History) -> Measured | str:
-    asked = [op for op in history.operations if not limit.of or op.f == limit.of]
-    answered = by_latency(asked)
+    chosen = [op for op in history.operations if not limit.of or op.f == limit.of]
+    answered = by_latency(chosen)
     if not answered:
         return f"no {limit.of or 'operation'} was answered"
     latencies = [latency_ns(op) for op in answered]
@@ -91,10 +97,10 @@ def _availability(limit: Limit, history: History) -> Measured | str:
     if limit.of:
         operations = during_faults(history).get(limit.of, ())
     if not operations:
-        return f"nothing was asked{' during such a fault' if limit.of else ''}"
+        return f"no operation was invoked{' during such a fault' if limit.of else ''}"
     missed = [op for op in operations if op.outcome != "ok"]
-    says = f"{len(missed)} of {len(operations)} operations were not answered"
-    return Measured(share_answered(operations), missed[:SHOWN_MAX], says)
+    explanation = f"{len(missed)} of {len(operations)} operations were not answered"
+    return Measured(share_answered(operations), missed[:SHOWN_MAX], explanation)
 
 
 def _recovery(history: History) -> Measured | str:
@@ -104,12 +110,11 @@ def _recovery(history: History) -> Measured | str:
     worst = max(found, key=lambda recovery: recovery.took_ns)
     first = (worst.first,) if worst.first else ()
     at = wording.seconds(worst.healed)
-    says = f"all faults were healed at {at}, and the next answer came "
-    says += (
-        f"at {wording.seconds(worst.healed + worst.took_ns)}" if first
-        else f"not before {wording.seconds(worst.until)}"
+    explanation = f"all faults were healed at {at}, and " + (
+        f"the next answer came at {wording.seconds(worst.healed + worst.took_ns)}" if first
+        else f"no answer came by {wording.seconds(worst.until)}"
     )
-    return Measured(worst.took_ns, first, says)
+    return Measured(worst.took_ns, first, explanation)
 
 
 def _anomaly(limit: Limit, measured: Measured) -> Anomaly:
@@ -121,6 +126,6 @@ def _anomaly(limit: Limit, measured: Measured) -> Anomaly:
         f"{limit.measure}{of} is {shown(limit.measure, measured.value)}, {over} the budget of "
         f"{limit.shown()}"
     )
-    if measured.says:
-        because += f": {measured.says}"
+    if measured.explanation:
+        because += f": {measured.explanation}"
     return Anomaly(f"{over} budget", because, wording.indexes(*measured.by))

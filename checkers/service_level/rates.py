@@ -1,4 +1,4 @@
-"""What a history comes to in numbers: shares answered, latencies, times to recover."""
+"""Rates and times of a history: latencies, shares of answered operations, recovery times."""
 
 from __future__ import annotations
 
@@ -7,34 +7,37 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from splitbrain.checkers.mvcc.revisions import must_be_recent
+from splitbrain.checkers.model.requests import must_be_recent
 from splitbrain.histories.history import FaultWindow, History, Operation
 
 
 def percentile(ascending: Sequence[int], percent: float) -> int:
-    """The smallest value that at least `percent` of all values do not exceed (nearest rank)."""
+    """The smallest value that at least `percent` % of the values do not exceed (nearest rank)."""
     return ascending[max(0, math.ceil(percent / 100 * len(ascending)) - 1)]
 
 
 def by_latency(operations: Sequence[Operation]) -> list[Operation]:
-    """The answered ones, the quickest first."""
+    """The answered operations, the fastest first."""
     return sorted(
         (op for op in operations if op.outcome == "ok" and op.ended is not None), key=latency_ns
     )
 
 
 def latency_ns(op: Operation) -> int:
+    """The time from the invocation of `op` to its end."""
     return (op.ended or op.call) - op.call
 
 
 def share_answered(operations: Sequence[Operation]) -> float:
-    """Of what was asked, the share that was answered: 0 to 1. Not of nothing."""
+    """The share of `operations` that was answered, 0 to 1. `operations` must not be empty."""
     return sum(op.outcome == "ok" for op in operations) / len(operations)
 
 
 def during_faults(history: History) -> dict[str, list[Operation]]:
-    """What was asked while faults of each kind were in force, and under "none" the rest; {}
-    where there were no faults."""
+    """The operations that were invoked during each kind of fault, and the others under "none".
+
+    Empty if the history contains no fault.
+    """
     if not history.faults:
         return {}
     operations = sorted(history.operations, key=lambda op: op.call)
@@ -42,27 +45,29 @@ def during_faults(history: History) -> dict[str, list[Operation]]:
     kinds: dict[str, list[FaultWindow]] = {}
     for window in history.faults:
         kinds.setdefault(window.f, []).append(window)
-    asked: dict[str, list[Operation]] = {}
-    touched: set[int] = set()
+    by_kind: dict[str, list[Operation]] = {}
+    during_any: set[int] = set()
     for kind in sorted(kinds):
         places: set[int] = set()
         for window in kinds[kind]:
             end = len(calls) if window.end is None else bisect_left(calls, window.end)
             places.update(range(bisect_left(calls, window.begin), end))
-        asked[kind] = [operations[place] for place in sorted(places)]
-        touched |= places
-    asked["none"] = [op for place, op in enumerate(operations) if place not in touched]
-    return asked
+        by_kind[kind] = [operations[place] for place in sorted(places)]
+        during_any |= places
+    by_kind["none"] = [op for place, op in enumerate(operations) if place not in during_any]
+    return by_kind
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """From when no fault was in force any more (`healed`, ns) to the first answer of the
-    cluster; `first` is None if none came before the next fault or the end (`until`, ns)."""
+    """The time from the end of the last fault in force to the first answer of the cluster."""
 
     healed: int
+    """When the last fault in force was healed, in ns."""
     first: Operation | None
+    """The first answer, or None if there is none by `until`."""
     until: int
+    """The begin of the next fault or the end of the history, in ns."""
 
     @property
     def took_ns(self) -> int:
@@ -71,8 +76,10 @@ class Recovery:
 
 
 def recoveries(history: History) -> list[Recovery]:
-    """One for each time that the last fault in force was healed. An answer of the cluster
-    is one to a write, or to a read that must be recent."""
+    """One recovery for each time that the last fault in force was healed.
+
+    An answer of the cluster is the answer to a write, or to a read that must be recent.
+    """
     answers = sorted(
         (op for op in history.operations
          if op.outcome == "ok" and op.ret is not None and must_be_recent(op.request)),
@@ -81,15 +88,15 @@ def recoveries(history: History) -> list[Recovery]:
     times = [_returned(op) for op in answers]
     last = max((op.ended or op.call for op in history.operations), default=0)
     found = []
-    stretches = _stretches(history.faults)
-    for number, (_, healed) in enumerate(stretches):
+    periods = _fault_periods(history.faults)
+    for number, (_, healed) in enumerate(periods):
         if healed is None:
             continue
-        later = stretches[number + 1][0] if number + 1 < len(stretches) else last
+        later = periods[number + 1][0] if number + 1 < len(periods) else last
         place = bisect_right(times, healed)
         first = answers[place] if place < len(times) and times[place] <= later else None
-        # With nothing asked until the next fault there is nothing to learn.
-        if first is not None or _asked_between(history, healed, later):
+        # Without an operation before the next fault there is nothing to measure.
+        if first is not None or _pending_between(history, healed, later):
             found.append(Recovery(healed, first, max(healed, later)))
     return found
 
@@ -98,13 +105,13 @@ def _returned(op: Operation) -> int:
     return op.ret if op.ret is not None else 0
 
 
-def _asked_between(history: History, begin: int, end: int) -> bool:
+def _pending_between(history: History, begin: int, end: int) -> bool:
     return any(op.call < end and (op.ended is None or op.ended > begin)
                for op in history.operations)
 
 
-def _stretches(faults: Sequence[FaultWindow]) -> list[tuple[int, int | None]]:
-    """The times during which some fault was in force; None for one that never ended."""
+def _fault_periods(faults: Sequence[FaultWindow]) -> list[tuple[int, int | None]]:
+    """The periods (begin, end) in ns with a fault in force. The end is None if it never ended."""
     merged: list[tuple[int, int | None]] = []
     for fault in sorted(faults, key=lambda fault: fault.begin):
         if merged and (merged[-1][1] is None or fault.begin <= merged[-1][1]):

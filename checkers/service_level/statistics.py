@@ -1,4 +1,7 @@
-"""`statistics`: how long operations took, how many were answered, how soon after faults."""
+"""`statistics`: latencies, shares of answered operations and recovery times. Never invalid.
+
+Cost: n log n.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ PERCENTILES = (50.0, 95.0, 99.0, 99.9)
 
 
 def check_statistics(evidence: Evidence) -> Verdict:
-    """Counts latencies, shares answered under faults, times to recover; never invalid."""
+    """Counts latencies, answered shares during faults, and recovery times; never invalid."""
     history = evidence.history
     latencies: dict[tuple[str, str], list[int]] = {}
     for op in history.operations:
@@ -31,10 +34,10 @@ def check_statistics(evidence: Evidence) -> Verdict:
     counts: dict[str, Any] = {}
     for f, outcome in sorted(latencies):
         counts[f"{f} {outcome}"] = _row(sorted(latencies[f, outcome]))
-    for kind, asked in during_faults(history).items():
-        if asked:
+    for kind, operations in during_faults(history).items():
+        if operations:
             name = f"while {kind}" if kind != "none" else "while no fault"
-            counts[name] = _fault_row(asked)
+            counts[name] = _fault_row(operations)
     found = [recovery.took_ns / 1e6 for recovery in recoveries(history)]
     if found:
         counts["recovered after ms"] = {
@@ -51,11 +54,11 @@ def _row(ascending: list[int]) -> dict[str, float]:
     return row
 
 
-def _fault_row(asked: Sequence[Operation]) -> dict[str, float | None]:
-    """Of the answered ones the latencies; None where nothing was answered."""
-    answered = [latency_ns(op) for op in by_latency(asked)]
+def _fault_row(operations: Sequence[Operation]) -> dict[str, float | None]:
+    """The answered share and the latencies of `operations`. A latency is None without an answer."""
+    answered = [latency_ns(op) for op in by_latency(operations)]
     row: dict[str, float | None] = {
-        "asked": len(asked), "answered %": round(100 * share_answered(asked), 2),
+        "asked": len(operations), "answered %": round(100 * share_answered(operations), 2),
     }
     for percent in (50.0, 99.0):
         row[f"p{percent:g} ms"] = (

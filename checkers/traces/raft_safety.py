@@ -1,15 +1,16 @@
-"""`promises`: what Raft's members promise one another by votes, also across restarts.
+"""`raft_safety`: Raft's election safety, and the votes that must survive a restart.
 
-- One leader a term (Raft paper, figure 3: election safety).
-- A member votes for one candidate a term, whatever happens to it in between.
-- A promise survives: when a member starts again, its log holds the term of its last
-  vote or a later one, and, if still that term, that vote.
+- One leader in each term (Raft paper, figure 3: election safety).
+- A member votes for one candidate in each term, also across restarts.
+- A vote survives a restart: when a member starts, its log contains the term of its last vote or
+  a later term and, if it is the same term, that vote.
 
-A member traces `vote` when the vote is on its disk and before it leaves, and at each
-`start` the term and the vote that it finds. Both can be trusted of a member that was
-killed, since a vote without a line was not sent. Times in the verdict are since the
+A member traces `vote` when the vote is on its disk and before it sends the vote. At each `start`
+it traces the term and the vote that it finds. This is reliable also for a member that was
+killed, because it sent no vote without a trace line. Times in the verdict are relative to the
 first line of all traces.
 
+Cost: linear in the traces.
 Source: Raft paper, figure 2: currentTerm and votedFor are persistent.
 """
 
@@ -18,7 +19,7 @@ from __future__ import annotations
 import msgspec
 
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.mvcc.revisions import Findings
+from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.traces.write_path import no_traces
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.checkers.wording import seconds
@@ -28,7 +29,10 @@ NAME = "raft_safety"
 
 
 def check_raft_safety(evidence: Evidence) -> Verdict:
-    """One leader a term, one vote a term, and votes survive restarts: by the members' traces."""
+    """One leader and one vote of each member in a term; votes survive restarts.
+
+    Judges the members' traces. Applies to systems with traces.
+    """
     if not evidence.traces:
         return no_traces(NAME, evidence)
     findings = Findings()
@@ -36,17 +40,17 @@ def check_raft_safety(evidence: Evidence) -> Verdict:
     counts = {"starts": 0, "votes": 0, "terms led": 0}
     origin_ns = min((trace[0].ns for trace in evidence.traces.values() if trace), default=0)
     for member, trace in evidence.traces.items():
-        promised: TraceEvent | None = None
+        last_vote: TraceEvent | None = None
         for line in trace:
             if line.step not in ("vote", "start", "lead"):
                 continue
             event = msgspec.structs.replace(line, ns=line.ns - origin_ns)
             if event.step == "vote":
                 counts["votes"] += 1
-                promised = _check_vote(member, event, promised, findings)
+                last_vote = _check_vote(member, event, last_vote, findings)
             elif event.step == "start":
                 counts["starts"] += 1
-                _check_start(member, event, promised, findings)
+                _check_start(member, event, last_vote, findings)
             elif event.step == "lead":
                 _check_leader(event, leaders, findings)
     counts["terms led"] = len(leaders)
@@ -76,19 +80,20 @@ def _check_vote(
 
 
 def _check_start(
-    member: str, start: TraceEvent, promised: TraceEvent | None, findings: Findings
+    member: str, start: TraceEvent, vote: TraceEvent | None, findings: Findings
 ) -> None:
-    if promised is None:
+    if vote is None:
         return
-    told = (
-        f"{member} promised {promised.peer} its vote in term {promised.term} at "
-        f"{seconds(promised.ns)}; when it started at {seconds(start.ns)} its log "
+    because = (
+        f"{member} voted for {vote.peer} in term {vote.term} at {seconds(vote.ns)}; when it "
+        f"started at {seconds(start.ns)}, its log "
     )
-    if start.term < promised.term:
-        findings.add("vote forgotten", f"{told}knew only term {start.term}", members=(member,))
-    elif start.term == promised.term and start.peer != promised.peer:
-        held = start.peer or "no vote"
-        findings.add("vote forgotten", f"{told}held {held} of that term", members=(member,))
+    if start.term < vote.term:
+        because += f"was at term {start.term}"
+        findings.add("vote forgotten", because, members=(member,))
+    elif start.term == vote.term and start.peer != vote.peer:
+        because += f"contained {f'a vote for {start.peer}' if start.peer else 'no vote'}"
+        findings.add("vote forgotten", f"{because} in that term", members=(member,))
 
 
 def _check_leader(event: TraceEvent, leaders: dict[int, TraceEvent], findings: Findings) -> None:

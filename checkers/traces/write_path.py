@@ -1,32 +1,35 @@
-"""`write_path`: each write took the eleven steps, in their order, on enough members.
+"""`write_path`: each write takes the eleven steps in order, on enough members.
 
-Read from the traces that the members write, all by one clock, each line in the page
-cache before the step's effect can leave its member. One sweep over all events by time;
-each rule is an implication that every run of a correct member obeys:
+The checker reads the traces of the members. All members use the same clock, and a trace line is
+in the page cache before the effect of its step can leave the member. The checker makes one sweep
+over all events in the order of time. Each rule is true of every run of a correct cluster:
 
-- *Synced before committed.* When (index, term) is first marked committed anywhere, a
-  majority must have synced it: a follower traces `follower_wal` before it acknowledges,
-  a leader `leader_wal` before it counts itself. Only the first mark is judged; what is
-  committed stays so, whatever later leaders, restarts and snapshots do. A member's log
-  is followed through overwriting: a new entry at an index drops all behind it. One that
-  was killed between writing and tracing holds entries that its trace lacks; so after a
-  restart an entry that was already on its way when it restarted, and one of an older
-  term than the leader that commits it, is counted in its favour.
-- *A leader commits first.* The first mark is a leader's, or of one that has led in this
-  life (it may lose the lead in the same turn in which it commits).
-- *Committed before applied*, at the member that applies, in this life of it, and
-  somewhere before at all.
-- *Applied in order, once.* In one life a member applies rising indexes, above the index
-  that its backend held at the start. Gaps are no anomaly: empty entries change nothing, and a
-  snapshot passes over many. An index is one entry (a term and a request) and gives one
-  revision, on whichever member and however often after restarts.
-- *Proposed once.* Request ids are unique for the life of a cluster, and nothing proposes
-  again, so that one at two indexes was proposed twice.
-- *Answered after its own apply*, by the member that was asked, in that life.
-- *The chain is complete*: what was answered was asked, received by a leader and committed
-  at its index; and each acknowledged write of the history was answered by the member that
-  the client called, at the revision that the client was told.
+- *Synced before committed.* When (index, term) is marked committed for the first time on any
+  member, a majority must have synced it. A follower traces `follower_wal` before it
+  acknowledges, and a leader traces `leader_wal` before it counts itself. Only the first mark is
+  judged, because a committed entry stays committed through later leaders, restarts and
+  snapshots. The log of each member is tracked through overwrites: a new entry at an index drops
+  all later ones. A member that was killed between a write and its trace line has entries that
+  its trace lacks. So after a restart two kinds of entries count as synced: an entry that was
+  already sent when the member restarted, and an entry of an older term than that of the leader
+  that commits it.
+- *A leader commits first.* The member with the first mark is leader, or was leader since its
+  last start. (It may lose leadership in the same turn in which it commits.)
+- *Committed before applied.* Before a member applies an entry, the entry is committed on some
+  member, and on this member since its last start.
+- *Applied in order, once.* Between two starts a member applies increasing indexes, above the
+  index that its backend contained at the start. Gaps are no anomaly: empty entries change
+  nothing, and a snapshot skips many entries. An index is one entry (a term and a request) and
+  makes one revision, on each member and after each restart.
+- *Proposed once.* A request id is unique in the life of a cluster, and no member proposes a
+  request again. A request at two indexes was proposed twice.
+- *Answered after its own apply.* The member that was called has applied the request since its
+  last start.
+- *The chain is complete.* A request that was answered had been accepted by the member, received
+  by a leader, and committed at its index. Each acknowledged write in the history was answered
+  by the member that the client called, at the revision that the client received.
 
+Cost: n log n in the trace events.
 Source: Raft paper, figures 2 and 3; etcd's v3_server.go and raft.go for the order.
 """
 
@@ -37,38 +40,39 @@ from dataclasses import dataclass, field
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.model.sequential_store import made_revision
-from splitbrain.checkers.mvcc.revisions import Findings
-from splitbrain.checkers.verdict import Verdict
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.model.answers import made_revision
+from splitbrain.checkers.verdict import Verdict, not_applicable
 from splitbrain.histories.history import History
 from splitbrain.histories.trace import STEPS, TraceEvent
 
 NAME = "write_path"
 TRACING_SYSTEMS = ("python_node", "simulated")
-"""Systems that always trace: no trace of them is a loss, not a lack."""
+"""Systems that always write traces: if their traces are missing, the verdict is undecided."""
 _ORDER = {step: place for place, step in enumerate(STEPS, start=1)}
 
 
 @dataclass(slots=True)
 class _Member:
-    """What the trace has told of one member so far."""
+    """The state of one member, according to its trace so far."""
 
     name: str
     lives: int = 0
+    """The number of starts."""
     backend_index: int = 0
-    """What its backend held when this life began."""
+    """The applied index of the backend at the last start."""
     started_ns: int = 0
     started_term: int = 0
     led_term: int = 0
-    """The last term that it led in this life, 0 for none."""
+    """The last term that it led since the last start; 0: none."""
     log: dict[int, int] = field(default_factory=dict)
-    """Synced entries: term by index."""
+    """The synced entries: term by index."""
     log_end: int = 0
     committed: int = 0
-    """The highest index that it marked in this life."""
+    """The highest index that it marked committed since the last start."""
     applied: int = 0
     applied_requests: dict[int, int] = field(default_factory=dict)
-    """Index by request, in this life."""
+    """Index by request, since the last start."""
     requests: set[int] = field(default_factory=set)
 
     def sync(self, index: int, term: int) -> None:
@@ -89,7 +93,7 @@ class _Member:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A `respond`, to be met by the history."""
+    """A trace event `respond`, which is compared with the history."""
 
     member: str
     request: int
@@ -98,7 +102,7 @@ class _Answer:
 
 
 class WritePathSweep:
-    """One pass over all members' events in the order of time."""
+    """One sweep over the events of all members in the order of time."""
 
     def __init__(self, traces: Mapping[str, Sequence[TraceEvent]], findings: Findings) -> None:
         self._findings = findings
@@ -106,9 +110,9 @@ class WritePathSweep:
         self._majority = len(traces) // 2 + 1
         self._first_seen: dict[tuple[int, int], int] = {}
         self._committed: dict[int, int] = {}
-        """Term by index, of entries marked committed anywhere."""
+        """Term by index, for the entries that any member marked committed."""
         self._revisions: dict[int, tuple[int, int, int, str]] = {}
-        """(term, request, revision, member) by index, as first applied."""
+        """(term, request, revision, member) by index, of the first apply."""
         self._places: dict[int, tuple[int, int]] = {}
         """(index, term) by request."""
         self._received: dict[int, int] = {}
@@ -135,7 +139,7 @@ class WritePathSweep:
         events = [event for trace in traces.values() for event in trace]
         self.events = len(events)
         self._origin_ns = min((event.ns for event in events), default=0)
-        # At one instant (simulated time is coarse) steps count in their order.
+        # Events at the same time (simulated time is coarse) are in the order of their steps.
         order = _ORDER
         events.sort(key=lambda event: (event.ns, order.get(event.step, 0)))
         steps, members = self._steps, self._members
@@ -144,7 +148,7 @@ class WritePathSweep:
             if handle is not None:
                 handle(members[event.member], event)
 
-    # --- one handler a step
+    # --- one handler for each step
 
     def _start(self, member: _Member, event: TraceEvent) -> None:
         member.restart(event)
@@ -171,9 +175,9 @@ class WritePathSweep:
         place = self._places.setdefault(event.request, (event.index, event.term))
         if place != (event.index, event.term) and event.request not in self._twice:
             self._twice.add(event.request)
-            self._blame(
+            self._add(
                 "proposed twice",
-                f"request {event.request:x} stands in the log at index {place[0]} "
+                f"request {event.request:x} is in the log at index {place[0]} "
                 f"(term {place[1]}) and, on {event.member} at {self._time(event.ns)}, at "
                 f"index {event.index} (term {event.term})",
                 event,
@@ -184,10 +188,10 @@ class WritePathSweep:
 
     def _follower_commit(self, member: _Member, event: TraceEvent) -> None:
         if event.index not in self._committed and not member.led_term:
-            self._blame(
+            self._add(
                 "committed by a follower first",
                 f"{event.member} marked index {event.index} committed at "
-                f"{self._time(event.ns)} as a follower; no leader had",
+                f"{self._time(event.ns)} as a follower, before any leader did",
                 event,
             )
         self._commit(member, event)
@@ -200,7 +204,7 @@ class WritePathSweep:
             self._committed[index] = term
             self._check_majority(member, event)
         elif known != term:
-            self._blame(
+            self._add(
                 "two entries committed at one index",
                 f"index {index} was committed with term {known}, and by {event.member} at "
                 f"{self._time(event.ns)} with term {term}",
@@ -210,11 +214,12 @@ class WritePathSweep:
     def _check_majority(self, leader: _Member, event: TraceEvent) -> None:
         holders = [m.name for m in self._members.values() if self._may_hold(m, leader, event)]
         if len(holders) < self._majority:
-            synced = " and ".join(holders) or "nobody"
-            self._blame(
+            synced = " and ".join(holders) or "no member"
+            self._add(
                 "committed before a majority synced",
                 f"{event.member} marked index {event.index} (term {event.term}) committed at "
-                f"{self._time(event.ns)} when {synced} of {len(self._members)} had synced it",
+                f"{self._time(event.ns)}, when {synced} of {len(self._members)} members had synced "
+                "it",
                 event,
             )
 
@@ -224,8 +229,8 @@ class WritePathSweep:
             return True
         if member.lives < 2 or member.started_term < term:
             return False
-        # It may have written the entry in an earlier life and been killed before it
-        # could say so.
+        # It may have synced the entry before its last start and been killed before it could
+        # trace that.
         if term < leader.led_term:
             return True
         return self._first_seen.get((index, term), event.ns) <= member.started_ns
@@ -234,22 +239,22 @@ class WritePathSweep:
         index = event.index
         if index <= member.applied:
             before = (
-                "its backend held it when it started"
+                "its backend contained the entry at its start"
                 if index <= member.backend_index
-                else f"it had applied index {member.applied} before"
+                else f"it had already applied index {member.applied}"
             )
-            self._blame(
+            self._add(
                 "applied twice" if index <= member.backend_index else "applied out of order",
                 f"{event.member} applied index {index} at {self._time(event.ns)} although "
-                f"{before} ({member.backend_index} at the start)",
+                f"{before} (the backend was at {member.backend_index} at the start)",
                 event,
             )
         member.applied = max(member.applied, index)
         if index not in self._committed or index > member.committed:
-            self._blame(
+            self._add(
                 "applied before committed",
                 f"{event.member} applied index {index} at {self._time(event.ns)}, which "
-                + ("nobody" if index not in self._committed else "it")
+                + ("no member" if index not in self._committed else "it")
                 + " had marked committed",
                 event,
             )
@@ -260,59 +265,60 @@ class WritePathSweep:
         applied = (event.term, event.request, event.revision, event.member)
         first = self._revisions.setdefault(event.index, applied)
         if first[:2] != applied[:2]:
-            self._blame(
+            self._add(
                 "two entries applied at one index",
                 f"at index {event.index} {first[3]} applied request {first[1]:x} (term "
                 f"{first[0]}), {event.member} request {event.request:x} (term {event.term})",
                 event, first[3],
             )
         elif first[2] != event.revision:
-            self._blame(
+            self._add(
                 "one entry, two revisions",
-                f"index {event.index} brought {first[3]} to revision {first[2]} and "
-                f"{event.member} to {event.revision}: what was applied before it differs",
+                f"index {event.index} made revision {first[2]} on {first[3]} and revision "
+                f"{event.revision} on {event.member}: they applied different entries before it",
                 event, first[3],
             )
 
     def _respond(self, member: _Member, event: TraceEvent) -> None:
         answer = _Answer(event.member, event.request, event.index, event.ns)
         self.answers.setdefault((event.member, event.revision), answer)
-        told = (
+        answered = (
             f"{event.member} answered request {event.request:x} at {self._time(event.ns)}, "
             f"revision {event.revision}, "
         )
         index = member.applied_requests.get(event.request)
         if index is None:
-            self._blame("answered before applied", f"{told}and had not applied it", event)
+            self._add("answered before applied", f"{answered}but had not applied it", event)
             return
         if event.request not in member.requests:
-            self._blame("incomplete chain", f"{told}and had never accepted it", event)
+            self._add("incomplete chain", f"{answered}but had never accepted it", event)
         place = self._places.get(event.request)
         if place is None:
-            self._blame("incomplete chain", f"{told}and no log holds it", event)
+            self._add("incomplete chain", f"{answered}but no log contains it", event)
         elif event.request not in self._received and not self._led(place[1]):
-            self._blame("incomplete chain", f"{told}and no leader had received it", event)
+            self._add("incomplete chain", f"{answered}but no leader had received it", event)
 
     def _led(self, term: int) -> bool:
-        """Whether somebody, asked as a follower, had become the leader by the time it proposed."""
+        """Whether a member was leader in `term` or later since its last start.
+
+        A follower that forwards a request may be leader when it proposes it.
+        """
         return any(member.led_term >= term for member in self._members.values())
 
     def _time(self, ns: int) -> str:
-        """Since the first line of all traces."""
+        """The time since the first line of all traces."""
         return f"{wording.seconds(ns - self._origin_ns)} of the trace"
 
-    def _blame(self, kind: str, because: str, event: TraceEvent, *others: str) -> None:
+    def _add(self, kind: str, because: str, event: TraceEvent, *others: str) -> None:
         members = tuple(dict.fromkeys((event.member, *others)))
         self._findings.add(kind, because, members=members, revision=event.revision)
 
 
 def check_write_path(evidence: Evidence) -> Verdict:
-    """Each write: synced by a majority, committed, applied once and in order, then answered.
+    """Each write is synced by a majority, committed, applied once and in order, then answered.
 
-    Judges the members' traces, and the history against them.
-
-    A system that traces nothing has nothing to judge. Undecided where some members'
-    traces are missing.
+    Compares the members' traces with each other and with the history. Undecided if the trace of
+    a member is missing. Applies to systems with traces.
     """
     traces = evidence.traces
     if not traces:
@@ -321,7 +327,7 @@ def check_write_path(evidence: Evidence) -> Verdict:
     empty = [name for name, trace in traces.items() if not trace]
     if missing or empty:
         names = ", ".join([*missing, *empty])
-        return Verdict(NAME, None, why=f"no trace of {names}: who synced what is not known")
+        return Verdict(NAME, None, why=f"the traces of {names} are missing or empty")
     findings = Findings()
     sweep = WritePathSweep(traces, findings)
     sweep.run(traces)
@@ -336,15 +342,15 @@ def check_write_path(evidence: Evidence) -> Verdict:
 
 
 def no_traces(name: str, evidence: Evidence) -> Verdict:
-    """Nothing to judge where a system traces nothing; our own member always does."""
+    """The verdict without traces: undecided for a system that always writes traces."""
     if evidence.system in TRACING_SYSTEMS:
         return Verdict(name, None, why="the members' traces are missing")
-    told = f"not applicable: {evidence.system or 'this history'} has no traces"
-    return Verdict(name, True, counts={"trace events": 0}, why=told)
+    reason = f"{evidence.system or 'this history'} has no traces"
+    return not_applicable(name, reason, {"trace events": 0})
 
 
 def _check_acknowledged(history: History, sweep: WritePathSweep, findings: Findings) -> int:
-    """Each acknowledged write was answered by the member that was called, at its revision."""
+    """Check that the member that was called answered each acknowledged write, at its revision."""
     count = 0
     for op in history.operations:
         if op.result is None or not made_revision(op.result) or op.node is None:
@@ -355,7 +361,7 @@ def _check_acknowledged(history: History, sweep: WritePathSweep, findings: Findi
             findings.add(
                 "incomplete chain",
                 f"{wording.operation(op)} was acknowledged at revision {revision} at "
-                f"{wording.seconds(op.ret or 0)}, but {op.node}'s trace has no such answer",
+                f"{wording.seconds(op.ret or 0)}, but the trace of {op.node} has no such answer",
                 op, members=(op.node,), revision=revision,
             )
     return count

@@ -6,7 +6,7 @@
 invocations.
 """
 
-from splitbrain.checkers.transactions.check import NAME, check_transactions
+from splitbrain.checkers.transactions.checker import NAME, check_transactions
 from splitbrain.checkers.transactions.models import DEFAULT, MODELS, model_named
 
 __all__ = ["DEFAULT", "MODELS", "NAME", "check_transactions", "model_named"]

@@ -1,44 +1,44 @@
-"""`transactions`: the transactions that a history's key-value requests were.
-
-Of the workload `append` each key is a list (`splitbrain.histories.list_value`), of `wr` a
-register. A
-transaction of the store is one; a get, a range and a put are one of their own. What a
-guard that held says of a key was read by it: its value, or, by its mod_revision, what
-some answer showed at this revision. One whose guard failed read what its other branch
-did; what it would have written failed.
-
-Reads that may be old (serializable, or of a past revision) are left out: nobody promised
-that they fit.
-"""
+"""Transactions judged by the anomalies that they show and the models that forbid them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.model.sequential_store import in_interval, text_order
-from splitbrain.checkers.model.uncertain_writes import parts
-from splitbrain.checkers.transactions.check import NAME, check_transactions
-from splitbrain.checkers.verdict import Verdict
-from splitbrain.histories.history import History, Operation
-from splitbrain.histories.kv import (
-    Compact,
-    Compare,
-    Delete,
-    Put,
-    Range,
-    RangeResult,
-    Request,
-    Result,
-    Txn,
-    TxnResult,
+from splitbrain.checkers.model.requests import parts
+from splitbrain.checkers.transactions import wording
+from splitbrain.checkers.transactions.cycles import Cycle, CyclesFound, find_cycles
+from splitbrain.checkers.transactions.dependencies import (
+    KINDS,
+    PROCESS,
+    REALTIME,
+    RW,
+    WR,
+    WW,
+    Dependencies,
+    Found,
+    UnusableHistory,
 )
-from splitbrain.histories.list_value import added_by, elements_of
-from splitbrain.histories.transaction import Append, MicroOperation, Read, Transaction, Write
+from splitbrain.checkers.transactions.kv_transactions import LISTS, REGISTERS, transactions_of
+from splitbrain.checkers.transactions.list_append import infer_list_append
+from splitbrain.checkers.transactions.models import (
+    CONTRADICTS,
+    DEFAULT,
+    contradicted,
+    forbids,
+    implied,
+    model_named,
+    order_of,
+    weakest,
+)
+from splitbrain.checkers.transactions.register import infer_registers
+from splitbrain.checkers.verdict import Anomaly, Verdict, not_applicable
+from splitbrain.histories.garbage_collection import collector_paused
+from splitbrain.histories.kv import Delete
+from splitbrain.histories.transaction import Read, Transaction, Write
 
-LISTS, REGISTERS = "append", "wr"
-"""The `f` by which a history says what its keys are."""
+NAME = "transactions"
 
 
 def check_history(evidence: Evidence) -> Verdict:
@@ -49,154 +49,179 @@ def check_history(evidence: Evidence) -> Verdict:
     """
     functions = {op.f for op in evidence.history.operations}
     if LISTS not in functions and REGISTERS not in functions:
-        why = f"not applicable: no operation is {LISTS} or {REGISTERS}"
-        return Verdict(NAME, True, why=why)
+        return not_applicable(NAME, f"no operation is {LISTS} or {REGISTERS}")
     if LISTS in functions and REGISTERS in functions:
         return Verdict(NAME, None, why="operations of lists and of registers in one history")
     for op in evidence.history.operations:
         if any(isinstance(part, Delete) for part in parts(op.request)):
-            why = f"not applicable: event {op.invoked} deletes, which is no value of its own"
-            return Verdict(NAME, True, why=why)
+            return not_applicable(
+                NAME, f"event {op.invoked} deletes a key, and a deleted key has no unique value"
+            )
     made = transactions_of(evidence.history, lists=LISTS in functions)
     return check_transactions(made, evidence.consistency)
 
 
-def transactions_of(history: History, lists: bool) -> list[Transaction]:
-    """The transactions over `lists`, or over registers, in the order of their invocations."""
-    return list(_Reading(history, lists).run())
+def check_transactions(transactions: Sequence[Transaction], model: str = DEFAULT) -> Verdict:
+    """Whether `transactions`, over lists or over registers, show what `model` forbids.
+
+    In the order of their invocations. Invalid if an anomaly is found that contradicts
+    `model`; those that do not are counted. Valid means that none was found, which proves
+    the model for lists of which each element was seen, and is a sample for registers. Undecided
+    where an element was written twice, or there is nothing to judge. Raises ValueError for
+    a model that there is not.
+
+    Sources: see `splitbrain.checkers.transactions.models`.
+    """
+    model = model_named(model)
+    with collector_paused():
+        return _check(transactions, model)
 
 
-@dataclass(slots=True)
-class _Reading:
-    history: History
-    lists: bool
-    _keys: tuple[str, ...] = ()
-    """All that were ever to be put, in their order."""
-    _shown: dict[tuple[str, int], str] = field(default_factory=dict)
-    """What a key held from a revision on, as answers showed it."""
+def _check(transactions: Sequence[Transaction], model: str) -> Verdict:
+    counts: dict[str, Any] = {"transactions": len(transactions), "model": model}
+    for outcome in ("ok", "fail", "info"):
+        counts[outcome] = sum(one.outcome == outcome for one in transactions)
+    try:
+        dependencies = infer(transactions, model)
+    except UnusableHistory as problem:
+        return Verdict(NAME, None, counts=counts, why=f"not to be judged: {problem}")
+    for kind, name in ((WW, "ww"), (WR, "wr"), (RW, "rw")):
+        counts[name] = int((dependencies.edges.kind == kind).sum())
+    cycles = find_cycles(dependencies, order_of(model))
+    return _verdict(dependencies, cycles, model, counts)
 
-    def run(self) -> Iterator[Transaction]:
-        keys: dict[str, None] = {}
-        for op in self.history.operations:
-            for part in parts(op.request):
-                if isinstance(part, Put):
-                    keys[part.key] = None
-            if op.result is not None:
-                self._learn(op.request, op.result, op.result.header.revision)
-        self._keys = tuple(sorted(keys, key=text_order))
-        for op in self.history.operations:
-            yield from self._transactions(op)
 
-    def _learn(self, request: Request, result: Result, revision: int) -> None:
-        match request, result:
-            case Put(), _:
-                self._shown[request.key, revision] = request.value
-            case Range(keys_only=False), RangeResult():
-                for one in result.kvs:
-                    # Its own put of the same transaction has no other revision.
-                    self._shown.setdefault((one.key, one.mod_revision), one.value)
-            case Txn(), TxnResult():
-                branch = request.success if result.succeeded else request.failure
-                for one_request, answer in zip(branch, result.responses, strict=False):
-                    self._learn(one_request, answer, revision)
-            case _:
-                pass
-
-    def _transactions(self, op: Operation) -> Iterator[Transaction]:
-        request = op.request
-        if isinstance(request, Compact):
-            return
-        if op.outcome == "ok" and op.result is not None:
-            made = tuple(self._done(request, op.result))
-            if made:
-                yield self._transaction(op, "ok", made)
-            if isinstance(op.result, TxnResult) and not op.result.succeeded:
-                yield from self._not_done(op, "fail")
-            return
-        yield from self._not_done(op, "fail" if op.outcome == "fail" else "info")
-
-    def _not_done(self, op: Operation, outcome: str) -> Iterator[Transaction]:
-        made = tuple(
-            one for part in self._wanted(op.request) for one in self._written(part)
+def infer(transactions: Sequence[Transaction], model: str = DEFAULT) -> Dependencies:
+    """The dependencies of lists or of registers, whichever `transactions` are of."""
+    if of_registers(transactions):
+        return infer_registers(
+            transactions, order_of(model), writes_follow_reads="read-committed" in implied(model)
         )
-        if made:
-            yield self._transaction(op, outcome, made)
+    return infer_list_append(transactions)
 
-    @staticmethod
-    def _wanted(request: Request) -> Iterator[Put]:
-        """The puts of a request, if its guard holds."""
-        wanted = request.success if isinstance(request, Txn) else (request,)
-        for one in wanted:
-            for part in parts(one):
-                if isinstance(part, Put):
-                    yield part
 
-    def _transaction(
-        self, op: Operation, outcome: str, made: tuple[MicroOperation, ...]
-    ) -> Transaction:
-        return Transaction(
-            op.process,
-            outcome,  # type: ignore[arg-type]
-            made,
-            op.invoked,
-            None if outcome == "info" else op.returned,
-            op.call,
-            op.ended,
-            op.node or "",
-        )
+def of_registers(transactions: Sequence[Transaction]) -> bool:
+    """Whether the first micro-operation that tells is a register's."""
+    for one in transactions:
+        for made in one.operations:
+            if type(made) is Write:
+                return True
+            if type(made) is Read:
+                if made.value is None:
+                    continue
+                return not isinstance(made.value, tuple)
+            return False
+    return False
 
-    def _done(self, request: Request, result: Result) -> Iterator[MicroOperation]:
-        match request, result:
-            case Put(), _:
-                yield from self._written(request)
-            case Range(), RangeResult():
-                yield from self._read(request, result)
-            case Txn(), TxnResult():
-                if result.succeeded:
-                    for compare in request.compare:
-                        yield from self._guarded(compare)
-                branch = request.success if result.succeeded else request.failure
-                for one, answer in zip(branch, result.responses, strict=False):
-                    yield from self._done(one, answer)
-            case _:
-                pass
 
-    def _written(self, put: Put) -> Iterator[MicroOperation]:
-        if not self.lists:
-            yield Write(put.key, put.value)
-            return
-        for element in added_by(put.value):
-            yield Append(put.key, element)
+def _verdict(
+    dependencies: Dependencies, cycles: CyclesFound, model: str, counts: dict[str, Any]
+) -> Verdict:
+    kinds = dict.fromkeys([*dependencies.found_count, *(one.kind for one in cycles.cycles)])
+    for kind, number in {**dependencies.found_count, **cycles.components}.items():
+        counts[kind] = number
+    impossible = contradicted(kinds)
+    if impossible:
+        counts["contradicted"] = ", ".join(weakest(impossible))
+    anomalies = [
+        *(_found(one, dependencies) for one in dependencies.found if forbids(model, one.kind)),
+        *(_cycle(one, dependencies) for one in cycles.cycles if forbids(model, one.kind)),
+    ]
+    if anomalies:
+        return Verdict(NAME, False, tuple(_worst_first(anomalies)), counts)
+    open_now = [kind for kind in cycles.undecided if forbids(model, kind)]
+    if open_now:
+        why = f"the search for {', '.join(open_now)} was broken off: too many cycles of other kinds"
+        return Verdict(NAME, None, counts=counts, why=why)
+    allowed = f"{', '.join(kinds)} found, which {model} allows" if kinds else ""
+    return Verdict(NAME, True, counts=counts, why=allowed)
 
-    def _value(self, held: str | None) -> tuple[str, ...] | str | None:
-        if self.lists:
-            return elements_of(held or "")
-        return held
 
-    def _read(self, request: Range, result: RangeResult) -> Iterator[MicroOperation]:
-        if request.serializable or request.revision or request.keys_only or request.count_only:
-            return
-        shown: Mapping[str, str] = {one.key: one.value for one in result.kvs}
-        keys = dict.fromkeys(shown)
-        if not request.range_end:
-            keys = {request.key: None}
-        elif not result.more:
-            keys.update(
-                (key, None) for key in self._keys
-                if in_interval(key, request.key, request.range_end)
-            )
-        for key in keys:
-            yield Read(key, self._value(shown.get(key)))
+def _worst_first(anomalies: Sequence[Anomaly]) -> list[Anomaly]:
+    """One of each kind, what contradicts the weakest models first; then a second of each …"""
+    severity = {kind: place for place, kind in enumerate(CONTRADICTS)}
+    seen: dict[str, int] = {}
+    ranked = []
+    for place, one in enumerate(anomalies):
+        seen[one.kind] = seen.get(one.kind, 0) + 1
+        strength = len(contradicted([one.kind]))
+        ranked.append(((seen[one.kind], -strength, severity[one.kind], place), one))
+    return [one for _, one in sorted(ranked, key=lambda pair: pair[0])]
 
-    def _guarded(self, compare: Compare) -> Iterator[MicroOperation]:
-        """What a comparison that held says that its key held."""
-        if compare.result != "=" or compare.range_end:
-            return
-        if compare.target == "value":
-            yield Read(compare.key, self._value(str(compare.operand)))
-        elif compare.operand == 0 and compare.target != "lease":
-            yield Read(compare.key, self._value(None))
-        elif compare.target == "mod":
-            held = self._shown.get((compare.key, int(compare.operand)))
-            if held is not None:
-                yield Read(compare.key, self._value(held))
+
+def _found(one: Found, dependencies: Dependencies) -> Anomaly:
+    chosen = [dependencies.transactions[node] for node in one.nodes]
+    return Anomaly(
+        one.kind, f"{one.kind}: {one.because}", _events(chosen), _members(chosen),
+        {"contradicts": list(CONTRADICTS[one.kind])},
+    )
+
+
+def _cycle(cycle: Cycle, dependencies: Dependencies) -> Anomaly:
+    """Words, and what a picture is drawn of: `detail["cycle"]`, with names, texts and steps."""
+    transactions = dependencies.transactions
+    names = {node: f"T{place}" for place, node in enumerate(dict.fromkeys(cycle.nodes), start=1)}
+    steps = []
+    for step in cycle.steps:
+        reason = _because(dependencies, step.source, step.target, step.kind, names.__getitem__)
+        steps.append({
+            "from": names[step.source], "to": names[step.target],
+            "kind": KINDS[step.kind], "because": reason,
+        })
+    told = "; ".join(
+        f"{step['because']}: {step['from']} comes before {step['to']}" for step in steps
+    )
+    who = "; ".join(
+        f"{name} is {wording.who(transactions[node])}: {wording.operations(transactions[node])}"
+        for node, name in names.items()
+    )
+    chosen = [transactions[node] for node in names]
+    return Anomaly(
+        cycle.kind,
+        f"{cycle.kind}: {told}. So each would come before itself. {who}",
+        _events(chosen),
+        _members(chosen),
+        {
+            "contradicts": list(CONTRADICTS[cycle.kind]),
+            "cycle": {
+                "transactions": [
+                    {
+                        "name": name, "process": transactions[node].process,
+                        "event": transactions[node].invoked,
+                        "operations": [
+                            wording.operation(made)
+                            for made in transactions[node].operations[: wording.OPERATIONS_MAX]
+                        ],
+                    }
+                    for node, name in names.items()
+                ],
+                "steps": steps,
+            },
+        },
+    )
+
+
+def _because(
+    dependencies: Dependencies, source: int, target: int, kind: int, name: Callable[[int], str]
+) -> str:
+    one, other = dependencies.transactions[source], dependencies.transactions[target]
+    if kind == PROCESS:
+        return f"process {one.process} made {name(source)} and then {name(target)}"
+    if kind == REALTIME:
+        ended = "" if one.ended_ns is None or one.ended_ns < 0 else f" at {_time(one.ended_ns)}"
+        begun = "" if other.call_ns < 0 else f" at {_time(other.call_ns)}"
+        return f"{name(source)} had ended{ended} when {name(target)} began{begun}"
+    return dependencies.because(source, target, kind, name)
+
+
+def _time(ns: int) -> str:
+    return f"{ns / 1e9:.3f} s"
+
+
+def _events(chosen: Sequence[Transaction]) -> tuple[int, ...]:
+    found = {index for one in chosen for index in (one.invoked, one.returned) if index is not None}
+    return tuple(sorted(found))
+
+
+def _members(chosen: Sequence[Transaction]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.node for one in chosen if one.node))

@@ -12,14 +12,13 @@ Source: Kingsbury and Alvaro 2020, sections 4 and 6.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from splitbrain.checkers.transactions import wording
 from splitbrain.checkers.transactions.dependencies import (
-    KINDS,
     RW,
     WR,
     WW,
@@ -28,6 +27,7 @@ from splitbrain.checkers.transactions.dependencies import (
     Finds,
     UnusableHistory,
 )
+from splitbrain.checkers.transactions.list_append_reasons import Reasons
 from splitbrain.histories.transaction import Append, Element, Key, Read, Transaction
 
 PAIRS_MAX = 10_000
@@ -47,7 +47,7 @@ def infer_list_append(transactions: Sequence[Transaction]) -> Dependencies:
     inference.commit_what_was_seen()
     edges = inference.edges()
     return Dependencies(
-        transactions, inference.committed, edges, inference.because,
+        transactions, inference.committed, edges, inference.reasons().because,
         tuple(inference.finds.kept), inference.finds.count,
     )
 
@@ -488,61 +488,5 @@ class _Inference:
                     *nodes,
                 )
 
-    # --- words
-
-    def because(self, source: int, target: int, kind: int, name: Callable[[int], str]) -> str:
-        """Why an edge is there, in words."""
-        one, other = name(source), name(target)
-        if KINDS[kind] == "wr":
-            for made in self._transactions[target].operations:
-                if type(made) is Read and made.value:
-                    held: Any = made.value
-                    if self._writers[made.key].get(held[-1]) == source:
-                        return f"{other} read {made.key} = {wording.value(held)}, whose " \
-                            f"{held[-1]} {one} had appended"
-        for made in self._transactions[target].operations:
-            if type(made) is not Append:
-                continue
-            before = self._before(made)
-            if KINDS[kind] == "ww" and self._made_last(source, made.key, before):
-                last = next(one for one in reversed(before) if self._is(source, made.key, one))
-                return f"{other} appended {made.element} to {made.key} after {one} had " \
-                    f"appended {last}"
-            if KINDS[kind] == "rw":
-                held = self._external_read(source, made.key)
-                if held is not None and self._steps(made.key, held, before):
-                    return f"{one} read {made.key} = {wording.value(held)} without " \
-                        f"{made.element}, which {other} appended"
-        return f"{one} precedes {other} ({KINDS[kind]})"
-
-    def _is(self, node: int, key: Key, element: Element) -> bool:
-        return self._writers[key].get(element) == node
-
-    def _before(self, made: Append) -> tuple[Element, ...]:
-        """What the list held when `made` was appended; all that was seen, if it was not."""
-        whole = self._longest[made.key]
-        return whole[: whole.index(made.element)] if made.element in whole else whole
-
-    def _made_last(self, node: int, key: Key, before: tuple[Element, ...]) -> bool:
-        """Whether `node` appended the last of `before` whose writer is committed."""
-        for element in reversed(before):
-            writer = self._writers[key].get(element, -1)
-            if writer >= 0 and self.committed[writer]:
-                return writer == node
-        return False
-
-    def _external_read(self, node: int, key: Key) -> tuple[Element, ...] | None:
-        for made in self._transactions[node].operations:
-            if made.key == key:
-                held: Any = made.value or () if type(made) is Read else None
-                return held  # type: ignore[no-any-return]
-        return None
-
-    def _steps(self, key: Key, held: tuple[Element, ...], before: tuple[Element, ...]) -> bool:
-        """Whether between a read of `held` and an append after `before` nobody committed."""
-        if len(held) > len(before):
-            return False
-        return not any(
-            self.committed[self._writers[key][one]]
-            for one in before[len(held):] if one in self._writers[key]
-        )
+    def reasons(self) -> Reasons:
+        return Reasons(self._transactions, self.committed, self._writers, self._longest)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from splitbrain.checkers.model.sequential_store import text_order
-from splitbrain.checkers.mvcc.convergence import readable, reference
+from splitbrain.checkers.reference_member import readable, reference
 from splitbrain.histories.kv import KeyValue
 from splitbrain.histories.member_state import Change, MemberState
 from splitbrain.histories.watch import Events, WatchRequest, WatchStream

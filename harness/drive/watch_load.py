@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from splitbrain.checkers.model.sequential_store import in_interval
-from splitbrain.checkers.mvcc.convergence import reference
+from splitbrain.checkers.reference_member import reference
 from splitbrain.checkers.watch.expected_events import passes
 from splitbrain.harness.clients.watch_codec import WatchAnswer
 from splitbrain.harness.schedule.watchers import ScheduledStream, ScheduledWatcher

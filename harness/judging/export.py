@@ -12,15 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from splitbrain.checkers.linearizable.linearizable import (
-    NotApplicable,
-    Undecidable,
-    register_operations,
-)
+from splitbrain.checkers.linearizable.checker import NotApplicable, Undecidable, register_operations
 from splitbrain.checkers.linearizable.store_register import Read, Swap, Write
-from splitbrain.checkers.model.uncertain_writes import parts
-from splitbrain.checkers.mvcc.revisions import must_be_recent
-from splitbrain.checkers.transactions.checker import LISTS, REGISTERS, transactions_of
+from splitbrain.checkers.model.requests import must_be_recent, parts
+from splitbrain.checkers.transactions.kv_transactions import LISTS, REGISTERS, transactions_of
 from splitbrain.harness.errors import BadArguments
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.catalogue import OWN, TRANSACTIONS, format_of

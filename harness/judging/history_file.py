@@ -7,21 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from splitbrain.checkers.budget_limits import read_limits
 from splitbrain.checkers.evidence import Checker, Evidence
-from splitbrain.checkers.foreign.foreign import (
+from splitbrain.checkers.foreign.linearizable import check_registers
+from splitbrain.checkers.foreign.models import (
     MODELS,
     TRANSACTION_MODELS,
     LogChecker,
     UnknownModel,
-    check_registers,
-    has_times,
     model_of,
     model_of_micro,
-    timed_history,
-    timed_transactions,
 )
+from splitbrain.checkers.foreign.timing import has_times, timed_history, timed_transactions
 from splitbrain.checkers.service_level.budget import check_budget
-from splitbrain.checkers.service_level.limits import read_limits
 from splitbrain.checkers.service_level.statistics import check_statistics
 from splitbrain.checkers.transactions import DEFAULT, NAME, check_transactions, model_named
 from splitbrain.checkers.verdict import Verdict

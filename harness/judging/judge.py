@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from splitbrain.checkers.budget_limits import read_limits
 from splitbrain.checkers.evidence import Checker, Evidence
-from splitbrain.checkers.service_level.limits import read_limits
 from splitbrain.checkers.verdict import Verdict, merge
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.judging.counts import by_fault, by_function

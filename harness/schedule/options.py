@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from splitbrain.checkers.service_level.limits import read_limits
+from splitbrain.checkers.budget_limits import read_limits
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.mutants.catalogue import mutant_options
 from splitbrain.nemesis.catalogue import kinds_named, known_kinds

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from splitbrain.checkers.model.answers import made_revision
 from splitbrain.checkers.model.evaluation import evaluate
-from splitbrain.checkers.model.sequential_store import Made, made_revision
+from splitbrain.checkers.model.sequential_store import Made
 from splitbrain.histories.kv import (
     DeleteResult,
     Header,

@@ -30,7 +30,7 @@ import json, resource, sys, time
 from pathlib import Path
 began, cpu = time.perf_counter(), time.process_time()
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.mvcc.mvcc import check_mvcc
+from splitbrain.checkers.mvcc.checker import check_mvcc
 from splitbrain.histories.sidecar import read_members
 from splitbrain.histories.history import History
 path = Path(sys.argv[1])

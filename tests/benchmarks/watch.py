@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.watch.watch import check_watch
+from splitbrain.checkers.watch.checker import check_watch
 from splitbrain.harness.synthetic.watch import generate_watched
 from splitbrain.histories.history import History
 from splitbrain.histories.watch import FILE_NAME, read_streams, write_streams

@@ -20,7 +20,7 @@ import pytest
 import requests
 
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.mvcc.mvcc import check_mvcc
+from splitbrain.checkers.mvcc.checker import check_mvcc
 from splitbrain.checkers.traces.raft_safety import check_raft_safety
 from splitbrain.checkers.traces.write_path import check_write_path
 from splitbrain.harness.clients.json_client import GatewayClient

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from splitbrain.checkers.foreign.foreign import key_value_operations, register_operations
+from splitbrain.checkers.foreign.linearizable import key_value_operations, register_operations
 from splitbrain.checkers.porcupine import CheckResult, Model, Operation, check_operations
 from splitbrain.checkers.porcupine.models.key_value import key_value, whole_key_value
 from splitbrain.checkers.porcupine.models.register import register

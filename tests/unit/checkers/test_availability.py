@@ -100,7 +100,7 @@ def test_a_cluster_that_nobody_asks_owes_no_answer() -> None:
     verdict = run.judge()
     assert verdict.valid is None
     assert verdict.why == (
-        "nobody asked from 5.000 s, 2 s after the last fault was healed, until 30.000 s"
+        "no operation was pending from 5.000 s, 2 s after the last fault was healed, to 30.000 s"
     )
 
 

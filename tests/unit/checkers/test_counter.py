@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.foreign.foreign import check_log, model_of
+from splitbrain.checkers.foreign.models import check_log, model_of
 from splitbrain.checkers.objects.counter import check_counter
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.histories.event import Event
@@ -87,7 +87,7 @@ def test_an_acknowledged_increment_that_later_reads_lack_is_lost() -> None:
     told.did(Range("c"), shows(1), 2)
     verdict = judge(told)
     assert kinds(verdict) == ["lost"]
-    assert "at least 2 was acknowledged" in verdict.anomalies[0].because
+    assert "acknowledged before it sum to at least 2" in verdict.anomalies[0].because
     assert verdict.anomalies[0].events == (2, 3, 4, 5)
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.linearizable.linearizable import check_linearizable
-from splitbrain.checkers.mvcc.mvcc import check_mvcc
+from splitbrain.checkers.linearizable.checker import check_linearizable
+from splitbrain.checkers.mvcc.checker import check_mvcc
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.synthetic.generator import generate
 from splitbrain.histories.history import History, Operation

@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splitbrain.checkers.foreign.foreign import (
-    UnknownModel,
+from splitbrain.checkers.foreign.linearizable import (
     check_mutexes,
     check_registers,
-    check_sets,
-    model_of,
     register_operations,
 )
+from splitbrain.checkers.foreign.models import UnknownModel, model_of
+from splitbrain.checkers.foreign.objects import check_sets
 from splitbrain.checkers.minimise.history_part import no_order
 from splitbrain.checkers.porcupine import Operation
 from splitbrain.checkers.porcupine.models.register import register

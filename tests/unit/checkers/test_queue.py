@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.foreign.foreign import check_log, model_of
+from splitbrain.checkers.foreign.models import check_log, model_of
 from splitbrain.checkers.objects.queue import check_queue
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.histories.event import Event

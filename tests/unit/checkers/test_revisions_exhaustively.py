@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.mvcc.mvcc import check_mvcc
+from splitbrain.checkers.mvcc.checker import check_mvcc
 from splitbrain.histories.history import Operation
 from splitbrain.histories.member_state import Change
 from tests.unit.checkers.exhaustive import some_order_explains

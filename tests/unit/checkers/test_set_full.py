@@ -109,7 +109,7 @@ def test_a_limited_read_tells_of_keys_up_to_its_last() -> None:
 def test_what_is_never_read_leaves_it_undecided() -> None:
     verdict = judge(two_added())
     assert verdict.valid is None
-    assert "2 known elements are in no later read" in verdict.why
+    assert "no later read covers 2 acknowledged elements" in verdict.why
 
 
 def test_an_element_that_the_last_read_made_known_has_been_read() -> None:
@@ -135,7 +135,7 @@ def test_what_nobody_added_or_only_failed_is_unexpected() -> None:
     verdict = judge(told)
     assert kinds(verdict) == ["unexpected", "unexpected"]
     assert "had failed" in verdict.anomalies[0].because
-    assert "nobody added" in verdict.anomalies[1].because
+    assert "no operation added" in verdict.anomalies[1].because
 
 
 def test_other_workloads_are_not_judged() -> None:

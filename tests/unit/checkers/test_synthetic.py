@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.mvcc.mvcc import check_mvcc
+from splitbrain.checkers.mvcc.checker import check_mvcc
 from splitbrain.harness.synthetic.corruptions import SPOILS
 from splitbrain.harness.synthetic.draws import DRAWS
 from splitbrain.harness.synthetic.generator import CannotSpoilError, Recipe, generate, generate_file

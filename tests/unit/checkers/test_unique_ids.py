@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.foreign.foreign import check_log, model_of
+from splitbrain.checkers.foreign.models import check_log, model_of
 from splitbrain.checkers.objects.unique_ids import check_unique_ids
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.synthetic.generator import generate

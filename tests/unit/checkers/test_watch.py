@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.verdict import Verdict
-from splitbrain.checkers.watch.watch import check_watch
+from splitbrain.checkers.watch.checker import check_watch
 from splitbrain.harness.synthetic.watch import WATCH_SPOILS, generate_watched, spoil_watched
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.history import History

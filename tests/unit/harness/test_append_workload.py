@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.transactions.checker import check_history, transactions_of
+from splitbrain.checkers.transactions.checker import check_history
+from splitbrain.checkers.transactions.kv_transactions import transactions_of
 from splitbrain.harness.cli.main import run_main
 from splitbrain.harness.drive.last_seen import LastSeen
 from splitbrain.harness.drive.load import LOOK

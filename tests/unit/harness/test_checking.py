@@ -10,7 +10,8 @@ import pytest
 
 from splitbrain.checkers import catalogue
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.foreign.foreign import MODELS, Logged, LogModel
+from splitbrain.checkers.foreign.models import MODELS, LogModel
+from splitbrain.checkers.foreign.recorded_operation import Logged
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.cli.main import run_main
 from splitbrain.harness.judging import judge
@@ -111,7 +112,7 @@ def test_a_budget_of_times_that_nobody_wrote_down_is_undecided(check: Check) -> 
     (VALID, ("--model", "serializable"), "asked of transactions alone"),
     (VALID, ("--model", "register", "--model", "kv"), "expected one of each kind"),
     (VALID, ("--checker", "mvcc"), "no checker 'mvcc'"),
-    (VALID, ("--budget", "p99"), "is no limit of a budget"),
+    (VALID, ("--budget", "p99"), "is not a limit of a budget"),
     (VALID, ("--search-limit", "0"), "expected a number above 0"),
     (VALID, ("--picture", "/no/such/folder/x.html"), "there is no folder"),
     (VALID.replace(":read", ":peek"), (), "are of no model"),

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.watch.watch import check_watch
+from splitbrain.checkers.watch.checker import check_watch
 from splitbrain.harness.clients.http_connection import ConnectionLost
 from splitbrain.harness.clients.json_client import Completion
 from splitbrain.harness.clients.watch_codec import WatchAnswer, decode_line, encode_watch

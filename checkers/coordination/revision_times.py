@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from splitbrain.checkers.mvcc.revisions import must_be_recent
+from splitbrain.checkers.model.requests import must_be_recent
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.service import ServiceOperation
 

@@ -34,11 +34,13 @@ from collections.abc import Sequence
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.model.sequential_store import made_revision
-from splitbrain.checkers.mvcc.revisions import Findings, must_be_recent
-from splitbrain.checkers.verdict import Verdict
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.model.answers import made_revision
+from splitbrain.checkers.model.requests import must_be_recent
+from splitbrain.checkers.verdict import Verdict, not_applicable
+from splitbrain.checkers.watch.compactions import Compaction, Compactions, Times
 from splitbrain.checkers.watch.expected_events import find_truth
-from splitbrain.checkers.watch.stream import Compaction, Compactions, StreamCheck, Times
+from splitbrain.checkers.watch.stream import StreamCheck
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Compact
 from splitbrain.histories.member_state import MemberState
@@ -54,7 +56,7 @@ def check_watch(evidence: Evidence) -> Verdict:
     """
     streams = evidence.watches
     if not streams:
-        return Verdict(NAME, True, why="not applicable: nothing was watched")
+        return not_applicable(NAME, "nothing was watched")
     operations = evidence.history.operations
     truth = find_truth(evidence.members, streams)
     writers = _writers(operations)
@@ -88,9 +90,10 @@ def check_watch(evidence: Evidence) -> Verdict:
         "cancelled by compaction": _cancelled(streams),
         "anomalies": findings.count,
     }
-    valid = False if findings.count else None if findings.unknown else True
     anomalies = sorted(findings.anomalies, key=lambda one: one.detail.get("revision", 0))
-    return Verdict(NAME, valid, tuple(anomalies), counts, why="; ".join(findings.unknown))
+    return Verdict(
+        NAME, findings.valid, tuple(anomalies), counts, why="; ".join(findings.unknown)
+    )
 
 
 def _writers(operations: Sequence[Operation]) -> dict[int, Operation]:

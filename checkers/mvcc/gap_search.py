@@ -1,21 +1,23 @@
-"""Fills the revisions that nobody claims, by a search among the uncertain writes.
+"""Finds writers for the revisions without a known writer, by a search.
 
-Where no change log reaches, a revision without an acknowledged writer is a *gap*: one of
-the uncertain writes invoked early enough made it, or a lease that ended. The replay
-chooses one at each gap and goes on; an answer that then does not fit is a *conflict*,
-and the search goes back to the last gap that can have to do with it.
+Where no change log is available, a revision without an acknowledged writer is a *gap*: an
+uncertain write that was invoked early enough made it, or a lease that ended. The replay chooses
+a candidate at each gap and continues. An answer that then does not fit is a *conflict*, and the
+search returns to the last gap that can have caused it.
 
-Which gaps those are is kept for each key: its *taint* is the set of gaps on which it
-depends what the key holds. A gap taints all keys that any of its candidates may touch
-(not only those that the chosen one does), and what a candidate compares taints what it
-writes. A taint ends where an answer that fits fixes what the key holds: whatever had been
-chosen before, from there on it holds just that. A conflict with keys without taint comes
-of no choice: it is an anomaly. A gap whose candidates all fail is a conflict of the gaps
-that these failures came of. So none is tried twice for nothing, and none is left out:
-the search ends with a writer for each gap, or with the proof that there is none.
+These gaps are known for each key. The *taint* of a key is the set of gaps on which its present
+key-value depends. A gap taints all keys that any of its candidates may change, not only those
+that the chosen one changes. The keys that a candidate compares pass their taints to the keys
+that it writes. A taint ends where an answer that fits shows the key-value of the key, because
+from there on the key-value is known whatever was chosen before.
 
-Requests that differ only in values that nobody ever sees are tried once. That each
-uncertain write is used at most once is `splitbrain.checkers.model.uncertain_writes.Makers`' part.
+A conflict about keys without a taint does not depend on any choice, so it is an anomaly. If all
+candidates of a gap fail, then this is a conflict of the gaps that caused these failures.
+So no combination is tried twice without need and none is left out. The search ends with a
+writer for each gap, or with a proof that there is none.
+
+Requests that differ only in values that no answer shows are tried once. `Makers` in
+`model/uncertain_writes.py` ensures that each uncertain write is used at most once.
 
 Source: conflict-directed backjumping, Prosser 1993.
 """
@@ -28,19 +30,20 @@ from dataclasses import dataclass
 
 from splitbrain.checkers.model.evaluation import evaluate
 from splitbrain.checkers.model.key_order import KeyOrder
+from splitbrain.checkers.model.requests import compares, parts, ranges
 from splitbrain.checkers.model.sequential_store import Made, SequentialStore
-from splitbrain.checkers.model.uncertain_writes import Makers, parts
-from splitbrain.checkers.mvcc.gap_hints import GapHints, compares, ranges
-from splitbrain.checkers.mvcc.revisions import Answers
+from splitbrain.checkers.model.uncertain_writes import Makers
+from splitbrain.checkers.mvcc.gap_hints import GapHints
+from splitbrain.checkers.mvcc.revision_order import Answers
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Delete, KeyValue, Put, Range, Request
 
 Gaps = int
-"""A set of gaps: bit n is gap number n."""
+"""A set of gaps as an integer: bit n is gap number n."""
 
 
 class Conflict(Exception):
-    """Something does not fit, because of the choices at `gaps`."""
+    """An observation contradicts the choices at `gaps`."""
 
     def __init__(
         self, gaps: Gaps, kind: str, because: str, op: Operation | None, revision: int
@@ -55,7 +58,7 @@ class Conflict(Exception):
 
 @dataclass(slots=True)
 class _Shape:
-    """Uncertain operations that all do the same, by their invocations."""
+    """Interchangeable uncertain operations, in the order of their invocations."""
 
     operations: list[Operation]
     calls: list[int]
@@ -63,7 +66,7 @@ class _Shape:
 
 @dataclass(frozen=True, slots=True)
 class _Option:
-    """One of `operations` made it, or, without any, the lease `lease` ended."""
+    """A candidate for a gap: one of `operations` or, if there are none, the end of `lease`."""
 
     operations: Sequence[Operation]
     lease: int = 0
@@ -76,15 +79,15 @@ class _Choice:
     options: Iterator[_Option]
     mark: tuple[int, int]
     before: int
-    """How long the trail of taints was before this gap,"""
+    """The length of the trail of taints before this gap."""
     opened: int
-    """and with what it may touch."""
+    """The length of the trail after the keys that this gap may change were tainted."""
     conflicts: Gaps = 0
-    """Earlier gaps of which what failed here came."""
+    """The earlier gaps that caused the failures of candidates here."""
 
 
 class GapSearch:
-    """Chooses and goes back; the replay tells it what fits."""
+    """Chooses a candidate for each gap, and returns to an earlier gap after a conflict."""
 
     def __init__(
         self,
@@ -96,7 +99,7 @@ class GapSearch:
     ) -> None:
         self.gaps = {revision: 1 << number for number, revision in enumerate(gaps)}
         self.deepest: Conflict | None = None
-        """The conflict that came latest in the store's order."""
+        """The conflict at the highest revision so far."""
         self._answers = answers
         self._store = store
         self._makers = makers
@@ -112,7 +115,7 @@ class GapSearch:
         uncertain.sort(key=lambda op: op.invoked)
         self._shapes = self._shape(uncertain)
         self._first_calls = [shape.calls[0] for shape in self._shapes]
-        self._first_touch = self._touches(uncertain)
+        self._first_change = self._first_changes(uncertain)
         self._leased = sorted({
             part.key
             for op in operations
@@ -127,10 +130,10 @@ class GapSearch:
                     if not of or of[-1] is not op:
                         of.append(op)
 
-    # --- what there is to choose from
+    # --- candidates
 
     def _shape(self, uncertain: Sequence[Operation]) -> list[_Shape]:
-        """Those that no answer pins to a revision, by shape, in the order of first calls."""
+        """The operations that no answer pins to a revision, grouped by shape."""
         shapes: dict[Request, _Shape] = {}
         for op in uncertain:
             if op.invoked in self._hints.pinned or not any(True for _ in parts(op.request)):
@@ -140,8 +143,8 @@ class GapSearch:
             shape.calls.append(op.invoked)
         return list(shapes.values())
 
-    def _touches(self, uncertain: Sequence[Operation]) -> dict[str, int]:
-        """When each key may first be touched by an operation that is not pinned."""
+    def _first_changes(self, uncertain: Sequence[Operation]) -> dict[str, int]:
+        """The first invocation of an operation that may change a key and is not pinned, by key."""
         first: dict[str, int] = {}
         for op in uncertain:
             if op.invoked not in self._hints.pinned:
@@ -150,7 +153,7 @@ class GapSearch:
         return first
 
     def _keys(self, request: Request) -> Iterator[str]:
-        """All keys that `request` may write."""
+        """All keys that `request` may write, in either branch."""
         for part in parts(request):
             if isinstance(part, Delete) and part.range_end:
                 yield from self._universe.between(part.key, part.range_end)
@@ -177,14 +180,14 @@ class GapSearch:
         options += [_Option((), lease) for lease, keys in self._store.leases.items() if keys]
         return options
 
-    def _may_touch(self, revision: int, options: Sequence[_Option]) -> Iterable[str]:
-        """The keys that the gap may touch, whatever is chosen there or before."""
+    def _may_change(self, revision: int, options: Sequence[_Option]) -> Iterable[str]:
+        """The keys that the gap may change, whatever is chosen here and at earlier gaps."""
         if self._hints.shown[revision]:
             for option in options:
                 yield from self._keys(option.operations[0].request)
             return
         deadline = self._answers.deadline(revision)
-        for key, first in self._first_touch.items():
+        for key, first in self._first_change.items():
             if (deadline is None or first < deadline) and not self._hints.untouched(key, revision):
                 yield key
         yield from self._leased
@@ -192,7 +195,7 @@ class GapSearch:
     # --- forward
 
     def choose(self, revision: int) -> None:
-        """Take the next candidate for the gap `revision`. Raises Conflict if there is none."""
+        """Make the next candidate for the gap `revision`. Raises Conflict if there is none."""
         choice = self._choices[-1] if self._choices else None
         if choice is None or choice.revision != revision:
             choice = self._open(revision)
@@ -214,8 +217,8 @@ class GapSearch:
         self._close()
         raise Conflict(
             choice.conflicts, "phantom write",
-            f"revision {revision} was seen, but no uncertain write that had been invoked by then "
-            "can have made it", None, revision,
+            f"an answer shows revision {revision}, but no uncertain write that had been invoked by "
+            "then can have made it", None, revision,
         )
 
     def _open(self, revision: int) -> _Choice:
@@ -224,7 +227,7 @@ class GapSearch:
         before = len(self._trail)
         alternatives = len(options) > 1 or not self._hints.shown[revision]
         if alternatives:
-            for key in self._may_touch(revision, options):
+            for key in self._may_change(revision, options):
                 self._set_taint(key, self._taint.get(key, 0) | gap)
         choice = _Choice(
             revision, gap, iter(options), self._store.mark(), before, len(self._trail)
@@ -233,20 +236,21 @@ class GapSearch:
         return choice
 
     def _made(self, option: _Option, choice: _Choice) -> Made | None:
-        """What the gap then makes; None if it can not be this."""
+        """The changes that the gap makes with this candidate, or None if they contradict an
+        answer."""
         if not option.operations:
             return self._ended(option.lease, choice)
         request = option.operations[0].request
         _, made = evaluate(self._store, request)
         revision = choice.revision
-        wanted, born = self._hints.shown[revision], self._hints.born[revision]
+        shown, born = self._hints.shown[revision], self._hints.born[revision]
         fits = bool(made) and not any(
             self._hints.untouched(one if isinstance(one, str) else one.key, revision)
             for one in made
         )
-        if fits and (wanted or born):
+        if fits and (shown or born):
             puts = {one.key: one for one in made if isinstance(one, KeyValue)}
-            fits = all(puts.get(key) == kv for key, kv in wanted.items()) and all(
+            fits = all(puts.get(key) == kv for key, kv in shown.items()) and all(
                 key in puts and puts[key].create_revision == revision for key in born
             )
         if fits:
@@ -255,6 +259,7 @@ class GapSearch:
         return None
 
     def _ended(self, lease: int, choice: _Choice) -> Made | None:
+        """The changes if `lease` ends here, or None if they contradict an answer."""
         keys = sorted(self._store.leases.get(lease, ()))
         if keys and not any(self._hints.untouched(key, choice.revision) for key in keys):
             return keys
@@ -290,13 +295,14 @@ class GapSearch:
         return gaps
 
     def _reads(self, request: Request) -> Gaps:
-        """On which gaps it depends which way `request` goes."""
+        """The gaps on which the comparisons of `request` depend."""
         gaps = 0
         for compare in compares(request):
             gaps |= self._of_interval(compare.key, compare.range_end)
         return gaps
 
     def _writes(self, request: Request) -> Gaps:
+        """The gaps on which the key-values that `request` replaces depend."""
         gaps = 0
         for part in parts(request):
             end = part.range_end if isinstance(part, Delete) else ""
@@ -304,7 +310,7 @@ class GapSearch:
         return gaps
 
     def concerned(self, request: Request) -> Gaps:
-        """On which gaps the answer to `request` depends."""
+        """The gaps on which the answer to `request` depends."""
         gaps = self._reads(request) | self._writes(request)
         for one in ranges(request):
             if one is not request and one.revision > 0:
@@ -313,21 +319,22 @@ class GapSearch:
         return gaps
 
     def keys_concerned(self, keys: Iterable[str]) -> Gaps:
+        """The gaps on which the key-values of `keys` depend."""
         gaps = 0
         for key in keys:
             gaps |= self._taint.get(key, 0)
         return gaps
 
     def gaps_before(self, revision: int) -> Gaps:
-        """All gaps chosen so far."""
+        """The gaps before `revision` for which a candidate is chosen."""
         return sum(choice.gap for choice in self._choices if choice.revision < revision)
 
     def shown(self, revision: int) -> Sequence[KeyValue]:
-        """What answers show that `revision`, if it is a gap, made."""
+        """The key-values that the gap `revision` made, as answers show. Empty if it is no gap."""
         return tuple(self._hints.shown.get(revision, {}).values())
 
-    def told_before(self, revision: int) -> str:
-        """For an anomaly that no choice avoids: of which revisions nothing is known."""
+    def whichever_made(self, revision: int) -> str:
+        """The end of a message about an anomaly that no choice avoids: it names the gaps."""
         before = [gap for gap in self.gaps if gap <= revision]
         if not before:
             return ""
@@ -335,7 +342,7 @@ class GapSearch:
         return f"; whichever uncertain writes made revisions without a known writer ({listed})"
 
     def fixed(self, op: Operation) -> None:
-        """The answer of `op` fits: what it tells whole, it tells whatever was chosen."""
+        """Remove the taints of the keys that the answer of `op`, which fits, shows completely."""
         if not self._taint:
             return
         request = op.request
@@ -355,7 +362,7 @@ class GapSearch:
             self.fix_keys((key,))
 
     def fix_keys(self, keys: Iterable[str]) -> None:
-        """It is known what `keys` hold."""
+        """Remove the taints of `keys`, whose key-values are known."""
         for key in keys:
             if key in self._taint:
                 self._set_taint(key, 0)
@@ -363,7 +370,10 @@ class GapSearch:
     # --- back
 
     def back(self, conflict: Conflict) -> int | None:
-        """The gap to choose anew, everything after it undone; None: nothing is left to try."""
+        """Undo everything up to the last gap that can have caused `conflict`, and return that gap.
+
+        Returns None if there is no candidate left.
+        """
         if self.deepest is None or conflict.revision >= self.deepest.revision:
             self.deepest = conflict
         while self._choices:

@@ -1,4 +1,4 @@
-"""What a run may cost, as text: `p99=200ms,availability=99%,recovery=5s`."""
+"""The limits of a budget, and their text form: `p99=200ms,availability=99%,recovery=5s`."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ EXAMPLE = "p99=200ms,availability=99%,recovery=5s"
 
 
 class Limit(NamedTuple):
-    """`measure` is p50 … p99.9, max (of latencies), availability, or recovery; `of` a
-    function or a kind of fault, "" for all. `bound` is in ns, of availability a share."""
+    """One limit of a budget."""
 
     measure: str
+    """p50 to p99.9 or max (of the latencies), availability, or recovery."""
     of: str
+    """The function (for latencies) or the kind of fault (for availability) that the limit is
+    about. Empty: all operations."""
     bound: float
+    """Nanoseconds. For availability: a share from 0 to 1."""
 
     @property
     def percent(self) -> float:
-        """Of a limit of latencies: which percentile."""
+        """The percentile of a latency limit."""
         return 100.0 if self.measure == "max" else float(self.measure[1:])
 
     def shown(self) -> str:
@@ -32,20 +35,20 @@ class Limit(NamedTuple):
 
 
 def shown(measure: str, value: float) -> str:
-    """A measured value, in the unit that suits it."""
+    """A measured value with a suitable unit: `200 ms`, `5 s`, `99 %`."""
     if measure == "availability":
         return f"{value * 100:.4g} %"
     return f"{value / 1e6:.4g} ms" if value < 1e9 else f"{value / 1e9:.4g} s"
 
 
 def read_limits(text: str) -> tuple[Limit, ...]:
-    """The limits that `text` names, with commas between. Raises ValueError."""
+    """Read limits that are separated by commas. Raises ValueError."""
     return tuple(_limit(part.strip()) for part in text.split(",") if part.strip())
 
 
 def _limit(text: str) -> Limit:
     name, equals, value = (part.strip() for part in text.partition("="))
-    # Percentiles such as p99.9 hold a dot themselves.
+    # The name of a percentile such as p99.9 contains a dot.
     measure, _, of = name.partition(".")
     decimals, _, rest = of.partition(".")
     if measure.startswith("p") and decimals.isdigit():
@@ -62,6 +65,7 @@ def _limit(text: str) -> Limit:
             return Limit(measure, of, float(found[1]) * _NS[found[2]])
         raise ValueError(f"{text!r}: expected a time such as 200ms or 5s")
     raise ValueError(
-        f"{text!r} is no limit of a budget; expected such as {EXAMPLE} "
-        "(p50 to p99.9 or max, availability, recovery; p99.put or availability.kill of those alone)"
+        f"{text!r} is not a limit of a budget; expected limits such as {EXAMPLE} "
+        "(p50 to p99.9 or max, availability, recovery; p99.put limits the puts only, "
+        "availability.kill the operations during kills only)"
     )

@@ -1,17 +1,17 @@
-"""`linearizable`: each key of a history is a linearizable register, by porcupine's search.
+"""`linearizable`: each key is a linearizable register, by the search of porcupine.
 
-It looks at values alone and trusts no revision: a second opinion on what `mvcc` orders
-by revisions. Keys are judged one by one (P-compositionality), which says all there is
-to say of operations on one key. A range over several keys is judged as a read of each:
-what it claims of them together is `mvcc`'s affair.
+This checker uses values only and ignores all revisions, so it is a second opinion on `mvcc`,
+which orders operations by revisions. Each key is judged by itself (P-compositionality), which
+is exact for operations on one key. A range over several keys is judged as a read of each key;
+only `mvcc` judges what it shows about the keys together.
 
-Where each value of a key is written once, as the workloads do, that is decided by
-sorting; only what is left, such as keys that are deleted, is searched.
+If each value of a key is written once, as the workloads do, the key is decided by sorting. Only
+the remaining keys, such as some that are deleted, need a search.
 
-It applies where every write is of one key: puts, deletes of a key, and transactions of
-the form "if this key is so, put it, else read it". Comparisons of `mod_revision` are
-taken as comparisons of the value that this revision gave, which some answer must have
-shown, and for which values must be unique.
+The checker applies if each write is of one key: a put, a delete of one key, or a transaction of
+the form "if this key has this value, put it, else read it". A comparison of `mod_revision` is
+treated as a comparison with the value that this revision wrote. An answer must show that
+value, and the values of the key must be unique.
 """
 
 from __future__ import annotations
@@ -37,10 +37,9 @@ from splitbrain.checkers.linearizable.store_register import (
 )
 from splitbrain.checkers.minimise.delta_debugging import minimise, shortest_prefix
 from splitbrain.checkers.minimise.history_part import furthest
+from splitbrain.checkers.model.answers import key_values
+from splitbrain.checkers.model.requests import must_be_recent, parts
 from splitbrain.checkers.model.sequential_store import text_order
-from splitbrain.checkers.model.uncertain_writes import parts
-from splitbrain.checkers.mvcc.gap_hints import key_values
-from splitbrain.checkers.mvcc.revisions import must_be_recent
 from splitbrain.checkers.porcupine import (
     CheckResult,
     Operation,
@@ -48,7 +47,7 @@ from splitbrain.checkers.porcupine import (
     check_operations,
     check_operations_verbose,
 )
-from splitbrain.checkers.verdict import Anomaly, Verdict
+from splitbrain.checkers.verdict import Anomaly, Verdict, not_applicable
 from splitbrain.checkers.wording import together
 from splitbrain.histories.history import History
 from splitbrain.histories.history import Operation as Recorded
@@ -69,29 +68,29 @@ from splitbrain.histories.service import makes_keys
 
 NAME = "linearizable"
 EXPLANATION_S_MAX = 10.0
-"""How long an explanation may be made smaller, all keys together."""
+"""The time limit for making the explanations smaller, for all keys together."""
 QUESTION_S_MAX = 0.5
-"""A part that takes longer to refute than this is no explanation."""
+"""If it takes longer to refute a part of a history, the part is not used as an explanation."""
 
 
 class NotApplicable(Exception):
-    """The history has operations that are not of single registers."""
+    """The history contains an operation that is not on a single register."""
 
 
 class Undecidable(Exception):
-    """It is not known what an operation compared with."""
+    """The value with which an operation compared is unknown."""
 
 
 def check_linearizable(evidence: Evidence) -> Verdict:
     """Every key is a linearizable register, by its values alone.
 
-    Judges histories whose writes are each of one key. Undecided when the limit of time
-    or memory is reached.
+    Judges histories in which each write is of one key. Undecided if the search reaches its
+    limit of time or memory, or if the value with which an operation compared is unknown.
     """
     try:
         operations = register_operations(evidence.history)
     except NotApplicable as reason:
-        return Verdict(NAME, True, why=f"not applicable: {reason}")
+        return not_applicable(NAME, f"{reason}")
     except Undecidable as reason:
         return Verdict(NAME, None, why=str(reason))
     result, info = check_operations_verbose(REGISTERS, operations, evidence.search_limit_s)
@@ -111,30 +110,33 @@ def check_linearizable(evidence: Evidence) -> Verdict:
 
 
 def register_operations(history: History) -> list[Op]:
-    """The history as operations of registers; times are indexes of events. Raises
-    NotApplicable or, if only knowledge is wanting, Undecidable."""
+    """The history as operations on registers. The times are the indexes of events.
+
+    Raises NotApplicable if an operation is not on one register, and Undecidable if the value
+    with which an operation compared is unknown.
+    """
     for service in history.services:
         if makes_keys(service.request):
             raise NotApplicable(
-                f"event {service.invoked} is a {service.f}, whose keys the store makes itself"
+                f"event {service.invoked} is a {service.f}, and the store makes its keys itself"
             )
     values = _Values(history.operations)
     operations: list[Op] = []
-    wanting: Undecidable | None = None
+    undecidable: Undecidable | None = None
     for op in history.operations:
         if op.outcome != "fail":
             operations.extend(_expiries(op))
             try:
                 operations.extend(_operations(op, values))
             except Undecidable as reason:
-                wanting = wanting or reason
-    if wanting is not None:
-        raise wanting
+                undecidable = undecidable or reason
+    if undecidable is not None:
+        raise undecidable
     return operations
 
 
 class _Values:
-    """Which value a revision gave a key, as answers show it."""
+    """The value that a revision wrote to a key, as answers show it."""
 
     def __init__(self, operations: Sequence[Recorded]) -> None:
         self._at: dict[tuple[str, int], str] = {}
@@ -159,7 +161,7 @@ class _Values:
         self._names = [text_order(key) for key in self._keys]
 
     def keys_in(self, request: Range) -> list[str]:
-        """All keys ever named in the interval of `request`."""
+        """All written keys in the interval of `request`."""
         first = bisect_left(self._names, text_order(request.key))
         end = request.range_end
         last = len(self._names) if end == "\0" else bisect_left(self._names, text_order(end))
@@ -170,10 +172,10 @@ class _Values:
             if isinstance(one, Put):
                 self._at[one.key, result.header.revision] = one.value
 
-    def given_by(self, key: str, revision: int) -> str:
+    def written_by(self, key: str, revision: int) -> str:
         value = self._at.get((key, revision))
         if value is None:
-            raise Undecidable(f"no answer shows what revision {revision} gave {key}")
+            raise Undecidable(f"no answer shows the value that revision {revision} wrote to {key}")
         if self._writers.get((key, value), 0) > 1:
             raise Undecidable(f"{key}={value!r} is written more than once")
         return value
@@ -204,7 +206,7 @@ def _operations(op: Recorded, values: _Values) -> Iterator[Op]:
 
 
 def _expiries(op: Recorded) -> Iterator[Op]:
-    """A key put with a lease may be gone at any time after: a delete that may have happened."""
+    """A key that was put with a lease may be deleted at any later time."""
     for part in parts(op.request):
         if isinstance(part, Put) and part.lease:
             yield Operation(op.process, Write(part.key, None), op.invoked + 0.5, None)
@@ -225,9 +227,9 @@ def _reads(request: Range, result: Any, values: _Values) -> Iterator[tuple[Read,
 
 def _before_put(op: Recorded) -> Before:
     assert isinstance(op.request, Put)
-    told = op.request.prev_kv and isinstance(op.result, PutResult)
+    known = op.request.prev_kv and isinstance(op.result, PutResult)
     kv: KeyValue | None = getattr(op.result, "prev_kv", None)
-    return Before(True, told, kv.value if kv else None)
+    return Before(True, known, kv.value if kv else None)
 
 
 def _before_delete(op: Recorded) -> Before:
@@ -236,12 +238,12 @@ def _before_delete(op: Recorded) -> Before:
         return Before(True, False, None)
     if not op.result.deleted:
         return Before(True, True, None)
-    told = bool(op.result.prev_kvs)
-    return Before(True, told, op.result.prev_kvs[0].value if told else None)
+    known = bool(op.result.prev_kvs)
+    return Before(True, known, op.result.prev_kvs[0].value if known else None)
 
 
 def _swap(op: Recorded, values: _Values) -> Swap:
-    """A transaction of one comparison and one put of the same key, and at most a read of it."""
+    """A transaction with one comparison and one put of the same key, and at most one read of it."""
     txn = op.request
     assert isinstance(txn, Txn)
     compare = txn.compare[0] if len(txn.compare) == 1 else None
@@ -255,7 +257,9 @@ def _swap(op: Recorded, values: _Values) -> Swap:
         or len(otherwise) > 1
         or not all(isinstance(r, Range) and _plain_get(r, put.key) for r in otherwise)
     ):
-        raise NotApplicable(f"event {op.invoked} is a transaction of another form")
+        raise NotApplicable(
+            f"event {op.invoked} is a transaction that is not a compare-and-swap of one key"
+        )
     expected, negated = _expected(compare, values, op.invoked)
     return Swap(put.key, expected, negated, put.value)
 
@@ -266,23 +270,23 @@ def _plain_get(request: Range, key: str) -> bool:
 
 
 def _expected(compare: Compare, values: _Values, event: int) -> tuple[State, bool]:
-    """The value that a comparison for (in)equality is about, and whether it is negated."""
+    """The value of a comparison for equality or inequality, and whether it is for inequality."""
     match compare:
         case Compare(_, "value", "=", operand):
             return str(operand), False
         case Compare(key, "mod", ("=" | "!=") as sign, int(operand)):
-            return values.given_by(key, operand) if operand else None, sign == "!="
+            return values.written_by(key, operand) if operand else None, sign == "!="
         case Compare(_, "version" | "create", ("=" | "!=") as sign, 0):
             return None, sign == "!="
         case Compare(_, "version" | "create", ">", 0):
             return None, True
-    raise NotApplicable(f"event {event} compares otherwise than for equality")
+    raise NotApplicable(f"event {event} has a comparison that is not for equality")
 
 
 def _before_swap(op: Recorded) -> Before:
     result = op.result
     if not isinstance(result, TxnResult):
-        raise NotApplicable(f"event {op.returned} does not answer a transaction")
+        raise NotApplicable(f"event {op.returned} is not the answer to a transaction")
     first = result.responses[0] if result.responses else None
     if isinstance(first, RangeResult):
         return Before(result.succeeded, True, first.kvs[0].value if first.kvs else None)
@@ -297,11 +301,11 @@ def _before_swap(op: Recorded) -> Before:
 def _explain(
     part: PartitionInfo[Any, Any], recorded: Mapping[int, Recorded], deadline: float
 ) -> Anomaly:
-    """The shortest prefix that is illegal, and of it only what the contradiction needs.
+    """Explain an illegal partition by the part of its shortest illegal prefix that is necessary.
 
-    What is left out cannot have been the reason. Reads may always be left out. A write
-    is left out if nothing kept has met its value, and else kept as one that may have
-    happened or not.
+    An operation that is left out cannot be the reason for the contradiction. A read may always
+    be left out. A write is left out if no remaining operation met its value. Otherwise it stays
+    as a write that may have happened or not.
     """
     operations = list(part.operations)
     ends = sorted(op.ret for op in operations if op.ret != math.inf)
@@ -325,15 +329,15 @@ def _explain(
     steps = "; ".join(describe(op.input, op.output) for op in needed[:8])
     because = (
         f"{key} is not a linearizable register: no order explains {together(len(needed))} "
-        f"({steps}), whichever of the others happened"
+        f"({steps}), whether or not each of the other operations took effect"
     )
     if found.stuck is not None:
         stuck = describe(found.stuck.input, found.stuck.output)
         who = recorded[int(found.stuck.call)]
         because += (
-            f". What {wording.node(who)} answered process {who.process} at "
-            f"{wording.seconds(who.ret or 0)}, {stuck}, does not fit: before it the longest order "
-            f"that fits leaves {key} = {found.state}"
+            f". The answer of {wording.node(who)} to process {who.process} at "
+            f"{wording.seconds(who.ret or 0)}, {stuck}, does not fit: after the longest order "
+            f"that fits, {key} = {found.state}"
         )
     return Anomaly(
         "not linearizable",
@@ -350,7 +354,8 @@ def _explain(
 
 
 def _until(operations: list[Op], ends: list[float], count: int) -> list[Op]:
-    """What had been seen by the `count`-th return: later ones are still under way."""
+    """The operations that were called by the `count`-th return. Those that return later are
+    pending."""
     if not count:
         return []
     last = ends[count - 1]
@@ -358,17 +363,17 @@ def _until(operations: list[Op], ends: list[float], count: int) -> list[Op]:
 
 
 def _with_only(kept: list[Op], before: list[Op]) -> list[Op]:
-    """`kept` as they are, and of `before` what the values that they met may come from."""
+    """`kept` unchanged, and the writes in `before` whose values they may have met, as pending."""
     held = {op.call for op in kept}
     met = {op.input.expected for op in kept if isinstance(op.input, Swap)}
     blind = False
     for op in kept:
         if isinstance(op.input, Read):
             met.add(op.output)
-        elif op.output is not None and op.output.told:
+        elif op.output is not None and op.output.known:
             met.add(op.output.value)
         elif isinstance(op.input, Swap) and op.output is not None:
-            # It met some value, and which one was not told: any write may be the reason.
+            # It met an unknown value, which any write may have written.
             blind = blind or op.output.swapped is op.input.negated
     others = [
         _pending(op)
@@ -381,7 +386,7 @@ def _with_only(kept: list[Op], before: list[Op]) -> list[Op]:
 
 
 def _pending(op: Op) -> Op:
-    """The same as if it had not ended."""
+    """`op` without its return."""
     return Operation(op.client, op.input, op.call, None)
 
 

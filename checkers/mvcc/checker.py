@@ -1,9 +1,13 @@
-"""`mvcc`: the history against the members' MVCC state.
+"""`mvcc`: the history is linearizable and agrees with the MVCC state of the members.
 
-Revisions are unique and increase along real time; each acknowledged write stands at its
-revision, with the version and create_revision that it must have; nothing that failed is
-there, nor anything that nobody wrote; each answer says what the store held at its
-revision; all members hold the same. Sound and complete: see `splitbrain.checkers.mvcc.revisions`.
+- Revisions are unique and increase along real time.
+- Each acknowledged write is in the change log at its revision, with the right version and
+  create_revision.
+- The change log contains no failed write and no change without a writer.
+- Each answer shows the state of the store at its revision.
+- All members have the same state.
+
+The check is sound and complete: `mvcc/revision_order.py` gives the proof.
 """
 
 from __future__ import annotations
@@ -13,18 +17,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.model.sequential_store import NoPastError
+from splitbrain.checkers.mvcc.change_log import ChangeLog, change_log
 from splitbrain.checkers.mvcc.compaction import Compactions, check_reached
-from splitbrain.checkers.mvcc.convergence import change_log, check_members_equal
+from splitbrain.checkers.mvcc.convergence import check_members_equal
 from splitbrain.checkers.mvcc.replay import Replay
-from splitbrain.checkers.mvcc.revisions import (
-    Answers,
-    ChangeLog,
-    Findings,
-    check_real_time,
-    order_answers,
-)
-from splitbrain.checkers.verdict import NOT_APPLICABLE, Verdict
+from splitbrain.checkers.mvcc.revision_order import Answers, check_real_time, order_answers
+from splitbrain.checkers.verdict import Verdict, not_applicable
 from splitbrain.histories.garbage_collection import collector_paused
 from splitbrain.histories.history import Operation
 from splitbrain.histories.member_state import MemberState
@@ -34,29 +34,29 @@ NAME = "mvcc"
 
 
 def check_mvcc(evidence: Evidence) -> Verdict:
-    """Every answer is a sequential store's at its revision; no acknowledged write is lost.
+    """Each answer is that of a sequential store at its revision; no acknowledged write is lost.
 
-    Judges the history, and the members' change logs and hashes if there are any; of histories
-    with locks or elections, whose keys the store makes itself, the members alone.
+    Judges the history, and the members' change logs and hashes if they are known. In a history
+    with locks or elections the store makes keys itself, so only the members are compared.
 
-    Undecided if a member could not be asked or was behind, if the change logs do not
-    reach back to what uncertain writes did, or if the answers carry no revisions.
+    Undecided if the state of a member could not be read, if a member was behind, if the search
+    for the writers of unknown revisions reached its limit, or if answers have no revision.
     """
-    beyond = next((op for op in evidence.history.services if makes_keys(op.request)), None)
+    service = next((op for op in evidence.history.services if makes_keys(op.request)), None)
     findings = Findings()
     with collector_paused():
         check_members_equal(evidence.members, findings)
-        if beyond is not None and not findings.count:
-            why = f"event {beyond.invoked} is a {beyond.f}, whose keys the store makes itself"
-            return Verdict(NAME, True, why=f"{NOT_APPLICABLE}{why}")
-        if beyond is not None:
-            return verdict(findings, {"members": len(evidence.members)})
+        if service is not None and not findings.count:
+            why = f"event {service.invoked} is a {service.f}, and the store makes its keys itself"
+            return not_applicable(NAME, why)
+        if service is not None:
+            return _verdict(findings, {"members": len(evidence.members)})
         log = change_log(evidence.members, findings)
         check_operations(
             evidence.history.operations, log, findings, evidence.members, evidence.search_limit_s
         )
     counts = _counts(evidence, log, findings)
-    return verdict(findings, counts)
+    return _verdict(findings, counts)
 
 
 def check_operations(
@@ -66,15 +66,15 @@ def check_operations(
     members: Sequence[MemberState] = (),
     search_limit_s: float = math.inf,
 ) -> None:
-    """The three rules of `splitbrain.checkers.mvcc.revisions`, and those of compactions."""
+    """Check the three rules of `mvcc/revision_order.py`, and the rules of `mvcc/compaction.py`."""
     compactions = Compactions(operations, members)
     refused = compactions.seen_by_refused()
     answers = order_answers(operations, findings, refused)
     without = answers.without
     if without:
         findings.unknown.append(
-            f"{len(without)} answers carry no revision (the first is event {without[0].returned}); "
-            "this checker orders by revisions"
+            f"{len(without)} answers have no revision (the first is event {without[0].returned}), "
+            "and this checker orders operations by their revisions"
         )
         return
     if log.final:
@@ -83,7 +83,7 @@ def check_operations(
     compactions.check_order(findings)
     compactions.check_reads(findings)
     compactions.check_refusals(answers.certain, findings)
-    findings.take(_replayed(operations, answers, log, search_limit_s))
+    findings.extend(_replayed(operations, answers, log, search_limit_s))
 
 
 def _replayed(
@@ -96,13 +96,14 @@ def _replayed(
         except NoPastError:
             continue
         return findings
-    raise AssertionError("a store with a past has none")
+    raise AssertionError("NoPastError from a store that keeps the past")
 
 
-def verdict(findings: Findings, counts: dict[str, int]) -> Verdict:
-    valid = False if findings.count else None if findings.unknown else True
+def _verdict(findings: Findings, counts: dict[str, int]) -> Verdict:
     anomalies = sorted(findings.anomalies, key=lambda a: a.detail.get("revision", 0))
-    return Verdict(NAME, valid, tuple(anomalies), counts, why="; ".join(findings.unknown[:5]))
+    return Verdict(
+        NAME, findings.valid, tuple(anomalies), counts, why="; ".join(findings.unknown[:5])
+    )
 
 
 def _counts(evidence: Evidence, log: ChangeLog, findings: Findings) -> dict[str, int]:

@@ -1,0 +1,55 @@
+"""The anomalies that a checker has found so far, and what it could not decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from splitbrain.checkers import wording
+from splitbrain.checkers.verdict import Anomaly, merge
+from splitbrain.histories.history import Operation
+
+ANOMALIES_MAX = 50
+"""This many anomalies of one kind are kept in full. Further ones are only counted."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """Collects the anomalies of one checker, and the reasons why something is undecided."""
+
+    anomalies: list[Anomaly] = field(default_factory=list)
+    count: int = 0
+    """The number of all anomalies, including those that are not kept."""
+    unknown: list[str] = field(default_factory=list)
+    """Reasons why a part of the history is undecided. Without an anomaly, each of them makes
+    the verdict undecided."""
+    uncertain_applied: int = 0
+    """The number of writes without an answer that took effect."""
+    by_kind: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def valid(self) -> bool | None:
+        """False if there is an anomaly, else None if something is undecided, else True."""
+        return merge((not self.count, None if self.unknown else True))
+
+    def add(
+        self, kind: str, because: str, *ops: Operation, members: tuple[str, ...] = (),
+        revision: int = 0,
+    ) -> None:
+        """Add an anomaly that the operations `ops` show."""
+        self.count += 1
+        self.by_kind[kind] = self.by_kind.get(kind, 0) + 1
+        if self.by_kind[kind] <= ANOMALIES_MAX:
+            detail = {"revision": revision} if revision else {}
+            self.anomalies.append(
+                Anomaly(kind, because, wording.indexes(*ops), members, detail)
+            )
+
+
+    def extend(self, other: Findings) -> None:
+        """Add everything that `other` contains."""
+        self.anomalies += other.anomalies
+        self.count += other.count
+        self.unknown += other.unknown
+        self.uncertain_applied += other.uncertain_applied
+        for kind, count in other.by_kind.items():
+            self.by_kind[kind] = self.by_kind.get(kind, 0) + count

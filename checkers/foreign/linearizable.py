@@ -1,0 +1,187 @@
+"""Logs of registers, texts and locks, judged by porcupine."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from splitbrain.checkers import wording
+from splitbrain.checkers.foreign.recorded_operation import Logged
+from splitbrain.checkers.minimise.history_part import NoOrder, no_order
+from splitbrain.checkers.porcupine import CheckResult, Model, Operation, check_operations_verbose
+from splitbrain.checkers.porcupine.models import key_value, mutex
+from splitbrain.checkers.porcupine.models import register as registers
+from splitbrain.checkers.verdict import Anomaly, Verdict
+from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.formats.foreign_operation import LoggedOperation, frozen
+
+EXPLANATION_S_MAX = 10.0
+"""How long the illegal partitions of a log may be made smaller, all together."""
+
+
+def register_operations(
+    logged: Iterable[LoggedOperation], failed_swap_tells: bool = True
+) -> list[Operation[registers.Input, registers.Value]]:
+    """Reads, writes and compare-and-swaps. What certainly did not happen is left out.
+
+    With `failed_swap_tells`, a compare-and-swap that failed happened, and found another
+    value: so in porcupine's logs. Else it did not happen, as Knossos has it.
+    """
+    operations: list[Operation[registers.Input, registers.Value]] = []
+    for op in logged:
+        ret = math.inf if op.ret is None else op.ret
+        made: registers.Input
+        answer: registers.Value = None
+        match op.f:
+            case "read":
+                if op.outcome != "ok":
+                    continue
+                made, answer = registers.Read(op.key), frozen(op.answer)
+            case "write":
+                if op.outcome == "fail":
+                    continue
+                made = registers.Write(op.key, frozen(op.argument))
+            case "cas":
+                if op.outcome == "fail" and not failed_swap_tells:
+                    continue
+                expected, value = _pair(op)
+                made = registers.CompareAndSwap(op.key, expected, value)
+                answer = None if op.outcome == "info" else op.outcome == "ok"
+            case _:
+                raise HistoryError(f"event {op.call}: {op.f!r} is not an operation of a register")
+        operations.append(Operation(op.process, made, op.call, answer, ret))
+    return operations
+
+
+def _pair(op: LoggedOperation) -> tuple[Any, Any]:
+    pair = frozen(op.argument)
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise HistoryError(
+            f"event {op.call}: a cas of {op.argument!r}; expected [expected value, new value]"
+        )
+    return pair
+
+
+def key_value_operations(
+    logged: Iterable[LoggedOperation],
+) -> list[Operation[key_value.Input, key_value.Output]]:
+    """Gets, puts and appends; failed ones are left out, and gets without an answer."""
+    operations: list[Operation[key_value.Input, key_value.Output]] = []
+    for op in logged:
+        if op.outcome == "fail" or (op.f == "get" and op.outcome != "ok"):
+            continue
+        made: key_value.Input
+        answer: key_value.Output = None
+        match op.f:
+            case "get":
+                made, answer = key_value.Get(op.key), _text(op, op.answer or "")
+            case "put":
+                made = key_value.Put(op.key, _text(op, op.argument))
+            case "append":
+                made = key_value.Append(op.key, _text(op, op.argument))
+            case _:
+                raise HistoryError(
+                    f"event {op.call}: {op.f!r} is not an operation of a key-value store"
+                )
+        ret = math.inf if op.ret is None else op.ret
+        operations.append(Operation(op.process, made, op.call, answer, ret))
+    return operations
+
+
+def _text(op: LoggedOperation, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise HistoryError(f"event {op.call}: {op.f} of {value!r}; expected a text")
+
+
+def mutex_operations(logged: Iterable[LoggedOperation]) -> list[Operation[mutex.Input, None]]:
+    """Acquires and releases; those that failed are left out."""
+    operations: list[Operation[mutex.Input, None]] = []
+    for op in logged:
+        if op.outcome != "fail":
+            made = mutex.Acquire(op.key) if op.f == "acquire" else mutex.Release(op.key)
+            ret = math.inf if op.ret is None else op.ret
+            operations.append(Operation(op.process, made, op.call, None, ret))
+    return operations
+
+
+def check_registers(
+    logged: Logged, timeout_s: float | None = None, failed_swap_tells: bool = False
+) -> Verdict:
+    """Each key is a linearizable register: read, write and compare-and-swap."""
+    operations = register_operations(logged, failed_swap_tells)
+    return _linearizable(registers.register(), operations, logged, timeout_s)
+
+
+def check_key_values(logged: Logged, timeout_s: float | None = None) -> Verdict:
+    """Each key is a linearizable text: get, put and append."""
+    return _linearizable(key_value.key_value(), key_value_operations(logged), logged, timeout_s)
+
+
+def check_mutexes(logged: Logged, timeout_s: float | None = None) -> Verdict:
+    """Each key is a lock that one holds at a time."""
+    return _linearizable(mutex.mutex(), mutex_operations(logged), logged, timeout_s)
+
+
+def _linearizable(
+    model: Model[Any, Any, Any],
+    operations: list[Operation[Any, Any]],
+    logged: Logged,
+    timeout_s: float | None,
+) -> Verdict:
+    result, info = check_operations_verbose(model, operations, timeout_s)
+    counts = {"operations": len(operations), "partitions": len(info.partitions)}
+    if result is CheckResult.OK:
+        return Verdict("linearizable", True, counts=counts)
+    if result is CheckResult.UNKNOWN:
+        return Verdict("linearizable", None, counts=counts, why=info.why)
+    deadline = time.monotonic() + EXPLANATION_S_MAX
+    by_call = {op.call: op for op in logged}
+    anomalies = tuple(
+        _anomaly(model, no_order(model, part.operations, deadline), by_call)
+        for part in info.partitions
+        if part.result is CheckResult.ILLEGAL
+    )
+    return Verdict("linearizable", False, anomalies, counts)
+
+
+def _anomaly(
+    model: Model[Any, Any, Any], found: NoOrder, by_call: Mapping[int, LoggedOperation]
+) -> Anomaly:
+    def say(op: Operation[Any, Any]) -> str:
+        said = model.describe_operation(op.input, op.output)
+        return said.replace("  ", " ", 1) if op.input.key == "" else said
+
+    because = (
+        f"no order explains {wording.together(len(found.needed))} "
+        f"({'; '.join(say(op) for op in found.needed[:8])}"
+        f"{'; …' * (len(found.needed) > 8)}), whichever of the others happened"
+    )
+    stuck = found.stuck
+    if stuck is not None:
+        who = by_call[int(stuck.call)]
+        after = "at first"
+        if found.order:
+            after = f"after {'; '.join(say(op) for op in found.order[-3:])}"
+        because += (
+            f". Process {who.process}'s {say(stuck)}, which ended {_when(who)}, does not fit: "
+            f"{after} the state is {found.state}"
+        )
+    return Anomaly(
+        "not linearizable",
+        because,
+        tuple(sorted(int(at) for op in found.needed for at in (op.call, op.ret)
+                     if at != math.inf)),
+        detail={
+            "operations": [int(op.call) for op in found.needed],
+            "linearization": [int(op.call) for op in found.order],
+            "stuck": None if stuck is None else int(stuck.call),
+            "state": found.state,
+        },
+    )
+
+
+def _when(op: LoggedOperation) -> str:
+    return f"at event {op.ended}" if op.ended_ns is None else f"at {wording.seconds(op.ended_ns)}"

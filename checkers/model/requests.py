@@ -1,0 +1,87 @@
+"""The parts of a request, and how recent its answer must be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from splitbrain.histories.kv import Compare, Delete, Put, Range, Request, Result, Txn, TxnResult
+
+
+def parts(request: Request) -> Iterator[Put | Delete]:
+    """All puts and deletes in `request`, in both branches of a transaction."""
+    match request:
+        case Put() | Delete():
+            yield request
+        case Txn():
+            for one in (*request.success, *request.failure):
+                yield from parts(one)
+        case _:
+            return
+
+
+def ranges(request: Request) -> Iterator[Range]:
+    """All reads in `request`, in both branches of a transaction."""
+    if isinstance(request, Range):
+        yield request
+    elif isinstance(request, Txn):
+        for one in (*request.success, *request.failure):
+            yield from ranges(one)
+
+
+def reads_made(request: Request, result: Result | None) -> Iterator[Range]:
+    """The reads that took place: for a transaction, those in the branch that the answer names."""
+    if isinstance(request, Range):
+        yield request
+    elif isinstance(request, Txn) and isinstance(result, TxnResult):
+        branch = request.success if result.succeeded else request.failure
+        for one, answer in zip(branch, result.responses, strict=False):
+            yield from reads_made(one, answer)
+
+
+def put_keys(request: Request, result: Result) -> Iterator[str]:
+    """The keys that `request` put, in the branch that the answer names."""
+    if isinstance(request, Put):
+        yield request.key
+    elif isinstance(request, Txn) and isinstance(result, TxnResult):
+        branch = request.success if result.succeeded else request.failure
+        for one, answer in zip(branch, result.responses, strict=False):
+            yield from put_keys(one, answer)
+
+
+def compares(request: Request) -> Iterator[Compare]:
+    """All comparisons in `request`, including those of nested transactions."""
+    if isinstance(request, Txn):
+        yield from request.compare
+        for one in (*request.success, *request.failure):
+            yield from compares(one)
+
+
+def must_be_recent(request: Request) -> bool:
+    """Whether the answer must reflect everything that was acknowledged before the invocation."""
+    match request:
+        case Range(serializable=serializable, revision=revision):
+            return not serializable and revision <= 0
+        case Txn():
+            return not _only_serializable_ranges(request)
+        case _:
+            return True
+
+
+def reaches_the_present(request: Request) -> bool:
+    """Whether the revision in the answer's header must be recent.
+
+    This includes linearizable reads of a past revision.
+    """
+    if isinstance(request, Range):
+        return not request.serializable
+    return must_be_recent(request)
+
+
+def _only_serializable_ranges(txn: Txn) -> bool:
+    """Whether a member answers `txn` from its local state, without asking the leader.
+
+    Source: etcd, isTxnSerializable. A transaction without operations is serializable, too.
+    """
+    return all(
+        isinstance(op, Range) and op.serializable for op in (*txn.success, *txn.failure)
+    )

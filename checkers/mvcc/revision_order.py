@@ -1,0 +1,249 @@
+"""Linearizability of a store that returns its revision with each answer.
+
+An acknowledged write that made revision R has rank 2R. An answer that saw the store at R (a
+linearizable read, a comparison that failed, a delete of an absent key) has rank 2R + 1. The
+history is linearizable if and only if
+
+1. no two writes have the same rank, and the ranks agree with real time: among the operations
+   that had returned before an operation was invoked, none has a higher rank or, if the operation
+   is a write, the same rank;
+2. each revision up to the last one that was seen has a writer. The writer is the acknowledged
+   write with this revision, or one uncertain write, or a lease that ended then, with all its
+   keys. An uncertain writer was invoked before any operation that saw this revision or a
+   later one returned, and it makes exactly the changes of the revision. Each uncertain write
+   writes at most once;
+3. each answer is that of a sequential store that has made all writes up to R.
+
+*If*: take the operations in the order of their ranks, and those with the same rank in the order
+of their invocations. By rules 2 and 3 a sequential store gives these answers. The order agrees
+with real time. For two operations with an answer this is rule 1. For an uncertain writer of R,
+every operation with rank 2R or more returned after its invocation, by rule 2, and the uncertain
+writer itself never returned.
+
+*Only if*: the revision of a correct store counts its writes, so any linearization orders the
+answered operations by rank. Then rules 1 and 3 are fulfilled, and the writer of R in the
+linearization fulfils rule 2. The deadline of R ("before any operation that saw R or a later
+revision returned") never decreases as R increases, and is equivalent to "above every revision
+that had been returned by then".
+
+The change log tells which uncertain write made R, normally by its unique value. If several
+uncertain writes can have made R (deletes have no value), a matching decides for all revisions
+at once (`model/uncertain_writes.py`). Where no change log is available, the revisions without
+an acknowledged write are gaps, and a search among the uncertain writes fills them
+(`mvcc/gap_search.py`). Everything else stays the same.
+
+A serializable read is exempt from rule 1 as the later operation. As the earlier operation it
+counts, because a revision that any member shows is committed. It sees no revision before the
+invocation of the write that made it. A read at a past revision r shows the store at r. Its
+header shows the current revision like any other header, and gives it its rank.
+
+Compactions make no revision. Compactions with the same rank have an order among themselves and
+with reads of the past: `mvcc/compaction.py` contains the rules and the proof.
+
+Cost: n log n for sorting, one sweep over the operations, and one over the revisions. The search
+for the writers of gaps is exponential in the worst case and has a limit.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splitbrain.checkers import wording
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.model.answers import made_revision, revision_of
+from splitbrain.checkers.model.requests import reaches_the_present
+from splitbrain.histories.history import Operation
+from splitbrain.histories.kv import Compact, Range, RangeResult
+
+Numbers = NDArray[np.int64]
+
+
+
+
+
+
+
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The operations with an answer, in the order that the rules need."""
+
+    certain: list[Operation]
+    """The operations whose answer has a revision."""
+    without: list[Operation]
+    """The operations whose answer has no revision, or a number that cannot be a revision. If
+    there are any, the operations cannot be ordered."""
+    ranks: Numbers
+    """The rank of each certain operation."""
+    returns: Numbers
+    """The index of the event that ended each certain operation."""
+    writers: dict[int, Operation]
+    """The acknowledged write of each revision. If several have the same revision: the first."""
+    readers: dict[int, list[Operation]]
+    """The answers that show each revision. A read of the past shows the one it asked for."""
+    seen: list[int]
+    """All revisions that appear in headers, ascending."""
+    deadlines: list[int]
+    """For each revision in `seen`, the first return of an operation that saw it or a later one."""
+    refused: Sequence[tuple[Operation, int]] = ()
+    """Operations that failed in a way that shows that they had seen a revision."""
+    rivals: Mapping[int, Sequence[Operation]] = field(default_factory=dict)
+    """The further acknowledged writes with the same revision as one in `writers`."""
+
+    def deadline(self, revision: int) -> int | None:
+        """The first return of an operation that saw `revision` or a later one, or None."""
+        place = bisect_left(self.seen, revision)
+        return self.deadlines[place] if place < len(self.seen) else None
+
+    def first_to_see(self, revision: int) -> list[Operation]:
+        """The operation with the return that `deadline` gives, if there is one."""
+        deadline = self.deadline(revision)
+        if deadline is None:
+            return []
+        refused = [op for op, _ in self.refused]
+        return [op for op in (*self.certain, *refused) if op.returned == deadline][:1]
+
+
+REVISION_MAX = 1 << 61
+"""A revision is an int64 in the protocol. Below this limit its rank is an int64, too."""
+
+
+
+
+
+
+
+
+
+
+def order_answers(
+    operations: Iterable[Operation],
+    findings: Findings,
+    refused: Sequence[tuple[Operation, int]] = (),
+) -> Answers:
+    """Order the operations with an answer by revision. Two writes at one revision are an anomaly.
+
+    `refused` are operations that failed in a way that shows that they had seen a revision.
+    """
+    certain: list[Operation] = []
+    revisions: list[int] = []
+    wrote: list[bool] = []
+    without: list[Operation] = []
+    writers: dict[int, Operation] = {}
+    readers: dict[int, list[Operation]] = {}
+    rivals: dict[int, list[Operation]] = {}
+    for op in operations:
+        result = op.result
+        if result is None:
+            continue
+        revision = result.header.revision
+        if not 0 < revision < REVISION_MAX:
+            without.append(op)
+            continue
+        made = type(result) is not RangeResult and made_revision(result)
+        certain.append(op)
+        revisions.append(revision)
+        wrote.append(made)
+        if made:
+            other = writers.setdefault(revision, op)
+            if other is not op:
+                rivals.setdefault(revision, []).append(op)
+                _add_duplicate(other, op, revision, findings)
+            continue
+        request = op.request
+        if type(request) is Range and 0 < request.revision < revision:
+            revision = request.revision
+        at = readers.get(revision)
+        if at is None:
+            readers[revision] = [op]
+        else:
+            at.append(op)
+    shown = np.array(revisions, np.int64)
+    returns = np.array([op.returned for op in certain], np.int64)
+    ranks = 2 * shown + 1 - np.array(wrote, np.int64)
+    seen, deadlines = _deadlines(
+        np.append(shown, np.array([revision for _, revision in refused], np.int64)),
+        np.append(returns, np.array([op.returned or _NEVER for op, _ in refused], np.int64)),
+    )
+    return Answers(
+        certain, without, ranks, returns, writers, readers, seen, deadlines, refused, rivals
+    )
+
+
+def _deadlines(shown: Numbers, returns: Numbers) -> tuple[list[int], list[int]]:
+    """The revisions `shown`, ascending, and the first return that shows each or a later one."""
+    order = np.lexsort((returns, shown))
+    ascending = shown[order]
+    first = np.flatnonzero(np.diff(ascending, prepend=-1))
+    latest_first = returns[order][first][::-1]
+    return ascending[first].tolist(), np.minimum.accumulate(latest_first)[::-1].tolist()
+
+
+_NEVER = 1 << 62
+
+
+def _add_duplicate(
+    other: Operation, op: Operation, revision: int, findings: Findings
+) -> None:
+    findings.add(
+        "duplicate revision",
+        f"{wording.operation(other)} and {wording.operation(op)} were both "
+        f"acknowledged at revision {revision}",
+        other, op, revision=revision,
+    )
+
+
+def check_real_time(answers: Answers, findings: Findings) -> None:
+    """Check rule 1: compare each operation with the highest rank that had returned before it."""
+    certain, ranks = answers.certain, answers.ranks
+    calls = np.array([op.invoked for op in certain], np.int64)
+    refused = answers.refused
+    returned = [*certain, *(op for op, _ in refused)]
+    returns = np.append(answers.returns, np.array([op.returned for op, _ in refused], np.int64))
+    shown = np.append(ranks, np.array([2 * revision + 1 for _, revision in refused], np.int64))
+    by_return = np.argsort(returns, kind="stable")
+    highest = np.maximum.accumulate(shown[by_return])
+    returned_before = np.searchsorted(returns[by_return], calls)
+    held = np.append(highest, -1)[returned_before - 1]
+    writes = ranks % 2 == 0
+    behind = np.flatnonzero((ranks < held) | ((ranks == held) & writes))
+    for this in behind[np.argsort(calls[behind], kind="stable")].tolist():
+        op, wrote = certain[this], bool(writes[this])
+        if wrote or reaches_the_present(op.request):
+            holder = returned[by_return[np.searchsorted(highest, held[this])]]
+            _add_order_violation(op, holder, int(held[this]) // 2, wrote, findings)
+
+
+def _add_order_violation(
+    op: Operation, holder: Operation, before: int, wrote: bool, findings: Findings
+) -> None:
+    """Report that `holder` had shown the revision `before` when `op` was invoked."""
+    seen = revision_of(op)
+    if wrote and seen == before and holder.result is not None and made_revision(holder.result):
+        return  # already reported as a duplicate revision
+    if wrote:
+        findings.add(
+            "revision order",
+            f"{wording.operation(op)}, invoked at {wording.seconds(op.call)}, made revision {seen} "
+            f"although {wording.node(holder)} had {_gave(holder)} revision {before} at "
+            f"{wording.seconds(holder.ret or 0)}",
+            holder, op, revision=seen,
+        )
+        return
+    findings.add(
+        "stale read" if not isinstance(op.request, Compact) else "stale answer",
+        f"{wording.answered(op)} to {wording.request(op.request)}, invoked at "
+        f"{wording.seconds(op.call)}, although revision {before} was {_gave(holder)} by "
+        f"{wording.node(holder)} at {wording.seconds(holder.ret or 0)}",
+        holder, op, revision=seen,
+    )
+
+
+def _gave(op: Operation) -> str:
+    return "acknowledged" if op.result and made_revision(op.result) else "shown"
