@@ -1,4 +1,4 @@
-"""Judging somebody else's history: `LoggedOperation`s as operations of a model.
+"""Judging somebody else's history: `ForeignOperation`s as operations of a model.
 
 What a model is of is told by the functions that the history names (`model_of`), or asked
 for by name. Times in verdicts are those written down; events are places in the file.
@@ -25,8 +25,8 @@ from splitbrain.checkers.porcupine.models import key_value, mutex
 from splitbrain.checkers.porcupine.models import register as registers
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.histories.errors import HistoryError
-from splitbrain.histories.formats.foreign_operation import LoggedOperation, frozen
-from splitbrain.histories.formats.jepsen_transactions import names_of
+from splitbrain.histories.formats.foreign_operation import ForeignOperation, frozen
+from splitbrain.histories.formats.jepsen_transactions import micro_operation_names
 from splitbrain.histories.history import History
 from splitbrain.histories.history import Operation as Recorded
 from splitbrain.histories.kv import Header, KeyValue, Put, PutResult, Range, RangeResult
@@ -35,7 +35,7 @@ from splitbrain.histories.transaction import Transaction
 EXPLANATION_S_MAX = 10.0
 """How long the illegal partitions of a log may be made smaller, all together."""
 
-Logged = Sequence[LoggedOperation]
+Logged = Sequence[ForeignOperation]
 LogChecker = Callable[[Logged, float | None], Verdict]
 
 
@@ -64,7 +64,7 @@ class UnknownModel(ValueError):
 
 
 def register_operations(
-    logged: Iterable[LoggedOperation], failed_swap_tells: bool = True
+    logged: Iterable[ForeignOperation], failed_swap_tells: bool = True
 ) -> list[Operation[registers.Input, registers.Value]]:
     """Reads, writes and compare-and-swaps. What certainly did not happen is left out.
 
@@ -97,7 +97,7 @@ def register_operations(
     return operations
 
 
-def _pair(op: LoggedOperation) -> tuple[Any, Any]:
+def _pair(op: ForeignOperation) -> tuple[Any, Any]:
     pair = frozen(op.argument)
     if not isinstance(pair, tuple) or len(pair) != 2:
         raise HistoryError(
@@ -107,7 +107,7 @@ def _pair(op: LoggedOperation) -> tuple[Any, Any]:
 
 
 def key_value_operations(
-    logged: Iterable[LoggedOperation],
+    logged: Iterable[ForeignOperation],
 ) -> list[Operation[key_value.Input, key_value.Output]]:
     """Gets, puts and appends; failed ones are left out, and gets without an answer."""
     operations: list[Operation[key_value.Input, key_value.Output]] = []
@@ -132,13 +132,13 @@ def key_value_operations(
     return operations
 
 
-def _text(op: LoggedOperation, value: Any) -> str:
+def _text(op: ForeignOperation, value: Any) -> str:
     if isinstance(value, str):
         return value
     raise HistoryError(f"event {op.call}: {op.f} of {value!r}; expected a text")
 
 
-def mutex_operations(logged: Iterable[LoggedOperation]) -> list[Operation[mutex.Input, None]]:
+def mutex_operations(logged: Iterable[ForeignOperation]) -> list[Operation[mutex.Input, None]]:
     """Acquires and releases; those that failed are left out."""
     operations: list[Operation[mutex.Input, None]] = []
     for op in logged:
@@ -190,7 +190,7 @@ def _linearizable(
 
 
 def _anomaly(
-    model: Model[Any, Any, Any], found: NoOrder, by_call: Mapping[int, LoggedOperation]
+    model: Model[Any, Any, Any], found: NoOrder, by_call: Mapping[int, ForeignOperation]
 ) -> Anomaly:
     def say(op: Operation[Any, Any]) -> str:
         said = model.describe_operation(op.input, op.output)
@@ -225,7 +225,7 @@ def _anomaly(
     )
 
 
-def _when(op: LoggedOperation) -> str:
+def _when(op: ForeignOperation) -> str:
     return f"at event {op.ended}" if op.ended_ns is None else f"at {wording.seconds(op.ended_ns)}"
 
 
@@ -234,7 +234,7 @@ def _when(op: LoggedOperation) -> str:
 
 def check_sets(logged: Logged, timeout_s: float | None = None) -> Verdict:
     """Elements added to each set: none lost, stale, duplicated or unexpected."""
-    by_key: dict[Any, list[LoggedOperation]] = {}
+    by_key: dict[Any, list[ForeignOperation]] = {}
     for op in logged:
         by_key.setdefault(op.key, []).append(op)
     verdicts = [(key, check_set_full(Evidence(_set_history(own)))) for key, own in by_key.items()]
@@ -258,7 +258,7 @@ def _set_history(logged: Logged) -> History:
     return History((), tuple(_set_operation(op) for op in logged), ())
 
 
-def _set_operation(op: LoggedOperation) -> Recorded:
+def _set_operation(op: ForeignOperation) -> Recorded:
     asked: Put | Range
     said: PutResult | RangeResult | None = None
     header = Header(revision=1)
@@ -353,7 +353,7 @@ MODELS: dict[str, LogModel] = {
 def model_of(logged: Logged) -> str:
     """The name of the model that a log is of, by its functions. Raises UnknownModel."""
     functions = {op.f: None for op in logged}
-    of_transactions = model_of_micro(names_of(logged))
+    of_transactions = model_of_micro(micro_operation_names(logged))
     if of_transactions:
         return of_transactions
     for name, model in MODELS.items():

@@ -19,7 +19,7 @@ from splitbrain.checkers.objects.queue import DEQUEUE, DEQUEUE_ONE, ENQUEUE, che
 from splitbrain.checkers.objects.unique_ids import each_once, verdict_of
 from splitbrain.checkers.verdict import Verdict, merge
 from splitbrain.histories.errors import HistoryError
-from splitbrain.histories.formats.foreign_operation import LoggedOperation
+from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import (
     Delete,
@@ -32,7 +32,7 @@ from splitbrain.histories.kv import (
     RangeResult,
 )
 
-Logged = Sequence[LoggedOperation]
+Logged = Sequence[ForeignOperation]
 _HEADER = Header(revision=1)
 _EMPTY = ("empty", "exhausted")
 """What a `dequeue` that failed says if it found nothing to take."""
@@ -43,7 +43,7 @@ def check_counters(logged: Logged, timeout_s: float | None = None) -> Verdict:
     return check_counter(Evidence(History((), tuple(map(_counted, logged)), ())))
 
 
-def _counted(op: LoggedOperation) -> Operation:
+def _counted(op: ForeignOperation) -> Operation:
     name = element_text(op.key) or "counter"
     if op.f == "add":
         amount = _number(op, op.argument, op.call)
@@ -52,7 +52,7 @@ def _counted(op: LoggedOperation) -> Operation:
     return recorded(op, Range(name), RangeResult(_HEADER, (KeyValue(name, value),), 1))
 
 
-def _number(op: LoggedOperation, given: object, event: int | None) -> int:
+def _number(op: ForeignOperation, given: object, event: int | None) -> int:
     if isinstance(given, int) and not isinstance(given, bool):
         return given
     raise HistoryError(
@@ -74,7 +74,7 @@ def check_generated_ids(logged: Logged, timeout_s: float | None = None) -> Verdi
 
 def check_queues(logged: Logged, timeout_s: float | None = None) -> Verdict:
     """What is enqueued is dequeued, once; by key if there are several queues."""
-    by_key: dict[object, list[LoggedOperation]] = {}
+    by_key: dict[object, list[ForeignOperation]] = {}
     for op in logged:
         by_key.setdefault(element_text(op.key), []).append(op)
     verdicts = [
@@ -94,7 +94,7 @@ def check_queues(logged: Logged, timeout_s: float | None = None) -> Verdict:
     )
 
 
-def _queued(op: LoggedOperation) -> Iterator[Operation]:
+def _queued(op: ForeignOperation) -> Iterator[Operation]:
     """As requests; a `drain` is several."""
     nothing = RangeResult(_HEADER)
     if op.f == "enqueue":
