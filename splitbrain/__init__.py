@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from splitbrain.checkers.evidence import Checker, Evidence
-    from splitbrain.checkers.service_level.limits import Limit
+    from splitbrain.checkers.budget_limits import Limit
     from splitbrain.checkers.verdict import Anomaly, Verdict
     from splitbrain.harness.clients.json_client import Completion
     from splitbrain.harness.drawing.draw import draw_schedule
@@ -91,7 +91,7 @@ _MODULES = {
     "splitbrain.checkers.evidence": (
         "Checker", "Evidence",
     ),
-    "splitbrain.checkers.service_level.limits": (
+    "splitbrain.checkers.budget_limits": (
         "Limit",
     ),
     "splitbrain.checkers.verdict": (

@@ -15,14 +15,14 @@ from splitbrain.checkers.porcupine.models import key_value, mutex
 from splitbrain.checkers.porcupine.models import register as registers
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.histories.errors import HistoryError
-from splitbrain.histories.formats.foreign_operation import LoggedOperation, frozen
+from splitbrain.histories.formats.foreign_operation import ForeignOperation, frozen
 
 EXPLANATION_S_MAX = 10.0
 """How long the illegal partitions of a log may be made smaller, all together."""
 
 
 def register_operations(
-    logged: Iterable[LoggedOperation], failed_swap_tells: bool = True
+    logged: Iterable[ForeignOperation], failed_swap_tells: bool = True
 ) -> list[Operation[registers.Input, registers.Value]]:
     """Reads, writes and compare-and-swaps. What certainly did not happen is left out.
 
@@ -55,7 +55,7 @@ def register_operations(
     return operations
 
 
-def _pair(op: LoggedOperation) -> tuple[Any, Any]:
+def _pair(op: ForeignOperation) -> tuple[Any, Any]:
     pair = frozen(op.argument)
     if not isinstance(pair, tuple) or len(pair) != 2:
         raise HistoryError(
@@ -65,7 +65,7 @@ def _pair(op: LoggedOperation) -> tuple[Any, Any]:
 
 
 def key_value_operations(
-    logged: Iterable[LoggedOperation],
+    logged: Iterable[ForeignOperation],
 ) -> list[Operation[key_value.Input, key_value.Output]]:
     """Gets, puts and appends; failed ones are left out, and gets without an answer."""
     operations: list[Operation[key_value.Input, key_value.Output]] = []
@@ -90,13 +90,13 @@ def key_value_operations(
     return operations
 
 
-def _text(op: LoggedOperation, value: Any) -> str:
+def _text(op: ForeignOperation, value: Any) -> str:
     if isinstance(value, str):
         return value
     raise HistoryError(f"event {op.call}: {op.f} of {value!r}; expected a text")
 
 
-def mutex_operations(logged: Iterable[LoggedOperation]) -> list[Operation[mutex.Input, None]]:
+def mutex_operations(logged: Iterable[ForeignOperation]) -> list[Operation[mutex.Input, None]]:
     """Acquires and releases; those that failed are left out."""
     operations: list[Operation[mutex.Input, None]] = []
     for op in logged:
@@ -148,7 +148,7 @@ def _linearizable(
 
 
 def _anomaly(
-    model: Model[Any, Any, Any], found: NoOrder, by_call: Mapping[int, LoggedOperation]
+    model: Model[Any, Any, Any], found: NoOrder, by_call: Mapping[int, ForeignOperation]
 ) -> Anomaly:
     def say(op: Operation[Any, Any]) -> str:
         said = model.describe_operation(op.input, op.output)
@@ -183,5 +183,5 @@ def _anomaly(
     )
 
 
-def _when(op: LoggedOperation) -> str:
+def _when(op: ForeignOperation) -> str:
     return f"at event {op.ended}" if op.ended_ns is None else f"at {wording.seconds(op.ended_ns)}"

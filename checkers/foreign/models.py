@@ -1,4 +1,4 @@
-"""Judging somebody else's history: `LoggedOperation`s as operations of a model.
+"""Judging somebody else's history: `ForeignOperation`s as operations of a model.
 
 What a model is of is told by the functions that the history names (`model_of`), or asked
 for by name. Times in verdicts are those written down; events are places in the file.
@@ -22,7 +22,7 @@ from splitbrain.checkers.foreign.objects import (
 )
 from splitbrain.checkers.foreign.recorded_operation import Logged
 from splitbrain.checkers.verdict import Verdict
-from splitbrain.histories.formats.jepsen_transactions import names_of
+from splitbrain.histories.formats.jepsen_transactions import micro_operation_names
 
 LogChecker = Callable[[Logged, float | None], Verdict]
 
@@ -130,7 +130,7 @@ MODELS: dict[str, LogModel] = {
 def model_of(logged: Logged) -> str:
     """The name of the model that a log is of, by its functions. Raises UnknownModel."""
     functions = {op.f: None for op in logged}
-    of_transactions = model_of_micro(names_of(logged))
+    of_transactions = model_of_micro(micro_operation_names(logged))
     if of_transactions:
         return of_transactions
     for name, model in MODELS.items():

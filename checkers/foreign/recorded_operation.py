@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
-from splitbrain.histories.formats.foreign_operation import LoggedOperation
+from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Request, Result
 
-Logged = Sequence[LoggedOperation]
+Logged = Sequence[ForeignOperation]
 MS = 1_000_000
 
 
@@ -23,7 +23,7 @@ def element_text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def times_of(op: LoggedOperation) -> tuple[int, int | None]:
+def times_of(op: ForeignOperation) -> tuple[int, int | None]:
     """When it began and ended, in ns; without times, a millisecond an event."""
     call = op.call * MS if op.call_ns is None else op.call_ns
     if op.ended is None:
@@ -32,7 +32,7 @@ def times_of(op: LoggedOperation) -> tuple[int, int | None]:
 
 
 def recorded(
-    op: LoggedOperation, asked: Request, said: Result | None, f: str = ""
+    op: ForeignOperation, asked: Request, said: Result | None, f: str = ""
 ) -> Operation:
     """`op` as if `asked`, and answered by `said` if it was answered."""
     call, end = times_of(op)

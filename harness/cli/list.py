@@ -36,7 +36,7 @@ def _rows(what: str) -> dict[str, str]:
 
         return workloads()
     if what == "nemeses":
-        return {kind.name: kind.describe + _where(kind) for kind in KINDS.values()}
+        return {kind.name: kind.description + _where(kind) for kind in KINDS.values()}
     if what == "systems":
         from splitbrain.harness.systems.catalogue import systems
 

@@ -19,7 +19,7 @@ from splitbrain.checkers.transactions.kv_transactions import LISTS, REGISTERS, t
 from splitbrain.harness.errors import BadArguments
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.catalogue import OWN, TRANSACTIONS, format_of
-from splitbrain.histories.formats.foreign_operation import LoggedOperation
+from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.formats.jepsen_edn import write_jepsen_edn
 from splitbrain.histories.formats.transactions import read_transactions
 from splitbrain.histories.history import History, Operation
@@ -42,7 +42,7 @@ def export(path: Path, out: Path, form: str = "", keyed: bool | None = None) -> 
     try:
         found = form or format_of(path)
         if found == TRANSACTIONS:
-            operations = [logged_transaction(one) for one in read_transactions(path)]
+            operations = [foreign_transaction(one) for one in read_transactions(path)]
         elif found == OWN:
             operations = of_ours(History.read(path))
         else:
@@ -60,12 +60,12 @@ def export(path: Path, out: Path, form: str = "", keyed: bool | None = None) -> 
 # --- transactions --------------------------------------------------------------------
 
 
-def logged_transaction(one: Transaction) -> LoggedOperation:
+def foreign_transaction(one: Transaction) -> ForeignOperation:
     """A transaction as Jepsen has it; what it read is unknown until it is answered."""
     asked = [_micro(made, answered=False) for made in one.operations]
     answer = [_micro(made, answered=True) for made in one.operations]
     ended = one.returned
-    return LoggedOperation(
+    return ForeignOperation(
         one.process, "txn", "", asked, one.outcome, answer if one.outcome == "ok" else None,
         one.invoked, one.returned, ended, None if one.call_ns < 0 else one.call_ns,
         None if one.ended_ns is None or one.ended_ns < 0 else one.ended_ns, None,
@@ -85,13 +85,13 @@ def _micro(made: MicroOperation, answered: bool) -> list[Any]:
 # --- ours ------------------------------------------------------------------------------
 
 
-def of_ours(history: History) -> list[LoggedOperation]:
+def of_ours(history: History) -> list[ForeignOperation]:
     """A history of ours as one of a set, or of registers. Raises NotApplicable or
     Undecidable where it is neither."""
     functions = {op.f for op in history.operations}
     if LISTS in functions or REGISTERS in functions:
         transactions = transactions_of(history, lists=LISTS in functions)
-        return [logged_transaction(one) for one in _one_a_call(transactions)]
+        return [foreign_transaction(one) for one in _one_a_call(transactions)]
     if "add" in functions:
         return [made for op in history.operations if (made := _of_set(op)) is not None]
     return list(_of_registers(history))
@@ -106,7 +106,7 @@ def _one_a_call(transactions: list[Transaction]) -> list[Transaction]:
     return list(found.values())
 
 
-def _of_set(op: Operation) -> LoggedOperation | None:
+def _of_set(op: Operation) -> ForeignOperation | None:
     """An add to the set that the key's folder is, or a read of such a whole folder; None for
     a read that shows less."""
     if op.f == "add":
@@ -125,7 +125,7 @@ def _of_set(op: Operation) -> LoggedOperation | None:
     return _logged(op, "read", op.request.key.rstrip("/"), None, op.outcome, elements)
 
 
-def _of_registers(history: History) -> Iterator[LoggedOperation]:
+def _of_registers(history: History) -> Iterator[ForeignOperation]:
     """Each operation of a register; a range of several keys is left out, as no register's."""
     recorded = {op.invoked: op for op in history.operations}
     for made in register_operations(history):
@@ -151,8 +151,8 @@ def _of_registers(history: History) -> Iterator[LoggedOperation]:
 
 def _logged(
     op: Operation, f: str, key: str, argument: Any, outcome: Any, answer: Any
-) -> LoggedOperation:
-    return LoggedOperation(
+) -> ForeignOperation:
+    return ForeignOperation(
         op.process, f, key, argument, outcome, answer if outcome == "ok" else None,
         op.invoked, op.returned if outcome != "info" else None, op.returned, op.call, op.ended,
         op.error, op.node,

@@ -39,10 +39,10 @@ from splitbrain.histories.formats.catalogue import (
     TRANSACTIONS,
     format_of,
     micro_operations,
-    read_logged,
-    read_logged_transactions,
+    read_foreign,
+    read_foreign_transactions,
 )
-from splitbrain.histories.formats.foreign_operation import LoggedOperation, by_key, is_keyed
+from splitbrain.histories.formats.foreign_operation import ForeignOperation, by_key, is_keyed
 from splitbrain.histories.formats.jepsen_transactions import transactions_of
 from splitbrain.histories.formats.transactions import read_transactions
 from splitbrain.histories.garbage_collection import collector_paused
@@ -81,7 +81,7 @@ class Recorded:
     form: str
     model: str
     history: History | None = None
-    logged: Sequence[LoggedOperation] = ()
+    logged: Sequence[ForeignOperation] = ()
     transactions: Sequence[Transaction] = ()
     members: tuple[MemberState, ...] = ()
 
@@ -196,7 +196,7 @@ def _read(path: Path, form: str, asked: Asked) -> Recorded:
     if asked.model in ("", *TRANSACTION_MODELS) and asked.keyed is None:
         made = model_of_micro(micro_operations(path, form))
         if made:
-            transactions = read_logged_transactions(path, form)
+            transactions = read_foreign_transactions(path, form)
             return Recorded(form, asked.model or made, transactions=transactions)
     logged = read_file(path, form, asked.keyed)
     if asked.model and asked.model not in KNOWN_MODELS:
@@ -249,12 +249,12 @@ def _own_checkers(history: History, asked: Asked) -> Mapping[str, Checker]:
     return {name: checker for name, checker in CHECKERS.items() if name not in beyond}
 
 
-def read_file(path: Path, form: str, keyed: bool | None) -> Sequence[LoggedOperation]:
+def read_file(path: Path, form: str, keyed: bool | None) -> Sequence[ForeignOperation]:
     """Operations of a file of somebody else's, with their keys apart if they have any.
 
     Raises HistoryError where it is no history of the format `form`.
     """
-    logged = read_logged(path, form)
+    logged = read_foreign(path, form)
     if form == "porcupine-kv" or keyed is False:
         return logged
     if keyed and not all(_is_pair(op.argument) for op in logged):
@@ -309,7 +309,7 @@ def _of_times(read: Recorded, asked: Asked) -> Mapping[str, Checker]:
 
 
 def _bound(
-    checker: LogChecker, logged: Sequence[LoggedOperation], form: str, limit_s: float
+    checker: LogChecker, logged: Sequence[ForeignOperation], form: str, limit_s: float
 ) -> Checker:
     if checker is check_registers:
         # These logs tell a swap's failure as an answer; elsewhere it did not happen.

@@ -19,7 +19,7 @@ from splitbrain.harness.report.logged_spans import spans_of, spans_of_transactio
 from splitbrain.harness.report.picture import DRAWN_MAX, Found, write_pictures
 from splitbrain.harness.report.spans import pair
 from splitbrain.harness.store.run_folder import RunFolder
-from splitbrain.histories.formats.foreign_operation import LoggedOperation
+from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.history import History
 
 SHORTENING_S_MAX = 10.0
@@ -52,7 +52,7 @@ def draw_file(checked: Checked, path: Path) -> Path | None:
     return _write(path, found, History.of(()), (), f"{read.form} · {read.model}")
 
 
-def _about(anomaly: Anomaly, logged: Sequence[LoggedOperation]) -> list[LoggedOperation]:
+def _about(anomaly: Anomaly, logged: Sequence[ForeignOperation]) -> list[ForeignOperation]:
     """The operations on the keys that the anomaly names operations of."""
     named = set(anomaly.events)
     keys = {op.key: None for op in logged if op.call in named or op.ended in named}

@@ -25,7 +25,7 @@ STOPPED_POLL_S = 0.002
 
 class PythonNode(ProcessCluster):
     """`command` is what starts a member, before its flags: a spoilt one has another.
-    With `admin` it is Stepped: its members take failpoints."""
+    With `admin` it is HasFailpoints: its members take failpoints."""
 
     name = "python_node"
 
@@ -66,7 +66,7 @@ class PythonNode(ProcessCluster):
     async def clear_failpoint(self, member: MemberName, failpoint: str) -> None:
         await self._failpoint("DELETE", member, failpoint, "")
 
-    async def stands_at(self, member: MemberName, failpoint: str) -> None:
+    async def wait_until_paused_at(self, member: MemberName, failpoint: str) -> None:
         while not self.stands_still(member):  # noqa: ASYNC110 - the operating system tells nobody
             await asyncio.sleep(STOPPED_POLL_S)
 

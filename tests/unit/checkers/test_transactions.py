@@ -254,11 +254,11 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 
 BROKEN = {
-    '{"index":0,"process":0,"type":"invoke","value":[["add","x",1]]}\n': "is no transaction",
-    '{"index":0,"process":0,"type":"ok","value":[["r","x",[1]]]}\n': "has not begun",
+    '{"index":0,"process":0,"type":"invoke","value":[["add","x",1]]}\n': "is not a transaction",
+    '{"index":0,"process":0,"type":"ok","value":[["r","x",[1]]]}\n': "without an invocation",
     '{"index":0,"process":0,"type":"invoke","value":[]}\n'
-    '{"index":1,"process":0,"type":"invoke","value":[]}\n': "still under way",
-    '{"index":0}\n': "1: no event",
+    '{"index":1,"process":0,"type":"invoke","value":[]}\n': "still pending",
+    '{"index":0}\n': "1: not an event",
 }
 
 

@@ -207,10 +207,10 @@ def test_a_file_that_is_no_record_of_watches_is_refused_by_its_line(tmp_path: Pa
     path = tmp_path / "watch.jsonl"
     write_streams(path, [Opened(0, 0, 0, "n1", ALL)])
     path.write_bytes(path.read_bytes() + b'{"type":"what"}\n')
-    with pytest.raises(HistoryError, match=r"watch\.jsonl:2: not a line of a watch"):
+    with pytest.raises(HistoryError, match=r"watch\.jsonl:2: not an event of a watch"):
         read_streams(path)
     write_streams(path, [Created(0, 7, 1)])
-    with pytest.raises(HistoryError, match="stream 7 has Created, but never opened"):
+    with pytest.raises(HistoryError, match="stream 7 has a line of the type 'created' before"):
         read_streams(path)
     path.write_bytes(b'{"type":"opened","ti')
     assert read_streams(path) == ()

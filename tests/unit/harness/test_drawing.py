@@ -117,7 +117,7 @@ def test_topology_is_drawn_where_it_is_not_given() -> None:
 
 
 def test_a_fault_that_the_system_cannot_suffer_is_refused() -> None:
-    with pytest.raises(BadArguments, match="cannot suffer 'pause'"):
+    with pytest.raises(BadArguments, match="does not support the fault 'pause'"):
         draw_for(SOME, make_workload("kv", {}), capabilities=("kill",))
 
 

@@ -14,7 +14,7 @@ from splitbrain.harness.systems import catalogue, etcd
 from splitbrain.harness.systems.cluster import ProcessCluster
 from splitbrain.harness.systems.python_node import PythonNode
 from splitbrain.harness.systems.settings import ClusterSettings
-from splitbrain.nemesis.catalogue import KINDS, sufferable
+from splitbrain.nemesis.catalogue import KINDS, supported_kinds
 
 
 def program(path: Path, script: str) -> Path:
@@ -143,7 +143,7 @@ def test_flags_and_environment_reach_all_members_and_single_ones(tmp_path: Path)
 
 def test_a_cluster_of_processes_can_suffer_all_that_needs_no_simulation(tmp_path: Path) -> None:
     of_processes = {name for name, kind in KINDS.items() if not kind.simulated}
-    assert sufferable(PythonNode(settings(tmp_path))) == of_processes
+    assert supported_kinds(PythonNode(settings(tmp_path))) == of_processes
 
 
 def test_a_member_that_is_none_is_told(tmp_path: Path) -> None:

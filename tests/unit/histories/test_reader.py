@@ -1,4 +1,4 @@
-"""A file read in one pass is the history that its events make."""
+"""The reader of blocks returns the same history as the reader of single events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from splitbrain.harness.synthetic.generator import generate
-from splitbrain.histories import reader as reading
+from splitbrain.histories import reader
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.event import FaultEvent
 from splitbrain.histories.history import History, read_events
@@ -25,10 +25,10 @@ def kv_file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("block_bytes", [50, 4096, 1 << 20])
-def test_operations_and_events_are_those_of_the_lines(
+def test_operations_and_events_equal_those_of_the_single_lines(
     kv_file: Path, block_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(reader, "BLOCK_BYTES", block_bytes)
     whole = History.of(read_events(kv_file))
     history = History.read(kv_file)
     assert history.operations == whole.operations
@@ -36,7 +36,9 @@ def test_operations_and_events_are_those_of_the_lines(
     assert tuple(history.events) == whole.events
 
 
-def test_a_last_line_cut_short_is_dropped_and_its_operation_is_unanswered(kv_file: Path) -> None:
+def test_a_last_line_that_is_cut_short_is_dropped_and_its_operation_has_no_completion(
+    kv_file: Path,
+) -> None:
     lines = kv_file.read_bytes()
     kv_file.write_bytes(lines[:-20])
     history = History.read(kv_file)
@@ -47,7 +49,7 @@ def test_a_last_line_cut_short_is_dropped_and_its_operation_is_unanswered(kv_fil
     assert History.read(kv_file).operations[-1].outcome == "ok"
 
 
-def test_faults_and_operations_under_way_are_read(tmp_path: Path) -> None:
+def test_faults_and_pending_operations_are_read(tmp_path: Path) -> None:
     path = tmp_path / "h.jsonl"
     with Recorder(path) as recorder:
         recorder.fault("kill", FaultEvent(0, "begin"))
@@ -60,29 +62,31 @@ def test_faults_and_operations_under_way_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         (b'{"index": 9}\n', "2: not an event of a history"),
         (b"nonsense\n", "2: not an event of a history"),
-        (b'{"index":1,"time":1,"process":1,"type":"invoke","f":"put"}\n', "is not a value of"),
-        (b'{"index":1,"time":1,"process":3,"type":"fail","f":"put"}\n', "without invoking it"),
+        (b'{"index":1,"time":1,"process":1,"type":"invoke","f":"put"}\n', "is not valid"),
+        (b'{"index":1,"time":1,"process":3,"type":"fail","f":"put"}\n', "without an invocation"),
         (
             b'{"index":1,"time":1,"process":0,"type":"invoke","f":"get",'
             b'"value":{"op":"range","key":"a"}}\n',
-            "while its operation of event 0 is still under way",
+            "while its operation of event 0 is still pending",
         ),
     ],
 )
-def test_what_is_no_history_is_told_with_its_place(tmp_path: Path, line: bytes, told: str) -> None:
+def test_the_error_for_an_invalid_history_names_the_line_or_the_event(
+    tmp_path: Path, line: bytes, message: str
+) -> None:
     path = tmp_path / "h.jsonl"
     with Recorder(path) as recorder:
         recorder.invoke(0, "put", Put("a", "1"), "n1")
     path.write_bytes(path.read_bytes() + line + b'{"index":')
-    with pytest.raises(HistoryError, match=told):
+    with pytest.raises(HistoryError, match=message):
         History.read(path)
 
 
-def test_answers_keep_what_they_say(tmp_path: Path) -> None:
+def test_text_in_answers_and_errors_is_read_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "h.jsonl"
     with Recorder(path) as recorder:
         recorder.invoke(0, "get", Range("ключ"), "n1")
@@ -92,7 +96,7 @@ def test_answers_keep_what_they_say(tmp_path: Path) -> None:
     assert History.read(path) == History.of(read_events(path))
 
 
-def test_a_fault_that_could_not_be_inflicted_is_over_and_one_that_could_not_be_healed_is_not(
+def test_a_fault_that_failed_to_begin_has_ended_and_one_that_failed_to_heal_has_not(
     tmp_path: Path,
 ) -> None:
     with Recorder(tmp_path / "history.jsonl") as recorder:
