@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from splitbrain.harness.clients.json_client import Completion
-from splitbrain.harness.clients.member_status import Status
+from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.drive.last_seen import LastSeen
 from splitbrain.harness.judging.counts import Tally
 from splitbrain.harness.schedule.plan import ClientPlan, Plan, PlannedOperation

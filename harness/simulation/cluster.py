@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 
 from splitbrain.harness.drawing.swarm import Buggify, Surroundings
-from splitbrain.harness.simulation.clients import ClientNetwork
+from splitbrain.harness.simulation.client_network import ClientNetwork
 from splitbrain.harness.simulation.clock import MachineClock
 from splitbrain.harness.simulation.conditions import Coverage
 from splitbrain.harness.simulation.disk import MachineDisk

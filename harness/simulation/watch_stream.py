@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import TYPE_CHECKING
 
 from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
 from splitbrain.harness.clients.watch_codec import WatchAnswer, decode_line, encode_watch
 from splitbrain.harness.simulation.answer_conditions import shown_by_watch
+from splitbrain.harness.simulation.client_network import ClientNetwork, Served
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.api import json_codec
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.rpc import WatchRequest as WatchMessage
-
-if TYPE_CHECKING:
-    from splitbrain.harness.simulation.clients import ClientNetwork, Served
 
 KEEP_ALIVE_S = 5.0
 """After this long a client gives up a connection whose other end is gone without a word."""

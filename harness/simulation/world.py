@@ -9,7 +9,7 @@ from typing import NoReturn
 import msgspec
 
 import splitbrain.node.world
-from splitbrain.harness.simulation.clients import ClientNetwork
+from splitbrain.harness.simulation.client_network import ClientNetwork
 from splitbrain.harness.simulation.clock import MachineClock, SimulatedClock
 from splitbrain.harness.simulation.disk import MachineDisk, SimulatedDisk
 from splitbrain.harness.simulation.loop import VirtualLoop

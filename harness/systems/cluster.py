@@ -13,7 +13,8 @@ from pathlib import Path
 
 import aiohttp
 
-from splitbrain.harness.clients.member_state import Status, member_state, status
+from splitbrain.harness.clients.member_state import member_state, status
+from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.ports import HOST, Ports
 from splitbrain.harness.systems.process import MemberProcess, log_tail, spawn

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import importlib.util
 import os
 import signal
 import subprocess
@@ -22,7 +23,6 @@ from pathlib import Path
 
 import psutil
 
-import splitbrain
 from splitbrain.harness.errors import SystemFailed
 
 _PR_SET_PDEATHSIG = 1
@@ -159,7 +159,10 @@ def die_with_parent() -> Callable[[], None]:
 def python_env() -> dict[str, str]:
     """This process's environment, in which `python -m` finds our packages from any folder."""
     env = dict(os.environ)
-    root = str(Path(splitbrain.__file__).resolve().parents[1])
+    package = importlib.util.find_spec("splitbrain")
+    assert package is not None
+    assert package.origin is not None
+    root = str(Path(package.origin).resolve().parents[1])
     if root not in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (root, env.get("PYTHONPATH"))))
     env["PYTHONUNBUFFERED"] = "1"
