@@ -129,7 +129,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _refuse_length(self) -> None:
         self._fail(
-            ConnectionLost(f"the answer is longer than {ANSWER_BYTES_MAX} bytes")
+            ConnectionLost(f"not an HTTP answer: longer than {ANSWER_BYTES_MAX} bytes")
         )
         self.close()
 
