@@ -20,8 +20,8 @@ from splitbrain.harness.drawing.draw import draw_plan
 from splitbrain.harness.drawing.swarm import draw_options
 from splitbrain.harness.schedule.options import read_options
 from splitbrain.harness.simulation.run import simulate
-from splitbrain.harness.systems.choice import capabilities_of
-from splitbrain.harness.systems.services import refuse_missing
+from splitbrain.harness.systems.factory import capabilities_of
+from splitbrain.harness.systems.services import check_services
 from splitbrain.harness.workloads.catalogue import make_workload
 
 FIRST_SEED_BITS = 32
@@ -59,7 +59,7 @@ def run_seed(seed: int, given: Mapping[str, Any], folder: Path | None = None) ->
             return run_seed(seed, given, Path(made))
     options = read_options(draw_options(seed, given))
     workload = make_workload(options.workload, options.workload_options)
-    refuse_missing(options.system, workload)
+    check_services(options.system, workload)
     plan = draw_plan(options, seed, workload, capabilities_of(options))
     run = simulate(options, plan, folder)
     verdicts = run.result.results.verdicts

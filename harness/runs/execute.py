@@ -25,8 +25,8 @@ from splitbrain.harness.store.records import RunRecord
 from splitbrain.harness.store.repro import with_versions, write_repro
 from splitbrain.harness.store.run_folder import make_run_folder
 from splitbrain.harness.systems.catalogue import SIMULATED
-from splitbrain.harness.systems.choice import capabilities_of, make_system, refuse_absent
-from splitbrain.harness.systems.services import refuse_missing
+from splitbrain.harness.systems.factory import capabilities_of, check_program, make_system
+from splitbrain.harness.systems.services import check_services
 from splitbrain.harness.systems.system import System
 from splitbrain.harness.workloads.catalogue import make_workload
 
@@ -91,11 +91,11 @@ def prepare(options: Options, plan: Plan | None) -> tuple[Options, Plan, Path]:
     if plan is None:
         seed = secrets.randbits(SEED_BITS) if options.seed is None else options.seed
         workload = make_workload(options.workload, options.workload_options)
-        refuse_missing(options.system, workload)
+        check_services(options.system, workload)
         judging.checkers_of(options)  # a name that is none is told before the run, not after it
         plan = draw_plan(options, seed, workload, capabilities_of(options))
     options = msgspec.structs.replace(options, seed=plan.seed)
-    refuse_absent(options)
+    check_program(options)
     folder = _run_folder(options, plan.seed)
     write_plan(plan, folder / "plan.json")
     write_repro(folder, options, plan, versions_now(), drawn=drawn)

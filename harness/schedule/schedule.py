@@ -18,7 +18,7 @@ from splitbrain.harness.drawing.draw import draw_plan
 from splitbrain.harness.drawing.swarm import Surroundings, draw_options, draw_surroundings
 from splitbrain.harness.schedule.options import DEFAULTS, Options, read_options
 from splitbrain.harness.schedule.plan import ClientPlan, Plan, PlannedOperation
-from splitbrain.harness.systems.choice import capabilities_of
+from splitbrain.harness.systems.factory import capabilities_of
 from splitbrain.harness.workloads.catalogue import make_workload
 from splitbrain.histories.random_stream import subseed
 from splitbrain.nemesis.fault import AtStep, PlannedFault

@@ -20,7 +20,7 @@ T = TypeVar("T")
 Serve = Callable[[Api], Awaitable[T]]
 
 
-class UnderWay(Protocol):
+class OpenExchange(Protocol):
     """A connection of a client."""
 
     def member_gone(self) -> None:
@@ -28,13 +28,13 @@ class UnderWay(Protocol):
         ...
 
 
-class Served:
+class ClientListener:
     """A member's life that listens for clients."""
 
     def __init__(self, process: Process, api: Api) -> None:
         self.process = process
         self.api = api
-        self.under_way: dict[UnderWay, None] = {}
+        self.under_way: dict[OpenExchange, None] = {}
         process.at_end.append(self._break)
 
     def _break(self) -> None:
@@ -49,18 +49,18 @@ class ClientNetwork:
         self.loop = loop
         self.network = network
         self._machines: dict[str, Machine] = {}
-        self._served: dict[str, Served] = {}
+        self._served: dict[str, ClientListener] = {}
 
     def add(self, url: str, machine: Machine) -> None:
         self._machines[url] = machine
 
     def serve(self, url: str, process: Process, api: Api) -> None:
-        self._served[url] = Served(process, api)
+        self._served[url] = ClientListener(process, api)
 
     def machine(self, url: str) -> Machine:
         return self._machines[url]
 
-    def serving(self, url: str) -> Served | None:
+    def serving(self, url: str) -> ClientListener | None:
         """None while no process listens there; a paused one does."""
         served = self._served.get(url)
         return None if served is None or served.process.ended else served
@@ -86,7 +86,7 @@ class Exchange(Generic[T]):
         self._out = clients.network.link(CLIENT, machine.name)
         self._back = clients.network.link(machine.name, CLIENT)
         self._future: asyncio.Future[T] = self._loop.create_future()
-        self._served: Served | None = None
+        self._served: ClientListener | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def run(self, timeout_s: float) -> T:
@@ -117,10 +117,10 @@ class Exchange(Generic[T]):
         served.under_way[self] = None
         self._loop.soon(served.process, self._begin, served)
 
-    def _begin(self, served: Served) -> None:
+    def _begin(self, served: ClientListener) -> None:
         self._task = self._loop.create_task(self._work(served), name="request")
 
-    async def _work(self, served: Served) -> None:
+    async def _work(self, served: ClientListener) -> None:
         try:
             answer = await self._serve(served.api)
         except RpcError as refusal:

@@ -19,7 +19,10 @@ from splitbrain.harness.clients.member_state import STATUS_TIMEOUT_S, decode_sta
 from splitbrain.harness.clients.messages import STATUS_PATH, Status
 from splitbrain.harness.clients.service_codec import encode_any
 from splitbrain.harness.clients.watch_codec import WatchAnswer
-from splitbrain.harness.simulation.answer_conditions import shown, shown_by_refusal
+from splitbrain.harness.simulation.client_conditions import (
+    conditions_of_answer,
+    conditions_of_error,
+)
 from splitbrain.harness.simulation.client_network import CLIENT, ClientNetwork
 from splitbrain.harness.simulation.watch_stream import watch
 from splitbrain.histories.service import AnyRequest
@@ -59,14 +62,14 @@ class SimulatedClient:
         async def serve(api: Api) -> bytes:
             message = json_codec.decode_request(path, body)
             response = await api.methods[path](message)
-            for condition in shown(message, response):
+            for condition in conditions_of_answer(message, response):
                 reached(condition)
             return json_codec.encode_response(response)
 
         try:
             answer = await self._clients.ask(url, serve, self._timeout_s)
         except RpcError as refusal:
-            for condition in shown_by_refusal(refusal):
+            for condition in conditions_of_error(refusal):
                 reached(condition)
             body = json_codec.encode_error(refusal)
             return completion_of_answer(request, refusal.http_status, body)

@@ -33,7 +33,7 @@ _POLL_S = 0.02
 log = logging.getLogger("splitbrain.systems")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where one member listens and is reached."""
 
@@ -123,7 +123,7 @@ class ProcessCluster(ABC):
             session, self._session = self._session, None
             if session is not None:
                 await session.close()
-            await asyncio.gather(*(process.terminated(grace_ms) for process in processes))
+            await asyncio.gather(*(process.terminate(grace_ms) for process in processes))
         finally:
             for process in processes:
                 process.kill()
@@ -178,7 +178,7 @@ class ProcessCluster(ABC):
         """Let the proxies know which process is which member."""
         if self._proxies is not None:
             running = {name: p.pid for name, p in self._processes.items() if p.alive()}
-            await self._proxies.owned_by(running)
+            await self._proxies.set_owners(running)
 
     def _clear_data(self) -> None:
         for place in self._places.values():
@@ -227,13 +227,13 @@ class ProcessCluster(ABC):
         self._paused.pop(member, None)
         self._notice_own_end(member)
         if (process := self._process(member)) is not None:
-            await process.killed()
+            await process.kill_and_wait()
 
     async def restart(self, member: MemberName) -> None:
         """Start it again on its data, unless it runs. Returns when its process runs."""
         process = self._process(member)
-        if process is not None and process.doomed:
-            await process.killed()  # a kill that was cancelled may still be under way
+        if process is not None and process.kill_sent:
+            await process.kill_and_wait()  # a kill that was cancelled may still be under way
         self._notice_own_end(member)
         if not self.alive(member):
             self._spawn(member)
@@ -245,17 +245,17 @@ class ProcessCluster(ABC):
             self._paused[member] = None
             process.signal(signal.SIGSTOP)
             give_up = asyncio.get_running_loop().time() + PAUSE_TIMEOUT_S
-            while member in self._paused and process.alive() and not process.stands_still():
+            while member in self._paused and process.alive() and not process.is_stopped():
                 if asyncio.get_running_loop().time() > give_up:
                     raise SystemFailed(
                         f"{member} did not stop within {PAUSE_TIMEOUT_S} s of a SIGSTOP"
                     )
                 await asyncio.sleep(0.001)
 
-    def stands_still(self, member: MemberName) -> bool:
+    def is_stopped(self, member: MemberName) -> bool:
         """Whether its process runs and stopped itself: not by `pause`."""
         process = self._process(member)
-        stopped = process is not None and process.alive() and process.stands_still()
+        stopped = process is not None and process.alive() and process.is_stopped()
         return stopped and member not in self._paused
 
     async def resume(self, member: MemberName) -> None:
@@ -292,7 +292,7 @@ class ProcessCluster(ABC):
 
     def _notice_own_end(self, member: MemberName) -> None:
         process = self._process(member)
-        if process is None or process.alive() or process.doomed or process in self._own_ends:
+        if process is None or process.alive() or process.kill_sent or process in self._own_ends:
             return
         log = self.log_path(member)
         self._own_ends[process] = (

@@ -40,7 +40,7 @@ class MemberProcess:
         self._command = tuple(command)
         self._identity = psutil.Process(child.pid)
         """Pid and time of creation together: no other process ever has both."""
-        self.doomed = False
+        self.kill_sent = False
         """Whether it has been sent a SIGKILL, though it may not be gone yet."""
 
     @property
@@ -65,7 +65,7 @@ class MemberProcess:
         if self.alive() and self._identity.is_running():
             os.killpg(self.pid, number)
 
-    def stands_still(self) -> bool:
+    def is_stopped(self) -> bool:
         """Whether every thread is stopped by a SIGSTOP. The signal takes effect when a
         thread next leaves the kernel: one that waits for a disk goes on until then."""
         states = []
@@ -76,10 +76,10 @@ class MemberProcess:
 
     def kill(self) -> None:
         """SIGKILL to the process and what it started; does not wait for the end."""
-        self.doomed = True
+        self.kill_sent = True
         self.signal(signal.SIGKILL)
 
-    async def killed(self) -> None:
+    async def kill_and_wait(self) -> None:
         """SIGKILL, and wait until it is gone, so that its ports and locks are free."""
         self.kill()
         if await self.wait(KILL_TIMEOUT_MS) is None:
@@ -89,7 +89,7 @@ class MemberProcess:
                 f"/proc/{self.pid}/stack"
             )
 
-    async def terminated(self, grace_ms: int) -> None:
+    async def terminate(self, grace_ms: int) -> None:
         """SIGTERM (a paused process goes on to receive it), and SIGKILL after `grace_ms`."""
         try:
             if grace_ms:
@@ -98,7 +98,7 @@ class MemberProcess:
                 await self.wait(grace_ms)
         finally:
             self.kill()
-        await self.killed()
+        await self.kill_and_wait()
 
     async def wait(self, timeout_ms: int) -> int | None:
         """Its exit code, None if it still runs after `timeout_ms`."""

@@ -66,7 +66,7 @@ class PythonNode(ProcessCluster):
         await self._failpoint("DELETE", member, failpoint, "")
 
     async def stands_at(self, member: MemberName, failpoint: str) -> None:
-        while not self.stands_still(member):  # noqa: ASYNC110 - the operating system tells nobody
+        while not self.is_stopped(member):  # noqa: ASYNC110 - the operating system tells nobody
             await asyncio.sleep(STOPPED_POLL_S)
 
     async def _failpoint(

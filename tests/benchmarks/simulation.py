@@ -17,7 +17,7 @@ from splitbrain.harness.campaign.campaign import campaign, quick_folder
 from splitbrain.harness.drawing.draw import draw_plan
 from splitbrain.harness.schedule.options import Options, read_options
 from splitbrain.harness.simulation.run import simulate
-from splitbrain.harness.systems.choice import capabilities_of
+from splitbrain.harness.systems.factory import capabilities_of
 from splitbrain.harness.workloads.catalogue import make_workload
 from tests.benchmarks.figure import Figure, load_average, middle
 

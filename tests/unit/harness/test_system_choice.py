@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from splitbrain.harness.schedule.plan import ClientPlan, Plan
-from splitbrain.harness.systems.choice import touches_links
+from splitbrain.harness.systems.factory import needs_proxies
 from splitbrain.nemesis.fault import Fault, Kill, Latency, Partition, Pause, PlannedFault
 
 
@@ -16,9 +16,9 @@ def plan_with(*faults: Fault) -> Plan:
 
 @pytest.mark.parametrize("fault", [Partition(), Latency()])
 def test_a_plan_with_a_fault_of_links_needs_proxies(fault: Fault) -> None:
-    assert touches_links(plan_with(Kill(), fault))
+    assert needs_proxies(plan_with(Kill(), fault))
 
 
 def test_a_plan_without_faults_of_links_needs_none() -> None:
-    assert not touches_links(plan_with())
-    assert not touches_links(plan_with(Kill(), Pause()))
+    assert not needs_proxies(plan_with())
+    assert not needs_proxies(plan_with(Kill(), Pause()))

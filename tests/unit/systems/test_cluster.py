@@ -174,9 +174,9 @@ def test_a_system_of_ones_own_is_found_by_path_and_by_entry_point(
     path = f"{__name__}:OfTheirOwn"
     offer(tmp_path, monkeypatch, theirs=path, etcd=path)
     assert list(catalogue.systems()) == ["python_node", "simulated", "etcd", "theirs"]
-    assert catalogue.systems()["etcd"] == catalogue.OWN["etcd"]
-    assert catalogue.users_own(path) is OfTheirOwn
-    assert catalogue.users_own("theirs") is OfTheirOwn
+    assert catalogue.systems()["etcd"] == catalogue.BUILT_IN["etcd"]
+    assert catalogue.load_system(path) is OfTheirOwn
+    assert catalogue.load_system("theirs") is OfTheirOwn
 
 
 def test_an_entry_point_that_leads_nowhere_is_refused(
@@ -184,7 +184,7 @@ def test_an_entry_point_that_leads_nowhere_is_refused(
 ) -> None:
     offer(tmp_path, monkeypatch, gone="no.such.module:X")
     with pytest.raises(BadArguments, match=r"the system gone, no\.such\.module:X, of an installed"):
-        catalogue.users_own("gone")
+        catalogue.load_system("gone")
 
 
 @pytest.mark.parametrize(
@@ -192,4 +192,4 @@ def test_an_entry_point_that_leads_nowhere_is_refused(
 )
 def test_a_system_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(BadArguments, match=name.replace(".", r"\.")):
-        catalogue.users_own(name)
+        catalogue.load_system(name)

@@ -9,7 +9,7 @@ from splitbrain.harness.errors import BadArguments, SystemFailed
 from splitbrain.harness.mutants.catalogue import mutant_command, mutant_flags
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.plan import Plan
-from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE, SIMULATED, users_own
+from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE, SIMULATED, load_system
 from splitbrain.harness.systems.settings import WATCH_PROGRESS_MS, ClusterSettings
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.random_stream import subseed
@@ -21,13 +21,13 @@ def capabilities_of(options: Options) -> frozenset[str]:
     """The kinds of faults that the system can suffer, by the methods of its class."""
     if options.system == SIMULATED:
         return frozenset(KINDS)
-    made = _class_of_own(options.system) or users_own(options.system)
+    made = _built_in_class(options.system) or load_system(options.system)
     if not isinstance(made, type):
         return frozenset(KINDS)  # a function that makes one: its faults fail when they begin
     return frozenset(name for name in KINDS if issubclass(made, KINDS[name].needs))
 
 
-def _class_of_own(name: str) -> type | None:
+def _built_in_class(name: str) -> type | None:
     if name == PYTHON_NODE:
         from splitbrain.harness.systems.python_node import PythonNode
 
@@ -39,7 +39,7 @@ def _class_of_own(name: str) -> type | None:
     return None
 
 
-def refuse_absent(options: Options) -> None:
+def check_program(options: Options) -> None:
     """Raise BadArguments, before a run has begun, where the program of the system that
     `options` name is not there."""
     if options.system != ETCD:
@@ -62,7 +62,7 @@ def make_system(options: Options, plan: Plan, folder: Path) -> System:
         return _python_node(options, plan, folder)
     if options.system == ETCD:
         return _etcd(options, plan, folder)
-    make = users_own(options.system)
+    make = load_system(options.system)
     return cast("System", make(
         members=plan.members, member_seeds=plan.member_seeds, folder=folder, options=options
     ))
@@ -99,13 +99,13 @@ def _settings(
         member_seeds=plan.member_seeds,
         heartbeat_ms=options.heartbeat_ms,
         election_ms=options.election_ms,
-        proxied=touches_links(plan),
+        proxied=needs_proxies(plan),
         watch_progress_ms=WATCH_PROGRESS_MS if plan.watchers else 0,
         extra_args=flags,
     )
 
 
-def touches_links(plan: Plan) -> bool:
+def needs_proxies(plan: Plan) -> bool:
     """Whether any fault of the plan needs proxies between the members. Where none does
     there are none: they share the machine with the members and cost an eighth of an
     etcd's rate."""
