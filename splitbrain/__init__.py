@@ -21,8 +21,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from splitbrain.checkers.evidence import Checker, Evidence
     from splitbrain.checkers.budget_limits import Limit
+    from splitbrain.checkers.evidence import Checker, Evidence
     from splitbrain.checkers.verdict import Anomaly, Verdict
     from splitbrain.harness.clients.json_client import Completion
     from splitbrain.harness.drawing.draw import draw_schedule

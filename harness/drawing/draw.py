@@ -19,8 +19,8 @@ from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOperation
 from splitbrain.harness.schedule.options import Options, read_options
 from splitbrain.harness.schedule.schedule import Schedule, default_settings, member_seeds
-from splitbrain.harness.systems.choice import capabilities_of
-from splitbrain.harness.systems.services import refuse_missing
+from splitbrain.harness.systems.factory import capabilities_of
+from splitbrain.harness.systems.services import check_services
 from splitbrain.harness.workloads.catalogue import make_workload
 from splitbrain.harness.workloads.workload import Draft, Workload
 from splitbrain.histories.random_stream import stream
@@ -41,7 +41,7 @@ def draw_schedule(options: Options) -> Schedule:
     """
     options = msgspec.structs.replace(options, seed=seed_or_drawn(options.seed))
     workload = make_workload(options.workload, options.workload_options)
-    refuse_missing(options.system, workload)
+    check_services(options.system, workload)
     return draw_for(options, workload, capabilities_of(options))
 
 

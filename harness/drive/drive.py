@@ -31,7 +31,7 @@ from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.records import Ended, MemberRecord, Phase, PhaseName, RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.versions import versions_now
-from splitbrain.harness.systems.system import Mortal, System, Weathered
+from splitbrain.harness.systems.system import CrashReporter, System, Weathered
 from splitbrain.harness.workloads.workload import Workload
 from splitbrain.histories.event import FaultEvent
 from splitbrain.histories.event import Phase as FaultPhase
@@ -114,7 +114,7 @@ class Drive:
         return ""
 
     def _own_ends(self) -> Sequence[str]:
-        return self._system.ended_by_themselves() if isinstance(self._system, Mortal) else ()
+        return self._system.ended_by_themselves() if isinstance(self._system, CrashReporter) else ()
 
     async def _through_phases(self) -> None:
         with self._phase("set-up"):

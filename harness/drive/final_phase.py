@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from splitbrain.harness.clients.member_status import Status
+from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.drive.load import Client, record
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.system import System

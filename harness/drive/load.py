@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from splitbrain.harness.clients.json_client import Completion
-from splitbrain.harness.clients.member_status import Status
+from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.drive.last_seen import LastSeen
 from splitbrain.harness.drive.tally import Tally
 from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOperation

@@ -28,7 +28,7 @@ from splitbrain.harness.store.records import SIMULATED_NOTE, Repro, RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.store import make_run_folder
 from splitbrain.harness.store.versions import versions_now
-from splitbrain.harness.systems.choice import make_system, refuse_absent
+from splitbrain.harness.systems.factory import check_program, make_system
 from splitbrain.harness.systems.support import refuse_unsupported
 from splitbrain.harness.systems.system import System
 from splitbrain.harness.workloads.catalogue import make_workload
@@ -150,7 +150,7 @@ def open_folder(schedule: Schedule) -> RunFolder:
     """
     options = schedule.options
     checkers_of(options)
-    refuse_absent(options)
+    check_program(options)
     refuse_unsupported(schedule)
     try:
         folder = make_run_folder(Path(options.store), options.test_name(), schedule.seed)

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from splitbrain.harness.schedule.conditions import IDEAL_DISK, IDEAL_NETWORK
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.simulation.buggify import Buggify
-from splitbrain.harness.simulation.clients import ClientNetwork
+from splitbrain.harness.simulation.client_network import ClientNetwork
 from splitbrain.harness.simulation.clock import MachineClock
 from splitbrain.harness.simulation.conditions import Coverage
 from splitbrain.harness.simulation.disk import MachineDisk
-from splitbrain.harness.simulation.invariants import Watch
+from splitbrain.harness.simulation.invariants import InvariantMonitor
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.member import Member
 from splitbrain.harness.simulation.network import Network
@@ -51,9 +51,12 @@ class SimulatedCluster:
         )
         self.clients = ClientNetwork(loop, self.network)
         self.members: dict[str, Member] = {}
-        self.watch = Watch(
-            self.members, loop, self.coverage, len(members),
-            schedule.deposed_longer_by,
+        self.watch = InvariantMonitor(
+            members=self.members,
+            loop=loop,
+            coverage=self.coverage,
+            count=len(members),
+            deposed_longer_by=schedule.deposed_longer_by,
         )
         loop.observe = self.watch
         self._awaited: dict[tuple[str, str], list[asyncio.Future[None]]] = {}
@@ -111,9 +114,16 @@ class SimulatedCluster:
         process = Process(name, member.lives)
         member.process = process
         world = SimulatedWorld(
-            self.loop, process, member.clock, member.disk, self.network, self.clients,
-            stream(self.seed, "member", name, member.lives), self._ended, self._stood_still,
-            self.buggify.fires,
+            loop=self.loop,
+            process=process,
+            machine=member.clock,
+            disk=member.disk,
+            network=self.network,
+            clients=self.clients,
+            random=stream(self.seed, "member", name, member.lives),
+            on_stop=self._ended,
+            on_pause=self._stood_still,
+            buggify=self.buggify.fires,
         )
         world.trace_lines, world.log_lines = member.trace_lines, member.log_lines
         member.world, member.server = world, None

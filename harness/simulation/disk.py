@@ -54,7 +54,7 @@ class MachineDisk:
 
     def begins_to_sync(self) -> None:
         for future in self.awaited:
-            self._loop.soon(None, _settle, future)
+            self._loop.soon(None, _complete, future)
         self.awaited.clear()
 
     def lose_power(self) -> None:
@@ -190,7 +190,7 @@ class SimulatedDisk:
         self.machine.begins_to_sync()
         loop = self._loop
         future = loop.create_future()
-        loop.at_ns(loop.now_ns + self.machine.sync_ns(more_ms), self._process, _settle, future)
+        loop.at_ns(loop.now_ns + self.machine.sync_ns(more_ms), self._process, _complete, future)
         await future
 
     # --- reading -------------------------------------------------------------------------
@@ -334,7 +334,7 @@ class _BackendWorker:
         return work()
 
 
-def _settle(future: asyncio.Future[None]) -> None:
+def _complete(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
 

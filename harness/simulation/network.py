@@ -226,6 +226,7 @@ class Dialler:
 
     def __init__(
         self,
+        *,
         network: Network,
         process: Process,
         target: Machine,
@@ -458,9 +459,12 @@ class Network:
             machine.listener = None
 
     def dial(
-        self, process: Process, url: str, hello: bytes, queue_bytes_max: int
+        self, process: Process, url: str, hello: bytes, *, queue_bytes_max: int
     ) -> Dialler:
         target = self._by_url.get(url)
         if target is None:
             raise ValueError(f"no machine of this network has the address {url}")
-        return Dialler(self, process, target, hello, queue_bytes_max)
+        return Dialler(
+            network=self, process=process, target=target, hello=hello,
+            queue_bytes_max=queue_bytes_max,
+        )

@@ -13,7 +13,7 @@ from splitbrain.harness.schedule.schedule import (
     default_settings,
 )
 from splitbrain.harness.systems.catalogue import PYTHON_NODE
-from splitbrain.harness.systems.choice import capabilities_of
+from splitbrain.harness.systems.factory import capabilities_of
 from splitbrain.harness.systems.setting_flags import setting_flags
 from splitbrain.nemesis.catalogue import KINDS
 from splitbrain.nemesis.fault import AtStep, Fault, Kill, PowerLoss

@@ -14,7 +14,7 @@ from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.runs.execute import open_folder
 from splitbrain.harness.schedule.options import Options, read_options
 from splitbrain.harness.schedule.schedule import Schedule
-from splitbrain.harness.systems.choice import make_system
+from splitbrain.harness.systems.factory import make_system
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.kv import Request
 

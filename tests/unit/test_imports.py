@@ -22,7 +22,7 @@ TO_BE_REMOVED = (
         "splitbrain.harness.schedule.text",
         "splitbrain.harness.shrinking.failure",
         "splitbrain.harness.shrinking.test_source",
-        "splitbrain.harness.systems.choice",
+        "splitbrain.harness.systems.factory",
         "splitbrain.harness.systems.cluster",
         "splitbrain.harness.systems.etcd",
         "splitbrain.harness.systems.process",

@@ -6,7 +6,7 @@ import pytest
 
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
-from splitbrain.harness.systems.choice import touches_links
+from splitbrain.harness.systems.factory import needs_proxies
 from splitbrain.nemesis.fault import Fault, Kill, Latency, Partition, Pause, PlannedFault
 
 
@@ -20,9 +20,9 @@ def schedule_with(*faults: Fault) -> Schedule:
 
 @pytest.mark.parametrize("fault", [Partition(), Latency()])
 def test_a_schedule_with_a_fault_of_links_needs_proxies(fault: Fault) -> None:
-    assert touches_links(schedule_with(Kill(), fault))
+    assert needs_proxies(schedule_with(Kill(), fault))
 
 
 def test_a_schedule_without_faults_of_links_needs_none() -> None:
-    assert not touches_links(schedule_with())
-    assert not touches_links(schedule_with(Kill(), Pause()))
+    assert not needs_proxies(schedule_with())
+    assert not needs_proxies(schedule_with(Kill(), Pause()))

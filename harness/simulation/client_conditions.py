@@ -19,7 +19,7 @@ from splitbrain.node.messages.rpc import (
 COMPACTED, FUTURE = str(errors.compacted()), str(errors.future_revision())
 
 
-def shown(asked: object, answer: object) -> Iterator[str]:
+def conditions_of_answer(asked: object, answer: object) -> Iterator[str]:
     """By what a member answers to a request."""
     match answer:
         case RangeResponse(more=more):
@@ -38,14 +38,14 @@ def shown(asked: object, answer: object) -> Iterator[str]:
             yield "history was compacted"
 
 
-def shown_by_refusal(refusal: RpcError) -> Iterator[str]:
+def conditions_of_error(refusal: RpcError) -> Iterator[str]:
     if str(refusal) == COMPACTED:
         yield "a read of a compacted revision was refused"
     elif str(refusal) == FUTURE:
         yield "a read of a revision to come was refused"
 
 
-def shown_by_watch(request: WatchRequest, answer: WatchAnswer) -> Iterator[str]:
+def conditions_of_watch_answer(request: WatchRequest, answer: WatchAnswer) -> Iterator[str]:
     if answer.created and 0 < request.start_revision <= answer.revision:
         yield "a watch began in the past"
     elif answer.created and request.start_revision > answer.revision:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from splitbrain.harness import extensions as offered
+from splitbrain.harness import extensions
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.systems.catalogue import systems, users_own
+from splitbrain.harness.systems.catalogue import load_system, systems
 from splitbrain.harness.workloads.catalogue import make_workload, workloads
 
 NEEDS_A_SIZE = """
@@ -48,7 +48,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], s
 def test_a_module_that_cannot_be_imported_is_told_with_the_place_in_it(
     module: Callable[[str], str], source: str, said: str
 ) -> None:
-    for load in (users_own, lambda path: make_workload(path, {})):
+    for load in (load_system, lambda path: make_workload(path, {})):
         with pytest.raises(BadArguments) as told:
             load(f"{module(source)}:Thing")
         assert said in str(told.value)
@@ -70,10 +70,10 @@ def test_a_broken_package_spoils_only_what_it_offers_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     broken = EntryPoint("broken", "no_such_module:Thing", "some.group")
-    monkeypatch.setattr(offered, "entry_points", lambda group: [broken])
+    monkeypatch.setattr(extensions, "entry_points", lambda group: [broken])
     assert "an installed package" in workloads()["broken"]
     assert "an installed package" in systems()["broken"]
     assert make_workload("register", {}).name == "register"
-    for load in (users_own, lambda name: make_workload(name, {})):
+    for load in (load_system, lambda name: make_workload(name, {})):
         with pytest.raises(BadArguments, match="No module named 'no_such_module'"):
             load("broken")

@@ -9,7 +9,7 @@ from splitbrain.harness.errors import BadArguments, SystemFailed
 from splitbrain.harness.mutants.catalogue import mutant_command, mutant_flags
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
-from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE, SIMULATED, users_own
+from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE, SIMULATED, load_system
 from splitbrain.harness.systems.setting_flags import setting_flags
 from splitbrain.harness.systems.settings import WATCH_PROGRESS_MS, ClusterSettings
 from splitbrain.harness.systems.system import System
@@ -22,13 +22,13 @@ def capabilities_of(options: Options) -> frozenset[str]:
     """The kinds of faults that the system can suffer, by the methods of its class."""
     if options.system == SIMULATED:
         return frozenset(KINDS)
-    made = _class_of_own(options.system) or users_own(options.system)
+    made = _built_in_class(options.system) or load_system(options.system)
     if not isinstance(made, type):
         return frozenset(KINDS)  # a function that makes one: its faults fail when they begin
     return frozenset(name for name in KINDS if issubclass(made, KINDS[name].needs))
 
 
-def _class_of_own(name: str) -> type | None:
+def _built_in_class(name: str) -> type | None:
     if name == PYTHON_NODE:
         from splitbrain.harness.systems.python_node import PythonNode
 
@@ -40,7 +40,7 @@ def _class_of_own(name: str) -> type | None:
     return None
 
 
-def refuse_absent(options: Options) -> None:
+def check_program(options: Options) -> None:
     """Raise BadArguments, before a run has begun, where the program of the system that
     `options` name is not there."""
     if options.system != ETCD:
@@ -63,7 +63,7 @@ def make_system(schedule: Schedule, folder: Path) -> System:
         return _python_node(schedule, folder)
     if schedule.system == ETCD:
         return _etcd(schedule, folder)
-    make = users_own(schedule.system)
+    make = load_system(schedule.system)
     return cast("System", make(
         members=schedule.members, member_seeds=schedule.member_seeds, folder=folder,
         options=schedule.options,
@@ -99,13 +99,13 @@ def _settings(schedule: Schedule, folder: Path, flags: tuple[str, ...]) -> Clust
         member_seeds=schedule.member_seeds,
         heartbeat_ms=schedule.options.heartbeat_ms,
         election_ms=schedule.options.election_ms,
-        proxied=touches_links(schedule),
+        proxied=needs_proxies(schedule),
         watch_progress_ms=WATCH_PROGRESS_MS if schedule.watchers else 0,
         extra_args=(*setting_flags(schedule), *flags),
     )
 
 
-def touches_links(schedule: Schedule) -> bool:
+def needs_proxies(schedule: Schedule) -> bool:
     """Whether a fault of the schedule needs proxies between the members.
 
     Without such a fault no proxies are started, because they share the machine with the
