@@ -22,7 +22,8 @@ from splitbrain.harness.errors import BadArguments, SplitbrainError
 DISK_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 COMMANDS = (
-    "run", "sim", "hunt", "shrink", "check", "export", "generate", "replay", "serve", "list",
+    "run", "sim", "hunt", "shrink", "check", "export", "generate", "replay", "serve", "runs",
+    "corpus", "list", "completion",
 )
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 import click
 
 from splitbrain.checkers.verdict import Verdict
+from splitbrain.harness.judging.result_text import reproduce_line
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.schedule.command_line import shown
-from splitbrain.harness.store.records import FaultCount, Results
+from splitbrain.harness.store.records import FaultCount
 
 ANOMALIES_SHOWN_MAX = 5
 
@@ -68,21 +69,3 @@ def verdict_line(verdict: Verdict) -> str:
     why = f"  {verdict.why}" if verdict.why else ""
     mark = click.style(f"{word:8}", fg=colour)
     return f"  {mark} {verdict.checker} ({verdict.seconds:.1f} s){why}"
-
-
-def reproduce_line(result: RunResult) -> str:
-    """The whole command, and the shorter one for as long as the folder is there."""
-    line, shorter = result.results.reproduce, f"splitbrain replay {shown(result.folder)}"
-    return line if line == shorter else f"{line}   (or: {shorter})"
-
-
-def summary(results: Results) -> str:
-    """One line for an assertion: every checker that did not pass, and its first anomaly."""
-    lines = []
-    for verdict in results.verdicts:
-        if verdict.valid is True:
-            continue
-        first = verdict.anomalies[0] if verdict.anomalies else None
-        said = f"{first.kind}: {first.because}" if first else verdict.why
-        lines.append(f"{verdict.checker}: {WORDS[verdict.valid][0]}: {said}")
-    return "\n".join(lines)

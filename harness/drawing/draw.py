@@ -15,7 +15,7 @@ import msgspec
 from splitbrain.harness.drawing.seed import seed_or_drawn
 from splitbrain.harness.drawing.swarm import Environment, draw_environment, draw_options
 from splitbrain.harness.drawing.watchers import draw_watchers
-from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.errors import BadArguments, SplitbrainError
 from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOperation
 from splitbrain.harness.schedule.options import Options, read_options
 from splitbrain.harness.schedule.schedule import Schedule, default_settings, member_seeds
@@ -43,6 +43,14 @@ def draw_schedule(options: Options) -> Schedule:
     workload = make_workload(options.workload, options.workload_options)
     check_services(options.system, workload)
     return draw_for(options, workload, capabilities_of(options))
+
+
+def is_drawn(schedule: Schedule) -> bool:
+    """Whether the options and the seed of `schedule` alone give it."""
+    try:
+        return draw_schedule(schedule.options) == schedule
+    except SplitbrainError:
+        return False
 
 
 def draw_swarm_schedule(seed: int, given: Mapping[str, Any]) -> Schedule:

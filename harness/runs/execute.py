@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from splitbrain.checkers.verdict import Anomaly, Verdict
-from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.drawing.draw import draw_schedule, is_drawn
 from splitbrain.harness.drive.drive import Drive
 from splitbrain.harness.drive.progress import Progress, Silent
-from splitbrain.harness.errors import BadArguments, SplitbrainError
+from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.judging.judge import checkers_of, judge
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.schedule.command_line import run_line, shown
@@ -31,6 +31,7 @@ from splitbrain.harness.store.versions import versions_now
 from splitbrain.harness.systems.factory import check_program, make_system
 from splitbrain.harness.systems.support import refuse_unsupported
 from splitbrain.harness.systems.system import System
+from splitbrain.harness.systems.version_text import version_text
 from splitbrain.harness.workloads.catalogue import make_workload
 
 INVARIANTS = "invariants"
@@ -171,7 +172,7 @@ def _title(schedule: Schedule, folder: RunFolder) -> str:
 
 
 def _write_repro(folder: RunFolder, schedule: Schedule, versions: dict[str, str]) -> None:
-    drawn = _is_drawn(schedule)
+    drawn = is_drawn(schedule)
     command = (
         run_line(schedule.options, schedule.seed) if drawn
         else f"splitbrain replay {shown(folder.path)}"
@@ -183,14 +184,6 @@ def _write_repro(folder: RunFolder, schedule: Schedule, versions: dict[str, str]
             note=SIMULATED_NOTE, command=command,
         )
     folder.write_repro(repro)
-
-
-def _is_drawn(schedule: Schedule) -> bool:
-    """Whether the options and the seed alone give this schedule."""
-    try:
-        return draw_schedule(schedule.options) == schedule
-    except SplitbrainError:
-        return False
 
 
 def _conclude(
@@ -213,6 +206,7 @@ async def _drive(
     options = schedule.options
     workload = make_workload(options.workload, options.workload_options)
     system = make(schedule, folder.path)
+    progress.say(f"testing {version_text(system)}")
     _write_repro(folder, schedule, dict(system.versions()))
     drive = Drive(
         schedule=schedule, workload=workload, system=system, folder=folder, progress=progress
