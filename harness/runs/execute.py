@@ -189,7 +189,7 @@ def _write_repro(folder: RunFolder, schedule: Schedule, versions: dict[str, str]
 def _conclude(
     schedule: Schedule, folder: RunFolder, result: RunResult, *, report: bool
 ) -> RunResult:
-    """Write the report, and remove the members' data unless it is to be kept."""
+    """Write the report, and remove or compact the members' data."""
     if report:
         from splitbrain.harness.report import write
 
@@ -197,6 +197,8 @@ def _conclude(
     keep = schedule.options.keep_data
     if keep == "never" or (keep == "failed" and result.exit_code == 0):
         folder.remove_data(schedule.members)
+    else:
+        folder.compact_data(schedule.members)
     return result
 
 

@@ -17,8 +17,9 @@ while the run goes on, by the recorders in `splitbrain.histories` and by the mem
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +31,7 @@ from splitbrain.harness.schedule.schedule import FORMAT as SCHEDULE_FORMAT
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.json_file import write_json
 from splitbrain.harness.store.records import FORMAT, Repro, Results, RunRecord
+from splitbrain.harness.store.sparse import free_zero_tails
 from splitbrain.harness.systems.member_files import MemberFiles
 from splitbrain.histories.event import Event, FaultEvent
 from splitbrain.histories.member_state import MemberState
@@ -170,10 +172,16 @@ class RunFolder:
         folder.mkdir(exist_ok=True)
         write_json(folder / STATE, state)
 
-    def remove_data(self, members: Iterator[str] | tuple[str, ...]) -> None:
+    def remove_data(self, members: Sequence[str]) -> None:
         """Remove the data folders of `members`. Logs, traces and states stay."""
         for member in members:
             shutil.rmtree(self.member(member).data, ignore_errors=True)
+
+    def compact_data(self, members: Sequence[str]) -> None:
+        """Free the disk space that the members' data folders do not need."""
+        for member in members:
+            with contextlib.suppress(OSError):
+                free_zero_tails(self.member(member).data)
 
 
 def read_repro(file: Path) -> Repro:
