@@ -32,10 +32,11 @@ def refuse_unsupported(schedule: Schedule) -> None:
         return
     supported = capabilities_of(schedule.options)
     for one in schedule.faults:
-        kind = SAME_NEEDS.get(name_of(one.fault), name_of(one.fault))
+        name = name_of(one.fault)
+        kind = SAME_NEEDS.get(name, name)
         if kind in KINDS and kind not in supported:
             raise BadArguments(
-                f"the system {schedule.system} does not support the fault {kind} of the "
+                f"the system {schedule.system} does not support the fault {name} of the "
                 f"schedule; it supports {', '.join(sorted(supported)) or 'none'}. Remove the "
                 "fault, or shrink the schedule without it (splitbrain shrink --no-swarm)"
             )
