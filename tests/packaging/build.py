@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,8 +36,7 @@ def build_archives(folder: Path) -> Archives:
     checked_run([sys.executable, "-m", "hatchling", "build", "-d", folder / "dist"], ROOT)
     (sdist,) = (folder / "dist").glob("*.tar.gz")
     (wheel,) = (folder / "dist").glob("*.whl")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
+    checked_run(["tar", "-xzf", sdist, "-C", folder], folder)
     unpacked = folder / sdist.name.removesuffix(".tar.gz")
     checked_run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder / "again"],
@@ -88,7 +86,7 @@ class Environment:
         )  # fmt: skip
 
     def _variables(self) -> Mapping[str, str]:
-        """A user's shell: neither Python's settings nor the runner's."""
+        """The variables of a user's shell, without those of Python and of the test session."""
         kept = {
             name: value for name, value in os.environ.items()
             if not name.startswith(("PYTHON", "PYTEST", "SPLITBRAIN", "VIRTUAL_ENV"))
@@ -100,11 +98,10 @@ def make_environment(folder: Path, wheel: Path) -> Environment:
     """A virtual environment in `folder` with `wheel` and its requirements."""
     checked_run([sys.executable, "-m", "venv", "--without-pip", folder], ROOT)
     environment = Environment(folder)
-    for found in required_distributions(wheel_metadata(wheel)):
+    for found in required_distributions(requirements_of(wheel)):
         for source in installed_entries(found):
             (environment.site_packages / source.name).symlink_to(source)
-    for script in ("pytest",):
-        _write_script(environment, script)
+    _write_script(environment, "pytest")
     checked_run(
         [
             sys.executable, "-m", "pip", "--python", environment.python, "install", "--quiet",
@@ -125,7 +122,7 @@ def _write_script(environment: Environment, module: str) -> None:
     script.chmod(0o755)
 
 
-def wheel_metadata(wheel: Path) -> Sequence[Requirement]:
+def requirements_of(wheel: Path) -> Sequence[Requirement]:
     """The requirements that the wheel declares, with its extra `pytest`."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
@@ -139,6 +136,7 @@ def wheel_metadata(wheel: Path) -> Sequence[Requirement]:
 
 
 def applies(requirement: Requirement, extras: Iterable[str]) -> bool:
+    """Whether the marker of `requirement` is true here, with `extras`."""
     marker = requirement.marker
     return marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras))
 
@@ -167,6 +165,7 @@ def installed_entries(found: Distribution) -> Iterator[Path]:
 
 
 def checked_run(command: Sequence[str | Path], cwd: Path) -> None:
+    """Run `command` in `cwd`. Raises AssertionError with its output if it fails."""
     done = subprocess.run(
         [str(word) for word in command], cwd=cwd, capture_output=True, text=True,
         timeout=COMMAND_TIMEOUT_S, check=False,

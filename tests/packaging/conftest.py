@@ -1,4 +1,4 @@
-"""The archives and the environment: built once, by the one worker that runs the group."""
+"""The archives and the environment. Each xdist group of this folder builds them once."""
 
 from __future__ import annotations
 

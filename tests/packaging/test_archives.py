@@ -12,7 +12,7 @@ import pytest
 
 from tests.packaging.build import ROOT, Archives, checked_run, contents
 
-pytestmark = pytest.mark.xdist_group("packaging")
+pytestmark = pytest.mark.xdist_group("packaging-archives")
 
 FOLDERS = ("checkers", "harness", "histories", "nemesis", "node")
 
@@ -74,7 +74,7 @@ def test_the_wheel_built_from_the_sdist_has_the_same_contents(archives: Archives
     assert contents(archives.wheel_of_sdist) == contents(archives.wheel)
 
 
-@pytest.mark.parametrize("folder", ["tests/unit/histories", "tests/unit/nemesis"])
+@pytest.mark.parametrize("folder", ["tests/unit/mvcc", "tests/unit/nemesis"])
 def test_unit_tests_run_from_the_unpacked_sdist(archives: Archives, folder: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", folder],

@@ -41,7 +41,7 @@ def test_splitbrain_is_the_installed_package() -> None:
     assert "site-packages" in splitbrain.__file__
 
 
-@pytest.mark.splitbrain(nodes=[3], time_limit_s=1, rate=50)
+@pytest.mark.splitbrain(nodes=[3], time_limit_s=2, heartbeat_ms=50, election_ms=400)
 def test_a_run_is_valid(splitbrain_run) -> None:
     assert splitbrain_run(nemesis=["partition"]).valid
 
