@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from splitbrain.harness.schedule.schedule import Schedule
     from splitbrain.harness.schedule.text import parse_schedule
     from splitbrain.harness.store.records import FaultCount, Results
+    from splitbrain.harness.store.run_folder import RunFolder
     from splitbrain.harness.systems.cluster import Place, ProcessCluster
     from splitbrain.harness.systems.settings import ClusterSettings
     from splitbrain.harness.systems.system import (
@@ -126,6 +127,9 @@ _MODULES = {
     ),
     "splitbrain.harness.store.records": (
         "FaultCount", "Results",
+    ),
+    "splitbrain.harness.store.run_folder": (
+        "RunFolder",
     ),
     "splitbrain.harness.systems.cluster": (
         "Place", "ProcessCluster",
@@ -236,6 +240,7 @@ __all__ = [
     "Request",
     "Result",
     "Results",
+    "RunFolder",
     "RunResult",
     "Schedule",
     "ServiceOperation",

@@ -57,7 +57,10 @@ def parameters(signature: str) -> Iterator[tuple[str, str]]:
     assert isinstance(call, ast.FunctionDef)
     names = [one.arg for one in call.args.args]
     defaults = [ast.unparse(one) for one in call.args.defaults]
-    return zip(names, ["", *[""] * len(names), *defaults][-len(names):], strict=True)
+    required = [""] * (len(names) - len(defaults))
+    yield from zip(names, [*required, *defaults], strict=True)
+    for one, default in zip(call.args.kwonlyargs, call.args.kw_defaults, strict=True):
+        yield one.arg, ast.unparse(default) if default else ""
 
 
 @pytest.mark.parametrize("name", [name for name, signature in ENTRIES.items() if signature])
