@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "splitbrain"
-COMMAND_TIMEOUT_S = 120
+COMMAND_TIMEOUT_S = 240
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.build import ROOT, Archives, checked_run, contents
+from tests.packaging.build import COMMAND_TIMEOUT_S, ROOT, Archives, checked_run, contents
 
 pytestmark = pytest.mark.xdist_group("packaging-archives")
 
@@ -78,7 +78,8 @@ def test_the_wheel_built_from_the_sdist_has_the_same_contents(archives: Archives
 def test_unit_tests_run_from_the_unpacked_sdist(archives: Archives, folder: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", folder],
-        cwd=archives.unpacked, capture_output=True, text=True, timeout=120, check=False,
+        cwd=archives.unpacked, capture_output=True, text=True, check=False,
+        timeout=COMMAND_TIMEOUT_S,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from splitbrain.harness.mutants.catalogue import names
-from tests.packaging.build import ROOT, Environment
+from tests.packaging.build import COMMAND_TIMEOUT_S, ROOT, Environment
 from tests.packaging.users_project import (
     FOLDERS,
     IMPORTED,
@@ -116,7 +116,7 @@ def test_mypy_reads_the_types_of_the_package(environment: Environment, project: 
         "--python-executable", str(environment.python), "--no-error-summary", "typed.py",
     ]  # fmt: skip
     done = subprocess.run(
-        mypy, cwd=project, capture_output=True, text=True, timeout=120, check=False
+        mypy, cwd=project, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S, check=False
     )
     assert done.stdout.splitlines() == [
         'typed.py:5: note: Revealed type is "bool | None"',
