@@ -15,6 +15,7 @@ import msgspec
 
 from splitbrain.harness.drawing.draw import draw_swarm_schedule
 from splitbrain.harness.runs.execute import execute_simulated
+from splitbrain.harness.runs.worker_processes import safe_path
 from splitbrain.harness.store.temporary import in_use, temporary_run_folder
 
 
@@ -73,7 +74,7 @@ def campaign(
         "splitbrain.harness.campaign.campaign", "splitbrain.harness.simulation.run",
         "splitbrain.checkers.catalogue",
     ])
-    with context.Pool(workers, _prepare_worker) as pool:
+    with safe_path(), context.Pool(workers, _prepare_worker) as pool:
         yield from pool.imap_unordered(_job, ((seed, dict(given)) for seed in seeds))
 
 

@@ -6,6 +6,7 @@ import multiprocessing
 
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.runs.execute import execute, execute_simulated
+from splitbrain.harness.runs.worker_processes import safe_path
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.temporary import temporary_run_folder
 
@@ -21,7 +22,7 @@ def execute_twice(schedule: Schedule) -> Repeated:
     """
     if not schedule.options.mutant:
         return _execute_twice(schedule)
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with safe_path(), multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_execute_twice, (schedule,))
 
 
