@@ -31,7 +31,7 @@ def write(folder):
 splitbrain.harness.report.write = write
 """
 
-FAKE = "tests.unit.harness.fake_store:FakeSystem"
+FAKE = "tests.unit.fake_store:FakeSystem"
 
 
 @pytest.fixture

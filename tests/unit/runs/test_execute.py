@@ -31,9 +31,9 @@ from splitbrain.harness.store.schedule_source import schedule_at
 from splitbrain.harness.systems.system import Address
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Put, Range
-from tests.unit.harness.fake_store import FakeSystem
+from tests.unit.fake_store import FakeSystem
 
-FAKE = "tests.unit.harness.fake_store:FakeSystem"
+FAKE = "tests.unit.fake_store:FakeSystem"
 
 
 def everything_answered(evidence: Evidence) -> Verdict:

@@ -14,7 +14,7 @@ from splitbrain.harness.schedule.command_line import sim_line
 from splitbrain.harness.schedule.options import FLAGS, Options, flag_of
 from splitbrain.harness.store import run_folder
 
-FAKE = "tests.unit.harness.fake_store:FakeSystem"
+FAKE = "tests.unit.fake_store:FakeSystem"
 SHORT = ["--system", FAKE, "--nemesis", "none", "--nodes", "1", "--rate", "50",
          "--time-limit", "0.2", "--quiet", "--no-report"]
 

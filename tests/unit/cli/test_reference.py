@@ -1,6 +1,6 @@
 """The reference says what `--help` says, word for word.
 
-`SPLITBRAIN_REWRITE=1 python -m pytest tests/unit/harness/test_reference.py` renews it; the
+`SPLITBRAIN_REWRITE=1 python -m pytest tests/unit/cli/test_reference.py` renews it; the
 difference is to be reviewed.
 """
 
