@@ -26,8 +26,8 @@ from splitbrain.nemesis.fault import (
     Partition,
     PartitionShape,
     Pause,
-    PlannedFault,
     PowerLoss,
+    ScheduledFault,
     StepAction,
     Target,
 )
@@ -91,7 +91,7 @@ def draw_schedule(
     tempo: Tempo | None = None,
     *,
     snapshots: bool = False,
-) -> tuple[PlannedFault, ...]:
+) -> tuple[ScheduledFault, ...]:
     """Draw faults of `kinds` for a load of `duration_ms`, in the order in which they begin.
 
     With `snapshots`, faults of the kind "step" also hit members that receive or restore a
@@ -107,7 +107,7 @@ def draw_schedule(
         raise ValueError("cannot draw a schedule of faults: expected at least one member, got none")
     tempo = tempo or tempo_for(duration_ms)
     decks = {**DECKS, "step": _steps_and_snapshots} if snapshots else DECKS
-    planned = [
+    scheduled = [
         fault
         for kind in dict.fromkeys(kinds)
         if len(members) > 1 or kind not in ("partition", "latency")
@@ -117,13 +117,13 @@ def draw_schedule(
     ]
     order = {kind: place for place, kind in enumerate(KINDS)}
     return tuple(
-        sorted(planned, key=lambda one: (one.begin_ms, order[_kind(one.fault)], one.end_ms))
+        sorted(scheduled, key=lambda one: (one.begin_ms, order[_kind(one.fault)], one.end_ms))
     )
 
 
 def _time_line(
     deck: Sequence[Variant], random: Random, duration_ms: int, tempo: Tempo
-) -> Iterator[PlannedFault]:
+) -> Iterator[ScheduledFault]:
     """The faults of one kind, one after the other. The gap before the first one is short."""
     tail_begin_ms = duration_ms - tempo.tail_ms
     variants = _shuffled_variants(deck, random)
@@ -131,7 +131,7 @@ def _time_line(
     while now_ms + tempo.hold_ms[0] <= tail_begin_ms:
         hold_ms = random.randint(*tempo.hold_ms)
         end_ms = min(now_ms + hold_ms, tail_begin_ms)
-        yield PlannedFault(now_ms, end_ms, next(variants)(random), random.getrandbits(48))
+        yield ScheduledFault(now_ms, end_ms, next(variants)(random), random.getrandbits(48))
         now_ms = end_ms + max(random.randint(*tempo.gap_ms), 1)
 
 

@@ -155,7 +155,7 @@ class AtStep(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES,
     fault is armed just before the operation number `operation` of the schedule begins
     (`Schedule.operation_numbers` defines the numbers), or at `begin_ms` if `operation` is 0.
 
-    From the moment when the member reaches the step, the fault is in force for its planned
+    From the moment when the member reaches the step, the fault is in force for its scheduled
     duration. It is then healed as `do` requires: by a restart, by SIGCONT, or by opening the
     links. A fault at a step that is never reached has no effect.
 
@@ -176,7 +176,7 @@ Fault = (
 )
 
 
-class PlannedFault(msgspec.Struct, frozen=True):
+class ScheduledFault(msgspec.Struct, frozen=True):
     """A fault and the time when it is in force, in ms since the load began."""
 
     begin_ms: int

@@ -16,7 +16,7 @@ from splitbrain.histories.event import FaultEvent, Phase
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.capabilities import HasLeader
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import AtStep, Fault, MemberName, PlannedFault
+from splitbrain.nemesis.fault import AtStep, Fault, MemberName, ScheduledFault
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import Injected
 from splitbrain.nemesis.injection.machine import inject
@@ -43,7 +43,7 @@ class Nemesis:
 
     def __init__(
         self,
-        schedule: Sequence[PlannedFault],
+        schedule: Sequence[ScheduledFault],
         system: HasLeader,
         record: Record,
         now_ms: Callable[[], float],
@@ -58,9 +58,9 @@ class Nemesis:
         self.triggers = Triggers()
         """The load announces each operation of the schedule here before the operation begins."""
         self._trigger: dict[int, Trigger] = {
-            number: self.triggers.add(planned.fault.operation)
-            for number, planned in enumerate(self._schedule)
-            if isinstance(planned.fault, AtStep) and planned.fault.operation
+            number: self.triggers.add(scheduled.fault.operation)
+            for number, scheduled in enumerate(self._schedule)
+            if isinstance(scheduled.fault, AtStep) and scheduled.fault.operation
         }
 
     async def run(self) -> None:
@@ -70,8 +70,8 @@ class Nemesis:
         cancelled, the faults in force stay: `heal_all` heals them.
         """
         tasks = [
-            asyncio.create_task(self._run_fault(number, planned), name=f"fault {number}")
-            for number, planned in enumerate(self._schedule)
+            asyncio.create_task(self._run_fault(number, scheduled), name=f"fault {number}")
+            for number, scheduled in enumerate(self._schedule)
         ]
         try:
             for task in tasks:
@@ -107,30 +107,30 @@ class Nemesis:
         return tuple(
             CurrentFault(
                 number,
-                name_of(planned.fault),
-                planned.fault,
+                name_of(scheduled.fault),
+                scheduled.fault,
                 self._injected[number].members,
-                planned.end_ms,
+                scheduled.end_ms,
             )
-            for number, planned in enumerate(self._schedule)
+            for number, scheduled in enumerate(self._schedule)
             if number in self._injected
         )
 
-    async def _run_fault(self, number: int, planned: PlannedFault) -> None:
+    async def _run_fault(self, number: int, scheduled: ScheduledFault) -> None:
         if (trigger := self._trigger.get(number)) is not None:
             await trigger.due.wait()
         else:
-            await self._sleep_until(planned.begin_ms)
+            await self._sleep_until(scheduled.begin_ms)
         self._record_phase(number, "begin")
         try:
-            injected = await self._inject(planned, trigger)
+            injected = await self._inject(scheduled, trigger)
         except Exception as problem:
             self._record_phase(number, "failed", error=_reason(problem))
             del self._unhealed[number]
             return
         self._injected[number] = injected
         self._record_phase(number, "began")
-        await self._sleep_until(self._end_ms(planned))
+        await self._sleep_until(self._end_ms(scheduled))
         self._record_phase(number, "end")
         try:
             await injected.undo()
@@ -141,29 +141,29 @@ class Nemesis:
             self._record_phase(number, "ended")
             del self._injected[number]
 
-    async def _inject(self, planned: PlannedFault, trigger: Trigger | None) -> Injected:
-        random = stream(planned.seed, "aim")
-        if not isinstance(planned.fault, AtStep):
-            return await inject(planned.fault, self._in_force, random)
+    async def _inject(self, scheduled: ScheduledFault, trigger: Trigger | None) -> Injected:
+        random = stream(scheduled.seed, "aim")
+        if not isinstance(scheduled.fault, AtStep):
+            return await inject(scheduled.fault, self._in_force, random)
         try:
-            duration_ms = planned.end_ms - planned.begin_ms
-            armed = await arm(planned.fault, self._in_force, random, sleep_ms=duration_ms)
+            duration_ms = scheduled.end_ms - scheduled.begin_ms
+            armed = await arm(scheduled.fault, self._in_force, random, sleep_ms=duration_ms)
         finally:
             if trigger is not None:
                 trigger.armed.set()
         return await armed.inject_when_reached()
 
-    def _end_ms(self, planned: PlannedFault) -> float:
+    def _end_ms(self, scheduled: ScheduledFault) -> float:
         """The time to heal a fault that has begun, in ms since the load began.
 
-        A fault at a step lasts its planned duration from the moment when the step was
+        A fault at a step lasts its scheduled duration from the moment when the step was
         reached. A step that sleeps may be reached at any later time, so `heal_all` disarms it.
         """
-        if not isinstance(planned.fault, AtStep):
-            return planned.end_ms
-        if planned.fault.do == "sleep":
+        if not isinstance(scheduled.fault, AtStep):
+            return scheduled.end_ms
+        if scheduled.fault.do == "sleep":
             return float("inf")
-        return self._now_ms() + planned.end_ms - planned.begin_ms
+        return self._now_ms() + scheduled.end_ms - scheduled.begin_ms
 
     async def _sleep_until(self, at_ms: float) -> None:
         while (left_ms := at_ms - self._now_ms()) > 0:  # noqa: ASYNC110 - time, not an event

@@ -84,8 +84,8 @@ if TYPE_CHECKING:
         Latency,
         Partition,
         Pause,
-        PlannedFault,
         PowerLoss,
+        ScheduledFault,
     )
 
 _MODULES = {
@@ -179,7 +179,7 @@ _MODULES = {
     ),
     "splitbrain.nemesis.fault": (
         "AtStep", "BitRot", "ClockDrift", "ClockJump", "DiskFault", "Fault", "Kill", "Latency",
-        "Partition", "Pause", "PlannedFault", "PowerLoss",
+        "Partition", "Pause", "ScheduledFault", "PowerLoss",
     ),
 }
 """Module → the public names that it defines."""
@@ -230,7 +230,6 @@ __all__ = [
     "Pausable",
     "Pause",
     "Place",
-    "PlannedFault",
     "PowerLoss",
     "ProcessCluster",
     "Put",
@@ -243,6 +242,7 @@ __all__ = [
     "RunFolder",
     "RunResult",
     "Schedule",
+    "ScheduledFault",
     "ServiceOperation",
     "SplitbrainError",
     "System",

@@ -61,22 +61,22 @@ class LastSeen:
         self._elected: dict[str, int] = {}
         """The revision of each key that was elected."""
 
-    def request(self, planned: ScheduledOperation) -> AnyRequest:
-        """The request to send for `planned`, now."""
-        request = planned.request
-        if planned.expect_last_seen and isinstance(request, Txn):
-            chosen = frozenset(planned.expect_last_seen)
+    def request(self, scheduled: ScheduledOperation) -> AnyRequest:
+        """The request to send for `scheduled`, now."""
+        request = scheduled.request
+        if scheduled.expect_last_seen and isinstance(request, Txn):
+            chosen = frozenset(scheduled.expect_last_seen)
             compare = tuple(
                 self._expect(one) if place in chosen else one
                 for place, one in enumerate(request.compare)
             )
             request = msgspec.structs.replace(request, compare=compare)
-            return self._appended(request) if planned.append_to_seen else request
-        if planned.revision_back and isinstance(request, Range):
-            revision = max(0, self.revision - planned.revision_back)
+            return self._appended(request) if scheduled.append_to_seen else request
+        if scheduled.revision_back and isinstance(request, Range):
+            revision = max(0, self.revision - scheduled.revision_back)
             return msgspec.structs.replace(request, revision=revision)
-        if planned.revision_back and isinstance(request, Compact):
-            revision = max(1, self.revision - planned.revision_back)
+        if scheduled.revision_back and isinstance(request, Compact):
+            revision = max(1, self.revision - scheduled.revision_back)
             return msgspec.structs.replace(request, revision=revision)
         if isinstance(request, Proclaim | Resign):
             revision = self._elected.get(request.key, 0)
@@ -84,11 +84,11 @@ class LastSeen:
         return request
 
     @staticmethod
-    def look(planned: ScheduledOperation) -> Txn | None:
-        """What to read before `planned` can be sent, if anything."""
-        if not planned.append_to_seen or not isinstance(planned.request, Txn):
+    def look(scheduled: ScheduledOperation) -> Txn | None:
+        """What to read before `scheduled` can be sent, if anything."""
+        if not scheduled.append_to_seen or not isinstance(scheduled.request, Txn):
             return None
-        keys = dict.fromkeys(one.key for one in planned.request.compare)
+        keys = dict.fromkeys(one.key for one in scheduled.request.compare)
         return Txn((), tuple(Range(key) for key in keys))
 
     def observe(self, request: AnyRequest, result: AnyResult) -> None:

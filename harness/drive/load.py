@@ -19,7 +19,7 @@ from splitbrain.histories.service import AnyRequest
 from splitbrain.nemesis.injection.trigger import Triggers
 
 CATCH_UP_MAX_S = 0.1
-"""A client whose answers came late hurries to its planned times, but by no more than
+"""A client whose answers came late hurries to its scheduled times, but by no more than
 this: a stall of seconds must not be followed by a burst of its operations."""
 
 
@@ -86,8 +86,8 @@ class Load:
         begin_s = loop.time()
         end_s = begin_s + self._schedule.time_limit_ms / 1000
         tasks = [
-            loop.create_task(self._client_loop(number, planned, begin_s, end_s))
-            for number, planned in enumerate(self._schedule.clients)
+            loop.create_task(self._client_loop(number, scheduled, begin_s, end_s))
+            for number, scheduled in enumerate(self._schedule.clients)
         ]
         timer = loop.call_at(end_s, self.stop)
         try:
@@ -111,18 +111,18 @@ class Load:
         process = number
         seen = LastSeen()
         due_s = begin_s
-        for place, planned in enumerate(plan.operations):
+        for place, scheduled in enumerate(plan.operations):
             now_s = loop.time()
-            due_s = max(due_s + planned.think_us / 1e6, now_s - CATCH_UP_MAX_S)
+            due_s = max(due_s + scheduled.think_us / 1e6, now_s - CATCH_UP_MAX_S)
             if due_s > now_s and not await self._sleep(due_s - now_s):
                 return
             if self._stopping or loop.time() >= end_s:
                 return
-            if planned.after_ok and not seen.went_well:
+            if scheduled.after_ok and not seen.went_well:
                 continue
             if self._triggers:
                 await self._triggers.announce(self._numbers[number][place])
-            process = await self._operate(process, planned, seen)
+            process = await self._operate(process, scheduled, seen)
 
     async def _sleep(self, seconds: float) -> bool:
         """False if the load was stopped meanwhile."""
@@ -139,16 +139,16 @@ class Load:
             self._sleeping.pop(task, None)
         return True
 
-    async def _operate(self, process: int, planned: ScheduledOperation, seen: LastSeen) -> int:
+    async def _operate(self, process: int, scheduled: ScheduledOperation, seen: LastSeen) -> int:
         """Send one operation, and before it what it has to look at; the process number for the
         next one."""
-        member = choose_member(planned, self._schedule.members, self._leader())
-        look = seen.look(planned)
+        member = choose_member(scheduled, self._schedule.members, self._leader())
+        look = seen.look(scheduled)
         if look is not None:
             process, answered = await self._send(process, LOOK, look, member, seen)
             if not answered:
                 return process
-        process, _ = await self._send(process, planned.f, seen.request(planned), member, seen)
+        process, _ = await self._send(process, scheduled.f, seen.request(scheduled), member, seen)
         return process
 
     async def _send(
@@ -171,12 +171,12 @@ class Load:
         return (process + len(self._schedule.clients) if retired else process), answered
 
 
-def choose_member(planned: ScheduledOperation, members: Sequence[str], leader: str | None) -> str:
+def choose_member(scheduled: ScheduledOperation, members: Sequence[str], leader: str | None) -> str:
     """The member that an operation goes to, given who leads now (None: not known)."""
-    if planned.to_follower and leader is not None and len(members) > 1:
+    if scheduled.to_follower and leader is not None and len(members) > 1:
         followers = [member for member in members if member != leader]
-        return followers[planned.member % len(followers)]
-    return members[planned.member % len(members)]
+        return followers[scheduled.member % len(followers)]
+    return members[scheduled.member % len(members)]
 
 
 def record(

@@ -125,9 +125,9 @@ class _Watcher:
     async def run(self) -> None:
         count = 0
         while True:
-            planned = self._schedule.streams[count % len(self._schedule.streams)]
+            scheduled = self._schedule.streams[count % len(self._schedule.streams)]
             count += 1
-            if not await self._follow(planned):
+            if not await self._follow(scheduled):
                 await asyncio.sleep(BACK_OFF_S)
 
     def stay(self) -> None:
@@ -148,20 +148,20 @@ class _Watcher:
                 return False
         return True
 
-    async def _follow(self, planned: ScheduledStream) -> bool:
+    async def _follow(self, scheduled: ScheduledStream) -> bool:
         """One stream from its opening to its end; whether anything was answered."""
-        member = self._members[planned.member % len(self._members)]
+        member = self._members[scheduled.member % len(self._members)]
         request = msgspec.structs.replace(
             self._schedule.request,
-            start_revision=self._start_of(planned),
-            ask_progress=planned.ask_progress and not self._staying,
+            start_revision=self._start_of(scheduled),
+            ask_progress=scheduled.ask_progress and not self._staying,
         )
         number = self._recorder.open_stream(self.number, member, request)
         answers = self._client.watch(self._system.address(member).client_url, request)
         why = "ended by the member"
         answered = False
         try:
-            async with asyncio.timeout(None if self._staying else planned.hold_us / 1e6) as hold:
+            async with asyncio.timeout(None if self._staying else scheduled.hold_us / 1e6) as hold:
                 self._hold = hold
                 async for answer in answers:
                     answered = True
@@ -184,15 +184,15 @@ class _Watcher:
             self._recorder.write(Closed(self._recorder.now(), number, why, settled))
         return answered
 
-    def _start_of(self, planned: ScheduledStream) -> int:
-        start = "resume" if self._staying else planned.start
+    def _start_of(self, scheduled: ScheduledStream) -> int:
+        start = "resume" if self._staying else scheduled.start
         match start:
             case "resume":
                 return self._next
             case "past":
-                return max(1, self._highest - planned.distance)
+                return max(1, self._highest - scheduled.distance)
             case "future":
-                return self._highest + planned.distance
+                return self._highest + scheduled.distance
             case "first":
                 return 1
         return 0

@@ -26,7 +26,7 @@ from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOpe
 from splitbrain.harness.schedule.options import DEFAULTS, Options
 from splitbrain.harness.schedule.watchers import ScheduledWatcher
 from splitbrain.histories.random_stream import subseed
-from splitbrain.nemesis.fault import AtStep, PlannedFault
+from splitbrain.nemesis.fault import AtStep, ScheduledFault
 
 FORMAT = 2
 """Incremented when the encoded form of a schedule changes its meaning."""
@@ -63,7 +63,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     member_seeds: tuple[int, ...]
     """The seed of each member's election jitter."""
     clients: tuple[ClientOperations, ...]
-    faults: tuple[PlannedFault, ...]
+    faults: tuple[ScheduledFault, ...]
     time_limit_ms: int
     """How long the load lasts."""
     leader: str = ""
@@ -97,9 +97,9 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     def operations(self) -> tuple[TimedOperation, ...]:
         """All operations in the order of their numbers (see `operation_numbers`)."""
         found = []
-        for client, planned in enumerate(self.clients):
+        for client, scheduled in enumerate(self.clients):
             at_us = 0
-            for place, operation in enumerate(planned.operations):
+            for place, operation in enumerate(scheduled.operations):
                 at_us += operation.think_us
                 found.append((at_us, client, place, operation))
         found.sort(key=lambda one: one[:3])
@@ -117,9 +117,9 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         two that begin at the same time, the one of the lower client comes first.
         """
         due = []
-        for client, planned in enumerate(self.clients):
+        for client, scheduled in enumerate(self.clients):
             at_us = 0
-            for place, operation in enumerate(planned.operations):
+            for place, operation in enumerate(scheduled.operations):
                 at_us += operation.think_us
                 due.append((at_us, client, place))
         numbers = [[0] * len(client.operations) for client in self.clients]
@@ -198,15 +198,15 @@ def with_operations(schedule: Schedule, operations: Mapping[int, TimedOperation]
 
 
 def _renumbered(
-    faults: Iterable[PlannedFault], numbers: Mapping[int, int]
-) -> Iterator[PlannedFault]:
-    for planned in faults:
-        fault = planned.fault
+    faults: Iterable[ScheduledFault], numbers: Mapping[int, int]
+) -> Iterator[ScheduledFault]:
+    for scheduled in faults:
+        fault = scheduled.fault
         if not isinstance(fault, AtStep) or not fault.operation:
-            yield planned
+            yield scheduled
         elif fault.operation in numbers:
             moved = replace(fault, operation=numbers[fault.operation])
-            yield replace(planned, fault=moved)
+            yield replace(scheduled, fault=moved)
 
 
 def with_changes(schedule: Schedule, **changed: Any) -> Schedule:

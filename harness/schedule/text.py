@@ -49,7 +49,7 @@ from splitbrain.harness.schedule.schedule import (
 )
 from splitbrain.harness.schedule.watchers import ScheduledWatcher
 from splitbrain.histories.service import AnyRequest
-from splitbrain.nemesis.fault import STEP_ACTIONS, TARGETS, AtStep, Fault, PlannedFault
+from splitbrain.nemesis.fault import STEP_ACTIONS, TARGETS, AtStep, Fault, ScheduledFault
 from splitbrain.node.failpoint import FAILPOINTS
 
 SUFFIX = ".schedule"
@@ -113,8 +113,8 @@ def _events(schedule: Schedule) -> Iterator[str]:
     lines: list[tuple[float, int, str]] = []
     for one in schedule.operations:
         lines.append((one.at_us, 1, _operation_line(one)))
-    for planned in schedule.faults:
-        lines.append((planned.begin_ms * 1000, 0, _fault_line(planned)))
+    for scheduled in schedule.faults:
+        lines.append((scheduled.begin_ms * 1000, 0, _fault_line(scheduled)))
     # The sort is stable: faults at the same time keep their order, and so do operations.
     for _, _, line in sorted(lines, key=lambda one: one[:2]):
         yield line
@@ -135,20 +135,20 @@ def _operation_line(one: TimedOperation) -> str:
     return f"{at_ms} ms  client {one.client}  {operation.f} on {to}{notes}  {request}"
 
 
-def _fault_line(planned: PlannedFault) -> str:
-    fault = planned.fault
-    seed = f" seed {planned.seed}" if planned.seed else ""
+def _fault_line(scheduled: ScheduledFault) -> str:
+    fault = scheduled.fault
+    seed = f" seed {scheduled.seed}" if scheduled.seed else ""
     on = ",".join(fault.on) or fault.target
     if isinstance(fault, AtStep):
         edge, _, step = fault.failpoint.partition("_")
         visit = f" visit {fault.visit}" if fault.visit != 1 else ""
-        when = f"op {fault.operation}" if fault.operation else f"{planned.begin_ms} ms"
-        hold_ms = planned.end_ms - planned.begin_ms
+        when = f"op {fault.operation}" if fault.operation else f"{scheduled.begin_ms} ms"
+        hold_ms = scheduled.end_ms - scheduled.begin_ms
         return f"{when}  {fault.do} {on} {edge} {step}{visit} for {hold_ms} ms{seed}"
     tag = str(fault.__struct_config__.tag)
     rest = {name: value for name, value in _changed(fault).items() if name not in ("on", "target")}
     fields = f" {_json(rest).decode()}" if rest else ""
-    return f"{planned.begin_ms} ms  {tag} {on}{fields} until {planned.end_ms} ms{seed}"
+    return f"{scheduled.begin_ms} ms  {tag} {on}{fields} until {scheduled.end_ms} ms{seed}"
 
 
 def _changed(value: Any) -> dict[str, Any]:
@@ -221,7 +221,7 @@ class _Reader:
         self._options: dict[str, Any] = {}
         self._settings: dict[str, Any] = {}
         self._operations: list[TimedOperation] = []
-        self._faults: list[PlannedFault] = []
+        self._faults: list[ScheduledFault] = []
         self._watchers: list[ScheduledWatcher] = []
         self._leader = ""
         self._once: set[str] = set()
@@ -280,7 +280,7 @@ class _Reader:
         )
         begin_ms = round(float(found["at"] or 0))
         end_ms = begin_ms + int(found["hold"])
-        self._faults.append(PlannedFault(begin_ms, end_ms, fault, int(found["seed"] or 0)))
+        self._faults.append(ScheduledFault(begin_ms, end_ms, fault, int(found["seed"] or 0)))
         return True
 
     def _fault(self, line: str) -> bool:
@@ -293,7 +293,7 @@ class _Reader:
         if end_ms < begin_ms:
             raise self._refuse("it ends before it begins")
         fault = self._decoded(text, Fault)
-        self._faults.append(PlannedFault(begin_ms, end_ms, fault, int(found["seed"] or 0)))
+        self._faults.append(ScheduledFault(begin_ms, end_ms, fault, int(found["seed"] or 0)))
         return True
 
     def _target(self, text: str) -> dict[str, Any]:

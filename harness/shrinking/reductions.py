@@ -33,8 +33,8 @@ from splitbrain.nemesis.fault import (
     Kill,
     Latency,
     Partition,
-    PlannedFault,
     PowerLoss,
+    ScheduledFault,
 )
 
 T = TypeVar("T")
@@ -204,8 +204,8 @@ def faults_for_environment(schedule: Schedule) -> Iterator[Schedule]:
     for part in (0.0, 0.25, 0.5, 0.75):
         begin_ms = round(limit_ms * part)
         for fault in (Partition("isolate_leader"), Kill("leader"), Kill("follower"), Kill("all")):
-            planned = PlannedFault(begin_ms, begin_ms + hold_ms, fault, 0)
-            faults = tuple(sorted((*schedule.faults, planned), key=lambda one: one.begin_ms))
+            scheduled = ScheduledFault(begin_ms, begin_ms + hold_ms, fault, 0)
+            faults = tuple(sorted((*schedule.faults, scheduled), key=lambda one: one.begin_ms))
             yield with_plain_environment(with_changes(schedule, faults=faults))
 
 
@@ -269,7 +269,7 @@ def _rounded(one: TimedOperation, step_ms: int) -> TimedOperation:
     return replace(one, at_us=-(-one.at_us // step_us) * step_us)
 
 
-def _rounded_fault(one: PlannedFault, step_ms: int) -> PlannedFault:
+def _rounded_fault(one: ScheduledFault, step_ms: int) -> ScheduledFault:
     begin_ms = -(-one.begin_ms // step_ms) * step_ms
     hold_ms = max(-(-(one.end_ms - one.begin_ms) // step_ms) * step_ms, step_ms)
     return replace(one, begin_ms=begin_ms, end_ms=begin_ms + hold_ms)

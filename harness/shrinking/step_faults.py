@@ -39,8 +39,8 @@ from splitbrain.nemesis.fault import (
     Kill,
     Partition,
     Pause,
-    PlannedFault,
     PowerLoss,
+    ScheduledFault,
     StepAction,
 )
 from splitbrain.node.failpoint import STEPS
@@ -174,11 +174,11 @@ def _apart(moments: list[float], gap_ms: int, together_ms: int) -> Mapping[float
 
 def _placed(schedule: Schedule, place: int) -> Iterator[Schedule]:
     """The schedule with its fault number `place` at a step near its moment."""
-    planned = schedule.faults[place]
-    do = action_of(planned)
+    scheduled = schedule.faults[place]
+    do = action_of(scheduled)
     if do is None:
         return
-    (member,) = planned.fault.on
+    (member,) = scheduled.fault.on
     with temporary_run(schedule, schedule.fails_by) as run:
         visits = _near(RunFolder(run.folder), schedule, place, member)
     for operation, failpoint, visit in visits:
@@ -189,16 +189,16 @@ def _placed(schedule: Schedule, place: int) -> Iterator[Schedule]:
 def _carried(schedule: Schedule, place: int) -> Iterator[Schedule]:
     """The fault at a step of a write that is sent to its member when the fault was to come:
     where its member did nothing that it could be tied to."""
-    planned = schedule.faults[place]
-    do = action_of(planned)
+    scheduled = schedule.faults[place]
+    do = action_of(scheduled)
     write = _further_write(schedule)
     if do is None or write is None:
         return
-    (member,) = planned.fault.on
+    (member,) = scheduled.fault.on
     client = len(schedule.clients)
     sent = ScheduledOperation(0, write.f, write.request, schedule.members.index(member))
     numbered = dict(enumerate(schedule.operations, start=1))
-    numbered[len(numbered) + 1] = TimedOperation(planned.begin_ms * 1000, client, sent)
+    numbered[len(numbered) + 1] = TimedOperation(scheduled.begin_ms * 1000, client, sent)
     carried = with_operations(schedule, numbered)
     number = next(
         number for number, one in enumerate(carried.operations, start=1)
@@ -230,12 +230,12 @@ def with_fault(schedule: Schedule, place: int, fault: AtStep) -> Schedule:
     faults = schedule.faults
     held_ms = faults[place].end_ms - faults[place].begin_ms
     others = (*faults[:place], *faults[place + 1 :])
-    return with_changes(schedule, faults=(PlannedFault(0, held_ms, fault, 0), *others))
+    return with_changes(schedule, faults=(ScheduledFault(0, held_ms, fault, 0), *others))
 
 
-def action_of(planned: PlannedFault) -> StepAction | None:
+def action_of(scheduled: ScheduledFault) -> StepAction | None:
     """What the fault would be at a step; None where it cannot be at one."""
-    match planned.fault:
+    match scheduled.fault:
         case Kill(on=(_,)):
             return "crash"
         case PowerLoss(on=(_,)):

@@ -17,7 +17,7 @@ from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.histories.event import FaultEvent
 from splitbrain.histories.history import History
 from splitbrain.histories.trace import read_trace
-from splitbrain.nemesis.fault import AtStep, Partition, PlannedFault
+from splitbrain.nemesis.fault import AtStep, Partition, ScheduledFault
 
 
 def resolved(schedule: Schedule) -> Schedule:
@@ -37,30 +37,30 @@ def resolved(schedule: Schedule) -> Schedule:
     return with_changes(with_operations(schedule, numbered), faults=faults, leader=leader)
 
 
-def _faults(planned: Sequence[PlannedFault], folder: RunFolder) -> tuple[PlannedFault, ...]:
+def _faults(scheduled: Sequence[ScheduledFault], folder: RunFolder) -> tuple[ScheduledFault, ...]:
     began: dict[int, FaultEvent] = {}
     for event in folder.fault_events():
         if event.phase == "began":
             began[event.fault] = event
     return tuple(
         _named(one, began[number]) if number in began else one
-        for number, one in enumerate(planned)
+        for number, one in enumerate(scheduled)
     )
 
 
-def _named(planned: PlannedFault, began: FaultEvent) -> PlannedFault:
-    fault, members = planned.fault, tuple(began.members)
+def _named(scheduled: ScheduledFault, began: FaultEvent) -> ScheduledFault:
+    fault, members = scheduled.fault, tuple(began.members)
     if isinstance(fault, AtStep):
-        return replace(planned, fault=replace(fault, on=members, target="any"), seed=0)
+        return replace(scheduled, fault=replace(fault, on=members, target="any"), seed=0)
     if not isinstance(fault, Partition):
-        return replace(planned, fault=replace(fault, on=members, target="any"), seed=0)
+        return replace(scheduled, fault=replace(fault, on=members, target="any"), seed=0)
     if fault.shape in ("isolate", "isolate_leader", "one_way"):
         exact = Partition(
             "one_way" if fault.shape == "one_way" else "isolate", "any", fault.how, on=members
         )
     else:
         exact = Partition(how=fault.how, links=tuple((a, b) for a, b in began.links))
-    return replace(planned, fault=exact, seed=0)
+    return replace(scheduled, fault=exact, seed=0)
 
 
 def first_leader(folder: RunFolder) -> str:

@@ -47,8 +47,8 @@ from splitbrain.nemesis.fault import (
     Latency,
     Partition,
     Pause,
-    PlannedFault,
     PowerLoss,
+    ScheduledFault,
 )
 from splitbrain.node.failpoint import FAILPOINTS
 
@@ -117,7 +117,7 @@ def schedules(
         TimedOperation(at_ms * 1000, client, ScheduledOperation(0, f, _named(request, number), to))
         for number, (at_ms, client, to, (f, request)) in enumerate(drawn, start=1)
     ]
-    planned = st.lists(_planned(members, faults, len(operations), time_limit_ms),
+    scheduled = st.lists(_scheduled(members, faults, len(operations), time_limit_ms),
                        max_size=faults_max)
     seed = draw(st.integers(0, 2**16))
     chosen = msgspec.convert({
@@ -132,7 +132,7 @@ def schedules(
         members=members,
         member_seeds=member_seeds(seed, members),
         clients=clients_of(operations),
-        faults=tuple(sorted(draw(planned), key=lambda one: one.begin_ms)),
+        faults=tuple(sorted(draw(scheduled), key=lambda one: one.begin_ms)),
         time_limit_ms=time_limit_ms,
         **environment,
     ))
@@ -166,15 +166,15 @@ def _named(request: Any, number: int) -> Any:
 
 
 @st.composite
-def _planned(
+def _scheduled(
     draw: st.DrawFn, /, members: Sequence[str], kinds: Sequence[str], operations: int, limit_ms: int
-) -> PlannedFault:
+) -> ScheduledFault:
     begin_ms = draw(st.integers(0, limit_ms))
     hold_ms = draw(st.integers(*HOLD_MS))
     fault = draw(st.sampled_from(list(kinds)).flatmap(lambda kind: _of(kind, members, operations)))
     if isinstance(fault, AtStep) and fault.operation:
         begin_ms = 0  # its time is its operation's
-    return PlannedFault(begin_ms, begin_ms + hold_ms, fault, 0)
+    return ScheduledFault(begin_ms, begin_ms + hold_ms, fault, 0)
 
 
 def _of(kind: str, members: Sequence[str], operations: int) -> st.SearchStrategy[Fault]:

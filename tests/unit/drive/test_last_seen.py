@@ -92,10 +92,10 @@ def test_a_delete_forgets_the_key() -> None:
 
 def test_a_read_of_the_past_is_sent_at_a_revision_that_was_seen_to_exist() -> None:
     seen = LastSeen()
-    planned = ScheduledOperation(0, "range", Range("a", "z"), 0, revision_back=5)
+    scheduled = ScheduledOperation(0, "range", Range("a", "z"), 0, revision_back=5)
 
     def asked() -> int:
-        request = seen.request(planned)
+        request = seen.request(scheduled)
         assert isinstance(request, Range)
         return request.revision
 

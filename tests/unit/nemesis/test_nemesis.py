@@ -15,7 +15,7 @@ from splitbrain.nemesis.capabilities import NORMAL, LinkState
 from splitbrain.nemesis.catalogue import supported_kinds
 from splitbrain.nemesis.drawing import draw_schedule
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import Fault, Kill, Latency, Partition, Pause, PlannedFault
+from splitbrain.nemesis.fault import Fault, Kill, Latency, Partition, Pause, ScheduledFault
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import inject
 from splitbrain.nemesis.nemesis import Nemesis
@@ -108,7 +108,7 @@ class Unsupported:
 
 
 def run_schedule(
-    schedule: Sequence[PlannedFault], cluster: Cluster, until_ms: int | None = None
+    schedule: Sequence[ScheduledFault], cluster: Cluster, until_ms: int | None = None
 ) -> list[tuple[float, str, FaultEvent]]:
     """Run a schedule and heal everything; returns each recorded event with its time and name."""
     recorded: list[tuple[float, str, FaultEvent]] = []
@@ -138,8 +138,8 @@ def run_schedule(
     return recorded
 
 
-def at(begin_ms: int, end_ms: int, fault: Fault) -> PlannedFault:
-    return PlannedFault(begin_ms, end_ms, fault, seed=begin_ms)
+def at(begin_ms: int, end_ms: int, fault: Fault) -> ScheduledFault:
+    return ScheduledFault(begin_ms, end_ms, fault, seed=begin_ms)
 
 
 def test_a_fault_begins_and_ends_at_its_times_and_its_events_name_its_members() -> None:

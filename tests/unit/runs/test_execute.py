@@ -263,10 +263,10 @@ def test_unknown_is_never_a_pass() -> None:
 def test_an_operation_for_a_follower_never_goes_to_the_leader() -> None:
     members = ("n1", "n2", "n3")
     for number in range(3):
-        planned = ScheduledOperation(0, "get", Range("a"), number, to_follower=True)
-        assert choose_member(planned, members, "n2") in ("n1", "n3")
-        assert choose_member(planned, members, None) == members[number]
-        assert choose_member(planned, ("n1",), "n1") == "n1"
+        scheduled = ScheduledOperation(0, "get", Range("a"), number, to_follower=True)
+        assert choose_member(scheduled, members, "n2") in ("n1", "n3")
+        assert choose_member(scheduled, members, None) == members[number]
+        assert choose_member(scheduled, ("n1",), "n1") == "n1"
 
 
 def test_an_answer_that_is_not_understood_is_unclear(tmp_path: Path) -> None:

@@ -7,14 +7,14 @@ import pytest
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.factory import needs_proxies
-from splitbrain.nemesis.fault import Fault, Kill, Latency, Partition, Pause, PlannedFault
+from splitbrain.nemesis.fault import Fault, Kill, Latency, Partition, Pause, ScheduledFault
 
 
 def schedule_with(*faults: Fault) -> Schedule:
-    planned = tuple(PlannedFault(0, 10, fault, seed=1) for fault in faults)
+    scheduled = tuple(ScheduledFault(0, 10, fault, seed=1) for fault in faults)
     return Schedule(
         options=Options(), seed=1, members=("n1", "n2", "n3"), member_seeds=(1, 2, 3),
-        clients=(), faults=planned, time_limit_ms=10,
+        clients=(), faults=scheduled, time_limit_ms=10,
     )
 
 

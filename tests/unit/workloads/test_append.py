@@ -50,7 +50,7 @@ def test_a_list_says_what_its_last_put_appended() -> None:
     assert elements_of("") == ()
 
 
-def planned() -> ScheduledOperation:
+def scheduled() -> ScheduledOperation:
     request = Txn(
         (Compare("x", "mod", "=", 0), Compare("y", "mod", "=", 0)),
         (Range("y"), Put("x", fresh(["3.1"]))),
@@ -63,11 +63,11 @@ def planned() -> ScheduledOperation:
 
 def test_an_append_is_sent_after_a_look_at_its_keys() -> None:
     seen = LastSeen()
-    look = seen.look(planned())
+    look = seen.look(scheduled())
     assert look == Txn((), (Range("x"), Range("y")))
     found = TxnResult(Header(9), True, (RangeResult(kvs=(X,), count=1), RangeResult()))
     seen.observe(look, found)
-    sent = seen.request(planned())
+    sent = seen.request(scheduled())
     assert isinstance(sent, Txn)
     assert sent.compare == (Compare("x", "mod", "=", 7), Compare("y", "mod", "=", 0))
     assert sent.success == (Range("y"), Put("x", "1.1 2.1 | 3.1"))
