@@ -140,10 +140,10 @@ def _drawn(wanted: dict[str, Any], budget: float) -> Schedule:
 def _at_steps(schedule: Schedule, say: Say) -> Schedule:
     from splitbrain.harness.shrinking.step_faults import at_steps
 
-    placed = at_steps(schedule)
-    say(f"{placed.at_steps} of {len(placed.schedule.faults)} faults at steps; "
-        f"fails with {placed.seeds_failing} of {placed.seeds} other seeds")
-    return placed.schedule
+    found = at_steps(schedule)
+    say(f"{found.faults_at_steps} of {len(found.schedule.faults)} faults at steps; "
+        f"fails with {found.seeds_failing} of {found.seeds} other seeds")
+    return found.schedule
 
 
 def _size(schedule: Schedule) -> str:

@@ -1,0 +1,1 @@
+"""Drives one run against a system: clients, watchers, nemesis, and the final phases."""

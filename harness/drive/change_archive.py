@@ -1,8 +1,10 @@
-"""What a compaction takes away, read before it is asked for.
+"""Keeps the members' change logs, which a compaction shortens.
 
-A change log is a run's truth, and a store forgets it as it is compacted. Before a
-compaction leaves, every member is asked for its log; what it told then is put before what
-it has at the end. A compaction of what no member has told is not sent.
+The checkers judge a run by the members' change logs, and a compaction removes the beginning
+of the logs. So every member's log is read before a compaction is sent. At the end of the run,
+the changes that were read earlier are put in front of those that the member still has. A
+compaction is not sent if no member's log could be read up to the revision to compact, because
+the checkers could not judge the removed changes.
 """
 
 from __future__ import annotations
@@ -22,56 +24,61 @@ from splitbrain.histories.member_state import Change, MemberState
 from splitbrain.histories.service import AnyRequest
 
 READ_TIMEOUT_S = 2.0
-"""A member that does not answer in this time has its log no longer than the others'."""
+"""A member that does not answer in this time is skipped."""
 
 UNREAD = "not sent: no member could be read up to the revision to compact"
+"""The error of a compaction that was not sent."""
 
 
 class ChangeArchive:
-    """The changes of each member, as far as they were read."""
+    """The changes of each member that were read during the run."""
 
     def __init__(self, system: System, members: Sequence[str]) -> None:
         self._system = system
         self._members = members
-        self._kept: dict[str, MemberState] = {}
+        self._archived: dict[str, MemberState] = {}
 
     async def read(self) -> None:
-        """Ask every member for its log, and keep what is new in it."""
-        states = await asyncio.gather(*(self._ask(member) for member in self._members))
+        """Read every member's change log, and archive the changes that are new."""
+        states = await asyncio.gather(*(self._read_member(member) for member in self._members))
         for state in states:
             if state is not None:
-                self._kept[state.member] = self._joined(state)
+                self._archived[state.member] = self._with_archived(state)
 
-    def holds(self, revision: int) -> bool:
-        """Whether some member has told all changes from the first one to `revision`."""
+    def covers(self, revision: int) -> bool:
+        """Whether the archive contains all changes of some member from revision 1 to
+        `revision`."""
         return any(
             state.first_revision <= 1 and state.revision >= revision
-            for state in self._kept.values()
+            for state in self._archived.values()
         )
 
-    async def _ask(self, member: str) -> MemberState | None:
+    async def _read_member(self, member: str) -> MemberState | None:
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
                 state = await self._system.state(member)
-        except Exception:  # one that is down now has nothing to tell
+        except Exception:  # a member that is down is skipped
             return None
         return None if state.error is not None else state
 
-    def prolonged(self, states: Sequence[MemberState]) -> tuple[MemberState, ...]:
-        """`states` at the end of the run, each with what its member told before."""
-        return tuple(state if state.error is not None else self._joined(state) for state in states)
+    def with_archived_changes(self, states: Sequence[MemberState]) -> tuple[MemberState, ...]:
+        """`states`, the final states, each with the archived changes of its member in front."""
+        return tuple(
+            state if state.error is not None else self._with_archived(state) for state in states
+        )
 
-    def _joined(self, state: MemberState) -> MemberState:
-        kept = self._kept.get(state.member)
-        if kept is None or kept.first_revision >= state.first_revision:
+    def _with_archived(self, state: MemberState) -> MemberState:
+        archived = self._archived.get(state.member)
+        if archived is None or archived.first_revision >= state.first_revision:
             return state
-        if kept.revision < state.first_revision - 1:
-            return state  # between the two it was compacted by somebody unseen
-        until = bisect_right(kept.changes, state.first_revision - 1, key=_revision)
+        if archived.revision < state.first_revision - 1:
+            # Somebody else compacted the revisions between the two.
+            return state
+        until = bisect_right(archived.changes, state.first_revision - 1, key=_revision)
         return msgspec.structs.replace(
             state,
-            first_revision=kept.first_revision,
-            changes=(*kept.changes[:until], *state.changes),
+            first_revision=archived.first_revision,
+            changes=(*archived.changes[:until], *state.changes),
         )
 
 
@@ -80,8 +87,10 @@ def _revision(change: Change) -> int:
 
 
 class ArchivingClient:
-    """`client`, but that all members' logs are read before a compaction is sent, if they
-    can be: what is compacted unread, nobody can judge any more."""
+    """A client that reads all members' change logs before it sends a compaction.
+
+    It does not send a compaction that the archive does not cover; the operation fails.
+    """
 
     def __init__(self, client: Client, archive: ChangeArchive) -> None:
         self._client = client
@@ -90,7 +99,7 @@ class ArchivingClient:
     async def call(self, url: str, request: AnyRequest) -> Completion:
         if isinstance(request, Compact):
             await self._archive.read()
-            if not self._archive.holds(request.revision):
+            if not self._archive.covers(request.revision):
                 return Completion("fail", error=UNREAD)
         return await self._client.call(url, request)
 

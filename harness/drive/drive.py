@@ -1,7 +1,7 @@
-"""Drives one run: set-up, load under faults, heal, quiet, final reads, the members' states.
+"""Drives one run through its phases: set-up, load, heal, quiet, final reads, gather.
 
-It leaves a folder to judge, whatever happens on the way: a failure of the harness or
-of the system ends the run early, with the history as far as it was observed.
+The run leaves a folder that can be judged in any case. A failure of the harness or of the
+system ends the run early, and the history contains what was observed until then.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from splitbrain.harness.drive.final_phase import (
     FINAL_READS_LIMIT_S,
     final_reads,
     gather_states,
-    wait_quiet,
+    wait_for_agreement,
 )
-from splitbrain.harness.drive.load import Client, LeaderWatch, Load
+from splitbrain.harness.drive.load import Client, LeaderPoll, Load
 from splitbrain.harness.drive.progress import Progress, Snapshot
 from splitbrain.harness.drive.run_watchers import RunWatchers
 from splitbrain.harness.errors import SplitbrainError
@@ -42,11 +42,11 @@ FINAL_READ_TIMEOUT_MS = 5_000
 HEAL_TIMEOUT_S = 30.0
 
 OpenClients = Callable[[int], AbstractAsyncContextManager[Client]]
-"""Clients for as long as the context lasts, each request with this many ms to be answered."""
+"""Opens clients whose requests have this timeout in ms. The context closes them."""
 
 
 class Drive:
-    """One run. `interrupt` ends its load early; cancelling `run` ends it at once."""
+    """One run. `interrupt` ends its load early; cancelling `run` ends the run at once."""
 
     def __init__(
         self,
@@ -67,42 +67,45 @@ class Drive:
         self._open_clients = open_clients
         self._recorder = recorder or Recorder(folder.history, folder.nemesis)
         self._watchers = RunWatchers(schedule, system, folder.watches, self._recorder.now)
+        self._leader = LeaderPoll(system)
         self._phases: list[Phase] = []
         self._interrupted = False
         self._members: tuple[MemberRecord, ...] = ()
         self._load: Load | None = None
         self._load_began_s = 0.0
         self._load_over = asyncio.Event()
-        self._watch = LeaderWatch(system)
         self._nemesis = self._new_nemesis(schedule)
-        self._quiet: bool | None = None
+        self._agreed: bool | None = None
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
 
     def interrupt(self) -> None:
-        """End the load now; the run still heals, gathers and can be judged."""
+        """End the load now. The remaining phases follow, and the run can be judged."""
         self._interrupted = True
         self._load_over.set()
         if self._load is not None:
             self._load.stop()
 
     async def run(self) -> RunRecord:
-        """The record of the run, also written as `run.json`. Raises only when cancelled."""
+        """Run all phases. Returns the record of the run, which is also written to `run.json`.
+
+        Raises only if it is cancelled.
+        """
         error = ""
         self._write_record("running", "")
         try:
-            await self._through_phases()
+            await self._run_phases()
         except Exception as problem:
-            error = _why(problem)
+            error = _error_text(problem)
         finally:
-            broke_off = _is_cancelling()
+            cancelled = _is_cancelling()
             error = await self._close_watchers() or error
-            error = "\n".join(filter(None, (error, *self._own_ends())))
+            error = "\n".join(filter(None, (error, *self._crashes())))
             await self._stop_system()
             self._recorder.close()
             ended: Ended = "interrupted" if self._interrupted else "time limit"
-            if error or broke_off:
+            if error or cancelled:
                 ended = "failed"
-                error = error or "stopped before it was over"
+                error = error or "the run was stopped before its end"
             record = self._write_record(ended, error)
         return record
 
@@ -110,54 +113,55 @@ class Drive:
         try:
             await self._watchers.close()
         except Exception as problem:
-            return f"a watcher failed: {_why(problem)}"
+            return f"a watcher failed: {_error_text(problem)}"
         return ""
 
-    def _own_ends(self) -> Sequence[str]:
+    def _crashes(self) -> Sequence[str]:
         return self._system.ended_by_themselves() if isinstance(self._system, CrashReporter) else ()
 
-    async def _through_phases(self) -> None:
+    async def _run_phases(self) -> None:
         with self._phase("set-up"):
             await self._system.start()
             self._members = self._member_records()
             self._write_record("running", "")
             await self._watchers.start(self._open_clients)
         async with self._open_clients(self._schedule.options.request_timeout_ms) as client:
-            watcher = asyncio.create_task(self._watch.run())
+            leader_poll = asyncio.create_task(self._leader.run())
             try:
                 if not self._interrupted:
                     with self._phase("load"):
                         await self._load_under_faults(client)
             finally:
-                await _end(watcher)
+                await _cancel_and_wait(leader_poll)
         with self._phase("heal"):
             async with asyncio.timeout(HEAL_TIMEOUT_S):
                 await self._nemesis.heal_all()
-            self._calm()
+            self._end_adverse_conditions()
         async with self._open_clients(FINAL_READ_TIMEOUT_MS) as client:
-            await self._conclude(client)
+            await self._run_final_phases(client)
 
     async def _load_under_faults(self, client: Client) -> None:
         self._load_began_s = asyncio.get_running_loop().time()
-        self._tell_weather("begin", "began")
-        self._watch.leader = await self._system.leader()
-        self._take_parts()
+        self._record_adverse_conditions("begin", "began")
+        self._leader.name = await self._system.leader()
+        self._assign_leader_role()
         self._load = Load(
-            self._schedule, self._system, self._watchers.archiving(client), self._recorder,
-            lambda: self._watch.leader, self._nemesis.triggers,
+            schedule=self._schedule, system=self._system,
+            client=self._watchers.archiving_client(client), recorder=self._recorder,
+            leader=self._leader, triggers=self._nemesis.triggers,
         )
         if self._interrupted:
             return
-        async with _beside(self._nemesis.run(), self._show()):
+        async with _in_background(self._nemesis.run(), self._show_progress()):
             await self._load.run()
-            # Operations may all be over before the last fault is: it still has its time.
+            # The last operation may end before the last fault: the load lasts its full time.
             left_s = self._schedule.time_limit_ms / 1000 - self._load_ms() / 1000
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(left_s, 0)):
                     await self._load_over.wait()
 
-    def _take_parts(self) -> None:
-        schedule = with_leader(self._schedule, self._watch.leader)
+    def _assign_leader_role(self) -> None:
+        schedule = with_leader(self._schedule, self._leader.name)
         if schedule is not self._schedule:
             self._schedule = schedule
             self._nemesis = self._new_nemesis(schedule)
@@ -165,76 +169,79 @@ class Drive:
     def _new_nemesis(self, schedule: Schedule) -> Nemesis:
         return Nemesis(schedule.faults, self._system, self._record_fault, self._load_ms)
 
-    async def _show(self) -> None:
+    async def _show_progress(self) -> None:
         assert self._load is not None
         before, before_ms = 0, self._load_ms()
         while True:
             await asyncio.sleep(self._progress.period_s)
-            ended, now_ms = self._load.tally.ended, self._load_ms()
+            ended, now_ms = self._load.counts.ended, self._load_ms()
             self._progress.show(Snapshot(
                 phase="load",
                 elapsed_s=now_ms / 1000,
                 limit_s=self._schedule.time_limit_ms / 1000,
-                outcomes=dict(self._load.tally.outcomes),
+                outcomes=dict(self._load.counts.outcomes),
                 rate=(ended - before) / max((now_ms - before_ms) / 1000, 1e-3),
-                leader=self._watch.leader,
+                leader=self._leader.name,
                 faults=tuple(
                     " ".join([one.name, *one.members]) for one in self._nemesis.current()
                 ),
             ))
             before, before_ms = ended, now_ms
 
-    async def _conclude(self, client: Client) -> None:
+    async def _run_final_phases(self, client: Client) -> None:
         schedule, timeout_ms = self._schedule, self._schedule.options.quiet_timeout_ms
         with self._phase("quiet"):
-            revision = await wait_quiet(client, self._system, schedule.members, timeout_ms)
-            self._quiet = revision is not None
-            if not self._quiet:
+            revision = await wait_for_agreement(client, self._system, schedule.members, timeout_ms)
+            self._agreed = revision is not None
+            if not self._agreed:
                 self._progress.say(
                     f"the members did not agree within {timeout_ms} ms after all faults were healed"
                 )
-        # A smaller schedule may give the operations of one client to another: what the first
-        # one would have written is read as well.
+        # Shrinking may give the operations of one client to another. The keys of both clients
+        # are read.
         clients = max(len(schedule.clients), schedule.options.clients)
         with self._phase("final reads"):
             await final_reads(
-                client, self._recorder, self._system, self._schedule,
-                self._workload.final_operations(clients), self._next_process(),
-                FINAL_READS_LIMIT_S if self._quiet else FINAL_READS_LIMIT_DISAGREED_S,
+                client=client, recorder=self._recorder, system=self._system,
+                members=schedule.members, drafts=self._workload.final_operations(clients),
+                process=self._next_process(),
+                limit_s=FINAL_READS_LIMIT_S if self._agreed else FINAL_READS_LIMIT_DISAGREED_S,
             )
         with self._phase("gather"):
             states = await gather_states(self._system, self._schedule.members, revision)
-            states = self._watchers.prolonged(states)
+            states = self._watchers.with_archived_changes(states)
             for state in states:
                 self._folder.write_state(state)
             await self._watchers.finish(states, revision)
 
     def _next_process(self) -> int:
-        """A number above every client's: each `info` raised one by the number of clients."""
+        """A process number above those of all clients. Each `info` raised the number of one
+        client by the number of clients."""
         clients = len(self._schedule.clients)
-        infos = self._load.tally.outcomes["info"] if self._load else 0
+        infos = self._load.counts.outcomes["info"] if self._load else 0
         return clients * (infos + 1)
 
     async def _stop_system(self) -> None:
-        """Everything of the system's ended, even if this task is being cancelled."""
+        """Stop the system completely, even if this task is being cancelled."""
         stopping = asyncio.ensure_future(self._system.stop())
         while not stopping.done():
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([stopping])
         if (problem := stopping.exception()) is not None:
-            self._progress.say(f"the system could not be stopped: {_why(problem)}")
+            self._progress.say(f"the system could not be stopped: {_error_text(problem)}")
 
     def _load_ms(self) -> float:
         return (asyncio.get_running_loop().time() - self._load_began_s) * 1000
 
-    def _calm(self) -> None:
+    def _end_adverse_conditions(self) -> None:
         if isinstance(self._system, AdverseConditions):
-            self._tell_weather("end", "ended")
-            self._system.calm()
+            self._record_adverse_conditions("end", "ended")
+            self._system.end_adverse_conditions()
 
-    def _tell_weather(self, *phases: FaultPhase) -> None:
-        """Rough weather is a fault of the whole load, after those of the plan."""
-        if isinstance(self._system, AdverseConditions) and self._system.rough:
+    def _record_adverse_conditions(self, *phases: FaultPhase) -> None:
+        """Record adverse conditions as one fault that lasts for the whole load. Its number
+        follows those of the schedule's faults."""
+        if isinstance(self._system, AdverseConditions) and self._system.has_adverse_conditions:
             for phase in phases:
                 self._record_fault("weather", FaultEvent(
                     len(self._schedule.faults), phase, tuple(self._schedule.members)
@@ -263,7 +270,7 @@ class Drive:
             phases=tuple(self._phases),
             ended=ended,
             error=error,
-            quiet=self._quiet,
+            quiet=self._agreed,
         )
         self._folder.write_record(record)
         return record
@@ -281,20 +288,22 @@ class Drive:
         return tuple(records)
 
     def _relative(self, path: Path) -> str:
-        """Within the run's folder if it lies there, so that the folder can be moved."""
-        path, own = path.absolute(), self._folder.path
-        return str(path.relative_to(own) if path.is_relative_to(own) else path)
+        """`path` relative to the run's folder if it is below it, so that the folder can be
+        moved."""
+        path, folder = path.absolute(), self._folder.path
+        return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
 @contextlib.asynccontextmanager
-async def _beside(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Tasks that run beside the body and end with it; then their errors are raised."""
+async def _in_background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run `coroutines` as tasks during the body of the context. After the body the tasks are
+    cancelled, and the first error of a task is raised."""
     tasks = [asyncio.create_task(one) for one in coroutines]
     try:
         yield
     finally:
         for task in tasks:
-            await _end(task)
+            await _cancel_and_wait(task)
     for task in tasks:
         if not task.cancelled() and (problem := task.exception()) is not None:
             raise problem
@@ -305,15 +314,16 @@ def _is_cancelling() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel `task` and wait until it is over; its error is left in it."""
+async def _cancel_and_wait(task: asyncio.Task[None]) -> None:
+    """Cancel `task` and wait until it is done. An error stays in the task."""
     task.cancel()
     while not task.done():
         await asyncio.wait([task])
 
 
-def _why(problem: BaseException) -> str:
-    """One line for an error of ours; where it arose for any other."""
+def _error_text(problem: BaseException) -> str:
+    """The message of one of our errors; for any other exception also its type and the line of
+    source that raised it."""
     if isinstance(problem, SplitbrainError):
         return str(problem)
     trace = problem.__traceback__

@@ -1,4 +1,5 @@
-"""After the faults: wait until the members agree, read all once more, gather their state."""
+"""After all faults are healed: waits until the members agree, sends the final reads, and
+gathers the members' states."""
 
 from __future__ import annotations
 
@@ -7,7 +8,6 @@ from collections.abc import Sequence
 
 from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.drive.load import Client, record
-from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.system import System
 from splitbrain.harness.workloads.workload import Draft
 from splitbrain.histories.member_state import MemberState
@@ -16,7 +16,7 @@ from splitbrain.histories.recorder import Recorder
 POLL_S = 0.1
 FINAL_READS_LIMIT_S = 60.0
 FINAL_READS_LIMIT_DISAGREED_S = 5.0
-"""Where members did not agree in all the time they had, more of it will not help."""
+"""The limit if the members did not agree: then more time rarely helps."""
 FINAL_READ_PAUSE_S = 0.5
 GATHER_TIMEOUT_S = 60.0
 GATHER_TRIES = 5
@@ -24,7 +24,8 @@ GATHER_PAUSE_S = 0.5
 
 
 def agree(statuses: Sequence[Status | None]) -> bool:
-    """Every member answers, they follow one leader, and have applied the same index."""
+    """Whether every member answered, and all have the same leader, applied index and
+    revision."""
     known = [one for one in statuses if one is not None]
     if len(known) < len(statuses) or not known:
         return False
@@ -37,15 +38,16 @@ def agree(statuses: Sequence[Status | None]) -> bool:
     )
 
 
-async def wait_quiet(
+async def wait_for_agreement(
     client: Client, system: System, members: Sequence[str], timeout_ms: int
 ) -> int | None:
-    """The revision that all members agree on; None if they do not within `timeout_ms`.
+    """Wait until all members agree, and return their revision; None after `timeout_ms`.
 
-    A system whose `settle_s` says so is left alone first: what was on its way when all was
-    healed, a forwarded write perhaps, may still come, and the members agreed too soon.
+    A system may have an attribute `in_flight_s`: the longest time that a frame is under way.
+    The wait begins after that time, because a frame that is still in flight, for example a
+    forwarded write, could change the members' states after they agreed.
     """
-    await asyncio.sleep(getattr(system, "settle_s", 0.0))
+    await asyncio.sleep(getattr(system, "in_flight_s", 0.0))
     deadline = asyncio.get_running_loop().time() + timeout_ms / 1000
     while True:
         urls = [system.address(member).client_url for member in members]
@@ -58,21 +60,22 @@ async def wait_quiet(
 
 
 async def final_reads(
+    *,
     client: Client,
     recorder: Recorder,
     system: System,
-    schedule: Schedule,
+    members: Sequence[str],
     drafts: Sequence[Draft],
     process: int,
     limit_s: float = FINAL_READS_LIMIT_S,
 ) -> None:
     """Send each of `drafts` to every member, as processes from number `process` on.
 
-    One that fails is sent again while `limit_s`, the time for all of them, lasts; each
-    try is an operation of its own, and each is tried once.
+    A read that fails is sent again until `limit_s` seconds have passed since the first one.
+    After that, each remaining read is sent once. Each attempt is recorded as an operation.
     """
     deadline = asyncio.get_running_loop().time() + limit_s
-    for member in schedule.members:
+    for member in members:
         for draft in drafts:
             while True:
                 recorder.invoke(process, draft.f, draft.request, member)
@@ -90,10 +93,11 @@ async def final_reads(
 async def gather_states(
     system: System, members: Sequence[str], revision: int | None
 ) -> tuple[MemberState, ...]:
-    """Every member's state, hashed at `revision`; one that cannot be asked says why.
+    """Read every member's state, with its hash at `revision`.
 
-    A write whose outcome nobody knows may still be proposed after the members agreed, and
-    fall between their states: then all are asked again, a few times.
+    The state of a member that cannot be read contains the error. A write with an unknown
+    outcome may be applied after the members agreed, while their states are read. If the
+    states have different revisions, all of them are read again, at most `GATHER_TRIES` times.
     """
     for _ in range(GATHER_TRIES - 1):
         states = await _states(system, members, revision)

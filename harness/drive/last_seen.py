@@ -1,7 +1,6 @@
-"""What a client has learned from its answers, for operations that need to know.
+"""What a client has seen in its answers, for operations that depend on it.
 
-Part of the client, not of chance: the same plan and the same answers give the same
-requests.
+Nothing here is random: the same schedule and the same answers give the same requests.
 """
 
 from __future__ import annotations
@@ -29,8 +28,11 @@ from splitbrain.histories.service import AnyRequest, AnyResult
 
 
 class Seen(NamedTuple):
-    """A key as it was, or, after the client's own put, as it must be if nobody else has put
-    or deleted it since: version and create_revision are not in a put's answer."""
+    """A key as a client last saw it.
+
+    The answer to a put contains no version and no create_revision. After its own put the
+    client therefore assumes the values that the key has if no other client has written it.
+    """
 
     value: str = ""
     mod: int = 0
@@ -47,31 +49,31 @@ ABSENT = Seen()
 class LastSeen:
     """Each key as one client last saw it.
 
-    A key never seen, or seen to be absent, has the value "" and 0 for all else; a client
-    learns from its own acknowledged writes and from its linearizable reads at the
-    present alike.
+    The client learns from its acknowledged writes, and from its linearizable reads of the
+    present revision. A key that was never seen, or was absent, has the value "" and 0 in all
+    other fields.
     """
 
     def __init__(self) -> None:
         self._keys: dict[str, Seen] = {}
         self.revision = 0
-        """The highest revision that any answer's header said."""
-        self.went_well = False
-        """Whether the last operation was answered with success."""
+        """The highest revision in the header of any answer."""
+        self.succeeded = False
+        """Whether the outcome of the last operation was `ok`."""
         self._elected: dict[str, int] = {}
-        """The revision of each key that was elected."""
+        """The create revision of each key that won an election."""
 
     def request(self, scheduled: ScheduledOperation) -> AnyRequest:
-        """The request to send for `scheduled`, now."""
+        """The request to send now for the operation `scheduled`."""
         request = scheduled.request
         if scheduled.expect_last_seen and isinstance(request, Txn):
             chosen = frozenset(scheduled.expect_last_seen)
             compare = tuple(
-                self._expect(one) if place in chosen else one
+                self._with_seen_operand(one) if place in chosen else one
                 for place, one in enumerate(request.compare)
             )
             request = msgspec.structs.replace(request, compare=compare)
-            return self._appended(request) if scheduled.append_to_seen else request
+            return self._with_seen_prefix(request) if scheduled.append_to_seen else request
         if scheduled.revision_back and isinstance(request, Range):
             revision = max(0, self.revision - scheduled.revision_back)
             return msgspec.structs.replace(request, revision=revision)
@@ -85,20 +87,20 @@ class LastSeen:
 
     @staticmethod
     def look(scheduled: ScheduledOperation) -> Txn | None:
-        """What to read before `scheduled` can be sent, if anything."""
+        """The read that must precede `scheduled`, or None."""
         if not scheduled.append_to_seen or not isinstance(scheduled.request, Txn):
             return None
         keys = dict.fromkeys(one.key for one in scheduled.request.compare)
         return Txn((), tuple(Range(key) for key in keys))
 
     def observe(self, request: AnyRequest, result: AnyResult) -> None:
-        """Learn from an answer."""
+        """Learn from the answer `result` to `request`."""
         revision = result.header.revision
         self.revision = max(self.revision, revision)
         self._learn(request, result, revision)
 
-    def _appended(self, request: Txn) -> Txn:
-        """Lists that are put, behind what their key held."""
+    def _with_seen_prefix(self, request: Txn) -> Txn:
+        """`request`, with the seen list of each key in front of the elements that it puts."""
         success = tuple(
             msgspec.structs.replace(
                 one, value=extended(self._keys.get(one.key, ABSENT).value, one.value)
@@ -108,7 +110,7 @@ class LastSeen:
         )
         return msgspec.structs.replace(request, success=success)
 
-    def _expect(self, compare: Compare) -> Compare:
+    def _with_seen_operand(self, compare: Compare) -> Compare:
         seen = self._keys.get(compare.key, ABSENT)
         match compare.target:
             case "mod":
@@ -120,8 +122,7 @@ class LastSeen:
             case "value" if seen.mod:
                 return msgspec.structs.replace(compare, operand=seen.value)
             case "value":
-                # No value compares equal to an absent key; that it is absent is asked
-                # by its mod_revision.
+                # No value is equal to that of an absent key, but its mod_revision is 0.
                 return msgspec.structs.replace(compare, target="mod", operand=0)
             case _:
                 return compare

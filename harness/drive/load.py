@@ -1,16 +1,16 @@
-"""The load of a run: every client going through its operations, all of it recorded."""
+"""The load of a run: every client sends its operations in order, and all of them are recorded."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from splitbrain.harness.clients.json_client import Completion
 from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.drive.last_seen import LastSeen
-from splitbrain.harness.drive.tally import Tally
+from splitbrain.harness.drive.operation_counts import OperationCounts
 from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOperation
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.system import System
@@ -19,75 +19,79 @@ from splitbrain.histories.service import AnyRequest
 from splitbrain.nemesis.injection.trigger import Triggers
 
 CATCH_UP_MAX_S = 0.1
-"""A client whose answers came late hurries to its scheduled times, but by no more than
-this: a stall of seconds must not be followed by a burst of its operations."""
+"""After late answers a client sends the next operations at once, until it has caught up with
+its schedule. Delays beyond this limit are not caught up, so that a stall of seconds is not
+followed by a burst of operations."""
 
 
 LOOK = "look"
-"""The `f` of reads that an operation needs before it can be sent."""
+"""The `f` of a read that an operation needs before it can be sent."""
 
 
 class Client(Protocol):
-    """Whatever sends a request to a member and says what became of it."""
+    """Sends requests to members, and determines their outcomes."""
 
     async def call(self, url: str, request: AnyRequest) -> Completion: ...
 
     async def status(self, url: str) -> Status | None:
-        """None if it does not answer."""
+        """The member's status; None if it does not answer."""
         ...
 
 
-class LeaderWatch:
-    """Asks now and then who leads, so that no operation has to."""
+class LeaderPoll:
+    """Asks the system for its leader at regular intervals, so that no operation has to."""
 
     PERIOD_S = 0.2
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self.leader: str | None = None
+        self.name: str | None = None
+        """The leader when it was last asked for; None if there was none."""
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Poll until cancelled."""
         while True:
-            with contextlib.suppress(Exception):  # not to know who leads is an answer here
-                self.leader = await self._system.leader()
+            with contextlib.suppress(Exception):  # then the last known leader is kept
+                self.name = await self._system.leader()
             await asyncio.sleep(self.PERIOD_S)
 
 
 class Load:
-    """The clients of a plan, driving a system."""
+    """The clients of a schedule, and their operations on a system."""
 
     def __init__(
         self,
+        *,
         schedule: Schedule,
         system: System,
         client: Client,
         recorder: Recorder,
-        leader: Callable[[], str | None],
+        leader: LeaderPoll,
         triggers: Triggers | None = None,
     ) -> None:
-        self.tally = Tally()
+        self.counts = OperationCounts()
         self._schedule = schedule
         self._system = system
         self._client = client
         self._recorder = recorder
         self._leader = leader
         self._triggers = triggers or Triggers()
-        """Faults that wait for an operation to begin."""
+        """The faults that begin with an operation."""
         self._numbers = schedule.operation_numbers() if self._triggers else ()
         self._stopping = False
-        # In the order in which they went to sleep: a simulated run repeats it.
+        # A dict keeps the order in which the tasks fell asleep; a set would have no order
+        # that a simulated run repeats.
         self._sleeping: dict[asyncio.Task[None], None] = {}
 
     async def run(self) -> None:
-        """Returns when every client is through, or at the time limit, or after `stop`;
-        operations under way then still end, or run into their timeout."""
+        """Run the clients until all have sent their operations, until the time limit, or
+        until `stop` is called. Then wait for the pending operations."""
         loop = asyncio.get_running_loop()
         begin_s = loop.time()
         end_s = begin_s + self._schedule.time_limit_ms / 1000
         tasks = [
-            loop.create_task(self._client_loop(number, scheduled, begin_s, end_s))
-            for number, scheduled in enumerate(self._schedule.clients)
+            loop.create_task(self._client_loop(number, client, begin_s, end_s))
+            for number, client in enumerate(self._schedule.clients)
         ]
         timer = loop.call_at(end_s, self.stop)
         try:
@@ -99,33 +103,33 @@ class Load:
             await asyncio.wait(tasks)
 
     def stop(self) -> None:
-        """Begin no further operation. Safe to call at any time, more than once."""
+        """Begin no further operation. May be called at any time and more than once."""
         self._stopping = True
         for task in list(self._sleeping):
             task.cancel()
 
     async def _client_loop(
-        self, number: int, plan: ClientOperations, begin_s: float, end_s: float
+        self, number: int, client: ClientOperations, begin_s: float, end_s: float
     ) -> None:
         loop = asyncio.get_running_loop()
         process = number
         seen = LastSeen()
         due_s = begin_s
-        for place, scheduled in enumerate(plan.operations):
+        for place, scheduled in enumerate(client.operations):
             now_s = loop.time()
             due_s = max(due_s + scheduled.think_us / 1e6, now_s - CATCH_UP_MAX_S)
             if due_s > now_s and not await self._sleep(due_s - now_s):
                 return
             if self._stopping or loop.time() >= end_s:
                 return
-            if scheduled.after_ok and not seen.went_well:
+            if scheduled.after_ok and not seen.succeeded:
                 continue
             if self._triggers:
                 await self._triggers.announce(self._numbers[number][place])
             process = await self._operate(process, scheduled, seen)
 
     async def _sleep(self, seconds: float) -> bool:
-        """False if the load was stopped meanwhile."""
+        """Sleep, and return True; return False at once if the load is stopped."""
         task = asyncio.current_task()
         assert task is not None
         self._sleeping[task] = None
@@ -140,13 +144,13 @@ class Load:
         return True
 
     async def _operate(self, process: int, scheduled: ScheduledOperation, seen: LastSeen) -> int:
-        """Send one operation, and before it what it has to look at; the process number for the
-        next one."""
-        member = choose_member(scheduled, self._schedule.members, self._leader())
+        """Send one operation, after the read that it needs, if any. Returns the process number
+        of the client's next operation."""
+        member = choose_member(scheduled, self._schedule.members, self._leader.name)
         look = seen.look(scheduled)
         if look is not None:
-            process, answered = await self._send(process, LOOK, look, member, seen)
-            if not answered:
+            process, succeeded = await self._send(process, LOOK, look, member, seen)
+            if not succeeded:
                 return process
         process, _ = await self._send(process, scheduled.f, seen.request(scheduled), member, seen)
         return process
@@ -154,25 +158,27 @@ class Load:
     async def _send(
         self, process: int, f: str, request: AnyRequest, member: str, seen: LastSeen
     ) -> tuple[int, bool]:
-        """Record both ends; the process number for the next one, and whether it was answered."""
+        """Send and record one operation. Returns the process number of the next one, and
+        whether the outcome was `ok`."""
         url = self._system.address(member).client_url
-        self.tally.begun += 1
+        self.counts.begun += 1
         self._recorder.invoke(process, f, request, member)
         try:
             completion = await self._client.call(url, request)
         except asyncio.CancelledError:
-            self._recorder.info(process, f, member, "the run broke off")
+            self._recorder.info(process, f, member, "the run was stopped")
             raise
         retired = record(self._recorder, process, f, member, completion)
-        self.tally.outcomes[completion.outcome] += 1
+        self.counts.outcomes[completion.outcome] += 1
         if completion.result is not None:
             seen.observe(request, completion.result)
-        answered = seen.went_well = completion.outcome == "ok"
-        return (process + len(self._schedule.clients) if retired else process), answered
+        seen.succeeded = completion.outcome == "ok"
+        next_process = process + len(self._schedule.clients) if retired else process
+        return next_process, seen.succeeded
 
 
 def choose_member(scheduled: ScheduledOperation, members: Sequence[str], leader: str | None) -> str:
-    """The member that an operation goes to, given who leads now (None: not known)."""
+    """The member that an operation is sent to while `leader` leads (None: not known)."""
     if scheduled.to_follower and leader is not None and len(members) > 1:
         followers = [member for member in members if member != leader]
         return followers[scheduled.member % len(followers)]
@@ -182,7 +188,7 @@ def choose_member(scheduled: ScheduledOperation, members: Sequence[str], leader:
 def record(
     recorder: Recorder, process: int, f: str, member: str, completion: Completion
 ) -> bool:
-    """Record how an operation ended; whether its process is retired."""
+    """Record the outcome of an operation. Returns whether its process is retired."""
     if completion.outcome == "ok" and completion.result is not None:
         recorder.ok(process, f, completion.result, member)
         return False

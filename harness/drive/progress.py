@@ -1,4 +1,4 @@
-"""What a run reports about its progress."""
+"""The progress of a run, and the protocol of an object that displays it."""
 
 from __future__ import annotations
 

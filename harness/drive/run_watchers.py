@@ -1,4 +1,4 @@
-"""A run's watchers from the start of its load to its end; nothing where the plan has none."""
+"""The watchers of a run, from set-up to the end. Does nothing for a schedule without watchers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ STREAM_TIMEOUT_MS = 5_000
 
 
 class RunWatchers:
-    """`start` once members serve, `finish` with their states when all is quiet, and `close`
-    in any case."""
+    """The watchers of one run.
+
+    Call `start` when the members serve, `finish` with the members' final states, and `close`
+    in any case.
+    """
 
     def __init__(
         self, schedule: Schedule, system: System, file: Path, now: Callable[[], int]
@@ -43,18 +46,22 @@ class RunWatchers:
         client = await self._open.enter_async_context(open_clients(STREAM_TIMEOUT_MS))
         if not isinstance(client, WatchingClient):
             raise SystemFailed(
-                f"the plan has watchers, but the client of the system {self._system.name} has no "
-                "method watch(url, request) "
+                f"the schedule has watchers, but the client of the system {self._system.name} has "
+                "no method watch(url, request) "
                 "(see splitbrain.harness.drive.watch_load.WatchingClient)"
             )
         recorder = WatchRecorder(self._file, self._now)
         self._load = WatchLoad(
-            self._schedule.watchers, self._schedule.members, self._system, client, recorder
+            watchers=self._schedule.watchers,
+            members=self._schedule.members,
+            system=self._system,
+            client=client,
+            recorder=recorder,
         )
         self._load.start()
 
-    def archiving(self, client: Client) -> Client:
-        """`client`, reading change logs before a compaction where the plan has any."""
+    def archiving_client(self, client: Client) -> Client:
+        """`client`, as an `ArchivingClient` if the schedule contains a compaction."""
         compacts = any(
             isinstance(operation.request, Compact)
             for one in self._schedule.clients
@@ -62,16 +69,17 @@ class RunWatchers:
         )
         return ArchivingClient(client, self._archive) if compacts else client
 
-    def prolonged(self, states: Sequence[MemberState]) -> tuple[MemberState, ...]:
-        """Members' states with what was read before it was compacted."""
-        return self._archive.prolonged(states)
+    def with_archived_changes(self, states: Sequence[MemberState]) -> tuple[MemberState, ...]:
+        """The members' states with the changes that were read before they were compacted."""
+        return self._archive.with_archived_changes(states)
 
-    async def finish(self, states: Sequence[MemberState], settled: int | None) -> None:
+    async def finish(self, states: Sequence[MemberState], agreed_revision: int | None) -> None:
+        """Wait for the last events, and close the streams; see `WatchLoad.finish`."""
         if self._load is not None:
-            await self._load.finish(states, settled)
+            await self._load.finish(states, agreed_revision)
 
     async def close(self) -> None:
-        """Safe to call twice."""
+        """Close streams and clients. May be called twice."""
         try:
             if self._load is not None:
                 await self._load.close()

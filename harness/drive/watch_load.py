@@ -1,4 +1,4 @@
-"""The watchers of a run, beside its load: streams at one member after the other, all recorded."""
+"""The watchers of a run: each keeps one stream at a time, at changing members, and records it."""
 
 from __future__ import annotations
 
@@ -25,25 +25,28 @@ from splitbrain.histories.watch import (
     WatchRequest,
 )
 
-SETTLE_TIMEOUT_S = 15.0
-"""How long after all members agreed the last events may take to reach every watcher."""
+LAST_EVENTS_TIMEOUT_S = 15.0
+"""After the members agreed, the watchers get this long to receive the last events."""
 POLL_S = 0.05
 BACK_OFF_S = 0.1
-"""Before a stream is opened again where the one before got nothing."""
+"""The pause before the next stream if the last one received no answer."""
 
 
 @runtime_checkable
 class WatchingClient(Protocol):
+    """A client that can watch."""
+
     def watch(self, url: str, request: WatchRequest) -> AsyncGenerator[WatchAnswer, None]:
-        """Raises OSError when the stream breaks off, or cannot be had."""
+        """The answers of a new stream. Raises OSError if the stream breaks or cannot be opened."""
         ...
 
 
 class WatchLoad:
-    """`run` until cancelled; `finish` near the end, to give what is on its way its time."""
+    """All watchers of a run, from `start` to `close`. `finish` first waits for the last events."""
 
     def __init__(
         self,
+        *,
         watchers: Sequence[ScheduledWatcher],
         members: Sequence[str],
         system: System,
@@ -52,7 +55,10 @@ class WatchLoad:
     ) -> None:
         self._recorder = recorder
         self._watchers = [
-            _Watcher(number, scheduled, members, system, client, recorder)
+            _Watcher(
+                number=number, schedule=scheduled, members=members, system=system,
+                client=client, recorder=recorder,
+            )
             for number, scheduled in enumerate(watchers)
         ]
         self._tasks: list[asyncio.Task[None]] = []
@@ -64,24 +70,28 @@ class WatchLoad:
             for watcher in self._watchers
         ]
 
-    async def finish(self, states: Sequence[MemberState], settled: int | None) -> None:
-        """Wait until each watcher was sent all that `states` say it should, or long enough;
-        then close the streams. `settled`: the revision that all members agreed on."""
+    async def finish(self, states: Sequence[MemberState], agreed_revision: int | None) -> None:
+        """Wait until each watcher has received its events, then close the streams.
+
+        The expected events are the changes in `states`, the members' final states. The wait
+        ends after `LAST_EVENTS_TIMEOUT_S`, and is skipped if the members agreed on no revision
+        (`agreed_revision` is None).
+        """
         for watcher in self._watchers:
-            watcher.stay()
+            watcher.keep_streams()
         known = reference(states)
-        if settled is not None and known is not None:
-            deadline = asyncio.get_running_loop().time() + SETTLE_TIMEOUT_S
-            while not all(one.has_all(known.changes) for one in self._watchers):
+        if agreed_revision is not None and known is not None:
+            deadline = asyncio.get_running_loop().time() + LAST_EVENTS_TIMEOUT_S
+            while not all(one.received(known.changes) for one in self._watchers):
                 if asyncio.get_running_loop().time() >= deadline:
                     break
                 await asyncio.sleep(POLL_S)
             for watcher in self._watchers:
-                watcher.settled = settled
+                watcher.agreed_revision = agreed_revision
         await self.close()
 
     async def close(self) -> None:
-        """Ends every stream. Safe to call twice; raises what a watcher failed with."""
+        """End every stream, and raise the first error of a watcher. May be called twice."""
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
@@ -95,10 +105,11 @@ class WatchLoad:
 
 
 class _Watcher:
-    """One watcher, and what it knows of revisions from its answers alone."""
+    """One watcher. It knows revisions only from the answers that it received."""
 
     def __init__(
         self,
+        *,
         number: int,
         schedule: ScheduledWatcher,
         members: Sequence[str],
@@ -107,7 +118,7 @@ class _Watcher:
         recorder: WatchRecorder,
     ) -> None:
         self.number = number
-        self.settled = 0
+        self.agreed_revision = 0
         self._schedule = schedule
         self._members = members
         self._system = system
@@ -115,29 +126,31 @@ class _Watcher:
         self._recorder = recorder
         self._highest = 0
         self._next = 0
-        """Where to resume; 0: nothing was seen yet."""
+        """The revision from which the next stream resumes; 0: nothing was received yet."""
         self._start = 0
-        """The first revision that the present stream is for; 0 while there is none."""
+        """The first revision of the present stream; 0 if no stream was created."""
         self._delivered = 0
-        self._staying = False
+        """The present stream has delivered all events up to this revision."""
+        self._keeping = False
         self._hold: asyncio.Timeout | None = None
 
     async def run(self) -> None:
+        """Open the scheduled streams in turn, until cancelled."""
         count = 0
         while True:
             scheduled = self._schedule.streams[count % len(self._schedule.streams)]
             count += 1
-            if not await self._follow(scheduled):
+            if not await self._run_stream(scheduled):
                 await asyncio.sleep(BACK_OFF_S)
 
-    def stay(self) -> None:
-        """Give up no stream any more; one that breaks off is resumed."""
-        self._staying = True
+    def keep_streams(self) -> None:
+        """From now on, keep the present stream. If it breaks, resume it."""
+        self._keeping = True
         if self._hold is not None and not self._hold.expired():
             self._hold.reschedule(None)
 
-    def has_all(self, changes: Sequence[Change]) -> bool:
-        """Whether a stream is open that was sent all of `changes` that it is for."""
+    def received(self, changes: Sequence[Change]) -> bool:
+        """Whether a stream is open and has received all of `changes` that match its request."""
         if not self._start:
             return False
         request = self._schedule.request
@@ -148,24 +161,24 @@ class _Watcher:
                 return False
         return True
 
-    async def _follow(self, scheduled: ScheduledStream) -> bool:
-        """One stream from its opening to its end; whether anything was answered."""
+    async def _run_stream(self, scheduled: ScheduledStream) -> bool:
+        """Run one stream until it ends. Returns whether it received an answer."""
         member = self._members[scheduled.member % len(self._members)]
         request = msgspec.structs.replace(
             self._schedule.request,
             start_revision=self._start_of(scheduled),
-            ask_progress=scheduled.ask_progress and not self._staying,
+            ask_progress=scheduled.ask_progress and not self._keeping,
         )
         number = self._recorder.open_stream(self.number, member, request)
         answers = self._client.watch(self._system.address(member).client_url, request)
         why = "ended by the member"
         answered = False
         try:
-            async with asyncio.timeout(None if self._staying else scheduled.hold_us / 1e6) as hold:
+            async with asyncio.timeout(None if self._keeping else scheduled.hold_us / 1e6) as hold:
                 self._hold = hold
                 async for answer in answers:
                     answered = True
-                    self._take(number, request, answer)
+                    self._record_answer(number, request, answer)
                     if answer.cancelled:
                         why = "cancelled"
                         break
@@ -180,12 +193,12 @@ class _Watcher:
             self._hold = None
             self._start = 0
             await answers.aclose()
-            settled = self.settled if why == "end" else 0
-            self._recorder.write(Closed(self._recorder.now(), number, why, settled))
+            agreed_revision = self.agreed_revision if why == "end" else 0
+            self._recorder.write(Closed(self._recorder.now(), number, why, agreed_revision))
         return answered
 
     def _start_of(self, scheduled: ScheduledStream) -> int:
-        start = "resume" if self._staying else scheduled.start
+        start = "resume" if self._keeping else scheduled.start
         match start:
             case "resume":
                 return self._next
@@ -197,7 +210,7 @@ class _Watcher:
                 return 1
         return 0
 
-    def _take(self, number: int, request: WatchRequest, answer: WatchAnswer) -> None:
+    def _record_answer(self, number: int, request: WatchRequest, answer: WatchAnswer) -> None:
         now = self._recorder.now()
         self._highest = max(self._highest, answer.revision)
         if answer.created and not answer.cancelled:
@@ -207,7 +220,7 @@ class _Watcher:
             self._next = self._next or self._start
         elif answer.cancelled:
             self._recorder.write(Cancelled(now, number, answer.compact_revision, answer.reason))
-            # The oldest revision that can still be watched.
+            # A compaction leaves this as the oldest revision that can be watched.
             self._next = answer.compact_revision or self._next
         elif answer.changes:
             self._recorder.write(Events(

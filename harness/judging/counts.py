@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.harness.drive.tally import OUTCOMES
+from splitbrain.harness.drive.operation_counts import OUTCOMES
 from splitbrain.harness.store.records import FaultCount
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.service import ServiceOperation

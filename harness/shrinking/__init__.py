@@ -1,1 +1,1 @@
-"""Makes a failing schedule small: fewer faults, operations and members, a plainer world."""
+"""Makes a failing schedule smaller: fewer faults, operations and members, and ideal conditions."""

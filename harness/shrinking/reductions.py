@@ -1,6 +1,7 @@
-"""Smaller schedules than a given one: each function yields candidates, the boldest first.
+"""Reductions: each function yields candidates that are smaller than a given schedule.
 
-Pure: whether a candidate still fails is for the search to find out.
+Candidates that remove more come first. The functions are pure; the search determines which
+candidates still fail.
 """
 
 from __future__ import annotations
@@ -41,14 +42,18 @@ T = TypeVar("T")
 Reduction = Callable[[Schedule], Iterator[Schedule]]
 
 TAIL_MS = 100
-"""How long a load goes on after its last operation or fault has begun."""
+"""The time from the beginning of the last operation or fault to the end of the load."""
 HOLDS_MS = (100, 300, 1000, 3000)
+"""The durations that are tried for a fault."""
 ROUND_MS = (1000, 100, 10)
+"""Times are rounded up to multiples of these."""
 GAPS_MS = (0, 100, 500, 1500)
+"""The times that are tried between an operation or fault and the one before it."""
 
 
 def subsets(items: Sequence[T], least: int = 1) -> Iterator[list[T]]:
-    """`items` with a part left out: all of them, halves, quarters … down to `least`."""
+    """`items` without a part of them: without all, without each half, without each quarter,
+    and so on, down to parts of `least` items."""
     size = len(items)
     while size >= max(least, 1):
         for begin in range(0, len(items), size):
@@ -57,7 +62,7 @@ def subsets(items: Sequence[T], least: int = 1) -> Iterator[list[T]]:
 
 
 def earlier_ends(schedule: Schedule) -> Iterator[Schedule]:
-    """Only what begins in the first part of the load."""
+    """Only the operations and faults that begin in the first part of the load."""
     limit_ms = schedule.time_limit_ms
     for part in (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85):
         yield ended_at(schedule, round(limit_ms * part))
@@ -67,6 +72,7 @@ def earlier_ends(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def ended_at(schedule: Schedule, limit_ms: int) -> Schedule:
+    """`schedule` with a load that ends at `limit_ms`."""
     kept = {
         number: one for number, one in enumerate(schedule.operations, start=1)
         if one.at_us < limit_ms * 1000
@@ -80,31 +86,33 @@ def ended_at(schedule: Schedule, limit_ms: int) -> Schedule:
 
 
 def last_begin_ms(schedule: Schedule) -> int:
-    """When the last operation or fault begins."""
+    """The time at which the last operation or fault begins."""
     begins = [one.at_us // 1000 for one in schedule.operations]
     return max([*begins, *(one.begin_ms for one in schedule.faults)], default=0)
 
 
 def fewer_faults(schedule: Schedule) -> Iterator[Schedule]:
+    """Without some of the faults."""
     for kept in subsets(schedule.faults):
         yield with_changes(schedule, faults=tuple(kept))
 
 
 def fewer_operations(schedule: Schedule) -> Iterator[Schedule]:
+    """Without some of the operations, down to a single one."""
     numbered = list(enumerate(schedule.operations, start=1))
     for kept in subsets(numbered):
         yield with_operations(schedule, dict(kept))
 
 
 def far_fewer_operations(schedule: Schedule) -> Iterator[Schedule]:
-    """Without all, a half, … a sixteenth of them."""
+    """Without some of the operations: all, a half, a quarter, an eighth or a sixteenth."""
     numbered = list(enumerate(schedule.operations, start=1))
     for kept in subsets(numbered, least=len(numbered) // 16):
         yield with_operations(schedule, dict(kept))
 
 
 def fewer_clients(schedule: Schedule) -> Iterator[Schedule]:
-    """Clients left out; and all operations as one client's."""
+    """All operations on one client; then without each of the clients."""
     numbered = list(enumerate(schedule.operations, start=1))
     clients = range(len(schedule.clients))
     if len(clients) > 1:
@@ -118,12 +126,13 @@ def fewer_clients(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def fewer_watchers(schedule: Schedule) -> Iterator[Schedule]:
+    """Without some of the watchers."""
     for kept in subsets(schedule.watchers):
         yield with_changes(schedule, watchers=tuple(kept))
 
 
 def shorter_watchers(schedule: Schedule) -> Iterator[Schedule]:
-    """With the first half of a watcher's streams, or just one of them."""
+    """One watcher has only the first half of its streams, or only one of them."""
     watchers = schedule.watchers
     for place, one in enumerate(watchers):
         for kept in (one.streams[: len(one.streams) // 2], *((a,) for a in one.streams)):
@@ -134,7 +143,7 @@ def shorter_watchers(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def fewer_members(schedule: Schedule) -> Iterator[Schedule]:
-    """The first one or three of them alone."""
+    """Only the first member, or only the first three."""
     for count in (1, 3):
         if count >= len(schedule.members):
             return
@@ -162,7 +171,7 @@ def fewer_members(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _within(fault: Fault, members: Sequence[str]) -> Fault | None:
-    """`fault` on those of its members that are left; None if there are none."""
+    """`fault` on those of its members that are in `members`; None if there is no such member."""
     if not fault.on:
         return fault
     on = tuple(name for name in fault.on if name in members)
@@ -170,7 +179,8 @@ def _within(fault: Fault, members: Sequence[str]) -> Fault | None:
 
 
 def plainer_environment(schedule: Schedule) -> Iterator[Schedule]:
-    """Ideal network and disks, default settings, no rare conditions: all at once, then each."""
+    """An ideal network, ideal disks, default settings and no rare conditions: first all of
+    these, then each alone."""
     defaults = dict(default_settings(schedule.system))
     yield with_plain_environment(schedule)
     yield replace(schedule, buggify=False)
@@ -195,8 +205,12 @@ def plainer_environment(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def faults_for_environment(schedule: Schedule) -> Iterator[Schedule]:
-    """A plain environment with one more fault, in place of a rough one that had the same effect
-    by luck: the leader is cut off, or a member is killed, for a while."""
+    """The plain environment and one additional fault: the leader is isolated, or members are
+    killed.
+
+    The fault replaces adverse conditions of the environment that happened to have the same
+    effect.
+    """
     if has_plain_environment(schedule):
         return
     limit_ms = schedule.time_limit_ms
@@ -204,17 +218,17 @@ def faults_for_environment(schedule: Schedule) -> Iterator[Schedule]:
     for part in (0.0, 0.25, 0.5, 0.75):
         begin_ms = round(limit_ms * part)
         for fault in (Partition("isolate_leader"), Kill("leader"), Kill("follower"), Kill("all")):
-            scheduled = ScheduledFault(begin_ms, begin_ms + hold_ms, fault, 0)
-            faults = tuple(sorted((*schedule.faults, scheduled), key=lambda one: one.begin_ms))
+            added = ScheduledFault(begin_ms, begin_ms + hold_ms, fault, 0)
+            faults = tuple(sorted((*schedule.faults, added), key=lambda one: one.begin_ms))
             yield with_plain_environment(with_changes(schedule, faults=faults))
 
 
 def simpler_operations(schedule: Schedule) -> Iterator[Schedule]:
-    """A transaction without some of its parts, or just one of its operations."""
+    """One transaction is replaced by a smaller one, or by one of its operations."""
     numbered = dict(enumerate(schedule.operations, start=1))
     for number, one in numbered.items():
         if one.operation.append_to_seen:
-            continue  # a list put without what it held before would lose elements by itself
+            continue  # a put that does not begin with the list that was read loses elements
         for request in _simpler(one.operation.request):
             seen = one.operation.expect_last_seen
             expecting = seen if isinstance(request, Txn) else ()
@@ -237,7 +251,7 @@ def _simpler(request: AnyRequest) -> Iterator[Request]:
 
 
 def shorter_holds(schedule: Schedule) -> Iterator[Schedule]:
-    """Faults that hold less long, in round numbers."""
+    """One fault lasts shorter: for one of `HOLDS_MS`."""
     faults = schedule.faults
     for place, one in enumerate(faults):
         for hold_ms in HOLDS_MS:
@@ -248,7 +262,8 @@ def shorter_holds(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def rounder_times(schedule: Schedule) -> Iterator[Schedule]:
-    """All times a multiple of a second, of 100 ms, of 10 ms; then each on its own."""
+    """Times that are multiples of 1 s, 100 ms or 10 ms: first all times, then the time of each
+    operation alone."""
     numbered = dict(enumerate(schedule.operations, start=1))
     for step_ms in ROUND_MS:
         moved = {number: _rounded(one, step_ms) for number, one in numbered.items()}
@@ -276,7 +291,8 @@ def _rounded_fault(one: ScheduledFault, step_ms: int) -> ScheduledFault:
 
 
 def quicker_conclusions(schedule: Schedule) -> Iterator[Schedule]:
-    """Members that will never agree are not waited for long: every later try is quicker."""
+    """The run waits shorter for members that do not agree. This makes each later candidate
+    quicker."""
     for quiet_ms in (2_000, 8_000):
         if schedule.options.quiet_timeout_ms > quiet_ms:
             options = replace(schedule.options, quiet_timeout_ms=quiet_ms)
@@ -284,7 +300,7 @@ def quicker_conclusions(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def closer_together(schedule: Schedule) -> Iterator[Schedule]:
-    """Everything sooner: what waits for nothing waits for less."""
+    """The gap before one operation or fault is reduced to one of `GAPS_MS`."""
     moments = sorted({
         *(one.at_us // 1000 for one in schedule.operations),
         *(one.begin_ms for one in schedule.faults),
@@ -293,11 +309,11 @@ def closer_together(schedule: Schedule) -> Iterator[Schedule]:
         gap_ms = at_ms - before_ms
         for left_ms in GAPS_MS:
             if left_ms < gap_ms:
-                yield sooner(schedule, at_ms, gap_ms - left_ms)
+                yield moved_earlier(schedule, at_ms, gap_ms - left_ms)
 
 
-def sooner(schedule: Schedule, from_ms: int, by_ms: int) -> Schedule:
-    """All that begins at `from_ms` or later `by_ms` earlier; so do the ends that follow."""
+def moved_earlier(schedule: Schedule, from_ms: int, by_ms: int) -> Schedule:
+    """`schedule`, in which everything at `from_ms` or later happens `by_ms` earlier."""
 
     def moved(at_ms: int) -> int:
         return at_ms - by_ms if at_ms >= from_ms else at_ms
@@ -319,8 +335,9 @@ def sooner(schedule: Schedule, from_ms: int, by_ms: int) -> Schedule:
 
 
 def plainer_faults(schedule: Schedule) -> Iterator[Schedule]:
-    """A crash where a machine failed, and a cut where links were merely bad: what a person
-    can follow, and what processes can suffer too."""
+    """One fault is replaced by a plainer one: a kill instead of a power loss, a fault of a disk
+    or a clock; a cut instead of slow links. Plainer faults are easier to understand, and real
+    processes support them, too."""
     faults = schedule.faults
     for place, one in enumerate(faults):
         for fault in _plainer(one.fault):

@@ -1,18 +1,20 @@
-"""Looks for the smallest schedule that still fails by the same checker.
+"""Searches for the smallest schedule that fails by the same checker.
 
-Delta debugging over the schedule's parts (Zeller and Hildebrandt, "Simplifying and
-Isolating Failure-Inducing Input", 2002): each reduction's candidates are tried in turn,
-the first that still fails takes the schedule's place, and all begins anew until nothing
-more can go. A smaller schedule shifts what chance decides in the world around it, so
-that one which fails no more is also tried with some other seeds: what is looked for is
-a small schedule, not this seed's.
+This is delta debugging over the parts of a schedule (Zeller and Hildebrandt, "Simplifying and
+Isolating Failure-Inducing Input", 2002). The candidates of each reduction are tried in turn. A
+candidate that still fails replaces the schedule. The search ends when no reduction makes the
+schedule smaller.
+
+A smaller schedule changes everything that is drawn during the simulated run, such as delays. A
+candidate that no longer fails is therefore also tried with a few other seeds. The result may
+have another seed than the original schedule.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -40,7 +42,7 @@ from splitbrain.harness.shrinking.reductions import (
     shorter_watchers,
     simpler_operations,
 )
-from splitbrain.harness.shrinking.target_resolution import resolved
+from splitbrain.harness.shrinking.target_resolution import resolve_targets
 
 COARSE: tuple[Reduction, ...] = (
     quicker_conclusions, earlier_ends, plainer_environment, fewer_faults, plainer_faults,
@@ -52,16 +54,20 @@ FINE: tuple[Reduction, ...] = (
     shorter_holds, earlier_ends, rounder_times,
 )
 OTHER_SEEDS = 2
-"""How many other seeds a candidate is tried with, once runs are short."""
+"""The number of other seeds that a candidate is tried with, when runs are short."""
 BUDGET_S = 60.0
+
+OnSmaller = Callable[[Schedule, int], None]
+"""Called with each smaller schedule, and the number of schedules tried so far."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shrunk:
-    """`schedule` fails by `schedule.fails_by`; `tries` runs in `wall_s` found it."""
+class ShrinkResult:
+    """The smallest schedule found. It fails by `schedule.fails_by`."""
 
     schedule: Schedule
     tries: int
+    """The number of simulated runs."""
     wall_s: float
 
 
@@ -69,82 +75,87 @@ def shrink(
     schedule: Schedule,
     checker: str = "",
     budget_s: float = BUDGET_S,
-    told: Callable[[Schedule, int], None] = lambda _, __: None,
-) -> Shrunk:
-    """The smallest found within `budget_s` seconds of wall time, or until a Ctrl-C.
+    on_smaller: OnSmaller = lambda _, __: None,
+) -> ShrinkResult:
+    """Search for `budget_s` seconds of wall time, or until Ctrl-C.
 
-    `checker`: whose verdict must stay invalid; "": the schedule's own, or the first that
-    blames it. `told` hears of each smaller one, and how many were tried. Raises
-    BadArguments if the schedule does not fail.
+    The verdict of `checker` must stay invalid. By default this is the schedule's `fails_by`,
+    or the first checker that finds the schedule invalid. Raises BadArguments if the schedule
+    does not fail.
     """
     began = time.monotonic()
     checker = failing_checker(schedule, checker or schedule.fails_by)
-    search = _Search(replace(schedule, fails_by=checker), began + budget_s, told)
-    # A Ctrl-C ends the search as its budget does: the smallest so far is what was found.
+    search = _Search(replace(schedule, fails_by=checker), began + budget_s, on_smaller)
+    # After Ctrl-C the result is the smallest schedule found so far, as after the budget.
     with contextlib.suppress(KeyboardInterrupt):
-        search.until_nothing_goes(COARSE, other_seeds=0)
-        search.take(resolved(search.smallest))
-        search.until_nothing_goes(FINE, other_seeds=OTHER_SEEDS)
-        search.take(resolved(search.smallest))
-    return Shrunk(search.smallest, search.tries, time.monotonic() - began)
+        search.run(COARSE, other_seeds=0)
+        search.attempt(resolve_targets(search.smallest))
+        search.run(FINE, other_seeds=OTHER_SEEDS)
+        search.attempt(resolve_targets(search.smallest))
+    return ShrinkResult(search.smallest, search.tries, time.monotonic() - began)
 
 
-def failing_checker(schedule: Schedule, wanted: str = "") -> str:
-    """The checker that finds a run of `schedule` invalid. Raises BadArguments if none
-    does, or not the one that is wanted."""
+def failing_checker(schedule: Schedule, expected: str = "") -> str:
+    """The checker `expected`, or by default the first checker, that finds a run of `schedule`
+    invalid. Raises BadArguments if there is no such checker."""
     with temporary_run(schedule) as run:
         found = failing_checkers(run)
     if not found:
         raise BadArguments(
-            "nothing to shrink: a simulated run of this schedule is not invalid; give one that is"
+            "nothing to shrink: a simulated run of this schedule is not invalid; give a schedule "
+            "that fails in simulation"
         )
-    if wanted and wanted not in found:
-        raise BadArguments(f"a run of this schedule is invalid by {', '.join(found)}, "
-                           f"not by {wanted}")
-    return wanted or found[0]
+    if expected and expected not in found:
+        raise BadArguments(
+            f"a run of this schedule is invalid by {', '.join(found)}, not by {expected}"
+        )
+    return expected or found[0]
 
 
 class _Search:
-    def __init__(
-        self, schedule: Schedule, give_up_at: float, told: Callable[[Schedule, int], None]
-    ) -> None:
+    """The state of a search: the smallest failing schedule, and what was tried."""
+
+    def __init__(self, schedule: Schedule, deadline: float, on_smaller: OnSmaller) -> None:
         self.smallest = schedule
         self.tries = 0
-        self._give_up_at = give_up_at
-        self._told = told
+        self._deadline = deadline
+        self._on_smaller = on_smaller
         self._tried: set[bytes] = set()
 
-    def until_nothing_goes(self, reductions: tuple[Reduction, ...], other_seeds: int) -> None:
-        went = True
-        while went:
-            # Each in turn, also after one that went.
-            went = sum(self._reduce(one, other_seeds) for one in reductions) > 0
+    def run(self, reductions: Sequence[Reduction], other_seeds: int) -> None:
+        """Apply all reductions in turn, until a round makes the schedule no smaller."""
+        while sum(self._reduce(one, other_seeds) for one in reductions):
+            pass
 
     def _reduce(self, reduction: Reduction, other_seeds: int) -> bool:
-        """Whether it made anything smaller. After each step it begins with the candidates
-        that come next, not anew: what did not go before will mostly not go now."""
-        went = False
+        """Apply one reduction as often as possible. Returns whether it was applied.
+
+        After a success the search continues with the next candidates. It does not try the
+        earlier ones again, because most of them would still not fail.
+        """
+        reduced = False
         position = 0
         while True:
             found = self._next(reduction, position, other_seeds)
             if found is None:
-                return went
-            position, went = found, True
+                return reduced
+            position, reduced = found, True
 
     def _next(self, reduction: Reduction, position: int, other_seeds: int) -> int | None:
-        """Where the first candidate from `position` on stood that still fails."""
+        """The position of the first candidate, from `position` on, that still fails."""
         for place, candidate in enumerate(reduction(self.smallest)):
             if place < position:
                 continue
             for schedule in _seeds(candidate, other_seeds):
-                if time.monotonic() > self._give_up_at:
+                if time.monotonic() > self._deadline:
                     return None
-                if self.take(schedule):
+                if self.attempt(schedule):
                     return place
         return None
 
-    def take(self, schedule: Schedule) -> bool:
-        """Go on with `schedule`, if it fails and was not tried before."""
+    def attempt(self, schedule: Schedule) -> bool:
+        """Continue with `schedule` if it fails. Returns False if it does not, or was tried
+        before."""
         mark = fingerprint(schedule)
         if mark in self._tried:
             return False
@@ -153,11 +164,12 @@ class _Search:
         if not fails(schedule, schedule.fails_by):
             return False
         self.smallest = schedule
-        self._told(schedule, self.tries)
+        self._on_smaller(schedule, self.tries)
         return True
 
 
 def _seeds(schedule: Schedule, others: int) -> Iterator[Schedule]:
+    """`schedule`, and the same with other seeds."""
     yield schedule
     for seed in range(1, others + 1):
         if seed != schedule.seed:
@@ -165,4 +177,5 @@ def _seeds(schedule: Schedule, others: int) -> Iterator[Schedule]:
 
 
 def fingerprint(schedule: Schedule) -> bytes:
+    """The encoded schedule: equal for equal schedules."""
     return msgspec.msgpack.encode(schedule)

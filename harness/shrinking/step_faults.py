@@ -1,11 +1,13 @@
-"""Puts a schedule's faults at steps of the write path, and gives everything time.
+"""Moves a schedule's faults to steps of the write path, and increases the times between events.
 
-A fault at a time hits whatever its member does then, which in a process is never twice
-the same. A fault at a step hits where it must: before the third entry is in the log,
-after the second was applied. Where a run's trace shows a member between two steps when
-the fault began, the fault is tried at those steps, and kept there if the schedule still
-fails. What is best is what fails with the most other seeds, for each of them shifts all
-delays in the simulated world, as another machine would.
+A fault at a point in time interrupts whatever its member does then, and in a real process this
+differs from run to run. A fault at a step always interrupts the same work: for example before
+the third entry is in the log, or after the second one was applied.
+
+The trace of a simulated run shows between which steps a member was when a fault began. The
+fault is tried at those steps, and stays there if the schedule still fails. Of all candidates,
+the one that fails with the most other seeds is the best, because another seed changes all
+delays in the simulation, as another machine does.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from splitbrain.harness.schedule.schedule import (
     with_seed,
 )
 from splitbrain.harness.shrinking.failure import fails, temporary_run
-from splitbrain.harness.shrinking.target_resolution import resolved
+from splitbrain.harness.shrinking.target_resolution import resolve_targets
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.workloads.catalogue import make_workload
 from splitbrain.harness.workloads.workload import Draft
@@ -46,77 +48,83 @@ from splitbrain.nemesis.fault import (
 from splitbrain.node.failpoint import STEPS
 
 SEEDS = 8
-"""Other seeds that a candidate is tried with."""
+"""The number of other seeds that a candidate is tried with."""
 NEAR_STEPS = 4
-"""Steps tried before a fault's moment, and after it."""
+"""A fault is tried at this many steps before the time at which it began, and at as many after."""
 GAPS_MS = (1_500, 700, 300)
-CARRIERS = ("after_apply_mvcc", "before_respond", "after_client_request", "before_client_request")
-"""Where a fault is tried that is tied to a write of its own, best first."""
+"""The times between events that are tried, in this order."""
+ADDED_WRITE_FAILPOINTS = (
+    "after_apply_mvcc", "before_respond", "after_client_request", "before_client_request",
+)
+"""The failpoints of an added write at which a fault is tried, in this order."""
 DRAFTS_MAX = 1_000
 TAIL_MS = 1_000
 HEARTBEAT_MS, ELECTION_MS = 50, 500
-"""What a process of its own on a busy machine keeps to."""
+"""Timeouts that members in processes on a busy machine can keep."""
 QUIET_TIMEOUT_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """`schedule` failed with `seeds_failing` of `seeds` other seeds."""
+class StepSchedule:
+    """A schedule, and the number of other seeds with which it fails."""
 
     schedule: Schedule
     seeds_failing: int
     seeds: int
+    """The number of other seeds that were tried."""
 
     @property
-    def at_steps(self) -> int:
-        """Faults that are at steps."""
+    def faults_at_steps(self) -> int:
+        """The number of faults that begin at a step."""
         return sum(isinstance(one.fault, AtStep) for one in self.schedule.faults)
 
 
-def at_steps(schedule: Schedule) -> Placed:
-    """The same failure with faults at steps where that is possible, and all times wide.
+def at_steps(schedule: Schedule) -> StepSchedule:
+    """A schedule with the same failure, with faults at steps if possible, and with wide gaps
+    between events.
 
     `schedule` must fail by its `fails_by`.
     """
-    best = _best(schedule, [*_roomy(resolved(schedule)), schedule])
-    # One that is placed goes to the front: those after it keep their places.
+    best = _best(schedule, [*_with_wide_gaps(resolve_targets(schedule)), schedule])
+    # A fault that is moved to a step becomes the first one. Those after it keep their numbers.
     for place in range(len(best.schedule.faults)):
-        found = _best(best.schedule, _placed(best.schedule, place))
+        found = _best(best.schedule, _at_nearby_steps(best.schedule, place))
         if found.seeds_failing < best.seeds_failing:
-            found = _best(best.schedule, _carried(best.schedule, place))
+            found = _best(best.schedule, _at_added_write(best.schedule, place))
         if found.seeds_failing >= best.seeds_failing and found.schedule != best.schedule:
             best = found
     return best
 
 
 def failing_seeds(schedule: Schedule) -> int:
-    """With how many of `SEEDS` other seeds it fails, too."""
+    """The number of seeds, of `SEEDS` other seeds, with which `schedule` fails."""
     return sum(
         fails(with_seed(schedule, seed), schedule.fails_by) for seed in range(101, 101 + SEEDS)
     )
 
 
-def _best(before: Schedule, candidates: Iterable[Schedule]) -> Placed:
-    """The first of those that fail with the most seeds; `before` if none does."""
-    best = Placed(before, -1, SEEDS)
+def _best(before: Schedule, candidates: Iterable[Schedule]) -> StepSchedule:
+    """The candidate that fails with the most seeds, or the first of several; `before` if no
+    candidate fails."""
+    best = StepSchedule(before, -1, SEEDS)
     for candidate in candidates:
         if not fails(candidate, candidate.fails_by):
             continue
         count = failing_seeds(candidate)
         if count > best.seeds_failing:
-            best = Placed(candidate, count, SEEDS)
+            best = StepSchedule(candidate, count, SEEDS)
         if count == SEEDS:
             break
     return best
 
 
-# --- time ---------------------------------------------------------------------------
+# --- times --------------------------------------------------------------------------
 
 
-def _roomy(schedule: Schedule) -> Iterator[Schedule]:
-    """All moments so far apart that processes keep their order, the widest first; and
-    elections as slow as processes need them."""
-    calm = replace(
+def _with_wide_gaps(schedule: Schedule) -> Iterator[Schedule]:
+    """`schedule` with the election timeouts of real processes, and with gaps between events
+    that are long enough for processes to keep their order. The longest gaps come first."""
+    slow = replace(
         schedule,
         options=replace(
             schedule.options, heartbeat_ms=HEARTBEAT_MS, election_ms=ELECTION_MS,
@@ -126,13 +134,16 @@ def _roomy(schedule: Schedule) -> Iterator[Schedule]:
     for gap_ms in GAPS_MS:
         for together_ms in (10, 0):
             for to_the_end in (False, True):
-                yield _spaced(calm, gap_ms, together_ms, to_the_end=to_the_end)
-    yield calm
+                yield _spaced(slow, gap_ms, together_ms, to_the_end=to_the_end)
+    yield slow
 
 
 def _spaced(schedule: Schedule, gap_ms: int, together_ms: int, *, to_the_end: bool) -> Schedule:
-    """`gap_ms` between any two moments, in their order; those within `together_ms` are
-    one. `to_the_end`: faults hold until the load is over."""
+    """`schedule` with `gap_ms` between any two times, in the same order.
+
+    Times that are at most `together_ms` apart become one. With `to_the_end`, faults last until
+    the end of the load.
+    """
     operations = dict(enumerate(schedule.operations, start=1))
     faults = schedule.faults
     moments = [one.at_us / 1000 for one in operations.values()]
@@ -159,6 +170,7 @@ def _spaced(schedule: Schedule, gap_ms: int, together_ms: int, *, to_the_end: bo
 
 
 def _apart(moments: list[float], gap_ms: int, together_ms: int) -> Mapping[float, int]:
+    """The new time in ms of each of `moments`, which are sorted."""
     found: dict[float, int] = {}
     now_ms, last = 0, float("-inf")
     for moment in moments:
@@ -172,23 +184,26 @@ def _apart(moments: list[float], gap_ms: int, together_ms: int) -> Mapping[float
 # --- steps --------------------------------------------------------------------------
 
 
-def _placed(schedule: Schedule, place: int) -> Iterator[Schedule]:
-    """The schedule with its fault number `place` at a step near its moment."""
+def _at_nearby_steps(schedule: Schedule, place: int) -> Iterator[Schedule]:
+    """`schedule` with its fault number `place` at a step near the time at which it began."""
     scheduled = schedule.faults[place]
     do = action_of(scheduled)
     if do is None:
         return
     (member,) = scheduled.fault.on
     with temporary_run(schedule, schedule.fails_by) as run:
-        visits = _near(RunFolder(run.folder), schedule, place, member)
+        visits = _nearby_steps(RunFolder(run.folder), schedule, place, member)
     for operation, failpoint, visit in visits:
         step = AtStep(failpoint, do, operation, visit, on=(member,))
         yield with_fault(schedule, place, step)
 
 
-def _carried(schedule: Schedule, place: int) -> Iterator[Schedule]:
-    """The fault at a step of a write that is sent to its member when the fault was to come:
-    where its member did nothing that it could be tied to."""
+def _at_added_write(schedule: Schedule, place: int) -> Iterator[Schedule]:
+    """`schedule` with an additional write, and fault number `place` at a step of this write.
+
+    The write is sent to the fault's member at the time of the fault. It is for members that
+    executed no step near that time.
+    """
     scheduled = schedule.faults[place]
     do = action_of(scheduled)
     write = _further_write(schedule)
@@ -199,17 +214,17 @@ def _carried(schedule: Schedule, place: int) -> Iterator[Schedule]:
     sent = ScheduledOperation(0, write.f, write.request, schedule.members.index(member))
     numbered = dict(enumerate(schedule.operations, start=1))
     numbered[len(numbered) + 1] = TimedOperation(scheduled.begin_ms * 1000, client, sent)
-    carried = with_operations(schedule, numbered)
+    extended = with_operations(schedule, numbered)
     number = next(
-        number for number, one in enumerate(carried.operations, start=1)
+        number for number, one in enumerate(extended.operations, start=1)
         if one.operation.request == write.request
     )
-    for failpoint in CARRIERS:
-        yield with_fault(carried, place, AtStep(failpoint, do, number, on=(member,)))
+    for failpoint in ADDED_WRITE_FAILPOINTS:
+        yield with_fault(extended, place, AtStep(failpoint, do, number, on=(member,)))
 
 
 def _further_write(schedule: Schedule) -> Draft | None:
-    """A write of the workload's that is not in the schedule yet."""
+    """A put of the workload that the schedule does not contain; None if there is none."""
     options = schedule.options
     workload = make_workload(options.workload, options.workload_options)
     for draft in islice(workload.operations(Random(0), 0), DRAFTS_MAX):
@@ -226,7 +241,7 @@ def _mentions(one: TimedOperation, value: str) -> bool:
 
 
 def with_fault(schedule: Schedule, place: int, fault: AtStep) -> Schedule:
-    """Fault number `place` at an operation's step: it has no time but that."""
+    """`schedule` with `fault` in place of fault number `place`, for the same duration."""
     faults = schedule.faults
     held_ms = faults[place].end_ms - faults[place].begin_ms
     others = (*faults[:place], *faults[place + 1 :])
@@ -234,7 +249,7 @@ def with_fault(schedule: Schedule, place: int, fault: AtStep) -> Schedule:
 
 
 def action_of(scheduled: ScheduledFault) -> StepAction | None:
-    """What the fault would be at a step; None where it cannot be at one."""
+    """The action of the same fault at a step; None if the fault has no such form."""
     match scheduled.fault:
         case Kill(on=(_,)):
             return "crash"
@@ -248,11 +263,11 @@ def action_of(scheduled: ScheduledFault) -> StepAction | None:
             return None
 
 
-def _near(
+def _nearby_steps(
     folder: RunFolder, schedule: Schedule, place: int, member: str
 ) -> list[tuple[int, str, int]]:
-    """Operation, failpoint and visit of the steps around the moment at which the fault
-    began: after those that were done, before those that came next."""
+    """The operation, failpoint and visit of the steps around the time at which the fault began:
+    the failpoints after the last steps that were executed, and before the next steps."""
     began_ns = _began_ns(folder, place)
     begun = _begun(folder, schedule)
     record = folder.read_record()
@@ -271,9 +286,12 @@ def _near(
 def _visit(
     event: TraceEvent, failpoint: str, events: list[TraceEvent], begun: list[tuple[int, int]]
 ) -> tuple[int, str, int] | None:
-    """The operation that began last before `event`, and how often the member came to the
-    step from then on. None before the first one: what it did without being asked differs
-    from run to run."""
+    """The last operation that began before `event`, the failpoint, and how often the member
+    executed the step since then.
+
+    None before the first operation: the steps that a member executes without any operation
+    differ from run to run.
+    """
     earlier = [(at_ns, number) for at_ns, number in begun if at_ns <= event.ns]
     if not earlier:
         return None
@@ -283,13 +301,14 @@ def _visit(
 
 
 def _began_ns(folder: RunFolder, place: int) -> int | None:
-    times = History.read(folder.history).faults
-    told = {event.fault for event in folder.fault_events() if event.phase == "began"}
-    return next((one.begin for one in times if one.fault == place and place in told), None)
+    """The time at which fault number `place` began; None if it did not begin."""
+    windows = History.read(folder.history).faults
+    began = {event.fault for event in folder.fault_events() if event.phase == "began"}
+    return next((one.begin for one in windows if one.fault == place and place in began), None)
 
 
 def _begun(folder: RunFolder, schedule: Schedule) -> list[tuple[int, int]]:
-    """When each operation of the plan began, in ns, with its number."""
+    """The time in ns at which each operation of the schedule began, and its number."""
     order, count = schedule.operation_numbers(), len(schedule.clients)
     sent = [0] * count
     found = []

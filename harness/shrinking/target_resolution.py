@@ -1,7 +1,7 @@
-"""A schedule with nothing left open: each fault names its members, each operation its own.
+"""Replaces the targets of a schedule, such as `leader`, by the names of members.
 
-Who leads, and whom an aim picks, is known of a run that has been; a schedule that says so
-reads better, and means the same when other parts of it go.
+A run shows which members the targets selected. A schedule with names is easier to read, and it
+keeps its meaning when other parts of it are removed.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from splitbrain.histories.trace import read_trace
 from splitbrain.nemesis.fault import AtStep, Partition, ScheduledFault
 
 
-def resolved(schedule: Schedule) -> Schedule:
-    """What a run of it resolved, written down."""
+def resolve_targets(schedule: Schedule) -> Schedule:
+    """`schedule` with the members that a simulated run of it selected."""
     with temporary_run(schedule, schedule.fails_by) as run:
         folder = RunFolder(run.folder)
         leader = first_leader(folder)
         schedule = with_leader(schedule, leader or None)
         faults = _faults(schedule.faults, folder)
-        asked = _asked(schedule, folder)
+        followers = _followers(schedule, folder)
     numbered = dict(enumerate(schedule.operations, start=1))
-    for number, member in asked.items():
+    for number, member in followers.items():
         one = numbered[number]
         place = schedule.members.index(member)
         operation = replace(one.operation, member=place, to_follower=False)
@@ -64,7 +64,8 @@ def _named(scheduled: ScheduledFault, began: FaultEvent) -> ScheduledFault:
 
 
 def first_leader(folder: RunFolder) -> str:
-    """Who led when the load began, by the members' traces; "" if they say nothing."""
+    """The leader at the beginning of the load, from the members' traces; "" if the traces
+    contain no leader."""
     record = folder.read_record()
     load_ns = next((one.begin for one in record.phases if one.name == "load"), 0)
     leads = [
@@ -76,11 +77,11 @@ def first_leader(folder: RunFolder) -> str:
     return max(leads)[1] if leads else ""
 
 
-def _asked(schedule: Schedule, folder: RunFolder) -> dict[int, str]:
-    """Which member each operation that was sent to some follower went to, by its number."""
+def _followers(schedule: Schedule, folder: RunFolder) -> dict[int, str]:
+    """For each operation that was sent to a follower, by its number: the follower."""
     order, count = schedule.operation_numbers(), len(schedule.clients)
     sent = [0] * count
-    asked: dict[int, str] = {}
+    followers: dict[int, str] = {}
     for operation in sorted(History.read(folder.history).operations,
                             key=lambda one: one.call):
         client = operation.process % count if count else 0
@@ -89,5 +90,5 @@ def _asked(schedule: Schedule, folder: RunFolder) -> dict[int, str]:
         number, place = order[client][sent[client]], sent[client]
         sent[client] += 1
         if schedule.clients[client].operations[place].to_follower and operation.node:
-            asked[number] = operation.node
-    return asked
+            followers[number] = operation.node
+    return followers

@@ -1,4 +1,4 @@
-"""A failing schedule as a test that one can paste."""
+"""Writes a failing schedule as the source of a pytest test."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from splitbrain.harness.schedule.text import as_text
 
 
 def as_test(schedule: Schedule) -> str:
-    """Source of a pytest test that fails for as long as the schedule does.
+    """The source of a pytest test that fails as long as the schedule fails.
 
-    It needs the fixture `splitbrain_schedule` of the plugin, and nothing else.
+    The test only needs the fixture `splitbrain_schedule` of the pytest plugin.
     """
     return "\n".join(_lines(schedule)) + "\n"
 
@@ -26,6 +26,6 @@ def _lines(schedule: Schedule) -> Iterator[str]:
 
 
 def _name(schedule: Schedule) -> str:
-    whose = schedule.options.mutant or schedule.options.workload
-    plain = "".join(c if c.isalnum() else "_" for c in whose).strip("_").lower()
-    return f"shrunk_{plain}_{schedule.fails_by or 'run'}_is_valid"
+    subject = schedule.options.mutant or schedule.options.workload
+    word = "".join(c if c.isalnum() else "_" for c in subject).strip("_").lower()
+    return f"shrunk_{word}_{schedule.fails_by or 'run'}_is_valid"

@@ -1,11 +1,11 @@
-"""The machines of a simulated cluster, and the lives that their members live on them."""
+"""The machines of a simulated cluster, and the members' processes on them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from splitbrain.harness.schedule.conditions import IDEAL_DISK, IDEAL_NETWORK
 from splitbrain.harness.schedule.schedule import Schedule
@@ -51,24 +51,23 @@ class SimulatedCluster:
         )
         self.clients = ClientNetwork(loop, self.network)
         self.members: dict[str, Member] = {}
-        self.watch = InvariantMonitor(
+        self.invariants = InvariantMonitor(
             members=self.members,
             loop=loop,
             coverage=self.coverage,
             count=len(members),
             deposed_longer_by=schedule.deposed_longer_by,
         )
-        loop.observe = self.watch
-        self._awaited: dict[tuple[str, str], list[asyncio.Future[None]]] = {}
-        self.began_life: list[Callable[[Member], None]] = []
-        """Told of each server that begins to serve."""
+        loop.observe = self.invariants
+        self._pause_waiters: dict[tuple[str, str], list[asyncio.Future[None]]] = {}
+        """Member and failpoint → futures that are completed when the member pauses there."""
         for name in members:
             machine = self.network.add_machine(name, peer_url(name))
             self.clients.add(client_url(name), machine)
             disk = MachineDisk(
                 loop, stream(seed, "disk", name), self.coverage.reached, schedule.disk
             )
-            disk.synced = functools.partial(self.watch.synced, name)
+            disk.synced = functools.partial(self.invariants.synced, name)
             self.members[name] = Member(name, MachineClock(loop), disk)
 
     def config(self, name: str) -> Config:
@@ -84,33 +83,33 @@ class SimulatedCluster:
         ))
 
     @property
-    def rough(self) -> bool:
-        """Whether network, disks or members behave worse than ideal ones: the cluster need not
-        recover in the meantime."""
+    def has_adverse_conditions(self) -> bool:
+        """Whether network, disks or members behave worse than ideal ones. Under adverse
+        conditions the cluster is not required to recover."""
         return (
             self.buggify.on
             or self.network.conditions != IDEAL_NETWORK
-            or self.watch.deposed_longer_by > 0
+            or self.invariants.deposed_longer_by > 0
             or any(one.disk.conditions != IDEAL_DISK for one in self.members.values())
         )
 
-    def calm(self) -> None:
+    def end_adverse_conditions(self) -> None:
         self.buggify.on = False
-        self.network.calm()
-        self.watch.deposed_longer_by = 0
+        self.network.make_ideal()
+        self.invariants.deposed_longer_by = 0
         for member in self.members.values():
             member.disk.conditions = IDEAL_DISK
 
-    # --- lives -----------------------------------------------------------------------------
+    # --- processes -------------------------------------------------------------------------
 
     def start(self, name: str) -> None:
-        """Begin another life; nothing if one goes on."""
+        """Start a process of the member. Does nothing if one exists."""
         member = self.members[name]
         if member.alive:
             return
         self.network.machine(name).powered = True
         member.lives += 1
-        member.stopped_why = ""
+        member.stop_reason = ""
         process = Process(name, member.lives)
         member.process = process
         world = SimulatedWorld(
@@ -121,8 +120,8 @@ class SimulatedCluster:
             network=self.network,
             clients=self.clients,
             random=stream(self.seed, "member", name, member.lives),
-            on_stop=self._ended,
-            on_pause=self._stood_still,
+            on_stop=self._stopped_itself,
+            on_pause=self._paused_itself,
             buggify=self.buggify.fires,
         )
         world.trace_lines, world.log_lines = member.trace_lines, member.log_lines
@@ -140,48 +139,47 @@ class SimulatedCluster:
             world.stop(1, f"{type(problem).__name__}: {problem}")
             return
         member.server = server
-        self.watch.began(member)
-        for told in self.began_life:
-            told(member)
+        self.invariants.began(member)
 
-    def _ended(self, process: Process, code: int, why: str) -> None:
-        """A member stopped itself, or crashed at a failpoint."""
+    def _stopped_itself(self, process: Process, code: int, why: str) -> None:
+        """Called when a process ends itself or crashes at a failpoint."""
         member = self.members[process.name]
         if member.process is process and not process.ended:
-            member.stopped_why = why
+            member.stop_reason = why
             self.coverage.sometimes("a member stopped for its disk", "DiskError" in why)
             if code > 0:
-                self.watch.stopped(process.name, why)
+                self.invariants.stopped(process.name, why)
             self.kill(process.name)
 
-    async def stands_at(self, name: str, failpoint: str) -> None:
-        """Returns when the member has come to `failpoint` and stands still there."""
+    async def wait_until_paused_at(self, name: str, failpoint: str) -> None:
+        """Wait until the member has reached `failpoint` and is paused there."""
         future: asyncio.Future[None] = self.loop.create_future()
-        waiting = self._awaited.setdefault((name, failpoint), [])
-        waiting.append(future)
+        waiters = self._pause_waiters.setdefault((name, failpoint), [])
+        waiters.append(future)
         try:
             await future
         finally:
-            waiting.remove(future)
+            waiters.remove(future)
 
-    def _stood_still(self, process: Process, failpoint: str) -> None:
+    def _paused_itself(self, process: Process, failpoint: str) -> None:
+        """Called when a process pauses at a failpoint."""
         self.coverage.reached("a member stood still at a step")
-        for future in self._awaited.get((process.name, failpoint), ()):
+        for future in self._pause_waiters.get((process.name, failpoint), ()):
             if not future.done():
                 future.set_result(None)
 
     def kill(self, name: str) -> None:
-        """As SIGKILL: the process is gone, what it wrote is in the page cache."""
+        """End the process as SIGKILL does. What it wrote stays in the page cache."""
         member = self.members[name]
         if member.process is not None and not member.process.ended:
             if not self.stopping:
-                self.watch.down(member)
+                self.invariants.down(member)
             member.server = None
             member.process.end()
             self.network.process_ended(name)
 
-    async def disk_at_work(self, names: Sequence[str], limit_s: float) -> None:
-        """Returns when one of their disks has begun to sync something, or in `limit_s`."""
+    async def wait_for_sync(self, names: Sequence[str], limit_s: float) -> None:
+        """Wait until the disk of one of the members begins a sync, at most `limit_s`."""
         future: asyncio.Future[None] = self.loop.create_future()
         for name in names:
             self.members[name].disk.awaited.append(future)
@@ -190,12 +188,13 @@ class SimulatedCluster:
                 await future
 
     def lose_power(self, names: Sequence[str]) -> None:
-        """At one moment: processes, page caches, and what the network had not sent yet."""
+        """The machines lose power at the same moment: processes, page caches, and what the
+        network has not sent yet are lost."""
         self.coverage.sometimes("power was lost on several machines at once", len(names) > 1)
         for name in names:
             member = self.members[name]
             if member.alive:
-                self.watch.down(member)
+                self.invariants.down(member)
             self.network.power_lost(name)
             if member.process is not None:
                 member.server = None
@@ -213,7 +212,7 @@ class SimulatedCluster:
         if member.process is not None and member.process.paused:
             waiting = bool(member.process.backlog)
             self.coverage.sometimes("a paused member found work waiting", waiting)
-            self.watch.resumed(member)
+            self.invariants.resumed(member)
             self.loop.resume(member.process)
 
     def stop(self) -> None:

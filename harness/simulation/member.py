@@ -23,7 +23,7 @@ class Member:
         """The server of the present process, once it serves."""
         self.trace_lines: list[bytes] = []
         self.log_lines: list[bytes] = []
-        self.stopped_why = ""
+        self.stop_reason = ""
         """Why the last process ended, if it ended by itself."""
 
     @property

@@ -390,7 +390,7 @@ class Network:
             self._links[source, target] = found
         return found
 
-    def calm(self) -> None:
+    def make_ideal(self) -> None:
         """From now on links are fast and lose, duplicate and reorder no frames."""
         self.conditions = IDEAL_NETWORK
         for link in self._links.values():

@@ -27,8 +27,9 @@ from splitbrain.harness.workloads.catalogue import make_workload
 from splitbrain.histories.recorder import Recorder
 
 AGREEMENT_MS = 20_000
-"""Members that are left alone for this much virtual time must agree: it is enough for many
-elections and for everything that is retried. A run that waits for less cannot tell."""
+"""Healthy members must agree within this virtual time, which is enough for many elections and
+retries. If they do not, an invariant is violated. A run with a shorter `quiet_timeout_ms` does
+not check this."""
 
 
 def simulate(
@@ -44,7 +45,7 @@ def simulate(
     BadArguments if this process has another planted bug than the schedule asks for.
     """
     with warnings.catch_warnings():
-        # A process that was killed leaves coroutines that never began.
+        # A process that was killed leaves coroutines that were never started.
         warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         simulated = _simulate(
             schedule, folder, progress or Silent(), end_when_violated=end_when_violated
@@ -67,7 +68,7 @@ def _simulate(
         )
         quiet_ms = schedule.options.quiet_timeout_ms
         if record.quiet is False and quiet_ms >= AGREEMENT_MS:
-            cluster.watch.disagreed(quiet_ms)
+            cluster.invariants.disagreed(quiet_ms)
         simulated_s = loop.time()
         unhandled = tuple(loop.unhandled)
         found = digest(folder.path, schedule.members)
@@ -78,7 +79,7 @@ def _simulate(
         simulated_s=simulated_s,
         wall_s=time.perf_counter() - began,
         events=loop.events,
-        violations=(*cluster.watch.violations, *(f"unhandled: {one}" for one in unhandled)),
+        violations=(*cluster.invariants.violations, *(f"unhandled: {one}" for one in unhandled)),
         conditions=cluster.coverage.counts,
     )
 
@@ -103,34 +104,34 @@ async def drive(
     *,
     end_when_violated: bool = False,
 ) -> RunRecord:
-    """Drive `cluster` through `schedule` on the virtual loop that it was made on."""
+    """Drive `cluster` through `schedule`, on the virtual loop of the cluster."""
     system = SimulatedSystem(cluster, folder.path)
     recorder = Recorder(folder.history, folder.nemesis, clock_ns=lambda: cluster.loop.now_ns)
     workload = make_workload(schedule.options.workload, schedule.options.workload_options)
-    driven = Drive(
+    run = Drive(
         schedule=schedule, workload=workload, system=system, folder=folder, progress=progress,
         open_clients=system.open_clients, recorder=recorder,
     )
     if end_when_violated:
-        _interrupt_when_violated(cluster, driven)
-    return await driven.run()
+        _interrupt_when_violated(cluster, run)
+    return await run.run()
 
 
 @functools.cache
 def _freeze_loaded_objects() -> None:
-    """Exclude what this process holds before its first run from garbage collection, so that
-    the collection after each run only looks at that run's objects."""
+    """Exclude the objects that exist before the first run from garbage collection, so that
+    the collection after each run only examines the objects of that run."""
     gc.collect()
     gc.freeze()
 
 
-def _interrupt_when_violated(cluster: SimulatedCluster, driven: Drive) -> None:
-    loop, watch = cluster.loop, cluster.watch
+def _interrupt_when_violated(cluster: SimulatedCluster, run: Drive) -> None:
+    loop, invariants = cluster.loop, cluster.invariants
 
     def observe(process: Process) -> None:
-        watch(process)
-        if watch.violations:
-            loop.observe = watch
-            loop.soon(None, driven.interrupt)
+        invariants(process)
+        if invariants.violations:
+            loop.observe = invariants
+            loop.soon(None, run.interrupt)
 
     loop.observe = observe

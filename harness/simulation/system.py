@@ -1,4 +1,4 @@
-"""This project's own store in one process, under virtual time: `splitbrain.harness.simulation`."""
+"""The simulated cluster as a system under test."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import MemberName
 
 START_TIMEOUT_S = 30.0
-POWER_LOST_AT_WORK_PERCENT = 70
-POWER_LOST_LATER_S = 0.1
-"""So long a power loss waits for a disk to work, at most."""
+POWER_LOST_DURING_SYNC_PERCENT = 70
+SYNC_WAIT_S_MAX = 0.1
+"""A power loss that waits for a sync to begin waits at most this long."""
 _POLL_S = 0.02
 
 
 class SimulatedSystem:
-    """`cluster` is made on the loop that the run runs on; files are written at `stop`.
+    """The system on `cluster`, which was made on the loop of the run.
 
-    Suffers everything: it is Killable, Pausable, Partitionable, Powered, Clocked, Disked
-    and HasFailpoints.
+    It supports all faults: it is Killable, Pausable, Partitionable, Powered, Clocked, Disked
+    and HasFailpoints. The members' logs and traces are written by `stop`.
     """
 
     name = "simulated"
-    settle_s = 3.0
-    """Of virtual time: longer than any frame is under way, see
+    in_flight_s = 3.0
+    """In virtual time. No frame is under way for longer, see
     `splitbrain.harness.simulation.network`."""
 
     def __init__(self, cluster: SimulatedCluster, folder: Path) -> None:
         self.cluster = cluster
         self._folder = folder
         self._stopped = False
-        self._chance = stream(cluster.seed, "power")
+        self._random = stream(cluster.seed, "power")
 
     @property
     def members(self) -> Sequence[MemberName]:
@@ -52,38 +52,42 @@ class SimulatedSystem:
     async def start(self) -> None:
         for member in self.members:
             self.cluster.start(member)
-        # In weather that lets nobody be elected there is nothing to test.
-        if not await self._led_in_time() and self.rough:
-            self.calm()
-            await self._led_in_time()
-        if not self._all_follow_one():
+        # Conditions in which no leader is elected would leave nothing to test.
+        if not await self._wait_for_leader() and self.has_adverse_conditions:
+            self.end_adverse_conditions()
+            await self._wait_for_leader()
+        if not self._agree_on_leader():
             raise SystemFailed(
-                f"no leader that all members know within {START_TIMEOUT_S:g} s of virtual "
-                f"time; {self._why_not()}"
+                f"the members did not agree on a leader within {START_TIMEOUT_S:g} s of virtual "
+                f"time; {self._ended_members()}"
             )
 
-    async def _led_in_time(self) -> bool:
+    async def _wait_for_leader(self) -> bool:
+        """Whether the members agree on a leader within `START_TIMEOUT_S`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + START_TIMEOUT_S
-        while not self._all_follow_one():
+        while not self._agree_on_leader():
             if loop.time() > deadline:
                 return False
             await asyncio.sleep(_POLL_S)
         return True
 
-    def _all_follow_one(self) -> bool:
+    def _agree_on_leader(self) -> bool:
         leaders = {
             member.server.raft.leader if member.server is not None else 0
             for member in self.cluster.members.values()
         }
         return len(leaders) == 1 and leaders != {0}
 
-    def _why_not(self) -> str:
-        said = [f"{m.name}: {m.stopped_why}" for m in self.cluster.members.values() if not m.alive]
-        return "; ".join(said) or "all members run"
+    def _ended_members(self) -> str:
+        ended = [
+            f"{one.name}: {one.stop_reason}"
+            for one in self.cluster.members.values() if not one.alive
+        ]
+        return "; ".join(ended) or "all members run"
 
     async def stop(self) -> None:
-        """Ends every process, and writes the members' logs and traces. Safe to call twice."""
+        """End every process, and write the members' logs and traces. May be called twice."""
         if self._stopped:
             return
         self._stopped = True
@@ -102,15 +106,15 @@ class SimulatedSystem:
         return self.cluster.members[member].alive
 
     async def leader(self) -> MemberName | None:
-        """Who leads in the highest term that a member which runs now knows."""
-        told = [
+        """The leader of the highest term that a running member knows, if the leader runs."""
+        known = [
             (member.server.raft.term, member.server.raft.leader)
             for member in self.cluster.members.values()
             if member.runs and member.server is not None and member.server.raft.leader
         ]
-        if not told:
+        if not known:
             return None
-        _, leader = max(told, key=lambda one: one[0])
+        _, leader = max(known, key=lambda one: one[0])
         for member in self.cluster.members.values():
             if member.server is not None and member.server.member_id == leader:
                 return member.name if member.runs else None
@@ -134,7 +138,7 @@ class SimulatedSystem:
     def open_clients(self, timeout_ms: int) -> AbstractAsyncContextManager[Client]:
         return _clients(SimulatedClient(self.cluster.clients, timeout_ms))
 
-    # --- what it suffers -------------------------------------------------------------------
+    # --- faults ----------------------------------------------------------------------------
 
     async def kill(self, member: MemberName) -> None:
         self.cluster.kill(member)
@@ -152,10 +156,11 @@ class SimulatedSystem:
         self.cluster.network.set_link(source, target, state)
 
     async def lose_power(self, members: Sequence[MemberName]) -> None:
-        """Mostly while a disk works: what it has under way is what a power loss can harm."""
+        """Mostly after a disk has begun a sync, because a power loss can only harm what is
+        not durable yet."""
         running = [name for name in members if self.cluster.members[name].runs]
-        if running and self._chance.random() * 100 < POWER_LOST_AT_WORK_PERCENT:
-            await self.cluster.disk_at_work(running, POWER_LOST_LATER_S)
+        if running and self._random.random() * 100 < POWER_LOST_DURING_SYNC_PERCENT:
+            await self.cluster.wait_for_sync(running, SYNC_WAIT_S_MAX)
         self.cluster.lose_power(members)
 
     async def jump_clock(self, member: MemberName, ahead_ms: int) -> None:
@@ -187,17 +192,17 @@ class SimulatedSystem:
             server.failpoints.clear(failpoint)
 
     async def wait_until_paused_at(self, member: MemberName, failpoint: str) -> None:
-        await self.cluster.stands_at(member, failpoint)
+        await self.cluster.wait_until_paused_at(member, failpoint)
 
     @property
-    def rough(self) -> bool:
-        return self.cluster.rough
+    def has_adverse_conditions(self) -> bool:
+        return self.cluster.has_adverse_conditions
 
-    def calm(self) -> None:
-        self.cluster.calm()
+    def end_adverse_conditions(self) -> None:
+        self.cluster.end_adverse_conditions()
 
     async def revive(self, member: MemberName) -> None:
-        if self.cluster.members[member].stopped_why:
+        if self.cluster.members[member].stop_reason:
             self.cluster.start(member)
 
 

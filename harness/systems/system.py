@@ -50,15 +50,15 @@ class CrashReporter(Protocol):
 
 @runtime_checkable
 class AdverseConditions(Protocol):
-    """A system with adverse conditions on its healthy links and members, until `calm`."""
+    """A system that can have adverse conditions on its healthy links, disks and members."""
 
     @property
-    def rough(self) -> bool:
+    def has_adverse_conditions(self) -> bool:
         """Whether links lose or delay frames, or rare conditions are made likely."""
         ...
 
-    def calm(self) -> None:
-        """End the adverse conditions: frames arrive, and rare conditions are rare again."""
+    def end_adverse_conditions(self) -> None:
+        """From now on frames arrive, disks are fast, and rare conditions are rare."""
         ...
 
 

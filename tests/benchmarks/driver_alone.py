@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from splitbrain.harness.clients.json_client import open_clients
 from splitbrain.harness.drawing.draw import draw_for
-from splitbrain.harness.drive.load import Load
+from splitbrain.harness.drive.load import LeaderPoll, Load
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.system import Address, System
@@ -73,11 +73,15 @@ async def _drive(schedule: Schedule, system: System) -> tuple[float, float]:
     """Operations/s, and CPU µs for each."""
     with tempfile.TemporaryDirectory() as name, Recorder(Path(name) / "history.jsonl") as recorder:
         async with open_clients(10_000) as client:
-            load = Load(schedule, system, client, recorder, lambda: "n2")
+            leader = LeaderPoll(system)
+            leader.name = "n2"
+            load = Load(
+                schedule=schedule, system=system, client=client, recorder=recorder, leader=leader
+            )
             began_s, cpu_began_s = time.perf_counter(), time.process_time()
             await load.run()
             seconds, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_began_s
-    done = load.tally.outcomes["ok"]
-    if done != load.tally.begun:
-        raise RuntimeError(f"not all were answered well: {dict(load.tally.outcomes)}")
+    done = load.counts.outcomes["ok"]
+    if done != load.counts.begun:
+        raise RuntimeError(f"not all were answered well: {dict(load.counts.outcomes)}")
     return done / seconds, cpu_s / done * 1e6

@@ -24,7 +24,7 @@ from splitbrain.checkers.mvcc.checker import check_mvcc
 from splitbrain.checkers.traces.raft_safety import check_raft_safety
 from splitbrain.checkers.traces.write_path import check_write_path
 from splitbrain.harness.clients.json_client import GatewayClient
-from splitbrain.harness.drive.final_phase import gather_states, wait_quiet
+from splitbrain.harness.drive.final_phase import gather_states, wait_for_agreement
 from splitbrain.harness.drive.load import record
 from splitbrain.harness.systems.python_node import PythonNode
 from splitbrain.harness.systems.settings import ClusterSettings
@@ -157,7 +157,7 @@ class Matrix:
         record(self._recorder, process, f, member, completion)
 
     async def _quiet(self) -> int:
-        revision = await wait_quiet(self._client, self.system, MEMBERS, QUIET_TIMEOUT_MS)
+        revision = await wait_for_agreement(self._client, self.system, MEMBERS, QUIET_TIMEOUT_MS)
         assert revision is not None, f"the members do not agree within {QUIET_TIMEOUT_MS} ms"
         return revision
 

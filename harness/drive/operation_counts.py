@@ -1,4 +1,4 @@
-"""Counts the operations of a load while it goes on."""
+"""Counts the operations of a load while it runs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections import Counter
 OUTCOMES = ("ok", "fail", "info")
 
 
-class Tally:
-    """One for each run."""
+class OperationCounts:
+    """The number of operations that began, and of those that ended by outcome."""
 
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))

@@ -1,0 +1,48 @@
+"""The encoding of watch requests, and the decoding of a stream's lines."""
+
+from __future__ import annotations
+
+import pytest
+
+from splitbrain.harness.clients.http_connection import ConnectionLost
+from splitbrain.harness.clients.watch_codec import WatchAnswer, decode_line, encode_watch
+from splitbrain.histories.kv import KeyValue
+from splitbrain.histories.member_state import Change
+from splitbrain.histories.watch import WatchRequest
+
+
+def test_a_watch_request_contains_only_the_fields_that_are_set() -> None:
+    assert encode_watch(WatchRequest("a")) == b'{"create_request":{"key":"YQ=="}}'
+    full = WatchRequest(
+        "a", "b", 7, prev_kv=True, no_put=True, progress_notify=True, fragment=True,
+        ask_progress=True,
+    )
+    assert encode_watch(full) == (
+        b'{"create_request":{"key":"YQ==","range_end":"Yg==","start_revision":"7","prev_kv":true,'
+        b'"progress_notify":true,"fragment":true,"filters":["NOPUT"]}}{"progress_request":{}}'
+    )
+
+
+def test_a_line_of_a_stream_is_decoded() -> None:
+    line = (
+        b'{"result":{"header":{"revision":"9"},"events":[{"type":"DELETE","kv":{"key":"YQ==",'
+        b'"mod_revision":"9"},"prev_kv":{"key":"YQ==","value":"MQ==","create_revision":"3",'
+        b'"mod_revision":"3","version":"1"}}]}}'
+    )
+    assert decode_line(line) == WatchAnswer(
+        9, changes=(Change(9, "delete", "a"),), previous=(KeyValue("a", "1", 3, 3, 1),)
+    )
+    cancelled = b'{"result":{"header":{},"canceled":true,"compact_revision":"4"}}'
+    assert decode_line(cancelled) == WatchAnswer(0, cancelled=True, compact_revision=4)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b'{"error":{"message":"stopped"}}', "the stream failed: stopped"),
+        (b"<html>", "not a line of a watch"),
+    ],
+)
+def test_a_line_that_is_not_an_answer_breaks_the_stream(line: bytes, message: str) -> None:
+    with pytest.raises(ConnectionLost, match=message):
+        decode_line(line)
