@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.checkers.watch.checker import check_watch
-from splitbrain.harness.synthetic.watch import WATCH_SPOILS, generate_watched, spoil_watched
+from splitbrain.harness.synthetic.watch import generate_watched
+from splitbrain.harness.synthetic.watch_corruptions import WATCH_CORRUPTIONS, corrupt_watched
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import KeyValue, PutResult, Range, RangeResult
@@ -172,19 +173,19 @@ def test_watches_that_were_never_created_are_undecided() -> None:
 
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10**6))
-def test_valid_runs_pass_and_each_spoil_is_caught(seed: int) -> None:
+def test_valid_runs_pass_and_each_corruption_is_caught(seed: int) -> None:
     run = generate_watched(600, 6, seed)
     verdict = check_watch(run.evidence())
     assert (verdict.valid, verdict.anomalies) == (True, ())
-    for kind, (_, _, shows_as) in WATCH_SPOILS.items():
-        spoilt = spoil_watched(run, kind, seed)
-        if spoilt is not None:
-            assert shows_as in kinds(check_watch(spoilt.evidence())), kind
+    for kind, (_, _, shows_as) in WATCH_CORRUPTIONS.items():
+        corrupted = corrupt_watched(run, kind, seed)
+        if corrupted is not None:
+            assert shows_as in kinds(check_watch(corrupted.evidence())), kind
 
 
-def test_there_is_an_occasion_for_each_spoil() -> None:
+def test_there_is_an_occasion_for_each_corruption() -> None:
     run = generate_watched(1500, 12, seed=3)
-    assert [kind for kind in WATCH_SPOILS if spoil_watched(run, kind, 3) is None] == []
+    assert [kind for kind in WATCH_CORRUPTIONS if corrupt_watched(run, kind, 3) is None] == []
 
 
 def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:

@@ -197,8 +197,8 @@ def test_generated_transactions_are_judged_by_the_command(tmp_path: Path) -> Non
     for workload in ("append", "wr"):
         assert run_main(["generate", "--workload", workload, "--ops", "300", "-o", str(path)]) == 0
         assert run_main(["check", str(path)]) == 0
-    spoilt = ("--spoil", "write-skew", "-o", str(path))
-    assert run_main(["generate", "--workload", "append", "--ops", "300", *spoilt]) == 0
+    corrupted = ("--corrupt", "write-skew", "-o", str(path))
+    assert run_main(["generate", "--workload", "append", "--ops", "300", *corrupted]) == 0
     assert run_main(["check", str(path)]) == 1
     assert run_main(["check", str(path), "--model", "snapshot-isolation"]) == 0
-    assert run_main(["generate", "--workload", "wr", *spoilt]) == 254
+    assert run_main(["generate", "--workload", "wr", *corrupted]) == 254

@@ -281,7 +281,7 @@ def test_a_bare_history_of_ours_is_judged_by_all_that_apply(
     assert "nothing to judge for" in said
     assert run_main(["check", str(path), "--checker", "set_full"]) == 2
     assert run_main(["check", str(path), "--model", "register"]) == 254
-    assert run_main([*made, "--spoil", "missing-key"]) == 0
+    assert run_main([*made, "--corrupt", "missing-key"]) == 0
     capsys.readouterr()
     assert run_main(["check", str(path), "--picture", str(page)]) == 1
     assert "INVALID  linearizable" in capsys.readouterr().out
