@@ -150,13 +150,14 @@ STEP_ACTIONS: tuple[StepAction, ...] = ("crash", "power", "pause", "sleep", "iso
 class AtStep(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="step"):
     """Do something to a member when it reaches a failpoint of the write path.
 
-    `failpoint` is a name such as `before_leader_wal`. The fault happens at the `visit`-th time
-    that a member reaches it after the fault was armed, to the first of the selected members
-    that does. The fault is armed just before the operation number `operation` of the plan
-    begins (see `splitbrain.harness.schedule.plan.Plan.order`), or at `begin_ms` if `operation`
-    is 0. From the moment when the member reaches the step, the fault is in force for its
-    planned duration. A restart, the power, SIGCONT or open links then heal it, as `do`
-    requires. A fault at a step that is never reached has no effect.
+    `failpoint` is a name such as `before_leader_wal`. The fault hits the first of the selected
+    members that reaches the failpoint for the `visit`-th time after the fault was armed. The
+    fault is armed just before the operation number `operation` of the schedule begins
+    (`Schedule.operation_numbers` defines the numbers), or at `begin_ms` if `operation` is 0.
+
+    From the moment when the member reaches the step, the fault is in force for its planned
+    duration. It is then healed as `do` requires: by a restart, by SIGCONT, or by opening the
+    links. A fault at a step that is never reached has no effect.
 
     Needs `HasFailpoints`, and `Pausable`, `Killable` or `Partitionable` as `do` requires.
     """

@@ -56,7 +56,7 @@ class Nemesis:
         """The last phase of each fault that has begun, also of those that failed to heal."""
         self._injected: dict[int, Injected] = {}
         self.triggers = Triggers()
-        """The load announces each operation of the plan here before the operation begins."""
+        """The load announces each operation of the schedule here before the operation begins."""
         self._trigger: dict[int, Trigger] = {
             number: self.triggers.add(planned.fault.operation)
             for number, planned in enumerate(self._schedule)

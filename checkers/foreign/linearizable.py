@@ -15,7 +15,7 @@ from splitbrain.checkers.porcupine.models import key_value, mutex
 from splitbrain.checkers.porcupine.models import register as registers
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.histories.errors import HistoryError
-from splitbrain.histories.formats.foreign_operation import ForeignOperation, frozen
+from splitbrain.histories.formats.foreign_operation import ForeignOperation, hashable
 
 EXPLANATION_S_MAX = 10.0
 """How long the illegal partitions of a log may be made smaller, all together."""
@@ -38,11 +38,11 @@ def register_operations(
             case "read":
                 if op.outcome != "ok":
                     continue
-                made, answer = registers.Read(op.key), frozen(op.answer)
+                made, answer = registers.Read(op.key), hashable(op.answer)
             case "write":
                 if op.outcome == "fail":
                     continue
-                made = registers.Write(op.key, frozen(op.argument))
+                made = registers.Write(op.key, hashable(op.argument))
             case "cas":
                 if op.outcome == "fail" and not failed_swap_tells:
                     continue
@@ -56,7 +56,7 @@ def register_operations(
 
 
 def _pair(op: ForeignOperation) -> tuple[Any, Any]:
-    pair = frozen(op.argument)
+    pair = hashable(op.argument)
     if not isinstance(pair, tuple) or len(pair) != 2:
         raise HistoryError(
             f"event {op.call}: a cas of {op.argument!r}; expected [expected value, new value]"

@@ -48,7 +48,9 @@ def generate_append(
 
 
 class _Call:
-    __slots__ = ("client", "ended", "ended_ns", "fate", "invoked", "made", "ns", "process", "shape")
+    __slots__ = (
+        "client", "ended", "ended_ns", "fate", "invoked", "ns", "operations", "process", "shape",
+    )
 
     def __init__(self, client: int, process: int) -> None:
         self.client = client
@@ -56,7 +58,7 @@ class _Call:
         self.fate: Fate = "ok"
         self.shape: list[tuple[int, int]] = []
         """The micro-operations: each a key and the element to write, or 0 for a read."""
-        self.made: tuple[MicroOperation, ...] | None = None
+        self.operations: tuple[MicroOperation, ...] | None = None
         self.invoked = self.ns = 0
         self.ended: int | None = None
         self.ended_ns: int | None = None
@@ -130,17 +132,17 @@ class _Simulation:
 
     def _take_effect(self, call: _Call) -> None:
         values = self._values
-        made: list[MicroOperation] = []
+        operations: list[MicroOperation] = []
         for key, element in call.shape:
             if element == 0:
-                made.append(Read(key, values.get(key, None if self._registers else ())))
+                operations.append(Read(key, values.get(key, None if self._registers else ())))
             elif self._registers:
                 values[key] = element
-                made.append(Write(key, element))
+                operations.append(Write(key, element))
             else:
                 values[key] = (*values.get(key, ()), element)
-                made.append(Append(key, element))
-        call.made = tuple(made)
+                operations.append(Append(key, element))
+        call.operations = tuple(operations)
 
     def _return(self, now: int, call: _Call) -> None:
         call.ended, call.ended_ns = self._events, now
@@ -154,7 +156,7 @@ class _Simulation:
     def finish(self) -> list[Transaction]:
         transactions = []
         for call in self._calls:
-            operations = call.made
+            operations = call.operations
             if operations is None or call.fate != "ok":
                 operations = tuple(
                     Read(key) if element == 0

@@ -54,9 +54,9 @@ def _inserted(*groups: tuple[tuple[MicroOperation, ...], ...]) -> Corrupt:
             )
         inserted = []
         for group in groups:
-            for number, made in enumerate(group):
+            for number, operations in enumerate(group):
                 inserted.append(Transaction(
-                    process, "ok", made, at + number, at + len(group) + number, ns, ns
+                    process, "ok", operations, at + number, at + len(group) + number, ns, ns
                 ))
                 process += 1
             at += 2 * len(group)
@@ -81,13 +81,13 @@ def _reads(
     found = []
     for place, one in enumerate(transactions):
         if one.outcome == "ok":
-            keys = [made.key for made in one.operations]
-            for number, made in enumerate(one.operations):
-                elements = made.value if isinstance(made, Read) else None
+            keys = [micro.key for micro in one.operations]
+            for number, micro in enumerate(one.operations):
+                elements = micro.value if isinstance(micro, Read) else None
                 if not isinstance(elements, tuple) or len(elements) < elements_min:
                     continue
-                if keys.count(made.key) == 1:
-                    found.append((place, number, made.key, elements))
+                if keys.count(micro.key) == 1:
+                    found.append((place, number, micro.key, elements))
     return found
 
 
@@ -101,9 +101,9 @@ def _replace(
 
 def _writers(transactions: list[Transaction]) -> dict[tuple[Key, Any], int]:
     return {
-        (made.key, made.element): place
+        (micro.key, micro.element): place
         for place, one in enumerate(transactions)
-        for made in one.operations if isinstance(made, Append)
+        for micro in one.operations if isinstance(micro, Append)
     }
 
 

@@ -82,8 +82,8 @@ def _lock_client(random: Random, client: int, pauses: float) -> Client:
                 count += 1
                 wait = 3 * S if random.random() < pauses else _think(random)
                 put = Put(f"protected/{name}", f"{client}.{count}")
-                held = Compare(key, "version", ">", 0)
-                yield wait, Txn((held,), (put,), (Range(key),))
+                fence = Compare(key, "version", ">", 0)
+                yield wait, Txn((fence,), (put,), (Range(key),))
             yield _think(random), Unlock(key)
         yield 0, LeaseRevoke(lease)
 

@@ -77,22 +77,22 @@ class Corruptor:
         self.done = corrupted is not None
         return result if corrupted is None else corrupted
 
-    def effect(self, store: RecordedStore, call: Call, made: Made, number: int) -> Made:
-        """The changes that `call` makes: `made`, or corrupted ones."""
+    def effect(self, store: RecordedStore, call: Call, changes: Made, number: int) -> Made:
+        """The changes that `call` makes: `changes`, or corrupted ones."""
         if self.corruption.effect is None or self._is_idle(number):
-            return made
-        if call.fate != "ok" or not made:
-            return made
-        corrupted = self.corruption.effect(store, call, made)
+            return changes
+        if call.fate != "ok" or not changes:
+            return changes
+        corrupted = self.corruption.effect(store, call, changes)
         self.done = corrupted is not None
-        return made if corrupted is None else corrupted
+        return changes if corrupted is None else corrupted
 
     def before(self, store: RecordedStore, call: Call, number: int) -> bool:
         """Whether `call` took effect in this call, before it is invoked."""
         if self.corruption.before is None or self._is_idle(number) or call.fate != "ok":
             return False
-        _, made = evaluate(store, call.request)
-        if not made or self.corruption.before(store, call, made) is None:
+        _, changes = evaluate(store, call.request)
+        if not changes or self.corruption.before(store, call, changes) is None:
             return False
         self.done = True
         return True
@@ -187,43 +187,43 @@ def _revision_before(store: RecordedStore, call: Call, result: Any) -> Result | 
 # --- effects --------------------------------------------------------------------
 
 
-def _lost_write(store: RecordedStore, call: Call, made: Made) -> Made | None:
+def _lost_write(store: RecordedStore, call: Call, changes: Made) -> Made | None:
     return ()
 
 
-def _applied_twice(store: RecordedStore, call: Call, made: Made) -> Made | None:
+def _applied_twice(store: RecordedStore, call: Call, changes: Made) -> Made | None:
     if not isinstance(call.request, Put):
         return None
-    store.commit(made)
+    store.commit(changes)
     return evaluate(store, call.request)[1]
 
 
-def _torn_transaction(store: RecordedStore, call: Call, made: Made) -> Made | None:
-    keys = {one if isinstance(one, str) else one.key for one in made}
-    return made[:1] if isinstance(call.request, Txn) and len(keys) > 1 else None
+def _torn_transaction(store: RecordedStore, call: Call, changes: Made) -> Made | None:
+    keys = {one if isinstance(one, str) else one.key for one in changes}
+    return changes[:1] if isinstance(call.request, Txn) and len(keys) > 1 else None
 
 
-def _phantom_write(store: RecordedStore, call: Call, made: Made) -> Made | None:
-    one = made[0]
+def _phantom_write(store: RecordedStore, call: Call, changes: Made) -> Made | None:
+    one = changes[0]
     if not isinstance(call.request, Put) or isinstance(one, str) or one.version < 2:
         return None
     store.commit([replace(one, value="nobody's")])
     return evaluate(store, call.request)[1]
 
 
-def _failed_write(store: RecordedStore, call: Call, made: Made) -> Made | None:
+def _failed_write(store: RecordedStore, call: Call, changes: Made) -> Made | None:
     if not isinstance(call.request, Put):
         return None
     call.fate = "fail"
-    return made
+    return changes
 
 
-def _early_effect(store: RecordedStore, call: Call, made: Made) -> Made | None:
+def _early_effect(store: RecordedStore, call: Call, changes: Made) -> Made | None:
     result, _ = evaluate(store, call.request)
-    store.commit(made)
+    store.commit(changes)
     header = Header(store.revision, call.client % 3 + 1)
     call.result = replace(result, header=header)
-    return made
+    return changes
 
 
 # --- members --------------------------------------------------------------------

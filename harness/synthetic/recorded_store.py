@@ -13,8 +13,8 @@ class RecordedStore(SequentialStore):
         super().__init__()
         self.changes: list[Change] = []
 
-    def commit(self, made: Made) -> None:
-        """Write `made` at the next revision, and append it to the change log."""
+    def commit(self, changes: Made) -> None:
+        """Write `changes` at the next revision, and append it to the change log."""
         revision = self.revision + 1
-        self.write(revision, made)
-        self.changes.extend(changes_of(revision, made))
+        self.write(revision, changes)
+        self.changes.extend(changes_of(revision, changes))

@@ -54,6 +54,7 @@ class Simulation:
         """The revision before the corrupted one. Compactions stop there, because the members'
         logs must contain the corrupted revision. 0: no revision is corrupted yet."""
         self._compaction_acknowledged = 0
+        """The highest revision of any acknowledged compaction so far."""
         self._workload = workload
         self._uncertain, self._failing = uncertain, failing
         self._emit = emit
@@ -65,6 +66,7 @@ class Simulation:
         self._scheduled = 0
         self._now = 0
         self._floor = 1
+        """The highest revision in any answer so far."""
         for client in range(clients):
             self._schedule(client, "invoke", _idle(client, client))
         if workload.leases:
@@ -155,12 +157,12 @@ class Simulation:
                 call.fate = "fail" if call.fate == "ok" else call.fate
                 call.error = error
                 return
-        result, made = evaluate(store, request)
-        claimed = store.revision + bool(made)
+        result, changes = evaluate(store, request)
+        claimed = store.revision + bool(changes)
         if self._corruptor is not None and self._corruptor.corruption.effect is not None:
-            made = self._corrupt_effect(self._corruptor, call, made)
-        if made:
-            self.store.commit(made)
+            changes = self._corrupt_effect(self._corruptor, call, changes)
+        if changes:
+            self.store.commit(changes)
             claimed = store.revision
         revision = claimed
         if isinstance(request, Range) and request.serializable and not request.revision:
@@ -171,12 +173,12 @@ class Simulation:
         if self._corruptor is not None and call.fate == "ok":
             call.result = self._corruptor.answer(self.store, call, call.result, self._invoked)
 
-    def _corrupt_effect(self, corruptor: Corruptor, call: Call, made: Made) -> Made:
+    def _corrupt_effect(self, corruptor: Corruptor, call: Call, changes: Made) -> Made:
         before = self.store.revision
-        made = corruptor.effect(self.store, call, made, self._invoked)
+        changes = corruptor.effect(self.store, call, changes, self._invoked)
         if corruptor.done and not self._compactable_max:
             self._compactable_max = before
-        return made
+        return changes
 
     def _refusal(self, request: Range | Compact, call: Call) -> str:
         if request.revision > self.store.revision:

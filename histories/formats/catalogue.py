@@ -16,7 +16,7 @@ from splitbrain.histories.formats.foreign_operation import (
     ForeignEvent,
     ForeignOperation,
     foreign_operation,
-    paired,
+    pair_operations,
 )
 from splitbrain.histories.formats.jepsen_edn import is_jepsen_edn, read_jepsen_edn
 from splitbrain.histories.formats.jepsen_log import is_jepsen_log, read_jepsen_log
@@ -90,7 +90,7 @@ FORMATS: Mapping[str, Format] = {
     "json-lines": Format(
         "plain JSON Lines, see docs/reference/history-format.md",
         lambda text: is_json_lines(_first_line(text).encode()),
-        lambda path: paired(read_json_lines(path), str(path)), read_json_lines,
+        lambda path: pair_operations(read_json_lines(path), str(path)), read_json_lines,
     ),
     "porcupine-kv": Format(
         "porcupine's key-value logs", lambda text: is_porcupine_kv(_first_line(text)),
@@ -98,11 +98,11 @@ FORMATS: Mapping[str, Format] = {
     ),
     "jepsen-edn": Format(
         "Jepsen's history.edn", is_jepsen_edn,
-        lambda path: paired(read_jepsen_edn(path), str(path)), read_jepsen_edn,
+        lambda path: pair_operations(read_jepsen_edn(path), str(path)), read_jepsen_edn,
     ),
     "jepsen-text": Format(
         "Jepsen's history.txt", lambda text: is_jepsen_text(_first_line(text)),
-        lambda path: paired(read_jepsen_text(path), str(path)), read_jepsen_text,
+        lambda path: pair_operations(read_jepsen_text(path), str(path)), read_jepsen_text,
     ),
     "jepsen-log": Format(
         "log lines of a Jepsen register test, as in porcupine's test data",

@@ -63,12 +63,12 @@ class ForeignOperation(msgspec.Struct, frozen=True, gc=False):
 T = TypeVar("T")
 
 
-def paired(events: Iterable[ForeignEvent], source: str) -> list[ForeignOperation]:
-    """Pair `events` to operations, in the order of their calls; see `paired_as`."""
-    return paired_as(foreign_operation, events, source)
+def pair_operations(events: Iterable[ForeignEvent], source: str) -> list[ForeignOperation]:
+    """Pair `events` to operations, in the order of their calls; see `pair_events_as`."""
+    return pair_events_as(foreign_operation, events, source)
 
 
-def paired_as(
+def pair_events_as(
     make: Callable[[ForeignEvent, ForeignEvent | None], T],
     events: Iterable[ForeignEvent],
     source: str,
@@ -151,7 +151,7 @@ def by_key(operations: Iterable[ForeignOperation]) -> list[ForeignOperation]:
     """Move the key of each value [key, value] of `operations` to the field `key`."""
     return [
         msgspec.structs.replace(
-            op, key=frozen(op.argument[0]), argument=op.argument[1], answer=_second(op.answer)
+            op, key=hashable(op.argument[0]), argument=op.argument[1], answer=_second(op.answer)
         )
         for op in operations
     ]
@@ -161,10 +161,10 @@ def _second(value: Any) -> Any:
     return value[1] if isinstance(value, list) and len(value) == 2 else value
 
 
-def frozen(value: Any) -> Any:
+def hashable(value: Any) -> Any:
     """`value` as a hashable value: lists become tuples, maps become tuples of pairs."""
     if isinstance(value, list | tuple):
-        return tuple(frozen(one) for one in value)
+        return tuple(hashable(one) for one in value)
     if isinstance(value, dict):
-        return tuple((frozen(key), frozen(one)) for key, one in value.items())
+        return tuple((hashable(key), hashable(one)) for key, one in value.items())
     return value

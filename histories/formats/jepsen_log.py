@@ -22,7 +22,7 @@ from splitbrain.histories.formats.foreign_operation import (
     ForeignEvent,
     ForeignOperation,
     Kind,
-    paired,
+    pair_operations,
 )
 
 _LINE = re.compile(
@@ -40,7 +40,7 @@ def read_jepsen_log(path: Path) -> list[ForeignOperation]:
     Raises HistoryError for a value that is not one of a register, for a completion without an
     invocation, and for a second invocation of a process while its first is pending.
     """
-    return paired(_events(path), str(path))
+    return pair_operations(_events(path), str(path))
 
 
 def _events(path: Path) -> Iterator[ForeignEvent]:

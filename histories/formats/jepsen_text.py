@@ -43,8 +43,8 @@ def read_jepsen_text(path: Path) -> Iterator[ForeignEvent]:
                     values[text] = read_edn(text)
                 except EdnError as problem:
                     raise HistoryError(f"{path}:{place + 1}: not valid EDN: {problem}") from problem
-            made: Kind = kind  # type: ignore[assignment]
+            type_: Kind = kind  # type: ignore[assignment]
             yield ForeignEvent(
-                place, int(process) if process.isdecimal() else None, made, f, values[text],
+                place, int(process) if process.isdecimal() else None, type_, f, values[text],
                 error=error, line=place + 1,
             )

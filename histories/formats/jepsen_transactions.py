@@ -16,7 +16,7 @@ from splitbrain.histories.formats.foreign_operation import (
     ForeignEvent,
     ForeignOperation,
     foreign_operation,
-    paired_as,
+    pair_events_as,
 )
 from splitbrain.histories.transaction import Append, MicroOperation, Read, Transaction, Write
 
@@ -52,7 +52,7 @@ def read_jepsen_transactions(events: Iterable[ForeignEvent], source: str) -> lis
     def convert(invoke: ForeignEvent, end: ForeignEvent | None) -> Transaction:
         return _transaction(foreign_operation(invoke, end))
 
-    return paired_as(convert, events, source)
+    return pair_events_as(convert, events, source)
 
 
 def transactions_of(operations: Sequence[ForeignOperation]) -> list[Transaction]:

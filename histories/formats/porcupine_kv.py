@@ -19,7 +19,7 @@ from splitbrain.histories.formats.foreign_operation import (
     ForeignOperation,
     Kind,
     by_key,
-    paired,
+    pair_operations,
 )
 
 _LINE = re.compile(
@@ -37,7 +37,7 @@ def read_porcupine_kv(path: Path) -> list[ForeignOperation]:
 
     Raises HistoryError with the line that is invalid.
     """
-    return by_key(paired(_events(path), str(path)))
+    return by_key(pair_operations(_events(path), str(path)))
 
 
 def _events(path: Path) -> Iterator[ForeignEvent]:

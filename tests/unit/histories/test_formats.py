@@ -17,7 +17,7 @@ from splitbrain.histories.formats.foreign_operation import (
     Outcome,
     by_key,
     is_keyed,
-    paired,
+    pair_operations,
 )
 from splitbrain.histories.formats.jepsen_edn import quick_rows, write_jepsen_edn
 from splitbrain.histories.formats.jepsen_transactions import micro_operation_names, transactions_of
@@ -120,7 +120,7 @@ def logs(draw: st.DrawFn) -> list[ForeignOperation]:
         events.append(ForeignEvent(
             place, process, kind, f, draw(VALUES), place * 10, error, None, place + 1
         ))
-    return paired(events, "made")
+    return pair_operations(events, "generated")
 
 
 def known(op: ForeignOperation) -> tuple[object, ...]:
@@ -140,9 +140,9 @@ def test_operations_written_as_edn_are_read_back(
 
 @given(st.lists(logs(), min_size=1, max_size=3))
 def test_the_fast_reader_returns_the_same_as_the_reader_of_forms(
-    made: list[list[ForeignOperation]],
+    logs_of_operations: list[list[ForeignOperation]],
 ) -> None:
-    lines = [line for ops in made for line in write_jepsen_edn(ops)]
+    lines = [line for ops in logs_of_operations for line in write_jepsen_edn(ops)]
     rows = quick_rows("".join(f"{line}\n" for line in lines).encode())
     if rows is not None:
         quick = [dict(zip(row[::2], row[1::2], strict=True)) for row in rows]

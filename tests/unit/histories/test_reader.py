@@ -19,8 +19,8 @@ from splitbrain.histories.recorder import Recorder
 @pytest.fixture
 def kv_file(tmp_path: Path) -> Path:
     path = tmp_path / "kv.jsonl"
-    made = generate("kv", 500, clients=8, uncertain=0.05, failing=0.05, seed=4)
-    path.write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in made.events))
+    generated = generate("kv", 500, clients=8, uncertain=0.05, failing=0.05, seed=4)
+    path.write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in generated.events))
     return path
 
 
@@ -101,10 +101,10 @@ def test_a_fault_that_failed_to_begin_has_ended_and_one_that_failed_to_heal_has_
 ) -> None:
     with Recorder(tmp_path / "history.jsonl") as recorder:
         recorder.fault("kill", FaultEvent(0, "begin"))
-        recorder.fault("kill", FaultEvent(0, "failed", error="nobody leads"))
+        recorder.fault("kill", FaultEvent(0, "failed", error="no leader"))
         for phase in ("begin", "began", "end"):
             recorder.fault("pause", FaultEvent(1, phase, ("n1",)))
         recorder.fault("pause", FaultEvent(1, "failed", ("n1",), error="no SIGCONT"))
     first, second = History.read(tmp_path / "history.jsonl").faults
     assert first.end is not None
-    assert (first.failed, second.failed, second.end) == ("nobody leads", "no SIGCONT", None)
+    assert (first.failed, second.failed, second.end) == ("no leader", "no SIGCONT", None)
