@@ -45,8 +45,8 @@ class History:
     def read(cls, path: Path) -> History:
         """Read the JSON Lines file `path`. Raises HistoryError with the line that is invalid.
 
-        The fast reader reads most files. If a line does not fit it, the file is read again
-        line by line, which also finds out what is wrong.
+        The fast reader reads most files. If it does not support a line, the file is read again
+        line by line. That reader also reports which line is invalid, and why.
         """
         with collector_paused():
             try:

@@ -1,7 +1,7 @@
-"""Known ways to corrupt a history of transactions over lists, once.
+"""Known ways to corrupt a valid history of transactions over lists.
 
-Each corruption imitates a bug of a store and produces one anomaly, which has the name that Adya
-or Elle give it.
+A corruption is applied once. It imitates a bug of a store and produces one anomaly, which has
+the name that Adya or Elle gives it.
 """
 
 from __future__ import annotations

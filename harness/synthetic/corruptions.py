@@ -1,7 +1,8 @@
-"""Known ways to corrupt a valid history, once, at the first place where the corruption shows.
+"""Known ways to corrupt a valid history.
 
-A corruption imitates a bug of a store. It changes one effect, one answer, the change log or
-one member, so that the history is certainly invalid, whatever operations follow.
+A corruption is applied once, at the first place where a checker can find it. It imitates a bug
+of a store: it changes one effect, one answer, the change log or one member, so that the history
+is certainly invalid, whatever operations follow.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class Corruptor:
         return changes if corrupted is None else corrupted
 
     def before(self, store: RecordedStore, call: Call, number: int) -> bool:
-        """Whether `call` took effect in this call, before it is invoked."""
+        """Execute `call` before it is invoked, if the corruption requires it; returns whether."""
         if self.corruption.before is None or self._is_idle(number) or call.fate != "ok":
             return False
         _, changes = evaluate(store, call.request)

@@ -260,7 +260,7 @@ def _draw_request(random: Random) -> WatchRequest:
 def generate_watched(writes: int = 1000, watchers: int = 10, seed: int = 0) -> WatchedRun:
     """A valid run of `writes` revisions and `watchers` watchers.
 
-    On average, about half of the watchers receive an event.
+    On average, an event is sent to about half of the watchers.
     """
     writers = _Writers(stream(seed, "synthetic", "writers"))
     writers.run(writes)

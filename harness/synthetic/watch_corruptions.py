@@ -1,4 +1,7 @@
-"""Known ways to corrupt a run with watchers, once. Each imitates a bug of a store's watches."""
+"""Known ways to corrupt a valid run with watchers.
+
+A corruption is applied once. It imitates a bug of a store's watches.
+"""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def draw_aged(random: Random, number: int, revision: int) -> Request:
 def draw_register(random: Random, number: int, revision: int) -> Request:
     """As the workload `register`: put, get and compare-and-swap of a few keys.
 
-    Every 2000 operations use new keys.
+    The keys are replaced after every 2000 operations.
     """
     key = f"r{number // 2000}.{random.randrange(5)}"
     kind = random.random()

@@ -225,7 +225,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def write_edn(value: Any) -> str:
-    """`value` as EDN. A str that looks like a keyword (":word") becomes one, others strings."""
+    """`value` as EDN. A str such as ":word" becomes a keyword, any other a string."""
     match value:
         case None:
             return "nil"
