@@ -37,9 +37,9 @@ def command(
 ) -> int:
     """Generate a history from a model of the store, with clients in virtual time.
 
-    The history is valid. With --corrupt it is invalid, at one place in its second half. The
-    same arguments give the same file, byte for byte. To check the history as that of a black
-    box, delete the sidecar file, or pass --members 0.
+    The history is valid, or invalid at one place with --corrupt. The same arguments give the
+    same file, byte for byte. To check the history as that of a black box, delete the sidecar
+    file, or pass --members 0.
 
     \b
     Examples:
