@@ -1,7 +1,7 @@
-"""A run's folder, read into values: whatever of it there is.
+"""Read a run's folder into values, as far as its files can be read.
 
-A report is wanted most when something broke, so a file that is missing, torn or of
-another shape becomes a sentence in `Run.problems`, never an exception.
+Reports matter most for runs that went wrong. So a file that is missing, torn or of another shape
+becomes a sentence in `Run.problems` and never raises an exception.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import msgspec
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.harness.report.spans import Span, last_time_ns, pair
 from splitbrain.harness.report.value_text import clean
-from splitbrain.harness.report.write_steps import WriteSteps, read_steps
+from splitbrain.harness.report.write_path.steps import WriteSteps, read_steps
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.event import NEMESIS, Event
 from splitbrain.histories.history import FaultWindow, History, read_events
 
-LOG_LINES = 50
+LOG_LINES_MAX = 50
 LOG_TAIL_BYTES = 256 * 1024
 LOG_LINE_CHARACTERS_MAX = 2_000
 JSON_SHOWN_BYTES_MAX = 64 * 1024
@@ -30,12 +30,16 @@ T = TypeVar("T")
 
 
 class PhaseFacts(msgspec.Struct, frozen=True):
+    """A phase of the run. Times are ns since its start."""
+
     name: str
     begin: int
     end: int
 
 
 class MemberFacts(msgspec.Struct, frozen=True):
+    """A member. `log` and `trace` are paths relative to the run's folder."""
+
     name: str
     client_url: str = ""
     log: str = ""
@@ -43,9 +47,10 @@ class MemberFacts(msgspec.Struct, frozen=True):
 
 
 class RunFacts(msgspec.Struct, frozen=True):
-    """`splitbrain.harness.store.records.RunRecord` as this or another release wrote it: options
-    stay
-    a plain table, since a store outlives the options of one release."""
+    """`run.json`, a `splitbrain.harness.store.records.RunRecord` of this or another release.
+
+    The options are not decoded, because a store outlives the options of one release.
+    """
 
     test: str = ""
     seed: int | None = None
@@ -64,7 +69,7 @@ class RunFacts(msgspec.Struct, frozen=True):
 
     @property
     def mutant(self) -> str:
-        """The bug planted in the members, if any."""
+        """The planted bug of the members; "" if there is none."""
         return str(self.options.get("mutant", ""))
 
     @property
@@ -79,7 +84,7 @@ class RunFacts(msgspec.Struct, frozen=True):
 
 
 class ResultFacts(msgspec.Struct, frozen=True):
-    """`splitbrain.harness.store.records.Results`, as far as a report needs it."""
+    """The part of `results.json`, a `splitbrain.harness.store.records.Results`, in a report."""
 
     valid: bool | None = None
     verdicts: tuple[Verdict, ...] = ()
@@ -92,12 +97,12 @@ class ResultFacts(msgspec.Struct, frozen=True):
 
     @property
     def anomalies(self) -> tuple[tuple[str, Anomaly], ...]:
-        """Each with the name of its checker."""
+        """All anomalies, each with the name of its checker."""
         return tuple((v.checker, anomaly) for v in self.verdicts for anomaly in v.anomalies)
 
 
 class StateFacts(msgspec.Struct, frozen=True):
-    """`splitbrain.histories.member_state.MemberState` without its change log, which may be long."""
+    """A `splitbrain.histories.member_state.MemberState` without its change log."""
 
     revision: int = 0
     compact_revision: int = 0
@@ -114,16 +119,18 @@ class StateFacts(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Member:
+    """A member's state at the end of the run, and the end of its log."""
+
     name: str
     state: StateFacts | None
     log_tail: tuple[str, ...]
     log_file: str
-    """Relative to the run's folder; "" if there is none."""
+    """The path of the log, relative to the run's folder; "" if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """All that a report is made from. Times are ns since the start of the run."""
+    """All data of a report. Times are ns since the start of the run."""
 
     folder: Path
     facts: RunFacts
@@ -133,9 +140,10 @@ class Run:
     members: tuple[Member, ...]
     steps: WriteSteps | None
     documents: tuple[tuple[str, str], ...]
-    """Name and text of each JSON file, for reading."""
+    """The name and the indented text of each JSON file."""
     problems: tuple[str, ...]
     end_ns: int
+    """The last time in the history, the faults, and the load and final-read phases."""
 
     @property
     def valid(self) -> bool | None:
@@ -143,15 +151,18 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """The run in `folder`. Raises FileNotFoundError only where there is no such folder."""
+    """Read the run in `folder`. Raises FileNotFoundError if the folder does not exist."""
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: expected the folder of a run, store/<test>/<time>")
+        raise FileNotFoundError(
+            f"{folder} is not a folder; expected the folder of a run, "
+            "such as store/<test>/<time>-<seed>"
+        )
     problems: list[str] = []
     facts = _decode(folder / "run.json", RunFacts, problems) or RunFacts()
     results = _decode(folder / "results.json", ResultFacts, problems)
     events = _events(folder / "history.jsonl", problems)
-    spans, odd = pair(events)
-    problems.extend(odd)
+    spans, pairing_problems = pair(events)
+    problems.extend(pairing_problems)
     faults = _faults(folder, events)
     names = _member_names(folder, facts)
     steps, step_problems = read_steps(_trace_paths(folder, facts, names))
@@ -171,6 +182,7 @@ def read_run(folder: Path) -> Run:
 
 
 def _decode(path: Path, kind: type[T], problems: list[str]) -> T | None:
+    """The JSON in `path` as a `kind`; None, with a sentence in `problems`, if it has none."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError:
@@ -181,22 +193,25 @@ def _decode(path: Path, kind: type[T], problems: list[str]) -> T | None:
 
 
 def _events(path: Path, problems: list[str]) -> list[Event]:
-    """The events up to the first line that is none; what broke off is told as a problem."""
+    """The events before the first damaged line, with a sentence in `problems` if there is one."""
     events: list[Event] = []
     try:
         for event in read_events(path):
-            events.append(event)  # one by one: those before a bad line are wanted
+            events.append(event)  # one by one, to keep the events before a damaged line
     except FileNotFoundError:
         problems.append(f"{path.name} is missing")
     except OSError as problem:
         problems.append(f"{path.name} cannot be read: {problem}")
     except (HistoryError, UnicodeDecodeError) as problem:
-        problems.append(f"{path.name} is read up to a line that is no event: {problem}")
+        problems.append(f"{path.name} is read up to a line that is not an event: {problem}")
     return events
 
 
 def _faults(folder: Path, events: list[Event]) -> tuple[FaultWindow, ...]:
-    """From the history; from nemesis.jsonl where the history has none (it may be torn)."""
+    """The faults in the history or, if it contains none, in nemesis.jsonl.
+
+    The history may be torn before its faults.
+    """
     of_nemesis = [event for event in events if event.process == NEMESIS]
     path = folder / "nemesis.jsonl"
     if not of_nemesis and path.is_file():
@@ -214,6 +229,7 @@ def _end(facts: RunFacts, spans: tuple[Span, ...], faults: tuple[FaultWindow, ..
 
 
 def _member_names(folder: Path, facts: RunFacts) -> tuple[str, ...]:
+    """The members in run.json or, if it names none, the folders that look like members."""
     named = [member.name for member in facts.members]
     if named:
         return tuple(dict.fromkeys(named))
@@ -228,7 +244,7 @@ def _is_member_folder(place: Path) -> bool:
 
 
 def _within(folder: Path, relative: str) -> Path | None:
-    """`relative` as a path inside `folder`, or None where it leads out of it."""
+    """`relative` as a path inside `folder`; None if it is empty or leads out of the folder."""
     path = (folder / relative).resolve()
     return path if relative and path.is_relative_to(folder.resolve()) else None
 
@@ -254,7 +270,7 @@ def _member(folder: Path, name: str, facts: RunFacts, problems: list[str]) -> Me
         try:
             tail = tail_of(log)
         except OSError as problem:
-            problems.append(f"{name}'s log cannot be read: {problem}")
+            problems.append(f"the log of {name} cannot be read: {problem}")
     relative = log.relative_to(folder.resolve()).as_posix() if log else ""
     return Member(name, state, tail, relative)
 
@@ -268,8 +284,11 @@ def _log_path(folder: Path, name: str, facts: RunFacts) -> Path | None:
     return None
 
 
-def tail_of(path: Path, lines: int = LOG_LINES) -> tuple[str, ...]:
-    """The last `lines` lines of a text file, of its last 256 KiB, each cut to a bound."""
+def tail_of(path: Path, lines: int = LOG_LINES_MAX) -> tuple[str, ...]:
+    """The last `lines` lines in the last `LOG_TAIL_BYTES` bytes of a text file.
+
+    Each line is cut to `LOG_LINE_CHARACTERS_MAX` characters.
+    """
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - LOG_TAIL_BYTES))
@@ -289,7 +308,7 @@ def _documents(folder: Path) -> tuple[tuple[str, str], ...]:
 
 
 def _document(path: Path) -> str:
-    """A JSON file laid out for reading; past a bound only its beginning."""
+    """A JSON file with indentation; only the beginning if it is large."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -302,4 +321,4 @@ def _document(path: Path) -> str:
         except msgspec.MsgspecError:
             return clean(data.decode("utf-8", "replace"))
     shown = clean(data.decode("utf-8", "replace"))
-    return f"{shown}\n… the first {JSON_SHOWN_BYTES_MAX:,} of {size:,} bytes"
+    return f"{shown}\n… (the first {JSON_SHOWN_BYTES_MAX:,} of {size:,} bytes)"

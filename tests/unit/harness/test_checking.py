@@ -15,7 +15,7 @@ from splitbrain.checkers.foreign.recorded_operation import Logged
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.cli.main import run_main
 from splitbrain.harness.judging import judge
-from splitbrain.harness.report import proof_pictures
+from splitbrain.harness.report.anomaly import check_pictures
 from splitbrain.harness.synthetic.coordination import generate_coordination
 from splitbrain.histories.formats.jepsen_edn import read_jepsen_edn
 from splitbrain.histories.sidecar import write_members
@@ -159,7 +159,7 @@ def test_an_interrupt_while_it_is_drawn_takes_no_verdict(
     def interrupted(*_: object) -> Verdict:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(proof_pictures, "draw_file", interrupted)
+    monkeypatch.setattr(check_pictures, "draw_file", interrupted)
     code, said, _ = check(STALE, "--picture", str(tmp_path / "wrong.html"))
     assert code == 1
     assert "verdict: invalid" in said

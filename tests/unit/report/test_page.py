@@ -13,8 +13,8 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from splitbrain.checkers.verdict import Anomaly
-from splitbrain.harness.report import write
-from splitbrain.harness.report.page import page
+from splitbrain.harness.report.html import render_figures
+from splitbrain.harness.report.write import write_report
 from tests.unit.report.made_runs import MadeRun, make_run
 
 HOSTILE = (
@@ -60,7 +60,7 @@ class Page(HTMLParser):
 
 
 def report_of(folder: Path, made: MadeRun) -> str:
-    return write(make_run(folder, made)).read_text()
+    return write_report(make_run(folder, made)).read_text()
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_hostile_text_has_no_markup_in_figures(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_nothing_in_it_gets_a_report_that_says_so(tmp_path: Path) -> None:
-    page = Page(write(tmp_path).read_text())
+    page = Page(write_report(tmp_path).read_text())
     for missing in ("run.json is missing", "results.json is missing", "history.jsonl is missing"):
         assert missing in page.text
     assert "the run was not judged" in page.text
@@ -154,14 +154,14 @@ def test_files_that_are_all_spoilt_spoil_no_report(tmp_path: Path, content: byte
     folder = make_run(tmp_path, MadeRun(40, valid=False, anomalies=(STALE,)))
     for name in FILES:
         (folder / name).write_bytes(content)
-    assert "</html>" in write(folder).read_text()
+    assert "</html>" in write_report(folder).read_text()
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_of_another_shape_spoils_no_report(tmp_path: Path, name: str) -> None:
     folder = make_run(tmp_path, MadeRun(40, valid=False, anomalies=(STALE,)))
     (folder / name).write_bytes(b'{"valid": "perhaps", "members": 3}\n[]\n')
-    assert "</html>" in write(folder).read_text()
+    assert "</html>" in write_report(folder).read_text()
 
 
 def test_a_torn_history_is_reported_up_to_where_it_is_torn(tmp_path: Path) -> None:
@@ -169,8 +169,8 @@ def test_a_torn_history_is_reported_up_to_where_it_is_torn(tmp_path: Path) -> No
     history = folder / "history.jsonl"
     lines = history.read_bytes().splitlines(keepends=True)
     history.write_bytes(b"".join(lines[:100]) + b'{"index": 1, "ti\n' + b"".join(lines[100:]))
-    page = Page(write(folder).read_text())
-    assert "history.jsonl is read up to a line that is no event" in page.text
+    page = Page(write_report(folder).read_text())
+    assert "history.jsonl is read up to a line that is not an event" in page.text
     assert "p99 of ok" in "".join(page.scripts)
 
 
@@ -202,7 +202,7 @@ def test_a_workload_that_knows_no_keys_is_shown_as_json(tmp_path: Path) -> None:
     (tmp_path / "history.jsonl").write_bytes(
         b"".join(msgspec.json.encode(v) + b"\n" for v in lines)
     )
-    assert '[["append",1,2]]' in write(tmp_path).read_text().replace("\\", "")
+    assert '[["append",1,2]]' in write_report(tmp_path).read_text().replace("\\", "")
 
 
 def test_members_their_logs_and_the_faults_are_in_the_page(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_counts_are_tables_and_a_checker_without_anything_to_judge_says_so(
         {"checker": "set_full", "valid": True, "why": "not applicable: nothing was added"},
     ]  # fmt: skip
     (folder / "results.json").write_text(json.dumps(results))
-    shown = write(folder).read_text()
+    shown = write_report(folder).read_text()
     body = shown[: shown.index('<section id="files">')]
     assert '{"ok"' not in unescape(body[body.index("<h3>Checkers</h3>") :]).partition("<script")[0]
     for row in ("outcomes", "during kill", "during no fault"):
@@ -251,17 +251,17 @@ def test_a_path_in_the_run_that_leads_out_of_it_is_not_read(tmp_path: Path) -> N
     record = json.loads((folder / "run.json").read_bytes())
     record["members"][0]["log"] = "../secret"
     (folder / "run.json").write_text(json.dumps(record))
-    assert "do not show" not in write(folder).read_text()
+    assert "do not show" not in write_report(folder).read_text()
 
 
 def test_the_report_of_3000_operations_is_small(tmp_path: Path) -> None:
-    path = write(make_run(tmp_path, MadeRun(3_000)))
+    path = write_report(make_run(tmp_path, MadeRun(3_000)))
     assert path.stat().st_size < 8_000_000
 
 
 def test_only_a_page_with_webgl_may_compile_code() -> None:
+    from splitbrain.harness.report.figures.timeline import SVG_SPANS_MAX, timeline
     from splitbrain.harness.report.sample import Sample
-    from splitbrain.harness.report.timeline import SVG_SPANS_MAX, timeline
     from tests.unit.report.test_figures import span
 
     few = timeline([span(0, 0, 5)], (), ("n1",), 100)
@@ -272,11 +272,11 @@ def test_only_a_page_with_webgl_may_compile_code() -> None:
 
 
 def policy_of(figure: object) -> str:
-    from splitbrain.harness.report.anomaly_picture import Proof
-    from splitbrain.harness.report.page import DrawnAnomaly
+    from splitbrain.harness.report.anomaly.drawn import DrawnAnomaly
+    from splitbrain.harness.report.anomaly.proof import Proof
 
     drawn = DrawnAnomaly(1, "", Anomaly("k", "b"), Proof((), (), (), 0), None, None)
-    text = page(
+    text = render_figures(
         "picture.html.j2", {"timeline": figure}, title="t", anomalies=[drawn], left_out=0, spans={},
         fault_words={},
     )

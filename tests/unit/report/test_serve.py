@@ -17,9 +17,9 @@ from yarl import URL
 
 from splitbrain.checkers.verdict import Anomaly
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.report import write
 from splitbrain.harness.report.index import render_index, write_index
 from splitbrain.harness.report.serve import application, listen
+from splitbrain.harness.report.write import write_report
 from tests.unit.report.made_runs import MadeRun, make_run
 
 
@@ -30,7 +30,7 @@ def make_store(tmp_path: Path) -> Path:
     late = make_run(
         store / "etcd-kv" / "20260102T030505Z-8", MadeRun(30, valid=False, anomalies=(bad,))
     )
-    write(late)
+    write_report(late)
     torn = store / "etcd-kv" / "20260102T030605Z-9"
     torn.mkdir()
     (torn / "run.json").write_text("{")
@@ -128,7 +128,7 @@ def test_the_reason_why_a_run_is_undecided_or_broke_off_is_under_its_row(tmp_pat
 
 
 def test_an_index_of_no_runs_says_so(tmp_path: Path) -> None:
-    assert "No run is here yet" in render_index(tmp_path)
+    assert "This folder contains no runs" in render_index(tmp_path)
 
 
 def test_an_index_of_no_store_is_an_error(tmp_path: Path) -> None:

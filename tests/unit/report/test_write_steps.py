@@ -6,10 +6,11 @@ from pathlib import Path
 
 import msgspec
 
+from splitbrain.harness.report.percentile import percentile
 from splitbrain.harness.report.run_data import read_run
-from splitbrain.harness.report.waterfall import StepBar, bars_of, choose_writes
-from splitbrain.harness.report.waterfall_choice import numbers_named, waterfall_options
-from splitbrain.harness.report.write_steps import WriteSteps, percentile, read_steps, step_times
+from splitbrain.harness.report.write_path.steps import WriteSteps, read_steps, step_times
+from splitbrain.harness.report.write_path.waterfall import StepBar, bars_of, choose_writes
+from splitbrain.harness.report.write_path.waterfall_options import integers_under, waterfall_options
 from splitbrain.histories.trace import STEPS, TraceEvent
 from tests.unit.report.made_runs import MadeRun, make_run
 
@@ -110,5 +111,5 @@ def test_an_option_is_named_after_the_operation_that_made_its_revision(tmp_path:
 
 def test_numbers_named_are_found_in_any_detail() -> None:
     detail = {"revision": 3, "at": [{"revisions": [4, 5]}, {"key": 9}], "requests": 6}
-    assert sorted(numbers_named(detail, "revision")) == [3, 4, 5]
-    assert list(numbers_named(detail, "request")) == [6]
+    assert sorted(integers_under(detail, "revision")) == [3, 4, 5]
+    assert list(integers_under(detail, "request")) == [6]

@@ -1,4 +1,4 @@
-"""The writes that the page offers a waterfall of, and what each is called there."""
+"""The list of writes from which the page offers waterfalls."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ import msgspec
 from splitbrain.harness.report.run_data import Run
 from splitbrain.harness.report.spans import Span
 from splitbrain.harness.report.value_text import answered_write, revision_of
-from splitbrain.harness.report.waterfall import bars_of, choose_writes
+from splitbrain.harness.report.write_path.waterfall import bars_of, choose_writes
 
 DETAIL_DEPTH_MAX = 4
 
 
 class WaterfallOption(msgspec.Struct, frozen=True):
-    """One write. `bars` are (step, member, begin ms, end ms), in the order of time."""
+    """A write in the list.
+
+    `bars` are (step, member, begin, end), in the order of time, with times in ms.
+    """
 
     group: str
     name: str
@@ -24,15 +27,15 @@ class WaterfallOption(msgspec.Struct, frozen=True):
 
 
 def waterfall_options(run: Run) -> tuple[WaterfallOption, ...]:
-    """At most 200 of the run's writes; () where nothing was traced."""
+    """At most 200 writes of the run; () if no member wrote a trace."""
     if run.steps is None or not run.steps.requests:
         return ()
     steps = run.steps
     by_revision = writes_by_revision(run.spans)
-    named = run.results.anomalies if run.results else ()
-    details = [anomaly.detail for _, anomaly in named]
-    revisions = {*_named_revisions(run), *numbers_named(details, "revision")}
-    requests = set(numbers_named(details, "request"))
+    anomalies = run.results.anomalies if run.results else ()
+    details = [anomaly.detail for _, anomaly in anomalies]
+    revisions = {*_revisions_of_anomalies(run), *integers_under(details, "revision")}
+    requests = set(integers_under(details, "request"))
     options = []
     for chosen in choose_writes(steps, run.facts.seed or 0, revisions, requests):
         row = chosen.row
@@ -40,11 +43,11 @@ def waterfall_options(run: Run) -> tuple[WaterfallOption, ...]:
             (bar.step, bar.member, round(bar.begin_ms, 4), round(bar.end_ms, 4))
             for bar in bars_of(steps, row)
         )
-        took = steps.latency_ns(row)
+        latency_ns = steps.latency_ns(row)
         span = by_revision.get(steps.revisions[row])
         words = [
-            f"{took / 1e6:.2f} ms" if took is not None else "no answer",
-            span.asked() if span else "",
+            f"{latency_ns / 1e6:.2f} ms" if latency_ns is not None else "no answer",
+            span.request_text() if span else "",
             f"revision {steps.revisions[row]}" if steps.revisions[row] else "",
             f"entry {steps.indexes[row]}" if steps.indexes[row] else "",
         ]
@@ -53,7 +56,7 @@ def waterfall_options(run: Run) -> tuple[WaterfallOption, ...]:
 
 
 def writes_by_revision(spans: Iterable[Span]) -> dict[int, Span]:
-    """Each answered write by the revision that it made."""
+    """The writes with outcome `ok`, by the revision that each made."""
     found: dict[int, Span] = {}
     for span in spans:
         if span.outcome == "ok" and answered_write(span.request, span.answer):
@@ -61,7 +64,8 @@ def writes_by_revision(spans: Iterable[Span]) -> dict[int, Span]:
     return found
 
 
-def _named_revisions(run: Run) -> set[int]:
+def _revisions_of_anomalies(run: Run) -> set[int]:
+    """The revisions in the answers of the operations that anomalies name."""
     events = (
         {event for _, anomaly in run.results.anomalies for event in anomaly.events}
         if run.results
@@ -74,8 +78,8 @@ def _named_revisions(run: Run) -> set[int]:
     }
 
 
-def numbers_named(value: Any, word: str, depth: int = 0) -> Iterable[int]:
-    """The integers that stand in `value` under a name that begins with `word`."""
+def integers_under(value: Any, word: str, depth: int = 0) -> Iterable[int]:
+    """The integers in `value`, at any depth, under keys that begin with `word`."""
     if depth > DETAIL_DEPTH_MAX:
         return
     if isinstance(value, Mapping):
@@ -83,7 +87,7 @@ def numbers_named(value: Any, word: str, depth: int = 0) -> Iterable[int]:
             if str(name).startswith(word):
                 many = inner if isinstance(inner, list | tuple) else [inner]
                 yield from (one for one in many if isinstance(one, int))
-            yield from numbers_named(inner, word, depth + 1)
+            yield from integers_under(inner, word, depth + 1)
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from numbers_named(inner, word, depth + 1)
+            yield from integers_under(inner, word, depth + 1)
