@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from splitbrain.harness.report.write_path.steps import WriteSteps
 from splitbrain.histories.random_stream import stream
 
-SLOWEST = 60
-AROUND_MEDIAN = 30
-UNANSWERED = 30
-OF_ANOMALIES = 50
-AT_RANDOM = 30
-# The most writes of each group.
+# The most writes of each group, 200 together.
+OF_ANOMALIES_MAX = 50
+SLOWEST_MAX = 60
+AROUND_MEDIAN_MAX = 30
+UNANSWERED_MAX = 30
+AT_RANDOM_MAX = 30
 
 _PREDECESSORS: dict[str, tuple[tuple[str, bool], ...]] = {
     # step: the steps that must come before it, and whether on the same member
@@ -101,13 +101,13 @@ def choose_writes(
     timed.sort(reverse=True)
     answered = {row for _, row in timed}
     unanswered = [row for row in rows if row not in answered and steps.called(row)]
-    middle = max(0, len(timed) // 2 - AROUND_MEDIAN // 2)
-    drawn = stream(seed, "report", "waterfall").sample(rows, min(AT_RANDOM, len(rows)))
+    middle = max(0, len(timed) // 2 - AROUND_MEDIAN_MAX // 2)
+    drawn = stream(seed, "report", "waterfall").sample(rows, min(AT_RANDOM_MAX, len(rows)))
     groups = (
-        ("named by an anomaly", named[:OF_ANOMALIES]),
-        ("slowest", [row for _, row in timed[:SLOWEST]]),
-        ("around the median", [row for _, row in timed[middle : middle + AROUND_MEDIAN]]),
-        ("never answered", unanswered[:UNANSWERED]),
+        ("named by an anomaly", named[:OF_ANOMALIES_MAX]),
+        ("slowest", [row for _, row in timed[:SLOWEST_MAX]]),
+        ("around the median", [row for _, row in timed[middle : middle + AROUND_MEDIAN_MAX]]),
+        ("never answered", unanswered[:UNANSWERED_MAX]),
         ("drawn at random", drawn),
     )
     seen: dict[int, str] = {}

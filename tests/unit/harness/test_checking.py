@@ -223,7 +223,7 @@ def test_what_is_wrong_is_drawn_on_a_page_of_its_own(check: Check, tmp_path: Pat
     assert f"picture: {page}" in said
     text = page.read_text()
     assert "does not fit" in text
-    assert "has to come next, and cannot" in text
+    assert "must come next, but cannot" in text
     check(WRITE_SKEW, "--picture", str(page))
     text = page.read_text()
     assert "comes before" in text
@@ -285,7 +285,7 @@ def test_a_bare_history_of_ours_is_judged_by_all_that_apply(
     capsys.readouterr()
     assert run_main(["check", str(path), "--picture", str(page)]) == 1
     assert "INVALID  linearizable" in capsys.readouterr().out
-    assert "has to come next, and cannot" in page.read_text()
+    assert "must come next, but cannot" in page.read_text()
 
 
 @pytest.mark.parametrize(("workload", "judged"), [
