@@ -52,7 +52,7 @@ def render_figures(template: str, figures: dict[str, go.Figure], **values: Any) 
 @cache
 def environment() -> jinja2.Environment:
     """The Jinja environment of all pages, with escaping on and the filters they use."""
-    made = jinja2.Environment(
+    pages = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -60,14 +60,14 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["ms"] = _ms
-    made.filters["seconds"] = lambda ns: f"{ns / 1e9:.4f}"
-    made.filters["embedded"] = lambda value: embedded(to_json(value))
-    made.filters["count_text"] = _count_text
-    made.filters["single_counts"] = single_counts
-    made.filters["count_tables"] = count_tables
-    made.filters["clip"] = clip
-    return made
+    pages.filters["ms"] = _ms
+    pages.filters["seconds"] = lambda ns: f"{ns / 1e9:.4f}"
+    pages.filters["embedded"] = lambda value: embedded(to_json(value))
+    pages.filters["count_text"] = _count_text
+    pages.filters["single_counts"] = single_counts
+    pages.filters["count_tables"] = count_tables
+    pages.filters["clip"] = clip
+    return pages
 
 
 def _printable(value: Any) -> Any:

@@ -25,9 +25,7 @@ LABEL_DISTANCE_MIN = 0.02
 """The least distance of the numbers of two bands, as a share of the run."""
 
 
-def bands(
-    faults: Sequence[FaultWindow], end_ns: int, *, labels: bool = True
-) -> list[dict[str, Any]]:
+def bands(faults: Sequence[FaultWindow], end_ns: int) -> list[dict[str, Any]]:
     """A shape for each fault, from its begin to its end or, if never healed, to `end_ns`.
 
     The more bands overlap, the paler each is, so that their sum does not hide the operations.
@@ -39,7 +37,7 @@ def bands(
     labelled_ns = -end_ns
     for fault in faults:
         shape = _band(fault, end_ns, opacity)
-        if labels and fault.begin - labelled_ns >= end_ns * LABEL_DISTANCE_MIN:
+        if fault.begin - labelled_ns >= end_ns * LABEL_DISTANCE_MIN:
             shape["label"] = _label(fault)
             labelled_ns = fault.begin
         shapes.append(shape)

@@ -1,4 +1,4 @@
-"""Cycles of transactions as SVG."""
+"""The SVG diagram of a cycle has a box for each transaction and an arrow for each step."""
 
 from __future__ import annotations
 

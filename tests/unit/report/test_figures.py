@@ -1,4 +1,4 @@
-"""Figures show each operation, fault and proof once, where and when it was."""
+"""Figures show each operation, fault and proof once, at its time."""
 
 from __future__ import annotations
 
