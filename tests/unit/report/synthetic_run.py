@@ -213,7 +213,9 @@ def _member(
         _lines(home / "trace.jsonl", _trace(made, name, writes))
 
 
-def _trace(made: SyntheticRun, name: str, writes: list[tuple[int, int, int, str]]) -> list[TraceEvent]:
+def _trace(
+    made: SyntheticRun, name: str, writes: list[tuple[int, int, int, str]]
+) -> list[TraceEvent]:
     """The trace of `name`, if the first member is the leader during the whole run."""
     leader, followers = made.members[0], made.members[1:]
     events: list[TraceEvent] = []

@@ -118,7 +118,8 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
 
 def test_hostile_text_has_no_markup_in_figures(tmp_path: Path) -> None:
     anomaly = Anomaly("k", "b", (30, 33), (), {})
-    made = SyntheticRun(hostile='<a href="javascript:alert(1)">x</a>', valid=False, anomalies=(anomaly,))
+    link = '<a href="javascript:alert(1)">x</a>'
+    made = SyntheticRun(hostile=link, valid=False, anomalies=(anomaly,))
     page = Page(report_of(tmp_path, made))
     figures = [json.loads(script) for script in page.scripts if script.startswith('{"data"')]
     assert len(figures) == 5

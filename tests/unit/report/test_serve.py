@@ -104,7 +104,8 @@ def test_the_first_anomaly_is_whole_in_a_row_of_its_own_under_its_run(tmp_path: 
     because = "n2 answered " + "r1=40 (mod 41), " * 60 + "expected r1=57"
     bad = Anomaly("stale read", because, (3,))
     write_run(store / "t" / "20260102T030405Z-1", SyntheticRun(30))
-    write_run(store / "t" / "20260102T030406Z-2", SyntheticRun(30, valid=False, anomalies=(bad, bad)))
+    twice = SyntheticRun(30, valid=False, anomalies=(bad, bad))
+    write_run(store / "t" / "20260102T030406Z-2", twice)
     table = RunsTable(write_index(store).read_text())
     invalid, valid = table.runs
     assert len(valid) == 1
