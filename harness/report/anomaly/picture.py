@@ -93,9 +93,13 @@ def _picture(
     lanes = lane_names(proof.faults, [m for m in members if _is_hit(m, proof.faults)])
     left, right = min(p.begin for p in places.values()), max(p.end for p in places.values())
     bars = lane_bars(proof.faults, lanes, max(s.ended or s.call for s in spans))
+    kinds: set[str] = set()
     for fault in proof.faults:
         own = [bar for bar in bars if bar.fault is fault]
-        figure.add_trace(_fault_bar(fault, own, len(processes), (left, right), position))
+        in_legend = fault.f not in kinds
+        kinds.add(fault.f)
+        edges = left, right
+        figure.add_trace(_fault_bar(fault, own, len(processes), edges, position, in_legend))
     rows = len(processes) + len(lanes)
     plain_layout(figure, height_px=rows * _row_px(proof) + 90)
     figure.update_layout(barmode="overlay", showlegend=True)
@@ -201,7 +205,7 @@ def _order_traces(
             y=[processes.index(process_of[at]) + edge for at in proof.order],
             text=[str(number) for number in range(1, len(proof.order) + 1)],
             textfont={"size": 9, "color": "#fff"},
-            line={"color": ORDER_COLOUR, "width": 1.5, "dash": "dot"},
+            line={"color": ORDER_COLOUR, "width": 1.5, "dash": "dot", "shape": "vh"},
             marker={"size": 14, "color": ORDER_COLOUR, "opacity": 1},
             customdata=[
                 ["note", f"step {number} of the longest partial linearization"
@@ -234,6 +238,7 @@ def _fault_bar(
     row_count: int,
     edges: tuple[float, float],
     position: Callable[[int], float],
+    in_legend: bool,
 ) -> go.Bar:
     """`fault` on the lanes of the members that it hit, below `row_count` rows of processes."""
     left, right = edges
@@ -242,7 +247,8 @@ def _fault_bar(
     colour = fault_colour(fault.f)
     return go.Bar(
         orientation="h",
-        name=plain(f"fault {fault.fault}: {fault.f}"),
+        name=plain(fault.f),
+        showlegend=in_legend,
         y=[row_count + bar.y for bar in bars],
         base=[begin] * len(bars),
         x=[end - begin] * len(bars),
