@@ -182,7 +182,7 @@ def read_run(folder: Path) -> Run:
 
 
 def _decode(path: Path, kind: type[T], problems: list[str]) -> T | None:
-    """The JSON in `path` as a `kind`; None, with a sentence in `problems`, if it has none."""
+    """The JSON in `path` as a `kind`; None, with a sentence in `problems`, if it is unreadable."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError:

@@ -14,7 +14,7 @@ from splitbrain.harness.report.spans import Span
 DRAWN_MAX = 20_000
 SLOWEST_KEPT = 1_000
 UNCERTAIN_MAX = 100_000
-"""The most operations with outcome `fail` or `info` that are drawn. The page reports a cut."""
+"""The most operations with outcome `fail` or `info` that are drawn. The page reports the rest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def draw_cycle(
             arrowcolor=dependency_colour(step.kind),
         )
         middles.append(((begin_x + end_x) / 2, (begin_y + end_y) / 2, step))
-    for x, y, step in middles:  # annotations lie above all traces, in the order they are added
+    for x, y, step in middles:  # added last, so that they lie above the arrows
         figure.add_annotation(
             x=x, y=y, showarrow=False, text=plain(SHORT_KINDS.get(step.kind, step.kind)),
             font={"size": 11, "color": "#fff"}, bgcolor=dependency_colour(step.kind), borderpad=3,
@@ -53,7 +53,7 @@ def draw_cycle(
 
 
 def _tooltips(proof: Proof, middles: Sequence[tuple[float, float, CycleStep]]) -> go.Scatter:
-    """Markers below the kinds, which have tooltips; annotations have none."""
+    """Markers with tooltips behind the kinds, because annotations have no tooltips."""
     return go.Scatter(
         name="comes before", mode="markers",
         x=[x for x, _, _ in middles], y=[y for _, y, _ in middles],

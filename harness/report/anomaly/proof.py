@@ -46,7 +46,7 @@ class CycleStep:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The operations and faults that are drawn of an anomaly."""
+    """The operations and faults in the picture of an anomaly."""
 
     involved: tuple[Span, ...]
     """The operations that the anomaly names."""

@@ -111,7 +111,7 @@ class WriteSteps:
             self.ns.extend([NEVER] * self._width)
         return row
 
-    def note(self, row: int, place: int, event: TraceEvent) -> None:
+    def record(self, row: int, place: int, event: TraceEvent) -> None:
         """Record in `row` the `event` of the member at `place` in `members`."""
         at = row * self._width + _STEP_PLACE[event.step] * len(self.members) + place
         if self.ns[at] == NEVER or event.ns < self.ns[at]:
@@ -145,7 +145,7 @@ def read_steps(paths: Mapping[str, Path]) -> tuple[WriteSteps | None, tuple[str,
             if row is None:
                 skipped += 1
             else:
-                steps.note(row, place, event)
+                steps.record(row, place, event)
     _by_index(steps, unnamed)
     if skipped:
         problems.append(f"traces: only the first {WRITES_MAX:,} writes are read")
@@ -158,7 +158,7 @@ def _by_index(steps: WriteSteps, unnamed: Sequence[tuple[int, TraceEvent]]) -> N
     for place, event in unnamed:
         row = row_of_index.get(event.index)
         if row is not None:
-            steps.note(row, place, event)
+            steps.record(row, place, event)
 
 
 def _events_until_damage(member: str, path: Path, problems: list[str]) -> Iterator[TraceEvent]:

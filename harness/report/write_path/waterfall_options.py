@@ -79,7 +79,7 @@ def _revisions_of_anomalies(run: Run) -> set[int]:
 
 
 def integers_under(value: Any, word: str, depth: int = 0) -> Iterable[int]:
-    """The integers in `value`, at any depth, under keys that begin with `word`."""
+    """The integers in `value`, under keys that begin with `word`, to a limited depth."""
     if depth > DETAIL_DEPTH_MAX:
         return
     if isinstance(value, Mapping):
