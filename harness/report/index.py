@@ -15,8 +15,9 @@ from urllib.parse import quote
 import msgspec
 
 from splitbrain.harness.report.html import environment
-from splitbrain.harness.report.page_file import INDEX_NAME, REPORT_NAME, write_page
+from splitbrain.harness.report.page_file import INDEX_NAME, write_page
 from splitbrain.harness.report.run_data import ResultFacts, RunFacts
+from splitbrain.harness.store.run_folder import REPORT, RESULTS, RUN
 from splitbrain.harness.store.store import run_folders
 
 ROWS_MAX = 5_000
@@ -88,9 +89,9 @@ def _row(store: Path, folder: Path) -> RunRow:
     return RunRow(
         quote(relative),
         relative,
-        _read(folder / "run.json", RunFacts) or RunFacts(),
-        _read(folder / "results.json", ResultFacts),
-        (folder / REPORT_NAME).is_file(),
+        _read(folder / RUN, RunFacts) or RunFacts(),
+        _read(folder / RESULTS, ResultFacts),
+        (folder / REPORT).is_file(),
     )
 
 
@@ -126,7 +127,7 @@ def render_index(store: Path, *, live: bool = False) -> str:
             older=older,
             counts=verdict_counts(rows),
             live=live,
-            report_name=REPORT_NAME,
+            report_name=REPORT,
         )
     )
 

@@ -1,12 +1,10 @@
-"""The files that pages are written to."""
+"""Write a page to its file."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-REPORT_NAME = "report.html"
-"""The report of a run, in the run's folder."""
 INDEX_NAME = "index.html"
 """The table of runs, in the folder that contains the runs."""
 

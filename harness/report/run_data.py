@@ -17,6 +17,16 @@ from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.harness.report.spans import Span, last_time_ns, pair
 from splitbrain.harness.report.value_text import clean
 from splitbrain.harness.report.write_path.steps import WriteSteps, read_steps
+from splitbrain.harness.store.run_folder import (
+    HISTORY,
+    OLD_PLAN,
+    REPRO,
+    RESULTS,
+    RUN,
+    SCHEDULE,
+    STATE,
+)
+from splitbrain.harness.store.run_folder import NEMESIS as NEMESIS_FILE
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.event import NEMESIS, Event
 from splitbrain.histories.history import FaultWindow, History, read_events
@@ -158,9 +168,9 @@ def read_run(folder: Path) -> Run:
             "such as store/<test>/<time>-<seed>"
         )
     problems: list[str] = []
-    facts = _decode(folder / "run.json", RunFacts, problems) or RunFacts()
-    results = _decode(folder / "results.json", ResultFacts, problems)
-    events = _events(folder / "history.jsonl", problems)
+    facts = _decode(folder / RUN, RunFacts, problems) or RunFacts()
+    results = _decode(folder / RESULTS, ResultFacts, problems)
+    events = _events(folder / HISTORY, problems)
     spans, pairing_problems = pair(events)
     problems.extend(pairing_problems)
     faults = _faults(folder, events)
@@ -213,7 +223,7 @@ def _faults(folder: Path, events: list[Event]) -> tuple[FaultWindow, ...]:
     The history may be torn before its faults.
     """
     of_nemesis = [event for event in events if event.process == NEMESIS]
-    path = folder / "nemesis.jsonl"
+    path = folder / NEMESIS_FILE
     if not of_nemesis and path.is_file():
         of_nemesis = [event for event in _events(path, []) if event.process == NEMESIS]
     return History.of(of_nemesis).faults
@@ -239,7 +249,7 @@ def _member_names(folder: Path, facts: RunFacts) -> tuple[str, ...]:
 
 def _is_member_folder(place: Path) -> bool:
     return place.is_dir() and any(
-        (place / name).exists() for name in ("log", "trace.jsonl", "state.json", "data")
+        (place / name).exists() for name in ("log", "trace.jsonl", STATE, "data")
     )
 
 
@@ -262,8 +272,8 @@ def _trace_paths(folder: Path, facts: RunFacts, names: tuple[str, ...]) -> dict[
 def _member(folder: Path, name: str, facts: RunFacts, problems: list[str]) -> Member:
     place = _within(folder, name)
     state = None
-    if place is not None and (place / "state.json").is_file():
-        state = _decode(place / "state.json", StateFacts, problems)
+    if place is not None and (place / STATE).is_file():
+        state = _decode(place / STATE, StateFacts, problems)
     log = _log_path(folder, name, facts)
     tail: tuple[str, ...] = ()
     if log is not None:
@@ -303,7 +313,7 @@ def tail_of(path: Path, lines: int = LOG_LINES_MAX) -> tuple[str, ...]:
 
 
 def _documents(folder: Path) -> tuple[tuple[str, str], ...]:
-    names = ("run.json", "plan.json", "results.json", "repro.json")
+    names = (RUN, SCHEDULE, OLD_PLAN, RESULTS, REPRO)
     return tuple((name, _document(folder / name)) for name in names if (folder / name).is_file())
 
 

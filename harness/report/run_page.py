@@ -32,7 +32,7 @@ def render_run(run: Run) -> str:
     """The whole page of `run`."""
     anomalies = tuple(_anomalies(run))
     shown = sample(run.spans, _must_be_drawn(anomalies))
-    options = waterfall_options(run)
+    options = _waterfalls(run)
     figures = _time_figures(run, shown)
     for drawn in anomalies:
         figures |= drawn.figures
@@ -120,6 +120,14 @@ def _reproduce(run: Run) -> str:
     if run.results and run.results.reproduce:
         return run.results.reproduce
     return f"splitbrain replay {run.folder / 'repro.json'}"
+
+
+def _waterfalls(run: Run) -> tuple[WaterfallOption, ...]:
+    """The list of writes with waterfalls; () if no member wrote a trace."""
+    if run.steps is None:
+        return ()
+    anomalies = [anomaly for _, anomaly in run.results.anomalies] if run.results else []
+    return waterfall_options(run.steps, run.spans, anomalies, run.facts.seed or 0)
 
 
 def _grouped(options: Sequence[WaterfallOption]) -> dict[str, list[tuple[int, WaterfallOption]]]:

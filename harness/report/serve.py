@@ -23,9 +23,10 @@ from aiohttp import web
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.report.html import environment
 from splitbrain.harness.report.index import render_index
-from splitbrain.harness.report.page_file import INDEX_NAME, REPORT_NAME
+from splitbrain.harness.report.page_file import INDEX_NAME
 from splitbrain.harness.report.run_data import read_run
 from splitbrain.harness.report.run_page import render_run
+from splitbrain.harness.store.run_folder import HISTORY, REPORT, RUN
 
 ENTRIES_MAX = 2_000
 TEXT_SUFFIXES = frozenset(
@@ -140,12 +141,12 @@ def within(store: Path, requested: str) -> Path | None:
 def is_report(store: Path, path: Path) -> bool:
     """Whether `path` is the path of a run's report, also if it was not written."""
     depth = len(path.relative_to(store).parts)
-    return path.name == REPORT_NAME and depth == 3 and is_run(path.parent)
+    return path.name == REPORT and depth == 3 and is_run(path.parent)
 
 
 def is_run(folder: Path) -> bool:
     """Whether `folder` is the folder of a run."""
-    return (folder / "run.json").is_file() or (folder / "history.jsonl").is_file()
+    return (folder / RUN).is_file() or (folder / HISTORY).is_file()
 
 
 def _report(path: Path) -> web.StreamResponse:
@@ -177,7 +178,7 @@ def render_folder(store: Path, folder: Path, requested: str) -> str:
             crumbs=crumbs,
             entries=[_entry(place) for place in inside[:ENTRIES_MAX]],
             beyond=max(0, len(inside) - ENTRIES_MAX),
-            has_report=is_report(store, folder / REPORT_NAME),
+            has_report=is_report(store, folder / REPORT),
         )
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from splitbrain.harness.report.page_file import REPORT_NAME, write_page
+from splitbrain.harness.report.page_file import write_page
+from splitbrain.harness.store.run_folder import REPORT
 
 
 def write_report(run_folder: Path) -> Path:
@@ -17,4 +18,4 @@ def write_report(run_folder: Path) -> Path:
     from splitbrain.harness.report.run_data import read_run
     from splitbrain.harness.report.run_page import render_run
 
-    return write_page(run_folder / REPORT_NAME, render_run(read_run(run_folder)))
+    return write_page(run_folder / REPORT, render_run(read_run(run_folder)))

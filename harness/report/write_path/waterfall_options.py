@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from splitbrain.harness.report.run_data import Run
+from splitbrain.checkers.verdict import Anomaly
 from splitbrain.harness.report.spans import Span
 from splitbrain.harness.report.value_text import answered_write, revision_of
+from splitbrain.harness.report.write_path.steps import WriteSteps
 from splitbrain.harness.report.write_path.waterfall import bars_of, choose_writes
 
 DETAIL_DEPTH_MAX = 4
@@ -26,18 +27,18 @@ class WaterfallOption(msgspec.Struct, frozen=True):
     bars: tuple[tuple[str, str, float, float], ...]
 
 
-def waterfall_options(run: Run) -> tuple[WaterfallOption, ...]:
-    """At most 200 writes of the run; () if no member wrote a trace."""
-    if run.steps is None or not run.steps.requests:
-        return ()
-    steps = run.steps
-    by_revision = writes_by_revision(run.spans)
-    anomalies = run.results.anomalies if run.results else ()
-    details = [anomaly.detail for _, anomaly in anomalies]
-    revisions = {*_revisions_of_anomalies(run), *integers_under(details, "revision")}
+def waterfall_options(
+    steps: WriteSteps, spans: Sequence[Span], anomalies: Sequence[Anomaly], seed: int
+) -> tuple[WaterfallOption, ...]:
+    """At most 200 of the writes in `steps`; those at random are drawn from `seed`."""
+    by_revision = writes_by_revision(spans)
+    details = [anomaly.detail for anomaly in anomalies]
+    revisions = {
+        *_revisions_of_anomalies(spans, anomalies), *integers_under(details, "revision")
+    }
     requests = set(integers_under(details, "request"))
     options = []
-    for chosen in choose_writes(steps, run.facts.seed or 0, revisions, requests):
+    for chosen in choose_writes(steps, seed, revisions, requests):
         row = chosen.row
         bars = tuple(
             (bar.step, bar.member, round(bar.begin_ms, 4), round(bar.end_ms, 4))
@@ -64,16 +65,12 @@ def writes_by_revision(spans: Iterable[Span]) -> dict[int, Span]:
     return found
 
 
-def _revisions_of_anomalies(run: Run) -> set[int]:
+def _revisions_of_anomalies(spans: Sequence[Span], anomalies: Sequence[Anomaly]) -> set[int]:
     """The revisions in the answers of the operations that anomalies name."""
-    events = (
-        {event for _, anomaly in run.results.anomalies for event in anomaly.events}
-        if run.results
-        else set()
-    )
+    events = {event for anomaly in anomalies for event in anomaly.events}
     return {
         revision_of(span.answer)
-        for span in run.spans
+        for span in spans
         if span.outcome == "ok" and (span.invoked in events or span.returned in events)
     }
 

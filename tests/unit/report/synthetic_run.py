@@ -183,7 +183,7 @@ def _records(folder: Path, made: SyntheticRun, events: list[Event]) -> None:
     )
     (folder / "results.json").write_bytes(msgspec.json.encode(results))
     (folder / "repro.json").write_text(json.dumps({"seed": made.seed, "note": made.hostile}))
-    (folder / "plan.json").write_text(json.dumps({"seed": made.seed, "clients": []}))
+    (folder / "schedule.json").write_text(json.dumps({"seed": made.seed, "clients": []}))
 
 
 def _member(

@@ -143,7 +143,7 @@ FILES = (
     "run.json",
     "results.json",
     "history.jsonl",
-    "plan.json",
+    "schedule.json",
     "n1/state.json",
     "n1/trace.jsonl",
     "n1/log",

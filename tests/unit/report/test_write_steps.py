@@ -103,7 +103,9 @@ def test_the_writes_offered_are_few_none_twice_and_hold_the_slowest(tmp_path: Pa
 
 
 def test_an_option_is_named_after_the_operation_that_made_its_revision(tmp_path: Path) -> None:
-    options = waterfall_options(read_run(write_run(tmp_path, SyntheticRun(200))))
+    run = read_run(write_run(tmp_path, SyntheticRun(200)))
+    assert run.steps is not None
+    options = waterfall_options(run.steps, run.spans, (), seed=7)
     assert options
     assert all("put r" in option.name for option in options)
     assert all(step in STEPS for option in options for step, *_ in option.bars)
