@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-import msgspec
-
 from splitbrain.harness.report.html import environment
 from splitbrain.harness.report.page_file import INDEX_NAME, write_page
-from splitbrain.harness.report.run_data import ResultFacts, RunFacts
-from splitbrain.harness.store.run_folder import REPORT, RESULTS, RUN
+from splitbrain.harness.store.facts import ResultFacts, RunFacts, read_result_facts, read_run_facts
+from splitbrain.harness.store.run_folder import REPORT, RunFolder
 from splitbrain.harness.store.store import run_folders
 
 ROWS_MAX = 5_000
@@ -85,22 +83,14 @@ def run_rows(store: Path) -> tuple[tuple[RunRow, ...], int]:
 
 
 def _row(store: Path, folder: Path) -> RunRow:
-    relative = folder.relative_to(store).as_posix()
+    relative, files = folder.relative_to(store).as_posix(), RunFolder(folder)
     return RunRow(
         quote(relative),
         relative,
-        _read(folder / RUN, RunFacts) or RunFacts(),
-        _read(folder / RESULTS, ResultFacts),
-        (folder / REPORT).is_file(),
+        read_run_facts(files)[0] or RunFacts(),
+        read_result_facts(files)[0],
+        files.report.is_file(),
     )
-
-
-def _read(path: Path, kind: type[T]) -> T | None:
-    """The JSON in `path`; None if it is missing, torn or of another shape."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return None
 
 
 def verdict_counts(rows: Iterable[RunRow]) -> dict[str, int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from splitbrain.harness.store.whole_file import write_whole
 
 INDEX_NAME = "index.html"
 """The table of runs, in the folder that contains the runs."""
@@ -11,7 +12,5 @@ INDEX_NAME = "index.html"
 
 def write_page(path: Path, text: str) -> Path:
     """Replace the file `path` atomically, so that a reader never sees half a page."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8", errors="replace")
-    temporary.replace(path)
+    write_whole(path, text.encode("utf-8", "replace"))
     return path

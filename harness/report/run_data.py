@@ -9,24 +9,23 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.harness.report.spans import Span, last_time_ns, pair
 from splitbrain.harness.report.value_text import clean
 from splitbrain.harness.report.write_path.steps import WriteSteps, read_steps
-from splitbrain.harness.store.run_folder import (
-    HISTORY,
-    OLD_PLAN,
-    REPRO,
-    RESULTS,
-    RUN,
-    SCHEDULE,
-    STATE,
+from splitbrain.harness.store.facts import (
+    ResultFacts,
+    RunFacts,
+    StateFacts,
+    read_result_facts,
+    read_run_facts,
+    read_state_facts,
 )
-from splitbrain.harness.store.run_folder import NEMESIS as NEMESIS_FILE
+from splitbrain.harness.store.run_folder import OLD_PLAN, REPRO, RESULTS, RUN, SCHEDULE, RunFolder
+from splitbrain.harness.systems.member_files import LOG, TRACE, MemberFiles
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.event import NEMESIS, Event
 from splitbrain.histories.history import FaultWindow, History, read_events
@@ -37,95 +36,6 @@ LOG_LINE_CHARACTERS_MAX = 2_000
 JSON_SHOWN_BYTES_MAX = 64 * 1024
 
 T = TypeVar("T")
-
-
-class PhaseFacts(msgspec.Struct, frozen=True):
-    """A phase of the run. Times are ns since its start."""
-
-    name: str
-    begin: int
-    end: int
-
-
-class MemberFacts(msgspec.Struct, frozen=True):
-    """A member. `log` and `trace` are paths relative to the run's folder."""
-
-    name: str
-    client_url: str = ""
-    log: str = ""
-    trace: str | None = None
-
-
-class RunFacts(msgspec.Struct, frozen=True):
-    """`run.json`, a `splitbrain.harness.store.records.RunRecord` of this or another release.
-
-    The options are not decoded, because a store outlives the options of one release.
-    """
-
-    test: str = ""
-    seed: int | None = None
-    options: dict[str, Any] = {}
-    started: str = ""
-    members: tuple[MemberFacts, ...] = ()
-    versions: dict[str, str] = {}
-    phases: tuple[PhaseFacts, ...] = ()
-    ended: str = ""
-    error: str = ""
-    quiet: bool | None = None
-
-    @property
-    def system(self) -> str:
-        return str(self.options.get("system", ""))
-
-    @property
-    def mutant(self) -> str:
-        """The planted bug of the members; "" if there is none."""
-        return str(self.options.get("mutant", ""))
-
-    @property
-    def workload(self) -> str:
-        return str(self.options.get("workload", ""))
-
-    @property
-    def nemesis(self) -> str:
-        named = self.options.get("nemesis", ())
-        words = [str(word) for word in named] if isinstance(named, list | tuple) else [str(named)]
-        return ", ".join(words) or "none"
-
-
-class ResultFacts(msgspec.Struct, frozen=True):
-    """The part of `results.json`, a `splitbrain.harness.store.records.Results`, in a report."""
-
-    valid: bool | None = None
-    verdicts: tuple[Verdict, ...] = ()
-    operations: dict[str, dict[str, int]] = {}
-    reproduce: str = ""
-    load_s: float = 0.0
-    rate: float = 0.0
-    judged_s: float = 0.0
-    error: str = ""
-
-    @property
-    def anomalies(self) -> tuple[tuple[str, Anomaly], ...]:
-        """All anomalies, each with the name of its checker."""
-        return tuple((v.checker, anomaly) for v in self.verdicts for anomaly in v.anomalies)
-
-
-class StateFacts(msgspec.Struct, frozen=True):
-    """A `splitbrain.histories.member_state.MemberState` without its change log."""
-
-    revision: int = 0
-    compact_revision: int = 0
-    hash: int = 0
-    hash_revision: int = 0
-    member_id: int = 0
-    leader_id: int = 0
-    raft_term: int = 0
-    raft_index: int = 0
-    raft_applied_index: int = 0
-    version: str = ""
-    error: str | None = None
-
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -168,12 +78,13 @@ def read_run(folder: Path) -> Run:
             "such as store/<test>/<time>-<seed>"
         )
     problems: list[str] = []
-    facts = _decode(folder / RUN, RunFacts, problems) or RunFacts()
-    results = _decode(folder / RESULTS, ResultFacts, problems)
-    events = _events(folder / HISTORY, problems)
+    files = RunFolder(folder)
+    facts = _kept(read_run_facts(files), problems) or RunFacts()
+    results = _kept(read_result_facts(files), problems)
+    events = _events(files.history, problems)
     spans, pairing_problems = pair(events)
     problems.extend(pairing_problems)
-    faults = _faults(folder, events)
+    faults = _faults(files, events)
     names = _member_names(folder, facts)
     steps, step_problems = read_steps(_trace_paths(folder, facts, names))
     problems.extend(step_problems)
@@ -191,15 +102,12 @@ def read_run(folder: Path) -> Run:
     )
 
 
-def _decode(path: Path, kind: type[T], problems: list[str]) -> T | None:
-    """The JSON in `path` as a `kind`; None, with a sentence in `problems`, if it is unreadable."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except FileNotFoundError:
-        problems.append(f"{path.name} is missing")
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as problem:
-        problems.append(f"{path.name} cannot be read: {problem}")
-    return None
+def _kept(read: tuple[T | None, str], problems: list[str]) -> T | None:
+    """The value that was read; the problem, if there is one, goes to `problems`."""
+    value, problem = read
+    if problem:
+        problems.append(problem)
+    return value
 
 
 def _events(path: Path, problems: list[str]) -> list[Event]:
@@ -217,13 +125,13 @@ def _events(path: Path, problems: list[str]) -> list[Event]:
     return events
 
 
-def _faults(folder: Path, events: list[Event]) -> tuple[FaultWindow, ...]:
+def _faults(files: RunFolder, events: list[Event]) -> tuple[FaultWindow, ...]:
     """The faults in the history or, if it contains none, in nemesis.jsonl.
 
     The history may be torn before its faults.
     """
     of_nemesis = [event for event in events if event.process == NEMESIS]
-    path = folder / NEMESIS_FILE
+    path = files.nemesis
     if not of_nemesis and path.is_file():
         of_nemesis = [event for event in _events(path, []) if event.process == NEMESIS]
     return History.of(of_nemesis).faults
@@ -248,8 +156,9 @@ def _member_names(folder: Path, facts: RunFacts) -> tuple[str, ...]:
 
 
 def _is_member_folder(place: Path) -> bool:
+    files = MemberFiles(place)
     return place.is_dir() and any(
-        (place / name).exists() for name in ("log", "trace.jsonl", STATE, "data")
+        path.exists() for path in (files.log, files.trace, files.state, files.data)
     )
 
 
@@ -263,7 +172,7 @@ def _trace_paths(folder: Path, facts: RunFacts, names: tuple[str, ...]) -> dict[
     named = {member.name: member.trace for member in facts.members if member.trace}
     paths = {}
     for name in names:
-        path = _within(folder, named.get(name) or f"{name}/trace.jsonl")
+        path = _within(folder, named.get(name) or f"{name}/{TRACE}")
         if path is not None and path.is_file():
             paths[name] = path
     return paths
@@ -272,8 +181,8 @@ def _trace_paths(folder: Path, facts: RunFacts, names: tuple[str, ...]) -> dict[
 def _member(folder: Path, name: str, facts: RunFacts, problems: list[str]) -> Member:
     place = _within(folder, name)
     state = None
-    if place is not None and (place / STATE).is_file():
-        state = _decode(place / STATE, StateFacts, problems)
+    if place is not None and MemberFiles(place).state.is_file():
+        state = _kept(read_state_facts(MemberFiles(place)), problems)
     log = _log_path(folder, name, facts)
     tail: tuple[str, ...] = ()
     if log is not None:
@@ -287,7 +196,7 @@ def _member(folder: Path, name: str, facts: RunFacts, problems: list[str]) -> Me
 
 def _log_path(folder: Path, name: str, facts: RunFacts) -> Path | None:
     named = {member.name: member.log for member in facts.members}
-    for relative in (named.get(name, ""), f"{name}/log", f"{name}/log.txt", f"{name}/{name}.log"):
+    for relative in (named.get(name, ""), f"{name}/{LOG}", f"{name}/log.txt", f"{name}/{name}.log"):
         path = _within(folder, relative)
         if path is not None and path.is_file():
             return path
