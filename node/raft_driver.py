@@ -289,7 +289,7 @@ class RaftDriver:
         if not entries and ready.snapshot is None:
             return
         await self._path.before("apply_notify")
-        await self._applier.hand(ToApply(ready.snapshot, entries))
+        await self._applier.enqueue(ToApply(ready.snapshot, entries))
         if self._path.watched:
             await self._path.after_each("apply_notify", [traced(entry) for entry in entries])
 

@@ -126,7 +126,7 @@ def test_what_stands_in_the_way_of_a_start_is_told_without_a_traceback(tmp_path:
         ({"trace_file": str(tmp_path / "file" / "trace")}, "cannot be written: "),
         ({"data_dir": str(tmp_path / "file")}, "File exists"),
         ({"data_dir": str(tmp_path / "damaged")}, "data directory holds b'many'"),
-        ({"quota_backend_bytes": str(2**60)}, "give --quota-backend-bytes less"),
+        ({"quota_backend_bytes": str(2**60)}, "decrease --quota-backend-bytes"),
     ):
         code, text = refused(flags(tmp_path, **changed))
         assert (code, said in text, "Traceback" in text) == (1, True, False), text

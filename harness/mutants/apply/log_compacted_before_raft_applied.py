@@ -16,7 +16,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    def _needless_up_to(self: BackendFlusher, snapshot: SnapshotMetadata) -> Index:
+    def _compactable_index(self: BackendFlusher, snapshot: SnapshotMetadata) -> Index:
         return snapshot.index - self._config.catch_up_entries
 
-    BackendFlusher._needless_up_to = _needless_up_to  # type: ignore[method-assign]
+    BackendFlusher._compactable_index = _compactable_index  # type: ignore[method-assign]
