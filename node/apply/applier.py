@@ -119,13 +119,13 @@ class Applier:
             self._published.resolve(request.id, None)
             return
         subject = Traced(request.id, entry.term, entry.index)
-        if self._path.watched:
+        if self._path.observed:
             await self._path.before("apply_mvcc")
         # No await between these two calls: a batch of the backend contains both the entry's
         # writes and its index, or neither.
         outcome = apply(store, request.op)
         store.set_consistent_index(entry.index, entry.term)
-        if self._path.watched:
+        if self._path.observed:
             await self._path.after("apply_mvcc", subject, revision=store.revision)
         if isinstance(outcome, RpcError):
             self._pending.resolve(request.id, outcome)

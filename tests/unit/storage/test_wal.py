@@ -245,7 +245,7 @@ def test_damage_in_a_segment_that_is_not_the_last_is_refused() -> None:
     disk = asyncio.run(build())
     first = f"wal/{list_segments(disk, 'wal')[0]}"
     disk.open(first).truncate(used_bytes(disk, first) - 100)
-    with pytest.raises(WalCorrupt, match="Take the disk out of use"):
+    with pytest.raises(WalCorrupt, match="Replace the disk"):
         reopened(disk)
 
 
