@@ -46,6 +46,7 @@ class RaftDriver:
 
     def __init__(
         self,
+        *,
         world: World,
         config: Config,
         path: WritePath,
@@ -78,11 +79,11 @@ class RaftDriver:
         others = {p.id: p.peer_urls[0] for p in config.peers if p.id != config.member_id}
         self.transport = Transport(
             world,
-            config.cluster_id,
-            config.member_id,
-            others,
-            self._receive,
-            raft.report_unreachable,
+            cluster=config.cluster_id,
+            member=config.member_id,
+            peers=others,
+            receive=self._receive,
+            unreachable=raft.report_unreachable,
         )
 
     # --- input of Raft: ticks, messages, steps 2 and 3 ----------------------------

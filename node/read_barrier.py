@@ -30,6 +30,7 @@ class ReadBarrier:
 
     def __init__(
         self,
+        *,
         clock: Clock,
         deadline: Deadline,
         ids: RequestIds,

@@ -151,37 +151,44 @@ class Server:
         self._pending: Pending[Applied] = Pending(writes, PENDING_REQUESTS_MAX)
         self._published: Pending[None] = Pending(writes, 1)
         self._reads = ReadBarrier(
-            world.clock,
-            Deadline(world.clock, config.request_timeout_s, errors.timed_out),
-            self._ids,
-            lambda context: self._driver.ask_read_index(context),  # noqa: PLW0108 - assigned below
-            lambda: self.store.consistent_index,
+            clock=world.clock,
+            deadline=Deadline(world.clock, config.request_timeout_s, errors.timed_out),
+            ids=self._ids,
+            # The driver is assigned below.
+            ask=lambda context: self._driver.ask_read_index(context),  # noqa: PLW0108
+            applied=lambda: self.store.consistent_index,
         )
         self._backend = BackendFlusher(
-            world, config, path, storage, self.store, self.raft, self.metrics
+            world=world,
+            config=config,
+            path=path,
+            storage=storage,
+            store=self.store,
+            raft=self.raft,
+            metrics=self.metrics,
         )
         self._applier = Applier(
-            world,
-            path,
-            storage,
-            self.store,
-            self._membership,
-            self._pending,
-            self._published,
-            self._reads,
-            self._backend,
+            world=world,
+            path=path,
+            storage=storage,
+            store=self.store,
+            membership=self._membership,
+            pending=self._pending,
+            published=self._published,
+            reads=self._reads,
+            backend=self._backend,
         )
         self._driver = RaftDriver(
-            world,
-            config,
-            path,
-            self.raft,
-            storage,
-            self.store,
-            self._applier,
-            self._reads,
-            self.metrics,
-            lambda: self._reads.leader_changed(errors.leader_changed()),
+            world=world,
+            config=config,
+            path=path,
+            raft=self.raft,
+            storage=storage,
+            store=self.store,
+            applier=self._applier,
+            reads=self._reads,
+            metrics=self.metrics,
+            leader_changed=lambda: self._reads.leader_changed(errors.leader_changed()),
         )
 
     async def _publish(self) -> None:

@@ -46,6 +46,7 @@ class Transport:
     def __init__(
         self,
         world: World,
+        *,
         cluster: int,
         member: MemberId,
         peers: Mapping[MemberId, str],

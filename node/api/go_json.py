@@ -90,7 +90,7 @@ _QUOTE_ESCAPES = {
 
 def _skip(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
     match = pattern.match(data, at)
-    assert match is not None  # every pattern here also matches nothing
+    assert match is not None  # every pattern here also matches the empty text
     return match.end()
 
 

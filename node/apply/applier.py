@@ -52,6 +52,7 @@ class Applier:
 
     def __init__(
         self,
+        *,
         world: World,
         path: WritePath,
         storage: MemberStorage,

@@ -27,6 +27,7 @@ class BackendFlusher:
 
     def __init__(
         self,
+        *,
         world: World,
         config: Config,
         path: WritePath,

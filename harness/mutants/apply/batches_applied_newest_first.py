@@ -24,8 +24,8 @@ class _Stack(deque[ToApply]):
 def plant() -> None:
     original = Applier.__init__
 
-    def __init__(self: Applier, *arguments: Any) -> None:
-        original(self, *arguments)
+    def __init__(self: Applier, **parts: Any) -> None:
+        original(self, **parts)
         self._queue = _Stack()
 
-    Applier.__init__ = __init__  # type: ignore[assignment, method-assign]
+    Applier.__init__ = __init__  # type: ignore[method-assign]

@@ -60,13 +60,13 @@ async def own_snapshots(
     )
     world = RealWorld("n1", tmp_path, seed=1, trace_path=None, backend_quota_bytes=2**20)
     flusher = BackendFlusher(
-        world,
-        CONFIG,
-        WritePath(world, "n1", Failpoints(world), tracing=False),
-        cast("MemberStorage", storage),
-        Store(backend),
-        raft,
-        MemberMetrics(OURS, "3.5.1"),
+        world=world,
+        config=CONFIG,
+        path=WritePath(world, "n1", Failpoints(world), tracing=False),
+        storage=cast("MemberStorage", storage),
+        store=Store(backend),
+        raft=raft,
+        metrics=MemberMetrics(OURS, "3.5.1"),
     )
     flusher.schedule_flush()
     running = asyncio.create_task(flusher.run())
