@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from splitbrain.harness.store.run_folder import RunFolder
+
 
 def digest(folder: Path, members: Sequence[str]) -> str:
     """The digest of the run in `folder`, as 64 hexadecimal digits."""
@@ -24,11 +26,12 @@ def digest(folder: Path, members: Sequence[str]) -> str:
 
 def digested(folder: Path, members: Sequence[str]) -> list[Path]:
     """The files that the digest covers, in order."""
-    watched = folder / "watch.jsonl"
+    files = RunFolder(folder)
+    of_members = (files.member(member) for member in members)
     return [
-        folder / "history.jsonl",
-        *([watched] if watched.exists() else []),
-        *(folder / member / name for member in members for name in ("state.json", "trace.jsonl")),
+        files.history,
+        *([files.watches] if files.watches.exists() else []),
+        *(path for member in of_members for path in (member.state, member.trace)),
     ]
 
 
