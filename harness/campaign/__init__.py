@@ -1,0 +1,1 @@
+"""Runs many seeds: campaigns, hunts, and the corpus of saved runs."""

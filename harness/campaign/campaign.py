@@ -20,7 +20,7 @@ from splitbrain.harness.store.temporary import in_use, temporary_run_folder
 
 
 class SeedResult(msgspec.Struct, frozen=True):
-    """What became of one seed."""
+    """The result of one seed."""
 
     seed: int
     valid: bool | None
@@ -63,7 +63,8 @@ def run_seed(seed: int, given: Mapping[str, Any]) -> SeedResult:
 def campaign(
     seeds: Iterable[int], given: Mapping[str, Any], workers: int = 1
 ) -> Iterator[SeedResult]:
-    """The results of `seeds`, as they come; with one worker in the order of the seeds."""
+    """The results of `seeds`, in the order in which the runs end. With one worker this is the
+    order of the seeds."""
     if workers == 1:
         for seed in seeds:
             yield run_seed(seed, given)
@@ -79,15 +80,15 @@ def campaign(
 
 
 def _prepare_worker() -> None:
-    """Only the campaign's own process handles Ctrl-C. It ends its workers by SIGTERM, and each
-    worker then removes the folder of its run."""
+    """Only the main process of a campaign handles Ctrl-C. It ends its workers by SIGTERM, and
+    each worker then removes the folder of its run."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, remove_folders_and_exit)
 
 
 def remove_folders_and_exit(number: int, _frame: FrameType | None) -> None:
     """A signal handler that ends this process and removes the folder of its run."""
-    # Not by an exception: it could be raised where it is ignored, and the worker would go on.
+    # An exception could be raised where it is ignored, and the worker would continue.
     for folder in in_use:
         shutil.rmtree(folder, ignore_errors=True)
     os._exit(128 + number)

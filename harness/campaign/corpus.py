@@ -29,7 +29,7 @@ from splitbrain.harness.store.records import Repro
 from splitbrain.harness.store.whole_file import write_json
 
 SCHEDULE_OPERATIONS_MAX = 2_000
-"""The schedule of a drawn run is saved beside its seed if it has at most so many operations."""
+"""The schedule of a drawn run is saved with its seed if it has at most this many operations."""
 
 
 @dataclass(frozen=True, slots=True)

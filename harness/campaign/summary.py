@@ -1,4 +1,4 @@
-"""What a campaign comes to, in lines for a person."""
+"""The summary of a campaign, as lines of text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHOWN_MAX = 10
 
 
 class Summary:
-    """Grows by `take`, one result after the other."""
+    """The totals of a campaign. `add` adds the result of one seed."""
 
     def __init__(self) -> None:
         self.runs = 0
@@ -24,7 +24,7 @@ class Summary:
         self.conditions: Counter[str] = Counter()
         self.operations: Counter[str] = Counter()
 
-    def take(self, result: SeedResult) -> None:
+    def add(self, result: SeedResult) -> None:
         self.runs += 1
         self.simulated_s += result.simulated_s
         self.wall_s += result.wall_s
@@ -44,7 +44,7 @@ class Summary:
         yield f"operations: {done or 'none'}"
         yield (
             f"{self.runs} runs, {self.simulated_s:,.0f} s simulated in {elapsed_s:.1f} s: "
-            f"{self.simulated_s / max(elapsed_s, 1e-9):.1f} simulated s a wall s"
+            f"{self.simulated_s / max(elapsed_s, 1e-9):.1f} simulated s per wall s"
         )
         yield from self._coverage()
         wrong = sorted(self.not_valid, key=lambda one: (one.valid is None, one.seed))
@@ -65,7 +65,7 @@ class Summary:
 
 
 def result_lines(one: SeedResult, given: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with a run that is not valid, and the line that shows it again."""
+    """Two lines: the anomaly of a run that is not valid, and the command that repeats it."""
     word = "INVALID" if one.valid is False else "unknown"
     yield f"  {word} seed {one.seed} by {', '.join(one.found_by) or '-'}: {one.because}"
     yield f"    {sim_line(one.seed, given)}"

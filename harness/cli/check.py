@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from splitbrain.harness.cli.judging_progress import TerminalJudging
-    from splitbrain.harness.judging.history_file import Checked
+    from splitbrain.harness.judging.history_file import FileResult
     from splitbrain.harness.judging.run_result import RunResult
 
 
@@ -66,10 +66,10 @@ def command(
     from splitbrain.harness.cli.judging_progress import TerminalJudging
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.judging.history_file import (
-        Asked,
+        FileOptions,
         check_file,
-        history_file,
-        models_named,
+        find_history,
+        parse_models,
     )
     from splitbrain.harness.schedule.options import Options, check
 
@@ -77,9 +77,9 @@ def command(
     changed = {name: value for name, value in given.items() if value is not None}
     options = msgspec.structs.replace(Options(), **changed)
     check(options)
-    model, consistency = models_named(models)
+    model, consistency = parse_models(models)
     _writable(picture)
-    file = history_file(path)
+    file = find_history(path)
     if file is None and (models or form or keyed is not None):
         raise BadArguments(
             f"{path} is the folder of a run of ours: --model, --format and --keyed are for "
@@ -89,8 +89,11 @@ def command(
         if file is None:
             result = _check_run(path.resolve(), names, changed, watch, no_report)
         else:
-            asked = Asked(form, model, consistency, names, keyed, options)
-            checked = check_file(file, asked, watch)
+            file_options = FileOptions(
+                form=form, model=model, consistency=consistency, checkers=names, keyed=keyed,
+                options=options,
+            )
+            checked = check_file(file, file_options, watch)
     if file is None:
         return _tell_run(result, picture)
     return _tell_file(checked, picture)
@@ -141,10 +144,10 @@ def _tell_run(result: RunResult, picture: Path | None) -> int:
     return result.exit_code
 
 
-def _tell_file(checked: Checked, picture: Path | None) -> int:
+def _tell_file(checked: FileResult, picture: Path | None) -> int:
     from splitbrain.harness.cli.outcome_text import WORDS, print_verdicts
 
-    read = checked.recorded
+    read = checked.file
     of = f", {read.model}" if read.model else ""
     if len(read):
         click.echo(f"{read.form}{of}: {len(read):,} operations")

@@ -29,10 +29,10 @@ def command(path: Path, form: str, output: Path) -> int:
     Exit codes: 0 written, 254 bad arguments, 255 failure.
     """
     from splitbrain.harness.judging.export import export
-    from splitbrain.harness.judging.history_file import history_file
+    from splitbrain.harness.judging.history_file import find_history
     from splitbrain.harness.store.run_folder import RunFolder
 
-    file = history_file(path) or RunFolder(path).history
+    file = find_history(path) or RunFolder(path).history
     count = export(file, output)
     click.echo(f"{output}: {count:,} operations, {form}")
     return 0

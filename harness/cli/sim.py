@@ -110,7 +110,7 @@ def _many(wanted: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> in
         ) as shown:
             told = began
             for result in shown:
-                summary.take(result)
+                summary.add(result)
                 if result.valid is not True:
                     click.echo("\n".join(result_lines(result, wanted)), err=True)
                 now = time.monotonic()

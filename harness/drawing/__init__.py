@@ -1,0 +1,1 @@
+"""Draws schedules from options and a seed."""

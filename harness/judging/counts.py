@@ -14,7 +14,7 @@ from splitbrain.histories.service import ServiceOperation
 
 
 def by_function(history: History) -> dict[str, dict[str, int]]:
-    """f → outcome → how many, and "all" over all of them, the most frequent f first."""
+    """f → outcome → the number of operations, the most frequent f first; "all" is the sum."""
     counts: dict[str, Counter[str]] = {}
     everything: list[Operation | ServiceOperation] = [*history.operations, *history.services]
     for operation in everything:
@@ -25,7 +25,7 @@ def by_function(history: History) -> dict[str, dict[str, int]]:
 
 
 def by_fault(evidence: Evidence) -> tuple[FaultCount, ...]:
-    """How the operations fared that were invoked while each fault was in force."""
+    """For each fault: the outcomes of the operations that were invoked while it was in force."""
     operations = sorted(evidence.history.operations, key=lambda operation: operation.call)
     calls = [operation.call for operation in operations]
     counts = []

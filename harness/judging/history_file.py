@@ -1,4 +1,4 @@
-"""Judging a file that holds a history: ours without its run, or somebody else's."""
+"""Judges a history file: one of ours without its run folder, or one of another tool."""
 
 from __future__ import annotations
 
@@ -55,19 +55,20 @@ from splitbrain.histories.transaction import Transaction
 KNOWN_MODELS = (*MODELS, *TRANSACTION_MODELS)
 
 NOT_OF_A_FILE = ("write_path", "raft_safety", "watch")
-"""Checkers that a bare history gives nothing to judge: asked only by name."""
+"""Checkers that have nothing to judge in a history file. They judge it only if named."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """How a file is to be judged; what is empty or None is told from the file."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileOptions:
+    """How to judge a file. An empty value, or None, is inferred from the file."""
 
     form: str = ""
-    """A name of `splitbrain.histories.formats.catalogue.FORMATS`."""
+    """A name in `splitbrain.histories.formats.catalogue.FORMATS`."""
     model: str = ""
-    """A name of `KNOWN_MODELS`."""
+    """A name in `KNOWN_MODELS`."""
     consistency: str = ""
-    """What is asked of transactions: a name of `splitbrain.checkers.transactions.MODELS`."""
+    """The consistency model of transactions: a name in
+    `splitbrain.checkers.transactions.MODELS`."""
     checkers: tuple[str, ...] = ()
     keyed: bool | None = None
     """Whether values are pairs [key, value]."""
@@ -75,41 +76,50 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """What a file holds: `history` if it is ours, with the `members`' states that stand beside
-    it, `logged` if somebody else's; what of it are transactions stands in `transactions`."""
+class HistoryFile:
+    """The content of a file.
+
+    A history of ours is in `history`, with the members' states from its sidecar file in
+    `members`. The operations of another tool are in `foreign`. Transactions are in
+    `transactions`.
+    """
 
     form: str
     model: str
     history: History | None = None
-    logged: Sequence[ForeignOperation] = ()
+    foreign: Sequence[ForeignOperation] = ()
     transactions: Sequence[Transaction] = ()
     members: tuple[MemberState, ...] = ()
 
     def __len__(self) -> int:
-        """How many operations it has."""
-        return len(self.history.operations if self.history else self.logged or self.transactions)
+        """The number of operations."""
+        return len(self.history.operations if self.history else self.foreign or self.transactions)
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class FileResult:
     """A judged file."""
 
-    recorded: Recorded
+    file: HistoryFile
     verdicts: tuple[Verdict, ...]
     read_s: float
     judged_s: float
 
     @property
     def valid(self) -> bool | None:
-        """Unknown where no checker had anything to judge."""
+        """The merged verdict of the checkers that had something to judge; None if there is no
+        such checker."""
         applying = [verdict for verdict in self.verdicts if verdict.applies]
         return merged(applying)
 
 
-def models_named(names: Sequence[str]) -> tuple[str, str]:
-    """Of names given as models, the one of a model and the one of a consistency of
-    transactions, "" for none. Raises BadArguments."""
+def parse_models(names: Sequence[str]) -> tuple[str, str]:
+    """Split `names`, the values of `--model`, into the model and the consistency of
+    transactions.
+
+    Each is "" if it is not named. Raises BadArguments for an unknown name, and for two of the
+    same kind.
+    """
     model = consistency = ""
     for name in names:
         if name in KNOWN_MODELS and not model:
@@ -121,19 +131,19 @@ def models_named(names: Sequence[str]) -> tuple[str, str]:
             consistency = model_named(name)
         except ValueError as problem:
             raise BadArguments(
-                f"no model {name!r}; there are {', '.join(KNOWN_MODELS)}; of transactions: "
+                f"no model {name!r}; there are {', '.join(KNOWN_MODELS)}; for transactions: "
                 f"{problem}"
             ) from None
     return model, consistency
 
 
-def history_file(path: Path) -> Path | None:
-    """The history to judge in `path`, None for the folder of a run of ours.
+def find_history(path: Path) -> Path | None:
+    """The history file at `path`, or in the folder `path`; None for the folder of a run of ours.
 
-    Raises BadArguments where there is none.
+    Raises BadArguments if there is no history.
     """
     if not path.exists():
-        raise BadArguments(f"{path} does not exist; expected a run's folder or a history's file")
+        raise BadArguments(f"{path} does not exist; expected a run's folder or a history file")
     if path.is_file():
         return path
     if not path.is_dir():
@@ -149,170 +159,185 @@ def history_file(path: Path) -> Path | None:
     )
 
 
-def check_file(path: Path, asked: Asked, watch: JudgingObserver) -> Checked:
-    """Judge the history in the file `path`. Raises BadArguments for what cannot be judged."""
+def check_file(path: Path, options: FileOptions, observer: JudgingObserver) -> FileResult:
+    """Judge the history in the file `path`. Raises BadArguments if it cannot be judged."""
     began = time.perf_counter()
     try:
-        form = asked.form or format_of(path)
+        form = options.form or format_of(path)
         if form not in FORMATS:
             raise BadArguments(f"no format {form!r}; there are {', '.join(FORMATS)}")
-        watch.show(f"reading {path.name}")
+        observer.show(f"reading {path.name}")
         with collector_paused():
-            read = _read(path, form, asked)
-            history = read.history or _timed(read)
-        checkers = _checkers(read, asked)
+            file = _read(path, form, options)
+            history = file.history or _times_of(file)
+        checkers = _checkers(file, options)
     except HistoryError as problem:
         raise BadArguments(str(problem)) from problem
     except KeyboardInterrupt:
-        watch.interrupted = True
+        observer.interrupted = True
         unread = Verdict("reading", None, why=INTERRUPTED)
-        return Checked(Recorded(asked.form, ""), (unread,), time.perf_counter() - began, 0.0)
+        file = HistoryFile(options.form, "")
+        return FileResult(file, (unread,), time.perf_counter() - began, 0.0)
     done = time.perf_counter()
     evidence = Evidence(
         history,
-        read.members,
-        search_limit_s=asked.options.search_limit_s,
-        budget=read_limits(asked.options.budget),
-        consistency=asked.consistency or DEFAULT,
+        file.members,
+        search_limit_s=options.options.search_limit_s,
+        budget=read_limits(options.options.budget),
+        consistency=options.consistency or DEFAULT,
     )
     with collector_paused():
-        verdicts = judge_evidence(evidence, checkers, watch)
-    return Checked(read, verdicts, done - began, time.perf_counter() - done)
+        verdicts = judge_evidence(evidence, checkers, observer)
+    return FileResult(file, verdicts, done - began, time.perf_counter() - done)
 
 
-def _timed(read: Recorded) -> History:
-    if read.transactions:
-        return timed_transactions(read.transactions)
-    return timed_history(read.logged)
+def _times_of(file: HistoryFile) -> History:
+    """A history that contains only the times and outcomes of the operations."""
+    if file.transactions:
+        return timed_transactions(file.transactions)
+    return timed_history(file.foreign)
 
 
-def _read(path: Path, form: str, asked: Asked) -> Recorded:
+def _read(path: Path, form: str, options: FileOptions) -> HistoryFile:
     if form == OWN:
-        return Recorded(form, "", history=_own(path), members=read_members(path))
+        return HistoryFile(form, "", history=_read_own(path), members=read_members(path))
     if form == TRANSACTIONS:
         transactions = read_transactions(path)
         if not transactions:
             raise HistoryError(f"{path} has no transaction of a client")
-        return Recorded(form, "transactions", transactions=transactions)
-    if asked.model in ("", *TRANSACTION_MODELS) and asked.keyed is None:
-        made = model_of_micro(micro_operations(path, form))
-        if made:
+        return HistoryFile(form, "transactions", transactions=transactions)
+    if options.model in ("", *TRANSACTION_MODELS) and options.keyed is None:
+        inferred = model_of_micro(micro_operations(path, form))
+        if inferred:
             transactions = read_foreign_transactions(path, form)
-            return Recorded(form, asked.model or made, transactions=transactions)
-    logged = read_file(path, form, asked.keyed)
-    if asked.model and asked.model not in KNOWN_MODELS:
-        raise BadArguments(f"no model {asked.model!r}; there are {', '.join(KNOWN_MODELS)}")
+            return HistoryFile(form, options.model or inferred, transactions=transactions)
+    foreign = read_file(path, form, options.keyed)
+    if options.model and options.model not in KNOWN_MODELS:
+        raise BadArguments(f"no model {options.model!r}; there are {', '.join(KNOWN_MODELS)}")
     try:
-        model = asked.model or model_of(logged)
+        model = options.model or model_of(foreign)
     except UnknownModel as problem:
         raise BadArguments(str(problem)) from problem
     if model in TRANSACTION_MODELS:
-        return Recorded(form, model, logged=logged, transactions=transactions_of(logged))
-    return Recorded(form, model, logged=logged)
+        return HistoryFile(form, model, foreign=foreign, transactions=transactions_of(foreign))
+    return HistoryFile(form, model, foreign=foreign)
 
 
-def _checkers(read: Recorded, asked: Asked) -> Mapping[str, Checker]:
-    if read.history is not None:
-        return _own_checkers(read.history, asked)
-    if not read.transactions:
-        return log_checkers(read, asked)
-    if asked.checkers not in ((), (NAME,)):
-        raise BadArguments(f"--checker: transactions are judged by {NAME!r} alone")
-    transactions, model = read.transactions, asked.consistency or DEFAULT
-    return {NAME: lambda _: check_transactions(transactions, model), **_of_times(read, asked)}
+def _checkers(file: HistoryFile, options: FileOptions) -> Mapping[str, Checker]:
+    if file.history is not None:
+        return _own_checkers(file.history, options)
+    if not file.transactions:
+        return foreign_checkers(file, options)
+    if options.checkers not in ((), (NAME,)):
+        raise BadArguments(f"--checker: only the checker {NAME!r} judges transactions")
+    transactions, model = file.transactions, options.consistency or DEFAULT
+    return {
+        NAME: lambda _: check_transactions(transactions, model),
+        **_time_checkers(file, options),
+    }
 
 
-def _own(path: Path) -> History:
+def _read_own(path: Path) -> History:
     history = History.read(path)
     if not history.operations:
         raise HistoryError(f"{path} has no operation of a client")
     return history
 
 
-def _own_checkers(history: History, asked: Asked) -> Mapping[str, Checker]:
-    """All that a bare history of ours gives something to judge, or those asked for. Locks whose
-    holders fence their writes need exclude nobody."""
+def _own_checkers(history: History, options: FileOptions) -> Mapping[str, Checker]:
+    """The named checkers; by default all that can judge a history of ours without its run.
+
+    By default mutual exclusion is not judged if the holders of locks fence their writes. Such
+    locks remain safe when two clients hold one at the same time.
+    """
     from splitbrain.checkers.catalogue import CHECKERS
     from splitbrain.checkers.coordination.lock import MUTUAL_EXCLUSION, has_fenced_writes
 
-    if asked.model:
+    if options.model:
         raise BadArguments(
-            f"--model {asked.model}: a history of ours is of the key-value store; --checker "
+            f"--model {options.model}: a history of ours is of the key-value store; --checker "
             "chooses among its checkers"
         )
-    if asked.checkers:
-        return checkers_of(asked.options, asked.checkers)
-    beyond = {*NOT_OF_A_FILE}
-    if not asked.options.budget:
-        beyond.add("budget")
+    if options.checkers:
+        return checkers_of(options.options, options.checkers)
+    omitted = {*NOT_OF_A_FILE}
+    if not options.options.budget:
+        omitted.add("budget")
     if has_fenced_writes(history):
-        beyond.add(MUTUAL_EXCLUSION)
-    return {name: checker for name, checker in CHECKERS.items() if name not in beyond}
+        omitted.add(MUTUAL_EXCLUSION)
+    return {name: checker for name, checker in CHECKERS.items() if name not in omitted}
 
 
 def read_file(path: Path, form: str, keyed: bool | None) -> Sequence[ForeignOperation]:
-    """Operations of a file of somebody else's, with their keys apart if they have any.
+    """The operations in a file of another tool. Values that are pairs are split into key and
+    value.
 
-    Raises HistoryError where it is no history of the format `form`.
+    `keyed` is whether values are pairs; None: this is inferred from the values. Raises
+    HistoryError if the file has not the format `form`.
     """
-    logged = read_foreign(path, form)
+    operations = read_foreign(path, form)
     if form == "porcupine-kv" or keyed is False:
-        return logged
-    if keyed and not all(_is_pair(op.argument) for op in logged):
+        return operations
+    if keyed and not all(_is_pair(op.argument) for op in operations):
         raise HistoryError(f"{path}: --keyed, but not every value is a pair [key, value]")
-    return by_key(logged) if keyed or is_keyed(logged) else logged
+    return by_key(operations) if keyed or is_keyed(operations) else operations
 
 
 def _is_pair(value: object) -> bool:
     return isinstance(value, list) and len(value) == 2
 
 
-def log_checkers(read: Recorded, asked: Asked) -> Mapping[str, Checker]:
-    """The checkers of the model, for somebody else's history."""
-    model = MODELS[read.model]
-    strange = next((op for op in read.logged if op.f not in model.functions), None)
-    if strange is not None:
+def foreign_checkers(file: HistoryFile, options: FileOptions) -> Mapping[str, Checker]:
+    """The checkers of the model of a history of another tool."""
+    model = MODELS[file.model]
+    unknown = next((op for op in file.foreign if op.f not in model.functions), None)
+    if unknown is not None:
         raise BadArguments(
-            f"event {strange.call} is {strange.f!r}, which is no operation of the model "
-            f"{read.model}: expected {', '.join(sorted(model.functions))}"
+            f"event {unknown.call} is {unknown.f!r}, which is no operation of the model "
+            f"{file.model}: expected {', '.join(sorted(model.functions))}"
         )
-    if asked.consistency:
+    if options.consistency:
         raise BadArguments(
-            f"the history is of the model {read.model}; {asked.consistency} is asked of "
-            "transactions alone"
+            f"--model {options.consistency}: only transactions have a consistency model; this "
+            f"history has the model {file.model}"
         )
-    for wanted in asked.checkers:
-        if wanted not in model.checkers:
+    for name in options.checkers:
+        if name not in model.checkers:
             raise BadArguments(
-                f"no checker {wanted!r} of {model.says}; there are {', '.join(model.checkers)}"
+                f"no checker {name!r} of {model.says}; there are {', '.join(model.checkers)}"
             )
+    limit_s = options.options.search_limit_s
     return {
         **{
-            one: _bound(model.checkers[one], read.logged, read.form, asked.options.search_limit_s)
-            for one in asked.checkers or tuple(model.checkers)
+            name: _bound(model.checkers[name], file.foreign, file.form, limit_s)
+            for name in options.checkers or tuple(model.checkers)
         },
-        **_of_times(read, asked),
+        **_time_checkers(file, options),
     }
 
 
-def _of_times(read: Recorded, asked: Asked) -> Mapping[str, Checker]:
-    """What judges times, where they were written down."""
-    if asked.checkers:
+def _time_checkers(file: HistoryFile, options: FileOptions) -> Mapping[str, Checker]:
+    """The checkers that judge the times of operations, if no checkers are named."""
+    if options.checkers:
         return {}
-    if has_times(read.logged) or any(one.call_ns > 0 for one in read.transactions):
+    if has_times(file.foreign) or any(one.call_ns > 0 for one in file.transactions):
         return {"statistics": check_statistics} | (
-            {"budget": check_budget} if asked.options.budget else {}
+            {"budget": check_budget} if options.options.budget else {}
         )
-    if asked.options.budget:
-        why = "no times are written down"
+    if options.options.budget:
+        why = "the history contains no times"
         return {"budget": lambda _: Verdict("budget", None, why=why)}
     return {}
 
 
 def _bound(
-    checker: LogChecker, logged: Sequence[ForeignOperation], form: str, limit_s: float
+    checker: LogChecker, operations: Sequence[ForeignOperation], form: str, limit_s: float
 ) -> Checker:
+    """`checker`, applied to `operations`."""
     if checker is check_registers:
-        # These logs tell a swap's failure as an answer; elsewhere it did not happen.
-        return lambda _: check_registers(logged, limit_s, failed_swap_tells=form == "jepsen-log")
-    return lambda _: checker(logged, limit_s)
+        # In this format a failed compare-and-set is an answer: the value was different. In
+        # other formats it only shows that the operation did not take effect.
+        return lambda _: check_registers(
+            operations, limit_s, failed_swap_tells=form == "jepsen-log"
+        )
+    return lambda _: checker(operations, limit_s)

@@ -31,13 +31,15 @@ INTERRUPTED = "interrupted before it was decided"
 
 
 class JudgingObserver:
-    """Is informed about the progress of judging. It may be interrupted: what was not judged
-    before is unknown."""
+    """Displays the progress of judging.
+
+    An interrupt sets `interrupted`. The verdicts that were not reached before it are unknown.
+    """
 
     interrupted = False
 
     def show(self, doing: str) -> None:
-        """`doing` begins: "reading", or the name of a checker."""
+        """Called when `doing` begins: "reading", or the name of a checker."""
 
 
 def judge(
@@ -129,7 +131,7 @@ def _verdict_of(name: str, checker: Checker, evidence: Evidence) -> Verdict:
     except HistoryError as problem:
         verdict = Verdict(name, None, why=f"the history cannot be judged: {problem}")
     except MemoryError:
-        verdict = Verdict(name, None, why="the memory did not suffice")
+        verdict = Verdict(name, None, why="the checker ran out of memory")
     except Exception as problem:
         why = f"the checker failed: {type(problem).__name__}: {problem}"
         verdict = Verdict(name, None, why=why)
@@ -146,8 +148,8 @@ def merged(verdicts: Sequence[Verdict], error: str = "") -> bool | None:
 
 
 def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
-    """Everything that checkers may look at. Raises HistoryError if the history or a trace
-    cannot be read."""
+    """The evidence that checkers judge. Raises HistoryError if the history or a trace cannot be
+    read."""
     traces: dict[str, Sequence[TraceEvent]] = {}
     for member in record.members:
         if member.trace and (folder.path / member.trace).is_file():

@@ -1,4 +1,4 @@
-"""Results of a run as text, for the console and for the message of a failed test."""
+"""The results of a run as text, for the console and for the message of a failed test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def reproduce_line(result: RunResult) -> str:
 
 
 def summary(results: Results) -> str:
-    """A line for each checker that did not pass: its first anomaly, or why it is unknown."""
+    """A line for each checker whose verdict is invalid or unknown: its first anomaly, or the
+    reason."""
     lines = []
     for verdict in results.verdicts:
         if verdict.valid is True:

@@ -1,4 +1,4 @@
-"""What became of a run."""
+"""The result of a judged run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from splitbrain.harness.store.records import Results
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A judged run: `results` are also in its `results.json`."""
+    """A judged run. `results` are also in `results.json` in its folder."""
 
     folder: Path
     results: Results
@@ -30,7 +30,7 @@ class RunResult:
 
     @property
     def digest(self) -> str:
-        """For a simulated run, the same for the same schedule and sources; otherwise empty."""
+        """For a simulated run: equal for the same schedule and sources. Otherwise empty."""
         return self.results.digest
 
     @property

@@ -1,0 +1,1 @@
+"""Executes schedules: the one way in which every run happens."""

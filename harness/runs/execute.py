@@ -37,7 +37,7 @@ from splitbrain.harness.workloads.catalogue import make_workload
 INVARIANTS = "invariants"
 """The name of the verdict on what must be true at every step of a simulated run."""
 CHEAP_CHECKER = "statistics"
-"""Judges in place of the others where only the invariants are wanted."""
+"""The checker that judges instead of all others if only the invariants matter."""
 
 MakeSystem = Callable[[Schedule, Path], System]
 

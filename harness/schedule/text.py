@@ -71,10 +71,12 @@ _json = msgspec.json.Encoder().encode
 
 
 def write_schedule(schedule: Schedule, path: Path) -> None:
+    """Write `schedule` to the `.schedule` file `path`."""
     path.write_text(f"{FORMAT_LINE}\n{as_text(schedule)}")
 
 
 def as_text(schedule: Schedule) -> str:
+    """The statements of `schedule`, one on each line. `parse_schedule` reads them."""
     return "\n".join(_lines(schedule)) + "\n"
 
 
@@ -180,7 +182,8 @@ _MEMBERS = re.compile(r"members (?P<names>[\w ]+?)(?:, led by (?P<leader>\w+))?"
 
 
 def read_schedule(path: Path) -> Schedule:
-    """Raises BadArguments, with the line and what was expected, for any other file."""
+    """The schedule in the file `path`. Raises BadArguments, with the line and what was expected,
+    if the file does not contain a schedule."""
     try:
         return parse_schedule(path.read_text(), str(path))
     except (OSError, UnicodeDecodeError) as problem:
@@ -291,7 +294,7 @@ class _Reader:
         text = _json({"fault": found["tag"], **rest, **self._target(found["on"])}).decode()
         begin_ms, end_ms = round(float(found["at"])), int(found["end"])
         if end_ms < begin_ms:
-            raise self._refuse("it ends before it begins")
+            raise self._refuse("the fault ends before it begins")
         fault = self._decoded(text, Fault)
         self._faults.append(ScheduledFault(begin_ms, end_ms, fault, int(found["seed"] or 0)))
         return True

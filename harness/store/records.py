@@ -53,14 +53,16 @@ class RunRecord(msgspec.Struct, frozen=True):
     phases: tuple[Phase, ...] = ()
     ended: Ended = "running"
     error: str = ""
-    """Why it failed, if it did."""
+    """Why the run failed; "" if it did not."""
     quiet: bool | None = None
-    """Whether the members agreed within the bound after all was healed."""
+    """Whether the members agreed in time after all faults were healed; None if the run ended
+    earlier."""
     format: int = FORMAT
 
 
 class FaultCount(msgspec.Struct, frozen=True):
-    """One fault, and how the operations fared that were invoked while it was in force."""
+    """One fault, and the outcomes of the operations that were invoked while it was in force.
+    `begin` and `end` are in ns since the start of the run."""
 
     fault: int
     f: str
@@ -68,9 +70,9 @@ class FaultCount(msgspec.Struct, frozen=True):
     begin: int
     end: int | None
     outcomes: dict[str, int]
-    """ok, fail, info → how many."""
+    """ok, fail, info → the number of operations."""
     failed: str = ""
-    """Why it could not be inflicted, or not be healed."""
+    """Why the fault could not be injected, or not be healed; "" if it was."""
 
 
 class Results(msgspec.Struct, frozen=True):
@@ -79,25 +81,26 @@ class Results(msgspec.Struct, frozen=True):
     valid: bool | None
     verdicts: tuple[Verdict, ...]
     operations: dict[str, dict[str, int]]
-    """f → ok, fail, info → how many; and "all" over all f."""
+    """f → ok, fail, info → the number of operations; "all" is the sum over all f."""
     faults: tuple[FaultCount, ...]
     reproduce: str
-    """The line that runs it again."""
+    """The command that repeats the run."""
     load_s: float = 0.0
     rate: float = 0.0
-    """Operations completed per second of load, `ok` and `fail` alike."""
+    """The number of operations per second of load that ended with `ok` or `fail`."""
     judged_s: float = 0.0
+    """The duration of judging."""
     digest: str = ""
-    """Of a simulated run: SHA-256 of its history and of all members' final states."""
+    """For a simulated run: SHA-256 of its history and of all members' final states."""
     error: str = ""
-    """The harness's own failure, if the run broke off."""
+    """Why the harness or the system failed; "" if neither did."""
     format: int = FORMAT
 
 
 class Repro(msgspec.Struct, frozen=True):
     """`repro.json`: how to repeat the run on another machine.
 
-    The schedule is in `schedule.json` beside it, or in `schedule` if this file is to be used
+    The schedule is in `schedule.json` in the same folder, or in `schedule` if this file is used
     alone. The file is also accepted as a saved seed (`harness/campaign/corpus.py`).
     """
 

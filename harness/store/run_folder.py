@@ -6,7 +6,7 @@
       repro.json      Repro: the versions of the run and the command that repeats it
       history.jsonl   one event a line: operations and faults, in one order
       nemesis.jsonl   the events of the process "nemesis" alone
-      watch.jsonl     what watchers asked for and received (`histories/watch.py`)
+      watch.jsonl     the watchers' requests and answers (`histories/watch.py`)
       results.json    Results: the verdicts
       report.html     the report
       n1/ …           a folder for each member: log, trace.jsonl, state.json, data/
@@ -46,7 +46,7 @@ RESULTS = "results.json"
 REPORT = "report.html"
 
 OLD_PLAN = "plan.json"
-"""What Splitbrain 0.1.0 wrote in place of `schedule.json`."""
+"""The file that Splitbrain 0.1.0 wrote instead of `schedule.json`."""
 
 
 T = TypeVar("T")

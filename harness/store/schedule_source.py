@@ -17,8 +17,8 @@ def schedule_at(path: Path) -> Schedule:
     """The schedule in the text file `path`, or that of the run whose folder, or any file in
     its folder, is `path`.
 
-    A `repro.json` may contain the schedule itself; otherwise `schedule.json` beside it is
-    read. Raises BadArguments if there is no schedule, or one of another format.
+    A `repro.json` may contain the schedule itself; otherwise `schedule.json` in the same folder
+    is read. Raises BadArguments if there is no schedule, or one of another format.
     """
     if is_schedule_text(path):
         return read_schedule(path)

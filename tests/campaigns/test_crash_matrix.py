@@ -1,10 +1,10 @@
-"""A member crashed at each of the eleven steps, as leader and as follower, before the step
-and after it: no acknowledged write is lost, and the members agree.
+"""A member crashes before and after each of the eleven steps, as leader and as follower. No
+acknowledged write is lost, and the members agree afterwards.
 
-A case arms one failpoint at the member that has the role, over the admin endpoint, and
-keeps a light load on it and on another member until it is dead; its log must end with
-the failpoint's name. Then it is started again, without the failpoint, and once the
-members are quiet everything so far is judged as a run would be.
+A case sets one failpoint at the member with the role, through the admin endpoint. It keeps a
+light load on this member and on another one until the member has crashed. The log of the member
+must end with the name of the failpoint. Then the member is restarted without the failpoint. When
+the members agree, the complete history is judged as that of a run.
 """
 
 from __future__ import annotations
@@ -56,20 +56,21 @@ NEVER_REACHED: dict[Role, dict[str, str]] = {
         "leader_commit": LEADERS_DO,
     },
 }
-"""Steps that a role has no part in, and why."""
+"""The steps that a role does not execute, and the reason."""
 
 REQUEST_TIMEOUT_MS = 500
 QUIET_TIMEOUT_MS = 20_000
 DEATH_LIMIT_S = 5.0
-AIMS_MAX = 3
-"""How often a failpoint is aimed anew: who leads may change on a busy machine meanwhile."""
+ATTEMPTS_MAX = 3
+"""The leader may change on a busy machine before the failpoint is reached. Then the failpoint is
+set again, at most this often."""
 
 
 class Matrix:
-    """A cluster with a history, one of whose members is crashed again and again."""
+    """A cluster with one history, in which members crash repeatedly."""
 
     def __init__(self, folder: Path) -> None:
-        # Snapshots often, so that the members' logs begin behind some of the crashes.
+        # Frequent snapshots, so that some crashes happen before the beginning of the log.
         flags = ("--snapshot-count", "40", "--snapshot-catchup-entries", "10")
         self.system = PythonNode(
             ClusterSettings(
@@ -90,26 +91,26 @@ class Matrix:
         await self.system.stop()
 
     async def crash(self, role: Role, failpoint: str) -> None:
-        """Let the member that has `role` die at `failpoint`, and start it again."""
-        for _ in range(AIMS_MAX):
+        """Crash the member with `role` at `failpoint`, and restart it."""
+        for _ in range(ATTEMPTS_MAX):
             victim, other = await self._target(role)
             log = self.system.log_path(victim)
-            said_before = log.stat().st_size
+            size_before = log.stat().st_size
             await self._failpoint(requests.put, victim, failpoint)
-            if await self._dies_under_load(victim, other):
+            if await self._crashes_under_load(victim, other):
                 break
             await self._failpoint(requests.delete, victim, failpoint)
         else:
-            pytest.fail(f"no {role} reached {failpoint} in {AIMS_MAX} times {DEATH_LIMIT_S} s")
-        last_line = json.loads(log.read_bytes()[said_before:].splitlines()[-1])
+            pytest.fail(f"no {role} reached {failpoint} in {ATTEMPTS_MAX} times {DEATH_LIMIT_S} s")
+        last_line = json.loads(log.read_bytes()[size_before:].splitlines()[-1])
         assert (last_line["msg"], last_line["failpoint"]) == (PANICS, failpoint)
         await self.system.restart(victim)
-        await self._quiet()
+        await self._agreement()
         await asyncio.gather(*(self._put(member) for member in MEMBERS))
 
     async def judge(self) -> None:
-        """Everything since the cluster's start, by the checkers of a run."""
-        revision = await self._quiet()
+        """Judge the history since the start of the cluster by the checkers of a run."""
+        revision = await self._agreement()
         states = await gather_states(self.system, MEMBERS, revision)
         traces = {}
         for member in MEMBERS:
@@ -123,14 +124,14 @@ class Matrix:
             assert verdict.valid is True, verdict
 
     async def _target(self, role: Role) -> tuple[str, str]:
-        """Who is to die, and a follower that is not."""
-        await self._quiet()
+        """The member to crash, and another follower."""
+        await self._agreement()
         leader = await self.system.leader()
         assert leader is not None
         followers = [member for member in MEMBERS if member != leader]
         return (leader if role == "leader" else followers[0]), followers[1]
 
-    async def _dies_under_load(self, victim: str, other: str) -> bool:
+    async def _crashes_under_load(self, victim: str, other: str) -> bool:
         deadline = asyncio.get_running_loop().time() + DEATH_LIMIT_S
         while self.system.alive(victim):
             if asyncio.get_running_loop().time() > deadline:
@@ -150,13 +151,13 @@ class Matrix:
         await self._call(member, "get", Range("k", "l", limit=3))
 
     async def _call(self, member: str, f: str, request: Put | Range) -> None:
-        """Each operation is of a process of its own: any may end in `info`."""
+        """Each operation has its own process number, because any may end in `info`."""
         process = next(self._processes)
         self._recorder.invoke(process, f, request, member)
         completion = await self._client.call(self.system.address(member).client_url, request)
         record(self._recorder, process, f, member, completion)
 
-    async def _quiet(self) -> int:
+    async def _agreement(self) -> int:
         revision = await wait_for_agreement(self._client, self.system, MEMBERS, QUIET_TIMEOUT_MS)
         assert revision is not None, f"the members do not agree within {QUIET_TIMEOUT_MS} ms"
         return revision

@@ -19,7 +19,7 @@ HUNT = "from splitbrain.harness.cli.main import main; main()"
 def test_the_correct_member_passes_and_many_conditions_are_reached() -> None:
     summary = Summary()
     for seed in (*range(10), 38):
-        summary.take(run_seed(seed, {"system": "simulated", "time_limit_s": 8.0}))
+        summary.add(run_seed(seed, {"system": "simulated", "time_limit_s": 8.0}))
     assert summary.not_valid == []
     assert len(CONDITIONS) >= 40
     assert sum(1 for name in CONDITIONS if summary.conditions[name]) >= 40
@@ -27,7 +27,7 @@ def test_the_correct_member_passes_and_many_conditions_are_reached() -> None:
 
 
 @pytest.mark.parametrize("mutant", ["vote_not_persisted", "commit_before_quorum", "wal_not_synced"])
-def test_a_planted_bug_is_hunted_down(mutant: str) -> None:
+def test_a_hunt_finds_a_planted_bug(mutant: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", HUNT, "hunt", "--mutant", mutant, "--seed", "0", "--budget", "30"],
         cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,

@@ -13,7 +13,7 @@ from splitbrain.harness.simulation.process import Process
 
 
 @pytest.mark.parametrize("ppm", [-300_000, -200, 0, 7, 50_000, 300_000])
-def test_a_timer_that_waits_for_its_moment_by_its_own_clock_gets_there(ppm: int) -> None:
+def test_a_timer_fires_at_its_time_by_the_machines_own_clock(ppm: int) -> None:
     loop, process = VirtualLoop(), Process("n1", 1)
     machine = MachineClock(loop, drift_ppm=ppm)
     clock = SimulatedClock(loop, machine, process)
@@ -43,7 +43,7 @@ def test_the_wall_clock_jumps_and_the_monotonic_one_does_not() -> None:
     assert machine.wall_ns() == before[1] - 5_000_000_000
 
 
-def test_after_a_power_loss_the_monotonic_clock_begins_anew_and_the_wall_clock_goes_on() -> None:
+def test_after_a_power_loss_the_monotonic_clock_restarts_and_the_wall_clock_continues() -> None:
     loop = VirtualLoop()
     machine = MachineClock(loop)
     loop.run_until_complete(asyncio.sleep(3))
@@ -52,7 +52,7 @@ def test_after_a_power_loss_the_monotonic_clock_begins_anew_and_the_wall_clock_g
     assert (machine.monotonic_ns(), machine.wall_ns()) == (0, wall_ns)
 
 
-def test_timers_without_end_at_one_moment_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_timers_at_the_same_time_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("splitbrain.harness.simulation.loop.EVENTS_AT_ONE_MOMENT_MAX", 1000)
     loop = VirtualLoop()
     again: list[Callable[[], None]] = []

@@ -1,4 +1,4 @@
-"""The same seed gives the same run, byte for byte, whoever runs it."""
+"""The same seed gives the same run, byte for byte, in any process and on any CPython."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from tests.pythons import MINORS, environment
 
 ROOT = Path(__file__).resolve().parents[2]
 MEMBERS = ("n1", "n2", "n3")
-TOLD = "SPLITBRAIN_PYTHONS"
+VARIABLE = "SPLITBRAIN_PYTHONS"
 PROGRAM = """
 import sys
 from pathlib import Path
-from splitbrain.harness.campaign.campaign import run_seed
+from splitbrain.harness.drawing.draw import draw_swarm_schedule
+from splitbrain.harness.runs.execute import execute_simulated
+from splitbrain.harness.store.run_folder import RunFolder
 given = {"system": "simulated", "nodes": (3,), "time_limit_s": 8.0}
-print(run_seed(int(sys.argv[1]), given, Path(sys.argv[2])).digest)
+schedule = draw_swarm_schedule(int(sys.argv[1]), given)
+print(execute_simulated(schedule, RunFolder(Path(sys.argv[2]))).digest)
 """
 
 
-def run_elsewhere(python: str, seed: int, folder: Path, hash_seed: str) -> str:
+def run_in_process(python: str, seed: int, folder: Path, hash_seed: str) -> str:
     folder.mkdir()
     done = subprocess.run(
         [python, "-c", PROGRAM, str(seed), str(folder)],
@@ -36,11 +39,11 @@ def run_elsewhere(python: str, seed: int, folder: Path, hash_seed: str) -> str:
 
 
 def other_pythons() -> list[str]:
-    """Interpreters of other versions with the libraries that a run needs: those of the
-    environment variable SPLITBRAIN_PYTHONS, and what `tests.pythons` has made."""
-    told = [one for one in os.environ.get(TOLD, "").split(os.pathsep) if one]
-    found = [one for one in told if has_the_libraries(one)]
-    assert found == told, f"{TOLD} names interpreters without the libraries of a run"
+    """Interpreters of other versions with the libraries that a run needs: those in the
+    environment variable SPLITBRAIN_PYTHONS, and those that `tests.pythons` has made."""
+    named = [one for one in os.environ.get(VARIABLE, "").split(os.pathsep) if one]
+    found = [one for one in named if has_the_libraries(one)]
+    assert found == named, f"{VARIABLE} names interpreters without the libraries of a run"
     made = [str(environment(minor)) for minor in MINORS if minor != sys.version_info.minor]
     return [*found, *(one for one in made if has_the_libraries(one))]
 
@@ -56,8 +59,8 @@ def has_the_libraries(python: str) -> bool:
 def test_the_digest_is_the_same_in_another_process_with_another_hash_seed(
     tmp_path: Path, seed: int
 ) -> None:
-    one = run_elsewhere(sys.executable, seed, tmp_path / "one", "1")
-    other = run_elsewhere(sys.executable, seed, tmp_path / "other", "4242")
+    one = run_in_process(sys.executable, seed, tmp_path / "one", "1")
+    other = run_in_process(sys.executable, seed, tmp_path / "other", "4242")
     assert first_difference(tmp_path / "one", tmp_path / "other", MEMBERS) is None
     assert one == other
     assert len(one) == 64
@@ -68,17 +71,17 @@ def test_the_digest_is_the_same_on_other_versions_of_cpython(tmp_path: Path, see
     others = other_pythons()
     if not others:
         pytest.skip("no other CPython from 3.11 to 3.13 is here; see tests/pythons.py")
-    ours = run_elsewhere(sys.executable, seed, tmp_path / "ours", "1")
+    ours = run_in_process(sys.executable, seed, tmp_path / "ours", "1")
     for number, python in enumerate(others):
-        theirs = run_elsewhere(python, seed, tmp_path / str(number), "2")
+        theirs = run_in_process(python, seed, tmp_path / str(number), "2")
         assert first_difference(tmp_path / "ours", tmp_path / str(number), MEMBERS) is None
         assert theirs == ours, python
 
 
 def test_another_seed_is_another_run_and_the_first_difference_is_named(tmp_path: Path) -> None:
-    one = run_elsewhere(sys.executable, 7, tmp_path / "one", "1")
-    other = run_elsewhere(sys.executable, 8, tmp_path / "other", "1")
+    one = run_in_process(sys.executable, 7, tmp_path / "one", "1")
+    other = run_in_process(sys.executable, 8, tmp_path / "other", "1")
     assert one != other
-    said = first_difference(tmp_path / "one", tmp_path / "other", MEMBERS)
-    assert said is not None
-    assert "!=" in said
+    output = first_difference(tmp_path / "one", tmp_path / "other", MEMBERS)
+    assert output is not None
+    assert "!=" in output

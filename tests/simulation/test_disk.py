@@ -1,4 +1,4 @@
-"""The simulated disk: what a crash, a power loss and a failed sync leave; the log upon it."""
+"""The simulated disk after a crash, a power loss and a failed sync, and the log on it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def entries(first: int, last: int) -> list[Entry]:
 
 
 class Machine:
-    """A disk, and one life after the other on it."""
+    """A disk, and the processes that use it one after the other."""
 
     def __init__(self, seed: int) -> None:
         self.loop = VirtualLoop()
@@ -74,11 +74,11 @@ def test_what_a_restart_reads_after_a_failed_sync_survives_a_power_loss(seed: in
         return [*found, *entries(7, 8)]
 
     machine.run(first_life())
-    promised = machine.run(second_life())
+    durable = machine.run(second_life())
     machine.lose_power()
     found, _ = machine.run(open_log())
-    assert found == promised
-    assert len(promised) == 8
+    assert found == durable
+    assert len(durable) == 8
 
 
 def test_a_process_that_crashes_loses_nothing_that_it_wrote() -> None:
@@ -94,7 +94,7 @@ def test_a_process_that_crashes_loses_nothing_that_it_wrote() -> None:
     assert machine.life().read("d/f") == b"written"
 
 
-def test_power_loss_leaves_what_was_synced_and_any_sectors_of_the_rest() -> None:
+def test_a_power_loss_keeps_synced_data_and_any_sectors_of_the_rest() -> None:
     seen: set[bytes] = set()
     for seed in range(60):
         machine = Machine(seed)
@@ -131,7 +131,7 @@ def test_a_name_whose_directory_was_not_synced_may_be_lost_with_its_content() ->
     assert found == {False, True}
 
 
-def test_a_lying_sync_says_that_all_is_well_and_keeps_nothing() -> None:
+def test_a_lying_sync_succeeds_and_makes_nothing_durable() -> None:
     machine = Machine(7)
 
     async def life() -> None:
@@ -149,7 +149,7 @@ def test_a_lying_sync_says_that_all_is_well_and_keeps_nothing() -> None:
     assert machine.life().read("f") != b"c" * 4096
 
 
-def test_a_disk_tells_of_what_an_earlier_life_left_unsynced() -> None:
+def test_a_file_counts_the_bytes_that_an_earlier_process_left_unsynced() -> None:
     machine = Machine(1)
 
     async def first_life() -> None:
@@ -169,7 +169,7 @@ def test_a_disk_tells_of_what_an_earlier_life_left_unsynced() -> None:
 
 def test_what_a_failed_sync_dropped_is_unsynced_until_it_is_written_again() -> None:
     machine = Machine(3)
-    machine.disk.random.random = lambda: 0.2  # type: ignore[method-assign]  # all is dropped
+    machine.disk.random.random = lambda: 0.2  # type: ignore[method-assign]  # everything is dropped
 
     async def first_life() -> None:
         file = machine.life().create("f")
@@ -205,8 +205,8 @@ async def read_log(machine: Machine) -> list[Entry]:
     return list(found)
 
 
-def test_a_bit_that_rots_is_found_by_whoever_reads_the_log() -> None:
-    """Or it was in what no record takes up."""
+def test_a_flipped_bit_is_found_when_the_log_is_read() -> None:
+    """The rest are bits outside of any record."""
     refused = 0
     for seed in range(40):
         machine = Machine(seed)
@@ -228,7 +228,7 @@ def contents(machine: Machine) -> list[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_write_that_lands_elsewhere_leaves_no_entry_that_nobody_wrote(seed: int) -> None:
+def test_a_misdirected_write_creates_no_entry_that_was_not_written(seed: int) -> None:
     machine = Machine(seed)
 
     async def write_astray() -> None:
@@ -248,7 +248,7 @@ def test_a_write_that_lands_elsewhere_leaves_no_entry_that_nobody_wrote(seed: in
     assert found == entries(1, len(found))
 
 
-def test_a_disk_that_cannot_be_read_says_so() -> None:
+def test_a_read_error_is_raised() -> None:
     machine = Machine(2)
     machine.run(a_log(machine))
     machine.disk.state = DiskState(read_error_percent=100)
@@ -256,7 +256,7 @@ def test_a_disk_that_cannot_be_read_says_so() -> None:
         machine.run(read_log(machine))
 
 
-def test_what_is_synced_is_there_also_where_a_failed_sync_had_dropped_the_size() -> None:
+def test_synced_data_is_durable_after_a_failed_sync_dropped_the_size() -> None:
     for seed in range(20):
         machine = Machine(seed)
 
@@ -279,7 +279,7 @@ def test_what_is_synced_is_there_also_where_a_failed_sync_had_dropped_the_size()
         assert machine.life().read("f")[100:1100] == b"s" * 1000
 
 
-def test_weather_makes_a_disk_slow() -> None:
+def test_disk_conditions_make_a_disk_slow() -> None:
     def took_ns(weather: DiskConditions) -> int:
         machine = Machine(1)
         machine.disk.conditions = weather

@@ -38,16 +38,16 @@ def test_an_interrupted_campaign_leaves_nothing(
             assert time.monotonic() < give_up
             time.sleep(0.05)
         process.send_signal(number)
-        said, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=30)
     finally:
         process.kill()
-    assert "Traceback" not in said, said
-    assert "stopped after" in said
+    assert "Traceback" not in output, output
+    assert "stopped after" in output
     assert process.returncode == EXIT_INTERRUPTED
     assert not list(tmp_path.glob("splitbrain-*"))
 
 
-def test_a_search_that_is_interrupted_keeps_the_smallest_that_it_found(tmp_path: Path) -> None:
+def test_an_interrupted_search_keeps_the_smallest_schedule_found(tmp_path: Path) -> None:
     out = tmp_path / "small.schedule"
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND, "shrink", "--mutant", "compare_lost", "--seed", "1",
@@ -60,14 +60,14 @@ def test_a_search_that_is_interrupted_keeps_the_smallest_that_it_found(tmp_path:
         lines = [process.stdout.readline() for _ in range(3)]
         assert " runs: " in lines[-1], lines
         process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert "Traceback" not in said, said
-    assert "stopped early" in said
+    assert "Traceback" not in output, output
+    assert "stopped early" in output
     assert process.returncode == EXIT_INTERRUPTED
     assert read_schedule(out).size < (10, 300)
 
 
-def test_no_run_at_all_is_no_pass() -> None:
+def test_a_campaign_without_runs_is_unknown() -> None:
     assert Summary().exit_code == 2

@@ -34,7 +34,7 @@ def test_an_hour_passes_at_once() -> None:
     assert time.perf_counter() - began < 1.0
 
 
-def test_timers_of_one_moment_run_in_the_order_in_which_they_were_set() -> None:
+def test_timers_for_the_same_time_run_in_the_order_in_which_they_were_set() -> None:
     seen: list[int] = []
 
     async def main() -> None:
@@ -65,7 +65,7 @@ def test_timeouts_gather_and_locks_work_as_on_any_loop() -> None:
     assert run(main()) == ("late", "early")
 
 
-def test_nothing_left_to_run_is_a_deadlock_that_names_who_waits() -> None:
+def test_a_deadlock_is_reported_with_the_waiting_tasks() -> None:
     async def main() -> None:
         await asyncio.get_running_loop().create_future()
 
@@ -75,7 +75,7 @@ def test_nothing_left_to_run_is_a_deadlock_that_names_who_waits() -> None:
         loop.run_until_complete(task)
 
 
-def test_time_that_stands_still_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loop_without_progress_of_time_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("splitbrain.harness.simulation.loop.EVENTS_AT_ONE_MOMENT_MAX", 1000)
 
     async def main() -> None:
@@ -115,7 +115,7 @@ def test_an_ended_process_never_runs_again_not_even_its_finally_blocks() -> None
     assert seen == ["begins"]
 
 
-def test_a_paused_process_finds_late_what_became_due_meanwhile() -> None:
+def test_a_paused_process_runs_its_due_callbacks_after_it_resumes() -> None:
     loop, process, seen = VirtualLoop(), Process("n1", 1), []
 
     async def main() -> None:
@@ -150,7 +150,7 @@ def test_code_that_ends_its_own_process_does_not_return() -> None:
     assert loop.unhandled == []
 
 
-def test_an_error_that_nobody_takes_is_kept_with_whose_it_was() -> None:
+def test_an_unhandled_error_is_kept_with_its_process() -> None:
     loop = VirtualLoop()
 
     def fail() -> None:
@@ -184,7 +184,7 @@ def test_hundreds_of_thousands_of_callbacks_a_second() -> None:
     assert per_s > 100_000
 
 
-def test_an_error_that_nobody_waits_for_any_more_is_no_error_but_a_failed_task_is() -> None:
+def test_the_error_of_an_abandoned_future_is_ignored_and_that_of_a_task_is_not() -> None:
     loop = VirtualLoop()
 
     async def fail() -> None:

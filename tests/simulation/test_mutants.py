@@ -1,4 +1,4 @@
-"""Planted bugs in simulation: a few of every area each time, all of them in a campaign."""
+"""Planted bugs in simulation: a few of each area in every run, all of them in a campaign."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ QUICK = (
     "index_ahead_of_data",
     "replayed_tail_not_synced",
 )
-"""Found by the first seeds, and from different areas."""
+"""Planted bugs of different areas that the first seeds find."""
 
 
 def found_by(name: str, budget_s: int, first_seed: int = 0) -> set[str]:
-    """The checkers that a hunt with default options found it by."""
+    """The checkers by which a hunt with default options finds the planted bug."""
     done = subprocess.run(
         [*SPLITBRAIN, "hunt", "--mutant", name, "--seed", str(first_seed),
          "--budget", str(budget_s)],
@@ -37,7 +37,7 @@ def found_by(name: str, budget_s: int, first_seed: int = 0) -> set[str]:
     return set(line.removeprefix("INVALID by ").split(", "))
 
 
-def test_there_are_forty_mutants_that_say_where_they_come_from_and_who_must_see_them() -> None:
+def test_there_are_at_least_forty_mutants_with_a_source_and_expected_checkers() -> None:
     assert len(names()) >= 40
     for name in names():
         known = mutant(name)
@@ -48,8 +48,8 @@ def test_there_are_forty_mutants_that_say_where_they_come_from_and_who_must_see_
 
 
 @pytest.mark.parametrize("name", names())
-def test_a_mutant_finds_what_it_spoils(name: str) -> None:
-    """In a process of its own: it spoils the member for good."""
+def test_the_functions_that_a_mutant_replaces_exist(name: str) -> None:
+    """Each is planted in its own process, because a planted bug stays in the process."""
     child = os.fork()
     if not child:
         status = 1
@@ -63,12 +63,12 @@ def test_a_mutant_finds_what_it_spoils(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_a_quick_mutant_is_hunted_down(name: str) -> None:
+def test_a_hunt_finds_a_quick_mutant(name: str) -> None:
     assert found_by(name, budget_s=60) & set(mutant(name).found_by)
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("first_seed", [200_000, 300_000])
 @pytest.mark.parametrize("name", names())
-def test_a_mutant_is_hunted_down(name: str, first_seed: int) -> None:
+def test_a_hunt_finds_a_mutant(name: str, first_seed: int) -> None:
     assert found_by(name, budget_s=120, first_seed=first_seed) & set(mutant(name).found_by)

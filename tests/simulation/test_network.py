@@ -1,4 +1,4 @@
-"""The simulated network: what becomes of frames between two machines."""
+"""Frames between two machines in the simulated network."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ FRAMES = 200
 
 
 class Pair:
-    """`a` has dialled `b`, which keeps what it receives, after a's introduction."""
+    """A connection from `a` to `b`. `b` stores the frames that follow the introduction of `a`."""
 
-    def __init__(self, weather: NetworkConditions) -> None:
+    def __init__(self, conditions: NetworkConditions) -> None:
         self.loop = VirtualLoop()
         self.coverage = Coverage()
         self.network = Network(
-            self.loop, lambda a, b: Random(f"{a}{b}"), weather, self.coverage.reached
+            self.loop, lambda a, b: Random(f"{a}{b}"), conditions, self.coverage.reached
         )
         self.received: list[int] = []
         self.introductions = 0
@@ -48,11 +48,11 @@ class Pair:
         self.loop.run_until_complete(asyncio.sleep(seconds))
 
     def send(self, first: int = 0, count: int = FRAMES) -> int:
-        """How many the link took."""
+        """The number of frames that the link accepted."""
         return sum(self.link.send(b"%d" % number) for number in range(first, first + count))
 
 
-def test_frames_come_whole_in_order_and_once() -> None:
+def test_frames_arrive_complete_in_order_and_once() -> None:
     pair = Pair(NetworkConditions(slow_percent=5.0))
     assert pair.send() == FRAMES
     pair.wait(5)
@@ -60,7 +60,7 @@ def test_frames_come_whole_in_order_and_once() -> None:
     assert pair.link.queued_bytes == 0
 
 
-def test_a_loose_network_loses_some() -> None:
+def test_a_loose_network_loses_frames() -> None:
     pair = Pair(NetworkConditions(loose=True, loss_percent=20.0))
     pair.send()
     pair.wait(5)
@@ -70,7 +70,7 @@ def test_a_loose_network_loses_some() -> None:
     assert pair.link.queued_bytes == 0
 
 
-def test_a_loose_network_brings_some_twice() -> None:
+def test_a_loose_network_duplicates_frames() -> None:
     pair = Pair(NetworkConditions(loose=True, duplicate_percent=20.0))
     pair.send()
     pair.wait(5)
@@ -79,7 +79,7 @@ def test_a_loose_network_brings_some_twice() -> None:
     assert pair.link.queued_bytes == 0
 
 
-def test_a_loose_network_lets_some_overtake() -> None:
+def test_a_loose_network_reorders_frames() -> None:
     pair = Pair(NetworkConditions(loose=True, reorder_percent=30.0))
     pair.send()
     pair.wait(5)
@@ -87,7 +87,7 @@ def test_a_loose_network_lets_some_overtake() -> None:
     assert pair.received != sorted(pair.received)
 
 
-def test_a_cut_breaks_connections_with_what_is_in_flight() -> None:
+def test_a_cut_breaks_connections_and_loses_frames_in_flight() -> None:
     pair = Pair(NetworkConditions(delay_us=(50_000, 1)))
     pair.send(count=3)
     for ends in (("a", "b"), ("b", "a")):
@@ -104,8 +104,8 @@ def test_a_cut_breaks_connections_with_what_is_in_flight() -> None:
 
 
 @pytest.mark.parametrize("how", [LinkState(black_hole=True), LinkState(open=False)])
-def test_what_one_direction_holds_back_comes_late(how: LinkState) -> None:
-    """Cut in one direction alone, a link keeps its connections."""
+def test_frames_that_a_cut_direction_holds_back_arrive_late(how: LinkState) -> None:
+    """A link that is cut in one direction keeps its connections."""
     pair = Pair(NetworkConditions())
     pair.network.set_link("a", "b", how)
     pair.send(count=3)
@@ -117,7 +117,7 @@ def test_what_one_direction_holds_back_comes_late(how: LinkState) -> None:
     assert pair.introductions == 1
 
 
-def test_a_slow_link_takes_its_time_for_each_byte() -> None:
+def test_a_slow_link_needs_time_for_each_byte() -> None:
     pair = Pair(NetworkConditions())
     pair.network.set_link("a", "b", LinkState(rate_bytes_per_s=1000))
     pair.link.send(b"7".rjust(2000, b"0"))
@@ -127,7 +127,7 @@ def test_a_slow_link_takes_its_time_for_each_byte() -> None:
     assert pair.received == [7]
 
 
-def test_a_connection_to_a_machine_that_came_back_breaks_by_what_it_holds() -> None:
+def test_a_connection_to_a_restarted_machine_breaks_when_it_sends() -> None:
     pair = Pair(NetworkConditions())
     pair.network.set_link("b", "a", LinkState(black_hole=True))
     pair.link.send(b"1")

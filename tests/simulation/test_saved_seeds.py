@@ -1,6 +1,8 @@
-"""What simulation once found in the member holds now: seeds, whose draws may move as the
-swarm does, and the schedules that they shrank to, which must show the bug again in the
-member as it was."""
+"""Bugs that simulation once found in the member, and that were fixed.
+
+Each has a seed, whose draws may change with later versions, and the schedule that it shrank to.
+The schedule must show the bug again in a member that has the bug.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +37,12 @@ def count_snapshots_on_the_disk_alone() -> None:
     BackendFlusher._snapshot_due = _snapshot_due  # type: ignore[method-assign]
 
 
-AS_IT_WAS: Mapping[str, Callable[[], None]] = {
+RESTORE_BUG: Mapping[str, Callable[[], None]] = {
     "compacted-beyond-applied": log_compacted_before_raft_applied.plant,
     "failed-sync-page-cache": clean_pages_trusted.plant,
     "own-snapshot-behind-a-leaders": count_snapshots_on_the_disk_alone,
 }
-"""What brings each bug back."""
+"""Name of the bug → the function that puts the bug back into the member."""
 
 
 def in_store(schedule: Schedule, store: str) -> Schedule:
@@ -48,28 +50,28 @@ def in_store(schedule: Schedule, store: str) -> Schedule:
 
 
 def found_by(name: str, schedule: Schedule, store: str) -> list[str]:
-    """The checkers that find `schedule` invalid in the member with its bug `name`, which
-    this process' member has from then on."""
-    AS_IT_WAS[name]()
+    """The checkers that find `schedule` invalid in a member with the bug `name`. The bug stays
+    in this process."""
+    RESTORE_BUG[name]()
     verdicts = execute(in_store(schedule, store)).results.verdicts
     return [one.checker for one in verdicts if one.valid is False]
 
 
-def test_each_bug_has_a_seed_and_a_schedule_and_says_what_it_was() -> None:
-    assert [one.name for one in SEEDS] == [path.stem for path in SCHEDULES] == sorted(AS_IT_WAS)
+def test_each_bug_has_a_seed_a_schedule_and_a_description() -> None:
+    assert [one.name for one in SEEDS] == [path.stem for path in SCHEDULES] == sorted(RESTORE_BUG)
     assert all(one.why for one in SEEDS)
 
 
 @pytest.mark.parametrize("saved", SEEDS, ids=lambda one: one.name)
-def test_what_a_seed_found_does_not_come_back(saved: SavedRun, tmp_path: Path) -> None:
-    asked = {**saved.options, "seed": saved.seed, "store": str(tmp_path)}
-    result, difference = execute_twice(draw_schedule(read_options(asked)))
+def test_a_bug_that_a_seed_found_does_not_return(saved: SavedRun, tmp_path: Path) -> None:
+    given = {**saved.options, "seed": saved.seed, "store": str(tmp_path)}
+    result, difference = execute_twice(draw_schedule(read_options(given)))
     assert result.valid is True, result.results.verdicts
     assert difference is None
 
 
 @pytest.mark.parametrize("path", SCHEDULES, ids=lambda path: path.stem)
-def test_what_a_schedule_shows_does_not_come_back(path: Path, tmp_path: Path) -> None:
+def test_a_bug_that_a_schedule_shows_does_not_return(path: Path, tmp_path: Path) -> None:
     schedule = read_schedule(path)
     result, difference = execute_twice(in_store(schedule, str(tmp_path)))
     assert result.valid is True, result.results.verdicts
@@ -77,7 +79,7 @@ def test_what_a_schedule_shows_does_not_come_back(path: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("path", SCHEDULES, ids=lambda path: path.stem)
-def test_a_schedule_shows_its_bug_in_the_member_as_it_was(path: Path, tmp_path: Path) -> None:
+def test_a_schedule_shows_its_bug_in_the_former_member(path: Path, tmp_path: Path) -> None:
     schedule = read_schedule(path)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         found = pool.apply(found_by, (path.stem, schedule, str(tmp_path)))

@@ -1,4 +1,4 @@
-"""A schedule survives being written and read; what is no schedule is named."""
+"""The text form of schedules: writing, reading, and the errors of text that is not a schedule."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ SMALL = """
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_what_is_drawn_is_the_same_after_writing_and_reading(seed: int) -> None:
+def test_a_drawn_schedule_is_unchanged_by_writing_and_reading(seed: int) -> None:
     drawn = draw_swarm_schedule(seed, {"system": "simulated", "time_limit_s": 3.0})
     schedule = fixed(drawn)
     assert parse_schedule(as_text(schedule)) == schedule
 
 
-def test_watchers_are_written_and_read_too() -> None:
+def test_watchers_are_unchanged_by_writing_and_reading() -> None:
     given = {"system": "simulated", "workload": "watch", "time_limit_s": 3.0}
     schedule = fixed(draw_swarm_schedule(4, given))
     assert schedule.watchers
     assert parse_schedule(as_text(schedule)) == schedule
 
 
-def test_what_a_person_wrote_means_what_it_says() -> None:
+def test_a_schedule_written_by_hand_is_read() -> None:
     schedule = parse_schedule(SMALL)
     assert [one.fault for one in schedule.faults] == [
         AtStep("before_leader_wal", operation=1, visit=2, on=("n1",)),
@@ -57,7 +57,7 @@ def test_what_a_person_wrote_means_what_it_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("5 ms  kill n9 until 6 ms", "names n9; its members are n1, n2, n3"),
         ("5 ms  kill n1 until 4 ms", "ends before it begins"),
@@ -69,23 +69,23 @@ def test_what_a_person_wrote_means_what_it_says() -> None:
         ("5 ms  client 0  put on n1  {}", "line"),
     ],
 )
-def test_what_means_nothing_is_named(line: str, said: str) -> None:
-    with pytest.raises(BadArguments, match=said):
+def test_the_error_names_a_line_that_is_not_understood(line: str, message: str) -> None:
+    with pytest.raises(BadArguments, match=message):
         parse_schedule(SMALL + line)
 
 
-def test_what_is_missing_is_named() -> None:
+def test_the_error_names_missing_lines() -> None:
     with pytest.raises(BadArguments, match="has no line for: seed, members, lasts"):
         parse_schedule("buggify")
 
 
-def test_an_operation_has_the_number_of_its_turn() -> None:
+def test_operations_are_numbered_in_the_order_in_which_they_begin() -> None:
     schedule: Schedule = parse_schedule(SMALL)
     assert schedule.operation_numbers() == ((1,), (2,))
 
 
 def examples(path: str) -> list[str]:
-    """The schedules in a page of the docs."""
+    """The schedules on a page of the docs."""
     text = (Path(__file__).resolve().parents[2] / path).read_text()
     pasted = re.findall(r'splitbrain_schedule\(r"""\n(.*?)"""\)', text, re.DOTALL)
     indented = re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)
@@ -109,6 +109,6 @@ def test_the_schedules_of_the_docs_can_be_read(path: str) -> None:
         ("op 99  crash n1 before leader_wal for 5 ms", "a fault at operation 99"),
     ],
 )
-def test_what_contradicts_the_rest_is_refused(line: str, why: str) -> None:
+def test_a_line_that_contradicts_another_one_is_refused(line: str, why: str) -> None:
     with pytest.raises(BadArguments, match=why):
         parse_schedule(f"seed 7\nmembers n1\nlasts 100 ms\n{line}\n")

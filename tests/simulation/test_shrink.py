@@ -1,4 +1,4 @@
-"""Failing schedules get small, stay failing, and can be run again wherever they stand."""
+"""Failing schedules become smaller, still fail, and can be run from a file and as a test."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_planted_bug_shrinks_to_a_few_lines_whose_fault_is_at_a_step(
 
 
 @pytest.mark.parametrize("words", [("sim", "--schedule"), ("replay",)], ids=["sim", "replay"])
-def test_its_file_fails_again(
+def test_the_file_of_a_shrunk_schedule_fails_again(
     shrunk: tuple[Path, str], words: tuple[str, ...], tmp_path: Path
 ) -> None:
     done = splitbrain(*words, str(shrunk[0]), "--store", str(tmp_path), "--quiet")
@@ -63,7 +63,7 @@ def test_its_file_fails_again(
     assert "digest: " in done.stdout
 
 
-def test_what_is_printed_is_a_test_that_fails_as_pasted(
+def test_the_printed_source_is_a_test_that_fails(
     shrunk: tuple[Path, str], tmp_path: Path
 ) -> None:
     source = shrunk[1][shrunk[1].index("def test_"):]
@@ -90,7 +90,7 @@ def test_a_schedule_that_does_not_fail_is_refused() -> None:
         shrink(draw_swarm_schedule(3, given))
 
 
-def test_what_only_a_simulated_machine_suffers_is_not_for_processes() -> None:
+def test_a_fault_that_only_simulation_supports_is_refused_for_processes() -> None:
     text = "seed 1\nmembers n1 n2 n3\nlasts 50 ms\n"
     with pytest.raises(BadArguments, match="does not support the fault clock"):
         adapted(parse_schedule(text + "1 ms  clock n1 until 5 ms"), "python_node")
@@ -98,7 +98,7 @@ def test_what_only_a_simulated_machine_suffers_is_not_for_processes() -> None:
         adapted(parse_schedule(text + "buggify"), "python_node")
 
 
-def test_a_fault_at_an_operations_step_keeps_to_it_or_goes_with_it() -> None:
+def test_a_fault_at_a_step_stays_with_its_operation_or_is_removed_with_it() -> None:
     schedule = parse_schedule("""
         seed 1
         members n1 n2 n3
@@ -114,7 +114,7 @@ def test_a_fault_at_an_operations_step_keeps_to_it_or_goes_with_it() -> None:
     assert with_operations(schedule, {1: first}).faults == ()
 
 
-def test_parts_are_left_out_from_all_of_them_down_to_each() -> None:
+def test_parts_are_left_out_from_all_items_down_to_single_ones() -> None:
     assert list(subsets([1, 2, 3, 4])) == [
         [], [3, 4], [1, 2], [2, 3, 4], [1, 3, 4], [1, 2, 4], [1, 2, 3],
     ]

@@ -1,4 +1,4 @@
-"""Schedules drawn by hypothesis: the correct member holds, a planted bug shrinks and is kept."""
+"""Schedules drawn by hypothesis. The correct member passes; a planted bug shrinks and is kept."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_no_schedule_breaks_the_correct_member(schedule: Schedule) -> None:
 
 @settings(deadline=None, max_examples=60, derandomize=True)
 @given(schedules(workload="register"))
-def test_what_is_drawn_is_a_schedule_like_any_other(schedule: Schedule) -> None:
+def test_a_drawn_schedule_can_be_written_and_executed(schedule: Schedule) -> None:
     assert parse_schedule(as_text(schedule)) == schedule
     faults = [one.fault for one in schedule.faults]
     steps = [fault.operation for fault in faults if isinstance(fault, AtStep)]
@@ -51,12 +51,12 @@ def test_what_is_drawn_is_a_schedule_like_any_other(schedule: Schedule) -> None:
 
 
 SEEDED = FINDS_IT.replace("@settings", "from hypothesis import seed\n@seed(2)\n@settings", 1)
-"""Hypothesis ends its shrinking after a number of tries: with a seed always at the same
-place. What has a seed is not kept."""
+"""Hypothesis limits the number of its attempts to shrink. With a seed the result is always the
+same, but a failing example is not kept."""
 
 
 def run_it(source: str, folder: Path) -> tuple[str, int]:
-    """What a failing test says, and how many examples it tried."""
+    """The output of a failing test, and the number of examples that it tried."""
     (folder / "test_found.py").write_text(source)
     (folder / "tried").write_text("")
     done = subprocess.run(
@@ -68,9 +68,9 @@ def run_it(source: str, folder: Path) -> tuple[str, int]:
     return done.stdout, len((folder / "tried").read_text())
 
 
-def test_a_planted_bug_shrinks_and_is_told_as_a_test(tmp_path: Path) -> None:
-    said, _ = run_it(SEEDED, tmp_path)
-    plain = re.sub(r"(?m)^E ", "  ", said)
+def test_a_planted_bug_shrinks_and_is_printed_as_a_test(tmp_path: Path) -> None:
+    output, _ = run_it(SEEDED, tmp_path)
+    plain = re.sub(r"(?m)^E ", "  ", output)
     text = re.search(r'splitbrain_schedule\(r"""\n(.*?)"""', plain, re.DOTALL)
     assert text is not None
     faults, operations = parse_schedule(text[1]).size
@@ -85,7 +85,7 @@ def test_a_schedule_that_fails_is_kept(tmp_path: Path) -> None:
     assert tried < 100, "the failure was not kept: hypothesis searched anew"
 
 
-def test_what_there_are_no_schedules_of_is_named() -> None:
+def test_an_unsupported_workload_or_fault_is_named() -> None:
     @given(schedules(workload="queue"))
     def of_a_queue(_: Schedule) -> None: ...
 

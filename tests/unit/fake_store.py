@@ -1,7 +1,7 @@
-"""A tiny store behind etcd's JSON gateway, in this process: for tests of the driver alone.
+"""A small store with etcd's JSON gateway in this process, for tests of the driver.
 
-Members share one store, so that it is linearizable whatever happens to them. A killed
-member refuses connections, a paused one does not answer.
+All members share one store, so it is always linearizable. A killed member refuses connections;
+a paused member does not answer.
 """
 
 from __future__ import annotations
@@ -184,8 +184,8 @@ class FakeSystem:
     def _handler(self, member: str, answer: Any) -> Any:
         async def handle(request: web.Request) -> web.Response:
             await self._running[member].wait()
-            said = answer(json.loads(await request.read()))
-            return web.json_response(said)
+            reply = answer(json.loads(await request.read()))
+            return web.json_response(reply)
 
         return handle
 

@@ -12,7 +12,7 @@ from splitbrain.checkers.evidence import Checker, Evidence
 from splitbrain.checkers.minimise.history_part import shortest_history
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.judging.history_file import Checked
+from splitbrain.harness.judging.history_file import FileResult
 from splitbrain.harness.judging.judge import read_evidence
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.report.anomaly.page import DRAWN_MAX, Found, write_pictures
@@ -40,33 +40,33 @@ def draw_run(result: RunResult, path: Path) -> Path | None:
     return _draw_own(result.results.verdicts, evidence, path, [m.name for m in record.members])
 
 
-def draw_file(checked: Checked, path: Path) -> Path | None:
+def draw_file(result: FileResult, path: Path) -> Path | None:
     """Draw the anomalies of a judged history file to the page `path`.
 
     Returns None, and writes nothing, if there is no anomaly. Raises BadArguments if `path`
     cannot be written.
     """
-    read = checked.recorded
-    if read.history is not None:
+    file = result.file
+    if file.history is not None:
         return _draw_own(
-            checked.verdicts, Evidence(read.history, read.members), path,
-            [member.member for member in read.members],
+            result.verdicts, Evidence(file.history, file.members), path,
+            [member.member for member in file.members],
         )
-    transactions = spans_of_transactions(read.transactions)
+    transactions = spans_of_transactions(file.transactions)
     found = [
-        Found(checker, anomaly, transactions or spans_of(_on_same_keys(anomaly, read.logged)))
-        for checker, anomaly in _anomalies(checked.verdicts)
+        Found(checker, anomaly, transactions or spans_of(_on_same_keys(anomaly, file.foreign)))
+        for checker, anomaly in _anomalies(result.verdicts)
     ]
-    return _write(path, found, History.of(()), (), f"{read.form} · {read.model}")
+    return _write(path, found, History.of(()), (), f"{file.form} · {file.model}")
 
 
 def _on_same_keys(
-    anomaly: Anomaly, logged: Sequence[ForeignOperation]
+    anomaly: Anomaly, operations: Sequence[ForeignOperation]
 ) -> list[ForeignOperation]:
     """The operations on the keys of the operations that the anomaly names."""
     named = set(anomaly.events)
-    keys = {op.key: None for op in logged if op.call in named or op.ended in named}
-    return [op for op in logged if op.key in keys]
+    keys = {op.key: None for op in operations if op.call in named or op.ended in named}
+    return [op for op in operations if op.key in keys]
 
 
 def _draw_own(

@@ -1,4 +1,4 @@
-"""`apply` on the real store against `apply` on the plainest one, and its own promises."""
+"""`apply` on the real store gives the same results as on a simple reference store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saved runs: read, refused with the file and the field, and written by a command."""
+"""Reading and writing saved runs, and the errors of wrong files."""
 
 from __future__ import annotations
 

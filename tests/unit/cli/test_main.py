@@ -21,13 +21,13 @@ SHORT = ["--system", FAKE, "--nemesis", "none", "--nodes", "1", "--rate", "50",
 
 @pytest.fixture
 def verdicts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Verdict]:
-    """What the one checker says; the working directory is a folder of the test's own."""
-    said = [Verdict("one", True)]
+    """The verdict of the only checker. The working directory is a folder of the test."""
+    chosen = [Verdict("one", True)]
     monkeypatch.setattr(
-        judge_module, "checkers_of", lambda options, names=(): {"one": lambda evidence: said[0]}
+        judge_module, "checkers_of", lambda options, names=(): {"one": lambda evidence: chosen[0]}
     )
     monkeypatch.chdir(tmp_path)
-    return said
+    return chosen
 
 
 def test_help_names_every_command_and_exit_code() -> None:
@@ -40,7 +40,7 @@ def test_help_names_every_command_and_exit_code() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_command_has_a_help_text(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_main([name, "--help"]) == 0
     shown = capsys.readouterr().out
     assert "Usage: splitbrain " + name in shown
@@ -75,7 +75,7 @@ def test_the_exit_code_is_the_verdict(
         assert "--seed 3" in shown
 
 
-def test_a_recorded_run_is_checked_again_and_replayed(
+def test_a_run_can_be_judged_again_and_replayed(
     verdicts: list[Verdict], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_main(["run", "--seed", "3", *SHORT]) == 0
@@ -116,7 +116,7 @@ def test_bad_arguments_end_with_254(
     assert capsys.readouterr().err.strip()
 
 
-def test_a_full_disk_is_told_without_a_traceback(
+def test_a_full_disk_gives_one_line_without_a_traceback(
     verdicts: list[Verdict], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full(path: Path, value: object) -> None:
@@ -124,16 +124,16 @@ def test_a_full_disk_is_told_without_a_traceback(
 
     monkeypatch.setattr(run_folder, "write_json", full)
     assert run_main(["run", *SHORT]) == 255
-    said = capsys.readouterr().err
-    assert "cannot be written: No space left on device: " in said
-    assert "Traceback" not in said
+    output = capsys.readouterr().err
+    assert "cannot be written: No space left on device: " in output
+    assert "Traceback" not in output
 
 
-def test_what_a_workload_gives_amiss_is_told_before_the_run(
+def test_an_error_of_a_workload_is_reported_before_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "amiss.py").write_text(
+    (tmp_path / "faulty.py").write_text(
         "class Words:\n"
         "    name = 'words'; description = ''; checkers = ()\n"
         "    def operations(self, chance, client):\n"
@@ -143,13 +143,13 @@ def test_what_a_workload_gives_amiss_is_told_before_the_run(
         "    checkers = ('mvcc', 'nobody')\n"
         "    def operations(self, chance, client): return iter(())\n"
     )
-    for name, said in (("Words", "yielded 'nonsense' as an"), ("Judged", "no checker 'nobody'")):
-        assert run_main(["run", "--workload", f"amiss:{name}", *SHORT]) == 254
-        assert said in capsys.readouterr().err
+    for name, message in (("Words", "yielded 'nonsense' as an"), ("Judged", "no checker 'nobody'")):
+        assert run_main(["run", "--workload", f"faulty:{name}", *SHORT]) == 254
+        assert message in capsys.readouterr().err
     assert not (tmp_path / "store").exists()
 
 
-def test_a_run_of_a_users_own_workload(
+def test_a_workload_of_the_user_is_run(
     verdicts: list[Verdict], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "own_work.py").write_text(
@@ -167,14 +167,16 @@ def test_a_run_of_a_users_own_workload(
     assert '"key":"xxx"' in (tmp_path / "store/latest/history.jsonl").read_text()
 
 
-def test_what_there_is_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_names_of_systems_workloads_and_checkers_are_listed(
+    capsys: pytest.CaptureFixture[str]
+) -> None:
     for what, name in (("workloads", "register"), ("nemeses", "partition"), ("systems", "etcd")):
         assert run_main(["list", what]) == 0
         assert name in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["sim", "hunt", "shrink"])
-def test_simulation_offers_no_option_of_processes(
+def test_simulation_has_no_option_that_only_processes_use(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_main([name, "--help"]) == 0
@@ -184,7 +186,7 @@ def test_simulation_offers_no_option_of_processes(
     assert run_main([name, "--system", "etcd"]) == 254
 
 
-def test_the_line_of_a_seed_holds_what_was_given_and_no_folder_of_this_machine() -> None:
+def test_the_command_of_a_seed_contains_the_given_options_and_no_folder() -> None:
     given = {"system": "simulated", "store": "/somewhere", "nemesis": ["kill"], "rate": 50.0,
              "trace": False, "workload_options": {"keys": 3}}
     assert sim_line(7, given) == (

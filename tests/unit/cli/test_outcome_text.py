@@ -1,4 +1,4 @@
-"""What a terminal shows of a verdict."""
+"""A verdict on the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from splitbrain.harness.store.records import FaultCount
 
 
 @pytest.mark.parametrize(
-    ("verdict", "said"),
+    ("verdict", "message"),
     [
         (Verdict("mvcc", True), "  valid    mvcc (0.0 s)"),
         (Verdict("mvcc", False), "  INVALID  mvcc (0.0 s)"),
@@ -23,15 +23,15 @@ from splitbrain.harness.store.records import FaultCount
     ],
 )
 def test_a_checker_without_anything_to_judge_is_not_shown_as_valid(
-    verdict: Verdict, said: str
+    verdict: Verdict, message: str
 ) -> None:
-    assert click.unstyle(verdict_line(verdict)) == said
+    assert click.unstyle(verdict_line(verdict)) == message
 
 
-def test_faults_that_never_came_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_number_of_failed_faults_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     came = FaultCount(0, "kill", ("n1",), 5, 9, {})
     print_failed_faults([came])
     assert not capsys.readouterr().out
     print_failed_faults([came, FaultCount(1, "pause", (), 5, 9, {}, "it would not stand still")])
-    said = "1 of 2 faults failed, the first: pause: it would not stand still\n"
-    assert click.unstyle(capsys.readouterr().out) == said
+    message = "1 of 2 faults failed, the first: pause: it would not stand still\n"
+    assert click.unstyle(capsys.readouterr().out) == message

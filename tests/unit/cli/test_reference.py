@@ -1,7 +1,7 @@
-"""The reference says what `--help` says, word for word.
+"""The reference of the command line equals the output of `--help`.
 
-`SPLITBRAIN_REWRITE=1 python -m pytest tests/unit/cli/test_reference.py` renews it; the
-difference is to be reviewed.
+`SPLITBRAIN_REWRITE=1 python -m pytest tests/unit/cli/test_reference.py` renews the reference.
+Review the difference.
 """
 
 import os
@@ -32,7 +32,7 @@ def hold(path: Path, expected: str) -> None:
     assert path.read_text() == expected
 
 
-def test_the_command_line_is_told_as_its_help_tells_it() -> None:
+def test_the_reference_of_the_command_line_equals_its_help() -> None:
     path = REFERENCE / "cli.md"
     introduction, begins, _ = path.read_text().partition("## splitbrain\n")
     assert begins
@@ -43,7 +43,7 @@ def test_the_command_line_is_told_as_its_help_tells_it() -> None:
     hold(path, introduction + "\n".join(sections))
 
 
-def test_the_members_flags_are_told_as_its_help_tells_them() -> None:
+def test_the_reference_of_the_members_flags_equals_its_help() -> None:
     path = REFERENCE / "member.md"
     _, begins, options = help_of(member, "python -m splitbrain.node").partition("Options:\n")
     block = f"```text\n{begins}{options}\n```"
@@ -52,7 +52,7 @@ def test_the_members_flags_are_told_as_its_help_tells_them() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(REFERENCE.parent.rglob("*.md")), ids=lambda one: one.name)
-def test_what_a_page_links_to_is_there(path: Path) -> None:
+def test_every_link_of_a_page_has_a_target(path: Path) -> None:
     text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
         assert (path.parent / target).exists(), target

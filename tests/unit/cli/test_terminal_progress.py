@@ -1,4 +1,4 @@
-"""What a terminal shows while a run goes."""
+"""The progress of a run on the terminal."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def shown(snapshot: Snapshot) -> str:
 
 
 def test_a_load_shows_time_operations_leader_and_faults() -> None:
-    said = shown(Snapshot("load", 7.25, 30.0, {"ok": 120, "fail": 3, "info": 1}, 41.7, "n2",
+    output = shown(Snapshot("load", 7.25, 30.0, {"ok": 120, "fail": 3, "info": 1}, 41.7, "n2",
                           ("kill n1",)))
     for part in ("load", "7.2 / 30 s", "ok 120", "fail 3", "info 1", "42 op/s", "n2", "kill n1"):
-        assert part in said
+        assert part in output
 
 
-def test_a_phase_without_a_load_shows_no_counts_of_one() -> None:
+def test_a_phase_without_a_load_shows_no_counts() -> None:
     assert shown(Snapshot("heal")).split() == ["heal", "…"]

@@ -33,14 +33,14 @@ WRITE_TXN = Txn((), success=(Range("a"),), failure=(Delete("a"),))
     (500, "raft: stopped", "info"),
     (418, "never seen before", "info"),
 ])
-def test_a_write_fails_only_where_it_certainly_did_not_happen(
+def test_a_write_fails_only_if_it_certainly_did_not_happen(
     status: int, message: str, outcome: str
 ) -> None:
     assert of_status(WRITE, status, message) == (outcome, f"{status} {message}")
 
 
 @pytest.mark.parametrize("request_", [READ, READ_TXN])
-def test_every_error_of_what_cannot_write_is_a_fail(request_: AnyRequest) -> None:
+def test_every_error_of_a_request_that_cannot_write_is_a_fail(request_: AnyRequest) -> None:
     assert of_status(request_, 503, "etcdserver: request timed out")[0] == "fail"
     assert of_exception(request_, TimeoutError())[0] == "fail"
 
@@ -61,7 +61,9 @@ def test_a_transaction_that_writes_in_either_branch_is_a_write() -> None:
     (OSError(5, "what"), "info"),
     (RuntimeError("what"), "info"),
 ])
-def test_only_what_was_not_sent_is_certain(error: Exception, outcome: str) -> None:
+def test_a_broken_connection_is_a_certain_failure_only_if_nothing_was_sent(
+    error: Exception, outcome: str
+) -> None:
     assert of_exception(WRITE, error)[0] == outcome
 
 

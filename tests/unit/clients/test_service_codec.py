@@ -1,4 +1,4 @@
-"""Leases, locks and elections as etcd's JSON gateway reads and writes them."""
+"""Requests and answers of leases, locks and elections in the form of etcd's JSON gateway."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ AT_9 = Header(9, raft_term=2)
         (Put("a", "b"), "/v3/kv/put", b'{"key":"YQ==","value":"Yg=="}'),
     ],
 )
-def test_a_request_is_written(request_: AnyRequest, path: str, body: bytes) -> None:
+def test_a_request_is_encoded(request_: AnyRequest, path: str, body: bytes) -> None:
     assert encode_any(request_) == (path, body)
 
 
@@ -80,11 +80,11 @@ def test_a_request_is_written(request_: AnyRequest, path: str, body: bytes) -> N
         (Put("a", "b"), b"{%b}", PutResult(AT_9)),
     ],
 )
-def test_an_answer_is_read(request_: AnyRequest, body: bytes, result: AnyResult) -> None:
+def test_an_answer_is_decoded(request_: AnyRequest, body: bytes, result: AnyResult) -> None:
     assert decode_any(request_, body % HEADER) == result
 
 
-def test_a_leader_speaks_by_the_revision_that_elected_it() -> None:
+def test_a_leader_proclaims_with_the_revision_of_its_election() -> None:
     seen = LastSeen()
     proclaim = ScheduledOperation(0, "proclaim", Proclaim("a", "a/7", 7, value="b"), 0)
     assert seen.request(proclaim) == Proclaim("a", "a/7", 7, 0, "b")
@@ -94,18 +94,18 @@ def test_a_leader_speaks_by_the_revision_that_elected_it() -> None:
 
 @pytest.mark.parametrize("workload", ["lease", "lock", "election"])
 @pytest.mark.parametrize("system", ["python_node", "simulated"])
-def test_what_a_system_does_not_serve_is_refused_before_the_run(
+def test_a_workload_that_needs_a_missing_service_is_refused_before_the_run(
     workload: str, system: str
 ) -> None:
     with pytest.raises(BadArguments, match=f"the workload {workload} needs .*--system etcd"):
         draw_schedule(Options(system=system, workload=workload))
 
 
-def test_what_a_lock_is_needed_for_is_left_out_without_it() -> None:
+def test_operations_under_a_lock_are_skipped_if_the_lock_was_not_acquired() -> None:
     options = Options(system="etcd", workload="lock", time_limit_s=5, nodes=(3,))
-    plan = draw_for(options, make_workload("lock", {}))
+    schedule = draw_for(options, make_workload("lock", {}))
     needing = {
-        operation.f for client in plan.clients for operation in client.operations
+        operation.f for client in schedule.clients for operation in client.operations
         if operation.after_ok
     }
     assert needing == {"lock", "get", "write", "unlock"}

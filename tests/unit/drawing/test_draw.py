@@ -26,7 +26,7 @@ def drawn(seed: int = 1, options: Options = SOME, workload: str = "kv") -> Sched
 
 
 def written(request: AnyRequest) -> list[str]:
-    """Values that a request may write, in either branch."""
+    """The values that a request may write, in either branch."""
     if isinstance(request, Put | Campaign | Proclaim):
         return [request.value]
     if isinstance(request, Txn):
@@ -78,7 +78,7 @@ def test_no_branch_of_a_transaction_writes_a_key_twice(workload: str) -> None:
 
 
 def keys_written(branch: Sequence[Put | Range | Delete | Txn]) -> list[str]:
-    """Also by the transactions in it."""
+    """The keys that the branch writes, including those of nested transactions."""
     keys = []
     for one in branch:
         if isinstance(one, Txn):
@@ -88,7 +88,7 @@ def keys_written(branch: Sequence[Put | Range | Delete | Txn]) -> list[str]:
     return keys
 
 
-def test_clients_together_begin_operations_at_the_rate_that_was_asked_for() -> None:
+def test_all_clients_together_begin_operations_at_the_given_rate() -> None:
     schedule = drawn()
     total = sum(len(client.operations) for client in schedule.clients)
     assert 0.85 * 2000 < total < 1.15 * 2000
@@ -96,32 +96,32 @@ def test_clients_together_begin_operations_at_the_rate_that_was_asked_for() -> N
         assert sum(operation.think_us for operation in client.operations) < 20_000_000
 
 
-def test_followers_get_their_share() -> None:
+def test_followers_get_their_share_of_the_operations() -> None:
     operations = [one for client in drawn().clients for one in client.operations]
     share = sum(one.to_follower for one in operations) / len(operations)
     assert 0.65 < share < 0.75
 
 
-def test_another_kind_of_fault_shifts_no_operation() -> None:
+def test_another_kind_of_fault_changes_no_operation() -> None:
     without = drawn(options=msgspec.structs.replace(SOME, nemesis=()))
     assert without.clients == drawn().clients
     assert without.faults == ()
     assert drawn().faults
 
 
-def test_topology_is_drawn_where_it_is_not_given() -> None:
+def test_the_number_of_members_is_drawn_if_it_is_not_given() -> None:
     sizes = {len(drawn(seed, msgspec.structs.replace(SOME, rate=1)).members) for seed in range(30)}
     assert sizes == {1, 3, 5}
     given = msgspec.structs.replace(SOME, rate=1, nodes=(5,))
     assert drawn(options=given).members == ("n1", "n2", "n3", "n4", "n5")
 
 
-def test_a_fault_that_the_system_cannot_suffer_is_refused() -> None:
+def test_a_fault_that_the_system_does_not_support_is_refused() -> None:
     with pytest.raises(BadArguments, match="does not support the fault 'pause'"):
         draw_for(SOME, make_workload("kv", {}), capabilities=("kill",))
 
 
-def test_a_schedule_is_read_back(tmp_path: Path) -> None:
+def test_a_schedule_that_was_written_is_read_unchanged(tmp_path: Path) -> None:
     RunFolder(tmp_path).write_schedule(drawn())
     assert RunFolder(tmp_path).read_schedule() == drawn()
 

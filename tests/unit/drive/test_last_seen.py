@@ -30,19 +30,19 @@ def expected(seen: LastSeen, target: Target) -> Compare:
     return request.compare[0]
 
 
-def test_a_key_never_seen_is_expected_to_be_absent() -> None:
+def test_a_key_that_was_never_seen_is_expected_to_be_absent() -> None:
     assert expected(LastSeen(), "value") == Compare("a", "mod", "=", 0)
     assert expected(LastSeen(), "mod") == Compare("a", "mod", "=", 0)
 
 
-def test_what_was_written_is_expected_next() -> None:
+def test_the_value_that_was_written_is_expected_next() -> None:
     seen = LastSeen()
     seen.observe(Put("a", "4"), PutResult(Header(12)))
     assert expected(seen, "value") == Compare("a", "value", "=", "4")
     assert expected(seen, "mod") == Compare("a", "mod", "=", 12)
 
 
-def test_version_and_create_revision_go_on_from_what_was_seen() -> None:
+def test_version_and_create_revision_continue_from_the_values_that_were_seen() -> None:
     seen = LastSeen()
     assert expected(seen, "version") == Compare("a", "version", "=", 0)
     seen.observe(Put("a", "4"), PutResult(Header(12)))
@@ -54,7 +54,7 @@ def test_version_and_create_revision_go_on_from_what_was_seen() -> None:
     assert expected(seen, "create") == Compare("a", "create", "=", 3)
 
 
-def test_what_was_read_is_expected_next() -> None:
+def test_the_value_that_was_read_is_expected_next() -> None:
     seen = LastSeen()
     found = RangeResult(Header(20), (KeyValue("a", "5", 3, 9, 2),), 1)
     seen.observe(Range("a"), found)
@@ -64,7 +64,7 @@ def test_what_was_read_is_expected_next() -> None:
     assert expected(seen, "value") == Compare("a", "mod", "=", 0)
 
 
-def test_the_branch_of_a_transaction_that_ran_is_learned() -> None:
+def test_the_branch_of_a_transaction_that_was_executed_is_learned() -> None:
     seen = LastSeen()
     request = cas("mod").request
     found = RangeResult(Header(8), (KeyValue("a", "7", 2, 6, 1),), 1)
@@ -74,7 +74,7 @@ def test_the_branch_of_a_transaction_that_ran_is_learned() -> None:
     assert expected(seen, "mod") == Compare("a", "mod", "=", 9)
 
 
-def test_stale_reads_teach_nothing() -> None:
+def test_nothing_is_learned_from_stale_reads() -> None:
     seen = LastSeen()
     stale = RangeResult(Header(20), (KeyValue("a", "5", 3, 9, 2),), 1)
     for option in ({"serializable": True}, {"revision": 3}, {"keys_only": True}):
@@ -94,11 +94,11 @@ def test_a_read_of_the_past_is_sent_at_a_revision_that_was_seen_to_exist() -> No
     seen = LastSeen()
     scheduled = ScheduledOperation(0, "range", Range("a", "z"), 0, revision_back=5)
 
-    def asked() -> int:
+    def revision() -> int:
         request = seen.request(scheduled)
         assert isinstance(request, Range)
         return request.revision
 
-    assert asked() == 0
+    assert revision() == 0
     seen.observe(Put("a", "4"), PutResult(Header(12)))
-    assert asked() == 7
+    assert revision() == 7

@@ -10,7 +10,7 @@ from splitbrain.histories.kv import Header, Put, PutResult, Range
 from splitbrain.histories.recorder import Recorder
 
 
-def test_what_is_recorded_is_read_back_as_a_history(tmp_path: Path) -> None:
+def test_recorded_events_are_read_as_a_history(tmp_path: Path) -> None:
     with Recorder(tmp_path / "h.jsonl", tmp_path / "n.jsonl") as recorder:
         recorder.invoke(0, "put", Put("a", "1"), "n1")
         recorder.invoke(1, "get", Range("a"), "n2")
@@ -32,7 +32,7 @@ def test_what_is_recorded_is_read_back_as_a_history(tmp_path: Path) -> None:
     assert len(list(read_events(tmp_path / "n.jsonl"))) == 2
 
 
-def test_a_harness_that_is_killed_loses_nothing_that_it_observed(tmp_path: Path) -> None:
+def test_a_harness_that_is_killed_loses_no_recorded_event(tmp_path: Path) -> None:
     path = tmp_path / "h.jsonl"
     code = (
         "import os, signal, sys; from pathlib import Path\n"

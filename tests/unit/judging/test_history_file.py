@@ -1,3 +1,5 @@
+"""`splitbrain check` and `export` on history files."""
+
 from __future__ import annotations
 
 import json
@@ -45,40 +47,40 @@ class Check(Protocol):
 
 @pytest.fixture
 def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Check:
-    """`splitbrain check` of a file with this text: exit code, what it said, and its errors."""
+    """`splitbrain check` of a file with this text: exit code, stdout and stderr."""
 
-    def ask(text: str, *options: str, name: str = "history.edn") -> tuple[int, str, str]:
+    def run_check(text: str, *options: str, name: str = "history.edn") -> tuple[int, str, str]:
         path = tmp_path / name
         path.write_text(text)
         code = run_main(["check", str(path), *options])
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
 
-    return ask
+    return run_check
 
 
-def test_a_register_of_jepsens_is_judged_with_seconds_and_memory(check: Check) -> None:
-    code, said, _ = check(VALID)
+def test_a_register_history_of_jepsen_is_judged_with_its_time_and_memory(check: Check) -> None:
+    code, output, _ = check(VALID)
     assert code == 0
-    assert "jepsen-edn, register: 2 operations" in said
-    assert "verdict: valid" in said
-    assert re.search(r"seconds: \d+\.\d\d", said)
-    assert re.search(r"peak memory: [\d,]+ MiB", said)
-    code, said, _ = check(STALE)
+    assert "jepsen-edn, register: 2 operations" in output
+    assert "verdict: valid" in output
+    assert re.search(r"seconds: \d+\.\d\d", output)
+    assert re.search(r"peak memory: [\d,]+ MiB", output)
+    code, output, _ = check(STALE)
     assert code == 1
-    assert "verdict: invalid" in said
-    assert "does not fit" in said
+    assert "verdict: invalid" in output
+    assert "does not fit" in output
 
 
-def test_transactions_are_judged_by_the_model_that_is_asked_for(check: Check) -> None:
-    code, said, _ = check(WRITE_SKEW)
+def test_transactions_are_judged_by_the_consistency_model_that_is_named(check: Check) -> None:
+    code, output, _ = check(WRITE_SKEW)
     assert code == 1
-    assert "G2-item" in said
+    assert "G2-item" in output
     assert check(WRITE_SKEW, "--model", "list-append", "--model", "snapshot-isolation")[0] == 0
     assert check(WRITE_SKEW, "--model", "serializable")[0] == 1
 
 
-def test_independent_keys_are_told_or_insisted_on(check: Check) -> None:
+def test_independent_keys_are_inferred_unless_an_option_decides(check: Check) -> None:
     keyed = VALID.replace(":value 3", ":value [7 3]").replace(":value nil", ":value [7 nil]")
     other = "{:type :invoke, :f :read, :value [8 nil], :process 1}\n" \
         "{:type :ok, :f :read, :value [8 nil], :process 1}\n"
@@ -90,17 +92,17 @@ def test_independent_keys_are_told_or_insisted_on(check: Check) -> None:
 
 
 def test_a_budget_makes_a_history_invalid(check: Check) -> None:
-    code, said, _ = check(VALID, "--budget", "p99=1ms,availability=100%")
+    code, output, _ = check(VALID, "--budget", "p99=1ms,availability=100%")
     assert code == 1
-    assert "p99 is 5 ms, over the budget of 1 ms" in said
+    assert "p99 is 5 ms, over the budget of 1 ms" in output
     assert check(VALID, "--budget", "p99=5ms,availability=100%")[0] == 0
 
 
-def test_a_budget_of_times_that_nobody_wrote_down_is_undecided(check: Check) -> None:
+def test_a_budget_is_undecided_for_a_history_without_times(check: Check) -> None:
     assert check(re.sub(", :time [0-9]+", "", VALID), "--budget", "p99=1ms")[0] == 2
 
 
-@pytest.mark.parametrize(("text", "options", "says"), [
+@pytest.mark.parametrize(("text", "options", "message"), [
     ("", (), "is empty"),
     ("nonsense\n", (), "not a history of a known format"),
     (VALID[:-20], (), "cut short"),
@@ -109,7 +111,7 @@ def test_a_budget_of_times_that_nobody_wrote_down_is_undecided(check: Check) -> 
     (VALID, ("--format", "csv"), "no format 'csv'"),
     (VALID, ("--model", "stack"), "no model 'stack'"),
     (VALID, ("--model", "mutex"), "is no operation of the model mutex"),
-    (VALID, ("--model", "serializable"), "asked of transactions alone"),
+    (VALID, ("--model", "serializable"), "only transactions have a consistency model"),
     (VALID, ("--model", "register", "--model", "kv"), "expected one of each kind"),
     (VALID, ("--checker", "mvcc"), "no checker 'mvcc'"),
     (VALID, ("--budget", "p99"), "is not a limit of a budget"),
@@ -117,17 +119,17 @@ def test_a_budget_of_times_that_nobody_wrote_down_is_undecided(check: Check) -> 
     (VALID, ("--picture", "/no/such/folder/x.html"), "there is no folder"),
     (VALID.replace(":read", ":peek"), (), "are of no model"),
 ])
-def test_bad_input_gets_one_clear_line_and_254(
-    check: Check, text: str, options: tuple[str, ...], says: str
+def test_bad_input_gives_one_line_and_the_exit_code_254(
+    check: Check, text: str, options: tuple[str, ...], message: str
 ) -> None:
     code, _, error = check(text, *options)
     assert code == 254
-    assert says in error
+    assert message in error
     assert error.startswith("Error: ")
     assert error.count("\n") == 1
 
 
-def test_a_path_that_is_no_history_is_told(
+def test_a_path_without_a_history_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_main(["check", str(tmp_path / "none")]) == 254
@@ -138,7 +140,7 @@ def test_a_path_that_is_no_history_is_told(
     assert run_main(["check", str(tmp_path)]) == 0
 
 
-def test_an_interrupt_leaves_what_is_not_decided_unknown(
+def test_after_an_interrupt_undecided_verdicts_are_unknown(
     check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(logged: Logged, timeout_s: float | None = None, **_: object) -> Verdict:
@@ -146,48 +148,48 @@ def test_an_interrupt_leaves_what_is_not_decided_unknown(
 
     model = LogModel("a register", frozenset(("read", "write")), {"linearizable": interrupted})
     monkeypatch.setitem(MODELS, "register", model)
-    code, said, _ = check(VALID)
+    code, output, _ = check(VALID)
     assert code == 2
-    assert "unknown  linearizable" in said
-    assert "unknown  statistics" in said
-    assert "interrupted" in said
+    assert "unknown  linearizable" in output
+    assert "unknown  statistics" in output
+    assert "interrupted" in output
 
 
-def test_an_interrupt_while_it_is_drawn_takes_no_verdict(
+def test_an_interrupt_during_the_drawing_keeps_the_verdicts(
     check: Check, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def interrupted(*_: object) -> Verdict:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(check_pictures, "draw_file", interrupted)
-    code, said, _ = check(STALE, "--picture", str(tmp_path / "wrong.html"))
+    code, output, _ = check(STALE, "--picture", str(tmp_path / "wrong.html"))
     assert code == 1
-    assert "verdict: invalid" in said
-    assert "picture: none, it was interrupted" in said
+    assert "verdict: invalid" in output
+    assert "picture: none, it was interrupted" in output
 
 
-def test_a_value_that_nobody_can_have_written_needs_no_search(check: Check) -> None:
+def test_a_value_that_was_never_written_needs_no_search(check: Check) -> None:
     many = "".join(
         f'{{"process":{n},"type":"invoke","f":"write","value":{n % 7}}}\n' for n in range(60)
     )
-    asked, ok = ({"process": 99, "type": one, "f": "read", "value": 8} for one in ("invoke", "ok"))
-    read = f"{json.dumps(asked)}\n{json.dumps(ok)}"
-    code, said, _ = check(many + read + "\n", "--search-limit", "2")
+    invoke, ok = ({"process": 99, "type": one, "f": "read", "value": 8} for one in ("invoke", "ok"))
+    read = f"{json.dumps(invoke)}\n{json.dumps(ok)}"
+    code, output, _ = check(many + read + "\n", "--search-limit", "2")
     assert code == 1
-    assert "no order explains this operation (read -> 8)" in said
+    assert "no order explains this operation (read -> 8)" in output
 
 
-@pytest.mark.parametrize(("f", "value", "says"), [
+@pytest.mark.parametrize(("f", "value", "message"), [
     ("cas", 3, "event 0: a cas of 3; expected [expected value, new value]"),
     ("append", ["k", 3], "event 0: append of 3; expected a text"),
 ])
-def test_a_value_that_its_model_does_not_know_is_undecided_with_its_event(
-    check: Check, f: str, value: object, says: str
+def test_a_value_that_the_model_cannot_read_is_undecided_and_its_event_is_named(
+    check: Check, f: str, value: object, message: str
 ) -> None:
     lines = [{"process": 0, "type": kind, "f": f, "value": value} for kind in ("invoke", "ok")]
-    code, said, _ = check("".join(f"{json.dumps(line)}\n" for line in lines))
+    code, output, _ = check("".join(f"{json.dumps(line)}\n" for line in lines))
     assert code == 2
-    assert f"the history cannot be judged: {says}" in said
+    assert f"the history cannot be judged: {message}" in output
 
 
 def test_a_checker_that_runs_out_of_memory_is_undecided(
@@ -198,29 +200,29 @@ def test_a_checker_that_runs_out_of_memory_is_undecided(
 
     model = LogModel("a register", frozenset(("read", "write")), {"linearizable": greedy})
     monkeypatch.setitem(MODELS, "register", model)
-    code, said, _ = check(VALID)
+    code, output, _ = check(VALID)
     assert code == 2
-    assert "the memory did not suffice" in said
+    assert "the checker ran out of memory" in output
 
 
-def test_the_verdicts_before_an_interrupt_stand() -> None:
+def test_the_verdicts_before_an_interrupt_are_kept() -> None:
     def stops(evidence: Evidence) -> Verdict:
         raise KeyboardInterrupt
 
-    watch = judge.JudgingObserver()
+    observer = judge.JudgingObserver()
     verdicts = judge.judge_evidence(
         None, {"first": lambda _: Verdict("first", False), "second": stops, "third": stops},  # type: ignore[arg-type]
-        watch,
+        observer,
     )
     assert [verdict.valid for verdict in verdicts] == [False, None, None]
-    assert watch.interrupted
+    assert observer.interrupted
 
 
-def test_what_is_wrong_is_drawn_on_a_page_of_its_own(check: Check, tmp_path: Path) -> None:
+def test_anomalies_are_drawn_on_a_page(check: Check, tmp_path: Path) -> None:
     page = tmp_path / "wrong.html"
-    code, said, _ = check(STALE, "--picture", str(page))
+    code, output, _ = check(STALE, "--picture", str(page))
     assert code == 1
-    assert f"picture: {page}" in said
+    assert f"picture: {page}" in output
     text = page.read_text()
     assert "does not fit" in text
     assert "must come next, but cannot" in text
@@ -229,12 +231,12 @@ def test_what_is_wrong_is_drawn_on_a_page_of_its_own(check: Check, tmp_path: Pat
     assert "comes before" in text
     assert '"arrowhead":2' in text
     page.unlink()
-    code, said, _ = check(VALID, "--picture", str(page))
-    assert "picture: none" in said
+    code, output, _ = check(VALID, "--picture", str(page))
+    assert "picture: none" in output
     assert not page.exists()
 
 
-def test_a_simulated_run_keeps_its_invariants_and_digest(
+def test_a_simulated_run_that_is_judged_again_keeps_its_invariants_and_digest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -247,15 +249,15 @@ def test_a_simulated_run_keeps_its_invariants_and_digest(
     after = json.loads(results.read_text())
     assert after["digest"] == before["digest"] != ""
     assert [v["checker"] for v in after["verdicts"]] == [v["checker"] for v in before["verdicts"]]
-    said = capsys.readouterr().out
-    assert "report:" not in said
-    assert before["digest"] in said
+    output = capsys.readouterr().out
+    assert "report:" not in output
+    assert before["digest"] in output
     assert run_main(["check", "s/latest", "--budget", "p50=1us"]) == 1
     assert json.loads(results.read_text()) == after
 
 
 @pytest.mark.parametrize("workload", ["register", "set"])
-def test_a_run_of_ours_is_exported_and_judged_the_same(
+def test_an_exported_run_has_the_same_verdict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workload: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -268,17 +270,17 @@ def test_a_run_of_ours_is_exported_and_judged_the_same(
     assert run_main(["check", "out.edn", "--checker", checker]) == 0
 
 
-def test_a_bare_history_of_ours_is_judged_by_all_that_apply(
+def test_a_history_of_ours_without_its_run_is_judged_by_all_checkers_that_apply(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, page = tmp_path / "h.jsonl", tmp_path / "h.html"
     made = ["generate", "--workload", "register", "--ops", "400", "--seed", "2", "-o", str(path)]
     assert run_main(made) == 0
     assert run_main(["check", str(path)]) == 0
-    said = capsys.readouterr().out
-    assert "valid    mvcc" in said
-    assert "valid    linearizable" in said
-    assert "nothing to judge for" in said
+    output = capsys.readouterr().out
+    assert "valid    mvcc" in output
+    assert "valid    linearizable" in output
+    assert "nothing to judge for" in output
     assert run_main(["check", str(path), "--checker", "set_full"]) == 2
     assert run_main(["check", str(path), "--model", "register"]) == 254
     assert run_main([*made, "--corrupt", "missing-key"]) == 0
@@ -291,7 +293,7 @@ def test_a_bare_history_of_ours_is_judged_by_all_that_apply(
 @pytest.mark.parametrize(("workload", "judged"), [
     ("lease", "mvcc"), ("lock", "fencing"), ("election", "election"),
 ])
-def test_a_bare_history_of_leases_locks_or_elections_is_one_of_ours(
+def test_a_history_of_leases_locks_or_elections_is_recognised_as_ours(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], workload: str, judged: str
 ) -> None:
     evidence = generate_coordination(workload, 10, seed=3, pauses=0.2)
@@ -300,13 +302,13 @@ def test_a_bare_history_of_leases_locks_or_elections_is_one_of_ours(
     path.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in evidence.history.events))
     write_members(path, evidence.members)
     assert run_main(["check", str(path)]) == 0
-    said = capsys.readouterr().out
-    assert f"valid    {judged}" in said
-    assert "valid    lease" in said
-    assert "mutual_exclusion (" not in said
+    output = capsys.readouterr().out
+    assert f"valid    {judged}" in output
+    assert "valid    lease" in output
+    assert "mutual_exclusion (" not in output
 
 
-def test_what_cannot_be_exported_is_told(
+def test_a_history_that_cannot_be_exported_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_main(["export", str(tmp_path / "none"), "-o", "x"]) == 254
@@ -318,7 +320,7 @@ def test_what_cannot_be_exported_is_told(
     assert "cannot be written as Jepsen's EDN" in capsys.readouterr().err
 
 
-def test_every_checker_of_a_file_is_in_the_catalogue() -> None:
+def test_every_checker_that_files_omit_is_in_the_catalogue() -> None:
     from splitbrain.harness.judging.history_file import NOT_OF_A_FILE
 
     assert set(NOT_OF_A_FILE) <= set(catalogue.CHECKERS)

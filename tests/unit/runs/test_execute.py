@@ -1,4 +1,4 @@
-"""The driver over a store in this process: everything but real members."""
+"""Runs against a store in this process: everything except real members."""
 
 import asyncio
 import contextlib
@@ -37,7 +37,7 @@ FAKE = "tests.unit.fake_store:FakeSystem"
 
 
 def everything_answered(evidence: Evidence) -> Verdict:
-    """A checker: some operation was answered, and every member told its state."""
+    """A checker: some operation was answered, and every member's state was read."""
     if not evidence.history.operations:
         return Verdict("answered", None, why="there are no operations")
     fine = any(one.outcome == "ok" for one in evidence.history.operations)
@@ -45,7 +45,7 @@ def everything_answered(evidence: Evidence) -> Verdict:
 
 
 def never_satisfied(evidence: Evidence) -> Verdict:
-    return Verdict("strict", False, (Anomaly("none", "it is never right", (0, 1)),))
+    return Verdict("strict", False, (Anomaly("none", "always invalid", (0, 1)),))
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ def test_a_run_leaves_its_folder_and_a_verdict(tmp_path: Path, workload: str) ->
     assert all(one.outcome == "ok" for one in finals)
 
 
-def test_faults_are_inflicted_healed_and_recorded(tmp_path: Path) -> None:
+def test_faults_are_injected_healed_and_recorded(tmp_path: Path) -> None:
     given = options(tmp_path, nemesis=("kill", "pause"), time_limit_s=2.0)
     result = run_sync(given, report=False)
     history = History.read(result.folder / "history.jsonl")
@@ -124,7 +124,7 @@ def test_a_run_works_on_the_loop_of_the_caller(tmp_path: Path) -> None:
 
 @contextlib.contextmanager
 def interrupted_when(*conditions: Callable[[], bool]) -> Iterator[None]:
-    """SIGINT to this process as each condition comes true in turn; none after the block."""
+    """Send SIGINT to this process whenever the next condition is true, until the block ends."""
     over = threading.Event()
 
     def interrupt() -> None:
@@ -148,7 +148,7 @@ def under_load(store: Path) -> Callable[[], bool]:
     return lambda: any(path.stat().st_size > 2_000 for path in store.rglob("history.jsonl"))
 
 
-def test_ctrl_c_ends_the_load_early_and_still_judges(tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_load_early_and_the_run_is_judged(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     with interrupted_when(under_load(tmp_path)):
         result = run_sync(options(tmp_path, time_limit_s=120.0), report=False)
@@ -158,7 +158,7 @@ def test_ctrl_c_ends_the_load_early_and_still_judges(tmp_path: Path) -> None:
 
 def test_a_second_ctrl_c_stops_everything_at_once(tmp_path: Path) -> None:
     made: list[FakeSystem] = []
-    said: list[str] = []
+    output: list[str] = []
 
     def make(schedule: Schedule, folder: Path) -> FakeSystem:
         class Slow(FakeSystem):
@@ -177,15 +177,15 @@ def test_a_second_ctrl_c_stops_everything_at_once(tmp_path: Path) -> None:
     with stopping, pytest.raises(KeyboardInterrupt):
         run_sync(
             options(tmp_path, time_limit_s=120.0), make=make, report=False,
-            progress=PlainLines(said.append),
+            progress=PlainLines(output.append),
         )
-    assert said[-1] == f"judge what was recorded with: splitbrain check {made[0].folder}"
+    assert output[-1] == f"judge what was recorded with: splitbrain check {made[0].folder}"
     assert made[0].stopped == 1
     record = RunFolder(made[0].folder).read_record()
     assert (record.ended, record.error) == ("failed", "stopped before it was over")
 
 
-def test_a_system_that_breaks_ends_the_run_but_is_stopped_and_recorded(tmp_path: Path) -> None:
+def test_a_system_that_fails_ends_the_run_and_is_stopped_and_recorded(tmp_path: Path) -> None:
     made: list[FakeSystem] = []
 
     def make(schedule: Schedule, folder: Path) -> FakeSystem:
@@ -205,7 +205,7 @@ def test_a_system_that_breaks_ends_the_run_but_is_stopped_and_recorded(tmp_path:
     assert saved.valid is not True
 
 
-def test_a_run_in_which_a_member_ended_by_itself_is_no_pass(tmp_path: Path) -> None:
+def test_a_run_in_which_a_member_ended_by_itself_is_not_valid(tmp_path: Path) -> None:
     def make(schedule: Schedule, folder: Path) -> FakeSystem:
         class Crashing(FakeSystem):
             def ended_by_themselves(self) -> tuple[str, ...]:
@@ -218,7 +218,7 @@ def test_a_run_in_which_a_member_ended_by_itself_is_no_pass(tmp_path: Path) -> N
     assert judge(RunFolder(result.folder)).exit_code == 255
 
 
-def test_a_failure_in_the_midst_of_the_load_keeps_what_was_observed(tmp_path: Path) -> None:
+def test_the_history_before_a_failure_of_the_load_is_kept(tmp_path: Path) -> None:
     def make(schedule: Schedule, folder: Path) -> FakeSystem:
         class Vanishing(FakeSystem):
             calls = 0
@@ -269,7 +269,7 @@ def test_an_operation_for_a_follower_never_goes_to_the_leader() -> None:
         assert choose_member(scheduled, ("n1",), "n1") == "n1"
 
 
-def test_an_answer_that_is_not_understood_is_unclear(tmp_path: Path) -> None:
+def test_an_answer_that_cannot_be_decoded_is_unclear(tmp_path: Path) -> None:
     def put(request: dict[str, Any]) -> Any:
         return ["what"]
 

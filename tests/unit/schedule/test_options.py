@@ -15,7 +15,9 @@ def project(tmp_path: Path, text: str) -> Path:
     return below
 
 
-def test_the_command_line_wins_over_the_project_over_the_defaults(tmp_path: Path) -> None:
+def test_the_command_line_overrides_the_project_which_overrides_the_defaults(
+    tmp_path: Path
+) -> None:
     folder = project(tmp_path, '[tool.splitbrain]\nrate = 50\nclients = 3\ntime-limit = 5\n')
     options = read_options({"clients": 4}, folder)
     assert (options.rate, options.clients, options.time_limit_s) == (50.0, 4, 5.0)
@@ -28,18 +30,18 @@ def test_lists_may_be_written_with_commas(tmp_path: Path) -> None:
     assert (options.nemesis, options.nodes) == (("kill", "pause"), (1, 3))
 
 
-@pytest.mark.parametrize(("text", "said"), [
+@pytest.mark.parametrize(("text", "message"), [
     ("[tool.splitbrain]\nworklod = 'kv'\n", "did you mean workload"),
-    ("[tool.splitbrain]\nzzz = 1\n", "known are system"),
+    ("[tool.splitbrain]\nzzz = 1\n", "expected one of system"),
     ("[tool.splitbrain]\nrate = 'fast'\n", "wrong type"),
     ("[tool.splitbrain\n", "cannot be read"),
 ])
-def test_a_wrong_table_of_the_project_is_refused(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(BadArguments, match=said):
+def test_a_wrong_table_of_the_project_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(BadArguments, match=message):
         read_options({}, project(tmp_path, text))
 
 
-@pytest.mark.parametrize(("given", "said"), [
+@pytest.mark.parametrize(("given", "message"), [
     ({"clients": 0}, "expected at least 1"),
     ({"rate": 0}, "above 0"),
     ({"time_limit_s": float("inf")}, "above 0"),
@@ -47,18 +49,18 @@ def test_a_wrong_table_of_the_project_is_refused(tmp_path: Path, text: str, said
     ({"nodes": [0]}, "expected 1 to 9"),
     ({"nemesis": ["kil"]}, "kil"),
     ({"election_ms": 100}, "at least 5 heartbeats"),
-    ({"rate": 1e6, "time_limit_s": 3600}, "a plan holds at most"),
+    ({"rate": 1e6, "time_limit_s": 3600}, "a schedule has at most"),
     ({"mutant": "no_such_bug"}, "no mutant 'no_such_bug'"),
     ({"sed": 1}, "did you mean seed"),
 ])
-def test_what_cannot_be_is_refused_with_a_reason(
-    tmp_path: Path, given: dict[str, Any], said: str
+def test_an_impossible_value_is_refused_with_a_reason(
+    tmp_path: Path, given: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(BadArguments, match=said):
+    with pytest.raises(BadArguments, match=message):
         read_options(given, tmp_path)
 
 
-def test_the_line_that_runs_it_again_names_what_is_not_default() -> None:
+def test_the_command_of_a_run_contains_the_options_that_are_not_default() -> None:
     options = Options(system="etcd", nemesis=(), nodes=(3,), trace=False, time_limit_s=7.5,
                       workload_options={"keys": 2}, store="elsewhere")
     assert run_line(options, 9) == (

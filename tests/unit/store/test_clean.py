@@ -38,7 +38,7 @@ def test_the_newest_runs_of_each_test_stay(tmp_path: Path) -> None:
     assert names(tmp_path, keep=0) == ["b-9", "a-3", "a-2", "a-1"]
 
 
-def test_young_runs_and_runs_that_are_not_valid_stay_if_that_is_asked_for(tmp_path: Path) -> None:
+def test_young_runs_and_runs_that_are_not_valid_can_be_kept(tmp_path: Path) -> None:
     a_run(tmp_path, "a", 1)
     a_run(tmp_path, "a", 8)
     a_run(tmp_path, "a", 9, valid=False)

@@ -35,7 +35,7 @@ def test_latest_points_to_the_newest(tmp_path: Path) -> None:
     assert first.name == "20260102T030405Z-1"
 
 
-def test_what_stands_at_latest_and_is_no_link_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_named_latest_that_is_not_a_link_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "latest").mkdir()
     make_run_folder(tmp_path, "t", 1, NOW)
     assert not (tmp_path / "latest").is_symlink()
@@ -44,14 +44,14 @@ def test_what_stands_at_latest_and_is_no_link_is_left_alone(tmp_path: Path) -> N
 def test_runs_are_listed_the_oldest_first(tmp_path: Path) -> None:
     late = make_run_folder(tmp_path, "a", 1, datetime(2027, 1, 1, tzinfo=UTC)).path
     early = make_run_folder(tmp_path, "b", 1, NOW).path
-    make_run_folder(tmp_path, "c", 1, NOW)  # without run.json: no run
+    make_run_folder(tmp_path, "c", 1, NOW)  # without run.json it is not a run
     for folder in (late, early):
         write_json(folder / "run.json", {})
     assert run_folders(tmp_path) == [early, late]
     assert not list(early.glob(".run*"))
 
 
-def test_what_cannot_be_written_leaves_the_old_file_and_nothing_beside_it(
+def test_a_value_that_cannot_be_written_leaves_the_old_file_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_json(tmp_path / "a.json", {"old": 1})

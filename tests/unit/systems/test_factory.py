@@ -1,4 +1,4 @@
-"""Which system a run tests, and what stands between its members."""
+"""Whether the system of a run needs proxies between its members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plugin as a user's own project sees it: sessions of pytest in folders of their own."""
+"""The pytest plugin in a user's project: each test runs pytest in its own folder."""
 
 import json
 from importlib.metadata import entry_points
@@ -69,7 +69,7 @@ def test_a_valid_run_passes_and_leaves_a_report_and_an_index(project: pytest.Pyt
     assert (project.path / "store" / "index.html").is_file()
 
 
-def test_an_invalid_run_fails_with_its_anomaly_its_report_and_the_line_that_repeats_it(
+def test_an_invalid_run_fails_with_its_anomaly_its_report_and_the_command_that_repeats_it(
     project: pytest.Pytester,
 ) -> None:
     project.makepyfile("""
@@ -84,7 +84,7 @@ def test_an_invalid_run_fails_with_its_anomaly_its_report_and_the_line_that_repe
     ])
 
 
-def test_saved_seeds_of_the_workload_run_first_then_as_many_as_asked_for(
+def test_saved_seeds_of_the_workload_run_before_the_drawn_ones(
     project: pytest.Pytester,
 ) -> None:
     corpus = project.mkdir("corpus")
@@ -155,7 +155,7 @@ def test_a_cluster_is_started_for_a_test_and_stopped_after_it(project: pytest.Py
     run_tests(project).assert_outcomes(passed=2)
 
 
-def test_wrong_options_are_told(project: pytest.Pytester) -> None:
+def test_wrong_options_are_reported(project: pytest.Pytester) -> None:
     project.makepyfile("def test_it_holds(splitbrain_run): splitbrain_run(worklod='kv')")
     result = run_tests(project)
     result.assert_outcomes(failed=1)
@@ -172,7 +172,7 @@ lasts 50 ms
 """
 
 
-def test_a_schedule_is_run_from_its_file_and_what_cannot_be_is_told_in_a_line(
+def test_a_schedule_is_run_from_its_file_and_errors_are_one_line(
     project: pytest.Pytester,
 ) -> None:
     (project.path / "found.schedule").write_text(SCHEDULE)
@@ -196,12 +196,12 @@ def test_a_schedule_is_run_from_its_file_and_what_cannot_be_is_told_in_a_line(
     """)
     result = run_tests(project, "-rs")
     result.assert_outcomes(passed=1, failed=2, skipped=1)
-    said = result.stdout.str()
-    assert "Traceback" not in said
-    assert "plugin.py" not in said
-    assert said.count("'kill everybody': not understood") == 1
-    assert said.count("no fault is called 'kil'") == 1
-    assert "splitbrain_cluster starts real processes" in said
+    output = result.stdout.str()
+    assert "Traceback" not in output
+    assert "plugin.py" not in output
+    assert output.count("'kill everybody': not understood") == 1
+    assert output.count("no fault is called 'kil'") == 1
+    assert "splitbrain_cluster starts real processes" in output
 
 
 def test_the_same_set_up_error_is_printed_once(project: pytest.Pytester) -> None:

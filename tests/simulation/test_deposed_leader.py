@@ -1,4 +1,4 @@
-"""A deposed leader that does not know it yet: asked reads, given entries in vain."""
+"""A deposed leader that does not know it yet receives reads, and appends entries in vain."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def schedule_of(seed: int, more: str = "") -> Schedule:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
-def test_its_log_is_gone_in_the_end_however_long_it_was(seed: int, tmp_path: Path) -> None:
+def test_uncommitted_entries_of_a_deposed_leader_are_removed(seed: int, tmp_path: Path) -> None:
     schedule = schedule_of(seed, CRASH)
     run = execute_simulated(schedule, RunFolder(tmp_path))
     assert difference(run, schedule) is None
@@ -52,10 +52,10 @@ def test_its_log_is_gone_in_the_end_however_long_it_was(seed: int, tmp_path: Pat
     assert conditions["a restored snapshot ended before the follower's log did"]
 
 
-def test_a_tail_that_comes_back_with_a_restart_is_seen(tmp_path: Path) -> None:
+def test_entries_that_return_after_a_restart_are_found(tmp_path: Path) -> None:
     schedule = schedule_of(1, CRASH)
     options = replace(schedule.options, mutant="stale_tail_after_snapshot", store=str(tmp_path))
-    spoilt = replace(schedule, options=options)
-    result, difference = execute_twice(spoilt)
+    faulty = replace(schedule, options=options)
+    result, difference = execute_twice(faulty)
     assert result.valid is False
     assert difference is None

@@ -1,4 +1,4 @@
-"""A run and its repetition leave nothing behind in the process that asked for them."""
+"""A run and its repetition leave nothing behind in the calling process."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def drawn(folder: Path, mutant: str) -> Schedule:
 def test_a_planted_bug_is_found_and_the_correct_member_runs_after_it(
     mutant: str, tmp_path: Path
 ) -> None:
-    spoilt, difference = execute_twice(drawn(tmp_path, mutant))
-    assert spoilt.valid is False
+    faulty, difference = execute_twice(drawn(tmp_path, mutant))
+    assert faulty.valid is False
     assert difference is None
     correct, difference = execute_twice(drawn(tmp_path, ""))
     assert correct.valid is True

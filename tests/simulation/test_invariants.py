@@ -1,4 +1,4 @@
-"""The watch on the members: what it says of members that do not agree, and of early reads."""
+"""Invariants of a simulated run: agreement of healthy members, and reads of committed entries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.member import Member
 
 
-def watched(*, betrayed: bool) -> InvariantMonitor:
+def monitor(*, betrayed: bool) -> InvariantMonitor:
     loop = VirtualLoop()
     disk = MachineDisk(loop, Random(1))
     disk.betrayed = betrayed
@@ -26,30 +26,32 @@ def watched(*, betrayed: bool) -> InvariantMonitor:
     )
 
 
-def test_members_that_are_left_alone_must_agree() -> None:
-    watch = watched(betrayed=False)
-    watch.disagreed(30_000)
-    assert watch.violations == [
+def test_healthy_members_must_agree() -> None:
+    invariants = monitor(betrayed=False)
+    invariants.disagreed(30_000)
+    assert invariants.violations == [
         "0.000000 s: the members did not agree within 30 s after all was healed"
     ]
 
 
-def test_a_disk_that_broke_its_word_may_keep_them_from_it() -> None:
-    watch = watched(betrayed=True)
-    watch.disagreed(30_000)
-    assert watch.violations == []
+def test_members_need_not_agree_after_a_disk_lost_durable_data() -> None:
+    invariants = monitor(betrayed=True)
+    invariants.disagreed(30_000)
+    assert invariants.violations == []
 
 
-@pytest.mark.parametrize(("applied", "told"), [(4, 1), (5, 0), (6, 0)])
-def test_a_read_waits_for_what_was_committed_when_it_was_asked(applied: int, told: int) -> None:
-    watch = watched(betrayed=False)
-    watch._last_committed = 5
+@pytest.mark.parametrize(("applied", "violations"), [(4, 1), (5, 0), (6, 0)])
+def test_a_read_waits_for_the_entries_that_were_committed_when_it_began(
+    applied: int, violations: int
+) -> None:
+    invariants = monitor(betrayed=False)
+    invariants._last_committed = 5
 
     async def too_early() -> None:
-        watch._last_committed = 9  # committed since: a read need not wait for it
+        invariants._last_committed = 9  # committed after the read began
 
     store = SimpleNamespace(consistent_index=applied)
     server: Any = SimpleNamespace(linearizable_read=too_early, store=store)
-    watch._check_reads("n1", server)
-    watch._loop.run_until_complete(server.linearizable_read())
-    assert len(watch.violations) == told
+    invariants._check_reads("n1", server)
+    invariants._loop.run_until_complete(server.linearizable_read())
+    assert len(invariants.violations) == violations

@@ -1,4 +1,7 @@
-"""Disks that break their word: the member that has one is not blamed, and serves nothing false."""
+"""Disks that lose or change data after they reported it durable.
+
+The member on such a disk may fail, but it must not serve false data.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ RUN = f"""
     {PUTS}
     lasts 2500 ms
 """
-BETRAYALS = {
+LOSSES = {
     "rot": "400 ms  rot n3 until 401 ms",
     "lying": '300 ms  disk n3 {"lying":true} until 700 ms\n600 ms  power n3 until 900 ms',
     "misdirected": '300 ms  disk n3 {"misdirect_percent":50} until 700 ms',
@@ -33,12 +36,12 @@ BETRAYALS = {
 
 
 @pytest.mark.parametrize("seed", range(1, 6))
-@pytest.mark.parametrize("betrayal", list(BETRAYALS))
-def test_one_disk_of_three_that_betrays_its_member_makes_nothing_invalid(
-    betrayal: str, seed: int, tmp_path: Path
+@pytest.mark.parametrize("loss", list(LOSSES))
+def test_one_disk_of_three_that_loses_durable_data_makes_no_run_invalid(
+    loss: str, seed: int, tmp_path: Path
 ) -> None:
     schedule = parse_schedule(
-        f"seed {seed}\n{RUN}\n{BETRAYALS[betrayal]}\n1000 ms  kill n3 until 1200 ms\n"
+        f"seed {seed}\n{RUN}\n{LOSSES[loss]}\n1000 ms  kill n3 until 1200 ms\n"
     )
     run = execute_simulated(schedule, RunFolder(tmp_path))
     assert difference(run, schedule) is None

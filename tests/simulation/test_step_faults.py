@@ -1,4 +1,4 @@
-"""A fault at a step of the write path hits there, and nowhere else."""
+"""A fault at a step of the write path takes effect at this step, and nowhere else."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RUN = """
 def run(
     fault: str, folder: Path, lasts_ms: int = 2500
 ) -> tuple[RunResult, dict[str, tuple[str, ...]]]:
-    """The run, and how far each fault got: phase → whom it hit."""
+    """The run, and the members that the fault hit in each of its phases."""
     schedule = parse_schedule(f"{RUN}\n{fault}\nlasts {lasts_ms} ms")
     simulated = execute_simulated(schedule, RunFolder(folder))
     assert difference(simulated, schedule) is None
@@ -61,20 +61,22 @@ def test_a_crash_before_the_log_leaves_the_second_entry_out_of_it(tmp_path: Path
 
 @pytest.mark.parametrize("do", ["power", "pause", "isolate", "sleep"])
 @pytest.mark.parametrize("failpoint", ["before replicate", "after leader_wal"])
-def test_the_correct_member_survives_it(do: str, failpoint: str, tmp_path: Path) -> None:
+def test_the_correct_member_survives_a_fault_at_a_step(
+    do: str, failpoint: str, tmp_path: Path
+) -> None:
     simulated, phases = run(f"op 1  {do} n1 {failpoint} for 300 ms", tmp_path)
     assert simulated.valid is True, simulated.results.verdicts
     assert phases["began"]
 
 
-def test_a_step_that_nobody_comes_to_is_no_fault_and_is_disarmed(tmp_path: Path) -> None:
+def test_a_fault_at_a_step_that_is_never_reached_has_no_effect_and_is_disarmed(tmp_path: Path) -> None:
     simulated, phases = run("op 2  crash n1 before follower_wal visit 900 for 300 ms", tmp_path)
     assert simulated.valid is True
     assert list(phases) == ["begin", "end", "ended"]
     assert all(steps_of(tmp_path, f"n{n}").count("start") == 1 for n in (1, 2, 3))
 
 
-def test_whoever_leads_takes_the_part_of_the_plans_leader(tmp_path: Path) -> None:
+def test_the_member_that_leads_takes_the_role_of_the_schedules_leader(tmp_path: Path) -> None:
     _, phases = run("op 1  pause n1 before leader_wal for 100 ms", tmp_path)
     leader = leader_of(tmp_path)
     assert phases["began"] == (leader,)
@@ -85,7 +87,7 @@ def test_whoever_leads_takes_the_part_of_the_plans_leader(tmp_path: Path) -> Non
 @pytest.mark.parametrize("step", SNAPSHOT_STEPS)
 @pytest.mark.parametrize("edge", ["before", "after"])
 @pytest.mark.parametrize("do", ["crash", "power", "isolate"])
-def test_a_follower_that_falls_while_a_snapshot_comes_in_catches_up_all_the_same(
+def test_a_follower_that_crashes_while_it_receives_a_snapshot_catches_up(
     do: str, edge: str, step: str, tmp_path: Path
 ) -> None:
     puts = "\n".join(
@@ -110,10 +112,10 @@ def test_a_follower_that_falls_while_a_snapshot_comes_in_catches_up_all_the_same
     assert conditions["a follower restored a snapshot"] >= 1
 
 
-def test_a_snapshot_comes_over_a_link_that_is_slower_than_raft_is_patient(
+def test_a_snapshot_arrives_over_a_link_that_needs_longer_than_the_raft_timeout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Raft gives a snapshot up of which it hears nothing for 100 heartbeats."""
+    """Raft abandons a snapshot without an answer after 100 heartbeats."""
     monkeypatch.setattr(snapshot_stream, "CHUNK_BYTES", 256)
     monkeypatch.setattr(snapshot_stream, "QUEUE_BYTES_MAX", 0)
     puts = "\n".join(
