@@ -69,7 +69,9 @@ def test_the_correct_member_survives_a_fault_at_a_step(
     assert phases["began"]
 
 
-def test_a_fault_at_a_step_that_is_never_reached_has_no_effect_and_is_disarmed(tmp_path: Path) -> None:
+def test_a_fault_at_a_step_that_is_never_reached_has_no_effect_and_is_disarmed(
+    tmp_path: Path
+) -> None:
     simulated, phases = run("op 2  crash n1 before follower_wal visit 900 for 300 ms", tmp_path)
     assert simulated.valid is True
     assert list(phases) == ["begin", "end", "ended"]

@@ -182,7 +182,7 @@ def test_a_second_ctrl_c_stops_everything_at_once(tmp_path: Path) -> None:
     assert output[-1] == f"judge what was recorded with: splitbrain check {made[0].folder}"
     assert made[0].stopped == 1
     record = RunFolder(made[0].folder).read_record()
-    assert (record.ended, record.error) == ("failed", "stopped before it was over")
+    assert (record.ended, record.error) == ("failed", "the run was stopped before its end")
 
 
 def test_a_system_that_fails_ends_the_run_and_is_stopped_and_recorded(tmp_path: Path) -> None:
