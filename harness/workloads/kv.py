@@ -1,4 +1,4 @@
-"""The key-value service in its breadth."""
+"""All operations of the key-value service."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, Uni
 from splitbrain.histories.kv import Compare, Delete, Put, Range, Txn
 
 LONG = (600, 3000)
-"""Characters: more than a disk's sector takes, so that one write can be torn within itself."""
+"""The length of long values in characters (least, most). They are longer than a sector of a
+disk, so that a single write can be torn."""
 
 Order = Literal["", "key", "value"]
 Target = Literal["value", "version", "create", "mod"]
 
 
 class KV:
-    """Put, get, delete, intervals, reads of the past and transactions over `keys` keys. Of
-    the values put `long_percent` are long.
+    """Put, get, delete, ranges, reads of past revisions and transactions over `keys` keys.
 
-    Some intervals are sorted, by key or value. Reads are linearizable but for a few that are
-    serializable; a few are at a revision shortly before the last that the client saw.
-    Transactions compare one or two keys (value, mod_revision, version or create_revision with
-    what the client last saw, or existence by the last two), or all keys of an interval, and
-    put, delete and read in both branches, some of it in a transaction of its own.
+    `long_percent` of the values are long. Some ranges are sorted by key or value. Most reads
+    are linearizable, some are serializable, and some read a revision shortly before the last
+    one that the client has seen.
+
+    A transaction compares one or two keys, or all keys of an interval. It compares the value,
+    mod_revision, version or create_revision with what the client last read, or tests by
+    version or create_revision whether the key exists. Both branches put, delete and read, and
+    some contain a nested transaction.
     """
 
     name: ClassVar[str] = "kv"
@@ -93,7 +96,7 @@ class KV:
         if wide < 0.2:
             key, end = "k", "l"
         elif wide < 0.3:
-            end = "\0"  # all from the key on
+            end = "\0"  # all keys from `key`
         draw = chance.random()
         sort_by: Order = chance.choice(("", "", "", "key", "value"))
         return Draft(
@@ -113,7 +116,7 @@ class KV:
     def _past(self, chance: Random, values: UniqueValues) -> Draft:
         key, end = self._bounds(chance)
         serializable = chance.random() < 0.5
-        # Mostly near: a member that is a little behind has not come to it yet.
+        # Mostly recent revisions, which a member that lags has not applied yet.
         back = 1 + int(30 * chance.random() ** 3)
         return Draft("range", Range(key, end, serializable=serializable), revision_back=back)
 
@@ -146,8 +149,10 @@ class KV:
     def _branch(
         self, chance: Random, values: UniqueValues, reads: float = 0.3
     ) -> tuple[Put | Range | Delete | Txn, ...]:
-        """One to three operations on different keys: a store refuses two writes of one key.
-        Now and then those behind the first are a transaction in it."""
+        """One to three operations on different keys, because a store refuses two writes of a key.
+
+        In some branches all operations but the first are in a nested transaction.
+        """
         count = min(self.keys, chance.choice((1, 1, 2, 3)))
         numbers = chance.sample(range(self.keys), count)
         branch = self._writes_and_reads(chance, values, numbers, reads)

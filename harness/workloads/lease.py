@@ -1,4 +1,4 @@
-"""Leases: granted, kept alive, revoked, left to run out, with keys on them."""
+"""Leases that are granted, kept alive, revoked or left to expire, and keys attached to them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ IDS_PER_CLIENT = 1_000_000
 
 
 class Lease:
-    """Each client has one lease after the other, of `ttl` to `ttl + 2` seconds: puts keys on
-    it, keeps it alive, asks for its time to live, reads, and in the end revokes it or leaves
-    it to run out. Keys are shared, so that a key moves from lease to lease; some puts take
-    a key off its lease, a few go to a lease that may be gone.
+    """Each client uses one lease after the other, with a time to live of `ttl` to `ttl + 2` s.
+
+    It attaches keys to the lease, keeps it alive, queries its time to live, reads, and at last
+    revokes the lease or leaves it to expire. Clients share the keys, so keys move from lease
+    to lease. Some puts detach a key from its lease, and a few use the client's previous lease,
+    which may not exist any more.
     """
 
     name: ClassVar[str] = "lease"
-    description: ClassVar[str] = "leases kept alive, revoked or left to run out, with keys on them"
+    description: ClassVar[str] = "leases kept alive, revoked or left to expire, with keys attached"
     checkers: ClassVar[Sequence[str]] = (*ALWAYS, "lease")
     needs: ClassVar[Sequence[str]] = ("lease",)
 
@@ -61,7 +63,7 @@ class Lease:
             return Draft("put", Put(key, values.take()))
         if kind < 0.7:
             return Draft("get", Range(key) if chance.random() < 0.5 else Range("l", "m"))
-        asked = before if before and chance.random() < 0.2 else lease
+        queried = before if before and chance.random() < 0.2 else lease
         if kind < 0.88:
-            return Draft("keep_alive", LeaseKeepAlive(asked))
-        return Draft("time_to_live", LeaseTimeToLive(asked, keys=True))
+            return Draft("keep_alive", LeaseKeepAlive(queried))
+        return Draft("time_to_live", LeaseTimeToLive(queried, keys=True))

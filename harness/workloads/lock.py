@@ -1,4 +1,4 @@
-"""Locks and elections: many want what one may have."""
+"""Locks and elections: clients compete for a lock, or for leadership."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from splitbrain.histories.lease import LeaseGrant, LeaseKeepAlive, LeaseRevoke
 from splitbrain.histories.lock import Campaign, Leader, Lock, Proclaim, Resign, Unlock
 
 IDS_PER_CLIENT = 1_000_000
-ABOUT_COORDINATION = ("availability", "statistics", "lease")
+COORDINATION_CHECKERS = ("availability", "statistics", "lease")
 
 
 class Locks:
-    """Each client takes one of `locks` locks again and again, writes under it, and releases it.
+    """Each client repeatedly acquires one of `locks` locks, writes under it, and releases it.
 
-    The lock hangs on a lease of `ttl` seconds, as etcd's clients use it. With `fencing` 1 a
-    write under the lock is a transaction that holds only while the lock's key is there, and
-    the checker `fencing` judges it; with 0 it is a plain put, and `mutual_exclusion` says
-    whether two ever held the lock at once. A lock whose lease can run out while its holder
-    is paused is not mutual exclusion without fencing: expect etcd to be invalid with 0.
+    A lock depends on a lease of `ttl` seconds, as in etcd's client library. With `fencing` 1
+    a write under the lock is a transaction that succeeds only while the key of the lock
+    exists, and the checker `fencing` judges it. With `fencing` 0 it is a plain put, and the
+    checker `mutual_exclusion` decides whether two clients ever held the lock at once. Without
+    fencing, a lease can expire while the holder of the lock is paused, so etcd is invalid
+    with 0.
     """
 
     name: ClassVar[str] = "lock"
     description: ClassVar[str] = "locks with leases, and writes under them, fenced or not"
-    checkers: ClassVar[Sequence[str]] = (*ABOUT_COORDINATION, "fencing")
+    checkers: ClassVar[Sequence[str]] = (*COORDINATION_CHECKERS, "fencing")
     needs: ClassVar[Sequence[str]] = ("lease", "lock")
 
     def __init__(self, locks: int = 3, ttl: int = 2, fencing: int = 1) -> None:
@@ -41,7 +42,7 @@ class Locks:
         self.ttl = ttl
         self.fencing = fencing
         if not fencing:
-            self.checkers = (*ABOUT_COORDINATION, "mutual_exclusion")  # type: ignore[misc]
+            self.checkers = (*COORDINATION_CHECKERS, "mutual_exclusion")  # type: ignore[misc]
 
     def operations(self, chance: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
@@ -58,8 +59,8 @@ class Locks:
                     yield Draft("get", Range(protected), after_ok=True)
                 put = Put(protected, f"{key} {values.take()}")
                 if self.fencing:
-                    held = Compare(key, "version", ">", 0)
-                    write = Txn((held,), (put,), (Range(key),))
+                    exists = Compare(key, "version", ">", 0)
+                    write = Txn((exists,), (put,), (Range(key),))
                     yield Draft("write", write, after_ok=True)
                 else:
                     yield Draft("write", put, after_ok=True)
@@ -71,15 +72,16 @@ class Locks:
 
 
 class Election:
-    """Each client runs in one of `elections` elections again and again: campaigns, proclaims
-    once elected, asks who leads, and resigns, or revokes its lease of `ttl` seconds, or, now
-    and then, leaves it to run out. With a `ttl` no longer than a request may take, leases
-    run out of those who still wait to be elected.
+    """Each client repeatedly takes part in one of `elections` elections.
+
+    It campaigns, proclaims after it is elected, queries the leader, and resigns, or revokes
+    its lease of `ttl` seconds, or sometimes leaves the lease to expire. If `ttl` is not longer
+    than the timeout of a request, leases of clients that still campaign expire as well.
     """
 
     name: ClassVar[str] = "election"
-    description: ClassVar[str] = "campaigns, proclamations, questions for the leader, resignations"
-    checkers: ClassVar[Sequence[str]] = (*ABOUT_COORDINATION, "election")
+    description: ClassVar[str] = "campaigns, proclamations, queries of the leader, resignations"
+    checkers: ClassVar[Sequence[str]] = (*COORDINATION_CHECKERS, "election")
     needs: ClassVar[Sequence[str]] = ("lease", "election")
 
     def __init__(self, elections: int = 2, ttl: int = 5) -> None:

@@ -14,13 +14,13 @@ from splitbrain.histories.kv import Compare, Put, Range, Txn
 class Register:
     """Put, get and compare-and-swap over `keys` registers.
 
-    After `operations_per_client` operations a client moves on to the next `keys` of
-    them, so that no register's history grows beyond what a general search can judge.
+    After `operations_per_client` operations a client continues with the next `keys`
+    registers, so that the history of a register stays short enough for a general search.
 
-    A compare-and-swap is a transaction: if the key's value (or, half of the time, its
-    mod_revision) is what this client last saw, put a new value, else get the key. What
-    was last seen is settled when it is sent; a client that has seen nothing of the key
-    yet expects it to be absent.
+    A compare-and-swap is a transaction: if the value of the key (or, half of the time, its
+    mod_revision) is what this client last read, it puts a new value, otherwise it gets the
+    key. The client fills in what it last read when it sends the operation. A client that has
+    not read the key yet expects that it does not exist.
     """
 
     name: ClassVar[str] = "register"

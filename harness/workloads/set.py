@@ -1,4 +1,4 @@
-"""A set: what was acknowledged is there at the end."""
+"""A set: each acknowledged element must be read at the end."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from splitbrain.histories.kv import Compare, Put, Range, Txn
 class Set:
     """Adds unique elements and reads them all at the end.
 
-    An element is a key of its own below `set/<client>/`, added by a put or by a
-    transaction that puts it if it is absent; its value is the element. On the way a
-    share `reads` of the operations counts the set or reads some of it.
+    An element is a key below `set/<client>/` whose value is the element. It is added by a
+    put, or by a transaction that puts it if it does not exist. `reads_percent` of the
+    operations count the elements or read some of them.
     """
 
     name: ClassVar[str] = "set"
-    description: ClassVar[str] = "adds of unique elements, each acknowledged one there at the end"
+    description: ClassVar[str] = "adds of unique elements, each of which must be read at the end"
     checkers: ClassVar[Sequence[str]] = (
         *ALWAYS,
         "set_full",

@@ -1,4 +1,4 @@
-"""Watchers that go from member to member, while others write and compact."""
+"""Watchers that reconnect to other members while clients write and compact."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ COMPACT_BACK_MAX = 60
 
 
 class Watch:
-    """`watchers` watchers, each of a key, an interval or all keys, with or without filters,
-    prev_kv, notices of progress and fragments. They reconnect at random to other members,
-    resume where they stopped, or begin in the present, the past, the future, or at what is
-    compacted. Clients put, delete and change several of `keys` keys at once, and read them
-    and intervals of them, also at past revisions, some of them compacted by then; the first
+    """`watchers` watchers of a key, an interval or all keys, while clients write.
+
+    A watch has filters, prev_kv, progress notifications and fragments, or not. Watchers
+    reconnect to other members at random times. They resume at the revision where they stopped,
+    or begin at the present revision, a past one, a future one, or a compacted one.
+
+    Clients put and delete keys, change several of the `keys` keys at one revision, and read
+    keys and ranges, also at past revisions, some of which are compacted by then. The first
     client compacts.
 
-    `progress_requests` 0: no watcher asks for its progress (etcd before 3.5.8 answers such
-    a request wrongly, issue #15220). `compactions` 0: nothing is compacted.
+    With `progress_requests` 0 no watcher sends progress requests, which etcd before 3.5.8
+    answers wrongly (issue #15220). With `compactions` 0 no client compacts.
     """
 
     name: ClassVar[str] = "watch"
@@ -100,13 +103,13 @@ class Watch:
         return self._several(chance, values)
 
     def _interval(self, chance: Random, key: str) -> Draft:
-        """Of the keys behind `key`, those deleted since left out, counted or limited."""
+        """A range from `key` to the last key, which is limited, counted or complete."""
         draw = chance.random()
         limit = 1 + chance.randrange(3) if draw < 0.3 else 0
         return Draft("range", Range(key, "l", limit=limit, count_only=draw > 0.7))
 
     def _past(self, chance: Random, key: str) -> Draft:
-        """Of a revision about as far back as those that are compacted."""
+        """A read of a past revision, about as old as the revisions that are compacted."""
         end = "l" if chance.random() < 0.3 else ""
         return Draft(
             "get", Range(key, end, serializable=chance.random() < 0.5),
@@ -114,7 +117,7 @@ class Watch:
         )
 
     def _several(self, chance: Random, values: UniqueValues) -> Draft:
-        """Two to four keys put or deleted at one revision."""
+        """A transaction that puts or deletes two to four keys at one revision."""
         numbers = chance.sample(range(self.keys), min(self.keys, chance.randrange(2, 5)))
         writes: list[Put | Delete] = []
         for number in numbers:
