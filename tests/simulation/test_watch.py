@@ -50,6 +50,6 @@ def test_a_read_waits_for_what_was_committed_when_it_was_asked(applied: int, tol
 
     store = SimpleNamespace(consistent_index=applied)
     server: Any = SimpleNamespace(linearizable_read=too_early, store=store)
-    watch._follow_reads("n1", server)
+    watch._check_reads("n1", server)
     watch._loop.run_until_complete(server.linearizable_read())
     assert len(watch.violations) == told
