@@ -19,8 +19,15 @@ from splitbrain.nemesis.capabilities import Killable, LinkState, Partitionable, 
 from splitbrain.nemesis.fault import MemberName
 
 __all__ = [
-    "Address", "CrashReporter", "Killable", "LinkState", "MemberName", "Partitionable", "Pausable",
-    "System", "Weathered",
+    "Address",
+    "AdverseConditions",
+    "CrashReporter",
+    "Killable",
+    "LinkState",
+    "MemberName",
+    "Partitionable",
+    "Pausable",
+    "System",
 ]
 
 
@@ -42,7 +49,7 @@ class CrashReporter(Protocol):
 
 
 @runtime_checkable
-class Weathered(Protocol):
+class AdverseConditions(Protocol):
     """A system with adverse conditions on its healthy links and members, until `calm`."""
 
     @property
