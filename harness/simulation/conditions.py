@@ -41,7 +41,7 @@ RESTARTS = (
     "a leader was killed",
     "a paused leader resumed after it was deposed",
     "a paused member found work waiting",
-    "a member stood still at a step",
+    "a member was paused at a step",
 )
 DISKS = (
     "power was lost with unsynced writes in a file",
@@ -73,7 +73,7 @@ CLIENTS = (
     "a member ended with a request under way",
     "a client gave up a request under way",
     "a member refused a request",
-    "a deposed leader was asked a read",
+    "a deposed leader got a read",
 )
 STORES = (
     "a transaction took its first branch",

@@ -278,7 +278,7 @@ class InvariantMonitor:
                 self._loop.soon(member.process, self._append_in_vain, one.raft, raft)
 
     def _read(self, server: Server) -> None:
-        self._coverage.reached("a deposed leader was asked a read")
+        self._coverage.reached("a deposed leader got a read")
         self._loop.create_task(_read(server), name="read")
 
     def _append_in_vain(self, raft: Raft, successor: Raft) -> None:
