@@ -370,9 +370,10 @@ class _Check:
             if alive > due:
                 self._add(
                     "outlived its lease",
-                    f"{one.key} existed at {wording.seconds(alive)}, {(alive - due) / S:.1f} s after "
-                    f"it should have been deleted with lease {lease.id} of {lease.ttl_ns // S} s, "
-                    f"which was last kept alive at {wording.seconds(lease.last_try)}",
+                    f"{one.key} existed at {wording.seconds(alive)}, {(alive - due) / S:.1f} s "
+                    f"after it should have been deleted with lease {lease.id} of "
+                    f"{lease.ttl_ns // S} s, which was last kept alive at "
+                    f"{wording.seconds(lease.last_try)}",
                     lease.grant, revision=one.first,
                 )
                 return

@@ -44,7 +44,7 @@ def test_the_smallest_part_keeps_what_is_needed_and_no_more(
 
 
 def test_with_few_questions_the_part_still_fails() -> None:
-    part = minimise(range(1000), lambda kept: 7 in kept and 900 in kept, asked_max=10)
+    part = minimise(range(1000), lambda kept: 7 in kept and 900 in kept, calls_max=10)
     assert {7, 900} <= set(part)
     assert len(part) < 1000
 

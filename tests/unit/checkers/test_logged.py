@@ -61,11 +61,11 @@ def test_a_register_that_goes_back_is_explained_by_few_operations() -> None:
 def test_a_swap_that_failed_did_not_happen_or_is_an_answer_as_the_log_has_it() -> None:
     ops = log(("write", 1, "ok", 1, 0, 1), ("cas", [1, 2], "fail", None, 2, 3))
     assert check_registers(ops).valid
-    assert check_registers(ops, failed_swap_tells=True).valid is False
+    assert check_registers(ops, failed_swap_reads=True).valid is False
 
 
 def test_a_swap_without_a_pair_is_told() -> None:
-    with pytest.raises(HistoryError, match=r"event 0: a cas of 5; expected \[expected value"):
+    with pytest.raises(HistoryError, match=r"event 0: cas with value 5; expected \[old value"):
         check_registers(log(("cas", 5, "ok", 5, 0, 1)))
 
 
@@ -89,7 +89,7 @@ def test_an_element_of_a_set_stays() -> None:
     assert lost.valid is False
     assert lost.anomalies[0].kind == "lost"
     assert check_sets(log(added)).valid is None
-    with pytest.raises(HistoryError, match="read of a set answered 1"):
+    with pytest.raises(HistoryError, match="read of a set returned 1"):
         check_sets(log(added, ("read", None, "ok", 1, 2, 3)))
 
 
@@ -161,7 +161,7 @@ def test_what_is_needed_proves_it_and_none_of_it_can_be_weakened(
     ops: list[LoggedOperation],
 ) -> None:
     verdict = check_registers(ops)
-    operations = register_operations(ops, failed_swap_tells=False)
+    operations = register_operations(ops, failed_swap_reads=False)
     assert verdict.valid == possible(operations)
     if verdict.valid:
         return

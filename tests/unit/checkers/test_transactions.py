@@ -199,7 +199,7 @@ def test_a_cycle_is_told_in_words() -> None:
     (found,) = check_transactions(made, SERIALIZABLE).anomalies
     assert found.kind == "G-single"
     assert "read x = [1 2] without 3, which T" in found.because
-    assert "read y = [1], whose 1 T" in found.because
+    assert "read y = [1], and T" in found.because
     steps = found.detail["cycle"]["steps"]
     assert {step["kind"] for step in steps} == {"rw", "wr"}
     assert steps[-1]["to"] == steps[0]["from"]
