@@ -105,7 +105,7 @@ def operations_of(events: Sequence[Event]) -> list[Operation[Any, Any]]:
     for place, event in enumerate(events):
         if event.kind == "call":
             if event.id in called:
-                raise ValueError(f"operation {event.id} is called twice, the second time at index {place}")
+                raise ValueError(f"operation {event.id} is called again at index {place}")
             called[event.id] = (place, event)
             paired[event.id] = Operation(event.client, event.value, place, None)
         else:
@@ -113,7 +113,7 @@ def operations_of(events: Sequence[Event]) -> list[Operation[Any, Any]]:
                 raise ValueError(f"operation {event.id} returns at index {place} without a call")
             call, start = called[event.id]
             if paired[event.id].ret != float("inf"):
-                raise ValueError(f"operation {event.id} returns twice, the second time at index {place}")
+                raise ValueError(f"operation {event.id} returns again at index {place}")
             paired[event.id] = Operation(start.client, start.value, call, event.value, place)
     return list(paired.values())
 

@@ -241,7 +241,8 @@ class _Inference:
         self.finds.add(
             "incompatible-order",
             f"{key} was read as {wording.around_difference(held, whole)} (event "
-            f"{self._transactions[place].invoked}) and as {wording.around_difference(whole, held)} (event "
+            f"{self._transactions[place].invoked}) and as "
+            f"{wording.around_difference(whole, held)} (event "
             f"{self._transactions[other].invoked}): neither is a prefix of the other",
             place, other,
         )
