@@ -1,4 +1,4 @@
-"""The order that revisions force, against a search through all orders."""
+"""The checker `mvcc` compared with a search through all orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generated histories are valid, and spoilt in each known way they are not."""
+"""Generated histories are valid, and each known corruption makes them invalid."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_generated_histories_are_valid_with_a_change_log_and_without(
 
 @pytest.mark.parametrize("spoil", list(SPOILS))
 @pytest.mark.parametrize("workload", list(DRAWS))
-def test_each_spoil_makes_a_history_invalid(workload: str, spoil: str) -> None:
+def test_each_corruption_makes_a_history_invalid(workload: str, spoil: str) -> None:
     if spoil in NOT_OF.get(workload, ()):
         with pytest.raises(CannotSpoilError, match=f"no place to spoil this history by {spoil}"):
             judged(workload, spoil)
@@ -51,7 +51,7 @@ def test_each_spoil_makes_a_history_invalid(workload: str, spoil: str) -> None:
 @pytest.mark.parametrize(
     "spoil", ["applied-twice", "phantom-write", "failed-write", "compacted-read"]
 )
-def test_what_is_spoilt_is_never_compacted_away(spoil: str) -> None:
+def test_a_corruption_is_never_compacted(spoil: str) -> None:
     assert {judged("kv-aged", spoil, seed=seed) for seed in range(3, 13)} == {False}
 
 
