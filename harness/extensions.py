@@ -17,24 +17,24 @@ from typing import Any
 from splitbrain.harness.errors import BadArguments
 
 
-def offered(group: str) -> dict[str, EntryPoint]:
+def entry_points_of(group: str) -> dict[str, EntryPoint]:
     """What installed packages offer as entry points of `group`, by name; nothing is imported."""
     points = sorted(entry_points(group=group), key=lambda point: point.name)
     return {point.name: point for point in points}
 
 
-def told(point: EntryPoint) -> str:
+def origin_of(point: EntryPoint) -> str:
     """For a list of what there is."""
     return f"{point.value}, of an installed package"
 
 
-def load_offered(point: EntryPoint, what: str) -> Any:
+def load_entry_point(point: EntryPoint, what: str) -> Any:
     """What the entry point names. Raises BadArguments if it cannot be imported."""
     try:
         return point.load()
     except Exception as problem:
         raise BadArguments(
-            f"the {what} {point.name}, {told(point)}, cannot be loaded: {_because(problem)}"
+            f"the {what} {point.name}, {origin_of(point)}, cannot be loaded: {_reason(problem)}"
         ) from problem
 
 
@@ -47,22 +47,22 @@ def load_path(path: str, what: str) -> Any:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    module = _imported(module_name, path, what)
+    module = _import(module_name, path, what)
     if not hasattr(module, name):
         raise BadArguments(f"the {what} {path}: {module_name} has no {name}")
     return getattr(module, name)
 
 
-def _imported(module_name: str, path: str, what: str) -> ModuleType:
+def _import(module_name: str, path: str, what: str) -> ModuleType:
     try:
         return importlib.import_module(module_name)
     except Exception as problem:
         raise BadArguments(
-            f"the {what} {path}: {module_name} cannot be imported: {_because(problem)}"
+            f"the {what} {path}: {module_name} cannot be imported: {_reason(problem)}"
         ) from problem
 
 
-def _because(problem: Exception) -> str:
+def _reason(problem: Exception) -> str:
     """What, and where in the user's own code: a mistake of syntax says that itself."""
     if isinstance(problem, SyntaxError):
         return f"{type(problem).__name__}: {problem}"

@@ -1,7 +1,10 @@
-"""What can be wrong with a history or a run's folder."""
+"""The error of the readers of histories and of the files of a run."""
 
 from __future__ import annotations
 
 
 class HistoryError(ValueError):
-    """A history, or a file of a run, that is not one: what was given, and what was expected."""
+    """A file that is not a valid history, or not a valid file of a run.
+
+    The message contains the file and line, what was found there, and what was expected.
+    """

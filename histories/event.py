@@ -1,13 +1,13 @@
-"""One event of a history: a line of `history.jsonl`.
+"""One event of a history: one line of `history.jsonl`.
 
     {"index": 17, "time": 1203344112, "process": 3, "type": "invoke", "f": "put",
      "value": {"op": "put", "key": "r1", "value": "40"}, "node": "n2"}
 
-`type` is `invoke`, `ok`, `fail` (certainly did not happen) or `info` (may or may
-not have happened, may still happen later). `time` is nanoseconds since the start
-of the run. A process whose operation ended in `info` is retired and a new process
-number takes its place. Faults are events of the process "nemesis", of type `info`,
-whose `value` is a `FaultEvent`.
+`type` is `invoke`, `ok` (the operation happened), `fail` (it certainly did not happen) or
+`info` (it may or may not have happened, and may still happen later). `time` is in ns since
+the start of the run. A process whose operation ended in `info` is retired, and a new process
+number takes its place. Faults are events of the process "nemesis" and the type `info`; their
+`value` is a `FaultEvent`.
 
 Source: the semantics of Jepsen's histories.
 """
@@ -26,10 +26,11 @@ NEMESIS: Literal["nemesis"] = "nemesis"
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One event. `value` is JSON that the workload's codec reads (for key-value
-    workloads `splitbrain.histories.kv.Request` on `invoke`, `splitbrain.histories.kv.Result` on
-    `ok`);
-    `error` says why an operation ended in `fail` or `info`.
+    """One event.
+
+    `value` is JSON: the request for `invoke` and the answer for `ok`. For key-value
+    operations these are `splitbrain.histories.kv.Request` and `splitbrain.histories.kv.Result`.
+    `error` is the reason why an operation ended in `fail` or `info`.
     """
 
     index: int
@@ -43,13 +44,12 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class FaultEvent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The value of a nemesis event.
+    """The value of an event of the nemesis: one phase of the fault number `fault`.
 
-    A fault number `fault` goes through `begin` (about to be inflicted), `began` (in
-    force from here at the latest), `end` (about to be healed) and `ended` (healed
-    from here at the latest); `failed` when it could not be inflicted or healed.
-    `members` are those that it hit, known once it began; `detail` is the fault
-    itself, as its own JSON.
+    The phases are `begin` (the injection starts), `began` (the fault is in force from here at
+    the latest), `end` (the healing starts), `ended` (it is healed from here at the latest)
+    and `failed` (it could not be injected or healed). `members` are the members that it
+    hit, from `began` on. `detail` is the fault itself, as JSON.
     """
 
     fault: int
@@ -57,6 +57,6 @@ class FaultEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     members: tuple[str, ...] = ()
     detail: msgspec.Raw = msgspec.Raw(b"null")
     links: tuple[tuple[str, str], ...] = ()
-    """From whom to whom bytes are touched, for faults of links; known once it began."""
+    """The links that the fault changed, each (source, target), from `began` on."""
     error: str = ""
-    """Why it `failed`."""
+    """The reason of `failed`."""

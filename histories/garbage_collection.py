@@ -1,4 +1,4 @@
-"""The garbage collector, out of the way while millions of values are made."""
+"""Pauses Python's garbage collector while millions of values are created."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from contextlib import contextmanager
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """No collection until the block ends: it would walk again and again through values that
-    all stay. Reference counts still free what is no longer held."""
-    was = gc.isenabled()
+    """Disable the cyclic garbage collector inside the block.
+
+    Otherwise it would traverse all the values again and again, although they all stay in use.
+    Reference counting still frees values that are no longer used.
+    """
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was:
+        if was_enabled:
             gc.enable()

@@ -1,12 +1,13 @@
-"""The operations of a v3 key-value store as they stand in a history.
+"""The operations of a v3 key-value store in a history.
 
-Keys and values are text here: a harness makes its own keys, and text is what a
-person reads in a history. Bytes that are not UTF-8, which only a store that spoils
-values answers, stand as `\\xff` (`backslashreplace`): JSON holds no lone surrogates.
-Revisions, versions and leases are plain integers; 0 means "not given", as in
-etcd's protobuf.
+Keys and values are text, because the harness chooses its own keys, and a person can read
+text in a history. A store that corrupts values may return bytes that are not UTF-8. Each such
+byte becomes `\\xff` or the like (`backslashreplace`), because JSON cannot contain lone
+surrogates. Revisions, versions and leases are integers; 0 means "not given", as in etcd's
+protobuf.
 
-The collector need not look at these values (`gc=False`): none can hold itself.
+The garbage collector need not track these values (`gc=False`), because they cannot form a
+reference cycle.
 
 Source: etcd's `rpc.proto` (KV service), with the names of its JSON gateway.
 """
@@ -19,7 +20,7 @@ import msgspec
 
 
 class Header(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What every answer of a v3 store says of the store: who answered, at which revision."""
+    """The header of every answer of a v3 store: the member that answered, and its revision."""
 
     revision: int = 0
     member_id: int = 0
@@ -28,7 +29,7 @@ class Header(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class KeyValue(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One key at one revision."""
+    """A key and its value at one revision."""
 
     key: str
     value: str = ""
@@ -42,6 +43,8 @@ class KeyValue(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Put(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="put"):
+    """A write of one key. `prev_kv`: return the key-value before the write."""
+
     key: str
     value: str = ""
     lease: int = 0
@@ -49,10 +52,11 @@ class Put(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
 
 
 class Range(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="range"):
-    """A get (no `range_end`), an interval `[key, range_end)`, or all from `key` on ("\\0").
+    """A read of one key, or of the interval `[key, range_end)`.
 
-    `sort_by`: the order of the answer, by which a `limit` cuts, upwards unless `descend`;
-    without it the order of the keys.
+    Without `range_end` it reads the one key. The `range_end` "\\0" reads all keys from `key` on.
+    The answer is sorted by `sort_by` (by key if not given), in ascending order unless `descend`.
+    `limit` is the maximum number of key-values in that order; 0: no limit.
     """
 
     key: str
@@ -69,13 +73,15 @@ class Range(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field
 class Delete(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="delete"
 ):
+    """A delete of one key, or of an interval as in `Range`."""
+
     key: str
     range_end: str = ""
     prev_kv: bool = False
 
 
 class Compare(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """`target` of `key` stands in relation `result` to `operand` (text for "value")."""
+    """Compares the `target` field of `key` with `operand` by `result` (text for "value")."""
 
     key: str
     target: Literal["value", "version", "create", "mod", "lease"]
@@ -85,7 +91,10 @@ class Compare(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Txn(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="txn"):
-    """`success` if every comparison holds, else `failure`: one atomic step, one revision."""
+    """Executes `success` if every comparison is true, and `failure` otherwise.
+
+    The operations of the branch are atomic and share one revision.
+    """
 
     compare: tuple[Compare, ...] = ()
     success: tuple[Put | Range | Delete | Txn, ...] = ()
@@ -95,6 +104,11 @@ class Txn(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
 class Compact(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="compact"
 ):
+    """Drop the versions of keys that are older than `revision`.
+
+    With `physical`, the answer is sent only when they are removed from the disk.
+    """
+
     revision: int
     physical: bool = False
 
@@ -115,7 +129,10 @@ class PutResult(
 class RangeResult(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="range"
 ):
-    """`count` is the number of keys in the interval, also beyond a `limit`; `more` says so."""
+    """`count` is the number of keys in the interval, including those beyond a `limit`.
+
+    `more` is True if the `limit` left keys out.
+    """
 
     header: Header = Header()
     kvs: tuple[KeyValue, ...] = ()

@@ -1,7 +1,7 @@
-"""The operations of a v3 store's leases as they stand in a history.
+"""The operations of a v3 store's lease service in a history.
 
-Times to live are whole seconds. A lease that is not there has a `ttl` of 0 in the answer
-to a keep-alive, and of -1 in that to a question for its time to live.
+Times to live (`ttl`) are in whole seconds. If a lease does not exist, `ttl` is 0 in the answer
+to a keep-alive and -1 in the answer to a request for its time to live.
 
 Source: etcd's `rpc.proto` (Lease service), with the names of its JSON gateway.
 """
@@ -16,7 +16,7 @@ from splitbrain.histories.kv import Header
 class LeaseGrant(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="lease_grant"
 ):
-    """`id` is the client's choice."""
+    """Creates a lease. The client chooses the `id`."""
 
     id: int
     ttl: int
@@ -39,7 +39,7 @@ class LeaseTimeToLive(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op",
     tag="lease_time_to_live",
 ):
-    """`keys`: name the keys that hang on it."""
+    """`keys`: the answer lists the keys that are attached to the lease."""
 
     id: int
     keys: bool = False
@@ -51,7 +51,7 @@ LeaseRequest = LeaseGrant | LeaseRevoke | LeaseKeepAlive | LeaseTimeToLive
 class LeaseGrantResult(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="lease_grant"
 ):
-    """`ttl` may be longer than what was asked for."""
+    """`ttl` may be longer than the requested one."""
 
     header: Header = Header()
     id: int = 0

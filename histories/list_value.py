@@ -1,8 +1,8 @@
-"""A list as the value of a key: `1.1 2.1 | 2.5`, the elements that its last put added behind
-the bar.
+"""A list as the value of a key, such as `1.1 2.1 | 2.5`.
 
-A store of values knows no appends: who appends writes the whole list anew. The bar says
-which elements that put appended, also where it wrote over what it had not seen.
+A key-value store has no operation to append, so a client that appends writes the whole list
+again. The elements behind the bar are those that the last put appended. They are known even
+if the put overwrote elements that its client had not read.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ BAR = "|"
 
 
 def fresh(elements: list[str]) -> str:
-    """A list that holds nothing but what is appended now."""
+    """A list of `elements` alone, all of them appended by this put."""
     return " ".join([BAR, *elements])
 
 
 def extended(before: str, added: str) -> str:
-    """The list `before` with the elements of `added`, a value of `fresh`, behind it."""
+    """The list `before` followed by the elements of `added`, which is a value of `fresh`."""
     return " ".join([*elements_of(before), added])
 
 
 def elements_of(value: str) -> tuple[str, ...]:
-    """All elements, in order."""
+    """All elements of the list, in order."""
     return tuple(one for one in value.split() if one != BAR)
 
 
 def added_by(value: str) -> tuple[str, ...]:
-    """The elements that the put of `value` appended."""
-    before, bar, behind = value.partition(BAR)
-    return tuple((behind if bar else before).split())
+    """The elements of the list that its last put appended."""
+    before, bar, after = value.partition(BAR)
+    return tuple((after if bar else before).split())

@@ -1,7 +1,7 @@
-"""The operations of a v3 store's locks and elections as they stand in a history.
+"""The operations of a v3 store's lock and election services in a history.
 
-A lock is held by the key that its answer names, an election's leader is the key of the
-campaign that came first: both hang on a lease, and go with it.
+The key in the answer to a lock holds the lock. The leader of an election is the oldest key of
+a campaign. Both keys are attached to a lease, and are deleted when the lease ends.
 
 Source: etcd's `v3lock.proto` and `v3election.proto`, with the names of its JSON gateway.
 """
@@ -14,7 +14,7 @@ from splitbrain.histories.kv import Header, KeyValue
 
 
 class Lock(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="lock"):
-    """Answered when the lock is held."""
+    """Acquires a lock. The answer comes when the client holds it."""
 
     name: str
     lease: int
@@ -23,7 +23,7 @@ class Lock(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field=
 class Unlock(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="unlock"
 ):
-    """`key`: as the lock's answer named it."""
+    """Releases a lock. `key` is the key in the answer to the lock."""
 
     key: str
 
@@ -31,7 +31,7 @@ class Unlock(
 class Campaign(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="campaign"
 ):
-    """Answered when it is elected."""
+    """Takes part in an election. The answer comes when the client is elected."""
 
     name: str
     lease: int
@@ -41,7 +41,10 @@ class Campaign(
 class Proclaim(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="proclaim"
 ):
-    """The leader says something else. `key`, `revision`: as the campaign's answer named them."""
+    """Replaces the value that the leader proclaims.
+
+    `key` and `revision` are those in the answer to the campaign.
+    """
 
     name: str
     key: str
@@ -84,7 +87,7 @@ class UnlockResult(
 class CampaignResult(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="campaign"
 ):
-    """`revision` is that at which `key` was made."""
+    """`revision` is the revision at which `key` was created."""
 
     header: Header = Header()
     key: str = ""

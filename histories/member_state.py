@@ -1,7 +1,7 @@
-"""What one member held at the end of a run: its status and its change log.
+"""The state of one member at the end of a run: its status and its change log.
 
-Gathered by the harness when all is healed and quiet, kept as `<member>/state.json`
-in the run's folder, and judged against the history.
+The harness reads the state when all faults are healed and the load has ended, and stores it
+in the run's folder as `<member>/state.json`. Checkers compare it with the history.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import msgspec
 
 
 class Change(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One key changed at one revision, as a watch from revision 1 tells it.
+    """A change of one key at one revision, as a watch from revision 1 reports it.
 
-    Changes of one transaction share `revision` and stand in the order of their
+    Changes of one transaction have the same `revision`, and are in the order of their
     sub-revisions.
     """
 
@@ -28,11 +28,12 @@ class Change(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class MemberState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`changes` is complete from `first_revision` (1, or the compacted revision + 1) to `revision`.
+    """The status of a member and its changes.
 
-    `hash` is HashKV at `hash_revision`, taken after the given `compact_revision`:
-    comparable only between members with the same two. `error` says why the member
-    could not be asked; then the rest means nothing.
+    `changes` is complete from `first_revision` (1, or the compacted revision + 1) to
+    `revision`. `hash` is HashKV at `hash_revision` after a compaction at `compact_revision`;
+    hashes of two members are comparable only if both revisions are equal. If the member
+    did not answer, `error` is the reason and the other fields have no meaning.
     """
 
     member: str

@@ -1,8 +1,8 @@
-"""One integer decides everything that chance decides.
+"""Random streams: one integer seeds every random draw of a run.
 
-`stream(seed, "nemesis", "kill")` gives each consumer a generator of its own, named
-by its path: a new consumer shifts no one else's draws, and the same path gives the
-same draws in any process, whatever its PYTHONHASHSEED.
+`stream(seed, "nemesis", "kill")` returns a separate generator for each consumer, which its
+path names. So a new consumer does not change the draws of the others, and the same path gives
+the same draws in every process, for any PYTHONHASHSEED.
 """
 
 from __future__ import annotations
@@ -18,5 +18,5 @@ def subseed(seed: int, *path: str | int) -> int:
 
 
 def stream(seed: int, *path: str | int) -> random.Random:
-    """A generator of its own for the consumer named by `path`."""
+    """A random generator for the consumer named by `path` alone."""
     return random.Random(subseed(seed, *path))

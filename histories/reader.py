@@ -1,26 +1,48 @@
-"""A history's file, read in one pass: each line decoded once, with its request or answer.
+"""Readers of a history's file: a fast one for blocks of lines, and one for single events.
 
-Lines are decoded in blocks, straight into requests and answers; no event is kept, so that
-a history of a million operations takes some 1 KB an operation. What does not fit is read
-again line by line, which says where and why.
+The fast reader decodes each line once, straight into a request or an answer. It keeps no
+events, so a history of a million operations takes about 1 KB of memory for each operation. It
+reads operations of the key-value service alone and raises `UnusualLine` for any other line;
+`splitbrain.histories.history.History.read` then reads the file event by event.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import BinaryIO, overload
 
 import msgspec
 
+from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.event import NEMESIS, Event, Process
-from splitbrain.histories.garbage_collection import collector_paused
-from splitbrain.histories.history import FaultWindow, History, Operation, fault_windows, read_events
+from splitbrain.histories.fault_window import FaultWindow, fault_windows
 from splitbrain.histories.kv import Range, Request, Result
+from splitbrain.histories.operation import Operation
 
 BLOCK_BYTES = 1 << 20
-NOTHING = msgspec.Raw(b"null")
+NULL = msgspec.Raw(b"null")
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """The events of `path` one by one; a last line that a crash cut short is dropped.
+
+    Raises HistoryError with the line that is not an event.
+    """
+    decoder = msgspec.json.Decoder(Event)
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield decoder.decode(line)
+            except msgspec.MsgspecError as problem:
+                if not line.endswith(b"\n"):
+                    return
+                raise HistoryError(
+                    f"{path}:{number}: not an event of a history: {problem}. Expected a JSON "
+                    'object on each line, with "index", "time", "process", "type" and "f"'
+                ) from problem
 
 
 class _Invoke(msgspec.Struct, gc=False, tag_field="type", tag="invoke"):
@@ -53,7 +75,7 @@ class _Info(msgspec.Struct, gc=False, tag_field="type", tag="info"):
     time: int
     process: Process
     f: str
-    value: msgspec.Raw = NOTHING
+    value: msgspec.Raw = NULL
     node: str | None = None
     error: str | None = None
 
@@ -61,54 +83,62 @@ class _Info(msgspec.Struct, gc=False, tag_field="type", tag="info"):
 _Line = _Invoke | _Ok | _Fail | _Info
 
 
-class _Unusual(Exception):
-    """Something that only the reader line by line can judge."""
+class UnusualLine(Exception):
+    """A line that the fast reader does not support, or that is invalid."""
 
 
-def read_history(path: Path) -> History:
-    """The history in `path`. Raises HistoryError with the line that is none."""
-    with collector_paused():
-        try:
-            return _Reader().read(path)
-        except (_Unusual, msgspec.MsgspecError):
-            return History.of(read_events(path))
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """The content of a history's file, whose operations are all of the key-value service."""
+
+    events: Sequence[Event]
+    operations: tuple[Operation, ...]
+    faults: tuple[FaultWindow, ...]
 
 
-class _Reader:
+def read_blocks(path: Path) -> FileContent:
+    """Read the file `path` in blocks of lines; a last line that a crash cut short is dropped.
+
+    Raises UnusualLine or msgspec.MsgspecError for a line that this reader does not support.
+    """
+    return _BlockReader().read(path)
+
+
+class _BlockReader:
     def __init__(self) -> None:
         self._operations: list[Operation] = []
         self._pending: dict[int, tuple[int, _Invoke]] = {}
         self._nemesis: list[Event] = []
         self._names: dict[str | None, str] = {}
-        """Of functions and nodes: each kept once."""
+        """Names of functions and nodes, so that each is in memory once."""
 
-    def read(self, path: Path) -> History:
+    def read(self, path: Path) -> FileContent:
         decoder = msgspec.json.Decoder(_Line)
         with path.open("rb", buffering=0) as file:
             for block in _whole_lines(file):
                 self._take(decoder.decode_lines(block))
         for place, invoke in self._pending.values():
-            self._operations[place] = self._unanswered(invoke)
+            self._operations[place] = self._without_completion(invoke)
         operations, nemesis = tuple(self._operations), tuple(self._nemesis)
-        windows: tuple[FaultWindow, ...] = tuple(fault_windows(nemesis))
-        return History(EventsAnew(operations, nemesis), operations, windows)
+        faults = tuple(fault_windows(nemesis))
+        return FileContent(RebuiltEvents(operations, nemesis), operations, faults)
 
     def _take(self, lines: list[_Line]) -> None:
         operations, pending, name = self._operations, self._pending, self._names.setdefault
         for line in lines:
             if type(line) is _Invoke:
                 if line.process in pending:
-                    raise _Unusual
+                    raise UnusualLine
                 pending[line.process] = (len(operations), line)
-                operations.append(_UNKNOWN)
+                operations.append(_PENDING)
                 continue
             if line.process == NEMESIS:
                 self._nemesis.append(_event(line))
                 continue
-            begun = pending.pop(line.process, None)
-            if begun is None:
-                raise _Unusual
-            place, invoke = begun
+            found = pending.pop(line.process, None)
+            if found is None:
+                raise UnusualLine
+            place, invoke = found
             f, node, ended = invoke.f, invoke.node, line.time
             f = name(f, f)
             node = name(node, node) if node is not None else None
@@ -129,28 +159,31 @@ class _Reader:
                     invoke.index, line.index, invoke.time, None, ended,
                 )
 
-    def _unanswered(self, invoke: _Invoke) -> Operation:
+    def _without_completion(self, invoke: _Invoke) -> Operation:
         return Operation(
             invoke.process, invoke.f, invoke.node, "info", invoke.value, None, None,
             invoke.index, None, invoke.time, None, None,
         )
 
 
-_UNKNOWN = Operation(-1, "", None, "info", Range(""), None, None, -1, None, 0, None)
-"""Holds the place of an operation under way."""
+_PENDING = Operation(-1, "", None, "info", Range(""), None, None, -1, None, 0, None)
+"""Takes the place of an operation until its completion is read."""
 
 
 def _event(line: _Line) -> Event:
     if type(line) is not _Info:
-        raise _Unusual
+        raise UnusualLine
     return Event(
         line.index, line.time, line.process, "info", line.f, line.value, line.node, line.error
     )
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
-    """Blocks of `file` that end with a line. A last line without an end is one of its own
-    if it is JSON, and was cut short by a crash if not."""
+    """Blocks of `file` that contain whole lines.
+
+    A last line without a line end counts if it is JSON. Otherwise a crash cut it short, and
+    it is dropped.
+    """
     rest = b""
     while block := file.read(BLOCK_BYTES):
         end = block.rfind(b"\n") + 1
@@ -167,37 +200,40 @@ def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
         yield rest
 
 
-class EventsAnew(Sequence[Event]):
-    """The events that `operations` and the `nemesis`' events came from, in order."""
+class RebuiltEvents(Sequence[Event]):
+    """The events of a history, rebuilt from its operations at the first access.
+
+    `nemesis` contains the events of the nemesis. The events are in the order of their indexes.
+    """
 
     def __init__(self, operations: Sequence[Operation], nemesis: Sequence[Event]) -> None:
         self._operations = operations
         self._nemesis = nemesis
-        self._made: tuple[Event, ...] | None = None
+        self._events: tuple[Event, ...] | None = None
 
     @overload
     def __getitem__(self, place: int) -> Event: ...
     @overload
     def __getitem__(self, place: slice) -> Sequence[Event]: ...
     def __getitem__(self, place: int | slice) -> Event | Sequence[Event]:
-        return self._events()[place]
+        return self._rebuilt()[place]
 
     def __len__(self) -> int:
         ends = sum(op.returned is not None for op in self._operations)
         return len(self._operations) + ends + len(self._nemesis)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and self._events() == tuple(other)
+        return isinstance(other, Sequence) and self._rebuilt() == tuple(other)
 
     __hash__ = None  # type: ignore[assignment]
 
-    def _events(self) -> tuple[Event, ...]:
-        if self._made is None:
+    def _rebuilt(self) -> tuple[Event, ...]:
+        if self._events is None:
             events = [*self._nemesis]
             for op in self._operations:
                 events.extend(_events_of(op))
-            self._made = tuple(sorted(events, key=attrgetter("index")))
-        return self._made
+            self._events = tuple(sorted(events, key=attrgetter("index")))
+        return self._events
 
 
 def _events_of(op: Operation) -> Iterator[Event]:
@@ -205,7 +241,7 @@ def _events_of(op: Operation) -> Iterator[Event]:
     request = msgspec.Raw(encode(op.request))
     yield Event(op.invoked, op.call, op.process, "invoke", op.f, request, op.node)
     if op.returned is not None:
-        answer = NOTHING if op.result is None else msgspec.Raw(encode(op.result))
+        answer = NULL if op.result is None else msgspec.Raw(encode(op.result))
         yield Event(
             op.returned, op.ended or 0, op.process, op.outcome, op.f, answer, op.node, op.error
         )

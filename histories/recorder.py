@@ -1,12 +1,13 @@
-"""Writes a history as it is observed, a line an event.
+"""Writes a history to its file while the run is observed, one line for each event.
 
-Each event is handed to the operating system by one unbuffered write before the call
-returns (about 3 µs with its encoding, so 4,000 events a second cost some 1 % of a
-core): whatever then happens to the harness, what was observed stands in the file.
-An invocation is therefore on record before its request leaves. Nothing is synced: a
-crash of the machine is not what a history must survive.
+One unbuffered write passes each event to the operating system before the call returns. So
+every event that was recorded is in the file even if the harness crashes, and an invocation is
+recorded before its request is sent. A call takes about 3 µs with the encoding: 4,000 events
+a second cost about 1 % of a core. The file is not synced, because a history need not survive
+a crash of the machine.
 
-Indexes count up from 0 and times never fall, since one thread records all.
+Indexes start at 0 and increase by 1. Times never decrease, because one thread records all
+events.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ import msgspec
 from splitbrain.histories.event import NEMESIS, Event, EventType, FaultEvent, Process
 from splitbrain.histories.service import AnyRequest, AnyResult
 
-NOTHING = msgspec.Raw(b"null")
+NULL = msgspec.Raw(b"null")
 
 
 class Recorder:
-    """Appends events to `path`; those of the nemesis also to `nemesis_path`.
+    """Appends events to the file `path`, and those of the nemesis to `nemesis_path` too.
 
-    Times are ns since the recorder was made (`origin_ns`, of `clock_ns`).
-    Not to be shared by threads.
+    Times are in ns since the recorder was created; `origin_ns` is that moment by `clock_ns`.
+    A recorder must not be shared by threads.
     """
 
     def __init__(
@@ -48,31 +49,35 @@ class Recorder:
         self.origin_ns = clock_ns()
 
     def now(self) -> int:
-        """ns since the run's start."""
+        """The time in ns since the recorder was created."""
         return self._clock_ns() - self.origin_ns
 
     def invoke(self, process: int, f: str, request: AnyRequest, node: str) -> int:
-        """A client is about to send `request` to `node`; the event's index."""
+        """Record that a client is about to send `request` to `node`; returns the event's index."""
         return self._write(process, "invoke", f, msgspec.Raw(self._encode(request)), node, None)
 
     def ok(self, process: int, f: str, result: AnyResult, node: str) -> int:
+        """Record the answer of an operation that happened; returns the event's index."""
         return self._write(process, "ok", f, msgspec.Raw(self._encode(result)), node, None)
 
     def fail(self, process: int, f: str, node: str, error: str) -> int:
-        """It certainly did not happen."""
-        return self._write(process, "fail", f, NOTHING, node, error)
+        """Record that an operation certainly did not happen; returns the event's index."""
+        return self._write(process, "fail", f, NULL, node, error)
 
     def info(self, process: int, f: str, node: str, error: str) -> int:
-        """It may have happened, or may happen later. The caller retires `process`."""
-        return self._write(process, "info", f, NOTHING, node, error)
+        """Record that an operation may have happened, or may happen later.
+
+        Returns the event's index. The caller must retire `process`.
+        """
+        return self._write(process, "info", f, NULL, node, error)
 
     def fault(self, f: str, event: FaultEvent, error: str | None = None) -> int:
-        """A fault's next phase, as an event of the nemesis."""
+        """Record a phase of a fault, as an event of the nemesis; returns the event's index."""
         value = msgspec.Raw(self._encode(event))
         return self._write(NEMESIS, "info", f, value, None, error)
 
     def close(self) -> None:
-        """Safe to call twice; nothing can be recorded afterwards."""
+        """Close the files. It may be called twice; no event can be recorded afterwards."""
         for file in (self._file, self._nemesis_file):
             if file >= 0:
                 os.close(file)
@@ -109,7 +114,7 @@ class Recorder:
 
 
 def _write_whole(file: int, line: bytes) -> None:
-    """All of `line`: a write to a nearly full disk may take only a part."""
+    """Write all of `line`. A single write to a nearly full disk may write only a part."""
     written = os.write(file, line)
     while written < len(line):
         written += os.write(file, line[written:])

@@ -1,8 +1,7 @@
-"""Requests of all the services that a history may hold, and operations of those beside
-the key-value service: leases, locks, elections.
+"""Requests of all services, and operations of leases, locks and elections.
 
-They stand in the same file and in one order with the key-value operations; a `History`
-keeps them apart, for most checkers judge keys and values alone.
+A history's file contains them in one order with the operations of the key-value service. A
+`History` keeps them in a separate field, because most checkers judge only keys and values.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ AnyResult = Result | ServiceResult
 
 
 class ServiceOperation(msgspec.Struct, frozen=True, gc=False):
-    """As `splitbrain.histories.history.Operation`, of another service."""
+    """As `splitbrain.histories.operation.Operation`, for leases, locks and elections."""
 
     process: int
     f: str
@@ -39,7 +38,7 @@ class ServiceOperation(msgspec.Struct, frozen=True, gc=False):
 
 
 def changes_store(request: AnyRequest) -> bool:
-    """Whether `request` may change what the store holds, leases and their times included."""
+    """Whether `request` may change the store, including leases and their times to live."""
     if isinstance(request, LeaseTimeToLive | Leader):
         return False
     if isinstance(request, ServiceRequest):
@@ -48,5 +47,5 @@ def changes_store(request: AnyRequest) -> bool:
 
 
 def makes_keys(request: AnyRequest) -> bool:
-    """Whether the store writes or deletes keys of its own for it: those of locks and elections."""
+    """Whether the store writes or deletes keys for `request`, as for locks and elections."""
     return isinstance(request, LockRequest) and not isinstance(request, Leader)

@@ -1,8 +1,9 @@
-"""What members held at the end, beside a history that stands in a file of its own.
+"""The sidecar file of a history: the state of each member at the end of the run.
 
-A run's folder has `n1/state.json` and so on. A bare `kv.jsonl` may have `kv.members.jsonl`
-beside it: one `MemberState` a line, where `"changes_of": "n1"` says that a member holds
-the changes of one named before.
+A run's folder contains `n1/state.json` and so on instead. A history `kv.jsonl` outside a run's
+folder may have a sidecar file `kv.members.jsonl` in the same folder, with one `MemberState` on
+each line. There `"changes_of": "n1"` means that the changes are equal to those of the member n1
+of an earlier line.
 """
 
 from __future__ import annotations
@@ -22,35 +23,35 @@ class _Line(MemberState, frozen=True, omit_defaults=True):
 
 
 def members_path(history: Path) -> Path:
-    """Where the members' states of the bare history `history` stand."""
+    """The path of the sidecar file of the history `history`."""
     stem = history.name.removesuffix(".jsonl")
     return history.with_name(f"{stem}.members.jsonl")
 
 
 def write_members(history: Path, members: Sequence[MemberState]) -> None:
-    """Write the members' states beside `history`; without any, no file is left there."""
+    """Write the sidecar file of `history`; removes it if there are no members."""
     path = members_path(history)
     if not members:
         path.unlink(missing_ok=True)
         return
     encode = msgspec.json.Encoder().encode
-    holders: dict[int, str] = {}
+    first_with: dict[int, str] = {}
     with path.open("wb") as out:
         for member in members:
-            holder = holders.setdefault(id(member.changes), member.member)
+            first = first_with.setdefault(id(member.changes), member.member)
             line = _Line(**msgspec.structs.asdict(member))
-            if holder != member.member and member.changes:
-                line = msgspec.structs.replace(line, changes=(), changes_of=holder)
+            if first != member.member and member.changes:
+                line = msgspec.structs.replace(line, changes=(), changes_of=first)
             out.write(encode(line) + b"\n")
 
 
 def read_members(history: Path) -> tuple[MemberState, ...]:
-    """The members' states beside `history`; () if there are none. Raises HistoryError."""
+    """The states in the sidecar file of `history`; () without one. Raises HistoryError."""
     path = members_path(history)
     if not path.is_file():
         return ()
     decoder = msgspec.json.Decoder(_Line)
-    held: dict[str, tuple[Change, ...]] = {}
+    changes_by_member: dict[str, tuple[Change, ...]] = {}
     members: list[MemberState] = []
     with collector_paused(), path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
@@ -58,15 +59,17 @@ def read_members(history: Path) -> tuple[MemberState, ...]:
                 state = decoder.decode(line)
             except msgspec.MsgspecError as problem:
                 raise HistoryError(
-                    f"{path}:{number}: not a member's state: {problem}"
+                    f"{path}:{number}: not the state of a member: {problem}. Expected a JSON "
+                    'object such as {"member":"n1","revision":7,"changes":[]} on each line'
                 ) from problem
-            if state.changes_of and state.changes_of not in held:
+            if state.changes_of and state.changes_of not in changes_by_member:
                 raise HistoryError(
-                    f"{path}:{number}: changes_of {state.changes_of!r} names no member of an "
-                    "earlier line"
+                    f'{path}:{number}: "changes_of" is {state.changes_of!r}; expected the name '
+                    "of a member of an earlier line"
                 )
-            changes = held[state.changes_of] if state.changes_of else state.changes
-            held[state.member] = changes
+            source = state.changes_of
+            changes = changes_by_member[source] if source else state.changes
+            changes_by_member[state.member] = changes
             fields = msgspec.structs.asdict(state)
             del fields["changes_of"]
             members.append(MemberState(**{**fields, "changes": changes}))

@@ -1,10 +1,12 @@
-"""One event of the write path, as a member writes it to its `trace.jsonl`.
+"""Trace events of the write path, which a member writes to its `trace.jsonl`.
 
-A line a step: {"member": "n1", "step": "leader_wal", "request": 42, "term": 2,
-"index": 17, "revision": 0, "ns": 81230423}. `request` is 0 where a step is not of
-one client's request (the empty entry of a term); `index` and `term` are 0 before
-the entry has them; `revision` is 0 before the entry is applied. `ns` is one clock
-for all members of a run, so that events of several members can be ordered.
+    {"member": "n1", "step": "leader_wal", "request": 42, "term": 2, "index": 17, "revision": 0,
+     "ns": 81230423}
+
+Each step is one line. `request` is 0 if the step belongs to no client's request, as for the
+empty entry of a new term. `index` and `term` are 0 before the entry has them, and `revision`
+is 0 before the entry is applied. `ns` is read from one clock for all members of a run, so that
+events of several members can be ordered.
 
 Source: the eleven steps in ARCHITECTURE.md.
 """
@@ -33,16 +35,19 @@ STEPS = (
     "backend_flush",
     "respond",
 )
-"""The steps in order. Besides them a member traces
+"""The steps in order. A member also traces these events:
 
-- `start`: its process begins. `index` is the applied index that its backend holds,
-  `term` and `peer` the term and the vote that its WAL holds.
-- `vote`: it has promised its vote in `term` to `peer`, durably as far as it knows.
-- `lead`: it leads in `term`.
+- `start`: its process starts. `index` is the applied index in its backend; `term` and `peer`
+  are the term and the vote in its WAL.
+- `vote`: it has granted its vote in `term` to `peer`, and the vote is durable as far as the
+  member knows.
+- `lead`: it becomes leader in `term`.
 """
 
 
 class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One step of one entry at one member."""
+
     member: str
     step: str
     ns: int
@@ -51,11 +56,16 @@ class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     index: int = 0
     revision: int = 0
     peer: str = ""
-    """`replicate`: to whom. `quorum_ack`: "" ; `leader_receive`: from whom, if forwarded."""
+    """The receiver for `replicate`; the member that forwarded the proposal, if any, for
+    `leader_receive`; see `STEPS` for `start` and `vote`; "" for all other steps."""
 
 
 def read_trace(path: Path) -> Iterator[TraceEvent]:
-    """Events of one member's trace, in its order; a line cut short by a kill is dropped."""
+    """The events of one member's trace, in the order of the file.
+
+    A last line that a kill cut short is dropped. Raises HistoryError with the line that is not
+    a trace event.
+    """
     decoder = msgspec.json.Decoder(TraceEvent)
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
@@ -64,4 +74,7 @@ def read_trace(path: Path) -> Iterator[TraceEvent]:
             except msgspec.MsgspecError as problem:
                 if not line.endswith(b"\n"):
                     continue
-                raise HistoryError(f"{path}:{number}: not a trace event: {problem}") from problem
+                raise HistoryError(
+                    f"{path}:{number}: not a trace event: {problem}. Expected a JSON object on "
+                    'each line, with "member", "step" and "ns"'
+                ) from problem

@@ -1,13 +1,13 @@
-"""Transactions of reads and writes, as checkers of cycles judge them.
+"""Transactions of micro-operations, which the checkers of dependency cycles judge.
 
-    ["append", "x", 3]        3 was appended to the list x
-    ["r", "x", [1, 2, 3]]     the list x was read; [] or null where it was not there
-    ["w", "x", 7]             7 was written to the register x
-    ["r", "x", 7]             the register x was read; null where it was not there
+    ["append", "x", 3]        appends 3 to the list x
+    ["r", "x", [1, 2, 3]]     reads the list x; [] or null if it does not exist
+    ["w", "x", 7]             writes 7 to the register x
+    ["r", "x", 7]             reads the register x; null if it does not exist
 
-Each value is appended, or written, to a key once in a history: who wrote what was read
-is then known. As JSON a micro-operation is such an array, and a transaction the array of
-its micro-operations in their order: the value of an event
+Each value is appended or written to a key only once in a history, so that the writer of every
+value that was read is known. As JSON, a micro-operation is such an array. The value of an
+event is the array of a transaction's micro-operations in their order
 (`splitbrain.histories.formats.transactions`).
 
 Source: the transactions of Jepsen's list-append and rw-register tests (`jepsen.txn`).
@@ -24,23 +24,23 @@ Element = int | str
 
 
 class Append(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="append"):
-    """`element` was put at the end of the list `key`."""
+    """Appends `element` to the end of the list `key`."""
 
     key: Key
     element: Element
 
 
 class Write(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="w"):
-    """`value` took the place of what the register `key` held."""
+    """Writes `value` to the register `key`."""
 
     key: Key
     value: Element
 
 
 class Read(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="r"):
-    """`key` held `value`: a list as a tuple, a register's value, or None where nothing was.
+    """Reads `value` from `key`: a list as a tuple, a register's value, or None if it is missing.
 
-    In a transaction that is not `ok` the value is None and says nothing.
+    In a transaction that is not `ok`, the value is None and has no meaning.
     """
 
     key: Key
@@ -53,12 +53,12 @@ MicroOperation = Append | Write | Read
 class Transaction(msgspec.Struct, frozen=True, gc=False):
     """One transaction of one client.
 
-    `invoked` and `returned` are the indexes of its events: they alone say what came before
-    what in real time. `returned` is None where it is not known to have ended, as for
-    every `info`: it may have taken effect at any time after its invocation, or never.
-    An `ok` without `returned` did take effect, nobody knows when. One that `fail`ed
-    certainly did not. `call_ns` and `ended_ns` are times since the start of the run, for
-    messages. `call_ns` -1: not known.
+    `invoked` and `returned` are the indexes of its events. They alone define the order in real
+    time. `returned` is None if it is unknown when the transaction ended, as for every `info`:
+    it may have taken effect at any time after its invocation, or never. An `ok` without
+    `returned` took effect at an unknown time. A `fail` certainly did not take effect. `call_ns`
+    and `ended_ns` are in ns since the start of the run, and only used in messages. A `call_ns`
+    of -1 means unknown.
     """
 
     process: int
@@ -69,4 +69,4 @@ class Transaction(msgspec.Struct, frozen=True, gc=False):
     call_ns: int = -1
     ended_ns: int | None = None
     node: str = ""
-    """The member that was asked, "" where that is not known."""
+    """The member that received the request; "" if unknown."""

@@ -1,9 +1,9 @@
-"""What watchers of a run asked for and what reached them: `watch.jsonl`, beside the history.
+"""The requests and answers of a run's watchers: the file `watch.jsonl` next to the history.
 
-A *watcher* is one client's wish to hear of an interval of keys for the whole run. It is
-served by *streams*, one after the other: each is one watch at one member, and a watcher
-that loses its stream, or gives it up, opens the next one at another member, as a rule
-from where it stopped. Streams are numbered over the whole run.
+A *watcher* is a client that watches an interval of keys during the whole run. It uses
+*streams*, one after the other. A stream is one watch at one member. If a watcher loses or
+closes its stream, it opens the next one at another member, usually from the revision where the
+last one ended. Streams are numbered over the whole run.
 
     {"type":"opened","time":81,"stream":4,"watcher":1,"node":"n2","request":{"key":"w","range_end":"x"}}
     {"type":"created","time":93,"stream":4,"revision":17}
@@ -12,8 +12,9 @@ from where it stopped. Streams are numbered over the whole run.
     {"type":"cancelled","time":200,"stream":4,"compact_revision":15}
     {"type":"closed","time":201,"stream":4,"why":"reconnects"}
 
-Times are ns since the start of the run, by the clock of the history's events, and lines
-stand in the order observed. A stream of which the last line was cut off has no `closed`.
+Times are in ns since the start of the run, by the clock of the history's events. Lines are in
+the order in which they were observed. A stream has no `closed` if the file was cut short
+before it.
 
 Source: etcd's `rpc.proto` (Watch service).
 """
@@ -35,10 +36,10 @@ FILE_NAME = "watch.jsonl"
 
 
 class WatchRequest(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What one stream asks for; the interval as in `splitbrain.histories.kv.Range`.
+    """The request of one stream; the interval is as in `splitbrain.histories.kv.Range`.
 
-    `start_revision` 0: from the next revision on. `ask_progress`: a progress request is
-    sent right behind.
+    `start_revision` 0 watches from the next revision on. `ask_progress` sends a progress
+    request right after the watch request.
     """
 
     key: str
@@ -53,7 +54,7 @@ class WatchRequest(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Opened(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="opened"):
-    """The watcher is about to ask `node`."""
+    """The watcher is about to send `request` to `node`."""
 
     time: int
     stream: int
@@ -63,7 +64,7 @@ class Opened(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="opene
 
 
 class Created(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="created"):
-    """The member watches; its store was at `revision` then."""
+    """The member created the watch; its store was at `revision` at that time."""
 
     time: int
     stream: int
@@ -73,9 +74,11 @@ class Created(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="crea
 class Events(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="events"
 ):
-    """One answer with events. `revision` is its header's. `previous` is empty if no event
-    came with a prev_kv, else as long as `changes`. `fragment`: the next answer goes on
-    with this one."""
+    """One answer with events.
+
+    `revision` is that of the answer's header. `previous` contains the prev_kv of each of the
+    `changes`, or is empty if no event has one. `fragment`: the next answer continues this one.
+    """
 
     time: int
     stream: int
@@ -86,7 +89,7 @@ class Events(
 
 
 class Progress(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="progress"):
-    """The member says that all events up to `revision` were sent."""
+    """The member reports that it has sent all events up to `revision`."""
 
     time: int
     stream: int
@@ -96,8 +99,11 @@ class Progress(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="pro
 class Cancelled(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="cancelled"
 ):
-    """The member ended the watch; `compact_revision` other than 0: what it would have to
-    send next was compacted, and this is the first revision that it still has."""
+    """The member ended the watch.
+
+    If `compact_revision` is not 0, the events to send next were compacted, and it is the first
+    revision that the member still has.
+    """
 
     time: int
     stream: int
@@ -108,10 +114,10 @@ class Cancelled(
 class Closed(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="closed"
 ):
-    """The stream ended: given up by the watcher, or broken off (`why`).
+    """The stream ended because the watcher closed it or the connection broke; `why` is the reason.
 
-    `settled` other than 0: it was closed at the end of the run, long after all members
-    stood at this revision, so that everything up to it had time to arrive.
+    If `settled` is not 0, the stream was open until the end of the run, long after all members
+    had reached the revision `settled`, so that all events up to it had time to arrive.
     """
 
     time: int
@@ -126,7 +132,7 @@ Line = Opened | Created | Events | Progress | Cancelled | Closed
 
 @dataclass(slots=True)
 class WatchStream:
-    """One watch at one member, and all that came of it, in order."""
+    """One watch at one member, and its answers in order."""
 
     number: int
     watcher: int
@@ -134,14 +140,17 @@ class WatchStream:
     request: WatchRequest
     opened: int
     created: Created | None = None
-    """None: the member never answered."""
+    """None if the member never answered."""
     answers: list[Answer] = field(default_factory=list)
     closed: Closed | None = None
 
 
 class WatchRecorder:
-    """Appends lines to `path`, each handed to the operating system before the call returns,
-    as `splitbrain.histories.recorder` does. `now` gives ns since the start of the run."""
+    """Appends lines to the file `path`.
+
+    Each line is passed to the operating system before the call returns, as
+    `splitbrain.histories.recorder` does. `now` returns the ns since the start of the run.
+    """
 
     def __init__(self, path: Path, now: Callable[[], int]) -> None:
         self.now = now
@@ -150,7 +159,7 @@ class WatchRecorder:
         self._streams = 0
 
     def open_stream(self, watcher: int, node: str, request: WatchRequest) -> int:
-        """The number of the stream that begins now."""
+        """Record that a new stream is opened; returns its number."""
         number = self._streams
         self._streams += 1
         self.write(Opened(self.now(), number, watcher, node, request))
@@ -162,22 +171,25 @@ class WatchRecorder:
             data = data[os.write(self._file, data) :]
 
     def close(self) -> None:
-        """Safe to call twice."""
+        """Close the file. It may be called twice."""
         if self._file >= 0:
             os.close(self._file)
         self._file = -1
 
 
 def write_streams(path: Path, lines: Iterable[Line]) -> None:
-    """A whole file at once, of lines in their order."""
+    """Write the whole file `path` from `lines` in their order."""
     encode = msgspec.json.Encoder().encode
     with path.open("wb") as out:
         out.writelines(encode(line) + b"\n" for line in lines)
 
 
 def read_streams(path: Path) -> tuple[WatchStream, ...]:
-    """The streams in `path`, by number; none if there is no such file, for most runs watch
-    nothing. A last line cut short by a crash is dropped. Raises HistoryError with the line."""
+    """The streams in the file `path`, in the order of their numbers.
+
+    Returns () if there is no such file, because most runs have no watchers. A last line that a
+    crash cut short is dropped. Raises HistoryError with the line that is invalid.
+    """
     if not path.exists():
         return ()
     return collect(_lines(path))
@@ -193,26 +205,31 @@ def _lines(path: Path) -> Iterator[Line]:
                 if not line.endswith(b"\n"):
                     return
                 raise HistoryError(
-                    f"{path}:{number}: not a line of a watch: {problem}. Expected one JSON object "
-                    'a line with "type" (opened, created, events, progress, cancelled, closed), '
-                    '"time" and "stream"'
+                    f"{path}:{number}: not an event of a watch: {problem}. Expected a JSON object "
+                    'on each line, with "time", "stream" and a "type" (opened, created, events, '
+                    "progress, cancelled or closed)"
                 ) from problem
 
 
 def collect(lines: Iterable[Line]) -> tuple[WatchStream, ...]:
-    """Lines sorted into streams. Raises HistoryError for a line of a stream never opened."""
+    """Sort lines into streams. Raises HistoryError for a line of a stream that is not open."""
     streams: dict[int, WatchStream] = {}
     for line in lines:
         if isinstance(line, Opened):
             if line.stream in streams:
-                raise HistoryError(f"stream {line.stream} is opened twice")
+                raise HistoryError(
+                    f"stream {line.stream} is opened twice; expected a new number for each stream"
+                )
             streams[line.stream] = WatchStream(
                 line.stream, line.watcher, line.node, line.request, line.time
             )
             continue
         stream = streams.get(line.stream)
         if stream is None:
-            raise HistoryError(f"stream {line.stream} has {type(line).__name__}, but never opened")
+            raise HistoryError(
+                f"stream {line.stream} has a line of the type {type(line).__name__.lower()!r} "
+                'before its line of the type "opened"'
+            )
         if isinstance(line, Created):
             stream.created = line
         elif isinstance(line, Closed):

@@ -1,7 +1,9 @@
-"""What can be done to a system: the small protocols that a fault asks for.
+"""What a fault can do to a system: small optional protocols, one for each means.
 
-They stand here, below the harness, because the hands that inflict faults need them
-and know nothing else of a system. `splitbrain.harness.systems.system` re-exports them.
+A system supports a kind of fault if its class has the methods of the protocol that
+`splitbrain.nemesis.catalogue.FaultKind.needs` names. The protocols are part of the nemesis
+and not of the harness because the injectors need them and know nothing else of a system.
+`splitbrain.harness.systems.system` re-exports them.
 """
 
 from __future__ import annotations
@@ -17,13 +19,16 @@ from splitbrain.nemesis.fault import MemberName
 class LinkState(msgspec.Struct, frozen=True):
     """What the directed link from one member to another does with bytes.
 
-    `open` False on both links of a pair breaks its connections and refuses new ones;
-    on one of them alone it holds bytes of that direction back, as `black_hole` does,
-    since a TCP connection cannot be broken in one direction. `black_hole` keeps
-    connections and passes nothing on. What was held back arrives late, in order,
-    once the link is normal again, as TCP's retransmission would have it. `delay_ms`
-    plus or minus `jitter_ms` holds each chunk of bytes up, in order, at no more than
-    `rate_bytes_per_s` (0: no limit) for all connections of the link together.
+    If `open` is False on both links of a pair, the pair's connections are broken and new
+    ones are refused. If it is False on only one of them, the link keeps the bytes of its
+    direction back, as `black_hole` does, because a TCP connection cannot be broken in one
+    direction. With `black_hole`, connections stay open and no bytes pass. Bytes that were
+    kept back arrive late and in order when the link is normal again, as after TCP's
+    retransmission.
+
+    Each chunk of bytes is delayed by `delay_ms` plus or minus up to `jitter_ms`. Chunks
+    stay in order. All connections of the link together pass at most `rate_bytes_per_s`
+    (0: no limit).
     """
 
     open: bool = True
@@ -34,61 +39,67 @@ class LinkState(msgspec.Struct, frozen=True):
 
 
 NORMAL = LinkState()
-"""A link that nothing is done to."""
+"""The state of a link that no fault affects."""
 
 
-class Led(Protocol):
-    """A cluster that faults can be aimed at."""
+class HasLeader(Protocol):
+    """A cluster with named members and at most one leader. Every fault needs it."""
 
     @property
     def members(self) -> Sequence[MemberName]: ...
 
     async def leader(self) -> MemberName | None:
-        """Who leads in the highest term that a member reports now, or None."""
+        """Return the leader of the highest term that a member reports at this time, or None."""
         ...
 
 
 @runtime_checkable
 class Killable(Protocol):
+    """A system whose members can be killed and restarted."""
+
     async def kill(self, member: MemberName) -> None:
-        """SIGKILL, by its process id; a member that is not running stays so."""
+        """Send SIGKILL to the member's process. Has no effect if the member does not run."""
         ...
 
     async def restart(self, member: MemberName) -> None:
-        """Start it again on its data; returns when its process runs, not when it serves."""
+        """Start the member on its data. Returns when its process runs, before it serves."""
         ...
 
 
 @runtime_checkable
 class Pausable(Protocol):
+    """A system whose members can be paused and resumed."""
+
     async def pause(self, member: MemberName) -> None:
-        """SIGSTOP; a member that is not running stays so."""
+        """Send SIGSTOP to the member. Has no effect if the member does not run."""
         ...
 
     async def resume(self, member: MemberName) -> None:
-        """SIGCONT; harmless to a member that is not paused or not running."""
+        """Send SIGCONT. Has no effect if the member is not paused or does not run."""
         ...
 
 
 @runtime_checkable
 class Partitionable(Protocol):
+    """A system whose links between members can be cut and slowed."""
+
     async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
-        """What `source` sends to `target` from now on fares so; in force on return."""
+        """Set the state of the link from `source` to `target`; in force on return."""
         ...
 
 
 class DiskState(msgspec.Struct, frozen=True):
-    """What is wrong with a member's disk. Percentages are of operations, each on its own.
+    """The faults of a member's disk. A percentage is the chance of each single operation.
 
-    A failed sync says so, and nothing is known of what it covered; `lying` syncs say
-    that all is well and make nothing durable; a misdirected write lands elsewhere in
-    its file. A correct store survives the first four on any number of members (it
-    stops where it cannot go on); of a lying disk or misdirected writes it can at best
-    tell, afterwards, that something is wrong.
+    A failed sync reports an error, and it is unknown which of the bytes it covered are
+    durable. With `lying`, syncs report success and make nothing durable. A misdirected
+    write goes to a wrong place in its file. A correct store survives every fault before
+    `lying` on any number of members; a member that cannot continue stops. It cannot
+    survive a lying disk or misdirected writes: at best it detects the damage afterwards.
     """
 
     slow_ms: int = 0
-    """Added to each sync: twice as much at most, so much on average."""
+    """Delay added to each sync: this long on average, at most twice as long."""
     full: bool = False
     write_error_percent: float = 0.0
     sync_error_percent: float = 0.0
@@ -98,56 +109,70 @@ class DiskState(msgspec.Struct, frozen=True):
 
 
 HEALTHY = DiskState()
-"""A disk that nothing is done to."""
+"""The state of a disk that no fault affects."""
 
 
 @runtime_checkable
 class Powered(Protocol):
+    """A system whose machines can lose power."""
+
     async def lose_power(self, members: Sequence[MemberName]) -> None:
-        """All of them at one moment: processes, page caches and what is not on disk are
-        gone. `Killable.restart` brings each back."""
+        """Cut the power of all `members` at one moment.
+
+        Their processes, their page caches and everything that is not on their disks are
+        lost. `Killable.restart` starts each of them again.
+        """
         ...
 
 
 @runtime_checkable
 class Clocked(Protocol):
+    """A system whose clocks can be changed."""
+
     async def jump_clock(self, member: MemberName, ahead_ms: int) -> None:
-        """Set its wall clock forward, or back."""
+        """Move the member's wall clock forward by `ahead_ms`, or back if it is negative."""
         ...
 
     async def drift_clock(self, member: MemberName, ppm: int) -> None:
-        """Let all its clocks count faster (or slower) by millionths; 0 ends it."""
+        """Run all the member's clocks faster by `ppm` millionths; negative: slower, 0: normal."""
         ...
 
 
 @runtime_checkable
 class Disked(Protocol):
+    """A system whose disks can fail."""
+
     async def set_disk(self, member: MemberName, state: DiskState) -> None:
-        """What is wrong with its disk from now on."""
+        """Set the state of the member's disk; in force on return."""
         ...
 
     async def rot(self, member: MemberName) -> str:
-        """Flip one bit that is durable; where."""
+        """Flip one durable bit on the member's disk; returns a text that names the place."""
         ...
 
     async def revive(self, member: MemberName) -> None:
-        """Start it again if it stopped itself, as a supervisor would."""
+        """Restart the member if it stopped because of its disk, as a supervisor would."""
         ...
 
 
 @runtime_checkable
-class Stepped(Protocol):
-    """Its members have failpoints at the steps of the write path, see
-    `splitbrain.node.failpoint`."""
+class HasFailpoints(Protocol):
+    """A system whose members have failpoints at the steps of the write path.
+
+    The terms of failpoints are those of `splitbrain.node.failpoint`.
+    """
 
     async def set_failpoint(self, member: MemberName, failpoint: str, term: str) -> None:
-        """Raises FaultError if there is no such failpoint, or the member cannot be told."""
+        """Set `failpoint` of the member to `term`.
+
+        Raises FaultError if there is no such failpoint, or if the member does not answer.
+        """
         ...
 
     async def clear_failpoint(self, member: MemberName, failpoint: str) -> None:
-        """Nothing if the member cannot be told: one that starts has none set."""
+        """Clear `failpoint`. A member that does not answer is skipped: a restart clears it."""
         ...
 
-    async def stands_at(self, member: MemberName, failpoint: str) -> None:
-        """Returns when the member stands still at `failpoint`, which says `pause`."""
+    async def wait_until_paused_at(self, member: MemberName, failpoint: str) -> None:
+        """Return when the member is paused at `failpoint`, whose term is `pause`."""
         ...

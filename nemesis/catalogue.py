@@ -1,4 +1,4 @@
-"""The kinds of faults that a plan can draw, by the names that a user types."""
+"""The kinds of faults that a schedule can contain, by the names that a user types."""
 
 from __future__ import annotations
 
@@ -8,93 +8,95 @@ from dataclasses import dataclass
 from splitbrain.nemesis.capabilities import (
     Clocked,
     Disked,
+    HasFailpoints,
     Killable,
     Partitionable,
     Pausable,
     Powered,
-    Stepped,
 )
 from splitbrain.nemesis.errors import FaultError
 
 NONE = "none"
-"""The name for no faults at all."""
+"""The name that selects no faults."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
+    """A kind of fault: its name, one line of description, and what it needs of a system."""
+
     name: str
-    describe: str
+    description: str
     needs: type
-    """The protocol that a system must have to suffer it."""
+    """The protocol that a system must have to support the kind."""
     simulated: bool = False
-    """Only a simulated system can suffer it; "all" leaves it out."""
+    """True if only simulated systems support the kind; "all" does not include it."""
     needs_failpoints: bool = False
-    """Real processes suffer it if they have failpoints, which few do; "all" leaves it out."""
+    """True if real processes support the kind only with failpoints; "all" does not include it."""
 
     @property
     def common(self) -> bool:
-        """Whether "all" means it, too: whatever runs as a process can suffer it."""
+        """Whether "all" includes the kind: every store that runs as processes supports it."""
         return not (self.simulated or self.needs_failpoints)
 
 
 KINDS: dict[str, FaultKind] = {
     kind.name: kind
     for kind in (
-        FaultKind("kill", "SIGKILL members; they restart on the same data", Killable),
-        FaultKind("pause", "SIGSTOP members; they go on with SIGCONT", Pausable),
+        FaultKind("kill", "send SIGKILL to members; they restart on the same data", Killable),
+        FaultKind("pause", "send SIGSTOP to members; they continue with SIGCONT", Pausable),
         FaultKind(
             "partition",
-            "cut links between members or let nothing through: isolate one or the leader, "
-            "halves, bridge, ring of majorities, one-way",
+            "cut links between members, or let no bytes through: isolate a member or the "
+            "leader, halves, bridge, ring of majorities, one-way",
             Partitionable,
         ),
         FaultKind("latency", "slow links: delay, jitter, limited rate", Partitionable),
         FaultKind(
-            "power", "machines lose power, with all that is not on their disks", Powered, True
+            "power", "machines lose power and everything that is not on their disks", Powered, True
         ),
-        FaultKind("clock", "wall clocks jump, forward or back", Clocked, True),
-        FaultKind("drift", "clocks count too fast or too slowly", Clocked, True),
-        FaultKind("disk", "disks are slow, full, or fail writes and syncs", Disked, True),
+        FaultKind("clock", "wall clocks jump forward or back", Clocked, True),
+        FaultKind("drift", "clocks run too fast or too slowly", Clocked, True),
+        FaultKind("disk", "disks are slow or full, or writes and syncs fail", Disked, True),
         FaultKind(
-            "step", "members crash, stand still, or are cut off at a step of the write path",
-            Stepped, needs_failpoints=True,
+            "step", "members crash, pause or are cut off at a step of the write path",
+            HasFailpoints, needs_failpoints=True,
         ),
     )
 }
 
 
-def kinds_named(text: str) -> tuple[str, ...]:
-    """Kinds from what a user typed: "kill,pause", "all" or "none". Raises FaultError."""
+def parse_kinds(text: str) -> tuple[str, ...]:
+    """The kinds that a user typed: "kill,pause", "all" or "none". Raises FaultError."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     if names == ["all"]:
         return tuple(name for name, kind in KINDS.items() if kind.common)
     if names in ([NONE], []):
         return ()
-    known_kinds(names)
+    check_known(names)
     return tuple(dict.fromkeys(names))
 
 
-def known_kinds(names: Sequence[str]) -> None:
-    """Raises FaultError for a name that is no kind of fault."""
+def check_known(names: Sequence[str]) -> None:
+    """Raise FaultError for a name that is not a kind of fault."""
     for name in names:
         if name not in KINDS:
             raise FaultError(
-                f"no fault is called {name!r}: expected {', '.join(KINDS)} (any of them, "
-                f"with commas between), all, or {NONE}"
+                f"no fault is called {name!r}: expected {', '.join(KINDS)} (one or several, "
+                f"separated by commas), all, or {NONE}"
             )
 
 
-def sufferable(system: object) -> frozenset[str]:
-    """Names of the kinds that `system` can suffer, by the protocols that it has."""
+def supported_kinds(system: object) -> frozenset[str]:
+    """The names of the kinds that `system` supports, by the protocols that it has."""
     return frozenset(kind.name for kind in KINDS.values() if isinstance(system, kind.needs))
 
 
-def suffers(names: Sequence[str], capabilities: Collection[str]) -> None:
-    """Raises FaultError for a kind that is not among `capabilities`."""
+def check_supported(names: Sequence[str], capabilities: Collection[str]) -> None:
+    """Raise FaultError for a kind that is not among `capabilities`."""
     for name in names:
         if name not in capabilities:
-            can = ", ".join(kind for kind in KINDS if kind in capabilities) or "none"
+            supported = ", ".join(kind for kind in KINDS if kind in capabilities) or "no faults"
             raise FaultError(
-                f"the system cannot suffer {name!r} (it lacks {KINDS[name].needs.__name__}): "
-                f"it can suffer {can}"
+                f"the system does not support the fault {name!r} (its class lacks the methods of "
+                f"{KINDS[name].needs.__name__}); it supports {supported}"
             )

@@ -1,10 +1,9 @@
-"""Schedules of faults, drawn from a seed before the run.
+"""Draws a schedule of faults from a seed, before the run.
 
-Each kind of fault draws from a stream of its own and walks its own time line, gap
-and fault in turn, so that faults of different kinds overlap freely and a further
-kind shifts no other's draws. What a fault is (aim, shape, numbers) is dealt from a
-shuffled deck rather than drawn freely: a short run then meets the variety that a
-long one would.
+Each kind of fault has its own random stream and its own time line, in which gaps and faults
+alternate. So faults of different kinds overlap freely, and adding a kind does not change the
+draws of the others. The variants of a fault (target, shape, numbers) are taken from a shuffled
+deck, because independent draws would show a short run only a few of them.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from random import Random
 import msgspec
 
 from splitbrain.histories.random_stream import stream
-from splitbrain.nemesis.catalogue import KINDS, known_kinds, suffers
+from splitbrain.nemesis.catalogue import KINDS, check_known, check_supported
 from splitbrain.nemesis.fault import (
     AtStep,
     ClockDrift,
@@ -36,10 +35,11 @@ from splitbrain.nemesis.target import targets_for
 
 
 class Tempo(msgspec.Struct, frozen=True):
-    """How dense faults of one kind come, in ms.
+    """How often faults of one kind begin and how long they last, in ms.
 
-    A fault holds for `hold_ms` (least, most), after a gap of `gap_ms` (least, most);
-    the last `tail_ms` of a run are free of faults, for the cluster to recover in.
+    A fault lasts `hold_ms` (minimum, maximum). The gap before the next one is `gap_ms`
+    (minimum, maximum). The last `tail_ms` of a run are free of faults, so that the cluster
+    can recover.
     """
 
     hold_ms: tuple[int, int]
@@ -48,19 +48,18 @@ class Tempo(msgspec.Struct, frozen=True):
 
 
 LONG = Tempo(hold_ms=(1_000, 6_000), gap_ms=(8_000, 16_000), tail_ms=10_000)
-"""For runs of a minute or more: faults longer and shorter than an election (1 s), as
-Jepsen's etcd tests have them, one every five seconds with three kinds together: a store
-that is never left alone answers little, and what is not answered shows little."""
+"""The tempo of runs of a minute or more. Faults are shorter and longer than an election (1 s),
+as in Jepsen's etcd tests. With three kinds, one fault begins every five seconds. More faults
+would find less: a store that is always under a fault completes few operations."""
 GAP_EXPONENT = 1.5
-"""Gaps shrink faster than the run, so that one of ten seconds still sees faults of each kind."""
+"""Gaps shrink faster than the run, so that a run of ten seconds still has faults of each kind."""
 
 
 def tempo_for(duration_ms: int, pace: float = 1.0) -> Tempo:
-    """`LONG`, scaled down for shorter runs so that 30 s still see several faults of each kind,
-    and `pace` times as dense as that.
+    """The tempo for a load of `duration_ms`, with `pace` times as many faults as usual.
 
-    Holds stay long enough to make an election of 1 s happen where the run allows it, and
-    nobody asks for a quicker pace.
+    `LONG` is scaled down for shorter runs, so that 30 s still have several faults of each kind.
+    With `pace` 1, faults stay long enough for an election of 1 s where the run allows it.
     """
     tempo = _tempo_for(duration_ms)
     if pace == 1.0:
@@ -93,26 +92,27 @@ def draw_schedule(
     *,
     snapshots: bool = False,
 ) -> tuple[PlannedFault, ...]:
-    """Faults of `kinds` for a load of `duration_ms`, in the order in which they begin.
+    """Draw faults of `kinds` for a load of `duration_ms`, in the order in which they begin.
 
-    `snapshots`: members may be hit on a snapshot's way in, too. Where logs are as long as
-    they are by default, a short run sees no snapshot, and such a fault would hit nobody.
+    With `snapshots`, faults of the kind "step" also hit members that receive or restore a
+    snapshot. With logs of the default length, a short run sends no snapshots, and such a fault
+    would have no effect.
 
-    Kinds of links are left out for a single member, which has none. Raises FaultError
-    for a kind that is unknown or not among `capabilities`.
+    Kinds that affect links are left out for a single member, which has no links. Raises
+    FaultError for a kind that is unknown or not among `capabilities`.
     """
-    known_kinds(kinds)
-    suffers(kinds, capabilities)
+    check_known(kinds)
+    check_supported(kinds, capabilities)
     if not members:
-        raise ValueError("a schedule of faults needs members: none were given")
-    pace = tempo or tempo_for(duration_ms)
+        raise ValueError("cannot draw a schedule of faults: expected at least one member, got none")
+    tempo = tempo or tempo_for(duration_ms)
     decks = {**DECKS, "step": _steps_and_snapshots} if snapshots else DECKS
     planned = [
         fault
         for kind in dict.fromkeys(kinds)
         if len(members) > 1 or kind not in ("partition", "latency")
         for fault in _time_line(
-            decks[kind](len(members)), stream(seed, "nemesis", kind), duration_ms, pace
+            decks[kind](len(members)), stream(seed, "nemesis", kind), duration_ms, tempo
         )
     ]
     order = {kind: place for place, kind in enumerate(KINDS)}
@@ -122,55 +122,58 @@ def draw_schedule(
 
 
 def _time_line(
-    deck: Sequence[Card], random: Random, duration_ms: int, pace: Tempo
+    deck: Sequence[Variant], random: Random, duration_ms: int, tempo: Tempo
 ) -> Iterator[PlannedFault]:
-    """One kind's faults, one after the other; the first comes early."""
-    quiet_from_ms = duration_ms - pace.tail_ms
-    deal = _dealt(deck, random)
-    now_ms = random.randint(pace.gap_ms[0] // 3, max(pace.gap_ms[1] // 2, pace.gap_ms[0] // 3))
-    while now_ms + pace.hold_ms[0] <= quiet_from_ms:
-        hold_ms = random.randint(*pace.hold_ms)
-        end_ms = min(now_ms + hold_ms, quiet_from_ms)
-        yield PlannedFault(now_ms, end_ms, next(deal)(random), random.getrandbits(48))
-        now_ms = end_ms + max(random.randint(*pace.gap_ms), 1)
+    """The faults of one kind, one after the other. The gap before the first one is short."""
+    tail_begin_ms = duration_ms - tempo.tail_ms
+    variants = _shuffled_variants(deck, random)
+    now_ms = random.randint(tempo.gap_ms[0] // 3, max(tempo.gap_ms[1] // 2, tempo.gap_ms[0] // 3))
+    while now_ms + tempo.hold_ms[0] <= tail_begin_ms:
+        hold_ms = random.randint(*tempo.hold_ms)
+        end_ms = min(now_ms + hold_ms, tail_begin_ms)
+        yield PlannedFault(now_ms, end_ms, next(variants)(random), random.getrandbits(48))
+        now_ms = end_ms + max(random.randint(*tempo.gap_ms), 1)
 
 
-Card = Callable[[Random], Fault]
-"""Draws the numbers of one variety of a fault."""
+Variant = Callable[[Random], Fault]
+"""One variant of a fault in a deck; the call draws the numbers of the fault."""
 
 
-def _dealt(deck: Sequence[Card], random: Random) -> Iterator[Card]:
-    """Hand after hand. The leader is hit by the first or the second fault: where most of a
-    protocol's trouble is, even a short run must have been."""
-    hand = random.sample(deck, len(deck))
-    place = next((place for place, card in enumerate(hand) if _hits_leader(card)), 0)
+def _shuffled_variants(deck: Sequence[Variant], random: Random) -> Iterator[Variant]:
+    """The variants of `deck` in random order, again and again, shuffled anew each time.
+
+    The first or the second variant hits the leader, so that a short run also tests the
+    leader, where most errors of a protocol are.
+    """
+    order = random.sample(deck, len(deck))
+    place = next((place for place, variant in enumerate(order) if _hits_leader(variant)), 0)
     if place > 1:
-        hand.insert(random.randrange(2), hand.pop(place))
+        order.insert(random.randrange(2), order.pop(place))
     while True:
-        yield from hand
-        hand = random.sample(deck, len(deck))
+        yield from order
+        order = random.sample(deck, len(deck))
 
 
-def _hits_leader(card: Card) -> bool:
-    return getattr(card(Random(0)), "target", None) == "leader"
+def _hits_leader(variant: Variant) -> bool:
+    return getattr(variant(Random(0)), "target", None) == "leader"
 
 
-# How often each aim lies in a deck of kills or pauses: the leader is where most of a
-# protocol's trouble is, and a fault on everyone costs a run most of its answers.
-_AIM_WEIGHTS: dict[Target, int] = {
+# How many variants of a deck have each target. The leader has the most, because most errors
+# of a protocol are there. A fault on all members is rare, because few operations complete then.
+_TARGET_WEIGHTS: dict[Target, int] = {
     "leader": 3, "any": 2, "follower": 2, "minority": 1, "majority": 1, "all": 1,
 }
 
 
 def _targets(member_count: int) -> list[Target]:
-    return [target for target in targets_for(member_count) for _ in range(_AIM_WEIGHTS[target])]
+    return [target for target in targets_for(member_count) for _ in range(_TARGET_WEIGHTS[target])]
 
 
-def _kills(member_count: int) -> list[Card]:
+def _kills(member_count: int) -> list[Variant]:
     return [_always(Kill(target)) for target in _targets(member_count)]
 
 
-def _pauses(member_count: int) -> list[Card]:
+def _pauses(member_count: int) -> list[Variant]:
     return [_always(Pause(target)) for target in _targets(member_count)]
 
 
@@ -190,7 +193,7 @@ _SHAPES: tuple[tuple[PartitionShape, Target], ...] = (
 )
 
 
-def _partitions(member_count: int) -> list[Card]:
+def _partitions(member_count: int) -> list[Variant]:
     return [
         _partition(shape, target)
         for shape, target in _SHAPES
@@ -198,21 +201,21 @@ def _partitions(member_count: int) -> list[Card]:
     ]
 
 
-def _partition(shape: PartitionShape, target: Target) -> Card:
+def _partition(shape: PartitionShape, target: Target) -> Variant:
     def draw(random: Random) -> Fault:
         return Partition(shape, target, "cut" if random.random() < 0.5 else "black_hole")
 
     return draw
 
 
-def _latencies(member_count: int) -> list[Card]:
+def _latencies(member_count: int) -> list[Variant]:
     return [_latency(target) for target in _targets(member_count)]
 
 
-def _latency(target: Target) -> Card:
+def _latency(target: Target) -> Variant:
     def draw(random: Random) -> Fault:
-        # From a busy data centre's to more than an etcd heartbeat (100 ms), below its
-        # election timeout (1 s); one in three also with a thin pipe.
+        # The delays range from that of a busy data centre to more than an etcd heartbeat
+        # (100 ms), and stay below its election timeout (1 s). One in three has a limited rate.
         delay_ms = random.choice((5, 20, 50, 100, 250))
         jitter_ms = random.randint(0, delay_ms)
         rate = random.choice((0, 0, 64 * 1024))
@@ -221,17 +224,17 @@ def _latency(target: Target) -> Card:
     return draw
 
 
-def _always(fault: Fault) -> Card:
+def _always(fault: Fault) -> Variant:
     return lambda _: fault
 
 
-def _power_losses(member_count: int) -> list[Card]:
-    # Everyone at once is what a power loss is: no aim is rarer than another.
+def _power_losses(member_count: int) -> list[Variant]:
+    # Often all machines lose power together, so each target has the same weight.
     return [_always(PowerLoss(target)) for target in targets_for(member_count)]
 
 
-def _clock_jumps(member_count: int) -> list[Card]:
-    def draw(target: Target) -> Card:
+def _clock_jumps(member_count: int) -> list[Variant]:
+    def draw(target: Target) -> Variant:
         return lambda random: ClockJump(
             target, random.choice((-3_600_000, -5_000, -500, 500, 5_000, 3_600_000))
         )
@@ -239,9 +242,9 @@ def _clock_jumps(member_count: int) -> list[Card]:
     return [draw(target) for target in _targets(member_count)]
 
 
-def _clock_drifts(member_count: int) -> list[Card]:
-    def draw(target: Target) -> Card:
-        # From a bad crystal's to a broken virtual machine's.
+def _clock_drifts(member_count: int) -> list[Variant]:
+    def draw(target: Target) -> Variant:
+        # The rates range from that of a bad crystal to that of a broken virtual machine.
         return lambda random: ClockDrift(
             target, random.choice((-1, 1)) * random.choice((200, 5_000, 50_000, 300_000))
         )
@@ -249,10 +252,10 @@ def _clock_drifts(member_count: int) -> list[Card]:
     return [draw(target) for target in _targets(member_count)]
 
 
-def _disk_faults(member_count: int) -> list[Card]:
-    """Those that a correct store survives, on any members."""
+def _disk_faults(member_count: int) -> list[Variant]:
+    """The disk faults that a correct store survives on any number of members."""
 
-    def draw(target: Target) -> Card:
+    def draw(target: Target) -> Variant:
         return lambda random: random.choice((
             DiskFault(target, slow_ms=random.choice((5, 50, 300))),
             DiskFault(target, slow_ms=random.choice((5, 50, 300))),
@@ -264,41 +267,42 @@ def _disk_faults(member_count: int) -> list[Card]:
     return [draw(target) for target in _targets(member_count)]
 
 
-_LEADERS_STEPS = (
+_LEADER_STEPS = (
     "leader_receive", "leader_wal", "replicate", "quorum_ack", "leader_commit", "apply_notify",
     "apply_mvcc", "backend_flush", "respond",
 )
-_FOLLOWERS_STEPS = (
+_FOLLOWER_STEPS = (
     "follower_forward", "follower_wal", "follower_commit", "apply_notify", "apply_mvcc",
     "backend_flush", "respond",
 )
 _SNAPSHOT_STEPS = ("snapshot_receive", "snapshot_restore")
-_AT_SNAPSHOT: tuple[StepAction, ...] = ("crash", "crash", "power", "isolate", "sleep")
-_AT_STEP: tuple[StepAction, ...] = ("crash", "crash", "power", "pause", "isolate", "sleep")
+_SNAPSHOT_ACTIONS: tuple[StepAction, ...] = ("crash", "crash", "power", "isolate", "sleep")
+_STEP_ACTIONS: tuple[StepAction, ...] = ("crash", "crash", "power", "pause", "isolate", "sleep")
 
 
-def _steps(member_count: int) -> list[Card]:
-    """What happens to one member just before or after a step that it takes."""
+def _steps(member_count: int) -> list[Variant]:
+    """Faults on one member just before or after a step of the write path that it executes."""
     if member_count == 1:
-        return [_step("all", _LEADERS_STEPS)]
-    leader, follower = _step("leader", _LEADERS_STEPS), _step("follower", _FOLLOWERS_STEPS)
+        return [_step("all", _LEADER_STEPS)]
+    leader, follower = _step("leader", _LEADER_STEPS), _step("follower", _FOLLOWER_STEPS)
     return [leader, leader, leader, follower, follower]
 
 
-def _steps_and_snapshots(member_count: int) -> list[Card]:
+def _steps_and_snapshots(member_count: int) -> list[Variant]:
     if member_count == 1:
         return _steps(member_count)
-    # Few snapshots come, and whoever leads when the fault is armed may need one later.
-    snapshot = _step("all", _SNAPSHOT_STEPS, _AT_SNAPSHOT, visits=(1,))
+    # Snapshots are rare, and a member that leads when the fault is armed may receive one
+    # later, so all members are armed, and for the first visit.
+    snapshot = _step("all", _SNAPSHOT_STEPS, _SNAPSHOT_ACTIONS, visits=(1,))
     return [*_steps(member_count), snapshot, snapshot]
 
 
 def _step(
     target: Target,
     names: Sequence[str],
-    actions: Sequence[StepAction] = _AT_STEP,
+    actions: Sequence[StepAction] = _STEP_ACTIONS,
     visits: Sequence[int] = (1, 1, 2, 5, 20),
-) -> Card:
+) -> Variant:
     return lambda random: AtStep(
         f"{random.choice(('before', 'after'))}_{random.choice(names)}",
         random.choice(actions),
@@ -307,7 +311,7 @@ def _step(
     )
 
 
-DECKS: dict[str, Callable[[int], list[Card]]] = {
+DECKS: dict[str, Callable[[int], list[Variant]]] = {
     "kill": _kills,
     "pause": _pauses,
     "partition": _partitions,

@@ -1,7 +1,10 @@
-"""What can be wrong with a wish for faults."""
+"""The error of the nemesis."""
 
 from __future__ import annotations
 
 
 class FaultError(ValueError):
-    """A fault that does not exist or that the system cannot suffer: given, expected, what to do."""
+    """A fault that does not exist, or that the system does not support.
+
+    The message contains what was given, what was expected, and what to do.
+    """

@@ -1,9 +1,8 @@
-"""Faults as values. What each does to a system has one door:
-`splitbrain.nemesis.injection.inject.begin`.
+"""Faults as values. `splitbrain.nemesis.injection.inject.inject` injects each of them.
 
-A fault names whom it hits by an `Aim`, which is settled when the fault begins (who
-leads is not known when the plan is drawn), or by `on`, which names the members
-themselves and leaves nothing to be settled.
+A fault selects the members that it hits by a `Target`, which is resolved when the fault
+begins because the leader is not known when the schedule is drawn. Or it names the members
+in `on`; then `target` is ignored.
 """
 
 from __future__ import annotations
@@ -15,20 +14,23 @@ import msgspec
 MemberName = str
 
 _WIRE_NAMES = {"target": "aim"}
+"""The field names in JSON that differ from the names here."""
 
 Target = Literal["any", "leader", "follower", "minority", "majority", "all"]
-"""Whom a fault hits: one member drawn at random, the one that leads, one that does
-not, fewer than half, more than half, everyone."""
+"""The members that a fault hits. any: one member at random. leader: the leader. follower: a
+member that is not leader. minority: fewer than half. majority: more than half. all: every
+member. `splitbrain.nemesis.target.choose_targets` describes each in full."""
 
 TARGETS: tuple[Target, ...] = ("any", "leader", "follower", "minority", "majority", "all")
 
 PartitionShape = Literal[
     "isolate", "isolate_leader", "halves", "bridge", "ring", "one_way"
 ]
-"""isolate: one member (by `aim`) from all others. isolate_leader: the same for the
-leader. halves: a minority from a majority. bridge: two halves that only one member
-sees both of. ring: each member sees a majority, no two the same one. one_way: what
-one member (by `aim`) sends is lost, what it is sent arrives."""
+"""The links that a partition cuts. isolate: each member that `target` selects from all
+others. isolate_leader: the leader from all others. halves: a minority from a majority.
+bridge: two halves that are connected only through one member. ring: each member is connected
+to a majority, and no two members to the same one. one_way: what the selected members send is
+lost, and what others send to them arrives. `splitbrain.nemesis.topology` computes the links."""
 
 PARTITION_SHAPES: tuple[PartitionShape, ...] = (
     "isolate", "isolate_leader", "halves", "bridge", "ring", "one_way",
@@ -36,14 +38,14 @@ PARTITION_SHAPES: tuple[PartitionShape, ...] = (
 
 
 class Kill(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="kill"):
-    """SIGKILL; healed by a restart on the same data."""
+    """Send SIGKILL to members. A restart on the same data heals it. Needs `Killable`."""
 
     target: Target = "any"
     on: tuple[MemberName, ...] = ()
 
 
 class Pause(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="pause"):
-    """SIGSTOP; healed by SIGCONT."""
+    """Send SIGSTOP to members. SIGCONT heals it. Needs `Pausable`."""
 
     target: Target = "any"
     on: tuple[MemberName, ...] = ()
@@ -52,21 +54,26 @@ class Pause(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, 
 class Partition(
     msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="partition"
 ):
-    """Cut links between members. `cut` closes connections and refuses new ones;
-    `black_hole` keeps them open and lets nothing through."""
+    """Cut links between members. Opening the links heals it. Needs `Partitionable`.
+
+    `how`: `cut` closes connections and refuses new ones; `black_hole` keeps connections open
+    and lets no bytes through.
+    """
 
     shape: PartitionShape = "isolate"
     target: Target = "any"
     how: Literal["cut", "black_hole"] = "cut"
     on: tuple[MemberName, ...] = ()
     links: tuple[tuple[MemberName, MemberName], ...] = ()
-    """Exactly these, each (source, target), whatever `shape` says."""
+    """The links to cut, each (source, target). If given, `shape`, `target` and `on` are ignored."""
 
 
 class Latency(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="latency"):
-    """Slow links to and from the members aimed at: each chunk of bytes is delayed by
-    `delay_ms` plus or minus up to `jitter_ms` (in order), at no more than
-    `rate_bytes_per_s` (0: no limit)."""
+    """Slow all links to and from members. Normal links heal it. Needs `Partitionable`.
+
+    Each chunk of bytes is delayed by `delay_ms` plus or minus up to `jitter_ms`. Chunks stay
+    in order. A link passes at most `rate_bytes_per_s` (0: no limit).
+    """
 
     target: Target = "any"
     delay_ms: int = 50
@@ -76,15 +83,21 @@ class Latency(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES
 
 
 class PowerLoss(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="power"):
-    """The machines aimed at lose power at one moment, with all that is not on their
-    disks; healed by a restart on what is left."""
+    """Cut the power of members' machines at one moment.
+
+    Everything that is not on their disks is lost. A restart on the remaining data heals it.
+    Needs `Powered` and `Killable`.
+    """
 
     target: Target = "any"
     on: tuple[MemberName, ...] = ()
 
 
 class ClockJump(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="clock"):
-    """Wall clocks are set `ahead_ms` forward (or back), and set right again when healed."""
+    """Move members' wall clocks forward by `ahead_ms`, or back if it is negative.
+
+    A jump of the same size in the other direction heals it. Needs `Clocked`.
+    """
 
     target: Target = "any"
     ahead_ms: int = 60_000
@@ -92,7 +105,10 @@ class ClockJump(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAM
 
 
 class ClockDrift(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="drift"):
-    """Clocks count faster by `ppm` millionths (or slower), timers with them."""
+    """Run members' clocks and timers faster by `ppm` millionths, or slower if it is negative.
+
+    The normal rate heals it; the time that the clocks gained or lost stays. Needs `Clocked`.
+    """
 
     target: Target = "any"
     ppm: int = 50_000
@@ -100,8 +116,11 @@ class ClockDrift(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NA
 
 
 class DiskFault(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="disk"):
-    """Disks fail as the fields say (see `splitbrain.nemesis.capabilities.DiskState`); a member that
-    stopped for it is started again when it is healed."""
+    """Make members' disks slow, full or faulty. Needs `Disked`.
+
+    `splitbrain.nemesis.capabilities.DiskState` describes the fields. A healthy disk heals it,
+    and a restart if the member stopped because of its disk.
+    """
 
     target: Target = "any"
     slow_ms: int = 0
@@ -114,28 +133,33 @@ class DiskFault(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAM
 
 
 class BitRot(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="rot"):
-    """One bit that is durable flips, on each member aimed at. Nothing heals it."""
+    """Flip one bit that is durable on each member's disk. It is never healed. Needs `Disked`."""
 
     target: Target = "any"
     on: tuple[MemberName, ...] = ()
 
 
 StepAction = Literal["crash", "power", "pause", "sleep", "isolate"]
-"""What a member suffers at a step of the write path. crash: its process ends. power: its
-machine loses power (a process that holds unsynced writes back loses them). pause: it
-stands still. sleep: the step alone takes so long. isolate: its links are cut."""
+"""What happens to a member at a step of the write path. crash: its process is killed. power:
+its machine loses power (a process that keeps unsynced writes back loses them). pause: the
+member is paused. sleep: only the step is delayed. isolate: the member's links are cut."""
 
 STEP_ACTIONS: tuple[StepAction, ...] = ("crash", "power", "pause", "sleep", "isolate")
 
 
 class AtStep(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="step"):
-    """What happens to a member when it comes to a failpoint of the write path, such as
-    `before_leader_wal`, for the `visit`-th time since it was armed.
+    """Do something to a member when it reaches a failpoint of the write path.
 
-    It is armed when operation number `operation` of the plan is about to begin (see
-    `splitbrain.harness.schedule.plan.Plan.order`), 0: at its own time; and in force, once the
-    member has
-    come there, for as long as was planned. A step that nobody comes to is no fault.
+    `failpoint` is a name such as `before_leader_wal`. The fault hits the first of the selected
+    members that reaches the failpoint for the `visit`-th time after the fault was armed. The
+    fault is armed just before the operation number `operation` of the schedule begins
+    (`Schedule.operation_numbers` defines the numbers), or at `begin_ms` if `operation` is 0.
+
+    From the moment when the member reaches the step, the fault is in force for its planned
+    duration. It is then healed as `do` requires: by a restart, by SIGCONT, or by opening the
+    links. A fault at a step that is never reached has no effect.
+
+    Needs `HasFailpoints`, and `Pausable`, `Killable` or `Partitionable` as `do` requires.
     """
 
     failpoint: str
@@ -153,10 +177,10 @@ Fault = (
 
 
 class PlannedFault(msgspec.Struct, frozen=True):
-    """A fault and when it is in force, in ms since the load began."""
+    """A fault and the time when it is in force, in ms since the load began."""
 
     begin_ms: int
     end_ms: int
     fault: Fault
     seed: int
-    """For what is drawn when it begins: which member an `aim` picks."""
+    """The seed of the draws that are made when the fault begins: which members it hits."""

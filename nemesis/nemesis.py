@@ -1,6 +1,6 @@
-"""Runs a schedule of faults against a system, and tells what it does as it does it.
+"""The nemesis: injects a schedule of faults into a system and records each phase.
 
-Everything waits on the loop's own time, so that the conductor also runs on a loop of
+All waiting uses the time of the event loop, so that the nemesis also runs on a loop of
 virtual time.
 """
 
@@ -14,7 +14,7 @@ import msgspec
 
 from splitbrain.histories.event import FaultEvent, Phase
 from splitbrain.histories.random_stream import stream
-from splitbrain.nemesis.capabilities import Led
+from splitbrain.nemesis.capabilities import HasLeader
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import AtStep, Fault, MemberName, PlannedFault
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
@@ -24,12 +24,12 @@ from splitbrain.nemesis.injection.step import arm
 from splitbrain.nemesis.injection.trigger import Trigger, Triggers
 
 Record = Callable[[str, FaultEvent], None]
-"""Takes the name of the fault ("kill") and what happens to it."""
+"""Records one event of a fault, whose name (such as "kill") is the first argument."""
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
-    """A fault in force now, for whoever watches."""
+class CurrentFault:
+    """A fault that is in force, for progress output."""
 
     number: int
     name: str
@@ -39,12 +39,12 @@ class InForce:
 
 
 class Nemesis:
-    """One run's faults. `now_ms` tells ms since the load began, on the loop's clock."""
+    """The faults of one run. `now_ms` returns the ms since the load began, by the loop's clock."""
 
     def __init__(
         self,
         schedule: Sequence[PlannedFault],
-        system: Led,
+        system: HasLeader,
         record: Record,
         now_ms: Callable[[], float],
     ) -> None:
@@ -53,24 +53,24 @@ class Nemesis:
         self._record = record
         self._now_ms = now_ms
         self._unhealed: dict[int, Phase] = {}
-        """Faults that have begun, and how far they got; those that healing failed for, too."""
-        self._inflicted: dict[int, Injected] = {}
+        """The last phase of each fault that has begun, also of those that failed to heal."""
+        self._injected: dict[int, Injected] = {}
         self.triggers = Triggers()
-        """For whoever begins the plan's operations."""
+        """The load announces each operation of the schedule here before the operation begins."""
         self._trigger: dict[int, Trigger] = {
-            number: self.triggers.wanted(planned.fault.operation)
+            number: self.triggers.add(planned.fault.operation)
             for number, planned in enumerate(self._schedule)
             if isinstance(planned.fault, AtStep) and planned.fault.operation
         }
 
     async def run(self) -> None:
-        """Inflict and heal every fault at its time; returns when the last one is healed.
+        """Inject and heal every fault at its time; returns when the last one is healed.
 
-        A fault that fails is told of and given up; the others go on. Cancelled, it
-        leaves what is in force as it is: `heal_all` ends that.
+        A fault that fails is recorded and skipped, and the others continue. If the call is
+        cancelled, the faults in force stay: `heal_all` heals them.
         """
         tasks = [
-            asyncio.create_task(self._one(number, planned), name=f"fault {number}")
+            asyncio.create_task(self._run_fault(number, planned), name=f"fault {number}")
             for number, planned in enumerate(self._schedule)
         ]
         try:
@@ -80,126 +80,128 @@ class Nemesis:
             for task in tasks:
                 task.cancel()
             for task in tasks:
-                await _settled(task)
+                await _wait_for_end(task)
 
     async def heal_all(self) -> None:
-        """End all faults in force: open all links, resume and restart members.
+        """Heal all faults in force: open all links, resume and restart members.
 
-        Safe in any state and any number of times, once `run` has ended or been
-        cancelled. Raises the first error that a member or link met, after all others
-        have been tried.
+        It may be called in any state and several times, after `run` has ended or was
+        cancelled. It tries every member and link, and raises the first error at the end.
         """
         unfinished = list(self._unhealed)
         for number in unfinished:
             if self._unhealed[number] in ("begin", "began"):
-                self._tell(number, "end")
+                self._record_phase(number, "end")
         try:
             await self._in_force.release_all()
         except Exception as problem:
             for number in unfinished:
-                self._tell(number, "failed", error=_because(problem))
+                self._record_phase(number, "failed", error=_reason(problem))
             raise
         for number in unfinished:
-            self._tell(number, "ended")
-        self._inflicted.clear()
+            self._record_phase(number, "ended")
+        self._injected.clear()
 
-    def current(self) -> tuple[InForce, ...]:
-        """Faults in force now, in the order in which they were planned."""
+    def current(self) -> tuple[CurrentFault, ...]:
+        """The faults in force at this time, in the order of the schedule."""
         return tuple(
-            InForce(
+            CurrentFault(
                 number,
                 name_of(planned.fault),
                 planned.fault,
-                self._inflicted[number].members,
+                self._injected[number].members,
                 planned.end_ms,
             )
             for number, planned in enumerate(self._schedule)
-            if number in self._inflicted
+            if number in self._injected
         )
 
-    async def _one(self, number: int, planned: PlannedFault) -> None:
+    async def _run_fault(self, number: int, planned: PlannedFault) -> None:
         if (trigger := self._trigger.get(number)) is not None:
             await trigger.due.wait()
         else:
-            await self._until(planned.begin_ms)
-        self._tell(number, "begin")
+            await self._sleep_until(planned.begin_ms)
+        self._record_phase(number, "begin")
         try:
-            inflicted = await self._begin(planned, trigger)
+            injected = await self._inject(planned, trigger)
         except Exception as problem:
-            self._tell(number, "failed", error=_because(problem))
+            self._record_phase(number, "failed", error=_reason(problem))
             del self._unhealed[number]
             return
-        self._inflicted[number] = inflicted
-        self._tell(number, "began")
-        await self._until(self._end_ms(planned))
-        self._tell(number, "end")
+        self._injected[number] = injected
+        self._record_phase(number, "began")
+        await self._sleep_until(self._end_ms(planned))
+        self._record_phase(number, "end")
         try:
-            await inflicted.undo()
+            await injected.undo()
         except Exception as problem:
-            # It may still be in force, in part: `heal_all` tries again.
-            self._tell(number, "failed", error=_because(problem))
+            # Part of the fault may still be in force: `heal_all` tries again.
+            self._record_phase(number, "failed", error=_reason(problem))
         else:
-            self._tell(number, "ended")
-            del self._inflicted[number]
+            self._record_phase(number, "ended")
+            del self._injected[number]
 
-    async def _begin(self, planned: PlannedFault, trigger: Trigger | None) -> Injected:
+    async def _inject(self, planned: PlannedFault, trigger: Trigger | None) -> Injected:
         random = stream(planned.seed, "aim")
         if not isinstance(planned.fault, AtStep):
             return await inject(planned.fault, self._in_force, random)
         try:
-            hold_ms = planned.end_ms - planned.begin_ms
-            armed = await arm(planned.fault, self._in_force, random, hold_ms)
+            duration_ms = planned.end_ms - planned.begin_ms
+            armed = await arm(planned.fault, self._in_force, random, sleep_ms=duration_ms)
         finally:
             if trigger is not None:
                 trigger.armed.set()
-        return await armed.come()
+        return await armed.inject_when_reached()
 
     def _end_ms(self, planned: PlannedFault) -> float:
-        """A fault at a step holds from when the step was come to; a step that sleeps may
-        still be to come, and is disarmed when all is healed."""
+        """The time to heal a fault that has begun, in ms since the load began.
+
+        A fault at a step lasts its planned duration from the moment when the step was
+        reached. A step that sleeps may be reached at any later time, so `heal_all` disarms it.
+        """
         if not isinstance(planned.fault, AtStep):
             return planned.end_ms
         if planned.fault.do == "sleep":
             return float("inf")
         return self._now_ms() + planned.end_ms - planned.begin_ms
 
-    async def _until(self, at_ms: float) -> None:
+    async def _sleep_until(self, at_ms: float) -> None:
         while (left_ms := at_ms - self._now_ms()) > 0:  # noqa: ASYNC110 - time, not an event
             await asyncio.sleep(min(left_ms, 3_600_000) / 1000)
 
-    def _tell(self, number: int, phase: Phase, error: str = "") -> None:
+    def _record_phase(self, number: int, phase: Phase, error: str = "") -> None:
         self._unhealed[number] = phase
         if phase == "ended":
             del self._unhealed[number]
         fault = self._schedule[number].fault
-        hit = self._inflicted.get(number)
+        injected = self._injected.get(number)
         self._record(
             name_of(fault),
             FaultEvent(
                 fault=number,
                 phase=phase,
-                members=hit.members if hit else (),
+                members=injected.members if injected else (),
                 detail=msgspec.Raw(msgspec.json.encode(fault)),
-                links=hit.links if hit else (),
+                links=injected.links if injected else (),
                 error=error,
             ),
         )
 
 
 def name_of(fault: object) -> str:
-    """The name under which a fault stands in a history: its tag."""
+    """The name of a fault in a history: its tag, or the name of its class in lower case."""
     config = getattr(fault, "__struct_config__", None)
     tag = config.tag if config is not None else None
     return str(tag or type(fault).__name__.lower())
 
 
-def _because(problem: Exception) -> str:
+def _reason(problem: Exception) -> str:
     if isinstance(problem, FaultError):
         return str(problem)
     return f"{type(problem).__name__}: {problem}"
 
 
-async def _settled(task: asyncio.Task[None]) -> None:
-    """Wait for a task that was cancelled; its own cancellation is not ours."""
+async def _wait_for_end(task: asyncio.Task[None]) -> None:
+    """Wait until a cancelled task has ended, without raising its CancelledError here."""
     while not task.done():
         await asyncio.wait([task])

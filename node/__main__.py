@@ -246,8 +246,10 @@ async def _run(config: Config, flags: dict[str, object]) -> int:
     world.log("info" if code == 0 else "fatal", "stopping", why=why)
     if code == 0:
         await server.stop()
-    await world.close()
-    server.close()
+    await world.end_tasks()
+    server.close(trim=code == 0)
+    # Last, because this releases the lock on the data directory.
+    world.close()
     return code
 
 

@@ -17,9 +17,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from splitbrain.node.backend import Backend
 from splitbrain.node.config import Config
 from splitbrain.node.raft.message import Entry, HardState, Index, Snapshot, SnapshotMetadata
-from splitbrain.node.storage.backend import Backend
 from splitbrain.node.storage.snapshot_file import SnapshotFiles
 from splitbrain.node.storage.wal import Wal, WalCorrupt, WalMetadata, snapshot_marks, wal_exists
 from splitbrain.node.world import Disk
@@ -160,6 +160,11 @@ class MemberStorage:
         """The backend has become what a received snapshot held: its copy may go."""
         async with self._turn:
             await self._snapshots.save(Snapshot(snapshot.metadata))
+
+    def trim(self) -> None:
+        """Return the disk space that the log preallocated and does not use. The tasks that
+        write must have ended. Raises DiskError."""
+        self._wal.trim()
 
     def close(self) -> None:
         self._wal.close()

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import msgspec
 
-from splitbrain.node.apply.internal_request import MemberAttributesRequest
+from splitbrain.node.backend import Backend
 from splitbrain.node.config import Config
+from splitbrain.node.messages.internal_request import MemberAttributesRequest
 from splitbrain.node.messages.rpc import Member
-from splitbrain.node.storage.backend import Backend
 
 _MEMBERS = b"members"
 

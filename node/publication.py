@@ -10,8 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from splitbrain.node.apply.internal_request import InternalRequest, MemberAttributesRequest, encode
 from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.messages.internal_request import (
+    InternalRequest,
+    MemberAttributesRequest,
+    encode,
+)
 from splitbrain.node.pending import Pending, RequestIds
 from splitbrain.node.raft.errors import ProposalDropped
 from splitbrain.node.world import World

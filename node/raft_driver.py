@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from splitbrain.node.apply.applier import Applier, ToApply
-from splitbrain.node.apply.internal_request import decode
 from splitbrain.node.config import Config
 from splitbrain.node.failpoint import FailpointError
 from splitbrain.node.member_metrics import MemberMetrics
 from splitbrain.node.member_storage import MemberStorage
+from splitbrain.node.messages.internal_request import decode
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.raft.errors import StateInvalid
 from splitbrain.node.raft.message import Entry, MemberId, Message, MessageType, Snapshot

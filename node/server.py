@@ -26,15 +26,16 @@ from dataclasses import replace
 
 from splitbrain.node import member_metrics
 from splitbrain.node.api.service import Api
+from splitbrain.node.api.world import ApiWorld
 from splitbrain.node.apply.applier import Applied, Applier
 from splitbrain.node.apply.backend_flusher import BackendFlusher
-from splitbrain.node.apply.internal_request import InternalRequest, encode
 from splitbrain.node.config import Config
 from splitbrain.node.failpoint import FailpointError, Failpoints, parse_all
 from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.membership import Membership
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.errors import Code, RpcError
+from splitbrain.node.messages.internal_request import InternalRequest, encode
 from splitbrain.node.messages.rpc import (
     Member,
     ResponseHeader,
@@ -51,7 +52,7 @@ from splitbrain.node.raft.errors import DropReason, ProposalDropped
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft_driver import RaftDriver
 from splitbrain.node.read_barrier import ReadBarrier
-from splitbrain.node.world import Closable, World
+from splitbrain.node.world import Closable, DiskError, World
 from splitbrain.node.write_path import Traced, WritePath
 
 VERSION = "3.5.1"
@@ -75,7 +76,7 @@ class Server:
     than it promised.
     """
 
-    def __init__(self, world: World, config: Config) -> None:
+    def __init__(self, world: ApiWorld, config: Config) -> None:
         self._world = world
         self._config = config
         self.cluster_id = config.cluster_id
@@ -220,8 +221,14 @@ class Server:
         self._driver.transport.close()
         await self._storage.backend.flush()
 
-    def close(self) -> None:
-        """Close the files, once the member's tasks have ended."""
+    def close(self, *, trim: bool = False) -> None:
+        """Close the files, once the member's tasks have ended. `trim` also returns the disk
+        space that the log preallocated and does not use."""
+        if trim:
+            try:
+                self._storage.trim()
+            except DiskError as problem:
+                self._world.log("warn", "cannot trim the write-ahead log", why=str(problem))
         self._storage.close()
 
     @property

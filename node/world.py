@@ -14,11 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from random import Random
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from splitbrain.node.api.service import Api
-    from splitbrain.node.storage.backend import Backend
+from splitbrain.node.backend import Backend
 
 
 class Timer(Protocol):
@@ -159,20 +157,23 @@ class Network(Protocol):
         """A link to the peer at `url`, redialled with a backoff until closed."""
         ...
 
-    async def serve_clients(self, url: str, api: Api) -> Closable:
-        """Serve the v3 API at `url`. Raises AddressInUse."""
-        ...
-
 
 class AddressInUse(Exception):
     """Something else listens where the member was told to."""
 
 
 class World(Protocol):
-    clock: Clock
-    disk: Disk
-    network: Network
-    random: Random
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def disk(self) -> Disk: ...
+
+    @property
+    def network(self) -> Network: ...
+
+    @property
+    def random(self) -> Random: ...
 
     def trace(self, line: bytes) -> None:
         """Write one line to the member's trace; in the page cache when it returns."""

@@ -21,15 +21,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from splitbrain.checkers.budget_limits import Limit
     from splitbrain.checkers.evidence import Checker, Evidence
     from splitbrain.checkers.verdict import Anomaly, Verdict
+    from splitbrain.harness.clients.json_client import Completion
+    from splitbrain.harness.drawing.draw import draw_schedule
     from splitbrain.harness.errors import BadArguments, SplitbrainError, SystemFailed
-    from splitbrain.harness.judging.judge import RunResult, judge
-    from splitbrain.harness.runs.execute import run, run_sync
-    from splitbrain.harness.runs.schedule_run import run_schedule
+    from splitbrain.harness.judging.judge import judge
+    from splitbrain.harness.judging.run_result import RunResult
+    from splitbrain.harness.runs.execute import execute, execute_async, run, run_sync
     from splitbrain.harness.schedule.options import Options, read_options
     from splitbrain.harness.schedule.schedule import Schedule
     from splitbrain.harness.schedule.text import parse_schedule
+    from splitbrain.harness.store.records import FaultCount, Results
+    from splitbrain.harness.store.run_folder import RunFolder
     from splitbrain.harness.systems.cluster import Place, ProcessCluster
     from splitbrain.harness.systems.settings import ClusterSettings
     from splitbrain.harness.systems.system import (
@@ -40,50 +45,76 @@ if TYPE_CHECKING:
         Pausable,
         System,
     )
+    from splitbrain.harness.testing.cluster import Cluster
     from splitbrain.harness.testing.strategies import check_schedule, schedules
     from splitbrain.harness.workloads.workload import FINAL_READ, Draft, UniqueValues, Workload
+    from splitbrain.histories.errors import HistoryError
     from splitbrain.histories.event import Event
-    from splitbrain.histories.history import History, Operation
+    from splitbrain.histories.history import FaultWindow, History, Operation
     from splitbrain.histories.kv import (
         Compact,
+        CompactResult,
         Compare,
         Delete,
+        DeleteResult,
+        Header,
         KeyValue,
         Put,
+        PutResult,
         Range,
+        RangeResult,
         Request,
         Result,
         Txn,
+        TxnResult,
     )
     from splitbrain.histories.member_state import Change, MemberState
+    from splitbrain.histories.service import ServiceOperation
+    from splitbrain.histories.trace import TraceEvent
+    from splitbrain.histories.watch import WatchRequest, WatchStream
+    from splitbrain.nemesis.errors import FaultError
     from splitbrain.nemesis.fault import (
         AtStep,
+        BitRot,
+        ClockDrift,
+        ClockJump,
+        DiskFault,
         Fault,
         Kill,
         Latency,
         Partition,
         Pause,
         PlannedFault,
+        PowerLoss,
     )
 
 _MODULES = {
     "splitbrain.checkers.evidence": (
         "Checker", "Evidence",
     ),
+    "splitbrain.checkers.budget_limits": (
+        "Limit",
+    ),
     "splitbrain.checkers.verdict": (
         "Anomaly", "Verdict",
+    ),
+    "splitbrain.harness.clients.json_client": (
+        "Completion",
+    ),
+    "splitbrain.harness.drawing.draw": (
+        "draw_schedule",
     ),
     "splitbrain.harness.errors": (
         "BadArguments", "SplitbrainError", "SystemFailed",
     ),
     "splitbrain.harness.judging.judge": (
-        "RunResult", "judge",
+        "judge",
+    ),
+    "splitbrain.harness.judging.run_result": (
+        "RunResult",
     ),
     "splitbrain.harness.runs.execute": (
-        "run", "run_sync",
-    ),
-    "splitbrain.harness.runs.schedule_run": (
-        "run_schedule",
+        "execute", "execute_async", "run", "run_sync",
     ),
     "splitbrain.harness.schedule.options": (
         "Options", "read_options",
@@ -94,6 +125,12 @@ _MODULES = {
     "splitbrain.harness.schedule.text": (
         "parse_schedule",
     ),
+    "splitbrain.harness.store.records": (
+        "FaultCount", "Results",
+    ),
+    "splitbrain.harness.store.run_folder": (
+        "RunFolder",
+    ),
     "splitbrain.harness.systems.cluster": (
         "Place", "ProcessCluster",
     ),
@@ -103,26 +140,46 @@ _MODULES = {
     "splitbrain.harness.systems.system": (
         "Address", "Killable", "LinkState", "Partitionable", "Pausable", "System",
     ),
+    "splitbrain.harness.testing.cluster": (
+        "Cluster",
+    ),
     "splitbrain.harness.testing.strategies": (
         "check_schedule", "schedules",
     ),
     "splitbrain.harness.workloads.workload": (
         "Draft", "FINAL_READ", "UniqueValues", "Workload",
     ),
+    "splitbrain.histories.errors": (
+        "HistoryError",
+    ),
     "splitbrain.histories.event": (
         "Event",
     ),
     "splitbrain.histories.history": (
-        "History", "Operation",
+        "FaultWindow", "History", "Operation",
     ),
     "splitbrain.histories.kv": (
-        "Compact", "Compare", "Delete", "KeyValue", "Put", "Range", "Request", "Result", "Txn",
+        "Compact", "CompactResult", "Compare", "Delete", "DeleteResult", "Header", "KeyValue",
+        "Put", "PutResult", "Range", "RangeResult", "Request", "Result", "Txn", "TxnResult",
     ),
     "splitbrain.histories.member_state": (
         "Change", "MemberState",
     ),
+    "splitbrain.histories.service": (
+        "ServiceOperation",
+    ),
+    "splitbrain.histories.trace": (
+        "TraceEvent",
+    ),
+    "splitbrain.histories.watch": (
+        "WatchRequest", "WatchStream",
+    ),
+    "splitbrain.nemesis.errors": (
+        "FaultError",
+    ),
     "splitbrain.nemesis.fault": (
-        "AtStep", "Fault", "Kill", "Latency", "Partition", "Pause", "PlannedFault",
+        "AtStep", "BitRot", "ClockDrift", "ClockJump", "DiskFault", "Fault", "Kill", "Latency",
+        "Partition", "Pause", "PlannedFault", "PowerLoss",
     ),
 }
 """Module → the public names that it defines."""
@@ -135,21 +192,35 @@ __all__ = [
     "Anomaly",
     "AtStep",
     "BadArguments",
+    "BitRot",
     "Change",
     "Checker",
+    "ClockDrift",
+    "ClockJump",
+    "Cluster",
     "ClusterSettings",
     "Compact",
+    "CompactResult",
     "Compare",
+    "Completion",
     "Delete",
+    "DeleteResult",
+    "DiskFault",
     "Draft",
     "Event",
     "Evidence",
     "Fault",
+    "FaultCount",
+    "FaultError",
+    "FaultWindow",
+    "Header",
     "History",
+    "HistoryError",
     "KeyValue",
     "Kill",
     "Killable",
     "Latency",
+    "Limit",
     "LinkState",
     "MemberState",
     "Operation",
@@ -160,26 +231,38 @@ __all__ = [
     "Pause",
     "Place",
     "PlannedFault",
+    "PowerLoss",
     "ProcessCluster",
     "Put",
+    "PutResult",
     "Range",
+    "RangeResult",
     "Request",
     "Result",
+    "Results",
+    "RunFolder",
     "RunResult",
     "Schedule",
+    "ServiceOperation",
     "SplitbrainError",
     "System",
     "SystemFailed",
+    "TraceEvent",
     "Txn",
+    "TxnResult",
     "UniqueValues",
     "Verdict",
+    "WatchRequest",
+    "WatchStream",
     "Workload",
     "check_schedule",
+    "draw_schedule",
+    "execute",
+    "execute_async",
     "judge",
     "parse_schedule",
     "read_options",
     "run",
-    "run_schedule",
     "run_sync",
     "schedules",
 ]

@@ -1,10 +1,11 @@
-"""Other versions of CPython with the libraries of a run, to compare digests with.
+"""Environments of other CPython versions, to compare the digests of simulated runs with.
 
     python -m tests.pythons
 
-For each version from 3.11 to 3.13 but this one's that is installed on the machine, an
-environment `.venv-3.NN` beside the project's own, with what stands in requirements.lock.
-A version that is not there is told of, and not compared with.
+For each version from 3.11 to 3.13 that is installed on the machine, except the running one,
+this program makes an environment `.venv-3.NN` in the root folder. The environment contains the
+dependencies of a run, in the versions that requirements.lock names. The program prints a line
+for each version; a version that is not installed is not compared.
 """
 
 from __future__ import annotations
@@ -13,57 +14,76 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+LOCK = ROOT / "requirements.lock"
 MINORS = (11, 12, 13)
 
 
 def environment(minor: int) -> Path:
-    """Its interpreter, made or not."""
+    """The path of the interpreter of the environment for 3.`minor`; it may not exist."""
     return ROOT / f".venv-3.{minor}" / "bin" / "python"
 
 
 def installed(minor: int) -> str | None:
-    """An interpreter of 3.`minor` that runs: of the PATH, or one that pyenv keeps."""
-    named = shutil.which(f"python3.{minor}")
-    kept = sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python"))
-    for place in [*([named] if named else []), *map(str, kept)]:
-        probe = [place, "-c", f"import sys; sys.exit(sys.version_info[:2] != (3, {minor}))"]
+    """An interpreter of 3.`minor` that starts, from the PATH or from pyenv; None if there is
+    none. The PATH may contain a shim of pyenv that does not start."""
+    on_path = shutil.which(f"python3.{minor}")
+    of_pyenv = sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python"))
+    for candidate in [*([on_path] if on_path else []), *map(str, of_pyenv)]:
+        probe = [candidate, "-c", f"import sys; sys.exit(sys.version_info[:2] != (3, {minor}))"]
         if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
-            return place
+            return candidate
     return None
 
 
 def provide(minor: int) -> str:
-    """Make the environment unless it is there; what came of it."""
+    """Make the environment, unless it exists with the same requirements. Returns the line to
+    print."""
     python = environment(minor)
     ready = python.parent.parent / ".ready"
-    if ready.exists():
+    requirements = run_requirements()
+    state = "\n".join([*requirements, LOCK.read_text()])
+    if ready.exists() and ready.read_text() == state:
         return f"CPython 3.{minor}: {python}"
     found = installed(minor)
     if found is None:
-        return f"CPython 3.{minor} is not on this machine: digests are not compared with its"
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+        return f"CPython 3.{minor} is not installed: its digests are not compared"
+    problem = make(found, python, requirements)
+    if problem:
+        return f"CPython 3.{minor}: {problem}: its digests are not compared"
+    ready.write_text(state)
+    return f"CPython 3.{minor}: {python}"
+
+
+def run_requirements() -> list[str]:
+    """The dependencies of the package."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return [str(requirement) for requirement in project["dependencies"]]
+
+
+def make(interpreter: str, python: Path, requirements: Sequence[str]) -> str:
+    """Make the environment of `python` by `interpreter`. Returns the reason if that fails."""
     for command in (
-        [found, "-m", "venv", "--clear", str(python.parent.parent)],
+        [interpreter, "-m", "venv", "--clear", str(python.parent.parent)],
         [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check",
-         "--constraint", str(ROOT / "requirements.lock"), *wanted],
+         "--constraint", str(LOCK), *requirements],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no reason was told"])[-1]
-            return f"CPython 3.{minor} cannot be set up, and digests are not compared: {last}"
-    ready.touch()
-    return f"CPython 3.{minor}: {python}"
+            lines = done.stderr.strip().splitlines()
+            return lines[-1] if lines else f"exit code {done.returncode} of {' '.join(command)}"
+    return ""
 
 
 def main() -> None:
     others = [minor for minor in MINORS if minor != sys.version_info.minor]
     with ThreadPoolExecutor() as pool:
-        for told in pool.map(provide, others):
-            print(told)
+        for line in pool.map(provide, others):
+            print(line)
 
 
 if __name__ == "__main__":

@@ -18,14 +18,14 @@ from splitbrain.checkers.porcupine.models import key_value, mutex
 from splitbrain.checkers.porcupine.models import register as registers
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.histories.errors import HistoryError
-from splitbrain.histories.formats.foreign_operation import LoggedOperation, frozen
+from splitbrain.histories.formats.foreign_operation import ForeignOperation, hashable
 
 EXPLANATION_S_MAX = 10.0
 """The time limit for making the explanations smaller, for all partitions together."""
 
 
 def register_operations(
-    logged: Iterable[LoggedOperation], failed_swap_reads: bool = True
+    logged: Iterable[ForeignOperation], failed_swap_reads: bool = True
 ) -> list[Operation[registers.Input, registers.Value]]:
     """Reads, writes and compare-and-swaps. Operations that did not happen are left out.
 
@@ -41,11 +41,11 @@ def register_operations(
             case "read":
                 if op.outcome != "ok":
                     continue
-                given, answer = registers.Read(op.key), frozen(op.answer)
+                given, answer = registers.Read(op.key), hashable(op.answer)
             case "write":
                 if op.outcome == "fail":
                     continue
-                given = registers.Write(op.key, frozen(op.argument))
+                given = registers.Write(op.key, hashable(op.argument))
             case "cas":
                 if op.outcome == "fail" and not failed_swap_reads:
                     continue
@@ -58,8 +58,8 @@ def register_operations(
     return operations
 
 
-def _pair(op: LoggedOperation) -> tuple[Any, Any]:
-    pair = frozen(op.argument)
+def _pair(op: ForeignOperation) -> tuple[Any, Any]:
+    pair = hashable(op.argument)
     if not isinstance(pair, tuple) or len(pair) != 2:
         raise HistoryError(
             f"event {op.call}: cas with value {op.argument!r}; expected [old value, new value]"
@@ -68,7 +68,7 @@ def _pair(op: LoggedOperation) -> tuple[Any, Any]:
 
 
 def key_value_operations(
-    logged: Iterable[LoggedOperation],
+    logged: Iterable[ForeignOperation],
 ) -> list[Operation[key_value.Input, key_value.Output]]:
     """Gets, puts and appends. Failed operations and gets without an answer are left out."""
     operations: list[Operation[key_value.Input, key_value.Output]] = []
@@ -93,13 +93,13 @@ def key_value_operations(
     return operations
 
 
-def _text(op: LoggedOperation, value: Any) -> str:
+def _text(op: ForeignOperation, value: Any) -> str:
     if isinstance(value, str):
         return value
     raise HistoryError(f"event {op.call}: {op.f} with value {value!r}; expected a text")
 
 
-def mutex_operations(logged: Iterable[LoggedOperation]) -> list[Operation[mutex.Input, None]]:
+def mutex_operations(logged: Iterable[ForeignOperation]) -> list[Operation[mutex.Input, None]]:
     """Acquires and releases. Failed operations are left out."""
     operations: list[Operation[mutex.Input, None]] = []
     for op in logged:
@@ -151,7 +151,7 @@ def _linearizable(
 
 
 def _anomaly(
-    model: Model[Any, Any, Any], found: NoOrder, by_call: Mapping[int, LoggedOperation]
+    model: Model[Any, Any, Any], found: NoOrder, by_call: Mapping[int, ForeignOperation]
 ) -> Anomaly:
     def text(op: Operation[Any, Any]) -> str:
         described = model.describe_operation(op.input, op.output)
@@ -188,5 +188,5 @@ def _anomaly(
     )
 
 
-def _when(op: LoggedOperation) -> str:
+def _when(op: ForeignOperation) -> str:
     return f"at event {op.ended}" if op.ended_ns is None else f"at {wording.seconds(op.ended_ns)}"

@@ -21,7 +21,7 @@ from splitbrain.checkers.foreign.objects import (
 )
 from splitbrain.checkers.foreign.recorded_operation import Logged
 from splitbrain.checkers.verdict import Verdict
-from splitbrain.histories.formats.jepsen_transactions import names_of
+from splitbrain.histories.formats.jepsen_transactions import micro_operation_names
 
 LogChecker = Callable[[Logged, float | None], Verdict]
 
@@ -132,7 +132,7 @@ MODELS: dict[str, LogModel] = {
 def model_of(logged: Logged) -> str:
     """The name of the model that matches the functions in a log. Raises UnknownModel."""
     functions = {op.f: None for op in logged}
-    of_transactions = model_of_micro(names_of(logged))
+    of_transactions = model_of_micro(micro_operation_names(logged))
     if of_transactions:
         return of_transactions
     for name, model in MODELS.items():

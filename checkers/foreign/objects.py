@@ -22,7 +22,7 @@ from splitbrain.checkers.objects.set_full import check_set_full
 from splitbrain.checkers.objects.unique_ids import each_once, verdict_of
 from splitbrain.checkers.verdict import Anomaly, Verdict, merge
 from splitbrain.histories.errors import HistoryError
-from splitbrain.histories.formats.foreign_operation import LoggedOperation
+from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import (
     Delete,
@@ -45,7 +45,7 @@ def check_counters(logged: Logged, timeout_s: float | None = None) -> Verdict:
     return check_counter(Evidence(History((), tuple(map(_counted, logged)), ())))
 
 
-def _counted(op: LoggedOperation) -> Operation:
+def _counted(op: ForeignOperation) -> Operation:
     name = element_text(op.key) or "counter"
     if op.f == "add":
         amount = _number(op, op.argument, op.call)
@@ -54,7 +54,7 @@ def _counted(op: LoggedOperation) -> Operation:
     return recorded(op, Range(name), RangeResult(_HEADER, (KeyValue(name, value),), 1))
 
 
-def _number(op: LoggedOperation, given: object, event: int | None) -> int:
+def _number(op: ForeignOperation, given: object, event: int | None) -> int:
     if isinstance(given, int) and not isinstance(given, bool):
         return given
     raise HistoryError(
@@ -76,7 +76,7 @@ def check_generated_ids(logged: Logged, timeout_s: float | None = None) -> Verdi
 
 def check_queues(logged: Logged, timeout_s: float | None = None) -> Verdict:
     """Each enqueued element is dequeued once. Each key is a queue."""
-    by_key: dict[object, list[LoggedOperation]] = {}
+    by_key: dict[object, list[ForeignOperation]] = {}
     for op in logged:
         by_key.setdefault(element_text(op.key), []).append(op)
     verdicts = [
@@ -96,7 +96,7 @@ def check_queues(logged: Logged, timeout_s: float | None = None) -> Verdict:
     )
 
 
-def _queued(op: LoggedOperation) -> Iterator[Operation]:
+def _queued(op: ForeignOperation) -> Iterator[Operation]:
     """`op` as requests of a client. A `drain` becomes several."""
     nothing = RangeResult(_HEADER)
     if op.f == "enqueue":
@@ -121,7 +121,7 @@ def _queued(op: LoggedOperation) -> Iterator[Operation]:
 
 def check_sets(logged: Logged, timeout_s: float | None = None) -> Verdict:
     """The elements of each set: none is lost, stale, duplicated or unexpected."""
-    by_key: dict[Any, list[LoggedOperation]] = {}
+    by_key: dict[Any, list[ForeignOperation]] = {}
     for op in logged:
         by_key.setdefault(op.key, []).append(op)
     verdicts = [(key, check_set_full(Evidence(_set_history(own)))) for key, own in by_key.items()]
@@ -144,7 +144,7 @@ def _set_history(logged: Logged) -> History:
     return History((), tuple(_set_operation(op) for op in logged), ())
 
 
-def _set_operation(op: LoggedOperation) -> Operation:
+def _set_operation(op: ForeignOperation) -> Operation:
     request: Put | Range
     result: PutResult | RangeResult | None = None
     header = Header(revision=1)

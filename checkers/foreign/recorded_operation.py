@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
-from splitbrain.histories.formats.foreign_operation import LoggedOperation
+from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Request, Result
 
-Logged = Sequence[LoggedOperation]
+Logged = Sequence[ForeignOperation]
 MS = 1_000_000
 
 
@@ -23,7 +23,7 @@ def element_text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def times_of(op: LoggedOperation) -> tuple[int, int | None]:
+def times_of(op: ForeignOperation) -> tuple[int, int | None]:
     """The begin and end of `op` in ns. Without times in the log, each event takes a millisecond."""
     call = op.call * MS if op.call_ns is None else op.call_ns
     if op.ended is None:
@@ -32,7 +32,7 @@ def times_of(op: LoggedOperation) -> tuple[int, int | None]:
 
 
 def recorded(
-    op: LoggedOperation, request: Request, result: Result | None, f: str = ""
+    op: ForeignOperation, request: Request, result: Result | None, f: str = ""
 ) -> Operation:
     """`op` as the operation `request`. It has the answer `result` if `op` succeeded."""
     call, end = times_of(op)

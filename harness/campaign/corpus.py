@@ -1,11 +1,13 @@
-"""Saved seeds: runs that once found something, run first and always.
+"""The corpus: runs that once found something, and are repeated before all others.
 
-A file `*.json` of the corpus folder is one of them:
+The corpus is a folder. Each of its files is a saved run:
 
-    {"seed": 42, "workload": "kv", "nemesis": ["kill"], "why": "a put answered twice"}
+- `NAME.json` is a saved seed: `seed` (a number), `why` (a sentence), and options of a run:
+  `{"seed": 42, "workload": "kv", "nemesis": ["kill"], "why": "a put was answered twice"}`.
+  A `repro.json` of a run is accepted as well.
+- `NAME.schedule` is a saved schedule (`splitbrain.harness.schedule.text`).
 
-`seed` and `why` must be there; every other name is an option of
-`splitbrain.harness.schedule.options`.
+`splitbrain corpus add RUN` writes these files.
 """
 
 from __future__ import annotations
@@ -17,46 +19,124 @@ from typing import Any
 
 import msgspec
 
+from splitbrain.harness.drawing.draw import is_drawn
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.schedule.options import parse_list, refuse_unknown
+from splitbrain.harness.schedule.command_line import NOT_OF_THE_RUN
+from splitbrain.harness.schedule.options import DEFAULTS, Options, parse_list, refuse_unknown
+from splitbrain.harness.schedule.schedule import SIMULATED, Schedule
+from splitbrain.harness.schedule.text import SUFFIX, as_text, read_schedule
+from splitbrain.harness.store.json_file import write_json
+from splitbrain.harness.store.records import Repro
+
+SCHEDULE_OPERATIONS_MAX = 2_000
+"""The schedule of a drawn run is saved beside its seed if it has at most so many operations."""
 
 
 @dataclass(frozen=True, slots=True)
-class SavedSeed:
+class SavedRun:
+    """One file of the corpus."""
+
     name: str
     seed: int
-    why: str
     options: Mapping[str, Any]
+    why: str = ""
+    schedule: Schedule | None = None
+    """The schedule, if the file is a saved schedule; otherwise the seed and options give it."""
 
     def fits(self, options: Mapping[str, Any]) -> bool:
-        """Whether it is of the system and workload that `options` name."""
+        """Whether the run has the system and the workload that `options` name."""
         return all(
             self.options.get(name, options[name]) == options[name]
             for name in ("system", "workload") if name in options
         )
 
 
-def read_corpus(folder: Path) -> list[SavedSeed]:
-    """The saved seeds of `folder`, by file name; none if there is no such folder.
+def read_corpus(folder: Path) -> list[SavedRun]:
+    """The saved runs of `folder` in the order of their names; [] if there is no such folder.
 
-    Raises BadArguments for a file that is none.
+    Raises BadArguments, with the file and the field, for a file that is not a saved run.
     """
-    return [read_saved_seed(path) for path in sorted(folder.glob("*.json"))]
+    files = [*folder.glob("*.json"), *folder.glob(f"*{SUFFIX}")]
+    return [read_saved_run(path) for path in sorted(files)]
 
 
-def read_saved_seed(path: Path) -> SavedSeed:
+def read_saved_run(path: Path) -> SavedRun:
+    """The saved run in the file `path`. Raises BadArguments if it is not one."""
+    if path.suffix == SUFFIX:
+        schedule = read_schedule(path)
+        options = _given(schedule.options)
+        return SavedRun(path.name, schedule.seed, options, schedule=schedule)
     try:
-        saved = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        saved = msgspec.json.decode(path.read_bytes())
     except (OSError, msgspec.MsgspecError) as problem:
         raise BadArguments(f"{path} is not a saved seed: {problem}") from problem
-    seed, why = saved.pop("seed", None), saved.pop("why", None)
-    if type(seed) is not int or not isinstance(why, str):
-        raise BadArguments(
-            f'{path} is not a saved seed: expected an object with "seed" (a number), "why" '
-            "(a sentence) and options of a run"
-        )
+    if not isinstance(saved, dict):
+        raise BadArguments(f"{path} is not a saved seed: expected a JSON object")
+    if isinstance(saved.get("options"), dict) and "versions" in saved:
+        return _of_repro(path, saved)
+    return _of_seed(path, saved)
+
+
+def _of_seed(path: Path, saved: dict[str, Any]) -> SavedRun:
+    for name, kind, expected in (("seed", int, "a number"), ("why", str, "a sentence")):
+        if name not in saved:
+            raise BadArguments(
+                f"{path} has no field {name!r}: a saved seed needs `seed` (a number), `why` (a "
+                "sentence) and options of a run"
+            )
+        if type(saved[name]) is not kind:
+            raise BadArguments(f"{path}: {name} = {saved[name]!r}: expected {expected}")
+    seed, why = saved.pop("seed"), saved.pop("why")
     refuse_unknown(saved, f"an option of a run, in {path}")
     for name in ("nemesis", "nodes"):
         if name in saved and not isinstance(saved[name], list):
             saved[name] = parse_list(name, saved[name])
-    return SavedSeed(path.stem, seed, why, saved)
+    return SavedRun(path.stem, seed, saved, why)
+
+
+def _of_repro(path: Path, saved: dict[str, Any]) -> SavedRun:
+    try:
+        repro = msgspec.convert(saved, Repro)
+    except msgspec.ValidationError as problem:
+        raise BadArguments(f"{path} is not the repro.json of a run: {problem}") from problem
+    return SavedRun(path.stem, repro.seed, _given(repro.options), repro.command, repro.schedule)
+
+
+def _given(options: Options) -> dict[str, Any]:
+    """The options that differ from their defaults, and the system and the workload."""
+    given = {
+        name: msgspec.to_builtins(getattr(options, name)) for name in options.__struct_fields__
+        if name not in NOT_OF_THE_RUN and getattr(options, name) != getattr(DEFAULTS, name)
+    }
+    return {"system": options.system, "workload": options.workload, **given}
+
+
+def add_to_corpus(schedule: Schedule, folder: Path, name: str, why: str) -> list[Path]:
+    """Save a run in `folder`, and return the files that were written.
+
+    A run that its options and seed give is saved as a seed. The schedule is saved as well if
+    it is short enough and simulated: later versions may draw another run from the same seed.
+    Any other run is saved as a schedule. Raises BadArguments if a file exists already.
+    """
+    drawn = is_drawn(schedule)
+    files: dict[Path, str | dict[str, Any]] = {}
+    if drawn:
+        files[folder / f"{name}.json"] = {
+            "why": why, "seed": schedule.seed, **_given(schedule.options)
+        }
+    short = schedule.size[1] <= SCHEDULE_OPERATIONS_MAX
+    if not drawn or (schedule.system == SIMULATED and short):
+        files[folder / f"{name}{SUFFIX}"] = f"# {why}\n\n{as_text(schedule)}"
+    for path in files:
+        if path.exists():
+            raise BadArguments(f"{path} exists already; give another --name, or remove it")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, content in files.items():
+            if isinstance(content, str):
+                path.write_text(content)
+            else:
+                write_json(path, content)
+    except OSError as problem:
+        raise BadArguments(f"{folder}: the run cannot be saved ({problem.strerror})") from problem
+    return list(files)

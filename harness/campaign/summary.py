@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from splitbrain.harness.campaign.campaign import SeedResult
+from splitbrain.harness.schedule.command_line import sim_line
 from splitbrain.harness.simulation.conditions import CONDITIONS
-from splitbrain.harness.store.repro import NOT_OF_THE_RUN, option_words
 
 SHOWN_MAX = 10
 
@@ -70,12 +69,3 @@ def result_lines(one: SeedResult, given: Mapping[str, Any]) -> Iterator[str]:
     word = "INVALID" if one.valid is False else "unknown"
     yield f"  {word} seed {one.seed} by {', '.join(one.found_by) or '-'}: {one.because}"
     yield f"    {sim_line(one.seed, given)}"
-
-
-def sim_line(seed: int, given: Mapping[str, Any]) -> str:
-    """The command that shows one seed of a campaign again."""
-    words = ["splitbrain", "sim"]
-    for name, value in given.items():
-        if name != "system" and name not in NOT_OF_THE_RUN:
-            words += option_words(name, value)
-    return shlex.join([*words, "--seed", str(seed)])

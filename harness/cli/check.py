@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from splitbrain.harness.cli.judging_progress import LookingOn
+    from splitbrain.harness.cli.judging_progress import TerminalJudging
     from splitbrain.harness.judging.history_file import Checked
-    from splitbrain.harness.judging.judge import RunResult
+    from splitbrain.harness.judging.run_result import RunResult
 
 
 @click.command("check", short_help="Judge a recorded run, or anybody's history, again.")
@@ -63,7 +63,7 @@ def command(
     """
     import msgspec
 
-    from splitbrain.harness.cli.judging_progress import LookingOn
+    from splitbrain.harness.cli.judging_progress import TerminalJudging
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.judging.history_file import (
         Asked,
@@ -85,7 +85,7 @@ def command(
             f"{path} is the folder of a run of ours: --model, --format and --keyed are for "
             "histories of others"
         )
-    with LookingOn() as watch:
+    with TerminalJudging() as watch:
         if file is None:
             result = _check_run(path.resolve(), names, changed, watch, no_report)
         else:
@@ -104,7 +104,7 @@ def _writable(picture: Path | None) -> None:
 
 
 def _check_run(
-    folder: Path, names: tuple[str, ...], changed: dict[str, Any], watch: LookingOn,
+    folder: Path, names: tuple[str, ...], changed: dict[str, Any], watch: TerminalJudging,
     no_report: bool,
 ) -> RunResult:
     """Judge again; of other checkers or other limits than the run's own nothing is written."""
@@ -112,16 +112,17 @@ def _check_run(
 
     import msgspec
 
-    from splitbrain.harness.judging.judge import checkers_of, judge, read_record
+    from splitbrain.harness.judging.judge import checkers_of, judge
     from splitbrain.harness.report import write
+    from splitbrain.harness.store.run_folder import RunFolder
 
-    record = read_record(folder)
+    record = RunFolder(folder).read_record()
     others = bool(names or changed)
     record = msgspec.structs.replace(
         record, options=msgspec.structs.replace(record.options, **changed)
     )
     checkers = checkers_of(record.options, names) if others else None
-    result = judge(folder, checkers, watch, record)
+    result = judge(RunFolder(folder), checkers, watch, record)
     if no_report or others or watch.interrupted:
         return result
     watch.show("writing the report")
@@ -129,9 +130,9 @@ def _check_run(
 
 
 def _tell_run(result: RunResult, picture: Path | None) -> int:
-    from splitbrain.harness.cli.outcome_text import tell
+    from splitbrain.harness.cli.outcome_text import print_outcome
 
-    tell(result)
+    print_outcome(result)
     _tell_memory()
     if picture is not None:
         from splitbrain.harness.report.proof_pictures import draw_run
@@ -141,13 +142,13 @@ def _tell_run(result: RunResult, picture: Path | None) -> int:
 
 
 def _tell_file(checked: Checked, picture: Path | None) -> int:
-    from splitbrain.harness.cli.outcome_text import WORDS, tell_verdicts
+    from splitbrain.harness.cli.outcome_text import WORDS, print_verdicts
 
     read = checked.recorded
     of = f", {read.model}" if read.model else ""
     if len(read):
         click.echo(f"{read.form}{of}: {len(read):,} operations")
-    tell_verdicts(verdict for verdict in checked.verdicts if verdict.applies)
+    print_verdicts(verdict for verdict in checked.verdicts if verdict.applies)
     beside = [verdict.checker for verdict in checked.verdicts if not verdict.applies]
     if beside:
         click.echo(f"  nothing to judge for {', '.join(beside)}")

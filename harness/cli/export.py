@@ -1,4 +1,4 @@
-"""`splitbrain export`: a history in somebody else's format, for a second opinion."""
+"""`splitbrain export`: writes a history in the format of another tool."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import click
 @click.command("export", short_help="Write a history in Jepsen's format.")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(["jepsen-edn"]), default="jepsen-edn",
-              show_default=True, help="What to write.")
+              show_default=True, help="The format to write.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False),
-              metavar="FILE", help="Where to write it.")
+              metavar="FILE", help="The file to write.")
 def command(path: Path, form: str, output: Path) -> int:
-    """Write a history as Jepsen's EDN, so that Knossos and Elle can judge it, too.
+    """Write a history as Jepsen's EDN, so that Knossos and Elle can judge it too.
 
-    PATH is a run's folder or a file that `splitbrain check` reads. Operations on single
-    keys become reads, writes and compare-and-swaps of registers [key value]; sets and
-    transactions stay what they are.
+    PATH is the folder of a run, or a file that `splitbrain check` reads. Operations on single
+    keys become reads, writes and compare-and-swaps of registers, with values [key value].
+    Operations on sets and transactions stay as they are.
 
     \b
     Examples:

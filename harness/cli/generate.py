@@ -1,86 +1,85 @@
-"""`splitbrain generate`: a history of any size from a model of the store, valid or spoilt."""
+"""`splitbrain generate`: writes a history of any size from a model of the store."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import click
 
 
-@click.command("generate", short_help="Make a history, valid or spoilt, of any size.")
+@click.command("generate", short_help="Generate a history of any size, valid or corrupted.")
 @click.option("--workload", default="kv", show_default=True, metavar="NAME",
-              help="What clients ask: kv, kv-aged, register, set; or append, wr: transactions as "
-                   "micro-operations.")
+              help="The operations of the clients: kv, kv-aged, register or set; or transactions "
+                   "of micro-operations: append or wr.")
 @click.option("--ops", "operations", default=10_000, show_default=True, metavar="N",
-              help="How many operations clients begin.")
+              help="The number of operations.")
 @click.option("--clients", default=32, show_default=True, metavar="C",
-              help="Clients, each with one operation under way at a time.")
+              help="The number of clients. Each has one pending operation at a time.")
 @click.option("--uncertain", default=0.01, show_default=True, metavar="SHARE",
-              help="Share of operations without an answer; half of them happen.")
+              help="The share of operations without an answer. Half of them take effect.")
 @click.option("--failing", default=0.0, show_default=True, metavar="SHARE",
-              help="Share of operations that are refused.")
+              help="The share of operations that fail.")
 @click.option("--members", default=1, show_default=True, metavar="M",
-              help="Members whose states are written beside the history; 0: none.")
+              help="The number of members' states in the sidecar file; 0: no sidecar file.")
 @click.option("--seed", default=0, show_default=True, metavar="S",
-              help="Decides everything that chance decides.")
-@click.option("--spoil", default="", metavar="KIND",
-              help="Spoil it in this way: see `splitbrain list spoils`.")
+              help="The seed of all random draws.")
+@click.option("--corrupt", default="", metavar="NAME",
+              help="Corrupt the history in this way; see `splitbrain list corruptions`.")
+@click.option("--spoil", default="", hidden=True)
 @click.option("-o", "--output", required=True, metavar="FILE",
               type=click.Path(path_type=Path, dir_okay=False),
-              help="The history; what the members hold stands beside it, in FILE's name with "
-                   ".members.jsonl.")
+              help="The file of the history. The members' states are written to a sidecar file: "
+                   "FILE with .members.jsonl in place of .jsonl.")
 def command(
     workload: str, operations: int, clients: int, uncertain: float, failing: float, members: int,
-    seed: int, spoil: str, output: Path,
+    seed: int, corrupt: str, spoil: str, output: Path,
 ) -> int:
-    """Make a history from a model of the store, with clients in virtual time.
+    """Generate a history from a model of the store, with clients in virtual time.
 
-    It is valid unless --spoil makes it invalid, at one place behind its middle. The same
-    arguments give the same file, byte for byte. To judge it as a black box, delete the
-    file of its members, or ask for --members 0.
+    The history is valid, or invalid at one place with --corrupt. The same arguments give the
+    same file, byte for byte. To check the history as that of a black box, delete the sidecar
+    file, or pass --members 0.
 
     \b
     Examples:
       splitbrain generate --ops 1000000 --seed 1 -o kv.jsonl && splitbrain check kv.jsonl
-      splitbrain generate --workload register --spoil stale-read -o stale.jsonl
+      splitbrain generate --workload register --corrupt stale-read -o stale.jsonl
     """
     from splitbrain.harness.errors import BadArguments
-    from splitbrain.harness.synthetic.append import APPEND_SPOILS, TRANSACTIONS
-    from splitbrain.harness.synthetic.corruptions import SPOILS
-    from splitbrain.harness.synthetic.draws import DRAWS
-    from splitbrain.harness.synthetic.generator import CannotSpoilError, Recipe, generate_file
+    from splitbrain.harness.synthetic.append import TRANSACTIONS
+    from splitbrain.harness.synthetic.generator import CannotCorruptError, Recipe, generate_file
+    from splitbrain.harness.synthetic.workloads import WORKLOADS
     from splitbrain.histories.sidecar import members_path
 
-    transactions = workload in TRANSACTIONS
-    if workload not in DRAWS and not transactions:
-        known = ", ".join([*DRAWS, *TRANSACTIONS])
-        raise BadArguments(f"no workload {workload!r} to generate; there are {known}")
-    spoils = SPOILS if not transactions else APPEND_SPOILS if workload == "append" else {}
-    if spoil and spoil not in spoils:
-        known = f"there are {', '.join(spoils)}" if spoils else "there are none"
-        raise BadArguments(f"no spoil {spoil!r} of the workload {workload}; {known}")
-    if spoil and not transactions and members < SPOILS[spoil].members_min:
-        raise BadArguments(
-            f"--spoil {spoil} shows in members' states: --members {SPOILS[spoil].members_min}"
-        )
+    corrupt = corrupt or spoil
+    if workload not in WORKLOADS and workload not in TRANSACTIONS:
+        known = ", ".join([*WORKLOADS, *TRANSACTIONS])
+        raise BadArguments(f"--workload {workload}: expected one of {known}")
+    _check_corruption(workload, corrupt, members)
     if operations < 1 or clients < 1 or members < 0:
         raise BadArguments(
             f"--ops {operations} --clients {clients} --members {members}: expected at least one "
-            "operation and one client"
+            "operation and one client, and no negative number of members"
         )
     if min(uncertain, failing) < 0 or uncertain + failing > 1:
         raise BadArguments(
-            f"--uncertain {uncertain} --failing {failing}: expected shares, together at most 1"
+            f"--uncertain {uncertain} --failing {failing}: expected shares from 0 to 1, whose sum "
+            "is at most 1"
         )
     if not output.absolute().parent.is_dir():
-        raise BadArguments(f"-o {output}: there is no folder {output.absolute().parent}")
-    if transactions:
-        _write_transactions(output, workload, operations, clients, uncertain, failing, seed, spoil)
+        raise BadArguments(
+            f"-o {output}: the folder {output.absolute().parent} does not exist; create it first"
+        )
+    if workload in TRANSACTIONS:
+        _write_transactions(
+            output, workload, operations, clients, uncertain, failing, seed, corrupt
+        )
         return 0
-    recipe = Recipe(workload, operations, clients, uncertain, failing, seed, members, spoil)
+    recipe = Recipe(workload, operations, clients, uncertain, failing, seed, members, corrupt)
     try:
         generate_file(output, recipe)
-    except CannotSpoilError as problem:
+    except CannotCorruptError as problem:
         output.unlink()
         raise BadArguments(f"{problem}; try more --ops, --clients or another --seed") from problem
     click.echo(str(output))
@@ -89,24 +88,52 @@ def command(
     return 0
 
 
+def _check_corruption(workload: str, corrupt: str, members: int) -> None:
+    """Raise BadArguments if `workload` has no corruption `corrupt`, or `members` are too few."""
+    from splitbrain.harness.errors import BadArguments
+    from splitbrain.harness.synthetic.append_corruptions import APPEND_CORRUPTIONS
+    from splitbrain.harness.synthetic.corruptions import CORRUPTIONS
+    from splitbrain.harness.synthetic.workloads import WORKLOADS
+
+    if not corrupt:
+        return
+    known: Collection[str] = ()
+    if workload in WORKLOADS:
+        known = CORRUPTIONS
+    elif workload == "append":
+        known = APPEND_CORRUPTIONS
+    if corrupt not in known:
+        expected = f"expected one of {', '.join(known)}" if known else "this workload has none"
+        raise BadArguments(f"--corrupt {corrupt} with --workload {workload}: {expected}")
+    if workload in WORKLOADS and members < CORRUPTIONS[corrupt].members_min:
+        raise BadArguments(
+            f"--corrupt {corrupt} with --members {members}: a checker finds this corruption in the "
+            f"members' states alone; expected --members {CORRUPTIONS[corrupt].members_min} or more"
+        )
+
+
 def _write_transactions(
     output: Path, workload: str, operations: int, clients: int, uncertain: float, failing: float,
-    seed: int, spoil: str,
+    seed: int, corrupt: str,
 ) -> None:
-    """Nothing stands beside it: transactions are judged by what clients saw alone."""
+    """Write a history of transactions. It has no sidecar file: checkers use the answers alone."""
     from splitbrain.harness.errors import BadArguments
-    from splitbrain.harness.synthetic.append import generate_append, spoil_append
+    from splitbrain.harness.synthetic.append import generate_append
+    from splitbrain.harness.synthetic.append_corruptions import corrupt_append
     from splitbrain.histories.formats.transactions import write_transactions
     from splitbrain.histories.garbage_collection import collector_paused
 
     with collector_paused():
-        made = generate_append(operations, clients, uncertain, failing, seed, workload == "wr")
-        if spoil:
-            spoilt = spoil_append(made, spoil, seed)
-            if spoilt is None:
+        transactions = generate_append(
+            operations, clients, uncertain, failing, seed, workload == "wr"
+        )
+        if corrupt:
+            corrupted = corrupt_append(transactions, corrupt, seed)
+            if corrupted is None:
                 raise BadArguments(
-                    f"nothing to spoil by {spoil}; try more --ops, --clients or another --seed"
+                    f"the corruption {corrupt} is not possible anywhere in {operations} "
+                    f"transactions; try more --ops, --clients or another --seed"
                 )
-            made = spoilt
-        write_transactions(output, made)
+            transactions = corrupted
+        write_transactions(output, transactions)
     click.echo(str(output))

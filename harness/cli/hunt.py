@@ -31,13 +31,14 @@ def command(budget: float, **options: Any) -> int:
     """
     if not budget > 0:
         raise BadArguments(f"--budget {budget:g}: expected a number of seconds above 0")
-    from splitbrain.harness.campaign.campaign import SeedResult, first_seed, hunt
-    from splitbrain.harness.campaign.summary import sim_line
+    from splitbrain.harness.campaign.campaign import SeedResult, hunt
+    from splitbrain.harness.cli.exit_codes import EXIT_INTERRUPTED
     from splitbrain.harness.cli.interrupt import Stopping
-    from splitbrain.harness.cli.main import EXIT_INTERRUPTED
+    from splitbrain.harness.drawing.seed import seed_or_drawn
+    from splitbrain.harness.schedule.command_line import sim_line
 
     wanted = {**given(options), "system": "simulated"}
-    first = first_seed(wanted.pop("seed", None))
+    first = seed_or_drawn(wanted.pop("seed", None))
     tried: list[int] = []
     with Stopping() as stopping:
 

@@ -7,13 +7,13 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from splitbrain.harness.judging.judge import Watch
+from splitbrain.harness.judging.judge import JudgingObserver
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
-class LookingOn(Watch):
+class TerminalJudging(JudgingObserver):
     """What is being done, for how long, and the memory that it took: on stderr, and only
     if that is a terminal. To be used as a context."""
 

@@ -1,60 +1,91 @@
-"""`splitbrain list`: what there is to choose from."""
+"""`splitbrain list`: lists the names that the options of other commands take."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 
 import click
 
 from splitbrain.nemesis.catalogue import KINDS, FaultKind
 
-WHAT = ("workloads", "nemeses", "systems", "checkers", "mutants", "spoils")
+Row = tuple[str, str]
+"""A name exactly as the option takes it, and its description."""
 
 
-@click.command("list", short_help="List what there is to choose from.")
-@click.argument("what", required=False, type=click.Choice(WHAT))
-def command(what: str | None) -> int:
-    """List workloads, nemeses, systems, checkers, mutants, spoils, or WHAT of them alone."""
-    for name in (what,) if what else WHAT:
-        click.secho(name, bold=True)
-        rows = _rows(name)
-        width = max((len(row) for row in rows), default=0)
-        for row, text in rows.items():
-            click.echo(f"  {row:{width}}  {text}")
-        if not rows:
-            click.echo("  none here")
-    return 0
+def _workloads() -> Iterable[Row]:
+    from splitbrain.harness.workloads.catalogue import workloads
+
+    return workloads().items()
 
 
-def _where(kind: FaultKind) -> str:
+def _nemeses() -> Iterable[Row]:
+    return ((kind.name, kind.description + _restriction(kind)) for kind in KINDS.values())
+
+
+def _restriction(kind: FaultKind) -> str:
     if kind.simulated:
         return " (simulated systems only)"
     return " (systems with failpoints only)" if kind.needs_failpoints else ""
 
 
-def _rows(what: str) -> dict[str, str]:
-    if what == "workloads":
-        from splitbrain.harness.workloads.catalogue import workloads
+def _systems() -> Iterable[Row]:
+    from splitbrain.harness.systems.catalogue import systems
 
-        return workloads()
-    if what == "nemeses":
-        return {kind.name: kind.describe + _where(kind) for kind in KINDS.values()}
-    if what == "systems":
-        from splitbrain.harness.systems.catalogue import systems
+    return systems().items()
 
-        return systems()
-    if what == "checkers":
-        from splitbrain.checkers.catalogue import CHECKERS
 
-        return {name: _first_line(checker) for name, checker in CHECKERS.items()}
-    if what == "spoils":
-        from splitbrain.harness.synthetic.append import APPEND_SPOILS
-        from splitbrain.harness.synthetic.corruptions import SPOILS
+def _checkers() -> Iterable[Row]:
+    from splitbrain.checkers.catalogue import CHECKERS, describe
 
-        of_append = {f"append: {name}": kind[0] for name, kind in APPEND_SPOILS.items()}
-        return {**{name: kind.describe for name, kind in SPOILS.items()}, **of_append}
+    return ((name, describe(name)) for name in CHECKERS)
+
+
+def _mutants() -> Iterable[Row]:
     from splitbrain.harness.mutants.catalogue import mutants
 
-    return mutants()
+    return mutants().items()
 
 
-def _first_line(checker: object) -> str:
-    return (checker.__doc__ or "").strip().partition("\n")[0]
+def _corruptions() -> Iterable[Row]:
+    from splitbrain.harness.synthetic.append_corruptions import APPEND_CORRUPTIONS
+    from splitbrain.harness.synthetic.corruptions import CORRUPTIONS
+    from splitbrain.harness.synthetic.workloads import WORKLOADS
+
+    for name, corruption in CORRUPTIONS.items():
+        yield name, f"{corruption.description} (--workload {', '.join(WORKLOADS)})"
+    for name, (description, _, _) in APPEND_CORRUPTIONS.items():
+        yield name, f"{description} (--workload append)"
+
+
+SECTIONS: dict[str, tuple[str, Callable[[], Iterable[Row]]]] = {
+    "workloads": ("run --workload", _workloads),
+    "nemeses": ("run --nemesis", _nemeses),
+    "systems": ("run --system", _systems),
+    "checkers": ("check --checker", _checkers),
+    "mutants": ("run --mutant", _mutants),
+    "corruptions": ("generate --corrupt", _corruptions),
+}
+"""For each section: the option that takes its names, and its rows."""
+
+FORMER_NAMES = {"spoils": "corruptions"}
+"""Former names of sections, which are accepted and not shown."""
+
+
+@click.command("list", short_help="List the names that options take.")
+@click.argument("section", required=False, metavar=f"[{'|'.join(SECTIONS)}]",
+                type=click.Choice((*SECTIONS, *FORMER_NAMES)))
+def command(section: str | None) -> int:
+    """List workloads, nemeses, systems, checkers, mutants and corruptions, or one SECTION alone.
+
+    Each name is printed as the option in the title of its section takes it.
+    """
+    for title in (FORMER_NAMES.get(section, section),) if section else SECTIONS:
+        option, rows_of = SECTIONS[title]
+        click.secho(f"{title} ({option})", bold=True)
+        rows = list(rows_of())
+        width = max((len(name) for name, _ in rows), default=0)
+        for name, description in rows:
+            click.echo(f"  {name:{width}}  {description}")
+        if not rows:
+            click.echo("  (no names)")
+    return 0

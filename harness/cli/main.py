@@ -16,16 +16,14 @@ from collections.abc import Sequence
 
 import click
 
+from splitbrain.harness.cli.exit_codes import EXIT_BAD_ARGUMENTS, EXIT_FAILED, EXIT_INTERRUPTED
 from splitbrain.harness.errors import BadArguments, SplitbrainError
-
-EXIT_BAD_ARGUMENTS = 254
-EXIT_HARNESS_FAILED = 255
-EXIT_INTERRUPTED = 130
 
 DISK_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 COMMANDS = (
-    "run", "sim", "hunt", "shrink", "check", "export", "generate", "replay", "serve", "list",
+    "run", "sim", "hunt", "shrink", "check", "export", "generate", "replay", "serve", "runs",
+    "corpus", "list", "completion",
 )
 
 
@@ -101,7 +99,7 @@ def run_main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_BAD_ARGUMENTS
     except SplitbrainError as problem:
         click.echo(f"Error: {problem}", err=True)
-        return EXIT_HARNESS_FAILED
+        return EXIT_FAILED
     except (KeyboardInterrupt, click.Abort):
         # A simulated run leaves the coroutines of a whole cluster. Python would tell of every
         # one whose `finally` cannot run any more.
@@ -115,5 +113,5 @@ def run_main(arguments: Sequence[str] | None = None) -> int:
                        "make room, or give --store another folder", err=True)
         else:
             traceback.print_exc()
-        return EXIT_HARNESS_FAILED
+        return EXIT_FAILED
     return code if isinstance(code, int) else 0

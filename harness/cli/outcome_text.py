@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 import click
 
 from splitbrain.checkers.verdict import Verdict
-from splitbrain.harness.judging.judge import RunResult
-from splitbrain.harness.store.records import FaultCount, Results
-from splitbrain.harness.store.repro import shown
+from splitbrain.harness.judging.result_text import reproduce_line
+from splitbrain.harness.judging.run_result import RunResult
+from splitbrain.harness.schedule.command_line import shown
+from splitbrain.harness.store.records import FaultCount
 
 ANOMALIES_SHOWN_MAX = 5
 
@@ -18,14 +19,14 @@ WORDS = {True: ("valid", "green"), False: ("INVALID", "red"), None: ("unknown", 
 NOTHING_TO_JUDGE = ("-", "bright_black")
 
 
-def tell(result: RunResult) -> None:
+def print_outcome(result: RunResult) -> None:
     """Verdicts, anomalies, where the report is, and the line that reproduces it."""
     counts = result.results.operations.get("all", {})
     said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     rate = f", {result.results.rate:g}/s" if result.results.rate else ""
     click.echo(f"operations: {said or 'none'}{rate}")
-    tell_verdicts(result.results.verdicts)
-    tell_failed_faults(result.results.faults)
+    print_verdicts(result.results.verdicts)
+    print_failed_faults(result.results.faults)
     if result.error:
         click.secho(f"the run broke off: {result.error}", fg="red")
     word, colour = WORDS[result.valid]
@@ -40,7 +41,7 @@ def tell(result: RunResult) -> None:
         click.echo(f"digest: {result.digest}")
 
 
-def tell_failed_faults(faults: Sequence[FaultCount]) -> None:
+def print_failed_faults(faults: Sequence[FaultCount]) -> None:
     """A run whose faults never came tells less than it seems to."""
     failed = [one for one in faults if one.failed]
     if failed:
@@ -50,7 +51,7 @@ def tell_failed_faults(faults: Sequence[FaultCount]) -> None:
         )
 
 
-def tell_verdicts(verdicts: Iterable[Verdict]) -> None:
+def print_verdicts(verdicts: Iterable[Verdict]) -> None:
     for verdict in verdicts:
         click.echo(verdict_line(verdict))
         for anomaly in verdict.anomalies[:ANOMALIES_SHOWN_MAX]:
@@ -68,21 +69,3 @@ def verdict_line(verdict: Verdict) -> str:
     why = f"  {verdict.why}" if verdict.why else ""
     mark = click.style(f"{word:8}", fg=colour)
     return f"  {mark} {verdict.checker} ({verdict.seconds:.1f} s){why}"
-
-
-def reproduce_line(result: RunResult) -> str:
-    """The whole command, and the shorter one for as long as the folder is there."""
-    line, shorter = result.results.reproduce, f"splitbrain replay {shown(result.folder)}"
-    return line if line == shorter else f"{line}   (or: {shorter})"
-
-
-def summary(results: Results) -> str:
-    """One line for an assertion: every checker that did not pass, and its first anomaly."""
-    lines = []
-    for verdict in results.verdicts:
-        if verdict.valid is True:
-            continue
-        first = verdict.anomalies[0] if verdict.anomalies else None
-        said = f"{first.kind}: {first.because}" if first else verdict.why
-        lines.append(f"{verdict.checker}: {WORDS[verdict.valid][0]}: {said}")
-    return "\n".join(lines)

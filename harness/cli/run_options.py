@@ -9,9 +9,8 @@ from typing import Any
 import click
 
 from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.command_line import LISTS
 from splitbrain.harness.schedule.options import DEFAULTS, Options, flag_of, parse_list
-
-LISTS = ("nemesis", "nodes")
 
 
 def _option(
@@ -59,6 +58,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
             metavar="NAME", shown="none"),
     click.option("--member-flag", "member_flags", multiple=True, metavar="FLAG",
                  help="Given to every member's command line. May be given again."),
+    _option("keep_data", "Whether to keep the members' data folders: after each run, unless the run"
+            " is valid, or never.", click.Choice(("always", "failed", "never"))),
     _option("store", "The folder of runs.", metavar="DIR"),
     _option("name", "The test's name in the store.", shown="<system>-<workload>"),
 )

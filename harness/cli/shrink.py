@@ -55,13 +55,12 @@ def command(
     Exit codes: 0 done, 130 a Ctrl-C ended it early (the smallest so far is written),
     254 nothing invalid to shrink or bad arguments, 255.
     """
+    from splitbrain.harness.cli.exit_codes import EXIT_INTERRUPTED
     from splitbrain.harness.cli.interrupt import Stopping
-    from splitbrain.harness.cli.main import EXIT_INTERRUPTED
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.judging.judge import checkers_of
-    from splitbrain.harness.runs.schedule_run import schedule_at
+    from splitbrain.harness.runs.execute import INVARIANTS
     from splitbrain.harness.shrinking.search import shrink
-    from splitbrain.harness.simulation.run import INVARIANTS
 
     wanted = {**given(options), "system": "simulated"}
     others = sorted(wanted.keys() - {"system", "store"})
@@ -75,7 +74,7 @@ def command(
         raise BadArguments(f"--out {out}: there is no folder {out.parent}")
     if at_steps and "seed" not in wanted:
         wanted.setdefault("swarm", False)  # what is hunted for processes is what they can suffer
-    schedule = schedule_at(path.resolve()) if path is not None else _wanted(wanted, budget)
+    schedule = _recorded(path) if path is not None else _drawn(wanted, budget)
     if checker and checker != INVARIANTS:
         checkers_of(schedule.options, [checker])
     say: Say = (lambda _: None) if quiet else click.echo
@@ -102,35 +101,55 @@ def command(
     return EXIT_INTERRUPTED if early else 0
 
 
-def _wanted(wanted: dict[str, Any], budget: float) -> Schedule:
-    from splitbrain.harness.campaign.campaign import hunt
+def _recorded(path: Path) -> Schedule:
+    """The schedule at `path`, for the simulated system. Raises BadArguments."""
     from splitbrain.harness.errors import BadArguments
-    from splitbrain.harness.schedule.schedule import drawn_schedule
+    from splitbrain.harness.schedule.schedule import SIMULATED, fixed
+    from splitbrain.harness.store.schedule_source import schedule_at
+    from splitbrain.harness.systems.catalogue import PYTHON_NODE
+    from splitbrain.harness.systems.support import adapted
+
+    schedule = schedule_at(path.resolve())
+    if schedule.system not in (SIMULATED, PYTHON_NODE):
+        raise BadArguments(
+            f"{path} is a run of {schedule.system}, which cannot be simulated: only this "
+            "project's own member can"
+        )
+    return fixed(adapted(schedule, SIMULATED))
+
+
+def _drawn(wanted: dict[str, Any], budget: float) -> Schedule:
+    """The schedule of the seed that `wanted` names, or of the first seed that shows the planted
+    bug."""
+    from splitbrain.harness.campaign.campaign import hunt
+    from splitbrain.harness.drawing.draw import draw_swarm_schedule
+    from splitbrain.harness.errors import BadArguments
+    from splitbrain.harness.schedule.schedule import fixed
 
     if "seed" in wanted:
-        return drawn_schedule(wanted.pop("seed"), wanted)
+        return fixed(draw_swarm_schedule(wanted.pop("seed"), wanted))
     if "mutant" not in wanted:
         raise BadArguments("nothing to shrink: give PATH, or --seed, or --mutant")
     found, tried, wall_s = hunt(wanted, budget)
     if found is None:
         raise BadArguments(f"{tried} seeds in {wall_s:.1f} s did not show {wanted['mutant']}; "
                            "give a longer --budget, or a --seed that does")
-    return drawn_schedule(found.seed, wanted)
+    return fixed(draw_swarm_schedule(found.seed, wanted))
 
 
 def _at_steps(schedule: Schedule, say: Say) -> Schedule:
     from splitbrain.harness.shrinking.step_faults import at_steps
 
     placed = at_steps(schedule)
-    say(f"{placed.at_steps} of {len(placed.schedule.plan.faults)} faults at steps; "
+    say(f"{placed.at_steps} of {len(placed.schedule.faults)} faults at steps; "
         f"fails with {placed.seeds_failing} of {placed.seeds} other seeds")
     return placed.schedule
 
 
 def _size(schedule: Schedule) -> str:
-    from splitbrain.harness.schedule.schedule import described
+    from splitbrain.harness.schedule.schedule import describe
 
-    return "; ".join(described(schedule))
+    return describe(schedule)
 
 
 def _write(schedule: Schedule, out: Path | None, store: str | None) -> Path:
@@ -140,7 +159,7 @@ def _write(schedule: Schedule, out: Path | None, store: str | None) -> Path:
     if out is None:
         name = schedule.options.mutant or schedule.options.test_name()
         folder = Path(store or DEFAULTS.store) / "shrunk"
-        out = _free(folder, f"{name}-{schedule.plan.seed}", SUFFIX)
+        out = _free(folder, f"{name}-{schedule.seed}", SUFFIX)
     write_schedule(schedule, out)
     return out
 

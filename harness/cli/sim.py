@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from splitbrain.harness.cli.run_options import given, run_options, simulated_alone
+
+if TYPE_CHECKING:
+    from splitbrain.harness.schedule.schedule import Schedule
 
 PLAIN_PROGRESS_S = 30.0
 """Where there is no terminal for a bar, a line comes so often."""
@@ -20,8 +23,8 @@ PLAIN_PROGRESS_S = 30.0
               help="So many seeds, from --seed on; of those not valid the line that repeats them.")
 @click.option("--workers", default=1, show_default=True, metavar="W",
               help="Processes that share the runs.")
-@click.option("--schedule", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              default=None, help="Run what this file says (see `splitbrain shrink`); draw nothing.")
+@click.option("--schedule", type=click.Path(exists=True, path_type=Path), default=None,
+              help="Run this schedule (a .schedule file, or the folder of a run) and draw nothing.")
 @click.option("--no-report", is_flag=True, help="Judge, but write no report.html.")
 @click.option("--quiet", is_flag=True, help="Show nothing but the verdict.")
 def command(
@@ -59,38 +62,28 @@ def command(
 
 
 def _one(wanted: dict[str, Any], *, report: bool, quiet: bool) -> int:
-    import secrets
+    from splitbrain.harness.drawing.draw import draw_swarm_schedule
+    from splitbrain.harness.drawing.seed import seed_or_drawn
 
-    from splitbrain.harness.cli.outcome_text import tell
-    from splitbrain.harness.drawing.swarm import draw_options
-    from splitbrain.harness.progress import Silent, progress_for
-    from splitbrain.harness.runs.execute import SEED_BITS, run_sync
-    from splitbrain.harness.schedule.options import read_options
-
-    seed = wanted.get("seed")
-    if seed is None:
-        seed = secrets.randbits(SEED_BITS)
-    settled = read_options(draw_options(seed, wanted))
-    result = run_sync(settled, progress=Silent() if quiet else progress_for(), report=report)
-    tell(result)
-    return result.exit_code
+    seed = seed_or_drawn(wanted.pop("seed", None))
+    return _executed(draw_swarm_schedule(seed, wanted), report=report, quiet=quiet)
 
 
 def _scheduled(path: Path, others: dict[str, Any], *, report: bool, quiet: bool) -> int:
-    from splitbrain.harness.cli.outcome_text import tell
-    from splitbrain.harness.errors import BadArguments
-    from splitbrain.harness.progress import Silent, progress_for
-    from splitbrain.harness.runs.schedule_run import run_schedule
-    from splitbrain.harness.schedule.text import read_schedule
+    from splitbrain.harness.cli.schedule_argument import schedule_from
 
-    store = others.pop("store", "store")
-    if others:
-        raise BadArguments(
-            f"--schedule with {', '.join(sorted(others))}: a schedule says all of the run"
-        )
-    progress = Silent() if quiet else progress_for()
-    result = run_schedule(read_schedule(path), store, progress, report)
-    tell(result)
+    schedule = schedule_from(path, {**others, "system": "simulated"})
+    return _executed(schedule, report=report, quiet=quiet)
+
+
+def _executed(schedule: Schedule, *, report: bool, quiet: bool) -> int:
+    from splitbrain.harness.cli.outcome_text import print_outcome
+    from splitbrain.harness.cli.terminal_progress import progress_for
+    from splitbrain.harness.drive.progress import Silent
+    from splitbrain.harness.runs.execute import execute
+
+    result = execute(schedule, Silent() if quiet else progress_for(), report=report)
+    print_outcome(result)
     return result.exit_code
 
 
@@ -98,12 +91,13 @@ def _many(wanted: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> in
     import sys
     import time
 
-    from splitbrain.harness.campaign.campaign import campaign, first_seed
+    from splitbrain.harness.campaign.campaign import campaign
     from splitbrain.harness.campaign.summary import Summary, result_lines
+    from splitbrain.harness.cli.exit_codes import EXIT_INTERRUPTED
     from splitbrain.harness.cli.interrupt import Stopping
-    from splitbrain.harness.cli.main import EXIT_INTERRUPTED
+    from splitbrain.harness.drawing.seed import seed_or_drawn
 
-    first = first_seed(wanted.pop("seed", None))
+    first = seed_or_drawn(wanted.pop("seed", None))
     if not quiet:
         click.echo(f"seeds {first} to {first + runs - 1}")
     summary = Summary()

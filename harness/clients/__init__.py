@@ -1,0 +1,1 @@
+"""How the harness talks to a store: etcd's JSON gateway, and what became of each request."""

@@ -1,8 +1,8 @@
-"""One kept-alive HTTP/1.1 connection of a client, for load.
+"""One persistent HTTP/1.1 connection of a client, for the load of a run.
 
-One POST at a time, its answer read by httptools (the parser of Node.js), and nothing
-around it: what a client does for a request decides whether the harness or the store is
-what limits a run on few cores.
+It sends one POST at a time and reads the answer with httptools, the parser of Node.js. It
+does nothing else, because on a machine with few cores the cost of the client for each
+request decides whether the harness or the store limits the rate of a run.
 
 Source: RFC 9112, sections 6 and 7.
 """
@@ -19,15 +19,15 @@ ANSWER_BYTES_MAX = 256 * 1024 * 1024
 
 
 class NotConnected(OSError):
-    """There was no connection, so that nothing was sent."""
+    """No connection could be opened, so nothing was sent."""
 
 
 class ConnectionLost(OSError):
-    """The connection ended after a request was sent on it, in part or whole."""
+    """The connection ended after a request, or a part of it, was sent on it."""
 
 
 class HttpConnection(asyncio.Protocol):
-    """Made by `connect`. `usable` says whether a further request can be sent."""
+    """Use `connect` to make one. While `usable` is true it accepts another request."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -37,18 +37,18 @@ class HttpConnection(asyncio.Protocol):
         self._body_bytes = 0
         self._has_length = False
         self._until_end = False
-        """Whether the answer has no length and ends with the connection."""
-        self._keep = True
+        """Whether the answer has no length, so that it ends when the connection ends."""
+        self._keep_alive = True
 
     @property
     def usable(self) -> bool:
-        return self._transport is not None and self._keep and self._answer is None
+        return self._transport is not None and self._keep_alive and self._answer is None
 
     async def ask(self, request: bytes, timeout_s: float) -> tuple[int, bytes]:
-        """Send `request`, a whole HTTP request; the answer's status and body.
+        """Send `request`, a complete HTTP request, and return the answer's status and body.
 
-        Raises ConnectionLost, or TimeoutError after `timeout_s`; the connection is then
-        closed, since the answer could still come.
+        Raises NotConnected or ConnectionLost, or TimeoutError after `timeout_s`. It closes
+        the connection after an error, because the answer could still arrive.
         """
         if self._transport is None or self._answer is not None:
             raise NotConnected("the connection is closed or busy")
@@ -57,8 +57,8 @@ class HttpConnection(asyncio.Protocol):
         timer = loop.call_later(timeout_s, self._give_up)
         self._transport.write(request)
         try:
-            answered: tuple[int, bytes] = await answer
-            return answered
+            result: tuple[int, bytes] = await answer
+            return result
         except BaseException:
             self.close()
             raise
@@ -67,12 +67,12 @@ class HttpConnection(asyncio.Protocol):
             self._answer = None
 
     def close(self) -> None:
-        """Safe to call twice. A connection that breaks off sends what it has no longer."""
+        """Close the connection and drop what it has not sent yet. It may be called twice."""
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()
 
-    # --- what the loop calls -----------------------------------------------------
+    # --- called by the loop ------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -86,7 +86,7 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None or self._answer.done():
-            self.close()  # nobody asked: whatever it is, it must not answer the next request
+            self.close()  # without a request: it must not be taken for the next answer
             return
         try:
             self._parser.feed_data(data)
@@ -94,11 +94,11 @@ class HttpConnection(asyncio.Protocol):
             self._fail(ConnectionLost(f"not an HTTP answer: {problem}"))
             self.close()
 
-    # --- what the parser calls -----------------------------------------------------
+    # --- called by the parser ------------------------------------------------------
 
     def on_message_begin(self) -> None:
         if self._answer is None or self._answer.done():
-            self._keep = False  # more than one answer to one request
+            self._keep_alive = False  # more than one answer to one request
         self._body.clear()
         self._body_bytes = 0
         self._has_length = False
@@ -111,7 +111,7 @@ class HttpConnection(asyncio.Protocol):
                 self._refuse_length()
 
     def on_headers_complete(self) -> None:
-        self._keep = self._keep and self._parser.should_keep_alive()
+        self._keep_alive = self._keep_alive and self._parser.should_keep_alive()
         self._until_end = not self._has_length
 
     def on_body(self, part: bytes) -> None:
@@ -124,12 +124,12 @@ class HttpConnection(asyncio.Protocol):
         self._until_end = False
         if self._answer is not None and not self._answer.done():
             self._answer.set_result((self._parser.get_status_code(), b"".join(self._body)))
-        if not self._keep:
+        if not self._keep_alive:
             self.close()
 
     def _refuse_length(self) -> None:
         self._fail(
-            ConnectionLost(f"not an HTTP answer: it is longer than {ANSWER_BYTES_MAX} bytes")
+            ConnectionLost(f"not an HTTP answer: longer than {ANSWER_BYTES_MAX} bytes")
         )
         self.close()
 
@@ -142,7 +142,7 @@ class HttpConnection(asyncio.Protocol):
 
 
 async def connect(host: str, port: int, timeout_s: float) -> HttpConnection:
-    """A new connection. Raises NotConnected: nothing was sent."""
+    """Open a connection to a member. Raises NotConnected."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout_s):
@@ -150,6 +150,6 @@ async def connect(host: str, port: int, timeout_s: float) -> HttpConnection:
     except TimeoutError as problem:
         raise NotConnected("timed out") from problem
     except OSError as problem:
-        said = os.strerror(problem.errno) if problem.errno else str(problem)
-        raise NotConnected(said) from problem
+        reason = os.strerror(problem.errno) if problem.errno else str(problem)
+        raise NotConnected(reason) from problem
     return connection

@@ -1,8 +1,8 @@
-"""A client of a v3 store over its JSON gateway, for load.
+"""A client of an etcd v3 store over its JSON gateway, for the load of a run.
 
-All clients of a run share one `GatewayClient` and its idle connections; a client has
-one request under way at a time, so there are at most as many connections to a member
-as there are clients.
+All clients of a run share one `GatewayClient` and its idle connections. A client has at
+most one request under way, so the number of connections to a member never exceeds the
+number of clients.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from splitbrain.harness.clients.http_connection import HttpConnection, connect
-from splitbrain.harness.clients.json_codec import decode_error
-from splitbrain.harness.clients.member_status import STATUS, STATUS_TIMEOUT_S, Status, decode_status
+from splitbrain.harness.clients.kv_codec import decode_error
+from splitbrain.harness.clients.member_state import STATUS_TIMEOUT_S, decode_status
+from splitbrain.harness.clients.messages import STATUS_PATH, Status
 from splitbrain.harness.clients.outcome import of_exception, of_status
 from splitbrain.harness.clients.service_codec import decode_any, encode_any
 from splitbrain.harness.clients.watch_client import watch
@@ -29,16 +30,35 @@ from splitbrain.histories.watch import WatchRequest
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What became of a request: `result` for `ok`, `error` for `fail` and `info`."""
+    """The outcome of a request: `result` is set for `ok`, `error` for `fail` and `info`."""
 
     outcome: Literal["ok", "fail", "info"]
     result: AnyResult | None = None
     error: str = ""
 
 
+def completion_of_answer(request: AnyRequest, status: int, body: bytes) -> Completion:
+    """The completion of a request that was answered with an HTTP status and a body."""
+    if status != 200:
+        outcome, text = of_status(request, status, decode_error(body))
+        return Completion(outcome, None, text)
+    try:
+        return Completion("ok", decode_any(request, body))
+    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+        # The store reports success, so the request may have taken effect. Without its result
+        # no checker can judge it as `ok`.
+        return Completion("info", None, f"cannot decode the answer: {problem}: {body[:120]!r}")
+
+
+def completion_of_exception(request: AnyRequest, error: OSError) -> Completion:
+    """The completion of a request that ended with an error of the connection, or in time."""
+    outcome, text = of_exception(request, error)
+    return Completion(outcome, None, text)
+
+
 @dataclass(slots=True)
 class _Member:
-    """One member's address, and the connections to it that are not in use."""
+    """The address of one member, and the connections to it that are not in use."""
 
     host: str
     port: int
@@ -47,10 +67,10 @@ class _Member:
 
 
 class GatewayClient:
-    """Sends requests and says what became of them; never raises for a store's failure.
+    """Sends requests and returns their outcome. A failure of the store raises no error.
 
-    Never retries: a retried write could happen twice under one record. Made and closed
-    by `open_clients`.
+    It never retries, because a retried write could take effect twice although the history
+    records it once. Use `open_clients` to make one.
     """
 
     def __init__(self, timeout_ms: int) -> None:
@@ -58,32 +78,28 @@ class GatewayClient:
         self._members: dict[str, _Member] = {}
 
     async def call(self, url: str, request: AnyRequest) -> Completion:
-        """`url` is the member's client URL, http, without a path."""
+        """Send `request` to the member at `url`, its client URL: http, without a path."""
         path, body = encode_any(request)
         member = self._member(url)
         try:
             connection = await self._connection(member)
             status, answer = await connection.ask(_post(member, path, body), self._timeout_s)
-        except OSError as error:  # a timeout is one too
-            outcome, text = of_exception(request, error)
-            return Completion(outcome, None, text)
+        except OSError as error:  # TimeoutError is a subclass of OSError
+            return completion_of_exception(request, error)
         if connection.usable:
             member.idle.append(connection)
-        if status != 200:
-            outcome, text = of_status(request, status, decode_error(answer))
-            return Completion(outcome, None, text)
-        return _answered(request, answer)
+        return completion_of_answer(request, status, answer)
 
     def watch(self, url: str, request: WatchRequest) -> AsyncGenerator[WatchAnswer, None]:
-        """Over a connection of its own. Raises OSError as it goes."""
+        """Watch over a separate connection. Iterating raises OSError if the stream fails."""
         return watch(url, request)
 
     async def status(self, url: str) -> Status | None:
-        """What the member says of itself; None if it does not answer."""
+        """The member's status; None if the member does not answer."""
         member = self._member(url)
         try:
             connection = await self._connection(member)
-            code, answer = await connection.ask(_post(member, STATUS, b"{}"), STATUS_TIMEOUT_S)
+            code, answer = await connection.ask(_post(member, STATUS_PATH, b"{}"), STATUS_TIMEOUT_S)
             if connection.usable:
                 member.idle.append(connection)
             return decode_status(answer) if code == 200 else None
@@ -91,7 +107,7 @@ class GatewayClient:
             return None
 
     def close(self) -> None:
-        """Close idle connections. Safe to call twice."""
+        """Close the idle connections. It may be called twice."""
         for member in self._members.values():
             while member.idle:
                 member.idle.pop().close()
@@ -109,7 +125,8 @@ class GatewayClient:
             parts = urlsplit(url)
             if parts.scheme != "http" or parts.hostname is None:
                 raise SystemFailed(
-                    f"the system gives {url!r} for a member: expected http://HOST:PORT"
+                    f"the system gives {url!r} as the client URL of a member; "
+                    "expected http://HOST:PORT"
                 )
             member = _Member(parts.hostname, parts.port or 80, parts.netloc.encode())
             self._members[url] = member
@@ -123,18 +140,9 @@ def _post(member: _Member, path: str, body: bytes) -> bytes:
     )
 
 
-def _answered(request: AnyRequest, answer: bytes) -> Completion:
-    try:
-        return Completion("ok", decode_any(request, answer))
-    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
-        # The store said that it succeeded; what it said besides cannot be read, so
-        # it cannot be judged, and must not count as not having happened.
-        return Completion("info", None, f"answer not understood: {problem}: {answer[:120]!r}")
-
-
 @contextlib.asynccontextmanager
 async def open_clients(timeout_ms: int) -> AsyncIterator[GatewayClient]:
-    """A client for as long as the context lasts, each request with so long to be answered."""
+    """Open a client; each of its requests times out after `timeout_ms`."""
     client = GatewayClient(timeout_ms)
     try:
         yield client

@@ -1,105 +1,84 @@
-"""What a member of an etcd-like store says of itself, over etcd's JSON gateway.
+"""Reads the state of a member of an etcd-like store over etcd's JSON gateway.
 
-Status, HashKV, and the change log: a watch of all keys from revision 1 on.
+The state consists of the member's status, its HashKV, and its change log, which is a watch
+of all keys from revision 1.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import AsyncIterator
-from typing import Any, TypeVar
+import contextlib
+import functools
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import TypeVar
 
 import aiohttp
 import msgspec
 
-from splitbrain.harness.clients.json_codec import to_text
+from splitbrain.harness.clients.http_connection import ConnectionLost
+from splitbrain.harness.clients.messages import (
+    HASH_KV_PATH,
+    PEER_HASH_KV_PATH,
+    STATUS_PATH,
+    HashKV,
+    Status,
+)
+from splitbrain.harness.clients.watch_codec import WATCH, WatchAnswer, decode_line, encode_watch
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.histories.member_state import Change, MemberState
+from splitbrain.histories.watch import WatchRequest
 
 STATUS_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 10.0
-"""HashKV of a large store takes a while; so may a watch's next batch."""
+"""HashKV of a large store takes seconds, and so does the next batch of a watch."""
+CONNECT_TIMEOUT_S = 2.0
 LINE_BYTES_MAX = 256 * 1024 * 1024
-"""One line of a watch: a batch of up to 1000 revisions, each no more than a request."""
+"""One line of a watch is a batch of up to 1000 revisions."""
+ALL_KEYS = "\0"
+"""As `key` and as `range_end`."""
 Kind = TypeVar("Kind")
-_ALL_KEYS = base64.b64encode(b"\0").decode()
+WatchFrom = Callable[[int], AsyncGenerator[WatchAnswer, None]]
+"""Opens a watch of all keys that begins at a revision."""
+
+_status_decoder = msgspec.json.Decoder(Status, strict=False)
 
 
-class _Wire(msgspec.Struct, rename="camel"):
-    """The gateway writes int64 as strings and leaves out what is zero."""
-
-
-class Header(msgspec.Struct):
-    revision: int = 0
-    member_id: int = 0
-    raft_term: int = 0
-
-
-class Status(_Wire):
-    header: Header = msgspec.field(default_factory=Header)
-    version: str = ""
-    leader: int = 0
-    raft_index: int = 0
-    raft_term: int = 0
-    raft_applied_index: int = 0
-
-
-class HashKV(msgspec.Struct):
-    header: Header = msgspec.field(default_factory=Header)
-    hash: int = 0
-    compact_revision: int = 0
-
-
-class _KeyValue(msgspec.Struct):
-    key: str = ""
-    value: str = ""
-    create_revision: int = 0
-    mod_revision: int = 0
-    version: int = 0
-    lease: int = 0
-
-
-class _Event(msgspec.Struct):
-    type: str = "PUT"
-    kv: _KeyValue = msgspec.field(default_factory=_KeyValue)
-
-
-class _WatchResult(msgspec.Struct):
-    created: bool = False
-    canceled: bool = False
-    compact_revision: int = 0
-    cancel_reason: str = ""
-    events: list[_Event] = []
-
-
-class _WatchLine(msgspec.Struct):
-    result: _WatchResult | None = None
-    error: Any = None
-
-
-_watch_decoder = msgspec.json.Decoder(_WatchLine, strict=False)
+def decode_status(body: bytes) -> Status:
+    """Decode the answer to a request for the status. Raises msgspec.MsgspecError."""
+    return _status_decoder.decode(body)
 
 
 async def status(session: aiohttp.ClientSession, url: str) -> Status:
-    """Raises aiohttp.ClientError, TimeoutError or SystemFailed."""
-    path = url + "/v3/maintenance/status"
-    return await _ask(session, path, {}, Status, timeout_s=STATUS_TIMEOUT_S)
+    """Read the status. Raises aiohttp.ClientError, TimeoutError or SystemFailed."""
+    return await _request(session, url + STATUS_PATH, {}, Status, timeout_s=STATUS_TIMEOUT_S)
 
 
 async def member_state(
     session: aiohttp.ClientSession, name: str, url: str, peer_url: str, at_revision: int | None
 ) -> MemberState:
-    """`peer_url` is where the member itself listens, not a proxy.
+    """Read the whole state of member `name`.
 
-    Raises aiohttp.ClientError, TimeoutError or SystemFailed.
+    `peer_url` is the address at which the member itself listens, not that of a proxy.
+    `at_revision` is the revision of the hash; None means the present one. Raises
+    aiohttp.ClientError, TimeoutError or SystemFailed.
     """
     now = await status(session, url)
     hashed = await hash_kv(session, url, peer_url, at_revision or 0)
-    first, changes = await change_log(session, url, now.header.revision)
+    log = await change_log(functools.partial(watch_from, session, url), url, now.header.revision)
+    return combined_state(name, now, hashed, at_revision, log)
+
+
+def combined_state(
+    name: str,
+    now: Status,
+    hashed: HashKV,
+    at_revision: int | None,
+    log: tuple[int, tuple[Change, ...]],
+) -> MemberState:
+    """Build the state from its three parts; `log` is the result of `change_log`."""
     return MemberState(
         member=name,
         revision=now.header.revision,
-        first_revision=first,
+        first_revision=log[0],
         compact_revision=max(hashed.compact_revision, 0),
         hash=hashed.hash,
         hash_revision=at_revision or hashed.header.revision,
@@ -109,73 +88,78 @@ async def member_state(
         raft_index=now.raft_index,
         raft_applied_index=now.raft_applied_index,
         version=now.version,
-        changes=changes,
+        changes=log[1],
     )
 
 
 async def hash_kv(
     session: aiohttp.ClientSession, url: str, peer_url: str, at_revision: int
 ) -> HashKV:
-    """HashKV at a revision (0: now).
+    """Read HashKV at a revision (0: the present one).
 
-    etcd's gateway has it from release 3.6 on; before, `/v3/maintenance/hash` is another
-    hash, of the whole backend and at no revision. Those releases tell HashKV to their
-    peers, over HTTP.
+    etcd's gateway serves HashKV since release 3.6. The `/v3/maintenance/hash` of earlier
+    releases is another hash: that of the whole backend, without a revision. Those releases
+    serve HashKV to their peers over HTTP, so this function falls back to the peer URL.
     """
     try:
-        return await _ask(
-            session, url + "/v3/maintenance/hashkv", {"revision": str(at_revision)}, HashKV
-        )
-    except _NotThere:
-        peer_path = peer_url + "/members/hashkv"
-        return await _ask(session, peer_path, {"revision": at_revision}, HashKV, method="GET")
+        return await _request(session, url + HASH_KV_PATH, {"revision": str(at_revision)}, HashKV)
+    except _NotFound:
+        peer_path = peer_url + PEER_HASH_KV_PATH
+        return await _request(session, peer_path, {"revision": at_revision}, HashKV, method="GET")
 
 
 async def change_log(
-    session: aiohttp.ClientSession, url: str, to_revision: int
+    watch: WatchFrom, url: str, to_revision: int
 ) -> tuple[int, tuple[Change, ...]]:
-    """The first revision that the member still tells of, and all changes up to `to_revision`."""
+    """Read all changes up to `to_revision`.
+
+    Returns the first revision that the member has not compacted, and the changes from there
+    on. Raises SystemFailed if the watch ends early.
+    """
     first = 1
-    while True:
+    # Revision 1 is the empty store, which contains no change.
+    while to_revision > max(first - 1, 1):
         changes: list[Change] = []
-        if to_revision <= max(first - 1, 1):
-            return first, ()  # revision 1 is the empty store: nothing was ever changed
-        async for result in _watch(session, url, first):
-            if result.canceled and result.compact_revision >= first:
-                first = result.compact_revision + 1
-                break
-            if result.canceled:
-                raise SystemFailed(f"{url} cancelled a watch from {first}: {result.cancel_reason}")
-            changes.extend(_change(event) for event in result.events)
-            if changes and changes[-1].revision >= to_revision:
-                return first, tuple(one for one in changes if one.revision <= to_revision)
-        else:
-            raise SystemFailed(
-                f"{url} ended a watch from revision {first} before revision {to_revision}"
-            )
+        async with contextlib.aclosing(watch(first)) as answers:
+            async for answer in answers:
+                if answer.cancelled and answer.compact_revision >= first:
+                    first = answer.compact_revision + 1
+                    break
+                if answer.cancelled:
+                    raise SystemFailed(f"{url} cancelled a watch from {first}: {answer.reason}")
+                changes.extend(answer.changes)
+                if changes and changes[-1].revision >= to_revision:
+                    return first, tuple(one for one in changes if one.revision <= to_revision)
+            else:
+                raise SystemFailed(
+                    f"{url} ended a watch from revision {first} before revision {to_revision}"
+                )
+    return first, ()
 
 
-async def _watch(
+async def watch_from(
     session: aiohttp.ClientSession, url: str, first: int
-) -> AsyncIterator[_WatchResult]:
-    request = {
-        "create_request": {"key": _ALL_KEYS, "range_end": _ALL_KEYS, "start_revision": str(first)}
-    }
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=2, sock_read=ANSWER_TIMEOUT_S)
-    async with session.post(
-        url + "/v3/watch", data=msgspec.json.encode(request), timeout=timeout
-    ) as response:
+) -> AsyncGenerator[WatchAnswer, None]:
+    """Watch all keys from revision `first`. Raises as `member_state` does."""
+    request = encode_watch(WatchRequest(ALL_KEYS, ALL_KEYS, start_revision=first))
+    timeout = aiohttp.ClientTimeout(
+        total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=ANSWER_TIMEOUT_S
+    )
+    async with session.post(url + WATCH, data=request, timeout=timeout) as response:
         if response.status != 200:
-            raise _refused(url + "/v3/watch", response.status, await response.read())
+            raise _refused(url + WATCH, response.status, await response.read())
         async for line in lines(response.content):
-            told = _watch_decoder.decode(line)
-            if told.result is None:
-                raise SystemFailed(f"{url} failed a watch from revision {first}: {told.error}")
-            yield told.result
+            try:
+                answer = decode_line(line)
+            except ConnectionLost as problem:
+                raise SystemFailed(
+                    f"{url} failed a watch from revision {first}: {problem}"
+                ) from problem
+            yield answer
 
 
 async def lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Whole lines, which may be longer than aiohttp's own reader of lines allows."""
+    """Yield whole lines, which may be longer than aiohttp's own line reader allows."""
     pending = bytearray()
     async for chunk in content.iter_any():
         *whole, rest = chunk.split(b"\n")
@@ -191,24 +175,12 @@ async def lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
         yield bytes(pending)
 
 
-def _change(event: _Event) -> Change:
-    kv = event.kv
-    return Change(
-        revision=kv.mod_revision,
-        kind="delete" if event.type == "DELETE" else "put",
-        key=to_text(base64.b64decode(kv.key)),
-        value=to_text(base64.b64decode(kv.value)),
-        create_revision=kv.create_revision,
-        version=kv.version,
-        lease=kv.lease,
-    )
-
-
-async def _ask(
+async def _request(
     session: aiohttp.ClientSession,
     url: str,
     request: object,
     kind: type[Kind],
+    *,
     timeout_s: float = ANSWER_TIMEOUT_S,
     method: str = "POST",
 ) -> Kind:
@@ -225,14 +197,14 @@ async def _ask(
         return msgspec.json.decode(body, type=kind, strict=False)
     except msgspec.MsgspecError as problem:
         raise SystemFailed(
-            f"{url} answered what is no {kind.__name__}: {body[:200]!r}"
+            f"{url}: expected the JSON of a {kind.__name__} answer, got {body[:200]!r}"
         ) from problem
 
 
-class _NotThere(SystemFailed):
-    """The member has no such path."""
+class _NotFound(SystemFailed):
+    """The member does not serve this path."""
 
 
 def _refused(url: str, code: int, body: bytes) -> SystemFailed:
-    kind = _NotThere if code == 404 else SystemFailed
+    kind = _NotFound if code == 404 else SystemFailed
     return kind(f"{url} answered {code}: {body[:300].decode(errors='replace')}")

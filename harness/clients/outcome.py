@@ -1,15 +1,14 @@
-"""What became of a request that did not get an answer of success.
+"""Decides the outcome of a request that was not answered with success.
 
-`fail` says that it certainly did not happen and never will; everything else is
-`info`. A wrong `fail` makes a correct store look broken, a needless `info` only makes
-judging slower: what is not in a table is `info`.
+`fail` means that the request certainly had no effect and never will have one. Every other
+error is `info`. A wrong `fail` makes a correct store look broken, while a needless `info`
+only slows the checkers down, so an error that is in no table is `info`.
 
-A request that cannot change the store has no effect to be unsure of, so that every
-error of a read is `fail`.
+A read has no effect that could be uncertain, so every error of a read is `fail`.
 
-Source: etcd 3.5, server/etcdserver (v3_server.go, server.go, apply.go) and
-api/v3rpc (quota.go, key.go, interceptor.go): where in the path of a write each error
-arises. Status codes of the gateway as in grpc-gateway's runtime/errors.go.
+Source: etcd 3.5, server/etcdserver (v3_server.go, server.go, apply.go) and api/v3rpc
+(quota.go, key.go, interceptor.go), which show where in the path of a write each error
+arises; grpc-gateway's runtime/errors.go for the status codes.
 """
 
 from __future__ import annotations
@@ -27,7 +26,11 @@ Certainty = Literal["fail", "info"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`sign` begins the error's message (or names a status, or is an exception's type)."""
+    """One kind of error, and its outcome.
+
+    `sign` is the beginning of the error's message, a status code, or the text that is
+    recorded for a type of exceptions.
+    """
 
     sign: str
     outcome: Certainty
@@ -36,54 +39,54 @@ class Row:
 
 V3_MESSAGES: tuple[Row, ...] = (
     Row("etcdserver: too many requests", "fail",
-        "refused before it is proposed, when commit runs too far ahead of apply"),
-    Row("etcdserver: request is too large", "fail", "measured before it is proposed"),
+        "refused before the proposal, when commit is too far ahead of apply"),
+    Row("etcdserver: request is too large", "fail", "the size is checked before the proposal"),
     Row("etcdserver: key is not provided", "fail", "checked on arrival"),
     Row("etcdserver: value is provided", "fail", "checked on arrival"),
     Row("etcdserver: lease is provided", "fail", "checked on arrival"),
     Row("etcdserver: key not found", "fail",
-        "a put that keeps the value of an absent key: found out before anything is written"),
+        "a put with ignore_value on an absent key is refused before anything is written"),
     Row("etcdserver: too many operations in txn request", "fail", "checked on arrival"),
     Row("etcdserver: duplicate key given in txn request", "fail", "checked on arrival"),
-    Row("etcdserver: invalid", "fail", "arguments are checked on arrival"),
+    Row("etcdserver: invalid", "fail", "the arguments are checked on arrival"),
     Row("etcdserver: mvcc: required revision has been compacted", "fail",
-        "a txn checks its ranges, a compaction its revision, before anything is written"),
+        "a txn checks its ranges, and a compaction its revision, before anything is written"),
     Row("etcdserver: mvcc: required revision is a future revision", "fail",
-        "a txn checks its ranges, a compaction its revision, before anything is written"),
+        "a txn checks its ranges, and a compaction its revision, before anything is written"),
     Row("etcdserver: requested lease not found", "fail",
-        "a put's lease is looked up before anything is written"),
+        "the lease of a put is looked up before anything is written"),
     Row("etcdserver: mvcc: database space exceeded", "info",
-        "the apply that first exceeds the quota writes and then answers so"),
+        "the first apply that exceeds the quota writes, and then returns this error"),
     Row("etcdserver: no leader", "fail",
-        "the gate of clients that ask for a leader; a write is not read yet"),
+        "checked before the request is read, for clients that require a leader"),
     Row("etcdserver: not capable", "fail", "checked on arrival"),
     Row("etcdserver: rpc not supported for learner", "fail", "checked on arrival"),
     Row("raft proposal dropped", "fail",
-        "the member's own raft refused it: no leader known, or its log is full. "
-        "A proposal that was forwarded never answers so"),
+        "the raft of this member refused it, because it knows no leader or its log is full; "
+        "a forwarded proposal never returns this error"),
     Row("etcdserver: leader changed", "info",
-        "said of reads; if it is ever said of a write, the write may be in a log"),
-    Row("etcdserver: request timed out", "info", "proposed, and not seen to be applied in time"),
-    Row("etcdserver: server stopped", "info", "proposed, and the member went down"),
-    Row("etcdserver: request canceled", "info", "proposed, and the client went away"),
-    Row("raft: stopped", "info", "the proposal may have left before raft stopped"),
+        "etcd returns it for reads; a write that got it might be in a log"),
+    Row("etcdserver: request timed out", "info", "proposed, and not applied in time"),
+    Row("etcdserver: server stopped", "info", "proposed, and then the member stopped"),
+    Row("etcdserver: request canceled", "info", "proposed, and then the client disconnected"),
+    Row("raft: stopped", "info", "the proposal may have been sent before raft stopped"),
     Row("etcdserver: corrupt cluster", "info",
-        "said by the apply, which other members may not share"),
+        "the apply failed on this member, and may have succeeded on others"),
 )
-"""By the beginning of the error's message; the first row that fits decides."""
+"""Selected by the beginning of the error's message; the first row that matches decides."""
 
 STATUSES: tuple[Row, ...] = (
     Row("400", "fail", "malformed or refused arguments (gRPC InvalidArgument, OutOfRange)"),
     Row("404", "fail", "no such path"),
     Row("405", "fail", "no such method"),
-    Row("413", "fail", "too large to be read"),
-    Row("415", "fail", "not read"),
+    Row("413", "fail", "too large to read"),
+    Row("415", "fail", "the content type is not accepted, so the body is not read"),
     Row("408", "info", "gRPC Canceled: the member stopped waiting"),
-    Row("500", "info", "an error without a place in the tables"),
-    Row("503", "info", "gRPC Unavailable: behind the gateway the request may have arrived"),
+    Row("500", "info", "an error that is in no table"),
+    Row("503", "info", "gRPC Unavailable: the gateway may have forwarded the request before"),
     Row("504", "info", "gRPC DeadlineExceeded"),
 )
-"""By the status of the answer, where its message is in no row above."""
+"""Selected by the status code, if no row above matches the message."""
 
 EXCEPTIONS: tuple[tuple[type[BaseException], Row], ...] = (
     (NotConnected, Row("connect failed", "fail", "no connection, so nothing was sent")),
@@ -93,19 +96,19 @@ EXCEPTIONS: tuple[tuple[type[BaseException], Row], ...] = (
                          "sent at least in part before the connection broke")),
     (aiohttp.ServerDisconnectedError, Row("disconnected", "info",
                                           "sent at least in part before the connection broke")),
-    (TimeoutError, Row("timed out", "info", "sent, and no answer in time")),
+    (TimeoutError, Row("timed out", "info", "sent, and not answered in time")),
     (aiohttp.ClientError, Row("connection broke", "info",
                               "sent at least in part before the connection broke")),
     (OSError, Row("connection broke", "info", "sent at least in part before the connection broke")),
 )
-"""By the type of what the HTTP client raised, ours or aiohttp; the first row that fits
-decides."""
+"""Selected by the type of the exception, from `clients/http_connection.py` or aiohttp; the
+first row that matches decides."""
 
-UNKNOWN = Row("", "info", "in no table: it may have happened")
+UNKNOWN = Row("", "info", "in no table, so it may have taken effect")
 
 
 def of_status(request: AnyRequest, status: int, message: str) -> tuple[Certainty, str]:
-    """The outcome of an answer that is an error, and the text to record."""
+    """The outcome of an answer whose status is not 200, and the text to record."""
     text = f"{status} {message}".rstrip()
     return _unless_read(request, _row(status, message).outcome), text
 
@@ -114,8 +117,8 @@ def of_exception(request: AnyRequest, error: BaseException) -> tuple[Certainty, 
     """The outcome of a request whose client raised `error`, and the text to record."""
     for kind, row in EXCEPTIONS:
         if isinstance(error, kind):
-            said = str(error)
-            text = f"{row.sign}: {said}" if said else row.sign
+            details = str(error)
+            text = f"{row.sign}: {details}" if details else row.sign
             return _unless_read(request, row.outcome), text
     return _unless_read(request, UNKNOWN.outcome), f"{type(error).__name__}: {error}"
 

@@ -1,5 +1,5 @@
-"""Leases, locks and elections over etcd's v3 JSON gateway: requests to bodies, answers to
-results; what is of the key-value service goes on to `splitbrain.harness.clients.json_codec`.
+"""Encodes requests of the lease, lock and election services for etcd's v3 JSON gateway, and
+decodes the answers. Requests of the key-value service go on to `clients/kv_codec.py`.
 
 Source: etcd's documentation of the gRPC gateway, `rpc.proto`, `v3lock.proto`,
 `v3election.proto`.
@@ -12,9 +12,15 @@ from typing import Any
 
 import msgspec
 
-from splitbrain.harness.clients import json_codec as gateway_codec
-from splitbrain.harness.clients.json_codec import to_bytes, to_text
-from splitbrain.histories.kv import Header, KeyValue
+from splitbrain.harness.clients import kv_codec
+from splitbrain.harness.clients.messages import (
+    ServiceAnswer,
+    history_header,
+    history_key_value,
+    to_bytes,
+    to_text,
+)
+from splitbrain.histories.kv import Header
 from splitbrain.histories.lease import (
     LeaseGrant,
     LeaseGrantResult,
@@ -59,20 +65,20 @@ def encode_any(request: AnyRequest) -> tuple[str, bytes]:
     """The gateway's path for `request`, and its JSON body."""
     if isinstance(request, ServiceRequest):
         return PATHS[type(request)], msgspec.json.encode(_wire(request))
-    return gateway_codec.encode_request(request)
+    return kv_codec.encode_request(request)
 
 
 def decode_any(request: AnyRequest, body: bytes) -> AnyResult:
-    """The result that an answer of status 200 to `request` holds. Raises MsgspecError."""
+    """The result in an answer of status 200 to `request`. Raises MsgspecError."""
     if isinstance(request, ServiceRequest):
         wire = _decoder.decode(body)
         if isinstance(request, LeaseKeepAlive):
-            # A stream of answers, of which one request gets one.
+            # The gateway answers with a stream: one line for each request.
             if wire.result is None:
-                raise msgspec.ValidationError("a keep-alive's answer without a result")
+                raise msgspec.ValidationError("the answer to a keep-alive has no `result`")
             wire = wire.result
         return _RESULTS[type(request)](wire)
-    return gateway_codec.decode_result(request, body)
+    return kv_codec.decode_result(request, body)
 
 
 def _wire(request: ServiceRequest) -> dict[str, Any]:
@@ -107,64 +113,24 @@ def _leader(request: Proclaim | Resign) -> dict[str, Any]:
     }
 
 
-class _Header(msgspec.Struct):
-    cluster_id: int = 0
-    member_id: int = 0
-    revision: int = 0
-    raft_term: int = 0
+_decoder = msgspec.json.Decoder(ServiceAnswer, strict=False)
 
 
-class _KeyValue(msgspec.Struct):
-    key: bytes = b""
-    value: bytes = b""
-    create_revision: int = 0
-    mod_revision: int = 0
-    version: int = 0
-    lease: int = 0
+def _header(wire: ServiceAnswer) -> Header:
+    return history_header(wire.header)
 
 
-class _LeaderKey(msgspec.Struct):
-    key: bytes = b""
-    rev: int = 0
-    lease: int = 0
-
-
-class _Answer(msgspec.Struct):
-    """The fields of all the answers; each has some of them."""
-
-    header: _Header = msgspec.field(default_factory=_Header)
-    id: int = msgspec.field(default=0, name="ID")
-    ttl: int = msgspec.field(default=0, name="TTL")
-    granted_ttl: int = msgspec.field(default=0, name="grantedTTL")
-    keys: list[bytes] = []
-    key: bytes = b""
-    leader: _LeaderKey = msgspec.field(default_factory=_LeaderKey)
-    kv: _KeyValue | None = None
-    result: _Answer | None = None
-
-
-_decoder = msgspec.json.Decoder(_Answer, strict=False)
-
-
-def _header(wire: _Answer) -> Header:
-    one = wire.header
-    return Header(one.revision, one.member_id, one.cluster_id, one.raft_term)
-
-
-def _campaign(wire: _Answer) -> CampaignResult:
+def _campaign(wire: ServiceAnswer) -> CampaignResult:
     leader = wire.leader
     return CampaignResult(_header(wire), to_text(leader.key), leader.rev, leader.lease)
 
 
-def _leader_result(wire: _Answer) -> LeaderResult:
+def _leader_result(wire: ServiceAnswer) -> LeaderResult:
     kv = wire.kv
-    return LeaderResult(_header(wire), None if kv is None else KeyValue(
-        to_text(kv.key), to_text(kv.value), kv.create_revision, kv.mod_revision, kv.version,
-        kv.lease,
-    ))
+    return LeaderResult(_header(wire), None if kv is None else history_key_value(kv))
 
 
-_RESULTS: Mapping[type, Callable[[_Answer], ServiceResult]] = {
+_RESULTS: Mapping[type, Callable[[ServiceAnswer], ServiceResult]] = {
     LeaseGrant: lambda wire: LeaseGrantResult(_header(wire), wire.id, wire.ttl),
     LeaseRevoke: lambda wire: LeaseRevokeResult(_header(wire)),
     LeaseKeepAlive: lambda wire: LeaseKeepAliveResult(_header(wire), wire.id, wire.ttl),

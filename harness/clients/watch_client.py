@@ -7,16 +7,14 @@ from collections.abc import AsyncGenerator
 import aiohttp
 
 from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
-from splitbrain.harness.clients.json_codec import decode_error
-from splitbrain.harness.clients.member_state import lines
+from splitbrain.harness.clients.kv_codec import decode_error
+from splitbrain.harness.clients.member_state import CONNECT_TIMEOUT_S, lines
 from splitbrain.harness.clients.watch_codec import WATCH, WatchAnswer, decode_line, encode_watch
 from splitbrain.histories.watch import WatchRequest
 
-CONNECT_TIMEOUT_S = 2.0
-
 
 async def watch(url: str, request: WatchRequest) -> AsyncGenerator[WatchAnswer, None]:
-    """Answers until the stream ends; close the generator to give it up.
+    """Yield answers until the stream ends; close the generator to cancel the watch.
 
     `url` is the member's client URL. Raises NotConnected or ConnectionLost.
     """
@@ -27,8 +25,8 @@ async def watch(url: str, request: WatchRequest) -> AsyncGenerator[WatchAnswer, 
             session.post(url + WATCH, data=encode_watch(request)) as response,
         ):
             if response.status != 200:
-                said = decode_error(await response.read())
-                raise ConnectionLost(f"{response.status} {said}")
+                message = decode_error(await response.read())
+                raise ConnectionLost(f"{response.status} {message}")
             async for line in lines(response.content):
                 yield decode_line(line)
     except aiohttp.ClientConnectorError as problem:

@@ -1,68 +1,109 @@
-"""Draws a plan: the one place where chance decides what a run will do.
+"""Draws the schedule of a run from its options and a seed.
 
-Pure: the same options and seed give the same plan, in any process. Each consumer
-draws from a stream of its own (`splitbrain.histories.random_stream`).
+Pure: the same options and seed give the same schedule in any process. Each consumer draws
+from a random stream of its own (`splitbrain.histories.random_stream`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from random import Random
+from typing import Any
 
-from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.schedule.plan import ClientPlan, Plan, PlannedOperation
-from splitbrain.harness.schedule.watchers import draw_watchers
+import msgspec
+
+from splitbrain.harness.drawing.seed import seed_or_drawn
+from splitbrain.harness.drawing.swarm import Environment, draw_environment, draw_options
+from splitbrain.harness.drawing.watchers import draw_watchers
+from splitbrain.harness.errors import BadArguments, SplitbrainError
+from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOperation
+from splitbrain.harness.schedule.options import Options, read_options
+from splitbrain.harness.schedule.schedule import Schedule, default_settings, member_seeds
+from splitbrain.harness.systems.factory import capabilities_of
+from splitbrain.harness.systems.services import check_services
+from splitbrain.harness.workloads.catalogue import make_workload
 from splitbrain.harness.workloads.workload import Draft, Workload
-from splitbrain.histories.random_stream import stream, subseed
+from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.catalogue import KINDS
-from splitbrain.nemesis.drawing import draw_schedule, tempo_for
+from splitbrain.nemesis.drawing import draw_schedule as draw_faults
+from splitbrain.nemesis.drawing import tempo_for
 from splitbrain.nemesis.errors import FaultError
 
 NODES_DRAWN = (1, 3, 3, 3, 5)
-"""How many members where the options do not say: three, and now and then one or five."""
+"""The number of members where the options do not give one."""
 
 
-def draw_plan(
-    options: Options,
-    seed: int,
-    workload: Workload,
-    capabilities: Collection[str] = tuple(KINDS),
-) -> Plan:
-    """The plan of a run with `options` and `seed`. `capabilities` are the kinds of faults
-    that the system can suffer. Raises BadArguments if a kind asked for is not among them.
+def draw_schedule(options: Options) -> Schedule:
+    """The schedule that `options` and their seed give; a seed is drawn if they have none.
+
+    Raises BadArguments for a workload, system or kind of fault that does not exist, and for
+    one that the system does not support.
     """
+    options = msgspec.structs.replace(options, seed=seed_or_drawn(options.seed))
+    workload = make_workload(options.workload, options.workload_options)
+    check_services(options.system, workload)
+    return draw_for(options, workload, capabilities_of(options))
+
+
+def is_drawn(schedule: Schedule) -> bool:
+    """Whether the options and the seed of `schedule` alone give it."""
+    try:
+        return draw_schedule(schedule.options) == schedule
+    except SplitbrainError:
+        return False
+
+
+def draw_swarm_schedule(seed: int, given: Mapping[str, Any]) -> Schedule:
+    """The schedule of one seed of a campaign. `given` holds options that are not drawn."""
+    return draw_schedule(read_options(draw_options(seed, given)))
+
+
+def draw_for(
+    options: Options, workload: Workload, capabilities: Collection[str] = tuple(KINDS)
+) -> Schedule:
+    """The schedule of `workload` for a system that supports the kinds of faults in
+    `capabilities`. Raises BadArguments if the options ask for another kind."""
+    seed = seed_or_drawn(options.seed)
     count = stream(seed, "topology").choice(options.nodes or NODES_DRAWN)
     members = tuple(f"n{number}" for number in range(1, count + 1))
     time_limit_ms = round(options.time_limit_s * 1000)
     try:
-        faults = draw_schedule(
+        faults = draw_faults(
             seed, options.nemesis, time_limit_ms, members, capabilities,
             tempo_for(time_limit_ms, options.fault_pace), snapshots=options.swarm,
         )
     except FaultError as problem:
         raise BadArguments(str(problem)) from problem
-    return Plan(
+    environment = draw_environment(seed) if options.swarm else Environment(
+        settings=dict(default_settings(options.system))
+    )
+    return Schedule(
+        options=msgspec.structs.replace(options, seed=seed),
         seed=seed,
         members=members,
-        member_seeds=tuple(subseed(seed, "member", name) >> 1 for name in members),
+        member_seeds=member_seeds(seed, members),
         clients=tuple(
-            ClientPlan(tuple(_operations(options, seed, client, count, workload)))
+            ClientOperations(tuple(_operations(options, seed, client, count, workload)))
             for client in range(options.clients)
         ),
         faults=faults,
         time_limit_ms=time_limit_ms,
         watchers=draw_watchers(seed, workload, count, time_limit_ms),
+        settings=environment.settings,
+        network=environment.network,
+        disk=environment.disk,
+        deposed_longer_by=environment.deposed_longer_by,
+        buggify=environment.buggify,
     )
 
 
 def _operations(
     options: Options, seed: int, client: int, members: int, workload: Workload
-) -> Iterator[PlannedOperation]:
-    """As many operations as fit in the time limit if every one is answered at once.
+) -> Iterator[ScheduledOperation]:
+    """As many operations as fit in the time limit if each one is answered at once.
 
-    Gaps are exponential with the mean that makes all clients together begin `rate`
-    operations a second: a Poisson process, as of many independent users.
+    The times between operations are exponential, with the mean at which all clients together
+    begin `rate` operations a second: a Poisson process, as of many independent users.
     """
     drafts = workload.operations(stream(seed, "client", client), client)
     pace = stream(seed, "pace", client)
@@ -73,15 +114,15 @@ def _operations(
     for draft in drafts:
         if not isinstance(draft, Draft):
             raise BadArguments(
-                f"the workload {options.workload} gave {draft!r:.100} as an operation; expected a "
-                "splitbrain.Draft"
+                f"the workload {options.workload} yielded {draft!r:.100} as an operation; "
+                "expected a splitbrain.Draft"
             )
         gap_us = round(pace.expovariate(rate_per_us))
         due_us += gap_us
         if due_us >= limit_us:
             return
-        to_follower, member = _target(target, members, options.follower_share)
-        yield PlannedOperation(
+        to_follower, member = _draw_member(target, members, options.follower_share)
+        yield ScheduledOperation(
             think_us=gap_us,
             f=draft.f,
             request=draft.request,
@@ -94,7 +135,8 @@ def _operations(
         )
 
 
-def _target(chance: Random, members: int, follower_share: float) -> tuple[bool, int]:
-    """Whether to a follower, and which number; the same draws whatever the share."""
-    to_follower = chance.random() < follower_share
-    return to_follower, chance.randrange(members)
+def _draw_member(random: Random, members: int, follower_share: float) -> tuple[bool, int]:
+    """Whether the operation goes to a follower, and to which one. The draws do not depend on
+    the share."""
+    to_follower = random.random() < follower_share
+    return to_follower, random.randrange(members)

@@ -1,86 +1,84 @@
-"""Swarm: each seed draws which faults, settings, weather and rare conditions are on at all.
+"""Swarm testing: each seed draws which faults, settings and conditions a run has at all.
 
-A run with everything on finds less than many runs with a part each: one feature hides
-what another would show. Source: Groce et al., "Swarm Testing", ISSTA 2012; the rare
-conditions are FoundationDB's BUGGIFY.
+Many runs with a few features each find more than one run with all of them, because one
+feature hides what another would show. Source: Groce et al., "Swarm Testing", ISSTA 2012.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-import msgspec
-
-from splitbrain.harness.schedule.options import DEFAULTS, Options
-from splitbrain.harness.simulation.network import Weather
+from splitbrain.harness.schedule.conditions import (
+    IDEAL_DISK,
+    IDEAL_NETWORK,
+    DiskConditions,
+    NetworkConditions,
+)
+from splitbrain.harness.schedule.options import DEFAULTS
+from splitbrain.harness.schedule.schedule import SIMULATED, SIMULATED_SETTINGS
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.catalogue import KINDS
 
 BUGGIFIED_RUNS_PERCENT = 70
-PLACE_ON_PERCENT = 50
-"""Of the named places in the member, in a run that has any of them on."""
-PLACE_FIRES_PERCENT = (2, 10, 25, 60)
-"""Of the times that a place is come to: one of these, for each place that is on."""
-LOSSY_FIRES_PERCENT_MAX = 25
-LOSSY = ("a frame finds its queue full", "the inbox is full")
-"""Where more than so many messages lost leave no cluster to test."""
-FIRST_VISITS = 6
-FIRST_VISITS_FIRE_PERCENT = 50
-"""A place that a run comes to seldom, such as a member's start, fires all the same."""
 KIND_WEIGHTS: Mapping[str, int] = {
     "kill": 4, "pause": 2, "partition": 7, "latency": 1, "power": 4, "clock": 1, "drift": 1,
     "disk": 2, "step": 6,
 }
-"""How often a kind of fault is among those of a run."""
+"""How often each kind of fault is drawn for a run."""
 OF_PROCESSES = ("kill", "pause", "partition", "latency", "power", "step")
-"""Power is lost by processes, too, that hold back what they have not synced."""
+"""The kinds that processes support. A process that holds back what it has not synced can
+lose power, too."""
 KINDS_AT_ONCE = (1, 2, 2, 3, 3, 4)
-"""How many kinds a run has: with more of them than these the cluster is mostly down, and
-a run in which nothing is answered finds nothing."""
+"""The number of kinds in a run. With more, the cluster is down most of the time, and a run in
+which nothing is answered finds nothing."""
 ELECTIONS = ((10, 100), (10, 100), (20, 200), (30, 300), (100, 1000))
-"""Heartbeat and election timeout in ms: short ones give a short run many leaders."""
+"""Heartbeat and election timeout in ms. Short timeouts give a short run many leaders."""
 WORKLOADS = ("kv", "kv", "kv", "kv", "register", "register", "set", "watch", "watch", "append")
 LONG_PERCENT = (0, 10, 60, 60)
-"""Of the values that the workload kv puts: with many, a write to the log can be torn within
-itself, and segments are soon full."""
+"""The percentage of long values that the workload kv puts. With many long values, a write to
+the log can be torn within one record, and segments fill up quickly."""
 NODES = (1, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5)
-"""One member shows what disks do, five show what three cannot, and of an even number half
-is no majority."""
+"""The number of members. One member shows the effects of disks, five show what three cannot,
+and half of an even number is no majority."""
 HOLDS_IN_ELECTIONS = (1.5, 3.0, 6.0)
-"""How many election timeouts a fault holds, at least."""
+"""The least duration of a fault, in election timeouts."""
+USED_PERCENT: Mapping[str, int] = {"wal_segment_bytes": 65, "check_quorum": 55}
+"""The percentage of runs in which a setting is drawn; `USED_PERCENT_DEFAULT` for the others."""
+USED_PERCENT_DEFAULT = 40
 
 
-class Surroundings(msgspec.Struct, frozen=True):
-    """What a plan does not say: how members are set, and how their world behaves."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """The fields of a schedule that describe the members' settings and simulated machines."""
 
-    settings: Mapping[str, int | bool] = {}
-    """Fields of `splitbrain.node.config.Config`."""
-    weather: Weather = Weather()
+    settings: Mapping[str, int | bool]
+    network: NetworkConditions = IDEAL_NETWORK
+    disk: DiskConditions = IDEAL_DISK
+    deposed_longer_by: int = 0
     buggify: bool = False
 
 
-USED_PERCENT: Mapping[str, int] = {"wal_segment_bytes": 65, "check_quorum": 55}
-"""Of the runs, for a setting that is drawn; 40 if it is not named."""
-SETTINGS: Mapping[str, int | bool] = {"wal_segment_bytes": 256 * 1024}
-"""Segments of 64 MiB would make a simulated disk slow for nothing."""
-
-
-def draw_surroundings(seed: int) -> Surroundings:
-    chance = stream(seed, "swarm", "surroundings")
-    return Surroundings(
-        settings=_settings(chance),
-        weather=_weather(chance),
-        buggify=chance.random() * 100 < BUGGIFIED_RUNS_PERCENT,
+def draw_environment(seed: int) -> Environment:
+    random = stream(seed, "swarm", "surroundings")
+    settings = _settings(random)
+    network, disk, deposed_longer_by = _conditions(random)
+    return Environment(
+        settings=settings,
+        network=network,
+        disk=disk,
+        deposed_longer_by=deposed_longer_by,
+        buggify=random.random() * 100 < BUGGIFIED_RUNS_PERCENT,
     )
 
 
-def _settings(chance: Random) -> dict[str, int | bool]:
-    drawn: dict[str, int | bool] = dict(SETTINGS)
-    # Only together do the two let a follower need a snapshot in a short run.
+def _settings(random: Random) -> dict[str, int | bool]:
+    drawn: dict[str, int | bool] = dict(SIMULATED_SETTINGS)
+    # In a short run a follower only needs a snapshot if both are small.
     short_log, count, kept = (
-        chance.random() < 0.7, chance.choice((3, 3, 5, 10, 30)), chance.choice((1, 1, 3, 10))
+        random.random() < 0.7, random.choice((3, 3, 5, 10, 30)), random.choice((1, 1, 3, 10))
     )
     if short_log:
         drawn |= {"snapshot_count": count, "catch_up_entries": kept}
@@ -94,55 +92,61 @@ def _settings(chance: Random) -> dict[str, int | bool]:
         "request_timeout_ms": (300, 1000),
     }
     for name, values in choices.items():
-        # Each is drawn whether or not it is used, so that none shifts another.
-        used, value = chance.random() * 100 < USED_PERCENT.get(name, 40), chance.choice(values)
+        # Each is drawn whether or not it is used, so that no draw shifts another.
+        used = random.random() * 100 < USED_PERCENT.get(name, USED_PERCENT_DEFAULT)
+        value = random.choice(values)
         if used:
             drawn[name] = value
     return drawn
 
 
-def _weather(chance: Random) -> Weather:
-    delay_us = chance.choice(((80, 120), (80, 120), (500, 1500), (5_000, 10_000)))
-    slow_percent = chance.choice((0.0, 0.02, 0.02, 1.0))
-    loose = chance.random() < 0.4
-    return Weather(
+def _conditions(random: Random) -> tuple[NetworkConditions, DiskConditions, int]:
+    """The conditions of network and disks, and `Schedule.deposed_longer_by`."""
+    delay_us = random.choice(((80, 120), (80, 120), (500, 1500), (5_000, 10_000)))
+    slow_percent = random.choice((0.0, 0.02, 0.02, 1.0))
+    loose = random.random() < 0.4
+    network = NetworkConditions(
         delay_us=delay_us,
         slow_percent=slow_percent,
         loose=loose,
-        # No duplicates: a forwarded proposal that arrived twice would be proposed twice,
-        # in etcd as here. That frames arrive at most once is what a member may rely on
-        # (`splitbrain.node.world.PeerLink`), and what TCP keeps.
-        loss_percent=chance.choice((0.0, 1.0, 5.0)),
-        reorder_percent=chance.choice((0.0, 5.0, 30.0)),
-        # What waits for a disk is what a crash finds half done.
-        sync_ms=chance.choice((0.0, 0.0, 0.0, 2.0, 15.0)),
-        commit_ms=chance.choice((0.0, 5.0, 40.0, 200.0)),
-        deposed_longer_by=chance.choice((0, 0, 20, 50, 100)),
+        # No duplicates: a forwarded proposal that arrived twice would be proposed twice, in
+        # etcd as here. A member may rely on receiving each frame at most once
+        # (`node.world.PeerLink`), as TCP guarantees.
+        loss_percent=random.choice((0.0, 1.0, 5.0)),
+        reorder_percent=random.choice((0.0, 5.0, 30.0)),
     )
+    disk = DiskConditions(
+        # A crash interrupts what waits for a disk.
+        sync_ms=random.choice((0.0, 0.0, 0.0, 2.0, 15.0)),
+        commit_ms=random.choice((0.0, 5.0, 40.0, 200.0)),
+    )
+    return network, disk, random.choice((0, 0, 20, 50, 100))
 
 
 def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run of the campaign is told besides what the user has given. Without `swarm`
-    nothing is drawn that processes cannot suffer, too
-    (`splitbrain.harness.shrinking.process_support`)."""
-    chance = stream(seed, "swarm", "options")
-    heartbeat_ms, election_ms = chance.choice(ELECTIONS)
-    hold_ms = election_ms * chance.choice(HOLDS_IN_ELECTIONS)
+    """The options of one seed of a campaign: `given`, and drawn ones for the rest.
+
+    With `swarm` False, only what processes support is drawn
+    (`splitbrain.harness.systems.support`).
+    """
+    random = stream(seed, "swarm", "options")
+    heartbeat_ms, election_ms = random.choice(ELECTIONS)
+    hold_ms = election_ms * random.choice(HOLDS_IN_ELECTIONS)
     drawn: dict[str, Any] = {
-        "system": "simulated",
+        "system": SIMULATED,
         "swarm": True,
         "seed": seed,
-        "nemesis": _kinds(chance, OF_PROCESSES if given.get("swarm") is False else KIND_WEIGHTS),
+        "nemesis": _kinds(random, OF_PROCESSES if given.get("swarm") is False else KIND_WEIGHTS),
         "fault_pace": round(max(1000 / hold_ms, 0.5), 2),
-        "workload": chance.choice(WORKLOADS),
-        "clients": chance.choice((3, 5, 8, 15)),
-        "rate": chance.choice((50.0, 100.0, 200.0)),
-        "time_limit_s": chance.choice((5.0, 8.0, 12.0)),
-        "follower_share": chance.choice((0.3, 0.7, 0.95)),
-        "request_timeout_ms": chance.choice((200, 500, 2000)),
+        "workload": random.choice(WORKLOADS),
+        "clients": random.choice((3, 5, 8, 15)),
+        "rate": random.choice((50.0, 100.0, 200.0)),
+        "time_limit_s": random.choice((5.0, 8.0, 12.0)),
+        "follower_share": random.choice((0.3, 0.7, 0.95)),
+        "request_timeout_ms": random.choice((200, 500, 2000)),
         "heartbeat_ms": heartbeat_ms,
         "election_ms": election_ms,
-        "nodes": (chance.choice(NODES),),
+        "nodes": (random.choice(NODES),),
         "quiet_timeout_ms": DEFAULTS.quiet_timeout_ms,
     }
     chosen = {**drawn, **given}
@@ -152,64 +156,12 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     return chosen
 
 
-def _kinds(chance: Random, among: Collection[str]) -> tuple[str, ...]:
-    """In the order of the catalogue."""
+def _kinds(random: Random, among: Collection[str]) -> tuple[str, ...]:
+    """The kinds of faults of a run, in the order of the catalogue."""
     left = [kind for kind in KIND_WEIGHTS if kind in among]
     drawn: list[str] = []
-    for _ in range(chance.choice(KINDS_AT_ONCE)):
-        (kind,) = chance.choices(left, [KIND_WEIGHTS[one] for one in left])
+    for _ in range(random.choice(KINDS_AT_ONCE)):
+        (kind,) = random.choices(left, [KIND_WEIGHTS[one] for one in left])
         left.remove(kind)
         drawn.append(kind)
     return tuple(kind for kind in KINDS if kind in drawn)
-
-
-class _Place:
-    """A place that is on."""
-
-    def __init__(self, chance: Random, percent: int) -> None:
-        self._chance = chance
-        self._percent = percent
-        self._visits = 0
-
-    def fires(self) -> bool:
-        self._visits += 1
-        early = self._visits <= FIRST_VISITS
-        percent = max(self._percent, FIRST_VISITS_FIRE_PERCENT) if early else self._percent
-        return self._chance.random() * 100 < percent
-
-
-def _percent(chance: Random, place: str) -> int:
-    percent = chance.choice(PLACE_FIRES_PERCENT)
-    return min(percent, LOSSY_FIRES_PERCENT_MAX) if place in LOSSY else percent
-
-
-class Buggify:
-    """Named places of the member, on or off for a whole run, and firing now and then."""
-
-    def __init__(self, seed: int, reached: Callable[[str], None], *, on: bool) -> None:
-        self._seed = seed
-        self.on = on
-        self._places: dict[str, _Place | None] = {}
-        self._reached = reached
-
-    def fires(self, place: str) -> bool:
-        if not self.on:
-            return False
-        if place not in self._places:
-            chance = stream(self._seed, "buggify", place)
-            on, percent = chance.random() * 100 < PLACE_ON_PERCENT, _percent(chance, place)
-            self._places[place] = _Place(chance, percent) if on else None
-        found = self._places[place]
-        if found is None or not found.fires():
-            return False
-        self._reached(f"buggify: {place}")
-        return True
-
-
-def settings_of(options: Options, surroundings: Surroundings) -> dict[str, int | bool]:
-    return {
-        **SETTINGS,
-        "heartbeat_ms": options.heartbeat_ms,
-        "election_ms": options.election_ms,
-        **surroundings.settings,
-    }

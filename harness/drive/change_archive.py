@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import msgspec
 
 from splitbrain.harness.clients.json_client import Completion
-from splitbrain.harness.clients.member_status import Status
+from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.drive.load import Client
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.kv import Compact

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
-import platform
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +23,15 @@ from splitbrain.harness.drive.final_phase import (
     wait_quiet,
 )
 from splitbrain.harness.drive.load import Client, LeaderWatch, Load
+from splitbrain.harness.drive.progress import Progress, Snapshot
 from splitbrain.harness.drive.run_watchers import RunWatchers
 from splitbrain.harness.errors import SplitbrainError
-from splitbrain.harness.progress import Progress, Snapshot
-from splitbrain.harness.schedule.leader_role import cast
-from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.schedule.plan import Plan
+from splitbrain.harness.schedule.leader_role import with_leader
+from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.records import Ended, MemberRecord, Phase, PhaseName, RunRecord
-from splitbrain.harness.store.run_folder import write_json
-from splitbrain.harness.systems.system import Mortal, System, Weathered
+from splitbrain.harness.store.run_folder import RunFolder
+from splitbrain.harness.store.versions import versions_now
+from splitbrain.harness.systems.system import CrashReporter, System, Weathered
 from splitbrain.harness.workloads.workload import Workload
 from splitbrain.histories.event import FaultEvent
 from splitbrain.histories.event import Phase as FaultPhase
@@ -53,25 +50,23 @@ class Drive:
 
     def __init__(
         self,
-        options: Options,
-        plan: Plan,
+        *,
+        schedule: Schedule,
         workload: Workload,
         system: System,
-        folder: Path,
+        folder: RunFolder,
         progress: Progress,
-        *,
         open_clients: OpenClients = open_clients,
         recorder: Recorder | None = None,
     ) -> None:
-        self._options = options
-        self._plan = plan
+        self._schedule = schedule
         self._workload = workload
         self._system = system
         self._folder = folder
         self._progress = progress
         self._open_clients = open_clients
-        self._recorder = recorder or Recorder(folder / "history.jsonl", folder / "nemesis.jsonl")
-        self._watchers = RunWatchers(plan, system, folder, self._recorder.now)
+        self._recorder = recorder or Recorder(folder.history, folder.nemesis)
+        self._watchers = RunWatchers(schedule, system, folder.watches, self._recorder.now)
         self._phases: list[Phase] = []
         self._interrupted = False
         self._members: tuple[MemberRecord, ...] = ()
@@ -79,7 +74,7 @@ class Drive:
         self._load_began_s = 0.0
         self._load_over = asyncio.Event()
         self._watch = LeaderWatch(system)
-        self._nemesis = self._new_nemesis(plan)
+        self._nemesis = self._new_nemesis(schedule)
         self._quiet: bool | None = None
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -119,7 +114,7 @@ class Drive:
         return ""
 
     def _own_ends(self) -> Sequence[str]:
-        return self._system.ended_by_themselves() if isinstance(self._system, Mortal) else ()
+        return self._system.ended_by_themselves() if isinstance(self._system, CrashReporter) else ()
 
     async def _through_phases(self) -> None:
         with self._phase("set-up"):
@@ -127,7 +122,7 @@ class Drive:
             self._members = self._member_records()
             self._write_record("running", "")
             await self._watchers.start(self._open_clients)
-        async with self._open_clients(self._options.request_timeout_ms) as client:
+        async with self._open_clients(self._schedule.options.request_timeout_ms) as client:
             watcher = asyncio.create_task(self._watch.run())
             try:
                 if not self._interrupted:
@@ -148,7 +143,7 @@ class Drive:
         self._watch.leader = await self._system.leader()
         self._take_parts()
         self._load = Load(
-            self._plan, self._system, self._watchers.archiving(client), self._recorder,
+            self._schedule, self._system, self._watchers.archiving(client), self._recorder,
             lambda: self._watch.leader, self._nemesis.triggers,
         )
         if self._interrupted:
@@ -156,19 +151,19 @@ class Drive:
         async with _beside(self._nemesis.run(), self._show()):
             await self._load.run()
             # Operations may all be over before the last fault is: it still has its time.
-            left_s = self._plan.time_limit_ms / 1000 - self._load_ms() / 1000
+            left_s = self._schedule.time_limit_ms / 1000 - self._load_ms() / 1000
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(left_s, 0)):
                     await self._load_over.wait()
 
     def _take_parts(self) -> None:
-        plan = cast(self._plan, self._watch.leader)
-        if plan is not self._plan:
-            self._plan = plan
-            self._nemesis = self._new_nemesis(plan)
+        schedule = with_leader(self._schedule, self._watch.leader)
+        if schedule is not self._schedule:
+            self._schedule = schedule
+            self._nemesis = self._new_nemesis(schedule)
 
-    def _new_nemesis(self, plan: Plan) -> Nemesis:
-        return Nemesis(plan.faults, self._system, self._record_fault, self._load_ms)
+    def _new_nemesis(self, schedule: Schedule) -> Nemesis:
+        return Nemesis(schedule.faults, self._system, self._record_fault, self._load_ms)
 
     async def _show(self) -> None:
         assert self._load is not None
@@ -179,7 +174,7 @@ class Drive:
             self._progress.show(Snapshot(
                 phase="load",
                 elapsed_s=now_ms / 1000,
-                limit_s=self._plan.time_limit_ms / 1000,
+                limit_s=self._schedule.time_limit_ms / 1000,
                 outcomes=dict(self._load.tally.outcomes),
                 rate=(ended - before) / max((now_ms - before_ms) / 1000, 1e-3),
                 leader=self._watch.leader,
@@ -190,36 +185,33 @@ class Drive:
             before, before_ms = ended, now_ms
 
     async def _conclude(self, client: Client) -> None:
+        schedule, timeout_ms = self._schedule, self._schedule.options.quiet_timeout_ms
         with self._phase("quiet"):
-            revision = await wait_quiet(
-                client, self._system, self._plan.members, self._options.quiet_timeout_ms
-            )
+            revision = await wait_quiet(client, self._system, schedule.members, timeout_ms)
             self._quiet = revision is not None
             if not self._quiet:
                 self._progress.say(
-                    f"the members did not agree within {self._options.quiet_timeout_ms} ms "
-                    "after all was healed"
+                    f"the members did not agree within {timeout_ms} ms after all faults were healed"
                 )
-        # Also what clients wrote whose operations a smaller schedule gave to others.
-        clients = max(len(self._plan.clients), self._options.clients)
+        # A smaller schedule may give the operations of one client to another: what the first
+        # one would have written is read as well.
+        clients = max(len(schedule.clients), schedule.options.clients)
         with self._phase("final reads"):
             await final_reads(
-                client, self._recorder, self._system, self._plan,
+                client, self._recorder, self._system, self._schedule,
                 self._workload.final_operations(clients), self._next_process(),
                 FINAL_READS_LIMIT_S if self._quiet else FINAL_READS_LIMIT_DISAGREED_S,
             )
         with self._phase("gather"):
-            states = await gather_states(self._system, self._plan.members, revision)
+            states = await gather_states(self._system, self._schedule.members, revision)
             states = self._watchers.prolonged(states)
             for state in states:
-                member_folder = self._folder / state.member
-                member_folder.mkdir(exist_ok=True)
-                write_json(member_folder / "state.json", state)
+                self._folder.write_state(state)
             await self._watchers.finish(states, revision)
 
     def _next_process(self) -> int:
         """A number above every client's: each `info` raised one by the number of clients."""
-        clients = len(self._plan.clients)
+        clients = len(self._schedule.clients)
         infos = self._load.tally.outcomes["info"] if self._load else 0
         return clients * (infos + 1)
 
@@ -245,7 +237,7 @@ class Drive:
         if isinstance(self._system, Weathered) and self._system.rough:
             for phase in phases:
                 self._record_fault("weather", FaultEvent(
-                    len(self._plan.faults), phase, tuple(self._plan.members)
+                    len(self._schedule.faults), phase, tuple(self._schedule.members)
                 ))
 
     def _record_fault(self, f: str, event: FaultEvent) -> None:
@@ -262,9 +254,9 @@ class Drive:
 
     def _write_record(self, ended: Ended, error: str) -> RunRecord:
         record = RunRecord(
-            test=self._options.test_name(),
-            seed=self._plan.seed,
-            options=self._options,
+            test=self._schedule.options.test_name(),
+            seed=self._schedule.seed,
+            options=self._schedule.options,
             started=self._started,
             members=self._members,
             versions={**versions_now(), **self._system.versions()},
@@ -273,12 +265,12 @@ class Drive:
             error=error,
             quiet=self._quiet,
         )
-        write_json(self._folder / "run.json", record)
+        self._folder.write_record(record)
         return record
 
     def _member_records(self) -> tuple[MemberRecord, ...]:
         records = []
-        for member in self._plan.members:
+        for member in self._schedule.members:
             address = self._system.address(member)
             trace = self._system.trace_path(member)
             records.append(MemberRecord(
@@ -290,8 +282,8 @@ class Drive:
 
     def _relative(self, path: Path) -> str:
         """Within the run's folder if it lies there, so that the folder can be moved."""
-        path = path.absolute()
-        return str(path.relative_to(self._folder) if path.is_relative_to(self._folder) else path)
+        path, own = path.absolute(), self._folder.path
+        return str(path.relative_to(own) if path.is_relative_to(own) else path)
 
 
 @contextlib.asynccontextmanager
@@ -331,19 +323,3 @@ def _why(problem: BaseException) -> str:
         return f"{type(problem).__name__}: {problem}"
     file = Path(trace.tb_frame.f_code.co_filename).name
     return f"{type(problem).__name__}: {problem} ({file}, line {trace.tb_lineno})"
-
-
-@functools.cache
-def _own_version() -> str:
-    # Looked up once: a simulated run is over in less time than this takes.
-    try:
-        return version("splitbrain")
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def versions_now() -> dict[str, str]:
-    """The versions of what a run's outcome may depend on besides its system."""
-    python = platform.python_version()
-    return {"splitbrain": _own_version(), "python": python, "os": platform.platform()}
-

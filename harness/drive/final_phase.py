@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from splitbrain.harness.clients.member_status import Status
+from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.drive.load import Client, record
-from splitbrain.harness.schedule.plan import Plan
+from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.system import System
 from splitbrain.harness.workloads.workload import Draft
 from splitbrain.histories.member_state import MemberState
@@ -61,7 +61,7 @@ async def final_reads(
     client: Client,
     recorder: Recorder,
     system: System,
-    plan: Plan,
+    schedule: Schedule,
     drafts: Sequence[Draft],
     process: int,
     limit_s: float = FINAL_READS_LIMIT_S,
@@ -72,7 +72,7 @@ async def final_reads(
     try is an operation of its own, and each is tried once.
     """
     deadline = asyncio.get_running_loop().time() + limit_s
-    for member in plan.members:
+    for member in schedule.members:
         for draft in drafts:
             while True:
                 recorder.invoke(process, draft.f, draft.request, member)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from splitbrain.harness.schedule.plan import PlannedOperation
+from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.histories.kv import (
     Compact,
     Compare,
@@ -61,7 +61,7 @@ class LastSeen:
         self._elected: dict[str, int] = {}
         """The revision of each key that was elected."""
 
-    def request(self, planned: PlannedOperation) -> AnyRequest:
+    def request(self, planned: ScheduledOperation) -> AnyRequest:
         """The request to send for `planned`, now."""
         request = planned.request
         if planned.expect_last_seen and isinstance(request, Txn):
@@ -84,7 +84,7 @@ class LastSeen:
         return request
 
     @staticmethod
-    def look(planned: PlannedOperation) -> Txn | None:
+    def look(planned: ScheduledOperation) -> Txn | None:
         """What to read before `planned` can be sent, if anything."""
         if not planned.append_to_seen or not isinstance(planned.request, Txn):
             return None

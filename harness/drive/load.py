@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from splitbrain.harness.clients.json_client import Completion
-from splitbrain.harness.clients.member_status import Status
+from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.drive.last_seen import LastSeen
-from splitbrain.harness.judging.counts import Tally
-from splitbrain.harness.schedule.plan import ClientPlan, Plan, PlannedOperation
+from splitbrain.harness.drive.tally import Tally
+from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOperation
+from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.recorder import Recorder
 from splitbrain.histories.service import AnyRequest
@@ -58,7 +59,7 @@ class Load:
 
     def __init__(
         self,
-        plan: Plan,
+        schedule: Schedule,
         system: System,
         client: Client,
         recorder: Recorder,
@@ -66,14 +67,14 @@ class Load:
         triggers: Triggers | None = None,
     ) -> None:
         self.tally = Tally()
-        self._plan = plan
+        self._schedule = schedule
         self._system = system
         self._client = client
         self._recorder = recorder
         self._leader = leader
         self._triggers = triggers or Triggers()
         """Faults that wait for an operation to begin."""
-        self._numbers = plan.order() if self._triggers else ()
+        self._numbers = schedule.operation_numbers() if self._triggers else ()
         self._stopping = False
         # In the order in which they went to sleep: a simulated run repeats it.
         self._sleeping: dict[asyncio.Task[None], None] = {}
@@ -83,10 +84,10 @@ class Load:
         operations under way then still end, or run into their timeout."""
         loop = asyncio.get_running_loop()
         begin_s = loop.time()
-        end_s = begin_s + self._plan.time_limit_ms / 1000
+        end_s = begin_s + self._schedule.time_limit_ms / 1000
         tasks = [
             loop.create_task(self._client_loop(number, planned, begin_s, end_s))
-            for number, planned in enumerate(self._plan.clients)
+            for number, planned in enumerate(self._schedule.clients)
         ]
         timer = loop.call_at(end_s, self.stop)
         try:
@@ -104,7 +105,7 @@ class Load:
             task.cancel()
 
     async def _client_loop(
-        self, number: int, plan: ClientPlan, begin_s: float, end_s: float
+        self, number: int, plan: ClientOperations, begin_s: float, end_s: float
     ) -> None:
         loop = asyncio.get_running_loop()
         process = number
@@ -138,10 +139,10 @@ class Load:
             self._sleeping.pop(task, None)
         return True
 
-    async def _operate(self, process: int, planned: PlannedOperation, seen: LastSeen) -> int:
+    async def _operate(self, process: int, planned: ScheduledOperation, seen: LastSeen) -> int:
         """Send one operation, and before it what it has to look at; the process number for the
         next one."""
-        member = choose_member(planned, self._plan.members, self._leader())
+        member = choose_member(planned, self._schedule.members, self._leader())
         look = seen.look(planned)
         if look is not None:
             process, answered = await self._send(process, LOOK, look, member, seen)
@@ -167,10 +168,10 @@ class Load:
         if completion.result is not None:
             seen.observe(request, completion.result)
         answered = seen.went_well = completion.outcome == "ok"
-        return (process + len(self._plan.clients) if retired else process), answered
+        return (process + len(self._schedule.clients) if retired else process), answered
 
 
-def choose_member(planned: PlannedOperation, members: Sequence[str], leader: str | None) -> str:
+def choose_member(planned: ScheduledOperation, members: Sequence[str], leader: str | None) -> str:
     """The member that an operation goes to, given who leads now (None: not known)."""
     if planned.to_follower and leader is not None and len(members) > 1:
         followers = [member for member in members if member != leader]

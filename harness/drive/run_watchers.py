@@ -10,11 +10,11 @@ from splitbrain.harness.drive.change_archive import ArchivingClient, ChangeArchi
 from splitbrain.harness.drive.load import Client
 from splitbrain.harness.drive.watch_load import WatchingClient, WatchLoad
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.harness.schedule.plan import Plan
+from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.kv import Compact
 from splitbrain.histories.member_state import MemberState
-from splitbrain.histories.watch import FILE_NAME, WatchRecorder
+from splitbrain.histories.watch import WatchRecorder
 
 STREAM_TIMEOUT_MS = 5_000
 
@@ -24,21 +24,21 @@ class RunWatchers:
     in any case."""
 
     def __init__(
-        self, plan: Plan, system: System, folder: Path, now: Callable[[], int]
+        self, schedule: Schedule, system: System, file: Path, now: Callable[[], int]
     ) -> None:
-        self._plan = plan
+        self._schedule = schedule
         self._system = system
-        self._folder = folder
+        self._file = file
         self._now = now
         self._open = AsyncExitStack()
         self._load: WatchLoad | None = None
-        self._archive = ChangeArchive(system, plan.members)
+        self._archive = ChangeArchive(system, schedule.members)
 
     async def start(
         self, open_clients: Callable[[int], AbstractAsyncContextManager[Client]]
     ) -> None:
         """Raises SystemFailed if the system's clients cannot watch."""
-        if not self._plan.watchers:
+        if not self._schedule.watchers:
             return
         client = await self._open.enter_async_context(open_clients(STREAM_TIMEOUT_MS))
         if not isinstance(client, WatchingClient):
@@ -47,9 +47,9 @@ class RunWatchers:
                 "method watch(url, request) "
                 "(see splitbrain.harness.drive.watch_load.WatchingClient)"
             )
-        recorder = WatchRecorder(self._folder / FILE_NAME, self._now)
+        recorder = WatchRecorder(self._file, self._now)
         self._load = WatchLoad(
-            self._plan.watchers, self._plan.members, self._system, client, recorder
+            self._schedule.watchers, self._schedule.members, self._system, client, recorder
         )
         self._load.start()
 
@@ -57,7 +57,7 @@ class RunWatchers:
         """`client`, reading change logs before a compaction where the plan has any."""
         compacts = any(
             isinstance(operation.request, Compact)
-            for one in self._plan.clients
+            for one in self._schedule.clients
             for operation in one.operations
         )
         return ArchivingClient(client, self._archive) if compacts else client

@@ -12,7 +12,7 @@ from splitbrain.checkers.model.sequential_store import in_interval
 from splitbrain.checkers.reference_member import reference
 from splitbrain.checkers.watch.expected_events import passes
 from splitbrain.harness.clients.watch_codec import WatchAnswer
-from splitbrain.harness.schedule.watchers import PlannedStream, WatcherPlan
+from splitbrain.harness.schedule.watchers import ScheduledStream, ScheduledWatcher
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.member_state import Change, MemberState
 from splitbrain.histories.watch import (
@@ -44,7 +44,7 @@ class WatchLoad:
 
     def __init__(
         self,
-        plans: Sequence[WatcherPlan],
+        watchers: Sequence[ScheduledWatcher],
         members: Sequence[str],
         system: System,
         client: WatchingClient,
@@ -52,8 +52,8 @@ class WatchLoad:
     ) -> None:
         self._recorder = recorder
         self._watchers = [
-            _Watcher(number, plan, members, system, client, recorder)
-            for number, plan in enumerate(plans)
+            _Watcher(number, scheduled, members, system, client, recorder)
+            for number, scheduled in enumerate(watchers)
         ]
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -100,7 +100,7 @@ class _Watcher:
     def __init__(
         self,
         number: int,
-        plan: WatcherPlan,
+        schedule: ScheduledWatcher,
         members: Sequence[str],
         system: System,
         client: WatchingClient,
@@ -108,7 +108,7 @@ class _Watcher:
     ) -> None:
         self.number = number
         self.settled = 0
-        self._plan = plan
+        self._schedule = schedule
         self._members = members
         self._system = system
         self._client = client
@@ -125,7 +125,7 @@ class _Watcher:
     async def run(self) -> None:
         count = 0
         while True:
-            planned = self._plan.streams[count % len(self._plan.streams)]
+            planned = self._schedule.streams[count % len(self._schedule.streams)]
             count += 1
             if not await self._follow(planned):
                 await asyncio.sleep(BACK_OFF_S)
@@ -140,7 +140,7 @@ class _Watcher:
         """Whether a stream is open that was sent all of `changes` that it is for."""
         if not self._start:
             return False
-        request = self._plan.request
+        request = self._schedule.request
         for change in reversed(changes):
             if change.revision < self._start or change.revision <= self._delivered:
                 return True
@@ -148,11 +148,11 @@ class _Watcher:
                 return False
         return True
 
-    async def _follow(self, planned: PlannedStream) -> bool:
+    async def _follow(self, planned: ScheduledStream) -> bool:
         """One stream from its opening to its end; whether anything was answered."""
         member = self._members[planned.member % len(self._members)]
         request = msgspec.structs.replace(
-            self._plan.request,
+            self._schedule.request,
             start_revision=self._start_of(planned),
             ask_progress=planned.ask_progress and not self._staying,
         )
@@ -184,7 +184,7 @@ class _Watcher:
             self._recorder.write(Closed(self._recorder.now(), number, why, settled))
         return answered
 
-    def _start_of(self, planned: PlannedStream) -> int:
+    def _start_of(self, planned: ScheduledStream) -> int:
         start = "resume" if self._staying else planned.start
         match start:
             case "resume":

@@ -1,4 +1,4 @@
-"""Counts: of a load as it goes, of a history by function and by fault."""
+"""Counts the operations of a history by function, and during each fault."""
 
 from __future__ import annotations
 
@@ -7,23 +7,10 @@ from collections import Counter
 from collections.abc import Iterable
 
 from splitbrain.checkers.evidence import Evidence
+from splitbrain.harness.drive.tally import OUTCOMES
 from splitbrain.harness.store.records import FaultCount
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.service import ServiceOperation
-
-OUTCOMES = ("ok", "fail", "info")
-
-
-class Tally:
-    """Grows as the load goes; one per run."""
-
-    def __init__(self) -> None:
-        self.outcomes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
-        self.begun = 0
-
-    @property
-    def ended(self) -> int:
-        return sum(self.outcomes.values())
 
 
 def by_function(history: History) -> dict[str, dict[str, int]]:

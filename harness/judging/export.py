@@ -1,8 +1,9 @@
-"""Histories for others to judge: Jepsen's EDN, which Knossos and Elle read.
+"""Exports histories as Jepsen's EDN, which Knossos and Elle read.
 
-Somebody else's history is written as it was read. Of ours, operations on single keys
-become those of registers (read, write, cas, with the key in front, as in Jepsen's
-independent tests), those of a set its adds and reads, and lists their transactions.
+A history of another tool is written as it was read. In a history of our own, operations on
+single keys become operations of registers: read, write and cas, with values [key value] as in
+Jepsen's independent tests. Operations on a set become its adds and reads. Operations of the
+workloads `append` and `wr` become transactions.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from splitbrain.checkers.transactions.kv_transactions import LISTS, REGISTERS, t
 from splitbrain.harness.errors import BadArguments
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.catalogue import OWN, TRANSACTIONS, format_of
-from splitbrain.histories.formats.foreign_operation import LoggedOperation
+from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.formats.jepsen_edn import write_jepsen_edn
 from splitbrain.histories.formats.transactions import read_transactions
 from splitbrain.histories.history import History, Operation
@@ -32,19 +33,20 @@ FORMATS = ("jepsen-edn",)
 
 
 def export(path: Path, out: Path, form: str = "", keyed: bool | None = None) -> int:
-    """Write the history in the file `path` to `out` as Jepsen's EDN; how many operations.
+    """Write the history in the file `path` to `out` as Jepsen's EDN; returns the operation count.
 
-    Raises BadArguments for what is no history, or has operations that EDN's readers have
-    no model for.
+    `form` is the format of `path`; it is detected if not given. `keyed` is as in `read_file`.
+    Raises BadArguments if `path` is not a history, or has operations for which Knossos and Elle
+    have no model.
     """
     from splitbrain.harness.judging.history_file import read_file
 
     try:
         found = form or format_of(path)
         if found == TRANSACTIONS:
-            operations = [logged_transaction(one) for one in read_transactions(path)]
+            operations = [foreign_transaction(one) for one in read_transactions(path)]
         elif found == OWN:
-            operations = of_ours(History.read(path))
+            operations = foreign_operations(History.read(path))
         else:
             operations = list(read_file(path, found, keyed))
     except (HistoryError, NotApplicable, Undecidable) as problem:
@@ -60,99 +62,108 @@ def export(path: Path, out: Path, form: str = "", keyed: bool | None = None) -> 
 # --- transactions --------------------------------------------------------------------
 
 
-def logged_transaction(one: Transaction) -> LoggedOperation:
-    """A transaction as Jepsen has it; what it read is unknown until it is answered."""
-    asked = [_micro(made, answered=False) for made in one.operations]
-    answer = [_micro(made, answered=True) for made in one.operations]
+def foreign_transaction(one: Transaction) -> ForeignOperation:
+    """A transaction in Jepsen's form. In its invocation, the values of reads are nil."""
+    argument = [_micro(micro, with_reads=False) for micro in one.operations]
+    answer = [_micro(micro, with_reads=True) for micro in one.operations]
     ended = one.returned
-    return LoggedOperation(
-        one.process, "txn", "", asked, one.outcome, answer if one.outcome == "ok" else None,
+    return ForeignOperation(
+        one.process, "txn", "", argument, one.outcome, answer if one.outcome == "ok" else None,
         one.invoked, one.returned, ended, None if one.call_ns < 0 else one.call_ns,
         None if one.ended_ns is None or one.ended_ns < 0 else one.ended_ns, None,
         one.node or None,
     )
 
 
-def _micro(made: MicroOperation, answered: bool) -> list[Any]:
-    if isinstance(made, ReadKey):
-        value = list(made.value) if isinstance(made.value, tuple) else made.value
-        return [":r", made.key, value if answered else None]
-    if isinstance(made, WriteKey):
-        return [":w", made.key, made.value]
-    return [":append", made.key, made.element]
+def _micro(micro: MicroOperation, with_reads: bool) -> list[Any]:
+    if isinstance(micro, ReadKey):
+        value = list(micro.value) if isinstance(micro.value, tuple) else micro.value
+        return [":r", micro.key, value if with_reads else None]
+    if isinstance(micro, WriteKey):
+        return [":w", micro.key, micro.value]
+    return [":append", micro.key, micro.element]
 
 
-# --- ours ------------------------------------------------------------------------------
+# --- histories of our own --------------------------------------------------------------
 
 
-def of_ours(history: History) -> list[LoggedOperation]:
-    """A history of ours as one of a set, or of registers. Raises NotApplicable or
-    Undecidable where it is neither."""
+def foreign_operations(history: History) -> list[ForeignOperation]:
+    """The operations of a history of our own in Jepsen's form.
+
+    They are transactions, operations of sets, or operations of registers. Raises NotApplicable
+    or Undecidable if the history is neither of them.
+    """
     functions = {op.f for op in history.operations}
     if LISTS in functions or REGISTERS in functions:
         transactions = transactions_of(history, lists=LISTS in functions)
-        return [logged_transaction(one) for one in _one_a_call(transactions)]
+        return [foreign_transaction(one) for one in _one_for_each_call(transactions)]
     if "add" in functions:
-        return [made for op in history.operations if (made := _of_set(op)) is not None]
-    return list(_of_registers(history))
+        found = [_set_operation(op) for op in history.operations]
+        return [one for one in found if one is not None]
+    return list(_register_operations(history))
 
 
-def _one_a_call(transactions: list[Transaction]) -> list[Transaction]:
-    """Without the other half of a transaction whose guard failed: what it did not write
-    shares its events with what it read."""
-    found: dict[int, Transaction] = {}
+def _one_for_each_call(transactions: list[Transaction]) -> list[Transaction]:
+    """The first transaction of each call.
+
+    A call whose guard failed gives two transactions: the one that read, and the one whose
+    writes did not happen. Both have the same events.
+    """
+    first: dict[int, Transaction] = {}
     for one in transactions:
-        found.setdefault(one.invoked, one)
-    return list(found.values())
+        first.setdefault(one.invoked, one)
+    return list(first.values())
 
 
-def _of_set(op: Operation) -> LoggedOperation | None:
-    """An add to the set that the key's folder is, or a read of such a whole folder; None for
-    a read that shows less."""
+def _set_operation(op: Operation) -> ForeignOperation | None:
+    """An add to a set, or a read of a whole set; None for a read that returns less.
+
+    The set is the part of the key before the last "/", and the element is the rest.
+    """
     if op.f == "add":
         put = next((part for part in parts(op.request) if isinstance(part, Put)), None)
         if put is None:
-            raise NotApplicable(f"event {op.invoked} adds nothing")
+            raise NotApplicable(f"event {op.invoked} is an add without a put")
         folder, _, element = put.key.rpartition("/")
-        return _logged(op, "add", folder, element, op.outcome, element)
+        return _foreign(op, "add", folder, element, op.outcome, element)
     if not isinstance(op.request, Range):
-        raise NotApplicable(f"event {op.invoked} neither adds to a set nor reads it")
-    shown = op.result if isinstance(op.result, RangeResult) else RangeResult()
+        raise NotApplicable(f"event {op.invoked} is neither an add nor a read of a set")
+    result = op.result if isinstance(op.result, RangeResult) else RangeResult()
     whole = bool(op.request.range_end) and must_be_recent(op.request)
-    if op.request.count_only or op.request.revision or shown.more or not whole:
+    if op.request.count_only or op.request.revision or result.more or not whole:
         return None
-    elements = [kv.key.rpartition("/")[2] for kv in shown.kvs]
-    return _logged(op, "read", op.request.key.rstrip("/"), None, op.outcome, elements)
+    elements = [kv.key.rpartition("/")[2] for kv in result.kvs]
+    return _foreign(op, "read", op.request.key.rstrip("/"), None, op.outcome, elements)
 
 
-def _of_registers(history: History) -> Iterator[LoggedOperation]:
-    """Each operation of a register; a range of several keys is left out, as no register's."""
+def _register_operations(history: History) -> Iterator[ForeignOperation]:
+    """The operations of registers. A read of several keys is left out."""
     recorded = {op.invoked: op for op in history.operations}
-    for made in register_operations(history):
-        op = recorded[int(made.call)]
-        known = made.ret != math.inf
+    for one in register_operations(history):
+        op = recorded[int(one.call)]
+        known = one.ret != math.inf
         outcome = op.outcome if known else "info"
-        match made.input:
+        match one.input:
             case Read(key):
                 if isinstance(op.request, Range) and not op.request.range_end:
-                    yield _logged(op, "read", key, None, "ok", made.output)
+                    yield _foreign(op, "read", key, None, "ok", one.output)
             case Write(key, value):
-                yield _logged(op, "write", key, value, outcome, value)
+                yield _foreign(op, "write", key, value, outcome, value)
             case Swap(key, expected, False, value):
                 pair = [expected, value]
-                failed = known and not made.output.swapped
-                yield _logged(op, "cas", key, pair, "fail" if failed else outcome, pair)
+                failed = known and not one.output.swapped
+                yield _foreign(op, "cas", key, pair, "fail" if failed else outcome, pair)
             case Swap():
                 raise NotApplicable(
-                    f"event {op.invoked} writes if a key does not hold a value, which no model of "
-                    "Knossos does"
+                    f"event {op.invoked} is a swap that happens if the key does not have a value; "
+                    "Knossos has no model for it"
                 )
 
 
-def _logged(
+def _foreign(
     op: Operation, f: str, key: str, argument: Any, outcome: Any, answer: Any
-) -> LoggedOperation:
-    return LoggedOperation(
+) -> ForeignOperation:
+    return ForeignOperation(
         op.process, f, key, argument, outcome, answer if outcome == "ok" else None,
         op.invoked, op.returned if outcome != "info" else None, op.returned, op.call, op.ended,
         op.error, op.node,

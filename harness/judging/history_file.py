@@ -24,7 +24,13 @@ from splitbrain.checkers.service_level.statistics import check_statistics
 from splitbrain.checkers.transactions import DEFAULT, NAME, check_transactions, model_named
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.judging.judge import INTERRUPTED, Watch, checkers_of, judge_evidence, merged
+from splitbrain.harness.judging.judge import (
+    INTERRUPTED,
+    JudgingObserver,
+    checkers_of,
+    judge_evidence,
+    merged,
+)
 from splitbrain.harness.schedule.options import Options
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.catalogue import (
@@ -33,10 +39,10 @@ from splitbrain.histories.formats.catalogue import (
     TRANSACTIONS,
     format_of,
     micro_operations,
-    read_logged,
-    read_logged_transactions,
+    read_foreign,
+    read_foreign_transactions,
 )
-from splitbrain.histories.formats.foreign_operation import LoggedOperation, by_key, is_keyed
+from splitbrain.histories.formats.foreign_operation import ForeignOperation, by_key, is_keyed
 from splitbrain.histories.formats.jepsen_transactions import transactions_of
 from splitbrain.histories.formats.transactions import read_transactions
 from splitbrain.histories.garbage_collection import collector_paused
@@ -75,7 +81,7 @@ class Recorded:
     form: str
     model: str
     history: History | None = None
-    logged: Sequence[LoggedOperation] = ()
+    logged: Sequence[ForeignOperation] = ()
     transactions: Sequence[Transaction] = ()
     members: tuple[MemberState, ...] = ()
 
@@ -142,7 +148,7 @@ def history_file(path: Path) -> Path | None:
     )
 
 
-def check_file(path: Path, asked: Asked, watch: Watch) -> Checked:
+def check_file(path: Path, asked: Asked, watch: JudgingObserver) -> Checked:
     """Judge the history in the file `path`. Raises BadArguments for what cannot be judged."""
     began = time.perf_counter()
     try:
@@ -190,7 +196,7 @@ def _read(path: Path, form: str, asked: Asked) -> Recorded:
     if asked.model in ("", *TRANSACTION_MODELS) and asked.keyed is None:
         made = model_of_micro(micro_operations(path, form))
         if made:
-            transactions = read_logged_transactions(path, form)
+            transactions = read_foreign_transactions(path, form)
             return Recorded(form, asked.model or made, transactions=transactions)
     logged = read_file(path, form, asked.keyed)
     if asked.model and asked.model not in KNOWN_MODELS:
@@ -243,12 +249,12 @@ def _own_checkers(history: History, asked: Asked) -> Mapping[str, Checker]:
     return {name: checker for name, checker in CHECKERS.items() if name not in beyond}
 
 
-def read_file(path: Path, form: str, keyed: bool | None) -> Sequence[LoggedOperation]:
+def read_file(path: Path, form: str, keyed: bool | None) -> Sequence[ForeignOperation]:
     """Operations of a file of somebody else's, with their keys apart if they have any.
 
     Raises HistoryError where it is no history of the format `form`.
     """
-    logged = read_logged(path, form)
+    logged = read_foreign(path, form)
     if form == "porcupine-kv" or keyed is False:
         return logged
     if keyed and not all(_is_pair(op.argument) for op in logged):
@@ -303,7 +309,7 @@ def _of_times(read: Recorded, asked: Asked) -> Mapping[str, Checker]:
 
 
 def _bound(
-    checker: LogChecker, logged: Sequence[LoggedOperation], form: str, limit_s: float
+    checker: LogChecker, logged: Sequence[ForeignOperation], form: str, limit_s: float
 ) -> Checker:
     if checker is check_registers:
         # These logs tell a swap's failure as an answer; elsewhere it did not happen.

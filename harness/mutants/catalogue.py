@@ -62,7 +62,7 @@ def mutant_command(name: str) -> tuple[str, ...]:
     """The command that starts a member with the bug `name`, in place of
     `python -m splitbrain.node`. Raises BadArguments if there is no such mutant."""
     mutant(name)
-    return (sys.executable, "-m", PACKAGE, name, "--")
+    return (sys.executable, "-P", "-m", PACKAGE, name, "--")
 
 
 def mutant_options(name: str) -> Mapping[str, Any]:

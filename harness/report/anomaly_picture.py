@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import zip_longest
 
 import msgspec
 import plotly.graph_objects as go
 
 from splitbrain.checkers.verdict import Anomaly
-from splitbrain.harness.report.bands import band_end, lane_names
-from splitbrain.harness.report.figure import INK, hide_long_words, plain, quiet_layout
+from splitbrain.harness.report.bands import LaneBar, band_end, lane_bars, lane_names
+from splitbrain.harness.report.figure import INK, plain, quiet_layout
 from splitbrain.harness.report.palette import OUTCOMES, faded, fault_colour
 from splitbrain.harness.report.spans import Span
 from splitbrain.harness.report.value_text import clip, keys_of
@@ -34,8 +34,12 @@ LABEL_CHARACTERS_MAX = 64
 NEIGHBOUR_CHARACTERS_MAX = 22
 CHARACTER_PX = 6.4
 STEP_PX = 22
+LAST_RANK = 1_000_000_000
+"""The place among the events of one time of an end that comes after all begins."""
 TICK_PX = 78
 WIDTH_PX_MIN = 900
+WIDTH_WITH_NEIGHBOURS_PX_MAX = 1_200
+"""Neighbours are drawn only while the picture in order is no wider than this."""
 ROW_PX = 34
 ROW_WITH_ORDER_PX = 44
 ROW_OF_CYCLE_PX = 64
@@ -181,17 +185,16 @@ def _neighbours(
         if len(chosen) == NEIGHBOURS_MAX:
             break
         if not keys or keys.intersection(keys_of(span.request)):
+            if _width_px(involved, (*chosen, span)) > WIDTH_WITH_NEIGHBOURS_PX_MAX:
+                break
             chosen.append(span)
     return tuple(chosen)
 
 
-@dataclass(frozen=True, slots=True)
-class InOrder:
-    """A figure, the width that it wants, and where its first proof stands, in px."""
-
-    figure: go.Figure
-    width_px: int
-    from_px: int
+def _width_px(involved: Sequence[Span], neighbours: Sequence[Span]) -> float:
+    proof = Proof(tuple(involved), tuple(neighbours), (), 0)
+    places, _ = places_in_order(proof.spans, labels_of(proof))
+    return max(place.end for place in places.values()) + STEP_PX
 
 
 # --- places -------------------------------------------------------------------
@@ -206,8 +209,7 @@ def places_in_order(
     Invocations stand before completions of the same time: those operations are
     concurrent. Each bar is as wide as its label, and an open one lasts to the edge.
     """
-    ends = [(s.ended, 1, s.invoked) for s in spans if s.outcome != "info" and s.ended is not None]
-    edges = sorted([*((s.call, 0, s.invoked) for s in spans), *ends])
+    edges = _edges(spans)
     needs = {span.invoked: len(labels[span.invoked]) * CHARACTER_PX + 16 for span in spans}
     begins: dict[int, float] = {}
     finishes: dict[int, float] = {}
@@ -227,6 +229,30 @@ def places_in_order(
     return places, marks
 
 
+def _edges(spans: Sequence[Span]) -> list[tuple[int, bool, int]]:
+    """Each begin and end as (ns, whether it is an end, `invoked`), from left to right.
+
+    At one time, begins come before ends. The exception is a process that ends an operation
+    and begins its next one at that time: its operations must not overlap.
+    """
+    operations_of: dict[int, list[Span]] = {}
+    for span in sorted(spans, key=lambda span: (span.call, span.invoked)):
+        operations_of.setdefault(span.process, []).append(span)
+    keyed: list[tuple[int, int, int, bool]] = []
+    for own in operations_of.values():
+        rank, end = 0, -1
+        for span, next_span in zip_longest(own, own[1:]):
+            rank = rank + 1 if span.call == end else 0
+            keyed.append((span.call, rank, span.invoked, False))
+            if span.outcome == "info" or span.ended is None:
+                continue
+            end = span.ended
+            rank = rank + 1 if span.call == end else 1
+            begins_again = next_span is not None and next_span.call == end
+            keyed.append((end, rank if begins_again else LAST_RANK, span.invoked, True))
+    return [(ns, is_end, invoked) for ns, _, invoked, is_end in sorted(keyed)]
+
+
 def places_to_scale(spans: Sequence[Span]) -> dict[int, Place]:
     """Seconds of the run; an open one lasts to the edge."""
     begin = min(span.call for span in spans)
@@ -243,26 +269,23 @@ def places_to_scale(spans: Sequence[Span]) -> dict[int, Place]:
 def labels_of(proof: Proof) -> dict[int, str]:
     """What stands in each bar, by `invoked`: a neighbour gets fewer words."""
     near = {s.invoked: clip(_words(s), NEIGHBOUR_CHARACTERS_MAX) for s in proof.neighbours}
-    whole = {span.invoked: _whole_label(span) for span in proof.involved}
-    return near | {
-        at: f"{proof.names[at]}: {label}" if at in proof.names else label
-        for at, label in whole.items()
-    }
+    return near | {span.invoked: _whole_label(span, proof) for span in proof.involved}
 
 
 def _words(span: Span) -> str:
     return f"{span.asked()} → {span.answered()}"
 
 
-def _whole_label(span: Span) -> str:
+def _whole_label(span: Span, proof: Proof) -> str:
+    name = f"{proof.names[span.invoked]}: " if span.invoked in proof.names else ""
     node = f" · {span.node}" if span.node else ""
-    return clip(_words(span), LABEL_CHARACTERS_MAX) + node
+    return name + clip(_words(span), LABEL_CHARACTERS_MAX) + node
 
 
 # --- figures ------------------------------------------------------------------
 
 
-def picture_in_order(proof: Proof, members: Sequence[str]) -> InOrder:
+def picture_in_order(proof: Proof, members: Sequence[str]) -> go.Figure:
     """Drawn by order alone."""
     places, marks = places_in_order(proof.spans, labels_of(proof))
     width = max(WIDTH_PX_MIN, max(place.end for place in places.values()) + STEP_PX)
@@ -276,11 +299,7 @@ def picture_in_order(proof: Proof, members: Sequence[str]) -> InOrder:
         tickvals=[at for _, at in shown],
         ticktext=[f"{ns / 1e9:.4f} s" for ns, _ in shown],
     )
-    first = min(places[span.invoked].begin for span in proof.involved)
-    if proof.stuck is not None:
-        # Of a long proof its end is looked at first.
-        first = max(first, places[proof.stuck].end - WIDTH_PX_MIN)
-    return InOrder(figure, round(width), round(max(0.0, first - 2 * STEP_PX)))
+    return figure
 
 
 def picture_to_scale(proof: Proof, members: Sequence[str]) -> go.Figure:
@@ -288,7 +307,6 @@ def picture_to_scale(proof: Proof, members: Sequence[str]) -> go.Figure:
     figure = _picture(proof, members, places, lambda ns: ns / 1e9)
     low, high = min(p.begin for p in places.values()), max(p.end for p in places.values())
     pad = (high - low) * 0.01 or 0.001
-    hide_long_words(figure)
     figure.update_xaxes(range=[low - pad, high], title={"text": "s since the start of the run"})
     return figure
 
@@ -305,12 +323,15 @@ def _between(marks: Sequence[tuple[int, float]], ns: int) -> float:
 
 
 def _picture(
-    proof: Proof, members: Sequence[str], places: dict[int, Place], position: Any
+    proof: Proof,
+    members: Sequence[str],
+    places: Mapping[int, Place],
+    position: Callable[[int], float],
 ) -> go.Figure:
     spans = proof.spans
     processes = list(dict.fromkeys(span.process for span in sorted(spans, key=lambda s: s.call)))
     own = {span.invoked for span in proof.involved}
-    labels = labels_of(proof)
+    labels = {span.invoked: _whole_label(span, proof) for span in spans}
     figure = go.Figure()
     for outcome in OUTCOMES:
         for involved in (True, False):
@@ -323,8 +344,10 @@ def _picture(
     _draw_cycle(figure, proof, processes, places)
     lanes = lane_names(proof.faults, [m for m in members if _is_hit(m, proof.faults)])
     left, right = min(p.begin for p in places.values()), max(p.end for p in places.values())
+    lane_bars_ = lane_bars(proof.faults, lanes, round(max(s.ended or s.call for s in spans)))
     for fault in proof.faults:
-        figure.add_trace(_fault_bar(fault, lanes, len(processes), left, right, position))
+        own_bars = [bar for bar in lane_bars_ if bar.fault is fault]
+        figure.add_trace(_fault_bar(fault, own_bars, len(processes), (left, right), position))
     rows = len(processes) + len(lanes)
     quiet_layout(figure, height_px=rows * _row_px(proof) + 90)
     figure.update_layout(barmode="overlay", showlegend=True)
@@ -491,30 +514,30 @@ def step_colour(kind: str) -> str:
 
 def _fault_bar(
     fault: FaultWindow,
-    lanes: Sequence[str],
-    below: int,
-    left: float,
-    right: float,
-    position: Any,
+    bars: Sequence[LaneBar],
+    row_count: int,
+    edges: tuple[float, float],
+    position: Callable[[int], float],
 ) -> go.Bar:
-    begin = max(left, position(fault.begin))
+    """`fault` on the lanes of the members that it hit, below `row_count` rows of processes."""
+    left, right = edges
+    begin = min(right, max(left, position(fault.begin)))
     end = right if fault.end is None else min(right, max(begin, position(fault.end)))
-    rows = [below + lanes.index(member) for member in (fault.members or (lanes[-1],))]
     colour = fault_colour(fault.f)
     return go.Bar(
         orientation="h",
         name=plain(f"fault {fault.fault}: {fault.f}"),
-        y=rows,
-        base=[begin] * len(rows),
-        x=[end - begin] * len(rows),
-        width=0.6,
-        text=[plain(f"{fault.fault} {fault.f}")] * len(rows),
+        y=[row_count + bar.y for bar in bars],
+        base=[begin] * len(bars),
+        x=[end - begin] * len(bars),
+        width=[bar.height for bar in bars],
+        text=[plain(f"{fault.fault} {fault.f}")] * len(bars),
         textposition="inside",
         insidetextanchor="start",
         textangle=0,
         constraintext="none",
         textfont={"size": 10, "color": "#fff"},
         marker={"color": faded(colour, 0.85), "line": {"width": 0}},
-        customdata=[["fault", fault.fault]] * len(rows),
+        customdata=[["fault", fault.fault]] * len(bars),
         hoverinfo="none",
     )

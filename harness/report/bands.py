@@ -15,18 +15,37 @@ from splitbrain.histories.history import FaultWindow
 
 CLUSTER = "cluster"
 """The lane of a fault that names no member."""
+BAND_OPACITY = 0.13
+BANDS_OPACITY_MAX = 0.3
+"""Of all bands at one moment, added up."""
+LABEL_SHARE = 0.02
+"""The least distance of two numbers of bands, as a share of the run."""
 
 
 def bands(
     faults: Sequence[FaultWindow], end_ns: int, *, labels: bool = True
 ) -> list[dict[str, Any]]:
-    """One shape a fault, from its begin to its end; one never healed lasts to the end."""
-    return [_band(fault, end_ns, labels) for fault in faults]
+    """One shape a fault, from its begin to its end; one never healed lasts to the end.
+
+    The more bands lie over each other, the paler each is, so that their sum hides nothing.
+    A band whose number would touch the number before it has none.
+    """
+    deepest = 1 + max(_slots(sorted(faults, key=lambda f: f.begin), end_ns), default=0)
+    opacity = min(BAND_OPACITY, BANDS_OPACITY_MAX / deepest)
+    shapes = []
+    labelled_ns = -end_ns
+    for fault in faults:
+        shape = _band(fault, end_ns, opacity)
+        if labels and fault.begin - labelled_ns >= end_ns * LABEL_SHARE:
+            shape["label"] = _label(fault)
+            labelled_ns = fault.begin
+        shapes.append(shape)
+    return shapes
 
 
-def _band(fault: FaultWindow, end_ns: int, labels: bool) -> dict[str, Any]:
+def _band(fault: FaultWindow, end_ns: int, opacity: float) -> dict[str, Any]:
     colour = fault_colour(fault.f)
-    shape: dict[str, Any] = {
+    return {
         "type": "rect",
         "layer": "below",
         "xref": "x",
@@ -35,17 +54,18 @@ def _band(fault: FaultWindow, end_ns: int, labels: bool) -> dict[str, Any]:
         "x1": band_end(fault, end_ns) / 1e9,
         "y0": 0,
         "y1": 1,
-        "fillcolor": faded(colour, 0.13),
+        "fillcolor": faded(colour, opacity),
         "line": {"width": 0},
     }
-    if labels:
-        shape["label"] = {
-            "text": plain(f"{fault.fault}"),
-            "textposition": "top left",
-            "font": {"size": 9, "color": colour},
-            "padding": 1,
-        }
-    return shape
+
+
+def _label(fault: FaultWindow) -> dict[str, Any]:
+    return {
+        "text": plain(f"{fault.fault}"),
+        "textposition": "top left",
+        "font": {"size": 9, "color": fault_colour(fault.f)},
+        "padding": 1,
+    }
 
 
 def band_end(fault: FaultWindow, end_ns: int) -> int:

@@ -17,7 +17,7 @@ import msgspec
 from splitbrain.harness.report import NAME, write_whole
 from splitbrain.harness.report.page import environment
 from splitbrain.harness.report.run_data import ResultFacts, RunFacts
-from splitbrain.harness.store.run_folder import run_folders
+from splitbrain.harness.store.store import run_folders
 
 ROWS_MAX = 5_000
 """The newest; the page says how many more there are."""
@@ -52,15 +52,26 @@ class RunRow:
         return totals
 
     @property
-    def first_anomaly(self) -> str:
-        anomalies = self.results.anomalies if self.results else ()
-        return anomalies[0][1].because if anomalies else ""
+    def started(self) -> str:
+        """The start in UTC, to the second; as recorded if it is in another form."""
+        recorded = self.facts.started
+        moment = recorded.removesuffix("+00:00").removesuffix("Z")
+        return recorded if moment == recorded else moment.replace("T", " ")
 
     @property
-    def undecided(self) -> str:
-        verdicts = self.results.verdicts if self.results else ()
-        undecided = (v for v in verdicts if v.valid is None)
-        return "; ".join(f"{v.checker}: {v.why}" if v.why else v.checker for v in undecided)
+    def reason(self) -> str:
+        """The text under the row: why the run is not valid, or "" for a valid run."""
+        results = self.results
+        if results and results.anomalies:
+            checker, anomaly = results.anomalies[0]
+            return f"{checker}: {anomaly.kind}: {anomaly.because}"
+        error = self.facts.error or (results.error if results else "")
+        if error:
+            return f"The run broke off: {error}"
+        if results is None:
+            return "still running" if self.facts.ended == "running" else "not judged"
+        undecided = [verdict for verdict in results.verdicts if verdict.valid is None]
+        return "; ".join(f"{v.checker}: {v.why or 'undecided'}" for v in undecided)
 
 
 def run_rows(store: Path) -> tuple[tuple[RunRow, ...], int]:

@@ -10,18 +10,18 @@ import msgspec
 from splitbrain.checkers.foreign.recorded_operation import MS, times_of
 from splitbrain.checkers.transactions.wording import operation
 from splitbrain.harness.report.spans import Span
-from splitbrain.histories.formats.foreign_operation import LoggedOperation
+from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.transaction import Transaction
 
 READS = ("read", "get")
 
 
-def spans_of(logged: Iterable[LoggedOperation]) -> tuple[Span, ...]:
+def spans_of(logged: Iterable[ForeignOperation]) -> tuple[Span, ...]:
     """In the order of their invocations; without times, a millisecond an event."""
     return tuple(_span(op) for op in logged)
 
 
-def _span(op: LoggedOperation) -> Span:
+def _span(op: ForeignOperation) -> Span:
     call, ended = times_of(op)
     of = "" if op.key == "" else f" {op.key}"
     reads = op.f in READS

@@ -24,7 +24,6 @@ from plotly.offline import get_plotlyjs
 
 from splitbrain.checkers.verdict import Anomaly
 from splitbrain.harness.report.anomaly_picture import (
-    InOrder,
     Proof,
     picture_in_order,
     picture_to_scale,
@@ -60,7 +59,7 @@ class DrawnAnomaly:
     checker: str
     anomaly: Anomaly
     proof: Proof
-    in_order: InOrder | None
+    in_order: go.Figure | None
     to_scale: go.Figure | None
 
     @property
@@ -73,7 +72,7 @@ class DrawnAnomaly:
         if self.in_order is None or self.to_scale is None:
             return {}
         return {
-            f"anomaly-{self.number}-order": self.in_order.figure,
+            f"anomaly-{self.number}-order": self.in_order,
             f"anomaly-{self.number}-scale": self.to_scale,
         }
 

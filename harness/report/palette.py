@@ -34,6 +34,11 @@ FAULTS: dict[str, str] = {
     "pause": "#c9a400",
     "partition": "#0f9d78",
     "latency": "#6f74d8",
+    "power": "#b5485d",
+    "clock": "#3f9bb8",
+    "drift": "#7fa33c",
+    "disk": "#c4782b",
+    "step": "#9a5fc0",
 }
 OTHER_FAULT = "#a0714f"
 

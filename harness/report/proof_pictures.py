@@ -13,11 +13,13 @@ from splitbrain.checkers.minimise.history_part import shortest_history
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.judging.history_file import Checked
-from splitbrain.harness.judging.judge import RunResult, read_evidence, read_record
+from splitbrain.harness.judging.judge import read_evidence
+from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.report.logged_spans import spans_of, spans_of_transactions
 from splitbrain.harness.report.picture import DRAWN_MAX, Found, write_pictures
 from splitbrain.harness.report.spans import pair
-from splitbrain.histories.formats.foreign_operation import LoggedOperation
+from splitbrain.harness.store.run_folder import RunFolder
+from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.history import History
 
 SHORTENING_S_MAX = 10.0
@@ -28,8 +30,9 @@ ALREADY_SHORT = 3
 
 def draw_run(result: RunResult, path: Path) -> Path | None:
     """The anomalies of a judged run's folder into the page `path`; None if it has none."""
-    record = read_record(result.folder)
-    evidence = read_evidence(result.folder, record)
+    folder = RunFolder(result.folder)
+    record = folder.read_record()
+    evidence = read_evidence(folder, record)
     return _draw_own(result.results.verdicts, evidence, path, [m.name for m in record.members])
 
 
@@ -49,7 +52,7 @@ def draw_file(checked: Checked, path: Path) -> Path | None:
     return _write(path, found, History.of(()), (), f"{read.form} · {read.model}")
 
 
-def _about(anomaly: Anomaly, logged: Sequence[LoggedOperation]) -> list[LoggedOperation]:
+def _about(anomaly: Anomaly, logged: Sequence[ForeignOperation]) -> list[ForeignOperation]:
     """The operations on the keys that the anomaly names operations of."""
     named = set(anomaly.events)
     keys = {op.key: None for op in logged if op.call in named or op.ended in named}

@@ -1,165 +1,225 @@
-"""One whole run: plan, drive, judge, report."""
+"""Executes a schedule: the one way in which every command, test and campaign runs.
+
+The run gets a folder in the store with its schedule. The system is started and driven, in
+real time or in simulation, then the folder is judged and the report is written.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import dataclasses
-import secrets
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
-
-from splitbrain.harness.drawing.draw import draw_plan
-from splitbrain.harness.drive.drive import Drive, versions_now
-from splitbrain.harness.errors import BadArguments, SplitbrainError
-from splitbrain.harness.judging import judge as judging
-from splitbrain.harness.judging.judge import RunResult, judge
-from splitbrain.harness.progress import Progress, Silent
+from splitbrain.checkers.verdict import Anomaly, Verdict
+from splitbrain.harness.drawing.draw import draw_schedule, is_drawn
+from splitbrain.harness.drive.drive import Drive
+from splitbrain.harness.drive.progress import Progress, Silent
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.judging.judge import checkers_of, judge
+from splitbrain.harness.judging.run_result import RunResult
+from splitbrain.harness.schedule.command_line import run_line, shown
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.schedule.plan import Plan, write_plan
-from splitbrain.harness.store.records import RunRecord
-from splitbrain.harness.store.repro import with_versions, write_repro
-from splitbrain.harness.store.run_folder import make_run_folder
-from splitbrain.harness.systems.catalogue import SIMULATED
-from splitbrain.harness.systems.choice import capabilities_of, make_system, refuse_absent
-from splitbrain.harness.systems.services import refuse_missing
+from splitbrain.harness.schedule.schedule import SIMULATED, Schedule
+from splitbrain.harness.store.records import SIMULATED_NOTE, Repro, RunRecord
+from splitbrain.harness.store.run_folder import RunFolder
+from splitbrain.harness.store.store import make_run_folder
+from splitbrain.harness.store.versions import versions_now
+from splitbrain.harness.systems.factory import check_program, make_system
+from splitbrain.harness.systems.support import refuse_unsupported
 from splitbrain.harness.systems.system import System
+from splitbrain.harness.systems.version_text import version_text
 from splitbrain.harness.workloads.catalogue import make_workload
 
-SEED_BITS = 48
+INVARIANTS = "invariants"
+"""The name of the verdict on what must be true at every step of a simulated run."""
+CHEAP_CHECKER = "statistics"
+"""Judges in place of the others where only the invariants are wanted."""
 
-MakeSystem = Callable[[Options, Plan, Path], System]
+MakeSystem = Callable[[Schedule, Path], System]
+
+
+def execute(
+    schedule: Schedule,
+    progress: Progress | None = None,
+    make: MakeSystem = make_system,
+    *,
+    report: bool = True,
+) -> RunResult:
+    """Run `schedule` in a new folder of its store, from any thread.
+
+    Ctrl-C ends the load early, and the run is judged. A second Ctrl-C stops everything at once
+    and raises KeyboardInterrupt. `make` makes the system under test. Raises BadArguments for
+    a schedule that cannot be run; every other failure is in the result.
+    """
+    progress = progress or Silent()
+    folder = open_folder(schedule)
+    try:
+        with progress:
+            if schedule.system == SIMULATED:
+                _write_repro(folder, schedule, {})
+                result = execute_simulated(schedule, folder, progress)
+            else:
+                progress.say(_title(schedule, folder))
+                with asyncio.Runner(loop_factory=_loop) as loop:
+                    loop.run(_drive(schedule, folder, progress, make))
+                progress.say("judging")
+                result = judge(folder)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        progress.say(f"judge what was recorded with: splitbrain check {shown(folder.path)}")
+        raise KeyboardInterrupt from None
+    return _conclude(schedule, folder, result, report=report)
+
+
+async def execute_async(
+    schedule: Schedule,
+    progress: Progress | None = None,
+    make: MakeSystem = make_system,
+    *,
+    report: bool = True,
+) -> RunResult:
+    """As `execute`, on the caller's event loop. Cancelling it stops all that it started."""
+    if schedule.system == SIMULATED:
+        # A simulation has an event loop of its own, in virtual time.
+        return await asyncio.to_thread(execute, schedule, progress, make, report=report)
+    folder = open_folder(schedule)
+    await _drive(schedule, folder, progress or Silent(), make)
+
+    def finish() -> RunResult:
+        return _conclude(schedule, folder, judge(folder), report=report)
+
+    return await asyncio.to_thread(finish)
 
 
 def run_sync(
     options: Options,
-    plan: Plan | None = None,
     progress: Progress | None = None,
     make: MakeSystem = make_system,
+    *,
     report: bool = True,
 ) -> RunResult:
-    """Run once, from the main thread or any other; see `run`.
-
-    Ctrl-C ends the load early, and the run is judged; a second one stops everything
-    at once and raises KeyboardInterrupt.
-    """
-    progress = progress or Silent()
-    options, plan, folder = prepare(options, plan)
-    if options.system == SIMULATED:
-        return _simulated(options, plan, folder, progress, report)
-    progress.say(f"{options.test_name()}, seed {plan.seed}, {len(plan.members)} members: {folder}")
-    try:
-        with progress, asyncio.Runner(loop_factory=_loop) as loop:
-            loop.run(_drive(options, plan, folder, progress, make))
-        progress.say("judging")
-        return conclude(folder, report)
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        progress.say(f"what was recorded can still be judged: splitbrain check {folder}")
-        raise KeyboardInterrupt from None
+    """Execute the schedule that `options` and their seed give; see `execute`."""
+    return execute(draw_schedule(options), progress, make, report=report)
 
 
 async def run(
     options: Options,
-    plan: Plan | None = None,
     progress: Progress | None = None,
     make: MakeSystem = make_system,
+    *,
     report: bool = True,
 ) -> RunResult:
-    """Run once on the loop of the caller.
-
-    `plan` is what to run (None: drawn from the options and their seed). `make` makes
-    the system under test. Raises BadArguments if the options ask for what cannot be;
-    any other failure is in the result. Cancelling it stops all that it started.
-    """
-    options, plan, folder = prepare(options, plan)
-    if options.system == SIMULATED:
-        # A loop of its own, on which time is not the caller's.
-        return await asyncio.to_thread(
-            _simulated, options, plan, folder, progress or Silent(), report
-        )
-    await _drive(options, plan, folder, progress or Silent(), make)
-    return await asyncio.to_thread(conclude, folder, report)
+    """Execute the schedule that `options` and their seed give; see `execute_async`."""
+    return await execute_async(draw_schedule(options), progress, make, report=report)
 
 
-def prepare(options: Options, plan: Plan | None) -> tuple[Options, Plan, Path]:
-    """Draw what is to be drawn, and make the run's folder with its plan and repro.json."""
-    drawn = plan is None or _is_drawn(options, plan)
-    if plan is None:
-        seed = secrets.randbits(SEED_BITS) if options.seed is None else options.seed
-        workload = make_workload(options.workload, options.workload_options)
-        refuse_missing(options.system, workload)
-        judging.checkers_of(options)  # a name that is none is told before the run, not after it
-        plan = draw_plan(options, seed, workload, capabilities_of(options))
-    options = msgspec.structs.replace(options, seed=plan.seed)
-    refuse_absent(options)
-    folder = _run_folder(options, plan.seed)
-    write_plan(plan, folder / "plan.json")
-    write_repro(folder, options, plan, versions_now(), drawn=drawn)
-    return options, plan, folder
-
-
-def _is_drawn(options: Options, plan: Plan) -> bool:
-    """Whether the options and the seed alone would come to `plan`, too."""
-    try:
-        workload = make_workload(options.workload, options.workload_options)
-        return draw_plan(options, plan.seed, workload, capabilities_of(options)) == plan
-    except SplitbrainError:
-        return False
-
-
-def _run_folder(options: Options, seed: int) -> Path:
-    try:
-        return make_run_folder(Path(options.store), options.test_name(), seed)
-    except OSError as problem:
-        raise BadArguments(
-            f"the store {options.store}: no folder for a run can be made in it "
-            f"({problem.strerror or problem}); give --store a folder that this user may write to"
-        ) from problem
-
-
-def _simulated(
-    options: Options, plan: Plan, folder: Path, progress: Progress, report: bool
+def execute_simulated(
+    schedule: Schedule,
+    folder: RunFolder,
+    progress: Progress | None = None,
+    *,
+    checker: str = "",
 ) -> RunResult:
+    """Simulate `schedule` in `folder`, which exists, and judge the run. Writes no report.
+
+    With `checker`, only that checker judges. If it is "invariants", the load ends when the first
+    invariant is violated.
+    """
     from splitbrain.harness.simulation.run import simulate
 
-    with progress:
-        simulated = simulate(options, plan, folder, progress=progress)
-    result = simulated.result
-    if not report:
-        return result
-    from splitbrain.harness.report import write
+    only_invariants = checker == INVARIANTS
+    facts = simulate(schedule, folder, progress, end_when_violated=only_invariants)
+    verdict = Verdict(
+        INVARIANTS, not facts.violations,
+        tuple(Anomaly("violated", because=one) for one in facts.violations),
+        {"steps": facts.events, "violated": len(facts.violations)},
+    )
+    chosen = checkers_of(schedule.options, [CHEAP_CHECKER if only_invariants else checker]) if (
+        checker
+    ) else None
+    result = judge(folder, chosen, found_in_run=(verdict,), digest=facts.digest)
+    return dataclasses.replace(result, simulated=facts)
 
-    return dataclasses.replace(result, report=write(folder))
+
+def open_folder(schedule: Schedule) -> RunFolder:
+    """A new folder for a run of `schedule`, which contains the schedule.
+
+    Raises BadArguments if the schedule cannot be run, or the folder cannot be made.
+    """
+    options = schedule.options
+    checkers_of(options)
+    check_program(options)
+    refuse_unsupported(schedule)
+    try:
+        folder = make_run_folder(Path(options.store), options.test_name(), schedule.seed)
+    except OSError as problem:
+        raise BadArguments(
+            f"the store {options.store}: a folder for the run cannot be made "
+            f"({problem.strerror or problem}); give --store a folder that you may write to"
+        ) from problem
+    folder.write_schedule(schedule)
+    return folder
 
 
-def conclude(folder: Path, report: bool = True) -> RunResult:
-    """Judge the run in `folder` and write its report."""
-    result = judge(folder)
-    if not report:
-        return result
-    from splitbrain.harness.report import write
+def _title(schedule: Schedule, folder: RunFolder) -> str:
+    return (
+        f"{schedule.options.test_name()}, seed {schedule.seed}, {len(schedule.members)} members: "
+        f"{folder.path}"
+    )
 
-    return dataclasses.replace(result, report=write(folder))
+
+def _write_repro(folder: RunFolder, schedule: Schedule, versions: dict[str, str]) -> None:
+    drawn = is_drawn(schedule)
+    command = (
+        run_line(schedule.options, schedule.seed) if drawn
+        else f"splitbrain replay {shown(folder.path)}"
+    )
+    repro = Repro(schedule.seed, schedule.options, {**versions_now(), **versions}, command=command)
+    if schedule.system == SIMULATED:
+        repro = Repro(
+            schedule.seed, schedule.options, repro.versions, byte_for_byte=True,
+            note=SIMULATED_NOTE, command=command,
+        )
+    folder.write_repro(repro)
+
+
+def _conclude(
+    schedule: Schedule, folder: RunFolder, result: RunResult, *, report: bool
+) -> RunResult:
+    """Write the report, and remove or compact the members' data."""
+    if report:
+        from splitbrain.harness.report import write
+
+        result = dataclasses.replace(result, report=write(folder.path))
+    keep = schedule.options.keep_data
+    if keep == "never" or (keep == "failed" and result.exit_code == 0):
+        folder.remove_data(schedule.members)
+    else:
+        folder.compact_data(schedule.members)
+    return result
 
 
 async def _drive(
-    options: Options, plan: Plan, folder: Path, progress: Progress, make: MakeSystem
+    schedule: Schedule, folder: RunFolder, progress: Progress, make: MakeSystem
 ) -> RunRecord:
+    options = schedule.options
     workload = make_workload(options.workload, options.workload_options)
-    system = make(options, plan, folder)
-    with_versions(folder, {**versions_now(), **system.versions()})
-    drive = Drive(options, plan, workload, system, folder, progress)
+    system = make(schedule, folder.path)
+    progress.say(f"testing {version_text(system)}")
+    _write_repro(folder, schedule, dict(system.versions()))
+    drive = Drive(
+        schedule=schedule, workload=workload, system=system, folder=folder, progress=progress
+    )
     with _signals(drive, progress):
         return await drive.run()
 
 
 @contextlib.contextmanager
 def _signals(drive: Drive, progress: Progress) -> Iterator[None]:
-    """The first Ctrl-C interrupts the load; a second one, or SIGTERM, cancels the run."""
+    """The first Ctrl-C interrupts the load. A second one, or SIGTERM, cancels the run."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -172,7 +232,7 @@ def _signals(drive: Drive, progress: Progress) -> Iterator[None]:
         nonlocal seen
         seen += 1
         if seen == 1:
-            progress.say("interrupted: healing and judging; once more to stop at once")
+            progress.say("interrupted: healing and judging; press Ctrl-C again to stop at once")
             drive.interrupt()
         else:
             task.cancel()

@@ -1,4 +1,4 @@
-"""Who plays which part: a plan that counts on a leader is given to whoever leads."""
+"""Gives the role of a schedule's expected leader to the member that leads."""
 
 from __future__ import annotations
 
@@ -6,42 +6,47 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from splitbrain.harness.schedule.plan import ClientPlan, Plan, PlannedOperation
+from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOperation
+from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.nemesis.fault import Fault, MemberName, Partition
 
 
-def cast(plan: Plan, leader: MemberName | None) -> Plan:
-    """`plan` with `leader` in the part of the plan's own, and that member in its part.
+def with_leader(schedule: Schedule, leader: MemberName | None) -> Schedule:
+    """The schedule in which `leader` and the expected leader have exchanged their roles.
 
-    The same plan if it counts on no leader, or none is known. Members differ in nothing
-    but their names, so that what the plan asks for is asked for still.
+    Returns the same schedule if it expects no leader or `leader` is not known. Members differ
+    only in their names, so the exchanged schedule asks for the same run.
     """
-    if not plan.leader or leader is None or leader == plan.leader or leader not in plan.members:
-        return plan
-    parts = {plan.leader: leader, leader: plan.leader}
+    expected = schedule.leader
+    if not expected or leader is None or leader == expected or leader not in schedule.members:
+        return schedule
+    exchanged = {expected: leader, leader: expected}
     places = {
-        plan.members.index(old): plan.members.index(new) for old, new in parts.items()
+        schedule.members.index(old): schedule.members.index(new)
+        for old, new in exchanged.items()
     }
     return replace(
-        plan,
+        schedule,
         leader=leader,
         clients=tuple(
-            ClientPlan(tuple(_sent(one, places) for one in client.operations))
-            for client in plan.clients
+            ClientOperations(tuple(_redirected(one, places) for one in client.operations))
+            for client in schedule.clients
         ),
-        faults=tuple(replace(one, fault=_renamed(one.fault, parts)) for one in plan.faults),
+        faults=tuple(
+            replace(one, fault=_renamed(one.fault, exchanged)) for one in schedule.faults
+        ),
     )
 
 
-def _sent(operation: PlannedOperation, places: Mapping[int, int]) -> PlannedOperation:
+def _redirected(operation: ScheduledOperation, places: Mapping[int, int]) -> ScheduledOperation:
     if operation.to_follower:
         return operation
     return replace(operation, member=places.get(operation.member, operation.member))
 
 
-def _renamed(fault: Fault, parts: Mapping[MemberName, MemberName]) -> Fault:
-    on = tuple(sorted(parts.get(name, name) for name in fault.on))
+def _renamed(fault: Fault, exchanged: Mapping[MemberName, MemberName]) -> Fault:
+    on = tuple(sorted(exchanged.get(name, name) for name in fault.on))
     if isinstance(fault, Partition):
-        links = tuple((parts.get(a, a), parts.get(b, b)) for a, b in fault.links)
+        links = tuple((exchanged.get(a, a), exchanged.get(b, b)) for a, b in fault.links)
         return replace(fault, on=on, links=links)
     return replace(fault, on=on)

@@ -10,14 +10,14 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from splitbrain.checkers.budget_limits import read_limits
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.mutants.catalogue import mutant_options
-from splitbrain.nemesis.catalogue import kinds_named, known_kinds
+from splitbrain.nemesis.catalogue import check_known, parse_kinds
 from splitbrain.nemesis.errors import FaultError
 
 FLAGS = {"time_limit_s": "time-limit", "search_limit_s": "search-limit"}
@@ -78,6 +78,9 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     swarm: bool = False
     """For the system `simulated`: let the seed draw the members' settings, the network's
     weather and rare conditions in the member, too."""
+    keep_data: Literal["always", "failed", "never"] = "failed"
+    """Whether the members' data folders are kept after the run; "failed": unless the run is
+    valid."""
     store: str = "store"
     """The folder of runs."""
     name: str = ""
@@ -144,7 +147,7 @@ def parse_list(name: str, value: object) -> list[Any]:
     """`nemesis` as "kill,pause", "all" or "none"; `nodes` as "1,3,5" or 3."""
     if name == "nemesis":
         try:
-            return list(kinds_named(str(value)))
+            return list(parse_kinds(str(value)))
         except FaultError as problem:
             raise BadArguments(str(problem)) from problem
     try:
@@ -187,7 +190,7 @@ def check(options: Options) -> None:
         if not 1 <= count <= 9:
             raise BadArguments(f"nodes = {count}: expected 1 to 9 members")
     try:
-        known_kinds(options.nemesis)
+        check_known(options.nemesis)
     except FaultError as problem:
         raise BadArguments(str(problem)) from problem
     if options.mutant and options.system not in ("python_node", "simulated"):

@@ -1,9 +1,11 @@
-"""A schedule: one simulated run as a value, whole, and small enough to read.
+"""A schedule: one run as a value.
 
-A plan says what is done to whom and when; a schedule adds what a plan leaves to the seed
-and the options: how members are set, and how their world behaves. It is what shrinking
-makes smaller, what hypothesis draws, what a file holds (`splitbrain.harness.schedule.text`), and
-what `splitbrain sim --schedule`, `shrink` and `replay` run.
+A schedule contains everything that determines a run except the interleaving of real
+processes: the options, the members, every operation of every client, the faults and their
+times, the watchers, the members' settings and, in simulation, the behaviour of network and
+disks. It is drawn from a seed (`splitbrain.harness.drawing`), drawn by hypothesis, written by
+hand as text (`splitbrain.harness.schedule.text`) or made smaller by shrinking, and one
+function executes it (`splitbrain.harness.runs.execute`).
 """
 
 from __future__ import annotations
@@ -14,39 +16,88 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from splitbrain.harness.drawing.draw import draw_plan
-from splitbrain.harness.drawing.swarm import Surroundings, draw_options, draw_surroundings
-from splitbrain.harness.schedule.options import DEFAULTS, Options, read_options
-from splitbrain.harness.schedule.plan import ClientPlan, Plan, PlannedOperation
-from splitbrain.harness.systems.choice import capabilities_of
-from splitbrain.harness.workloads.catalogue import make_workload
+from splitbrain.harness.schedule.conditions import (
+    IDEAL_DISK,
+    IDEAL_NETWORK,
+    DiskConditions,
+    NetworkConditions,
+)
+from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOperation
+from splitbrain.harness.schedule.options import DEFAULTS, Options
+from splitbrain.harness.schedule.watchers import ScheduledWatcher
 from splitbrain.histories.random_stream import subseed
 from splitbrain.nemesis.fault import AtStep, PlannedFault
 
+FORMAT = 2
+"""Incremented when the encoded form of a schedule changes its meaning."""
+
+SIMULATED = "simulated"
+"""The name of the simulated system."""
+
+SIMULATED_SETTINGS: Mapping[str, int | bool] = {"wal_segment_bytes": 256 * 1024}
+"""Settings of simulated members by default: segments of 64 MiB would only slow the simulated
+disk down."""
+
 
 class TimedOperation(msgspec.Struct, frozen=True):
-    """An operation at its own time, which is how a person reads a schedule: `client`
-    begins it `at_us` after the load began, or when its operation before is answered."""
+    """An operation with its absolute time.
+
+    `client` begins the operation `at_us` µs after the load began, or when its previous
+    operation ends, whichever is later. `think_us` of `operation` is ignored.
+    """
 
     at_us: int
     client: int
-    operation: PlannedOperation
-    """Its `think_us` says nothing here."""
+    operation: ScheduledOperation
 
 
-class Schedule(msgspec.Struct, frozen=True):
-    """`fails_by`: the checker that finds the run invalid, "" where none is known to."""
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that determines one run."""
 
     options: Options
-    plan: Plan
-    surroundings: Surroundings = Surroundings()
+    """What the run was asked for: system, workload, limits, timeouts. Fields that only guide
+    the drawing (rate, kinds of faults, …) have no further effect."""
+    seed: int
+    """The seed of everything that is drawn during the run, such as simulated delays."""
+    members: tuple[str, ...]
+    member_seeds: tuple[int, ...]
+    """The seed of each member's election jitter."""
+    clients: tuple[ClientOperations, ...]
+    faults: tuple[PlannedFault, ...]
+    time_limit_ms: int
+    """How long the load lasts."""
+    leader: str = ""
+    """The member that the schedule expects to lead when the load begins. If another member
+    leads, the two exchange their roles in the schedule
+    (`splitbrain.harness.schedule.leader_role`). Empty: no expectation."""
+    watchers: tuple[ScheduledWatcher, ...] = ()
+    """The watchers of workloads that watch."""
+    settings: Mapping[str, int | bool] = {}
+    """Settings of the members: fields of `splitbrain.node.config.Config`. A system of real
+    processes passes them as command-line flags."""
+    network: NetworkConditions = IDEAL_NETWORK
+    """Simulation only."""
+    disk: DiskConditions = IDEAL_DISK
+    """Simulation only."""
+    deposed_longer_by: int = 0
+    """Simulation only: the log of a leader that was deposed and does not know it yet is
+    extended to this many entries more than its successor's. The additional entries are empty
+    and are never committed. 0: the log is left as it is."""
+    buggify: bool = False
+    """Simulation only: makes rare conditions inside the members frequent."""
     fails_by: str = ""
+    """The checker that finds the run invalid, if one is known."""
+    format: int = FORMAT
+
+    @property
+    def system(self) -> str:
+        return self.options.system
 
     @property
     def operations(self) -> tuple[TimedOperation, ...]:
-        """In the order of their numbers (`Plan.order`)."""
+        """All operations in the order of their numbers (see `operation_numbers`)."""
         found = []
-        for client, planned in enumerate(self.plan.clients):
+        for client, planned in enumerate(self.clients):
             at_us = 0
             for place, operation in enumerate(planned.operations):
                 at_us += operation.think_us
@@ -56,59 +107,93 @@ class Schedule(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> tuple[int, int]:
-        """How many faults, how many operations."""
-        return len(self.plan.faults), sum(len(one.operations) for one in self.plan.clients)
+        """The number of faults and the number of operations."""
+        return len(self.faults), sum(len(one.operations) for one in self.clients)
+
+    def operation_numbers(self) -> tuple[tuple[int, ...], ...]:
+        """For each client, the numbers of its operations.
+
+        Operations are numbered from 1 in the order in which they are scheduled to begin; of
+        two that begin at the same time, the one of the lower client comes first.
+        """
+        due = []
+        for client, planned in enumerate(self.clients):
+            at_us = 0
+            for place, operation in enumerate(planned.operations):
+                at_us += operation.think_us
+                due.append((at_us, client, place))
+        numbers = [[0] * len(client.operations) for client in self.clients]
+        for number, (_, client, place) in enumerate(sorted(due), start=1):
+            numbers[client][place] = number
+        return tuple(tuple(one) for one in numbers)
 
 
-def settled_options(options: Options, plan: Plan) -> Options:
-    """`options` without what the plan says already, and without where runs are kept. How
-    many clients there were is kept: what they wrote is read at the end, whoever is left."""
+def default_settings(system: str) -> Mapping[str, int | bool]:
+    """The members' settings in a schedule that does not mention any."""
+    return SIMULATED_SETTINGS if system == SIMULATED else {}
+
+
+def has_plain_environment(schedule: Schedule) -> bool:
+    """Whether settings, network and disks are the default ones and no rare condition is
+    made frequent."""
+    return with_plain_environment(schedule) == schedule
+
+
+def with_plain_environment(schedule: Schedule) -> Schedule:
+    """The same members, operations and faults in the default environment."""
     return replace(
-        options, system="simulated", swarm=False, nemesis=(), nodes=(len(plan.members),),
-        rate=DEFAULTS.rate, fault_pace=DEFAULTS.fault_pace, seed=plan.seed,
-        time_limit_s=max(plan.time_limit_ms, 1) / 1000, follower_share=DEFAULTS.follower_share,
-        store=DEFAULTS.store, name="",
+        schedule, settings=dict(default_settings(schedule.system)), network=IDEAL_NETWORK,
+        disk=IDEAL_DISK, deposed_longer_by=0, buggify=False,
     )
 
 
-def schedule_of(
-    options: Options, plan: Plan, surroundings: Surroundings | None = None
-) -> Schedule:
-    """The schedule that a simulated run of `options` and `plan` is."""
-    if surroundings is None:
-        surroundings = draw_surroundings(plan.seed) if options.swarm else Surroundings()
-    return Schedule(settled_options(options, plan), plan, surroundings)
+def fixed_options(schedule: Schedule) -> Options:
+    """The options without those that only guide the drawing, and with those that repeat a
+    value of the schedule set to that value.
+
+    The number of clients is kept: what each client wrote is read at the end, also if a smaller
+    schedule gives its operations to another client.
+    """
+    return replace(
+        schedule.options, swarm=False, nemesis=(), nodes=(len(schedule.members),),
+        rate=DEFAULTS.rate, fault_pace=DEFAULTS.fault_pace, seed=schedule.seed,
+        time_limit_s=max(schedule.time_limit_ms, 1) / 1000,
+        follower_share=DEFAULTS.follower_share, store=DEFAULTS.store, name="",
+    )
 
 
-def drawn_schedule(seed: int, given: Mapping[str, Any]) -> Schedule:
-    """What `splitbrain sim --seed SEED` runs; `given` are options that are not drawn."""
-    options = read_options(draw_options(seed, given))
-    workload = make_workload(options.workload, options.workload_options)
-    return schedule_of(options, draw_plan(options, seed, workload, capabilities_of(options)))
+def fixed(schedule: Schedule) -> Schedule:
+    """The same schedule with `fixed_options`."""
+    return replace(schedule, options=fixed_options(schedule))
 
 
-def clients_of(operations: Iterable[TimedOperation], clients: int = 1) -> tuple[ClientPlan, ...]:
-    """The plans of the clients that `operations`, at their times, are of; at least `clients`."""
-    own: dict[int, list[PlannedOperation]] = {client: [] for client in range(clients)}
+def clients_of(
+    operations: Iterable[TimedOperation], clients: int = 1
+) -> tuple[ClientOperations, ...]:
+    """The operations of each client, at least `clients` of them, from timed operations."""
+    own: dict[int, list[ScheduledOperation]] = {client: [] for client in range(clients)}
     last_us: dict[int, int] = {}
     for one in sorted(operations, key=lambda timed: timed.at_us):
         think_us = one.at_us - last_us.get(one.client, 0)
         last_us[one.client] = one.at_us
         own.setdefault(one.client, []).append(replace(one.operation, think_us=think_us))
     count = max(own, default=-1) + 1
-    return tuple(ClientPlan(tuple(own.get(client, ()))) for client in range(count))
+    return tuple(ClientOperations(tuple(own.get(client, ()))) for client in range(count))
 
 
 def with_operations(schedule: Schedule, operations: Mapping[int, TimedOperation]) -> Schedule:
-    """The same with these operations alone, by the numbers that they have now. Clients
-    without any go. A fault at a step of an operation keeps to it, or goes with it."""
+    """The same schedule with only these operations, given by their present numbers.
+
+    Clients without operations are removed. A fault at a step of an operation follows its
+    operation, or is removed with it.
+    """
     kept = sorted(operations.items(), key=lambda one: (one[1].at_us, one[1].client, one[0]))
     clients = {client: place for place, client in enumerate(sorted({o.client for _, o in kept}))}
     numbers = {old: new for new, (old, _) in enumerate(kept, start=1)}
-    return with_plan(
+    return with_changes(
         schedule,
         clients=clients_of(replace(one, client=clients[one.client]) for _, one in kept),
-        faults=tuple(_renumbered(schedule.plan.faults, numbers)),
+        faults=tuple(_renumbered(schedule.faults, numbers)),
     )
 
 
@@ -124,27 +209,26 @@ def _renumbered(
             yield replace(planned, fault=moved)
 
 
-def with_plan(schedule: Schedule, **changed: Any) -> Schedule:
-    """The same with another plan; what its options repeat of it follows."""
-    plan = replace(schedule.plan, **changed)
-    return replace(schedule, plan=plan, options=settled_options(schedule.options, plan))
+def with_changes(schedule: Schedule, **changed: Any) -> Schedule:
+    """The same schedule with other fields; options that repeat a field follow."""
+    return fixed(replace(schedule, **changed))
 
 
 def with_seed(schedule: Schedule, seed: int) -> Schedule:
-    """The same operations and faults, with other draws of the world's."""
-    return with_plan(schedule, seed=seed, member_seeds=member_seeds(seed, schedule.plan.members))
+    """The same operations and faults with another seed for what is drawn during the run."""
+    return with_changes(schedule, seed=seed, member_seeds=member_seeds(seed, schedule.members))
 
 
 def member_seeds(seed: int, members: Iterable[str]) -> tuple[int, ...]:
     return tuple(subseed(seed, "member", name) >> 1 for name in members)
 
 
-def described(schedule: Schedule) -> Iterator[str]:
-    """What it comes to, in a line or two."""
+def describe(schedule: Schedule) -> str:
+    """The size of a schedule in one line: `3 members, 1 fault, 2 operations, 0.5 s`."""
     faults, operations = schedule.size
     counts = (
-        (len(schedule.plan.members), "member"), (faults, "fault"), (operations, "operation"),
-        *([(len(schedule.plan.watchers), "watcher")] if schedule.plan.watchers else []),
+        (len(schedule.members), "member"), (faults, "fault"), (operations, "operation"),
+        *([(len(schedule.watchers), "watcher")] if schedule.watchers else []),
     )
-    said = ", ".join(f"{count} {what}{'s' * (count != 1)}" for count, what in counts)
-    yield f"{said}, {schedule.plan.time_limit_ms / 1000:g} s"
+    text = ", ".join(f"{count} {what}{'s' * (count != 1)}" for count, what in counts)
+    return f"{text}, {schedule.time_limit_ms / 1000:g} s"

@@ -1,11 +1,11 @@
-"""Schedules as text: what a file holds, and what a test can paste.
+"""Schedules as text: the content of a `.schedule` file, and of a test's string.
 
-    fails by promises
+    fails by raft_safety
     seed 7
     members n1 n2 n3, led by n1
     option mutant "vote_not_persisted"
     setting snapshot_count 3
-    weather {"delay_us":[80,120],"loose":true}
+    network {"delay_us":[80,120],"loose":true}
     buggify
     0.25 ms  client 0  put on n2  {"op":"put","key":"r0","value":"0.1"}
     300 ms  kill n1 until 900 ms
@@ -13,10 +13,10 @@
     op 2  crash n1 before leader_wal for 800 ms
     lasts 2000 ms
 
-A line each, in any order but that of faults, and of operations of one client at one
-moment; empty lines and those that begin with "#" say nothing. Operations are numbered
-from 1 on, in the order in which they begin. `led by`: if another member leads when the
-load begins, the two change parts.
+Each line is one statement. The order of lines matters only for faults, and for operations of
+one client at the same time. Empty lines and lines that begin with "#" are ignored. Operations
+are numbered from 1 in the order in which they begin. `led by`: if another member leads when
+the load begins, the two exchange their roles. The reference is `docs/reference/schedules.md`.
 """
 
 from __future__ import annotations
@@ -28,30 +28,42 @@ from typing import Any
 
 import msgspec
 
-from splitbrain.harness.drawing.swarm import SETTINGS, Surroundings
 from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.conditions import (
+    IDEAL_DISK,
+    IDEAL_NETWORK,
+    DiskConditions,
+    NetworkConditions,
+)
+from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.schedule.options import DEFAULTS, Options, check, refuse_unknown
-from splitbrain.harness.schedule.plan import Plan, PlannedOperation
 from splitbrain.harness.schedule.schedule import (
+    FORMAT,
+    SIMULATED,
     Schedule,
     TimedOperation,
     clients_of,
+    default_settings,
+    fixed,
     member_seeds,
-    settled_options,
 )
-from splitbrain.harness.schedule.watchers import WatcherPlan
-from splitbrain.harness.simulation.network import Weather
+from splitbrain.harness.schedule.watchers import ScheduledWatcher
 from splitbrain.histories.service import AnyRequest
 from splitbrain.nemesis.fault import STEP_ACTIONS, TARGETS, AtStep, Fault, PlannedFault
 from splitbrain.node.failpoint import FAILPOINTS
 
 SUFFIX = ".schedule"
-FORMAT_LINE = "# A schedule of Splitbrain, format 1: splitbrain sim --schedule THIS_FILE"
-DERIVED = (
-    "system", "swarm", "nemesis", "nodes", "rate", "seed", "time_limit_s",
-    "follower_share", "fault_pace", "store", "name",
+FORMAT_LINE = (
+    f"# A schedule of Splitbrain, format {FORMAT}: splitbrain sim --schedule THIS_FILE"
 )
-"""Options that a schedule's other lines settle."""
+FORMATS_READ = (1, FORMAT)
+RENAMED_CHECKERS = {"promises": "raft_safety"}
+"""Names of checkers in format 1."""
+DERIVED = (
+    "swarm", "nemesis", "nodes", "rate", "seed", "time_limit_s", "follower_share", "fault_pace",
+    "store", "name", "keep_data",
+)
+"""Options that the other lines of a schedule determine, or that do not change the run."""
 
 _json = msgspec.json.Encoder().encode
 
@@ -67,37 +79,43 @@ def as_text(schedule: Schedule) -> str:
 
 
 def _lines(schedule: Schedule) -> Iterator[str]:
-    plan, around = schedule.plan, schedule.surroundings
     if schedule.fails_by:
         yield f"fails by {schedule.fails_by}"
-    yield f"seed {plan.seed}"
-    led = f", led by {plan.leader}" if plan.leader else ""
-    yield f"members {' '.join(plan.members)}{led}"
+    yield f"seed {schedule.seed}"
+    led = f", led by {schedule.leader}" if schedule.leader else ""
+    yield f"members {' '.join(schedule.members)}{led}"
+    if schedule.system != SIMULATED:
+        yield f"option system {_json(schedule.system).decode()}"
     for name in Options.__struct_fields__:
         value = getattr(schedule.options, name)
-        if name not in DERIVED and value != getattr(DEFAULTS, name):
+        if name not in (*DERIVED, "system") and value != getattr(DEFAULTS, name):
             yield f"option {name} {_json(value).decode()}"
-    for name, value in around.settings.items():
-        if SETTINGS.get(name) != value:
+    settings = default_settings(schedule.system)
+    for name, value in schedule.settings.items():
+        if settings.get(name) != value:
             yield f"setting {name} {_json(value).decode()}"
-    if around.weather != Weather():
-        yield f"weather {_json(_changed(around.weather)).decode()}"
-    if around.buggify:
+    if schedule.network != IDEAL_NETWORK:
+        yield f"network {_json(_changed(schedule.network)).decode()}"
+    if schedule.disk != IDEAL_DISK:
+        yield f"disk {_json(_changed(schedule.disk)).decode()}"
+    if schedule.deposed_longer_by:
+        yield f"deposed longer by {schedule.deposed_longer_by}"
+    if schedule.buggify:
         yield "buggify"
-    for watcher in plan.watchers:
+    for watcher in schedule.watchers:
         yield f"watcher {_json(watcher).decode()}"
     yield from _events(schedule)
-    yield f"lasts {plan.time_limit_ms} ms"
+    yield f"lasts {schedule.time_limit_ms} ms"
 
 
 def _events(schedule: Schedule) -> Iterator[str]:
-    """Operations and faults as they come."""
+    """Operations and faults, by time."""
     lines: list[tuple[float, int, str]] = []
     for one in schedule.operations:
         lines.append((one.at_us, 1, _operation_line(one)))
-    for planned in schedule.plan.faults:
+    for planned in schedule.faults:
         lines.append((planned.begin_ms * 1000, 0, _fault_line(planned)))
-    # Stable: faults of one moment keep their order, and so do operations.
+    # The sort is stable: faults at the same time keep their order, and so do operations.
     for _, _, line in sorted(lines, key=lambda one: one[:2]):
         yield line
 
@@ -129,12 +147,12 @@ def _fault_line(planned: PlannedFault) -> str:
         return f"{when}  {fault.do} {on} {edge} {step}{visit} for {hold_ms} ms{seed}"
     tag = str(fault.__struct_config__.tag)
     rest = {name: value for name, value in _changed(fault).items() if name not in ("on", "target")}
-    said = f" {_json(rest).decode()}" if rest else ""
-    return f"{planned.begin_ms} ms  {tag} {on}{said} until {planned.end_ms} ms{seed}"
+    fields = f" {_json(rest).decode()}" if rest else ""
+    return f"{planned.begin_ms} ms  {tag} {on}{fields} until {planned.end_ms} ms{seed}"
 
 
 def _changed(value: Any) -> dict[str, Any]:
-    """The fields that are not as they are by default."""
+    """The fields of a struct that differ from their defaults."""
     plain = type(value)()
     return {
         name: getattr(value, name) for name in value.__struct_fields__
@@ -162,7 +180,7 @@ _MEMBERS = re.compile(r"members (?P<names>[\w ]+?)(?:, led by (?P<leader>\w+))?"
 
 
 def read_schedule(path: Path) -> Schedule:
-    """Raises BadArguments if it is none: which line, and what was expected."""
+    """Raises BadArguments, with the line and what was expected, for any other file."""
     try:
         return parse_schedule(path.read_text(), str(path))
     except (OSError, UnicodeDecodeError) as problem:
@@ -170,30 +188,44 @@ def read_schedule(path: Path) -> Schedule:
 
 
 def parse_schedule(text: str, name: str = "the schedule") -> Schedule:
-    """What `as_text` wrote, or a person did. Raises BadArguments."""
-    reading = _Reading(name)
+    """The schedule that `text` describes, written by `as_text` or by hand.
+
+    Raises BadArguments with the line that is wrong.
+    """
+    reader = _Reader(name)
     for number, line in enumerate(text.splitlines(), start=1):
-        said = line.strip()
-        if said and not said.startswith("#"):
-            reading.take(number, said)
-    return reading.schedule()
+        statement = line.strip()
+        if statement.startswith("#"):
+            _check_format(statement, name)
+        elif statement:
+            reader.take(number, statement)
+    return reader.schedule()
 
 
-class _Reading:
-    """What the lines so far add up to."""
+def _check_format(comment: str, name: str) -> None:
+    found = re.match(r"# A schedule of Splitbrain, format (\d+)", comment)
+    if found is not None and int(found[1]) not in FORMATS_READ:
+        raise BadArguments(
+            f"{name} has format {found[1]}; this Splitbrain reads the formats "
+            f"{' and '.join(map(str, FORMATS_READ))}. Use the version that wrote it"
+        )
+
+
+class _Reader:
+    """Collects the statements of a schedule."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._line = ""
         self._words: dict[str, Any] = {}
         self._options: dict[str, Any] = {}
-        self._settings: dict[str, Any] = dict(SETTINGS)
+        self._settings: dict[str, Any] = {}
         self._operations: list[TimedOperation] = []
         self._faults: list[PlannedFault] = []
-        self._watchers: list[WatcherPlan] = []
+        self._watchers: list[ScheduledWatcher] = []
         self._leader = ""
-        self._said: set[str] = set()
-        """Words that may stand once."""
+        self._once: set[str] = set()
+        """The words read so far that may appear only once."""
 
     def take(self, number: int, line: str) -> None:
         self._line = f"{self._name}, line {number}: {line!r}"
@@ -217,7 +249,7 @@ class _Reading:
         member = int(digits) if kind else int(digits.removeprefix("n")) - 1
         if member < 0:
             raise self._refuse("members are numbered from n1 on")
-        operation = PlannedOperation(
+        operation = ScheduledOperation(
             think_us=0,
             f=found["f"],
             request=self._decoded(found["request"], AnyRequest),
@@ -269,11 +301,7 @@ class _Reading:
 
     def _word(self, line: str) -> None:
         word, _, rest = line.partition(" ")
-        once = "fails by" if line.startswith("fails by ") else word
-        if once in ("members", "seed", "lasts", "fails by", "weather"):
-            if once in self._said:
-                raise self._refuse(f"`{once}` was said before")
-            self._said.add(once)
+        self._refuse_repetition("fails by" if line.startswith("fails by ") else word)
         if (found := _MEMBERS.fullmatch(line)) is not None:
             names = tuple(found["names"].split())
             if names != tuple(f"n{number}" for number in range(1, len(names) + 1)):
@@ -282,15 +310,21 @@ class _Reading:
         elif found := re.fullmatch(r"(seed|lasts) (\d+)(?: ms)?", line):
             self._words[found[1]] = int(found[2])
         elif found := re.fullmatch(r"fails by (\w+)", line):
-            self._words["fails_by"] = found[1]
+            self._words["fails_by"] = RENAMED_CHECKERS.get(found[1], found[1])
         elif word in ("option", "setting"):
             name, _, value = rest.partition(" ")
             into = self._options if word == "option" else self._settings
             into[name] = self._decoded(value, Any)
         elif word == "watcher":
-            self._watchers.append(self._decoded(rest, WatcherPlan))
+            self._watchers.append(self._decoded(rest, ScheduledWatcher))
+        elif word == "network":
+            self._words["network"] = self._decoded(rest, NetworkConditions)
+        elif word == "disk":
+            self._words["disk"] = self._decoded(rest, DiskConditions)
+        elif found := re.fullmatch(r"deposed longer by (\d+)", line):
+            self._words["deposed_longer_by"] = int(found[1])
         elif word == "weather":
-            self._words["weather"] = self._decoded(rest, Weather)
+            self._weather(rest)
         elif line == "buggify":
             self._words["buggify"] = True
         else:
@@ -301,13 +335,33 @@ class _Reading:
                 "`10 ms  kill n1 until 900 ms` or `op 1  crash n1 before leader_wal for 500 ms`"
             )
 
+    def _refuse_repetition(self, word: str) -> None:
+        if word not in (
+            "members", "seed", "lasts", "fails by", "network", "disk", "deposed", "weather"
+        ):
+            return
+        if word in self._once:
+            raise self._refuse(f"`{word}` appears twice")
+        self._once.add(word)
+
+    def _weather(self, text: str) -> None:
+        """The statement of format 1 for `network`, `disk` and `deposed longer by`."""
+        fields = self._decoded(text, dict[str, Any])
+        disk = {name: fields.pop(name) for name in ("sync_ms", "commit_ms") if name in fields}
+        self._words["deposed_longer_by"] = fields.pop("deposed_longer_by", 0)
+        self._words["disk"] = self._decoded(_json(disk).decode(), DiskConditions)
+        self._words["network"] = self._decoded(_json(fields).decode(), NetworkConditions)
+
     def schedule(self) -> Schedule:
         words = self._words
         missing = [name for name in ("seed", "members", "lasts") if name not in words]
         if missing:
-            raise BadArguments(f"{self._name} says nothing of: {', '.join(missing)}")
+            raise BadArguments(f"{self._name} has no line for: {', '.join(missing)}")
         members = words["members"]
-        plan = Plan(
+        self._check_members(members)
+        options = self._checked_options()
+        return fixed(Schedule(
+            options=options,
             seed=words["seed"],
             members=members,
             member_seeds=member_seeds(words["seed"], members),
@@ -316,19 +370,29 @@ class _Reading:
             time_limit_ms=words["lasts"],
             leader=self._leader,
             watchers=tuple(self._watchers),
-        )
-        self._check_members(members)
-        refuse_unknown(self._options, f"an option of a run, in {self._name}")
+            settings={**default_settings(options.system), **self._settings},
+            network=words.get("network", IDEAL_NETWORK),
+            disk=words.get("disk", IDEAL_DISK),
+            deposed_longer_by=words.get("deposed_longer_by", 0),
+            buggify=words.get("buggify", False),
+            fails_by=words.get("fails_by", ""),
+        ))
+
+    def _checked_options(self) -> Options:
+        given = {"system": SIMULATED, **self._options}
+        refuse_unknown(given, f"an option of a run, in {self._name}")
+        derived = sorted(set(given) & set(DERIVED))
+        if derived:
+            raise BadArguments(
+                f"{self._name}: the option {derived[0]} is determined by the other lines of a "
+                "schedule; remove its line"
+            )
         try:
-            options = msgspec.convert(self._options, Options, strict=False)
+            options = msgspec.convert(given, Options, strict=False)
         except msgspec.ValidationError as problem:
             raise BadArguments(f"{self._name}: an option is wrong: {problem}") from problem
-        options = settled_options(options, plan)
         check(options)
-        around = Surroundings(
-            self._settings, words.get("weather", Weather()), words.get("buggify", False)
-        )
-        return Schedule(options, plan, around, words.get("fails_by", ""))
+        return options
 
     def _check_members(self, members: tuple[str, ...]) -> None:
         named = [name for one in self._faults for name in one.fault.on]
@@ -339,11 +403,11 @@ class _Reading:
         numbers = [one.fault.operation for one in self._faults if isinstance(one.fault, AtStep)]
         if max(numbers, default=0) > len(self._operations):
             raise BadArguments(
-                f"{self._name} has a fault at operation {max(numbers)}, and "
+                f"{self._name} has a fault at operation {max(numbers)}, but only "
                 f"{len(self._operations)} operations"
             )
         unknown = sorted({name for name in (*named, self._leader) if name and name not in members})
         if unknown:
             raise BadArguments(
-                f"{self._name} speaks of {', '.join(unknown)}; its members are {', '.join(members)}"
+                f"{self._name} names {', '.join(unknown)}; its members are {', '.join(members)}"
             )

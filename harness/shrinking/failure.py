@@ -1,39 +1,37 @@
-"""Does a schedule still fail, and by the same checker? One simulated run each."""
+"""Whether a schedule still fails by the same checker, found out by one simulated run."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from splitbrain.harness.campaign.campaign import quick_folder
 from splitbrain.harness.errors import SplitbrainError
+from splitbrain.harness.judging.run_result import RunResult
+from splitbrain.harness.runs.execute import INVARIANTS, execute_simulated
 from splitbrain.harness.schedule.schedule import Schedule
-from splitbrain.harness.simulation.run import INVARIANTS, Simulated, simulate
+from splitbrain.harness.store.temporary import temporary_run_folder
 
 
 @contextmanager
-def run_in_passing(schedule: Schedule, checker: str = "") -> Iterator[Simulated]:
-    """A run whose folder is gone afterwards. `checker`: judge by that one alone."""
-    with tempfile.TemporaryDirectory(prefix="splitbrain-", dir=quick_folder()) as folder:
-        yield simulate(
-            schedule.options, schedule.plan, Path(folder), schedule.surroundings, only=checker
-        )
+def temporary_run(schedule: Schedule, checker: str = "") -> Iterator[RunResult]:
+    """A simulated run whose folder exists only within the context. With `checker`, only that
+    checker judges."""
+    with temporary_run_folder() as folder:
+        yield execute_simulated(schedule, folder, checker=checker)
 
 
 def fails(schedule: Schedule, checker: str) -> bool:
-    """Whether `checker` finds a run of `schedule` invalid. A run that breaks off does not
-    fail: it shows nothing."""
+    """Whether `checker` finds a run of `schedule` invalid. A run in which the harness or the
+    system fails shows nothing."""
     try:
-        with run_in_passing(schedule, checker) as run:
-            return checker in blamed(run)
+        with temporary_run(schedule, checker) as result:
+            return checker in failing_checkers(result)
     except SplitbrainError:
         return False
 
 
-def blamed(run: Simulated) -> tuple[str, ...]:
-    """The checkers that found it invalid; those that see the history before the ones that
-    see the members' inside."""
-    wrong = [one.checker for one in run.result.results.verdicts if one.valid is False]
-    return tuple(sorted(wrong, key=lambda name: name == INVARIANTS))
+def failing_checkers(result: RunResult) -> tuple[str, ...]:
+    """The checkers that found the run invalid: those that judge the history first, then the
+    invariants, which need a look inside the members."""
+    invalid = [one.checker for one in result.results.verdicts if one.valid is False]
+    return tuple(sorted(invalid, key=lambda name: name == INVARIANTS))

@@ -10,16 +10,18 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from splitbrain.harness.drawing.swarm import SETTINGS, Surroundings
+from splitbrain.harness.schedule.conditions import IDEAL_DISK, IDEAL_NETWORK
 from splitbrain.harness.schedule.schedule import (
     Schedule,
     TimedOperation,
     clients_of,
+    default_settings,
+    has_plain_environment,
     member_seeds,
+    with_changes,
     with_operations,
-    with_plan,
+    with_plain_environment,
 )
-from splitbrain.harness.simulation.network import Weather
 from splitbrain.histories.kv import Request, Txn
 from splitbrain.histories.service import AnyRequest
 from splitbrain.nemesis.fault import (
@@ -56,7 +58,7 @@ def subsets(items: Sequence[T], least: int = 1) -> Iterator[list[T]]:
 
 def earlier_ends(schedule: Schedule) -> Iterator[Schedule]:
     """Only what begins in the first part of the load."""
-    limit_ms = schedule.plan.time_limit_ms
+    limit_ms = schedule.time_limit_ms
     for part in (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85):
         yield ended_at(schedule, round(limit_ms * part))
     last_ms = last_begin_ms(schedule) + TAIL_MS
@@ -71,21 +73,21 @@ def ended_at(schedule: Schedule, limit_ms: int) -> Schedule:
     }
     faults = tuple(
         replace(one, end_ms=max(min(one.end_ms, limit_ms), one.begin_ms))
-        for one in schedule.plan.faults if one.begin_ms < limit_ms
+        for one in schedule.faults if one.begin_ms < limit_ms
     )
-    shorter = with_plan(schedule, faults=faults, time_limit_ms=max(limit_ms, 1))
+    shorter = with_changes(schedule, faults=faults, time_limit_ms=max(limit_ms, 1))
     return with_operations(shorter, kept)
 
 
 def last_begin_ms(schedule: Schedule) -> int:
     """When the last operation or fault begins."""
     begins = [one.at_us // 1000 for one in schedule.operations]
-    return max([*begins, *(one.begin_ms for one in schedule.plan.faults)], default=0)
+    return max([*begins, *(one.begin_ms for one in schedule.faults)], default=0)
 
 
 def fewer_faults(schedule: Schedule) -> Iterator[Schedule]:
-    for kept in subsets(schedule.plan.faults):
-        yield with_plan(schedule, faults=tuple(kept))
+    for kept in subsets(schedule.faults):
+        yield with_changes(schedule, faults=tuple(kept))
 
 
 def fewer_operations(schedule: Schedule) -> Iterator[Schedule]:
@@ -104,7 +106,7 @@ def far_fewer_operations(schedule: Schedule) -> Iterator[Schedule]:
 def fewer_clients(schedule: Schedule) -> Iterator[Schedule]:
     """Clients left out; and all operations as one client's."""
     numbered = list(enumerate(schedule.operations, start=1))
-    clients = range(len(schedule.plan.clients))
+    clients = range(len(schedule.clients))
     if len(clients) > 1:
         yield with_operations(
             schedule, {number: replace(one, client=0) for number, one in numbered}
@@ -116,45 +118,45 @@ def fewer_clients(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def fewer_watchers(schedule: Schedule) -> Iterator[Schedule]:
-    for kept in subsets(schedule.plan.watchers):
-        yield with_plan(schedule, watchers=tuple(kept))
+    for kept in subsets(schedule.watchers):
+        yield with_changes(schedule, watchers=tuple(kept))
 
 
 def shorter_watchers(schedule: Schedule) -> Iterator[Schedule]:
     """With the first half of a watcher's streams, or just one of them."""
-    watchers = schedule.plan.watchers
+    watchers = schedule.watchers
     for place, one in enumerate(watchers):
         for kept in (one.streams[: len(one.streams) // 2], *((a,) for a in one.streams)):
             if kept and len(kept) < len(one.streams):
                 shorter = replace(one, streams=tuple(kept))
                 changed = (*watchers[:place], shorter, *watchers[place + 1 :])
-                yield with_plan(schedule, watchers=changed)
+                yield with_changes(schedule, watchers=changed)
 
 
 def fewer_members(schedule: Schedule) -> Iterator[Schedule]:
     """The first one or three of them alone."""
     for count in (1, 3):
-        if count >= len(schedule.plan.members):
+        if count >= len(schedule.members):
             return
-        members = schedule.plan.members[:count]
+        members = schedule.members[:count]
         clients = clients_of(
             replace(one, operation=replace(one.operation, member=one.operation.member % count))
             for one in schedule.operations
         )
         faults = tuple(
             replace(one, fault=fault)
-            for one in schedule.plan.faults if (fault := _within(one.fault, members)) is not None
+            for one in schedule.faults if (fault := _within(one.fault, members)) is not None
         )
-        leader = schedule.plan.leader
+        leader = schedule.leader
         watchers = tuple(
             replace(watcher, streams=tuple(
                 replace(one, member=one.member % count) for one in watcher.streams
             ))
-            for watcher in schedule.plan.watchers
+            for watcher in schedule.watchers
         )
-        yield with_plan(
+        yield with_changes(
             schedule, members=members, clients=clients, faults=faults, watchers=watchers,
-            member_seeds=member_seeds(schedule.plan.seed, members),
+            member_seeds=member_seeds(schedule.seed, members),
             leader=leader if leader in members else "",
         )
 
@@ -167,40 +169,44 @@ def _within(fault: Fault, members: Sequence[str]) -> Fault | None:
     return replace(fault, on=on) if on else None
 
 
-def plainer_world(schedule: Schedule) -> Iterator[Schedule]:
-    """Plain weather, the settings that members have by default, no rare conditions; all of
-    them at once, then each."""
-    around = schedule.surroundings
-    plain = Surroundings(settings=dict(SETTINGS))
-    yield replace(schedule, surroundings=plain)
-    yield replace(schedule, surroundings=replace(around, buggify=False))
-    yield replace(schedule, surroundings=replace(around, weather=Weather()))
-    yield replace(schedule, surroundings=replace(around, settings=dict(SETTINGS)))
-    for name, value in around.settings.items():
-        if SETTINGS.get(name) != value:
-            kept = {**SETTINGS, **{k: v for k, v in around.settings.items() if k != name}}
-            yield replace(schedule, surroundings=replace(around, settings=kept))
-    for name in Weather.__struct_fields__:
-        fair = getattr(Weather(), name)
-        if getattr(around.weather, name) != fair:
-            weather = replace(around.weather, **{name: fair})
-            yield replace(schedule, surroundings=replace(around, weather=weather))
+def plainer_environment(schedule: Schedule) -> Iterator[Schedule]:
+    """Ideal network and disks, default settings, no rare conditions: all at once, then each."""
+    defaults = dict(default_settings(schedule.system))
+    yield with_plain_environment(schedule)
+    yield replace(schedule, buggify=False)
+    yield replace(
+        schedule, network=IDEAL_NETWORK, disk=IDEAL_DISK, deposed_longer_by=0
+    )
+    yield replace(schedule, settings=defaults)
+    for name, value in schedule.settings.items():
+        if defaults.get(name) != value:
+            kept = {**defaults, **{k: v for k, v in schedule.settings.items() if k != name}}
+            yield replace(schedule, settings=kept)
+    for name in schedule.network.__struct_fields__:
+        ideal = getattr(IDEAL_NETWORK, name)
+        if getattr(schedule.network, name) != ideal:
+            yield replace(schedule, network=replace(schedule.network, **{name: ideal}))
+    for name in schedule.disk.__struct_fields__:
+        ideal = getattr(IDEAL_DISK, name)
+        if getattr(schedule.disk, name) != ideal:
+            yield replace(schedule, disk=replace(schedule.disk, **{name: ideal}))
+    if schedule.deposed_longer_by:
+        yield replace(schedule, deposed_longer_by=0)
 
 
-def faults_for_weather(schedule: Schedule) -> Iterator[Schedule]:
-    """A plain world in which somebody is cut off or killed for a while, in place of one
-    whose weather or rare conditions did as much by luck."""
-    plain = Surroundings(settings=dict(SETTINGS))
-    if schedule.surroundings == plain:
+def faults_for_environment(schedule: Schedule) -> Iterator[Schedule]:
+    """A plain environment with one more fault, in place of a rough one that had the same effect
+    by luck: the leader is cut off, or a member is killed, for a while."""
+    if has_plain_environment(schedule):
         return
-    limit_ms = schedule.plan.time_limit_ms
+    limit_ms = schedule.time_limit_ms
     hold_ms = min(max(3 * schedule.options.election_ms, 100), limit_ms)
     for part in (0.0, 0.25, 0.5, 0.75):
         begin_ms = round(limit_ms * part)
         for fault in (Partition("isolate_leader"), Kill("leader"), Kill("follower"), Kill("all")):
             planned = PlannedFault(begin_ms, begin_ms + hold_ms, fault, 0)
-            faults = tuple(sorted((*schedule.plan.faults, planned), key=lambda one: one.begin_ms))
-            yield replace(with_plan(schedule, faults=faults), surroundings=plain)
+            faults = tuple(sorted((*schedule.faults, planned), key=lambda one: one.begin_ms))
+            yield with_plain_environment(with_changes(schedule, faults=faults))
 
 
 def simpler_operations(schedule: Schedule) -> Iterator[Schedule]:
@@ -232,13 +238,13 @@ def _simpler(request: AnyRequest) -> Iterator[Request]:
 
 def shorter_holds(schedule: Schedule) -> Iterator[Schedule]:
     """Faults that hold less long, in round numbers."""
-    faults = schedule.plan.faults
+    faults = schedule.faults
     for place, one in enumerate(faults):
         for hold_ms in HOLDS_MS:
             if one.begin_ms + hold_ms >= one.end_ms:
                 break
             shorter = replace(one, end_ms=one.begin_ms + hold_ms)
-            yield with_plan(schedule, faults=(*faults[:place], shorter, *faults[place + 1 :]))
+            yield with_changes(schedule, faults=(*faults[:place], shorter, *faults[place + 1 :]))
 
 
 def rounder_times(schedule: Schedule) -> Iterator[Schedule]:
@@ -246,8 +252,8 @@ def rounder_times(schedule: Schedule) -> Iterator[Schedule]:
     numbered = dict(enumerate(schedule.operations, start=1))
     for step_ms in ROUND_MS:
         moved = {number: _rounded(one, step_ms) for number, one in numbered.items()}
-        faults = tuple(_rounded_fault(one, step_ms) for one in schedule.plan.faults)
-        changed = with_operations(with_plan(schedule, faults=faults), moved)
+        faults = tuple(_rounded_fault(one, step_ms) for one in schedule.faults)
+        changed = with_operations(with_changes(schedule, faults=faults), moved)
         if changed != schedule:
             yield changed
     for number, one in numbered.items():
@@ -281,7 +287,7 @@ def closer_together(schedule: Schedule) -> Iterator[Schedule]:
     """Everything sooner: what waits for nothing waits for less."""
     moments = sorted({
         *(one.at_us // 1000 for one in schedule.operations),
-        *(one.begin_ms for one in schedule.plan.faults),
+        *(one.begin_ms for one in schedule.faults),
     })
     for before_ms, at_ms in zip([0, *moments], moments, strict=False):
         gap_ms = at_ms - before_ms
@@ -299,27 +305,27 @@ def sooner(schedule: Schedule, from_ms: int, by_ms: int) -> Schedule:
     faults = tuple(
         replace(one, begin_ms=moved(one.begin_ms),
                 end_ms=max(moved(one.end_ms), moved(one.begin_ms)))
-        for one in schedule.plan.faults
+        for one in schedule.faults
     )
     operations = {
         number: replace(one, at_us=one.at_us - by_ms * 1000)
         if one.at_us >= from_ms * 1000 else one
         for number, one in enumerate(schedule.operations, start=1)
     }
-    limit_ms = max(schedule.plan.time_limit_ms - by_ms, 1)
+    limit_ms = max(schedule.time_limit_ms - by_ms, 1)
     return with_operations(
-        with_plan(schedule, faults=faults, time_limit_ms=limit_ms), operations
+        with_changes(schedule, faults=faults, time_limit_ms=limit_ms), operations
     )
 
 
 def plainer_faults(schedule: Schedule) -> Iterator[Schedule]:
     """A crash where a machine failed, and a cut where links were merely bad: what a person
     can follow, and what processes can suffer too."""
-    faults = schedule.plan.faults
+    faults = schedule.faults
     for place, one in enumerate(faults):
         for fault in _plainer(one.fault):
             plain = replace(one, fault=fault)
-            yield with_plan(schedule, faults=(*faults[:place], plain, *faults[place + 1 :]))
+            yield with_changes(schedule, faults=(*faults[:place], plain, *faults[place + 1 :]))
 
 
 def _plainer(fault: Fault) -> Iterator[Fault]:

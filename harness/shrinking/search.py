@@ -20,35 +20,35 @@ from msgspec.structs import replace
 
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.schedule import Schedule, with_seed
-from splitbrain.harness.shrinking.failure import blamed, fails, run_in_passing
+from splitbrain.harness.shrinking.failure import failing_checkers, fails, temporary_run
 from splitbrain.harness.shrinking.reductions import (
     Reduction,
     closer_together,
     earlier_ends,
     far_fewer_operations,
-    faults_for_weather,
+    faults_for_environment,
     fewer_clients,
     fewer_faults,
     fewer_members,
     fewer_operations,
     fewer_watchers,
+    plainer_environment,
     plainer_faults,
-    plainer_world,
     quicker_conclusions,
     rounder_times,
     shorter_holds,
     shorter_watchers,
     simpler_operations,
 )
-from splitbrain.harness.shrinking.target_resolution import settled
+from splitbrain.harness.shrinking.target_resolution import resolved
 
 COARSE: tuple[Reduction, ...] = (
-    quicker_conclusions, earlier_ends, plainer_world, fewer_faults, plainer_faults,
-    far_fewer_operations, fewer_watchers, faults_for_weather,
+    quicker_conclusions, earlier_ends, plainer_environment, fewer_faults, plainer_faults,
+    far_fewer_operations, fewer_watchers, faults_for_environment,
 )
 FINE: tuple[Reduction, ...] = (
     fewer_faults, fewer_operations, fewer_watchers, shorter_watchers, fewer_clients,
-    fewer_members, plainer_world, plainer_faults, simpler_operations, closer_together,
+    fewer_members, plainer_environment, plainer_faults, simpler_operations, closer_together,
     shorter_holds, earlier_ends, rounder_times,
 )
 OTHER_SEEDS = 2
@@ -83,17 +83,17 @@ def shrink(
     # A Ctrl-C ends the search as its budget does: the smallest so far is what was found.
     with contextlib.suppress(KeyboardInterrupt):
         search.until_nothing_goes(COARSE, other_seeds=0)
-        search.take(settled(search.smallest))
+        search.take(resolved(search.smallest))
         search.until_nothing_goes(FINE, other_seeds=OTHER_SEEDS)
-        search.take(settled(search.smallest))
+        search.take(resolved(search.smallest))
     return Shrunk(search.smallest, search.tries, time.monotonic() - began)
 
 
 def failing_checker(schedule: Schedule, wanted: str = "") -> str:
     """The checker that finds a run of `schedule` invalid. Raises BadArguments if none
     does, or not the one that is wanted."""
-    with run_in_passing(schedule) as run:
-        found = blamed(run)
+    with temporary_run(schedule) as run:
+        found = failing_checkers(run)
     if not found:
         raise BadArguments(
             "nothing to shrink: a simulated run of this schedule is not invalid; give one that is"
@@ -160,7 +160,7 @@ class _Search:
 def _seeds(schedule: Schedule, others: int) -> Iterator[Schedule]:
     yield schedule
     for seed in range(1, others + 1):
-        if seed != schedule.plan.seed:
+        if seed != schedule.seed:
             yield with_seed(schedule, seed)
 
 

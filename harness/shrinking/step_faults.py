@@ -13,23 +13,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from random import Random
 
 import msgspec
 from msgspec.structs import replace
 
-from splitbrain.harness.judging.judge import read_record
-from splitbrain.harness.schedule.plan import PlannedOperation
+from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.schedule.schedule import (
     Schedule,
     TimedOperation,
+    with_changes,
     with_operations,
-    with_plan,
     with_seed,
 )
-from splitbrain.harness.shrinking.failure import fails, run_in_passing
-from splitbrain.harness.shrinking.target_resolution import read_fault_events, settled
+from splitbrain.harness.shrinking.failure import fails, temporary_run
+from splitbrain.harness.shrinking.target_resolution import resolved
+from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.workloads.catalogue import make_workload
 from splitbrain.harness.workloads.workload import Draft
 from splitbrain.histories.history import History
@@ -71,7 +70,7 @@ class Placed:
     @property
     def at_steps(self) -> int:
         """Faults that are at steps."""
-        return sum(isinstance(one.fault, AtStep) for one in self.schedule.plan.faults)
+        return sum(isinstance(one.fault, AtStep) for one in self.schedule.faults)
 
 
 def at_steps(schedule: Schedule) -> Placed:
@@ -79,9 +78,9 @@ def at_steps(schedule: Schedule) -> Placed:
 
     `schedule` must fail by its `fails_by`.
     """
-    best = _best(schedule, [*_roomy(settled(schedule)), schedule])
+    best = _best(schedule, [*_roomy(resolved(schedule)), schedule])
     # One that is placed goes to the front: those after it keep their places.
-    for place in range(len(best.schedule.plan.faults)):
+    for place in range(len(best.schedule.faults)):
         found = _best(best.schedule, _placed(best.schedule, place))
         if found.seeds_failing < best.seeds_failing:
             found = _best(best.schedule, _carried(best.schedule, place))
@@ -135,7 +134,7 @@ def _spaced(schedule: Schedule, gap_ms: int, together_ms: int, *, to_the_end: bo
     """`gap_ms` between any two moments, in their order; those within `together_ms` are
     one. `to_the_end`: faults hold until the load is over."""
     operations = dict(enumerate(schedule.operations, start=1))
-    faults = schedule.plan.faults
+    faults = schedule.faults
     moments = [one.at_us / 1000 for one in operations.values()]
     moments += [float(one.begin_ms) for one in faults]
     if not to_the_end:
@@ -156,7 +155,7 @@ def _spaced(schedule: Schedule, gap_ms: int, together_ms: int, *, to_the_end: bo
         for one in faults
     )
     end_ms = max([end_ms, *(one.end_ms + TAIL_MS for one in held)])
-    return with_operations(with_plan(schedule, faults=held, time_limit_ms=end_ms), moved)
+    return with_operations(with_changes(schedule, faults=held, time_limit_ms=end_ms), moved)
 
 
 def _apart(moments: list[float], gap_ms: int, together_ms: int) -> Mapping[float, int]:
@@ -175,13 +174,13 @@ def _apart(moments: list[float], gap_ms: int, together_ms: int) -> Mapping[float
 
 def _placed(schedule: Schedule, place: int) -> Iterator[Schedule]:
     """The schedule with its fault number `place` at a step near its moment."""
-    planned = schedule.plan.faults[place]
+    planned = schedule.faults[place]
     do = action_of(planned)
     if do is None:
         return
     (member,) = planned.fault.on
-    with run_in_passing(schedule, schedule.fails_by) as run:
-        visits = _near(run.result.folder, schedule, place, member)
+    with temporary_run(schedule, schedule.fails_by) as run:
+        visits = _near(RunFolder(run.folder), schedule, place, member)
     for operation, failpoint, visit in visits:
         step = AtStep(failpoint, do, operation, visit, on=(member,))
         yield with_fault(schedule, place, step)
@@ -190,14 +189,14 @@ def _placed(schedule: Schedule, place: int) -> Iterator[Schedule]:
 def _carried(schedule: Schedule, place: int) -> Iterator[Schedule]:
     """The fault at a step of a write that is sent to its member when the fault was to come:
     where its member did nothing that it could be tied to."""
-    planned = schedule.plan.faults[place]
+    planned = schedule.faults[place]
     do = action_of(planned)
     write = _further_write(schedule)
     if do is None or write is None:
         return
     (member,) = planned.fault.on
-    client = len(schedule.plan.clients)
-    sent = PlannedOperation(0, write.f, write.request, schedule.plan.members.index(member))
+    client = len(schedule.clients)
+    sent = ScheduledOperation(0, write.f, write.request, schedule.members.index(member))
     numbered = dict(enumerate(schedule.operations, start=1))
     numbered[len(numbered) + 1] = TimedOperation(planned.begin_ms * 1000, client, sent)
     carried = with_operations(schedule, numbered)
@@ -228,10 +227,10 @@ def _mentions(one: TimedOperation, value: str) -> bool:
 
 def with_fault(schedule: Schedule, place: int, fault: AtStep) -> Schedule:
     """Fault number `place` at an operation's step: it has no time but that."""
-    faults = schedule.plan.faults
+    faults = schedule.faults
     held_ms = faults[place].end_ms - faults[place].begin_ms
     others = (*faults[:place], *faults[place + 1 :])
-    return with_plan(schedule, faults=(PlannedFault(0, held_ms, fault, 0), *others))
+    return with_changes(schedule, faults=(PlannedFault(0, held_ms, fault, 0), *others))
 
 
 def action_of(planned: PlannedFault) -> StepAction | None:
@@ -250,17 +249,17 @@ def action_of(planned: PlannedFault) -> StepAction | None:
 
 
 def _near(
-    folder: Path, schedule: Schedule, place: int, member: str
+    folder: RunFolder, schedule: Schedule, place: int, member: str
 ) -> list[tuple[int, str, int]]:
     """Operation, failpoint and visit of the steps around the moment at which the fault
     began: after those that were done, before those that came next."""
     began_ns = _began_ns(folder, place)
     begun = _begun(folder, schedule)
-    record = read_record(folder)
+    record = folder.read_record()
     trace = next(one.trace for one in record.members if one.name == member)
     if began_ns is None or trace is None:
         return []
-    events = [event for event in read_trace(folder / trace) if event.step in STEPS]
+    events = [event for event in read_trace(folder.path / trace) if event.step in STEPS]
     done = [event for event in events if event.ns <= began_ns]
     to_come = [event for event in events if event.ns > began_ns]
     found = [(event, f"after_{event.step}") for event in reversed(done[-NEAR_STEPS:])]
@@ -283,19 +282,19 @@ def _visit(
     return number, failpoint, len(moments)
 
 
-def _began_ns(folder: Path, place: int) -> int | None:
-    times = History.read(folder / "history.jsonl").faults
-    told = {event.fault for event in read_fault_events(folder) if event.phase == "began"}
+def _began_ns(folder: RunFolder, place: int) -> int | None:
+    times = History.read(folder.history).faults
+    told = {event.fault for event in folder.fault_events() if event.phase == "began"}
     return next((one.begin for one in times if one.fault == place and place in told), None)
 
 
-def _begun(folder: Path, schedule: Schedule) -> list[tuple[int, int]]:
+def _begun(folder: RunFolder, schedule: Schedule) -> list[tuple[int, int]]:
     """When each operation of the plan began, in ns, with its number."""
-    order, count = schedule.plan.order(), len(schedule.plan.clients)
+    order, count = schedule.operation_numbers(), len(schedule.clients)
     sent = [0] * count
     found = []
     for operation in sorted(
-        History.read(folder / "history.jsonl").operations, key=lambda one: one.call
+        History.read(folder.history).operations, key=lambda one: one.call
     ):
         client = operation.process % count if count else 0
         if operation.f == "final_read" or not count or sent[client] >= len(order[client]):

@@ -6,42 +6,40 @@ reads better, and means the same when other parts of it go.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-import msgspec
 from msgspec.structs import replace
 
-from splitbrain.harness.judging.judge import read_record
-from splitbrain.harness.schedule.leader_role import cast
-from splitbrain.harness.schedule.schedule import Schedule, with_operations, with_plan
-from splitbrain.harness.shrinking.failure import run_in_passing
-from splitbrain.histories.event import Event, FaultEvent
+from splitbrain.harness.schedule.leader_role import with_leader
+from splitbrain.harness.schedule.schedule import Schedule, with_changes, with_operations
+from splitbrain.harness.shrinking.failure import temporary_run
+from splitbrain.harness.store.run_folder import RunFolder
+from splitbrain.histories.event import FaultEvent
 from splitbrain.histories.history import History
 from splitbrain.histories.trace import read_trace
 from splitbrain.nemesis.fault import AtStep, Partition, PlannedFault
 
 
-def settled(schedule: Schedule) -> Schedule:
-    """What a run of it settled, written down."""
-    with run_in_passing(schedule, schedule.fails_by) as run:
-        folder = run.result.folder
+def resolved(schedule: Schedule) -> Schedule:
+    """What a run of it resolved, written down."""
+    with temporary_run(schedule, schedule.fails_by) as run:
+        folder = RunFolder(run.folder)
         leader = first_leader(folder)
-        schedule = replace(schedule, plan=cast(schedule.plan, leader or None))
-        faults = _faults(schedule.plan.faults, folder)
+        schedule = with_leader(schedule, leader or None)
+        faults = _faults(schedule.faults, folder)
         asked = _asked(schedule, folder)
     numbered = dict(enumerate(schedule.operations, start=1))
     for number, member in asked.items():
         one = numbered[number]
-        place = schedule.plan.members.index(member)
+        place = schedule.members.index(member)
         operation = replace(one.operation, member=place, to_follower=False)
         numbered[number] = replace(one, operation=operation)
-    return with_plan(with_operations(schedule, numbered), faults=faults, leader=leader)
+    return with_changes(with_operations(schedule, numbered), faults=faults, leader=leader)
 
 
-def _faults(planned: Sequence[PlannedFault], folder: Path) -> tuple[PlannedFault, ...]:
+def _faults(planned: Sequence[PlannedFault], folder: RunFolder) -> tuple[PlannedFault, ...]:
     began: dict[int, FaultEvent] = {}
-    for event in read_fault_events(folder):
+    for event in folder.fault_events():
         if event.phase == "began":
             began[event.fault] = event
     return tuple(
@@ -65,37 +63,31 @@ def _named(planned: PlannedFault, began: FaultEvent) -> PlannedFault:
     return replace(planned, fault=exact, seed=0)
 
 
-def read_fault_events(folder: Path) -> Iterator[FaultEvent]:
-    event, value = msgspec.json.Decoder(Event), msgspec.json.Decoder(FaultEvent)
-    for line in (folder / "nemesis.jsonl").read_bytes().splitlines():
-        yield value.decode(event.decode(line).value)
-
-
-def first_leader(folder: Path) -> str:
+def first_leader(folder: RunFolder) -> str:
     """Who led when the load began, by the members' traces; "" if they say nothing."""
-    record = read_record(folder)
+    record = folder.read_record()
     load_ns = next((one.begin for one in record.phases if one.name == "load"), 0)
     leads = [
         (event.term, member.name)
         for member in record.members if member.trace
-        for event in read_trace(folder / member.trace)
+        for event in read_trace(folder.path / member.trace)
         if event.step == "lead" and event.ns <= load_ns
     ]
     return max(leads)[1] if leads else ""
 
 
-def _asked(schedule: Schedule, folder: Path) -> dict[int, str]:
+def _asked(schedule: Schedule, folder: RunFolder) -> dict[int, str]:
     """Which member each operation that was sent to some follower went to, by its number."""
-    order, count = schedule.plan.order(), len(schedule.plan.clients)
+    order, count = schedule.operation_numbers(), len(schedule.clients)
     sent = [0] * count
     asked: dict[int, str] = {}
-    for operation in sorted(History.read(folder / "history.jsonl").operations,
+    for operation in sorted(History.read(folder.history).operations,
                             key=lambda one: one.call):
         client = operation.process % count if count else 0
         if operation.f == "final_read" or not count or sent[client] >= len(order[client]):
             continue
         number, place = order[client][sent[client]], sent[client]
         sent[client] += 1
-        if schedule.plan.clients[client].operations[place].to_follower and operation.node:
+        if schedule.clients[client].operations[place].to_follower and operation.node:
             asked[number] = operation.node
     return asked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from splitbrain.harness.schedule.schedule import Schedule, described
+from splitbrain.harness.schedule.schedule import Schedule, describe
 from splitbrain.harness.schedule.text import as_text
 
 
@@ -18,8 +18,7 @@ def as_test(schedule: Schedule) -> str:
 
 def _lines(schedule: Schedule) -> Iterator[str]:
     yield f"def test_{_name(schedule)}(splitbrain_schedule):"
-    for line in described(schedule):
-        yield f"    # {line}"
+    yield f"    # {describe(schedule)}"
     yield '    splitbrain_schedule(r"""'
     for line in as_text(schedule).splitlines():
         yield f"        {line}"

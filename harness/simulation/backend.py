@@ -13,7 +13,7 @@ from typing import Any
 
 from sortedcontainers import SortedDict
 
-from splitbrain.node.storage.backend import BUCKETS, Run
+from splitbrain.node.backend import BUCKETS, Run
 from splitbrain.node.storage.backend_copy import decode_copy
 from splitbrain.node.storage.memory_backend import MemoryBackend
 from splitbrain.node.storage.write_buffer import Writes

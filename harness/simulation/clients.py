@@ -8,23 +8,22 @@ told as a real one is: by the errors of `HttpConnection`, judged in
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import AsyncGenerator
 
-import msgspec
-
-from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
-from splitbrain.harness.clients.json_client import Completion
-from splitbrain.harness.clients.json_codec import decode_error
-from splitbrain.harness.clients.member_status import STATUS, STATUS_TIMEOUT_S, Status, decode_status
-from splitbrain.harness.clients.outcome import of_exception, of_status
-from splitbrain.harness.clients.service_codec import decode_any, encode_any
+from splitbrain.harness.clients.json_client import (
+    Completion,
+    completion_of_answer,
+    completion_of_exception,
+)
+from splitbrain.harness.clients.member_state import STATUS_TIMEOUT_S, decode_status
+from splitbrain.harness.clients.messages import STATUS_PATH, Status
+from splitbrain.harness.clients.service_codec import encode_any
 from splitbrain.harness.clients.watch_codec import WatchAnswer
-from splitbrain.harness.simulation.answer_conditions import shown, shown_by_refusal
-from splitbrain.harness.simulation.loop import VirtualLoop
-from splitbrain.harness.simulation.network import Machine, Network
-from splitbrain.harness.simulation.process import Process
+from splitbrain.harness.simulation.client_conditions import (
+    conditions_of_answer,
+    conditions_of_error,
+)
+from splitbrain.harness.simulation.client_network import CLIENT, ClientNetwork
 from splitbrain.harness.simulation.watch_stream import watch
 from splitbrain.histories.service import AnyRequest
 from splitbrain.histories.watch import WatchRequest
@@ -32,169 +31,6 @@ from splitbrain.node.api import json_codec
 from splitbrain.node.api.service import Api
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.rpc import StatusRequest
-
-CLIENT = "clients"
-"""The machine on which all clients run; its links to members are never cut."""
-
-T = TypeVar("T")
-Serve = Callable[[Api], Awaitable[T]]
-
-
-class UnderWay(Protocol):
-    """A connection of a client."""
-
-    def member_gone(self) -> None:
-        """The member's process ended."""
-        ...
-
-
-class Served:
-    """A member's life that listens for clients."""
-
-    def __init__(self, process: Process, api: Api) -> None:
-        self.process = process
-        self.api = api
-        self.under_way: dict[UnderWay, None] = {}
-        process.at_end.append(self._break)
-
-    def _break(self) -> None:
-        for exchange in list(self.under_way):
-            exchange.member_gone()
-
-
-class ClientNetwork:
-    """The way from clients to members: who serves where."""
-
-    def __init__(self, loop: VirtualLoop, network: Network) -> None:
-        self.loop = loop
-        self.network = network
-        self._machines: dict[str, Machine] = {}
-        self._served: dict[str, Served] = {}
-
-    def add(self, url: str, machine: Machine) -> None:
-        self._machines[url] = machine
-
-    def serve(self, url: str, process: Process, api: Api) -> None:
-        self._served[url] = Served(process, api)
-
-    def machine(self, url: str) -> Machine:
-        return self._machines[url]
-
-    def serving(self, url: str) -> Served | None:
-        """None while no process listens there; a paused one does."""
-        served = self._served.get(url)
-        return None if served is None or served.process.ended else served
-
-    async def ask(self, url: str, serve: Serve[T], timeout_s: float) -> T:
-        """Have `serve` done by the member at `url`. Raises OSError or RpcError."""
-        exchange: Exchange[T] = Exchange(self, self._machines[url], url, serve)
-        return await exchange.run(timeout_s)
-
-
-class Exchange(Generic[T]):
-    """One request on its way to a member and back."""
-
-    def __init__(
-        self, clients: ClientNetwork, machine: Machine, url: str, serve: Serve[T]
-    ) -> None:
-        self._loop = clients.loop
-        self._clients = clients
-        self._reached = clients.network.reached
-        self._machine = machine
-        self._url = url
-        self._serve = serve
-        self._out = clients.network.link(CLIENT, machine.name)
-        self._back = clients.network.link(machine.name, CLIENT)
-        self._future: asyncio.Future[T] = self._loop.create_future()
-        self._served: Served | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    async def run(self, timeout_s: float) -> T:
-        loop = self._loop
-        loop.at_ns(loop.now_ns + self._out.transit_ns(256), None, self._arrive)
-        timer = loop.at_ns(loop.now_ns + round(timeout_s * 1e9), None, self._time_out)
-        try:
-            return await self._future
-        finally:
-            timer.cancel()
-            if self._task is not None and not self._task.done():
-                self._leave()
-
-    # --- at the member's machine ----------------------------------------------------------
-
-    def _arrive(self) -> None:
-        if self._future.done():
-            return
-        if not self._machine.powered:
-            # Nobody is there to refuse it: the client waits in vain.
-            self._reached("a request found a machine without power")
-            return
-        self._served = served = self._clients.serving(self._url)
-        if served is None:
-            self._reached("a request found nobody listening")
-            self._fail(NotConnected("Connection refused"))
-            return
-        served.under_way[self] = None
-        self._loop.soon(served.process, self._begin, served)
-
-    def _begin(self, served: Served) -> None:
-        self._task = self._loop.create_task(self._work(served), name="request")
-
-    async def _work(self, served: Served) -> None:
-        try:
-            answer = await self._serve(served.api)
-        except RpcError as refusal:
-            self._reached("a member refused a request")
-            self._reply(_fails(self._future, refusal))
-            return
-        self._reply(_answers(self._future, answer))
-
-    def _reply(self, then: Callable[[], object]) -> None:
-        assert self._served is not None
-        self._served.under_way.pop(self, None)
-        self._loop.at_ns(self._loop.now_ns + self._back.transit_ns(256), None, then)
-
-    def member_gone(self) -> None:
-        """The process ended: its machine resets the connection, if that still has power."""
-        self._reached("a member ended with a request under way")
-        if self._machine.powered:
-            self._fail(ConnectionLost("the member is gone"))
-
-    def _fail(self, problem: Exception) -> None:
-        due_ns = self._loop.now_ns + self._back.transit_ns(64)
-        self._loop.at_ns(due_ns, None, _fails(self._future, problem))
-
-    # --- at the client ---------------------------------------------------------------------
-
-    def _time_out(self) -> None:
-        if not self._future.done():
-            self._future.set_exception(TimeoutError())
-
-    def _leave(self) -> None:
-        """The client closes the connection; the member gives the request up when it hears."""
-        assert self._served is not None
-        self._reached("a client gave up a request under way")
-        task, served = self._task, self._served
-        assert task is not None
-        served.under_way.pop(self, None)
-        due_ns = self._loop.now_ns + self._out.transit_ns(64)
-        self._loop.at_ns(due_ns, served.process, task.cancel)
-
-
-def _answers(future: asyncio.Future[T], answer: T) -> Callable[[], None]:
-    def tell() -> None:
-        if not future.done():
-            future.set_result(answer)
-
-    return tell
-
-
-def _fails(future: asyncio.Future[Any], problem: Exception) -> Callable[[], None]:
-    def fail() -> None:
-        if not future.done():
-            future.set_exception(problem)
-
-    return fail
 
 
 class SimulatedClient:
@@ -209,7 +45,7 @@ class SimulatedClient:
         """None if it does not answer."""
 
         async def serve(api: Api) -> bytes:
-            return json_codec.encode_response(await api.methods[STATUS](StatusRequest()))
+            return json_codec.encode_response(await api.methods[STATUS_PATH](StatusRequest()))
 
         try:
             return decode_status(await self._clients.ask(url, serve, STATUS_TIMEOUT_S))
@@ -226,22 +62,17 @@ class SimulatedClient:
         async def serve(api: Api) -> bytes:
             message = json_codec.decode_request(path, body)
             response = await api.methods[path](message)
-            for condition in shown(message, response):
+            for condition in conditions_of_answer(message, response):
                 reached(condition)
             return json_codec.encode_response(response)
 
         try:
             answer = await self._clients.ask(url, serve, self._timeout_s)
         except RpcError as refusal:
-            for condition in shown_by_refusal(refusal):
+            for condition in conditions_of_error(refusal):
                 reached(condition)
-            said = decode_error(json_codec.encode_error(refusal))
-            outcome, text = of_status(request, refusal.http_status, said)
-            return Completion(outcome, None, text)
+            body = json_codec.encode_error(refusal)
+            return completion_of_answer(request, refusal.http_status, body)
         except OSError as error:
-            outcome, text = of_exception(request, error)
-            return Completion(outcome, None, text)
-        try:
-            return Completion("ok", decode_any(request, answer))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
-            return Completion("info", None, f"answer not understood: {problem}: {answer[:120]!r}")
+            return completion_of_exception(request, error)
+        return completion_of_answer(request, 200, answer)

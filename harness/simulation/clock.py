@@ -87,7 +87,7 @@ class SimulatedClock:
             await asyncio.sleep(0)
             return
         future = self._loop.create_future()
-        timer = self.call_later(seconds, lambda: _settle(future))
+        timer = self.call_later(seconds, lambda: _complete(future))
         try:
             await future
         finally:
@@ -98,6 +98,6 @@ class SimulatedClock:
         return self._loop.at_ns(self._loop.now_ns + wait_ns, self._process, callback)
 
 
-def _settle(future: asyncio.Future[None]) -> None:
+def _complete(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)

@@ -7,15 +7,17 @@ import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 
-from splitbrain.harness.drawing.swarm import Buggify, Surroundings
-from splitbrain.harness.simulation.clients import ClientNetwork
+from splitbrain.harness.schedule.conditions import IDEAL_DISK, IDEAL_NETWORK
+from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.harness.simulation.buggify import Buggify
+from splitbrain.harness.simulation.client_network import ClientNetwork
 from splitbrain.harness.simulation.clock import MachineClock
 from splitbrain.harness.simulation.conditions import Coverage
 from splitbrain.harness.simulation.disk import MachineDisk
-from splitbrain.harness.simulation.invariants import Watch
+from splitbrain.harness.simulation.invariants import InvariantMonitor
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.member import Member
-from splitbrain.harness.simulation.network import CALM, Network
+from splitbrain.harness.simulation.network import Network
 from splitbrain.harness.simulation.process import Process
 from splitbrain.harness.simulation.world import SimulatedWorld
 from splitbrain.histories.random_stream import stream
@@ -27,34 +29,34 @@ PEER_PORT = 2380
 
 
 class SimulatedCluster:
-    """All that a run's members are made of. `seed` decides each machine's chance."""
+    """The machines of one run. The schedule's seed determines the draws of each machine."""
 
     def __init__(
         self,
         loop: VirtualLoop,
-        seed: int,
-        members: Sequence[str],
-        surroundings: Surroundings,
+        schedule: Schedule,
         settings: Mapping[str, object],
-        *,
-        tracing: bool = True,
     ) -> None:
+        seed, members = schedule.seed, schedule.members
         self.loop = loop
         self.seed = seed
         self.settings = dict(settings)
-        self.tracing = tracing
+        self.tracing = schedule.options.trace
         self.stopping = False
         self.coverage = Coverage()
-        self.buggify = Buggify(seed, self.coverage.reached, on=surroundings.buggify)
+        self.buggify = Buggify(seed, self.coverage.reached, on=schedule.buggify)
         self.network = Network(
-            loop, lambda a, b: stream(seed, "link", a, b), surroundings.weather,
+            loop, lambda a, b: stream(seed, "link", a, b), schedule.network,
             self.coverage.reached,
         )
         self.clients = ClientNetwork(loop, self.network)
         self.members: dict[str, Member] = {}
-        self.watch = Watch(
-            self.members, loop, self.coverage, len(members),
-            surroundings.weather.deposed_longer_by,
+        self.watch = InvariantMonitor(
+            members=self.members,
+            loop=loop,
+            coverage=self.coverage,
+            count=len(members),
+            deposed_longer_by=schedule.deposed_longer_by,
         )
         loop.observe = self.watch
         self._awaited: dict[tuple[str, str], list[asyncio.Future[None]]] = {}
@@ -64,7 +66,7 @@ class SimulatedCluster:
             machine = self.network.add_machine(name, peer_url(name))
             self.clients.add(client_url(name), machine)
             disk = MachineDisk(
-                loop, stream(seed, "disk", name), self.coverage.reached, surroundings.weather
+                loop, stream(seed, "disk", name), self.coverage.reached, schedule.disk
             )
             disk.synced = functools.partial(self.watch.synced, name)
             self.members[name] = Member(name, MachineClock(loop), disk)
@@ -83,15 +85,21 @@ class SimulatedCluster:
 
     @property
     def rough(self) -> bool:
-        """Whether the weather is, or rare conditions are on: recovery is not owed meanwhile."""
-        return self.buggify.on or self.network.weather != CALM
+        """Whether network, disks or members behave worse than ideal ones: the cluster need not
+        recover in the meantime."""
+        return (
+            self.buggify.on
+            or self.network.conditions != IDEAL_NETWORK
+            or self.watch.deposed_longer_by > 0
+            or any(one.disk.conditions != IDEAL_DISK for one in self.members.values())
+        )
 
     def calm(self) -> None:
         self.buggify.on = False
         self.network.calm()
-        self.watch.deposed_longer_by = CALM.deposed_longer_by
+        self.watch.deposed_longer_by = 0
         for member in self.members.values():
-            member.disk.weather = CALM
+            member.disk.conditions = IDEAL_DISK
 
     # --- lives -----------------------------------------------------------------------------
 
@@ -106,9 +114,16 @@ class SimulatedCluster:
         process = Process(name, member.lives)
         member.process = process
         world = SimulatedWorld(
-            self.loop, process, member.clock, member.disk, self.network, self.clients,
-            stream(self.seed, "member", name, member.lives), self._ended, self._stood_still,
-            self.buggify.fires,
+            loop=self.loop,
+            process=process,
+            machine=member.clock,
+            disk=member.disk,
+            network=self.network,
+            clients=self.clients,
+            random=stream(self.seed, "member", name, member.lives),
+            on_stop=self._ended,
+            on_pause=self._stood_still,
+            buggify=self.buggify.fires,
         )
         world.trace_lines, world.log_lines = member.trace_lines, member.log_lines
         member.world, member.server = world, None

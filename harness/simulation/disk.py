@@ -11,9 +11,9 @@ from collections.abc import Callable
 from random import Random
 from typing import TypeVar
 
+from splitbrain.harness.schedule.conditions import IDEAL_DISK, DiskConditions
 from splitbrain.harness.simulation.backend import SimulatedBackend, StoredBackend
 from splitbrain.harness.simulation.loop import VirtualLoop
-from splitbrain.harness.simulation.network import CALM, Weather
 from splitbrain.harness.simulation.process import Ended, Process
 from splitbrain.harness.simulation.volume import Entries, Inode, Volume, parent_and_name, parts
 from splitbrain.nemesis.capabilities import HEALTHY, DiskState
@@ -34,12 +34,12 @@ class MachineDisk:
         loop: VirtualLoop,
         random: Random,
         reached: Callable[[str], None] = lambda _: None,
-        weather: Weather = CALM,
+        conditions: DiskConditions = IDEAL_DISK,
     ) -> None:
         self._loop = loop
         self.random = random
         self.reached = reached
-        self.weather = weather
+        self.conditions = conditions
         self.volume = Volume()
         self.state: DiskState = HEALTHY
         self.held_by: Process | None = None
@@ -54,7 +54,7 @@ class MachineDisk:
 
     def begins_to_sync(self) -> None:
         for future in self.awaited:
-            self._loop.soon(None, _settle, future)
+            self._loop.soon(None, _complete, future)
         self.awaited.clear()
 
     def lose_power(self) -> None:
@@ -179,10 +179,10 @@ class SimulatedDisk:
             raise Ended
 
     async def wait_for_disk(self) -> None:
-        await self._wait(self.machine.weather.sync_ms)
+        await self._wait(self.machine.conditions.sync_ms)
 
     async def wait_for_commit(self) -> None:
-        await self._wait(self.machine.weather.commit_ms)
+        await self._wait(self.machine.conditions.commit_ms)
 
     async def _wait(self, more_ms: float) -> None:
         self.check_alive()
@@ -190,7 +190,7 @@ class SimulatedDisk:
         self.machine.begins_to_sync()
         loop = self._loop
         future = loop.create_future()
-        loop.at_ns(loop.now_ns + self.machine.sync_ns(more_ms), self._process, _settle, future)
+        loop.at_ns(loop.now_ns + self.machine.sync_ns(more_ms), self._process, _complete, future)
         await future
 
     # --- reading -------------------------------------------------------------------------
@@ -334,7 +334,7 @@ class _BackendWorker:
         return work()
 
 
-def _settle(future: asyncio.Future[None]) -> None:
+def _complete(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
 

@@ -108,7 +108,7 @@ class _Seen:
         )
 
 
-class Watch:
+class InvariantMonitor:
     """`violations`: what should always hold and did not, with the virtual time in s.
 
     `deposed_longer_by`: see `Weather`.
@@ -116,6 +116,7 @@ class Watch:
 
     def __init__(
         self,
+        *,
         members: Mapping[str, Member],
         loop: VirtualLoop,
         coverage: Coverage,
@@ -526,6 +527,6 @@ class Watch:
 
 
 async def _read(server: Server) -> None:
-    """Nobody is told: what it may not answer is seen by `Watch._follow_reads`."""
+    """Nobody is told: what it may not answer is seen by `InvariantMonitor._follow_reads`."""
     with contextlib.suppress(RpcError):
         await server.linearizable_read()

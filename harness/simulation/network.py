@@ -8,7 +8,7 @@ lost. When a process ends, what it had sent still arrives; when a machine loses 
 only what is on the wire does, and its peers hear nothing of it until they send to it
 again after it is back.
 
-Message semantics, if `Weather.loose`: each frame on its own may be lost, arrive twice,
+Message semantics, with `NetworkConditions.loose`: each frame on its own may be lost, arrive twice,
 or overtake others. Raft asks no more of a network than that.
 """
 
@@ -17,8 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-import msgspec
-
+from splitbrain.harness.schedule.conditions import IDEAL_NETWORK, NetworkConditions
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.process import Process
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
@@ -39,38 +38,19 @@ STRAGGLE_NS_MAX = 1_000_000_000
 Accept = Callable[[bytes], Callable[[bytes], None]]
 
 
-class Weather(msgspec.Struct, frozen=True):
-    """How a healthy link behaves, and a healthy disk, and what befalls deposed leaders.
-    `delay_us`: least, and mean on top of it (exponential)."""
-
-    delay_us: tuple[int, int] = (80, 120)
-    slow_percent: float = 0.02
-    """Of frames, held up by a retransmission: 200 ms or a multiple."""
-    loose: bool = False
-    loss_percent: float = 0.0
-    duplicate_percent: float = 0.0
-    reorder_percent: float = 0.0
-    sync_ms: float = 0.0
-    """What a sync of a file or a directory takes on top of a quick drive's time, in the mean."""
-    commit_ms: float = 0.0
-    """And a commit of the backend."""
-    deposed_longer_by: int = 0
-    """So many entries more than its successor's has the log of a deposed leader that does
-    not know it yet (empty ones, which nobody will commit). 0: it is as long as it is."""
-
-
-CALM = Weather()
-
-
 class Link:
     """One direction between two machines, shared by all its connections."""
 
     def __init__(
-        self, loop: VirtualLoop, random: Random, weather: Weather, reached: Callable[[str], None]
+        self,
+        loop: VirtualLoop,
+        random: Random,
+        conditions: NetworkConditions,
+        reached: Callable[[str], None],
     ) -> None:
         self.reached = reached
         self.state: LinkState = NORMAL
-        self.weather = weather
+        self.conditions = conditions
         self._loop = loop
         self._random = random
         self._free_at_ns = 0
@@ -83,11 +63,11 @@ class Link:
 
     def transit_ns(self, size: int) -> int:
         """How long `size` bytes that leave now are on their way, were they alone."""
-        random, weather, state = self._random, self.weather, self.state
-        least, mean = weather.delay_us
+        random, conditions, state = self._random, self.conditions, self.state
+        least, mean = conditions.delay_us
         # A sum of two draws: bounded, cheap, and not all alike.
         delay_ns = int((least + mean * 2 * random.random() * random.random() * 2) * 1000)
-        if random.random() * 100 < weather.slow_percent:
+        if random.random() * 100 < conditions.slow_percent:
             delay_ns += RETRANSMIT_NS << random.randrange(3)
             self.reached("a frame waited for a retransmission")
         if state.delay_ms or state.jitter_ms:
@@ -151,7 +131,7 @@ class Connection:
         if link.state is not NORMAL and link.held:
             link.waiting.append((self, frame))
             return
-        if link.weather.loose:
+        if link.conditions.loose:
             self._send_loosely(frame)
             return
         due_ns = max(self._loop.now_ns + link.transit_ns(len(frame)), self._last_ns)
@@ -160,14 +140,14 @@ class Connection:
 
     def _send_loosely(self, frame: bytes) -> None:
         """Message semantics. The first frame, which introduces the peer, comes first."""
-        link, weather, loop = self.link, self.link.weather, self._loop
+        link, conditions, loop = self.link, self.link.conditions, self._loop
         introduction = self._last_ns == 0
-        if not introduction and link.happens(weather.loss_percent):
+        if not introduction and link.happens(conditions.loss_percent):
             self.queued_bytes -= len(frame)
             link.reached("a frame was lost")
             return
         due_ns = loop.now_ns + link.transit_ns(len(frame))
-        if introduction or not link.happens(weather.reorder_percent):
+        if introduction or not link.happens(conditions.reorder_percent):
             due_ns = max(due_ns, self._last_ns)
             self._last_ns = due_ns
         elif link.happens(STRAGGLERS_PERCENT):
@@ -177,7 +157,7 @@ class Connection:
         elif due_ns < self._last_ns:
             link.reached("a frame overtook another")
         loop.at_ns(due_ns, self.listener, self._arrive, frame)
-        if not introduction and link.happens(weather.duplicate_percent):
+        if not introduction and link.happens(conditions.duplicate_percent):
             self.queued_bytes += len(frame)
             again_ns = due_ns + link.transit_ns(len(frame)) * 5
             loop.at_ns(again_ns, self.listener, self._arrive, frame)
@@ -246,6 +226,7 @@ class Dialler:
 
     def __init__(
         self,
+        *,
         network: Network,
         process: Process,
         target: Machine,
@@ -381,12 +362,12 @@ class Network:
         self,
         loop: VirtualLoop,
         stream: Callable[[str, str], Random],
-        weather: Weather,
+        conditions: NetworkConditions,
         reached: Callable[[str], None],
     ) -> None:
         self.loop = loop
         self.reached = reached
-        self.weather = weather
+        self.conditions = conditions
         self._stream = stream
         self._machines: dict[str, Machine] = {}
         self._by_url: dict[str, Machine] = {}
@@ -404,15 +385,15 @@ class Network:
     def link(self, source: str, target: str) -> Link:
         found = self._links.get((source, target))
         if found is None:
-            found = Link(self.loop, self._stream(source, target), self.weather, self.reached)
+            found = Link(self.loop, self._stream(source, target), self.conditions, self.reached)
             self._links[source, target] = found
         return found
 
     def calm(self) -> None:
         """From here on no link loses, repeats or overtakes, and each is quick."""
-        self.weather = CALM
+        self.conditions = IDEAL_NETWORK
         for link in self._links.values():
-            link.weather = CALM
+            link.conditions = IDEAL_NETWORK
 
     def set_link(self, source: str, target: str, state: LinkState) -> None:
         """See `splitbrain.nemesis.capabilities.LinkState`."""
@@ -478,9 +459,12 @@ class Network:
             machine.listener = None
 
     def dial(
-        self, process: Process, url: str, hello: bytes, queue_bytes_max: int
+        self, process: Process, url: str, hello: bytes, *, queue_bytes_max: int
     ) -> Dialler:
         target = self._by_url.get(url)
         if target is None:
             raise ValueError(f"no machine of this network has the address {url}")
-        return Dialler(self, process, target, hello, queue_bytes_max)
+        return Dialler(
+            network=self, process=process, target=target, hello=hello,
+            queue_bytes_max=queue_bytes_max,
+        )

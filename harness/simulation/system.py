@@ -31,7 +31,7 @@ class SimulatedSystem:
     """`cluster` is made on the loop that the run runs on; files are written at `stop`.
 
     Suffers everything: it is Killable, Pausable, Partitionable, Powered, Clocked, Disked
-    and Stepped.
+    and HasFailpoints.
     """
 
     name = "simulated"
@@ -186,7 +186,7 @@ class SimulatedSystem:
         if server is not None:
             server.failpoints.clear(failpoint)
 
-    async def stands_at(self, member: MemberName, failpoint: str) -> None:
+    async def wait_until_paused_at(self, member: MemberName, failpoint: str) -> None:
         await self.cluster.stands_at(member, failpoint)
 
     @property

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import TYPE_CHECKING
 
 from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
 from splitbrain.harness.clients.watch_codec import WatchAnswer, decode_line, encode_watch
-from splitbrain.harness.simulation.answer_conditions import shown_by_watch
+from splitbrain.harness.simulation.client_conditions import conditions_of_watch_answer
+from splitbrain.harness.simulation.client_network import ClientListener, ClientNetwork
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.api import json_codec
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.rpc import WatchRequest as WatchMessage
-
-if TYPE_CHECKING:
-    from splitbrain.harness.simulation.clients import ClientNetwork, Served
 
 KEEP_ALIVE_S = 5.0
 """After this long a client gives up a connection whose other end is gone without a word."""
@@ -35,7 +32,7 @@ async def watch(
         stream.open()
         while True:
             answer = decode_line(await stream.next_line())
-            for condition in shown_by_watch(request, answer):
+            for condition in conditions_of_watch_answer(request, answer):
                 clients.network.reached(condition)
             yield answer
     finally:
@@ -54,7 +51,7 @@ class Stream:
         self._out = clients.network.link(client_machine, self._machine.name)
         self._back = clients.network.link(self._machine.name, client_machine)
         self._lines: asyncio.Queue[bytes | OSError] = asyncio.Queue()
-        self._served: Served | None = None
+        self._served: ClientListener | None = None
         self._task: asyncio.Task[None] | None = None
         self._last_due_ns = 0
         self._left = False
@@ -94,11 +91,11 @@ class Stream:
         served.under_way[self] = None
         self._loop.soon(served.process, self._begin, served)
 
-    def _begin(self, served: Served) -> None:
+    def _begin(self, served: ClientListener) -> None:
         if not self._left:
             self._task = self._loop.create_task(self._work(served), name="watch")
 
-    async def _work(self, served: Served) -> None:
+    async def _work(self, served: ClientListener) -> None:
         answers = served.api.watch(_requests(self._body))
         try:
             async for answer in answers:

@@ -8,8 +8,7 @@ from typing import NoReturn
 
 import msgspec
 
-import splitbrain.node.world
-from splitbrain.harness.simulation.clients import ClientNetwork
+from splitbrain.harness.simulation.client_network import ClientNetwork
 from splitbrain.harness.simulation.clock import MachineClock, SimulatedClock
 from splitbrain.harness.simulation.disk import MachineDisk, SimulatedDisk
 from splitbrain.harness.simulation.loop import VirtualLoop
@@ -49,7 +48,9 @@ class MemberNetwork:
         return _ListeningForPeers(self._process, self._network, url)
 
     def dial_peer(self, url: str, hello: bytes, *, queue_bytes_max: int) -> Dialler:
-        return self._network.dial(self._process, url, hello, queue_bytes_max)
+        return self._network.dial(
+            self._process, url, hello, queue_bytes_max=queue_bytes_max
+        )
 
     async def serve_clients(self, url: str, api: Api) -> Closable:
         self._clients.serve(url, self._process, api)
@@ -57,11 +58,12 @@ class MemberNetwork:
 
 
 class SimulatedWorld:
-    """`ended` is called, in the harness's name, when the member stops itself, and
-    `stood_still` when it comes to a failpoint that pauses it, with the failpoint."""
+    """`on_stop` is called, in the harness's name, when the member stops itself, and
+    `on_pause` when it comes to a failpoint that pauses it, with the failpoint."""
 
     def __init__(
         self,
+        *,
         loop: VirtualLoop,
         process: Process,
         machine: MachineClock,
@@ -69,20 +71,20 @@ class SimulatedWorld:
         network: Network,
         clients: ClientNetwork,
         random: Random,
-        ended: Callable[[Process, int, str], None],
-        stood_still: Callable[[Process, str], None],
+        on_stop: Callable[[Process, int, str], None],
+        on_pause: Callable[[Process, str], None],
         buggify: Callable[[str], bool],
     ) -> None:
         self.random = random
         self.clock: Clock = SimulatedClock(loop, machine, process)
         self.disk: Disk = SimulatedDisk(loop, disk, process)
-        self.network: splitbrain.node.world.Network = MemberNetwork(process, network, clients)
+        self.network = MemberNetwork(process, network, clients)
         self.trace_lines: list[bytes] = []
         self.log_lines: list[bytes] = []
         self._loop = loop
         self._process = process
-        self._ended = ended
-        self._stood_still = stood_still
+        self._on_stop = on_stop
+        self._on_pause = on_pause
         self.buggify = buggify
         self._encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -107,13 +109,13 @@ class SimulatedWorld:
 
     def stop(self, code: int, why: str) -> None:
         self.log("info" if code == 0 else "fatal", "stopping", why=why)
-        self._loop.soon(None, self._ended, self._process, code, why)
+        self._loop.soon(None, self._on_stop, self._process, code, why)
 
     def crash(self) -> NoReturn:
-        self._ended(self._process, -9, "crashed")
+        self._on_stop(self._process, -9, "crashed")
         self._process.end()
         raise Ended
 
     def stand_still(self, place: str) -> None:
         self._process.pause()
-        self._loop.soon(None, self._stood_still, self._process, place)
+        self._loop.soon(None, self._on_pause, self._process, place)

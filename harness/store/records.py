@@ -1,27 +1,22 @@
-"""What a run's folder says of the run: `run.json`, `results.json`, `repro.json`.
-
-    store/<test>/<time>-<seed>/
-      run.json       RunRecord: what ran, with which options, and how it ended
-      plan.json      splitbrain.harness.schedule.plan.Plan: everything that chance decided
-      history.jsonl  splitbrain.histories.event.Event a line: operations and faults, in one order
-      nemesis.jsonl  those of the process "nemesis" alone
-      results.json   Results: the verdicts
-      repro.json     Repro: all that `splitbrain replay` needs
-      report.html
-      n1/ …          log, trace.jsonl, data, state.json (splitbrain.histories.member_state.MemberState)
-"""
+"""The records in a run's folder: `run.json`, `results.json`, `repro.json`."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.schedule.schedule import Schedule
 
 FORMAT = 1
 """Raised when a file of a run's folder changes its meaning."""
+
+PROCESS_NOTE = (
+    "Real processes repeat the schedule (operations, faults, their times), not the interleaving."
+)
+SIMULATED_NOTE = "The same sources repeat a simulated run byte for byte: compare the digests."
 
 Ended = Literal["running", "time limit", "interrupted", "failed"]
 PhaseName = Literal["set-up", "load", "heal", "quiet", "final reads", "gather"]
@@ -100,17 +95,19 @@ class Results(msgspec.Struct, frozen=True):
 
 
 class Repro(msgspec.Struct, frozen=True):
-    """`repro.json`: enough to run it again on another machine, with `plan.json` beside it."""
+    """`repro.json`: how to repeat the run on another machine.
+
+    The schedule is in `schedule.json` beside it, or in `schedule` if this file is to be used
+    alone. The file is also accepted as a saved seed (`harness/campaign/corpus.py`).
+    """
 
     seed: int
     options: Options
     versions: dict[str, str]
     byte_for_byte: bool = False
-    """False for real processes: the plan is repeated, the interleaving is the machine's."""
-    note: str = (
-        "Real processes repeat the plan (operations, faults, their times), not the interleaving."
-    )
+    """Whether a repetition is equal byte for byte: True for simulated runs."""
+    note: str = PROCESS_NOTE
     command: str = ""
-    plan: Any = None
-    """The plan itself, if this file is to stand alone."""
+    """The command that repeats the run."""
+    schedule: Schedule | None = None
     format: int = FORMAT

@@ -1,70 +1,217 @@
-"""The store of runs: `store/<test>/<time>-<seed>/`, and `store/latest` -> the newest.
+"""The folder of one run: every file in it, with its name, reader and writer.
 
-Several runs may start in the same second with the same seed, in one process or in
-many (pytest -n): a run's folder is made by one `mkdir`, which only one can win; the
-others take the name with a number behind it.
+    store/<test>/<time>-<seed>/
+      run.json        RunRecord: what ran, with which options, and how it ended
+      schedule.json   Schedule: everything that determines the run
+      repro.json      Repro: the versions of the run and the command that repeats it
+      history.jsonl   one event a line: operations and faults, in one order
+      nemesis.jsonl   the events of the process "nemesis" alone
+      watch.jsonl     what watchers asked for and received (`histories/watch.py`)
+      results.json    Results: the verdicts
+      report.html     the report
+      n1/ …           a folder for each member: log, trace.jsonl, state.json, data/
+
+`history.jsonl`, `nemesis.jsonl`, `watch.jsonl` and `trace.jsonl` are written event by event
+while the run goes on, by the recorders in `splitbrain.histories` and by the members.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
-from datetime import UTC, datetime
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-FOLDERS_PER_SECOND_MAX = 10_000
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.schedule import FORMAT as SCHEDULE_FORMAT
+from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.harness.store.json_file import write_json
+from splitbrain.harness.store.records import FORMAT, Repro, Results, RunRecord
+from splitbrain.harness.store.sparse import free_zero_tails
+from splitbrain.harness.systems.member_files import MemberFiles
+from splitbrain.histories.event import Event, FaultEvent
+from splitbrain.histories.member_state import MemberState
+
+RUN = "run.json"
+SCHEDULE = "schedule.json"
+REPRO = "repro.json"
+HISTORY = "history.jsonl"
+NEMESIS = "nemesis.jsonl"
+WATCHES = "watch.jsonl"
+RESULTS = "results.json"
+REPORT = "report.html"
+STATE = "state.json"
+
+OLD_PLAN = "plan.json"
+"""What Splitbrain 0.1.0 wrote in place of `schedule.json`."""
 
 
-def make_run_folder(store: Path, test: str, seed: int, now: datetime | None = None) -> Path:
-    """A new, empty folder for a run, absolute; `latest` points to it from now on."""
-    started = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
-    parent = store.absolute() / test
-    parent.mkdir(parents=True, exist_ok=True)
-    for number in range(1, FOLDERS_PER_SECOND_MAX):
-        folder = parent / (f"{started}-{seed}" + (f"-{number}" if number > 1 else ""))
+T = TypeVar("T")
+
+
+class _Format(msgspec.Struct):
+    format: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The files of the run in the folder `path`."""
+
+    path: Path
+
+    @property
+    def history(self) -> Path:
+        return self.path / HISTORY
+
+    @property
+    def nemesis(self) -> Path:
+        return self.path / NEMESIS
+
+    @property
+    def watches(self) -> Path:
+        return self.path / WATCHES
+
+    @property
+    def report(self) -> Path:
+        return self.path / REPORT
+
+    @property
+    def results(self) -> Path:
+        return self.path / RESULTS
+
+    def member(self, name: str) -> MemberFiles:
+        return MemberFiles(self.path / name)
+
+    # --- run.json ------------------------------------------------------------------
+
+    def read_record(self) -> RunRecord:
+        """Raises BadArguments if this is not the folder of a run."""
+        file = self.path / RUN
         try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        point_latest(store.absolute(), folder)
-        return folder
-    raise FileExistsError(f"{parent}: {FOLDERS_PER_SECOND_MAX} runs in one second")
+            return msgspec.json.decode(file.read_bytes(), type=RunRecord)
+        except OSError as problem:
+            raise BadArguments(
+                f"{self.path} is not the folder of a run: {RUN} cannot be read "
+                f"({problem.strerror})"
+            ) from problem
+        except msgspec.MsgspecError as problem:
+            raise BadArguments(f"{file} is not the record of a run: {problem}") from problem
+
+    def write_record(self, record: RunRecord) -> None:
+        write_json(self.path / RUN, record)
+
+    # --- schedule.json ---------------------------------------------------------------
+
+    def has_schedule(self) -> bool:
+        return (self.path / SCHEDULE).is_file()
+
+    def read_schedule(self) -> Schedule:
+        """Raises BadArguments if there is none, or if its format is another one."""
+        file = self.path / SCHEDULE
+        if not file.is_file() and (self.path / OLD_PLAN).is_file():
+            raise BadArguments(
+                f"{self.path} is a run of Splitbrain 0.1.0 ({OLD_PLAN}, format 1); this "
+                f"Splitbrain replays format {SCHEDULE_FORMAT}: replay it with version 0.1.0, or "
+                "replay a .schedule file of it, which any version reads"
+            )
+        data = _read(file, "schedule")
+        _check_format(file, data, SCHEDULE_FORMAT)
+        return _decode(file, data, Schedule, "a schedule")
+
+    def write_schedule(self, schedule: Schedule) -> None:
+        (self.path / SCHEDULE).write_bytes(msgspec.json.encode(schedule))
+
+    # --- repro.json --------------------------------------------------------------------
+
+    def read_repro(self) -> Repro:
+        """Raises BadArguments if there is none, or if its format is another one."""
+        return read_repro(self.path / REPRO)
+
+    def write_repro(self, repro: Repro) -> None:
+        write_json(self.path / REPRO, repro)
+
+    # --- results.json ------------------------------------------------------------------
+
+    def read_results(self) -> Results | None:
+        """None if the run was not judged, or its results cannot be read."""
+        try:
+            return msgspec.json.decode(self.results.read_bytes(), type=Results)
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    def write_results(self, results: Results) -> None:
+        write_json(self.results, results)
+
+    # --- nemesis.jsonl -----------------------------------------------------------------
+
+    def fault_events(self) -> Iterator[FaultEvent]:
+        """The events of the faults, in the order in which they were recorded."""
+        event, value = msgspec.json.Decoder(Event), msgspec.json.Decoder(FaultEvent)
+        for line in self.nemesis.read_bytes().splitlines():
+            yield value.decode(event.decode(line).value)
+
+    # --- the members' folders ----------------------------------------------------------
+
+    def read_state(self, member: str) -> MemberState | None:
+        """The final state of a member; None if it was not gathered. A file that cannot be
+        decoded gives a state with an error."""
+        file = self.member(member).folder / STATE
+        if not file.is_file():
+            return None
+        try:
+            return msgspec.json.decode(file.read_bytes(), type=MemberState)
+        except msgspec.MsgspecError as problem:
+            return MemberState(member, error=f"{STATE} does not contain a state: {problem}")
+
+    def write_state(self, state: MemberState) -> None:
+        folder = self.member(state.member).folder
+        folder.mkdir(exist_ok=True)
+        write_json(folder / STATE, state)
+
+    def remove_data(self, members: Sequence[str]) -> None:
+        """Remove the data folders of `members`. Logs, traces and states stay."""
+        for member in members:
+            shutil.rmtree(self.member(member).data, ignore_errors=True)
+
+    def compact_data(self, members: Sequence[str]) -> None:
+        """Free the disk space that the members' data folders do not need."""
+        for member in members:
+            with contextlib.suppress(OSError):
+                free_zero_tails(self.member(member).data)
 
 
-def point_latest(store: Path, folder: Path) -> None:
-    """Let `store/latest` be a relative link to `folder`, replaced in one step.
-
-    What stands there and is no link is left alone: it is not ours.
-    """
-    latest = store / "latest"
-    if latest.exists() and not latest.is_symlink():
-        return
-    fresh = store / f".latest-{os.getpid()}-{folder.name}"
-    with contextlib.suppress(FileNotFoundError):
-        fresh.unlink()
-    fresh.symlink_to(os.path.relpath(folder, store))
-    fresh.replace(latest)
+def read_repro(file: Path) -> Repro:
+    """The `repro.json` at `file`. Raises BadArguments if it is not one of this format."""
+    data = _read(file, "repro.json")
+    _check_format(file, data, FORMAT)
+    return _decode(file, data, Repro, "a repro.json")
 
 
-def run_folders(store: Path) -> list[Path]:
-    """Folders of runs in `store`, the oldest first."""
-    found = [path.parent for path in store.glob("*/*/run.json") if not path.parent.is_symlink()]
-    return sorted(set(found), key=lambda folder: (folder.name.split("-")[0], str(folder)))
-
-
-def write_json(path: Path, value: object) -> None:
-    """`value` as indented JSON at `path`, whole or not at all."""
-    data = msgspec.json.format(msgspec.json.encode(value), indent=2)
-    number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    aside = Path(name)
+def _read(file: Path, what: str) -> bytes:
     try:
-        with os.fdopen(number, "wb") as file:
-            file.write(data + b"\n")
-        aside.chmod(0o644)
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+        return file.read_bytes()
+    except OSError as problem:
+        raise BadArguments(
+            f"no {what}: {file} cannot be read ({problem.strerror}). Expected the folder of a "
+            "run, such as store/latest, or a file in it"
+        ) from problem
+
+
+def _check_format(file: Path, data: bytes, expected: int) -> None:
+    found = _decode(file, data, _Format, "a JSON object with a format").format
+    if found != expected:
+        raise BadArguments(
+            f"{file} has format {found}; this Splitbrain reads format {expected}. Use the "
+            "version that wrote it"
+        )
+
+
+def _decode(file: Path, data: bytes, kind: type[T], what: str) -> T:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.MsgspecError as problem:
+        raise BadArguments(f"{file} is not {what}: {problem}") from problem

@@ -1,1 +1,1 @@
-"""Histories made from a model of the store: valid ones of any size, and spoilt ones."""
+"""Generators of histories from a model of the store: valid ones of any size, and corrupted ones."""

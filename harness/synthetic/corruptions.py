@@ -1,20 +1,23 @@
-"""Known ways to spoil a valid history, each once, at the first place where it shows.
+"""Known ways to corrupt a valid history.
 
-A spoil is a store's bug in small: what it does to one effect, one answer, the change log
-or one member makes the history invalid for certain, whatever comes after.
+A corruption is applied once, at the first place where a checker can find it. It imitates a bug
+of a store: it changes one effect, one answer, the change log or one member, so that the history
+is certainly invalid, whatever operations follow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec.structs import replace
 
 from splitbrain.checkers.model.answers import made_revision
 from splitbrain.checkers.model.evaluation import evaluate
 from splitbrain.checkers.model.sequential_store import Made
+from splitbrain.harness.synthetic.call import Call
+from splitbrain.harness.synthetic.recorded_store import RecordedStore
 from splitbrain.histories.kv import (
     DeleteResult,
     Header,
@@ -28,76 +31,89 @@ from splitbrain.histories.kv import (
 )
 from splitbrain.histories.member_state import Change, MemberState
 
-if TYPE_CHECKING:
-    from splitbrain.harness.synthetic.simulation import Call, Simulation
-
-AnswerSpoil = Callable[["Simulation", "Call", Any], Result | None]
-EffectSpoil = Callable[["Simulation", "Call", Made], Made | None]
-StateSpoil = Callable[[list[MemberState]], list[MemberState] | None]
+AnswerCorruption = Callable[[RecordedStore, Call, Any], Result | None]
+EffectCorruption = Callable[[RecordedStore, Call, Made], Made | None]
+StateCorruption = Callable[[list[MemberState]], list[MemberState] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What is spoilt; each function gives None where it cannot be. `members_min`: so many
-    members' states are needed to see it."""
+class Corruption:
+    """A way to corrupt a history, by one function for the part that it changes.
 
-    describe: str
-    answer: AnswerSpoil | None = None
-    effect: EffectSpoil | None = None
-    before: EffectSpoil | None = None
-    states: StateSpoil | None = None
+    `answer` changes the answer of an operation, `effect` its changes of the store, and `states`
+    the states of the members. `before` lets an operation take effect before it is invoked.
+    Each function returns None if the corruption is not possible at this place. With
+    `compaction`, a read below the compacted revision is answered. `members_min` is the number
+    of members' states that a checker needs to find the corruption.
+    """
+
+    description: str
+    answer: AnswerCorruption | None = None
+    effect: EffectCorruption | None = None
+    before: EffectCorruption | None = None
+    states: StateCorruption | None = None
     compaction: bool = False
     members_min: int = 0
 
 
 @dataclass(slots=True)
-class Spoil:
-    """Spoils once, not before `after` operations were begun."""
+class Corruptor:
+    """Applies `corruption` once, after `after` operations have been invoked.
 
-    kind: Kind
+    The argument `number` of its methods is the number of operations invoked so far.
+    """
+
+    corruption: Corruption
     after: int
     done: bool = False
 
-    def _waits(self, number: int) -> bool:
+    def _is_idle(self, number: int) -> bool:
         return self.done or number < self.after
 
-    def answer(self, simulation: Simulation, call: Call, result: Result, number: int) -> Result:
-        if self.kind.answer is None or self._waits(number):
+    def answer(self, store: RecordedStore, call: Call, result: Result, number: int) -> Result:
+        """The answer of `call`: `result`, or a corrupted one."""
+        if self.corruption.answer is None or self._is_idle(number):
             return result
-        spoilt = self.kind.answer(simulation, call, result)
-        self.done = spoilt is not None
-        return result if spoilt is None else spoilt
+        corrupted = self.corruption.answer(store, call, result)
+        self.done = corrupted is not None
+        return result if corrupted is None else corrupted
 
-    def effect(self, simulation: Simulation, call: Call, made: Made, number: int) -> Made:
-        if self.kind.effect is None or self._waits(number) or call.fate != "ok" or not made:
-            return made
-        spoilt = self.kind.effect(simulation, call, made)
-        self.done = spoilt is not None
-        return made if spoilt is None else spoilt
+    def effect(self, store: RecordedStore, call: Call, changes: Made, number: int) -> Made:
+        """The changes that `call` makes: `changes`, or corrupted ones."""
+        if self.corruption.effect is None or self._is_idle(number):
+            return changes
+        if call.fate != "ok" or not changes:
+            return changes
+        corrupted = self.corruption.effect(store, call, changes)
+        self.done = corrupted is not None
+        return changes if corrupted is None else corrupted
 
-    def before(self, simulation: Simulation, call: Call, number: int) -> bool:
-        """Whether `call` takes effect before it is invoked."""
-        if self.kind.before is None or self._waits(number) or call.fate != "ok":
+    def before(self, store: RecordedStore, call: Call, number: int) -> bool:
+        """Execute `call` before it is invoked, if the corruption requires it; returns whether."""
+        if self.corruption.before is None or self._is_idle(number) or call.fate != "ok":
             return False
-        _, made = evaluate(simulation.store, call.request)
-        if not made or self.kind.before(simulation, call, made) is None:
+        _, changes = evaluate(store, call.request)
+        if not changes or self.corruption.before(store, call, changes) is None:
             return False
         self.done = True
         return True
 
     def states(self, members: list[MemberState]) -> list[MemberState]:
-        if self.kind.states is None or not any(member.changes for member in members):
+        """The states of the members at the end of the run: `members`, or corrupted ones."""
+        if self.corruption.states is None or not any(member.changes for member in members):
             return members
-        spoilt = self.kind.states(members)
-        self.done = spoilt is not None
-        return members if spoilt is None else spoilt
+        corrupted = self.corruption.states(members)
+        self.done = corrupted is not None
+        return members if corrupted is None else corrupted
 
     def ignores_compaction(self, call: Call, number: int) -> bool:
-        """Whether the read `call` is answered though a compaction beyond it was acknowledged."""
-        if not self.kind.compaction or self._waits(number) or call.fate != "ok":
+        """Whether the read `call` is answered although a later revision was compacted before."""
+        if not self.corruption.compaction or self._is_idle(number) or call.fate != "ok":
             return False
         request = call.request
-        if not isinstance(request, Range) or request.serializable or request.revision >= call.gone:
+        if not isinstance(request, Range) or request.serializable:
+            return False
+        if request.revision >= call.compacted:
             return False
         self.done = True
         return True
@@ -106,20 +122,20 @@ class Spoil:
 # --- answers --------------------------------------------------------------------
 
 
-def _stale_read(simulation: Simulation, call: Call, result: Any) -> Result | None:
+def _stale_read(store: RecordedStore, call: Call, result: Any) -> Result | None:
     request = call.request
     recent = isinstance(request, Range) and not request.serializable and not request.revision
     if not recent or call.floor < 3:
         return None
     revision = call.floor - 1
     then = replace(request, revision=revision)
-    answer, _ = evaluate(simulation.store, then)
-    spoilt: Result = replace(answer, header=replace(result.header, revision=revision))
-    return spoilt
+    answer, _ = evaluate(store, then)
+    corrupted: Result = replace(answer, header=replace(result.header, revision=revision))
+    return corrupted
 
 
-def _of_first(**fields: Callable[[KeyValue], Any]) -> AnswerSpoil:
-    def spoil(simulation: Simulation, call: Call, result: Any) -> Result | None:
+def _first_key_value(**fields: Callable[[KeyValue], Any]) -> AnswerCorruption:
+    def corrupt(store: RecordedStore, call: Call, result: Any) -> Result | None:
         whole = isinstance(call.request, Range) and not call.request.keys_only
         if not whole or not isinstance(result, RangeResult) or not result.kvs:
             return None
@@ -127,165 +143,192 @@ def _of_first(**fields: Callable[[KeyValue], Any]) -> AnswerSpoil:
         wrong = replace(first, **{name: change(first) for name, change in fields.items()})
         return replace(result, kvs=(wrong, *result.kvs[1:]))
 
-    return spoil
+    return corrupt
 
 
-def _wrong_count(simulation: Simulation, call: Call, result: Any) -> Result | None:
+def _wrong_count(store: RecordedStore, call: Call, result: Any) -> Result | None:
     return replace(result, count=result.count + 1) if isinstance(result, RangeResult) else None
 
 
-def _missing_key(simulation: Simulation, call: Call, result: Any) -> Result | None:
+def _missing_key(store: RecordedStore, call: Call, result: Any) -> Result | None:
     if not isinstance(result, RangeResult) or not result.kvs:
         return None
     return replace(result, kvs=result.kvs[1:], count=result.count - 1)
 
 
-def _wrong_deleted(simulation: Simulation, call: Call, result: Any) -> Result | None:
+def _wrong_deleted(store: RecordedStore, call: Call, result: Any) -> Result | None:
     if isinstance(result, DeleteResult) and result.deleted:
         return replace(result, deleted=result.deleted + 1)
     return None
 
 
-def _flipped_branch(simulation: Simulation, call: Call, result: Any) -> Result | None:
+def _flipped_branch(store: RecordedStore, call: Call, result: Any) -> Result | None:
     if isinstance(result, TxnResult):
         return replace(result, succeeded=not result.succeeded)
     return None
 
 
-def _past_as_present(simulation: Simulation, call: Call, result: Any) -> Result | None:
+def _present_as_past(store: RecordedStore, call: Call, result: Any) -> Result | None:
     request = call.request
     if not isinstance(request, Range) or not request.revision:
         return None
-    now, _ = evaluate(simulation.store, replace(request, revision=0))
+    now, _ = evaluate(store, replace(request, revision=0))
     now = replace(now, header=result.header)
     return None if now == result else now
 
 
-def _revision_of_before(simulation: Simulation, call: Call, result: Any) -> Result | None:
+def _revision_before(store: RecordedStore, call: Call, result: Any) -> Result | None:
     if not made_revision(result) or result.header.revision < 4:
         return None
     before = Header(result.header.revision - 1, result.header.member_id)
-    spoilt: Result = replace(result, header=before)
-    return spoilt
+    corrupted: Result = replace(result, header=before)
+    return corrupted
 
 
 # --- effects --------------------------------------------------------------------
 
 
-def _lost(simulation: Simulation, call: Call, made: Made) -> Made | None:
+def _lost_write(store: RecordedStore, call: Call, changes: Made) -> Made | None:
     return ()
 
 
-def _twice(simulation: Simulation, call: Call, made: Made) -> Made | None:
+def _applied_twice(store: RecordedStore, call: Call, changes: Made) -> Made | None:
     if not isinstance(call.request, Put):
         return None
-    simulation.make(made)
-    return evaluate(simulation.store, call.request)[1]
+    store.commit(changes)
+    return evaluate(store, call.request)[1]
 
 
-def _torn(simulation: Simulation, call: Call, made: Made) -> Made | None:
-    keys = {one if isinstance(one, str) else one.key for one in made}
-    return made[:1] if isinstance(call.request, Txn) and len(keys) > 1 else None
+def _torn_transaction(store: RecordedStore, call: Call, changes: Made) -> Made | None:
+    keys = {one if isinstance(one, str) else one.key for one in changes}
+    return changes[:1] if isinstance(call.request, Txn) and len(keys) > 1 else None
 
 
-def _phantom(simulation: Simulation, call: Call, made: Made) -> Made | None:
-    one = made[0]
+def _phantom_write(store: RecordedStore, call: Call, changes: Made) -> Made | None:
+    one = changes[0]
     if not isinstance(call.request, Put) or isinstance(one, str) or one.version < 2:
         return None
-    simulation.make([replace(one, value="nobody's")])
-    return evaluate(simulation.store, call.request)[1]
+    store.commit([replace(one, value="nobody's")])
+    return evaluate(store, call.request)[1]
 
 
-def _refused(simulation: Simulation, call: Call, made: Made) -> Made | None:
+def _failed_write(store: RecordedStore, call: Call, changes: Made) -> Made | None:
     if not isinstance(call.request, Put):
         return None
     call.fate = "fail"
-    return made
+    return changes
 
 
-def _early(simulation: Simulation, call: Call, made: Made) -> Made | None:
-    result, _ = evaluate(simulation.store, call.request)
-    simulation.make(made)
-    header = Header(simulation.store.revision, call.client % 3 + 1)
+def _early_effect(store: RecordedStore, call: Call, changes: Made) -> Made | None:
+    result, _ = evaluate(store, call.request)
+    store.commit(changes)
+    header = Header(store.revision, call.client % 3 + 1)
     call.result = replace(result, header=header)
-    return made
+    return changes
 
 
 # --- members --------------------------------------------------------------------
 
 
-def _log_without(members: list[MemberState]) -> list[MemberState] | None:
+def _log_without_revision(members: list[MemberState]) -> list[MemberState] | None:
     changes = members[0].changes
     gone = changes[len(changes) // 2].revision
     left = tuple(one for one in changes if one.revision != gone)
     return [replace(member, changes=left) for member in members]
 
 
-def _log_otherwise(members: list[MemberState]) -> list[MemberState] | None:
-    place = _a_put(members[0].changes)
+def _log_with_other_version(members: list[MemberState]) -> list[MemberState] | None:
+    place = _first_put(members[0].changes)
     if place is None:
         return None
     change = members[0].changes[place]
-    changes = _with(members[0].changes, place, replace(change, version=change.version + 1))
+    changes = _replaced(members[0].changes, place, replace(change, version=change.version + 1))
     return [replace(member, changes=changes) for member in members]
 
 
 def _diverged(members: list[MemberState]) -> list[MemberState] | None:
     last = members[-1]
-    place = _a_put(last.changes)
+    place = _first_put(last.changes)
     if place is None or len(members) < 2:
         return None
-    changes = _with(last.changes, place, replace(last.changes[place], value="another's"))
+    changes = _replaced(last.changes, place, replace(last.changes[place], value="another's"))
     return [*members[:-1], replace(last, changes=changes)]
 
 
-def _other_hash(members: list[MemberState]) -> list[MemberState] | None:
+def _hash_mismatch(members: list[MemberState]) -> list[MemberState] | None:
     if len(members) < 2:
         return None
     return [*members[:-1], replace(members[-1], hash=members[-1].hash + 1)]
 
 
-def _a_put(changes: Sequence[Change]) -> int | None:
-    """The place of the first put behind the middle of the log."""
+def _first_put(changes: Sequence[Change]) -> int | None:
+    """The position of the first put in the second half of the log."""
     places = range(len(changes) // 2, len(changes))
     return next((place for place in places if changes[place].kind == "put"), None)
 
 
-def _with(changes: tuple[Change, ...], place: int, change: Change) -> tuple[Change, ...]:
+def _replaced(changes: tuple[Change, ...], place: int, change: Change) -> tuple[Change, ...]:
     return (*changes[:place], change, *changes[place + 1 :])
 
 
-SPOILS: Mapping[str, Kind] = {
-    "stale-read": Kind("a read that must be recent misses an acknowledged write",
-                       answer=_stale_read),
-    "wrong-value": Kind("a read shows a value that its revision does not have",
-                        answer=_of_first(value=lambda kv: f"{kv.value}?")),
-    "wrong-version": Kind("a read shows a key's version one too high",
-                          answer=_of_first(version=lambda kv: kv.version + 1)),
-    "wrong-create-revision": Kind("a read shows a key created one revision too early",
-                                  answer=_of_first(
-                                      create_revision=lambda kv: kv.create_revision - 1)),
-    "wrong-count": Kind("a read counts one key too many", answer=_wrong_count),
-    "missing-key": Kind("a read misses a key of its interval", answer=_missing_key),
-    "wrong-deleted": Kind("a delete counts one key too many", answer=_wrong_deleted),
-    "flipped-branch": Kind("a transaction says that the other branch ran",
-                           answer=_flipped_branch),
-    "past-as-present": Kind("a read at a past revision shows the present",
-                            answer=_past_as_present),
-    "earlier-revision": Kind("a write claims the revision before its own",
-                             answer=_revision_of_before),
-    "compacted-read": Kind("a read below the compacted revision is answered", compaction=True),
-    "lost-write": Kind("an acknowledged write is not there", effect=_lost),
-    "applied-twice": Kind("an acknowledged put makes two revisions", effect=_twice),
-    "torn-transaction": Kind("only the first change of a transaction is made", effect=_torn),
-    "phantom-write": Kind("a revision that nobody asked for", effect=_phantom),
-    "failed-write": Kind("a put that was refused is there", effect=_refused),
-    "early-effect": Kind("a write takes effect 5 ms before it is invoked", before=_early),
-    "log-without": Kind("the members' change log lacks a revision", states=_log_without,
-                        members_min=1),
-    "log-otherwise": Kind("the members' change log has another version", states=_log_otherwise,
-                          members_min=1),
-    "diverged": Kind("one member holds another value", states=_diverged, members_min=2),
-    "hash-mismatch": Kind("one member has another HashKV", states=_other_hash, members_min=2),
+CORRUPTIONS: Mapping[str, Corruption] = {
+    "stale-read": Corruption(
+        "a read that must be recent misses an acknowledged write", answer=_stale_read,
+    ),
+    "wrong-value": Corruption(
+        "a read returns a value that the key does not have at the revision",
+        answer=_first_key_value(value=lambda kv: f"{kv.value}?"),
+    ),
+    "wrong-version": Corruption(
+        "a read returns a version that is one too high",
+        answer=_first_key_value(version=lambda kv: kv.version + 1),
+    ),
+    "wrong-create-revision": Corruption(
+        "a read returns a create revision that is one too low",
+        answer=_first_key_value(create_revision=lambda kv: kv.create_revision - 1),
+    ),
+    "wrong-count": Corruption("the count of a read is one too high", answer=_wrong_count),
+    "missing-key": Corruption("a read leaves out a key of its interval", answer=_missing_key),
+    "wrong-deleted": Corruption("the count of a delete is one too high", answer=_wrong_deleted),
+    "flipped-branch": Corruption(
+        "a transaction reports the branch that it did not execute", answer=_flipped_branch,
+    ),
+    "past-as-present": Corruption(
+        "a read at a past revision returns the present values", answer=_present_as_past,
+    ),
+    "earlier-revision": Corruption(
+        "a write returns the revision before its own", answer=_revision_before,
+    ),
+    "compacted-read": Corruption(
+        "a read below the compacted revision is answered", compaction=True,
+    ),
+    "lost-write": Corruption("an acknowledged write has no effect", effect=_lost_write),
+    "applied-twice": Corruption(
+        "an acknowledged put is applied twice, at two revisions", effect=_applied_twice,
+    ),
+    "torn-transaction": Corruption(
+        "a transaction makes only its first change", effect=_torn_transaction,
+    ),
+    "phantom-write": Corruption(
+        "a revision has a change that no client requested", effect=_phantom_write,
+    ),
+    "failed-write": Corruption("a put that failed takes effect", effect=_failed_write),
+    "early-effect": Corruption(
+        "a write takes effect 5 ms before it is invoked", before=_early_effect,
+    ),
+    "log-without": Corruption(
+        "the change log of all members lacks a revision",
+        states=_log_without_revision, members_min=1,
+    ),
+    "log-otherwise": Corruption(
+        "the change log of all members has a wrong version of a key",
+        states=_log_with_other_version, members_min=1,
+    ),
+    "diverged": Corruption(
+        "one member has a different value of a key", states=_diverged, members_min=2,
+    ),
+    "hash-mismatch": Corruption(
+        "one member has a different HashKV", states=_hash_mismatch, members_min=2,
+    ),
 }
-"""By the name that `splitbrain generate --spoil` knows."""
+"""The corruptions by the name that `splitbrain generate --corrupt` takes."""

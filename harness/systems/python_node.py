@@ -1,4 +1,4 @@
-"""This project's own store: `python -m splitbrain.node`, a process a member."""
+"""This project's own store: each member is a process `python -m splitbrain.node`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import MemberName
 
-COMMAND: tuple[str, ...] = (sys.executable, "-m", "splitbrain.node")
+COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "splitbrain.node")
+"""`-P`: a module of the working directory is not imported in place of one of the same name."""
 FAILPOINT_TIMEOUT_S = 2.0
 STOPPED_POLL_S = 0.002
 
 
 class PythonNode(ProcessCluster):
-    """`command` is what starts a member, before its flags: a spoilt one has another.
-    With `admin` it is Stepped: its members take failpoints."""
+    """A cluster of this project's own members.
+
+    `command` starts a member, without its flags; members with a planted bug have another
+    command. With `admin` the members accept failpoints, so that the system is `HasFailpoints`.
+    """
 
     name = "python_node"
 
@@ -55,28 +59,30 @@ class PythonNode(ProcessCluster):
     def environment(self) -> dict[str, str]:
         return python_env()
 
-    # --- failpoints, if the members are told to take them (`admin`) -------------------
+    # --- failpoints, which members accept with `admin` --------------------------------
 
     async def set_failpoint(self, member: MemberName, failpoint: str, term: str) -> None:
         answer = await self._failpoint("PUT", member, failpoint, term)
         if answer is not None:
-            raise FaultError(f"{member} takes no failpoint {failpoint}={term}: {answer}")
+            raise FaultError(f"{member} refused the failpoint {failpoint}={term}: {answer}")
 
     async def clear_failpoint(self, member: MemberName, failpoint: str) -> None:
         await self._failpoint("DELETE", member, failpoint, "")
 
-    async def stands_at(self, member: MemberName, failpoint: str) -> None:
-        while not self.stands_still(member):  # noqa: ASYNC110 - the operating system tells nobody
+    async def wait_until_paused_at(self, member: MemberName, failpoint: str) -> None:
+        # The operating system does not notify the harness when a process stops itself.
+        while not self.is_stopped(member):  # noqa: ASYNC110
             await asyncio.sleep(STOPPED_POLL_S)
 
     async def _failpoint(
         self, method: str, member: MemberName, failpoint: str, term: str
     ) -> str | None:
-        """None if the member did as it was told; otherwise why not."""
+        """Send a request about a failpoint; None if the member accepted it, else the reason."""
         url = f"{self.address(member).client_url}/admin/failpoints/{failpoint}"
-        limit = aiohttp.ClientTimeout(total=FAILPOINT_TIMEOUT_S)
+        timeout = aiohttp.ClientTimeout(total=FAILPOINT_TIMEOUT_S)
         try:
-            async with self._asking().request(method, url, data=term, timeout=limit) as answer:
+            session = self._require_session()
+            async with session.request(method, url, data=term, timeout=timeout) as answer:
                 return None if answer.ok else f"{answer.status} {await answer.text()}"
         except (aiohttp.ClientError, OSError, TimeoutError) as problem:
             return f"{type(problem).__name__}: {problem}"
@@ -85,18 +91,26 @@ class PythonNode(ProcessCluster):
         return self.settings.folder / member / "trace.jsonl" if self._tracing else None
 
     def versions(self) -> Mapping[str, str]:
-        try:
-            splitbrain = version("splitbrain")
-        except PackageNotFoundError:
-            splitbrain = "from sources"
-        return {
-            "splitbrain": splitbrain,
-            "python": python_version(),
-        }
+        return {"splitbrain": member_version(), "python": python_version()}
+
+    def version_text(self) -> str:
+        return member_version_text()
+
+
+def member_version() -> str:
+    """The version of the package that the members are part of."""
+    try:
+        return version("splitbrain")
+    except PackageNotFoundError:
+        return "from sources"
+
+
+def member_version_text() -> str:
+    return f"splitbrain member {member_version()}"
 
 
 def etcd_flags(settings: ClusterSettings, place: Place, initial_cluster: str) -> tuple[str, ...]:
-    """The flags that etcd's members (from 3.5 on) and ours share."""
+    """The flags that members of etcd (since 3.5) and of this project share."""
     progress = settings.watch_progress_ms
     return (
         "--name", place.name,

@@ -10,7 +10,7 @@ WITHOUT_LEASES = (PYTHON_NODE, SIMULATED)
 """Systems whose members serve keys and watches alone."""
 
 
-def refuse_missing(system: str, workload: Workload) -> None:
+def check_services(system: str, workload: Workload) -> None:
     """Raise BadArguments if `workload` needs what `system` is known not to serve."""
     needs = tuple(getattr(workload, "needs", ()))
     if needs and system in WITHOUT_LEASES:

@@ -19,7 +19,7 @@ from splitbrain.nemesis.capabilities import Killable, LinkState, Partitionable, 
 from splitbrain.nemesis.fault import MemberName
 
 __all__ = [
-    "Address", "Killable", "LinkState", "MemberName", "Mortal", "Partitionable", "Pausable",
+    "Address", "CrashReporter", "Killable", "LinkState", "MemberName", "Partitionable", "Pausable",
     "System", "Weathered",
 ]
 
@@ -33,7 +33,7 @@ class Address(msgspec.Struct, frozen=True):
 
 
 @runtime_checkable
-class Mortal(Protocol):
+class CrashReporter(Protocol):
     """A system whose members may end though nobody ended them, and that notices it."""
 
     def ended_by_themselves(self) -> Sequence[str]:

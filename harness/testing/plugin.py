@@ -1,27 +1,31 @@
-"""pytest: clusters and runs as fixtures, many seeds, saved seeds first.
+"""The pytest plugin: runs and clusters as fixtures, over many seeds, saved runs first.
 
-    def test_it_holds(splitbrain_run):
+    def test_it_is_correct(splitbrain_run):
         splitbrain_run(workload="kv", nemesis=["kill"])
 
-`splitbrain_run` runs once for each seed: the saved ones of the corpus folder first,
-then `--splitbrain-runs` of them from `--splitbrain-seed` on. A run that is not valid
-fails the test with its anomalies, the path of its report and the line that runs it
-again. With `--splitbrain-system simulated` each seed is run twice, and the two must not
-differ. `splitbrain_cluster` is a started cluster, stopped after the test;
+`splitbrain_run` runs once for each case: the saved runs of the corpus folder, then
+`--splitbrain-runs` seeds from `--splitbrain-seed` on. A run that is not valid fails the test,
+with its anomalies, the path of its report and the command that repeats it. With
+`--splitbrain-system simulated` each case is run twice, and the two runs must be equal.
+
+`splitbrain_cluster` is a started cluster, which is stopped after the test. If the test fails,
+the failure shows the cluster's folder and the end of each member's log. A simulated system has
+no such cluster: the test is skipped.
+
 `splitbrain_schedule` runs one schedule, as `splitbrain shrink` prints it.
 
-`@pytest.mark.splitbrain(workload="kv", …)` gives a test options of its own; what the
-call of `splitbrain_run` gives wins, and what the command line of pytest gives wins over
-the mark. Saved seeds of another system or workload than the test's are left out.
+`@pytest.mark.splitbrain(workload="kv", …)` gives a test its own options. The options of the call
+of `splitbrain_run` win over all others, and pytest's command line wins over the mark. Saved runs
+of another system or workload than the test's are left out.
 
-Every run has ports and a folder of its own, so that `pytest -n` is safe.
+`--lf` repeats the seeds of the last session. Every run has its own ports and folder, so that
+`pytest -n` is safe.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,25 +33,29 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from splitbrain.harness.campaign.corpus import SavedSeed
-    from splitbrain.harness.judging.judge import RunResult
+    from splitbrain.harness.campaign.corpus import SavedRun
+    from splitbrain.harness.judging.run_result import RunResult
     from splitbrain.harness.schedule.schedule import Schedule
     from splitbrain.harness.testing.cluster import Cluster
 
 TIME_LIMIT_S = 10.0
-SEED_BITS = 32
 REPORT_PROPERTY = "splitbrain_report"
+CACHE_KEY = "splitbrain/last_seeds"
+"""Where pytest's cache keeps the first seed and the number of seeds of the last session."""
 
 FLAGS = {
     "system": ("--splitbrain-system", str, "python_node, simulated, etcd, or package.module:Class"),
     "workload": ("--splitbrain-workload", str, "the workload: see `splitbrain list`"),
-    "nemesis": ("--splitbrain-nemesis", str, "kinds of faults, with commas, or none"),
+    "nemesis": ("--splitbrain-nemesis", str, "kinds of faults, separated by commas, or none"),
     "time_limit_s": ("--splitbrain-time-limit", float, f"seconds of load [{TIME_LIMIT_S:g}]"),
     "store": ("--splitbrain-store", str, "the folder of runs [store, below the root folder]"),
 }
 """Option of a run → pytest's flag, its type, its help."""
 
-_base_seed = pytest.StashKey[int]()
+_first_seed = pytest.StashKey[int]()
+_seed_count = pytest.StashKey[int]()
+_cluster = pytest.StashKey["Cluster"]()
+_set_up_errors = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,10 +63,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, (flag, kind, text) in FLAGS.items():
         group.addoption(flag, dest=f"splitbrain_{name}", type=kind, default=None, help=text)
     group.addoption("--splitbrain-seed", type=int, default=None, metavar="SEED",
-                    help="the first seed [drawn, and told in the header]")
-    group.addoption("--splitbrain-runs", type=int, default=1, metavar="N",
-                    help="seeds for each test, from the first one on [1]")
-    parser.addini("splitbrain_corpus", "folder of saved seeds, below the root folder",
+                    help="the first seed [drawn, and printed in the header; with --lf or --ff "
+                         "that of the last session]")
+    group.addoption("--splitbrain-runs", type=int, default=None, metavar="N",
+                    help="the number of seeds for each test, from the first one on [1; with --lf "
+                         "or --ff that of the last session]")
+    parser.addini("splitbrain_corpus", "the folder of saved runs, below the root folder",
                   default="histories/corpus")
 
 
@@ -68,25 +78,48 @@ def pytest_configure(config: pytest.Config) -> None:
         "splitbrain(**options): options of the runs of this test, "
         "see splitbrain.harness.schedule.options",
     )
-    if config.getoption("--splitbrain-runs") < 1:
-        raise pytest.UsageError("--splitbrain-runs: expected at least 1")
-    given = config.getoption("--splitbrain-seed")
     worker = getattr(config, "workerinput", None)
-    if given is None and worker is not None:
-        given = worker["splitbrain_seed"]
     if worker is None:
         config.pluginmanager.register(Reports(), "splitbrain-reports")
-    config.stash[_base_seed] = secrets.randbits(SEED_BITS) if given is None else given
+        first, count = _seeds(config)
+    else:
+        first, count = worker["splitbrain_seeds"]
+    if count < 1:
+        raise pytest.UsageError("--splitbrain-runs: expected at least 1")
+    config.stash[_first_seed], config.stash[_seed_count] = first, count
+    config.stash[_set_up_errors] = {}
+
+
+def _seeds(config: pytest.Config) -> tuple[int, int]:
+    """The first seed and the number of seeds: given, those of the last session if its failed
+    tests are to be repeated, or drawn."""
+    from splitbrain.harness.drawing.seed import seed_or_drawn
+
+    first, count = config.getoption("--splitbrain-seed"), config.getoption("--splitbrain-runs")
+    cache = getattr(config, "cache", None)
+    repeats = config.getoption("lf", False) or config.getoption("failedfirst", False)
+    last = cache.get(CACHE_KEY, None) if cache is not None and repeats else None
+    if first is None and isinstance(last, list) and len(last) == 2:
+        first, count = last[0], last[1] if count is None else count
+    return seed_or_drawn(first), 1 if count is None else count
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    config = session.config
+    cache = getattr(config, "cache", None)
+    if cache is not None and not hasattr(config, "workerinput"):
+        cache.set(CACHE_KEY, [config.stash[_first_seed], config.stash[_seed_count]])
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Every worker of pytest-xdist must collect the same seeds."""
-    node.workerinput["splitbrain_seed"] = node.config.stash[_base_seed]
+    stash = node.config.stash
+    node.workerinput["splitbrain_seeds"] = (stash[_first_seed], stash[_seed_count])
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"splitbrain: first seed {config.stash[_base_seed]} (--splitbrain-seed)"
+    return f"splitbrain: first seed {config.stash[_first_seed]} (--splitbrain-seed)"
 
 
 # --- seeds ----------------------------------------------------------------------
@@ -98,11 +131,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     from splitbrain.harness.errors import BadArguments
 
     try:
-        saved = _saved_seeds(metafunc)
+        saved = _saved_runs(metafunc)
     except BadArguments as problem:
         raise pytest.UsageError(str(problem)) from problem
-    first = metafunc.config.stash[_base_seed]
-    drawn = range(first, first + metafunc.config.getoption("--splitbrain-runs"))
+    first = metafunc.config.stash[_first_seed]
+    drawn = range(first, first + metafunc.config.stash[_seed_count])
     metafunc.parametrize(
         "splitbrain_seed",
         [*saved, *drawn],
@@ -111,17 +144,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     )
 
 
-def _saved_seeds(metafunc: pytest.Metafunc) -> list[SavedSeed]:
+def _saved_runs(metafunc: pytest.Metafunc) -> list[SavedRun]:
     from splitbrain.harness.campaign.corpus import read_corpus
 
     config = metafunc.config
     options = _options(config, metafunc.definition)
     corpus = read_corpus(config.rootpath / str(config.getini("splitbrain_corpus")))
-    return [one for one in corpus if one.fits(options)]
+    # A saved schedule is a whole run: a test that asks for a cluster cannot use it.
+    whole_runs = "splitbrain_run" in metafunc.fixturenames
+    return [
+        one for one in corpus if one.fits(options) and (whole_runs or one.schedule is None)
+    ]
 
 
 def _options(config: pytest.Config, item: pytest.Item | pytest.Function) -> dict[str, Any]:
-    """What the project, the mark and the command line say of a test's runs, as far as they do."""
+    """The options of a test's runs, from the project, the mark and the command line."""
     from splitbrain.harness.schedule.options import DEFAULTS, parse_list, project_options
 
     found: dict[str, Any] = {
@@ -143,8 +180,7 @@ def _options(config: pytest.Config, item: pytest.Item | pytest.Function) -> dict
 
 @pytest.fixture
 def splitbrain_seed(request: pytest.FixtureRequest) -> Any:
-    """The seed of this case: a number, or one saved in the corpus
-    (`splitbrain.harness.campaign.corpus.SavedSeed`)."""
+    """The case: a seed, or a saved run (`splitbrain.harness.campaign.corpus.SavedRun`)."""
     return request.param
 
 
@@ -155,21 +191,30 @@ def splitbrain_seed(request: pytest.FixtureRequest) -> Any:
 def splitbrain_run(
     request: pytest.FixtureRequest, splitbrain_seed: Any
 ) -> Callable[..., RunResult]:
-    """Call it with options of a run; it returns a valid run's result, and fails the test
-    for any other."""
-    from splitbrain.harness.testing.cluster import settle
+    """A function that takes options of a run, and returns the result of a valid run. Any other
+    run fails the test."""
+    from splitbrain.harness.testing.cluster import options_of_case
 
     def run(**options: Any) -> RunResult:
         __tracebackhide__ = True
-        from splitbrain.harness.runs.execute import run_sync
-        from splitbrain.harness.runs.repetition import run_twice
+        from msgspec.structs import replace
 
-        with _plainly():
-            settled = settle(_options(request.config, request.node), splitbrain_seed, options)
-            if settled.system == "simulated":
-                result, difference = run_twice(settled)
+        from splitbrain.harness.drawing.draw import draw_schedule
+        from splitbrain.harness.runs.execute import execute
+        from splitbrain.harness.runs.repeat import execute_twice
+
+        with _error_as_failure(request):
+            base = _options(request.config, request.node)
+            chosen = options_of_case(base, splitbrain_seed, options)
+            saved = getattr(splitbrain_seed, "schedule", None)
+            if saved is None:
+                schedule = draw_schedule(chosen)
             else:
-                result, difference = run_sync(settled), None
+                schedule = replace(saved, options=replace(saved.options, store=chosen.store))
+            if schedule.system == "simulated":
+                result, difference = execute_twice(schedule)
+            else:
+                result, difference = execute(schedule), None
         return _checked(request, result, difference)
 
     return run
@@ -179,59 +224,85 @@ def splitbrain_run(
 def splitbrain_cluster(
     request: pytest.FixtureRequest, splitbrain_seed: Any
 ) -> Iterator[Cluster]:
-    """A started cluster, stopped when the test is over: see
-    `splitbrain.harness.testing.cluster.Cluster`."""
-    from splitbrain.harness.errors import BadArguments
-    from splitbrain.harness.testing.cluster import open_cluster, settle
+    """A started cluster, which is stopped after the test
+    (`splitbrain.harness.testing.cluster.Cluster`)."""
+    from splitbrain.harness.testing.cluster import open_cluster, options_of_case
 
-    with _plainly():
-        options = settle(_options(request.config, request.node), splitbrain_seed, {})
-        if options.system == "simulated":
-            raise BadArguments(
-                "splitbrain_cluster is of real processes, and the system is simulated: ask for "
-                "another one, or write the test with splitbrain_run or splitbrain_schedule"
+    with contextlib.ExitStack() as opened:
+        with _error_as_failure(request):
+            options = options_of_case(
+                _options(request.config, request.node), splitbrain_seed, {}
             )
-    with open_cluster(options) as cluster:
+            if options.system == "simulated":
+                pytest.skip(
+                    "splitbrain_cluster starts real processes, and the system is simulated; "
+                    "splitbrain_run and splitbrain_schedule work with both"
+                )
+            cluster = opened.enter_context(open_cluster(options))
+        request.node.stash[_cluster] = cluster
         yield cluster
 
 
 @pytest.fixture
 def splitbrain_schedule(request: pytest.FixtureRequest) -> Callable[..., RunResult]:
-    """Call it with a schedule, one as text (`splitbrain shrink` prints them), or the path of
-    its file: it is run in simulation, twice, and must be valid and both times the same."""
+    """A function that takes a schedule, its text (as `splitbrain shrink` prints it) or the path
+    of its file. The schedule is run twice in simulation. Both runs must be valid and equal."""
 
     def run(schedule: Schedule | str | Path) -> RunResult:
         __tracebackhide__ = True
-        from splitbrain.harness.runs.repetition import run_schedule_twice
-        from splitbrain.harness.schedule.text import read_schedule
+        from msgspec.structs import replace
+
+        from splitbrain.harness.runs.repeat import execute_twice
+        from splitbrain.harness.schedule.text import parse_schedule, read_schedule
 
         store = str(_options(request.config, request.node)["store"])
-        with _plainly():
+        with _error_as_failure(request):
             if isinstance(schedule, Path):
                 schedule = read_schedule(schedule)
-            result, difference = run_schedule_twice(schedule, store)
+            elif isinstance(schedule, str):
+                schedule = parse_schedule(schedule)
+            schedule = replace(schedule, options=replace(schedule.options, store=store))
+            result, difference = execute_twice(schedule)
         return _checked(request, result, difference)
 
     return run
 
 
 @contextlib.contextmanager
-def _plainly() -> Iterator[None]:
-    """What a test asks for and cannot be fails it with the reason alone: the harness's own
-    frames would tell its user nothing."""
+def _error_as_failure(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test with the message of an expected error, without a traceback: the frames of
+    the harness would not help its user.
+
+    An error that several tests share is printed in full once in each process.
+    """
     __tracebackhide__ = True
-    from splitbrain.harness.errors import BadArguments
+    from splitbrain.harness.errors import SplitbrainError
 
     try:
         yield
-    except BadArguments as problem:
-        pytest.fail(str(problem), pytrace=False)
+    except SplitbrainError as problem:
+        text = str(problem)
+        first = request.config.stash[_set_up_errors].setdefault(text, request.node.nodeid)
+        if first != request.node.nodeid:
+            text = f"{text.splitlines()[0]} (as in {first})"
+        # Without a context, because pytest would print the message of each chained exception.
+        raise pytest.fail.Exception(text, pytrace=False) from None
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A test that fails with a cluster shows where the cluster's files are."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    cluster = item.stash.get(_cluster, None)
+    if report.when == "call" and report.failed and cluster is not None:
+        report.sections.append(("splitbrain cluster", cluster.describe()))
 
 
 def _checked(
     request: pytest.FixtureRequest, result: RunResult, difference: str | None
 ) -> RunResult:
-    """`result` if it is valid and nothing differed; otherwise the test fails."""
+    """Return `result` if it is valid and the repetition is equal; otherwise fail the test."""
     __tracebackhide__ = True
     if result.report is not None:
         request.node.user_properties.append((REPORT_PROPERTY, str(result.report)))
@@ -245,13 +316,13 @@ def _checked(
 
 
 def failure_text(result: RunResult) -> str:
-    """What went wrong, where the report is, and the line that runs it again."""
-    from splitbrain.harness.cli.outcome_text import reproduce_line, summary
+    """The anomalies, the path of the report and the command that repeats the run."""
+    from splitbrain.harness.judging.result_text import reproduce_line, summary
 
     word = {True: "valid", False: "invalid", None: "unknown"}[result.valid]
     lines = [f"the run is {word}"]
     if result.error:
-        lines.append(f"it broke off: {result.error}")
+        lines.append(f"the run failed: {result.error}")
     lines += [summary(result.results)] if summary(result.results) else []
     lines.append(f"report: {result.report or result.folder}")
     lines.append(f"reproduce: {reproduce_line(result)}")
@@ -262,7 +333,7 @@ def failure_text(result: RunResult) -> str:
 
 
 class Reports:
-    """The reports of a session's runs, also of those that workers of pytest-xdist made."""
+    """The reports of the session's runs, including those of workers of pytest-xdist."""
 
     def __init__(self) -> None:
         self._found: list[Path] = []

@@ -22,20 +22,20 @@ import msgspec
 from hypothesis import note
 from hypothesis import strategies as st
 
-from splitbrain.harness.drawing.swarm import SETTINGS, Surroundings
 from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.conditions import IDEAL_NETWORK, NetworkConditions
+from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.schedule.options import Options, check
-from splitbrain.harness.schedule.plan import Plan, PlannedOperation
 from splitbrain.harness.schedule.schedule import (
+    SIMULATED_SETTINGS,
     Schedule,
     TimedOperation,
     clients_of,
+    fixed,
     member_seeds,
-    schedule_of,
 )
-from splitbrain.harness.shrinking.failure import blamed, run_in_passing
+from splitbrain.harness.shrinking.failure import failing_checkers, temporary_run
 from splitbrain.harness.shrinking.test_source import as_test
-from splitbrain.harness.simulation.network import Weather
 from splitbrain.histories.kv import Compare, Delete, Put, Range, Txn
 from splitbrain.nemesis.fault import (
     AtStep,
@@ -62,20 +62,18 @@ PERCENTS = (1.0, 20.0, 100.0)
 def check_schedule(schedule: Schedule) -> None:
     """Run it in simulation. Raises AssertionError if it is not valid, with what was wrong;
     under hypothesis it is told as a test to paste."""
-    with run_in_passing(schedule) as run:
+    with temporary_run(schedule) as run:
         if run.valid is True:
             return
-        names = blamed(run)
-        wrong = [one for one in run.result.results.verdicts if one.valid is not True]
+        names = failing_checkers(run)
+        wrong = [one for one in run.results.verdicts if one.valid is not True]
     said = "; ".join(
         f"{one.checker}: {one.anomalies[0].because if one.anomalies else one.why}" for one in wrong
     )
-    failing = Schedule(
-        schedule.options, schedule.plan, schedule.surroundings, names[0] if names else ""
-    )
+    failing = msgspec.structs.replace(schedule, fails_by=names[0] if names else "")
     note(as_test(failing))
     word = "invalid" if names else "unknown"
-    raise AssertionError(f"the run is {word}: {said or run.result.error}")
+    raise AssertionError(f"the run is {word}: {said or run.error}")
 
 
 @st.composite
@@ -116,28 +114,28 @@ def schedules(
         max_size=operations_max,
     ))
     operations = [
-        TimedOperation(at_ms * 1000, client, PlannedOperation(0, f, _named(request, number), to))
+        TimedOperation(at_ms * 1000, client, ScheduledOperation(0, f, _named(request, number), to))
         for number, (at_ms, client, to, (f, request)) in enumerate(drawn, start=1)
     ]
     planned = st.lists(_planned(members, faults, len(operations), time_limit_ms),
                        max_size=faults_max)
     seed = draw(st.integers(0, 2**16))
-    plan = Plan(
+    chosen = msgspec.convert({
+        "heartbeat_ms": 20, "election_ms": 200, "request_timeout_ms": 500, **options,
+        "system": "simulated", "workload": workload, "clients": clients,
+    }, Options)
+    check(chosen)
+    environment = draw(environments()) if rough else {"settings": dict(SIMULATED_SETTINGS)}
+    return fixed(Schedule(
+        options=chosen,
         seed=seed,
         members=members,
         member_seeds=member_seeds(seed, members),
         clients=clients_of(operations),
         faults=tuple(sorted(draw(planned), key=lambda one: one.begin_ms)),
         time_limit_ms=time_limit_ms,
-    )
-    wanted = {
-        "heartbeat_ms": 20, "election_ms": 200, "request_timeout_ms": 500, **options,
-        "system": "simulated", "workload": workload, "clients": clients,
-    }
-    around = draw(surroundings()) if rough else Surroundings(settings=dict(SETTINGS))
-    settled = msgspec.convert(wanted, Options)
-    check(settled)
-    return schedule_of(settled, plan, around)
+        **environment,
+    ))
 
 
 def requests(keys: Sequence[str]) -> st.SearchStrategy[tuple[str, Any]]:
@@ -214,21 +212,21 @@ def _of(kind: str, members: Sequence[str], operations: int) -> st.SearchStrategy
             )
 
 
-def surroundings() -> st.SearchStrategy[Surroundings]:
-    """How members are set, and their world behaves; plain ones first."""
+def environments() -> st.SearchStrategy[dict[str, Any]]:
+    """Fields of a schedule for the members' settings and the network; plain ones first."""
     settings = st.fixed_dictionaries({}, optional={
         "snapshot_count": st.sampled_from((3, 10, 50)),
         "catch_up_entries": st.sampled_from((1, 5)),
         "backend_batch_interval_ms": st.sampled_from((1, 10)),
-    }).map(lambda drawn: {**SETTINGS, **drawn})
-    weather = st.builds(
-        Weather,
+    }).map(lambda drawn: {**SIMULATED_SETTINGS, **drawn})
+    network = st.builds(
+        NetworkConditions,
         delay_us=st.sampled_from(((80, 120), (500, 1500))),
         loose=st.booleans(),
         loss_percent=st.sampled_from((0.0, 5.0)),
         reorder_percent=st.sampled_from((0.0, 30.0)),
     )
-    return st.builds(
-        Surroundings, settings=settings, weather=st.just(Weather()) | weather,
-        buggify=st.booleans(),
-    )
+    return st.fixed_dictionaries({
+        "settings": settings, "network": st.just(IDEAL_NETWORK) | network,
+        "buggify": st.booleans(),
+    })

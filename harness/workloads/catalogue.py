@@ -8,7 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.extensions import load_offered, load_path, offered, told
+from splitbrain.harness.extensions import (
+    entry_points_of,
+    load_entry_point,
+    load_path,
+    origin_of,
+)
 from splitbrain.harness.workloads.append import Append, WriteRead
 from splitbrain.harness.workloads.kv import KV
 from splitbrain.harness.workloads.lease import Lease
@@ -29,7 +34,7 @@ def workloads() -> dict[str, str]:
     """Names, each with what it is: ours, then those that installed packages offer, which
     are not imported for it. Ours cannot be replaced."""
     ours = {name: kind.description for name, kind in OURS.items()}
-    others = {name: told(point) for name, point in offered(ENTRY_POINTS).items()}
+    others = {name: origin_of(point) for name, point in entry_points_of(ENTRY_POINTS).items()}
     return {**ours, **{name: text for name, text in others.items() if name not in ours}}
 
 
@@ -70,8 +75,8 @@ def _check_options(
 def _named(name: str) -> Any:
     if name in OURS:
         return OURS[name]
-    if (point := offered(ENTRY_POINTS).get(name)) is not None:
-        return load_offered(point, "workload")
+    if (point := entry_points_of(ENTRY_POINTS).get(name)) is not None:
+        return load_entry_point(point, "workload")
     known = workloads()
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""

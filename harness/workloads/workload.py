@@ -13,7 +13,7 @@ point of the group `splitbrain.workloads`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from random import Random
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -29,6 +29,7 @@ class Draft:
 
     f: str
     request: AnyRequest
+    _: KW_ONLY
     expect_last_seen: tuple[int, ...] = ()
     revision_back: int = 0
     after_ok: bool = False

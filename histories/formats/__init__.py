@@ -1,1 +1,1 @@
-"""Histories that other tools wrote, read as values."""
+"""Readers of histories in the formats of other tools, and of files of transactions."""

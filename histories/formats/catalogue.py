@@ -1,4 +1,4 @@
-"""Formats of histories by name, and which one a file has, told from its content."""
+"""The formats of histories by name. A file's format is detected from its content."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ import msgspec
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.event import Event
 from splitbrain.histories.formats.foreign_operation import (
-    LoggedEvent,
-    LoggedOperation,
-    logged_operation,
-    paired,
+    ForeignEvent,
+    ForeignOperation,
+    foreign_operation,
+    pair_operations,
 )
 from splitbrain.histories.formats.jepsen_edn import is_jepsen_edn, read_jepsen_edn
 from splitbrain.histories.formats.jepsen_log import is_jepsen_log, read_jepsen_log
 from splitbrain.histories.formats.jepsen_text import is_jepsen_text, read_jepsen_text
-from splitbrain.histories.formats.jepsen_transactions import names_of, read_jepsen_transactions
+from splitbrain.histories.formats.jepsen_transactions import (
+    micro_operation_names,
+    read_jepsen_transactions,
+)
 from splitbrain.histories.formats.json_lines import is_json_lines, read_json_lines
 from splitbrain.histories.formats.porcupine_kv import is_porcupine_kv, read_porcupine_kv
 from splitbrain.histories.formats.transactions import is_transactions
@@ -31,23 +34,25 @@ from splitbrain.histories.transaction import Transaction
 OWN = "splitbrain"
 TRANSACTIONS = "transactions"
 BEGINNING_BYTES = 64 * 1024
-LINES_LOOKED_AT = 20
-LOOKED_AT = 2_000
+SAMPLE_LINES = 20
+SAMPLE_OPERATIONS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`recognises` is given the beginning of a file, cut after a line where there is one."""
+    """A format of histories: its description for messages, and its readers."""
 
-    says: str
+    description: str
     recognises: Callable[[str], bool]
-    read: Callable[[Path], list[LoggedOperation]]
-    events: Callable[[Path], Iterator[LoggedEvent]] | None = None
-    """Of formats that may hold transactions: their events one by one."""
+    """Whether a file has the format. The argument is the beginning of the file, up to the end
+    of a line if there is one."""
+    read: Callable[[Path], list[ForeignOperation]]
+    events: Callable[[Path], Iterator[ForeignEvent]] | None = None
+    """Reads the events one by one; only for formats that may contain transactions."""
 
 
 def _some_line(matches: Callable[[str], bool]) -> Callable[[str], bool]:
-    return lambda text: any(matches(line) for line in text.splitlines()[:LINES_LOOKED_AT])
+    return lambda text: any(matches(line) for line in text.splitlines()[:SAMPLE_LINES])
 
 
 def _first_line(text: str) -> str:
@@ -55,7 +60,7 @@ def _first_line(text: str) -> str:
 
 
 def _is_own(text: str) -> bool:
-    """Our own events, whose values are requests of a store; faults alone say nothing."""
+    """Whether the first event of a client is an invocation with a request of our own."""
     requests: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
     for line in text.splitlines():
         try:
@@ -68,23 +73,24 @@ def _is_own(text: str) -> bool:
     return '"fault"' in text
 
 
-def _read_elsewhere(path: Path) -> list[LoggedOperation]:
+def _not_foreign(path: Path) -> list[ForeignOperation]:
     raise ValueError(
-        f"{path}: read by splitbrain.histories.reader or "
-        "splitbrain.histories.formats.transactions"
+        f"{path} has a format of Splitbrain's own: read it with "
+        "splitbrain.histories.history.History.read or "
+        "splitbrain.histories.formats.transactions.read_transactions"
     )
 
 
 FORMATS: Mapping[str, Format] = {
-    OWN: Format("history.jsonl of a run of ours", _is_own, _read_elsewhere),
+    OWN: Format("history.jsonl of a Splitbrain run", _is_own, _not_foreign),
     TRANSACTIONS: Format(
         "JSON Lines of transactions, as `splitbrain generate` writes them",
-        lambda text: is_transactions(_first_line(text)), _read_elsewhere,
+        lambda text: is_transactions(_first_line(text)), _not_foreign,
     ),
     "json-lines": Format(
         "plain JSON Lines, see docs/reference/history-format.md",
         lambda text: is_json_lines(_first_line(text).encode()),
-        lambda path: paired(read_json_lines(path), str(path)), read_json_lines,
+        lambda path: pair_operations(read_json_lines(path), str(path)), read_json_lines,
     ),
     "porcupine-kv": Format(
         "porcupine's key-value logs", lambda text: is_porcupine_kv(_first_line(text)),
@@ -92,11 +98,11 @@ FORMATS: Mapping[str, Format] = {
     ),
     "jepsen-edn": Format(
         "Jepsen's history.edn", is_jepsen_edn,
-        lambda path: paired(read_jepsen_edn(path), str(path)), read_jepsen_edn,
+        lambda path: pair_operations(read_jepsen_edn(path), str(path)), read_jepsen_edn,
     ),
     "jepsen-text": Format(
         "Jepsen's history.txt", lambda text: is_jepsen_text(_first_line(text)),
-        lambda path: paired(read_jepsen_text(path), str(path)), read_jepsen_text,
+        lambda path: pair_operations(read_jepsen_text(path), str(path)), read_jepsen_text,
     ),
     "jepsen-log": Format(
         "log lines of a Jepsen register test, as in porcupine's test data",
@@ -106,7 +112,10 @@ FORMATS: Mapping[str, Format] = {
 
 
 def format_of(path: Path) -> str:
-    """The name of the format that `path` has, by its content. Raises HistoryError if none."""
+    """The name of the format of `path`, detected from its content.
+
+    Raises HistoryError if the file cannot be read, or has no known format.
+    """
     try:
         with path.open("rb") as file:
             beginning = file.read(BEGINNING_BYTES)
@@ -114,71 +123,80 @@ def format_of(path: Path) -> str:
     except OSError as problem:
         raise HistoryError(f"{path} cannot be read: {problem.strerror}") from problem
     if not beginning.strip():
-        raise HistoryError(f"{path} is empty; expected a history")
+        raise HistoryError(f"{path} is empty: expected a history with at least one event")
     try:
         text = beginning.decode()
     except UnicodeDecodeError as problem:
         text = ""
         if len(beginning) - problem.start > 3 or b"\0" in beginning:
-            raise HistoryError(f"{path} is no text{_hint(beginning)}") from problem
+            raise HistoryError(f"{path} is not a text file{_hint(beginning)}") from problem
     if "\0" in text:
-        raise HistoryError(f"{path} is no text{_hint(beginning)}")
+        raise HistoryError(f"{path} is not a text file{_hint(beginning)}")
     for name, known in FORMATS.items():
         if known.recognises(text):
             return name
     raise HistoryError(
-        f"{path} is not a history of a known format (first line: {_first_line(text)[:80]!r}); "
-        f"known are {', '.join(FORMATS)}; --format insists on one"
+        f"{path} is not a history of a known format (first line: {_first_line(text)[:80]!r}). "
+        f"The known formats are {', '.join(FORMATS)}; --format selects one, whose reader then "
+        "reports the first line that is wrong"
     )
 
 
 def _hint(beginning: bytes) -> str:
     if beginning.startswith(b"JEPSEN"):
-        return ": it is Jepsen's test.jepsen; give the history.edn beside it"
+        return ": it is Jepsen's test.jepsen. Pass the history.edn of the same folder instead"
     if beginning.startswith(b"\x1f\x8b"):
-        return ": it is compressed; unpack it with gunzip first"
-    return "; expected a history, one event a line"
+        return ": it is compressed. Decompress it with gunzip first"
+    return ": expected a history with one event on each line"
 
 
-def read_logged(path: Path, name: str) -> list[LoggedOperation]:
-    """The operations of `path`, a file of the format `name` of others.
+def read_foreign(path: Path, name: str) -> list[ForeignOperation]:
+    """The operations of the file `path`, which has the format `name` of another tool.
 
-    Raises HistoryError where it is none, KeyError for an unknown name.
+    Raises HistoryError if the file does not have that format, and KeyError for an unknown name.
     """
     known = FORMATS[name]
-    with _named(path):
+    with _errors_with_path(path):
         operations = known.read(path)
     if not operations:
-        raise HistoryError(f"{path} has no operation of a client; expected {known.says}")
+        raise HistoryError(
+            f"{path} contains no operation of a client: expected {known.description}"
+        )
     return operations
 
 
 def micro_operations(path: Path, name: str) -> tuple[str, ...]:
-    """Which of append, r and w the first events of `path` have in their transactions; () if it
-    is no history of transactions, or one with mistakes."""
+    """Which of append, r and w the first transactions of `path` contain.
+
+    Returns () if the file is not a history of transactions, or if its beginning is invalid.
+    """
     read = FORMATS[name].events
     if read is None:
         return ()
     try:
         invocations = (event for event in read(path) if event.type == "invoke" and event.f == "txn")
-        return names_of(logged_operation(event, None) for event in islice(invocations, LOOKED_AT))
+        sample = islice(invocations, SAMPLE_OPERATIONS)
+        return micro_operation_names(foreign_operation(event, None) for event in sample)
     except (HistoryError, UnicodeDecodeError, OSError):
         return ()
 
 
-def read_logged_transactions(path: Path, name: str) -> list[Transaction]:
-    """The transactions of `path`, of which `micro_operations` found some. Raises HistoryError."""
+def read_foreign_transactions(path: Path, name: str) -> list[Transaction]:
+    """The transactions of `path`, for which `micro_operations` returned at least one name.
+
+    Raises HistoryError for a line that is not valid.
+    """
     read = FORMATS[name].events
     assert read is not None
-    with _named(path):
+    with _errors_with_path(path):
         return read_jepsen_transactions(read(path), str(path))
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def _errors_with_path(path: Path) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as problem:
-        raise HistoryError(f"{path} is no UTF-8 text: {problem}") from problem
+        raise HistoryError(f"{path} is not UTF-8 text: {problem}") from problem
     except OSError as problem:
         raise HistoryError(f"{path} cannot be read: {problem.strerror}") from problem

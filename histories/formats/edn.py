@@ -1,4 +1,4 @@
-"""EDN as Clojure's `pr` writes it, read into plain values.
+"""Reads and writes EDN, as Clojure's `pr` writes it. EDN becomes these plain values:
 
     nil true false      None, True, False
     42 42N 4.2 4.2M 1/2 int, int, float, float, float
@@ -7,10 +7,11 @@
     [1 2] (1 2) #{1 2}  list, in the order written
     {:a 1}              dict; keys that are lists become tuples
     #tag value          the value; the tag is dropped, and so is the namespace of #:name{…}
-    #"expression" #'x   str, as exceptions and objects have them; 0x1f as well, an int
+    #"expression" #'x   str; they occur in printed exceptions and objects
+    0x1f                int
 
-A reader of our own: edn_format 0.8.0, the one that is kept up on PyPI, read 2,500 lines
-of a list-append history a second, hence 13 minutes for a million operations.
+The package edn_format 0.8.0, the maintained reader on PyPI, is too slow: it reads 2,500 lines
+of a list-append history per second, so a million operations take 13 minutes.
 
 Source: github.com/edn-format/edn.
 """
@@ -57,30 +58,30 @@ _CLOSES = {"[": "]", "(": ")", "{": "}", "#{": "}"}
 
 
 class EdnError(HistoryError):
-    """Text that is no EDN. `at` is the offset."""
+    """Text that is not EDN. `at` is the offset of the error in the text."""
 
-    def __init__(self, at: int, what: str) -> None:
-        super().__init__(what)
+    def __init__(self, at: int, message: str) -> None:
+        super().__init__(message)
         self.at = at
 
 
-class Cut(EdnError):
-    """The text ends within a form."""
+class TruncatedError(EdnError):
+    """The text ends inside a form."""
 
 
 def read_edn(text: str) -> Any:
-    """The one form that `text` holds. Raises EdnError."""
+    """The single form in `text`. Raises EdnError."""
     forms = [form for _, form in read_forms(text)]
     if len(forms) != 1:
-        raise EdnError(0, f"{len(forms)} forms, expected one")
+        raise EdnError(0, f"{len(forms)} forms where one is expected")
     return forms[0]
 
 
 def read_forms(text: str, enter: bool = False) -> Iterator[tuple[int, Any]]:
     """The forms of `text`, each with the number of its line, from 1.
 
-    With `enter`, a vector or list that the whole text is one of is gone through element
-    by element. Raises EdnError, or Cut if the text ends too early.
+    With `enter`, if the whole text is one vector or list, its elements are returned one by
+    one. Raises EdnError, or TruncatedError if the text ends inside a form.
     """
     breaks = [place for place, letter in enumerate(text) if letter == "\n"]
     for at, form in _Reader(text, enter).forms():
@@ -107,7 +108,7 @@ class _Reader:
             first = False
             if kind == "close":
                 if token != entered:
-                    raise EdnError(at, f"{token!r} closes nothing")
+                    raise EdnError(at, f"{token!r} without an opening bracket before it")
                 entered = ""
                 continue
             if kind == "discard":
@@ -115,12 +116,12 @@ class _Reader:
                 continue
             yield at, self._form(kind, token, at, 0)
         if entered:
-            raise Cut(len(self._text), f"the end comes before {entered!r}")
+            raise TruncatedError(len(self._text), f"the text ends without the closing {entered!r}")
 
     def _next(self, since: int) -> tuple[str | None, str, int]:
         token = next(self._tokens, None)
         if token is None:
-            raise Cut(since, "the end comes within a form")
+            raise TruncatedError(since, "the text ends inside a form")
         return token
 
     def _skip(self, since: int) -> None:
@@ -132,7 +133,7 @@ class _Reader:
 
     def _form(self, kind: str | None, token: str, at: int, depth: int) -> Any:
         if depth > DEPTH_MAX:
-            raise EdnError(at, f"nested deeper than {DEPTH_MAX}")
+            raise EdnError(at, f"forms are nested deeper than {DEPTH_MAX} levels")
         match kind:
             case "word":
                 return _WORDS.get(token, token)
@@ -153,7 +154,7 @@ class _Reader:
             case "special":
                 return _SPECIAL[token]
         if token == '"':
-            raise Cut(at, "the end comes within a text")
+            raise TruncatedError(at, "the text ends inside a string")
         raise EdnError(at, f"{token!r} where a value is expected")
 
     def _collection(self, opened: str, since: int, depth: int) -> Any:
@@ -187,7 +188,7 @@ def _key(form: Any) -> Any:
 def _number(token: str, at: int) -> int | float:
     found = _NUMBER.fullmatch(token)
     if found is None:
-        raise EdnError(at, f"{token!r} is no number")
+        raise EdnError(at, f"{token!r} is not a number")
     if found[1]:
         return int(found[1])
     if found[2]:
@@ -195,7 +196,7 @@ def _number(token: str, at: int) -> int | float:
     if found[5]:
         return int(found[5], 16)
     if not int(found[4]):
-        raise EdnError(at, f"{token!r} is no number")
+        raise EdnError(at, f"{token!r} is not a number")
     return int(found[3]) / int(found[4])
 
 
@@ -224,7 +225,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def write_edn(value: Any) -> str:
-    """`value` in EDN: texts as texts, except those with a leading colon that are words."""
+    """`value` as EDN. A str such as ":word" becomes a keyword, any other a string."""
     match value:
         case None:
             return "nil"
@@ -243,7 +244,7 @@ def write_edn(value: Any) -> str:
             return "{" + ", ".join(pairs) + "}"
         case list() | tuple():
             return "[" + " ".join(write_edn(one) for one in value) + "]"
-    raise TypeError(f"{type(value).__name__} has no place in EDN")
+    raise TypeError(f"a value of the type {type(value).__name__} cannot be written as EDN")
 
 
 _KEYWORD = re.compile(r":[A-Za-z*!?_<>=+.-][A-Za-z0-9*!?_<>=+.#/-]*")
@@ -251,7 +252,8 @@ _WRITTEN = {
     **{chr(code): f"\\u{code:04x}" for code in (*range(32), 127)},
     "\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\",
 }
-"""Control characters have their number, as Clojure reads it: a file with them is no text."""
+"""Control characters are written as \\u escapes, which Clojure reads; raw ones would make the
+file unreadable as text."""
 
 
 def _text(value: str) -> str:

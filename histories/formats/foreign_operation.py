@@ -1,7 +1,7 @@
-"""Somebody else's history: its events as they were written down, paired into operations.
+"""Events and operations of histories that other tools wrote.
 
-What readers of all formats come to. Values are plain: None, bool, int, float, str, list,
-dict. A format's own order of lines is the order of time.
+The readers of all formats return these. Values are plain: None, bool, int, float, str, list
+and dict. The order of the lines of a file is the order of time.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ Kind = Literal["invoke", "ok", "fail", "info"]
 Outcome = Literal["ok", "fail", "info"]
 
 
-class LoggedEvent(msgspec.Struct, frozen=True, gc=False):
-    """One event. `place` is its place among all events of the file, in their order.
+class ForeignEvent(msgspec.Struct, frozen=True, gc=False):
+    """One event. `place` is its position among all events of the file, from 0.
 
-    `process` is None for whoever is no client (Jepsen's nemesis).
+    `process` is None if the event is not of a client, but of Jepsen's nemesis for example.
+    `line` is the number of its line, from 1, for messages. `time` is in ns.
     """
 
     place: int
@@ -34,14 +35,14 @@ class LoggedEvent(msgspec.Struct, frozen=True, gc=False):
     line: int = 0
 
 
-class LoggedOperation(msgspec.Struct, frozen=True, gc=False):
-    """What was asked and answered, and between which events.
+class ForeignOperation(msgspec.Struct, frozen=True, gc=False):
+    """One operation: its function, argument and answer, and the events between which it ran.
 
-    `call` and `ret` are places of events (numbers of lines in logs); `ret` is None where
-    it is not known to have ended. `argument` is what `f` was given, `answer` what came
-    back. `outcome` is as in a history of ours. `key` is "" where the log is of one
-    object. `call_ns` and `ended_ns` are the times that were written down, if any were;
-    `ended` is the place of the completion, also of one that ended in `info`.
+    `call` and `ret` are positions of events (line numbers in logs). `ret` is None if it is
+    unknown when the operation ended. `argument` is the argument of `f`, `answer` its result.
+    `outcome` is as in a history of our own. `key` is "" if the history is of one object.
+    `call_ns` and `ended_ns` are the times in the file, in ns, or None. `ended` is the position
+    of the completion, also if the operation ended in `info`.
     """
 
     process: int
@@ -59,56 +60,60 @@ class LoggedOperation(msgspec.Struct, frozen=True, gc=False):
     node: str | None = None
 
 
-Made = TypeVar("Made")
+T = TypeVar("T")
 
 
-def paired(events: Iterable[LoggedEvent], source: str) -> list[LoggedOperation]:
-    """Operations in the order of their calls, see `paired_as`."""
-    return paired_as(logged_operation, events, source)
+def pair_operations(events: Iterable[ForeignEvent], source: str) -> list[ForeignOperation]:
+    """Pair `events` to operations, in the order of their calls; see `pair_events_as`."""
+    return pair_events_as(foreign_operation, events, source)
 
 
-def paired_as(
-    make: Callable[[LoggedEvent, LoggedEvent | None], Made],
-    events: Iterable[LoggedEvent],
+def pair_events_as(
+    make: Callable[[ForeignEvent, ForeignEvent | None], T],
+    events: Iterable[ForeignEvent],
     source: str,
-) -> list[Made]:
-    """What `make` makes of each invocation and its completion (None: there is none), in the
-    order of the calls; events of no client are left out.
+) -> list[T]:
+    """Pair each invocation with its completion, in the order of the calls.
 
-    Raises HistoryError for a completion without an invocation, or a second invocation
-    of one process while its first is under way; `source` is the file, for the message.
+    Calls `make` with both events; the completion is None if there is none. Events that are not
+    of a client are left out. Raises HistoryError for a completion without an invocation, and
+    for a second invocation of a process while its first is pending. `source` is the file's
+    name for the message.
     """
-    under_way: dict[int, tuple[int, LoggedEvent]] = {}
-    operations: list[Made | None] = []
+    pending: dict[int, tuple[int, ForeignEvent]] = {}
+    operations: list[T | None] = []
     for event in events:
         process = event.process
         if process is None:
             continue
         if event.type == "invoke":
-            if process in under_way:
-                earlier = under_way[process][1]
+            if process in pending:
+                earlier = pending[process][1]
                 raise HistoryError(
                     f"{source}:{event.line}: process {process} invokes {event.f} while its "
-                    f"operation of line {earlier.line} is still under way; expected one at a time "
-                    "(a process that ended in info is retired, and a new number takes its place)"
+                    f"operation of line {earlier.line} is still pending: expected one operation of "
+                    "a process at a time (use a new process number after an info)"
                 )
-            under_way[process] = (len(operations), event)
+            pending[process] = (len(operations), event)
             operations.append(None)
             continue
-        begun = under_way.pop(process, None)
-        if begun is None:
+        found = pending.pop(process, None)
+        if found is None:
             raise HistoryError(
-                f"{source}:{event.line}: process {process} ends {event.f} without invoking it"
+                f"{source}:{event.line}: process {process} completes {event.f} without an "
+                "invocation: expected an event of the type invoke before it"
             )
-        operations[begun[0]] = make(begun[1], event)
-    for place, invoke in under_way.values():
+        place, invoke = found
+        operations[place] = make(invoke, event)
+    for place, invoke in pending.values():
         operations[place] = make(invoke, None)
-    return cast("list[Made]", operations)
+    return cast("list[T]", operations)
 
 
-def logged_operation(invoke: LoggedEvent, end: LoggedEvent | None) -> LoggedOperation:
+def foreign_operation(invoke: ForeignEvent, end: ForeignEvent | None) -> ForeignOperation:
+    """The operation of an invocation and its completion; `end` is None if there is none."""
     outcome: Outcome = "info" if end is None else cast("Outcome", end.type)
-    return LoggedOperation(
+    return ForeignOperation(
         process=cast("int", invoke.process),
         f=invoke.f,
         key="",
@@ -125,25 +130,28 @@ def logged_operation(invoke: LoggedEvent, end: LoggedEvent | None) -> LoggedOper
     )
 
 
-def is_keyed(operations: Iterable[LoggedOperation]) -> bool:
-    """Whether values are pairs [key, value], as Jepsen's independent tests write them: all
-    that was asked is a pair, and a compare-and-swap's second a pair again."""
-    some = False
+def is_keyed(operations: Iterable[ForeignOperation]) -> bool:
+    """Whether values are pairs [key, value], as in Jepsen's independent tests.
+
+    Every argument must be a pair, whose second element is again a pair for a compare-and-swap.
+    A history of compare-and-swaps alone is not keyed.
+    """
+    has_other = False
     for op in operations:
-        asked = op.argument
-        if not (isinstance(asked, list) and len(asked) == 2) or isinstance(asked[0], list):
+        argument = op.argument
+        if not (isinstance(argument, list) and len(argument) == 2) or isinstance(argument[0], list):
             return False
-        if op.f == "cas" and not (isinstance(asked[1], list) and len(asked[1]) == 2):
+        if op.f == "cas" and not (isinstance(argument[1], list) and len(argument[1]) == 2):
             return False
-        some = some or op.f != "cas"
-    return some
+        has_other = has_other or op.f != "cas"
+    return has_other
 
 
-def by_key(operations: Iterable[LoggedOperation]) -> list[LoggedOperation]:
-    """Operations whose values are pairs [key, value], with the key apart."""
+def by_key(operations: Iterable[ForeignOperation]) -> list[ForeignOperation]:
+    """Move the key of each value [key, value] of `operations` to the field `key`."""
     return [
         msgspec.structs.replace(
-            op, key=frozen(op.argument[0]), argument=op.argument[1], answer=_second(op.answer)
+            op, key=hashable(op.argument[0]), argument=op.argument[1], answer=_second(op.answer)
         )
         for op in operations
     ]
@@ -153,10 +161,10 @@ def _second(value: Any) -> Any:
     return value[1] if isinstance(value, list) and len(value) == 2 else value
 
 
-def frozen(value: Any) -> Any:
-    """`value` with lists as tuples and maps as tuples of pairs: fit to be a key or a state."""
+def hashable(value: Any) -> Any:
+    """`value` as a hashable value: lists become tuples, maps become tuples of pairs."""
     if isinstance(value, list | tuple):
-        return tuple(frozen(one) for one in value)
+        return tuple(hashable(one) for one in value)
     if isinstance(value, dict):
-        return tuple((frozen(key), frozen(one)) for key, one in value.items())
+        return tuple((hashable(key), hashable(one)) for key, one in value.items())
     return value

@@ -1,4 +1,4 @@
-"""The log lines of a Jepsen test of one register, as porcupine's test data keeps them.
+"""Reads the log lines of a Jepsen test of one register, as in porcupine's test data.
 
     INFO  jepsen.util - 3	:invoke	:cas	[2 4]
     INFO  jepsen.util - 3	:ok	:cas	[2 4]
@@ -6,7 +6,8 @@
     INFO  jepsen.util - 1	:ok	:read	4
     INFO  jepsen.util - 2	:info	:write	:timed-out
 
-A read that `fail`ed says nothing; a `cas` that did found another value than it expected.
+A read that ended in `fail` gives no information. A `cas` that ended in `fail` found another
+value than the expected one.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from typing import Any, cast
 
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.foreign_operation import (
+    ForeignEvent,
+    ForeignOperation,
     Kind,
-    LoggedEvent,
-    LoggedOperation,
-    paired,
+    pair_operations,
 )
 
 _LINE = re.compile(
@@ -33,16 +34,16 @@ def is_jepsen_log(first_line: str) -> bool:
     return bool(_LINE.match(first_line))
 
 
-def read_jepsen_log(path: Path) -> list[LoggedOperation]:
-    """The operations of `path` in the order of their calls; lines of other kinds are skipped.
+def read_jepsen_log(path: Path) -> list[ForeignOperation]:
+    """The operations of `path` in the order of their calls. Other log lines are skipped.
 
-    Raises HistoryError for what is no value of a register, a completion without an
-    invocation, or a second invocation of one process while its first is under way.
+    Raises HistoryError for a value that is not one of a register, for a completion without an
+    invocation, and for a second invocation of a process while its first is pending.
     """
-    return paired(_events(path), str(path))
+    return pair_operations(_events(path), str(path))
 
 
-def _events(path: Path) -> Iterator[LoggedEvent]:
+def _events(path: Path) -> Iterator[ForeignEvent]:
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             match = _LINE.match(line)
@@ -53,10 +54,10 @@ def _events(path: Path) -> Iterator[LoggedEvent]:
                 value = None if timed_out else _value(match[4])
             except ValueError as problem:
                 raise HistoryError(
-                    f"{path}:{number}: {match[4][:80]!r} is no value of a register; expected a "
-                    "number, nil, or [number number]"
+                    f"{path}:{number}: {match[4][:80]!r} is not a value of a register: "
+                    "expected a number, nil, or [number number]"
                 ) from problem
-            yield LoggedEvent(
+            yield ForeignEvent(
                 number, int(match[1]), cast("Kind", match[2]), match[3],
                 value,
                 error="timed out" if timed_out else None, line=number,

@@ -1,11 +1,11 @@
-"""Jepsen's `history.txt`: process, type, function, value and error, with tabs between.
+"""Reads Jepsen's `history.txt`: process, type, function, value and error, separated by tabs.
 
     0	:invoke	:read	nil
     0	:ok	:read	3
     :nemesis	:info	:start	nil
     2	:info	:write	4	:timed-out
 
-It tells no times. Source: jepsen.print/prn-op.
+The file contains no times. Source: jepsen.print/prn-op.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.edn import EdnError, read_edn
-from splitbrain.histories.formats.foreign_operation import Kind, LoggedEvent
+from splitbrain.histories.formats.foreign_operation import ForeignEvent, Kind
 
 _LINE = re.compile(r"(:?[\w.-]+)\t:(invoke|ok|fail|info)\t:?([^\t]+)\t([^\t]*)(?:\t(.*))?\s*$")
 
@@ -26,25 +26,25 @@ def is_jepsen_text(first_line: str) -> bool:
     return bool(_LINE.match(first_line))
 
 
-def read_jepsen_text(path: Path) -> Iterator[LoggedEvent]:
-    """The events of `path`. Raises HistoryError with the line."""
+def read_jepsen_text(path: Path) -> Iterator[ForeignEvent]:
+    """The events of `path`. Raises HistoryError with the line that is invalid."""
     values: dict[str, Any] = {}
     with path.open(encoding="utf-8") as lines:
         for place, line in enumerate(lines):
             found = _LINE.match(line)
             if found is None:
                 raise HistoryError(
-                    f"{path}:{place + 1}: {line[:80]!r} is not of a history.txt; expected process, "
-                    "type, function and value, with tabs between"
+                    f"{path}:{place + 1}: {line[:80]!r} is not a line of a history.txt: expected "
+                    "process, type, function and value, separated by tabs"
                 )
             process, kind, f, text, error = found.groups()
             if text not in values:
                 try:
                     values[text] = read_edn(text)
                 except EdnError as problem:
-                    raise HistoryError(f"{path}:{place + 1}: not EDN: {problem}") from problem
-            made: Kind = kind  # type: ignore[assignment]
-            yield LoggedEvent(
-                place, int(process) if process.isdecimal() else None, made, f, values[text],
+                    raise HistoryError(f"{path}:{place + 1}: not valid EDN: {problem}") from problem
+            type_: Kind = kind  # type: ignore[assignment]
+            yield ForeignEvent(
+                place, int(process) if process.isdecimal() else None, type_, f, values[text],
                 error=error, line=place + 1,
             )

@@ -1,5 +1,7 @@
-"""Jepsen's transactions, `[[:append 9 1] [:r 11 nil]]`, as `splitbrain.histories.transaction` has
-them."""
+"""Converts Jepsen's transactions, `[[:append 9 1] [:r 11 nil]]`, to `Transaction`s.
+
+`splitbrain.histories.transaction` describes the result.
+"""
 
 from __future__ import annotations
 
@@ -11,81 +13,86 @@ import msgspec
 
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.foreign_operation import (
-    LoggedEvent,
-    LoggedOperation,
-    logged_operation,
-    paired_as,
+    ForeignEvent,
+    ForeignOperation,
+    foreign_operation,
+    pair_events_as,
 )
 from splitbrain.histories.transaction import Append, MicroOperation, Read, Transaction, Write
 
-LOOKED_AT = 10_000
+SAMPLE_OPERATIONS = 10_000
 _Operations = tuple[MicroOperation, ...]
 _NAMES = {":append": "append", "append": "append", ":r": "r", "r": "r", ":w": "w", "w": "w"}
 
 
-def names_of(logged: Iterable[LoggedOperation]) -> tuple[str, ...]:
-    """Which of append, r and w the first operations have in their transactions; () if any is
-    no transaction."""
-    found: dict[str, None] = {}
-    for op in islice(logged, LOOKED_AT):
+def micro_operation_names(operations: Iterable[ForeignOperation]) -> tuple[str, ...]:
+    """Which of append, r and w the first transactions of `operations` contain.
+
+    Returns () if one of them is not a transaction.
+    """
+    names: dict[str, None] = {}
+    for op in islice(operations, SAMPLE_OPERATIONS):
         if not isinstance(op.argument, list):
             return ()
-        for made in op.argument:
-            name = made[0] if isinstance(made, list) and made else None
+        for micro in op.argument:
+            name = micro[0] if isinstance(micro, list) and micro else None
             if not isinstance(name, str) or name not in _NAMES:
                 return ()
-            found[_NAMES[name]] = None
-    return tuple(found)
+            names[_NAMES[name]] = None
+    return tuple(names)
 
 
-def read_jepsen_transactions(events: Iterable[LoggedEvent], source: str) -> list[Transaction]:
-    """The transactions of `events`, without keeping what they were written as. Raises
-    HistoryError for what is no transaction, or pairs with nothing."""
+def read_jepsen_transactions(events: Iterable[ForeignEvent], source: str) -> list[Transaction]:
+    """The transactions of `events`, in the order of their invocations.
 
-    def made(invoke: LoggedEvent, end: LoggedEvent | None) -> Transaction:
-        return _transaction(logged_operation(invoke, end))
+    Does not keep the events. Raises HistoryError for a value that is not a transaction, and for
+    events that do not pair up; `source` is the file's name for the message.
+    """
 
-    return paired_as(made, events, source)
+    def convert(invoke: ForeignEvent, end: ForeignEvent | None) -> Transaction:
+        return _transaction(foreign_operation(invoke, end))
 
-
-def transactions_of(logged: Sequence[LoggedOperation]) -> list[Transaction]:
-    """In the order of their invocations. Raises HistoryError for what is no transaction."""
-    return [_transaction(op) for op in logged]
+    return pair_events_as(convert, events, source)
 
 
-def _transaction(op: LoggedOperation) -> Transaction:
+def transactions_of(operations: Sequence[ForeignOperation]) -> list[Transaction]:
+    """Convert `operations`. Raises HistoryError for a value that is not a transaction."""
+    return [_transaction(op) for op in operations]
+
+
+def _transaction(op: ForeignOperation) -> Transaction:
     ok = op.outcome == "ok"
     value = op.answer if ok else op.argument
     try:
         named = [[_NAMES[one[0]], *one[1:]] for one in value]
-        made = msgspec.convert(named, _Operations)
+        operations = msgspec.convert(named, _Operations)
     except (msgspec.ValidationError, TypeError, KeyError, IndexError):
-        made = _one_by_one(op, value, ok)
+        operations = _one_by_one(op, value, ok)
     return Transaction(
-        op.process, op.outcome, made, op.call, op.ret,
+        op.process, op.outcome, operations, op.call, op.ret,
         -1 if op.call_ns is None else op.call_ns, op.ended_ns, op.node or "",
     )
 
 
-def _one_by_one(op: LoggedOperation, value: Any, ok: bool) -> tuple[MicroOperation, ...]:
+def _one_by_one(op: ForeignOperation, value: Any, ok: bool) -> tuple[MicroOperation, ...]:
     try:
         return tuple([_micro(one, ok) for one in value])
     except (TypeError, ValueError, KeyError, IndexError) as problem:
         at = op.ended if ok else op.call
         raise HistoryError(
-            f"event {at}: {str(value)[:120]} is no transaction ({problem}); expected such as "
-            "[[:append 9 1] [:r 11 nil]] or [[:w 9 1] [:r 11 nil]]"
+            f"event {at}: {str(value)[:120]} is not a transaction ({problem}): expected a "
+            "value such as [[:append 9 1] [:r 11 nil]] or [[:w 9 1] [:r 11 nil]]"
         ) from problem
 
 
-def _micro(made: Any, ok: bool) -> MicroOperation:
-    name = _NAMES[made[0]]
-    key = _plain(made[1])
+def _micro(form: Any, ok: bool) -> MicroOperation:
+    name = _NAMES[form[0]]
+    key = _plain(form[1])
     if name == "append":
-        return Append(key, _plain(made[2]))
+        return Append(key, _plain(form[2]))
     if name == "w":
-        return Write(key, _plain(made[2]))
-    value = made[2] if ok and len(made) > 2 else None
+        return Write(key, _plain(form[2]))
+    value = form[2] if ok and len(form) > 2 else None
     if isinstance(value, list):
         return Read(key, tuple(value))
     return Read(key, None if value is None else _plain(value))
@@ -94,4 +101,4 @@ def _micro(made: Any, ok: bool) -> MicroOperation:
 def _plain(value: Any) -> int | str:
     if isinstance(value, int | str) and not isinstance(value, bool):
         return value
-    raise ValueError(f"{value!r} where a number or a text is expected")
+    raise ValueError(f"{value!r} where a number or a string is expected")

@@ -1,10 +1,10 @@
-"""Plain JSON Lines: a history of any object, one event a line.
+"""Reads plain JSON Lines: a history of any kind of object, with one event on each line.
 
     {"process": 0, "type": "invoke", "f": "write", "value": 3, "time": 1200}
     {"process": 0, "type": "ok", "f": "write", "value": 3, "time": 4100}
 
-`process` is a number, or a text for whoever is no client; `time` (ns), `index`, `key`,
-`node` and `error` may be left out. What `f` and `value` mean is the model's affair.
+`process` is a number, or a string if the event is not of a client. `time` (in ns), `index`,
+`key`, `node` and `error` may be left out. The model defines the meaning of `f` and `value`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from splitbrain.histories.errors import HistoryError
-from splitbrain.histories.formats.foreign_operation import Kind, LoggedEvent
+from splitbrain.histories.formats.foreign_operation import ForeignEvent, Kind
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -31,7 +31,7 @@ class _Line(msgspec.Struct, gc=False):
 
 
 def is_json_lines(first_line: bytes) -> bool:
-    """Whether a file whose first line that is. Our own histories are such, too."""
+    """Whether a file with this first line has the format. Histories of our own have it too."""
     try:
         msgspec.json.decode(first_line, type=_Line)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -39,9 +39,12 @@ def is_json_lines(first_line: bytes) -> bool:
     return True
 
 
-def read_json_lines(path: Path) -> Iterator[LoggedEvent]:
-    """The events of `path`; blank lines are skipped. A `key` beside the value is put in
-    front of it, as `[key, value]`. Raises HistoryError with the line."""
+def read_json_lines(path: Path) -> Iterator[ForeignEvent]:
+    """The events of `path`; blank lines are skipped.
+
+    If an event has a `key`, its value becomes `[key, value]`. Raises HistoryError with the line
+    that is invalid.
+    """
     decoder = msgspec.json.Decoder(_Line)
     place = 0
     with path.open("rb") as lines:
@@ -53,12 +56,12 @@ def read_json_lines(path: Path) -> Iterator[LoggedEvent]:
             except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
                 cut = " (the file is cut short)" if not text.endswith(b"\n") else ""
                 raise HistoryError(
-                    f"{path}:{number}: not an event: {problem}{cut}. Expected one JSON object a "
-                    'line with "process", "type", "f" and "value"'
+                    f"{path}:{number}: not an event: {problem}{cut}. Expected a JSON object on "
+                    'each line, with "process", "type", "f" and "value"'
                 ) from problem
             process = line.process
             error = line.error
-            yield LoggedEvent(
+            yield ForeignEvent(
                 place,
                 process if isinstance(process, int) else None,
                 line.type,

@@ -1,4 +1,4 @@
-"""The key-value logs of porcupine's test data: one EDN map a line.
+"""Reads the key-value logs of porcupine's test data: one EDN map on each line.
 
     {:process 0, :type :invoke, :f :append, :key "0", :value "x 0 0 y"}
     {:process 0, :type :ok, :f :append, :key "0", :value "x 0 0 y"}
@@ -15,11 +15,11 @@ from typing import cast
 
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.foreign_operation import (
+    ForeignEvent,
+    ForeignOperation,
     Kind,
-    LoggedEvent,
-    LoggedOperation,
     by_key,
-    paired,
+    pair_operations,
 )
 
 _LINE = re.compile(
@@ -32,21 +32,24 @@ def is_porcupine_kv(first_line: str) -> bool:
     return bool(_LINE.match(first_line))
 
 
-def read_porcupine_kv(path: Path) -> list[LoggedOperation]:
-    """The operations of `path` in the order of their calls. Raises HistoryError with the line."""
-    return by_key(paired(_events(path), str(path)))
+def read_porcupine_kv(path: Path) -> list[ForeignOperation]:
+    """The operations of `path` in the order of their calls.
+
+    Raises HistoryError with the line that is invalid.
+    """
+    return by_key(pair_operations(_events(path), str(path)))
 
 
-def _events(path: Path) -> Iterator[LoggedEvent]:
+def _events(path: Path) -> Iterator[ForeignEvent]:
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             match = _LINE.match(line)
             if match is None:
                 raise HistoryError(
-                    f"{path}:{number}: {line[:80]!r} is not of porcupine's key-value logs: "
-                    "expected {:process N, :type :invoke, :f :get, :key K, :value V}"
+                    f"{path}:{number}: {line[:80]!r} is not a line of porcupine's key-value "
+                    "logs: expected {:process N, :type :invoke, :f :get, :key K, :value V}"
                 )
-            yield LoggedEvent(
+            yield ForeignEvent(
                 number, int(match[1]), cast("Kind", match[2]), match[3], [match[4], match[5]],
                 line=number,
             )

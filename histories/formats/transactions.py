@@ -1,10 +1,10 @@
-"""Transactions as JSON Lines: events as in a history of ours, whose values are micro-operations.
+"""Reads and writes transactions as JSON Lines. The values of events are micro-operations.
 
     {"index":0,"time":0,"process":0,"type":"invoke","f":"txn","value":[["append","x",3],["r","y"]]}
     {"index":1,"time":9,"process":0,"type":"ok","f":"txn","value":[["append","x",3],["r","y",[1]]]}
 
-A `fail` or `info` needs no value. Only invocations say what a failed or uncertain
-transaction would have written.
+A `fail` or `info` needs no value, because the invocation contains the writes of a failed or
+uncertain transaction.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _Line = _Invoke | _Ok | _Fail | _Info
 
 
 def is_transactions(first_line: bytes | str) -> bool:
-    """Whether a file that begins with this line is one."""
+    """Whether a file with this first line has the format."""
     try:
         event = msgspec.json.decode(first_line, type=_Line)
         return isinstance(event, _Invoke) and bool(
@@ -67,8 +67,8 @@ def is_transactions(first_line: bytes | str) -> bool:
 def read_transactions(path: Path) -> list[Transaction]:
     """The transactions of `path`, in the order of their invocations.
 
-    A last line cut short by a crash is dropped. Raises HistoryError with the line that is
-    no such event, or ends what was not begun.
+    A last line that a crash cut short is dropped. Raises HistoryError with the line that is not
+    such an event, or with the event that does not fit the events before it.
     """
     with collector_paused(), path.open("rb", buffering=0) as file:
         pairing = _Pairing()
@@ -76,9 +76,9 @@ def read_transactions(path: Path) -> list[Transaction]:
         lines = 0
         for block in _blocks(file):
             try:
-                pairing.take(decoder.decode_lines(block))
+                pairing.add(decoder.decode_lines(block))
             except (msgspec.MsgspecError, HistoryError) as problem:
-                raise _blame(path, lines, block, problem) from problem
+                raise _error_with_line(path, lines, block, problem) from problem
             lines += block.count(b"\n")
         try:
             return pairing.finish()
@@ -87,22 +87,22 @@ def read_transactions(path: Path) -> list[Transaction]:
 
 
 def write_transactions(path: Path, transactions: Iterable[Transaction]) -> None:
-    """`transactions` as such a file, which `read_transactions` reads back."""
-    ends: list[tuple[int, bytes]] = []
+    """Write `transactions` to the file `path`, which `read_transactions` can read."""
+    events: list[tuple[int, bytes]] = []
     for one in transactions:
-        begun = {"index": one.invoked, "process": one.process, "type": "invoke", "f": "txn"}
+        invocation = {"index": one.invoked, "process": one.process, "type": "invoke", "f": "txn"}
         value = msgspec.Raw(msgspec.json.encode(one.operations))
-        ends.append((one.invoked, _line({**begun, "value": value}, one.call_ns, one.node)))
+        events.append((one.invoked, _line({**invocation, "value": value}, one.call_ns, one.node)))
         if one.returned is not None or one.outcome == "ok":
             place = one.invoked if one.returned is None else one.returned
-            ended = {**begun, "index": place, "type": one.outcome}
+            completion = {**invocation, "index": place, "type": one.outcome}
             if one.outcome == "ok":
-                ended["value"] = value
+                completion["value"] = value
             ns = -1 if one.ended_ns is None else one.ended_ns
-            ends.append((place, _line(ended, ns, one.node)))
-    ends.sort(key=lambda end: end[0])
+            events.append((place, _line(completion, ns, one.node)))
+    events.sort(key=lambda event: event[0])
     with path.open("wb") as file:
-        file.writelines(line for _, line in ends)
+        file.writelines(line for _, line in events)
 
 
 def _line(event: dict[str, object], ns: int, node: str) -> bytes:
@@ -114,51 +114,51 @@ def _line(event: dict[str, object], ns: int, node: str) -> bytes:
 
 
 class _Pairing:
-    """Invocations met by what became of them."""
+    """Pairs the invocations of a file with their completions, block by block."""
 
     def __init__(self) -> None:
         self._decode = msgspec.json.Decoder(Operations).decode
-        self._made: list[Transaction | None] = []
+        self._transactions: list[Transaction | None] = []
         self._pending: dict[int, tuple[int, _Invoke]] = {}
 
-    def take(self, lines: Iterable[_Line]) -> None:
-        made, pending = self._made, self._pending
+    def add(self, lines: Iterable[_Line]) -> None:
+        transactions, pending = self._transactions, self._pending
         for line in lines:
             if type(line) is _Invoke:
                 if line.process in pending:
                     raise HistoryError(
                         f"event {line.index}: process {line.process} invokes while its "
-                        "transaction of event "
-                        f"{pending[line.process][1].index} is still under way"
+                        f"transaction of event {pending[line.process][1].index} is still pending; "
+                        "expected one transaction of a process at a time"
                     )
-                pending[line.process] = (len(made), line)
-                made.append(None)
+                pending[line.process] = (len(transactions), line)
+                transactions.append(None)
                 continue
             if line.process == "nemesis":
                 continue
-            begun = pending.pop(line.process, None)
-            if begun is None:
+            found = pending.pop(line.process, None)
+            if found is None:
                 raise HistoryError(
-                    f"event {line.index}: process {line.process} ends a transaction that it has "
-                    "not begun"
+                    f"event {line.index}: process {line.process} completes a transaction "
+                    "without an invocation; expected an event of the type invoke before it"
                 )
-            place, invoke = begun
+            place, invoke = found
             if type(line) is _Ok:
-                made[place] = Transaction(
+                transactions[place] = Transaction(
                     line.process, "ok", line.value, invoke.index, line.index, invoke.time,
                     line.time, invoke.node,
                 )
             else:
-                made[place] = self._unanswered(invoke, line)
+                transactions[place] = self._without_answer(invoke, line)
 
-    def _unanswered(self, invoke: _Invoke, line: _Line | None) -> Transaction:
+    def _without_answer(self, invoke: _Invoke, line: _Line | None) -> Transaction:
         outcome: Literal["fail", "info"] = "fail" if type(line) is _Fail else "info"
         try:
             operations = self._decode(invoke.value)
         except msgspec.MsgspecError as problem:
             raise HistoryError(
-                f"event {invoke.index}: {bytes(invoke.value)[:200]!r} is no transaction: "
-                f'{problem}. Expected such as [["append","x",1],["r","y"]]'
+                f"event {invoke.index}: {bytes(invoke.value)[:200]!r} is not a transaction: "
+                f'{problem}. Expected a value such as [["append","x",1],["r","y"]]'
             ) from problem
         return Transaction(
             invoke.process, outcome, operations, invoke.index,
@@ -168,12 +168,16 @@ class _Pairing:
 
     def finish(self) -> list[Transaction]:
         for place, invoke in self._pending.values():
-            self._made[place] = self._unanswered(invoke, None)
-        return [one for one in self._made if one is not None]
+            self._transactions[place] = self._without_answer(invoke, None)
+        return [one for one in self._transactions if one is not None]
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    """Whole lines. A last one without an end counts if it is JSON, and not if it was cut."""
+    """Blocks of `file` that contain whole lines.
+
+    A last line without a line end counts if it is JSON. Otherwise a crash cut it short, and
+    it is dropped.
+    """
     rest = b""
     while block := file.read(BLOCK_BYTES):
         end = block.rfind(b"\n") + 1
@@ -190,8 +194,8 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
         yield rest
 
 
-def _blame(path: Path, before: int, block: bytes, problem: Exception) -> HistoryError:
-    """Which line of `block` is wrong, and why."""
+def _error_with_line(path: Path, before: int, block: bytes, problem: Exception) -> HistoryError:
+    """The error of the first invalid line of `block`; `before` lines are before the block."""
     if isinstance(problem, HistoryError):
         return HistoryError(f"{path}: {problem}")
     decoders = (msgspec.json.Decoder(_Line), msgspec.json.Decoder(Operations))
@@ -204,7 +208,7 @@ def _blame(path: Path, before: int, block: bytes, problem: Exception) -> History
                 decoders[1].decode(event.value)
         except msgspec.MsgspecError as why:
             return HistoryError(
-                f"{path}:{number}: no event of a transaction: {why}. Expected such as "
+                f"{path}:{number}: not an event of a transaction: {why}. Expected a line such as "
                 '{"index":0,"process":0,"type":"invoke","value":[["append","x",1],["r","y"]]}'
             )
     return HistoryError(f"{path}: {problem}")

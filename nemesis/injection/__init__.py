@@ -1,0 +1,1 @@
+"""Injection of faults into a system, and healing of faults that overlap."""

@@ -1,9 +1,9 @@
-"""What the nemesis holds of a system: overlapping faults compose here.
+"""The faults that are in force on a system, and how faults that overlap compose.
 
-Each fault in force is a token. A member is down while any token kills it, stands
-still while any pauses it and none kills it, and runs otherwise: it restarts when the
-last kill ends, and stands still again at once if a pause is still in force then.
-Links compose in the `LinkTable`.
+Each fault in force has a token. A member is killed while any token kills it, paused while
+any token pauses it and no token kills it, and running otherwise: it restarts when the last
+kill ends, and is paused again at once if a pause is still in force. Links compose in the
+`LinkTable`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Literal
 
 from splitbrain.nemesis.capabilities import (
     NORMAL,
+    HasLeader,
     Killable,
-    Led,
     LinkState,
     Partitionable,
     Pausable,
@@ -27,92 +27,92 @@ from splitbrain.nemesis.injection.link_table import LinkTable
 from splitbrain.nemesis.topology import Link
 
 Undo = Callable[[], Awaitable[None]]
-"""Heals what it belongs to; safe to call twice, and again after it failed."""
+"""Heals one fault. It may be called twice, and again after it raised."""
 
-Hold = Literal["killed", "paused"]
-Condition = Literal["up", "down", "still", "unknown"]
-"""Of a member; unknown after a step that was cancelled or failed half way."""
+Stop = Literal["killed", "paused"]
+Condition = Literal["running", "killed", "paused", "unknown"]
+"""The condition of a member. It is unknown after a step that was cancelled or raised."""
 
 
 class FaultsInForce:
-    """All that is done to `system` and not undone yet. One per system and run."""
+    """The faults on `system` that are not healed yet. There is one object per system and run."""
 
-    def __init__(self, system: Led) -> None:
+    def __init__(self, system: HasLeader) -> None:
         self.system = system
         self._tokens = 0
-        self._holds: dict[int, tuple[Hold, tuple[MemberName, ...]]] = {}
-        self._condition: dict[MemberName, Condition] = {}
-        self._busy: dict[MemberName, asyncio.Lock] = {}
+        self._stops: dict[int, tuple[Stop, tuple[MemberName, ...]]] = {}
+        self._conditions: dict[MemberName, Condition] = {}
+        self._member_locks: dict[MemberName, asyncio.Lock] = {}
         self._links = LinkTable()
-        self._set: dict[Link, LinkState | None] = {}
-        """What links were last set to; None where that is not known."""
-        self._links_busy = asyncio.Lock()
-        self._others: dict[int, Undo] = {}
-        """Heals whatever else is in force: clocks, disks."""
+        self._link_states: dict[Link, LinkState | None] = {}
+        """The state that each link was last set to; None where that is not known."""
+        self._links_lock = asyncio.Lock()
+        self._other_undos: dict[int, Undo] = {}
+        """Heals the other faults in force, those of clocks and disks."""
 
-    async def hold(self, how: Hold, members: tuple[MemberName, ...]) -> Undo:
-        """Kill or pause `members`, until the returned Undo. What fails is taken back."""
+    async def stop_members(self, how: Stop, members: tuple[MemberName, ...]) -> Undo:
+        """Kill or pause `members` until the returned Undo is called. Heals what it did on error."""
         token = self._next_token()
-        self._holds[token] = (how, members)
+        self._stops[token] = (how, members)
 
         async def undo() -> None:
-            self._holds.pop(token, None)
-            await self._settle_members(members)
+            self._stops.pop(token, None)
+            await self._reconcile_members(members)
 
-        await self._inject(self._settle_members(members), undo)
+        await self._undo_on_error(self._reconcile_members(members), undo)
         return undo
 
-    async def condition(self, links: Mapping[Link, LinkState]) -> Undo:
-        """Put a condition on each of `links`, until the returned Undo. What fails is taken back."""
+    async def set_links(self, links: Mapping[Link, LinkState]) -> Undo:
+        """Add a condition to each link until the returned Undo is called. Heals it on error."""
         token = self._next_token()
         self._links.add(token, links)
-        touched = tuple(links)
+        changed = tuple(links)
 
         async def undo() -> None:
             self._links.remove(token)
-            await self._settle_links(touched)
+            await self._reconcile_links(changed)
 
-        await self._inject(self._settle_links(touched), undo)
+        await self._undo_on_error(self._reconcile_links(changed), undo)
         return undo
 
-    def is_down(self, member: MemberName) -> bool:
-        """Whether some fault in force wants `member` dead: nobody may start it meanwhile."""
-        return self._wanted(member) == "down"
+    def is_killed(self, member: MemberName) -> bool:
+        """Whether a fault in force keeps `member` killed. It must not be started meanwhile."""
+        return self._required(member) == "killed"
 
-    def keep(self, heal: Undo) -> Undo:
-        """Something of another kind is in force until the returned Undo, which does `heal`."""
+    def register(self, heal: Undo) -> Undo:
+        """Add a fault of another kind, which `heal` heals. The returned Undo calls `heal` once."""
         token = self._next_token()
-        self._others[token] = heal
+        self._other_undos[token] = heal
 
         async def undo() -> None:
-            if token in self._others:
+            if token in self._other_undos:
                 await heal()
-                self._others.pop(token, None)
+                self._other_undos.pop(token, None)
 
         return undo
 
     async def release_all(self) -> None:
-        """End everything in force, also what a cancelled or failed fault left half done.
+        """Heal every fault, also those that were left half injected by an error or a cancel.
 
-        Every member and link is tried; the first error is raised after all.
+        It tries every member and link, and raises the first error at the end.
         """
-        self._holds.clear()
+        self._stops.clear()
         self._links = LinkTable()
-        await _each((
-            self._settle_links(tuple(self._set)),
-            self._settle_members(tuple(self._condition)),
+        await _run_all((
+            self._reconcile_links(tuple(self._link_states)),
+            self._reconcile_members(tuple(self._conditions)),
             self._heal_others(),
         ))
 
     async def _heal_others(self) -> None:
-        others, self._others = self._others, {}
-        await _each(heal() for heal in others.values())
+        undos, self._other_undos = self._other_undos, {}
+        await _run_all(heal() for heal in undos.values())
 
-    async def _inject(self, settle: Awaitable[None], undo: Undo) -> None:
+    async def _undo_on_error(self, injection: Awaitable[None], undo: Undo) -> None:
         try:
-            await settle
+            await injection
         except Exception:
-            with contextlib.suppress(Exception):  # the first error is the one to know
+            with contextlib.suppress(Exception):  # the first error is the one to report
                 await undo()
             raise
 
@@ -122,40 +122,45 @@ class FaultsInForce:
 
     # --- members ---------------------------------------------------------------
 
-    def _wanted(self, member: MemberName) -> Condition:
-        holds = {how for how, members in self._holds.values() if member in members}
-        if "killed" in holds:
-            return "down"
-        return "still" if "paused" in holds else "up"
+    def _required(self, member: MemberName) -> Condition:
+        stops = {how for how, members in self._stops.values() if member in members}
+        if "killed" in stops:
+            return "killed"
+        return "paused" if "paused" in stops else "running"
 
-    async def _settle_members(self, members: Iterable[MemberName]) -> None:
-        await _each(self._settle(member) for member in members)
+    async def _reconcile_members(self, members: Iterable[MemberName]) -> None:
+        await _run_all(self._reconcile_member(member) for member in members)
 
-    async def _settle(self, member: MemberName) -> None:
-        """Bring one member to the condition that the holds in force want, step by step."""
-        async with self._busy.setdefault(member, asyncio.Lock()):
-            while (now := self._condition.get(member, "up")) != (wanted := self._wanted(member)):
-                self._condition[member] = "unknown"
-                self._condition[member] = await self._step(member, now, wanted)
+    async def _reconcile_member(self, member: MemberName) -> None:
+        """Bring one member, action by action, to the condition that the faults require."""
+        async with self._member_locks.setdefault(member, asyncio.Lock()):
+            while True:
+                now = self._conditions.get(member, "running")
+                required = self._required(member)
+                if now == required:
+                    return
+                self._conditions[member] = "unknown"
+                self._conditions[member] = await self._act(member, now, required)
 
-    async def _step(self, member: MemberName, now: Condition, wanted: Condition) -> Condition:
-        if wanted == "down":
+    async def _act(self, member: MemberName, now: Condition, required: Condition) -> Condition:
+        """One action on the way from `now` to `required`; returns the condition after it."""
+        if required == "killed":
             await self._killable().kill(member)
-            return "down"
-        if now == "down":
+            return "killed"
+        if now == "killed":
             await self._killable().restart(member)
-            return "up"
+            return "running"
         if now == "unknown":
-            await self._revive(member)
-            return "up"
-        if wanted == "still":
+            await self._restart_and_resume(member)
+            return "running"
+        if required == "paused":
             await self._pausable().pause(member)
-            return "still"
+            return "paused"
         await self._pausable().resume(member)
-        return "up"
+        return "running"
 
-    async def _revive(self, member: MemberName) -> None:
-        """Undo whatever may have been done to it; both are harmless where nothing was."""
+    async def _restart_and_resume(self, member: MemberName) -> None:
+        """Undo a kill and a pause; each has no effect on a member that does not need it."""
         if isinstance(self.system, Killable):
             await self.system.restart(member)
         if isinstance(self.system, Pausable):
@@ -164,32 +169,38 @@ class FaultsInForce:
     def _killable(self) -> Killable:
         if isinstance(self.system, Killable):
             return self.system
-        raise FaultError(f"{_name(self.system)} cannot be killed: it has no `kill` and `restart`")
+        raise FaultError(
+            f"{system_name(self.system)} cannot be killed: its class lacks `kill` or `restart`"
+        )
 
     def _pausable(self) -> Pausable:
         if isinstance(self.system, Pausable):
             return self.system
-        raise FaultError(f"{_name(self.system)} cannot be paused: it has no `pause` and `resume`")
+        raise FaultError(
+            f"{system_name(self.system)} cannot be paused: its class lacks `pause` or `resume`"
+        )
 
     # --- links -----------------------------------------------------------------
 
-    async def _settle_links(self, links: Iterable[Link]) -> None:
-        async with self._links_busy:
-            await _each(self._settle_link(link) for link in links)
+    async def _reconcile_links(self, links: Iterable[Link]) -> None:
+        async with self._links_lock:
+            await _run_all(self._reconcile_link(link) for link in links)
 
-    async def _settle_link(self, link: Link) -> None:
+    async def _reconcile_link(self, link: Link) -> None:
         state = self._links.effective(link)
-        if self._set.get(link, NORMAL) == state:
+        if self._link_states.get(link, NORMAL) == state:
             return
         if not isinstance(self.system, Partitionable):
-            raise FaultError(f"{_name(self.system)} cannot be partitioned: it has no `set_link`")
-        self._set[link] = None
+            raise FaultError(
+                f"{system_name(self.system)} cannot be partitioned: its class lacks `set_link`"
+            )
+        self._link_states[link] = None
         await self.system.set_link(*link, state)
-        self._set[link] = state
+        self._link_states[link] = state
 
 
-async def _each(steps: Iterable[Awaitable[None]]) -> None:
-    """Every step in turn, whatever fails; then the first failure, if any."""
+async def _run_all(steps: Iterable[Awaitable[None]]) -> None:
+    """Run the steps one after another, all of them; then raise the first error, if any."""
     failure: Exception | None = None
     for step in steps:
         try:
@@ -200,5 +211,6 @@ async def _each(steps: Iterable[Awaitable[None]]) -> None:
         raise failure
 
 
-def _name(system: Led) -> str:
+def system_name(system: HasLeader) -> str:
+    """The name of the system in messages: its `name`, or the name of its class."""
     return str(getattr(system, "name", type(system).__name__))

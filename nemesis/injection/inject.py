@@ -1,4 +1,4 @@
-"""The one door between a fault, which is a value, and what it does to a system."""
+"""`inject`: injects a fault, which is a value, into a system."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import Kill, Latency, MemberName, Partition, Pause, Target
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, Undo
 from splitbrain.nemesis.target import choose_targets, needs_leader
-from splitbrain.nemesis.topology import Link, cut_links, touching
+from splitbrain.nemesis.topology import Link, cut_links, links_touching
 
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """What a fault came to: whom it hit, which links it touches, and how to heal it."""
+    """The effect of a fault: the members that it hit, the links that it changed, its Undo."""
 
     members: tuple[MemberName, ...]
     links: tuple[Link, ...]
@@ -25,30 +25,30 @@ class Injected:
 
 @singledispatch
 async def inject(fault: object, in_force: FaultsInForce, random: Random) -> Injected:
-    """Inflict `fault` on the system that `grip` holds; `random` settles whom it hits.
+    """Inject `fault` into `in_force.system`; `random` draws the members that it hits.
 
-    In force when it returns. Its `undo` heals it and is safe to call twice. What
-    fails is taken back before the error is raised: FaultError for a system that
-    cannot suffer it, otherwise what the system raised. A fault of one's own is
-    registered with `@begin.register`.
+    The fault is in force when the function returns. The returned `undo` heals it and may be
+    called twice. On error, the function heals what it did and raises FaultError if the system
+    does not support the fault, or else the system's own error. Register the injector of a new
+    type of fault with `@inject.register`.
     """
     raise TypeError(
-        f"{fault!r} is no fault that the nemesis can inflict: "
-        "expected one of splitbrain.nemesis.fault, "
-        "or one registered with splitbrain.nemesis.injection.inject.register"
+        f"{fault!r} is not a fault that the nemesis can inject: expected a fault of "
+        "splitbrain.nemesis.fault, or of a type that is registered with "
+        "splitbrain.nemesis.injection.inject.inject.register"
     )
 
 
 @inject.register
 async def _kill(fault: Kill, in_force: FaultsInForce, random: Random) -> Injected:
-    members = await targeted_members(fault.target, in_force, random, fault.on)
-    return Injected(members, (), await in_force.hold("killed", members))
+    members = await resolve_target(fault.target, in_force, random, fault.on)
+    return Injected(members, (), await in_force.stop_members("killed", members))
 
 
 @inject.register
 async def _pause(fault: Pause, in_force: FaultsInForce, random: Random) -> Injected:
-    members = await targeted_members(fault.target, in_force, random, fault.on)
-    return Injected(members, (), await in_force.hold("paused", members))
+    members = await resolve_target(fault.target, in_force, random, fault.on)
+    return Injected(members, (), await in_force.stop_members("paused", members))
 
 
 @inject.register
@@ -56,35 +56,38 @@ async def _partition(fault: Partition, in_force: FaultsInForce, random: Random) 
     target: Target = "leader" if fault.shape == "isolate_leader" else fault.target
     chosen: tuple[MemberName, ...] = ()
     if not fault.links and fault.shape not in ("bridge", "ring"):
-        chosen = await targeted_members(target, in_force, random, fault.on)
+        chosen = await resolve_target(target, in_force, random, fault.on)
     links = fault.links or cut_links(fault.shape, in_force.system.members, chosen, random)
     state = LinkState(open=False) if fault.how == "cut" else LinkState(black_hole=True)
-    undo = await in_force.condition(dict.fromkeys(links, state))
+    undo = await in_force.set_links(dict.fromkeys(links, state))
     return Injected(chosen or _ends(links, in_force), links, undo)
 
 
 @inject.register
 async def _latency(fault: Latency, in_force: FaultsInForce, random: Random) -> Injected:
-    members = await targeted_members(fault.target, in_force, random, fault.on)
-    links = touching(in_force.system.members, members)
+    members = await resolve_target(fault.target, in_force, random, fault.on)
+    links = links_touching(in_force.system.members, members)
     state = LinkState(
         delay_ms=fault.delay_ms,
         jitter_ms=fault.jitter_ms,
         rate_bytes_per_s=fault.rate_bytes_per_s,
     )
-    return Injected(members, links, await in_force.condition(dict.fromkeys(links, state)))
+    return Injected(members, links, await in_force.set_links(dict.fromkeys(links, state)))
 
 
-async def targeted_members(
+async def resolve_target(
     target: Target, in_force: FaultsInForce, random: Random, on: tuple[MemberName, ...] = ()
 ) -> tuple[MemberName, ...]:
-    """Whom `aim` hits now, or `on` if that names anybody; the system is only asked who
-    leads where that matters. Raises FaultError for a member that there is none of."""
+    """The members that `target` selects at this time, or those in `on` if there are any.
+
+    Asks the system for its leader only where the target depends on it. Raises FaultError for
+    a name in `on` that is not a member of the cluster.
+    """
     if on:
         unknown = [name for name in on if name not in in_force.system.members]
         if unknown:
             raise FaultError(
-                f"no member {', '.join(unknown)} in this cluster: it has "
+                f"no member {', '.join(unknown)} in this cluster: its members are "
                 f"{', '.join(in_force.system.members)}"
             )
         return tuple(name for name in in_force.system.members if name in on)

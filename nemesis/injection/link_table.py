@@ -1,7 +1,7 @@
-"""The links of a cluster under several faults at once.
+"""The links of a cluster while several faults affect them.
 
-Each fault in force adds a condition to some links; a link's effective state is what
-all its conditions make together, and goes back as they go.
+Each fault in force adds a condition to some links. The effective state of a link combines
+all its conditions, and changes again as they are removed.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from splitbrain.nemesis.topology import Link
 
 
 class LinkTable:
-    """Conditions in force, by a token of the fault that set them. No I/O: it answers
-    which links must be set to what."""
+    """The conditions in force, by the token of the fault that added them.
+
+    The table does no I/O: it computes the state that each link must have.
+    """
 
     def __init__(self) -> None:
         self._conditions: dict[int, Mapping[Link, LinkState]] = {}
@@ -23,20 +25,23 @@ class LinkTable:
         self._conditions[token] = dict(conditions)
 
     def remove(self, token: int) -> Collection[Link]:
-        """The links that the fault touched; none if it is not in force (any more)."""
+        """Remove a fault's conditions; returns its links, or () if it is not in force."""
         return tuple(self._conditions.pop(token, {}))
 
     def effective(self, link: Link) -> LinkState:
+        """The state of `link` under all its conditions."""
         state = NORMAL
         for conditions in self._conditions.values():
             if link in conditions:
-                state = together(state, conditions[link])
+                state = combine(state, conditions[link])
         return state
 
 
-def together(one: LinkState, other: LinkState) -> LinkState:
-    """Both conditions at once, as two devices in a row: either cuts, delays add up,
-    the slower rate rules."""
+def combine(one: LinkState, other: LinkState) -> LinkState:
+    """Both conditions at once, as of two devices in a row.
+
+    The link is cut if either cuts it, delays and jitters add up, and the lower rate applies.
+    """
     rates = [rate for rate in (one.rate_bytes_per_s, other.rate_bytes_per_s) if rate]
     return LinkState(
         open=one.open and other.open,

@@ -1,4 +1,7 @@
-"""The hands for what only a simulated machine suffers: power, clocks, disks."""
+"""Injectors of the faults that only a simulated machine supports: power, clocks, disks.
+
+Importing the module registers them with `inject`, which it exports for that reason.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +12,26 @@ from typing import Any
 from splitbrain.nemesis.capabilities import HEALTHY, Clocked, Disked, DiskState, Powered
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import BitRot, ClockDrift, ClockJump, DiskFault, MemberName, PowerLoss
-from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
-from splitbrain.nemesis.injection.inject import Injected, inject, targeted_members
+from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, system_name
+from splitbrain.nemesis.injection.inject import Injected, inject, resolve_target
 
 __all__ = ["inject"]
 
-ToOne = Callable[[MemberName], Awaitable[object]]
+OnMember = Callable[[MemberName], Awaitable[object]]
 
 
 @inject.register
 async def _power_loss(fault: PowerLoss, in_force: FaultsInForce, random: Random) -> Injected:
-    members = await targeted_members(fault.target, in_force, random, fault.on)
-    await _able(in_force, Powered).lose_power(members)
-    # What has no power does not run, whatever else heals meanwhile.
-    return Injected(members, (), await in_force.hold("killed", members))
+    members = await resolve_target(fault.target, in_force, random, fault.on)
+    await _require(in_force, Powered).lose_power(members)
+    # A machine without power must not run, even if another fault of the member heals meanwhile.
+    return Injected(members, (), await in_force.stop_members("killed", members))
 
 
 @inject.register
 async def _clock_jump(fault: ClockJump, in_force: FaultsInForce, random: Random) -> Injected:
-    system = _able(in_force, Clocked)
-    return await _on_each(
+    system = _require(in_force, Clocked)
+    return await _inject_on_each(
         fault, in_force, random,
         lambda member: system.jump_clock(member, fault.ahead_ms),
         lambda member: system.jump_clock(member, -fault.ahead_ms),
@@ -37,8 +40,8 @@ async def _clock_jump(fault: ClockJump, in_force: FaultsInForce, random: Random)
 
 @inject.register
 async def _clock_drift(fault: ClockDrift, in_force: FaultsInForce, random: Random) -> Injected:
-    system = _able(in_force, Clocked)
-    return await _on_each(
+    system = _require(in_force, Clocked)
+    return await _inject_on_each(
         fault, in_force, random,
         lambda member: system.drift_clock(member, fault.ppm),
         lambda member: system.drift_clock(member, 0),
@@ -47,7 +50,7 @@ async def _clock_drift(fault: ClockDrift, in_force: FaultsInForce, random: Rando
 
 @inject.register
 async def _disk_fault(fault: DiskFault, in_force: FaultsInForce, random: Random) -> Injected:
-    system = _able(in_force, Disked)
+    system = _require(in_force, Disked)
     state = DiskState(
         slow_ms=fault.slow_ms,
         full=fault.full,
@@ -59,47 +62,47 @@ async def _disk_fault(fault: DiskFault, in_force: FaultsInForce, random: Random)
 
     async def heal(member: MemberName) -> None:
         await system.set_disk(member, HEALTHY)
-        if not in_force.is_down(member):
+        if not in_force.is_killed(member):
             await system.revive(member)
 
-    return await _on_each(
+    return await _inject_on_each(
         fault, in_force, random, lambda member: system.set_disk(member, state), heal
     )
 
 
 @inject.register
 async def _bit_rot(fault: BitRot, in_force: FaultsInForce, random: Random) -> Injected:
-    system = _able(in_force, Disked)
+    system = _require(in_force, Disked)
 
-    async def nothing(_: MemberName) -> None:
+    async def heal_nothing(_: MemberName) -> None:
         return
 
-    return await _on_each(fault, in_force, random, system.rot, nothing)
+    return await _inject_on_each(fault, in_force, random, system.rot, heal_nothing)
 
 
-async def _on_each(
+async def _inject_on_each(
     fault: ClockJump | ClockDrift | DiskFault | BitRot,
     in_force: FaultsInForce,
     random: Random,
-    inflict: ToOne,
-    heal: ToOne,
+    inject_on: OnMember,
+    heal: OnMember,
 ) -> Injected:
-    members = await targeted_members(fault.target, in_force, random, fault.on)
+    members = await resolve_target(fault.target, in_force, random, fault.on)
 
     async def heal_all() -> None:
         for member in members:
             await heal(member)
 
-    undo = in_force.keep(heal_all)
+    undo = in_force.register(heal_all)
     for member in members:
-        await inflict(member)
+        await inject_on(member)
     return Injected(members, (), undo)
 
 
-def _able(in_force: FaultsInForce, protocol: type) -> Any:
+def _require(in_force: FaultsInForce, protocol: type) -> Any:
     if isinstance(in_force.system, protocol):
         return in_force.system
     raise FaultError(
-        f"{getattr(in_force.system, 'name', type(in_force.system).__name__)} cannot suffer this: "
-        f"it is not {protocol.__name__}"
+        f"{system_name(in_force.system)} does not support this fault: its class lacks the "
+        f"methods of {protocol.__name__}"
     )

@@ -1,8 +1,8 @@
-"""The hands for faults at a step of the write path.
+"""The injector of faults at a step of the write path.
 
-The member itself stands still when it comes to the step, as by SIGSTOP, so that whatever
-is done to it then is done exactly there: it is killed, loses its power or its links, or
-just stands for a while.
+The member pauses itself when it reaches the step, as by SIGSTOP, so that everything that
+happens to it then happens at exactly that step: it is killed, loses its power or its links,
+or stays paused for a while.
 """
 
 from __future__ import annotations
@@ -12,38 +12,41 @@ import contextlib
 from collections.abc import Iterable
 from random import Random
 
-from splitbrain.nemesis.capabilities import LinkState, Pausable, Powered, Stepped
+from splitbrain.nemesis.capabilities import HasFailpoints, LinkState, Pausable, Powered
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import AtStep, MemberName
-from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, Undo
-from splitbrain.nemesis.injection.inject import Injected, targeted_members
-from splitbrain.nemesis.topology import touching
+from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, Undo, system_name
+from splitbrain.nemesis.injection.inject import Injected, resolve_target
+from splitbrain.nemesis.topology import Link, links_touching
 
 
-class Armed:
-    """A fault at a step, waiting for a member to come there. `undo` disarms it."""
+class ArmedFault:
+    """A fault at a step that waits until a member reaches the step. `undo` disarms it."""
 
     def __init__(
         self,
         fault: AtStep,
         in_force: FaultsInForce,
-        system: Stepped,
+        system: HasFailpoints,
         members: tuple[MemberName, ...],
     ) -> None:
         self.members = members
         self._fault = fault
         self._in_force = in_force
         self._system = system
-        self.undo: Undo = in_force.keep(self._disarm)
+        self.undo: Undo = in_force.register(self._disarm)
 
-    async def come(self) -> Injected:
-        """Waits for the first member that comes to the step, and inflicts the fault on it.
-        A sleeping step is in force at once, for nobody is told when it is come to."""
+    async def inject_when_reached(self) -> Injected:
+        """Wait for the first member that reaches the step, and inject the fault there.
+
+        The fault `sleep` counts as in force at once, because the member does not report that
+        it reached the step.
+        """
         if self._fault.do == "sleep":
             return Injected(self.members, (), self.undo)
-        member = await self._first()
-        undos = [await self._in_force.hold("paused", (member,)), self.undo]
-        # It acts once: whoever came to it need not be told, and could not be.
+        member = await self._first_paused()
+        undos = [await self._in_force.stop_members("paused", (member,)), self.undo]
+        # The fault happens once. The paused member cannot answer, and its failpoint has acted.
         await self._clear([one for one in self.members if one != member])
         self.members = ()
         links = await self._inject(member, undos)
@@ -54,9 +57,10 @@ class Armed:
 
         return Injected((member,), links, undo)
 
-    async def _first(self) -> MemberName:
+    async def _first_paused(self) -> MemberName:
+        failpoint = self._fault.failpoint
         waits = {
-            asyncio.ensure_future(self._system.stands_at(member, self._fault.failpoint)): member
+            asyncio.ensure_future(self._system.wait_until_paused_at(member, failpoint)): member
             for member in self.members
         }
         try:
@@ -66,24 +70,25 @@ class Armed:
             for wait in waits:
                 wait.cancel()
 
-    async def _inject(
-        self, member: MemberName, undos: list[Undo]
-    ) -> tuple[tuple[MemberName, MemberName], ...]:
-        """The first of `undos` lets the member go on."""
+    async def _inject(self, member: MemberName, undos: list[Undo]) -> tuple[Link, ...]:
+        """Do to the paused `member` what the fault requires; returns the links that it cut.
+
+        The first of `undos` resumes the member. The function adds those of what it does.
+        """
         in_force = self._in_force
         if self._fault.do == "isolate":
-            links = touching(in_force.system.members, (member,))
-            undos.append(await in_force.condition(dict.fromkeys(links, LinkState(open=False))))
+            links = links_touching(in_force.system.members, (member,))
+            undos.append(await in_force.set_links(dict.fromkeys(links, LinkState(open=False))))
             await undos[0]()
             return links
         if self._fault.do in ("crash", "power"):
             if self._fault.do == "power" and isinstance(in_force.system, Powered):
                 await in_force.system.lose_power((member,))
-            undos.append(await in_force.hold("killed", (member,)))
+            undos.append(await in_force.stop_members("killed", (member,)))
         return ()
 
     async def _disarm(self) -> None:
-        """A member that came to the step just now, unseen, goes on too."""
+        """Clear the failpoints, and resume a member that has just paused at one."""
         members, self.members = self.members, ()
         await self._clear(members)
         if isinstance(self._system, Pausable):
@@ -92,30 +97,31 @@ class Armed:
 
     async def _clear(self, members: Iterable[MemberName]) -> None:
         for member in members:
-            with contextlib.suppress(FaultError, OSError):  # a dead member has none set
+            with contextlib.suppress(FaultError, OSError):  # a dead member has no failpoints set
                 await self._system.clear_failpoint(member, self._fault.failpoint)
 
 
-async def arm(fault: AtStep, in_force: FaultsInForce, random: Random, hold_ms: int) -> Armed:
-    """Let the members aimed at stand still (or sleep, for `hold_ms`) at the failpoint.
+async def arm(fault: AtStep, in_force: FaultsInForce, random: Random, sleep_ms: int) -> ArmedFault:
+    """Set the failpoint of the selected members, so that they pause or sleep at the step.
 
-    Raises FaultError if the system has no failpoints, or none of the members can be told.
+    The fault `sleep` delays the step by `sleep_ms`. Raises FaultError if the system has no
+    failpoints, or if it cannot be set on any of the members.
     """
     system = in_force.system
-    if not isinstance(system, Stepped):
+    if not isinstance(system, HasFailpoints):
         raise FaultError(
-            f"{getattr(system, 'name', type(system).__name__)} has no failpoints: it is not Stepped"
+            f"{system_name(system)} has no failpoints: its class lacks the methods of HasFailpoints"
         )
-    members = await targeted_members(fault.target, in_force, random, fault.on)
-    term = f"{fault.visit}#" + (f"sleep({hold_ms})" if fault.do == "sleep" else "pause")
-    told: list[MemberName] = []
+    members = await resolve_target(fault.target, in_force, random, fault.on)
+    term = f"{fault.visit}#" + (f"sleep({sleep_ms})" if fault.do == "sleep" else "pause")
+    armed: list[MemberName] = []
     problem: FaultError | None = None
     for member in members:
         try:
             await system.set_failpoint(member, fault.failpoint, term)
-            told.append(member)
+            armed.append(member)
         except FaultError as refusal:
             problem = refusal
-    if problem is not None and not told:
+    if problem is not None and not armed:
         raise problem
-    return Armed(fault, in_force, system, tuple(told))
+    return ArmedFault(fault, in_force, system, tuple(armed))

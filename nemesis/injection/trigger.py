@@ -1,4 +1,4 @@
-"""Operations that are about to begin, and faults that are to be armed before they do."""
+"""Triggers: faults that must be armed just before an operation begins."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Iterable
 
 
 class Trigger:
-    """One fault's: `due` when its operation is about to begin, `armed` when the fault is
-    in place, or cannot be."""
+    """The trigger of one fault.
+
+    `due` is set when the fault's operation is about to begin. `armed` is set when the fault
+    is in place, or when arming it failed.
+    """
 
     def __init__(self) -> None:
         self.due = asyncio.Event()
@@ -16,7 +19,7 @@ class Trigger:
 
 
 class Triggers:
-    """Cues by the number of the operation. Whoever begins operations announces each."""
+    """Triggers by the number of their operation. The load announces each operation."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, list[Trigger]] = {}
@@ -24,13 +27,14 @@ class Triggers:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def wanted(self, operation: int) -> Trigger:
+    def add(self, operation: int) -> Trigger:
+        """A new trigger that is due when `operation` is announced."""
         trigger = Trigger()
         self._waiting.setdefault(operation, []).append(trigger)
         return trigger
 
     async def announce(self, operation: int) -> None:
-        """Returns when every fault that waits for `operation` is armed."""
+        """Set off the triggers of `operation`; returns when each of their faults is armed."""
         triggers: Iterable[Trigger] = self._waiting.pop(operation, ())
         for trigger in triggers:
             trigger.due.set()

@@ -27,6 +27,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 
 from splitbrain.node import metrics
 from splitbrain.node.api import json_codec
+from splitbrain.node.api.http_log import MALFORMED, http_logger
+from splitbrain.node.api.ports import Log
 from splitbrain.node.api.service import MESSAGE_OVERHEAD_BYTES, Api
 from splitbrain.node.messages.errors import Code, RpcError
 from splitbrain.node.messages.rpc import WatchRequest
@@ -78,8 +80,9 @@ def _refused(status: int, text: str, headers: dict[str, str] | None = None) -> w
 class HttpServer:
     """Routes by path to one `Api`."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, log: Log) -> None:
         self._api = api
+        self._log = log
         # base64 makes four bytes of three; the rest is for the JSON around it.
         largest = api.member.request_bytes_max + MESSAGE_OVERHEAD_BYTES
         self.body_bytes_max = 2 * largest
@@ -103,6 +106,12 @@ class HttpServer:
             return await route(request)
         except RpcError as problem:
             return _error(problem)
+        except web.RequestPayloadError:
+            client = request.remote or "unknown"
+            self._log(
+                "warn", MALFORMED, client=client, why="the body does not match its encoding"
+            )
+            return _refused(400, "Bad Request", {"Connection": "close"})
 
     def _other_route(self, path: str) -> Handler:
         # The gateway's old prefix still works.
@@ -310,7 +319,7 @@ def _camel(code: Code) -> str:
     return "OK" if code is Code.OK else code.name.title().replace("_", "")
 
 
-def _server(http: HttpServer) -> web.Server:
+def _server(http: HttpServer, log: Log) -> web.Server:
     """aiohttp's low-level server, with a limit on bodies. A client that leaves cancels
     its handler: a watch that has nothing to say would never notice."""
     loop = asyncio.get_running_loop()
@@ -330,6 +339,7 @@ def _server(http: HttpServer) -> web.Server:
         http.handle,
         request_factory=make,
         handler_cancellation=True,
+        logger=http_logger(log),
         access_log=None,
         keepalive_timeout=KEEPALIVE_S,
     )
@@ -349,13 +359,14 @@ class _Listening:
         await self._server.shutdown(SHUTDOWN_S)
 
 
-async def serve(url: str, api: Api) -> Closable:
-    """Serve `api` at `url` ("http://127.0.0.1:2379"). Raises AddressInUse."""
+async def serve(url: str, api: Api, log: Log) -> Closable:
+    """Serve `api` at `url` ("http://127.0.0.1:2379"). `log` gets one line for each malformed
+    request. Raises AddressInUse."""
     parts = urlsplit(url)
     if parts.hostname is None or parts.port is None:
         raise ValueError(f"{url!r} is no address to serve at; expected http://HOST:PORT")
-    http = HttpServer(api)
-    server = _server(http)
+    http = HttpServer(api, log)
+    server = _server(http, log)
     try:
         listener = await asyncio.get_running_loop().create_server(
             server, parts.hostname, parts.port, backlog=1024

@@ -9,10 +9,11 @@ Source: etcd 3.5.1, `server/etcdserver/api/v3rpc` and `v3_server.go`.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from splitbrain.node.api.ports import AdminPort, MemberPort
 from splitbrain.node.api.watch import WatchStream
 from splitbrain.node.apply.apply import read_txn
 from splitbrain.node.apply.range_read import read_range
@@ -29,7 +30,6 @@ from splitbrain.node.messages.rpc import (
     HashKVResponse,
     HashRequest,
     HashResponse,
-    Member,
     MemberListRequest,
     MemberListResponse,
     PutRequest,
@@ -48,87 +48,12 @@ from splitbrain.node.messages.rpc import (
 )
 from splitbrain.node.metrics import Metrics
 from splitbrain.node.mvcc.revision import CompactedRevision, FutureRevision
-from splitbrain.node.mvcc.store import Store
 
 # What gRPC receives at most, beyond the largest request. Source: etcd's grpcOverheadBytes.
 MESSAGE_OVERHEAD_BYTES = 512 * 1024
 
 # Below this no request can exceed a limit, whatever its own overhead.
 _SURELY_SMALL_BYTES = 64 * 1024
-
-
-class MemberPort(Protocol):
-    """What the services need of the member that they run in."""
-
-    @property
-    def store(self) -> Store: ...
-
-    @property
-    def cluster_id(self) -> int: ...
-
-    @property
-    def member_id(self) -> int: ...
-
-    @property
-    def request_bytes_max(self) -> int: ...
-
-    @property
-    def txn_operations_max(self) -> int: ...
-
-    @property
-    def watch_progress_interval_ms(self) -> int:
-        """Between two notices of progress to a watcher that asked for them."""
-        ...
-
-    @property
-    def watch_buffer_bytes(self) -> int:
-        """What waits for a watcher at most, before it has to catch up from the backend."""
-        ...
-
-    @property
-    def watch_fragment_bytes(self) -> int:
-        """Where an answer of a watch is cut, if the client asked for that."""
-        ...
-
-    async def sleep(self, seconds: float) -> None:
-        """By the member's own clock."""
-        ...
-
-    def header(self) -> ResponseHeader:
-        """Who answers, in which term, at which revision."""
-        ...
-
-    async def propose(self, operation: WriteRequest) -> WriteResponse:
-        """Replicate and apply; returns when this member has applied it, the header
-        with the revision alone. Raises RpcError, also for a result that is one."""
-        ...
-
-    async def linearizable_read(self) -> None:
-        """Returns when the store has all that was committed when this was called.
-        Raises RpcError where no leader confirms that in time."""
-        ...
-
-    def status(self) -> StatusResponse: ...
-
-    def members(self) -> list[Member]: ...
-
-    def health(self) -> tuple[bool, str]:
-        """Whether the member serves, and why not."""
-        ...
-
-
-class AdminPort(Protocol):
-    """The failpoints of a member under test."""
-
-    def set(self, name: str, term: str) -> None:
-        """Raises ValueError for a name or a term that does not exist."""
-        ...
-
-    def clear(self, name: str) -> None:
-        """Raises ValueError for a name that does not exist."""
-        ...
-
-    def list(self) -> dict[str, str]: ...
 
 
 Answer = TypeVar(

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import TYPE_CHECKING
 
+from splitbrain.node.api.ports import MemberPort
 from splitbrain.node.messages.rpc import (
     FilterType,
     ResponseHeader,
@@ -24,9 +24,6 @@ from splitbrain.node.messages.rpc import (
 )
 from splitbrain.node.mvcc.key_value import Event
 from splitbrain.node.mvcc.watch import Watcher, event_bytes
-
-if TYPE_CHECKING:
-    from splitbrain.node.api.service import MemberPort
 
 QUEUE_MAX = 16
 """Answers that wait for a slow client. Source: etcd's ctrlStreamBufLen."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from splitbrain.node.apply.apply import apply
 from splitbrain.node.apply.backend_flusher import BackendFlusher
-from splitbrain.node.apply.internal_request import MemberAttributesRequest, decode
 from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.membership import Membership
 from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.messages.internal_request import MemberAttributesRequest, decode
 from splitbrain.node.messages.rpc import WriteResponse
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.pending import Pending

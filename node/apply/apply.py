@@ -34,7 +34,8 @@ from splitbrain.node.messages.rpc import (
 )
 from splitbrain.node.mvcc.key_value import KeyValue
 from splitbrain.node.mvcc.revision import CompactedRevision, FutureRevision
-from splitbrain.node.mvcc.store import Store, WriteTransaction
+from splitbrain.node.mvcc.store import Store
+from splitbrain.node.mvcc.write_transaction import WriteTransaction
 
 Operation = WriteRequest
 Response = WriteResponse

@@ -17,8 +17,7 @@ from splitbrain.node.messages.rpc import (
     SortOrder,
     SortTarget,
 )
-from splitbrain.node.mvcc.key_value import KeyValue
-from splitbrain.node.mvcc.store import RangeResult
+from splitbrain.node.mvcc.key_value import KeyValue, RangeResult
 
 
 class Readable(Protocol):

@@ -71,9 +71,8 @@ class AlarmType(IntEnum):
 
 # --- requests of the KV service ------------------------------------------------
 #
-# They are also what raft replicates (`splitbrain.node.apply.internal_request`), hence the tags. A
-# field that a member does not know must not be dropped silently: members that
-# applied different things would part.
+# Raft replicates these structs (`internal_request.py`), so each has a tag. A member must not
+# drop an unknown field silently: members that apply different requests would diverge.
 
 
 class PutRequest(

@@ -36,6 +36,19 @@ class Event(msgspec.Struct, frozen=True):
     previous: KeyValue | None = None
 
 
+class RangeResult(msgspec.Struct, frozen=True):
+    """The result of a range.
+
+    `kvs`: the keys found, in key order, at most as many as the limit allows. `count`: how
+    many keys the interval contains without the limit. `revision`: the revision of the store
+    at the time of the read, which is not necessarily the requested revision.
+    """
+
+    kvs: list[KeyValue]
+    count: int
+    revision: int
+
+
 encode_key_value = msgspec.msgpack.Encoder().encode
 decode_key_value = msgspec.msgpack.Decoder(KeyValue).decode
 

@@ -18,8 +18,7 @@ import struct
 from array import array
 from collections.abc import Iterator
 
-import msgspec
-
+from splitbrain.node.backend import BUCKETS, Backend
 from splitbrain.node.mvcc.hash import HashResult, hash_changes, hash_pairs
 from splitbrain.node.mvcc.interval import end_of
 from splitbrain.node.mvcc.key_index import KeyIndex
@@ -27,6 +26,7 @@ from splitbrain.node.mvcc.key_value import (
     Event,
     EventType,
     KeyValue,
+    RangeResult,
     decode_key_value,
     encode_key_value,
 )
@@ -34,7 +34,6 @@ from splitbrain.node.mvcc.revision import (
     CompactedRevision,
     FutureRevision,
     Packed,
-    Revision,
     backend_key,
     is_tombstone,
     main_of,
@@ -43,18 +42,6 @@ from splitbrain.node.mvcc.revision import (
 )
 from splitbrain.node.mvcc.watch import WatchHub
 from splitbrain.node.mvcc.write_transaction import WriteTransaction
-from splitbrain.node.storage.backend import BUCKETS, Backend
-
-__all__ = [
-    "CompactedRevision",
-    "FutureRevision",
-    "HashResult",
-    "KeyValue",
-    "RangeResult",
-    "Revision",
-    "Store",
-    "WriteTransaction",
-]
 
 FIRST_REVISION = 1
 """Of an empty store: the first change is revision 2."""
@@ -66,15 +53,6 @@ _CONSISTENT_INDEX = b"consistent_index"
 _SCHEDULED_COMPACTION = b"scheduled_compaction"
 _INDEX_AND_TERM = struct.Struct(">QQ")
 _REVISION = struct.Struct(">Q")
-
-
-class RangeResult(msgspec.Struct, frozen=True):
-    """`kvs` in key order, up to the limit; `count` of all keys there are, `revision` of
-    the store when it was read (not the one asked for)."""
-
-    kvs: list[KeyValue]
-    count: int
-    revision: int
 
 
 class Store:

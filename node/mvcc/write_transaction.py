@@ -6,25 +6,58 @@ neither another reader nor a flush of the backend, which would make half of it d
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from splitbrain.node.mvcc.interval import end_of
 from splitbrain.node.mvcc.key_value import (
     Event,
     EventType,
     KeyValue,
+    RangeResult,
     create_revision_of,
     version_after_put,
 )
 
-if TYPE_CHECKING:
-    from splitbrain.node.mvcc.store import RangeResult, Store
+
+class WritableStore(Protocol):
+    """The methods of `Store` that a write transaction calls."""
+
+    def get(self, key: bytes) -> KeyValue | None:
+        """Return the key as it is now, with the changes of this transaction."""
+        ...
+
+    def read_now(self, start: bytes, end: bytes | None) -> list[KeyValue]:
+        """Return the keys from `start` up to, not including, `end` (None: no end), with the
+        changes of this transaction."""
+        ...
+
+    def range_at(
+        self,
+        key: bytes,
+        range_end: bytes,
+        *,
+        revision: int,
+        current: int,
+        limit: int,
+        count_only: bool,
+    ) -> RangeResult:
+        """Read a range where `current` is the newest visible revision."""
+        ...
+
+    def record_change(self, kv: KeyValue, sub: int, *, tombstone: bool) -> None:
+        """Write one change into the index and the backend."""
+        ...
+
+    def end_write(self, revision: int, events: list[Event]) -> None:
+        """End the transaction: the store's revision becomes `revision`, and watchers
+        receive `events`."""
+        ...
 
 
 class WriteTransaction:
     __slots__ = ("_changes", "_events", "_main", "_store", "_watched")
 
-    def __init__(self, store: Store, main: int, *, watched: bool) -> None:
+    def __init__(self, store: WritableStore, main: int, *, watched: bool) -> None:
         self._store = store
         self._main = main
         self._changes = 0

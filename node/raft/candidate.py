@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from splitbrain.node.raft import election, follower
 from splitbrain.node.raft.message import Message
-
-if TYPE_CHECKING:
-    from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 
-def on_pre_vote_response(raft: Raft, message: Message) -> None:
+def on_pre_vote_response(raft: RaftState, message: Message) -> None:
     # A grant names the term asked for; one for an earlier attempt does not count.
     if message.reject or message.term == raft.term + 1:
         election.record_vote(raft, message.from_, granted=not message.reject)
 
 
-def on_vote_response(raft: Raft, message: Message) -> None:
+def on_vote_response(raft: RaftState, message: Message) -> None:
     election.record_vote(raft, message.from_, granted=not message.reject)
 
 
-def on_append(raft: Raft, message: Message) -> None:
+def on_append(raft: RaftState, message: Message) -> None:
     """Somebody else was elected in our term, as of the rest below."""
     election.become_follower(raft, message.term, message.from_)
     follower.on_append(raft, message)
 
 
-def on_heartbeat(raft: Raft, message: Message) -> None:
+def on_heartbeat(raft: RaftState, message: Message) -> None:
     election.become_follower(raft, message.term, message.from_)
     follower.on_heartbeat(raft, message)
 
 
-def on_snapshot(raft: Raft, message: Message) -> None:
+def on_snapshot(raft: RaftState, message: Message) -> None:
     election.become_follower(raft, message.term, message.from_)
     follower.on_snapshot(raft, message)

@@ -6,15 +6,11 @@ the lease that it gives); details of terms as in etcd-io/raft.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from splitbrain.node.raft import quorum
+from splitbrain.node.raft.log import Log
 from splitbrain.node.raft.message import NONE, Index, MemberId, Message, MessageType, Term
 from splitbrain.node.raft.ready import Role
-
-if TYPE_CHECKING:
-    from splitbrain.node.raft.log import Log
-    from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 TRANSFER = b"transfer"
 """Context of a VOTE that the leader itself asked for: its lease does not hold it up."""
@@ -26,7 +22,7 @@ _VOTE_REQUESTS = frozenset({MessageType.VOTE, MessageType.PRE_VOTE})
 # Terms
 
 
-def accept_higher_term(raft: Raft, message: Message) -> bool:
+def accept_higher_term(raft: RaftState, message: Message) -> bool:
     """Follow a message into its higher term; False if the message is to be ignored."""
     if message.type in _VOTE_REQUESTS:
         if in_leader_lease(raft) and not is_transfer(message):
@@ -40,7 +36,7 @@ def accept_higher_term(raft: Raft, message: Message) -> bool:
     return True
 
 
-def answer_lower_term(raft: Raft, message: Message) -> None:
+def answer_lower_term(raft: RaftState, message: Message) -> None:
     """Let a laggard know of our term where silence could keep it, or us, out for good.
 
     A member that came back with a higher term from a partition ignores the old
@@ -55,7 +51,7 @@ def answer_lower_term(raft: Raft, message: Message) -> None:
         _answer_vote(raft, message, raft.term, granted=False)
 
 
-def in_leader_lease(raft: Raft) -> bool:
+def in_leader_lease(raft: RaftState) -> bool:
     """Whether a leader was heard of so lately that nobody else can have a reason to run."""
     return (
         raft.config.check_quorum
@@ -71,7 +67,7 @@ def is_transfer(message: Message) -> bool:
 # Voting
 
 
-def on_vote_request(raft: Raft, message: Message) -> None:
+def on_vote_request(raft: RaftState, message: Message) -> None:
     """VOTE or PRE_VOTE, of our term or a later one."""
     if not can_grant_vote(raft, message):
         _answer_vote(raft, message, raft.term, granted=False)
@@ -84,14 +80,14 @@ def on_vote_request(raft: Raft, message: Message) -> None:
         raft.vote = message.from_
 
 
-def can_grant_vote(raft: Raft, message: Message) -> bool:
+def can_grant_vote(raft: RaftState, message: Message) -> bool:
     """One vote a term, to a candidate whose log has all that may be committed."""
     return vote_is_free(raft, message) and log_is_up_to_date(
         raft.log, message.index, message.log_term
     )
 
 
-def vote_is_free(raft: Raft, message: Message) -> bool:
+def vote_is_free(raft: RaftState, message: Message) -> bool:
     if message.type is MessageType.PRE_VOTE and message.term > raft.term:
         return True
     return raft.vote == message.from_ or (raft.vote == NONE and raft.leader == NONE)
@@ -102,7 +98,7 @@ def log_is_up_to_date(log: Log, last_index: Index, last_term: Term) -> bool:
     return (last_term, last_index) >= (log.last_term, log.last_index)
 
 
-def _answer_vote(raft: Raft, request: Message, term: Term, *, granted: bool) -> None:
+def _answer_vote(raft: RaftState, request: Message, term: Term, *, granted: bool) -> None:
     answer = (
         MessageType.VOTE_RESP if request.type is MessageType.VOTE else MessageType.PRE_VOTE_RESP
     )
@@ -112,12 +108,12 @@ def _answer_vote(raft: Raft, request: Message, term: Term, *, granted: bool) -> 
 # Running for leader
 
 
-def is_promotable(raft: Raft) -> bool:
+def is_promotable(raft: RaftState) -> bool:
     """A voter whose log is not waiting for a snapshot to be durable."""
     return raft.id in raft.voters and raft.log.pending_snapshot is None
 
 
-def campaign(raft: Raft) -> None:
+def campaign(raft: RaftState) -> None:
     """Ask to be leader, first without consequences if pre-vote is on."""
     if raft.role is Role.LEADER or not is_promotable(raft):
         return
@@ -127,7 +123,7 @@ def campaign(raft: Raft) -> None:
         run_for_vote(raft)
 
 
-def run_for_pre_vote(raft: Raft) -> None:
+def run_for_pre_vote(raft: RaftState) -> None:
     become_pre_candidate(raft)
     for member in raft.voters:
         if member != raft.id:
@@ -135,7 +131,7 @@ def run_for_pre_vote(raft: Raft) -> None:
     record_vote(raft, raft.id, granted=True)  # promises nothing: needs no disk
 
 
-def run_for_vote(raft: Raft) -> None:
+def run_for_vote(raft: RaftState) -> None:
     """The own vote counts once it is durable, in `acknowledge_own_vote`."""
     become_candidate(raft)
     for member in raft.voters:
@@ -143,18 +139,18 @@ def run_for_vote(raft: Raft) -> None:
             raft.send_after_sync(_vote_request(raft, MessageType.VOTE, member, raft.term))
 
 
-def _vote_request(raft: Raft, kind: MessageType, to: MemberId, term: Term) -> Message:
+def _vote_request(raft: RaftState, kind: MessageType, to: MemberId, term: Term) -> Message:
     return Message(kind, to, raft.id, term, raft.log.last_term, raft.log.last_index)
 
 
-def acknowledge_own_vote(raft: Raft) -> None:
+def acknowledge_own_vote(raft: RaftState) -> None:
     """Count a candidate's vote for itself, if it is durable."""
     durable = raft.durable_hard_state
     if durable.term == raft.term and durable.vote == raft.id and raft.id not in raft.votes:
         record_vote(raft, raft.id, granted=True)
 
 
-def record_vote(raft: Raft, member: MemberId, *, granted: bool) -> None:
+def record_vote(raft: RaftState, member: MemberId, *, granted: bool) -> None:
     """Note a vote, the first of each member, and act on the outcome."""
     raft.votes.setdefault(member, granted)
     outcome = quorum.tally(raft.voters, raft.votes)
@@ -171,13 +167,13 @@ def record_vote(raft: Raft, member: MemberId, *, granted: bool) -> None:
 # Roles
 
 
-def become_follower(raft: Raft, term: Term, leader: MemberId) -> None:
+def become_follower(raft: RaftState, term: Term, leader: MemberId) -> None:
     _enter_term(raft, term)
     raft.role = Role.FOLLOWER
     raft.leader = leader
 
 
-def become_pre_candidate(raft: Raft) -> None:
+def become_pre_candidate(raft: RaftState) -> None:
     """Neither term nor vote change: if nobody listens, nothing has happened."""
     assert raft.role is not Role.LEADER, "a leader does not run"
     raft.role = Role.PRE_CANDIDATE
@@ -186,14 +182,14 @@ def become_pre_candidate(raft: Raft) -> None:
     raft.draw_election_timeout()
 
 
-def become_candidate(raft: Raft) -> None:
+def become_candidate(raft: RaftState) -> None:
     assert raft.role is not Role.LEADER, "a leader does not run"
     _enter_term(raft, raft.term + 1)
     raft.role = Role.CANDIDATE
     raft.vote = raft.id
 
 
-def become_leader(raft: Raft) -> None:
+def become_leader(raft: RaftState) -> None:
     """Begin the term with an empty entry: once it commits, so does all before it."""
     assert raft.role is Role.CANDIDATE, "only a candidate is elected"
     _enter_term(raft, raft.term)
@@ -203,7 +199,7 @@ def become_leader(raft: Raft) -> None:
     raft.append_own(b"")
 
 
-def _enter_term(raft: Raft, term: Term) -> None:
+def _enter_term(raft: RaftState, term: Term) -> None:
     """Forget what belonged to the role so far; the vote too, if the term is new."""
     assert term >= raft.term, f"term falls from {raft.term} to {term}"
     if term != raft.term:

@@ -5,17 +5,13 @@ Source: Raft paper, figure 2; hints on rejection as in etcd-io/raft.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from splitbrain.node.raft.log import Log
 from splitbrain.node.raft.message import NONE, Index, MemberId, Message, MessageType, Snapshot, Term
 from splitbrain.node.raft.ready import ReadState
-
-if TYPE_CHECKING:
-    from splitbrain.node.raft.log import Log
-    from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 
-def hear_leader(raft: Raft, leader: MemberId) -> None:
+def hear_leader(raft: RaftState, leader: MemberId) -> None:
     raft.election_elapsed = 0
     raft.leader = leader
 
@@ -23,7 +19,7 @@ def hear_leader(raft: Raft, leader: MemberId) -> None:
 # Entries
 
 
-def on_append(raft: Raft, message: Message) -> None:
+def on_append(raft: RaftState, message: Message) -> None:
     """APP: append what follows our log, or say how far back it may match."""
     hear_leader(raft, message.from_)
     log = raft.log
@@ -70,7 +66,7 @@ def commit_told(leader_commit: Index, matching: Index) -> Index:
     return min(leader_commit, matching)
 
 
-def acknowledge(raft: Raft, leader: MemberId, index: Index) -> None:
+def acknowledge(raft: RaftState, leader: MemberId, index: Index) -> None:
     """Promise that our log is durable up to `index`, and equal to the leader's.
 
     Of several appends before one sync, one acknowledgement says all.
@@ -92,7 +88,7 @@ def covers(message: Message, leader: MemberId, term: Term, index: Index) -> bool
     )
 
 
-def reject_append(raft: Raft, message: Message) -> None:
+def reject_append(raft: RaftState, message: Message) -> None:
     hint, hint_term = raft.log.likely_match(
         min(message.index, raft.log.last_index), message.log_term
     )
@@ -113,7 +109,7 @@ def reject_append(raft: Raft, message: Message) -> None:
 # Heartbeats
 
 
-def on_heartbeat(raft: Raft, message: Message) -> None:
+def on_heartbeat(raft: RaftState, message: Message) -> None:
     """HEARTBEAT: learn the commit index; answer with the context, for reads.
 
     The answer promises nothing that must be durable: it says who led as it was sent.
@@ -138,7 +134,7 @@ def on_heartbeat(raft: Raft, message: Message) -> None:
 # Snapshots
 
 
-def on_snapshot(raft: Raft, message: Message) -> None:
+def on_snapshot(raft: RaftState, message: Message) -> None:
     """SNAP: replace the log, unless all that it holds is known here to be committed."""
     hear_leader(raft, message.from_)
     assert message.snapshot is not None
@@ -148,7 +144,7 @@ def on_snapshot(raft: Raft, message: Message) -> None:
         acknowledge(raft, message.from_, raft.log.committed)
 
 
-def restore(raft: Raft, snapshot: Snapshot) -> bool:
+def restore(raft: RaftState, snapshot: Snapshot) -> bool:
     metadata = snapshot.metadata
     conf_state = metadata.conf_state
     if metadata.index <= raft.log.committed:
@@ -167,13 +163,13 @@ def restore(raft: Raft, snapshot: Snapshot) -> bool:
 # Forwarding
 
 
-def on_proposal(raft: Raft, message: Message) -> None:
+def on_proposal(raft: RaftState, message: Message) -> None:
     """PROP that another member sent here in the belief that we lead."""
     if can_forward(raft, message.from_):
         raft.forward(message.entries)
 
 
-def on_read_index(raft: Raft, message: Message) -> None:
+def on_read_index(raft: RaftState, message: Message) -> None:
     """READ_INDEX likewise; the leader's answer goes straight to who asked."""
     if can_forward(raft, message.from_):
         raft.send(
@@ -181,11 +177,11 @@ def on_read_index(raft: Raft, message: Message) -> None:
         )
 
 
-def can_forward(raft: Raft, origin: MemberId) -> bool:
+def can_forward(raft: RaftState, origin: MemberId) -> bool:
     """Never back to where it comes from: two members that each take the other for the
     leader would pass it on for ever."""
     return raft.leader not in (NONE, origin)
 
 
-def on_read_index_response(raft: Raft, message: Message) -> None:
+def on_read_index_response(raft: RaftState, message: Message) -> None:
     raft.read_states.append(ReadState(message.index, message.context))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from splitbrain.node.raft import election, quorum, replication
 from splitbrain.node.raft.errors import DropReason, ProposalDropped
@@ -11,15 +10,12 @@ from splitbrain.node.raft.message import NONE, Entry, EntryType, MemberId, Messa
 from splitbrain.node.raft.progress import Progress, ProgressState
 from splitbrain.node.raft.read_index import PendingRead
 from splitbrain.node.raft.ready import ReadState, Role
-
-if TYPE_CHECKING:
-    from splitbrain.node.raft.raft import Raft
-
+from splitbrain.node.raft.state import RaftState
 
 # Time
 
 
-def tick(raft: Raft) -> None:
+def tick(raft: RaftState) -> None:
     raft.heartbeat_elapsed += 1
     raft.election_elapsed += 1
     if raft.election_elapsed >= raft.config.election_ticks:
@@ -32,7 +28,7 @@ def tick(raft: Raft) -> None:
         replication.broadcast_heartbeat(raft)
 
 
-def check_quorum(raft: Raft) -> None:
+def check_quorum(raft: RaftState) -> None:
     """Step down unless a majority was heard of since the last check."""
     if raft.config.check_quorum and not quorum_is_active(raft):
         election.become_follower(raft, raft.term, NONE)
@@ -41,7 +37,7 @@ def check_quorum(raft: Raft) -> None:
         progress.recent_active = False
 
 
-def quorum_is_active(raft: Raft) -> bool:
+def quorum_is_active(raft: RaftState) -> bool:
     active = {member: progress.recent_active for member, progress in raft.progress.items()}
     active[raft.id] = True
     return quorum.tally(raft.voters, active) is quorum.VoteResult.WON
@@ -50,7 +46,7 @@ def quorum_is_active(raft: Raft) -> bool:
 # Proposals
 
 
-def propose(raft: Raft, data: bytes) -> None:
+def propose(raft: RaftState, data: bytes) -> None:
     """Append one proposal to the leader's log. Raises ProposalDropped."""
     if not has_room(raft, len(data)):
         raise ProposalDropped(DropReason.TOO_MUCH_UNCOMMITTED)
@@ -58,7 +54,7 @@ def propose(raft: Raft, data: bytes) -> None:
     raft.append_own(data)
 
 
-def has_room(raft: Raft, size_bytes: int) -> bool:
+def has_room(raft: RaftState, size_bytes: int) -> bool:
     """One proposal of any size fits into an empty tail: else it never could."""
     return (
         raft.uncommitted_bytes == 0
@@ -66,13 +62,13 @@ def has_room(raft: Raft, size_bytes: int) -> bool:
     )
 
 
-def on_proposal(raft: Raft, message: Message) -> None:
+def on_proposal(raft: RaftState, message: Message) -> None:
     """PROP, forwarded by a follower. What has no room is dropped: its client hears no
     answer, and cannot know."""
     append_proposals(raft, message.entries)
 
 
-def append_proposals(raft: Raft, entries: Sequence[Entry]) -> None:
+def append_proposals(raft: RaftState, entries: Sequence[Entry]) -> None:
     for entry in entries:
         if entry.type is EntryType.NORMAL and has_room(raft, len(entry.data)):
             propose(raft, entry.data)
@@ -81,7 +77,7 @@ def append_proposals(raft: Raft, entries: Sequence[Entry]) -> None:
 # Appends
 
 
-def on_append_response(raft: Raft, message: Message) -> None:
+def on_append_response(raft: RaftState, message: Message) -> None:
     progress = raft.progress.get(message.from_)
     if progress is None:
         return
@@ -92,7 +88,7 @@ def on_append_response(raft: Raft, message: Message) -> None:
         on_acknowledgement(raft, progress, message)
 
 
-def on_rejection(raft: Raft, progress: Progress, message: Message) -> None:
+def on_rejection(raft: RaftState, progress: Progress, message: Message) -> None:
     """Go back to where the logs may agree, by the follower's hint and our own log."""
     hint = message.reject_hint
     if message.log_term > 0:
@@ -105,7 +101,7 @@ def on_rejection(raft: Raft, progress: Progress, message: Message) -> None:
     raft.sends_due = True
 
 
-def on_acknowledgement(raft: Raft, progress: Progress, message: Message) -> None:
+def on_acknowledgement(raft: RaftState, progress: Progress, message: Message) -> None:
     news = progress.acknowledge(message.index)
     probed = progress.state is ProgressState.PROBE and progress.match == message.index
     if not news and not probed:
@@ -128,7 +124,7 @@ def on_acknowledgement(raft: Raft, progress: Progress, message: Message) -> None
 # Heartbeats
 
 
-def on_heartbeat_response(raft: Raft, message: Message) -> None:
+def on_heartbeat_response(raft: RaftState, message: Message) -> None:
     progress = raft.progress.get(message.from_)
     if progress is None:
         return
@@ -141,7 +137,7 @@ def on_heartbeat_response(raft: Raft, message: Message) -> None:
         answer_confirmed_reads(raft)
 
 
-def nudge(raft: Raft, progress: Progress) -> None:
+def nudge(raft: RaftState, progress: Progress) -> None:
     """A follower lives that may be waiting for a lost append: ask it by another one."""
     if progress.state is ProgressState.SNAPSHOT:
         await_snapshot(raft, progress)
@@ -151,7 +147,7 @@ def nudge(raft: Raft, progress: Progress) -> None:
         raft.sends_due = raft.sends_due or replication.has_due(raft, progress)
 
 
-def await_snapshot(raft: Raft, progress: Progress) -> None:
+def await_snapshot(raft: RaftState, progress: Progress) -> None:
     """Once a heartbeat: a snapshot of which nothing is heard for too long was lost."""
     progress.snapshot_elapsed += raft.config.heartbeat_ticks
     if progress.snapshot_elapsed >= raft.config.snapshot_ticks_max:
@@ -161,11 +157,11 @@ def await_snapshot(raft: Raft, progress: Progress) -> None:
 # Reads
 
 
-def on_read_index(raft: Raft, message: Message) -> None:
+def on_read_index(raft: RaftState, message: Message) -> None:
     read_index(raft, message.from_, message.context)
 
 
-def read_index(raft: Raft, origin: MemberId, context: bytes) -> None:
+def read_index(raft: RaftState, origin: MemberId, context: bytes) -> None:
     """Take in a read; dropped, as if lost on its way, if too many wait."""
     if len(raft.reads) + len(raft.postponed_reads) >= raft.config.pending_reads_max:
         return
@@ -175,12 +171,12 @@ def read_index(raft: Raft, origin: MemberId, context: bytes) -> None:
         raft.postponed_reads.append((origin, context))
 
 
-def start_read(raft: Raft, origin: MemberId, context: bytes) -> None:
+def start_read(raft: RaftState, origin: MemberId, context: bytes) -> None:
     raft.reads.add(PendingRead(origin, context, raft.log.committed))
     answer_confirmed_reads(raft)  # at once, where one member is the majority
 
 
-def release_postponed_reads(raft: Raft) -> None:
+def release_postponed_reads(raft: RaftState) -> None:
     """After a commit: the first one of the term is what these reads have waited for."""
     if raft.postponed_reads and replication.committed_in_own_term(raft):
         postponed, raft.postponed_reads = raft.postponed_reads, []
@@ -188,7 +184,7 @@ def release_postponed_reads(raft: Raft) -> None:
             start_read(raft, origin, context)
 
 
-def answer_confirmed_reads(raft: Raft) -> None:
+def answer_confirmed_reads(raft: RaftState) -> None:
     for read in confirmed_reads(raft):
         if read.origin == raft.id:
             raft.read_states.append(ReadState(read.index, read.context))
@@ -207,7 +203,7 @@ def answer_confirmed_reads(raft: Raft) -> None:
         raft.reads.round_due = False
 
 
-def confirmed_reads(raft: Raft) -> list[PendingRead]:
+def confirmed_reads(raft: RaftState) -> list[PendingRead]:
     """Reads after whose arrival a majority still followed this leader."""
     return raft.reads.take_confirmed(raft.voters)
 
@@ -215,14 +211,14 @@ def confirmed_reads(raft: Raft) -> list[PendingRead]:
 # What the transport reports
 
 
-def on_unreachable(raft: Raft, member: MemberId) -> None:
+def on_unreachable(raft: RaftState, member: MemberId) -> None:
     """What streams to a lost connection is lost with it: probe again."""
     progress = raft.progress.get(member)
     if progress is not None and progress.state is ProgressState.REPLICATE:
         progress.become_probe()
 
 
-def on_snapshot_status(raft: Raft, member: MemberId, *, delivered: bool) -> None:
+def on_snapshot_status(raft: RaftState, member: MemberId, *, delivered: bool) -> None:
     """Go on after a snapshot, with a probe at the next heartbeat: a delivered one may
     still be on its way into the follower's store."""
     progress = raft.progress.get(member)

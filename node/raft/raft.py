@@ -1,12 +1,13 @@
 """One member's Raft: a state machine without I/O, clock or tasks.
 
-`tick`, `step`, `propose` and `read_index` move it; what must be persisted, sent and
-applied as a result waits in `ready()` (see `splitbrain.node.raft.ready` for the contract), and
-`advance` tells it that this was done. It may go on moving between the two.
+Inputs are `tick`, `step`, `propose`, `read_index` and the reports of the transport.
+`ready()` returns everything that must be persisted, sent and applied as a result
+(`splitbrain.node.raft.ready` defines the contract), and `advance` reports that this was
+done. Inputs may arrive between the two calls.
 
-What each role does with a message is in `follower`, `candidate` and `leader`, found
-by the table below; votes and terms in `election`; appends and commits in
-`replication`.
+The modules `follower`, `candidate` and `leader` handle the messages of each role; the
+table `HANDLERS` selects the handler. `election` handles votes and terms, `replication`
+handles appends and commits, and `state` contains the fields that all of them change.
 
 Source: Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm";
 Ongaro's thesis; etcd-io/raft.
@@ -20,8 +21,6 @@ from random import Random
 from splitbrain.node.raft import candidate, election, follower, leader, replication
 from splitbrain.node.raft.config import Config
 from splitbrain.node.raft.errors import DropReason, ProposalDropped, StateInvalid
-from splitbrain.node.raft.inflights import Inflights
-from splitbrain.node.raft.log import Log
 from splitbrain.node.raft.message import (
     NONE,
     ConfState,
@@ -32,24 +31,24 @@ from splitbrain.node.raft.message import (
     Message,
     MessageType,
     SnapshotMetadata,
-    Term,
 )
-from splitbrain.node.raft.progress import Progress, ProgressState
-from splitbrain.node.raft.read_index import ReadIndex
-from splitbrain.node.raft.ready import ReadState, Ready, Role, SoftState
+from splitbrain.node.raft.progress import Progress
+from splitbrain.node.raft.ready import Ready, Role, SoftState
+from splitbrain.node.raft.state import RaftState
 from splitbrain.node.raft.status import ProgressStatus, Status
 from splitbrain.node.raft.wellformed import is_well_formed
 
-Handler = Callable[["Raft", Message], None]
+Handler = Callable[[RaftState, Message], None]
 
-_RUNNING: dict[MessageType, Handler] = {
+_CAMPAIGNING: dict[MessageType, Handler] = {
     MessageType.APP: candidate.on_append,
     MessageType.HEARTBEAT: candidate.on_heartbeat,
     MessageType.SNAP: candidate.on_snapshot,
 }
 
-# What is not here is ignored in that role. Votes are the same in each (`election`).
-# TIMEOUT_NOW comes with leadership transfer.
+# A role ignores the message types that its table does not contain. Vote requests are handled
+# in the same way in each role, by `election`. TIMEOUT_NOW belongs to leadership transfer,
+# which is not implemented.
 HANDLERS: dict[Role, dict[MessageType, Handler]] = {
     Role.FOLLOWER: {
         MessageType.PROP: follower.on_proposal,
@@ -59,8 +58,8 @@ HANDLERS: dict[Role, dict[MessageType, Handler]] = {
         MessageType.READ_INDEX: follower.on_read_index,
         MessageType.READ_INDEX_RESP: follower.on_read_index_response,
     },
-    Role.PRE_CANDIDATE: {**_RUNNING, MessageType.PRE_VOTE_RESP: candidate.on_pre_vote_response},
-    Role.CANDIDATE: {**_RUNNING, MessageType.VOTE_RESP: candidate.on_vote_response},
+    Role.PRE_CANDIDATE: {**_CAMPAIGNING, MessageType.PRE_VOTE_RESP: candidate.on_pre_vote_response},
+    Role.CANDIDATE: {**_CAMPAIGNING, MessageType.VOTE_RESP: candidate.on_vote_response},
     Role.LEADER: {
         MessageType.PROP: leader.on_proposal,
         MessageType.APP_RESP: leader.on_append_response,
@@ -75,15 +74,15 @@ _VOTE = MessageType.VOTE
 _PRE_VOTE = MessageType.PRE_VOTE
 
 
-class Raft:
+class Raft(RaftState):
     """One member.
 
-    A new member of a new cluster starts with `config.voters` and nothing else. A
-    restart hands in what is durable: the hard state, the newest snapshot's metadata,
-    the entries after it, and `applied`, up to where the state machine already is;
-    committed entries after that are handed out again.
+    A member of a new cluster starts with `config.voters` and no other state. A restart
+    passes the durable state: the hard state, the metadata of the newest snapshot, the
+    entries after it, and `applied`, the index up to which the state machine has applied.
+    Committed entries after `applied` are handed out again.
 
-    Raises StateInvalid if these contradict each other.
+    Raises StateInvalid if these values contradict each other.
     """
 
     def __init__(
@@ -96,50 +95,16 @@ class Raft:
         entries: Sequence[Entry] = (),
         applied: Index = 0,
     ) -> None:
-        self.config = config
-        self.id: MemberId = config.id
-        self._random = random
-        self.log = Log(snapshot, entries, hard_state.commit, applied)
-
-        self.term: Term = hard_state.term
-        self.vote: MemberId = hard_state.vote
-        if self.log.last_term > self.term:
-            # Entries of a term can be durable before the term itself if the disk was
-            # stopped between the two; no vote was cast in it, or it would be durable.
-            self.term = self.log.last_term
-            self.vote = NONE
-        self.role = Role.FOLLOWER
-        self.leader: MemberId = NONE
-        self.votes: dict[MemberId, bool] = {}
-        self.election_elapsed = 0
-        self.heartbeat_elapsed = 0
-        self.election_timeout = 0
-        """In ticks, redrawn whenever the role or the term changes."""
-        self.draw_election_timeout()
-
-        # A leader's, until it is none any more.
-        self.progress: dict[MemberId, Progress] = {}
-        self.peers: tuple[Progress, ...] = ()
-        """Progress of all but this member, by id."""
-        self.reads = ReadIndex(self.id)
-        self.postponed_reads: list[tuple[MemberId, bytes]] = []
-        self.uncommitted_bytes = 0
-        self.sends_due = False
-        """Some follower has an append coming."""
-
-        self.voters: tuple[MemberId, ...] = ()
-        self.learners: tuple[MemberId, ...] = ()
-        self.adopt_configuration(
-            snapshot.conf_state if snapshot.conf_state.voters else ConfState(config.voters)
+        super().__init__(
+            config,
+            random,
+            hard_state=hard_state,
+            snapshot=snapshot,
+            entries=entries,
+            applied=applied,
         )
-
-        self.read_states: list[ReadState] = []
-        self.contradiction: str | None = None
-        self._forwards: list[Entry] = []
-        self._messages: list[Message] = []
-        self.messages_after_sync: list[Message] = []
         self._in_flight: Ready | None = None
-        self.durable_hard_state = hard_state
+        """The Ready that `advance` has not acknowledged yet."""
         self._handed_hard_state = hard_state
         self._handed_leader: MemberId = NONE
         self._handed_role = Role.FOLLOWER
@@ -147,7 +112,7 @@ class Raft:
     # Inputs
 
     def tick(self) -> None:
-        """Let one tick of the member's clock pass."""
+        """One tick of the member's clock has passed."""
         if self.role is _LEADER:
             leader.tick(self)
             return
@@ -157,15 +122,15 @@ class Raft:
             election.campaign(self)
 
     def campaign(self) -> None:
-        """Run for leader now, as if the election timeout had passed."""
+        """Campaign now, as if the election timeout had passed."""
         election.campaign(self)
 
     def step(self, message: Message) -> None:
-        """Advance by one message from a peer.
+        """Process one message from a peer.
 
-        Never blocks and never fails for what a peer may send: what is stale,
-        malformed or meant for another is dropped. What must be persisted, sent or
-        applied as a result waits in `ready()`.
+        Never blocks, and never raises because of a peer's message: a message that is
+        stale, malformed or addressed to another member is dropped. The next `ready()`
+        contains the results.
 
         Source: Raft paper, figure 2; terms as in etcd-io/raft.
         """
@@ -187,11 +152,11 @@ class Raft:
             handler(self, message)
 
     def propose(self, data: bytes) -> None:
-        """Ask for `data` to be put into the log: done by a leader, forwarded by a follower.
+        """Append `data` to the log if this member leads; otherwise forward it to the leader.
 
-        No answer but the committed entry itself, which may never come; proposing
-        again may then commit it twice. Raises ProposalDropped if it certainly did not
-        go anywhere.
+        The only confirmation is the committed entry itself, which may never appear;
+        proposing the data again may then commit it twice. Raises ProposalDropped if the
+        proposal certainly did not enter a log and was not forwarded.
         """
         if self.role is _LEADER:
             leader.propose(self, data)
@@ -201,10 +166,11 @@ class Raft:
             self.forward((Entry(0, 0, data=data),))
 
     def read_index(self, context: bytes) -> None:
-        """Ask for an index from which a read is linearizable, once that is applied.
+        """Request the index that must be applied before a read is linearizable.
 
-        It comes as a ReadState with the same `context`, or never (no leader, a lost
-        message, a leader that steps down): the caller asks again after a while.
+        A later Ready contains a ReadState with the same `context`. If there is no leader,
+        a message is lost, or the leader steps down, no ReadState follows, and the caller
+        must ask again after a timeout.
         """
         if self.role is _LEADER:
             leader.read_index(self, self.id, context)
@@ -212,24 +178,27 @@ class Raft:
             self.send(Message(MessageType.READ_INDEX, self.leader, self.id, context=context))
 
     def report_unreachable(self, member: MemberId) -> None:
-        """The transport lost its connection to a peer, or dropped a message to it."""
+        """Report that the transport lost its connection to a peer, or dropped a message."""
         if self.role is _LEADER:
             leader.on_unreachable(self, member)
 
     def report_snapshot(self, member: MemberId, ok: bool) -> None:
-        """A SNAP to a peer was delivered, or failed. Nothing else goes to that peer until
-        then, or until it acknowledges, or `snapshot_ticks_max` have passed."""
+        """Report that a SNAP to a peer was delivered (`ok`) or failed.
+
+        The leader sends that peer no appends until this report, until the peer
+        acknowledges the snapshot, or until `snapshot_ticks_max` ticks have passed.
+        """
         if self.role is _LEADER:
             leader.on_snapshot_status(self, member, delivered=ok)
 
     # Outputs
 
     def has_ready(self) -> bool:
-        """Whether `ready()` has something to say."""
+        """Whether `ready()` would contain anything new."""
         log = self.log
         hard = self._handed_hard_state
         return bool(
-            self._messages
+            self.messages
             or self.messages_after_sync
             or log.persisting < log.last_index
             or log.committed != hard.commit
@@ -237,7 +206,7 @@ class Raft:
             or self.read_states
             or self.reads.round_due
             or log.has_unapplied
-            or self._forwards
+            or self.forwards
             or self.term != hard.term
             or self.vote != hard.vote
             or self.role is not self._handed_role
@@ -246,8 +215,8 @@ class Raft:
         )
 
     def ready(self) -> Ready:
-        """Take everything that is to be done; `advance` must follow before the next."""
-        assert self._in_flight is None, "ready() again before advance()"
+        """Return everything that is to be done. Call `advance` before the next `ready`."""
+        assert self._in_flight is None, "ready() was called twice without advance()"
         self._flush_due()
         log = self.log
         hard_state = self._new_hard_state()
@@ -259,22 +228,22 @@ class Raft:
             entries,
             snapshot,
             log.take_unapplied(self.config.committed_bytes_max),
-            tuple(self._messages),
+            tuple(self.messages),
             tuple(self.messages_after_sync),
             tuple(self.read_states),
             must_sync(self._handed_hard_state, hard_state, entries) or snapshot is not None,
         )
         if hard_state is not None:
             self._handed_hard_state = hard_state
-        self._messages.clear()
+        self.messages.clear()
         self.messages_after_sync.clear()
         self.read_states.clear()
         self._in_flight = ready
         return ready
 
     def advance(self, ready: Ready) -> None:
-        """`ready` was persisted, sent and applied: only now does it count here."""
-        assert ready is self._in_flight, "advance() of another Ready than the last"
+        """Report that `ready` was persisted, sent and applied; only then does it count."""
+        assert ready is self._in_flight, "advance() got a Ready that is not the last one"
         self._in_flight = None
         if ready.hard_state is not None:
             self.durable_hard_state = ready.hard_state
@@ -294,13 +263,13 @@ class Raft:
         self.log.applied_to(entries[-1].index)
         if self.uncommitted_bytes:
             size = sum([len(entry.data) for entry in entries])
-            # Entries of earlier terms were not counted in.
+            # `uncommitted_bytes` does not include entries of earlier terms.
             self.uncommitted_bytes = max(0, self.uncommitted_bytes - size)
 
     def _flush_due(self) -> None:
-        """Turn what has gathered since the last Ready into messages."""
-        if self._forwards:
-            entries, self._forwards = self._forwards, []
+        """Create the messages for the work that has accumulated since the last Ready."""
+        if self.forwards:
+            entries, self.forwards = self.forwards, []
             self._send_forwards(entries)
         if self.role is _LEADER:
             if self.reads.round_due:
@@ -309,10 +278,11 @@ class Raft:
                 replication.send_due(self)
 
     def _send_forwards(self, entries: list[Entry]) -> None:
-        """PROPs to who leads now, within the size of a message; lost if nobody does."""
+        """Send PROPs of at most `message_bytes_max` to the current leader. The proposals are
+        lost if there is no leader."""
         if self.leader == NONE:
             return
-        if self.role is _LEADER:  # elected since
+        if self.role is _LEADER:  # this member was elected meanwhile
             leader.append_proposals(self, entries)
             return
         first, size = 0, 0
@@ -344,39 +314,43 @@ class Raft:
     # Snapshots and compaction
 
     def create_snapshot(self, index: Index) -> SnapshotMetadata:
-        """Remember that the state machine was saved at `index`, which it has applied.
+        """Record that the state machine was saved at the applied index `index`.
 
-        Returns the metadata to keep with it. Raises StateInvalid where there is no
-        such snapshot to take.
+        Returns the metadata to store with the snapshot. Raises StateInvalid if no snapshot
+        is possible at `index`.
         """
         metadata = self.describe_snapshot(index)
         self.log.remember_snapshot(metadata)
         return metadata
 
     def describe_snapshot(self, index: Index) -> SnapshotMetadata:
-        """Metadata of the state machine as it was at `index`, without remembering it:
-        for the data of a SNAP that is newer than announced. Raises StateInvalid."""
+        """Return the metadata of a snapshot at `index` without recording the snapshot.
+
+        The owner needs it when the data that it puts into a SNAP is newer than the
+        announced snapshot. Raises StateInvalid if no snapshot is possible at `index`.
+        """
         log = self.log
         if index == log.snapshot.index:
             return log.snapshot
         term = log.term_at(index)
         if not log.snapshot.index < index <= log.committed or term is None:
             raise StateInvalid(
-                f"no snapshot can be at {index}: expected an index after the newest one"
-                f" ({log.snapshot.index}) and up to what is committed ({log.committed})"
+                f"no snapshot is possible at index {index}: expected an index after the newest"
+                f" snapshot ({log.snapshot.index}) and at most the commit index ({log.committed})"
             )
         return SnapshotMetadata(index, term, ConfState(self.voters, self.learners))
 
     def compact(self, index: Index) -> None:
-        """Discard the log up to `index`; followers that need it get a snapshot instead.
+        """Discard the log up to `index`; followers that need those entries get a snapshot.
 
-        Raises StateInvalid if the newest snapshot does not reach that far.
+        Raises StateInvalid if the newest snapshot or the applied index is before `index`.
         """
         self.log.compact(index)
 
     # State
 
     def status(self) -> Status:
+        """Return a copy of the state for metrics, logs and tests."""
         log = self.log
         return Status(
             id=self.id,
@@ -396,74 +370,12 @@ class Raft:
             contradiction=self.contradiction,
         )
 
-    # For the roles' handlers
-
-    def send(self, message: Message) -> None:
-        """Send at once: the message rests on nothing that must be durable first."""
-        self._messages.append(message)
-
-    def send_after_sync(self, message: Message) -> None:
-        """Send once everything up to now is durable: the message promises that it is."""
-        self.messages_after_sync.append(message)
-
-    def forward(self, entries: tuple[Entry, ...]) -> None:
-        """Send proposals on to the leader, with the next Ready."""
-        self._forwards.extend(entries)
-
-    def append_own(self, data: bytes) -> None:
-        """A leader's next entry."""
-        self.log.append((Entry(self.term, self.log.last_index + 1, data=data),))
-        self.sends_due = True
-
-    def draw_election_timeout(self) -> None:
-        """Between one and two times `election_ticks`, so that rivals seldom coincide."""
-        ticks = self.config.election_ticks
-        self.election_timeout = ticks + self._random.randrange(ticks)
-
-    def reset_progress(self) -> None:
-        """A new leader knows nothing of the others, and of itself what is durable."""
-        config = self.config
-        self.progress = {
-            member: Progress(
-                member,
-                self.log.last_index + 1,
-                Inflights(config.inflight_messages_max, config.inflight_bytes_max),
-                is_learner=member in self.learners,
-            )
-            for member in sorted(self.voters + self.learners)
-        }
-        self.peers = tuple(p for member, p in self.progress.items() if member != self.id)
-        own = self.progress.get(self.id)
-        if own is not None:
-            own.state = ProgressState.REPLICATE
-            own.recent_active = True
-            own.acknowledge(self.log.durable)
-
-    def forget_leadership(self) -> None:
-        """Reads that wait here will not be answered; their callers ask again."""
-        self.progress = {}
-        self.peers = ()
-        self.sends_due = False
-        self.uncommitted_bytes = 0
-        self.reads = ReadIndex(self.id)
-        self.postponed_reads = []
-
-    def adopt_configuration(self, conf_state: ConfState) -> None:
-        """Who votes from now on. (A change of it under way is a feature to come.)"""
-        if conf_state.voters:
-            self.voters = tuple(sorted(conf_state.voters))
-            self.learners = tuple(sorted(conf_state.learners))
-
-    def note_contradiction(self, what: str) -> None:
-        """Keep the first sign that a peer and this member cannot both be right."""
-        if self.contradiction is None:
-            self.contradiction = what
-
 
 def must_sync(before: HardState, hard_state: HardState | None, entries: tuple[Entry, ...]) -> bool:
-    """Whether something new must be durable: entries, a term or a vote.
+    """Whether a Ready contains new entries, a new term or a new vote.
 
-    Not a commit index: it can be learnt again. Source: Raft paper, figure 2.
+    A new commit index alone needs no sync, because a member can learn it again.
+    Source: Raft paper, figure 2.
     """
     if entries:
         return True

@@ -9,27 +9,22 @@ Source: Raft paper, 5.3 and 5.4.2; thesis, 10.2.1; flow control as in etcd-io/ra
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from splitbrain.node.raft import quorum
 from splitbrain.node.raft.message import Entry, Index, Message, MessageType, Snapshot
 from splitbrain.node.raft.progress import Progress, ProgressState
-
-if TYPE_CHECKING:
-    from splitbrain.node.raft.raft import Raft
-
+from splitbrain.node.raft.state import RaftState
 
 # Committing
 
 
-def acknowledge_own_entries(raft: Raft) -> None:
+def acknowledge_own_entries(raft: RaftState) -> None:
     """Count the leader's own log, as far as it is durable, and no further."""
     own = raft.progress.get(raft.id)
     if own is not None and own.acknowledge(raft.log.durable):
         maybe_commit(raft)
 
 
-def maybe_commit(raft: Raft) -> bool:
+def maybe_commit(raft: RaftState) -> bool:
     """Commit what a majority now holds durably. True if that is news."""
     index = agreed_index(raft)
     if index <= raft.log.committed or not may_commit(raft, index):
@@ -39,17 +34,17 @@ def maybe_commit(raft: Raft) -> bool:
     return True
 
 
-def agreed_index(raft: Raft) -> Index:
+def agreed_index(raft: RaftState) -> Index:
     acknowledged = {member: progress.match for member, progress in raft.progress.items()}
     return quorum.quorum_index(raft.voters, acknowledged)
 
 
-def may_commit(raft: Raft, index: Index) -> bool:
+def may_commit(raft: RaftState, index: Index) -> bool:
     """Only an entry of the own term commits by counting. Source: Raft paper, figure 8."""
     return raft.log.term_at(index) == raft.term
 
 
-def committed_in_own_term(raft: Raft) -> bool:
+def committed_in_own_term(raft: RaftState) -> bool:
     """Whether the leader knows all that was committed before it. Source: thesis, 6.4."""
     return raft.log.term_at(raft.log.committed) == raft.term
 
@@ -57,7 +52,7 @@ def committed_in_own_term(raft: Raft) -> bool:
 # Sending
 
 
-def has_due(raft: Raft, progress: Progress) -> bool:
+def has_due(raft: RaftState, progress: Progress) -> bool:
     """Whether an append could go to a follower now."""
     return not progress.is_paused() and (
         progress.append_due
@@ -66,7 +61,7 @@ def has_due(raft: Raft, progress: Progress) -> bool:
     )
 
 
-def send_due(raft: Raft) -> None:
+def send_due(raft: RaftState) -> None:
     """Send each follower what is due, as far as its window allows."""
     raft.sends_due = False
     recent: dict[tuple[Index, Index], tuple[Entry, ...]] = {}
@@ -76,7 +71,7 @@ def send_due(raft: Raft) -> None:
 
 
 def _send_append(
-    raft: Raft, progress: Progress, recent: dict[tuple[Index, Index], tuple[Entry, ...]]
+    raft: RaftState, progress: Progress, recent: dict[tuple[Index, Index], tuple[Entry, ...]]
 ) -> bool:
     """One APP, or a SNAP instead. False if nothing more can follow at once.
 
@@ -114,7 +109,7 @@ def _send_append(
     return progress.state is ProgressState.REPLICATE
 
 
-def _snapshot_goes_first(raft: Raft, progress: Progress) -> bool:
+def _snapshot_goes_first(raft: RaftState, progress: Progress) -> bool:
     return (
         raft.config.snapshots_first
         and progress.state is ProgressState.PROBE
@@ -133,7 +128,7 @@ def _payload_bytes(entries: tuple[Entry, ...]) -> int:
     return size
 
 
-def maybe_send_snapshot(raft: Raft, progress: Progress) -> bool:
+def maybe_send_snapshot(raft: RaftState, progress: Progress) -> bool:
     """Announce the newest snapshot to a follower that is there to take it.
 
     Its data is the owner's to fill in; it may be of a later index than announced,
@@ -151,7 +146,7 @@ def maybe_send_snapshot(raft: Raft, progress: Progress) -> bool:
     return True
 
 
-def broadcast_heartbeat(raft: Raft) -> None:
+def broadcast_heartbeat(raft: RaftState) -> None:
     """One round, with the context that confirms all reads so far."""
     raft.reads.round_due = False
     context = raft.reads.heartbeat_context()

@@ -1,1 +1,1 @@
-"""The real world: asyncio on uvloop, aiohttp, the file system, LMDB."""
+"""The real world of a member: asyncio on uvloop, sockets, HTTP, the file system and LMDB."""

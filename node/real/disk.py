@@ -16,7 +16,7 @@ from splitbrain.node.storage.lmdb_backend import LmdbBackend
 from splitbrain.node.world import DirectoryInUse, DiskError
 
 if TYPE_CHECKING:
-    from splitbrain.node.storage.backend import Backend
+    from splitbrain.node.backend import Backend
 
 T = TypeVar("T")
 
@@ -197,9 +197,13 @@ class RealDisk:
                 _sync_directory(place)
         return backend
 
-    def close(self) -> None:
+    def end_work(self) -> None:
+        """Wait until both threads have finished; they take no more work."""
         self._syncer.shutdown(wait=True)
         self._backend_worker.shutdown(wait=True)
+
+    def close(self) -> None:
+        """Release the lock on the data directory."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

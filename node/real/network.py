@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from urllib.parse import urlsplit
 
+from splitbrain.node.api.ports import Log
 from splitbrain.node.api.service import Api
 from splitbrain.node.real.peer_connection import FrameReceiver, TcpPeerLink
 from splitbrain.node.world import AddressInUse, Closable
@@ -32,8 +33,11 @@ class _PeerListener:
 
 
 class RealNetwork:
-    def __init__(self, random: Random) -> None:
+    """`log` writes a line of the member's log."""
+
+    def __init__(self, random: Random, log: Log) -> None:
         self._random = random
+        self._log = log
 
     async def listen_peers(
         self, url: str, accept: Callable[[bytes], Callable[[bytes], None]]
@@ -53,13 +57,13 @@ class RealNetwork:
         return TcpPeerLink(host, port, hello, self._random.random, queue_bytes_max)
 
     async def serve_clients(self, url: str, api: Api) -> Closable:
-        # The HTTP carrier is half of what a member has to import. A thread does it, so
-        # that the members meanwhile find each other and elect a leader.
+        # The import of the HTTP carrier takes half of a member's start. A thread does it, so
+        # that the members find each other and elect a leader meanwhile.
         serve = await asyncio.to_thread(_http_carrier)
-        return await serve(url, api)
+        return await serve(url, api, self._log)
 
 
-def _http_carrier() -> Callable[[str, Api], Awaitable[Closable]]:
+def _http_carrier() -> Callable[[str, Api, Log], Awaitable[Closable]]:
     from splitbrain.node.api.http import serve
 
     return serve

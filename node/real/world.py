@@ -16,7 +16,7 @@ import msgspec
 from splitbrain.node.real.clock import RealClock
 from splitbrain.node.real.disk import RealDisk
 from splitbrain.node.real.network import RealNetwork
-from splitbrain.node.world import Clock, Disk, DiskError, Network
+from splitbrain.node.world import Clock, Disk, DiskError
 
 
 class RealWorld:
@@ -39,7 +39,7 @@ class RealWorld:
             data_dir, backend_quota_bytes=backend_quota_bytes, hold_unsynced=hold_unsynced
         )
         self.disk: Disk = self._disk
-        self.network: Network = RealNetwork(self.random)
+        self.network = RealNetwork(self.random, self.log)
         self._member = member
         self._trace = self._open_trace(trace_path)
         self._tasks: dict[asyncio.Task[None], None] = {}
@@ -110,12 +110,16 @@ class RealWorld:
         self.log("info", "a failpoint stops this member", failpoint=place)
         os.kill(os.getpid(), signal.SIGSTOP)
 
-    async def close(self) -> None:
-        """End the member's tasks, close its files."""
+    async def end_tasks(self) -> None:
+        """End the member's tasks, and the work of the disk's threads."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._disk.end_work()
+
+    def close(self) -> None:
+        """Release the lock on the data directory, and close the trace."""
         self._disk.close()
         if self._trace is not None:
             os.close(self._trace)

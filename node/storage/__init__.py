@@ -1,0 +1,1 @@
+"""Durable data of a member: write-ahead log, snapshot files, and the backends of the store."""

@@ -19,7 +19,7 @@ from typing import Any
 
 import lmdb
 
-from splitbrain.node.storage.backend import BUCKETS, Run
+from splitbrain.node.backend import BUCKETS, Run
 from splitbrain.node.storage.backend_copy import check_copy, decode_copy, encode_copy
 from splitbrain.node.storage.write_buffer import Pairs, WriteBuffer, Writes, overlaid
 from splitbrain.node.world import DiskError

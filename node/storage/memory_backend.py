@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from sortedcontainers import SortedDict
 
-from splitbrain.node.storage.backend import BUCKETS, Run
+from splitbrain.node.backend import BUCKETS, Run
 from splitbrain.node.storage.backend_copy import check_copy, decode_copy, encode_copy
 from splitbrain.node.storage.write_buffer import Pairs, WriteBuffer, Writes, overlaid
 

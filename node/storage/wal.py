@@ -154,6 +154,7 @@ class Wal:
             if name.endswith(ASIDE):
                 self._disk.remove(f"{self._directory}/{name}")
         self._cut_off_torn(tail)
+        self._extend_trimmed(tail)
         self._write_again(tail)
         await self._make_durable()
 
@@ -163,6 +164,13 @@ class Wal:
         if tail.torn is not None:
             self._file.truncate(tail.end)
             self._file.truncate(max(tail.file_bytes, tail.end))
+
+    def _extend_trimmed(self, tail: Tail) -> None:
+        """Undo `trim`: give the segment its full size again, so that the following syncs
+        need not make a new file size durable."""
+        assert self._file is not None
+        if tail.torn is None and tail.file_bytes == tail.end < self._segment_bytes:
+            self._file.truncate(self._segment_bytes)
 
     async def _make_durable(self) -> None:
         assert self._file is not None
@@ -293,8 +301,17 @@ class Wal:
         ]
         return keep
 
+    def trim(self) -> None:
+        """Cut the preallocated, unused tail off the newest segment, before a clean stop.
+
+        A crash at any point is safe, because only zeros behind the last record are cut off,
+        and a segment may end directly behind its last record. Raises DiskError.
+        """
+        if self._file is not None:
+            self._file.truncate(self._end)
+
     def close(self) -> None:
-        """Nothing is synced."""
+        """Close the file without a sync."""
         if self._file is not None:
             self._file.close()
             self._file = None

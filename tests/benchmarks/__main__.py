@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from splitbrain.harness.drive.drive import versions_now
+from splitbrain.harness.store.versions import versions_now
 from splitbrain.harness.systems.etcd import find_binary, version_of
 from tests.benchmarks.catalogue import BENCHMARKS, run
 from tests.benchmarks.figure import Figure, load_average

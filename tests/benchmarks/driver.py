@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from splitbrain.harness.progress import Silent, Snapshot
+from splitbrain.harness.drive.progress import Silent, Snapshot
 from splitbrain.harness.runs.execute import run_sync
 from splitbrain.harness.schedule.options import Options
 from tests.benchmarks.figure import Figure, load_average, middle

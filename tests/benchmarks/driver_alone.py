@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import cast
 
 import uvloop
+from msgspec.structs import replace
 
 from splitbrain.harness.clients.json_client import open_clients
-from splitbrain.harness.drawing.draw import draw_plan
+from splitbrain.harness.drawing.draw import draw_for
 from splitbrain.harness.drive.load import Load
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.schedule.plan import Plan
+from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.system import Address, System
 from splitbrain.harness.workloads.catalogue import make_workload
 from splitbrain.histories.recorder import Recorder
@@ -43,14 +44,14 @@ def run() -> list[Figure]:
         # Due at once, all of them, and time enough to be done.
         rate=OPERATIONS * 1_000, time_limit_s=0.001,
     )  # fmt: skip
-    drawn = draw_plan(options, 1, make_workload(options.workload, {}))
-    plan = Plan(drawn.seed, drawn.members, drawn.member_seeds, drawn.clients, (), 600_000)
+    drawn = draw_for(options, make_workload(options.workload, {}))
+    schedule = replace(drawn, faults=(), time_limit_ms=600_000)
     command = (sys.executable, "-m", "tests.benchmarks.null_store")
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as store:
         assert store.stdout is not None
         try:
             system = _Everywhere(f"http://127.0.0.1:{int(store.stdout.readline())}")
-            seen = [uvloop.run(_drive(plan, cast("System", system))) for _ in range(TURNS)]
+            seen = [uvloop.run(_drive(schedule, cast("System", system))) for _ in range(TURNS)]
         finally:
             store.kill()
     rates = tuple(round(rate, 1) for rate, _ in seen)
@@ -68,11 +69,11 @@ def run() -> list[Figure]:
     ]
 
 
-async def _drive(plan: Plan, system: System) -> tuple[float, float]:
+async def _drive(schedule: Schedule, system: System) -> tuple[float, float]:
     """Operations/s, and CPU µs for each."""
     with tempfile.TemporaryDirectory() as name, Recorder(Path(name) / "history.jsonl") as recorder:
         async with open_clients(10_000) as client:
-            load = Load(plan, system, client, recorder, lambda: "n2")
+            load = Load(schedule, system, client, recorder, lambda: "n2")
             began_s, cpu_began_s = time.perf_counter(), time.process_time()
             await load.run()
             seconds, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_began_s

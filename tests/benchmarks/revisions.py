@@ -1,6 +1,7 @@
 """The checker that orders by revisions, reading the files included.
 
-    python -m tests.benchmarks.revisions [--operations N] [--clients C] [--spoil KIND] [--black-box]
+    python -m tests.benchmarks.revisions [--operations N] [--clients C] [--corrupt NAME]
+        [--black-box]
 
 A generated history of 32 clients over all keys at once, 1 % of its operations uncertain,
 judged by a process of its own: CPU seconds, for wall time depends on who else is at work,
@@ -56,22 +57,22 @@ def judge(path: Path) -> dict[str, float]:
 
 
 def measure(
-    operations: int, clients: int = 32, seed: int = 1, spoil: str = "", black_box: bool = False
+    operations: int, clients: int = 32, seed: int = 1, corrupt: str = "", black_box: bool = False
 ) -> Figure:
     recipe = Recipe(
         "kv", operations, clients, uncertain=0.01, failing=0.0, seed=seed,
-        members=0 if black_box else 1, spoil=spoil,
+        members=0 if black_box else 1, corrupt=corrupt,
     )
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "kv.jsonl"
         generate_file(path, recipe)
         told = judge(path)
         size_mib = round(path.stat().st_size / 2**20, 1)
-    assert told["valid"] is (not spoil), told
+    assert told["valid"] is (not corrupt), told
     bounded = operations == MANY and not black_box
     return Figure(
         name=f"mvcc over {operations:,} operations"
-        + (f", {spoil}" if spoil else "")
+        + (f", {corrupt}" if corrupt else "")
         + (", black box" if black_box else ""),
         unit="CPU s",
         value=round(told["cpu"], 2),
@@ -102,10 +103,10 @@ def main() -> None:
     parser.add_argument("--operations", type=int, default=FEW)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--spoil", default="")
+    parser.add_argument("--corrupt", default="")
     parser.add_argument("--black-box", action="store_true")
     given = parser.parse_args()
-    figure = measure(given.operations, given.clients, given.seed, given.spoil, given.black_box)
+    figure = measure(given.operations, given.clients, given.seed, given.corrupt, given.black_box)
     print(f"{figure.name}: {figure.value} {figure.unit}  {figure.notes}")
 
 

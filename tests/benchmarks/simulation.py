@@ -7,18 +7,17 @@ what wall time gave is noted beside it.
 from __future__ import annotations
 
 import resource
-import tempfile
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from splitbrain.harness.campaign.campaign import campaign, quick_folder
-from splitbrain.harness.drawing.draw import draw_plan
+import msgspec
+
+from splitbrain.harness.campaign.campaign import campaign
+from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.runs.execute import execute_simulated
 from splitbrain.harness.schedule.options import Options, read_options
-from splitbrain.harness.simulation.run import simulate
-from splitbrain.harness.systems.choice import capabilities_of
-from splitbrain.harness.workloads.catalogue import make_workload
+from splitbrain.harness.store.temporary import temporary_run_folder
 from tests.benchmarks.figure import Figure, load_average, middle
 
 SEEDS = (1, 2, 3, 4, 5)
@@ -78,15 +77,15 @@ def _rate(name: str, wanted: Mapping[str, Any], at_least: float) -> Figure:
 
 def _once(options: Options, seed: int) -> tuple[float, float, float, int]:
     """Simulated s, CPU s and wall s of one run, drawn, driven and judged; its operations."""
-    with tempfile.TemporaryDirectory(dir=quick_folder()) as folder:
+    with temporary_run_folder() as folder:
         cpu, wall = time.process_time(), time.perf_counter()
-        workload = make_workload(options.workload, options.workload_options)
-        plan = draw_plan(options, seed, workload, capabilities_of(options))
-        done = simulate(options, plan, Path(folder))
+        schedule = draw_schedule(msgspec.structs.replace(options, seed=seed))
+        done = execute_simulated(schedule, folder)
         cpu_s, wall_s = time.process_time() - cpu, time.perf_counter() - wall
-        assert done.valid is not False, done.result.results.verdicts
-        counts = done.result.results.operations.get("all", {})
-        return done.simulated_s, cpu_s, wall_s, sum(counts.values())
+        assert done.valid is not False, done.results.verdicts
+        assert done.simulated is not None
+        counts = done.results.operations.get("all", {})
+        return done.simulated.simulated_s, cpu_s, wall_s, sum(counts.values())
 
 
 def scaling() -> Figure:

@@ -1,6 +1,6 @@
 """Transactions judged by cycles, reading their file included.
 
-    python -m tests.benchmarks.transactions [--transactions N] [--clients C] [--spoil KIND]
+    python -m tests.benchmarks.transactions [--transactions N] [--clients C] [--corrupt KIND]
 
 CPU seconds and the peak memory of a process of its own for each size.
 """
@@ -14,7 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from splitbrain.harness.synthetic.append import APPEND_SPOILS, generate_append, spoil_append
+from splitbrain.harness.synthetic.append import generate_append
+from splitbrain.harness.synthetic.append_corruptions import APPEND_CORRUPTIONS, corrupt_append
 from splitbrain.histories.formats.transactions import write_transactions
 from tests.benchmarks.figure import Figure, load_average
 
@@ -46,21 +47,21 @@ def judge(path: Path) -> dict[str, object]:
     return told
 
 
-def measure(transactions: int, clients: int = 32, seed: int = 0, spoil: str = "") -> Figure:
+def measure(transactions: int, clients: int = 32, seed: int = 0, corrupt: str = "") -> Figure:
     made = generate_append(transactions, clients, seed=seed)
-    if spoil:
-        spoilt = spoil_append(made, spoil, seed)
-        assert spoilt is not None, f"no occasion for {spoil}"
-        made = spoilt
+    if corrupt:
+        corrupted = corrupt_append(made, corrupt, seed)
+        assert corrupted is not None, f"no occasion for {corrupt}"
+        made = corrupted
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "history.jsonl"
         write_transactions(path, made)
         del made
         told = judge(path)
         size_mib = round(path.stat().st_size / 2**20, 1)
-    assert told["valid"] is (not spoil), told
+    assert told["valid"] is (not corrupt), told
     return Figure(
-        name=f"list-append, {transactions:,} transactions" + (f", {spoil}" if spoil else ""),
+        name=f"list-append, {transactions:,} transactions" + (f", {corrupt}" if corrupt else ""),
         unit="s",
         value=round(float(str(told["seconds"])), 2),
         bound=REQUIRED_S.get(transactions),
@@ -84,9 +85,9 @@ def main() -> None:
     parser.add_argument("--transactions", type=int, default=100_000)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--spoil", choices=sorted(APPEND_SPOILS), default="")
+    parser.add_argument("--corrupt", choices=sorted(APPEND_CORRUPTIONS), default="")
     given = parser.parse_args()
-    figure = measure(given.transactions, given.clients, given.seed, given.spoil)
+    figure = measure(given.transactions, given.clients, given.seed, given.corrupt)
     print(f"{figure.name}: {figure.value} s", figure.notes)
 
 

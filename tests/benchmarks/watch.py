@@ -28,12 +28,12 @@ REQUIRED_S = 5.0
 
 def measure(writes: int, watchers: int) -> Figure:
     run = generate_watched(writes, watchers, seed=1)
-    history = History.of(run.made.events)
+    history = History.of(run.history.events)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / FILE_NAME
         write_streams(path, run.lines)
         file_mib = path.stat().st_size / 2**20
-        members = run.made.members
+        members = run.history.members
         del run
         began = time.process_time()
         streams = read_streams(path)

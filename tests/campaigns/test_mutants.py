@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from splitbrain.harness.judging.judge import RunResult
+from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.mutants.catalogue import mutant, mutant_flags, names_in_processes
 from splitbrain.harness.runs.execute import run_sync
 from splitbrain.harness.schedule.options import DEFAULTS, read_options

@@ -43,7 +43,7 @@ IMPORTED = (
     "splitbrain.harness.cli.main", "splitbrain.harness.cli.hunt", "splitbrain.harness.cli.shrink",
     "splitbrain.harness.campaign.campaign", "splitbrain.harness.campaign.summary",
     "splitbrain.harness.shrinking.search",
-    "splitbrain.harness.runs.schedule_run", "splitbrain.checkers.catalogue",
+    "splitbrain.harness.simulation.run", "splitbrain.checkers.catalogue",
 )
 FIRST_SEEDS_APART = 1_000_000
 INVALID = 1
@@ -152,10 +152,10 @@ def _run(cpu_s_max: float, *arguments: str) -> Ran:
 
 
 def _command(arguments: tuple[str, ...], cpu_s_max: int, said: str, cpu: str) -> None:
-    from splitbrain.harness.campaign.campaign import leave
+    from splitbrain.harness.campaign.campaign import remove_folders_and_exit
     from splitbrain.harness.cli.main import run_main
 
-    signal.signal(signal.SIGXCPU, leave)
+    signal.signal(signal.SIGXCPU, remove_folders_and_exit)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s_max, cpu_s_max + LATER_S))
     os.chdir(ROOT)
     with Path(said).open("w") as file:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.runs.repetition import difference
+from splitbrain.harness.runs.execute import execute_simulated
+from splitbrain.harness.runs.repeat import difference
 from splitbrain.harness.schedule.text import parse_schedule
-from splitbrain.harness.simulation.run import simulate
+from splitbrain.harness.store.run_folder import RunFolder
 
 PUTS = "\n".join(
     f'{100 + 20 * n} ms  client {n % 3}  put on n{1 + n % 3}  '
@@ -39,8 +40,8 @@ def test_one_disk_of_three_that_betrays_its_member_makes_nothing_invalid(
     schedule = parse_schedule(
         f"seed {seed}\n{RUN}\n{BETRAYALS[betrayal]}\n1000 ms  kill n3 until 1200 ms\n"
     )
-    run = simulate(schedule.options, schedule.plan, tmp_path, schedule.surroundings)
-    assert difference(run.result, schedule) is None
-    wrong = {one.checker: one for one in run.result.results.verdicts if one.valid is False}
+    run = execute_simulated(schedule, RunFolder(tmp_path))
+    assert difference(run, schedule) is None
+    wrong = {one.checker: one for one in run.results.verdicts if one.valid is False}
     assert not wrong, wrong
-    assert run.result.results.operations["all"]["ok"] > 30
+    assert run.results.operations["all"]["ok"] > 30

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from splitbrain.harness.runs.repetition import difference, run_schedule_twice
+from splitbrain.harness.runs.execute import execute_simulated
+from splitbrain.harness.runs.repeat import difference, execute_twice
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.schedule.text import parse_schedule
-from splitbrain.harness.simulation.run import simulate
+from splitbrain.harness.store.run_folder import RunFolder
 
 PUTS = "\n".join(
     f'{600 + 20 * n} ms  client 0  put on n2  {{"op":"put","key":"r0.1","value":"0.{n}"}}'
@@ -22,7 +23,7 @@ RUN = f"""
     option election_ms 200
     option quiet_timeout_ms 5000
     option request_timeout_ms 400
-    weather {{"deposed_longer_by":20}}
+    deposed longer by 20
     setting check_quorum false
     setting snapshot_count 3
     setting catch_up_entries 1
@@ -41,18 +42,20 @@ def schedule_of(seed: int, more: str = "") -> Schedule:
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_its_log_is_gone_in_the_end_however_long_it_was(seed: int, tmp_path: Path) -> None:
     schedule = schedule_of(seed, CRASH)
-    run = simulate(schedule.options, schedule.plan, tmp_path, schedule.surroundings)
-    assert difference(run.result, schedule) is None
-    assert run.valid is True, run.result.results.verdicts
-    assert run.conditions["a deposed leader was asked a read"]
-    assert run.conditions["a deposed leader appended in vain"]
-    assert run.conditions["a restored snapshot ended before the follower's log did"]
+    run = execute_simulated(schedule, RunFolder(tmp_path))
+    assert difference(run, schedule) is None
+    assert run.valid is True, run.results.verdicts
+    assert run.simulated is not None
+    conditions = run.simulated.conditions
+    assert conditions["a deposed leader was asked a read"]
+    assert conditions["a deposed leader appended in vain"]
+    assert conditions["a restored snapshot ended before the follower's log did"]
 
 
 def test_a_tail_that_comes_back_with_a_restart_is_seen(tmp_path: Path) -> None:
     schedule = schedule_of(1, CRASH)
-    options = replace(schedule.options, mutant="stale_tail_after_snapshot")
+    options = replace(schedule.options, mutant="stale_tail_after_snapshot", store=str(tmp_path))
     spoilt = replace(schedule, options=options)
-    result, difference = run_schedule_twice(spoilt, str(tmp_path))
+    result, difference = execute_twice(spoilt)
     assert result.valid is False
     assert difference is None

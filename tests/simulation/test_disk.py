@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import pytest
 
+from splitbrain.harness.schedule.conditions import DiskConditions
 from splitbrain.harness.simulation.disk import MachineDisk, SimulatedDisk
 from splitbrain.harness.simulation.loop import VirtualLoop
-from splitbrain.harness.simulation.network import Weather
 from splitbrain.harness.simulation.process import Process
 from splitbrain.nemesis.capabilities import HEALTHY, DiskState
 from splitbrain.node.raft.message import Entry, HardState
@@ -280,9 +280,9 @@ def test_what_is_synced_is_there_also_where_a_failed_sync_had_dropped_the_size()
 
 
 def test_weather_makes_a_disk_slow() -> None:
-    def took_ns(weather: Weather) -> int:
+    def took_ns(weather: DiskConditions) -> int:
         machine = Machine(1)
-        machine.disk.weather = weather
+        machine.disk.conditions = weather
 
         async def life() -> int:
             file = machine.life().create("f")
@@ -293,4 +293,4 @@ def test_weather_makes_a_disk_slow() -> None:
 
         return machine.run(life())
 
-    assert took_ns(Weather(sync_ms=50.0)) > took_ns(Weather())
+    assert took_ns(DiskConditions(sync_ms=50.0)) > took_ns(DiskConditions())

@@ -11,7 +11,7 @@ import pytest
 
 from splitbrain.checkers.catalogue import CHECKERS
 from splitbrain.harness.mutants.catalogue import mutant, names, plant
-from splitbrain.harness.simulation.run import INVARIANTS
+from splitbrain.harness.runs.execute import INVARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 SPLITBRAIN = (sys.executable, "-c", "from splitbrain.harness.cli.main import main; main()")

@@ -8,9 +8,10 @@ from random import Random
 
 import pytest
 
+from splitbrain.harness.schedule.conditions import NetworkConditions
 from splitbrain.harness.simulation.conditions import Coverage
 from splitbrain.harness.simulation.loop import VirtualLoop
-from splitbrain.harness.simulation.network import Dialler, Network, Weather
+from splitbrain.harness.simulation.network import Dialler, Network
 from splitbrain.harness.simulation.process import Process
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
 
@@ -20,7 +21,7 @@ FRAMES = 200
 class Pair:
     """`a` has dialled `b`, which keeps what it receives, after a's introduction."""
 
-    def __init__(self, weather: Weather) -> None:
+    def __init__(self, weather: NetworkConditions) -> None:
         self.loop = VirtualLoop()
         self.coverage = Coverage()
         self.network = Network(
@@ -52,7 +53,7 @@ class Pair:
 
 
 def test_frames_come_whole_in_order_and_once() -> None:
-    pair = Pair(Weather(slow_percent=5.0))
+    pair = Pair(NetworkConditions(slow_percent=5.0))
     assert pair.send() == FRAMES
     pair.wait(5)
     assert pair.received == list(range(FRAMES))
@@ -60,7 +61,7 @@ def test_frames_come_whole_in_order_and_once() -> None:
 
 
 def test_a_loose_network_loses_some() -> None:
-    pair = Pair(Weather(loose=True, loss_percent=20.0))
+    pair = Pair(NetworkConditions(loose=True, loss_percent=20.0))
     pair.send()
     pair.wait(5)
     assert 100 < len(pair.received) < 190
@@ -70,7 +71,7 @@ def test_a_loose_network_loses_some() -> None:
 
 
 def test_a_loose_network_brings_some_twice() -> None:
-    pair = Pair(Weather(loose=True, duplicate_percent=20.0))
+    pair = Pair(NetworkConditions(loose=True, duplicate_percent=20.0))
     pair.send()
     pair.wait(5)
     assert set(pair.received) == set(range(FRAMES))
@@ -79,7 +80,7 @@ def test_a_loose_network_brings_some_twice() -> None:
 
 
 def test_a_loose_network_lets_some_overtake() -> None:
-    pair = Pair(Weather(loose=True, reorder_percent=30.0))
+    pair = Pair(NetworkConditions(loose=True, reorder_percent=30.0))
     pair.send()
     pair.wait(5)
     assert sorted(pair.received) == list(range(FRAMES))
@@ -87,7 +88,7 @@ def test_a_loose_network_lets_some_overtake() -> None:
 
 
 def test_a_cut_breaks_connections_with_what_is_in_flight() -> None:
-    pair = Pair(Weather(delay_us=(50_000, 1)))
+    pair = Pair(NetworkConditions(delay_us=(50_000, 1)))
     pair.send(count=3)
     for ends in (("a", "b"), ("b", "a")):
         pair.network.set_link(*ends, LinkState(open=False))
@@ -105,7 +106,7 @@ def test_a_cut_breaks_connections_with_what_is_in_flight() -> None:
 @pytest.mark.parametrize("how", [LinkState(black_hole=True), LinkState(open=False)])
 def test_what_one_direction_holds_back_comes_late(how: LinkState) -> None:
     """Cut in one direction alone, a link keeps its connections."""
-    pair = Pair(Weather())
+    pair = Pair(NetworkConditions())
     pair.network.set_link("a", "b", how)
     pair.send(count=3)
     pair.wait(1)
@@ -117,7 +118,7 @@ def test_what_one_direction_holds_back_comes_late(how: LinkState) -> None:
 
 
 def test_a_slow_link_takes_its_time_for_each_byte() -> None:
-    pair = Pair(Weather())
+    pair = Pair(NetworkConditions())
     pair.network.set_link("a", "b", LinkState(rate_bytes_per_s=1000))
     pair.link.send(b"7".rjust(2000, b"0"))
     pair.wait(1.9)
@@ -127,7 +128,7 @@ def test_a_slow_link_takes_its_time_for_each_byte() -> None:
 
 
 def test_a_connection_to_a_machine_that_came_back_breaks_by_what_it_holds() -> None:
-    pair = Pair(Weather())
+    pair = Pair(NetworkConditions())
     pair.network.set_link("b", "a", LinkState(black_hole=True))
     pair.link.send(b"1")
     pair.processes["b"].end()

@@ -9,19 +9,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from splitbrain.harness.campaign.corpus import SavedSeed, read_corpus
+from splitbrain.harness.campaign.corpus import SavedRun, read_corpus
+from splitbrain.harness.drawing.draw import draw_schedule
 from splitbrain.harness.mutants.apply import log_compacted_before_raft_applied
 from splitbrain.harness.mutants.storage import clean_pages_trusted
-from splitbrain.harness.runs.repetition import run_schedule_twice, run_twice
-from splitbrain.harness.runs.schedule_run import run_schedule
+from splitbrain.harness.runs.execute import execute
+from splitbrain.harness.runs.repeat import execute_twice
 from splitbrain.harness.schedule.options import read_options
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.schedule.text import read_schedule
 from splitbrain.node.apply.backend_flusher import BackendFlusher
 
 CORPUS = Path(__file__).resolve().parents[2] / "histories" / "corpus"
-SEEDS = read_corpus(CORPUS)
+SEEDS = [one for one in read_corpus(CORPUS) if one.schedule is None]
 SCHEDULES = sorted(CORPUS.glob("*.schedule"))
 
 
@@ -41,11 +43,15 @@ AS_IT_WAS: Mapping[str, Callable[[], None]] = {
 """What brings each bug back."""
 
 
+def in_store(schedule: Schedule, store: str) -> Schedule:
+    return replace(schedule, options=replace(schedule.options, store=store))
+
+
 def found_by(name: str, schedule: Schedule, store: str) -> list[str]:
     """The checkers that find `schedule` invalid in the member with its bug `name`, which
     this process' member has from then on."""
     AS_IT_WAS[name]()
-    verdicts = run_schedule(schedule, store).results.verdicts
+    verdicts = execute(in_store(schedule, store)).results.verdicts
     return [one.checker for one in verdicts if one.valid is False]
 
 
@@ -55,9 +61,9 @@ def test_each_bug_has_a_seed_and_a_schedule_and_says_what_it_was() -> None:
 
 
 @pytest.mark.parametrize("saved", SEEDS, ids=lambda one: one.name)
-def test_what_a_seed_found_does_not_come_back(saved: SavedSeed, tmp_path: Path) -> None:
+def test_what_a_seed_found_does_not_come_back(saved: SavedRun, tmp_path: Path) -> None:
     asked = {**saved.options, "seed": saved.seed, "store": str(tmp_path)}
-    result, difference = run_twice(read_options(asked))
+    result, difference = execute_twice(draw_schedule(read_options(asked)))
     assert result.valid is True, result.results.verdicts
     assert difference is None
 
@@ -65,7 +71,7 @@ def test_what_a_seed_found_does_not_come_back(saved: SavedSeed, tmp_path: Path) 
 @pytest.mark.parametrize("path", SCHEDULES, ids=lambda path: path.stem)
 def test_what_a_schedule_shows_does_not_come_back(path: Path, tmp_path: Path) -> None:
     schedule = read_schedule(path)
-    result, difference = run_schedule_twice(schedule, str(tmp_path))
+    result, difference = execute_twice(in_store(schedule, str(tmp_path)))
     assert result.valid is True, result.results.verdicts
     assert difference is None
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from splitbrain.harness.drawing.draw import draw_swarm_schedule
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.schedule.schedule import drawn_schedule, with_operations
+from splitbrain.harness.schedule.schedule import with_operations
 from splitbrain.harness.schedule.text import parse_schedule, read_schedule
-from splitbrain.harness.shrinking.process_support import for_processes
 from splitbrain.harness.shrinking.reductions import subsets
 from splitbrain.harness.shrinking.search import shrink
+from splitbrain.harness.systems.support import adapted
 from splitbrain.nemesis.fault import AtStep
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,9 +48,9 @@ def test_a_planted_bug_shrinks_to_a_few_lines_whose_fault_is_at_a_step(
     faults, operations = schedule.size
     assert faults <= 3
     assert operations <= 6
-    assert any(isinstance(one.fault, AtStep) for one in schedule.plan.faults)
-    options, plan = for_processes(schedule)
-    assert (options.system, plan.members) == ("python_node", schedule.plan.members)
+    assert any(isinstance(one.fault, AtStep) for one in schedule.faults)
+    real = adapted(schedule, "python_node")
+    assert (real.system, real.members) == ("python_node", schedule.members)
 
 
 @pytest.mark.parametrize("words", [("sim", "--schedule"), ("replay",)], ids=["sim", "replay"])
@@ -86,15 +87,15 @@ def test_what_is_printed_is_a_test_that_fails_as_pasted(
 def test_a_schedule_that_does_not_fail_is_refused() -> None:
     given = {"system": "simulated", "time_limit_s": 1.0, "nodes": (1,)}
     with pytest.raises(BadArguments, match="not invalid"):
-        shrink(drawn_schedule(3, given))
+        shrink(draw_swarm_schedule(3, given))
 
 
 def test_what_only_a_simulated_machine_suffers_is_not_for_processes() -> None:
     text = "seed 1\nmembers n1 n2 n3\nlasts 50 ms\n"
-    with pytest.raises(BadArguments, match="only simulated machines"):
-        for_processes(parse_schedule(text + "1 ms  clock n1 until 5 ms"))
+    with pytest.raises(BadArguments, match="does not support the fault clock"):
+        adapted(parse_schedule(text + "1 ms  clock n1 until 5 ms"), "python_node")
     with pytest.raises(BadArguments, match="buggify"):
-        for_processes(parse_schedule(text + "buggify"))
+        adapted(parse_schedule(text + "buggify"), "python_node")
 
 
 def test_a_fault_at_an_operations_step_keeps_to_it_or_goes_with_it() -> None:
@@ -107,10 +108,10 @@ def test_a_fault_at_an_operations_step_keeps_to_it_or_goes_with_it() -> None:
         lasts 50 ms
     """)
     first, second = schedule.operations
-    (kept,) = with_operations(schedule, {2: second}).plan.faults
+    (kept,) = with_operations(schedule, {2: second}).faults
     assert isinstance(kept.fault, AtStep)
     assert kept.fault.operation == 1
-    assert with_operations(schedule, {1: first}).plan.faults == ()
+    assert with_operations(schedule, {1: first}).faults == ()
 
 
 def test_parts_are_left_out_from_all_of_them_down_to_each() -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.runs.repetition import difference
+from splitbrain.harness.judging.run_result import RunResult
+from splitbrain.harness.runs.execute import execute_simulated
+from splitbrain.harness.runs.repeat import difference
 from splitbrain.harness.schedule.text import parse_schedule
-from splitbrain.harness.shrinking.target_resolution import read_fault_events
-from splitbrain.harness.simulation.run import Simulated, simulate
+from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.histories.history import History
 from splitbrain.histories.trace import read_trace
 from splitbrain.node import snapshot_stream
@@ -30,12 +31,12 @@ RUN = """
 
 def run(
     fault: str, folder: Path, lasts_ms: int = 2500
-) -> tuple[Simulated, dict[str, tuple[str, ...]]]:
+) -> tuple[RunResult, dict[str, tuple[str, ...]]]:
     """The run, and how far each fault got: phase → whom it hit."""
     schedule = parse_schedule(f"{RUN}\n{fault}\nlasts {lasts_ms} ms")
-    simulated = simulate(schedule.options, schedule.plan, folder, schedule.surroundings)
-    assert difference(simulated.result, schedule) is None
-    return simulated, {event.phase: event.members for event in read_fault_events(folder)}
+    simulated = execute_simulated(schedule, RunFolder(folder))
+    assert difference(simulated, schedule) is None
+    return simulated, {event.phase: event.members for event in RunFolder(folder).fault_events()}
 
 
 def steps_of(folder: Path, member: str) -> list[str]:
@@ -62,7 +63,7 @@ def test_a_crash_before_the_log_leaves_the_second_entry_out_of_it(tmp_path: Path
 @pytest.mark.parametrize("failpoint", ["before replicate", "after leader_wal"])
 def test_the_correct_member_survives_it(do: str, failpoint: str, tmp_path: Path) -> None:
     simulated, phases = run(f"op 1  {do} n1 {failpoint} for 300 ms", tmp_path)
-    assert simulated.valid is True, simulated.result.results.verdicts
+    assert simulated.valid is True, simulated.results.verdicts
     assert phases["began"]
 
 
@@ -101,10 +102,12 @@ def test_a_follower_that_falls_while_a_snapshot_comes_in_catches_up_all_the_same
         """,
         tmp_path,
     )
-    assert simulated.valid is True, simulated.result.results.verdicts
+    assert simulated.valid is True, simulated.results.verdicts
     assert phases["began"] == ("n3",)
-    assert simulated.conditions["a member stood still at a step"] == 1
-    assert simulated.conditions["a follower restored a snapshot"] >= 1
+    assert simulated.simulated is not None
+    conditions = simulated.simulated.conditions
+    assert conditions["a member stood still at a step"] == 1
+    assert conditions["a follower restored a snapshot"] >= 1
 
 
 def test_a_snapshot_comes_over_a_link_that_is_slower_than_raft_is_patient(
@@ -128,7 +131,7 @@ def test_a_snapshot_comes_over_a_link_that_is_slower_than_raft_is_patient(
         """,
         tmp_path, lasts_ms=21_000,
     )
-    assert simulated.valid is True, simulated.result.results.verdicts
+    assert simulated.valid is True, simulated.results.verdicts
     restored = [json.loads(line) for line in (tmp_path / "n3" / "log").read_text().splitlines()]
     times_s = [line["ns"] / 1e9 for line in restored if line["msg"] == "restored a snapshot"]
     assert any(4 < at_s < 15 for at_s in times_s), times_s

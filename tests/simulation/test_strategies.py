@@ -45,7 +45,7 @@ def test_no_schedule_breaks_the_correct_member(schedule: Schedule) -> None:
 @given(schedules(workload="register"))
 def test_what_is_drawn_is_a_schedule_like_any_other(schedule: Schedule) -> None:
     assert parse_schedule(as_text(schedule)) == schedule
-    faults = [one.fault for one in schedule.plan.faults]
+    faults = [one.fault for one in schedule.faults]
     steps = [fault.operation for fault in faults if isinstance(fault, AtStep)]
     assert all(number <= len(schedule.operations) for number in steps)
 

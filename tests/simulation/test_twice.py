@@ -6,24 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.runs.repetition import run_twice
-from splitbrain.harness.schedule.options import Options, read_options
+from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.runs.repeat import execute_twice
+from splitbrain.harness.schedule.options import read_options
+from splitbrain.harness.schedule.schedule import Schedule
 
 
-def asked(folder: Path, mutant: str) -> Options:
-    return read_options({
+def drawn(folder: Path, mutant: str) -> Schedule:
+    return draw_schedule(read_options({
         "system": "simulated", "seed": 4, "nodes": (1,), "workload": "kv", "nemesis": (),
         "time_limit_s": 2.0, "clients": 4, "rate": 100.0, "store": str(folder), "mutant": mutant,
-    })
+    }))
 
 
 @pytest.mark.parametrize("mutant", ["version_kept_over_delete", "one_sub_revision_for_all"])
 def test_a_planted_bug_is_found_and_the_correct_member_runs_after_it(
     mutant: str, tmp_path: Path
 ) -> None:
-    spoilt, difference = run_twice(asked(tmp_path, mutant))
+    spoilt, difference = execute_twice(drawn(tmp_path, mutant))
     assert spoilt.valid is False
     assert difference is None
-    correct, difference = run_twice(asked(tmp_path, ""))
+    correct, difference = execute_twice(drawn(tmp_path, ""))
     assert correct.valid is True
     assert difference is None

@@ -11,17 +11,19 @@ import pytest
 from splitbrain.harness.simulation.clock import MachineClock
 from splitbrain.harness.simulation.conditions import Coverage
 from splitbrain.harness.simulation.disk import MachineDisk
-from splitbrain.harness.simulation.invariants import Watch
+from splitbrain.harness.simulation.invariants import InvariantMonitor
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.member import Member
 
 
-def watched(*, betrayed: bool) -> Watch:
+def watched(*, betrayed: bool) -> InvariantMonitor:
     loop = VirtualLoop()
     disk = MachineDisk(loop, Random(1))
     disk.betrayed = betrayed
     members = {"n1": Member("n1", MachineClock(loop), disk)}
-    return Watch(members, loop, Coverage(), len(members))
+    return InvariantMonitor(
+        members=members, loop=loop, coverage=Coverage(), count=len(members)
+    )
 
 
 def test_members_that_are_left_alone_must_agree() -> None:

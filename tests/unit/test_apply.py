@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.node.apply import internal_request
 from splitbrain.node.apply.apply import apply
-from splitbrain.node.apply.internal_request import InternalRequest
-from splitbrain.node.messages import errors, rpc
+from splitbrain.node.messages import errors, internal_request, rpc
 from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.messages.internal_request import InternalRequest
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.storage.memory_backend import MemoryBackend
 from tests.unit.api.plain_store import PlainStore

@@ -1,0 +1,1 @@
+"""Planted bugs in the services that clients call."""

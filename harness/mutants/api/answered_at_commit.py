@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.apply.applier import Applied
-from splitbrain.node.apply.internal_request import decode
+from splitbrain.node.messages.internal_request import decode
 from splitbrain.node.messages.rpc import PutRequest, PutResponse, ResponseHeader
 from splitbrain.node.raft.message import Entry
 from splitbrain.node.raft.ready import Ready

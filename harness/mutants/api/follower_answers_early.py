@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import SHORT_RUN, Mutant
-from splitbrain.node.apply.internal_request import InternalRequest, encode
+from splitbrain.node.messages.internal_request import InternalRequest, encode
 from splitbrain.node.messages.rpc import (
     PutRequest,
     PutResponse,

@@ -1,0 +1,1 @@
+"""Planted bugs in applying committed entries, in transactions and in ranges."""

@@ -1,0 +1,1 @@
+"""Planted bugs in the multi-version store and in its watches."""

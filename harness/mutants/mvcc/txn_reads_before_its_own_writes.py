@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.mvcc.store import RangeResult
+from splitbrain.node.mvcc.key_value import RangeResult
+from splitbrain.node.mvcc.store import Store
 from splitbrain.node.mvcc.write_transaction import WriteTransaction
 
 MUTANT = Mutant(
@@ -21,6 +22,7 @@ def plant() -> None:
     def range_before(
         self: WriteTransaction, key: bytes, range_end: bytes = b"", **named: Any
     ) -> RangeResult:
+        assert isinstance(self._store, Store)
         before = max(self._main - 1, self._store.compacted_revision)
         if named.get("revision", 0) or not self._changes or before < 2:
             return honest(self, key, range_end, **named)

@@ -6,6 +6,7 @@ import msgspec
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.mvcc.key_value import KeyValue
+from splitbrain.node.mvcc.store import Store
 from splitbrain.node.mvcc.write_transaction import WriteTransaction
 
 MUTANT = Mutant(
@@ -23,6 +24,7 @@ def plant() -> None:
         self: WriteTransaction, previous: KeyValue | None, key: bytes, value: bytes, lease: int
     ) -> KeyValue:
         made = honest(self, previous, key, value, lease)
+        assert isinstance(self._store, Store)
         lives = self._store._index.generations(key)
         if previous is not None or not lives:
             return made

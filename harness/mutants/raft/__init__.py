@@ -1,0 +1,1 @@
+"""Planted bugs in Raft, in its log and in the persistence of its state."""

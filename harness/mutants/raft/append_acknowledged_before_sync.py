@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import follower
 from splitbrain.node.raft.message import Index, MemberId, Message, MessageType
-from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a follower acknowledges entries that are not durable",
@@ -15,7 +15,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    def acknowledge(raft: Raft, leader: MemberId, index: Index) -> None:
+    def acknowledge(raft: RaftState, leader: MemberId, index: Index) -> None:
         raft.send(Message(MessageType.APP_RESP, leader, raft.id, raft.term, index=index))
 
     follower.acknowledge = acknowledge

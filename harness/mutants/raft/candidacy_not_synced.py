@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import election
 from splitbrain.node.raft.message import MessageType
-from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a candidate's own vote counts before it is on the disk",
@@ -16,7 +16,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    def run_for_vote(raft: Raft) -> None:
+    def run_for_vote(raft: RaftState) -> None:
         election.become_candidate(raft)
         for member in raft.voters:
             if member != raft.id:

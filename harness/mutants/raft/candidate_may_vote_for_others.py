@@ -5,8 +5,8 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import election
 from splitbrain.node.raft.message import Message
-from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.ready import Role
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a candidate's vote for itself does not keep it from voting for another",
@@ -18,7 +18,7 @@ MUTANT = Mutant(
 def plant() -> None:
     honest = election.vote_is_free
 
-    def vote_is_free(raft: Raft, message: Message) -> bool:
+    def vote_is_free(raft: RaftState, message: Message) -> bool:
         return raft.role is Role.CANDIDATE or honest(raft, message)
 
     election.vote_is_free = vote_is_free

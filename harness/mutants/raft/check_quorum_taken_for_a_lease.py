@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import leader
-from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.read_index import PendingRead
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="the check of the quorum is taken for a lease, and is up to two timeouts late",
@@ -18,7 +18,7 @@ MUTANT = Mutant(
 def plant() -> None:
     honest = leader.confirmed_reads
 
-    def confirmed_reads(raft: Raft) -> list[PendingRead]:
+    def confirmed_reads(raft: RaftState) -> list[PendingRead]:
         if not raft.config.check_quorum:
             return honest(raft)
         reads = list(raft.reads._pending)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import follower
 from splitbrain.node.raft.message import Message
-from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="entries are committed that no append has shown to match",
@@ -18,7 +18,7 @@ MUTANT = Mutant(
 def plant() -> None:
     honest = follower.reject_append
 
-    def reject_append(raft: Raft, message: Message) -> None:
+    def reject_append(raft: RaftState, message: Message) -> None:
         raft.log.commit_to(min(message.commit, raft.log.last_index))
         honest(raft, message)
 

@@ -6,7 +6,7 @@ import msgspec
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft.message import Message, MessageType
-from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="an entry's term changes when another leader replicates it",
@@ -17,9 +17,9 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = Raft.send
+    honest = RaftState.send
 
-    def send(self: Raft, message: Message) -> None:
+    def send(self: RaftState, message: Message) -> None:
         if message.type is MessageType.APP and message.entries:
             entries = tuple(
                 msgspec.structs.replace(entry, term=message.term) for entry in message.entries
@@ -27,4 +27,4 @@ def plant() -> None:
             message = msgspec.structs.replace(message, entries=entries)
         honest(self, message)
 
-    Raft.send = send  # type: ignore[method-assign]
+    RaftState.send = send  # type: ignore[method-assign]

@@ -7,8 +7,9 @@ import msgspec
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import follower, replication
 from splitbrain.node.raft.message import Message, MessageType
-from splitbrain.node.raft.raft import HANDLERS, Raft
+from splitbrain.node.raft.raft import HANDLERS
 from splitbrain.node.raft.ready import Role
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a heartbeat commits what the follower's log holds, matching or not",
@@ -21,7 +22,7 @@ MUTANT = Mutant(
 def plant() -> None:
     honest = follower.on_heartbeat
 
-    def broadcast_heartbeat(raft: Raft) -> None:
+    def broadcast_heartbeat(raft: RaftState) -> None:
         raft.reads.round_due = False
         context = raft.reads.heartbeat_context()
         commit = raft.log.committed
@@ -33,7 +34,7 @@ def plant() -> None:
                 )
             )
 
-    def on_heartbeat(raft: Raft, message: Message) -> None:
+    def on_heartbeat(raft: RaftState, message: Message) -> None:
         commit = min(message.commit, raft.log.last_index)
         honest(raft, msgspec.structs.replace(message, commit=commit))
 

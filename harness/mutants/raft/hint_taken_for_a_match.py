@@ -6,7 +6,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import leader
 from splitbrain.node.raft.message import Message
 from splitbrain.node.raft.progress import Progress
-from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a rejection's hint counts as an acknowledgement",
@@ -18,7 +18,7 @@ MUTANT = Mutant(
 def plant() -> None:
     honest = leader.on_rejection
 
-    def on_rejection(raft: Raft, progress: Progress, message: Message) -> None:
+    def on_rejection(raft: RaftState, progress: Progress, message: Message) -> None:
         honest(raft, progress, message)
         progress.acknowledge(min(message.reject_hint, raft.log.last_index))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import election
 from splitbrain.node.raft.message import NONE, Message, MessageType
-from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.ready import Role
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a deposed leader stays leader, in a term in which nobody elected it",
@@ -19,7 +19,7 @@ MUTANT = Mutant(
 def plant() -> None:
     honest = election.accept_higher_term
 
-    def accept_higher_term(raft: Raft, message: Message) -> bool:
+    def accept_higher_term(raft: RaftState, message: Message) -> bool:
         leads = raft.role is Role.LEADER
         if not leads or message.type in (MessageType.PRE_VOTE, MessageType.PRE_VOTE_RESP):
             return honest(raft, message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import leader
 from splitbrain.node.raft.progress import Progress
-from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="the answers to heartbeats do not start a lost append again",
@@ -15,7 +15,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    def nudge(raft: Raft, progress: Progress) -> None:
+    def nudge(raft: RaftState, progress: Progress) -> None:
         """Nobody is asked anything."""
 
     leader.nudge = nudge

@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import leader
 from splitbrain.node.raft.message import MemberId
-from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a leader waits for ever for a snapshot that got lost",
@@ -16,7 +16,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    def on_snapshot_status(raft: Raft, member: MemberId, *, delivered: bool) -> None:
+    def on_snapshot_status(raft: RaftState, member: MemberId, *, delivered: bool) -> None:
         """Nothing is made of it."""
 
     leader.on_snapshot_status = on_snapshot_status

@@ -8,7 +8,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import leader
 from splitbrain.node.raft.message import Message
 from splitbrain.node.raft.progress import Progress
-from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a follower's match index is set to what was sent, not to what was acknowledged",
@@ -20,7 +20,7 @@ MUTANT = Mutant(
 def plant() -> None:
     honest = leader.on_acknowledgement
 
-    def on_acknowledgement(raft: Raft, progress: Progress, message: Message) -> None:
+    def on_acknowledgement(raft: RaftState, progress: Progress, message: Message) -> None:
         sent = max(message.index, min(progress.next - 1, raft.log.last_index))
         honest(raft, progress, msgspec.structs.replace(message, index=sent))
 

@@ -6,6 +6,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import follower
 from splitbrain.node.raft.message import HardState, Snapshot
 from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a delayed snapshot takes back what was committed since",
@@ -15,7 +16,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    def restore(raft: Raft, snapshot: Snapshot) -> bool:
+    def restore(raft: RaftState, snapshot: Snapshot) -> bool:
         log, metadata = raft.log, snapshot.metadata
         log.committed = min(log.committed, metadata.index - 1)
         log.applied = min(log.applied, log.committed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import replication
-from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="the leader's own entries count before they are on its disk",
@@ -15,7 +15,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    def acknowledge_own_entries(raft: Raft) -> None:
+    def acknowledge_own_entries(raft: RaftState) -> None:
         own = raft.progress.get(raft.id)
         if own is not None and own.acknowledge(raft.log.last_index):
             replication.maybe_commit(raft)

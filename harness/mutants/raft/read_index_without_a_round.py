@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import leader
-from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.read_index import PendingRead
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="no majority is asked whether the leader still leads",
@@ -16,7 +16,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    def confirmed_reads(raft: Raft) -> list[PendingRead]:
+    def confirmed_reads(raft: RaftState) -> list[PendingRead]:
         reads = list(raft.reads._pending)
         raft.reads._pending.clear()
         return reads

@@ -5,8 +5,9 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import election
 from splitbrain.node.raft.message import Message, MessageType
-from splitbrain.node.raft.raft import HANDLERS, Raft
+from splitbrain.node.raft.raft import HANDLERS
 from splitbrain.node.raft.ready import Role
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="votes that were refused elect a leader",
@@ -17,7 +18,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    def on_vote_response(raft: Raft, message: Message) -> None:
+    def on_vote_response(raft: RaftState, message: Message) -> None:
         election.record_vote(raft, message.from_, granted=True)
 
     HANDLERS[Role.CANDIDATE][MessageType.VOTE_RESP] = on_vote_response

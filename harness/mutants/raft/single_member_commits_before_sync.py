@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import replication
-from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="the only member of a cluster answers a write before it is durable",
@@ -14,12 +14,12 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = Raft.append_own
+    honest = RaftState.append_own
 
-    def append_own(self: Raft, data: bytes) -> None:
+    def append_own(self: RaftState, data: bytes) -> None:
         honest(self, data)
         if len(self.voters) == 1:
             self.progress[self.id].acknowledge(self.log.last_index)
             replication.maybe_commit(self)
 
-    Raft.append_own = append_own  # type: ignore[method-assign]
+    RaftState.append_own = append_own  # type: ignore[method-assign]

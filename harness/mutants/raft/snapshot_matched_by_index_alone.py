@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import follower
 from splitbrain.node.raft.message import Snapshot
-from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a deposed leader's tail is committed by the index of a snapshot",
@@ -17,7 +17,7 @@ MUTANT = Mutant(
 def plant() -> None:
     honest = follower.restore
 
-    def restore(raft: Raft, snapshot: Snapshot) -> bool:
+    def restore(raft: RaftState, snapshot: Snapshot) -> bool:
         if raft.log.committed < snapshot.metadata.index <= raft.log.last_index:
             raft.log.commit_to(snapshot.metadata.index)
             return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import leader
 from splitbrain.node.raft.message import MemberId
-from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a leader counts a snapshot that it has sent, unacknowledged",
@@ -17,7 +17,7 @@ MUTANT = Mutant(
 def plant() -> None:
     honest = leader.on_snapshot_status
 
-    def on_snapshot_status(raft: Raft, member: MemberId, *, delivered: bool) -> None:
+    def on_snapshot_status(raft: RaftState, member: MemberId, *, delivered: bool) -> None:
         progress = raft.progress.get(member)
         if progress is not None and delivered:
             progress.acknowledge(progress.pending_snapshot)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import election
 from splitbrain.node.raft.message import Message, MessageType, Term
-from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a vote is given before it is durable",
@@ -16,7 +16,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    def _answer_vote(raft: Raft, request: Message, term: Term, *, granted: bool) -> None:
+    def _answer_vote(raft: RaftState, request: Message, term: Term, *, granted: bool) -> None:
         answer = (
             MessageType.VOTE_RESP if request.type is MessageType.VOTE else MessageType.PRE_VOTE_RESP
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import election
 from splitbrain.node.raft.message import NONE, MemberId, Term
-from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a candidate that steps down within its term may vote again in it",
@@ -17,7 +17,7 @@ MUTANT = Mutant(
 def plant() -> None:
     honest = election.become_follower
 
-    def become_follower(raft: Raft, term: Term, leader: MemberId) -> None:
+    def become_follower(raft: RaftState, term: Term, leader: MemberId) -> None:
         honest(raft, term, leader)
         raft.vote = NONE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import election
 from splitbrain.node.raft.message import Term
-from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a candidate counts votes that were given to it in an earlier term, or before one",
@@ -18,7 +18,7 @@ MUTANT = Mutant(
 def plant() -> None:
     honest = election._enter_term
 
-    def _enter_term(raft: Raft, term: Term) -> None:
+    def _enter_term(raft: RaftState, term: Term) -> None:
         votes = raft.votes
         honest(raft, term)
         raft.votes = votes

@@ -1,0 +1,1 @@
+"""Planted bugs in the server: request ids, retries, reads and recovery."""

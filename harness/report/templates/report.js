@@ -31,6 +31,9 @@
     try { return Boolean(document.createElement("canvas").getContext("webgl")); } catch { return false; }
   })();
 
+  const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+  const unescaped = (text) => text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
+
   // --- one operation, in fields -------------------------------------------------------
   const ms = (us) => (us / 1000).toLocaleString("en", { maximumSignificantDigits: 4 }) + " ms";
   const fieldsOf = (place) => {
@@ -95,11 +98,12 @@
     if (!webgl) for (const trace of figure.data) if (trace.type === "scattergl") trace.type = "scatter";
     figure.layout.template = template();
     for (const trace of figure.data) if (trace.meta === "ink") trace.insidetextfont.color = colour("--ink");
-    if (element.dataset.wide) frame(element, figure.layout);
+    const wide = element.classList.contains("wide") && structuredClone(figure);
     const promise = Plotly.newPlot(element, figure.data, figure.layout, config).then(() => {
       element.on("plotly_hover", showTip);
       element.on("plotly_unhover", hideTip);
       element.on("plotly_click", keep);
+      if (wide) fitAlways(element, wide);
       if (!("time" in element.dataset)) return undefined;
       element.on("plotly_relayout", (change) => follow(element, change));
       // after the first drawing, so that a double click leads back to the whole run
@@ -108,14 +112,55 @@
     drawn.set(element, promise);
     return promise;
   };
-  // A picture in px of its own: as much of it as fits, from its first proof on, to be dragged.
-  const frame = (element, layout) => {
-    const room = element.clientWidth - layout.margin.l - layout.margin.r;
-    const whole = Number(element.dataset.wide);
-    if (whole <= room) return;
-    const from = Math.min(Number(element.dataset.from), whole - room);
-    layout.xaxis.range = [from, from + room];
-    layout.dragmode = "pan";
+  // Bars and labels of an anomaly's picture are cut to the part of the time axis that is in view.
+  const pen = document.createElement("canvas").getContext("2d");
+  const fitted = (label, room) => {
+    pen.font = "11px " + colour("--sans");
+    if (pen.measureText(label).width <= room) return label;
+    let count = Math.min(label.length - 1, Math.floor(room / 4));
+    while (count > 0 && pen.measureText(label.slice(0, count) + "…").width > room) count -= 1;
+    return count < 3 ? "" : label.slice(0, count) + "…";
+  };
+  const labelPadPx = 10, tickPx = 78;
+  const fit = (element, whole) => {
+    const axis = element._fullLayout.xaxis;
+    const [low, high] = axis.range.map(Number);
+    const pxPerUnit = axis._length / (high - low);
+    const change = { base: [], x: [], text: [] }, places = [];
+    whole.traces.forEach((trace, place) => {
+      if (!trace) return;
+      const begins = trace.base.map((at) => Math.max(at, low));
+      const lengths = trace.x.map((length, at) => Math.max(0, Math.min(trace.base[at] + length, high) - begins[at]));
+      places.push(place);
+      change.base.push(begins);
+      change.x.push(lengths);
+      change.text.push(trace.text.map((label, at) => plain(fitted(unescaped(label), lengths[at] * pxPerUnit - labelPadPx))));
+    });
+    if (places.length) Plotly.restyle(element, change, places);
+    if (!whole.ticks) return;
+    const shown = [];
+    whole.ticks.forEach((at, place) => {
+      if (at < low || at > high) return;
+      if (!shown.length || (at - whole.ticks[shown.at(-1)]) * pxPerUnit >= tickPx) shown.push(place);
+    });
+    element.layout.xaxis.tickvals = shown.map((place) => whole.ticks[place]);
+    element.layout.xaxis.ticktext = shown.map((place) => whole.words[place]);
+    Plotly.redraw(element);
+  };
+  const fitAlways = (element, figure) => {
+    const whole = {
+      traces: figure.data.map((trace) => (trace.type === "bar" && trace.text ? { base: trace.base, x: trace.x, text: trace.text } : null)),
+      ticks: figure.layout.xaxis.tickvals, words: figure.layout.xaxis.ticktext,
+    };
+    fit(element, whole);
+    let width = element._fullLayout.xaxis._length;
+    let range = String(element._fullLayout.xaxis.range);
+    element.on("plotly_afterplot", () => {
+      const axis = element._fullLayout.xaxis;
+      if (axis._length === width && String(axis.range) === range) return;
+      [width, range] = [axis._length, String(axis.range)];
+      fit(element, whole);
+    });
   };
   const all = [...document.querySelectorAll(".figure")].filter((element) => element.id !== "waterfall");
   const timed = all.filter((element) => "time" in element.dataset);
@@ -173,7 +218,6 @@
   const palette = ["#2b83c6", "#d98a1e", "#0f9d78", "#b4649e", "#7a7f87", "#6f74d8", "#a0714f"];
   const writes = read("waterfall-data");
   const choice = byId("write-choice");
-  const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   const duration = (value) => Number(value.toPrecision(3)) + " ms";
   const waterfall = () => {
     const bars = writes.writes[Number(choice.value)].bars;

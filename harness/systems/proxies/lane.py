@@ -46,7 +46,7 @@ class Lane:
         """`reading`: whether `source` is being read now."""
         self._source = source
         self._reading = reading
-        self._govern()
+        self._set_reading()
 
     def attach(self, sink: asyncio.Transport) -> None:
         self._sink = sink
@@ -108,7 +108,7 @@ class Lane:
             return
         if self._sink is not None and not self._link.held:
             self._pass_on(self._sink)
-        self._govern()
+        self._set_reading()
 
     def _pass_on(self, sink: asyncio.Transport) -> None:
         now = self._loop.time()
@@ -126,7 +126,7 @@ class Lane:
             elif not sink.is_closing():
                 sink.write(chunk)
 
-    def _govern(self) -> None:
+    def _set_reading(self) -> None:
         """Read from the source exactly while bytes may come in."""
         room = not self._sink_full and self._queued_bytes < QUEUE_BYTES_MAX
         may_read = room and self._sink is not None and not self._link.held and not self._closed

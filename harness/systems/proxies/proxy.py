@@ -62,12 +62,12 @@ class Proxies:
         """Open the proxy before `target`, which listens on `port`; returns the proxy's own."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: Dialled(self, target, (HOST, port)), HOST, 0, backlog=512
+            lambda: DiallerEnd(self, target, (HOST, port)), HOST, 0, backlog=512
         )
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
-    def owned_by(self, pids: Mapping[MemberName, int]) -> None:
+    def set_owners(self, pids: Mapping[MemberName, int]) -> None:
         """The process of each member that runs now."""
         self._pids = dict(pids)
 
@@ -98,34 +98,34 @@ class Proxies:
 
     # --- for connections -------------------------------------------------------------
 
-    def accepted(self, dialled: Dialled) -> None:
+    def accepted(self, dialler_end: DiallerEnd) -> None:
         if len(self._connections) >= CONNECTIONS_MAX:
-            reset(dialled.transport)
+            reset(dialler_end.transport)
             return
-        self.run(self._introduce(dialled))
+        self.run(self._introduce(dialler_end))
 
-    async def _introduce(self, dialled: Dialled) -> None:
-        """Find out who dialled, and join both ends."""
-        source = await self._dialler(dialled)
+    async def _introduce(self, dialler_end: DiallerEnd) -> None:
+        """Find out who dialler_end, and join both ends."""
+        source = await self._dialler(dialler_end)
         if source is None:
             self.refused += 1
-            log.warning("refused a connection to %s: no member dialled it", dialled.target)
-            reset(dialled.transport)
-        elif dialled.transport.is_closing() or self.broken(source, dialled.target):
-            reset(dialled.transport)
+            log.warning("refused a connection to %s: no member dialled it", dialler_end.target)
+            reset(dialler_end.transport)
+        elif dialler_end.transport.is_closing() or self.broken(source, dialler_end.target):
+            reset(dialler_end.transport)
         else:
-            connection = Connection(self, source, dialled)
+            connection = Connection(self, source, dialler_end)
             self._connections[connection] = None
             connection.link_changed()
 
-    async def _dialler(self, dialled: Dialled) -> MemberName | None:
+    async def _dialler(self, dialler_end: DiallerEnd) -> MemberName | None:
         """Tries for half a second: a member may dial before its process id is told here."""
         for _ in range(_LOOKUPS_MAX):
             names = {pid: name for name, pid in self._pids.items()}
-            pid = owner(dialled.dialler, dialled.here, names)
+            pid = owner(dialler_end.dialler, dialler_end.here, names)
             if pid is not None:
                 return names[pid]
-            if dialled.transport.is_closing():
+            if dialler_end.transport.is_closing():
                 return None
             await asyncio.sleep(_LOOKUP_PAUSE_S)
         return None
@@ -142,8 +142,8 @@ class Proxies:
         return stream(self._seed, "proxy", source, target)
 
 
-class Dialled(asyncio.Protocol):
-    """The end of a connection that a member dialled."""
+class DiallerEnd(asyncio.Protocol):
+    """The end of a connection that a member dialler_end."""
 
     transport: asyncio.Transport
     dialler: End
@@ -154,12 +154,12 @@ class Dialled(asyncio.Protocol):
         self.target = target
         self.target_end = target_end
         self.connection: Connection | None = None
-        self._early: list[bytes] = []
-        self._early_end = False
+        self._received_early: list[bytes] = []
+        self._ended_early = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
-        tune(self.transport)
+        set_options(self.transport)
         self.dialler = transport.get_extra_info("peername")[:2]
         self.here = transport.get_extra_info("sockname")[:2]
         self._proxies.accepted(self)
@@ -167,62 +167,62 @@ class Dialled(asyncio.Protocol):
     def join(self, connection: Connection) -> None:
         """From now on `connection` has what is read, and first what came before it."""
         self.connection = connection
-        connection.forth.read_from(self.transport, reading=not self._early)
-        for data in self._early:
-            connection.forth.received(data)
-        if self._early_end:
-            connection.forth.ended()
-        self._early.clear()
+        connection.forward.read_from(self.transport, reading=not self._received_early)
+        for data in self._received_early:
+            connection.forward.received(data)
+        if self._ended_early:
+            connection.forward.ended()
+        self._received_early.clear()
 
     def data_received(self, data: bytes) -> None:
         if self.connection is not None:
-            self.connection.forth.received(data)
+            self.connection.forward.received(data)
             return
         # uvloop reads on after a pause in `connection_made`: so it is paused at the first bytes.
-        if not self._early:
+        if not self._received_early:
             self.transport.pause_reading()
-        self._early.append(data)
+        self._received_early.append(data)
 
     def eof_received(self) -> bool:
         if self.connection is not None:
-            self.connection.forth.ended()
-        self._early_end = True
+            self.connection.forward.ended()
+        self._ended_early = True
         return True  # half closed: what the target still sends passes on
 
     def pause_writing(self) -> None:
         assert self.connection is not None
-        self.connection.back.sink_full(True)
+        self.connection.backward.sink_full(True)
 
     def resume_writing(self) -> None:
         assert self.connection is not None
-        self.connection.back.sink_full(False)
+        self.connection.backward.sink_full(False)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.connection is not None:
             self.connection.lost(exc)
 
 
-class Reached(asyncio.Protocol):
-    """The end of a connection to the member that was dialled."""
+class TargetEnd(asyncio.Protocol):
+    """The end of a connection to the member that was dialler_end."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        tune(cast("asyncio.Transport", transport))
+        set_options(cast("asyncio.Transport", transport))
 
     def data_received(self, data: bytes) -> None:
-        self._connection.back.received(data)
+        self._connection.backward.received(data)
 
     def eof_received(self) -> bool:
-        self._connection.back.ended()
+        self._connection.backward.ended()
         return True
 
     def pause_writing(self) -> None:
-        self._connection.forth.sink_full(True)
+        self._connection.forward.sink_full(True)
 
     def resume_writing(self) -> None:
-        self._connection.forth.sink_full(False)
+        self._connection.forward.sink_full(False)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connection.lost(exc)
@@ -231,54 +231,55 @@ class Reached(asyncio.Protocol):
 class Connection:
     """Both ends of one proxied connection, and the two lanes between them."""
 
-    def __init__(self, proxies: Proxies, source: MemberName, dialled: Dialled) -> None:
+    def __init__(self, proxies: Proxies, source: MemberName, dialler_end: DiallerEnd) -> None:
         loop = asyncio.get_running_loop()
         self._proxies = proxies
-        self._dialled = dialled
-        self._reached: asyncio.Transport | None = None
-        self._reaching = False
+        self._dialler_end = dialler_end
+        self._target_end: asyncio.Transport | None = None
+        self._connecting = False
         self.source = source
-        self.target = dialled.target
-        self.forth = Lane(loop, proxies.link(source, self.target), self._lane_done)
-        self.back = Lane(loop, proxies.link(self.target, source), self._lane_done)
-        dialled.join(self)
+        self.target = dialler_end.target
+        self.forward = Lane(loop, proxies.link(source, self.target), self._lane_done)
+        self.backward = Lane(loop, proxies.link(self.target, source), self._lane_done)
+        dialler_end.join(self)
 
     def link_changed(self) -> None:
         if self._proxies.broken(self.source, self.target):
             self.reset()
             return
-        if not self._reaching and not self._proxies.link(self.source, self.target).held:
-            self._reaching = True
-            self._proxies.run(self._reach())
-        self.forth.link_changed()
-        self.back.link_changed()
+        if not self._connecting and not self._proxies.link(self.source, self.target).held:
+            self._connecting = True
+            self._proxies.run(self._connect_target())
+        self.forward.link_changed()
+        self.backward.link_changed()
 
-    async def _reach(self) -> None:
+    async def _connect_target(self) -> None:
         loop = asyncio.get_running_loop()
         try:
             transport, _ = await loop.create_connection(
-                lambda: Reached(self), *self._dialled.target_end
+                lambda: TargetEnd(self), *self._dialler_end.target_end
             )
         except OSError:
             self.reset()  # as a port that nobody listens on would
             return
-        if self._dialled.transport.is_closing() or self._proxies.broken(self.source, self.target):
+        gone = self._dialler_end.transport.is_closing()
+        if gone or self._proxies.broken(self.source, self.target):
             reset(transport)
             self.reset()
             return
-        self._reached = transport
-        self.back.read_from(transport, reading=True)
-        self.back.attach(self._dialled.transport)
-        self.forth.attach(transport)
+        self._target_end = transport
+        self.backward.read_from(transport, reading=True)
+        self.backward.attach(self._dialler_end.transport)
+        self.forward.attach(transport)
 
     def _lane_done(self) -> None:
-        if self.forth.done and self.back.done:
+        if self.forward.done and self.backward.done:
             self.lost(None)
 
     def lost(self, problem: Exception | None) -> None:
         """One end is gone: so is the other, at once after a reset, else with what was written."""
-        self.forth.close()
-        self.back.close()
+        self.forward.close()
+        self.backward.close()
         for transport in self._transports():
             if problem is not None:
                 reset(transport)
@@ -290,11 +291,11 @@ class Connection:
         self.lost(ConnectionResetError())
 
     def _transports(self) -> tuple[asyncio.Transport, ...]:
-        mine = (self._dialled.transport, self._reached)
+        mine = (self._dialler_end.transport, self._target_end)
         return tuple(transport for transport in mine if transport is not None)
 
 
-def tune(transport: asyncio.Transport) -> None:
+def set_options(transport: asyncio.Transport) -> None:
     transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
     sock = transport.get_extra_info("socket")
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

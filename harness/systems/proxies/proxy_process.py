@@ -35,7 +35,7 @@ class Listen(msgspec.Struct, frozen=True, tag_field="do", tag="listen"):
     port: int
 
 
-class OwnedBy(msgspec.Struct, frozen=True, tag_field="do", tag="owned_by"):
+class SetOwners(msgspec.Struct, frozen=True, tag_field="do", tag="set_owners"):
     pids: dict[MemberName, int]
 
 
@@ -45,7 +45,7 @@ class SetLink(msgspec.Struct, frozen=True, tag_field="do", tag="set_link"):
     state: LinkState
 
 
-Command = Listen | OwnedBy | SetLink
+Command = Listen | SetOwners | SetLink
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -62,8 +62,8 @@ class ProxyProcess:
         self._child: MemberProcess | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._turn = asyncio.Lock()
-        self._owed = 0
+        self._lock = asyncio.Lock()
+        self._unread_answers = 0
         """Answers that have not been read yet."""
 
     async def start(self) -> None:
@@ -71,7 +71,7 @@ class ProxyProcess:
         with theirs:
             handle = theirs.fileno()
             module = "splitbrain.harness.systems.proxies.proxy_process"
-            command = (sys.executable, "-m", module, str(handle), str(self._seed))
+            command = (sys.executable, "-P", "-m", module, str(handle), str(self._seed))
             self._child = spawn(command, python_env(), self._log, pass_fds=(handle,))
         self._reader, self._writer = await asyncio.open_unix_connection(sock=ours)
 
@@ -79,8 +79,8 @@ class ProxyProcess:
         """The port of the proxy before `target`, which listens on `port`."""
         return (await self._ask(Listen(target, port))).port
 
-    async def owned_by(self, pids: Mapping[MemberName, int]) -> None:
-        await self._ask(OwnedBy(dict(pids)))
+    async def set_owners(self, pids: Mapping[MemberName, int]) -> None:
+        await self._ask(SetOwners(dict(pids)))
 
     async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
         await self._ask(SetLink(source, target, state))
@@ -92,18 +92,18 @@ class ProxyProcess:
             self._writer = None
         child, self._child = self._child, None
         if child is not None:
-            await child.killed()
+            await child.kill_and_wait()
 
     async def _ask(self, command: Command) -> Answer:
-        async with self._turn:
+        async with self._lock:
             if self._writer is None or self._reader is None:
                 raise SystemFailed("the proxies between members are not running: start the cluster")
             if self._writer.is_closing():  # uvloop raises where asyncio looks away
                 raise self._failed("it has ended")
             try:
                 self._writer.write(msgspec.json.encode(command) + b"\n")
-                self._owed += 1
-                line = await asyncio.wait_for(self._last_owed(self._reader), ANSWER_TIMEOUT_S)
+                self._unread_answers += 1
+                line = await asyncio.wait_for(self._last_answer(self._reader), ANSWER_TIMEOUT_S)
             except (OSError, TimeoutError) as problem:
                 raise self._failed(type(problem).__name__) from problem
             if not line:
@@ -113,12 +113,12 @@ class ProxyProcess:
             raise SystemFailed(f"the proxies between members: {answer.error}")
         return answer
 
-    async def _last_owed(self, reader: asyncio.StreamReader) -> bytes:
+    async def _last_answer(self, reader: asyncio.StreamReader) -> bytes:
         """The answer to the last command; those to cancelled ones are read before it."""
         line = b""
-        while self._owed:
+        while self._unread_answers:
             line = await reader.readline()
-            self._owed -= 1
+            self._unread_answers -= 1
         return line
 
     def _failed(self, why: str) -> SystemFailed:
@@ -139,7 +139,7 @@ async def _serve(control: socket.socket, seed: int) -> None:
     try:
         while line := await reader.readline():
             try:
-                answer = await _obey(proxies, decoder.decode(line))
+                answer = await _execute(proxies, decoder.decode(line))
             except OSError as problem:
                 answer = Answer(error=str(problem))
             writer.write(msgspec.json.encode(answer) + b"\n")
@@ -147,12 +147,12 @@ async def _serve(control: socket.socket, seed: int) -> None:
         await proxies.close()
 
 
-async def _obey(proxies: Proxies, command: Command) -> Answer:
+async def _execute(proxies: Proxies, command: Command) -> Answer:
     match command:
         case Listen(target, port):
             return Answer(port=await proxies.listen(target, port))
-        case OwnedBy(pids):
-            proxies.owned_by(pids)
+        case SetOwners(pids):
+            proxies.set_owners(pids)
         case SetLink(source, target, state):
             proxies.set_link(source, target, state)
     return Answer()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from splitbrain.node.mvcc.key_value import KeyValue
-from splitbrain.node.mvcc.store import CompactedRevision, FutureRevision, RangeResult
+from splitbrain.node.mvcc.key_value import KeyValue, RangeResult
+from splitbrain.node.mvcc.revision import CompactedRevision, FutureRevision
 
 
 @dataclass

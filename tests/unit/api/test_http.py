@@ -32,10 +32,20 @@ class Failpoints:
         return dict(self.terms)
 
 
-def serving(api: Api, act: Callable[[int], Awaitable[None]]) -> None:
+class Lines:
+    """The member's log, as (level, message, fields)."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, dict[str, object]]] = []
+
+    def __call__(self, level: str, message: str, **fields: object) -> None:
+        self.lines.append((level, message, fields))
+
+
+def serving(api: Api, act: Callable[[int], Awaitable[None]], log: Lines | None = None) -> None:
     async def run() -> None:
         port = free_port()
-        listening = await serve(f"http://127.0.0.1:{port}", api)
+        listening = await serve(f"http://127.0.0.1:{port}", api, log or Lines())
         try:
             async with asyncio.timeout(10):
                 await act(port)
@@ -209,6 +219,40 @@ def test_metrics_have_etcds_names_and_count_requests() -> None:
 def test_an_address_in_use_is_said_to_be() -> None:
     async def act(port: int) -> None:
         with pytest.raises(AddressInUse, match="something else listens"):
-            await serve(f"http://127.0.0.1:{port}", Api(LoneMember()))
+            await serve(f"http://127.0.0.1:{port}", Api(LoneMember()), Lines())
 
     serving(Api(LoneMember()), act)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n",
+        b"POST /v3/kv/put HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
+        b"POST /v3/kv/put HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n",
+        b"POST /v3/kv/put HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /v3/kv/put HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nContent-Encoding: gzip"
+        b"\r\n\r\nno gzip!!",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 10_000 + b"\r\n\r\n",
+    ],
+    ids=["TLS", "header", "length", "chunk", "encoding", "long header"],
+)
+def test_a_malformed_request_is_answered_and_logged_in_one_line(
+    sent: bytes, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Lines()
+
+    async def act(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        assert (await reader.readline()).split()[1] == b"400"
+        await reader.read()
+        writer.close()
+
+    serving(Api(LoneMember()), act, log)
+    ((level, message, fields),) = log.lines
+    assert (level, message, fields["client"]) == ("warn", "malformed HTTP request", "127.0.0.1")
+    assert fields["why"]
+    assert "\n" not in str(fields["why"])
+    assert caplog.records == []
+    assert capfd.readouterr() == ("", "")

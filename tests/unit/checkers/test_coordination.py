@@ -15,7 +15,8 @@ from splitbrain.checkers.coordination.lock import check_fencing, check_mutual_ex
 from splitbrain.checkers.coordination.wait_queue import Turns
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.verdict import Verdict
-from splitbrain.harness.synthetic.coordination import COORDINATION_SPOILS, generate_coordination
+from splitbrain.harness.synthetic.coordination import generate_coordination
+from splitbrain.harness.synthetic.coordination_store import COORDINATION_CORRUPTIONS
 from splitbrain.histories.event import Event
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Header
@@ -34,8 +35,8 @@ CHECKS: dict[str, Check] = {
 }
 
 
-def made(workload: str, seed: int, spoil: str = "", pauses: float = 0.2) -> Evidence | None:
-    return generate_coordination(workload, 15, seed=seed, pauses=pauses, spoil=spoil)
+def made(workload: str, seed: int, corrupt: str = "", pauses: float = 0.2) -> Evidence | None:
+    return generate_coordination(workload, 15, seed=seed, pauses=pauses, corrupt=corrupt)
 
 
 def kinds(verdict: Verdict) -> list[str]:
@@ -52,10 +53,10 @@ def test_valid_runs_pass(seed: int, workload: str) -> None:
         assert (verdict.valid, verdict.anomalies) == (True, ()), verdict
 
 
-@pytest.mark.parametrize("spoil", sorted(COORDINATION_SPOILS))
-def test_each_planted_bug_is_named(spoil: str) -> None:
-    workload, _, shows_as = COORDINATION_SPOILS[spoil]
-    found = [made(workload, seed, spoil) for seed in (1, 2)]
+@pytest.mark.parametrize("corrupt", sorted(COORDINATION_CORRUPTIONS))
+def test_each_planted_bug_is_named(corrupt: str) -> None:
+    workload, _, shows_as = COORDINATION_CORRUPTIONS[corrupt]
+    found = [made(workload, seed, corrupt) for seed in (1, 2)]
     occasions = [one for one in found if one is not None]
     assert occasions
     for evidence in occasions:

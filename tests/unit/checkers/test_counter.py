@@ -13,7 +13,7 @@ from splitbrain.checkers.foreign.models import check_log, model_of
 from splitbrain.checkers.objects.counter import check_counter
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.histories.event import Event
-from splitbrain.histories.formats.foreign_operation import LoggedOperation
+from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import (
     Compare,
@@ -200,9 +200,9 @@ def test_generated_histories_are_valid_and_corrupt_ones_are_not(seed: int) -> No
         assert kinds(found) == [kind]
 
 
-def logged(*rows: tuple[str, Any, Any, str]) -> list[LoggedOperation]:
+def logged(*rows: tuple[str, Any, Any, str]) -> list[ForeignOperation]:
     return [
-        LoggedOperation(0, f, "", given, outcome, answer, 2 * n, 2 * n + 1, 2 * n + 1)  # type: ignore[arg-type]
+        ForeignOperation(0, f, "", given, outcome, answer, 2 * n, 2 * n + 1, 2 * n + 1)  # type: ignore[arg-type]
         for n, (f, given, answer, outcome) in enumerate(rows)
     ]
 
@@ -215,5 +215,5 @@ def test_a_log_of_a_counter_is_judged() -> None:
     assert kinds(verdict) == ["lost"]
 
 
-def replace_call(op: LoggedOperation, call: int) -> LoggedOperation:
+def replace_call(op: ForeignOperation, call: int) -> ForeignOperation:
     return msgspec.structs.replace(op, call=call, ret=call + 1, ended=call + 1)

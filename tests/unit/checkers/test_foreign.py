@@ -19,15 +19,15 @@ from splitbrain.checkers.minimise.history_part import no_order
 from splitbrain.checkers.porcupine import Operation
 from splitbrain.checkers.porcupine.models.register import register
 from splitbrain.histories.errors import HistoryError
-from splitbrain.histories.formats.foreign_operation import LoggedOperation
+from splitbrain.histories.formats.foreign_operation import ForeignOperation
 
 MS = 1_000_000
 
 
-def log(*rows: tuple[Any, ...]) -> list[LoggedOperation]:
+def log(*rows: tuple[Any, ...]) -> list[ForeignOperation]:
     """Rows of f, argument, outcome, answer, begin, end (None: never), each a new process."""
     return [
-        LoggedOperation(
+        ForeignOperation(
             process, f, "", argument, outcome, answer if outcome == "ok" else None, begin,
             end if outcome != "info" else None, end, begin * MS,
             None if end is None else end * MS,
@@ -115,7 +115,7 @@ def test_operations_of_no_model_are_refused_with_the_models_there_are() -> None:
 
 
 @st.composite
-def registers(draw: st.DrawFn) -> list[LoggedOperation]:
+def registers(draw: st.DrawFn) -> list[ForeignOperation]:
     """Small logs of a register, about half of them not linearizable."""
     count = draw(st.integers(1, 6))
     rows: list[tuple[Any, ...]] = []
@@ -158,7 +158,7 @@ def possible(operations: Sequence[Operation[Any, Any]]) -> bool:
 @settings(deadline=None, max_examples=150)
 @given(registers())
 def test_the_needed_operations_prove_it_and_cannot_be_weakened(
-    ops: list[LoggedOperation],
+    ops: list[ForeignOperation],
 ) -> None:
     verdict = check_registers(ops)
     operations = register_operations(ops, failed_swap_reads=False)

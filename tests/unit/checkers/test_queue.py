@@ -13,7 +13,7 @@ from splitbrain.checkers.foreign.models import check_log, model_of
 from splitbrain.checkers.objects.queue import check_queue
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.histories.event import Event
-from splitbrain.histories.formats.foreign_operation import LoggedOperation
+from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import (
     Delete,
@@ -227,9 +227,9 @@ def test_generated_histories_are_valid_and_corrupt_ones_are_not(seed: int) -> No
     assert "stale" in kinds(spoilt(events, -1, shows(*every, taken.request.key)))
 
 
-def logged(*rows: tuple[str, Any, Any, str, str | None]) -> list[LoggedOperation]:
+def logged(*rows: tuple[str, Any, Any, str, str | None]) -> list[ForeignOperation]:
     return [
-        LoggedOperation(
+        ForeignOperation(
             0, f, "", given, outcome, answer, 2 * n, None if outcome == "info" else 2 * n + 1,  # type: ignore[arg-type]
             2 * n + 1, error=error,
         )
@@ -261,10 +261,10 @@ def test_a_log_of_a_queue_is_judged() -> None:
 
 def test_a_drain_without_an_answer_excuses_all_that_is_missing() -> None:
     ops = [
-        LoggedOperation(0, "enqueue", "", 1, "ok", 1, 0, 1, 1),
-        LoggedOperation(0, "enqueue", "", 2, "ok", 2, 2, 3, 3),
-        LoggedOperation(0, "drain", "", None, "info", None, 4, None, 5),
-        LoggedOperation(1, "drain", "", None, "ok", [], 6, 7, 7),
+        ForeignOperation(0, "enqueue", "", 1, "ok", 1, 0, 1, 1),
+        ForeignOperation(0, "enqueue", "", 2, "ok", 2, 2, 3, 3),
+        ForeignOperation(0, "drain", "", None, "info", None, 4, None, 5),
+        ForeignOperation(1, "drain", "", None, "ok", [], 6, 7, 7),
     ]
     assert check_log(ops).valid is True
     one = msgspec.structs.replace(ops[2], f="dequeue")
@@ -274,9 +274,9 @@ def test_a_drain_without_an_answer_excuses_all_that_is_missing() -> None:
 
 def test_a_dequeue_that_found_nothing_takes_nothing() -> None:
     assert check_log([
-        LoggedOperation(0, "dequeue", "", None, "ok", None, 0, 1, 1),
-        LoggedOperation(0, "enqueue", "", 1, "ok", 1, 2, 3, 3),
-        LoggedOperation(0, "dequeue", "", None, "ok", 1, 4, 5, 5),
+        ForeignOperation(0, "dequeue", "", None, "ok", None, 0, 1, 1),
+        ForeignOperation(0, "enqueue", "", 1, "ok", 1, 2, 3, 3),
+        ForeignOperation(0, "dequeue", "", None, "ok", 1, 4, 5, 5),
     ]).valid is True
 
 

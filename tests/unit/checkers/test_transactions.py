@@ -17,7 +17,8 @@ from splitbrain.checkers.transactions.models import (
     weakest,
 )
 from splitbrain.checkers.verdict import Verdict
-from splitbrain.harness.synthetic.append import APPEND_SPOILS, generate_append, spoil_append
+from splitbrain.harness.synthetic.append import generate_append
+from splitbrain.harness.synthetic.append_corruptions import APPEND_CORRUPTIONS, corrupt_append
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.transactions import (
     is_transactions,
@@ -225,15 +226,15 @@ def test_generated_histories_are_valid(seed: int) -> None:
         assert check_transactions(made).valid is True
 
 
-@pytest.mark.parametrize("kind", APPEND_SPOILS)
-def test_corrupt_histories_show_the_anomaly(kind: str) -> None:
+@pytest.mark.parametrize("kind", APPEND_CORRUPTIONS)
+def test_corrupted_histories_show_the_anomaly(kind: str) -> None:
     for seed in range(3):
-        spoilt = spoil_append(generate_append(1500, 8, seed=seed), kind, seed)
-        assert spoilt is not None
-        verdict = check_transactions(spoilt)
+        corrupted = corrupt_append(generate_append(1500, 8, seed=seed), kind, seed)
+        assert corrupted is not None
+        verdict = check_transactions(corrupted)
         assert verdict.valid is False
         found = {one.kind for one in verdict.anomalies}
-        wanted = APPEND_SPOILS[kind][2]
+        wanted = APPEND_CORRUPTIONS[kind][2]
         assert any(one == wanted or _worse(one, wanted) for one in found), (found, wanted)
 
 
@@ -254,11 +255,11 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 
 BROKEN = {
-    '{"index":0,"process":0,"type":"invoke","value":[["add","x",1]]}\n': "is no transaction",
-    '{"index":0,"process":0,"type":"ok","value":[["r","x",[1]]]}\n': "has not begun",
+    '{"index":0,"process":0,"type":"invoke","value":[["add","x",1]]}\n': "is not a transaction",
+    '{"index":0,"process":0,"type":"ok","value":[["r","x",[1]]]}\n': "without an invocation",
     '{"index":0,"process":0,"type":"invoke","value":[]}\n'
-    '{"index":1,"process":0,"type":"invoke","value":[]}\n': "still under way",
-    '{"index":0}\n': "1: no event",
+    '{"index":1,"process":0,"type":"invoke","value":[]}\n': "still pending",
+    '{"index":0}\n': "1: not an event",
 }
 
 

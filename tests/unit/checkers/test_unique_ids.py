@@ -9,7 +9,7 @@ from splitbrain.checkers.foreign.models import check_log, model_of
 from splitbrain.checkers.objects.unique_ids import check_unique_ids
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.synthetic.generator import generate
-from splitbrain.histories.formats.foreign_operation import LoggedOperation
+from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Delete, DeleteResult, Put, PutResult, Range, RangeResult
 from tests.unit.checkers.scripted_history import ScriptedHistory
@@ -82,10 +82,10 @@ def test_generated_histories_are_valid(workload: str) -> None:
 
 def test_a_log_of_ids_is_judged() -> None:
     log = [
-        LoggedOperation(n, "generate", "", None, "ok", answer, 2 * n, 2 * n + 1, 2 * n + 1)
+        ForeignOperation(n, "generate", "", None, "ok", answer, 2 * n, 2 * n + 1, 2 * n + 1)
         for n, answer in enumerate((10, 11, "10"))
     ]
     assert model_of(log) == "unique-ids"
     assert check_log(log[:2]).valid is True
-    again = LoggedOperation(9, "generate", "", None, "ok", 11, 20, 21, 21)
+    again = ForeignOperation(9, "generate", "", None, "ok", 11, 20, 21, 21)
     assert kinds(check_log([*log[:2], again])) == ["duplicated"]

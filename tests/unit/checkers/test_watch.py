@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.checkers.watch.checker import check_watch
-from splitbrain.harness.synthetic.watch import WATCH_SPOILS, generate_watched, spoil_watched
+from splitbrain.harness.synthetic.watch import generate_watched
+from splitbrain.harness.synthetic.watch_corruptions import WATCH_CORRUPTIONS, corrupt_watched
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import KeyValue, PutResult, Range, RangeResult
@@ -176,15 +177,15 @@ def test_valid_runs_pass_and_each_corruption_is_found(seed: int) -> None:
     run = generate_watched(600, 6, seed)
     verdict = check_watch(run.evidence())
     assert (verdict.valid, verdict.anomalies) == (True, ())
-    for kind, (_, _, shows_as) in WATCH_SPOILS.items():
-        spoilt = spoil_watched(run, kind, seed)
-        if spoilt is not None:
-            assert shows_as in kinds(check_watch(spoilt.evidence())), kind
+    for kind, (_, _, shows_as) in WATCH_CORRUPTIONS.items():
+        corrupted = corrupt_watched(run, kind, seed)
+        if corrupted is not None:
+            assert shows_as in kinds(check_watch(corrupted.evidence())), kind
 
 
 def test_each_corruption_is_possible_in_some_run() -> None:
     run = generate_watched(1500, 12, seed=3)
-    assert [kind for kind in WATCH_SPOILS if spoil_watched(run, kind, 3) is None] == []
+    assert [kind for kind in WATCH_CORRUPTIONS if corrupt_watched(run, kind, 3) is None] == []
 
 
 def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
@@ -207,10 +208,10 @@ def test_a_file_that_is_no_record_of_watches_is_refused_by_its_line(tmp_path: Pa
     path = tmp_path / "watch.jsonl"
     write_streams(path, [Opened(0, 0, 0, "n1", ALL)])
     path.write_bytes(path.read_bytes() + b'{"type":"what"}\n')
-    with pytest.raises(HistoryError, match=r"watch\.jsonl:2: not a line of a watch"):
+    with pytest.raises(HistoryError, match=r"watch\.jsonl:2: not an event of a watch"):
         read_streams(path)
     write_streams(path, [Created(0, 7, 1)])
-    with pytest.raises(HistoryError, match="stream 7 has Created, but never opened"):
+    with pytest.raises(HistoryError, match="stream 7 has a line of the type 'created' before"):
         read_streams(path)
     path.write_bytes(b'{"type":"opened","ti')
     assert read_streams(path) == ()

@@ -15,8 +15,8 @@ from splitbrain.harness.cli.main import run_main
 from splitbrain.harness.drive.last_seen import LastSeen
 from splitbrain.harness.drive.load import LOOK
 from splitbrain.harness.runs.execute import run_sync
+from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.schedule.options import read_options
-from splitbrain.harness.schedule.plan import PlannedOperation
 from splitbrain.harness.workloads.append import Append as AppendWorkload
 from splitbrain.harness.workloads.append import WriteRead
 from splitbrain.histories.history import History, Operation, Outcome
@@ -50,13 +50,13 @@ def test_a_list_says_what_its_last_put_appended() -> None:
     assert elements_of("") == ()
 
 
-def planned() -> PlannedOperation:
+def planned() -> ScheduledOperation:
     request = Txn(
         (Compare("x", "mod", "=", 0), Compare("y", "mod", "=", 0)),
         (Range("y"), Put("x", fresh(["3.1"]))),
         (Range("x"), Range("y")),
     )
-    return PlannedOperation(
+    return ScheduledOperation(
         0, "append", request, 0, expect_last_seen=(0, 1), append_to_seen=True
     )
 
@@ -71,7 +71,7 @@ def test_an_append_is_sent_after_a_look_at_its_keys() -> None:
     assert isinstance(sent, Txn)
     assert sent.compare == (Compare("x", "mod", "=", 7), Compare("y", "mod", "=", 0))
     assert sent.success == (Range("y"), Put("x", "1.1 2.1 | 3.1"))
-    assert LastSeen.look(PlannedOperation(0, "get", Range("x"), 0)) is None
+    assert LastSeen.look(ScheduledOperation(0, "get", Range("x"), 0)) is None
 
 
 @pytest.mark.parametrize("kind", [AppendWorkload, WriteRead])
@@ -197,8 +197,8 @@ def test_generated_transactions_are_judged_by_the_command(tmp_path: Path) -> Non
     for workload in ("append", "wr"):
         assert run_main(["generate", "--workload", workload, "--ops", "300", "-o", str(path)]) == 0
         assert run_main(["check", str(path)]) == 0
-    spoilt = ("--spoil", "write-skew", "-o", str(path))
-    assert run_main(["generate", "--workload", "append", "--ops", "300", *spoilt]) == 0
+    corrupted = ("--corrupt", "write-skew", "-o", str(path))
+    assert run_main(["generate", "--workload", "append", "--ops", "300", *corrupted]) == 0
     assert run_main(["check", str(path)]) == 1
     assert run_main(["check", str(path), "--model", "snapshot-isolation"]) == 0
-    assert run_main(["generate", "--workload", "wr", *spoilt]) == 254
+    assert run_main(["generate", "--workload", "wr", *corrupted]) == 254

@@ -187,7 +187,7 @@ def test_a_value_that_its_model_does_not_know_is_undecided_with_its_event(
     lines = [{"process": 0, "type": kind, "f": f, "value": value} for kind in ("invoke", "ok")]
     code, said, _ = check("".join(f"{json.dumps(line)}\n" for line in lines))
     assert code == 2
-    assert f"not to be judged: {says}" in said
+    assert f"the history cannot be judged: {says}" in said
 
 
 def test_a_checker_that_runs_out_of_memory_is_undecided(
@@ -200,14 +200,14 @@ def test_a_checker_that_runs_out_of_memory_is_undecided(
     monkeypatch.setitem(MODELS, "register", model)
     code, said, _ = check(VALID)
     assert code == 2
-    assert "there was no memory left" in said
+    assert "the memory did not suffice" in said
 
 
 def test_the_verdicts_before_an_interrupt_stand() -> None:
     def stops(evidence: Evidence) -> Verdict:
         raise KeyboardInterrupt
 
-    watch = judge.Watch()
+    watch = judge.JudgingObserver()
     verdicts = judge.judge_evidence(
         None, {"first": lambda _: Verdict("first", False), "second": stops, "third": stops},  # type: ignore[arg-type]
         watch,
@@ -281,7 +281,7 @@ def test_a_bare_history_of_ours_is_judged_by_all_that_apply(
     assert "nothing to judge for" in said
     assert run_main(["check", str(path), "--checker", "set_full"]) == 2
     assert run_main(["check", str(path), "--model", "register"]) == 254
-    assert run_main([*made, "--spoil", "missing-key"]) == 0
+    assert run_main([*made, "--corrupt", "missing-key"]) == 0
     capsys.readouterr()
     assert run_main(["check", str(path), "--picture", str(page)]) == 1
     assert "INVALID  linearizable" in capsys.readouterr().out

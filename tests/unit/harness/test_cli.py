@@ -8,11 +8,11 @@ import click
 import pytest
 
 from splitbrain.checkers.verdict import Anomaly, Verdict
-from splitbrain.harness.campaign.summary import sim_line
 from splitbrain.harness.cli.main import COMMANDS, run_main
-from splitbrain.harness.drive import drive
 from splitbrain.harness.judging import judge as judge_module
+from splitbrain.harness.schedule.command_line import sim_line
 from splitbrain.harness.schedule.options import FLAGS, Options, flag_of
+from splitbrain.harness.store import run_folder
 
 FAKE = "tests.unit.harness.fake_store:FakeSystem"
 SHORT = ["--system", FAKE, "--nemesis", "none", "--nodes", "1", "--rate", "50",
@@ -84,7 +84,7 @@ def test_a_recorded_run_is_checked_again_and_replayed(
     capsys.readouterr()
     assert run_main(["replay", "store/latest/repro.json", "--times", "3", "--quiet"]) == 1
     shown = capsys.readouterr().out
-    assert "repeat the plan" in shown
+    assert "repeat the schedule" in shown
     assert "try 1 of 3" in shown
     assert "try 2 of 3" not in shown
 
@@ -122,7 +122,7 @@ def test_a_full_disk_is_told_without_a_traceback(
     def full(path: Path, value: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(drive, "write_json", full)
+    monkeypatch.setattr(run_folder, "write_json", full)
     assert run_main(["run", *SHORT]) == 255
     said = capsys.readouterr().err
     assert "cannot be written: No space left on device: " in said
@@ -141,8 +141,9 @@ def test_what_a_workload_gives_amiss_is_told_before_the_run(
         "    def final_operations(self, clients): return ()\n"
         "class Judged(Words):\n"
         "    checkers = ('mvcc', 'nobody')\n"
+        "    def operations(self, chance, client): return iter(())\n"
     )
-    for name, said in (("Words", "gave 'nonsense' as an"), ("Judged", "no checker 'nobody'")):
+    for name, said in (("Words", "yielded 'nonsense' as an"), ("Judged", "no checker 'nobody'")):
         assert run_main(["run", "--workload", f"amiss:{name}", *SHORT]) == 254
         assert said in capsys.readouterr().err
     assert not (tmp_path / "store").exists()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.harness.clients.json_codec import decode_error, decode_result, encode_request
+from splitbrain.harness.clients.kv_codec import decode_error, decode_result, encode_request
 from splitbrain.histories.kv import (
     Compact,
     CompactResult,

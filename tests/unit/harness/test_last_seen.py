@@ -1,7 +1,7 @@
 from typing import Literal
 
 from splitbrain.harness.drive.last_seen import LastSeen
-from splitbrain.harness.schedule.plan import PlannedOperation
+from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.histories.kv import (
     Compare,
     Delete,
@@ -19,9 +19,9 @@ from splitbrain.histories.kv import (
 Target = Literal["value", "version", "create", "mod"]
 
 
-def cas(target: Target) -> PlannedOperation:
+def cas(target: Target) -> ScheduledOperation:
     request = Txn((Compare("a", target, "=", ""),), success=(Put("a", "9"),), failure=(Range("a"),))
-    return PlannedOperation(0, "cas", request, 0, expect_last_seen=(0,))
+    return ScheduledOperation(0, "cas", request, 0, expect_last_seen=(0,))
 
 
 def expected(seen: LastSeen, target: Target) -> Compare:
@@ -92,7 +92,7 @@ def test_a_delete_forgets_the_key() -> None:
 
 def test_a_read_of_the_past_is_sent_at_a_revision_that_was_seen_to_exist() -> None:
     seen = LastSeen()
-    planned = PlannedOperation(0, "range", Range("a", "z"), 0, revision_back=5)
+    planned = ScheduledOperation(0, "range", Range("a", "z"), 0, revision_back=5)
 
     def asked() -> int:
         request = seen.request(planned)

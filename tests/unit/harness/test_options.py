@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.command_line import run_line
 from splitbrain.harness.schedule.options import Options, read_options
-from splitbrain.harness.store.repro import run_line
 
 
 def project(tmp_path: Path, text: str) -> Path:

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from splitbrain.checkers.verdict import Verdict
-from splitbrain.harness.cli.outcome_text import tell_failed_faults, verdict_line
+from splitbrain.harness.cli.outcome_text import print_failed_faults, verdict_line
 from splitbrain.harness.store.records import FaultCount
 
 
@@ -30,8 +30,8 @@ def test_a_checker_without_anything_to_judge_is_not_shown_as_valid(
 
 def test_faults_that_never_came_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     came = FaultCount(0, "kill", ("n1",), 5, 9, {})
-    tell_failed_faults([came])
+    print_failed_faults([came])
     assert not capsys.readouterr().out
-    tell_failed_faults([came, FaultCount(1, "pause", (), 5, 9, {}, "it would not stand still")])
+    print_failed_faults([came, FaultCount(1, "pause", (), 5, 9, {}, "it would not stand still")])
     said = "1 of 2 faults failed, the first: pause: it would not stand still\n"
     assert click.unstyle(capsys.readouterr().out) == said

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from splitbrain.harness.progress import Snapshot, panel
+from splitbrain.harness.cli.terminal_progress import panel
+from splitbrain.harness.drive.progress import Snapshot
 
 
 def shown(snapshot: Snapshot) -> str:

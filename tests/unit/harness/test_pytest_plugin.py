@@ -44,11 +44,15 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     return pytester
 
 
-def run_tests(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+def plugin() -> tuple[str, ...]:
+    """The arguments that load the plugin, if it is not installed."""
     installed = any(point.name == "splitbrain" for point in entry_points(group="pytest11"))
-    loaded = () if installed else ("-p", "splitbrain.harness.testing.plugin")
+    return () if installed else ("-p", "splitbrain.harness.testing.plugin")
+
+
+def run_tests(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     return project.runpytest_subprocess(
-        *loaded, "-p", "no:cacheprovider", "--splitbrain-time-limit", "0.2", *arguments
+        *plugin(), "-p", "no:cacheprovider", "--splitbrain-time-limit", "0.2", *arguments
     )
 
 
@@ -105,13 +109,16 @@ def test_saved_seeds_of_the_workload_run_first_then_as_many_as_asked_for(
     result.stdout.no_fnmatch_line("*saved-other*")
 
 
-def test_a_broken_corpus_is_told(project: pytest.Pytester) -> None:
+def test_a_broken_file_of_the_corpus_is_one_line_with_its_name_and_the_field(
+    project: pytest.Pytester,
+) -> None:
     (project.mkdir("histories") / "corpus").mkdir()
-    (project.path / "histories" / "corpus" / "x.json").write_text('{"seed": "four"}')
+    (project.path / "histories" / "corpus" / "x.json").write_text('{"seed": 4}')
     project.makepyfile("def test_it_holds(splitbrain_run): pass")
     result = run_tests(project)
     assert result.ret != 0
-    result.stdout.fnmatch_lines(["*x.json is not a saved seed*"])
+    result.stdout.fnmatch_lines(["*x.json has no field 'why'*"])
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
 
 
 def test_workers_share_a_store_and_the_first_seed(project: pytest.Pytester) -> None:
@@ -185,13 +192,86 @@ def test_a_schedule_is_run_from_its_file_and_what_cannot_be_is_told_in_a_line(
 
         @pytest.mark.splitbrain(system="simulated", nemesis=[])
         def test_a_simulated_cluster(splitbrain_cluster):
-            raise AssertionError("it was not refused")
+            raise AssertionError("it was not skipped")
     """)
-    result = run_tests(project)
-    result.assert_outcomes(passed=1, failed=2, errors=1)
+    result = run_tests(project, "-rs")
+    result.assert_outcomes(passed=1, failed=2, skipped=1)
     said = result.stdout.str()
     assert "Traceback" not in said
-    assert "pytest_plugin.py" not in said
-    assert "'kill everybody': not understood" in said
-    assert "kil" in said
-    assert "splitbrain_cluster is of real processes" in said
+    assert "plugin.py" not in said
+    assert said.count("'kill everybody': not understood") == 1
+    assert said.count("no fault is called 'kil'") == 1
+    assert "splitbrain_cluster starts real processes" in said
+
+
+def test_the_same_set_up_error_is_printed_once(project: pytest.Pytester) -> None:
+    project.makepyfile("""
+        import pytest
+
+        @pytest.mark.splitbrain(system="etcd")
+        @pytest.mark.parametrize("number", range(3))
+        def test_it_serves(splitbrain_cluster, number):
+            raise AssertionError("it was not refused")
+    """)
+    project.makepyprojecttoml('[tool.splitbrain]\netcd_binary = "/does/not/exist/etcd"\n')
+    result = run_tests(project, "-rN")
+    result.assert_outcomes(errors=3)
+    text = result.stdout.str()
+    assert "Traceback" not in text
+    assert text.count("as in test_the_same_set_up_error_is_printed_once.py") == 2
+
+
+def test_a_failing_test_shows_the_folder_and_the_logs_of_its_cluster(
+    project: pytest.Pytester,
+) -> None:
+    project.makepyfile("""
+        def test_it_serves(splitbrain_cluster):
+            splitbrain_cluster.system.log_path("n1").parent.mkdir(parents=True, exist_ok=True)
+            splitbrain_cluster.system.log_path("n1").write_text("first\\nthe last words\\n")
+            assert splitbrain_cluster.members == []
+    """)
+    result = run_tests(project)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*splitbrain cluster*", "folder: */store/*", "*the last words"])
+
+
+def test_the_failed_seeds_run_again_with_lf(project: pytest.Pytester) -> None:
+    project.makepyfile("""
+        def test_it_is_even(splitbrain_seed):
+            assert splitbrain_seed % 2 == 0
+    """)
+    first = project.runpytest_subprocess("--splitbrain-runs", "4", *plugin())
+    first.assert_outcomes(passed=2, failed=2)
+    again = project.runpytest_subprocess("--lf", "-v", *plugin())
+    again.assert_outcomes(failed=2)
+    failed = [line.split()[1] for line in first.outlines if line.startswith("FAILED")]
+    assert [line.split()[1] for line in again.outlines if line.startswith("FAILED")] == failed
+
+
+def test_a_saved_schedule_and_a_saved_repro_run_first(project: pytest.Pytester) -> None:
+    corpus = project.mkdir("histories") / "corpus"
+    corpus.mkdir()
+    (corpus / "found.schedule").write_text(SCHEDULE + 'option workload "kv"\n')
+    repro = {
+        "seed": 9, "options": {"system": FAKE, "workload": "kv", "rate": 60.0}, "versions": {},
+        "command": "splitbrain run --seed 9", "format": 1,
+    }
+    (corpus / "repro.json").write_text(json.dumps(repro))
+    project.makepyfile("""
+        import pytest
+
+        @pytest.mark.splitbrain(workload="kv", system="simulated")
+        def test_simulated(splitbrain_run, splitbrain_seed):
+            result = splitbrain_run()
+            print("ran", len(result.results.operations), result.digest[:6])
+
+        @pytest.mark.splitbrain(workload="kv")
+        def test_processes(splitbrain_run, splitbrain_seed):
+            assert "--seed" in splitbrain_run().results.reproduce
+    """)
+    result = run_tests(project, "-v", "--splitbrain-seed", "40")
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines([
+        "*test_simulated?saved-found.schedule*", "*test_simulated?seed-40*",
+        "*test_processes?saved-repro*", "*test_processes?seed-40*",
+    ])

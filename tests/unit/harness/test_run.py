@@ -15,16 +15,19 @@ import pytest
 
 from splitbrain.checkers.evidence import Checker, Evidence
 from splitbrain.checkers.verdict import Anomaly, Verdict
+from splitbrain.harness.cli.terminal_progress import PlainLines
 from splitbrain.harness.clients.json_client import Completion
 from splitbrain.harness.drive.load import choose_member
 from splitbrain.harness.judging import judge as judge_module
 from splitbrain.harness.judging.judge import judge, judge_evidence, merged
-from splitbrain.harness.progress import PlainLines
-from splitbrain.harness.runs.execute import run, run_sync
+from splitbrain.harness.runs import execute as execute_module
+from splitbrain.harness.runs.execute import execute, run, run_sync
+from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.schedule.plan import Plan, PlannedOperation
+from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.records import Results, RunRecord
-from splitbrain.harness.store.repro import read_repro
+from splitbrain.harness.store.run_folder import RunFolder
+from splitbrain.harness.store.schedule_source import schedule_at
 from splitbrain.harness.systems.system import Address
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Put, Range
@@ -49,6 +52,7 @@ def never_satisfied(evidence: Evidence) -> Verdict:
 def checkers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Checker]:
     chosen: dict[str, Checker] = {"answered": everything_answered}
     monkeypatch.setattr(judge_module, "checkers_of", lambda options, names=(): chosen)
+    monkeypatch.setattr(execute_module, "checkers_of", lambda options, names=(): chosen)
     return chosen
 
 
@@ -63,7 +67,7 @@ def test_a_run_leaves_its_folder_and_a_verdict(tmp_path: Path, workload: str) ->
     result = run_sync(options(tmp_path, workload=workload), report=False)
     assert (result.valid, result.exit_code, result.ended) == (True, 0, "time limit")
     names = {path.name for path in result.folder.iterdir()}
-    assert names >= {"run.json", "plan.json", "history.jsonl", "nemesis.jsonl", "results.json",
+    assert names >= {"run.json", "schedule.json", "history.jsonl", "nemesis.jsonl", "results.json",
                      "repro.json", "n1", "n2", "n3"}
     record = msgspec.json.decode((result.folder / "run.json").read_bytes(), type=RunRecord)
     assert [phase.name for phase in record.phases] == [
@@ -103,14 +107,14 @@ def test_a_process_is_retired_when_its_operation_is_unclear(tmp_path: Path) -> N
         assert process - given.clients in unclear
 
 
-def test_a_replay_runs_the_same_plan(tmp_path: Path) -> None:
+def test_a_replay_runs_the_same_schedule(tmp_path: Path) -> None:
     first = run_sync(options(tmp_path, seed=None), report=False)
-    repro, plan = read_repro(first.folder)
-    second = run_sync(repro.options, plan, report=False)
+    schedule = schedule_at(first.folder)
+    second = execute(schedule, report=False)
     assert second.folder != first.folder
-    assert (second.folder / "plan.json").read_bytes() == (first.folder / "plan.json").read_bytes()
+    assert schedule_at(second.folder) == schedule
     assert second.results.reproduce == first.results.reproduce
-    assert f"--seed {plan.seed}" in first.results.reproduce
+    assert f"--seed {schedule.seed}" in first.results.reproduce
 
 
 def test_a_run_works_on_the_loop_of_the_caller(tmp_path: Path) -> None:
@@ -156,11 +160,11 @@ def test_a_second_ctrl_c_stops_everything_at_once(tmp_path: Path) -> None:
     made: list[FakeSystem] = []
     said: list[str] = []
 
-    def make(options: Options, plan: Plan, folder: Path) -> FakeSystem:
+    def make(schedule: Schedule, folder: Path) -> FakeSystem:
         class Slow(FakeSystem):
             async def leader(self) -> None:
                 await asyncio.sleep(600)
-        made.append(Slow(plan.members, folder))
+        made.append(Slow(schedule.members, folder))
         return made[0]
 
     def started() -> bool:
@@ -175,21 +179,21 @@ def test_a_second_ctrl_c_stops_everything_at_once(tmp_path: Path) -> None:
             options(tmp_path, time_limit_s=120.0), make=make, report=False,
             progress=PlainLines(said.append),
         )
-    assert said[-1] == f"what was recorded can still be judged: splitbrain check {made[0].folder}"
+    assert said[-1] == f"judge what was recorded with: splitbrain check {made[0].folder}"
     assert made[0].stopped == 1
-    record = judge_module.read_record(made[0].folder)
+    record = RunFolder(made[0].folder).read_record()
     assert (record.ended, record.error) == ("failed", "stopped before it was over")
 
 
 def test_a_system_that_breaks_ends_the_run_but_is_stopped_and_recorded(tmp_path: Path) -> None:
     made: list[FakeSystem] = []
 
-    def make(options: Options, plan: Plan, folder: Path) -> FakeSystem:
+    def make(schedule: Schedule, folder: Path) -> FakeSystem:
         class Broken(FakeSystem):
             async def start(self) -> None:
                 await super().start()
                 raise RuntimeError("no disk")
-        made.append(Broken(plan.members, folder))
+        made.append(Broken(schedule.members, folder))
         return made[0]
 
     result = run_sync(options(tmp_path), make=make, report=False)
@@ -202,20 +206,20 @@ def test_a_system_that_breaks_ends_the_run_but_is_stopped_and_recorded(tmp_path:
 
 
 def test_a_run_in_which_a_member_ended_by_itself_is_no_pass(tmp_path: Path) -> None:
-    def make(options: Options, plan: Plan, folder: Path) -> FakeSystem:
+    def make(schedule: Schedule, folder: Path) -> FakeSystem:
         class Crashing(FakeSystem):
             def ended_by_themselves(self) -> tuple[str, ...]:
                 return ("n2 ended by itself with exit code 2",)
-        return Crashing(plan.members, folder)
+        return Crashing(schedule.members, folder)
 
     result = run_sync(options(tmp_path), make=make, report=False)
     assert (result.valid, result.exit_code) == (None, 255)
     assert result.error == "n2 ended by itself with exit code 2"
-    assert judge(result.folder).exit_code == 255
+    assert judge(RunFolder(result.folder)).exit_code == 255
 
 
 def test_a_failure_in_the_midst_of_the_load_keeps_what_was_observed(tmp_path: Path) -> None:
-    def make(options: Options, plan: Plan, folder: Path) -> FakeSystem:
+    def make(schedule: Schedule, folder: Path) -> FakeSystem:
         class Vanishing(FakeSystem):
             calls = 0
             def address(self, member: str) -> Address:
@@ -223,7 +227,7 @@ def test_a_failure_in_the_midst_of_the_load_keeps_what_was_observed(tmp_path: Pa
                 if self.calls > 100:
                     raise RuntimeError("gone")
                 return super().address(member)
-        return Vanishing(plan.members, folder)
+        return Vanishing(schedule.members, folder)
 
     result = run_sync(options(tmp_path), make=make, report=False)
     assert result.ended == "failed"
@@ -234,7 +238,7 @@ def test_an_anomaly_makes_the_exit_code_one(tmp_path: Path, checkers: dict[str, 
     checkers["strict"] = never_satisfied
     result = run_sync(options(tmp_path), report=False)
     assert (result.valid, result.exit_code) == (False, 1)
-    again = judge(result.folder, {"answered": everything_answered})
+    again = judge(RunFolder(result.folder), {"answered": everything_answered})
     assert (again.valid, again.exit_code) == (True, 0)
 
 
@@ -259,7 +263,7 @@ def test_unknown_is_never_a_pass() -> None:
 def test_an_operation_for_a_follower_never_goes_to_the_leader() -> None:
     members = ("n1", "n2", "n3")
     for number in range(3):
-        planned = PlannedOperation(0, "get", Range("a"), number, to_follower=True)
+        planned = ScheduledOperation(0, "get", Range("a"), number, to_follower=True)
         assert choose_member(planned, members, "n2") in ("n1", "n3")
         assert choose_member(planned, members, None) == members[number]
         assert choose_member(planned, ("n1",), "n1") == "n1"
@@ -269,8 +273,8 @@ def test_an_answer_that_is_not_understood_is_unclear(tmp_path: Path) -> None:
     def put(request: dict[str, Any]) -> Any:
         return ["what"]
 
-    def make(options: Options, plan: Plan, folder: Path) -> FakeSystem:
-        system = FakeSystem(plan.members, folder)
+    def make(schedule: Schedule, folder: Path) -> FakeSystem:
+        system = FakeSystem(schedule.members, folder)
         system.store.put = put  # type: ignore[method-assign]
         return system
 

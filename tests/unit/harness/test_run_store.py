@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.store.run_folder import make_run_folder, run_folders, write_json
+from splitbrain.harness.store.json_file import write_json
+from splitbrain.harness.store.store import make_run_folder, run_folders
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def make_many(store: str, pipe: Connection) -> None:
-    pipe.send([str(make_run_folder(Path(store), "t", 7, NOW)) for _ in range(20)])
+    pipe.send([str(make_run_folder(Path(store), "t", 7, NOW).path) for _ in range(20)])
 
 
 def test_runs_of_one_second_and_seed_never_share_a_folder(tmp_path: Path) -> None:
@@ -27,9 +28,9 @@ def test_runs_of_one_second_and_seed_never_share_a_folder(tmp_path: Path) -> Non
 
 
 def test_latest_points_to_the_newest(tmp_path: Path) -> None:
-    first = make_run_folder(tmp_path, "t", 1, NOW)
+    first = make_run_folder(tmp_path, "t", 1, NOW).path
     assert (tmp_path / "latest").resolve() == first
-    second = make_run_folder(tmp_path, "u", 2, NOW)
+    second = make_run_folder(tmp_path, "u", 2, NOW).path
     assert (tmp_path / "latest").resolve() == second
     assert first.name == "20260102T030405Z-1"
 
@@ -41,8 +42,8 @@ def test_what_stands_at_latest_and_is_no_link_is_left_alone(tmp_path: Path) -> N
 
 
 def test_runs_are_listed_the_oldest_first(tmp_path: Path) -> None:
-    late = make_run_folder(tmp_path, "a", 1, datetime(2027, 1, 1, tzinfo=UTC))
-    early = make_run_folder(tmp_path, "b", 1, NOW)
+    late = make_run_folder(tmp_path, "a", 1, datetime(2027, 1, 1, tzinfo=UTC)).path
+    early = make_run_folder(tmp_path, "b", 1, NOW).path
     make_run_folder(tmp_path, "c", 1, NOW)  # without run.json: no run
     for folder in (late, early):
         write_json(folder / "run.json", {})

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 from splitbrain.harness.clients.service_codec import decode_any, encode_any
-from splitbrain.harness.drawing.draw import draw_plan
+from splitbrain.harness.drawing.draw import draw_for, draw_schedule
 from splitbrain.harness.drive.last_seen import LastSeen
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.runs.execute import prepare
+from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.schedule.plan import PlannedOperation
 from splitbrain.harness.workloads.catalogue import make_workload
 from splitbrain.histories.kv import Header, KeyValue, Put, PutResult
 from splitbrain.histories.lease import (
@@ -87,7 +86,7 @@ def test_an_answer_is_read(request_: AnyRequest, body: bytes, result: AnyResult)
 
 def test_a_leader_speaks_by_the_revision_that_elected_it() -> None:
     seen = LastSeen()
-    proclaim = PlannedOperation(0, "proclaim", Proclaim("a", "a/7", 7, value="b"), 0)
+    proclaim = ScheduledOperation(0, "proclaim", Proclaim("a", "a/7", 7, value="b"), 0)
     assert seen.request(proclaim) == Proclaim("a", "a/7", 7, 0, "b")
     seen.observe(Campaign("a", 7), CampaignResult(AT_9, "a/7", 3, 7))
     assert seen.request(proclaim) == Proclaim("a", "a/7", 7, 3, "b")
@@ -99,12 +98,12 @@ def test_what_a_system_does_not_serve_is_refused_before_the_run(
     workload: str, system: str
 ) -> None:
     with pytest.raises(BadArguments, match=f"the workload {workload} needs .*--system etcd"):
-        prepare(Options(system=system, workload=workload), None)
+        draw_schedule(Options(system=system, workload=workload))
 
 
 def test_what_a_lock_is_needed_for_is_left_out_without_it() -> None:
     options = Options(system="etcd", workload="lock", time_limit_s=5, nodes=(3,))
-    plan = draw_plan(options, 1, make_workload("lock", {}))
+    plan = draw_for(options, make_workload("lock", {}))
     needing = {
         operation.f for client in plan.clients for operation in client.operations
         if operation.after_ok

@@ -13,7 +13,7 @@ from splitbrain.checkers.watch.checker import check_watch
 from splitbrain.harness.clients.http_connection import ConnectionLost
 from splitbrain.harness.clients.json_client import Completion
 from splitbrain.harness.clients.watch_codec import WatchAnswer, decode_line, encode_watch
-from splitbrain.harness.drawing.draw import draw_plan
+from splitbrain.harness.drawing.draw import draw_for
 from splitbrain.harness.drive.change_archive import ArchivingClient, ChangeArchive
 from splitbrain.harness.runs.execute import run_sync
 from splitbrain.harness.schedule.options import Options
@@ -31,10 +31,10 @@ WATCHING = Options(
 
 
 def test_watchers_are_drawn_with_the_plan_and_only_where_the_workload_has_them() -> None:
-    plan = draw_plan(WATCHING, 5, make_workload("watch", {"watchers": 3}))
+    plan = draw_for(WATCHING, make_workload("watch", {"watchers": 3}))
     assert len(plan.watchers) == 3
-    assert plan == draw_plan(WATCHING, 5, make_workload("watch", {"watchers": 3}))
-    assert draw_plan(WATCHING, 5, make_workload("kv", {})).watchers == ()
+    assert plan == draw_for(WATCHING, make_workload("watch", {"watchers": 3}))
+    assert draw_for(WATCHING, make_workload("kv", {})).watchers == ()
 
 
 def test_a_simulated_run_with_watchers_is_valid_and_recorded(tmp_path: Path) -> None:

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.histories.formats.edn import Cut, EdnError, read_edn, read_forms, write_edn
+from splitbrain.histories.formats.edn import (
+    EdnError,
+    TruncatedError,
+    read_edn,
+    read_forms,
+    write_edn,
+)
 
 WORDS = st.from_regex(r":[a-z][a-z-]{0,6}", fullmatch=True)
 PLAIN = st.recursive(
@@ -18,7 +24,7 @@ PLAIN = st.recursive(
 
 
 @given(PLAIN)
-def test_what_is_written_is_read_back(value: object) -> None:
+def test_reading_returns_the_value_that_was_written(value: object) -> None:
     assert read_edn(write_edn(value)) == value
 
 
@@ -50,22 +56,22 @@ def test_a_form_is_read(text: str, value: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["]", "[1 }", "{:a}", "1x", "#_", "1 2", "", "1/0", "@"])
-def test_what_is_no_edn_is_refused(text: str) -> None:
+def test_text_that_is_not_edn_is_refused(text: str) -> None:
     with pytest.raises(EdnError):
         read_edn(text)
 
 
 @pytest.mark.parametrize("text", ["[1 2", '"abc', "{:a [1}"[:5], "#tag"])
-def test_text_that_ends_too_early_is_told_apart(text: str) -> None:
-    with pytest.raises(Cut):
+def test_text_that_ends_inside_a_form_raises_an_error_of_its_own_type(text: str) -> None:
+    with pytest.raises(TruncatedError):
         read_edn(text)
 
 
-def test_depth_has_a_limit() -> None:
+def test_the_depth_of_forms_is_limited() -> None:
     with pytest.raises(EdnError, match="nested deeper"):
         read_edn("[" * 5000)
 
 
-def test_forms_know_their_lines_and_a_vector_of_all_is_entered() -> None:
+def test_forms_have_line_numbers_and_an_outer_vector_is_read_by_element() -> None:
     assert list(read_forms("1\n\n{:a\n 2}\n3")) == [(1, 1), (3, {":a": 2}), (5, 3)]
     assert list(read_forms("[1\n2]\n", enter=True)) == [(1, 1), (2, 2)]

@@ -8,19 +8,19 @@ from hypothesis import strategies as st
 
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats import jepsen_edn
-from splitbrain.histories.formats.catalogue import FORMATS, format_of, read_logged
+from splitbrain.histories.formats.catalogue import FORMATS, format_of, read_foreign
 from splitbrain.histories.formats.edn import read_edn, write_edn
 from splitbrain.histories.formats.foreign_operation import (
+    ForeignEvent,
+    ForeignOperation,
     Kind,
-    LoggedEvent,
-    LoggedOperation,
     Outcome,
     by_key,
     is_keyed,
-    paired,
+    pair_operations,
 )
 from splitbrain.histories.formats.jepsen_edn import quick_rows, write_jepsen_edn
-from splitbrain.histories.formats.jepsen_transactions import names_of, transactions_of
+from splitbrain.histories.formats.jepsen_transactions import micro_operation_names, transactions_of
 from splitbrain.histories.transaction import Append, Read, Transaction, Write
 
 REGISTER = """\
@@ -59,7 +59,7 @@ def written(folder: Path, text: str, name: str = "history") -> Path:
     return path
 
 
-def told(ops: list[LoggedOperation]) -> list[tuple[object, ...]]:
+def fields_of(ops: list[ForeignOperation]) -> list[tuple[object, ...]]:
     return [(op.process, op.f, op.argument, op.outcome, op.answer, op.call, op.ret) for op in ops]
 
 
@@ -71,13 +71,13 @@ def told(ops: list[LoggedOperation]) -> list[tuple[object, ...]]:
     (TEXT, "jepsen-text"),
     (LINES, "json-lines"),
 ])
-def test_each_format_is_known_by_its_content_and_read_to_the_same(
+def test_each_format_is_detected_from_its_content_and_gives_the_same_operations(
     tmp_path: Path, text: str, name: str
 ) -> None:
     path = written(tmp_path, text)
     assert format_of(path) == name
-    ops = read_logged(path, name)
-    assert told(ops) == [
+    ops = read_foreign(path, name)
+    assert fields_of(ops) == [
         (0, "write", 3, "ok", 3, 0, 3),
         (1, "read", None, "ok", 3, 1, 4),
         (0, "cas", [3, 4], "info", None, 5, None),
@@ -86,8 +86,8 @@ def test_each_format_is_known_by_its_content_and_read_to_the_same(
     assert "timeout" in ops[2].error
 
 
-def test_times_and_nodes_are_kept(tmp_path: Path) -> None:
-    ops = read_logged(written(tmp_path, REGISTER), "jepsen-edn")
+def test_the_times_in_the_file_are_read(tmp_path: Path) -> None:
+    ops = read_foreign(written(tmp_path, REGISTER), "jepsen-edn")
     assert [(op.call_ns, op.ended_ns) for op in ops] == [(1000, 3000), (2000, 4000), (5000, 6000)]
 
 
@@ -103,72 +103,74 @@ ERRORS = st.none() | st.text(min_size=1, max_size=4)
 
 
 @st.composite
-def logs(draw: st.DrawFn) -> list[LoggedOperation]:
-    """Events of a few processes, each with one operation under way at a time."""
+def logs(draw: st.DrawFn) -> list[ForeignOperation]:
+    """Events of a few processes, each with one pending operation at a time."""
     events = []
-    busy: dict[int, str] = {}
+    pending: dict[int, str] = {}
     for place in range(draw(st.integers(1, 12))):
         process = draw(st.integers(0, 3))
         kind: Kind
-        if process in busy:
+        if process in pending:
             kind = draw(st.sampled_from(["ok", "fail", "info"]))
-            f = busy.pop(process)
+            f = pending.pop(process)
         else:
             kind = "invoke"
-            f = busy[process] = draw(st.sampled_from(["txn", "read", "start-it"]))
+            f = pending[process] = draw(st.sampled_from(["txn", "read", "start-it"]))
         error = draw(ERRORS) if kind in ("fail", "info") else None
-        events.append(LoggedEvent(
+        events.append(ForeignEvent(
             place, process, kind, f, draw(VALUES), place * 10, error, None, place + 1
         ))
-    return paired(events, "made")
+    return pair_operations(events, "generated")
 
 
-def known(op: LoggedOperation) -> tuple[object, ...]:
+def known(op: ForeignOperation) -> tuple[object, ...]:
     return (op.process, op.f, op.key, op.argument, op.outcome, op.answer, op.call, op.ret,
             op.ended, op.call_ns, op.ended_ns, op.error)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(logs())
-def test_a_log_exported_as_edn_is_read_back(tmp_path: Path, ops: list[LoggedOperation]) -> None:
+def test_operations_written_as_edn_are_read_back(
+    tmp_path: Path, ops: list[ForeignOperation]
+) -> None:
     path = written(tmp_path, "".join(f"{line}\n" for line in write_jepsen_edn(ops)))
     assert format_of(path) == "jepsen-edn"
-    assert [known(op) for op in read_logged(path, "jepsen-edn")] == [known(op) for op in ops]
+    assert [known(op) for op in read_foreign(path, "jepsen-edn")] == [known(op) for op in ops]
 
 
 @given(st.lists(logs(), min_size=1, max_size=3))
-def test_lines_read_quickly_are_the_same_as_read_form_by_form(
-    made: list[list[LoggedOperation]],
+def test_the_fast_reader_returns_the_same_as_the_reader_of_forms(
+    logs_of_operations: list[list[ForeignOperation]],
 ) -> None:
-    lines = [line for ops in made for line in write_jepsen_edn(ops)]
+    lines = [line for ops in logs_of_operations for line in write_jepsen_edn(ops)]
     rows = quick_rows("".join(f"{line}\n" for line in lines).encode())
     if rows is not None:
         quick = [dict(zip(row[::2], row[1::2], strict=True)) for row in rows]
         assert quick == [read_edn(line) for line in lines]
 
 
-def test_a_usual_line_is_read_quickly() -> None:
+def test_the_fast_reader_reads_a_typical_line() -> None:
     assert quick_rows(
         b"{:index 0, :time 7, :type :ok, :process 1, :f :txn, :value [[:append 9 1] [:r 8 nil]]}\n"
     ) == [[":index", 0, ":time", 7, ":type", ":ok", ":process", 1, ":f", ":txn", ":value",
            [[":append", 9, 1], [":r", 8, None]]]]
 
 
-def test_a_form_over_several_blocks_is_read_whole(
+def test_a_form_that_spans_several_blocks_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jepsen_edn, "BLOCK_BYTES", 64)
     path = written(tmp_path, "(" + REGISTER.replace(", :process", "\n :process") + ")")
-    assert len(read_logged(path, "jepsen-edn")) == 3
+    assert len(read_foreign(path, "jepsen-edn")) == 3
     path = written(tmp_path, REGISTER)
-    assert len(read_logged(path, "jepsen-edn")) == 3
+    assert len(read_foreign(path, "jepsen-edn")) == 3
 
 
-def test_keys_of_independent_objects_are_told_by_the_values() -> None:
+def test_values_that_are_pairs_are_detected_as_keyed() -> None:
     def op(
         f: str, argument: object, answer: object = None, outcome: Outcome = "ok"
-    ) -> LoggedOperation:
-        return LoggedOperation(0, f, "", argument, outcome, answer, 0, 1)
+    ) -> ForeignOperation:
+        return ForeignOperation(0, f, "", argument, outcome, answer, 0, 1)
 
     ops = [op("write", [7, 1], [7, 1]), op("read", [7, None], [7, 1]), op("cas", [8, [1, 2]])]
     assert is_keyed(ops)
@@ -181,65 +183,65 @@ def test_keys_of_independent_objects_are_told_by_the_values() -> None:
 
 
 def test_transactions_are_read_from_their_vectors() -> None:
-    asked = [[":append", 1, 5], [":r", 2, None], ["w", "k", 3]]
-    answered = [[":append", 1, 5], [":r", 2, [4]], ["w", "k", 3]]
+    argument = [[":append", 1, 5], [":r", 2, None], ["w", "k", 3]]
+    answer = [[":append", 1, 5], [":r", 2, [4]], ["w", "k", 3]]
     ops = [
-        LoggedOperation(0, "txn", "", asked, "ok", answered, 0, 1, 1, 10, 20),
-        LoggedOperation(1, "txn", "", asked, "info", None, 2, None),
+        ForeignOperation(0, "txn", "", argument, "ok", answer, 0, 1, 1, 10, 20),
+        ForeignOperation(1, "txn", "", argument, "info", None, 2, None),
     ]
-    assert names_of(ops) == ("append", "r", "w")
+    assert micro_operation_names(ops) == ("append", "r", "w")
     assert transactions_of(ops) == [
         Transaction(0, "ok", (Append(1, 5), Read(2, (4,)), Write("k", 3)), 0, 1, 10, 20),
         Transaction(1, "info", (Append(1, 5), Read(2, None), Write("k", 3)), 2, None, -1, None),
     ]
 
 
-@pytest.mark.parametrize(("text", "says"), [
+@pytest.mark.parametrize(("text", "message"), [
     ("", "is empty"),
     ("   \n\n", "is empty"),
     ("hello\n", "not a history of a known format"),
-    ("\x00\x01\x02\x03", "is no text"),
+    ("\x00\x01\x02\x03", "is not a text file"),
     ('{"process": 0}\n', "not a history of a known format"),
 ])
-def test_a_file_that_is_no_history_is_refused(tmp_path: Path, text: str, says: str) -> None:
-    with pytest.raises(HistoryError, match=says):
+def test_a_file_that_is_not_a_history_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(HistoryError, match=message):
         format_of(written(tmp_path, text))
 
 
-def test_jepsens_binary_file_is_told_by_name(tmp_path: Path) -> None:
+def test_the_error_for_jepsens_binary_file_names_the_file_to_pass(tmp_path: Path) -> None:
     path = tmp_path / "test.jepsen"
     path.write_bytes(b"JEPSEN\x00\x00\xff\xfe")
     with pytest.raises(HistoryError, match=r"history\.edn"):
         format_of(path)
 
 
-@pytest.mark.parametrize(("name", "text", "says"), [
+@pytest.mark.parametrize(("name", "text", "message"), [
     ("jepsen-edn", REGISTER[:-30], ":7: .*cut short"),
     ("jepsen-edn", REGISTER.replace(":type :ok", ":type :done", 1), ":4: :type is :done"),
-    ("jepsen-edn", REGISTER.replace(":process 1, :time 4000", ":time 4000"), "without :process"),
-    ("jepsen-edn", REGISTER.replace("[3 4]", "[3 4", 1), "not EDN|expected|cut short"),
-    ("jepsen-edn", "{:type :ok, :f :read, :process 3, :value 1}\n", "process 3 ends read without"),
+    ("jepsen-edn", REGISTER.replace(":process 1, :time 4000", ":time 4000"), "has no :process"),
+    ("jepsen-edn", REGISTER.replace("[3 4]", "[3 4", 1), "not valid EDN|expected|cut short"),
+    ("jepsen-edn", "{:type :ok, :f :read, :process 3, :value 1}\n", "process 3 completes read"),
     ("jepsen-edn", "{:type :invoke, :f :read, :process 3}\n" * 2, ":2: process 3 invokes read"),
     ("jepsen-edn", '{:type :info, :f :start, :process :nemesis}\n', "no operation of a client"),
-    ("jepsen-edn", "42\n", "is no operation"),
+    ("jepsen-edn", "42\n", "is not an operation"),
     ("jepsen-text", TEXT + "what\n", ":8: 'what"),
-    ("jepsen-text", TEXT.replace("[3 4]", "[3 4"), ":6: not EDN"),
+    ("jepsen-text", TEXT.replace("[3 4]", "[3 4"), ":6: not valid EDN"),
     ("json-lines", LINES[:-5], "cut short"),
     ("json-lines", LINES.replace('"ok"', '"yes"', 1), ":4: not an event"),
-    ("jepsen-log", "INFO  jepsen.util - 3\t:invoke\t:write\tfoo\n", ":1: 'foo' is no value"),
-    ("porcupine-kv", "{:process 0}\n", ":1: .*not of porcupine's"),
+    ("jepsen-log", "INFO  jepsen.util - 3\t:invoke\t:write\tfoo\n", ":1: 'foo' is not a value"),
+    ("porcupine-kv", "{:process 0}\n", ":1: .*not a line of porcupine's"),
 ])
-def test_a_spoilt_file_is_refused_with_its_line(
-    tmp_path: Path, name: str, text: str, says: str
+def test_the_error_for_an_invalid_file_contains_the_line(
+    tmp_path: Path, name: str, text: str, message: str
 ) -> None:
-    with pytest.raises(HistoryError, match=says):
-        read_logged(written(tmp_path, text), name)
+    with pytest.raises(HistoryError, match=message):
+        read_foreign(written(tmp_path, text), name)
 
 
-def test_every_format_says_what_it_is() -> None:
-    assert all(form.says for form in FORMATS.values())
+def test_every_format_has_a_description() -> None:
+    assert all(form.description for form in FORMATS.values())
 
 
-def test_control_characters_are_exported_by_their_number() -> None:
+def test_control_characters_are_written_as_escapes() -> None:
     assert write_edn("a\0\x1b\n") == '"a\\u0000\\u001b\\n"'
     assert read_edn(write_edn("a\0\x1b\n\x7f")) == "a\0\x1b\n\x7f"

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splitbrain.node.mvcc.key_value import KeyValue
-from splitbrain.node.mvcc.store import CompactedRevision, FutureRevision, Store
+from splitbrain.node.mvcc.revision import CompactedRevision, FutureRevision
+from splitbrain.node.mvcc.store import Store
 from splitbrain.node.storage.memory_backend import MemoryBackend
 from tests.unit.mvcc.model import Before, ModelStore, Operation, inside, select
 

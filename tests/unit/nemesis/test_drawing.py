@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.nemesis.catalogue import KINDS, kinds_named
+from splitbrain.nemesis.catalogue import KINDS, parse_kinds
 from splitbrain.nemesis.drawing import draw_schedule, tempo_for
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import Partition, PlannedFault
@@ -25,19 +25,19 @@ seeds = st.integers(0, 2**64)
 
 
 @given(seeds, some_kinds, st.integers(0, 300_000), st.integers(1, 7))
-def test_faults_lie_within_the_load_and_leave_its_tail_free(
+def test_faults_begin_and_end_within_the_load_and_before_its_tail(
     seed: int, kinds: list[str], duration_ms: int, count: int
 ) -> None:
     members = tuple(f"n{i}" for i in range(count))
     planned = draw_schedule(seed, kinds, duration_ms, members)
-    quiet_from = duration_ms - tempo_for(duration_ms).tail_ms
-    assert all(0 <= one.begin_ms <= one.end_ms <= quiet_from for one in planned)
+    tail_begin_ms = duration_ms - tempo_for(duration_ms).tail_ms
+    assert all(0 <= one.begin_ms <= one.end_ms <= tail_begin_ms for one in planned)
     assert [one.begin_ms for one in planned] == sorted(one.begin_ms for one in planned)
     assert {name_of(one.fault) for one in planned} <= set(kinds)
 
 
 @given(seeds, st.integers(1_000, 300_000))
-def test_faults_of_one_kind_come_one_after_the_other(seed: int, duration_ms: int) -> None:
+def test_faults_of_one_kind_do_not_overlap(seed: int, duration_ms: int) -> None:
     planned = draw_schedule(seed, ALL, duration_ms, THREE)
     for kind in ALL:
         line = [one for one in planned if name_of(one.fault) == kind]
@@ -45,14 +45,14 @@ def test_faults_of_one_kind_come_one_after_the_other(seed: int, duration_ms: int
 
 
 @given(seeds)
-def test_another_kind_shifts_no_other_kinds_faults(seed: int) -> None:
+def test_adding_a_kind_does_not_change_the_faults_of_the_others(seed: int) -> None:
     alone = draw_schedule(seed, ("kill",), 60_000, THREE)
     together = draw_schedule(seed, ("latency", "kill", "pause"), 60_000, THREE)
     assert alone == tuple(one for one in together if name_of(one.fault) == "kill")
 
 
 @given(seeds)
-def test_thirty_seconds_see_several_faults_of_each_kind(seed: int) -> None:
+def test_a_run_of_thirty_seconds_has_several_faults_of_each_kind(seed: int) -> None:
     planned = draw_schedule(seed, ALL, 30_000, THREE)
     counts = Counter(name_of(one.fault) for one in planned)
     assert all(counts[kind] >= 3 for kind in ALL)
@@ -68,7 +68,7 @@ def test_the_first_or_the_second_fault_of_each_kind_hits_the_leader(
         assert "leader" in first
 
 
-def test_thirty_seconds_are_without_a_fault_for_a_third_of_the_time() -> None:
+def test_a_run_of_thirty_seconds_has_no_fault_for_a_third_of_the_time() -> None:
     def faulty_ms(seed: int) -> int:
         planned = draw_schedule(seed, ("kill", "pause", "partition"), 30_000, THREE)
         return len({ms for one in planned for ms in range(one.begin_ms, one.end_ms)})
@@ -84,13 +84,13 @@ def test_faults_of_different_kinds_overlap_in_most_runs() -> None:
     assert sum(overlaps(seed) for seed in range(50)) > 45
 
 
-def test_a_long_run_meets_every_shape_of_partition_both_ways_of_cutting() -> None:
+def test_a_long_run_has_every_shape_of_partition_with_both_ways_of_cutting() -> None:
     planned = draw_schedule(7, ("partition",), 600_000, THREE)
-    met = {(f.fault.shape, f.fault.how) for f in planned if isinstance(f.fault, Partition)}
-    assert len(met) == 12
+    drawn = {(f.fault.shape, f.fault.how) for f in planned if isinstance(f.fault, Partition)}
+    assert len(drawn) == 12
 
 
-def test_a_schedule_survives_its_json() -> None:
+def test_a_schedule_is_equal_after_encoding_and_decoding() -> None:
     planned = draw_schedule(3, ALL, 30_000, THREE)
     encoded = msgspec.json.encode(planned)
     assert msgspec.json.decode(encoded, type=tuple[PlannedFault, ...]) == planned
@@ -117,13 +117,14 @@ def test_a_single_member_has_no_links_to_cut() -> None:
     assert {name_of(one.fault) for one in planned} == {"kill", "pause"}
 
 
-def test_an_unknown_kind_is_refused_with_the_kinds_there_are() -> None:
+def test_the_error_for_an_unknown_kind_lists_the_known_kinds() -> None:
     with pytest.raises(FaultError, match="no fault is called 'flood': expected kill, pause"):
         draw_schedule(1, ("flood",), 30_000, THREE)
 
 
-def test_a_kind_that_the_system_cannot_suffer_is_refused() -> None:
-    with pytest.raises(FaultError, match=r"cannot suffer 'partition'.*can suffer kill, pause"):
+def test_a_kind_that_the_system_does_not_support_is_refused() -> None:
+    message = r"does not support the fault 'partition'.*supports kill, pause"
+    with pytest.raises(FaultError, match=message):
         draw_schedule(1, ("partition",), 30_000, THREE, ("kill", "pause"))
 
 
@@ -137,5 +138,5 @@ def test_a_kind_that_the_system_cannot_suffer_is_refused() -> None:
         ("all", OF_PROCESSES),
     ],
 )
-def test_kinds_are_read_as_typed(text: str, kinds: tuple[str, ...]) -> None:
-    assert kinds_named(text) == kinds
+def test_kinds_are_parsed_from_the_text_of_an_option(text: str, kinds: tuple[str, ...]) -> None:
+    assert parse_kinds(text) == kinds

@@ -1,4 +1,4 @@
-"""Faults of machines that overlap with others."""
+"""Faults of simulated machines that overlap with other faults."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from splitbrain.nemesis.injection.machine import inject
 
 
 class Machine:
-    """One member that keeps what was done to it."""
+    """A cluster of one member that lists the actions on it."""
 
     name = "machine"
     members = ("n1",)
 
     def __init__(self) -> None:
-        self.done: list[str] = []
+        self.actions: list[str] = []
 
     async def leader(self) -> str:
         return "n1"
 
     async def kill(self, member: str) -> None:
-        self.done.append("kill")
+        self.actions.append("kill")
 
     async def restart(self, member: str) -> None:
-        self.done.append("restart")
+        self.actions.append("restart")
 
     async def set_disk(self, member: str, state: object) -> None:
-        self.done.append("disk")
+        self.actions.append("disk")
 
     async def rot(self, member: str) -> str:
         return "nowhere"
 
     async def revive(self, member: str) -> None:
-        self.done.append("revive")
+        self.actions.append("revive")
 
 
 async def overlapping(machine: Machine, *, kill_ends_first: bool) -> None:
     in_force = FaultsInForce(machine)
     disk = await inject(DiskFault("all", full=True), in_force, Random(1))
     kill = await inject(Kill("all"), in_force, Random(1))
-    for inflicted in (kill, disk) if kill_ends_first else (disk, kill):
-        await inflicted.undo()
+    for injected in (kill, disk) if kill_ends_first else (disk, kill):
+        await injected.undo()
 
 
-def test_a_disk_that_heals_starts_nobody_whom_a_kill_keeps_down() -> None:
+def test_healing_a_disk_does_not_start_a_member_that_another_fault_keeps_killed() -> None:
     machine = Machine()
     asyncio.run(overlapping(machine, kill_ends_first=False))
-    assert machine.done == ["disk", "kill", "disk", "restart"]
+    assert machine.actions == ["disk", "kill", "disk", "restart"]
 
 
-def test_a_disk_that_heals_last_starts_a_member_that_stopped_for_it() -> None:
+def test_healing_a_disk_after_a_kill_starts_a_member_that_stopped_because_of_the_disk() -> None:
     machine = Machine()
     asyncio.run(overlapping(machine, kill_ends_first=True))
-    assert machine.done == ["disk", "kill", "restart", "disk", "revive"]
+    assert machine.actions == ["disk", "kill", "restart", "disk", "revive"]

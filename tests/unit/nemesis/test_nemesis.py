@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from splitbrain.histories.event import FaultEvent
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
-from splitbrain.nemesis.catalogue import sufferable
+from splitbrain.nemesis.catalogue import supported_kinds
 from splitbrain.nemesis.drawing import draw_schedule
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import Fault, Kill, Latency, Partition, Pause, PlannedFault
@@ -22,7 +22,7 @@ from splitbrain.nemesis.nemesis import Nemesis
 
 
 class VirtualTime(asyncio.SelectorEventLoop):
-    """A loop whose time leaps to the next timer whenever nothing else is to be done."""
+    """A loop whose time jumps to the next timer when no other callback is ready."""
 
     def __init__(self) -> None:
         selector = selectors.DefaultSelector()
@@ -30,12 +30,12 @@ class VirtualTime(asyncio.SelectorEventLoop):
         self._now = 0.0
         select = selector.select
 
-        def leap(timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+        def jump(timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
             if timeout:
                 self._now += timeout
             return select(0)
 
-        selector.select = leap  # type: ignore[assignment, method-assign]
+        selector.select = jump  # type: ignore[assignment, method-assign]
 
     def time(self) -> float:
         return self._now
@@ -47,13 +47,13 @@ def run(main: Coroutine[Any, Any, Any]) -> Any:
 
 
 class Cluster:
-    """A cluster that only keeps what was done to it, and forbids what cannot be."""
+    """A cluster that records the actions on it, and raises for those in `broken`."""
 
     def __init__(
         self, members: tuple[str, ...] = ("n1", "n2", "n3"), leader: str = "n1", slow_s: float = 0.0
     ) -> None:
         self.members = members
-        self.leads = leader
+        self.current_leader = leader
         self.slow_s = slow_s
         self.running = dict.fromkeys(members, True)
         self.paused = dict.fromkeys(members, False)
@@ -61,33 +61,33 @@ class Cluster:
         self.log: list[tuple[str, ...]] = []
         self.broken: set[str] = set()
 
-    async def _do(self, what: str, *who: str) -> None:
-        if what in self.broken:
-            raise RuntimeError(f"{what} is broken")
+    async def _act(self, action: str, *members: str) -> None:
+        if action in self.broken:
+            raise RuntimeError(f"{action} is broken")
         await asyncio.sleep(self.slow_s)
-        self.log.append((what, *who))
+        self.log.append((action, *members))
 
     async def leader(self) -> str:
-        return self.leads
+        return self.current_leader
 
     async def kill(self, member: str) -> None:
-        await self._do("kill", member)
+        await self._act("kill", member)
         self.running[member] = self.paused[member] = False
 
     async def restart(self, member: str) -> None:
-        await self._do("restart", member)
+        await self._act("restart", member)
         self.running[member] = True
 
     async def pause(self, member: str) -> None:
-        await self._do("pause", member)
+        await self._act("pause", member)
         self.paused[member] = self.running[member]
 
     async def resume(self, member: str) -> None:
-        await self._do("resume", member)
+        await self._act("resume", member)
         self.paused[member] = False
 
     async def set_link(self, source: str, target: str, state: LinkState) -> None:
-        await self._do("set_link", source, target)
+        await self._act("set_link", source, target)
         self.links[source, target] = state
 
     def healthy(self) -> bool:
@@ -98,8 +98,8 @@ class Cluster:
         )
 
 
-class Deaf:
-    """A cluster that nothing can be done to."""
+class Unsupported:
+    """A cluster that supports no faults."""
 
     members = ("n1",)
 
@@ -107,21 +107,21 @@ class Deaf:
         return None
 
 
-def conduct(
+def run_schedule(
     schedule: Sequence[PlannedFault], cluster: Cluster, until_ms: int | None = None
 ) -> list[tuple[float, str, FaultEvent]]:
-    """Run a schedule; heal at the end. The phases told, and a look at the cluster each time."""
-    told: list[tuple[float, str, FaultEvent]] = []
+    """Run a schedule and heal everything; returns each recorded event with its time and name."""
+    recorded: list[tuple[float, str, FaultEvent]] = []
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        start = loop.time()
 
         def now_ms() -> float:
-            return (loop.time() - began) * 1000
+            return (loop.time() - start) * 1000
 
         nemesis = Nemesis(
-            schedule, cluster, lambda f, value: told.append((now_ms(), f, value)), now_ms
+            schedule, cluster, lambda f, value: recorded.append((now_ms(), f, value)), now_ms
         )
         running = asyncio.create_task(nemesis.run())
         if until_ms is None:
@@ -135,35 +135,35 @@ def conduct(
         await nemesis.heal_all()
 
     run(main())
-    return told
+    return recorded
 
 
 def at(begin_ms: int, end_ms: int, fault: Fault) -> PlannedFault:
     return PlannedFault(begin_ms, end_ms, fault, seed=begin_ms)
 
 
-def test_a_fault_begins_and_ends_at_its_times_and_says_whom_it_hit() -> None:
+def test_a_fault_begins_and_ends_at_its_times_and_its_events_name_its_members() -> None:
     cluster = Cluster()
-    told = conduct([at(1000, 3000, Kill("leader"))], cluster)
-    assert [(round(ms), f, v.phase, v.members) for ms, f, v in told] == [
+    recorded = run_schedule([at(1000, 3000, Kill("leader"))], cluster)
+    assert [(round(ms), f, v.phase, v.members) for ms, f, v in recorded] == [
         (1000, "kill", "begin", ()),
         (1000, "kill", "began", ("n1",)),
         (3000, "kill", "end", ("n1",)),
         (3000, "kill", "ended", ("n1",)),
     ]
-    assert bytes(told[0][2].detail) == b'{"fault":"kill","aim":"leader","on":[]}'
+    assert bytes(recorded[0][2].detail) == b'{"fault":"kill","aim":"leader","on":[]}'
     assert cluster.log == [("kill", "n1"), ("restart", "n1")]
 
 
 def test_a_member_killed_twice_restarts_when_the_last_kill_ends() -> None:
     cluster = Cluster()
-    conduct([at(0, 2000, Kill("all")), at(1000, 3000, Kill("leader"))], cluster)
+    run_schedule([at(0, 2000, Kill("all")), at(1000, 3000, Kill("leader"))], cluster)
     assert cluster.log[-3:] == [("restart", "n2"), ("restart", "n3"), ("restart", "n1")]
 
 
-def test_a_member_that_restarts_while_a_pause_is_in_force_stands_still_again() -> None:
+def test_a_member_that_restarts_while_a_pause_is_in_force_is_paused_again() -> None:
     cluster = Cluster()
-    conduct([at(0, 2000, Kill("leader")), at(1000, 3000, Pause("leader"))], cluster)
+    run_schedule([at(0, 2000, Kill("leader")), at(1000, 3000, Pause("leader"))], cluster)
     assert cluster.log == [
         ("kill", "n1"), ("restart", "n1"), ("pause", "n1"), ("resume", "n1"),
     ]
@@ -171,11 +171,11 @@ def test_a_member_that_restarts_while_a_pause_is_in_force_stands_still_again() -
 
 def test_a_paused_member_that_is_killed_is_not_resumed_but_restarted() -> None:
     cluster = Cluster()
-    conduct([at(0, 2000, Pause("leader")), at(1000, 3000, Kill("leader"))], cluster)
+    run_schedule([at(0, 2000, Pause("leader")), at(1000, 3000, Kill("leader"))], cluster)
     assert cluster.log == [("pause", "n1"), ("kill", "n1"), ("restart", "n1")]
 
 
-def test_overlapping_conditions_of_a_link_add_up_and_go_one_by_one() -> None:
+def test_overlapping_conditions_of_a_link_add_up_and_are_removed_one_by_one() -> None:
     cluster = Cluster()
     in_force = FaultsInForce(cluster)
 
@@ -198,16 +198,16 @@ def test_overlapping_conditions_of_a_link_add_up_and_go_one_by_one() -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 2**32), st.integers(0, 30_000), st.sampled_from((0.0, 0.3, 2.0)))
-def test_a_run_cancelled_at_any_time_is_healed_whole(
+def test_heal_all_heals_a_run_that_was_cancelled_at_any_time(
     seed: int, until_ms: int, slow_s: float
 ) -> None:
     kinds = ("kill", "pause", "partition", "latency")
     cluster = Cluster(slow_s=slow_s)
     schedule = draw_schedule(seed, kinds, 20_000, cluster.members)
-    told = conduct(schedule, cluster, until_ms)
+    recorded = run_schedule(schedule, cluster, until_ms)
     assert cluster.healthy()
     phases: dict[int, list[str]] = {}
-    for _, _, value in told:
+    for _, _, value in recorded:
         phases.setdefault(value.fault, []).append(value.phase)
     assert all(
         one in (["begin", "began", "end", "ended"], ["begin", "end", "ended"])
@@ -215,49 +215,49 @@ def test_a_run_cancelled_at_any_time_is_healed_whole(
     )
 
 
-def test_the_same_schedule_does_the_same_in_the_same_order() -> None:
+def test_the_same_schedule_gives_the_same_events_and_actions() -> None:
     schedule = draw_schedule(5, ("kill", "pause", "partition"), 60_000, ("n1", "n2", "n3"))
     first, second = Cluster(slow_s=0.1), Cluster(slow_s=0.1)
-    assert conduct(schedule, first) == conduct(schedule, second)
+    assert run_schedule(schedule, first) == run_schedule(schedule, second)
     assert first.log == second.log
 
 
-def test_a_fault_that_fails_is_told_of_and_taken_back_and_others_go_on() -> None:
+def test_a_fault_that_fails_is_recorded_and_healed_and_the_others_continue() -> None:
     cluster = Cluster()
     cluster.broken.add("pause")
-    told = conduct([at(0, 100, Pause("leader")), at(50, 200, Kill("leader"))], cluster)
-    assert [(f, v.phase, v.error) for _, f, v in told][:2] == [
+    recorded = run_schedule([at(0, 100, Pause("leader")), at(50, 200, Kill("leader"))], cluster)
+    assert [(f, v.phase, v.error) for _, f, v in recorded][:2] == [
         ("pause", "begin", ""), ("pause", "failed", "RuntimeError: pause is broken"),
     ]
     assert cluster.log[-2:] == [("kill", "n1"), ("restart", "n1")]
-    assert told[-1][2].phase == "ended"
+    assert recorded[-1][2].phase == "ended"
     assert cluster.healthy()
 
 
-def test_healing_that_failed_is_tried_again_by_heal_all() -> None:
+def test_heal_all_heals_a_fault_that_failed_to_heal() -> None:
     cluster = Cluster()
-    told = []
+    recorded = []
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
         nemesis = Nemesis(
             [at(0, 100, Kill("leader"))], cluster,
-            lambda f, value: told.append(value.phase), lambda: loop.time() * 1000,
+            lambda f, value: recorded.append(value.phase), lambda: loop.time() * 1000,
         )
         cluster.broken.add("restart")
         await nemesis.run()
-        assert told == ["begin", "began", "end", "failed"]
+        assert recorded == ["begin", "began", "end", "failed"]
         with pytest.raises(RuntimeError):
             await nemesis.heal_all()
         cluster.broken.clear()
         await nemesis.heal_all()
-        assert told[-1] == "ended"
+        assert recorded[-1] == "ended"
 
     run(main())
     assert cluster.healthy()
 
 
-def test_faults_in_force_can_be_seen() -> None:
+def test_current_returns_the_faults_in_force() -> None:
     cluster = Cluster()
 
     async def main() -> None:
@@ -276,16 +276,16 @@ def test_faults_in_force_can_be_seen() -> None:
     run(main())
 
 
-def test_a_system_says_what_it_can_suffer_by_its_methods() -> None:
-    assert sufferable(Cluster()) == {"kill", "pause", "partition", "latency"}
-    assert sufferable(Deaf()) == frozenset()
+def test_the_methods_of_a_system_decide_which_faults_it_supports() -> None:
+    assert supported_kinds(Cluster()) == {"kill", "pause", "partition", "latency"}
+    assert supported_kinds(Unsupported()) == frozenset()
 
 
-def test_a_fault_that_the_system_cannot_suffer_is_refused() -> None:
-    with pytest.raises(FaultError, match="Deaf cannot be killed"):
-        run(inject(Kill(), FaultsInForce(Deaf()), Random(1)))
+def test_a_fault_that_the_system_does_not_support_is_refused() -> None:
+    with pytest.raises(FaultError, match="Unsupported cannot be killed"):
+        run(inject(Kill(), FaultsInForce(Unsupported()), Random(1)))
 
 
-def test_what_is_no_fault_is_refused() -> None:
-    with pytest.raises(TypeError, match="is no fault that the nemesis can inflict"):
+def test_a_value_that_is_not_a_fault_is_refused() -> None:
+    with pytest.raises(TypeError, match="is not a fault that the nemesis can inject"):
         run(inject("rain", FaultsInForce(Cluster()), Random(1)))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from splitbrain.nemesis.fault import PARTITION_SHAPES, TARGETS, PartitionShape, Target
 from splitbrain.nemesis.target import choose_targets, targets_for
-from splitbrain.nemesis.topology import Link, cut_links, touching
+from splitbrain.nemesis.topology import Link, cut_links, links_touching
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
 
@@ -17,17 +17,17 @@ clusters = st.integers(1, 9).map(lambda n: tuple(f"n{i + 1}" for i in range(n)))
 randoms = st.integers(0, 2**32).map(Random)
 
 
-def heard_by(member: str, members: Sequence[str], cut: Collection[Link]) -> set[str]:
-    """Whom `member` hears, itself included."""
+def received_by(member: str, members: Sequence[str], cut: Collection[Link]) -> set[str]:
+    """The members that `member` receives from, including itself."""
     return {one for one in members if one == member or (one, member) not in cut}
 
 
-def sees(member: str, members: Sequence[str], cut: Collection[Link]) -> set[str]:
-    return {one for one in heard_by(member, members, cut) if (member, one) not in cut}
+def connected_to(member: str, members: Sequence[str], cut: Collection[Link]) -> set[str]:
+    return {one for one in received_by(member, members, cut) if (member, one) not in cut}
 
 
 @given(clusters, st.sampled_from(TARGETS), randoms, st.data())
-def test_an_aim_hits_as_many_members_as_its_name_says(
+def test_a_target_selects_as_many_members_as_its_name_means(
     members: tuple[str, ...], target: Target, random: Random, data: st.DataObject
 ) -> None:
     leader = data.draw(st.sampled_from((None, *members)))
@@ -54,7 +54,7 @@ def test_an_aim_hits_as_many_members_as_its_name_says(
 
 
 @given(clusters, randoms)
-def test_every_aim_that_suits_a_cluster_hits_somebody(
+def test_every_target_for_a_cluster_selects_a_member(
     members: tuple[str, ...], random: Random
 ) -> None:
     for target in targets_for(len(members)):
@@ -73,19 +73,21 @@ def test_the_same_draw_gives_the_same_links_between_different_members(
 
 
 @pytest.mark.parametrize("shape", ["isolate", "isolate_leader"])
-def test_an_isolated_member_sees_nobody_and_the_others_each_other(shape: PartitionShape) -> None:
+def test_an_isolated_member_is_connected_to_no_other_and_the_others_are_to_each_other(
+    shape: PartitionShape,
+) -> None:
     cut = set(cut_links(shape, FIVE, ("n2",), Random(1)))
-    assert sees("n2", FIVE, cut) == {"n2"}
-    assert all(sees(m, FIVE, cut) == set(FIVE) - {"n2"} for m in FIVE if m != "n2")
+    assert connected_to("n2", FIVE, cut) == {"n2"}
+    assert all(connected_to(m, FIVE, cut) == set(FIVE) - {"n2"} for m in FIVE if m != "n2")
 
 
 @given(clusters.filter(lambda members: len(members) > 2), randoms, st.data())
-def test_halves_part_a_minority_that_holds_the_member_aimed_at(
+def test_halves_separate_a_minority_that_contains_the_chosen_member(
     members: tuple[str, ...], random: Random, data: st.DataObject
 ) -> None:
     chosen = data.draw(st.sampled_from(members))
     cut = set(cut_links("halves", members, (chosen,), random))
-    sides = {frozenset(sees(member, members, cut)) for member in members}
+    sides = {frozenset(connected_to(member, members, cut)) for member in members}
     small, large = sorted(sides, key=len)
     assert small | large == set(members)
     assert not small & large
@@ -94,13 +96,13 @@ def test_halves_part_a_minority_that_holds_the_member_aimed_at(
 
 
 @given(clusters.filter(lambda members: len(members) > 2), randoms)
-def test_a_bridge_sees_all_and_the_halves_see_only_themselves_and_it(
+def test_a_bridge_is_connected_to_all_and_each_half_only_to_itself_and_the_bridge(
     members: tuple[str, ...], random: Random
 ) -> None:
     cut = set(cut_links("bridge", members, (), random))
-    bridges = [m for m in members if sees(m, members, cut) == set(members)]
+    bridges = [m for m in members if connected_to(m, members, cut) == set(members)]
     assert len(bridges) == 1
-    sides = {frozenset(sees(m, members, cut)) for m in members if m != bridges[0]}
+    sides = {frozenset(connected_to(m, members, cut)) for m in members if m != bridges[0]}
     assert len(sides) == 2
     one, other = sides
     assert one & other == {bridges[0]}
@@ -108,19 +110,20 @@ def test_a_bridge_sees_all_and_the_halves_see_only_themselves_and_it(
 
 
 @given(clusters.filter(lambda members: len(members) > 2), randoms)
-def test_in_a_ring_each_hears_a_majority_and_no_two_the_same_one(
+def test_in_a_ring_each_member_receives_from_a_majority_and_no_two_from_the_same_one(
     members: tuple[str, ...], random: Random
 ) -> None:
     cut = set(cut_links("ring", members, (), random))
-    heard = [frozenset(heard_by(m, members, cut)) for m in members]
-    assert all(len(members) / 2 < len(one) < len(members) for one in heard)
-    assert len(set(heard)) == len(members)
+    received = [frozenset(received_by(m, members, cut)) for m in members]
+    assert all(len(members) / 2 < len(one) < len(members) for one in received)
+    assert len(set(received)) == len(members)
 
 
-def test_one_way_loses_what_the_member_sends_and_nothing_else() -> None:
+def test_one_way_cuts_only_the_links_from_the_chosen_member() -> None:
     cut = set(cut_links("one_way", FIVE, ("n3",), Random(1)))
     assert cut == {("n3", other) for other in FIVE if other != "n3"}
 
 
-def test_links_that_touch_a_member_go_both_ways() -> None:
-    assert touching(("a", "b", "c"), ("a",)) == (("a", "b"), ("a", "c"), ("b", "a"), ("c", "a"))
+def test_links_touching_a_member_have_both_directions() -> None:
+    links = links_touching(("a", "b", "c"), ("a",))
+    assert links == (("a", "b"), ("a", "c"), ("b", "a"), ("c", "a"))

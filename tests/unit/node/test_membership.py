@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from splitbrain.node.apply.internal_request import (
+from splitbrain.node.config import Config
+from splitbrain.node.membership import Membership
+from splitbrain.node.messages import errors
+from splitbrain.node.messages.internal_request import (
     InternalRequest,
     MemberAttributesRequest,
     decode,
     encode,
 )
-from splitbrain.node.config import Config
-from splitbrain.node.membership import Membership
-from splitbrain.node.messages import errors
 from splitbrain.node.pending import Deadline, Pending, RequestIds
 from splitbrain.node.publication import publish
 from splitbrain.node.raft.errors import DropReason, ProposalDropped

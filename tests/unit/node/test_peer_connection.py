@@ -24,6 +24,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def no_log(level: str, message: str, **fields: object) -> None:
+    """A member's log that nothing reads."""
+
+
 async def eventually(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not true():
@@ -32,7 +36,7 @@ async def eventually(true: Callable[[], bool]) -> None:
 
 def test_frames_arrive_whole_and_in_order_after_the_introduction() -> None:
     async def scenario() -> None:
-        network, url = RealNetwork(Random(1)), f"http://127.0.0.1:{free_port()}"
+        network, url = RealNetwork(Random(1), no_log), f"http://127.0.0.1:{free_port()}"
         hellos: list[bytes] = []
         frames: list[bytes] = []
 
@@ -56,7 +60,7 @@ def test_frames_arrive_whole_and_in_order_after_the_introduction() -> None:
 
 def test_a_link_comes_back_when_its_peer_does_and_drops_what_was_sent_meanwhile() -> None:
     async def scenario() -> None:
-        network, url = RealNetwork(Random(1)), f"http://127.0.0.1:{free_port()}"
+        network, url = RealNetwork(Random(1), no_log), f"http://127.0.0.1:{free_port()}"
         frames: list[bytes] = []
         link = network.dial_peer(url, b"n1", queue_bytes_max=1 << 20)
         assert not link.send(b"into the void")
@@ -75,7 +79,7 @@ def test_a_link_comes_back_when_its_peer_does_and_drops_what_was_sent_meanwhile(
 
 def test_a_frame_that_does_not_match_its_checksum_ends_the_connection() -> None:
     async def scenario() -> None:
-        network, port = RealNetwork(Random(1)), free_port()
+        network, port = RealNetwork(Random(1), no_log), free_port()
         frames: list[bytes] = []
         listener = await network.listen_peers(f"http://127.0.0.1:{port}", lambda _: frames.append)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -93,7 +97,7 @@ def test_a_frame_that_does_not_match_its_checksum_ends_the_connection() -> None:
 
 def test_a_refused_introduction_ends_the_connection() -> None:
     async def scenario() -> None:
-        network, port = RealNetwork(Random(1)), free_port()
+        network, port = RealNetwork(Random(1), no_log), free_port()
 
         def accept(_: bytes) -> Callable[[bytes], None]:
             raise ConnectionRefusedError
@@ -111,7 +115,7 @@ def test_a_refused_introduction_ends_the_connection() -> None:
 
 def test_an_address_in_use_is_said_to_be() -> None:
     async def scenario() -> None:
-        network, url = RealNetwork(Random(1)), f"http://127.0.0.1:{free_port()}"
+        network, url = RealNetwork(Random(1), no_log), f"http://127.0.0.1:{free_port()}"
         listener = await network.listen_peers(url, lambda _: lambda _: None)
         with pytest.raises(AddressInUse, match="something else listens"):
             await network.listen_peers(url, lambda _: lambda _: None)

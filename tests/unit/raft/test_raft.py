@@ -210,7 +210,7 @@ def test_a_snapshot_can_only_be_made_of_what_is_applied() -> None:
     cluster = Cluster(1)
     cluster.elect(1)
     raft = cluster[1].up
-    with pytest.raises(StateInvalid, match="no snapshot can be at 2"):
+    with pytest.raises(StateInvalid, match="no snapshot is possible at index 2"):
         raft.create_snapshot(2)
     with pytest.raises(StateInvalid, match="newest snapshot is at 0"):
         raft.compact(1)

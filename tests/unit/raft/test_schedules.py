@@ -18,6 +18,7 @@ from splitbrain.node.raft.log import Log
 from splitbrain.node.raft.message import MemberId
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.read_index import PendingRead
+from splitbrain.node.raft.state import RaftState
 from tests.unit.raft.interpreter import rewritten
 from tests.unit.raft.schedule import ACTIONS, WEIGHTS, Play, draw
 
@@ -71,14 +72,14 @@ def test_long_random_schedules_keep_every_invariant() -> None:
     play_seeds(150)
 
 
-def _own_entries_count_at_once(raft: Raft, data: bytes) -> None:
+def _own_entries_count_at_once(raft: RaftState, data: bytes) -> None:
     append_own(raft, data)
     own = raft.progress.get(raft.id)
     if own is not None and own.acknowledge(raft.log.last_index):
         replication.maybe_commit(raft)
 
 
-def _read_without_a_round(raft: Raft) -> list[PendingRead]:
+def _read_without_a_round(raft: RaftState) -> list[PendingRead]:
     for voter in raft.voters:
         raft.reads.acknowledge(voter, raft.reads.heartbeat_context())
     return raft.reads.take_confirmed(raft.voters)

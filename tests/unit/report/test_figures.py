@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from splitbrain.checkers.verdict import Anomaly
 from splitbrain.harness.report.anomaly_picture import (
     NEIGHBOURS_MAX,
+    WIDTH_WITH_NEIGHBOURS_PX_MAX,
     labels_of,
     picture_in_order,
     picture_to_scale,
@@ -66,7 +67,7 @@ def histories(draw: st.DrawFn) -> list[Span]:
             event += 1
             if ended is None:
                 break
-            at = ended + draw(st.integers(1, 10))
+            at = ended + draw(st.integers(0, 10))
             if outcome == "info":
                 process, next_process = next_process, next_process + 1
     return sorted(spans, key=lambda one: (one.call, one.invoked))
@@ -199,7 +200,7 @@ def test_every_operation_that_an_anomaly_names_is_in_its_pictures(
     must = {s.invoked for s in spans if s.invoked in named or s.returned in named}
     assert {s.invoked for s in proof.involved} == must
     assert len(proof.neighbours) <= NEIGHBOURS_MAX
-    for figure in (picture_in_order(proof, ("n1",)).figure, picture_to_scale(proof, ("n1",))):
+    for figure in (picture_in_order(proof, ("n1",)), picture_to_scale(proof, ("n1",))):
         shown = [
             event
             for trace in figure.to_plotly_json()["data"]
@@ -252,3 +253,40 @@ def test_one_anomaly_makes_a_page_of_its_own(tmp_path: Path) -> None:
     text = write_pictures(tmp_path / "picture.html", found, FAULTS, ("n1",)).read_text()
     assert "r1=1 was acknowledged and is gone" in text
     assert 'data-for="anomaly-1-order"' in text
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories())
+def test_bars_of_one_process_never_overlap_in_a_picture_in_order(spans: list[Span]) -> None:
+    if not spans:
+        return
+    proof = proof_of(Anomaly("k", "b", tuple(s.invoked for s in spans)), spans, (), 200 * S)
+    places, _ = places_in_order(proof.spans, labels_of(proof))
+    for process in {one.process for one in spans}:
+        own = sorted((s for s in spans if s.process == process), key=lambda s: s.invoked)
+        for earlier, later in pairwise(own):
+            assert places[earlier.invoked].end < places[later.invoked].begin
+
+
+def test_neighbours_that_would_make_the_picture_too_wide_are_left_out() -> None:
+    spans = [span(at, at * S, at * S + S // 2, key="k" * 40) for at in range(40)]
+    proof = proof_of(Anomaly("k", "b", (20,)), spans, (), 40 * S)
+    places, _ = places_in_order(proof.spans, labels_of(proof))
+    assert 0 < len(proof.neighbours) < NEIGHBOURS_MAX
+    assert max(place.end for place in places.values()) <= WIDTH_WITH_NEIGHBOURS_PX_MAX
+
+
+def test_many_bands_over_each_other_stay_pale_and_their_numbers_do_not_touch() -> None:
+    faults = [fault(number, number, None) for number in range(100)]
+    shapes = bands(faults, 1_000 * S)
+    opacity = float(shapes[0]["fillcolor"].rstrip(")").rpartition(",")[2])
+    assert opacity * len(faults) <= 0.31
+    labelled = [shape["x0"] for shape in shapes if "label" in shape]
+    assert labelled == [0, 20, 40, 60, 80]
+
+
+def test_faults_at_one_time_on_one_member_are_apart_in_the_picture_of_an_anomaly() -> None:
+    proof = proof_of(Anomaly("k", "b", (1,)), [span(1, 2 * S, 3 * S)], FAULTS, 9 * S)
+    traces = picture_in_order(proof, ("n1", "n2")).to_plotly_json()["data"]
+    kill, pause = (t for t in traces if t["name"].startswith("fault"))
+    assert abs(kill["y"][0] - pause["y"][0]) >= (kill["width"][0] + pause["width"][0]) / 2 - 1e-9

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,67 @@ def test_the_index_lists_every_run_the_newest_first(tmp_path: Path) -> None:
     assert "n2 answered &lt;b&gt;old&lt;/b&gt;" in text
     assert 'href="etcd-kv/20260102T030505Z-8/report.html"' in text
     assert "<script" not in text
+
+
+class RunsTable(HTMLParser):
+    """The table of runs: the cells of its header, and each run's rows of cells."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.header: list[str] = []
+        self.runs: list[list[list[str]]] = []
+        self.colspans: list[int] = []
+        self._cells: list[str] | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "tbody":
+            self.runs.append([])
+        elif tag == "tr":
+            self._cells = []
+            if self.runs:
+                self.runs[-1].append(self._cells)
+            else:
+                self.header = self._cells
+        elif tag in ("td", "th") and self._cells is not None:
+            self._cells.append("")
+            self.colspans += [int(value or 0) for name, value in attrs if name == "colspan"]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "tr":
+            self._cells = None
+
+    def handle_data(self, data: str) -> None:
+        if self._cells:
+            self._cells[-1] += data
+
+
+def test_the_first_anomaly_is_whole_in_a_row_of_its_own_under_its_run(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    because = "n2 answered " + "r1=40 (mod 41), " * 60 + "expected r1=57"
+    bad = Anomaly("stale read", because, (3,))
+    make_run(store / "t" / "20260102T030405Z-1", MadeRun(30))
+    make_run(store / "t" / "20260102T030406Z-2", MadeRun(30, valid=False, anomalies=(bad, bad)))
+    table = RunsTable(write_index(store).read_text())
+    invalid, valid = table.runs
+    assert len(valid) == 1
+    assert [len(row) for row in invalid] == [len(table.header), 1]
+    assert invalid[1] == [f"linearizability: stale read: {because}"]
+    assert table.colspans == [len(table.header)]
+    assert "stale read" not in "".join(invalid[0])
+
+
+def test_the_reason_why_a_run_is_undecided_or_broke_off_is_under_its_row(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    make_run(store / "t" / "20260102T030405Z-1", MadeRun(30, valid=None, traced=False))
+    broken = make_run(store / "t" / "20260102T030406Z-2", MadeRun(30, valid=None))
+    record = json.loads((broken / "run.json").read_bytes())
+    (broken / "run.json").write_text(json.dumps({**record, "error": "no port is free"}))
+    table = RunsTable(write_index(store).read_text())
+    assert [run[1] for run in table.runs] == [
+        ["The run broke off: no port is free"],
+        ["linearizability: undecided; write_path: no member traced"],
+    ]
 
 
 def test_an_index_of_no_runs_says_so(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from splitbrain.node.storage.backend import Backend
+from splitbrain.node.backend import Backend
 from splitbrain.node.storage.memory_backend import MemoryBackend
 from splitbrain.node.world import DiskError
 

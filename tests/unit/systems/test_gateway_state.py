@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import json
 
 import aiohttp
@@ -11,7 +12,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from splitbrain.harness.clients.member_state import change_log
+from splitbrain.harness.clients.member_state import change_log, watch_from
 from splitbrain.histories.member_state import Change
 
 
@@ -31,7 +32,8 @@ def test_bytes_that_are_no_text_are_told_so_that_a_state_can_be_written() -> Non
         application = web.Application()
         application.router.add_post("/v3/watch", watch)
         async with TestServer(application) as server, aiohttp.ClientSession() as session:
-            return await change_log(session, str(server.make_url("")).rstrip("/"), 2)
+            url = str(server.make_url("")).rstrip("/")
+            return await change_log(functools.partial(watch_from, session, url), url, 2)
 
     first, changes = asyncio.run(scenario())
     assert (first, [(one.key, one.value) for one in changes]) == (1, [("k\\xff", "\\xfe")])

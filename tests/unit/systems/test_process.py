@@ -55,10 +55,10 @@ def gone(pid: int) -> bool:
 def test_a_killed_process_is_gone_when_the_kill_returns(tmp_path: Path) -> None:
     process = spawned(SLEEPER, tmp_path)
     assert process.alive()
-    asyncio.run(process.killed())
+    asyncio.run(process.kill_and_wait())
     assert process.exit_code == -signal.SIGKILL
     assert not psutil.pid_exists(process.pid)
-    asyncio.run(process.killed())
+    asyncio.run(process.kill_and_wait())
 
 
 def test_a_stopped_process_is_alive_and_can_be_killed(tmp_path: Path) -> None:
@@ -68,21 +68,21 @@ def test_a_stopped_process_is_alive_and_can_be_killed(tmp_path: Path) -> None:
     while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
         assert time.monotonic() < give_up
     assert process.alive()
-    asyncio.run(process.killed())
+    asyncio.run(process.kill_and_wait())
     assert not process.alive()
 
 
 def test_a_process_that_is_told_to_end_may_do_so_also_while_stopped(tmp_path: Path) -> None:
     process = spawned(SLEEPER, tmp_path)
     process.signal(signal.SIGSTOP)
-    asyncio.run(process.terminated(grace_ms=5_000))
+    asyncio.run(process.terminate(grace_ms=5_000))
     assert process.exit_code == -signal.SIGTERM
 
 
 def test_a_process_that_will_not_end_is_killed_after_its_grace(tmp_path: Path) -> None:
     process = spawned(STUBBORN, tmp_path)
     wait_for_log(tmp_path / "n1" / "log")
-    asyncio.run(process.terminated(grace_ms=100))
+    asyncio.run(process.terminate(grace_ms=100))
     assert process.exit_code == -signal.SIGKILL
 
 
@@ -90,7 +90,7 @@ def test_what_a_process_started_is_killed_with_it(tmp_path: Path) -> None:
     process = spawned(("sh", "-c", "sleep 60 & echo $! here; wait"), tmp_path)
     wait_for_log(tmp_path / "n1" / "log")
     child = int(log_tail(tmp_path / "n1" / "log").split()[0])
-    asyncio.run(process.killed())
+    asyncio.run(process.kill_and_wait())
     assert gone(child)
 
 
@@ -186,4 +186,4 @@ def test_the_owner_of_a_connections_other_end_is_found(
             assert find(here, there, (stranger.pid,)) is None
             assert find(("127.0.0.1", 1), there, (os.getpid(),)) is None
     finally:
-        asyncio.run(stranger.killed())
+        asyncio.run(stranger.kill_and_wait())

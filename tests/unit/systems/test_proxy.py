@@ -52,7 +52,7 @@ class Pair:
 
         self.server = await asyncio.start_server(accept, "127.0.0.1", 0)
         self.port = await self.proxies.listen("n2", self.server.sockets[0].getsockname()[1])
-        self.proxies.owned_by({"n1": os.getpid()})
+        self.proxies.set_owners({"n1": os.getpid()})
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -68,8 +68,8 @@ class Pair:
         theirs = await asyncio.wait_for(self.accepted.get(), 5)
         return mine, theirs
 
-    def set(self, forth: LinkState, back: LinkState = NORMAL) -> None:
-        self.proxies.set_link("n1", "n2", forth)
+    def set(self, forward: LinkState, back: LinkState = NORMAL) -> None:
+        self.proxies.set_link("n1", "n2", forward)
         self.proxies.set_link("n2", "n1", back)
 
 
@@ -198,7 +198,7 @@ def test_a_held_link_stops_the_sender_instead_of_filling_our_memory(run: Run) ->
             await asyncio.sleep(SOON_S)
             assert w1.transport.get_write_buffer_size() > 16 * 1024 * 1024
             (connection,) = pair.proxies._connections
-            assert connection.forth._queued_bytes <= QUEUE_BYTES_MAX
+            assert connection.forward._queued_bytes <= QUEUE_BYTES_MAX
             pair.set(NORMAL)
             assert len(await r2.readexactly(64 * 1024 * 1024)) == 64 * 1024 * 1024
 
@@ -272,7 +272,7 @@ def test_a_dialler_that_is_no_member_is_refused(run: Run) -> None:
         async with Pair() as pair:
             stranger = subprocess.Popen((sys.executable, "-c", "input()"), stdin=subprocess.PIPE)
             try:
-                pair.proxies.owned_by({"n1": stranger.pid})
+                pair.proxies.set_owners({"n1": stranger.pid})
                 reader, _ = await pair.dial()
                 assert await closed(reader)
                 assert pair.proxies.refused == 1
@@ -287,10 +287,10 @@ def test_a_dialler_that_is_no_member_is_refused(run: Run) -> None:
 def test_a_member_that_dials_before_its_process_is_known_is_let_in(run: Run) -> None:
     async def main() -> None:
         async with Pair() as pair:
-            pair.proxies.owned_by({})
+            pair.proxies.set_owners({})
             _, w1 = await pair.dial()
             await asyncio.sleep(0.1)
-            pair.proxies.owned_by({"n1": os.getpid()})
+            pair.proxies.set_owners({"n1": os.getpid()})
             r2, _ = await asyncio.wait_for(pair.accepted.get(), 5)
             w1.write(b"x")
             assert await r2.readexactly(1) == b"x"
@@ -305,7 +305,7 @@ def test_a_child_of_a_members_process_counts_as_the_member(run: Run) -> None:
             # The shell stays as the parent: it has a second command to come.
             member = subprocess.Popen(("sh", "-c", f'{sys.executable} -c "{code}"; true'))
             try:
-                pair.proxies.owned_by({"n1": member.pid})
+                pair.proxies.set_owners({"n1": member.pid})
                 _, writer = await asyncio.wait_for(pair.accepted.get(), 5)
                 writer.write(b"x")
             finally:
@@ -331,16 +331,16 @@ def test_proxies_in_a_process_of_their_own_obey_and_end(tmp_path: Path) -> None:
             await proxies.start()
             try:
                 port = await proxies.listen("n2", target.getsockname()[1])
-                await proxies.owned_by({"n1": os.getpid()})
-                with socket.create_connection(("127.0.0.1", port)) as dialled:
-                    dialled.settimeout(5)
+                await proxies.set_owners({"n1": os.getpid()})
+                with socket.create_connection(("127.0.0.1", port)) as dialler_end:
+                    dialler_end.settimeout(5)
                     accepted, _ = await asyncio.to_thread(target.accept)
-                    dialled.sendall(b"x")
+                    dialler_end.sendall(b"x")
                     assert await asyncio.to_thread(accepted.recv, 1) == b"x"
                     await proxies.set_link("n1", "n2", CUT)
                     await proxies.set_link("n2", "n1", CUT)
                     with pytest.raises(ConnectionResetError):
-                        dialled.recv(1)
+                        dialler_end.recv(1)
             finally:
                 await proxies.stop()
             with pytest.raises(ConnectionRefusedError):
@@ -364,7 +364,7 @@ def test_an_end_of_the_proxies_process_is_told_with_its_log(
             proxies._child.kill()
             for _ in range(3):
                 with pytest.raises(SystemFailed, match=r"does not answer(.|\n)*log"):
-                    await proxies.owned_by({})
+                    await proxies.set_owners({})
                 await asyncio.sleep(0.05)
         finally:
             await proxies.stop()

@@ -1,0 +1,27 @@
+"""`splitbrain completion`: the script that completes commands and options in a shell."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+@click.command("completion", short_help="Print the completion script of a shell.")
+@click.argument("shell", type=click.Choice(SHELLS))
+def command(shell: str) -> int:
+    """Print the script that completes commands and options in SHELL.
+
+    \b
+    Examples:
+      eval "$(splitbrain completion bash)"              in ~/.bashrc
+      eval "$(splitbrain completion zsh)"               in ~/.zshrc
+      splitbrain completion fish | source               in ~/.config/fish/config.fish
+    """
+    from splitbrain.harness.cli.main import splitbrain
+
+    kind = get_completion_class(shell)
+    assert kind is not None, f"click has no completion for {shell}"
+    click.echo(kind(splitbrain, {}, "splitbrain", "_SPLITBRAIN_COMPLETE").source())
+    return 0

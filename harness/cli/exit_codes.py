@@ -1,0 +1,10 @@
+"""Exit codes of the commands, as in Jepsen."""
+
+from __future__ import annotations
+
+EXIT_VALID = 0
+EXIT_INVALID = 1
+EXIT_UNKNOWN = 2
+EXIT_INTERRUPTED = 130
+EXIT_BAD_ARGUMENTS = 254
+EXIT_FAILED = 255

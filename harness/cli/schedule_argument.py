@@ -1,0 +1,37 @@
+"""Options of a command that change a schedule which was read from a path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.command_line import NOT_OF_THE_RUN
+from splitbrain.harness.schedule.options import check, flag_of
+from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.harness.store.schedule_source import schedule_at
+from splitbrain.harness.systems.support import adapted
+
+ALLOWED = ("system", "etcd_binary", "store", "name", "keep_data")
+"""Options that may be given together with a schedule."""
+
+
+def schedule_from(path: Path, given: Mapping[str, Any]) -> Schedule:
+    """The schedule at `path`, on the system that `given` names. Raises BadArguments if the
+    system does not support it, and for options that a schedule determines."""
+    others = sorted(given.keys() - set(ALLOWED))
+    if others:
+        raise BadArguments(
+            f"--{flag_of(others[0])} with a schedule: the schedule determines the run; only "
+            f"{', '.join('--' + flag_of(name) for name in ALLOWED)} may be given with it"
+        )
+    schedule = schedule_at(path.resolve())
+    system = given.get("system", schedule.system)
+    schedule = adapted(schedule, system, given.get("etcd_binary", ""))
+    kept = {name: value for name, value in given.items() if name in NOT_OF_THE_RUN}
+    schedule = replace(schedule, options=replace(schedule.options, **kept))
+    check(schedule.options)
+    return schedule

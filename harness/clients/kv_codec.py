@@ -1,0 +1,228 @@
+"""Encodes requests of the key-value service for etcd's v3 JSON gateway, and decodes the
+answers.
+
+Put and Range, which make up most of a load, are formatted by hand, and answers are decoded
+into typed structs. Each takes about 2 µs.
+
+Source: etcd's documentation of the gRPC gateway, `rpc.proto`, `kv.proto`.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any
+
+import msgspec
+
+from splitbrain.harness.clients.messages import (
+    BranchAnswer,
+    CompactAnswer,
+    DeleteAnswer,
+    Error,
+    PutAnswer,
+    RangeAnswer,
+    TxnAnswer,
+    history_header,
+    history_key_value,
+    to_bytes,
+)
+from splitbrain.histories.kv import (
+    Compact,
+    CompactResult,
+    Compare,
+    Delete,
+    DeleteResult,
+    Put,
+    PutResult,
+    Range,
+    RangeResult,
+    Request,
+    Result,
+    Txn,
+    TxnResult,
+)
+
+PUT = "/v3/kv/put"
+RANGE = "/v3/kv/range"
+DELETE = "/v3/kv/deleterange"
+TXN = "/v3/kv/txn"
+COMPACT = "/v3/kv/compaction"
+
+COMPARE_TARGETS = {
+    "value": ("VALUE", "value"),
+    "version": ("VERSION", "version"),
+    "create": ("CREATE", "create_revision"),
+    "mod": ("MOD", "mod_revision"),
+    "lease": ("LEASE", "lease"),
+}
+COMPARE_RESULTS = {"=": "EQUAL", "!=": "NOT_EQUAL", "<": "LESS", ">": "GREATER"}
+
+
+# --- requests -----------------------------------------------------------------
+
+
+def encode_request(request: Request) -> tuple[str, bytes]:
+    """The gateway's path for `request`, and its JSON body."""
+    match request:
+        case Put(lease=0, prev_kv=False):
+            body = b'{"key":"%b","value":"%b"}' % (_b64(request.key), _b64(request.value))
+            return PUT, body
+        case Range(range_end="", revision=0, limit=0, serializable=False, keys_only=False,
+                   count_only=False):
+            return RANGE, b'{"key":"%b"}' % _b64(request.key)
+    path, wire = _wire(request)
+    return path, msgspec.json.encode(wire)
+
+
+def _b64(text: str) -> bytes:
+    return b64encode(to_bytes(text))
+
+
+def _wire(request: Request) -> tuple[str, dict[str, Any]]:
+    match request:
+        case Put():
+            return PUT, _without_zeros(
+                key=to_bytes(request.key), value=to_bytes(request.value),
+                lease=_int64(request.lease), prev_kv=request.prev_kv,
+            )
+        case Range():
+            return RANGE, _without_zeros(
+                key=to_bytes(request.key), range_end=to_bytes(request.range_end),
+                revision=_int64(request.revision), limit=_int64(request.limit),
+                serializable=request.serializable, keys_only=request.keys_only,
+                count_only=request.count_only, **_sorting(request),
+            )
+        case Delete():
+            return DELETE, _without_zeros(
+                key=to_bytes(request.key), range_end=to_bytes(request.range_end),
+                prev_kv=request.prev_kv,
+            )
+        case Compact():
+            return COMPACT, _without_zeros(
+                revision=_int64(request.revision), physical=request.physical
+            )
+        case Txn():
+            return TXN, _without_zeros(
+                compare=[_compare(one) for one in request.compare],
+                success=[_branch_request(one) for one in request.success],
+                failure=[_branch_request(one) for one in request.failure],
+            )
+
+
+def _sorting(request: Range) -> dict[str, str]:
+    """Both sort fields. With a target alone, etcd sorts after it has applied the limit."""
+    if not request.sort_by:
+        return {}
+    return {
+        "sort_order": "DESCEND" if request.descend else "ASCEND",
+        "sort_target": request.sort_by.upper(),
+    }
+
+
+def _branch_request(request: Put | Range | Delete | Txn) -> dict[str, Any]:
+    _, wire = _wire(request)
+    match request:
+        case Put():
+            return {"request_put": wire}
+        case Range():
+            return {"request_range": wire}
+        case Delete():
+            return {"request_delete_range": wire}
+        case Txn():
+            return {"request_txn": wire}
+
+
+def _compare(compare: Compare) -> dict[str, Any]:
+    target, field = COMPARE_TARGETS[compare.target]
+    wire: dict[str, Any] = {
+        "key": to_bytes(compare.key),
+        "target": target,
+        "result": COMPARE_RESULTS[compare.result],
+    }
+    # The operand is sent even if it is zero, because etcd reads from the union which field it
+    # has to compare.
+    operand = compare.operand
+    wire[field] = to_bytes(str(operand)) if compare.target == "value" else str(operand)
+    if compare.range_end:
+        wire["range_end"] = to_bytes(compare.range_end)
+    return wire
+
+
+def _int64(number: int) -> str:
+    return str(number) if number else ""
+
+
+def _without_zeros(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value}
+
+
+# --- answers ------------------------------------------------------------------
+
+
+_put_decoder = msgspec.json.Decoder(PutAnswer, strict=False)
+_range_decoder = msgspec.json.Decoder(RangeAnswer, strict=False)
+_delete_decoder = msgspec.json.Decoder(DeleteAnswer, strict=False)
+_txn_decoder = msgspec.json.Decoder(TxnAnswer, strict=False)
+_compact_decoder = msgspec.json.Decoder(CompactAnswer, strict=False)
+_error_decoder = msgspec.json.Decoder(Error, strict=False)
+
+
+def decode_result(request: Request, body: bytes) -> Result:
+    """The result in an answer of status 200 to `request`.
+
+    Raises msgspec.MsgspecError if `body` is not such an answer.
+    """
+    match request:
+        case Put():
+            return _put(_put_decoder.decode(body))
+        case Range():
+            return _range(_range_decoder.decode(body))
+        case Delete():
+            return _delete(_delete_decoder.decode(body))
+        case Txn():
+            return _txn(_txn_decoder.decode(body))
+        case Compact():
+            return CompactResult(history_header(_compact_decoder.decode(body).header))
+
+
+def decode_error(body: bytes) -> str:
+    """The message in an answer whose status is not 200; the body's text if it is not JSON."""
+    try:
+        error = _error_decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return body[:200].decode("utf-8", "replace").strip()
+    return error.message or error.error
+
+
+def _put(wire: PutAnswer) -> PutResult:
+    previous = None if wire.prev_kv is None else history_key_value(wire.prev_kv)
+    return PutResult(history_header(wire.header), previous)
+
+
+def _range(wire: RangeAnswer) -> RangeResult:
+    kvs = tuple([history_key_value(one) for one in wire.kvs])
+    return RangeResult(history_header(wire.header), kvs, wire.count, wire.more)
+
+
+def _delete(wire: DeleteAnswer) -> DeleteResult:
+    previous = tuple([history_key_value(one) for one in wire.prev_kvs])
+    return DeleteResult(history_header(wire.header), wire.deleted, previous)
+
+
+def _txn(wire: TxnAnswer) -> TxnResult:
+    responses = tuple([_response(one) for one in wire.responses])
+    return TxnResult(history_header(wire.header), wire.succeeded, responses)
+
+
+def _response(wire: BranchAnswer) -> PutResult | RangeResult | DeleteResult | TxnResult:
+    if wire.response_put is not None:
+        return _put(wire.response_put)
+    if wire.response_range is not None:
+        return _range(wire.response_range)
+    if wire.response_delete_range is not None:
+        return _delete(wire.response_delete_range)
+    if wire.response_txn is not None:
+        return _txn(wire.response_txn)
+    raise msgspec.ValidationError(
+        "a response of a transaction contains no put, range, delete_range or txn"
+    )

@@ -1,0 +1,27 @@
+"""Results of a run as text, for the console and for the message of a failed test."""
+
+from __future__ import annotations
+
+from splitbrain.harness.judging.run_result import RunResult
+from splitbrain.harness.schedule.command_line import shown
+from splitbrain.harness.store.records import Results
+
+VERDICT_WORDS = {True: "valid", False: "INVALID", None: "unknown"}
+
+
+def reproduce_line(result: RunResult) -> str:
+    """The command that repeats the run, and a shorter one that needs the run's folder."""
+    line, shorter = result.results.reproduce, f"splitbrain replay {shown(result.folder)}"
+    return line if line == shorter else f"{line}   (or: {shorter})"
+
+
+def summary(results: Results) -> str:
+    """A line for each checker that did not pass: its first anomaly, or why it is unknown."""
+    lines = []
+    for verdict in results.verdicts:
+        if verdict.valid is True:
+            continue
+        first = verdict.anomalies[0] if verdict.anomalies else None
+        reason = f"{first.kind}: {first.because}" if first else verdict.why
+        lines.append(f"{verdict.checker}: {VERDICT_WORDS[verdict.valid]}: {reason}")
+    return "\n".join(lines)

@@ -1,0 +1,46 @@
+"""What became of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from splitbrain.harness.simulation.simulated_run import SimulatedRun
+from splitbrain.harness.store.records import Results
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A judged run: `results` are also in its `results.json`."""
+
+    folder: Path
+    results: Results
+    ended: str
+    """How the run ended: "time limit", "interrupted" or "failed"."""
+    error: str = ""
+    """Why the harness or the system failed, if one did."""
+    report: Path | None = None
+    """The report, if one was written."""
+    simulated: SimulatedRun | None = None
+    """Further facts of a simulated run."""
+
+    @property
+    def valid(self) -> bool | None:
+        return self.results.valid
+
+    @property
+    def digest(self) -> str:
+        """For a simulated run, the same for the same schedule and sources; otherwise empty."""
+        return self.results.digest
+
+    @property
+    def exit_code(self) -> int:
+        """As in Jepsen: 0 valid, 1 invalid, 2 unknown, 255 the harness failed.
+
+        A run with a proven anomaly is invalid, even if it failed later.
+        """
+        if self.valid is False:
+            return 1
+        if self.error:
+            return 255
+        return 0 if self.valid else 2

@@ -1,0 +1,44 @@
+"""Runs a schedule in simulation twice: the two runs must be equal byte for byte."""
+
+from __future__ import annotations
+
+import multiprocessing
+
+from splitbrain.harness.judging.run_result import RunResult
+from splitbrain.harness.runs.execute import execute, execute_simulated
+from splitbrain.harness.runs.worker_processes import safe_path
+from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.harness.store.temporary import temporary_run_folder
+
+Repeated = tuple[RunResult, str | None]
+"""The first run, and the first event in which the second one differs; None if it is equal."""
+
+
+def execute_twice(schedule: Schedule) -> Repeated:
+    """Execute `schedule` with a report, and once more without.
+
+    A schedule with a planted bug is executed in a process of its own, because the bug stays in
+    the process. Raises BadArguments.
+    """
+    if not schedule.options.mutant:
+        return _execute_twice(schedule)
+    with safe_path(), multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_execute_twice, (schedule,))
+
+
+def _execute_twice(schedule: Schedule) -> Repeated:
+    result = execute(schedule)
+    return result, difference(result, schedule)
+
+
+def difference(result: RunResult, schedule: Schedule) -> str | None:
+    """The first event in which another run of `schedule` differs from `result`; None if the
+    digests are equal."""
+    from splitbrain.harness.simulation.digest import first_difference
+
+    with temporary_run_folder() as other:
+        again = execute_simulated(schedule, other)
+        if again.digest == result.digest:
+            return None
+        found = first_difference(result.folder, other.path, schedule.members)
+        return found or f"digest {result.digest} and then {again.digest}"

@@ -1,0 +1,27 @@
+"""Starts worker processes that do not import modules of the working directory by accident."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+SAFE_PATH = "PYTHONSAFEPATH"
+
+
+@contextmanager
+def safe_path() -> Iterator[None]:
+    """Within the context, child processes of Python do not search the working directory first.
+
+    multiprocessing starts its servers and workers with `python -c`, which would otherwise
+    import a user's `struct.py` in place of the standard library's.
+    """
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(SAFE_PATH, None)
+        else:
+            os.environ[SAFE_PATH] = before

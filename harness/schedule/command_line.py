@@ -1,0 +1,55 @@
+"""Run options as the words of a command line."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from splitbrain.harness.schedule.options import DEFAULTS, Options, flag_of
+
+LISTS = ("nemesis", "nodes")
+SWITCHES = ("trace", "swarm")
+NOT_OF_THE_RUN = ("seed", "store", "name", "keep_data")
+"""Options that do not change what happens in a run, and the seed, which is added separately."""
+
+
+def run_line(options: Options, seed: int) -> str:
+    """`splitbrain run …` with every option that differs from its default, and the seed."""
+    words = ["splitbrain", "run"]
+    for name in Options.__struct_fields__:
+        value = getattr(options, name)
+        if name not in NOT_OF_THE_RUN and value != getattr(DEFAULTS, name):
+            words += option_words(name, value)
+    return shlex.join([*words, "--seed", str(seed)])
+
+
+def sim_line(seed: int, given: Mapping[str, Any]) -> str:
+    """`splitbrain sim …` for one seed of a campaign with the options `given`."""
+    words = ["splitbrain", "sim"]
+    for name, value in given.items():
+        if name != "system" and name not in NOT_OF_THE_RUN:
+            words += option_words(name, value)
+    return shlex.join([*words, "--seed", str(seed)])
+
+
+def option_words(name: str, value: object) -> list[str]:
+    """One option of a run as a user types it."""
+    flag = "--" + flag_of(name)
+    if name in SWITCHES:
+        return [flag if value else f"--no-{flag_of(name)}"]
+    if name in LISTS and isinstance(value, list | tuple):
+        return [flag, ",".join(str(one) for one in value) or "none"]
+    if name == "workload_options" and isinstance(value, dict):
+        return [word for key in value for word in ("-o", f"{key}={value[key]}")]
+    if name == "member_flags" and isinstance(value, list | tuple):
+        return [f"--member-flag={one}" for one in value]
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return [flag, text]
+
+
+def shown(path: Path) -> str:
+    """`path` as a user would type it: relative to the working directory if it is below."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

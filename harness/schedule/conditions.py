@@ -1,0 +1,35 @@
+"""How the healthy links and disks of a simulated cluster behave."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class NetworkConditions(msgspec.Struct, frozen=True):
+    """How a healthy link behaves.
+
+    By default a connection behaves like TCP: frames arrive whole, in order and once. With
+    `loose`, each frame may be lost, duplicated or overtaken on its own.
+    """
+
+    delay_us: tuple[int, int] = (80, 120)
+    """The least delay of a frame, and the mean of the exponential delay added to it."""
+    slow_percent: float = 0.02
+    """The share of frames that wait for a retransmission: 200 ms or a multiple."""
+    loose: bool = False
+    loss_percent: float = 0.0
+    duplicate_percent: float = 0.0
+    reorder_percent: float = 0.0
+
+
+class DiskConditions(msgspec.Struct, frozen=True):
+    """How a healthy disk behaves."""
+
+    sync_ms: float = 0.0
+    """The mean time that a sync of a file or folder takes beyond that of a fast drive."""
+    commit_ms: float = 0.0
+    """The mean time that a commit of the backend takes beyond that of a fast drive."""
+
+
+IDEAL_NETWORK = NetworkConditions()
+IDEAL_DISK = DiskConditions()

@@ -1,0 +1,69 @@
+"""Rare conditions inside the members, made frequent (FoundationDB's BUGGIFY).
+
+A member asks its world at named points whether a rare condition occurs: a full queue, a batch
+of one entry, a slow start. Each point is on or off for a whole run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from splitbrain.histories.random_stream import stream
+
+POINT_ON_PERCENT = 50
+"""The chance that a point is on in a run with rare conditions."""
+FIRES_PERCENT = (2, 10, 25, 60)
+"""How often a point fires when it is reached: one of these, drawn for each point that is on."""
+LOSSY_FIRES_PERCENT_MAX = 25
+LOSSY = ("a frame finds its queue full", "the inbox is full")
+"""Points that lose messages: with more losses than this the cluster does nothing."""
+FIRST_VISITS = 6
+FIRST_VISITS_FIRE_PERCENT = 50
+"""Points that are reached rarely, such as member start, fire with at least this probability
+on their first visits."""
+
+
+class _Point:
+    """A point that is on."""
+
+    def __init__(self, random: Random, percent: int) -> None:
+        self._random = random
+        self._percent = percent
+        self._visits = 0
+
+    def fires(self) -> bool:
+        self._visits += 1
+        early = self._visits <= FIRST_VISITS
+        percent = max(self._percent, FIRST_VISITS_FIRE_PERCENT) if early else self._percent
+        return self._random.random() * 100 < percent
+
+
+def _percent(random: Random, point: str) -> int:
+    percent = random.choice(FIRES_PERCENT)
+    return min(percent, LOSSY_FIRES_PERCENT_MAX) if point in LOSSY else percent
+
+
+class Buggify:
+    """The named points of one run. `reached` is called with the name of each condition that
+    occurs."""
+
+    def __init__(self, seed: int, reached: Callable[[str], None], *, on: bool) -> None:
+        self._seed = seed
+        self.on = on
+        self._points: dict[str, _Point | None] = {}
+        self._reached = reached
+
+    def fires(self, point: str) -> bool:
+        """Whether the rare condition occurs at this visit of `point`."""
+        if not self.on:
+            return False
+        if point not in self._points:
+            random = stream(self._seed, "buggify", point)
+            on, percent = random.random() * 100 < POINT_ON_PERCENT, _percent(random, point)
+            self._points[point] = _Point(random, percent) if on else None
+        found = self._points[point]
+        if found is None or not found.fires():
+            return False
+        self._reached(f"buggify: {point}")
+        return True

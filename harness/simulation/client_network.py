@@ -1,0 +1,177 @@
+"""The way from clients to simulated members: who serves where, and requests under way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
+from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.network import Machine, Network
+from splitbrain.harness.simulation.process import Process
+from splitbrain.node.api.service import Api
+from splitbrain.node.messages.errors import RpcError
+
+CLIENT = "clients"
+"""The machine on which all clients run; its links to members are never cut."""
+
+T = TypeVar("T")
+Serve = Callable[[Api], Awaitable[T]]
+
+
+class OpenExchange(Protocol):
+    """A connection of a client."""
+
+    def member_gone(self) -> None:
+        """The member's process ended."""
+        ...
+
+
+class ClientListener:
+    """A member's life that listens for clients."""
+
+    def __init__(self, process: Process, api: Api) -> None:
+        self.process = process
+        self.api = api
+        self.under_way: dict[OpenExchange, None] = {}
+        process.at_end.append(self._break)
+
+    def _break(self) -> None:
+        for exchange in list(self.under_way):
+            exchange.member_gone()
+
+
+class ClientNetwork:
+    """The way from clients to members: who serves where."""
+
+    def __init__(self, loop: VirtualLoop, network: Network) -> None:
+        self.loop = loop
+        self.network = network
+        self._machines: dict[str, Machine] = {}
+        self._served: dict[str, ClientListener] = {}
+
+    def add(self, url: str, machine: Machine) -> None:
+        self._machines[url] = machine
+
+    def serve(self, url: str, process: Process, api: Api) -> None:
+        self._served[url] = ClientListener(process, api)
+
+    def machine(self, url: str) -> Machine:
+        return self._machines[url]
+
+    def serving(self, url: str) -> ClientListener | None:
+        """None while no process listens there; a paused one does."""
+        served = self._served.get(url)
+        return None if served is None or served.process.ended else served
+
+    async def ask(self, url: str, serve: Serve[T], timeout_s: float) -> T:
+        """Have `serve` done by the member at `url`. Raises OSError or RpcError."""
+        exchange: Exchange[T] = Exchange(self, self._machines[url], url, serve)
+        return await exchange.run(timeout_s)
+
+
+class Exchange(Generic[T]):
+    """One request on its way to a member and back."""
+
+    def __init__(
+        self, clients: ClientNetwork, machine: Machine, url: str, serve: Serve[T]
+    ) -> None:
+        self._loop = clients.loop
+        self._clients = clients
+        self._reached = clients.network.reached
+        self._machine = machine
+        self._url = url
+        self._serve = serve
+        self._out = clients.network.link(CLIENT, machine.name)
+        self._back = clients.network.link(machine.name, CLIENT)
+        self._future: asyncio.Future[T] = self._loop.create_future()
+        self._served: ClientListener | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def run(self, timeout_s: float) -> T:
+        loop = self._loop
+        loop.at_ns(loop.now_ns + self._out.transit_ns(256), None, self._arrive)
+        timer = loop.at_ns(loop.now_ns + round(timeout_s * 1e9), None, self._time_out)
+        try:
+            return await self._future
+        finally:
+            timer.cancel()
+            if self._task is not None and not self._task.done():
+                self._leave()
+
+    # --- at the member's machine ----------------------------------------------------------
+
+    def _arrive(self) -> None:
+        if self._future.done():
+            return
+        if not self._machine.powered:
+            # Nobody is there to refuse it: the client waits in vain.
+            self._reached("a request found a machine without power")
+            return
+        self._served = served = self._clients.serving(self._url)
+        if served is None:
+            self._reached("a request found nobody listening")
+            self._fail(NotConnected("Connection refused"))
+            return
+        served.under_way[self] = None
+        self._loop.soon(served.process, self._begin, served)
+
+    def _begin(self, served: ClientListener) -> None:
+        self._task = self._loop.create_task(self._work(served), name="request")
+
+    async def _work(self, served: ClientListener) -> None:
+        try:
+            answer = await self._serve(served.api)
+        except RpcError as refusal:
+            self._reached("a member refused a request")
+            self._reply(_fails(self._future, refusal))
+            return
+        self._reply(_answers(self._future, answer))
+
+    def _reply(self, then: Callable[[], object]) -> None:
+        assert self._served is not None
+        self._served.under_way.pop(self, None)
+        self._loop.at_ns(self._loop.now_ns + self._back.transit_ns(256), None, then)
+
+    def member_gone(self) -> None:
+        """The process ended: its machine resets the connection, if that still has power."""
+        self._reached("a member ended with a request under way")
+        if self._machine.powered:
+            self._fail(ConnectionLost("the member is gone"))
+
+    def _fail(self, problem: Exception) -> None:
+        due_ns = self._loop.now_ns + self._back.transit_ns(64)
+        self._loop.at_ns(due_ns, None, _fails(self._future, problem))
+
+    # --- at the client ---------------------------------------------------------------------
+
+    def _time_out(self) -> None:
+        if not self._future.done():
+            self._future.set_exception(TimeoutError())
+
+    def _leave(self) -> None:
+        """The client closes the connection; the member gives the request up when it hears."""
+        assert self._served is not None
+        self._reached("a client gave up a request under way")
+        task, served = self._task, self._served
+        assert task is not None
+        served.under_way.pop(self, None)
+        due_ns = self._loop.now_ns + self._out.transit_ns(64)
+        self._loop.at_ns(due_ns, served.process, task.cancel)
+
+
+def _answers(future: asyncio.Future[T], answer: T) -> Callable[[], None]:
+    def tell() -> None:
+        if not future.done():
+            future.set_result(answer)
+
+    return tell
+
+
+def _fails(future: asyncio.Future[Any], problem: Exception) -> Callable[[], None]:
+    def fail() -> None:
+        if not future.done():
+            future.set_exception(problem)
+
+    return fail

@@ -1,0 +1,23 @@
+"""What a simulated run shows besides its history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedRun:
+    """The facts of one simulated run that is over."""
+
+    digest: str
+    """SHA-256 over its history and the members' final states (`harness/simulation/digest.py`)."""
+    simulated_s: float
+    """Virtual time."""
+    wall_s: float
+    events: int
+    """The number of callbacks that the loop ran."""
+    violations: tuple[str, ...]
+    """Invariants that were violated, and exceptions that no task handled."""
+    conditions: Mapping[str, int]
+    """How often each condition of `harness/simulation/conditions.py` was reached."""

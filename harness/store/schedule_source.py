@@ -1,0 +1,30 @@
+"""Reads the schedule that a path names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.harness.schedule.text import SUFFIX, read_schedule
+from splitbrain.harness.store.run_folder import REPRO, RunFolder, read_repro
+
+
+def is_schedule_text(path: Path) -> bool:
+    return path.is_file() and path.suffix == SUFFIX
+
+
+def schedule_at(path: Path) -> Schedule:
+    """The schedule in the text file `path`, or that of the run whose folder, or any file in
+    its folder, is `path`.
+
+    A `repro.json` may contain the schedule itself; otherwise `schedule.json` beside it is
+    read. Raises BadArguments if there is no schedule, or one of another format.
+    """
+    if is_schedule_text(path):
+        return read_schedule(path)
+    folder = RunFolder(path if path.is_dir() else path.parent)
+    if path.name == REPRO:
+        repro = read_repro(path)
+        if repro.schedule is not None:
+            return repro.schedule
+    return folder.read_schedule()

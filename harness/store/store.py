@@ -1,0 +1,57 @@
+"""The store of runs: `store/<test>/<time>-<seed>/`, and `store/latest`, a link to the newest.
+
+Several runs may start in the same second with the same seed, in one process or in many
+(`pytest -n`). A run's folder is made by one `mkdir`, which only one process can win; the
+others add a number to the name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from splitbrain.harness.store.run_folder import RUN, RunFolder
+
+FOLDERS_PER_SECOND_MAX = 10_000
+
+
+def make_run_folder(
+    store: Path, test: str, seed: int, now: datetime | None = None
+) -> RunFolder:
+    """A new, empty folder for a run, as an absolute path. `latest` then points to it."""
+    started = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+    parent = store.absolute() / test
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in range(1, FOLDERS_PER_SECOND_MAX):
+        folder = parent / (f"{started}-{seed}" + (f"-{number}" if number > 1 else ""))
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        point_latest(store.absolute(), folder)
+        return RunFolder(folder)
+    raise FileExistsError(f"{parent}: {FOLDERS_PER_SECOND_MAX} runs in one second")
+
+
+def point_latest(store: Path, folder: Path) -> None:
+    """Make `store/latest` a relative link to `folder`, in one step.
+
+    If `latest` exists and is not a link, it is left alone, because this module did not make
+    it.
+    """
+    latest = store / "latest"
+    if latest.exists() and not latest.is_symlink():
+        return
+    fresh = store / f".latest-{os.getpid()}-{folder.name}"
+    with contextlib.suppress(FileNotFoundError):
+        fresh.unlink()
+    fresh.symlink_to(os.path.relpath(folder, store))
+    fresh.replace(latest)
+
+
+def run_folders(store: Path) -> list[Path]:
+    """The folders of the runs in `store`, the oldest first."""
+    found = [path.parent for path in store.glob(f"*/*/{RUN}") if not path.parent.is_symlink()]
+    return sorted(set(found), key=lambda folder: (folder.name.split("-")[0], str(folder)))

@@ -1,0 +1,30 @@
+"""One operation of a simulated client that has not been answered yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from splitbrain.histories.kv import Request, Result
+
+Fate = Literal["ok", "fail", "info"]
+
+
+@dataclass(slots=True)
+class Call:
+    """A pending operation and its drawn outcome, `fate`.
+
+    When the operation was invoked, `floor` was the highest revision in any answer, and
+    `compacted` the highest revision of any acknowledged compaction. `result` and `error` are
+    set when the operation takes effect.
+    """
+
+    process: int
+    client: int
+    request: Request
+    f: str
+    fate: Fate
+    floor: int = 0
+    compacted: int = 0
+    result: Result | None = None
+    error: str | None = None

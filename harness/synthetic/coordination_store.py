@@ -1,0 +1,292 @@
+"""A model of a v3 store with leases, locks and elections, which can have one planted bug.
+
+Leases end by the store's clock. Locks and elections follow etcd's recipe
+(`splitbrain.checkers.coordination.wait_queue`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from splitbrain.histories.kv import (
+    Header,
+    KeyValue,
+    Put,
+    PutResult,
+    Range,
+    RangeResult,
+    Txn,
+    TxnResult,
+)
+from splitbrain.histories.lease import (
+    LeaseGrant,
+    LeaseGrantResult,
+    LeaseKeepAlive,
+    LeaseKeepAliveResult,
+    LeaseRevoke,
+    LeaseRevokeResult,
+    LeaseTimeToLive,
+    LeaseTimeToLiveResult,
+)
+from splitbrain.histories.lock import (
+    Campaign,
+    CampaignResult,
+    Leader,
+    LeaderResult,
+    Lock,
+    LockResult,
+    Proclaim,
+    ProclaimResult,
+    Resign,
+    ResignResult,
+    Unlock,
+    UnlockResult,
+)
+from splitbrain.histories.member_state import Change
+from splitbrain.histories.service import AnyRequest, AnyResult
+
+S = 1_000_000_000
+
+COORDINATION_CORRUPTIONS: Mapping[str, tuple[str, str, str]] = {
+    "lease-outlives-revocation": (
+        "lease", "a revocation leaves a key", "outlived its revocation"),
+    "lease-dies-early": ("lease", "a lease ends before its time to live", "died early"),
+    "lease-never-ends": ("lease", "a lease does not expire", "outlived its lease"),
+    "lease-renews-the-dead": (
+        "lease", "a lease that has ended is kept alive", "kept alive when dead"),
+    "lease-wrong-time": (
+        "lease", "the reported time to live is too long", "wrong time to live"),
+    "lease-foreign-key": (
+        "lease", "a key is reported that is not attached to the lease", "wrong keys"),
+    "lock-granted-out-of-turn": (
+        "lock", "a lock is granted to two clients", "granted out of turn"),
+    "lock-granted-to-the-dead": (
+        "lock", "a lock is granted although its key is deleted", "granted without a key"),
+    "fence-passes": (
+        "lock", "a comparison is true although its key is deleted", "fence passed"),
+    "election-granted-out-of-turn": (
+        "election", "two candidates are elected", "elected out of turn"),
+    "election-granted-to-the-dead": (
+        "election", "a candidate is elected although its key is deleted", "elected out of turn"),
+    "election-wrong-leader": (
+        "election", "another candidate is reported as leader", "wrong leader"),
+    "election-lost-proclamation": (
+        "election", "a proclamation is written to another key", "lost proclamation"),
+    "election-resigns-in-vain": (
+        "election", "a leader that resigned remains leader", "resigned in vain"),
+}
+"""The planted bugs. For each name: the workload, a description, and the anomaly that a checker
+must report."""
+
+
+class RefusedError(Exception):
+    """The error with which the store answers a request."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """A lease: its time to live in s, and the time of its end in ns."""
+
+    ttl: int
+    until: int
+
+
+@dataclass(slots=True)
+class CoordinationStore:
+    """The sequential store, whose clock is `now`, in ns.
+
+    `bug` is a name in `COORDINATION_CORRUPTIONS`, or "". It happens whenever possible after
+    `bug_from_ns`.
+    """
+
+    bug: str = ""
+    bug_from_ns: int = 0
+    revision: int = 1
+    now: int = 0
+    kvs: dict[str, KeyValue] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+    leases: dict[int, Lease] = field(default_factory=dict)
+    immortal: dict[int, None] = field(default_factory=dict)
+    bug_done: bool = False
+
+    def has_bug(self, bug: str) -> bool:
+        """Whether the planted bug is `bug` and happens at this time."""
+        if self.bug != bug or self.now < self.bug_from_ns:
+            return False
+        self.bug_done = True
+        return True
+
+    def put(self, key: str, value: str, lease: int = 0) -> None:
+        before = self.kvs.get(key)
+        create = before.create_revision if before else self.revision
+        version = before.version + 1 if before else 1
+        self.kvs[key] = KeyValue(key, value, create, self.revision, version, lease)
+        self.changes.append(Change(self.revision, "put", key, value, create, version, lease))
+
+    def delete(self, keys: list[str]) -> None:
+        if keys:
+            self.revision += 1
+        for key in keys:
+            del self.kvs[key]
+            self.changes.append(Change(self.revision, "delete", key))
+
+    def keys_of(self, lease: int) -> list[str]:
+        return [key for key, kv in self.kvs.items() if kv.lease == lease]
+
+    def expire(self) -> None:
+        for number, lease in list(self.leases.items()):
+            if number in self.immortal:
+                continue
+            early = (
+                self.keys_of(number) and lease.until - self.now > S
+                and self.has_bug("lease-dies-early")
+            )
+            if early or lease.until <= self.now:
+                if not early and self.keys_of(number) and self.has_bug("lease-never-ends"):
+                    self.immortal[number] = None
+                    continue
+                self.end_lease(number)
+
+    def end_lease(self, number: int) -> None:
+        del self.leases[number]
+        self.delete(self.keys_of(number))
+
+    def oldest_key(self, name: str) -> KeyValue | None:
+        """The key that holds the lock or election `name`, or None."""
+        queue = [kv for key, kv in self.kvs.items() if key.rpartition("/")[0] == name]
+        return min(queue, key=lambda kv: kv.create_revision, default=None)
+
+    def header(self) -> Header:
+        return Header(self.revision, raft_term=2)
+
+    # --- requests ---------------------------------------------------------------------
+
+    def answer(self, request: AnyRequest) -> AnyResult:
+        """Answer `request`. Locks and campaigns only join the queue. Raises RefusedError."""
+        match request:
+            case Put():
+                if request.lease and request.lease not in self.leases:
+                    raise RefusedError("etcdserver: requested lease not found")
+                self.revision += 1
+                self.put(request.key, request.value, request.lease)
+                return PutResult(self.header())
+            case Range():
+                found = self.kvs.get(request.key)
+                kvs: tuple[KeyValue, ...] = (found,) if found else ()
+                if request.range_end:
+                    kvs = tuple(
+                        kv for key, kv in sorted(self.kvs.items())
+                        if request.key <= key < request.range_end
+                    )
+                return RangeResult(self.header(), kvs, len(kvs))
+            case Txn():
+                return self._txn(request)
+        return self._lease(request)
+
+    def _txn(self, request: Txn) -> TxnResult:
+        passes = all(one.key in self.kvs for one in request.compare)
+        if not passes and self.has_bug("fence-passes"):
+            passes = True
+        put = request.success[0]
+        if passes and isinstance(put, Put):
+            self.revision += 1
+            self.put(put.key, put.value)
+            return TxnResult(self.header(), True, (PutResult(self.header()),))
+        return TxnResult(self.header(), False, (RangeResult(self.header()),))
+
+    def _lease(self, request: AnyRequest) -> AnyResult:
+        match request:
+            case LeaseGrant():
+                self.leases[request.id] = Lease(request.ttl, self.now + request.ttl * S)
+                return LeaseGrantResult(self.header(), request.id, request.ttl)
+            case LeaseRevoke():
+                return self._revoke(request)
+            case LeaseKeepAlive():
+                lease = self.leases.get(request.id)
+                if lease is None:
+                    wrong = self.has_bug("lease-renews-the-dead")
+                    return LeaseKeepAliveResult(self.header(), request.id, 5 if wrong else 0)
+                lease.until = self.now + lease.ttl * S
+                return LeaseKeepAliveResult(self.header(), request.id, lease.ttl)
+            case LeaseTimeToLive():
+                return self._time_to_live(request)
+        return self._queue(request)
+
+    def _revoke(self, request: LeaseRevoke) -> LeaseRevokeResult:
+        if request.id not in self.leases:
+            raise RefusedError("etcdserver: requested lease not found")
+        keys = self.keys_of(request.id)
+        if keys and self.has_bug("lease-outlives-revocation"):
+            del self.leases[request.id]
+            self.delete(keys[1:])
+        else:
+            self.end_lease(request.id)
+        return LeaseRevokeResult(self.header())
+
+    def _time_to_live(self, request: LeaseTimeToLive) -> LeaseTimeToLiveResult:
+        lease = self.leases.get(request.id)
+        if lease is None:
+            return LeaseTimeToLiveResult(self.header(), request.id, -1)
+        left = max(0, (lease.until - self.now) // S)
+        if self.has_bug("lease-wrong-time"):
+            left += 1000
+        keys = self.keys_of(request.id)
+        attached = {change.key for change in self.changes if change.lease == request.id}
+        others = [key for key in self.kvs if key not in attached]
+        if others and self.has_bug("lease-foreign-key"):
+            keys = [*keys, others[0]]
+        return LeaseTimeToLiveResult(self.header(), request.id, left, lease.ttl, tuple(keys))
+
+    def _queue(self, request: AnyRequest) -> AnyResult:
+        match request:
+            case Lock() | Campaign():
+                if request.lease not in self.leases:
+                    raise RefusedError("etcdserver: requested lease not found")
+                self.revision += 1
+                value = request.value if isinstance(request, Campaign) else ""
+                key = f"{request.name}/{request.lease:x}"
+                self.put(key, value, request.lease)
+                if isinstance(request, Lock):
+                    return LockResult(self.header(), key)
+                return CampaignResult(self.header(), key, self.revision, request.lease)
+            case Unlock():
+                if request.key in self.kvs:
+                    self.delete([request.key])
+                return UnlockResult(self.header())
+            case Proclaim():
+                if request.key not in self.kvs:
+                    raise RefusedError("election: not leader")
+                self.revision += 1
+                if not self.has_bug("election-lost-proclamation"):
+                    self.put(request.key, request.value, request.lease)
+                else:
+                    self.put("other", request.value)
+                return ProclaimResult(self.header())
+            case Resign():
+                if request.key in self.kvs and not self.has_bug("election-resigns-in-vain"):
+                    self.delete([request.key])
+                return ResignResult(self.header())
+            case Leader():
+                first = self.oldest_key(request.name)
+                others = [kv for key, kv in self.kvs.items() if kv is not first
+                          and key.rpartition("/")[0] == request.name]
+                if others and self.has_bug("election-wrong-leader"):
+                    first = others[0]
+                if first is None:
+                    raise RefusedError("election: no leader")
+                return LeaderResult(self.header(), first)
+        raise AssertionError(request)
+
+    def is_granted(self, request: Lock | Campaign) -> bool:
+        """Whether a lock or campaign in the queue is answered at this time. Raises RefusedError."""
+        key = f"{request.name}/{request.lease:x}"
+        kind = "lock" if isinstance(request, Lock) else "election"
+        if key not in self.kvs:
+            if self.has_bug(f"{kind}-granted-to-the-dead"):
+                return True
+            raise RefusedError("mutex: session is expired")
+        first = self.oldest_key(request.name)
+        if first is not None and first.key == key:
+            return True
+        return self.has_bug(f"{kind}-granted-out-of-turn")

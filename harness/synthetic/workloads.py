@@ -1,0 +1,123 @@
+"""The workloads of generated histories: each draws the requests of the clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+
+from splitbrain.histories.kv import Compact, Compare, Delete, Put, Range, Request, Txn
+
+Draw = Callable[[Random, int, int], Request]
+"""Draws the next request. Arguments: random stream, number of the operation, store revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticWorkload:
+    """A workload of a generated history.
+
+    With `adds`, writes have the function `add`, which the checkers of sets require. With
+    `leases`, leases end from time to time.
+    """
+
+    description: str
+    draw: Draw
+    adds: bool = False
+    leases: bool = False
+
+
+def draw_kv(random: Random, number: int, revision: int, keys: int = 12) -> Request:
+    """As the workload `kv`: every request of the key-value service except compaction."""
+    key = f"k{random.randrange(keys):03d}"
+    first = random.randrange(keys)
+    low, high = f"k{first:03d}", f"k{first + 1 + random.randrange(4):03d}"
+    kind = random.random()
+    if kind < 0.25:
+        return Put(key, f"v{number}", prev_kv=random.random() < 0.3)
+    if kind < 0.47:
+        return Range(key, serializable=random.random() < 0.2)
+    if kind < 0.55:
+        wide = random.random() < 0.3
+        return Delete(low if wide else key, high if wide else "", prev_kv=random.random() < 0.5)
+    if kind < 0.70:
+        return Range(
+            low, high,
+            limit=random.choice((0, 0, 1, 2)),
+            keys_only=random.random() < 0.1,
+            count_only=random.random() < 0.1,
+            serializable=random.random() < 0.2,
+        )
+    if kind < 0.76:
+        return Range(low, high, revision=max(1, revision - random.randrange(30)))
+    return _draw_txn(random, number, key, low, high)
+
+
+def _draw_txn(random: Random, number: int, key: str, low: str, high: str) -> Txn:
+    compare = random.choice(
+        (
+            Compare(key, "version", "=", 0),
+            Compare(key, "version", ">", 2),
+            Compare(key, "value", "!=", f"v{number - 5}"),
+            Compare(low, "create", ">", 0, range_end=high),
+            Compare(key, "mod", "<", number // 2),
+        )
+    )
+    nested = Txn(
+        (Compare(low, "version", ">", 1),), (Put(f"{low}n", f"w{number}"),), (Range(low),)
+    )
+    success: tuple[Put | Range | Delete | Txn, ...] = (Put(key, f"v{number}"), Range(low, high))
+    failure = random.choice(((Range(key),), (Delete(low, high),), (Put(low, f"f{number}"), nested)))
+    return Txn((compare,), success, failure)
+
+
+def draw_aged(random: Random, number: int, revision: int) -> Request:
+    """As `kv`, with compactions, reads of revisions that may be compacted, and puts with leases."""
+    kind = random.random()
+    if kind < 0.005:
+        return Compact(max(1, revision - random.randrange(10, 60)))
+    if kind < 0.03:
+        return Range("k", "l", revision=max(1, revision - random.randrange(120)))
+    if kind < 0.09:
+        return Put(f"k{random.randrange(12):03d}", f"v{number}", lease=1 + random.randrange(4))
+    return draw_kv(random, number, revision)
+
+
+def draw_register(random: Random, number: int, revision: int) -> Request:
+    """As the workload `register`: put, get and compare-and-swap of a few keys.
+
+    The keys are replaced after every 2000 operations.
+    """
+    key = f"r{number // 2000}.{random.randrange(5)}"
+    kind = random.random()
+    if kind < 0.35:
+        return Range(key)
+    if kind < 0.65:
+        return Put(key, f"v{number}")
+    compare = Compare(key, "value", "=", f"v{number - random.randrange(60)}")
+    return Txn((compare,), (Put(key, f"v{number}"),), (Range(key),))
+
+
+def draw_set(random: Random, number: int, revision: int) -> Request:
+    """As the workload `set`: adds of unique elements, and a few reads."""
+    client = number % 10
+    if random.random() < 0.15:
+        return Range(f"set/{client}/", f"set/{client}0", limit=10)
+    put = Put(f"set/{client}/{number}", f"{number}")
+    if random.random() < 0.5:
+        return put
+    return Txn((Compare(put.key, "version", "=", 0),), (put,), (Range(put.key),))
+
+
+WORKLOADS: Mapping[str, SyntheticWorkload] = {
+    "kv": SyntheticWorkload(
+        "put, get, delete, intervals, reads of past revisions, transactions", draw_kv,
+    ),
+    "kv-aged": SyntheticWorkload(
+        "kv with compactions, and leases that end", draw_aged, leases=True,
+    ),
+    "register": SyntheticWorkload(
+        "put, get and compare-and-swap of a few keys at a time", draw_register,
+    ),
+    "set": SyntheticWorkload("adds of unique elements, and a few reads", draw_set, adds=True),
+}
+"""The workloads by the name that `splitbrain generate --workload` takes."""

@@ -1,0 +1,118 @@
+"""Which system a run tests, by the name in its options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from splitbrain.harness.errors import BadArguments, SystemFailed
+from splitbrain.harness.mutants.catalogue import mutant_command, mutant_flags
+from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE, SIMULATED, load_system
+from splitbrain.harness.systems.setting_flags import setting_flags
+from splitbrain.harness.systems.settings import WATCH_PROGRESS_MS, ClusterSettings
+from splitbrain.harness.systems.system import System
+from splitbrain.histories.random_stream import subseed
+from splitbrain.nemesis.catalogue import KINDS
+from splitbrain.nemesis.fault import AtStep, Latency, Partition
+
+
+def capabilities_of(options: Options) -> frozenset[str]:
+    """The kinds of faults that the system can suffer, by the methods of its class."""
+    if options.system == SIMULATED:
+        return frozenset(KINDS)
+    made = _built_in_class(options.system) or load_system(options.system)
+    if not isinstance(made, type):
+        return frozenset(KINDS)  # a function that makes one: its faults fail when they begin
+    return frozenset(name for name in KINDS if issubclass(made, KINDS[name].needs))
+
+
+def _built_in_class(name: str) -> type | None:
+    if name == PYTHON_NODE:
+        from splitbrain.harness.systems.python_node import PythonNode
+
+        return PythonNode
+    if name == ETCD:
+        from splitbrain.harness.systems.etcd import Etcd
+
+        return Etcd
+    return None
+
+
+def check_program(options: Options) -> None:
+    """Raise BadArguments, before a run has begun, where the program of the system that
+    `options` name is not there."""
+    if options.system != ETCD:
+        return
+    from splitbrain.harness.systems.etcd import find_binary, version_of
+
+    try:
+        version_of(find_binary(options.etcd_binary))
+    except SystemFailed as problem:
+        raise BadArguments(str(problem)) from problem
+
+
+def make_system(schedule: Schedule, folder: Path) -> System:
+    """The system of `schedule`, not yet started, with its members' files in `folder`.
+
+    A user's own system, named by a dotted path or an entry point, is called with the keywords
+    `members`, `member_seeds`, `folder` and `options`. Raises BadArguments if it does not exist.
+    """
+    if schedule.system == PYTHON_NODE:
+        return _python_node(schedule, folder)
+    if schedule.system == ETCD:
+        return _etcd(schedule, folder)
+    make = load_system(schedule.system)
+    return cast("System", make(
+        members=schedule.members, member_seeds=schedule.member_seeds, folder=folder,
+        options=schedule.options,
+    ))
+
+
+def _python_node(schedule: Schedule, folder: Path) -> System:
+    from splitbrain.harness.systems.python_node import COMMAND, PythonNode
+
+    options = schedule.options
+    flags, command = options.member_flags, COMMAND
+    if options.mutant:
+        command = mutant_command(options.mutant)
+        flags = (*mutant_flags(options.mutant), *flags)
+    return PythonNode(
+        _settings(schedule, folder, flags), command, tracing=options.trace,
+        admin=any(isinstance(one.fault, AtStep) for one in schedule.faults),
+    )
+
+
+def _etcd(schedule: Schedule, folder: Path) -> System:
+    from splitbrain.harness.systems.etcd import Etcd
+
+    options = schedule.options
+    return Etcd(_settings(schedule, folder, options.member_flags), options.etcd_binary)
+
+
+def _settings(schedule: Schedule, folder: Path, flags: tuple[str, ...]) -> ClusterSettings:
+    return ClusterSettings(
+        members=schedule.members,
+        folder=folder,
+        seed=subseed(schedule.seed, "links"),
+        member_seeds=schedule.member_seeds,
+        heartbeat_ms=schedule.options.heartbeat_ms,
+        election_ms=schedule.options.election_ms,
+        proxied=needs_proxies(schedule),
+        watch_progress_ms=WATCH_PROGRESS_MS if schedule.watchers else 0,
+        extra_args=(*setting_flags(schedule), *flags),
+    )
+
+
+def needs_proxies(schedule: Schedule) -> bool:
+    """Whether a fault of the schedule needs proxies between the members.
+
+    Without such a fault no proxies are started, because they share the machine with the
+    members: they cost an eighth of etcd's rate.
+    """
+    return any(
+        isinstance(one.fault, Partition | Latency)
+        or (isinstance(one.fault, AtStep) and one.fault.do == "isolate")
+        for one in schedule.faults
+    )

@@ -1,0 +1,55 @@
+"""The settings of a schedule as command-line flags of real members."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE
+
+Flags = Callable[[int | bool], tuple[str, ...]]
+
+
+def _number(flag: str, unit: str = "") -> Flags:
+    return lambda value: (flag, f"{value}{unit}")
+
+
+SETTING_FLAGS: Mapping[str, Mapping[str, Flags]] = {
+    PYTHON_NODE: {
+        "snapshot_count": _number("--snapshot-count"),
+        "catch_up_entries": _number("--snapshot-catchup-entries"),
+        "snapshots_kept": _number("--max-snapshots"),
+        "wal_segment_bytes": _number("--wal-segment-bytes"),
+        "backend_batch_interval_ms": _number("--backend-batch-interval"),
+        "backend_batch_operations_max": _number("--backend-batch-limit"),
+        "pre_vote": lambda value: () if value else ("--no-pre-vote",),
+    },
+    ETCD: {
+        "snapshot_count": _number("--snapshot-count"),
+        "catch_up_entries": _number("--experimental-snapshot-catchup-entries"),
+        "snapshots_kept": _number("--max-snapshots"),
+        "backend_batch_interval_ms": _number("--backend-batch-interval", "ms"),
+        "backend_batch_operations_max": _number("--backend-batch-limit"),
+        "pre_vote": lambda value: (f"--pre-vote={str(value).lower()}",),
+    },
+}
+"""System → setting → the command-line flags of a member."""
+
+
+def setting_flags(schedule: Schedule) -> tuple[str, ...]:
+    """The members' command-line flags for the schedule's settings.
+
+    Raises BadArguments for a setting that the system's members have no flag for.
+    """
+    known = SETTING_FLAGS.get(schedule.system, {})
+    flags: list[str] = []
+    for name, value in schedule.settings.items():
+        if name not in known:
+            raise BadArguments(
+                f"the setting {name} is not a flag of a member of the system {schedule.system}"
+                + (f", which has flags for {', '.join(known)}" if known else "")
+                + "; remove it from the schedule"
+            )
+        flags += known[name](value)
+    return tuple(flags)

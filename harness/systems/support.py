@@ -1,0 +1,95 @@
+"""Which schedules a system can run, and the schedule that comes nearest to another one."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.conditions import IDEAL_DISK, IDEAL_NETWORK
+from splitbrain.harness.schedule.schedule import (
+    SIMULATED,
+    SIMULATED_SETTINGS,
+    Schedule,
+    default_settings,
+)
+from splitbrain.harness.systems.catalogue import PYTHON_NODE
+from splitbrain.harness.systems.factory import capabilities_of
+from splitbrain.harness.systems.setting_flags import setting_flags
+from splitbrain.nemesis.catalogue import KINDS
+from splitbrain.nemesis.fault import AtStep, Fault, Kill, PowerLoss
+from splitbrain.nemesis.nemesis import name_of
+
+HOLD_UNSYNCED = "--hold-unsynced"
+"""The flag of our own member that keeps unsynced writes out of the file system, so that a
+SIGKILL loses them as a power loss would."""
+
+SAME_NEEDS = {"rot": "disk"}
+"""A fault that is never drawn → the kind of fault that needs the same of a system."""
+
+def refuse_unsupported(schedule: Schedule) -> None:
+    """Raise BadArguments if the schedule's system cannot run it."""
+    if schedule.system == SIMULATED:
+        return
+    supported = capabilities_of(schedule.options)
+    for one in schedule.faults:
+        name = name_of(one.fault)
+        kind = SAME_NEEDS.get(name, name)
+        if kind in KINDS and kind not in supported:
+            raise BadArguments(
+                f"the system {schedule.system} does not support the fault {name} of the "
+                f"schedule; it supports {', '.join(sorted(supported)) or 'none'}. Remove the "
+                "fault, or shrink the schedule without it (splitbrain shrink --no-swarm)"
+            )
+    simulated_only = [
+        name for name, there in (
+            ("buggify", schedule.buggify),
+            ("network", schedule.network != IDEAL_NETWORK),
+            ("disk", schedule.disk != IDEAL_DISK),
+            ("deposed longer by", schedule.deposed_longer_by),
+        ) if there
+    ]
+    if simulated_only:
+        raise BadArguments(
+            f"the schedule has `{simulated_only[0]}`, which only the system {SIMULATED} "
+            "supports; shrink the schedule further, or use a fault such as latency instead"
+        )
+    setting_flags(schedule)
+
+
+def adapted(schedule: Schedule, system: str, etcd_binary: str = "") -> Schedule:
+    """The schedule that comes nearest to `schedule` on another system.
+
+    A power loss becomes the kill of a process that holds back what it has not synced, for
+    systems whose members can do that. Raises BadArguments for what the system does not
+    support.
+    """
+    options = replace(
+        schedule.options, system=system, etcd_binary=etcd_binary or schedule.options.etcd_binary
+    )
+    if schedule.system == SIMULATED and system != SIMULATED:
+        plain = {
+            name: value for name, value in schedule.settings.items()
+            if SIMULATED_SETTINGS.get(name) != value
+        }
+        schedule = replace(schedule, settings=plain)
+    elif system == SIMULATED:
+        schedule = replace(
+            schedule, settings={**default_settings(system), **schedule.settings}
+        )
+    if system == PYTHON_NODE and any(_loses_power(one.fault) for one in schedule.faults):
+        if HOLD_UNSYNCED not in options.member_flags:
+            options = replace(options, member_flags=(*options.member_flags, HOLD_UNSYNCED))
+        schedule = replace(schedule, faults=tuple(
+            replace(one, fault=_killed(one.fault)) for one in schedule.faults
+        ))
+    schedule = replace(schedule, options=options)
+    refuse_unsupported(schedule)
+    return schedule
+
+
+def _loses_power(fault: Fault) -> bool:
+    return isinstance(fault, PowerLoss) or (isinstance(fault, AtStep) and fault.do == "power")
+
+
+def _killed(fault: Fault) -> Fault:
+    return Kill(fault.target, on=fault.on) if isinstance(fault, PowerLoss) else fault

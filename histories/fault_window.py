@@ -1,0 +1,58 @@
+"""Windows of time in which faults were in force, from the events of the nemesis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from splitbrain.histories.event import NEMESIS, Event, FaultEvent
+
+
+@dataclass(frozen=True, slots=True)
+class FaultWindow:
+    """One fault, from the start of its injection to its healing.
+
+    `begin` and `end` are in ns since the start of the run. `end` is None if the fault was
+    never healed. `f` is the fault's name, `detail` the fault as JSON.
+    """
+
+    fault: int
+    f: str
+    members: tuple[str, ...]
+    begin: int
+    end: int | None
+    detail: msgspec.Raw = field(default_factory=lambda: msgspec.Raw(b"null"))
+    failed: str = ""
+    """The reason why the fault could not be injected or healed, or ""."""
+
+
+def fault_windows(events: Iterable[Event]) -> list[FaultWindow]:
+    """The faults among `events`, in the order in which they began. Skips events of clients."""
+    decoder = msgspec.json.Decoder(FaultEvent)
+    windows: dict[int, FaultWindow] = {}
+    in_force: set[int] = set()
+    for event in events:
+        if event.process != NEMESIS:
+            continue
+        try:
+            value = decoder.decode(event.value)
+        except msgspec.MsgspecError:
+            continue  # an event of another tool's nemesis, which has no phases
+        window = windows.get(value.fault)
+        if window is None:
+            windows[value.fault] = FaultWindow(
+                value.fault, event.f, value.members, event.time, None, value.detail
+            )
+            continue
+        if value.phase == "began":
+            in_force.add(value.fault)
+        # A fault that could not be injected has ended; one that could not be healed has not.
+        ended = value.phase == "ended" or (value.phase == "failed" and value.fault not in in_force)
+        windows[value.fault] = FaultWindow(
+            window.fault, window.f, value.members or window.members, window.begin,
+            event.time if ended else window.end, window.detail,
+            value.error or event.error or "failed" if value.phase == "failed" else window.failed,
+        )
+    return list(windows.values())

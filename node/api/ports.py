@@ -1,0 +1,100 @@
+"""The protocols by which the v3 services use the member, its failpoints and its log."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from splitbrain.node.messages.rpc import (
+    Member,
+    ResponseHeader,
+    StatusResponse,
+    WriteRequest,
+    WriteResponse,
+)
+from splitbrain.node.mvcc.store import Store
+
+
+class MemberPort(Protocol):
+    """The member, as the services use it."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def cluster_id(self) -> int: ...
+
+    @property
+    def member_id(self) -> int: ...
+
+    @property
+    def request_bytes_max(self) -> int: ...
+
+    @property
+    def txn_operations_max(self) -> int: ...
+
+    @property
+    def watch_progress_interval_ms(self) -> int:
+        """The time between two progress notifications to a watcher that requested them."""
+        ...
+
+    @property
+    def watch_buffer_bytes(self) -> int:
+        """The size of a watcher's event buffer. When it is full, the watcher reads the later
+        events from the backend."""
+        ...
+
+    @property
+    def watch_fragment_bytes(self) -> int:
+        """The size above which a watch response is split, if the client requested that."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep by the member's own clock."""
+        ...
+
+    def header(self) -> ResponseHeader:
+        """Return the ids of cluster and member, the store's revision and the Raft term."""
+        ...
+
+    async def propose(self, operation: WriteRequest) -> WriteResponse:
+        """Replicate and apply `operation`; return once this member has applied it.
+
+        The header of the response contains only the revision. Raises RpcError if the
+        request is not accepted, if it times out, or if applying it results in an error.
+        """
+        ...
+
+    async def linearizable_read(self) -> None:
+        """Return once the store contains everything that was committed at the time of the
+        call. Raises RpcError if no leader confirms that in time."""
+        ...
+
+    def status(self) -> StatusResponse: ...
+
+    def members(self) -> list[Member]: ...
+
+    def health(self) -> tuple[bool, str]:
+        """Return whether the member can serve requests, and the reason if it cannot."""
+        ...
+
+
+class AdminPort(Protocol):
+    """The failpoints of a member under test."""
+
+    def set(self, name: str, term: str) -> None:
+        """Arm a failpoint. Raises ValueError if the name or the term is unknown."""
+        ...
+
+    def clear(self, name: str) -> None:
+        """Disarm a failpoint. Raises ValueError if the name is unknown."""
+        ...
+
+    def list(self) -> dict[str, str]:
+        """Return the armed failpoints and their terms."""
+        ...
+
+
+class Log(Protocol):
+    """Writes one line of the member's log, as `World.log` does."""
+
+    def __call__(self, level: str, message: str, **fields: object) -> None: ...

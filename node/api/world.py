@@ -1,0 +1,23 @@
+"""The world of a member that also serves clients."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from splitbrain.node.api.service import Api
+from splitbrain.node.world import Closable, Network, World
+
+
+class ApiNetwork(Network, Protocol):
+    """A network that connects peers, and also serves the v3 API to clients."""
+
+    async def serve_clients(self, url: str, api: Api) -> Closable:
+        """Serve `api` at `url`. Raises AddressInUse."""
+        ...
+
+
+class ApiWorld(World, Protocol):
+    """A world whose network can serve the v3 API to clients."""
+
+    @property
+    def network(self) -> ApiNetwork: ...

@@ -1,0 +1,170 @@
+"""The mutable state of one member's Raft, and the primitives that change it.
+
+`Raft` in `raft.py` adds the inputs and the outputs. The modules of the roles (`follower`,
+`candidate`, `leader`) and of the protocol (`election`, `replication`) take a `RaftState`, so
+that they do not import `Raft`, which dispatches to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from splitbrain.node.raft.config import Config
+from splitbrain.node.raft.inflights import Inflights
+from splitbrain.node.raft.log import Log
+from splitbrain.node.raft.message import (
+    NONE,
+    ConfState,
+    Entry,
+    HardState,
+    Index,
+    MemberId,
+    Message,
+    SnapshotMetadata,
+    Term,
+)
+from splitbrain.node.raft.progress import Progress, ProgressState
+from splitbrain.node.raft.read_index import ReadIndex
+from splitbrain.node.raft.ready import ReadState, Role
+
+
+class RaftState:
+    """One member's term, vote, role, log and, while it leads, its view of the others.
+
+    Raises StateInvalid if hard state, snapshot, entries and `applied` contradict each other.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        random: Random,
+        *,
+        hard_state: HardState,
+        snapshot: SnapshotMetadata,
+        entries: Sequence[Entry],
+        applied: Index,
+    ) -> None:
+        self.config = config
+        self.id: MemberId = config.id
+        self._random = random
+        self.log = Log(snapshot, entries, hard_state.commit, applied)
+
+        self.term: Term = hard_state.term
+        self.vote: MemberId = hard_state.vote
+        if self.log.last_term > self.term:
+            # A crash between the two writes can leave entries of a term durable, but not
+            # the term itself. This member cast no vote in that term: the vote would be
+            # durable together with the term.
+            self.term = self.log.last_term
+            self.vote = NONE
+        self.durable_hard_state = hard_state
+        self.role = Role.FOLLOWER
+        self.leader: MemberId = NONE
+        self.votes: dict[MemberId, bool] = {}
+        """The votes that this candidate or pre-candidate received, by member."""
+        self.election_elapsed = 0
+        self.heartbeat_elapsed = 0
+        self.election_timeout = 0
+        """In ticks; drawn again whenever the role or the term changes."""
+        self.draw_election_timeout()
+
+        # The fields of this group are used only while this member is leader.
+        self.progress: dict[MemberId, Progress] = {}
+        self.peers: tuple[Progress, ...] = ()
+        """The progress of all members except this one, in the order of their ids."""
+        self.reads = ReadIndex(self.id)
+        self.postponed_reads: list[tuple[MemberId, bytes]] = []
+        """Origin and context of the reads that wait for the first commit of this term."""
+        self.uncommitted_bytes = 0
+        """Payload of the proposals of this term that are not applied yet."""
+        self.sends_due = False
+        """At least one follower has an append due."""
+
+        self.voters: tuple[MemberId, ...] = ()
+        self.learners: tuple[MemberId, ...] = ()
+        self.adopt_configuration(
+            snapshot.conf_state if snapshot.conf_state.voters else ConfState(config.voters)
+        )
+
+        # The outputs that the next Ready contains.
+        self.messages: list[Message] = []
+        self.messages_after_sync: list[Message] = []
+        self.forwards: list[Entry] = []
+        """Proposals to forward to the leader."""
+        self.read_states: list[ReadState] = []
+        self.contradiction: str | None = None
+        """How a peer first contradicted this member's committed entries, if one did."""
+
+    # Output
+
+    def send(self, message: Message) -> None:
+        """Send a message that does not depend on anything that is not durable yet."""
+        self.messages.append(message)
+
+    def send_after_sync(self, message: Message) -> None:
+        """Send a message once all state up to now is durable, because it promises that."""
+        self.messages_after_sync.append(message)
+
+    def forward(self, entries: tuple[Entry, ...]) -> None:
+        """Forward proposals to the leader with the next Ready."""
+        self.forwards.extend(entries)
+
+    def note_contradiction(self, description: str) -> None:
+        """Keep the first evidence that a peer and this member cannot both be right."""
+        if self.contradiction is None:
+            self.contradiction = description
+
+    # Log
+
+    def append_own(self, data: bytes) -> None:
+        """Append the next entry of this leader to its log."""
+        self.log.append((Entry(self.term, self.log.last_index + 1, data=data),))
+        self.sends_due = True
+
+    # Time
+
+    def draw_election_timeout(self) -> None:
+        """Draw between one and two times `election_ticks`, so that two members seldom
+        campaign at the same time."""
+        ticks = self.config.election_ticks
+        self.election_timeout = ticks + self._random.randrange(ticks)
+
+    # Leadership and configuration
+
+    def reset_progress(self) -> None:
+        """Start a leadership: the followers' logs are unknown, and this member's own match
+        is its durable log."""
+        config = self.config
+        self.progress = {
+            member: Progress(
+                member,
+                self.log.last_index + 1,
+                Inflights(config.inflight_messages_max, config.inflight_bytes_max),
+                is_learner=member in self.learners,
+            )
+            for member in sorted(self.voters + self.learners)
+        }
+        self.peers = tuple(p for member, p in self.progress.items() if member != self.id)
+        own = self.progress.get(self.id)
+        if own is not None:
+            own.state = ProgressState.REPLICATE
+            own.recent_active = True
+            own.acknowledge(self.log.durable)
+
+    def forget_leadership(self) -> None:
+        """Clear the leader's fields. Reads that wait here get no answer; their callers ask
+        again."""
+        self.progress = {}
+        self.peers = ()
+        self.sends_due = False
+        self.uncommitted_bytes = 0
+        self.reads = ReadIndex(self.id)
+        self.postponed_reads = []
+
+    def adopt_configuration(self, conf_state: ConfState) -> None:
+        """Use the voters and learners of `conf_state`. Membership change is not
+        implemented, so this happens only at the start and with a received snapshot."""
+        if conf_state.voters:
+            self.voters = tuple(sorted(conf_state.voters))
+            self.learners = tuple(sorted(conf_state.learners))

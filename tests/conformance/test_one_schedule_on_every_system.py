@@ -1,0 +1,90 @@
+"""One schedule runs in simulation, on this project's own members and on real etcd."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.runs.execute import execute
+from splitbrain.harness.schedule.text import parse_schedule
+from splitbrain.harness.store.run_folder import RunFolder
+from splitbrain.harness.store.schedule_source import schedule_at
+from splitbrain.harness.systems.setting_flags import setting_flags
+from splitbrain.harness.systems.support import adapted
+from splitbrain.histories.history import History
+
+ISOLATED = """
+    seed 1
+    members n1 n2 n3
+    option workload "kv"
+    setting snapshot_count 20
+    100 ms  client 0  put on n1  {"op":"put","key":"k000","value":"0.1"}
+    500 ms  partition n3 until 2500 ms
+    1500 ms  client 0  put on n1  {"op":"put","key":"k000","value":"0.2"}
+    3500 ms  client 1  get on n3  {"op":"range","key":"k000"}
+    lasts 4000 ms
+"""
+REFUSED = {
+    "op 1  crash n1 before leader_wal for 100 ms": "does not support the fault step",
+    "100 ms  rot n1 until 101 ms": "does not support the fault rot",
+    "100 ms  power n1 until 300 ms": "does not support the fault power",
+    "100 ms  clock n1 until 300 ms": "does not support the fault clock",
+    "buggify": "`buggify`",
+    'network {"loss_percent":5.0}': "`network`",
+    'disk {"sync_ms":2.0}': "`disk`",
+    "setting check_quorum false": "the setting check_quorum is not a flag",
+}
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("system", [
+    "simulated", "python_node", pytest.param("etcd", marks=pytest.mark.etcd)
+])
+def test_a_member_is_isolated_for_two_seconds_and_then_read_from(
+    system: str, tmp_path: Path
+) -> None:
+    schedule = adapted(parse_schedule(ISOLATED), system)
+    schedule = replace(schedule, options=replace(schedule.options, store=str(tmp_path)))
+    result = execute(schedule, report=False)
+    assert result.valid is True, result
+    history = History.read(RunFolder(result.folder).history)
+    (partition,) = history.faults
+    assert partition.members == ("n3",)
+    assert partition.end is not None
+    put, get = (
+        next(op for op in history.operations if op.f == f and op.call > partition.begin)
+        for f in ("put", "get")
+    )
+    assert (put.outcome, get.outcome, get.node) == ("ok", "ok", "n3")
+    assert put.call < partition.end < get.call
+    assert get.result is not None
+    assert '"0.2"' in repr(get.result).replace("'", '"')
+    again = schedule_at(result.folder)
+    assert replace(again, options=schedule.options) == schedule
+    kept = [path.name for path in (result.folder / "n1").iterdir()]
+    assert "data" not in kept  # a valid run keeps no data
+
+
+@pytest.mark.parametrize("line", list(REFUSED))
+def test_what_real_etcd_does_not_support_is_refused_before_the_run(line: str) -> None:
+    schedule = parse_schedule(f"{ISOLATED}\n{line}\n")
+    with pytest.raises(BadArguments, match=REFUSED[line]):
+        adapted(schedule, "etcd")
+
+
+def test_a_power_loss_is_the_kill_of_a_process_that_holds_unsynced_writes_back() -> None:
+    schedule = adapted(
+        parse_schedule(f"{ISOLATED}\n100 ms  power n1 until 300 ms\n"), "python_node"
+    )
+    tags = sorted(str(one.fault.__struct_config__.tag) for one in schedule.faults)
+    assert tags == ["kill", "partition"]
+    assert "--hold-unsynced" in schedule.options.member_flags
+
+
+def test_settings_are_flags_of_real_members() -> None:
+    schedule = parse_schedule(ISOLATED)
+    assert setting_flags(adapted(schedule, "python_node")) == ("--snapshot-count", "20")
+    assert setting_flags(adapted(schedule, "etcd")) == ("--snapshot-count", "20")

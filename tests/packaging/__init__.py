@@ -1,0 +1,1 @@
+"""Tests of the sdist, the wheel, the import name and the public API."""

@@ -1,0 +1,156 @@
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from splitbrain.harness.drawing.draw import draw_for
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.harness.store.run_folder import RunFolder
+from splitbrain.harness.workloads.catalogue import OURS, make_workload
+from splitbrain.histories.kv import Delete, Put, Range, Txn
+from splitbrain.histories.lock import Campaign, Proclaim
+from splitbrain.histories.service import AnyRequest
+
+SOME = Options(time_limit_s=20, rate=100, clients=5)
+
+
+def drawn(seed: int = 1, options: Options = SOME, workload: str = "kv") -> Schedule:
+    return draw_for(msgspec.structs.replace(options, seed=seed), make_workload(workload, {}))
+
+
+def written(request: AnyRequest) -> list[str]:
+    """Values that a request may write, in either branch."""
+    if isinstance(request, Put | Campaign | Proclaim):
+        return [request.value]
+    if isinstance(request, Txn):
+        return [value for one in (*request.success, *request.failure) for value in written(one)]
+    return []
+
+
+@pytest.mark.parametrize("workload", sorted(OURS))
+def test_the_same_seed_gives_the_same_schedule_in_any_process(
+    workload: str, tmp_path: Path
+) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from splitbrain.harness.drawing.draw import draw_for; "
+        "from splitbrain.harness.schedule.options import Options\n"
+        "from splitbrain.harness.store.run_folder import RunFolder\n"
+        "from splitbrain.harness.workloads.catalogue import make_workload\n"
+        f"RunFolder(Path(sys.argv[1])).write_schedule(draw_for("
+        f"Options(time_limit_s=20, rate=100, clients=5, seed=7), "
+        f"make_workload({workload!r}, {{}})))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True,
+                   env={"PYTHONHASHSEED": "99", "PYTHONPATH": "."})
+    assert RunFolder(tmp_path).read_schedule() == drawn(7, workload=workload)
+
+
+def test_another_seed_gives_another_schedule() -> None:
+    assert drawn(1).clients != drawn(2).clients
+
+
+@pytest.mark.parametrize("workload", sorted(OURS))
+def test_no_value_is_written_twice_in_a_run(workload: str) -> None:
+    values = Counter(
+        value for client in drawn(workload=workload).clients
+        for operation in client.operations for value in written(operation.request)
+    )
+    assert values
+    assert max(values.values()) == 1
+
+
+@pytest.mark.parametrize("workload", sorted(OURS))
+def test_no_branch_of_a_transaction_writes_a_key_twice(workload: str) -> None:
+    for client in drawn(workload=workload).clients:
+        for operation in client.operations:
+            if isinstance(operation.request, Txn):
+                for branch in (operation.request.success, operation.request.failure):
+                    keys = keys_written(branch)
+                    assert len(keys) == len(set(keys))
+
+
+def keys_written(branch: Sequence[Put | Range | Delete | Txn]) -> list[str]:
+    """Also by the transactions in it."""
+    keys = []
+    for one in branch:
+        if isinstance(one, Txn):
+            keys += keys_written(one.success)
+        elif not isinstance(one, Range):
+            keys.append(one.key)
+    return keys
+
+
+def test_clients_together_begin_operations_at_the_rate_that_was_asked_for() -> None:
+    schedule = drawn()
+    total = sum(len(client.operations) for client in schedule.clients)
+    assert 0.85 * 2000 < total < 1.15 * 2000
+    for client in schedule.clients:
+        assert sum(operation.think_us for operation in client.operations) < 20_000_000
+
+
+def test_followers_get_their_share() -> None:
+    operations = [one for client in drawn().clients for one in client.operations]
+    share = sum(one.to_follower for one in operations) / len(operations)
+    assert 0.65 < share < 0.75
+
+
+def test_another_kind_of_fault_shifts_no_operation() -> None:
+    without = drawn(options=msgspec.structs.replace(SOME, nemesis=()))
+    assert without.clients == drawn().clients
+    assert without.faults == ()
+    assert drawn().faults
+
+
+def test_topology_is_drawn_where_it_is_not_given() -> None:
+    sizes = {len(drawn(seed, msgspec.structs.replace(SOME, rate=1)).members) for seed in range(30)}
+    assert sizes == {1, 3, 5}
+    given = msgspec.structs.replace(SOME, rate=1, nodes=(5,))
+    assert drawn(options=given).members == ("n1", "n2", "n3", "n4", "n5")
+
+
+def test_a_fault_that_the_system_cannot_suffer_is_refused() -> None:
+    with pytest.raises(BadArguments, match="does not support the fault 'pause'"):
+        draw_for(SOME, make_workload("kv", {}), capabilities=("kill",))
+
+
+def test_a_schedule_is_read_back(tmp_path: Path) -> None:
+    RunFolder(tmp_path).write_schedule(drawn())
+    assert RunFolder(tmp_path).read_schedule() == drawn()
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    (None, "no schedule: "),
+    ("{", "is not a JSON object with a format"),
+    ('{"format": 99}', "has format 99; this Splitbrain reads format 2"),
+    ('{"format": 2, "seed": "x"}', "is not a schedule"),
+])
+def test_a_file_that_is_not_a_schedule_is_refused(
+    tmp_path: Path, text: str | None, message: str
+) -> None:
+    if text is not None:
+        (tmp_path / "schedule.json").write_text(text)
+    with pytest.raises(BadArguments, match=re.escape(message)):
+        RunFolder(tmp_path).read_schedule()
+
+
+def test_a_run_of_the_first_release_is_refused_by_its_version(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text('{"format": 1}')
+    with pytest.raises(BadArguments, match=r"a run of Splitbrain 0\.1\.0"):
+        RunFolder(tmp_path).read_schedule()
+
+
+def test_a_schedule_keeps_its_fields() -> None:
+    """A change of the fields needs a new format."""
+    assert Schedule.__struct_fields__ == (
+        "options", "seed", "members", "member_seeds", "clients", "faults", "time_limit_ms",
+        "leader", "watchers", "settings", "network", "disk", "deposed_longer_by", "buggify",
+        "fails_by", "format",
+    )
