@@ -158,7 +158,7 @@ def _take_effect(
 
 
 @st.composite
-def maybe_spoilt(draw: st.DrawFn, operations_max: int = 6) -> tuple[list[Operation], list[Change]]:
+def maybe_corrupted(draw: st.DrawFn, operations_max: int = 6) -> tuple[list[Operation], list[Change]]:
     ops, changes = draw(recorded(operations_max))
     for turn in range(draw(st.integers(1, 3))):
         if ops:
@@ -178,8 +178,8 @@ def _spoil(draw: st.DrawFn, ops: list[Operation], changes: list[Change], turn: i
     elif kind == 1 and result is not None and bool(getattr(result, "kvs", ())):
         spoils = (("value", "z"), ("version", 7), ("mod_revision", 2), ("create_revision", 9))
         field, value = draw(st.sampled_from(spoils))
-        spoilt = replace(result.kvs[0], **{field: value})
-        kvs = (spoilt, *result.kvs[1:])
+        corrupted = replace(result.kvs[0], **{field: value})
+        kvs = (corrupted, *result.kvs[1:])
         ops[place] = replace(op, result=replace(result, kvs=kvs))
     elif kind == 2 and hasattr(result, "count"):
         ops[place] = replace(op, result=replace(result, count=result.count + 1))

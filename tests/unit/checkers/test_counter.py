@@ -195,8 +195,8 @@ def test_generated_histories_are_valid_and_corrupt_ones_are_not(seed: int) -> No
     right = int(last.kvs[0].value)
     for number, kind in ((right // 3, "lost"), (right + 5_000, "unexpected")):
         wrong = msgspec.json.encode(shows(number))
-        spoilt = [*events[:-1], msgspec.structs.replace(events[-1], value=msgspec.Raw(wrong))]
-        found = check_counter(Evidence(History.of(spoilt)))
+        corrupted = [*events[:-1], msgspec.structs.replace(events[-1], value=msgspec.Raw(wrong))]
+        found = check_counter(Evidence(History.of(corrupted)))
         assert kinds(found) == [kind]
 
 

@@ -29,7 +29,7 @@ from splitbrain.histories.kv import (
 )
 from splitbrain.histories.member_state import Change
 from tests.unit.checkers.scripted_history import ScriptedHistory
-from tests.unit.checkers.small_histories import history_of, maybe_spoilt, members_of
+from tests.unit.checkers.small_histories import history_of, maybe_corrupted, members_of
 
 
 def read(key: str, value: str | None, revision: int = 2) -> RangeResult:
@@ -167,7 +167,7 @@ def test_generated_histories_are_linearizable(workload: str) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(maybe_spoilt())
+@given(maybe_corrupted())
 def test_what_linearizable_finds_mvcc_finds_too(
     made: tuple[list[Operation], list[Change]],
 ) -> None:
@@ -195,9 +195,9 @@ def test_both_checkers_pass_a_valid_history_and_find_a_stale_read(seed: int) -> 
     early = next(n for n in reads if ops[n].request == ops[late].request)
     assert ops[early].result != ops[late].result
     ops[late] = msgspec.structs.replace(ops[late], result=ops[early].result)
-    spoilt = Evidence(History((), tuple(ops), ()), made.members)
-    assert check_linearizable(spoilt).valid is False
-    assert check_mvcc(spoilt).valid is False
+    corrupted = Evidence(History((), tuple(ops), ()), made.members)
+    assert check_linearizable(corrupted).valid is False
+    assert check_mvcc(corrupted).valid is False
 
 
 def test_many_uncertain_writes_of_many_clients_are_decided() -> None:
@@ -246,8 +246,8 @@ def test_keys_that_are_deleted_again_and_again_are_decided(seed: int) -> None:
     script.did(Put("a", "last"), PutResult(), 9_000)
     assert isinstance(first.request, Put)
     script.did(Range("a"), read("a", first.request.value), 9_000)
-    spoilt = Evidence(script.history(), search_limit_s=5.0)
-    assert check_linearizable(spoilt).valid is False
+    corrupted = Evidence(script.history(), search_limit_s=5.0)
+    assert check_linearizable(corrupted).valid is False
 
 
 def test_a_single_operation_that_proves_it_is_described_as_one() -> None:

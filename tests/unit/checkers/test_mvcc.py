@@ -468,9 +468,9 @@ def test_histories_with_keys_of_locks_are_judged_by_the_members_only() -> None:
     verdict = check_mvcc(evidence)
     assert not verdict.applies
     one, *others = evidence.members
-    spoilt = (one, *(msgspec.structs.replace(m, hash=1, hash_revision=2) for m in others[:1]),
+    corrupted = (one, *(msgspec.structs.replace(m, hash=1, hash_revision=2) for m in others[:1]),
               *(msgspec.structs.replace(m, hash=2, hash_revision=2) for m in others[1:]))
-    verdict = check_mvcc(dataclasses.replace(evidence, members=spoilt))
+    verdict = check_mvcc(dataclasses.replace(evidence, members=corrupted))
     assert kinds(verdict) == {"hash mismatch"}
 
 

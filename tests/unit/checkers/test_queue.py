@@ -203,7 +203,7 @@ def generated(seed: int, operations: int = 500, clients: int = 6) -> list[Event]
     return script.events
 
 
-def spoilt(events: list[Event], place: int, value: Any) -> Verdict:
+def corrupted(events: list[Event], place: int, value: Any) -> Verdict:
     changed = list(events)
     changed[place] = msgspec.structs.replace(
         events[place], value=msgspec.Raw(msgspec.json.encode(value))
@@ -216,15 +216,15 @@ def test_generated_histories_are_valid_and_corrupt_ones_are_not(seed: int) -> No
     events = generated(seed)
     assert check_queue(Evidence(History.of(events))).valid is True
     last = msgspec.json.decode(events[-1].value, type=RangeResult)
-    assert "lost" in kinds(spoilt(events, -1, shows(*[kv.key for kv in last.kvs[1:]])))
+    assert "lost" in kinds(corrupted(events, -1, shows(*[kv.key for kv in last.kvs[1:]])))
     every = [kv.key for kv in last.kvs]
-    assert kinds(spoilt(events, -1, shows(*every, "q/none"))) == ["unexpected"]
+    assert kinds(corrupted(events, -1, shows(*every, "q/none"))) == ["unexpected"]
     taken = next(
         op for op in History.of(events).operations
         if op.f == "dequeue" and isinstance(op.result, DeleteResult) and op.result.deleted
     )
     assert isinstance(taken.request, Delete)
-    assert "stale" in kinds(spoilt(events, -1, shows(*every, taken.request.key)))
+    assert "stale" in kinds(corrupted(events, -1, shows(*every, taken.request.key)))
 
 
 def logged(*rows: tuple[str, Any, Any, str, str | None]) -> list[ForeignOperation]:

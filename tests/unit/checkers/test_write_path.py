@@ -73,7 +73,7 @@ def test_a_correct_trace_passes() -> None:
     assert verdict.counts["acknowledged writes"] == 3
 
 
-SPOILS: list[tuple[str, Callable[[Trace], Trace]]] = [
+CORRUPTIONS: list[tuple[str, Callable[[Trace], Trace]]] = [
     (
         "committed before a majority synced",
         lambda t: without(t, step="follower_wal", index=3),
@@ -129,10 +129,10 @@ SPOILS: list[tuple[str, Callable[[Trace], Trace]]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "spoil"), SPOILS)
-def test_a_corrupt_trace_is_found(kind: str, spoil: Callable[[Trace], Trace]) -> None:
+@pytest.mark.parametrize(("kind", "corrupt"), CORRUPTIONS)
+def test_a_corrupt_trace_is_found(kind: str, corrupt: Callable[[Trace], Trace]) -> None:
     history, events = three_writes()
-    assert kind in kinds(judge(history, spoil(events)))
+    assert kind in kinds(judge(history, corrupt(events)))
 
 
 def test_a_leader_need_not_have_synced_if_a_majority_has() -> None:
