@@ -158,7 +158,9 @@ def _take_effect(
 
 
 @st.composite
-def maybe_corrupted(draw: st.DrawFn, operations_max: int = 6) -> tuple[list[Operation], list[Change]]:
+def maybe_corrupted(
+    draw: st.DrawFn, operations_max: int = 6
+) -> tuple[list[Operation], list[Change]]:
     ops, changes = draw(recorded(operations_max))
     for turn in range(draw(st.integers(1, 3))):
         if ops:
