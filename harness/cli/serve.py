@@ -1,4 +1,4 @@
-"""`splitbrain serve`: browse the store of runs."""
+"""`splitbrain serve`: show the runs of a store in a web browser."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import click
 
 @click.command("serve")
 @click.option("--store", default=None, metavar="DIR",
-              help="The folder of runs.  [default: that of [tool.splitbrain], or store]")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
-@click.option("--port", default=8080, show_default=True, help="0: any free one.")
+              help="The folder of runs.  [default: `store` of [tool.splitbrain], or ./store]")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--port", default=8080, show_default=True,
+              help="The port to listen at; 0 is any free port.")
 def command(store: str | None, host: str, port: int) -> int:
-    """Browse the store of runs in a web browser, until Ctrl-C.
+    """Show the runs of a store in a web browser, until Ctrl-C.
 
     \b
     Example: splitbrain serve --store store --port 8080
@@ -24,6 +25,8 @@ def command(store: str | None, host: str, port: int) -> int:
 
     folder = Path(store or read_options({}).store)
     if not folder.is_dir():
-        raise BadArguments(f"no store of runs at {folder}: `splitbrain run` makes one")
+        raise BadArguments(
+            f"{folder} is not a folder; expected a folder of runs, which `splitbrain run` makes"
+        )
     serve(folder, host, port)
     return 0
