@@ -25,8 +25,8 @@ Print = Callable[[str], object]
 @click.option("--budget", default=60.0, show_default=True, metavar="S",
               help="How long to search, in seconds of wall-clock time.")
 @click.option("--at-steps", is_flag=True,
-              help="After shrinking, move the faults to steps of the write path, and extend the times"
-              " between operations and faults, so that real processes can follow the schedule.")
+              help="After shrinking, move the faults to steps of the write path, and extend the"
+              " times between operations and faults, so that real processes can follow it.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=None,
               help="The file to write.  [default: STORE/shrunk/NAME-SEED.schedule]")
 @click.option("--quiet", is_flag=True, help="Print only the path of the written file.")
