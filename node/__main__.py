@@ -1,4 +1,4 @@
-"""`python -m splitbrain.node`: one member of an etcd-like store, as a process of its own."""
+"""`python -m splitbrain.node`: one member of an etcd-like store as a process."""
 
 from __future__ import annotations
 
@@ -34,36 +34,39 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
 
 
 @click.command(context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]})
-@click.option("--name", default="default", show_default=True, help="This member's name.")
-@click.option("--data-dir", help="Where its data is kept.  [default: NAME.etcd]")
+@click.option("--name", default="default", show_default=True, help="The name of this member.")
+@click.option("--data-dir", help="The directory of its data.  [default: NAME.etcd]")
 @click.option(
     "--initial-cluster",
-    help="All members and where their peers reach them: n1=http://…,n2=http://…"
-    "  [default: this member alone]",
+    help="All members with their peer URLs: n1=http://…,n2=http://…"
+    "  [default: only this member]",
 )
 @click.option(
     "--initial-cluster-token",
     default="etcd-cluster",
     show_default=True,
-    help="Keeps clusters with the same addresses apart.",
+    help="Distinguishes clusters with the same addresses.",
 )
 @click.option(
     "--listen-client-urls",
     default=LOOPBACK_CLIENTS,
     show_default=True,
-    help="Where to listen for clients.",
+    help="The URLs where it listens for clients.",
 )
-@click.option("--advertise-client-urls", help="What clients are told.  [default: as listened on]")
+@click.option(
+    "--advertise-client-urls",
+    help="The client URLs that the member publishes.  [default: the listen URLs]",
+)
 @click.option(
     "--listen-peer-urls",
     default=LOOPBACK_PEERS,
     show_default=True,
-    help="Where to listen for peers.",
+    help="The URLs where it listens for peers.",
 )
 @click.option(
     "--initial-advertise-peer-urls",
-    help="Where peers reach this member; must be its URL in --initial-cluster."
-    "  [default: as given there]",
+    help="The URL where peers reach this member; must be its URL in --initial-cluster."
+    "  [default: the URL there]",
 )
 @click.option("--heartbeat-interval", type=int, default=100, show_default=True, metavar="MS")
 @click.option("--election-timeout", type=int, default=1000, show_default=True, metavar="MS")
@@ -72,21 +75,21 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     type=int,
     default=10_000,
     show_default=True,
-    help="Applied entries between two snapshots.",
+    help="The number of applied entries between two snapshots.",
 )
 @click.option(
     "--snapshot-catchup-entries",
     type=int,
     default=5_000,
     show_default=True,
-    help="Entries kept in the log behind a snapshot, for slow followers.",
+    help="The number of entries before a snapshot that the log keeps for slow followers.",
 )
 @click.option(
     "--max-snapshots",
     type=int,
     default=5,
     show_default=True,
-    help="Snapshots kept, with the log that follows the oldest of them.",
+    help="The number of snapshots that are kept, with the log after the oldest of them.",
 )
 @click.option("--max-request-bytes", type=int, default=1_572_864, show_default=True)
 @click.option("--max-txn-ops", type=int, default=128, show_default=True)
@@ -97,14 +100,14 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     default=100,
     show_default=True,
     metavar="MS",
-    help="How long the backend may lag behind the store.",
+    help="The maximal time until applied entries are flushed to the backend.",
 )
 @click.option(
     "--backend-batch-limit",
     type=int,
     default=10_000,
     show_default=True,
-    help="How many operations it may lag behind.",
+    help="The maximal number of operations until a flush of the backend.",
 )
 @click.option("--wal-segment-bytes", type=int, default=64 * 1024**2, show_default=True)
 @click.option(
@@ -112,16 +115,16 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     default="10m",
     show_default=True,
     metavar="DURATION",
-    help="How often an idle watcher that asked for it is told how far it has come: 250ms, 10m.",
+    help="The interval of progress notifications to idle watchers that request them: 250ms, 10m.",
 )
 @click.option("--pre-vote/--no-pre-vote", default=True, show_default=True)
-@click.option("--seed", type=int, help="Makes this member's own random choices repeatable.")
-@click.option("--trace-file", help="Write an event for each step of the write path here.")
+@click.option("--seed", type=int, help="Makes the random choices of this member repeatable.")
+@click.option("--trace-file", help="A file for an event of each step of the write path.")
 @click.option(
     "--hold-unsynced",
     is_flag=True,
-    help="Keep what is not synced out of the file system, so that a kill loses it as a"
-    " power loss would. For tests only.",
+    help="Keep unsynced data out of the file system, so that a kill loses it as a power loss"
+    " would. For tests only.",
 )
 @click.option(
     "--admin", is_flag=True, help="Serve /admin/failpoints on the client address. For tests only."
@@ -129,25 +132,25 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
 def main(**flags: object) -> None:
     """Start one member of an etcd-like store.
 
-    It serves etcd's v3 API as JSON over HTTP (/v3/kv/put …), stores what it is told in
-    a write-ahead log and an LMDB file, and replicates by Raft. The flags are etcd's.
-    Failpoints are set by SPLITBRAIN_FAILPOINTS.
+    It serves etcd's v3 API as JSON over HTTP (/v3/kv/put …), stores data in a write-ahead
+    log and an LMDB file, and replicates with Raft. The flags are etcd's. The environment
+    variable SPLITBRAIN_FAILPOINTS sets failpoints.
 
-    Exit codes: 0 stopped by a signal, 1 could not start or had to stop, 2 wrong flags.
+    Exit codes: 0 stopped by a signal, 1 start failed or the member had to stop, 2 wrong flags.
     """
     try:
         config = _config(flags)
     except ConfigError as problem:
         click.echo(f"error: {problem}", err=True)
         sys.exit(EXIT_FLAGS)
-    # What exists now stays for good: the collector need not look at it again.
+    # Everything that exists now stays until the end, so the garbage collector can ignore it.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    # A thread that comes back from the disk must not wait 5 ms for the interpreter.
+    # A thread that returns from the disk must not wait 5 ms for the interpreter's lock.
     sys.setswitchinterval(0.0005)
     code = uvloop.run(_run(config, flags))
     sys.stdout.flush()
-    # Threads of libraries must not keep a stopped member alive.
+    # Do not wait for the threads of libraries.
     os._exit(code)
 
 

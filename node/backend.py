@@ -1,8 +1,7 @@
-"""The key-value file that follows the store: the protocol that LMDB and memory share.
+"""The backend of the store: the protocol of the key-value file that LMDB and memory implement.
 
-Writes are buffered in order and become durable together, batch by batch; a reader
-sees its own member's buffered writes at once. After a crash exactly a prefix of the
-batches is there, each whole.
+Writes are buffered in order and become durable in batches. Reads see buffered writes at once.
+After a crash the backend contains a prefix of the batches, and each of them completely.
 
 Source: the role of bbolt and its batch transaction in etcd (server/storage/backend).
 """
@@ -15,18 +14,18 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 
 BUCKETS = (b"key", b"lease", b"meta", b"members")
-"""All buckets there are, in order: another one needs a place here."""
+"""All buckets, in order. A new bucket must be added here."""
 
 
 class Run(Protocol):
-    """Do work that may block, away from the event loop. The world supplies it."""
+    """Runs work that may block outside the event loop. The world supplies the implementation."""
 
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
 
 
 class Backend(Protocol):
     def put(self, bucket: bytes, key: bytes, value: bytes) -> None:
-        """Buffer a write. Buckets are few and fixed: b"key", b"meta", …"""
+        """Buffer a write. `bucket` is one of `BUCKETS`."""
         ...
 
     def delete(self, bucket: bytes, key: bytes) -> None: ...
@@ -36,24 +35,25 @@ class Backend(Protocol):
     def range(
         self, bucket: bytes, start: bytes, end: bytes | None = None, limit: int = 0
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Pairs in key order from `start` up to, not including, `end` (None: to the last)."""
+        """The pairs from `start` up to, not including, `end` (None: no end), in key order, at most
+        `limit` (0: all)."""
         ...
 
     @property
     def pending_operations(self) -> int:
-        """Writes buffered and not yet handed to a flush."""
+        """The number of buffered writes that no flush has taken yet."""
         ...
 
     async def flush(self) -> None:
-        """Make all buffered so far durable, in one transaction. Raises DiskError."""
+        """Make all buffered writes durable, in one transaction. Raises DiskError."""
         ...
 
     async def snapshot(self) -> bytes:
-        """A whole, consistent copy of what is there, buffered writes included."""
+        """A consistent copy of the whole content, with the buffered writes."""
         ...
 
     async def replace_with(self, snapshot: bytes) -> None:
-        """Become what `snapshot` holds, atomically and durably; buffered writes are void."""
+        """Replace the content by `snapshot`, atomically and durably; drop buffered writes."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""What a member is started with: etcd's flags under etcd's names, checked once."""
+"""The configuration of a member: etcd's flags under etcd's names, checked once."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from splitbrain.node.identity import cluster_id, member_id
 
 
 class ConfigError(ValueError):
-    """A flag, or flags together, that make no member: what was given, what was expected."""
+    """A flag, or a combination of flags, is invalid; the message contains the given and the
+    expected value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One member of the cluster, as every member knows it."""
+    """One member of the cluster, from the initial configuration."""
 
     name: str
     id: int
@@ -25,12 +26,12 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Checked by `checked_config`; units last."""
+    """The settings of one member. `checked_config` checks them."""
 
     name: str
     data_dir: str
     initial_cluster: tuple[tuple[str, tuple[str, ...]], ...]
-    """Names and advertised peer URLs, in the order of the names."""
+    """Names and advertised peer URLs, sorted by name."""
     listen_client_urls: tuple[str, ...]
     advertise_client_urls: tuple[str, ...]
     listen_peer_urls: tuple[str, ...]
@@ -38,11 +39,12 @@ class Config:
     heartbeat_ms: int = 100
     election_ms: int = 1000
     snapshot_count: int = 10_000
-    """Applied entries between two snapshots."""
+    """The number of applied entries between two snapshots."""
     catch_up_entries: int = 5_000
-    """Entries kept behind a snapshot, for followers that are a little slow."""
+    """The number of entries before a snapshot that the log keeps for slow followers."""
     snapshots_kept: int = 5
-    """Older ones are removed, and the log that only they need."""
+    """The number of snapshots that are kept. Older snapshots are removed, together with the part of
+    the log that only they need."""
     request_bytes_max: int = 1_572_864
     txn_operations_max: int = 128
     backend_quota_bytes: int = 2 * 1024**3
@@ -51,11 +53,11 @@ class Config:
     wal_segment_bytes: int = 64 * 1024**2
     pre_vote: bool = True
     check_quorum: bool = True
-    """Off, a leader that hears of nobody leads on, as in Raft's paper."""
+    """If False, a leader that hears from no other member remains leader, as in the Raft paper."""
     request_timeout_ms: int = 0
-    """0: as etcd, 5 s and two election timeouts."""
+    """0 means 5 s plus two election timeouts, as in etcd."""
     watch_progress_interval_ms: int = 600_000
-    """Between two notices to a watcher that asked for progress and has no events."""
+    """The time between two progress notifications to a watcher without events."""
     tracing: bool = False
     admin: bool = False
     failpoints: str = ""
@@ -71,7 +73,7 @@ class Config:
 
     @property
     def peers(self) -> tuple[Peer, ...]:
-        """All members, this one too, in the order of their names."""
+        """All members, including this one, sorted by name."""
         return tuple(
             Peer(name, member_id(urls, self.initial_cluster_token), urls)
             for name, urls in self.initial_cluster
@@ -87,7 +89,7 @@ class Config:
 
 
 def checked_config(config: Config) -> Config:
-    """`config` itself, or ConfigError: what was given, what was expected."""
+    """Return `config` if it is valid. Raises ConfigError."""
     _check_members(config)
     _check_times(config)
     for flag, value, least in (
@@ -120,7 +122,7 @@ def _check_members(config: Config) -> None:
         )
     urls = [url for _, member_urls in config.initial_cluster for url in member_urls]
     if len(set(urls)) != len(urls):
-        raise ConfigError("--initial-cluster gives one peer URL to two members")
+        raise ConfigError("--initial-cluster contains a peer URL twice")
 
 
 def _check_times(config: Config) -> None:
@@ -136,13 +138,13 @@ def _check_times(config: Config) -> None:
 
 
 def parse_initial_cluster(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """`n1=http://…,n2=http://…`; a name may stand more than once. Raises ConfigError."""
+    """Parse `n1=http://…,n2=http://…`; a name can occur more than once. Raises ConfigError."""
     members: dict[str, list[str]] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         name, equals, url = entry.partition("=")
         if not equals or not name:
             raise ConfigError(
-                f"--initial-cluster: {entry!r} is no member; expected NAME=URL, "
+                f"--initial-cluster: {entry!r} is not a member; expected NAME=URL, "
                 "for example n1=http://127.0.0.1:2380"
             )
         members.setdefault(name, []).append(checked_url(url, "--initial-cluster"))
@@ -154,7 +156,7 @@ _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
 
 def parse_duration_ms(text: str, flag: str) -> int:
-    """As Go writes them, to the millisecond: 250ms, 1.5s, 1h30m. Raises ConfigError."""
+    """Parse a duration in Go's form, such as 250ms, 1.5s or 1h30m. Raises ConfigError."""
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ConfigError(f"{flag} is {text!r}; expected a duration such as 250ms, 10s or 1h30m")
@@ -174,10 +176,10 @@ def checked_url(url: str, flag: str) -> str:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as problem:
-        raise ConfigError(f"{flag}: {url!r} is no URL: {problem}") from problem
+        raise ConfigError(f"{flag}: {url!r} is not a URL: {problem}") from problem
     if parts.scheme != "http" or not parts.hostname or port is None or parts.path.strip("/"):
         raise ConfigError(
-            f"{flag}: {url!r} is no address to use; expected http://HOST:PORT"
-            + (" (TLS is not served)" if parts.scheme == "https" else "")
+            f"{flag}: {url!r} is not a usable address; expected http://HOST:PORT"
+            + (" (TLS is not supported)" if parts.scheme == "https" else "")
         )
     return url.rstrip("/")

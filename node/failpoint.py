@@ -1,11 +1,10 @@
-"""Named places before and after each step of the write path, and of the way in that a
-snapshot takes, where a test can act.
+"""Failpoints: named places before and after each step of the write path, and of the
+installation of a received snapshot, where a test can inject a failure.
 
-A failpoint is off, or a chain of terms in the manner of gofail, tried from left to
-right: `off`, `sleep(MS)`, `panic` (the process ends at once, as if killed), `pause` (it
-stands still, as by SIGSTOP, until somebody lets it go on), `error` (the step fails).
-`N*term` acts N times and then yields to the next in the chain, `N#term` acts at the N-th
-visit only, `P%term` acts with probability P percent.
+A failpoint is off, or it is a chain of terms as in gofail. The first term that applies acts:
+`off`, `sleep(MS)`, `panic` (the process ends at once, as if killed), `pause` (the process stops,
+as by SIGSTOP, until it is continued), `error` (the step fails). `N*term` applies to the first N
+visits, `N#term` only to the N-th visit, and `P%term` with a probability of P percent.
 
     before_leader_wal=panic
     after_replicate=sleep(200)
@@ -13,7 +12,7 @@ visit only, `P%term` acts with probability P percent.
     after_client_request=2*off->error
 
 Set by the environment variable `SPLITBRAIN_FAILPOINTS`, entries separated by ";",
-or over the admin endpoint, which is off unless asked for.
+or over the admin endpoint, which is off by default.
 """
 
 from __future__ import annotations
@@ -38,11 +37,11 @@ STEPS = (
     "backend_flush",
     "respond",
 )
-"""The eleven steps of the write path (the fourth and the tenth have two halves each)."""
+"""The eleven steps of the write path; the fourth and the tenth consist of two parts."""
 
 SNAPSHOT_STEPS = ("snapshot_receive", "snapshot_restore")
-"""How a leader's snapshot comes in: it is made durable, and the log says that it counts; the
-backend becomes what it holds."""
+"""The installation of a leader's snapshot: the snapshot becomes durable and counts according to
+the log; then it replaces the backend."""
 
 FAILPOINTS = tuple(
     f"{edge}_{step}" for step in (*STEPS, *SNAPSHOT_STEPS) for edge in ("before", "after")
@@ -70,7 +69,7 @@ class Clock(Protocol):
 
 
 class Host(Protocol):
-    """What a failpoint needs of the member that it stands in."""
+    """The parts of a member that a failpoint uses."""
 
     @property
     def clock(self) -> Clock: ...
@@ -87,7 +86,7 @@ class Host(Protocol):
 
 @dataclass(slots=True)
 class Term:
-    """One term of a chain, and how often it has been visited."""
+    """One term of a chain, and the number of visits."""
 
     action: Literal["off", "panic", "pause", "error", "sleep"]
     sleep_ms: int = 0
@@ -106,7 +105,7 @@ class Term:
 
 
 def parse(text: str) -> tuple[Term, ...]:
-    """A chain of terms. Raises ValueError naming what was given and what is understood."""
+    """Parse a chain of terms. Raises ValueError with the given text and the expected form."""
     return tuple(_parse_term(part.strip()) for part in text.split("->"))
 
 
@@ -114,12 +113,12 @@ def _parse_term(text: str) -> Term:
     match = _TERM.fullmatch(text)
     if match is None:
         raise ValueError(
-            f"{text!r} is no failpoint term: expected off, panic, pause, error or sleep(MS), "
-            "with P%, N* or N# before it if wanted, for example 3#panic"
+            f"{text!r} is not a failpoint term: expected off, panic, pause, error or sleep(MS), "
+            "optionally with P%, N* or N# before it, for example 3#panic"
         )
     sleep_ms = int(match["ms"] or 0)
     if sleep_ms > SLEEP_MS_MAX:
-        raise ValueError(f"{text!r} sleeps longer than {SLEEP_MS_MAX} ms, the most allowed")
+        raise ValueError(f"{text!r} sleeps longer than the maximum of {SLEEP_MS_MAX} ms")
     count = int(match["count"]) if match["count"] else None
     word = match["action"].partition("(")[0]
     action: Literal["off", "panic", "pause", "error", "sleep"]
@@ -138,12 +137,12 @@ def _parse_term(text: str) -> Term:
 
 
 def parse_all(text: str) -> dict[str, str]:
-    """`name=terms;name=terms` as a mapping. Raises ValueError for a name or term not known."""
+    """Parse `name=terms;name=terms`. Raises ValueError for an unknown name or term."""
     found: dict[str, str] = {}
     for entry in filter(None, (part.strip() for part in text.split(";"))):
         name, equals, terms = entry.partition("=")
         if not equals:
-            raise ValueError(f"{entry!r} sets no failpoint: expected NAME=TERM")
+            raise ValueError(f"{entry!r} does not set a failpoint: expected NAME=TERM")
         _known(name.strip())
         parse(terms.strip())
         found[name.strip()] = terms.strip()
@@ -153,15 +152,15 @@ def parse_all(text: str) -> dict[str, str]:
 def _known(name: str) -> str:
     if name not in FAILPOINTS:
         raise ValueError(
-            f"no failpoint is called {name!r}: expected before_STEP or after_STEP, "
+            f"there is no failpoint {name!r}: expected before_STEP or after_STEP, "
             f"where STEP is one of {', '.join((*STEPS, *SNAPSHOT_STEPS))}"
         )
     return name
 
 
 class Failpoints:
-    """The failpoints of one member. `armed` is False while none is set, so that a step
-    costs one look at a flag."""
+    """The failpoints of one member. `armed` is False while no failpoint is set, so that a step
+    only checks one flag."""
 
     def __init__(self, host: Host, settings: dict[str, str] | None = None) -> None:
         self._host = host
@@ -171,7 +170,7 @@ class Failpoints:
             self.set(name, text)
 
     def set(self, name: str, term: str) -> None:
-        """Raises ValueError for a name or term that is not known."""
+        """Set a failpoint. Raises ValueError for an unknown name or term."""
         self._terms[_known(name)] = (term, parse(term))
         self.armed = True
 
@@ -183,7 +182,7 @@ class Failpoints:
         return {name: text for name, (text, _) in sorted(self._terms.items())}
 
     async def reach(self, name: str) -> None:
-        """Act as `name` is set. Raises FailpointError; does not return from a panic."""
+        """Execute the failpoint `name`. Raises FailpointError; does not return from a panic."""
         if name not in self._terms:
             return
         for term in self._terms[name][1]:
@@ -196,7 +195,7 @@ class Failpoints:
                 self._host.crash()
             elif term.action == "pause":
                 self._host.stand_still(name)
-                # In simulation a process stands still from its next await on.
+                # A simulated process stops at its next await.
                 await self._host.clock.sleep(0)
             elif term.action == "error":
                 raise FailpointError(f"failpoint {name}")

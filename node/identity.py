@@ -1,8 +1,8 @@
-"""Who a member is: ids derived from what the cluster was first told, as etcd derives them.
+"""The ids of members and clusters, derived from the initial configuration as in etcd.
 
-A member's id is the first eight bytes of the SHA-1 of its peer URLs and the cluster's
-token, a cluster's that of its members' ids in order, so members that were started
-with different ideas of the cluster refuse each other.
+A member's id is the first eight bytes of the SHA-1 of its peer URLs and the cluster's token. A
+cluster's id is the first eight bytes of the SHA-1 of its members' ids in ascending order. Members
+that were started with different configurations therefore refuse each other.
 
 Source: etcd, server/etcdserver/api/membership (`NewMember`, `genID`).
 """

@@ -1,7 +1,7 @@
-"""What a member tells of itself while it works, under etcd's names.
+"""The metrics of a running member, under etcd's names.
 
-What the member's status holds anyway is read when somebody asks for /metrics, so that
-the write path does not pay for it.
+Values that are part of the member's status are read when /metrics is requested, so that they do
+not slow down the write path.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ class MemberMetrics(Metrics):
         self._known = False
 
     def leader_seen(self, known: bool, *, leading: bool) -> None:
-        """The leader changed, or was lost. Source: etcd counts each leader that it finds."""
+        """Record that the leader changed or was lost. As in etcd, each newly found leader counts as
+        one change."""
         if known and not self._known:
             self.leader_changes.inc()
         self._known = known
@@ -47,7 +48,7 @@ def follow(
     pending: Callable[[], int],
     store: Store,
 ) -> None:
-    """Let the gauges read the member's status and its store when they are asked."""
+    """Make the gauges read the member's status and its store when /metrics is requested."""
     for gauge, read in (
         (metrics.proposals_committed, lambda: status().raft_index),
         (metrics.proposals_applied, lambda: status().raft_applied_index),

@@ -1,14 +1,13 @@
-"""What one member keeps on disk, as one thing: log, snapshots, backend, and whose they are.
+"""The durable state of one member: log, snapshots, backend, and the owner of the data.
 
     lock            held while the member runs
     incarnation     how often the member has started on this data
     member/wal/     the write-ahead log
     member/snap/    snapshots; member/snap/db the backend
 
-Recovery, in this order: the newest whole snapshot that the log has a mark of; the log
-after it; the backend, which a leader's snapshot replaces if the member crashed before
-it could. What the backend holds already is not applied again: its consistent index
-says how far it is.
+Recovery reads, in this order: the newest complete snapshot with a mark in the log; the log after
+it; the backend. If the member crashed before it installed a leader's snapshot, that snapshot
+replaces the backend. Entries up to the backend's consistent index are not applied again.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ NO_SNAPSHOT = SnapshotMetadata()
 
 
 class DataRefused(Exception):
-    """The data directory is another member's, another cluster's, or damaged: the member
-    must not serve it. What was found, what was expected, what to do."""
+    """The data directory belongs to another member or cluster, or is damaged, so the member must
+    not serve it. The message contains the found and the expected value, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What Raft is started with again."""
+    """The state with which Raft is restarted."""
 
     hard_state: HardState
     snapshot: SnapshotMetadata
@@ -47,7 +46,7 @@ class Recovered:
 
 
 class MemberStorage:
-    """Made by `open`. Calls that touch the log wait for each other."""
+    """The storage that `open` returns. Calls that use the log run one after another."""
 
     def __init__(
         self,
@@ -100,18 +99,18 @@ class MemberStorage:
         return storage
 
     def check_applied(self, consistent_index: Index) -> None:
-        """Raises DataRefused where backend and log cannot be of one member's life."""
+        """Raises DataRefused if the backend and the log do not fit together."""
         last = self.recovered.snapshot.index + len(self.recovered.entries)
         if consistent_index > last:
             raise DataRefused(
                 f"the backend has applied entry {consistent_index}, but the log ends at {last}: "
-                "the log has lost entries; restore this member from another one's data"
+                "the log has lost entries; restore this member from the data of another member"
             )
         if consistent_index < self.recovered.snapshot.index:
             raise DataRefused(
-                f"the backend has applied entry {consistent_index}, but the newest snapshot is "
-                f"of {self.recovered.snapshot.index}: the backend's file is older than the log; "
-                "restore this member from another one's data"
+                f"the backend has applied entry {consistent_index}, but the newest snapshot is at "
+                f"entry {self.recovered.snapshot.index}: the backend's file is older than the log; "
+                "restore this member from the data of another member"
             )
 
     @property
@@ -124,23 +123,23 @@ class MemberStorage:
 
     @property
     def unsynced_bytes(self) -> int:
-        """Of the log, by the disk's own word."""
+        """The bytes of the log that are not synced, as the disk reports it."""
         return self._wal.unsynced_bytes
 
     async def save(
         self, hard_state: HardState | None, entries: Sequence[Entry], *, sync: bool
     ) -> None:
-        """Append to the log, and sync it if asked for. Raises DiskError."""
+        """Append to the log, and sync it if `sync` is true. Raises DiskError."""
         async with self._turn:
             await self._wal.save(hard_state, entries, sync=sync)
 
     async def save_snapshot(self, metadata: SnapshotMetadata) -> None:
-        """Note that the backend holds all up to `metadata.index`, durably; older segments
-        and snapshots go. Raises DiskError.
+        """Record that the backend durably contains everything up to `metadata.index`, and remove
+        older segments and snapshots. Raises DiskError.
 
-        Entries are applied before the hard state with their commit is written, perhaps:
-        a snapshot that did not count after a crash would have taken the place of one that
-        did.
+        Entries can be applied before the hard state with their commit index is written. The mark
+        is therefore written with its commit index: otherwise the snapshot might not count after
+        a crash, although an older snapshot was removed for it.
         """
         async with self._turn:
             await self._snapshots.save(Snapshot(metadata))
@@ -150,14 +149,14 @@ class MemberStorage:
             self.snapshot = max(self.snapshot, metadata, key=lambda known: known.index)
 
     async def receive_snapshot(self, snapshot: Snapshot) -> None:
-        """Make a leader's snapshot durable beside the backend, and mark it in the log."""
+        """Save a leader's snapshot durably in a file, and write its mark to the log."""
         async with self._turn:
             await self._snapshots.save(snapshot)
             await self._wal.save_snapshot_mark(snapshot.metadata)
         self.snapshot = snapshot.metadata
 
     async def snapshot_installed(self, snapshot: Snapshot) -> None:
-        """The backend has become what a received snapshot held: its copy may go."""
+        """Remove the data of a received snapshot, because the backend now contains it."""
         async with self._turn:
             await self._snapshots.save(Snapshot(snapshot.metadata))
 
@@ -172,12 +171,12 @@ class MemberStorage:
 
 
 def consistent_tail(after: SnapshotMetadata, entries: Sequence[Entry]) -> Sequence[Entry]:
-    """The entries that can follow the snapshot: terms never fall along a log.
+    """The entries that can follow the snapshot, because terms never decrease along a log.
 
-    A member that took a leader's snapshot may have had entries of a deposed leader
-    beyond it, which the log on disk still holds. Raft dropped them when it restored
-    the snapshot; were they to come back with a restart, the member would vote as if
-    its log ended in their older term, and could elect one that lacks what is committed.
+    A member that received a leader's snapshot may have had entries of a deposed leader beyond it,
+    and the log on the disk still contains them. Raft dropped them when it restored the snapshot.
+    If they came back after a restart, the member would vote as if its log ended in their older
+    term, and could help to elect a member that lacks committed entries.
     """
     term = after.term
     for position, entry in enumerate(entries):
@@ -191,7 +190,7 @@ def _refuse_leftovers(disk: Disk) -> None:
     if disk.exists(f"{BACKEND}/data.mdb"):
         raise DataRefused(
             f"there is a backend ({BACKEND}) but no write-ahead log ({WAL}): part of the data "
-            "directory is missing; restore it whole, or give --data-dir an empty one"
+            "directory is missing; restore the whole directory, or use an empty --data-dir"
         )
 
 
@@ -203,8 +202,8 @@ def _check_owner(found: WalMetadata, expected: WalMetadata, config: Config) -> N
         if theirs != ours:
             raise DataRefused(
                 f"the data directory {config.data_dir} belongs to {what} {theirs:x}, and this is "
-                f"{what} {ours:x}: its --initial-cluster, --initial-cluster-token or --name is "
-                "another one; give them as they were, or another --data-dir"
+                f"{what} {ours:x}: --initial-cluster, --initial-cluster-token or --name has "
+                "changed; use the old values, or another --data-dir"
             )
 
 
@@ -212,8 +211,8 @@ async def _count_start(disk: Disk) -> int:
     found = disk.read(INCARNATION).strip() if disk.exists(INCARNATION) else b""
     if found and not found.isdigit():
         raise DataRefused(
-            f"{INCARNATION} in the data directory holds {found[:40]!r}; expected how often the "
-            "member has started: the directory is damaged; restore it whole"
+            f"{INCARNATION} in the data directory contains {found[:40]!r}; expected the number of "
+            "starts of the member: the directory is damaged; restore the whole directory"
         )
     before = int(found or b"0")
     await disk.replace(INCARNATION, str(before + 1).encode())

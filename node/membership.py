@@ -1,8 +1,8 @@
-"""Who the members are: their addresses for peers, given at the start, and what each has
-said of itself since, through the log: its name and its URLs for clients.
+"""The members of the cluster: their peer URLs from the initial configuration, and the attributes
+(name and client URLs) that each member has published through the log.
 
-What they said is in the backend's bucket `members`, so that it is in every snapshot, and
-with the consistent index of the entry that said it.
+The attributes are in the backend's bucket `members`, so that every snapshot contains them, and
+in the same batch as the consistent index of their entry.
 
 Source: etcd's `server/etcdserver/api/membership` (RaftAttributes, Attributes).
 """
@@ -20,7 +20,7 @@ _MEMBERS = b"members"
 
 
 class Membership:
-    """All members, as one of them knows them."""
+    """All members, as this member knows them."""
 
     def __init__(self, backend: Backend, config: Config) -> None:
         self._backend = backend
@@ -28,30 +28,32 @@ class Membership:
         self.own = MemberAttributesRequest(
             config.member_id, config.name, config.advertise_client_urls
         )
-        """What this member has to say of itself."""
+        """The attributes that this member publishes."""
         self.restore()
 
     def members(self) -> list[Member]:
-        """In the order of their ids. One that has not been heard yet has the name that the
-        flags give it, and no URLs for clients."""
-        said = {self.own.member_id: self.own, **self._said}
+        """All members in the order of their ids. A member that has not published its attributes
+        yet has the name from the flags and no client URLs."""
+        published = {self.own.member_id: self.own, **self._published}
         members = []
         for peer in self._peers:
-            one = said.get(peer.id)
+            one = published.get(peer.id)
             name, client_urls = (peer.name, ()) if one is None else (one.name, one.client_urls)
             members.append(Member(peer.id, name, peer.peer_urls, client_urls))
         return members
 
-    def record(self, said: MemberAttributesRequest) -> None:
-        """A committed entry. No await between this and `Store.set_consistent_index`."""
-        self._said[said.member_id] = said
-        self._backend.put(_MEMBERS, _key(said.member_id), msgspec.json.encode(said))
+    def record(self, attributes: MemberAttributesRequest) -> None:
+        """Apply a committed entry. There must be no await between this call and
+        `Store.set_consistent_index`."""
+        self._published[attributes.member_id] = attributes
+        key = _key(attributes.member_id)
+        self._backend.put(_MEMBERS, key, msgspec.json.encode(attributes))
 
     def restore(self) -> None:
-        """Read anew what the backend holds, after `Backend.replace_with`."""
-        found = self._backend.range(_MEMBERS, b"")
-        kept = [msgspec.json.decode(value, type=MemberAttributesRequest) for _, value in found]
-        self._said = {said.member_id: said for said in kept}
+        """Load the attributes from the backend, also after `Backend.replace_with`."""
+        pairs = self._backend.range(_MEMBERS, b"")
+        stored = [msgspec.json.decode(value, type=MemberAttributesRequest) for _, value in pairs]
+        self._published = {attributes.member_id: attributes for attributes in stored}
 
 
 def _key(member_id: int) -> bytes:

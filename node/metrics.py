@@ -1,4 +1,4 @@
-"""What a member tells Prometheus, under etcd's names; one registry a member.
+"""The metrics of a member in Prometheus' format, under etcd's names; one registry per member.
 
 Source: the metrics of etcd 3.5.1 (`server/etcdserver/metrics.go`, `wal/metrics.go`,
 `backend/metrics.go`, `rafthttp/metrics.go`) and of go-grpc-prometheus.
@@ -20,7 +20,7 @@ from prometheus_client import (
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-# etcd has no "_created" beside each counter.
+# etcd has no "_created" series for its counters.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -30,16 +30,16 @@ _RPC_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class PeerTraffic(Protocol):
-    """What went between this member and one peer, since it started."""
+    """The traffic between this member and one peer since the start."""
 
     sent_bytes: int
     received_bytes: int
     failures: int
-    """Times that what was meant for it was dropped."""
+    """The number of frames to the peer that were dropped."""
 
 
 class Metrics:
-    """`server_id`, `version`: constant labels, as text."""
+    """The metrics of one member. `server_id` and `version` become constant labels."""
 
     def __init__(self, server_id: str = "", version: str = "") -> None:
         self.registry = CollectorRegistry()
@@ -57,7 +57,7 @@ class Metrics:
         self.leader_changes = self._counter(
             "etcd_server_leader_changes_seen_total", "Changes of leader that this member saw."
         )
-        # Gauges in etcd too, the names notwithstanding: they follow raft's indexes.
+        # Despite their names these are gauges in etcd, too: they are Raft indexes.
         self.proposals_committed = self._gauge(
             "etcd_server_proposals_committed_total", "The index up to which entries are committed."
         )
@@ -101,37 +101,37 @@ class Metrics:
             "etcd_mvcc_db_total_size_in_bytes", "The backend's size on disk."
         )
         self.database_size_in_use = self._gauge(
-            "etcd_mvcc_db_total_size_in_use_in_bytes", "Of that, what holds data."
+            "etcd_mvcc_db_total_size_in_use_in_bytes", "The size of the backend's data."
         )
         self.keys = self._gauge("etcd_debugging_mvcc_keys_total", "Keys in the store.")
         self.current_revision = self._gauge(
             "etcd_debugging_mvcc_current_revision", "The store's revision."
         )
         self.compact_revision = self._gauge(
-            "etcd_debugging_mvcc_compact_revision", "The revision before which history is gone."
+            "etcd_debugging_mvcc_compact_revision", "The compacted revision."
         )
         self.watchers = self._gauge("etcd_debugging_mvcc_watcher_total", "Watchers.")
         self.slow_watchers = self._gauge(
-            "etcd_debugging_mvcc_slow_watcher_total", "Watchers that have events to catch up with."
+            "etcd_debugging_mvcc_slow_watcher_total", "Watchers that have not caught up."
         )
 
     def follow_peers(self, traffic: Mapping[str, PeerTraffic]) -> None:
-        """Tell of what goes between this member and each peer (by its id, in hexadecimal)."""
+        """Export the traffic with each peer. The keys are peer ids in hexadecimal."""
         self.registry.register(_Peers(traffic))
 
     def _make_client_metrics(self) -> None:
         labels = ("grpc_method", "grpc_service", "grpc_type")
         self.requests_started = self._counter(
-            "grpc_server_started_total", "Requests that came in.", labels
+            "grpc_server_started_total", "Requests that were received.", labels
         )
         self.requests_handled = self._counter(
             "grpc_server_handled_total",
-            "Requests answered, well or not.",
+            "Requests that were answered, successfully or not.",
             (*labels, "grpc_code"),
         )
         self.request_seconds = Histogram(
             "grpc_server_handling_seconds",
-            "How long requests took.",
+            "The duration of requests.",
             labels,
             buckets=_RPC_BUCKETS_S,
             registry=self.registry,
@@ -147,16 +147,16 @@ class Metrics:
         return Histogram(name, help_text, buckets=buckets, registry=self.registry)
 
     def read_when_asked(self, gauge: Gauge, read: Callable[[], float]) -> None:
-        """Let a gauge ask the member instead of being told."""
+        """Make a gauge call `read` when /metrics is requested."""
         gauge.set_function(read)
 
     def render(self) -> bytes:
-        """In Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
 class _Peers(Collector):
-    """Counted by whoever sends and receives, and read when somebody asks."""
+    """Exports the traffic counters of the transport when /metrics is requested."""
 
     def __init__(self, traffic: Mapping[str, PeerTraffic]) -> None:
         self._traffic = traffic

@@ -1,11 +1,11 @@
-"""Requests under way at this member: who waits for which entry to be applied.
+"""Pending requests: requests that wait at this member until their entry is applied.
 
-Request ids are unique for the life of the cluster: the member's own bits, its
-incarnation (how often it has started on this data), a counter. An id met again in
-the log can then only be the same request proposed twice.
+Request ids are unique in the whole life of the cluster. An id consists of bits of the member's
+id, its incarnation (the number of its starts with this data), and a counter. If an id occurs
+twice in the log, the same request was proposed twice.
 
-Source: etcd's idutil, whose middle part is a wall-clock time; a count that is kept on
-disk does not depend on clocks.
+Source: etcd's idutil, which uses the wall-clock time instead of the incarnation. The incarnation
+is stored on the disk, so it does not depend on a clock.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COUNTER_BITS = 28
 
 
 class RequestIds:
-    """Ids of one life of one member."""
+    """The request ids of one member from one start to its end."""
 
     def __init__(self, member: int, incarnation: int) -> None:
         prefix = (member & 0xFFFF) << INCARNATION_BITS | incarnation % (1 << INCARNATION_BITS)
@@ -36,10 +36,10 @@ class RequestIds:
 
 
 class Deadline:
-    """Gives futures an error when their time has run out, by the member's own clock.
+    """Sets an error on futures when their timeout has passed, by the member's own clock.
 
-    All wait equally long, so they run out in the order in which they came: one timer
-    serves them all.
+    All timeouts are equal, so futures expire in the order of their registration, and one timer is
+    sufficient.
     """
 
     def __init__(self, clock: Clock, timeout_s: float, error: Callable[[], Exception]) -> None:
@@ -70,7 +70,7 @@ class Deadline:
 
 
 class Pending(Generic[T]):
-    """Futures by request id, each resolved when its entry has been applied here."""
+    """Futures by request id; each is resolved when this member has applied its entry."""
 
     def __init__(self, deadline: Deadline, requests_max: int) -> None:
         self._deadline = deadline
@@ -85,8 +85,8 @@ class Pending(Generic[T]):
         return len(self._futures) >= self._requests_max
 
     async def wait_for(self, request: int, begin: Callable[[], Awaitable[None]]) -> T:
-        """Registers `request`, calls `begin` to propose it, and waits. Raises what
-        `begin` raises, the deadline's error, or what the request ended in."""
+        """Register `request`, call `begin` to propose it, and wait for the result. Raises the
+        errors of `begin`, the deadline's error, or the error that the request resulted in."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._futures[request] = future
         self._deadline.watch(future)  # type: ignore[arg-type]
@@ -98,7 +98,8 @@ class Pending(Generic[T]):
             self._futures.pop(request, None)
 
     def resolve(self, request: int, result: T | Exception) -> None:
-        """Answer whoever waits for `request` here; most entries are someone else's."""
+        """Set the result of `request` if it waits at this member. Most entries are requests of
+        other members."""
         future = self._futures.get(request)
         if future is None or future.done():
             return

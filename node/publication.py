@@ -1,7 +1,7 @@
-"""A member tells the cluster, through the log, its name and where clients reach it.
+"""Publishes a member's name and client URLs to the cluster, through the log.
 
-At each start, again and again until it has itself applied what it said: before that there
-may be no leader, or the one that took the proposal may be gone.
+The member does this at each start, and repeats the proposal until it has applied it itself:
+there may be no leader at first, or the leader that accepted the proposal may fail.
 
 Source: etcd's `EtcdServer.publish`.
 """
@@ -23,17 +23,17 @@ from splitbrain.node.world import World
 
 async def publish(
     world: World,
-    said: MemberAttributesRequest,
+    attributes: MemberAttributesRequest,
     ids: RequestIds,
     waiting: Pending[None],
     propose: Callable[[bytes], None],
     retry_s: float,
 ) -> None:
-    """Returns once this member has applied `said`. `waiting` is resolved by the apply, and
-    gives up with RpcError; `propose` raises ProposalDropped."""
+    """Return once this member has applied `attributes`. The apply resolves `waiting`, which raises
+    RpcError after a timeout; `propose` raises ProposalDropped."""
     while True:
         request = ids.next()
-        data = encode(InternalRequest(request, said))
+        data = encode(InternalRequest(request, attributes))
 
         async def begin(data: bytes = data) -> None:
             propose(data)
@@ -43,5 +43,5 @@ async def publish(
         except (ProposalDropped, RpcError):
             await world.clock.sleep(retry_s)
         else:
-            world.log("info", "published", clients=",".join(said.client_urls))
+            world.log("info", "published", clients=",".join(attributes.client_urls))
             return

@@ -1,6 +1,6 @@
-"""Drives Raft: messages and ticks in, and each `Ready` out to log, peers and store.
+"""Drives Raft: passes messages and ticks to it, and each `Ready` to the log, peers and store.
 
-Steps 2 to 9 of the write path; splitbrain.node.raft.ready says in which order and why.
+This covers steps 2 to 9 of the write path. `splitbrain.node.raft.ready` defines their order.
 """
 
 from __future__ import annotations
@@ -30,22 +30,23 @@ from splitbrain.node.write_path import Traced, WritePath
 APP, PROP, SNAP = MessageType.APP, MessageType.PROP, MessageType.SNAP
 
 INBOX_MESSAGES_MAX = 8192
-"""Messages received and not yet stepped; more are dropped, as a network would."""
+"""Maximal number of received messages that wait; more are dropped, as a network would do."""
 
 
 class LogContradicted(Exception):
-    """A peer contradicted what is committed here: some member's log has lost entries,
-    and which one no member can know. This one stops rather than serve on."""
+    """A peer contradicted this member's committed entries, so the log of some member has lost
+    entries. No member can know which one, so this member stops."""
 
 
 class RaftDriver:
-    """`run` is the task that does it; nothing else steps Raft with peers' messages.
+    """`run` is the task that drives Raft; only this task passes peers' messages to Raft.
 
-    `leader_changed` is called when another member leads, or none.
+    `leader_changed` is called when the role of this member or the leader changes.
     """
 
     def __init__(
         self,
+        *,
         world: World,
         config: Config,
         path: WritePath,
@@ -72,23 +73,23 @@ class RaftDriver:
         self._inbox: deque[Message] = deque()
         self._early_ticks_due = True
         self._marked = raft.log.applied
-        """Entries up to here were marked committed, for the trace."""
+        """The index up to which commits were traced."""
         hard_state = storage.recovered.hard_state
         self._promised = (hard_state.term, hard_state.vote)
         others = {p.id: p.peer_urls[0] for p in config.peers if p.id != config.member_id}
         self.transport = Transport(
             world,
-            config.cluster_id,
-            config.member_id,
-            others,
-            self._receive,
-            raft.report_unreachable,
+            cluster=config.cluster_id,
+            member=config.member_id,
+            peers=others,
+            receive=self._receive,
+            unreachable=raft.report_unreachable,
         )
 
-    # --- into Raft: ticks, messages, steps 2 and 3 --------------------------------
+    # --- input of Raft: ticks, messages, steps 2 and 3 ----------------------------
 
     def start_ticking(self) -> None:
-        """Tick now and from then on."""
+        """Tick now, and then once every heartbeat interval."""
         self._world.clock.call_later(self._config.heartbeat_ms / 1000, self.start_ticking)
         self._raft.tick()
         if self._early_ticks_due:
@@ -97,8 +98,8 @@ class RaftDriver:
             self._wake.set()
 
     def _tick_early(self) -> None:
-        """A fresh start need not wait a whole election timeout for a leader that there
-        is not: with a majority connected, all but two of its ticks pass at once.
+        """After a start without a leader, skip all but two ticks of the election timeout once a
+        majority is connected, so that the first election is fast.
 
         Source: etcd's --initial-election-tick-advance.
         """
@@ -111,7 +112,7 @@ class RaftDriver:
                 self._raft.tick()
 
     async def propose(self, subject: Traced, data: bytes) -> None:
-        """Hand a client's entry to Raft, which forwards it if this member does not lead.
+        """Propose a client's entry to Raft, which forwards it if this member is not leader.
         Raises ProposalDropped, FailpointError."""
         step = "leader_receive" if self._raft.role is Role.LEADER else "follower_forward"
         await self._path.before(step)
@@ -121,7 +122,7 @@ class RaftDriver:
         await self._path.reached_after(step)
 
     def propose_own(self, data: bytes) -> None:
-        """Hand an entry of the member's own to Raft: no step of a client's write.
+        """Propose an entry of the member itself, which is not part of a client's write.
         Raises ProposalDropped."""
         self._raft.propose(data)
         self._wake.set()
@@ -139,7 +140,7 @@ class RaftDriver:
 
     async def _take_message(self, message: Message) -> None:
         forwarded = message.type is PROP and self._raft.role is Role.LEADER
-        if not (forwarded and self._path.watched):
+        if not (forwarded and self._path.observed):
             self._raft.step(message)
             return
         try:
@@ -152,10 +153,10 @@ class RaftDriver:
         except FailpointError as failure:
             self._world.log("warn", "a forwarded proposal was dropped", why=str(failure))
 
-    # --- out of Raft: steps 4 to 9 ------------------------------------------------
+    # --- output of Raft: steps 4 to 9 ---------------------------------------------
 
     async def run(self) -> None:
-        """Never returns. Raises DiskError: then the member must stop."""
+        """Drive Raft forever. Raises DiskError and LogContradicted; then the member must stop."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -174,9 +175,9 @@ class RaftDriver:
             self._role_changed(ready.soft_state)
         for state in ready.read_states:
             self._reads.confirmed(state)
-        # What is committed and in this member's log already need not wait for what this
-        # Ready wants persisted. A leader's always is; a follower may learn of an entry
-        # and of its commit at once.
+        # Committed entries that are durable here already need not wait until this Ready is
+        # persisted. A leader's committed entries always are; a follower can receive an entry
+        # together with its commit.
         early = are_durable(ready, marked)
         if early:
             await self._commit(ready, marked, leading)
@@ -204,7 +205,7 @@ class RaftDriver:
 
     async def _replicate(self, messages: Sequence[Message]) -> None:
         plain = [message for message in messages if message.type is not SNAP]
-        if self._path.watched:
+        if self._path.observed:
             await self._replicate_watched(plain)
         else:
             self.transport.send(plain)
@@ -240,7 +241,7 @@ class RaftDriver:
             await self._path.reached_after(step)
         if ready.snapshot is not None:
             await self._perhaps_slowly()
-            # Only now that the log says how far is committed does the snapshot count.
+            # The snapshot counts only after the hard state with its commit index is saved.
             await self._path.reached_after("snapshot_receive")
 
     async def _save(self, ready: Ready) -> None:
@@ -256,8 +257,8 @@ class RaftDriver:
             await self._world.clock.sleep(self._world.random.uniform(0.0, 0.3))
 
     def _trace_promises(self, ready: Ready, step: str) -> None:
-        """What was just persisted, by the disk's own word: if anything is not synced, the
-        trace does not say that it is."""
+        """Trace the persisted entries and vote. Entries are traced only if the disk reports that
+        everything is synced."""
         if self._storage.unsynced_bytes == 0:
             for entry in ready.entries:
                 self._path.trace(step, traced(entry))
@@ -270,12 +271,13 @@ class RaftDriver:
             self._path.trace("vote", Traced(term=hard_state.term), peer=candidate)
 
     def _newly_committed(self) -> Sequence[Entry]:
-        """Also what this Ready does not hand out yet (`committed_bytes_max`): its messages
-        tell the others that it is committed. Nothing while nobody watches."""
+        """The newly committed entries, for traces and failpoints; empty while both are off. This
+        includes entries that this Ready does not hand out yet (`committed_bytes_max`), because
+        its messages already tell the other members that they are committed."""
         log = self._raft.log
         first = max(self._marked, log.compacted_index) + 1
         self._marked = max(self._marked, log.committed)
-        if not self._path.watched or first > log.committed:
+        if not self._path.observed or first > log.committed:
             return ()
         return log.between(first, log.committed)
 
@@ -289,19 +291,19 @@ class RaftDriver:
         if not entries and ready.snapshot is None:
             return
         await self._path.before("apply_notify")
-        await self._applier.hand(ToApply(ready.snapshot, entries))
-        if self._path.watched:
+        await self._applier.enqueue(ToApply(ready.snapshot, entries))
+        if self._path.observed:
             await self._path.after_each("apply_notify", [traced(entry) for entry in entries])
 
     async def _send_snapshot(self, message: Message) -> None:
-        """Send a follower the backend as it is now, which is past what Raft asked for."""
+        """Send a follower the current backend, which may be newer than the snapshot that Raft
+        announced."""
         if self.transport.sends_snapshot(message.to):
-            return  # Raft lost patience with it; what becomes of it is told all the same
+            return  # Raft gave up on the earlier snapshot, but its result is still reported
         try:
             snapshot = await self._snapshot_of_now()
         except StateInvalid as problem:
-            # Deposed meanwhile, and a snapshot of the new leader's is on its way into
-            # this member's own store.
+            # This member was deposed meanwhile, and is installing a snapshot of the new leader.
             self._raft.report_snapshot(message.to, False)
             self._world.log("warn", "no snapshot to send", why=str(problem))
             return
@@ -310,7 +312,7 @@ class RaftDriver:
         filled = msgspec.structs.replace(message, snapshot=snapshot)
         await self._deliver(filled)
         if self._world.buggify("a snapshot is sent twice"):
-            # Nobody promises that it comes once, or before what was sent after it.
+            # The follower must accept duplicates and any order of snapshot and later messages.
             await self._world.clock.sleep(self._world.random.uniform(0.0, 2.0))
             await self._deliver(filled)
 
@@ -330,14 +332,15 @@ class RaftDriver:
         )
 
     async def _snapshot_of_now(self) -> Snapshot:
-        """Raises StateInvalid where Raft knows of no snapshot at what is applied."""
+        """The current content of the backend as a snapshot. Raises StateInvalid if Raft has no
+        snapshot at the applied index."""
         metadata = self._raft.describe_snapshot(self._store.consistent_index)
-        # No await before this, which takes the content as it is now and then encodes it.
+        # No await before this call, which captures the current content and then encodes it.
         return Snapshot(metadata, await self._storage.backend.snapshot())
 
 
 def are_durable(ready: Ready, marked: Sequence[Entry]) -> bool:
-    """Whether this member's log held the committed entries before this Ready."""
+    """Whether the committed entries were durable in this log before this Ready."""
     if ready.snapshot is not None:
         return False
     committed, fresh = marked or ready.committed_entries, ready.entries

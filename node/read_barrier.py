@@ -1,7 +1,7 @@
-"""Linearizable reads: ask the leader for its commit index, wait until it is applied here.
+"""Linearizable reads: request the leader's commit index, and wait until this member applies it.
 
-All reads that wait share one round, and the next round starts when the last one has
-been answered, so the number of messages does not grow with the number of reads.
+All waiting reads share one round. The next round starts when the current round is answered, so
+the number of messages does not depend on the number of reads.
 
 Source: Raft thesis, 6.4; etcd's `linearizableReadLoop`.
 """
@@ -17,19 +17,20 @@ from splitbrain.node.raft.ready import ReadState
 from splitbrain.node.world import Clock, Timer
 
 RETRY_S = 0.5
-"""A round unanswered for so long is asked again. Source: etcd's readIndexRetryTime."""
+"""A round without an answer is repeated after this time. Source: etcd's readIndexRetryTime."""
 
 
 class ReadBarrier:
-    """`ask(context)` asks Raft for a read index; the answer comes to `confirmed`.
+    """`ask(context)` requests a read index from Raft, which answers by `confirmed`. `applied`
+    returns the index up to which this member has applied.
 
-    A context is a request id, unique in the cluster and in time: an answer to a round
-    of another member, or of this one's earlier life, is never taken for one of ours.
-    `applied` tells what this member has applied.
+    A context is a request id, which is unique in the whole life of the cluster. An answer to a
+    round of another member, or of this member before a restart, is therefore never accepted.
     """
 
     def __init__(
         self,
+        *,
         clock: Clock,
         deadline: Deadline,
         ids: RequestIds,
@@ -49,15 +50,15 @@ class ReadBarrier:
         self._starting = False
 
     async def wait(self) -> None:
-        """Returns when this member has applied all that was committed when it was called.
+        """Return when this member has applied all entries that were committed at the call.
 
-        Raises the deadline's error, or that of `leader_changed`.
+        Raises the deadline's error, or the error of `leader_changed`.
         """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._next.append(future)
         self._deadline.watch(future)  # type: ignore[arg-type]
         if not self._asked and not self._starting:
-            # Not at once: reads that arrive in the same turn of the loop join the round.
+            # With call_soon, reads that arrive in the same iteration of the loop join the round.
             self._starting = True
             asyncio.get_running_loop().call_soon(self._begin_round)
         try:
@@ -83,7 +84,7 @@ class ReadBarrier:
         self._ask(self._round.to_bytes(8, "big"))
 
     def confirmed(self, state: ReadState) -> None:
-        """Raft's answer to a round; that to an earlier one is too old to be used."""
+        """Process Raft's answer to the current round. Answers to earlier rounds are too old."""
         if int.from_bytes(state.context, "big") != self._round or not self._asked:
             return
         waiting, self._asked = self._asked, []
@@ -99,21 +100,21 @@ class ReadBarrier:
             self._begin_round()
 
     def advanced(self, applied: Index) -> None:
-        """This member has applied up to `applied`: let those go that waited for it."""
+        """Resolve the reads that waited until this member has applied up to `applied`."""
         if not self._behind:
             return
-        still: list[tuple[Index, list[asyncio.Future[None]]]] = []
+        remaining: list[tuple[Index, list[asyncio.Future[None]]]] = []
         for index, waiting in self._behind:
             if index > applied:
-                still.append((index, waiting))
+                remaining.append((index, waiting))
                 continue
             for future in waiting:
                 if not future.done():
                     future.set_result(None)
-        self._behind = still
+        self._behind = remaining
 
     def leader_changed(self, error: Exception) -> None:
-        """The leader that was asked leads no more: its answer may never come."""
+        """Fail the current round, because the old leader may never answer."""
         waiting, self._asked = self._asked, []
         for future in waiting:
             if not future.done():

@@ -1,22 +1,22 @@
-"""One member: its parts put together, and what a client's request meets in it.
+"""One member: it assembles the parts and handles clients' writes and reads.
 
-The write path, its eleven steps in order:
+The eleven steps of the write path, in order:
 
-    1   client_request    Server.propose: a client's write comes in
-    2   follower_forward  RaftDriver.propose: this member does not lead; Raft forwards it
-    3   leader_receive    RaftDriver.propose; for a forwarded one RaftDriver._take_message
-    4.1 leader_wal        RaftDriver._persist: the leader's own log, synced
-    4.2 replicate         RaftDriver._replicate: to every follower, before the own sync
+    1   client_request    Server.propose: accepts a client's write
+    2   follower_forward  RaftDriver.propose: this member is not leader; Raft forwards the write
+    3   leader_receive    RaftDriver.propose, or RaftDriver._take_message for a forwarded write
+    4.1 leader_wal        RaftDriver._persist: the leader's log is synced
+    4.2 replicate         RaftDriver._replicate: sent to every follower, before the own sync
     5   follower_wal      RaftDriver._persist: synced before the follower acknowledges
-    6   quorum_ack        RaftDriver._commit: a majority holds the entry, durably
+    6   quorum_ack        RaftDriver._commit: the entry is durable on a majority
     7   leader_commit     RaftDriver._commit
-    8   follower_commit   RaftDriver._commit: a follower learned of it
-    9   apply_notify      RaftDriver._commit: handed to the store
-    10  apply_mvcc        Applier._apply_entry; BackendFollower.flush comes after
+    8   follower_commit   RaftDriver._commit: a follower learns the commit index
+    9   apply_notify      RaftDriver._commit: passed to the applier
+    10  apply_mvcc        Applier._apply_entry; BackendFlusher.flush follows later
     11  respond           Server.propose again: after this member's own apply
 
-One task drives Raft and the WAL, one applies, one flushes the backend; they share the
-loop's thread and hand values on, in that direction only.
+One task drives Raft and the WAL, one applies entries, and one flushes the backend. They share the
+thread of the event loop, and pass values only in this direction.
 """
 
 from __future__ import annotations
@@ -56,24 +56,23 @@ from splitbrain.node.world import Closable, DiskError, World
 from splitbrain.node.write_path import Traced, WritePath
 
 VERSION = "3.5.1"
-"""The etcd release whose API is served."""
+"""The etcd release whose API the member implements."""
 
 FRAGMENT_OVERHEAD_BYTES = 512 * 1024
-"""A watch's answer is cut where it is larger than a request may be by this. Source: etcd's
-grpcOverheadBytes."""
+"""A watch response is split if it is larger than the maximal request plus this overhead. Source:
+etcd's grpcOverheadBytes."""
 
 PENDING_REQUESTS_MAX = 5000
-"""Writes that wait at one member; more are refused. Source: etcd refuses when apply
-lags 5,000 entries behind commit (maxGapBetweenApplyAndCommitIndex)."""
+"""Maximal number of writes that wait at one member; more are refused. Source: etcd refuses writes
+when apply is 5,000 entries behind commit (maxGapBetweenApplyAndCommitIndex)."""
 
 
 class Server:
-    """One member of a cluster, in whatever `World` it is given.
+    """One member of a cluster, in a real or simulated world.
 
-    `start` recovers what the data directory holds and begins to serve peers and
-    clients; `stop` ends that and leaves the backend flushed. In between the member
-    stops itself, by `world.stop`, when its disk fails: it never goes on with less
-    than it promised.
+    `start` recovers the state from the data directory and begins to serve peers and clients;
+    `stop` ends that and flushes the backend. If the disk fails, the member stops itself by
+    `world.stop`, because it could no longer keep its promises to other members.
     """
 
     def __init__(self, world: ApiWorld, config: Config) -> None:
@@ -94,8 +93,8 @@ class Server:
     # --- starting and stopping ------------------------------------------------
 
     async def start(self) -> None:
-        """Recover, then serve. Raises DirectoryInUse, AddressInUse, DataRefused (the
-        data of another member, or corrupt), DiskError."""
+        """Recover, then serve. Raises DirectoryInUse, AddressInUse, DataRefused (the data belongs
+        to another member, or is corrupt), DiskError."""
         config, world = self._config, self._world
         world.disk.lock()
         await self._refuse_taken_addresses()
@@ -122,11 +121,11 @@ class Server:
         self._log_start()
 
     async def _refuse_taken_addresses(self) -> None:
-        """Before anything is written: a new data directory belongs to the peer URLs that it
-        was begun with, and would refuse the other ones that a second try gives."""
+        """Check the peer addresses before anything is written. A new data directory belongs to its
+        peer URLs, so it would refuse other URLs at the next attempt."""
         for url in self._config.listen_peer_urls:
-            tried = await self._world.network.listen_peers(url, _nobody_yet)
-            await tried.close()
+            listener = await self._world.network.listen_peers(url, _refuse_peer)
+            await listener.close()
 
     def _follow_metrics(self) -> None:
         member_metrics.follow(self.metrics, self.status, lambda: len(self._pending), self.store)
@@ -152,37 +151,44 @@ class Server:
         self._pending: Pending[Applied] = Pending(writes, PENDING_REQUESTS_MAX)
         self._published: Pending[None] = Pending(writes, 1)
         self._reads = ReadBarrier(
-            world.clock,
-            Deadline(world.clock, config.request_timeout_s, errors.timed_out),
-            self._ids,
-            lambda context: self._driver.ask_read_index(context),  # noqa: PLW0108 - made after this
-            lambda: self.store.consistent_index,
+            clock=world.clock,
+            deadline=Deadline(world.clock, config.request_timeout_s, errors.timed_out),
+            ids=self._ids,
+            # The driver is assigned below.
+            ask=lambda context: self._driver.ask_read_index(context),  # noqa: PLW0108
+            applied=lambda: self.store.consistent_index,
         )
         self._backend = BackendFlusher(
-            world, config, path, storage, self.store, self.raft, self.metrics
+            world=world,
+            config=config,
+            path=path,
+            storage=storage,
+            store=self.store,
+            raft=self.raft,
+            metrics=self.metrics,
         )
         self._applier = Applier(
-            world,
-            path,
-            storage,
-            self.store,
-            self._membership,
-            self._pending,
-            self._published,
-            self._reads,
-            self._backend,
+            world=world,
+            path=path,
+            storage=storage,
+            store=self.store,
+            membership=self._membership,
+            pending=self._pending,
+            published=self._published,
+            reads=self._reads,
+            backend=self._backend,
         )
         self._driver = RaftDriver(
-            world,
-            config,
-            path,
-            self.raft,
-            storage,
-            self.store,
-            self._applier,
-            self._reads,
-            self.metrics,
-            lambda: self._reads.leader_changed(errors.leader_changed()),
+            world=world,
+            config=config,
+            path=path,
+            raft=self.raft,
+            storage=storage,
+            store=self.store,
+            applier=self._applier,
+            reads=self._reads,
+            metrics=self.metrics,
+            leader_changed=lambda: self._reads.leader_changed(errors.leader_changed()),
         )
 
     async def _publish(self) -> None:
@@ -214,7 +220,7 @@ class Server:
         )
 
     async def stop(self) -> None:
-        """Stop serving, and leave nothing in memory that the backend lacks."""
+        """Stop serving, and flush the backend."""
         for served in reversed(self._served):
             await served.close()
         self._served.clear()
@@ -233,13 +239,13 @@ class Server:
 
     @property
     def storage(self) -> MemberStorage:
-        """Once `start` has opened it."""
+        """Available once `start` has opened it."""
         return self._storage
 
-    # --- what the API asks of a member ------------------------------------------
+    # --- methods that the API calls ---------------------------------------------
 
     async def propose(self, operation: WriteRequest) -> WriteResponse:
-        """A client's write: steps 1 and 11, and all between. Raises RpcError."""
+        """Execute a client's write: steps 1 to 11. Raises RpcError."""
         if self._pending.full:
             raise errors.too_many_requests()
         if self._backend.is_full:
@@ -264,13 +270,13 @@ class Server:
         return done.response
 
     async def _after_respond(self) -> None:
-        # The answer is written when this member's turn of the loop comes to it; only
-        # then is there an "after".
+        # The response is written in a later iteration of the loop, and the failpoint must come
+        # after that.
         await self._world.clock.sleep(0.005)
         await self._path.reached_after("respond")
 
     async def linearizable_read(self) -> None:
-        """Returns once this member has applied all that was committed at the call."""
+        """Return once this member has applied all entries that were committed at the call."""
         try:
             await self._reads.wait()
         except RpcError:
@@ -284,7 +290,8 @@ class Server:
         return ResponseHeader(self.cluster_id, self.member_id, self.store.revision, self.raft.term)
 
     def health(self) -> tuple[bool, str]:
-        """As etcd's /health: no leader, no service."""
+        """Whether the member can serve, and the reason if not: without a leader it cannot, as in
+        etcd's /health."""
         return (True, "") if self.raft.leader else (False, "RAFT NO LEADER")
 
     def status(self) -> StatusResponse:
@@ -301,16 +308,16 @@ class Server:
         )
 
     def members(self) -> list[Member]:
-        """All members, with what each has published of itself."""
+        """All members, with the attributes that they have published."""
         return self._membership.members()
 
 
-def _nobody_yet(hello: bytes) -> Callable[[bytes], None]:
-    raise ConnectionRefusedError("not started yet")
+def _refuse_peer(hello: bytes) -> Callable[[bytes], None]:
+    raise ConnectionRefusedError("this member has not started yet")
 
 
 def raft_config(config: Config, world: World) -> RaftConfig:
-    settled = RaftConfig(
+    raft = RaftConfig(
         id=config.member_id,
         voters=tuple(sorted(peer.id for peer in config.peers)),
         election_ticks=config.election_ticks,
@@ -318,30 +325,30 @@ def raft_config(config: Config, world: World) -> RaftConfig:
         check_quorum=config.check_quorum,
     )
     if world.buggify("tiny appends"):
-        settled = replace(settled, message_bytes_max=64)
+        raft = replace(raft, message_bytes_max=64)
     if world.buggify("few appends in flight"):
-        settled = replace(settled, inflight_messages_max=2)
+        raft = replace(raft, inflight_messages_max=2)
     if world.buggify("few committed entries at once"):
-        settled = replace(settled, committed_bytes_max=64)
-    # Without pre-vote a member that cannot be elected, and asks sooner than others, keeps
-    # them from ever asking.
-    if settled.pre_vote and world.buggify("a short election timeout"):
-        settled = replace(settled, election_ticks=max(2, settled.election_ticks // 3))
+        raft = replace(raft, committed_bytes_max=64)
+    # Without pre-vote, a member that cannot be elected and campaigns sooner than the others would
+    # keep them from ever campaigning.
+    if raft.pre_vote and world.buggify("a short election timeout"):
+        raft = replace(raft, election_ticks=max(2, raft.election_ticks // 3))
     if world.buggify("snapshots are given up soon"):
-        settled = replace(settled, snapshot_ticks_max=3)
+        raft = replace(raft, snapshot_ticks_max=3)
     if world.buggify("snapshots go before entries"):
-        settled = replace(settled, snapshots_first=True)
-    return settled
+        raft = replace(raft, snapshots_first=True)
+    return raft
 
 
 def watch_buffer_bytes(world: World) -> int:
-    """In a small buffer one batch finds room, however large it is."""
+    """The size of a watcher's buffer. Even the smallest buffer accepts one batch of any size."""
     return 1 if world.buggify("a watcher's buffer is small") else BUFFER_BYTES_MAX
 
 
 def watch_fragment_bytes(config: Config, world: World) -> int:
     if world.buggify("a watch's answer is cut early"):
-        return 1  # an event each
+        return 1  # one event in each fragment
     return config.request_bytes_max + FRAGMENT_OVERHEAD_BYTES
 
 

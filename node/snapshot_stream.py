@@ -1,9 +1,9 @@
-"""A snapshot on its way to a follower: in chunks, on a connection of its own.
+"""Sends a snapshot to a follower in chunks, over a separate connection.
 
-One at a time to each follower. A large one on a slow link may take longer than Raft has
-patience; were a second one to take its place, none would ever arrive.
+Each follower gets one snapshot at a time. On a slow link a large snapshot can take longer than
+Raft's timeout for it; if a second snapshot replaced the first one, none would ever arrive.
 
-Source: etcd's rafthttp, the snapshot sender beside the stream of messages.
+Source: etcd's rafthttp, which has a snapshot sender besides the stream of messages.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ CHUNK_BYTES = 1024**2
 QUEUE_BYTES_MAX = 4 * CHUNK_BYTES
 SNAPSHOT_BYTES_MAX = 4 * 1024**3
 STALL_S = 30.0
-"""A snapshot of which nothing more gets away for so long has failed."""
+"""Sending fails if no byte leaves this member for this time."""
 POLL_S = 0.02
 
 
 class SnapshotChunk(msgspec.Struct, frozen=True, array_like=True):
-    """Part of a snapshot. The last one carries the message that it belongs to."""
+    """Part of a snapshot. The last chunk contains the SNAP message without its data."""
 
     stream: int
     number: int
@@ -33,7 +33,7 @@ class SnapshotChunk(msgspec.Struct, frozen=True, array_like=True):
 
 
 def chunks(stream: int, message: Message, chunk_bytes: int) -> Iterator[SnapshotChunk]:
-    """A SNAP message with its data, taken apart."""
+    """Split a SNAP message into chunks of its data."""
     assert message.snapshot is not None
     data = message.snapshot.data
     bare = msgspec.structs.replace(message, snapshot=Snapshot(message.snapshot.metadata, b""))
@@ -44,8 +44,8 @@ def chunks(stream: int, message: Message, chunk_bytes: int) -> Iterator[Snapshot
 
 
 class SnapshotSender:
-    """Sends one follower its snapshots. `dial` opens a link with a queue of so many bytes;
-    `sent` is told of the bytes of each frame."""
+    """Sends snapshots to one follower. `dial` opens a link with a queue of the given size in
+    bytes; `sent` is called with the size of each frame."""
 
     def __init__(
         self, world: World, dial: Callable[[int], PeerLink], sent: Callable[[int], None]
@@ -66,19 +66,20 @@ class SnapshotSender:
             self._link.close()
 
     async def send(self, message: Message) -> bool:
-        """Whether all of it got away; the follower's own acknowledgement is what counts."""
-        assert not self.busy, "two snapshots to one follower at once"
+        """Send a SNAP message. Returns whether all of it was sent; only the follower's
+        acknowledgement shows that the follower has installed it."""
+        assert not self.busy, "a snapshot is already being sent to this follower"
         assert message.snapshot is not None
         chunk_bytes, queue_bytes_max = CHUNK_BYTES, QUEUE_BYTES_MAX
         if self._world.buggify("tiny snapshot chunks"):
             chunk_bytes = max(len(message.snapshot.data) // 7, 1)
         if self._world.buggify("a snapshot's queue is short"):
-            queue_bytes_max = 0  # which has room for a frame when it is empty
+            queue_bytes_max = 0  # an empty queue still accepts one frame
         self._streams += 1
         frames = map(self._encode, chunks(self._streams, message, chunk_bytes))
         self._link = link = self._dial(queue_bytes_max)
         try:
-            whole = await self._send_frames(link, frames) and await self._got_away(link)
+            whole = await self._send_frames(link, frames) and await self._drained(link)
             if whole:
                 link.finish()
             return whole
@@ -87,8 +88,8 @@ class SnapshotSender:
             self._link = None
 
     async def _send_frames(self, link: PeerLink, frames: Iterable[bytes]) -> bool:
-        """Wait for the connection, then hand on frame after frame. One that breaks has lost
-        what was in it, and what comes after that is of no use."""
+        """Wait for the connection, then send the frames. If the connection breaks, the frames in
+        its queue are lost and the later ones are useless, so the snapshot has failed."""
         begun = False
         for frame in frames:
             waited_s = 0.0
@@ -101,8 +102,8 @@ class SnapshotSender:
             self._sent(len(frame))
         return begun
 
-    async def _got_away(self, link: PeerLink) -> bool:
-        """Wait until nothing of it is left in this member."""
+    async def _drained(self, link: PeerLink) -> bool:
+        """Wait until the queue of the link is empty. Returns False if the link breaks."""
         left, waited_s = link.queued_bytes, 0.0
         while link.connected and link.queued_bytes:
             if waited_s >= STALL_S:
@@ -114,8 +115,8 @@ class SnapshotSender:
 
 
 class SnapshotReceiver:
-    """Puts the chunks of one connection together; a gap voids them, and the sender's
-    Raft will try again."""
+    """Combines the chunks of one connection. After a gap the chunks are ignored, and the sender's
+    Raft sends another snapshot."""
 
     def __init__(self, receive: Callable[[Message], None]) -> None:
         self._decode = msgspec.msgpack.Decoder(SnapshotChunk).decode

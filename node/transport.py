@@ -1,7 +1,7 @@
-"""Raft's messages between members, over links that may fail at any time.
+"""Sends Raft's messages between members, over links that can fail at any time.
 
-All messages of one `Ready` to one peer travel as one frame. A snapshot travels on a
-link of its own (`splitbrain.node.snapshot_stream`), so that heartbeats do not wait behind it.
+All messages of one `Ready` to one peer are sent in one frame. A snapshot is sent over a separate
+link (`splitbrain.node.snapshot_stream`), so that heartbeats do not wait for it.
 
 Source: the two channels of etcd's rafthttp (stream and snapshot sender).
 """
@@ -21,7 +21,7 @@ QUEUE_BYTES_MAX = 32 * 1024**2
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
-    """The first frame of every connection: who speaks, of which cluster, to whom."""
+    """The first frame of every connection: cluster, sender, intended receiver, and channel."""
 
     cluster: int
     sender: MemberId
@@ -31,7 +31,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(slots=True)
 class Traffic:
-    """What went between this member and one peer, since it started."""
+    """The traffic between this member and one peer since the start."""
 
     sent_bytes: int = 0
     received_bytes: int = 0
@@ -40,12 +40,13 @@ class Traffic:
 
 
 class Transport:
-    """One member's links. `receive` is called with each message that arrives;
-    `unreachable` with a peer to which a message could not be sent."""
+    """The links of one member. It calls `receive` with each message that arrives, and
+    `unreachable` with each peer to which a message could not be sent."""
 
     def __init__(
         self,
         world: World,
+        *,
         cluster: int,
         member: MemberId,
         peers: Mapping[MemberId, str],
@@ -66,7 +67,7 @@ class Transport:
             peer: self._snapshot_sender(peer, url) for peer, url in self._peers.items()
         }
         self.heard: dict[MemberId, None] = {}
-        """Peers that have introduced themselves at least once."""
+        """Peers that have connected to this member at least once."""
 
     def start(self) -> None:
         for peer, url in self._peers.items():
@@ -86,17 +87,20 @@ class Transport:
         return sum(link.connected for link in self._links.values())
 
     def accept(self, frame: bytes) -> Callable[[bytes], None]:
-        """Take a connection by its first frame. Raises ConnectionRefusedError for one
-        of another cluster, for another member, or of no member of ours."""
+        """Accept a connection by its first frame, and return the receiver of its later frames.
+
+        Raises ConnectionRefusedError if the connection comes from another cluster or from an
+        unknown member, or if it is intended for another member.
+        """
         try:
             hello = msgspec.msgpack.decode(frame, type=Hello)
         except msgspec.MsgspecError as problem:
-            raise ConnectionRefusedError("no introduction of a member") from problem
+            raise ConnectionRefusedError("the first frame does not introduce a member") from problem
         ours = hello.cluster == self._cluster and hello.receiver == self._member
         if not ours or hello.sender not in self._peers:
             self._world.log(
                 "warn",
-                "refused a connection of another cluster or member",
+                "refused a connection from another cluster or member",
                 cluster=f"{hello.cluster:x}",
                 sender=f"{hello.sender:x}",
                 meant_for=f"{hello.receiver:x}",
@@ -113,13 +117,13 @@ class Transport:
         try:
             messages = self._decode(frame)
         except msgspec.MsgspecError as problem:
-            self._world.log("warn", "dropped a frame that holds no messages", error=str(problem))
+            self._world.log("warn", "dropped a frame that contains no messages", error=str(problem))
             return
         for message in messages:
             self._receive(message)
 
     def send(self, messages: Iterable[Message]) -> None:
-        """Send what can be sent; what cannot is dropped and its peer reported."""
+        """Send messages. If a frame cannot be sent, it is dropped and its peer is reported."""
         by_peer: dict[MemberId, list[Message]] = {}
         for message in messages:
             by_peer.setdefault(message.to, []).append(message)
@@ -136,20 +140,20 @@ class Transport:
                 self.traffic[peer].failures += 1
 
     def sends_snapshot(self, peer: MemberId) -> bool:
-        """Whether one is on its way to `peer`; there is never a second one."""
+        """Whether a snapshot is being sent to `peer`; there is at most one at a time."""
         return peer in self._snapshots and self._snapshots[peer].busy
 
     async def send_snapshot(self, message: Message) -> bool:
-        """Send a SNAP message with its data; whether all of it got away. Not to be called
-        while one `sends_snapshot` to the same peer."""
+        """Send a SNAP message with its data. Returns whether all of it was sent. Must not be
+        called while `sends_snapshot` is true for the same peer."""
         assert message.type is MessageType.SNAP
         sender = self._snapshots.get(message.to)
         if sender is None:
             return False
-        got_away = await sender.send(message)
-        if not got_away:
+        sent = await sender.send(message)
+        if not sent:
             self.traffic[message.to].failures += 1
-        return got_away
+        return sent
 
     def _snapshot_sender(self, peer: MemberId, url: str) -> SnapshotSender:
         hello = self._encode(Hello(self._cluster, self._member, peer, "snapshot"))
@@ -158,10 +162,10 @@ class Transport:
         def dial(queue_bytes_max: int) -> PeerLink:
             return self._world.network.dial_peer(url, hello, queue_bytes_max=queue_bytes_max)
 
-        def sent(count: int) -> None:
-            traffic.sent_bytes += count
+        def count_sent(size_bytes: int) -> None:
+            traffic.sent_bytes += size_bytes
 
-        return SnapshotSender(self._world, dial, sent)
+        return SnapshotSender(self._world, dial, count_sent)
 
 
 def _counted(take: Callable[[bytes], None], traffic: Traffic) -> Callable[[bytes], None]:

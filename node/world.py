@@ -1,13 +1,13 @@
-"""The only door to what is not deterministic: clock, disk, network, randomness.
+"""The interface to everything that is not deterministic: clock, disk, network, randomness.
 
-Everything that a member does outside its own memory goes through a `World`. The
-real one is `splitbrain.node.real.world`; a simulated one lives outside this package. Nothing
-else under `node/` imports `time`, `random`, `os`, `socket` or `threading`, and
-nothing iterates a set whose order matters.
+Everything that a member does outside its own memory goes through a `World`. The real world is
+`splitbrain.node.real.world`; the simulated world is part of the harness. Other modules of `node/`
+do not import `time`, `os`, `socket` or `threading` and do not iterate over sets if the order
+matters.
 
-asyncio's tasks, futures and events may be used freely: both worlds run an asyncio
-loop. Its clock (`loop.time`, `asyncio.sleep`, `asyncio.timeout`, `wait_for`) may
-not: a member's clock drifts and jumps apart from the loop's.
+Both worlds run an asyncio loop, so asyncio's tasks, futures and events may be used. The clock of
+the loop (`loop.time`, `asyncio.sleep`, `asyncio.timeout`, `wait_for`) must not be used, because a
+member's clock can drift and jump relative to it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Timer(Protocol):
 
 
 class Clock(Protocol):
-    """A member's own clock. `trace_ns` is the observer's: one for all members of a
-    run, for trace events alone; no decision may rest on it."""
+    """A member's own clock. `trace_ns` is a clock that all members of a run share; it is only for
+    trace events, and no decision may depend on it."""
 
     def monotonic_ns(self) -> int: ...
 
@@ -39,19 +39,19 @@ class Clock(Protocol):
 
 
 class DiskError(Exception):
-    """The disk failed or is full: the member must stop rather than lose anything."""
+    """The disk failed or is full. The member must stop, so that it does not lose data."""
 
 
 class DirectoryInUse(Exception):
-    """Another process holds the data directory."""
+    """Another process uses the data directory."""
 
 
 class File(Protocol):
-    """A file opened for writing. What is written is in the page cache (it outlives the
-    process, not a power loss) until `sync` returns."""
+    """A file opened for writing. Written data is in the page cache, so it survives the process,
+    but survives a power loss only after `sync` has returned."""
 
     unsynced_bytes: int
-    """Written, and not known to be durable: the disk's own word, whatever its user believes."""
+    """The number of written bytes that the disk does not know to be durable."""
 
     def write(self, offset: int, data: bytes) -> None:
         """Raises DiskError."""
@@ -60,8 +60,8 @@ class File(Protocol):
     def truncate(self, size: int) -> None: ...
 
     async def sync(self) -> None:
-        """Make all written so far durable (fdatasync). Raises DiskError; after that
-        nothing about the file's tail is known."""
+        """Make all written data durable (fdatasync). Raises DiskError; after that the content of
+        the file's tail is unknown."""
         ...
 
     def close(self) -> None: ...
@@ -73,7 +73,7 @@ class Disk(Protocol):
     def exists(self, path: str) -> bool: ...
 
     def list(self, path: str) -> list[str]:
-        """Names in a directory, sorted; empty where there is none."""
+        """The names in a directory, sorted; empty if the directory does not exist."""
         ...
 
     def read(self, path: str) -> bytes: ...
@@ -81,25 +81,26 @@ class Disk(Protocol):
     def size(self, path: str) -> int: ...
 
     def make_directory(self, path: str) -> None:
-        """Also its parents; no error where it exists."""
+        """Create a directory and its parents. It is no error if it exists."""
         ...
 
     def create(self, path: str, *, preallocate_bytes: int = 0) -> File:
-        """A new file; one that exists is truncated. Preallocated bytes read as zeros."""
+        """Create a file, or truncate an existing one. Preallocated bytes read as zeros."""
         ...
 
     def open(self, path: str) -> File:
-        """An existing file, for writing."""
+        """Open an existing file for writing."""
         ...
 
     async def replace(self, path: str, data: bytes) -> None:
-        """Atomically and durably: written aside, synced, renamed, directory synced."""
+        """Replace a file atomically and durably: write a temporary file, sync it, rename it, and
+        sync the directory."""
         ...
 
     def rename(self, source: str, target: str) -> None: ...
 
     def remove(self, path: str) -> None:
-        """A file, or a directory with all in it; no error where there is none."""
+        """Remove a file, or a directory with its content. It is no error if it does not exist."""
         ...
 
     async def sync_directory(self, path: str) -> None:
@@ -107,20 +108,22 @@ class Disk(Protocol):
         ...
 
     def lock(self) -> None:
-        """Hold the data directory until the process ends. Raises DirectoryInUse."""
+        """Lock the data directory until the process ends. Raises DirectoryInUse."""
         ...
 
     def open_backend(self, path: str) -> Backend:
-        """The key-value file that follows the store (LMDB in the real world)."""
+        """Open the backend of the store (LMDB in the real world)."""
         ...
 
 
 class PeerLink(Protocol):
-    """The way to one peer: keeps a connection up as well as it can, in the background."""
+    """A link to one peer. It connects in the background, and reconnects when the connection
+    breaks."""
 
     def send(self, frame: bytes) -> bool:
-        """Queue a frame; False if it was dropped (no connection, or the queue is full).
-        Frames arrive whole, in order, or not at all; True promises nothing."""
+        """Queue a frame. Returns False if the frame was dropped because there is no connection or
+        the queue is full. Frames arrive completely and in order, or not at all; True does not
+        mean that the frame arrives."""
         ...
 
     @property
@@ -128,15 +131,16 @@ class PeerLink(Protocol):
 
     @property
     def queued_bytes(self) -> int:
-        """Of what was sent, so much may still be in this process."""
+        """An upper bound of the sent bytes that are still in this process."""
         ...
 
     def finish(self) -> None:
-        """Close it once all that was sent is gone."""
+        """Close the link once the queue is empty."""
         ...
 
     def close(self) -> None:
-        """At once; what was sent may be lost. Safe to call after `finish`, and twice."""
+        """Close the link at once; queued frames may be lost. May be called after `finish`, and
+        more than once."""
         ...
 
 
@@ -148,18 +152,18 @@ class Network(Protocol):
     async def listen_peers(
         self, url: str, accept: Callable[[bytes], Callable[[bytes], None]]
     ) -> Closable:
-        """Take peers' connections at `url`. `accept(hello)` is called with the first
-        frame of each; it returns the receiver of its later frames, or raises
-        ConnectionRefusedError to drop it. Raises AddressInUse."""
+        """Accept peers' connections at `url`. `accept(hello)` is called with the first frame of
+        each connection; it returns the receiver of the later frames, or raises
+        ConnectionRefusedError to close the connection. Raises AddressInUse."""
         ...
 
     def dial_peer(self, url: str, hello: bytes, *, queue_bytes_max: int) -> PeerLink:
-        """A link to the peer at `url`, redialled with a backoff until closed."""
+        """A link to the peer at `url`, which reconnects with a backoff until it is closed."""
         ...
 
 
 class AddressInUse(Exception):
-    """Something else listens where the member was told to."""
+    """Another socket already listens at the address."""
 
 
 class World(Protocol):
@@ -180,28 +184,28 @@ class World(Protocol):
         ...
 
     def spawn(self, work: Awaitable[None], name: str) -> None:
-        """Run `work` as a task of the member; if it raises, the member stops."""
+        """Run `work` as a task of the member. If it raises an error, the member stops."""
         ...
 
     def log(self, level: str, message: str, **fields: object) -> None:
-        """One line of the member's log (stderr in the real world)."""
+        """Write one line to the member's log (stderr in the real world)."""
         ...
 
     def stop(self, code: int, why: str) -> None:
-        """The member ends: as soon as it can, with this exit code, saying why."""
+        """Stop the member as soon as possible, with this exit code and reason."""
         ...
 
     def buggify(self, place: str) -> bool:
-        """Whether to make a rare condition likely, here and now: always False in the real
-        world. `place` names the condition. What it leads to must be correct behaviour,
-        such as a queue that is short. Source: FoundationDB's BUGGIFY."""
+        """Whether to provoke a rare condition now; always False in the real world. `place` names
+        the condition. The resulting behaviour must be correct, such as a short queue. Source:
+        FoundationDB's BUGGIFY."""
         ...
 
     def crash(self) -> None:
-        """The member ends now, as if killed: nothing is flushed, nothing said."""
+        """End the member immediately, as if killed, without a flush or a log line."""
         ...
 
     def stand_still(self, place: str) -> None:
-        """The member's process stops, as by SIGSTOP, until somebody lets it go on. `place`
-        says where, for whoever watches. In simulation it stops at the next await."""
+        """Pause the member's process, as by SIGSTOP, until it is continued. `place` is the name of
+        the failpoint, for the log. A simulated process pauses at its next await."""
         ...

@@ -1,10 +1,9 @@
-"""The write path's steps as they are seen from outside: traced, and stopped at.
+"""Trace events and failpoints for the steps of the write path.
 
-The server calls `before(step)` and `after(step, …)` around each of the eleven steps.
-An `after` says that the step is done: `leader_wal` is traced when the sync has
-returned, not when it was asked for. A trace event is in the page cache before the
-step's effect can leave the member, so that a killed member's trace lacks nothing
-that others could have seen.
+The server calls `before(step)` and `after(step, …)` around each of the eleven steps. `after`
+means that the step is done: `leader_wal` is traced when the sync has returned, not when it was
+requested. A trace event is in the page cache before the effect of the step can leave the member,
+so the trace of a killed member contains every step that other members can have observed.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ from splitbrain.node.world import World
 
 
 class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A line of `trace.jsonl`; see ARCHITECTURE.md. `request` 0: no client's request."""
+    """A line of `trace.jsonl`, described in docs/reference/write-path.md. `request` is 0 if the
+    step does not belong to a client's request."""
 
     member: str
     step: str
@@ -31,7 +31,7 @@ class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Traced(msgspec.Struct, frozen=True):
-    """What a step was done to: a request, and its entry once it has one."""
+    """The subject of a step: a request, and its entry once it has one."""
 
     request: int = 0
     term: int = 0
@@ -39,8 +39,8 @@ class Traced(msgspec.Struct, frozen=True):
 
 
 class WritePath:
-    """`watched` is False while neither tracing nor a failpoint is on: then nothing is
-    gathered for either."""
+    """Traces the steps of one member and executes its failpoints. `observed` is False while
+    tracing and failpoints are off, so that the member collects no data for them."""
 
     def __init__(self, world: World, member: str, failpoints: Failpoints, *, tracing: bool) -> None:
         self._world = world
@@ -50,25 +50,26 @@ class WritePath:
         self._encode = msgspec.json.Encoder().encode
 
     @property
-    def watched(self) -> bool:
+    def observed(self) -> bool:
         return self.tracing or self.failpoints.armed
 
     async def before(self, step: str) -> None:
-        """Raises FailpointError where the failpoint says so."""
+        """Execute the failpoint before `step`. Raises FailpointError."""
         if self.failpoints.armed:
             await self.failpoints.reach(f"before_{step}")
 
     async def after(self, step: str, subject: Traced, *, revision: int = 0, peer: str = "") -> None:
+        """Trace the step, and execute the failpoint after it. Raises FailpointError."""
         self.trace(step, subject, revision=revision, peer=peer)
         await self.reached_after(step)
 
     async def reached_after(self, step: str) -> None:
-        """For a step that was traced by itself."""
+        """Execute the failpoint after `step`, which was traced separately."""
         if self.failpoints.armed:
             await self.failpoints.reach(f"after_{step}")
 
     async def after_each(self, step: str, subjects: Iterable[Traced], *, peer: str = "") -> None:
-        """The step was done to several entries at once (one sync, one message)."""
+        """`after` for a step that processed several entries at once (one sync, one message)."""
         for subject in subjects:
             self.trace(step, subject, peer=peer)
         await self.reached_after(step)

@@ -25,8 +25,8 @@ from splitbrain.harness.schedule.command_line import NOT_OF_THE_RUN
 from splitbrain.harness.schedule.options import DEFAULTS, Options, parse_list, refuse_unknown
 from splitbrain.harness.schedule.schedule import SIMULATED, Schedule
 from splitbrain.harness.schedule.text import SUFFIX, as_text, read_schedule
-from splitbrain.harness.store.json_file import write_json
 from splitbrain.harness.store.records import Repro
+from splitbrain.harness.store.whole_file import write_json
 
 SCHEDULE_OPERATIONS_MAX = 2_000
 """The schedule of a drawn run is saved beside its seed if it has at most so many operations."""

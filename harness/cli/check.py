@@ -121,7 +121,7 @@ def _check_run(
     import msgspec
 
     from splitbrain.harness.judging.judge import checkers_of, judge
-    from splitbrain.harness.report import write
+    from splitbrain.harness.report.write import write_report
     from splitbrain.harness.store.run_folder import RunFolder
 
     record = RunFolder(folder).read_record()
@@ -134,7 +134,7 @@ def _check_run(
     if no_report or others or observer.interrupted:
         return result
     observer.show("writing the report")
-    return dataclasses.replace(result, report=write(folder))
+    return dataclasses.replace(result, report=write_report(folder))
 
 
 def _print_run(result: RunResult, picture: Path | None) -> int:
@@ -143,7 +143,7 @@ def _print_run(result: RunResult, picture: Path | None) -> int:
     print_outcome(result)
     _print_memory()
     if picture is not None:
-        from splitbrain.harness.report.proof_pictures import draw_run
+        from splitbrain.harness.report.anomaly.check_pictures import draw_run
 
         _draw(lambda: draw_run(result, picture))
     return result.exit_code
@@ -168,7 +168,7 @@ def _print_file(checked: Checked, picture: Path | None) -> int:
     )
     _print_memory()
     if picture is not None:
-        from splitbrain.harness.report.proof_pictures import draw_file
+        from splitbrain.harness.report.anomaly.check_pictures import draw_file
 
         _draw(lambda: draw_file(checked, picture))
     return {True: 0, False: 1, None: 2}[checked.valid]

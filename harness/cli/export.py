@@ -30,8 +30,9 @@ def command(path: Path, form: str, output: Path) -> int:
     """
     from splitbrain.harness.judging.export import export
     from splitbrain.harness.judging.history_file import history_file
+    from splitbrain.harness.store.run_folder import RunFolder
 
-    file = history_file(path) or path / "history.jsonl"
+    file = history_file(path) or RunFolder(path).history
     count = export(file, output)
     click.echo(f"{output}: {count:,} operations, {form}")
     return 0

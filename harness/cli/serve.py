@@ -1,4 +1,4 @@
-"""`splitbrain serve`: serves the store of runs to a web browser."""
+"""`splitbrain serve`: show the runs of a store in a web browser."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import click
 
 @click.command("serve", short_help="Browse the runs in a web browser.")
 @click.option("--store", default=None, metavar="DIR",
-              help="The folder of runs.  [default: that of [tool.splitbrain], or store]")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+              help="The folder of runs.  [default: `store` of [tool.splitbrain], or ./store]")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option("--port", default=8080, show_default=True,
-              help="The TCP port to listen on; 0 selects a free one.")
+              help="The port to listen at; 0 is any free port.")
 def command(store: str | None, host: str, port: int) -> int:
-    """Serve a table of all runs and their reports over HTTP, until Ctrl-C.
+    """Show the runs of a store in a web browser, until Ctrl-C.
 
     \b
     Example:
@@ -26,6 +26,8 @@ def command(store: str | None, host: str, port: int) -> int:
 
     folder = Path(store or read_options({}).store)
     if not folder.is_dir():
-        raise BadArguments(f"there is no store of runs at {folder}: `splitbrain run` creates one")
+        raise BadArguments(
+            f"{folder} is not a folder; expected a folder of runs, which `splitbrain run` makes"
+        )
     serve(folder, host, port)
     return 0

@@ -32,6 +32,7 @@ from splitbrain.harness.judging.judge import (
     merged,
 )
 from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.store.run_folder import HISTORY, RunFolder
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.catalogue import (
     FORMATS,
@@ -137,9 +138,9 @@ def history_file(path: Path) -> Path | None:
         return path
     if not path.is_dir():
         raise BadArguments(f"{path} is neither a folder nor a file")
-    if (path / "run.json").exists():
+    if RunFolder(path).record.exists():
         return None
-    for name in ("history.edn", "history.txt", "history.jsonl"):
+    for name in ("history.edn", "history.txt", HISTORY):
         if (path / name).is_file():
             return path / name
     raise BadArguments(

@@ -1,9 +1,9 @@
 """The planted bugs by name.
 
-A mutant is a module below this package with a value `MUTANT` and a function `spoil`, which
-replaces one named function of `splitbrain.node` from outside. The member itself contains no
-switch. The module's name is the mutant's name; its folder is the room of the member that it
-breaks.
+A mutant is a module in a subpackage of this package. It contains a value `MUTANT` and a function
+`plant`, which replaces functions of `splitbrain.node` from outside, so the member itself
+contains no switch. The name of the module is the name of the mutant, and the subpackage is the
+room of the member that the mutant breaks.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ def names() -> tuple[str, ...]:
 
 
 def names_in_processes() -> tuple[str, ...]:
-    """The mutants that a run of real processes finds, too."""
+    """The mutants that a run of real processes finds in reasonable time."""
     return tuple(name for name in names() if mutant(name).run)
 
 
 def mutants() -> dict[str, str]:
-    """Mutant name → what the bug breaks."""
+    """Mutant name → description of the wrong behaviour."""
     return {name: mutant(name).what for name in names()}
 
 
 def mutant(name: str) -> Mutant:
-    """The mutant `name`. Raises BadArguments if there is none."""
+    """The mutant `name`. Raises BadArguments if it does not exist."""
     found = _module(name).MUTANT
     assert isinstance(found, Mutant)
     return found
@@ -76,7 +76,7 @@ def mutant_flags(name: str) -> tuple[str, ...]:
 
 
 def plant(name: str) -> None:
-    """Plant the bug `name` into this process, for good. Raises BadArguments."""
+    """Plant the bug `name` into this process until it ends. Raises BadArguments."""
     _module(name).plant()
 
 

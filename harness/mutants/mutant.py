@@ -1,4 +1,4 @@
-"""What a planted bug declares about itself."""
+"""The declaration of a planted bug."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ SHORT_RUN: Mapping[str, object] = {
     "quiet_timeout_ms": 8_000,
 }
 """Run options that suit most mutants: elections are fast, so that a few seconds see several
-leaders, and the run waits only briefly for members that will never agree."""
+leaders, and the run waits only briefly for members that never agree."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """What the bug breaks, where it is known from, and how it is found.
+    """`what` describes the wrong behaviour, and `source` names real bugs or documents that it
+    is taken from.
 
     `found_by` names the checkers that can find it. At least one of them must find it in
     simulation; in a run of processes the first one must. `run` holds options of

@@ -1,7 +1,7 @@
-"""A planted bug in this process's own copy of the member.
+"""Plants at most one bug into this process.
 
-A mutant replaces functions of `node` for good, so that a process holds one at most: a
-run of the correct member after it, or of another mutant, needs another process.
+A mutant replaces functions of `node` until the process ends. A later run of the correct member
+or of another mutant needs another process.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ _planted: list[str] = []
 
 
 def plant(mutant: str) -> None:
-    """Let this process's members have the bug `mutant` ("": none). Raises BadArguments
-    if it holds another one, or there is none of this name."""
-    holds = _planted[0] if _planted else ""
-    if holds == mutant:
+    """Plant the bug `mutant` into the members of this process; an empty name plants no bug.
+
+    Raises BadArguments if the process already contains another bug, or if `mutant` is unknown.
+    """
+    planted = _planted[0] if _planted else ""
+    if planted == mutant:
         return
-    if holds:
+    if planted:
         raise BadArguments(
-            f"this process has the mutant {holds} planted, and a simulated run of "
-            f"{mutant or 'the correct member'} was asked for: run it in a process of its own"
+            f"this process contains the mutant {planted}, so it cannot simulate "
+            f"{mutant or 'the correct member'}; run that in a separate process"
         )
     catalogue.plant(mutant)
     _planted.append(mutant)

@@ -1,7 +1,7 @@
-"""The index of a store: every run in it, the newest first, with a link to its report.
+"""The index of a store: a table of its runs, the newest first, with links to their reports.
 
-One file without scripts, for a CI artifact; `splitbrain serve` makes it anew at each
-look.
+The page is one file without scripts, so that it can be a CI artifact. `splitbrain serve` renders
+it again for each request.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-import msgspec
-
-from splitbrain.harness.report import NAME, write_whole
-from splitbrain.harness.report.page import environment
-from splitbrain.harness.report.run_data import ResultFacts, RunFacts
+from splitbrain.harness.report.html import environment
+from splitbrain.harness.report.page_file import INDEX_NAME, write_page
+from splitbrain.harness.store.facts import ResultFacts, RunFacts, read_result_facts, read_run_facts
+from splitbrain.harness.store.run_folder import REPORT, RunFolder
 from splitbrain.harness.store.store import run_folders
 
 ROWS_MAX = 5_000
-"""The newest; the page says how many more there are."""
+"""The most runs in the table. The page reports how many older runs there are."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One run. `place` is its folder relative to the store, quoted for a link."""
+    """One run of the table. `results` is None if the run was not judged."""
 
-    place: str
+    link: str
+    """The path of the run's folder, relative to the store and quoted for a link."""
     folder: str
     facts: RunFacts
     results: ResultFacts | None
-    reported: bool
+    has_report: bool
 
     @property
     def valid(self) -> bool | None:
@@ -41,26 +41,26 @@ class RunRow:
 
     @property
     def outcomes(self) -> dict[str, int]:
-        """Of all operations: ok, fail, info → how many."""
-        counted = self.results.operations if self.results else {}
-        if "all" in counted:
-            return counted["all"]
+        """The number of operations by outcome (ok, fail, info); {} if it is unknown."""
+        counts_by_f = self.results.operations if self.results else {}
+        if "all" in counts_by_f:
+            return counts_by_f["all"]
         totals: dict[str, int] = {}
-        for outcomes in counted.values():
+        for outcomes in counts_by_f.values():
             for outcome, count in outcomes.items():
                 totals[outcome] = totals.get(outcome, 0) + count
         return totals
 
     @property
     def started(self) -> str:
-        """The start in UTC, to the second; as recorded if it is in another form."""
+        """The start as `YYYY-MM-DD hh:mm:ss` in UTC; unchanged if it was not recorded in UTC."""
         recorded = self.facts.started
         moment = recorded.removesuffix("+00:00").removesuffix("Z")
         return recorded if moment == recorded else moment.replace("T", " ")
 
     @property
     def reason(self) -> str:
-        """The text under the row: why the run is not valid, or "" for a valid run."""
+        """Why the run is not valid, for the row under it; "" if it is valid."""
         results = self.results
         if results and results.anomalies:
             checker, anomaly = results.anomalies[0]
@@ -75,7 +75,7 @@ class RunRow:
 
 
 def run_rows(store: Path) -> tuple[tuple[RunRow, ...], int]:
-    """The newest `ROWS_MAX` runs, the newest first, and how many more there are."""
+    """The newest `ROWS_MAX` runs, the newest first, and the number of older runs."""
     folders = run_folders(store)[::-1]
     return tuple(_row(store, folder) for folder in folders[:ROWS_MAX]), max(
         0, len(folders) - ROWS_MAX
@@ -83,25 +83,18 @@ def run_rows(store: Path) -> tuple[tuple[RunRow, ...], int]:
 
 
 def _row(store: Path, folder: Path) -> RunRow:
-    relative = folder.relative_to(store).as_posix()
+    relative, files = folder.relative_to(store).as_posix(), RunFolder(folder)
     return RunRow(
         quote(relative),
         relative,
-        _read(folder / "run.json", RunFacts) or RunFacts(),
-        _read(folder / "results.json", ResultFacts),
-        (folder / NAME).is_file(),
+        read_run_facts(files)[0] or RunFacts(),
+        read_result_facts(files)[0],
+        files.report.is_file(),
     )
 
 
-def _read(path: Path, kind: type[T]) -> T | None:
-    """What the file holds; None where it is missing, torn or of another shape."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-
-
 def verdict_counts(rows: Iterable[RunRow]) -> dict[str, int]:
+    """The number of runs by verdict."""
     counts = {"valid": 0, "invalid": 0, "unknown": 0}
     for row in rows:
         counts["valid" if row.valid else "invalid" if row.valid is False else "unknown"] += 1
@@ -109,27 +102,33 @@ def verdict_counts(rows: Iterable[RunRow]) -> dict[str, int]:
 
 
 def render_index(store: Path, *, live: bool = False) -> str:
-    """The page. `live`: folders can be listed and a report is made when asked for."""
-    rows, beyond = run_rows(store)
+    """The page of the index.
+
+    `live` is True for `splitbrain serve`, which can also list folders and render reports that
+    were not written.
+    """
+    rows, older = run_rows(store)
     return (
         environment()
         .get_template("index.html.j2")
         .render(
             title=f"{store.absolute().name}: runs",
             rows=rows,
-            beyond=beyond,
+            older=older,
             counts=verdict_counts(rows),
             live=live,
-            report_name=NAME,
+            report_name=REPORT,
         )
     )
 
 
 def write_index(store: Path) -> Path:
-    """Make `index.html` in the folder of runs `store`.
+    """Write `index.html` into the folder of runs `store`; returns its path.
 
-    Raises FileNotFoundError where there is no such folder.
+    Raises FileNotFoundError if the folder does not exist.
     """
     if not store.is_dir():
-        raise FileNotFoundError(f"{store}: expected a folder of runs, as `splitbrain run` makes")
-    return write_whole(store / "index.html", render_index(store))
+        raise FileNotFoundError(
+            f"{store} is not a folder; expected a folder of runs, which `splitbrain run` makes"
+        )
+    return write_page(store / INDEX_NAME, render_index(store))

@@ -1,6 +1,6 @@
-"""Which operations are drawn when there are more than a page can bear.
+"""Choose the operations to draw when a run has more than a page can show.
 
-Never silently: the page says how many of how many, and what is always among them.
+The page reports how many operations are drawn, of how many, and which are always among them.
 """
 
 from __future__ import annotations
@@ -14,47 +14,53 @@ from splitbrain.harness.report.spans import Span
 DRAWN_MAX = 20_000
 SLOWEST_KEPT = 1_000
 UNCERTAIN_MAX = 100_000
-"""Of those that failed or are unknown; past it they too are thinned out, and that is said."""
+"""The most operations with outcome `fail` or `info` that are drawn. The page reports the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
+    """The chosen operations, in the order of all."""
+
     spans: tuple[Span, ...]
     of: int
+    """The number of operations in the run."""
     uncertain_left_out: int = 0
+    """The number of operations with outcome `fail` or `info` that are not drawn."""
 
     @property
     def complete(self) -> bool:
         return len(self.spans) == self.of
 
-    def says(self) -> str:
-        """A sentence for the reader, "" if all are drawn."""
+    def summary(self) -> str:
+        """Sentences for the page about what is drawn; "" if all operations are drawn."""
         if self.complete:
             return ""
         left_out = (
-            f", but {self.uncertain_left_out:,} of the failed and unknown that are too many"
+            f" (except {self.uncertain_left_out:,} with outcome fail or info, which are too many)"
             if self.uncertain_left_out
             else ""
         )
         return (
-            f"Drawn: {len(self.spans):,} of {self.of:,} operations: every one that failed, is "
-            f"unknown or stands in an anomaly{left_out}, the {SLOWEST_KEPT:,} slowest, and the "
-            "rest evenly thinned out. Figures in tables and percentiles count all."
+            f"The figures draw {len(self.spans):,} of {self.of:,} operations: all with outcome "
+            f"fail or info{left_out}, all in the pictures of anomalies, the {SLOWEST_KEPT:,} "
+            "slowest, and an even sample of the rest. Tables, rates and percentiles count all "
+            "operations."
         )
 
 
 def sample(spans: Sequence[Span], named: Iterable[int], drawn_max: int = DRAWN_MAX) -> Sample:
-    """At most `drawn_max` of `spans`, more only if that many failed or are unknown.
+    """At most `drawn_max` of `spans`; more only if more have outcome `fail` or `info`.
 
-    `named` are indexes of events, of invocations or completions, that must be there.
+    `named` are indexes of events, of invocations or completions. Their operations are always in
+    the sample.
     """
     if len(spans) <= drawn_max:
         return Sample(tuple(spans), len(spans))
     must = set(named)
     kept = {at for at, span in enumerate(spans) if span.invoked in must or span.returned in must}
     uncertain = [at for at, span in enumerate(spans) if span.outcome != "ok" and at not in kept]
-    held = _evenly(uncertain, UNCERTAIN_MAX)
-    kept.update(held)
+    uncertain_kept = _evenly(uncertain, UNCERTAIN_MAX)
+    kept.update(uncertain_kept)
     slowest = heapq.nlargest(
         SLOWEST_KEPT, range(len(spans)), key=lambda at: (spans[at].latency_ms or 0.0, -at)
     )
@@ -62,10 +68,11 @@ def sample(spans: Sequence[Span], named: Iterable[int], drawn_max: int = DRAWN_M
     rest = [at for at in range(len(spans)) if at not in kept and spans[at].outcome == "ok"]
     kept.update(_evenly(rest, max(0, drawn_max - len(kept))))
     drawn = tuple(span for at, span in enumerate(spans) if at in kept)
-    return Sample(drawn, len(spans), len(uncertain) - len(held))
+    return Sample(drawn, len(spans), len(uncertain) - len(uncertain_kept))
 
 
 def _evenly(places: Sequence[int], count: int) -> list[int]:
+    """At most `count` of `places`, at even distances."""
     if len(places) <= count:
         return list(places)
     return [places[at * len(places) // count] for at in range(count)]

@@ -1,13 +1,12 @@
-"""`splitbrain serve`: the store of runs in a browser.
+"""The web server of `splitbrain serve`, which shows a store of runs.
 
-    /                    the index, made anew at each look
-    /<test>/<run>/       what is in a run's folder
-    /<test>/<run>/report.html   the run's report; made on the way if none was written
-    /<test>/<run>/…      its files: JSON and logs as text, all else to be saved
+    /                           the index, rendered for each request
+    /<test>/<run>/              the list of files in a run's folder
+    /<test>/<run>/report.html   the run's report; rendered for the request if it was not written
+    /<test>/<run>/…             a file: JSON and logs as text, any other file as a download
 
-Reads only, and only below the store: a path that leads out of it, by ".." or by a
-link, is not found. Loopback unless told otherwise, since logs and histories are not
-for everyone.
+The server only reads. It answers 404 for a path that leads out of the store by ".." or by a
+symbolic link. It listens on loopback by default, because logs and histories may be confidential.
 """
 
 from __future__ import annotations
@@ -22,10 +21,12 @@ from urllib.parse import quote
 from aiohttp import web
 
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.report import NAME
+from splitbrain.harness.report.html import environment
 from splitbrain.harness.report.index import render_index
-from splitbrain.harness.report.page import environment, render
+from splitbrain.harness.report.page_file import INDEX_NAME
 from splitbrain.harness.report.run_data import read_run
+from splitbrain.harness.report.run_page import render_run
+from splitbrain.harness.store.run_folder import HISTORY, REPORT, RUN
 
 ENTRIES_MAX = 2_000
 TEXT_SUFFIXES = frozenset(
@@ -38,6 +39,8 @@ STORE: web.AppKey[Path] = web.AppKey("store", Path)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
+    """A file or folder in the list of a folder."""
+
     name: str
     link: str
     is_folder: bool
@@ -45,45 +48,49 @@ class Entry:
 
 
 def serve(store: Path, host: str = "127.0.0.1", port: int = 8080) -> None:
-    """Serve `store` until interrupted; port 0 is any free one. Raises BadArguments where
-    the address cannot be had, FileNotFoundError without a store."""
-    made = application(store)
-    listening = listen(host, port)
-    taken = listening.getsockname()[1]
-    shown = f"[{host}]" if ":" in host else host
-    print(f"http://{shown}:{taken}/ shows {store} (Ctrl-C ends)", flush=True)
-    web.run_app(made, sock=listening, print=None)
+    """Serve `store` until Ctrl-C. Port 0 is any free port.
+
+    Raises BadArguments if it cannot listen there, FileNotFoundError if `store` does not exist.
+    """
+    pages = application(store)
+    listener = listen(host, port)
+    url_host = f"[{host}]" if ":" in host else host
+    url_port = listener.getsockname()[1]
+    print(f"http://{url_host}:{url_port}/ shows {store} (Ctrl-C stops)", flush=True)
+    web.run_app(pages, sock=listener, print=None)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises BadArguments."""
+    """A socket that listens at `host` and `port`. Raises BadArguments if that fails."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as problem:
         raise BadArguments(
             f"cannot listen at {host} port {port}: {problem}; "
-            "give an address of this machine and a free port (0: any)"
+            "give an address of this machine and a free port (0 is any free port)"
         ) from problem
 
 
 def application(store: Path) -> web.Application:
-    """The pages as an application of aiohttp. Raises FileNotFoundError without a store."""
+    """The aiohttp application. Raises FileNotFoundError if `store` does not exist."""
     if not store.is_dir():
-        raise FileNotFoundError(f"{store}: expected a folder of runs, as `splitbrain run` makes")
-    made = web.Application(middlewares=[_guard])
-    made[STORE] = store.resolve()
-    made.router.add_get("/", _index)
-    made.router.add_get("/index.html", _index)
-    made.router.add_get("/{path:.+}", _path)
-    return made
+        raise FileNotFoundError(
+            f"{store} is not a folder; expected a folder of runs, which `splitbrain run` makes"
+        )
+    app = web.Application(middlewares=[_secure_headers])
+    app[STORE] = store.resolve()
+    app.router.add_get("/", _index)
+    app.router.add_get(f"/{INDEX_NAME}", _index)
+    app.router.add_get("/{path:.+}", _path)
+    return app
 
 
 @web.middleware
-async def _guard(
+async def _secure_headers(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """What a file of a run says it is must not make a browser run it."""
+    """Set headers that keep a browser from guessing a file's type and running it."""
     response = await handler(request)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
@@ -98,83 +105,87 @@ async def _index(request: web.Request) -> web.StreamResponse:
 
 async def _path(request: web.Request) -> web.StreamResponse:
     store = request.app[STORE]
-    asked = request.match_info["path"]
-    path = within(store, asked)
+    requested = request.match_info["path"]
+    path = within(store, requested)
     if path is None:
-        raise web.HTTPNotFound(text=f"{asked[:200]} is not in this store\n")
+        raise web.HTTPNotFound(text=f"{requested[:200]} is not in this store\n")
     if await asyncio.to_thread(path.is_dir):
-        if not asked.endswith("/"):
-            raise web.HTTPMovedPermanently("/" + quote(asked) + "/")
-        page = await asyncio.to_thread(render_folder, store, path, asked)
+        if not requested.endswith("/"):
+            raise web.HTTPMovedPermanently("/" + quote(requested) + "/")
+        page = await asyncio.to_thread(render_folder, store, path, requested)
         return web.Response(text=page, content_type="text/html")
     if is_report(store, path):
         return await asyncio.to_thread(_report, path)
     if not path.is_file():
-        raise web.HTTPNotFound(text=f"{asked[:200]} is not in this store\n")
+        raise web.HTTPNotFound(text=f"{requested[:200]} is not in this store\n")
     return _file(path)
 
 
-def within(store: Path, asked: str) -> Path | None:
-    """The path that `asked` names below `store` (resolved), or None where it leads out."""
-    if "\0" in asked:
+def within(store: Path, requested: str) -> Path | None:
+    """The resolved path of `requested` in `store`, which is resolved too.
+
+    None if it leads out of the store or is not a valid path.
+    """
+    if "\0" in requested:
         return None
     try:
-        path = (store / asked.lstrip("/")).resolve()
+        path = (store / requested.lstrip("/")).resolve()
         path.stat()
     except FileNotFoundError:
-        pass  # a report that is yet to be made
+        pass  # a report that was not written
     except (OSError, RuntimeError):
         return None
     return path if path.is_relative_to(store) else None
 
 
 def is_report(store: Path, path: Path) -> bool:
-    """Whether `path` is where the report of a run stands or would stand."""
+    """Whether `path` is the path of a run's report, also if it was not written."""
     depth = len(path.relative_to(store).parts)
-    return path.name == NAME and depth == 3 and is_run(path.parent)
+    return path.name == REPORT and depth == 3 and is_run(path.parent)
 
 
 def is_run(folder: Path) -> bool:
-    return (folder / "run.json").is_file() or (folder / "history.jsonl").is_file()
+    """Whether `folder` is the folder of a run."""
+    return (folder / RUN).is_file() or (folder / HISTORY).is_file()
 
 
 def _report(path: Path) -> web.StreamResponse:
-    """The report that was written, or else one made of what there is by now."""
+    """The report of a run; rendered from its current files if it was not written."""
     if path.is_file():
         return web.FileResponse(path)
-    return web.Response(text=render(read_run(path.parent)), content_type="text/html")
+    return web.Response(text=render_run(read_run(path.parent)), content_type="text/html")
 
 
 def _file(path: Path) -> web.StreamResponse:
-    """Text to be read, all else to be saved: a page that a run left there is not run."""
+    """A file: text to be shown, any other file to be saved, so that no HTML of a run is shown."""
     if path.suffix in TEXT_SUFFIXES and (path.suffix or path.name in TEXT_NAMES):
         return web.FileResponse(path, headers={"Content-Type": "text/plain; charset=utf-8"})
     headers = {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"}
     return web.FileResponse(path, headers=headers)
 
 
-def render_folder(store: Path, folder: Path, asked: str) -> str:
-    """The page that lists `folder`; what leads out of the store is left out."""
+def render_folder(store: Path, folder: Path, requested: str) -> str:
+    """The page that lists `folder`, without links that lead out of the store."""
     places = sorted(folder.iterdir(), key=lambda place: (not place.is_dir(), place.name))
     inside = [place for place in places if place.resolve().is_relative_to(store)]
-    parts = [part for part in asked.split("/") if part]
+    parts = [part for part in requested.split("/") if part]
     crumbs = [(part, "/" + quote("/".join(parts[: at + 1])) + "/") for at, part in enumerate(parts)]
     return (
         environment()
         .get_template("folder.html.j2")
         .render(
-            place="/".join(parts),
+            title="/".join(parts),
             crumbs=crumbs,
             entries=[_entry(place) for place in inside[:ENTRIES_MAX]],
             beyond=max(0, len(inside) - ENTRIES_MAX),
-            makes_report=is_report(store, folder / NAME),
+            has_report=is_report(store, folder / REPORT),
         )
     )
 
 
 def _entry(place: Path) -> Entry:
     is_folder = place.is_dir()
-    # "./" keeps a name with a colon from being read as a scheme
+    # Without "./", a browser would read a name with a colon as a URL with a scheme.
     link = "./" + quote(place.name) + ("/" if is_folder else "")
     try:
         size = 0 if is_folder else place.stat().st_size

@@ -1,13 +1,14 @@
-"""Operations as a picture needs them: from when to when, what was asked and answered.
+"""Operations as a report draws them: their times, requests and results.
 
-Unlike `splitbrain.histories.history`, which refuses what is no history, pairing here takes any
-events: a report is wanted most of a run that went wrong. Values stay as they stand,
-also those of a workload that is not about keys and values.
+`splitbrain.histories.history` raises an error if events are not a history. `pair` accepts any
+events, because reports matter most for runs that went wrong. Values stay undecoded, because
+workloads may use any JSON.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -15,52 +16,53 @@ from splitbrain.harness.report.value_text import answer_text, clip, request_text
 from splitbrain.histories.event import NEMESIS, Event
 from splitbrain.histories.history import Outcome
 
-NS_PER_S = 1e9
-
 
 class Span(msgspec.Struct, frozen=True, gc=False):
-    """One operation. Times are ns since the start of the run.
-
-    `ended` is when the client stopped waiting, also for an `info`, and None for one
-    that the run's end cut off.
-    """
+    """One operation. Times are ns since the start of the run."""
 
     process: int
     f: str
     node: str | None
     outcome: Outcome
     request: bytes
+    """The JSON value of the invocation."""
     answer: bytes
+    """The JSON value of an `ok`; otherwise empty."""
     error: str | None
     invoked: int
+    """The index of the invocation's event."""
     returned: int | None
+    """The index of the completion's event."""
     call: int
+    """The time of the invocation."""
     ended: int | None
+    """When the client stopped waiting, also for an `info`. None if the run ended first."""
 
     @property
     def latency_ms(self) -> float | None:
         return None if self.ended is None else (self.ended - self.call) / 1e6
 
-    def asked(self) -> str:
+    def request_text(self) -> str:
+        """The request in a short notation; `f` if the invocation has no value."""
         return request_text(self.request) or clip(self.f)
 
-    def answered(self) -> str:
-        """The answer of an `ok`; for others the error, or that none came."""
+    def result_text(self) -> str:
+        """The answer of an `ok`; otherwise the error, or a word if there is no error."""
         if self.outcome == "ok":
             return answer_text(self.answer)
         return clip(self.error or ("refused" if self.outcome == "fail" else "no answer"))
 
 
 def pair(events: Iterable[Event]) -> tuple[tuple[Span, ...], tuple[str, ...]]:
-    """Operations in the order of their invocations, and what did not fit, in words.
+    """The operations in the order of their invocations, and sentences about unpaired events.
 
-    An invocation by a process whose last one is still under way ends that one as
-    `info`; a completion that nobody invoked is left out.
+    If a process invokes an operation before its previous one completed, the previous one
+    becomes `info`. A completion without an invocation is left out.
     """
     pending: dict[int, tuple[int, Event]] = {}
     spans: list[Span | None] = []
-    orphans: list[int] = []
-    overrun: list[int] = []
+    without_invocation: list[int] = []
+    before_completion: list[int] = []
     for event in events:
         if event.process == NEMESIS:
             continue
@@ -68,21 +70,21 @@ def pair(events: Iterable[Event]) -> tuple[tuple[Span, ...], tuple[str, ...]]:
         begun = pending.pop(process, None)
         if event.type == "invoke":
             if begun is not None:
-                overrun.append(event.index)
+                before_completion.append(event.index)
                 spans[begun[0]] = _span(begun[1], None)
             pending[process] = (len(spans), event)
             spans.append(None)
         elif begun is None:
-            orphans.append(event.index)
+            without_invocation.append(event.index)
         else:
             spans[begun[0]] = _span(begun[1], event)
     for place, invoke in pending.values():
         spans[place] = _span(invoke, None)
-    odd = [
-        *_odd(orphans, "completions that nobody invoked, left out"),
-        *_odd(overrun, "invocations by a process whose last operation had not ended"),
+    problems = [
+        *_problem(without_invocation, "completions have no invocation and are left out"),
+        *_problem(before_completion, "invocations came before the process's previous completion"),
     ]
-    return tuple(span for span in spans if span is not None), tuple(odd)
+    return tuple(span for span in spans if span is not None), tuple(problems)
 
 
 def _span(invoke: Event, end: Event | None) -> Span:
@@ -102,23 +104,23 @@ def _span(invoke: Event, end: Event | None) -> Span:
     )
 
 
-def _odd(indexes: list[int], what: str) -> list[str]:
+def _problem(indexes: list[int], sentence: str) -> list[str]:
     if not indexes:
         return []
     first = ", ".join(str(index) for index in indexes[:5])
-    return [f"history.jsonl: {len(indexes)} {what} (events {first}{' …' * (len(indexes) > 5)})"]
+    return [f"history.jsonl: {len(indexes)} {sentence} (events {first}{' …' * (len(indexes) > 5)})"]
 
 
 def last_time_ns(spans: Sequence[Span]) -> int:
-    """When the last thing that a client saw happened."""
+    """The time of the last invocation or completion; 0 if there are no operations."""
     return max((max(span.call, span.ended or 0) for span in spans), default=0)
 
 
 def lanes(spans: Sequence[Span]) -> dict[int, int]:
-    """The row of each process: its own, or that of a retired process whose place it took.
+    """The row of each process, so that a row shows one client.
 
-    A process is retired by an `info`, and a new number takes its place, so that each
-    row is one client with never more than one operation at a time.
+    After an `info`, a client continues as a new process, which takes over the row of the old
+    one. So a row never contains two operations at the same time.
     """
     first: dict[int, int] = {}
     last: dict[int, Span] = {}
@@ -126,7 +128,7 @@ def lanes(spans: Sequence[Span]) -> dict[int, int]:
         first.setdefault(span.process, span.call)
         last[span.process] = span
     row: dict[int, int] = {}
-    retired: list[tuple[int, int]] = []
+    free_rows: list[int] = []
     retirements = sorted(
         (span.ended, process)
         for process, span in last.items()
@@ -136,14 +138,29 @@ def lanes(spans: Sequence[Span]) -> dict[int, int]:
     rows = 0
     for process in sorted(first, key=lambda process: (first[process], process)):
         while waiting < len(retirements) and retirements[waiting][0] <= first[process]:
-            ended, gone = retirements[waiting]
+            old_process = retirements[waiting][1]
             waiting += 1
-            if gone in row:
-                retired.append((ended, row[gone]))
-        if retired:
-            row[process] = retired.pop()[1]
+            if old_process in row:
+                free_rows.append(row[old_process])
+        if free_rows:
+            row[process] = free_rows.pop()
         else:
             row[process] = rows
             rows += 1
     order = {old: new for new, old in enumerate(dict.fromkeys(row[p] for p in sorted(row)))}
     return {process: order[old] for process, old in row.items()}
+
+
+def span_columns(spans: Sequence[Span]) -> dict[str, list[Any]]:
+    """The fields that a tooltip shows of each operation, as columns. Times are µs."""
+    return {
+        "event": [span.invoked for span in spans],
+        "returned": [span.returned for span in spans],
+        "process": [span.process for span in spans],
+        "node": [span.node or "" for span in spans],
+        "outcome": [span.outcome for span in spans],
+        "call_us": [span.call // 1_000 for span in spans],
+        "took_us": [None if s.ended is None else (s.ended - s.call) // 1_000 for s in spans],
+        "request": [span.request_text() for span in spans],
+        "result": [span.result_text() for span in spans],
+    }

@@ -1,7 +1,7 @@
-"""Requests and answers as a person writes them down: `put r1=40`, `rev 57`.
+"""Requests and answers in a short notation: `put r1=40`, `rev 57`.
 
-Values of a history are of whoever made the workload: those of a key-value store
-get its notation, all others stand as JSON. All of it is untrusted text.
+Requests and answers of a key-value store are decoded and get this notation. Values of any other
+workload are shown as JSON. All of it is untrusted text.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _results = msgspec.json.Decoder(Result)
 
 
 def request_text(value: bytes) -> str:
-    """The request that the JSON `value` of an `invoke` holds."""
+    """The request in `value`, the JSON value of an `invoke`."""
     try:
         return clip(_request(_requests.decode(value)))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -44,7 +44,7 @@ def request_text(value: bytes) -> str:
 
 
 def answer_text(value: bytes) -> str:
-    """The answer that the JSON `value` of an `ok` holds."""
+    """The answer in `value`, the JSON value of an `ok`."""
     try:
         return clip(_result(_results.decode(value)))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -52,7 +52,7 @@ def answer_text(value: bytes) -> str:
 
 
 def keys_of(value: bytes) -> tuple[str, ...]:
-    """The keys that a request names, in its order; () for a request of another kind."""
+    """The keys in a request, in its order; () if it is not a request of a key-value store."""
     try:
         return tuple(dict.fromkeys(_keys(_requests.decode(value))))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -67,7 +67,7 @@ _headed = msgspec.json.Decoder(_Headed)
 
 
 def revision_of(value: bytes) -> int:
-    """The revision that an answer's header tells; 0 if none."""
+    """The revision in the header of an answer; 0 if there is none."""
     try:
         return _headed.decode(value).header.revision
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -75,33 +75,35 @@ def revision_of(value: bytes) -> int:
 
 
 def answered_write(request: bytes, answer: bytes) -> bool:
-    """Whether an answered operation made a revision, as far as its answer tells."""
+    """Whether an operation with outcome `ok` made a revision, judged by its answer."""
     if b'"op":"range"' in request[:40]:
         return False
     try:
-        asked, told = _requests.decode(request), _results.decode(answer)
+        decoded, result = _requests.decode(request), _results.decode(answer)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
-    match asked, told:
+    match decoded, result:
         case Txn(), TxnResult():
-            return any(writes(op) for op in (asked.success if told.succeeded else asked.failure))
+            branch = decoded.success if result.succeeded else decoded.failure
+            return any(writes(op) for op in branch)
         case _, DeleteResult():
-            return told.deleted > 0
-    return isinstance(asked, Put)
+            return result.deleted > 0
+    return isinstance(decoded, Put)
 
 
 def json_text(value: bytes) -> str:
+    """`value` as text; "" for null."""
     return "" if value in (b"", b"null") else clip(bytes(value).decode("utf-8", "replace"))
 
 
 def clip(text: str, characters_max: int = TEXT_CHARACTERS_MAX) -> str:
-    """`text` without what no page can show, and no longer than `characters_max`."""
+    """`text` made printable by `clean`, and cut to `characters_max` characters."""
     shown = clean(text[: characters_max + 1])
     return shown if len(shown) <= characters_max else shown[: characters_max - 1] + "…"
 
 
 def clean(text: str) -> str:
-    """Control characters (but newline and tab) and lone surrogates made visible."""
+    """`text` with escapes for lone surrogates and control characters, except newline and tab."""
     if text.isprintable():
         return text
     return "".join(_visible(character) for character in text)
@@ -139,13 +141,13 @@ def _range(request: Range) -> str:
     if request.limit:
         words.append(f"limit {request.limit}")
     if request.sort_by:
-        words.append(f"by {request.sort_by}" + (" downwards" if request.descend else ""))
-    for asked, word in (
+        words.append(f"by {request.sort_by}" + (" descending" if request.descend else ""))
+    for is_set, word in (
         (request.serializable, "serializable"),
         (request.keys_only, "keys only"),
         (request.count_only, "count only"),
     ):
-        if asked:
+        if is_set:
             words.append(word)
     return " ".join(words)
 
@@ -187,12 +189,12 @@ def _keys(request: Request) -> list[str]:
 
 
 def _result(result: Result) -> str:
-    said = _said(result)
+    content = _content(result)
     revision = f"rev {result.header.revision}" if result.header.revision else ""
-    return ", ".join(part for part in (said, revision) if part) or "done"
+    return ", ".join(part for part in (content, revision) if part) or "done"
 
 
-def _said(result: Any) -> str:
+def _content(result: Any) -> str:
     match result:
         case PutResult():
             return f"was {_pair(result.prev_kv)}" if result.prev_kv else ""
@@ -203,7 +205,7 @@ def _said(result: Any) -> str:
         case DeleteResult():
             return f"deleted {result.deleted}"
         case TxnResult():
-            inner = "; ".join(said for op in result.responses if (said := _said(op)))
+            inner = "; ".join(text for op in result.responses if (text := _content(op)))
             return ("then" if result.succeeded else "else") + (f": {inner}" if inner else "")
         case CompactResult():
             return "compacted"

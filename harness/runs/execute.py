@@ -191,9 +191,9 @@ def _conclude(
 ) -> RunResult:
     """Write the report, and remove or compact the members' data."""
     if report:
-        from splitbrain.harness.report import write
+        from splitbrain.harness.report.write import write_report
 
-        result = dataclasses.replace(result, report=write(folder.path))
+        result = dataclasses.replace(result, report=write_report(folder.path))
     keep = schedule.options.keep_data
     if keep == "never" or (keep == "failed" and result.exit_code == 0):
         folder.remove_data(schedule.members)

@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from splitbrain.harness.store.run_folder import RunFolder
+
 
 def digest(folder: Path, members: Sequence[str]) -> str:
     """Of the run in `folder`: 64 hexadecimal digits."""
@@ -22,12 +24,13 @@ def digest(folder: Path, members: Sequence[str]) -> str:
 
 
 def digested(folder: Path, members: Sequence[str]) -> list[Path]:
-    """What goes into it, in order."""
-    watched = folder / "watch.jsonl"
+    """The files that the digest covers, in order."""
+    files = RunFolder(folder)
+    of_members = (files.member(member) for member in members)
     return [
-        folder / "history.jsonl",
-        *([watched] if watched.exists() else []),
-        *(folder / member / name for member in members for name in ("state.json", "trace.jsonl")),
+        files.history,
+        *([files.watches] if files.watches.exists() else []),
+        *(path for member in of_members for path in (member.state, member.trace)),
     ]
 
 

@@ -13,6 +13,7 @@ from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.simulation.clients import SimulatedClient
 from splitbrain.harness.simulation.cluster import SimulatedCluster, client_url, peer_url
 from splitbrain.harness.simulation.member_state import member_state
+from splitbrain.harness.systems.member_files import MemberFiles
 from splitbrain.harness.systems.system import Address
 from splitbrain.histories.member_state import MemberState
 from splitbrain.histories.random_stream import stream
@@ -120,13 +121,13 @@ class SimulatedSystem:
         return await member_state(self.cluster.clients, member, client_url(member), at_revision)
 
     def log_path(self, member: MemberName) -> Path:
-        return self._folder / member / "log"
+        return MemberFiles(self._folder / member).log
 
     def trace_path(self, member: MemberName) -> Path | None:
-        return self._folder / member / "trace.jsonl" if self.cluster.tracing else None
+        return MemberFiles(self._folder / member).trace if self.cluster.tracing else None
 
     def data_path(self, member: MemberName) -> Path:
-        return self._folder / member / "data"
+        return MemberFiles(self._folder / member).data
 
     def versions(self) -> Mapping[str, str]:
         return {"system": "simulated", "python": python_version()}

@@ -29,22 +29,21 @@ import msgspec
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.schedule import FORMAT as SCHEDULE_FORMAT
 from splitbrain.harness.schedule.schedule import Schedule
-from splitbrain.harness.store.json_file import write_json
 from splitbrain.harness.store.records import FORMAT, Repro, Results, RunRecord
 from splitbrain.harness.store.sparse import free_zero_tails
+from splitbrain.harness.store.whole_file import write_json
 from splitbrain.harness.systems.member_files import MemberFiles
 from splitbrain.histories.event import Event, FaultEvent
 from splitbrain.histories.member_state import MemberState
+from splitbrain.histories.watch import FILE_NAME as WATCHES
 
 RUN = "run.json"
 SCHEDULE = "schedule.json"
 REPRO = "repro.json"
 HISTORY = "history.jsonl"
 NEMESIS = "nemesis.jsonl"
-WATCHES = "watch.jsonl"
 RESULTS = "results.json"
 REPORT = "report.html"
-STATE = "state.json"
 
 OLD_PLAN = "plan.json"
 """What Splitbrain 0.1.0 wrote in place of `schedule.json`."""
@@ -62,6 +61,10 @@ class RunFolder:
     """The files of the run in the folder `path`."""
 
     path: Path
+
+    @property
+    def record(self) -> Path:
+        return self.path / RUN
 
     @property
     def history(self) -> Path:
@@ -90,7 +93,7 @@ class RunFolder:
 
     def read_record(self) -> RunRecord:
         """Raises BadArguments if this is not the folder of a run."""
-        file = self.path / RUN
+        file = self.record
         try:
             return msgspec.json.decode(file.read_bytes(), type=RunRecord)
         except OSError as problem:
@@ -102,7 +105,7 @@ class RunFolder:
             raise BadArguments(f"{file} is not the record of a run: {problem}") from problem
 
     def write_record(self, record: RunRecord) -> None:
-        write_json(self.path / RUN, record)
+        write_json(self.record, record)
 
     # --- schedule.json ---------------------------------------------------------------
 
@@ -159,18 +162,18 @@ class RunFolder:
     def read_state(self, member: str) -> MemberState | None:
         """The final state of a member; None if it was not gathered. A file that cannot be
         decoded gives a state with an error."""
-        file = self.member(member).folder / STATE
+        file = self.member(member).state
         if not file.is_file():
             return None
         try:
             return msgspec.json.decode(file.read_bytes(), type=MemberState)
         except msgspec.MsgspecError as problem:
-            return MemberState(member, error=f"{STATE} does not contain a state: {problem}")
+            return MemberState(member, error=f"{file.name} does not contain a state: {problem}")
 
     def write_state(self, state: MemberState) -> None:
-        folder = self.member(state.member).folder
-        folder.mkdir(exist_ok=True)
-        write_json(folder / STATE, state)
+        files = self.member(state.member)
+        files.folder.mkdir(exist_ok=True)
+        write_json(files.state, state)
 
     def remove_data(self, members: Sequence[str]) -> None:
         """Remove the data folders of `members`. Logs, traces and states stay."""

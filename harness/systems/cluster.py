@@ -16,6 +16,7 @@ import aiohttp
 from splitbrain.harness.clients.member_state import member_state, status
 from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.errors import SystemFailed
+from splitbrain.harness.systems.member_files import MemberFiles
 from splitbrain.harness.systems.ports import HOST, Ports
 from splitbrain.harness.systems.process import MemberProcess, log_tail, spawn
 from splitbrain.harness.systems.proxies.proxy_process import ProxyProcess
@@ -47,7 +48,7 @@ class Place:
 
     @property
     def data(self) -> Path:
-        return self.folder / "data"
+        return MemberFiles(self.folder).data
 
 
 class ProcessCluster(ABC):
@@ -341,10 +342,10 @@ class ProcessCluster(ABC):
             return MemberState(member=member, error=f"{type(problem).__name__}: {problem}")
 
     def log_path(self, member: MemberName) -> Path:
-        return self.settings.folder / member / "log"
+        return MemberFiles(self.settings.folder / member).log
 
     def data_path(self, member: MemberName) -> Path:
-        return self.settings.folder / member / "data"
+        return MemberFiles(self.settings.folder / member).data
 
     async def _statuses(self) -> dict[MemberName, Status]:
         """The statuses of the members that answer within a second, read concurrently."""

@@ -1,4 +1,4 @@
-"""The files of one member: its log, its trace and its data."""
+"""The files of one member: its log, its trace, its data and its final state."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 LOG = "log"
 TRACE = "trace.jsonl"
 DATA = "data"
+STATE = "state.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +31,8 @@ class MemberFiles:
     def data(self) -> Path:
         """The member's own data folder."""
         return self.folder / DATA
+
+    @property
+    def state(self) -> Path:
+        """The member's final state, which the harness gathers."""
+        return self.folder / STATE

@@ -12,6 +12,7 @@ from platform import python_version
 import aiohttp
 
 from splitbrain.harness.systems.cluster import Place, ProcessCluster
+from splitbrain.harness.systems.member_files import MemberFiles
 from splitbrain.harness.systems.process import python_env
 from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.nemesis.errors import FaultError
@@ -88,7 +89,7 @@ class PythonNode(ProcessCluster):
             return f"{type(problem).__name__}: {problem}"
 
     def trace_path(self, member: MemberName) -> Path | None:
-        return self.settings.folder / member / "trace.jsonl" if self._tracing else None
+        return MemberFiles(self.settings.folder / member).trace if self._tracing else None
 
     def versions(self) -> Mapping[str, str]:
         return {"splitbrain": member_version(), "python": python_version()}

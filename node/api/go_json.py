@@ -1,12 +1,11 @@
-"""JSON as Go's encoding/json reads it, with the very messages of its errors.
+"""Reads JSON like Go's encoding/json, with the same error messages.
 
-etcd's gateway answers a malformed request with the error of Go's decoder, byte for
-byte the body of the answer; so this reader fails at the same byte with the same
-words. It is the slow, exact path: requests in their usual form are decoded by
-msgspec and never come here.
+etcd's gateway answers a malformed request with the error of Go's decoder in the body, so this
+reader must fail at the same byte with the same message. It is the slow and exact path: msgspec
+decodes requests in their usual form.
 
-Values stay raw (slices of the body, as Go's `json.RawMessage`) until a field asks
-for them with a type.
+Values stay raw (slices of the body, like Go's `json.RawMessage`) until they are read as the type
+of a field.
 
 Source: Go 1.16, `encoding/json/scanner.go`, `decode.go`, `encoding/base64`; probed
 against etcd 3.5.1, which is built with it.
@@ -16,7 +15,7 @@ from __future__ import annotations
 
 import re
 
-# Go's scanner refuses to nest deeper.
+# The maximal nesting depth of Go's scanner.
 DEPTH_MAX = 10_000
 
 _SPACE = re.compile(rb"[ \t\r\n]*")
@@ -30,7 +29,7 @@ _BASE64_VALUE = {character: value for value, character in enumerate(_BASE64)}
 
 
 class GoJsonError(ValueError):
-    """The message is Go's."""
+    """Invalid JSON, with Go's error message."""
 
 
 class Incomplete(GoJsonError):
@@ -53,7 +52,7 @@ def _invalid(character: int, where: str) -> GoJsonError:
 
 
 def quote(text: bytes) -> str:
-    """A Go string literal, as `%q` prints it."""
+    """The text as a Go string literal, as `%q` prints it."""
     out = ['"']
     for character in text.decode("utf-8", "surrogateescape"):
         code = ord(character)
@@ -91,7 +90,7 @@ _QUOTE_ESCAPES = {
 
 def _skip(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
     match = pattern.match(data, at)
-    assert match is not None  # every pattern here also matches nothing
+    assert match is not None  # every pattern here also matches the empty text
     return match.end()
 
 
@@ -102,7 +101,7 @@ def _character(data: bytes, at: int) -> int:
 
 
 def _string_end(data: bytes, at: int) -> int:
-    """Just past the string whose opening quote stands at `at`."""
+    """The offset after the string whose opening quote is at `at`."""
     at += 1
     while True:
         at = _skip(_PLAIN, data, at)
@@ -137,7 +136,7 @@ def _number_end(data: bytes, at: int) -> int:
         character = _character(data, at)
         if not ord("0") <= character <= ord("9"):
             raise _invalid(character, "in numeric literal")
-    # No number but 0 itself starts with 0.
+    # A number starts with 0 only if its integer part is 0.
     at = at + 1 if data[at] == ord("0") else _skip(_DIGITS, data, at)
     if data[at : at + 1] == b".":
         at = _digits_end(data, at + 1, "after decimal point in numeric literal")
@@ -172,7 +171,7 @@ def _scalar_end(data: bytes, at: int) -> int:
 
 
 def _key_end(data: bytes, at: int) -> int:
-    """Past an object's key and colon; `at` stands where the key should begin."""
+    """The offset after an object's key and colon; `at` is where the key should begin."""
     at = _skip(_SPACE, data, at)
     character = _character(data, at)
     if character != ord('"'):
@@ -185,11 +184,11 @@ def _key_end(data: bytes, at: int) -> int:
 
 
 def value_end(data: bytes, at: int) -> int:
-    """Just past the value that starts at `at` (spaces before it are skipped).
+    """The offset after the value that starts at `at`, after optional spaces.
 
-    Raises GoJsonError as Go's scanner would, `Incomplete` where the text ends first.
+    Raises the GoJsonError that Go's scanner would return, and `Incomplete` if the text ends first.
     """
-    closers = bytearray()  # what closes each array and object that is open
+    closers = bytearray()  # the closing brackets of the open arrays and objects
     while True:
         at = _skip(_SPACE, data, at)
         character = _character(data, at)
@@ -225,9 +224,9 @@ def value_end(data: bytes, at: int) -> int:
 
 
 def first_value(data: bytes, at: int = 0) -> tuple[int, int] | None:
-    """Where the next value of a stream stands; None if nothing but spaces is left.
+    """The begin and end offsets of the next value of a stream; None if only spaces are left.
 
-    What follows it is not looked at, as Go's `json.Decoder` does not."""
+    The text after the value is not checked, as in Go's `json.Decoder`."""
     at = _skip(_SPACE, data, at)
     if at >= len(data):
         return None
@@ -235,10 +234,10 @@ def first_value(data: bytes, at: int = 0) -> tuple[int, int] | None:
 
 
 def whole_value(data: bytes) -> bytes:
-    """The one value that `data` is, as `json.Unmarshal` checks it."""
+    """The single value in `data`, checked as by `json.Unmarshal`."""
     start = _skip(_SPACE, data, 0)
     try:
-        # Go tells the scanner of the end by a space, which a number cannot hold.
+        # Go signals the end of the text to its scanner by a space, which ends a number.
         end = value_end(data + b" ", start) if data else value_end(data, start)
     except Incomplete:
         raise GoJsonError("unexpected end of JSON input") from None
@@ -252,7 +251,7 @@ def whole_value(data: bytes) -> bytes:
 
 
 def kind(raw: bytes) -> str:
-    """Go's word for the type of a raw value."""
+    """Go's name for the type of a raw value."""
     first = raw[0]
     if first in b"tf":
         return "bool"
@@ -262,7 +261,8 @@ def kind(raw: bytes) -> str:
 
 
 def type_error(raw: bytes, go_type: str, *, literal: bool = False) -> GoJsonError:
-    """`literal`: Go quotes a number that does not fit a number's type."""
+    """Go's error for a value of the wrong type. With `literal`, the message quotes the number,
+    which does not fit the type."""
     value = kind(raw)
     if literal and value == "number":
         value += " " + raw.decode()
@@ -270,7 +270,7 @@ def type_error(raw: bytes, go_type: str, *, literal: bool = False) -> GoJsonErro
 
 
 def unquote(raw: bytes) -> bytes:
-    """The bytes of a string; what is not UTF-8, and lone surrogates, become U+FFFD."""
+    """The bytes of a string. Invalid UTF-8 and lone surrogates become U+FFFD."""
     text = raw[1:-1].decode("utf-8", "replace")
     if "\\" in text:
         text = _ESCAPE_SEQUENCE.sub(_unescape, text)
@@ -294,7 +294,7 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def members(raw: bytes) -> dict[str, bytes]:
-    """An object's members, raw, by name; of two with one name the later counts."""
+    """An object's raw members by name. Of two members with the same name the later one counts."""
     if kind(raw) != "object":
         raise type_error(raw, "map[string]json.RawMessage")
     found: dict[str, bytes] = {}
@@ -312,7 +312,7 @@ def members(raw: bytes) -> dict[str, bytes]:
 
 
 def elements(raw: bytes, go_type: str = "[]json.RawMessage") -> list[bytes]:
-    """An array's elements, raw."""
+    """The raw elements of an array."""
     if kind(raw) != "array":
         raise type_error(raw, go_type)
     found: list[bytes] = []
@@ -339,7 +339,7 @@ def integer(raw: bytes, go_type: str, low: int, high: int) -> int:
         raise type_error(raw, go_type)
     if any(character in b".eE" for character in raw):
         raise type_error(raw, go_type, literal=True)
-    # Longer than any number that fits; int() of a huge text is slow.
+    # A longer text cannot fit into the type, and int() of a very long text is slow.
     number = int(raw) if len(raw) <= 20 else high + 1
     if not low <= number <= high:
         raise type_error(raw, go_type, literal=True)
@@ -347,7 +347,7 @@ def integer(raw: bytes, go_type: str, low: int, high: int) -> int:
 
 
 def byte_string(raw: bytes) -> bytes:
-    """Base64 in a string, or an array of numbers: what Go makes a []byte of."""
+    """The bytes of a base64 string or of an array of numbers, which Go reads as []byte."""
     value = kind(raw)
     if value == "string":
         return base64_decode(unquote(raw))
@@ -359,8 +359,8 @@ def byte_string(raw: bytes) -> bytes:
 
 
 def base64_decode(text: bytes) -> bytes:
-    """Standard alphabet, padded; line ends are skipped, and the bits that the last
-    character has left over may be anything."""
+    """Decode padded base64 with the standard alphabet. Line ends are skipped, and the unused bits
+    of the last character are ignored."""
     out = bytearray()
     at = 0
     while True:
@@ -390,7 +390,8 @@ def base64_decode(text: bytes) -> bytes:
 
 
 def _check_padding(text: bytes, at: int, characters: int) -> None:
-    """`at`: just past the first "=", which came after `characters` of its quantum."""
+    """Check the padding. `at` is the offset after the first "=", which follows `characters`
+    characters of its quantum."""
     if characters < 2:
         raise _corrupt(at - 1)
     if characters == 2:

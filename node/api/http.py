@@ -1,9 +1,8 @@
-"""The v3 API as JSON over HTTP: nothing but a carrier for `splitbrain.node.api.service`.
+"""The v3 API as JSON over HTTP: the carrier for `splitbrain.node.api.service`.
 
-Paths, methods, statuses and bodies are those of etcd's gateway and of the handlers
-beside it (/health, /version, /metrics). aiohttp's low-level server is used without
-its application, router and middlewares: a request costs what reading, decoding and
-answering it costs.
+Paths, methods, statuses and bodies are those of etcd's gateway and of etcd's other handlers
+(/health, /version, /metrics). It uses aiohttp's low-level server without the application, router
+and middlewares, which would slow down each request.
 
 Source: grpc-gateway 1.16, `runtime/mux.go`, `runtime/handler.go`; etcd 3.5.1,
 `server/embed/serve.go`, `etcdhttp`; probed against etcd 3.5.1.
@@ -35,12 +34,12 @@ from splitbrain.node.messages.rpc import WatchRequest
 from splitbrain.node.world import AddressInUse, Closable
 
 SERVER_VERSION = "3.5.1"
-"""The etcd release whose API this is."""
+"""The etcd release whose API the member implements."""
 CLUSTER_VERSION = "3.5.0"
 
 KEEPALIVE_S = 75.0
 SHUTDOWN_S = 1.0
-"""How long a stopping server waits for requests under way."""
+"""How long a stopping server waits for requests in progress."""
 
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
@@ -54,7 +53,8 @@ _ERROR_HEADERS = {**_CORS, "Content-Type": _JSON}
 _REFUSED_HEADERS = {**_CORS, "Content-Type": _TEXT, "X-Content-Type-Options": "nosniff"}
 
 _PROCESS = CollectorRegistry()
-"""Of this process: memory, time, open files. Here, since a simulated member is none."""
+"""Metrics of the process: memory, time, open files. They are here because a simulated member is
+not a process."""
 ProcessCollector(registry=_PROCESS)
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -71,19 +71,19 @@ def _error(problem: RpcError) -> web.Response:
 
 
 def _refused(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
-    """What Go's http.Error writes."""
+    """A response like that of Go's http.Error."""
     return _answer(
         f"{text}\n".encode(), status=status, headers={**_REFUSED_HEADERS, **(headers or {})}
     )
 
 
 class HttpServer:
-    """Routes by path to one `Api`."""
+    """Routes requests to one `Api` by their path."""
 
     def __init__(self, api: Api, log: Log) -> None:
         self._api = api
         self._log = log
-        # base64 makes four bytes of three; the rest is for the JSON around it.
+        # base64 turns three bytes into four; the rest is for the JSON syntax.
         largest = api.member.request_bytes_max + MESSAGE_OVERHEAD_BYTES
         self.body_bytes_max = 2 * largest
         self._watches: dict[asyncio.Task[Any], None] = {}
@@ -114,17 +114,17 @@ class HttpServer:
             return _refused(400, "Bad Request", {"Connection": "close"})
 
     def _other_route(self, path: str) -> Handler:
-        # The gateway's old prefix still works.
+        # etcd still accepts the old prefix of the gateway.
         if path.startswith("/v3beta/"):
             route = self._routes.get("/v3/" + path.removeprefix("/v3beta/"))
             if route is not None:
                 return route
         if self._api.admin is not None and (path + "/").startswith("/admin/failpoints/"):
             return self._failpoints
-        return self._nowhere
+        return self._not_found
 
-    async def _nowhere(self, request: web.BaseRequest) -> web.Response:
-        # Go's mux sends a client to the clean form of a path, and a folder to its slash.
+    async def _not_found(self, request: web.BaseRequest) -> web.Response:
+        # Go's mux redirects to the clean form of a path, and from "/v3" to "/v3/".
         clean = "/v3/" if request.path == "/v3" else _clean(request.path)
         if clean != request.path:
             linked = request.method in ("GET", "HEAD")
@@ -166,8 +166,8 @@ class HttpServer:
             ) from None
 
     async def _watch(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One line per answer. Headers go out with the first one, as in the gateway:
-        a stream that asks for nothing stays silent until the client leaves."""
+        """Send one line per response. As in the gateway, the headers are sent with the first
+        line: a stream without a watch sends nothing until the client disconnects."""
         if request.method != "POST":
             return _refused(405, "Method Not Allowed")
         requests = json_codec.WatchRequests(self.body_bytes_max)
@@ -183,7 +183,7 @@ class HttpServer:
                     await response.prepare(request)
                 await response.write(json_codec.encode_watch_line(answer))
         except ConnectionError:
-            pass  # the client left
+            pass  # the client has disconnected
         finally:
             del self._watches[task]
             await answers.aclose()
@@ -192,8 +192,8 @@ class HttpServer:
     async def _first_watch_requests(
         self, request: web.BaseRequest, requests: json_codec.WatchRequests
     ) -> list[WatchRequest]:
-        """A body that begins with a mistake is refused; one that goes wrong later is
-        read no further."""
+        """The first requests of the body. If the body begins with an invalid request, this raises
+        RpcError; an invalid request later in the body only ends the reading."""
         found: list[WatchRequest] = []
         while not found:
             data = await request.content.readany()
@@ -202,7 +202,7 @@ class HttpServer:
             found = requests.feed(data)
         return found
 
-    # --- beside the gateway -------------------------------------------------------
+    # --- handlers outside the gateway ---------------------------------------------
 
     async def _health(self, request: web.BaseRequest) -> web.Response:
         if request.method != "GET":
@@ -229,9 +229,9 @@ class HttpServer:
         return _answer(body, headers={**_CORS, "Content-Type": metrics.CONTENT_TYPE})
 
     async def _failpoints(self, request: web.BaseRequest) -> web.Response:
-        """GET lists, PUT sets one to the term in the body, DELETE clears one."""
+        """GET lists the failpoints, PUT sets one to the term in the body, DELETE clears one."""
         admin = self._api.admin
-        assert admin is not None, "routed here only with one"
+        assert admin is not None, "only routed here if the member has failpoints"
         name = request.path.removeprefix("/admin/failpoints").strip("/")
         try:
             if request.method == "PUT" and name:
@@ -248,13 +248,13 @@ class HttpServer:
         return _answer(msgspec.json.encode(listed), headers={"Content-Type": _JSON})
 
     def end_watches(self) -> None:
-        """Streams have no end of their own: a server that stops must end them."""
+        """End the watch streams, which do not end by themselves."""
         for task in list(self._watches):
             task.cancel()
 
 
 def _clean(path: str) -> str:
-    """Without empty, "." and ".." steps. Source: Go's net/http, `cleanPath`."""
+    """The path without empty, "." and ".." elements. Source: Go's net/http, `cleanPath`."""
     steps: list[str] = []
     for step in path.split("/"):
         if step == "..":
@@ -296,7 +296,7 @@ GRPC_METHODS = {
 def _observer(
     registry: metrics.Metrics | None, method: str
 ) -> tuple[Callable[[], None], Callable[[Code, float], None]]:
-    """To be called when a request has come in, and when it ends."""
+    """Two functions: one to call when a request arrives, and one to call when it ends."""
     if registry is None:
         return lambda: None, lambda _code, _seconds: None
     name, service = GRPC_METHODS[method]
@@ -320,8 +320,8 @@ def _camel(code: Code) -> str:
 
 
 def _server(http: HttpServer, log: Log) -> web.Server:
-    """aiohttp's low-level server, with a limit on bodies. A client that leaves cancels
-    its handler: a watch that has nothing to say would never notice."""
+    """aiohttp's low-level server with a limit on bodies. When a client disconnects, its handler is
+    cancelled, because a watch without events would not notice it otherwise."""
     loop = asyncio.get_running_loop()
 
     def make(
@@ -364,7 +364,7 @@ async def serve(url: str, api: Api, log: Log) -> Closable:
     request. Raises AddressInUse."""
     parts = urlsplit(url)
     if parts.hostname is None or parts.port is None:
-        raise ValueError(f"{url!r} is no address to serve at; expected http://HOST:PORT")
+        raise ValueError(f"{url!r} is not a usable address; expected http://HOST:PORT")
     http = HttpServer(api, log)
     server = _server(http, log)
     try:

@@ -18,7 +18,7 @@ MALFORMED = "malformed HTTP request"
 
 
 class MemberLogHandler(logging.Handler):
-    """Writes one line of the member's log for each record of aiohttp's server."""
+    """Writes one line to the member's log for each record of aiohttp's server."""
 
     def __init__(self, log: Log) -> None:
         super().__init__(logging.DEBUG)

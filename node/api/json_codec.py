@@ -1,13 +1,13 @@
-"""Messages to and from JSON as etcd's gateway has them, byte for byte.
+"""Converts requests from JSON and responses to JSON, byte for byte like etcd's gateway.
 
-Into the house: a request in its usual form is decoded by msgspec at once; anything
-else (names of enums, numbers in quotes, camel case, unknown fields, mistakes) goes
-to `splitbrain.node.api.json_reader`, which reads as Go does. What msgspec accepts here it
-reads as Go would: padded base64 of the standard alphabet, integers without a
-fraction, the later of two equal names.
+Requests: msgspec decodes a request in the usual form. Other requests (names of enums, numbers in
+quotes, camel case, unknown fields, invalid requests) are decoded by
+`splitbrain.node.api.json_reader`, which reads like Go. A request that msgspec accepts here has
+the same value as in Go: padded base64 of the standard alphabet, integers without a fraction, and
+the later of two members with the same name.
 
-Out of it: fields in the order of the protobuf, defaults left out, base64, 64-bit
-integers as strings, enums by name, text escaped as Go escapes it.
+Responses: fields in the order of the protobuf definition without defaults, base64, 64-bit
+integers as strings, enums by name, and text escaped as in Go.
 
 Source: grpc-gateway 1.16 with `OrigName`, golang/protobuf 1.5.2 `jsonpb`; probed
 against etcd 3.5.1.
@@ -57,7 +57,7 @@ class _Txn(Struct, forbid_unknown_fields=True):
 
 
 class _Unusual(Exception):
-    """Not the usual form: read it the slow way."""
+    """The request does not have the usual form, so `json_reader` must read it."""
 
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\Z")
@@ -74,7 +74,7 @@ def _usual_compare(wire: _Compare) -> rpc.Compare:
             if not _INTEGER.match(operand):
                 raise _Unusual
             operand = int(operand)
-        union = {name: operand}  # of several the last counts
+        union = {name: operand}  # if there are several, the last one counts
     target = rpc.CompareTarget[wire.target].value
     return rpc.Compare(
         key=wire.key,
@@ -101,7 +101,7 @@ def _as_is(wire: Any) -> Any:
     return wire
 
 
-# method -> (decoder of the usual form, what makes the request of it, the exact reader)
+# method -> (decoder of the usual form, conversion to the request, exact reader)
 _READERS: dict[
     str,
     tuple[Callable[[bytes], Any] | None, Callable[[Any], Any], json_reader.Message],
@@ -127,9 +127,9 @@ _READERS: dict[
 
 
 def decode_request(method: str, body: bytes) -> Any:
-    """The request of a `method` ("/v3/kv/put") in an HTTP body.
+    """Decode the request of a `method` ("/v3/kv/put") from an HTTP body.
 
-    Raises RpcError (INVALID_ARGUMENT, with Go's message) for what is not one."""
+    Raises RpcError (INVALID_ARGUMENT, with Go's message) if the body is invalid."""
     decode, finish, reader = _READERS[method]
     if decode is not None:
         try:
@@ -149,19 +149,20 @@ def _decode_exactly(reader: json_reader.Message, body: bytes) -> Any:
 
 
 class WatchRequests:
-    """The watch requests in a body that arrives piece by piece.
+    """Decodes the watch requests in a body that arrives in pieces.
 
-    `bytes_max` bounds what is kept of a request that is not yet whole."""
+    `bytes_max` limits the size of an incomplete request."""
 
     def __init__(self, bytes_max: int) -> None:
         self._rest = b""
         self._bytes_max = bytes_max
 
     def feed(self, data: bytes) -> list[rpc.WatchRequest]:
-        """The requests that are whole now; empty ones (`{}`, `null`) mean nothing.
+        """Add a piece; return the requests that are complete now. Empty requests (`{}`, `null`)
+        are ignored.
 
-        Raises RpcError (UNKNOWN, with Go's message) for what is not a request: the
-        gateway gives this stream's errors no better code."""
+        Raises RpcError (UNKNOWN, with Go's message) for an invalid request: the gateway uses this
+        code for all errors of the stream."""
         self._rest += data
         found: list[rpc.WatchRequest] = []
         at = 0
@@ -188,14 +189,14 @@ class WatchRequests:
             return None
 
 
-# --- answers -------------------------------------------------------------------
+# --- responses -----------------------------------------------------------------
 
 
 def _base64(data: bytes) -> str:
     return b2a_base64(data, newline=False).decode()
 
 
-# encoding/json keeps answers safe inside HTML, and line separators out of scripts.
+# Go's encoding/json escapes characters that are unsafe in HTML and in scripts.
 _ESCAPED = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029]')
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -380,7 +381,7 @@ _WRITERS: dict[type, Callable[[Any], str]] = {
 
 
 def encode_response(response: rpc.Response) -> bytes:
-    """An answer's HTTP body."""
+    """The HTTP body of a response."""
     return _WRITERS[type(response)](response).encode()
 
 
@@ -390,6 +391,6 @@ def encode_watch_line(response: rpc.WatchResponse) -> bytes:
 
 
 def encode_error(error: RpcError) -> bytes:
-    """A refused request's HTTP body: the message twice, as the gateway has it."""
+    """The HTTP body of an error. It contains the message twice, as in the gateway."""
     message = _text(error.message)
     return f'{{"error":{message},"code":{int(error.code)},"message":{message}}}'.encode()

@@ -1,11 +1,11 @@
-"""Requests out of JSON, exactly as etcd's gateway reads them: the slow path.
+"""Reads requests from JSON exactly as etcd's gateway does: the slow path.
 
-A message's fields are tables here, in the order of their protobuf descriptors: the
-order in which the gateway looks at them decides which of two errors is told, and
-which member of a oneof wins where a request gives several.
+The fields of each message are a table in the order of the protobuf descriptors. The gateway
+reads the fields in this order, which decides which of two errors is reported, and which field of
+a oneof is used if a request contains several.
 
-Source: golang/protobuf 1.5.2, `jsonpb/decode.go`, with unknown fields allowed as
-grpc-gateway 1.16 has it; probed against etcd 3.5.1.
+Source: golang/protobuf 1.5.2, `jsonpb/decode.go`, with unknown fields allowed as in
+grpc-gateway 1.16; compared with etcd 3.5.1.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from splitbrain.node.api import go_json
 from splitbrain.node.api.go_json import GoJsonError
 from splitbrain.node.messages import errors, rpc
 
-# A transaction may hold as many operations as a level nested in it may not; with
-# etcd's limit of 128 nothing nested deeper can be valid.
+# Nested transactions share the limit of operations with the outer ones, so with etcd's limit of 128
+# a deeper transaction cannot be valid.
 TXN_DEPTH_MAX = 130
 
 Reader = Callable[[bytes, int], Any]
@@ -28,7 +28,7 @@ Reader = Callable[[bytes, int], Any]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """`read(raw, depth)` makes the value of one element from its raw JSON."""
+    """A field of a message. `read(raw, depth)` converts the raw JSON of one element."""
 
     name: str
     read: Reader
@@ -44,7 +44,8 @@ class Field:
 
 @dataclass(slots=True)
 class Message:
-    """`build(values, union)` makes the value: fields given, and the oneof's that won."""
+    """A message. `build(values, union)` creates the value from the given fields and from the field
+    that was used in the oneof."""
 
     build: Callable[[dict[str, Any], dict[str, Any]], Any]
     fields: tuple[Field, ...] = ()
@@ -69,7 +70,7 @@ class Message:
 
 
 def _member(given: dict[str, bytes], known: Field) -> bytes | None:
-    """The member for a field: of its two spellings the camel-case one counts."""
+    """The raw member of a field. If both spellings are given, the camel-case one counts."""
     raw = given.get(known.json_name, given.get(known.name))
     return None if raw == b"null" else raw
 
@@ -92,7 +93,7 @@ def _bool(raw: bytes, _depth: int) -> bool:
 
 
 def _bare(raw: bytes) -> bytes:
-    """A 64-bit number may stand in quotes; what is inside is read as JSON again."""
+    """The raw number. A 64-bit number can be in quotes; the text in them is read as JSON."""
     if len(raw) >= 2 and raw[0] == ord('"'):
         return go_json.whole_value(raw[1:-1])
     return raw
@@ -235,7 +236,7 @@ WATCH_CANCEL = Message(_of(rpc.WatchCancelRequest), (Field("watch_id", _int64),)
 
 WATCH_PROGRESS = Message(_of(rpc.WatchProgressRequest))
 
-# None where a request holds none of the three.
+# None if a request contains none of the three fields.
 WATCH = Message(
     _winner,
     (

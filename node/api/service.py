@@ -1,7 +1,7 @@
-"""The v3 services as plain handlers: request value in, response value out.
+"""The v3 services as functions from a request value to a response value.
 
-Carriers (HTTP with JSON, gRPC, a simulated client) only bring requests and take
-answers away; what a member checks, reads and proposes for a client is here.
+They check requests, read the store and propose writes. Carriers (HTTP with JSON, a simulated
+client) only transport requests and responses.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc` and `v3_server.go`.
 """
@@ -49,10 +49,11 @@ from splitbrain.node.messages.rpc import (
 from splitbrain.node.metrics import Metrics
 from splitbrain.node.mvcc.revision import CompactedRevision, FutureRevision
 
-# What gRPC receives at most, beyond the largest request. Source: etcd's grpcOverheadBytes.
+# The size by which a gRPC message may exceed the largest request. Source: etcd's
+# grpcOverheadBytes.
 MESSAGE_OVERHEAD_BYTES = 512 * 1024
 
-# Below this no request can exceed a limit, whatever its own overhead.
+# A request whose payload is this much smaller than a limit cannot exceed it by its overhead.
 _SURELY_SMALL_BYTES = 64 * 1024
 
 
@@ -70,8 +71,8 @@ Answer = TypeVar(
 class Api:
     """The services of one member.
 
-    `methods` maps a method ("/v3/kv/put") to its handler; watch, which is a stream,
-    stands beside it. Handlers raise RpcError.
+    `methods` maps a method ("/v3/kv/put") to its handler. `watch`, which is a stream, is not in
+    it. Handlers raise RpcError.
     """
 
     def __init__(
@@ -149,7 +150,7 @@ class Api:
         return await self.member.propose(request)
 
     def _check_message(self, payload_bytes: int, request: PutRequest | TxnRequest) -> None:
-        """gRPC refuses what is far too large before etcd looks at it."""
+        """Refuse a message that is so large that gRPC refuses it before etcd reads it."""
         bytes_max = self.member.request_bytes_max + MESSAGE_OVERHEAD_BYTES
         if payload_bytes > bytes_max - _SURELY_SMALL_BYTES:
             size = protobuf_size.request_bytes(request)
@@ -157,8 +158,8 @@ class Api:
                 raise errors.message_too_large(size, bytes_max)
 
     def _from_here(self, response: Answer) -> Answer:
-        """`response` under this member's name: its revision stays that of the state it
-        was made from."""
+        """`response` with this member's header. The revision of the response is kept, because it
+        belongs to the state that the response was created from."""
         header = self.member.header()
         if response.header.revision:
             header = ResponseHeader(
@@ -169,8 +170,8 @@ class Api:
     # --- Watch --------------------------------------------------------------------
 
     def watch(self, requests: AsyncIterator[WatchRequest]) -> AsyncGenerator[WatchResponse, None]:
-        """The answers to a stream of watch requests, until whoever reads them stops:
-        the end of the requests does not end the watches."""
+        """The responses to a stream of watch requests, until the reader stops. The end of the
+        requests does not end the watches."""
         return WatchStream(self.member).run(requests)
 
     # --- Maintenance and Cluster --------------------------------------------------
@@ -179,7 +180,8 @@ class Api:
         return replace(self.member.status(), header=self.member.header())
 
     async def hash(self, _request: HashRequest) -> HashResponse:
-        """Of the whole backend: members' may differ while compacted keys are removed."""
+        """A hash of the whole backend, which can differ between members while compacted keys are
+        removed."""
         return HashResponse(header=self.member.header(), hash=self.member.store.hash())
 
     async def hash_kv(self, request: HashKVRequest) -> HashKVResponse:
@@ -196,7 +198,7 @@ class Api:
         )
 
     async def alarm(self, request: AlarmRequest) -> AlarmResponse:
-        """No alarm is ever raised: asking for them finds none, and so does disarming."""
+        """The member raises no alarms, so GET and DEACTIVATE return an empty list."""
         if request.action == AlarmAction.ACTIVATE:
             raise errors.unimplemented("/etcdserverpb.Maintenance/Alarm")
         return AlarmResponse(header=self.member.header())
@@ -204,6 +206,6 @@ class Api:
     async def member_list(self, request: MemberListRequest) -> MemberListResponse:
         if request.linearizable:
             await self.member.linearizable_read()
-        # etcd gives no revision here.
+        # etcd sends no revision in this response.
         header = replace(self.member.header(), revision=0)
         return MemberListResponse(header=header, members=tuple(self.member.members()))

@@ -1,8 +1,8 @@
-"""The Watch service: one stream of a client, with any number of watchers in it.
+"""The Watch service: one stream of a client with any number of watchers.
 
-Requests come in and answers go out independently; answers wait in a short queue, and
-a watcher whose answers find it full waits, with its events in its own bounded buffer
-(`splitbrain.node.mvcc.watch`). The end of the requests does not end the watches.
+Requests and responses are independent. Responses wait in a short queue. While the queue is full,
+watchers wait, and their events stay in their bounded buffers (`splitbrain.node.mvcc.watch`). The
+end of the requests does not end the watches.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/watch.go`, `mvcc/watcher.go`.
 """
@@ -26,30 +26,33 @@ from splitbrain.node.mvcc.key_value import Event
 from splitbrain.node.mvcc.watch import Watcher, event_bytes
 
 QUEUE_MAX = 16
-"""Answers that wait for a slow client. Source: etcd's ctrlStreamBufLen."""
+"""Maximal number of responses that wait for a slow client. Source: etcd's ctrlStreamBufLen."""
 NO_WATCH_ID = -1
-"""In an answer that is for no watcher, or for one that was refused."""
+"""The watch id in a response for the whole stream, or for a refused watch."""
 DUPLICATE_ID = "mvcc: duplicate watch ID provided on the WatchStream"
 EMPTY_RANGE = "mvcc: watcher range is empty"
 
 
 class WatchStream:
+    """One watch stream of one client. `run` returns its responses."""
+
     def __init__(self, member: MemberPort) -> None:
         self._member = member
         self._answers: asyncio.Queue[WatchResponse | Exception] = asyncio.Queue(QUEUE_MAX)
         self._watchers: dict[int, Watcher] = {}
         self._pumps: dict[int, asyncio.Task[None]] = {}
         self._sending: dict[int, None] = {}
-        """Watchers with events that are neither in their buffer any more nor in the queue."""
+        """Watchers with events that have left the buffer, but are not all in the queue."""
         self._progress_due: dict[int, bool] = {}
-        """Watchers that asked for notices of progress; False: events were sent instead."""
+        """Watchers that requested progress notifications. The value is False if events were sent in
+        this interval."""
         self._ticker: asyncio.Task[None] | None = None
         self._next_id = 0
 
     async def run(
         self, requests: AsyncIterator[WatchRequest]
     ) -> AsyncGenerator[WatchResponse, None]:
-        """The answers, until the reader stops; raises what `requests` raises."""
+        """Yield the responses until the reader stops. Raises the errors of `requests`."""
         reader = asyncio.create_task(self._read(requests))
         try:
             while True:
@@ -75,7 +78,7 @@ class WatchStream:
                     case WatchCancelRequest():
                         await self._cancel(request.watch_id)
                     case WatchProgressRequest():
-                        await self._tell_progress()
+                        await self._send_progress()
         except Exception as problem:
             await self._answers.put(problem)
 
@@ -115,14 +118,14 @@ class WatchStream:
             self._pump(watch_id, watcher, fragment=request.fragment)
         )
 
-    async def _tell_progress(self) -> None:
-        """One answer for the whole stream, or none while a watcher of it has events to come.
+    async def _send_progress(self) -> None:
+        """Send one response for the whole stream, unless one of its watchers has events to send.
 
-        etcd 3.5.1 answers in any case, and so says of events not sent yet that they were;
-        later releases (3.5.8) do as here.
+        etcd 3.5.1 always sends a response, which can claim that events were sent although they
+        were not. Later releases (3.5.8) behave as here.
         """
-        going_on = [name for name, one in self._watchers.items() if not one.cancelled]
-        if all(self._caught_up(watch_id) for watch_id in going_on):
+        active = [name for name, watcher in self._watchers.items() if not watcher.cancelled]
+        if all(self._caught_up(watch_id) for watch_id in active):
             await self._answers.put(WatchResponse(header=self._header(), watch_id=NO_WATCH_ID))
 
     def _caught_up(self, watch_id: int) -> bool:
@@ -132,7 +135,7 @@ class WatchStream:
         return watch_id not in self._sending and delivered >= store.revision
 
     async def _notify_progress(self) -> None:
-        """Now and then, to each watcher that asked for it and was sent no events since."""
+        """In each interval, notify each watcher that requested it and that was sent no events."""
         while True:
             await self._member.sleep(self._member.watch_progress_interval_ms / 1000)
             for watch_id, due in list(self._progress_due.items()):
@@ -157,7 +160,7 @@ class WatchStream:
         return self._next_id - 1
 
     async def _cancel(self, watch_id: int) -> None:
-        """Of a watcher that there is not, etcd says nothing."""
+        """Cancel a watcher. As in etcd, there is no response for an unknown watcher."""
         watcher = self._watchers.pop(watch_id, None)
         if watcher is None:
             return
@@ -175,7 +178,7 @@ class WatchStream:
             if self._progress_due.get(watch_id):
                 self._progress_due[watch_id] = False
             if batch.compact_revision:
-                # etcd gives no revision here.
+                # etcd sends no revision in this response.
                 await self._answers.put(
                     WatchResponse(
                         header=self._header(0),
@@ -211,7 +214,7 @@ class WatchStream:
 
 
 def fragments(events: tuple[Event, ...], bytes_max: int) -> list[tuple[Event, ...]]:
-    """Pieces of about `bytes_max` at most, each with one event at least."""
+    """Split events into pieces of about `bytes_max` at most, each with at least one event."""
     pieces: list[list[Event]] = [[]]
     size = 0
     for event in events:

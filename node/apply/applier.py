@@ -1,7 +1,6 @@
-"""Committed entries become state, in order, once each: step 10 of the write path.
+"""Applies committed entries to the store, in order and exactly once: step 10 of the write path.
 
-Whoever waits at this member for a request is answered here, after this member's own
-apply and not before.
+A request that waits at this member is resolved here, after this member has applied its entry.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ from splitbrain.node.world import World
 from splitbrain.node.write_path import Traced, WritePath
 
 QUEUE_MAX = 64
-"""Batches that wait to be applied; then Raft waits for the store."""
+"""Maximal number of batches that wait to be applied; Raft waits while the queue is full."""
 TURN_ENTRIES = 64
-"""Entries applied before others may use the loop."""
+"""Number of entries that are applied before other tasks run."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToApply:
-    """What Raft hands to the store: a snapshot first, if there is one, then entries."""
+    """One batch from Raft: a snapshot, if there is one, and the entries after it."""
 
     snapshot: Snapshot | None
     entries: Sequence[Entry]
@@ -41,7 +40,7 @@ class ToApply:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of a request at the member that was asked."""
+    """The result of a request at the member that the client called."""
 
     response: WriteResponse
     subject: Traced
@@ -49,10 +48,11 @@ class Applied:
 
 
 class Applier:
-    """`hand` takes batches; `run` is the task that applies them."""
+    """`enqueue` accepts batches; `run` is the task that applies them."""
 
     def __init__(
         self,
+        *,
         world: World,
         path: WritePath,
         storage: MemberStorage,
@@ -73,23 +73,23 @@ class Applier:
         self._reads = reads
         self._backend = backend
         self._queue: deque[ToApply] = deque()
-        self._handed = asyncio.Event()
+        self._filled = asyncio.Event()
         self._room = asyncio.Event()
 
-    async def hand(self, batch: ToApply) -> None:
-        """Waits while the queue is full."""
+    async def enqueue(self, batch: ToApply) -> None:
+        """Add a batch to the queue; wait while the queue is full."""
         queue_max = 1 if self._world.buggify("a short apply queue") else QUEUE_MAX
         while len(self._queue) >= queue_max:
             self._room.clear()
             await self._room.wait()
         self._queue.append(batch)
-        self._handed.set()
+        self._filled.set()
 
     async def run(self) -> None:
-        """Never returns. Raises what must stop the member."""
+        """Apply batches forever. An error that it raises must stop the member."""
         while True:
-            await self._handed.wait()
-            self._handed.clear()
+            await self._filled.wait()
+            self._filled.clear()
             while self._queue:
                 batch = self._queue.popleft()
                 self._room.set()
@@ -104,7 +104,7 @@ class Applier:
                     if number % TURN_ENTRIES == 0:
                         await asyncio.sleep(0)
                 self._reads.advanced(self._store.consistent_index)
-                self._backend.follow()
+                self._backend.schedule_flush()
 
     async def _apply_entry(self, entry: Entry) -> None:
         store = self._store
@@ -120,13 +120,13 @@ class Applier:
             self._published.resolve(request.id, None)
             return
         subject = Traced(request.id, entry.term, entry.index)
-        if self._path.watched:
+        if self._path.observed:
             await self._path.before("apply_mvcc")
-        # One step without an await: the backend's batch holds the entry's writes and
-        # its index together, or neither.
+        # No await between these two calls: a batch of the backend contains both the entry's
+        # writes and its index, or neither.
         outcome = apply(store, request.op)
         store.set_consistent_index(entry.index, entry.term)
-        if self._path.watched:
+        if self._path.observed:
             await self._path.after("apply_mvcc", subject, revision=store.revision)
         if isinstance(outcome, RpcError):
             self._pending.resolve(request.id, outcome)
@@ -134,9 +134,9 @@ class Applier:
             self._pending.resolve(request.id, Applied(outcome, subject, store.revision))
 
     async def _restore(self, snapshot: Snapshot) -> None:
-        """Become what a leader's snapshot holds; Raft and the WAL know of it already."""
+        """Replace the store by a leader's snapshot, which Raft and the WAL already contain."""
         await self._storage.backend.replace_with(snapshot.data)
-        # No await before this: nobody may read the new backend by the old index.
+        # No await before this call: a read must not use the old index with the new backend.
         self._store.restore()
         self._membership.restore()
         await self._storage.snapshot_installed(snapshot)
@@ -145,5 +145,5 @@ class Applier:
 
 
 def is_applied(store: Store, entry: Entry) -> bool:
-    """Whether the store holds `entry`'s effect: its index is saved with its writes."""
+    """Whether the store already contains the effect of `entry`."""
     return entry.index <= store.consistent_index

@@ -1,8 +1,8 @@
-"""A committed request becomes state: `apply(store, operation)`.
+"""Applies a committed request to the store: `apply(store, operation)`.
 
-A function of the store and the operation alone, the same on every member. What the
-operation cannot do (a revision compacted, a key missing) is its result, an RpcError
-as a value, and changes nothing; no request that was ever committed may stop a member.
+The result depends only on the store and the operation, so it is the same on every member. If
+the operation is impossible (a compacted revision, a missing key), the result is an RpcError as
+a value, and the store does not change. A committed request must never stop a member.
 
 Source: etcd 3.5.1, `server/etcdserver/apply.go`.
 """
@@ -42,7 +42,8 @@ Response = WriteResponse
 
 
 def apply(store: Store, operation: Operation) -> Response | RpcError:
-    """The response (its header with the revision alone), or why there is none."""
+    """Apply `operation`. Returns the response, whose header contains only the revision, or an
+    error."""
     try:
         validation.check_request(operation)
         match operation:
@@ -90,15 +91,16 @@ def apply_compaction(store: Store, request: CompactionRequest) -> CompactionResp
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The operations of the branch that a transaction takes, nested ones chosen too."""
+    """The operations of the branch that a transaction takes; nested transactions are replaced by
+    their chosen branches."""
 
     succeeded: bool
     operations: tuple[PutRequest | RangeRequest | DeleteRangeRequest | Chosen, ...]
 
 
 def apply_txn(store: Store, request: TxnRequest) -> TxnResponse:
-    """All comparisons and checks come before the first write, against the state before
-    the transaction, those of nested transactions too: it happens whole or not at all."""
+    """Apply a transaction completely or not at all. All comparisons and checks, including those
+    of nested transactions, use the state before the transaction and precede the first write."""
     chosen = chosen_branch(store, request)
     check_chosen(store, chosen)
     transaction = store.write()
@@ -114,14 +116,14 @@ def apply_txn(store: Store, request: TxnRequest) -> TxnResponse:
 
 
 def read_txn(store: Store, request: TxnRequest) -> TxnResponse:
-    """A transaction of ranges alone, on the state as it is.
+    """Execute a read-only transaction on the current state.
 
     Raises RpcError."""
     chosen = chosen_branch(store, request)
     check_chosen(store, chosen)
     responses: list[ResponseOp] = []
     for operation in chosen.operations:
-        assert isinstance(operation, RangeRequest), "the caller asked is_read_only"
+        assert isinstance(operation, RangeRequest), "the caller checks is_read_only first"
         responses.append(read_range(store, operation))
     return TxnResponse(
         header=ResponseHeader(revision=store.revision),
@@ -142,8 +144,8 @@ def chosen_branch(source: Readable, request: TxnRequest) -> Chosen:
 
 
 def compare_holds(source: Readable, compare: Compare) -> bool:
-    """A comparison over an interval must hold for every key in it. A key that is not
-    there compares as zero, but never by its value: an empty value is one too."""
+    """Whether a comparison succeeds. Over an interval it must succeed for every key. An absent key
+    compares as zero, but a comparison of its value fails, because an empty value is a value."""
     kvs = source.range(compare.key, compare.range_end).kvs
     if not kvs:
         return compare.target != CompareTarget.VALUE and relation_holds(
@@ -153,7 +155,8 @@ def compare_holds(source: Readable, compare: Compare) -> bool:
 
 
 def relation_holds(compare: Compare, kv: KeyValue) -> bool:
-    """An unknown target compares as equal, and an unknown relation always holds."""
+    """Whether the relation is true. An unknown target compares as equal, and an unknown relation
+    is always true."""
     sign = compared(compare, kv)
     match compare.result:
         case CompareResult.EQUAL:
@@ -169,10 +172,10 @@ def relation_holds(compare: Compare, kv: KeyValue) -> bool:
 
 
 def compared(compare: Compare, kv: KeyValue) -> int:
-    """-1, 0 or 1: how `kv` stands to the operand."""
+    """-1, 0 or 1: `kv` is less than, equal to, or greater than the operand."""
     operand = compare.operand
     if compare.target == CompareTarget.VALUE:
-        # Of the right type since it was read (`compare_operand`); if not, as empty.
+        # `compare_operand` has given the operand the right type. Another type counts as empty.
         value = operand if isinstance(operand, bytes) else b""
         return (kv.value > value) - (kv.value < value)
     number = compared_number(compare.target, kv)
@@ -197,15 +200,16 @@ def compared_number(target: int, kv: KeyValue) -> int | None:
 
 
 def check_chosen(store: Store, chosen: Chosen) -> None:
-    """Raises RpcError if any operation would fail: puts first, then ranges, as etcd."""
+    """Raises RpcError if any operation would fail. Puts are checked first, then ranges, as in
+    etcd."""
     check_chosen_puts(store, chosen, [])
     check_chosen_ranges(store, chosen)
 
 
 def check_chosen_puts(store: Store, chosen: Chosen, deleted: list[validation.Interval]) -> None:
-    """`deleted`: intervals that operations before these delete. A put that wants to
-    keep the value of a key that is deleted before it has none to keep: etcd 3.5.1
-    overlooks that and panics half way through."""
+    """Check the puts. `deleted` contains the intervals that earlier operations delete. A put that
+    keeps the previous value of a key fails if an earlier operation deletes the key. etcd 3.5.1
+    does not check this and panics in the middle of the transaction."""
     for operation in chosen.operations:
         match operation:
             case Chosen():
@@ -224,7 +228,8 @@ def check_chosen_puts(store: Store, chosen: Chosen, deleted: list[validation.Int
 
 
 def in_interval(key: bytes, begin: bytes, end: bytes) -> bool:
-    """`end` as in requests: empty for `begin` alone, "\\0" for all from `begin` on."""
+    """Whether `key` is in the interval. An empty `end` means only `begin`; "\\0" means all keys
+    from `begin` on."""
     if not end:
         return key == begin
     return begin <= key and (end == b"\0" or key < end)
@@ -242,8 +247,8 @@ def check_chosen_ranges(store: Store, chosen: Chosen) -> None:
 
 
 def check_revision(store: Store, revision: int) -> None:
-    """Against the state before the transaction. A range on its own takes a negative
-    revision for the newest; in a transaction it lies before the compacted ones."""
+    """Check a revision against the state before the transaction. A negative revision means the
+    newest revision in a single range, but counts as compacted in a transaction, as in etcd."""
     if revision > store.revision:
         raise errors.future_revision()
     if revision != 0 and revision < store.compacted_revision:
@@ -290,7 +295,7 @@ def check_lease(request: PutRequest) -> None:
 
 
 def lease_exists(_lease: int) -> bool:
-    """No lease can be granted yet, so none exists."""
+    """Always False: leases are not implemented."""
     return False
 
 

@@ -1,9 +1,9 @@
-"""The backend follows the store: in batches, and with it the log may be let go.
+"""Flushes the backend in batches, takes snapshots, and compacts the log.
 
-What is applied is readable at once, and reaches the backend's file a little later, many
-entries in one transaction, the consistent index in the same one. Now and then what the
-backend holds durably counts as a snapshot, and the log before it is discarded, less some
-for followers that are a little slow.
+An applied entry is readable at once. It reaches the backend's file later, in one transaction
+with other entries and with the consistent index. From time to time the durable content of the
+backend counts as a snapshot. The log before the snapshot is then discarded, except some entries
+for slow followers.
 
 Source: etcd's backend batch (100 ms or 10,000 operations) and its snapshot trigger.
 """
@@ -23,10 +23,11 @@ from splitbrain.node.write_path import Traced, WritePath
 
 
 class BackendFlusher:
-    """`run` is the task that flushes; `follow` tells it that something was applied."""
+    """`run` is the task that flushes; `schedule_flush` tells it that entries were applied."""
 
     def __init__(
         self,
+        *,
         world: World,
         config: Config,
         path: WritePath,
@@ -47,14 +48,14 @@ class BackendFlusher:
         self._timer: Timer | None = None
         self._flushed = Traced()
         self.is_full = False
-        """Whether the backend holds more than its quota."""
+        """Whether the backend contains more than its quota."""
 
-    def follow(self) -> None:
-        """See that what was just applied is flushed: soon, or now if it is much."""
-        many = self._config.backend_batch_operations_max
+    def schedule_flush(self) -> None:
+        """Flush the applied entries after the batch interval, or now if the batch is full."""
+        operations_max = self._config.backend_batch_operations_max
         if self._world.buggify("the backend is flushed at once"):
-            many = 0
-        if self._backend.pending_operations >= many:
+            operations_max = 0
+        if self._backend.pending_operations >= operations_max:
             self._due.set()
         elif self._timer is None:
             self._timer = self._world.clock.call_later(
@@ -62,7 +63,7 @@ class BackendFlusher:
             )
 
     async def run(self) -> None:
-        """Never returns. Raises DiskError: then the member must stop."""
+        """Flush forever. Raises DiskError; then the member must stop."""
         while True:
             await self._due.wait()
             self._due.clear()
@@ -77,7 +78,7 @@ class BackendFlusher:
                 await self._take_snapshot()
 
     async def flush(self) -> None:
-        """Make durable what is applied now: step 10's second half."""
+        """Make the applied entries durable: the second half of step 10."""
         store = self._store
         subject = Traced(index=store.consistent_index, term=store.consistent_term)
         revision = store.revision
@@ -90,22 +91,23 @@ class BackendFlusher:
         self.is_full = self._backend.size_in_use_bytes > self._config.backend_quota_bytes
 
     def _snapshot_due(self) -> bool:
-        # Raft's newest: a leader's may be on its way to the disk, and is ahead of all this.
+        # Raft's newest snapshot may be a leader's snapshot that is not on the disk yet, and that
+        # is ahead of the backend.
         newest = self._raft.log.snapshot.index
         return self._flushed.index - newest >= self._config.snapshot_count
 
     async def _take_snapshot(self) -> None:
         metadata = self._raft.create_snapshot(self._flushed.index)
         await self._storage.save_snapshot(metadata)
-        needless = self._needless_up_to(metadata)
-        if needless > 0:
-            self._raft.compact(needless)
+        index = self._compactable_index(metadata)
+        if index > 0:
+            self._raft.compact(index)
         self._world.log("info", "took a snapshot", index=metadata.index, term=metadata.term)
 
-    def _needless_up_to(self, snapshot: SnapshotMetadata) -> Index:
-        """The last entry that neither a follower nor Raft itself needs any more.
+    def _compactable_index(self, snapshot: SnapshotMetadata) -> Index:
+        """The index up to which neither a slow follower nor Raft needs the log.
 
-        Raft counts entries as applied when all of their Ready is done, which may wait for
-        the log's disk longer than the store and its backend took.
+        Raft counts an entry as applied only when its whole Ready is done. If the log's disk is
+        slow, that can be later than the flush of the backend.
         """
         return min(snapshot.index - self._config.catch_up_entries, self._raft.log.applied)

@@ -1,4 +1,4 @@
-"""A range as a client asks for it, out of what the store has: filters, order, limit.
+"""Executes a client's range request on the store: filters, order and limit.
 
 Source: etcd 3.5.1, `applierV3backend.Range` in `server/etcdserver/apply.go`.
 """
@@ -21,7 +21,7 @@ from splitbrain.node.mvcc.key_value import KeyValue, RangeResult
 
 
 class Readable(Protocol):
-    """The store, or a write transaction on it, which sees its own writes."""
+    """The store, or a write transaction, which sees its own writes."""
 
     def range(
         self,
@@ -35,9 +35,9 @@ class Readable(Protocol):
 
 
 def read_range(source: Readable, request: RangeRequest) -> RangeResponse:
-    """The answer, its header with the revision alone.
+    """Read a range. The header of the response contains only the revision.
 
-    Raises CompactedRevision and FutureRevision, as the store does."""
+    Raises CompactedRevision, FutureRevision."""
     found = source.range(
         request.key,
         request.range_end,
@@ -60,9 +60,9 @@ def read_range(source: Readable, request: RangeRequest) -> RangeResponse:
 
 
 def fetch_limit(request: RangeRequest) -> int:
-    """How many keys to fetch (0: all): one more than asked for tells whether there are
-    more. What is sorted or filtered must be fetched whole; but etcd looks at the order
-    alone, not at the target, which sorts by itself: such a range is cut, then sorted.
+    """How many keys to fetch (0: all). One more than the limit shows whether there are more keys.
+    A sorted or filtered range is fetched completely. But as in etcd, a range with a sort target
+    and without a sort order is cut first and sorted afterwards.
     """
     filtered = (
         request.min_mod_revision
@@ -76,7 +76,8 @@ def fetch_limit(request: RangeRequest) -> int:
 
 
 def passes(request: RangeRequest, kv: KeyValue) -> bool:
-    """Zero bounds nothing; any other bound is inclusive."""
+    """Whether the filters accept `kv`. A bound of zero has no effect; other bounds are
+    inclusive."""
     return (
         (request.max_mod_revision == 0 or kv.mod_revision <= request.max_mod_revision)
         and (request.min_mod_revision == 0 or kv.mod_revision >= request.min_mod_revision)
@@ -95,9 +96,9 @@ _SORT_KEYS: dict[int, Callable[[KeyValue], bytes | int]] = {
 
 
 def sorted_kvs(kvs: list[KeyValue], request: RangeRequest) -> list[KeyValue]:
-    """A target other than the key sorts upwards unless an order is given; an unknown
-    order sorts nothing. Equals stay in the order of their keys (etcd's sort is not
-    stable from seven keys on)."""
+    """Sort by the request's target and order. A target other than the key sorts in ascending order
+    if no order is given; an unknown order leaves the keys unsorted. Equal elements stay in key
+    order (etcd's sort is not stable for seven or more keys)."""
     order = request.sort_order
     if order == SortOrder.NONE and request.sort_target != SortTarget.KEY:
         order = SortOrder.ASCEND

@@ -1,7 +1,7 @@
-"""What the v3 API refuses, and how: gRPC codes, and etcd's own messages.
+"""The errors of the v3 API: gRPC codes and etcd's messages.
 
-A client tells "certainly did not happen" from "may have happened" by these codes and
-messages, so they are etcd's to the letter.
+By these codes and messages a client distinguishes "certainly did not happen" from "may have
+happened", so they are exactly etcd's.
 
 Source: etcd 3.5.1, `api/v3rpc/rpctypes/error.go`; the HTTP statuses are those of
 grpc-gateway 1.16, `runtime/errors.go`.
@@ -56,9 +56,9 @@ HTTP_STATUS: dict[Code, int] = {
 
 
 class RpcError(Exception):
-    """A request refused or failed: `code` for programs, `message` for people.
+    """A request was refused or failed. `code` is for programs, `message` for people.
 
-    One value may be raised many times: equal code and message make equal errors.
+    One value can be raised many times. Errors with equal code and message are equal.
     """
 
     def __init__(self, code: Code, message: str) -> None:
@@ -107,7 +107,7 @@ def duplicate_key() -> RpcError:
 
 
 def invalid_sort_option() -> RpcError:
-    """etcd 3.5.1 dies of a sort target that it does not know; later releases say this."""
+    """etcd 3.5.1 crashes for an unknown sort target; later releases return this error."""
     return RpcError(Code.INVALID_ARGUMENT, "etcdserver: invalid sort option")
 
 
@@ -128,7 +128,7 @@ def request_too_large() -> RpcError:
 
 
 def message_too_large(size_bytes: int, bytes_max: int) -> RpcError:
-    """What gRPC itself says, before etcd sees the request."""
+    """The error of gRPC itself, before etcd reads the request."""
     return RpcError(
         Code.RESOURCE_EXHAUSTED,
         f"grpc: received message larger than max ({size_bytes} vs. {bytes_max})",
@@ -181,6 +181,6 @@ def corrupt() -> RpcError:
 
 
 def unimplemented(method: str) -> RpcError:
-    """What gRPC answers for a method that a server does not have."""
+    """The error of gRPC for a method that the server does not implement."""
     service, _, name = method.rpartition("/")
     return RpcError(Code.UNIMPLEMENTED, f"unknown method {name} for service {service}")

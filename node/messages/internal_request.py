@@ -1,7 +1,8 @@
-"""What raft replicates: a request and the id by which its member waits for the result.
+"""The payload of a log entry: a request, and the id by which a member waits for its result.
 
-msgpack, each operation tagged with its kind, defaults left out. A member must apply
-exactly what the others apply, so what it cannot read whole it refuses.
+It is encoded in msgpack, with a tag for the kind of operation and without default values. A
+member must apply exactly the same operations as the others, so it refuses an entry that it
+cannot decode completely.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from splitbrain.node.messages.rpc import WriteRequest
 class MemberAttributesRequest(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="attributes"
 ):
-    """What a member says of itself. Source: etcd's ClusterMemberAttrSetRequest."""
+    """The attributes that a member publishes. Source: etcd's ClusterMemberAttrSetRequest."""
 
     member_id: int
     name: str
@@ -22,19 +23,19 @@ class MemberAttributesRequest(
 
 
 class InternalRequest(msgspec.Struct, frozen=True, array_like=True):
-    """`id` is unique among the requests in flight of all members."""
+    """A request with an id that is unique in the whole life of the cluster."""
 
     id: int
     op: WriteRequest | MemberAttributesRequest
 
     @property
     def client_id(self) -> int:
-        """The id, if a client asked for this; 0 for what members say of themselves."""
+        """The id if the request comes from a client; 0 for a member's attributes."""
         return 0 if isinstance(self.op, MemberAttributesRequest) else self.id
 
 
 class UnreadableRequest(Exception):
-    """A committed entry does not hold a request: corrupt, or of a newer release."""
+    """A committed entry contains no readable request: it is corrupt, or of a newer release."""
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -1,4 +1,4 @@
-"""How many bytes a request would have in protobuf: what etcd's size limits count.
+"""The size of a request in protobuf, which etcd's size limits refer to.
 
 Source: the protobuf encoding; etcd's `rpc.proto` and `raft_internal.proto`.
 """
@@ -21,17 +21,17 @@ _RAFT_HEADER_BYTES = 2 + 1 + 11
 
 
 def _varint(number: int) -> int:
-    # Negative numbers are written as 64 bits, seven a byte.
+    # A negative number is encoded as 64 bits, with seven bits in each byte.
     return 10 if number < 0 else max(1, (number.bit_length() + 6) // 7)
 
 
 def _data(size: int, tag: int = 1) -> int:
-    """A field of `size` bytes that is left out where it is empty."""
+    """The size of a field of `size` bytes, which is omitted if it is empty."""
     return tag + _varint(size) + size if size else 0
 
 
 def _message(size: int) -> int:
-    """A field that holds a message, there even if the message is empty."""
+    """The size of a field that contains a message; it is present even if the message is empty."""
     return 1 + _varint(size) + size
 
 

@@ -1,11 +1,11 @@
-"""etcd's v3 messages as values: what a request asks and what an answer says.
+"""The requests and responses of etcd's v3 API as values.
 
-Bytes are bytes, 64-bit integers are ints; how they look in JSON (base64, strings,
-omitted defaults) is the carrier's affair (`splitbrain.node.api.json_codec`). Names and
-defaults as in etcd's `rpc.proto` and `kv.proto`, and fields in their order.
+Bytes are bytes, and 64-bit integers are ints. Their form in JSON (base64, strings, omitted
+defaults) is defined by the carrier (`splitbrain.node.api.json_codec`). Names, defaults and the
+order of the fields are those of etcd's `rpc.proto` and `kv.proto`.
 
-Enums are open, as in proto3: a field holds any 32-bit number, and the `IntEnum`s
-name those that mean something.
+Enums are open, as in proto3: a field can contain any 32-bit number, and the `IntEnum`s name the
+defined values.
 
 Source: etcd 3.5.1, `api/etcdserverpb/rpc.proto`, `api/mvccpb/kv.proto`.
 """
@@ -89,7 +89,8 @@ class PutRequest(
 class RangeRequest(
     Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="op", tag="range"
 ):
-    """A key (no `range_end`), an interval `[key, range_end)`, or all from `key` on ("\\0")."""
+    """Reads `key` (no `range_end`), an interval `[key, range_end)`, or all keys from `key` on
+    ("\\0")."""
 
     key: bytes = b""
     range_end: bytes = b""
@@ -120,12 +121,11 @@ class DeleteRangeRequest(
 
 
 class Compare(Struct, frozen=True, omit_defaults=True):
-    """`target` of `key` (or of each key up to `range_end`) stands in relation `result`
-    to `operand`: a value for VALUE, a number for every other target.
+    """Compares the `target` of `key` (or of each key up to `range_end`) with `operand` by the
+    relation `result`. The operand is a value for VALUE, and a number for every other target.
 
-    The protobuf message may carry an operand of another target than its own; etcd
-    compares with zero or the empty value then, and so the operand is normalised
-    when a request is read (`compare_operand`)."""
+    The protobuf message can contain an operand for another target. etcd then compares with zero or
+    the empty value, so `compare_operand` normalises the operand when a request is read."""
 
     key: bytes = b""
     result: EnumNumber = 0
@@ -137,10 +137,11 @@ class Compare(Struct, frozen=True, omit_defaults=True):
 class TxnRequest(
     Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="op", tag="txn"
 ):
-    """`success` if every comparison holds, else `failure`: one atomic step, one revision.
+    """Executes `success` if every comparison succeeds, otherwise `failure`, atomically and with one
+    revision.
 
-    An operation is None where the request had an empty one; such a request is
-    refused before it is proposed."""
+    An operation is None if the request contained an empty operation; such a request is refused
+    before it is proposed."""
 
     compare: tuple[Compare, ...] = ()
     success: tuple[RequestOp | None, ...] = ()
@@ -166,7 +167,7 @@ WriteRequest = PutRequest | DeleteRangeRequest | TxnRequest | CompactionRequest
 
 
 def compare_operand(target: int, union: dict[str, int | bytes]) -> int | bytes:
-    """The operand that counts, of a Compare's `target_union` (by its field's name)."""
+    """The operand for `target` in a Compare's `target_union` (field name → value)."""
     if target == CompareTarget.VALUE:
         return union.get("value", b"")
     field = COMPARE_UNION_FIELD.get(target)
@@ -181,7 +182,7 @@ COMPARE_UNION_FIELD: dict[int, str] = {
 }
 
 
-# --- answers of the KV service -------------------------------------------------
+# --- responses of the KV service -----------------------------------------------
 
 
 class ResponseHeader(Struct, frozen=True, omit_defaults=True):
@@ -197,7 +198,7 @@ class PutResponse(Struct, frozen=True, omit_defaults=True):
 
 
 class RangeResponse(Struct, frozen=True, omit_defaults=True):
-    """`count` is the number of keys in the interval, whatever limit and filters hide."""
+    """`count` is the number of keys in the interval, regardless of limit and filters."""
 
     header: ResponseHeader = ResponseHeader()
     kvs: tuple[KeyValue, ...] = ()

@@ -1,8 +1,8 @@
-"""Which requests etcd refuses before they reach raft.
+"""Validates requests: refuses those that etcd refuses before they reach Raft.
 
-The same checks run again when a committed request is applied (without the limits,
-which members may have set apart): what slipped in must fail as a result, alike on
-every member, and must not stop one.
+The same checks run again when a committed request is applied, without the limits, which can differ
+between members. An invalid committed request must have the same error as its result on every
+member, and must not stop a member.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/key.go`.
 """
@@ -28,7 +28,7 @@ _SORT_TARGETS = tuple(SortTarget)
 def check_range(request: RangeRequest) -> None:
     if not request.key:
         raise errors.empty_key()
-    # An unknown order sorts nothing, and an unknown target is then never looked at.
+    # With an unknown order nothing is sorted, so the target is not checked.
     if request.sort_target not in _SORT_TARGETS and request.sort_order in _SORT_ORDERS:
         raise errors.invalid_sort_option()
 
@@ -48,8 +48,8 @@ def check_delete_range(request: DeleteRangeRequest) -> None:
 
 
 def check_txn(request: TxnRequest, operations_max: int | None) -> None:
-    """`operations_max` bounds the comparisons and each branch, of this level and of
-    those nested in it together (None: no bound)."""
+    """Check a transaction. `operations_max` limits the comparisons and each branch, summed over
+    this level and the nested levels (None: no limit)."""
     check_txn_operations(request, operations_max)
     check_overlaps(request.success)
     check_overlaps(request.failure)
@@ -88,12 +88,11 @@ Interval = tuple[bytes, bytes]  # [begin, end)
 def check_overlaps(
     operations: tuple[RequestOp | None, ...],
 ) -> tuple[dict[bytes, None], list[Interval]]:
-    """No key may be put twice, nor put and deleted, on one way through a branch.
+    """Check that no execution of a branch puts a key twice, or puts and deletes it.
 
-    Returns the keys put and the intervals deleted, for the level above. What is
-    looked at, and in which order, is etcd's, blind spots included: a deletion "from
-    key on" (end "\\0") overlaps nothing, and puts of a nested transaction are not
-    held against deletions of one that follows it.
+    Returns the put keys and the deleted intervals for the level above. The checks and their order
+    are etcd's, with its gaps: a deletion of all keys from a key on (end "\\0") overlaps nothing,
+    and the puts of a nested transaction are not compared with deletions of a later one.
     """
     puts: dict[bytes, None] = {}
     deletions = [
@@ -109,7 +108,7 @@ def check_overlaps(
                 check_put_once(key, puts, deletions)
             puts.update(then_puts)
             for key in else_puts:
-                # Only one of the two branches is taken, so both may put a key.
+                # Only one of the two branches runs, so both may put the same key.
                 check_put_once(key, {} if key in then_puts else puts, deletions)
             puts.update(else_puts)
             deletions += then_deletions
@@ -134,7 +133,7 @@ def check_request(
     request: RangeRequest | PutRequest | DeleteRangeRequest | TxnRequest | CompactionRequest,
     operations_max: int | None = None,
 ) -> None:
-    """Raises RpcError for a request that etcd would refuse."""
+    """Raises RpcError if etcd would refuse the request."""
     match request:
         case PutRequest():
             check_put(request)
@@ -149,14 +148,15 @@ def check_request(
 
 
 def is_read_only(request: TxnRequest) -> bool:
-    """Nothing but ranges: a nested transaction counts as a write, as in etcd."""
+    """Whether the transaction contains only ranges. A nested transaction counts as a write, as in
+    etcd."""
     return all(
         isinstance(operation, RangeRequest) for operation in (*request.success, *request.failure)
     )
 
 
 def is_serializable(request: TxnRequest) -> bool:
-    """Every range is content with this member's own state."""
+    """Whether every operation is a serializable range."""
     return all(
         isinstance(operation, RangeRequest) and operation.serializable
         for operation in (*request.success, *request.failure)
@@ -164,7 +164,7 @@ def is_serializable(request: TxnRequest) -> bool:
 
 
 def payload_bytes(operation: RequestOp | CompactionRequest | None) -> int:
-    """The size of the keys and values in a request: what its limit is about."""
+    """The total size of the keys and values in a request."""
     match operation:
         case PutRequest():
             return len(operation.key) + len(operation.value)

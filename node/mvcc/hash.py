@@ -1,11 +1,11 @@
-"""Hashes by which members are compared.
+"""Hashes for the comparison of members.
 
-`hash_changes` is over the changes that a reader could still see, so that members with
-the same history and the same compacted revision agree, however far each has come with
-removing what was compacted.
+`hash_changes` covers the changes that are not compacted. Members with the same history and the
+same compacted revision therefore have the same hash, no matter how many compacted changes each
+of them has already removed from its backend.
 
-Source: etcd's server/storage/mvcc/hash.go, for what is hashed; the hashes themselves
-are not etcd's, for values are encoded otherwise.
+Source: etcd's server/storage/mvcc/hash.go for the choice of the hashed changes. The hash values
+differ from etcd's, because the encoding of the values differs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PAIRS_AT_ONCE = 1024
 
 
 class HashResult(msgspec.Struct, frozen=True):
-    """`hash` is over all changes up to `hash_revision` that are not compacted away;
+    """`hash` covers all changes up to `hash_revision` that are not compacted;
     `compact_revision` is -1 before the first compaction."""
 
     hash: int
@@ -30,19 +30,19 @@ class HashResult(msgspec.Struct, frozen=True):
 
 
 def hash_pairs(start: int, pairs: Iterable[tuple[bytes, bytes]]) -> int:
-    """CRC32C over keys and values, continuing `start`."""
+    """CRC32C of keys and values, continuing from the CRC `start`."""
     crc = start
-    gathered: list[bytes] = []
+    batch: list[bytes] = []
     for key, value in pairs:
-        gathered += (len(key).to_bytes(4, "big"), key, len(value).to_bytes(4, "big"), value)
-        if len(gathered) >= 4 * _PAIRS_AT_ONCE:
-            crc = google_crc32c.extend(crc, b"".join(gathered))
-            gathered.clear()
-    return int(google_crc32c.extend(crc, b"".join(gathered)))
+        batch += (len(key).to_bytes(4, "big"), key, len(value).to_bytes(4, "big"), value)
+        if len(batch) >= 4 * _PAIRS_AT_ONCE:
+            crc = google_crc32c.extend(crc, b"".join(batch))
+            batch.clear()
+    return int(google_crc32c.extend(crc, b"".join(batch)))
 
 
 def hash_changes(pairs: Iterable[tuple[bytes, bytes]], forgotten: Container[Packed]) -> int:
-    """Over the backend's changes, but for those compacted and not removed yet."""
+    """CRC32C of the backend's changes, without those that are compacted and not removed yet."""
     seen = (pair for pair in pairs if not is_forgotten(pair[0], forgotten))
     return hash_pairs(google_crc32c.value(b"key"), seen)
 

@@ -1,14 +1,14 @@
-"""Keys from one up to, not including, another, as etcd's requests say it."""
+"""Intervals of keys in the form of etcd's requests: a key and a `range_end`."""
 
 from __future__ import annotations
 
 FROM_KEY = b"\0"
-"""As the end of an interval: there is none."""
+"""A `range_end` with this value means that the interval has no end."""
 
 
 def end_of(key: bytes, range_end: bytes) -> bytes | None:
-    """The first key behind the interval: None if it has no end. Empty `range_end`: the
-    interval is `key` alone."""
+    """The first key after the interval; None if the interval has no end. With an empty
+    `range_end` the interval contains only `key`."""
     if range_end == FROM_KEY:
         return None
     return range_end or key + b"\0"

@@ -1,10 +1,9 @@
-"""Which changes each key has seen: the part of the store that is held in memory.
+"""The changes of each key: the part of the store that is in memory.
 
-Values stay in the backend; a key's history here is the packed revisions of its
-changes, ascending. A tombstone ends a generation, and the next put begins another, so
-generations need no structure of their own: version and create revision stand with the
-value. Most keys are put once; their history is one int, others' an array of 8 bytes a
-change.
+The values are in the backend. The index contains the packed revisions of a key's changes, in
+ascending order. A tombstone ends a generation, and the next put starts a new one. Generations
+need no separate structure, because version and create revision are stored with the value. The
+history of a key with one change is an int; other histories are arrays with 8 bytes per change.
 
 Source: etcd's server/storage/mvcc/key_index.go (its generations), for the semantics.
 """
@@ -28,7 +27,7 @@ from splitbrain.node.mvcc.revision import (
 )
 
 Changes = int | array  # type: ignore[type-arg]
-"""All changes of one key that are kept: one, or an array of type "Q"."""
+"""The changes of one key that are not compacted: one change, or an array of type "Q"."""
 
 
 class KeyIndex:
@@ -37,16 +36,16 @@ class KeyIndex:
     def __init__(self) -> None:
         self._changes: Any = SortedDict()
         self._dead = 0
-        """Keys that are deleted now, and kept for those who look back."""
+        """The number of keys that are deleted, but still have changes that are not compacted."""
 
     def __len__(self) -> int:
-        """Keys that exist now."""
+        """The number of keys that exist now."""
         return len(self._changes) - self._dead
 
     @classmethod
     def of(cls, changes: Iterable[tuple[bytes, Packed]]) -> KeyIndex:
-        """All `changes`, in the order of their revisions: as `add` of each, but the keys
-        are sorted once."""
+        """An index of `changes`, which are in the order of their revisions. This is faster than
+        calls of `add`, because the keys are sorted once."""
         index = cls()
         index._changes = {}
         for key, packed in changes:
@@ -55,7 +54,8 @@ class KeyIndex:
         return index
 
     def add(self, key: bytes, packed: Packed) -> None:
-        """A change later than all before: a put, or a tombstone for a key that is there."""
+        """Add a change with a later revision than all others: a put, or a tombstone for a key that
+        exists."""
         changes: Changes | None = self._changes.get(key)
         if changes is None:
             self._changes[key] = packed
@@ -71,7 +71,7 @@ class KeyIndex:
         self._dead += (packed & 1) - (last & 1)
 
     def latest(self, key: bytes) -> Packed | None:
-        """The put that `key` stands at now; None if it does not exist."""
+        """The last put of `key`; None if the key does not exist."""
         changes: Changes | None = self._changes.get(key)
         if changes is None:
             return None
@@ -79,15 +79,16 @@ class KeyIndex:
         return None if is_tombstone(last) else last
 
     def at(self, key: bytes, main: int) -> Packed | None:
-        """The put that `key` stood at when the store was at revision `main`."""
+        """The last put of `key` at revision `main`; None if the key did not exist then."""
         changes: Changes | None = self._changes.get(key)
         return None if changes is None else visible_at(changes, main)
 
     def select(
         self, start: bytes, end: bytes | None, main: int | None, limit: int = 0
     ) -> tuple[list[Packed], int]:
-        """Of the keys from `start` up to `end` that existed at `main` (None: now), in key
-        order: where the first `limit` stood (0: all), and how many there are."""
+        """Find the keys from `start` up to, not including, `end` that existed at revision `main`
+        (None: now). Returns the last put of each of the first `limit` keys (0: of all keys) in
+        key order, and the number of all keys found."""
         if main is None and not self._dead:
             return self._select_alive(start, end, limit)
         found: list[Packed] = []
@@ -104,25 +105,25 @@ class KeyIndex:
         return sum(1 for _ in self._visible(start, end, main))
 
     def keys_now(self, start: bytes, end: bytes | None) -> list[tuple[bytes, Packed]]:
-        """The keys that exist now, and where they stand."""
+        """The keys that exist now, and the last put of each."""
         pairs = ((key, self.latest(key)) for key in self._in_order(start, end))
         return [(key, packed) for key, packed in pairs if packed is not None]
 
     def generations(self, key: bytes) -> list[list[Revision]]:
-        """A key's changes, a list for each of its lives; a life that ended ends with its
-        tombstone. To look at, not to work with."""
-        lives: list[list[Revision]] = [[]]
+        """A key's changes, as one list for each generation; a generation that ended contains its
+        tombstone. This is slow, and meant for tests."""
+        generations: list[list[Revision]] = [[]]
         for packed in _as_array(self._changes.get(key, array("Q"))):
-            lives[-1].append(revision_of(packed))
+            generations[-1].append(revision_of(packed))
             if is_tombstone(packed):
-                lives.append([])
-        return lives if lives[-1] else lives[:-1]
+                generations.append([])
+        return generations if generations[-1] else generations[:-1]
 
     def compact(self, main: int) -> array[int]:
-        """Forget what nobody sees who looks at revision `main` or later.
+        """Remove the changes that are invisible at revision `main` and later revisions.
 
-        Returns the changes forgotten, those of a key in their order: to be removed from
-        the backend in that order, or a crash on the way would bring back a deleted key.
+        Returns the removed changes, with those of one key in their order. They must be removed
+        from the backend in that order: otherwise a crash could bring back a deleted key.
         """
         forgotten = array("Q")
         for key in list(self._changes):
@@ -156,7 +157,7 @@ class KeyIndex:
     def _select_alive(
         self, start: bytes, end: bytes | None, limit: int
     ) -> tuple[list[Packed], int]:
-        """All keys exist, so that counting needs no look at each."""
+        """`select` for the case that all keys in the index exist, so that counting is fast."""
         count = self._count_alive(start, end)
         found: list[Packed] = []
         for key in self._in_order(start, end):
@@ -193,11 +194,11 @@ def visible_at(changes: Changes, main: int) -> Packed | None:
 
 
 def first_kept(changes: array[int], main: int) -> int:
-    """The position of the first change that outlives a compaction at `main`.
+    """The position of the first change that a compaction at `main` keeps.
 
-    That is the last one at or before `main`. If it is a tombstone from before, nobody
-    will see it again; but one at `main` itself is an event of a revision that may still
-    be watched (etcd up to 3.5.15 dropped it).
+    This is the last change at or before `main`. A tombstone before `main` is not kept, because
+    it is invisible. A tombstone at `main` is kept, because a watch from `main` must deliver its
+    event (etcd up to 3.5.15 dropped it).
     """
     position = bisect_left(changes, (main + 1) << MAIN_SHIFT) - 1
     if position < 0:

@@ -1,4 +1,4 @@
-"""A key's value at a revision, and a change to it.
+"""Values that the store returns: a key with its value, an event, and the result of a range.
 
 Source: etcd's api/mvccpb/kv.proto.
 """
@@ -11,8 +11,11 @@ import msgspec
 
 
 class KeyValue(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`version` counts the puts since the key was created, in `create_revision`; a
-    deleted key has neither, only the revision that deleted it."""
+    """A key with its value.
+
+    `create_revision` is the revision of the key's creation, and `version` the number of puts
+    since then. For a deleted key only `key` and `mod_revision` are set.
+    """
 
     key: bytes = b""
     create_revision: int = 0
@@ -28,8 +31,8 @@ class EventType(IntEnum):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """`previous`: the key before the revision; None if it was not there, if that is
-    compacted, or if nobody asked."""
+    """One change of a key. `previous` is the key before the revision; it is None if the key did
+    not exist, if that revision is compacted, or if the previous value was not requested."""
 
     type: EventType
     kv: KeyValue
@@ -54,10 +57,11 @@ decode_key_value = msgspec.msgpack.Decoder(KeyValue).decode
 
 
 def create_revision_of(previous: KeyValue | None, main: int) -> int:
-    """Of a key that is put at revision `main`: kept for as long as the key lives."""
+    """The create revision of a key after a put at revision `main`. It stays the same until the
+    key is deleted."""
     return main if previous is None else previous.create_revision
 
 
 def version_after_put(previous: KeyValue | None) -> int:
-    """1 for a new key; a deleted key that is put again is a new one."""
+    """The version after a put: 1 for a new key. A deleted key that is put again is new."""
     return 1 if previous is None else previous.version + 1

@@ -1,10 +1,10 @@
-"""Revisions: the store's logical clock, and how a change is named in the backend.
+"""Revisions: the store's logical clock, and the keys of changes in the backend.
 
-`main` grows by one with each transaction that changes something; `sub` numbers the
-changes within it from 0. In memory a change is one packed integer, ordered as its
-revision is:  main (39 bits) | sub (24 bits) | tombstone (1 bit).  In the backend's
-bucket `key` it is 17 bytes, main "_" sub, big-endian, and a "t" behind a tombstone's,
-as in etcd.
+`main` increases by one with each transaction that changes something; `sub` numbers the
+changes of the transaction from 0. In memory a change is one packed integer that sorts by
+revision:  main (39 bits) | sub (24 bits) | tombstone (1 bit).  In the backend's bucket `key`
+it has a key of 17 bytes, main "_" sub, big-endian, followed by a "t" for a tombstone, as in
+etcd.
 
 Source: etcd's server/storage/mvcc/revision.go.
 """
@@ -24,7 +24,7 @@ _KEY = struct.Struct(">QcQ")
 _pack_key = _KEY.pack
 
 Packed = int
-"""A change as one integer; fits an unsigned 64-bit one."""
+"""A change as one integer that fits into 64 bits without a sign."""
 
 
 class Revision(NamedTuple):
@@ -33,7 +33,7 @@ class Revision(NamedTuple):
 
 
 class RevisionError(Exception):
-    """`asked`: the revision asked for; `bound`: the one that it may not pass."""
+    """`asked` is the requested revision; `bound` is the limit that it exceeds."""
 
     def __init__(self, message: str, asked: int, bound: int) -> None:
         super().__init__(message)
@@ -42,24 +42,24 @@ class RevisionError(Exception):
 
 
 class CompactedRevision(RevisionError):
-    """History before the compacted revision is gone."""
+    """The requested revision is before the compacted revision."""
 
     def __init__(self, asked: int, compacted: int) -> None:
         super().__init__(
-            f"revision {asked} is asked for, but history is compacted up to {compacted}; "
-            f"ask for a later one, or 0 for the newest",
+            f"revision {asked} was requested, but revisions before {compacted} are compacted; "
+            f"request a later revision, or 0 for the newest",
             asked,
             compacted,
         )
 
 
 class FutureRevision(RevisionError):
-    """That revision has not come yet."""
+    """The requested revision is greater than the store's revision."""
 
     def __init__(self, asked: int, current: int) -> None:
         super().__init__(
-            f"revision {asked} is asked for, but the store is at {current}; "
-            f"ask for that or an earlier one, or 0 for the newest",
+            f"revision {asked} was requested, but the store is at revision {current}; "
+            f"request that or an earlier revision, or 0 for the newest",
             asked,
             current,
         )
@@ -84,12 +84,12 @@ def is_tombstone(packed: Packed) -> bool:
 
 
 def backend_key(packed: Packed) -> bytes:
-    """Where the backend keeps the change."""
+    """The key of the change in the backend."""
     key = _pack_key(packed >> MAIN_SHIFT, b"_", packed >> 1 & SUB_MAX)
     return key + TOMBSTONE_MARK if packed & 1 else key
 
 
 def packed_from(key: bytes) -> Packed:
-    """The change that the backend keeps at `key`."""
+    """The change with the backend key `key`."""
     main, _, sub = _KEY.unpack_from(key)
     return pack(main, sub, tombstone=len(key) > KEY_BYTES)

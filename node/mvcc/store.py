@@ -1,13 +1,13 @@
-"""The multi-version store: every change has a revision, and old ones can be read.
+"""The multi-version store: every change has a revision, and old revisions can be read.
 
-The index of keys is in memory, values are in the backend; both are written as one in
-each transaction. The consistent index (the log entry up to which all is in here)
-goes into the same batch of the backend as the writes that it covers, so that after a
-crash the log is applied again from exactly there, and nothing twice. That holds if
-`set_consistent_index` and the entry's transaction have no await between them.
+The index of keys is in memory, and the values are in the backend; each transaction writes both.
+The consistent index is the index of the last log entry whose effect the store contains. It is
+written in the same batch of the backend as the writes that it covers, so that after a crash
+the log is applied from the following entry on, and no entry is applied twice. This requires
+that there is no await between `set_consistent_index` and the entry's transaction.
 
-Buckets of the backend: `key` has a `KeyValue` for each change, under its revision;
-`meta` has the consistent index and the compacted revision.
+Buckets of the backend: `key` contains a `KeyValue` for each change, under its revision; `meta`
+contains the consistent index and the compacted revision.
 
 Source: etcd's server/storage/mvcc.
 """
@@ -44,7 +44,7 @@ from splitbrain.node.mvcc.watch import WatchHub
 from splitbrain.node.mvcc.write_transaction import WriteTransaction
 
 FIRST_REVISION = 1
-"""Of an empty store: the first change is revision 2."""
+"""The revision of an empty store; the first change has revision 2."""
 NOT_COMPACTED = -1
 REMOVALS_AT_ONCE = 1000
 _KEYS = b"key"
@@ -56,9 +56,7 @@ _REVISION = struct.Struct(">Q")
 
 
 class Store:
-    """One owner; every method but those of the backend is without an await.
-
-    `watches` has the watchers of this store."""
+    """The store of one member. Its methods do not await. `watches` contains its watchers."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -68,12 +66,12 @@ class Store:
         self._consistent_index = self._consistent_term = 0
         self._writing = False
         self._forgotten = array("Q")
-        """Compacted changes to remove from the backend, of which the first `_removed` are."""
+        """Compacted changes to remove from the backend; `_removed` of them are removed."""
         self._removed = 0
         self.watches = WatchHub(self)
         self._load()
 
-    # --- what it stands at --------------------------------------------------------
+    # --- state --------------------------------------------------------------------
 
     @property
     def revision(self) -> int:
@@ -81,7 +79,7 @@ class Store:
 
     @property
     def compacted_revision(self) -> int:
-        """History before it is gone; -1: nothing was ever compacted."""
+        """Earlier revisions cannot be read; -1 before the first compaction."""
         return self._compacted
 
     @property
@@ -94,24 +92,25 @@ class Store:
 
     @property
     def keys_count(self) -> int:
-        """Keys that exist now."""
+        """The number of keys that exist now."""
         return len(self._index)
 
     def set_consistent_index(self, index: int, term: int) -> None:
-        """All entries up to `index` are in the store. No await between this and the
-        writes of that entry, in whichever order."""
+        """Record that the store contains the effects of all entries up to `index`. There must be
+        no await between this call and the writes of that entry, in either order."""
         self._consistent_index, self._consistent_term = index, term
         self._backend.put(_META, _CONSISTENT_INDEX, _INDEX_AND_TERM.pack(index, term))
 
     # --- reading ------------------------------------------------------------------
 
     def get(self, key: bytes) -> KeyValue | None:
-        """The key as it is now."""
+        """The key now; None if it does not exist."""
         packed = self._index.latest(key)
         return None if packed is None else self._value_at(packed)
 
     def get_at(self, key: bytes, revision: int) -> KeyValue | None:
-        """The key as it was at `revision`. Raises CompactedRevision, FutureRevision."""
+        """The key at `revision`; None if it did not exist. Raises CompactedRevision,
+        FutureRevision."""
         self._check_revision(revision, self._revision)
         packed = self._index.at(key, revision)
         return None if packed is None else self._value_at(packed)
@@ -125,10 +124,12 @@ class Store:
         limit: int = 0,
         count_only: bool = False,
     ) -> RangeResult:
-        """The keys of an interval, at `revision` (0 or less: now), at most `limit` (0: all).
+        """Read the keys of an interval at `revision` (0 or less: now), at most `limit` keys (0:
+        all).
 
-        `range_end` empty: `key` alone; b"\\0": from `key` on; else up to, not including,
-        `range_end`. Raises CompactedRevision, FutureRevision.
+        With an empty `range_end` the interval contains only `key`; with b"\\0" it contains all
+        keys from `key` on; otherwise it ends before `range_end`. Raises CompactedRevision,
+        FutureRevision.
         """
         return self.range_at(
             key,
@@ -149,7 +150,8 @@ class Store:
         limit: int,
         count_only: bool,
     ) -> RangeResult:
-        """For `range`, also within a transaction: `current` is the revision it sees."""
+        """`range` with `current` as the newest visible revision, which is greater inside a
+        transaction that has changed something."""
         self._check_revision(revision, current)
         at = None if revision <= 0 or revision == current else revision
         if not range_end:
@@ -168,17 +170,17 @@ class Store:
             return RangeResult([], 0, current)
         return RangeResult([] if count_only else [self._value_at(packed)], 1, current)
 
-    def changes(self, first: int, behind: int) -> Iterator[Event]:
-        """All changes of revisions `first` up to, not including, `behind`, in order,
-        as far as they are not compacted; without what was before them."""
-        start, end = backend_key(pack(max(first, 0))), backend_key(pack(behind))
-        for key, value in self._backend.range(_KEYS, start, end):
+    def changes(self, first: int, end: int) -> Iterator[Event]:
+        """The changes of revisions `first` up to, not including, `end`, in order, without the
+        compacted changes and without previous values."""
+        start, stop = backend_key(pack(max(first, 0))), backend_key(pack(end))
+        for key, value in self._backend.range(_KEYS, start, stop):
             kind = EventType.DELETE if is_tombstone(packed_from(key)) else EventType.PUT
             yield Event(kind, decode_key_value(value))
 
     def read_now(self, start: bytes, end: bytes | None) -> list[KeyValue]:
-        """The keys from `start` up to `end` (None: to the last), changes of the
-        transaction under way included."""
+        """The keys from `start` up to, not including, `end` (None: no end), with the changes of
+        the current transaction."""
         return [self._value_at(packed) for packed in self._index.select(start, end, None)[0]]
 
     def _value_at(self, packed: Packed) -> KeyValue:
@@ -195,19 +197,19 @@ class Store:
     # --- writing ------------------------------------------------------------------
 
     def write(self) -> WriteTransaction:
-        """Begin a transaction; `end` it before anything else is asked of the store."""
-        assert not self._writing, "a transaction is under way; end it first"
+        """Begin a transaction. It must end before any other call of the store."""
+        assert not self._writing, "a transaction is in progress; end it first"
         self._writing = True
         return WriteTransaction(self, self._revision + 1, watched=self.watches.listening)
 
     def record_change(self, kv: KeyValue, sub: int, *, tombstone: bool) -> None:
-        """For a transaction: one change, into the index and the backend."""
+        """For a transaction: write one change into the index and the backend."""
         packed = pack(kv.mod_revision, sub, tombstone=tombstone)
         self._index.add(kv.key, packed)
         self._backend.put(_KEYS, backend_key(packed), encode_key_value(kv))
 
     def end_write(self, revision: int, events: list[Event]) -> None:
-        """For a transaction: the store is at `revision`."""
+        """For a transaction: set the store's revision, and notify the watchers of `events`."""
         self._writing = False
         self._revision = revision
         if events:
@@ -216,10 +218,10 @@ class Store:
     # --- compaction ---------------------------------------------------------------
 
     def compact(self, revision: int) -> None:
-        """Forget what nobody sees who looks at `revision` or later.
+        """Remove the changes that are invisible at `revision` and later revisions.
 
-        It is forgotten at once; `remove_compacted` frees the backend of it, later and in
-        pieces. After a restart all that is left over is removed anew.
+        They are invisible at once; `remove_compacted` removes them from the backend later, in
+        pieces. After a restart the store continues to remove the changes that are left.
         Raises CompactedRevision, FutureRevision.
         """
         if revision <= self._compacted:
@@ -237,12 +239,12 @@ class Store:
 
     @property
     def removals_pending(self) -> int:
-        """Compacted changes that the backend still has."""
+        """The number of compacted changes that the backend still contains."""
         return len(self._forgotten) - self._removed
 
     def remove_compacted(self, limit: int = REMOVALS_AT_ONCE) -> int:
-        """Remove up to `limit` compacted changes from the backend; returns how many are
-        left. To be called now and then, before a flush."""
+        """Remove up to `limit` compacted changes from the backend; returns how many are left.
+        The owner calls this before a flush until no changes are left."""
         until = min(self._removed + limit, len(self._forgotten))
         for packed in self._forgotten[self._removed : until]:
             self._backend.delete(_KEYS, backend_key(packed))
@@ -254,7 +256,7 @@ class Store:
     # --- hashes -------------------------------------------------------------------
 
     def hash_kv(self, revision: int = 0) -> HashResult:
-        """A hash over all changes up to `revision` (0: now) that are not compacted: equal
+        """A hash of all changes up to `revision` (0: now) that are not compacted. It is equal
         on members with the same history and the same compacted revision.
 
         Linear in the number of changes. Raises CompactedRevision, FutureRevision.
@@ -266,8 +268,8 @@ class Store:
         return HashResult(hash_changes(pairs, forgotten), self._compacted, until)
 
     def hash(self) -> int:
-        """A hash over the whole backend but the consistent index: what was compacted and
-        not removed yet counts too, so that members' may differ for a while."""
+        """A hash of the whole backend except the consistent index. It includes compacted changes
+        that are not removed yet, so the hashes of two members can differ for a while."""
         crc = 0
         for bucket in BUCKETS:
             pairs = self._backend.range(bucket, b"")
@@ -275,21 +277,21 @@ class Store:
             crc = hash_pairs(hash_pairs(crc, [(bucket, b"")]), kept)
         return crc
 
-    # --- starting -----------------------------------------------------------------
+    # --- start and restore --------------------------------------------------------
 
     def restore(self) -> None:
-        """Become what the backend now holds, after `Backend.replace_with`. Watchers go
-        on from where they were."""
+        """Load the content of the backend after `Backend.replace_with`. Watchers continue from
+        their current revision."""
         before = self._revision
         self._load()
         self.watches.store_replaced(before)
 
     def _load(self) -> None:
-        """Read the index, and where the store stands, from the backend.
+        """Load the index, the revisions and the consistent index from the backend.
 
-        What was compacted and not removed before a crash is forgotten again: the
-        revision to compact at is durable before any removal. It also bounds the
-        store's own revision from below, for the newest change may be compacted.
+        Changes that were compacted, but not removed before a crash, are compacted again; the
+        compacted revision is durable before the first removal. The store's revision is at least
+        the compacted revision, because the newest change may be compacted.
         """
         self._forgotten, self._removed = array("Q"), 0
         self._writing = False
@@ -306,7 +308,8 @@ class Store:
         )
 
     def _stored_changes(self) -> Iterator[tuple[bytes, Packed]]:
-        """In the order of their revisions, the last of which becomes the store's."""
+        """Yields key and change in the order of the revisions. At the end it sets the store's
+        revision to that of the last change."""
         packed = pack(FIRST_REVISION)
         for key, value in self._backend.range(_KEYS, b""):
             packed = packed_from(key)

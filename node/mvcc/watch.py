@@ -1,14 +1,14 @@
-"""Watching keys: every event from a revision on, in order, each once, none left out.
+"""Watches of keys: each event from a revision on is delivered exactly once, in order.
 
-A watcher is *synced* when all events before the store's next revision are delivered or
-wait in its buffer; then `WatchHub.notify` adds to the buffer as transactions end. If
-the buffer is full the watcher becomes *unsynced*: nothing more is added, and when its
-consumer has emptied the buffer it reads what it missed from the backend, in pieces,
-until it has caught up. So is a watcher from an old revision served. A slow consumer
-costs memory up to its buffer's limit and time of its own; it loses nothing, unless
-compaction overtakes it, which cancels it with the compacted revision.
+A watcher is *synced* when all events up to the store's revision are delivered or wait in its
+buffer. `WatchHub.notify` adds events to the buffers of synced watchers when a transaction ends.
+If a buffer is full, its watcher becomes *unsynced*: no more events are added, and when the
+consumer has emptied the buffer, the watcher reads the missing events from the backend, in
+pieces, until it has caught up. A watch from an old revision works in the same way. A slow
+consumer therefore uses a limited amount of memory and loses no events, unless a compaction
+removes them; then the watcher is cancelled with the compacted revision.
 
-The events of one revision are always in one batch.
+All events of one revision are in one batch.
 
 Source: etcd's API guarantees for watch (ordered, unique, reliable, atomic, resumable,
 bookmarkable), and its synced and unsynced groups (server/storage/mvcc/watchable_store.go).
@@ -29,11 +29,11 @@ from splitbrain.node.mvcc.key_value import Event, EventType, KeyValue
 BUFFER_BYTES_MAX = 1 << 20
 EVENT_OVERHEAD_BYTES = 256
 REVISIONS_AT_ONCE = 256
-"""How many revisions one step of catching up reads, between which other tasks run."""
+"""The number of revisions that one piece contains; between two pieces other tasks run."""
 
 
 class History(Protocol):
-    """What a hub needs of the store."""
+    """The methods of the store that a hub calls."""
 
     @property
     def revision(self) -> int: ...
@@ -41,19 +41,19 @@ class History(Protocol):
     @property
     def compacted_revision(self) -> int: ...
 
-    def changes(self, first: int, behind: int) -> Iterator[Event]:
-        """All changes of revisions `first` up to, not including, `behind`, in order."""
+    def changes(self, first: int, end: int) -> Iterator[Event]:
+        """The changes of revisions `first` up to, not including, `end`, in order."""
         ...
 
     def get_at(self, key: bytes, revision: int) -> KeyValue | None:
-        """Raises CompactedRevision."""
+        """The key at `revision`; None if it did not exist. Raises CompactedRevision."""
         ...
 
 
 class WatchBatch(msgspec.Struct, frozen=True):
-    """`events`: of whole revisions, in order. `revision`: all of the watcher's events up
-    to here are in this batch or in earlier ones. `compact_revision` other than 0: the
-    watcher is cancelled, for what comes next was compacted; it was the last batch."""
+    """`events` are all events of one or more revisions, in order. This and the earlier batches
+    contain all of the watcher's events up to `revision`. If `compact_revision` is not 0, the
+    watcher is cancelled because its next events are compacted, and this is its last batch."""
 
     events: tuple[Event, ...]
     revision: int
@@ -61,7 +61,7 @@ class WatchBatch(msgspec.Struct, frozen=True):
 
 
 class Watcher:
-    """One watch of an interval of keys, read by one consumer. Made by `WatchHub.create`."""
+    """One watch of an interval of keys with one consumer. `WatchHub.create` creates it."""
 
     __slots__ = (
         "_buffer",
@@ -98,8 +98,8 @@ class Watcher:
         self.no_delete = False
         self.progress_notify = False
         self.next_revision = next_revision
-        """The first revision whose events are neither delivered nor in the buffer, when
-        unsynced; when synced, no event before it is wanted."""
+        """For an unsynced watcher, the first revision whose events are neither delivered nor in
+        the buffer. A synced watcher ignores events before it."""
         self.synced = False
         self.cancelled = False
         self._hub = hub
@@ -124,18 +124,18 @@ class Watcher:
             caught_up = self._hub.catch_up(self)
             if caught_up is not None:
                 return caught_up
-            # No clock is asked: this only lets other tasks run between two pieces.
+            # This only lets other tasks run between two pieces; it does not use a clock.
             await asyncio.sleep(0)
 
     def wants(self, event: Event) -> bool:
-        """Whether its filters let `event` of its interval pass."""
+        """Whether the watcher's filters accept `event`, which is in its interval."""
         if event.kv.mod_revision < self.next_revision:
             return False
         return not (self.no_put if event.type is EventType.PUT else self.no_delete)
 
     def offer(self, batch: WatchBatch) -> bool:
-        """Put `batch` into the buffer; False if it is full. One that is empty takes a
-        batch of any size: a revision is never split."""
+        """Put `batch` into the buffer. Returns False if the buffer is full. An empty buffer
+        accepts a batch of any size, because a revision is never split."""
         size = sum(event_bytes(event) for event in batch.events)
         if self._buffer and self._buffer_bytes + size > self._buffer_bytes_max:
             return False
@@ -145,26 +145,27 @@ class Watcher:
         return True
 
     def delivered_revision(self, current: int) -> int:
-        """All its events up to here were returned by `next_batch`."""
+        """The revision up to which `next_batch` has returned all events."""
         if self._buffer:
             return self._buffer[0][0].events[0].kv.mod_revision - 1
         return current if self.synced else self.next_revision - 1
 
     def end(self) -> None:
+        """Mark the watcher as cancelled, and wake its consumer."""
         self.cancelled = True
         self._wake.set()
 
 
 class WatchHub:
-    """All watchers of one store. `notify` is called as each transaction ends."""
+    """All watchers of one store. The store calls `notify` when a transaction ends."""
 
     def __init__(self, history: History) -> None:
         self._history = history
         self._watchers: dict[int, Watcher] = {}
         self._by_key: dict[bytes, dict[int, Watcher]] = {}
-        """Synced watchers of one key."""
+        """Synced watchers of a single key."""
         self._of_ranges: dict[int, Watcher] = {}
-        """Synced watchers of more than one key; each event is held against each."""
+        """Synced watchers of more than one key; each event is compared with each of them."""
         self._next_id = 0
 
     def __len__(self) -> int:
@@ -172,12 +173,12 @@ class WatchHub:
 
     @property
     def slow(self) -> int:
-        """How many watchers are not synced."""
+        """The number of watchers that are not synced."""
         return sum(1 for watcher in self._watchers.values() if not watcher.synced)
 
     @property
     def listening(self) -> bool:
-        """Whether any watcher is synced, so that events are worth gathering."""
+        """Whether any watcher is synced, so that transactions must collect their events."""
         return bool(self._by_key or self._of_ranges)
 
     def create(
@@ -192,10 +193,11 @@ class WatchHub:
         progress_notify: bool = False,
         buffer_bytes_max: int = BUFFER_BYTES_MAX,
     ) -> Watcher:
-        """Watch the interval from `start_revision` on; 0, from the next revision on.
+        """Watch an interval from `start_revision` on; 0 means from the next revision on.
 
-        A start before the compacted revision shows as the first batch. `range_end` as
-        in a range. `progress_notify` is kept for the API, which sends the notices.
+        If the start is before the compacted revision, the first batch reports that. `range_end`
+        has the same meaning as in a range. `progress_notify` is stored for the API, which sends
+        the progress notifications.
         """
         current = self._history.revision
         watcher = Watcher(
@@ -212,32 +214,32 @@ class WatchHub:
         return watcher
 
     def cancel(self, watcher: Watcher) -> None:
-        """No more events; the consumer's `next_batch` returns None once its buffer is
-        empty. No error if it is cancelled already."""
+        """Deliver no more events; `next_batch` returns None once the buffer is empty. It is no
+        error if the watcher is cancelled already."""
         self._leave(watcher)
         self._watchers.pop(watcher.id, None)
         watcher.end()
 
     def progress(self, watcher: Watcher) -> int:
-        """The revision up to which all events of `watcher` were delivered: that of the
-        store if there is none to come from before it."""
+        """The revision up to which all events of `watcher` were delivered. This is the store's
+        revision if no earlier event waits."""
         return watcher.delivered_revision(self._history.revision)
 
     def notify(self, revision: int, events: Sequence[Event]) -> None:
-        """`events`: all changes of `revision`, in order, each with what was before it."""
+        """Deliver `events`: all changes of `revision`, in order, with previous values."""
         batches: dict[int, tuple[Watcher, list[Event]]] = {}
         for event in events:
             for watcher in self._watching(event.kv.key):
                 if watcher.wants(event):
                     batches.setdefault(watcher.id, (watcher, []))[1].append(seen_by(watcher, event))
-        for watcher, wanted in batches.values():
-            if not watcher.offer(WatchBatch(tuple(wanted), revision)):
+        for watcher, accepted in batches.values():
+            if not watcher.offer(WatchBatch(tuple(accepted), revision)):
                 self._leave(watcher)
                 watcher.next_revision = revision
 
     def store_replaced(self, revision: int) -> None:
-        """The store has become another's snapshot; it was at `revision` before. What
-        came in between is read from the backend."""
+        """A leader's snapshot has replaced the store, which was at `revision` before. Watchers
+        read the events in between from the backend."""
         for watcher in self._watchers.values():
             if watcher.synced:
                 self._leave(watcher)
@@ -248,25 +250,26 @@ class WatchHub:
                     watcher._wake.set()
 
     def catch_up(self, watcher: Watcher) -> WatchBatch | None:
-        """Read one piece of what an unsynced watcher misses; None if nothing in it is
-        for this watcher. It is synced once there is no more."""
+        """Read one piece of the events that an unsynced watcher is missing. Returns None if the
+        piece contains no event for this watcher. After the last piece the watcher is synced."""
         compacted = self._history.compacted_revision
         if watcher.next_revision < compacted:
             self.cancel(watcher)
             return WatchBatch((), self._history.revision, compacted)
-        behind = min(watcher.next_revision + REVISIONS_AT_ONCE, self._history.revision + 1)
+        end = min(watcher.next_revision + REVISIONS_AT_ONCE, self._history.revision + 1)
         events = tuple(
             self._with_previous(watcher, event)
-            for event in self._history.changes(watcher.next_revision, behind)
+            for event in self._history.changes(watcher.next_revision, end)
             if contains(watcher.key, watcher.range_end, event.kv.key) and watcher.wants(event)
         )
-        watcher.next_revision = max(watcher.next_revision, behind)
+        watcher.next_revision = max(watcher.next_revision, end)
         if watcher.next_revision > self._history.revision:
             self._join(watcher)
-        return WatchBatch(events, behind - 1) if events else None
+        return WatchBatch(events, end - 1) if events else None
 
     def _with_previous(self, watcher: Watcher, event: Event) -> Event:
-        """As etcd: the key at the revision before, or nothing if that is compacted."""
+        """`event` with its previous value, if the watcher requested it and it is not compacted, as
+        in etcd."""
         before = event.kv.mod_revision - 1
         if not watcher.prev_kv or before < self._history.compacted_revision or before < 1:
             return event
@@ -288,21 +291,21 @@ class WatchHub:
     def _leave(self, watcher: Watcher) -> None:
         watcher.synced = False
         self._of_ranges.pop(watcher.id, None)
-        alike = self._by_key.get(watcher.key)
-        if alike is not None:
-            alike.pop(watcher.id, None)
-            if not alike:
+        same_key = self._by_key.get(watcher.key)
+        if same_key is not None:
+            same_key.pop(watcher.id, None)
+            if not same_key:
                 del self._by_key[watcher.key]
 
 
 def seen_by(watcher: Watcher, event: Event) -> Event:
-    """Without the previous value unless it was asked for."""
+    """`event` without the previous value, unless the watcher requested it."""
     if watcher.prev_kv or event.previous is None:
         return event
     return Event(event.type, event.kv)
 
 
 def event_bytes(event: Event) -> int:
-    """About what an event in a buffer costs."""
+    """The approximate memory that an event in a buffer uses."""
     size = EVENT_OVERHEAD_BYTES + len(event.kv.key) + len(event.kv.value)
     return size + (len(event.previous.value) if event.previous is not None else 0)

@@ -1,7 +1,7 @@
-"""A transaction that changes the store: all its changes are of one revision.
+"""A transaction that changes the store; all its changes have the same revision.
 
-It must run from `Store.write()` to `end()` without an await: nothing may come between,
-neither another reader nor a flush of the backend, which would make half of it durable.
+There must be no await between `Store.write()` and `end()`. Otherwise another task could read
+half of the transaction, or a flush of the backend could make half of it durable.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ class WriteTransaction:
 
     @property
     def revision(self) -> int:
-        """The store's, one more as soon as this transaction has changed something."""
+        """The store's revision, plus one if this transaction has changed something."""
         return self._main if self._changes else self._main - 1
 
     def put(self, key: bytes, value: bytes, lease: int = 0) -> KeyValue | None:
-        """Returns what was there before."""
+        """Put a key; returns its previous value."""
         previous = self._store.get(key)
         kv = self.put_over(previous, key, value, lease)
         self._store.record_change(kv, self._changes, tombstone=False)
@@ -82,7 +82,7 @@ class WriteTransaction:
     def put_over(
         self, previous: KeyValue | None, key: bytes, value: bytes, lease: int
     ) -> KeyValue:
-        """What a put makes of `key`, where `previous` is before it."""
+        """The key after a put, where `previous` is the key before the put."""
         return KeyValue(
             key,
             create_revision_of(previous, self._main),
@@ -93,7 +93,7 @@ class WriteTransaction:
         )
 
     def delete_range(self, key: bytes, range_end: bytes = b"") -> list[KeyValue]:
-        """Returns what was there before, in key order."""
+        """Delete the keys of an interval; returns their previous values in key order."""
         deleted = self._store.read_now(key, end_of(key, range_end))
         for previous in deleted:
             kv = KeyValue(previous.key, mod_revision=self._main)
@@ -112,7 +112,7 @@ class WriteTransaction:
         limit: int = 0,
         count_only: bool = False,
     ) -> RangeResult:
-        """As `Store.range`, this transaction's own changes included.
+        """As `Store.range`, with the changes of this transaction.
 
         Raises CompactedRevision, FutureRevision."""
         return self._store.range_at(
@@ -125,8 +125,8 @@ class WriteTransaction:
         )
 
     def end(self) -> int:
-        """The changes become the store's next revision, if there are any, and watchers
-        learn of them. Returns the store's revision."""
+        """End the transaction. If it has changes, they become the store's next revision and
+        watchers are notified. Returns the store's revision."""
         revision = self.revision
         self._store.end_write(revision, self._events)
         return revision

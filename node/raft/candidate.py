@@ -1,4 +1,4 @@
-"""What a candidate, or pre-candidate, does with what it hears."""
+"""How a candidate or pre-candidate handles messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from splitbrain.node.raft.state import RaftState
 
 
 def on_pre_vote_response(raft: RaftState, message: Message) -> None:
-    # A grant names the term asked for; one for an earlier attempt does not count.
+    # A grant contains the requested term. A grant for an earlier attempt does not count.
     if message.reject or message.term == raft.term + 1:
         election.record_vote(raft, message.from_, granted=not message.reject)
 
@@ -18,7 +18,7 @@ def on_vote_response(raft: RaftState, message: Message) -> None:
 
 
 def on_append(raft: RaftState, message: Message) -> None:
-    """Somebody else was elected in our term, as of the rest below."""
+    """Another member was elected in this term, so this candidate becomes its follower."""
     election.become_follower(raft, message.term, message.from_)
     follower.on_append(raft, message)
 

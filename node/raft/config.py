@@ -1,4 +1,4 @@
-"""What a member's Raft is set to; checked once, then frozen."""
+"""The settings of a member's Raft, checked once and then frozen."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MEMBER_ID_MAX: MemberId = 2**64 - 1
 class Config:
     """Settings of one member.
 
-    `voters` holds for a new cluster; a restart from a snapshot takes the voters
-    that the snapshot names. Times are in ticks: the owner decides how long one is.
+    `voters` is used for a new cluster; a restart from a snapshot uses the voters in the
+    snapshot. Times are in ticks; the owner decides how long a tick is.
 
     Raises ConfigInvalid.
     """
@@ -27,22 +27,23 @@ class Config:
     pre_vote: bool = True
     check_quorum: bool = True
     message_bytes_max: int = 512 * 1024
-    """Payload of one APP or PROP; a single larger entry travels alone."""
+    """Maximal payload of one APP or PROP; a larger entry is sent in a message by itself."""
     inflight_messages_max: int = 512
-    """APPs on their way to one follower and not yet acknowledged."""
+    """Maximal number of APPs that were sent to one follower and are not acknowledged yet."""
     inflight_bytes_max: int = 16 * 1024 * 1024
     uncommitted_bytes_max: int = 64 * 1024 * 1024
-    """Payload that a leader takes in before it is committed and applied."""
+    """Maximal payload that a leader accepts before it is committed and applied."""
     committed_bytes_max: int = 4 * 1024 * 1024
-    """Payload of the committed entries that one Ready hands out."""
+    """Maximal payload of the committed entries in one Ready."""
     pending_reads_max: int = 16 * 1024
-    """Reads waiting for their round of heartbeats; further ones are not answered."""
+    """Maximal number of reads that wait for a round of heartbeats; the leader drops more."""
     snapshot_ticks_max: int = 100
-    """How long a live follower may leave a snapshot unacknowledged, and unreported, before
-    it counts as lost: then the follower is probed, and may get another."""
+    """After this time without an acknowledgement from a live follower, and without a report
+    of the transport, a snapshot counts as lost. The leader then probes the follower and can
+    send another snapshot."""
     snapshots_first: bool = False
-    """A follower that is probed, and lacks what the newest snapshot holds, is sent that even
-    where the entries are still here: what is rare otherwise, for tests."""
+    """For tests: a probed follower that lacks entries of the newest snapshot gets the snapshot,
+    even if the leader's log still contains those entries. Otherwise this is rare."""
 
     def __post_init__(self) -> None:
         _check_members(self.id, self.voters)
@@ -51,7 +52,7 @@ class Config:
         if self.election_ticks <= self.heartbeat_ticks:
             raise ConfigInvalid(
                 f"election_ticks is {self.election_ticks}; expected more than heartbeat_ticks"
-                f" ({self.heartbeat_ticks}), better ten times as many"
+                f" ({self.heartbeat_ticks}), better ten times as much"
             )
         for name in _LIMITS:
             if getattr(self, name) < 1:

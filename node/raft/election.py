@@ -1,7 +1,7 @@
-"""Who leads: terms, votes, and the four roles.
+"""Leader election: terms, votes, and the changes between the four roles.
 
-Source: Raft paper, 5.2 and 5.4.1; thesis, 9.6 (pre-vote) and 6.2 (check-quorum and
-the lease that it gives); details of terms as in etcd-io/raft.
+Source: Raft paper, 5.2 and 5.4.1; thesis, 9.6 (pre-vote) and 6.2 (check-quorum and the
+leader lease that results from it); the handling of terms follows etcd-io/raft.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from splitbrain.node.raft.ready import Role
 from splitbrain.node.raft.state import RaftState
 
 TRANSFER = b"transfer"
-"""Context of a VOTE that the leader itself asked for: its lease does not hold it up."""
+"""Context of a VOTE that the leader itself requested; the leader lease does not block it."""
 
 _FROM_A_LEADER = frozenset({MessageType.APP, MessageType.HEARTBEAT, MessageType.SNAP})
 _VOTE_REQUESTS = frozenset({MessageType.VOTE, MessageType.PRE_VOTE})
@@ -23,26 +23,26 @@ _VOTE_REQUESTS = frozenset({MessageType.VOTE, MessageType.PRE_VOTE})
 
 
 def accept_higher_term(raft: RaftState, message: Message) -> bool:
-    """Follow a message into its higher term; False if the message is to be ignored."""
+    """Adopt the higher term of a message. Returns False if the message is to be ignored."""
     if message.type in _VOTE_REQUESTS:
         if in_leader_lease(raft) and not is_transfer(message):
             return False
         if message.type is MessageType.PRE_VOTE:
-            return True  # an intention only: nobody's term changes yet
+            return True  # a pre-vote request does not change a term
     if message.type is MessageType.PRE_VOTE_RESP and not message.reject:
-        return True  # granted for the term that we would enter
+        return True  # the grant contains the term that this pre-candidate would enter
     leader = message.from_ if message.type in _FROM_A_LEADER else NONE
     become_follower(raft, message.term, leader)
     return True
 
 
 def answer_lower_term(raft: RaftState, message: Message) -> None:
-    """Let a laggard know of our term where silence could keep it, or us, out for good.
+    """Answer a message of a lower term if silence could block a member forever.
 
-    A member that came back with a higher term from a partition ignores the old
-    leader, which ignores its votes while it has a lease: telling the leader our
-    term makes it step down. A pre-candidate in an older term, from before pre-vote
-    was on, would ask for ever. Anything else old is dropped.
+    A member that returns from a partition with a higher term ignores the old leader, and the
+    leader ignores its vote requests while it has a lease. A response with the higher term makes
+    the leader step down. A pre-candidate with a lower term would repeat its requests forever,
+    so it gets a rejection with the current term. Other messages of a lower term are dropped.
     """
     guarded = raft.config.check_quorum or raft.config.pre_vote
     if guarded and message.type in (MessageType.APP, MessageType.HEARTBEAT):
@@ -52,7 +52,7 @@ def answer_lower_term(raft: RaftState, message: Message) -> None:
 
 
 def in_leader_lease(raft: RaftState) -> bool:
-    """Whether a leader was heard of so lately that nobody else can have a reason to run."""
+    """Whether this member heard from a leader so recently that it refuses vote requests."""
     return (
         raft.config.check_quorum
         and raft.leader != NONE
@@ -68,12 +68,12 @@ def is_transfer(message: Message) -> bool:
 
 
 def on_vote_request(raft: RaftState, message: Message) -> None:
-    """VOTE or PRE_VOTE, of our term or a later one."""
+    """Handle a VOTE of this term, or a PRE_VOTE of this term or a later one."""
     if not can_grant_vote(raft, message):
         _answer_vote(raft, message, raft.term, granted=False)
         return
-    # With the term that was asked for: a pre-candidate behind us in nothing but a
-    # partition would drop an answer of our own, older term.
+    # The response contains the requested term: a pre-candidate whose term is higher than this
+    # member's would drop a response with this member's lower term.
     _answer_vote(raft, message, message.term, granted=True)
     if message.type is MessageType.VOTE:
         raft.election_elapsed = 0
@@ -81,7 +81,7 @@ def on_vote_request(raft: RaftState, message: Message) -> None:
 
 
 def can_grant_vote(raft: RaftState, message: Message) -> bool:
-    """One vote a term, to a candidate whose log has all that may be committed."""
+    """Grant one vote per term, and only if the candidate's log contains all committed entries."""
     return vote_is_free(raft, message) and log_is_up_to_date(
         raft.log, message.index, message.log_term
     )
@@ -94,7 +94,8 @@ def vote_is_free(raft: RaftState, message: Message) -> bool:
 
 
 def log_is_up_to_date(log: Log, last_index: Index, last_term: Term) -> bool:
-    """Whether a log that ends so is at least as far as `log`. Source: Raft paper, 5.4.1."""
+    """Whether a log with this last entry is at least as up to date as `log`. Source: Raft paper,
+    5.4.1."""
     return (last_term, last_index) >= (log.last_term, log.last_index)
 
 
@@ -105,16 +106,16 @@ def _answer_vote(raft: RaftState, request: Message, term: Term, *, granted: bool
     raft.send_after_sync(Message(answer, request.from_, raft.id, term, reject=not granted))
 
 
-# Running for leader
+# Campaigning
 
 
 def is_promotable(raft: RaftState) -> bool:
-    """A voter whose log is not waiting for a snapshot to be durable."""
+    """Whether this member is a voter and has no snapshot that is not durable yet."""
     return raft.id in raft.voters and raft.log.pending_snapshot is None
 
 
 def campaign(raft: RaftState) -> None:
-    """Ask to be leader, first without consequences if pre-vote is on."""
+    """Start an election, with a pre-vote first if pre-vote is on."""
     if raft.role is Role.LEADER or not is_promotable(raft):
         return
     if raft.config.pre_vote:
@@ -128,11 +129,11 @@ def run_for_pre_vote(raft: RaftState) -> None:
     for member in raft.voters:
         if member != raft.id:
             raft.send(_vote_request(raft, MessageType.PRE_VOTE, member, raft.term + 1))
-    record_vote(raft, raft.id, granted=True)  # promises nothing: needs no disk
+    record_vote(raft, raft.id, granted=True)  # a pre-vote need not be durable
 
 
 def run_for_vote(raft: RaftState) -> None:
-    """The own vote counts once it is durable, in `acknowledge_own_vote`."""
+    """Start an election. The own vote counts once it is durable, in `acknowledge_own_vote`."""
     become_candidate(raft)
     for member in raft.voters:
         if member != raft.id:
@@ -151,7 +152,7 @@ def acknowledge_own_vote(raft: RaftState) -> None:
 
 
 def record_vote(raft: RaftState, member: MemberId, *, granted: bool) -> None:
-    """Note a vote, the first of each member, and act on the outcome."""
+    """Record the first vote of each member, and act on the result."""
     raft.votes.setdefault(member, granted)
     outcome = quorum.tally(raft.voters, raft.votes)
     if outcome is quorum.VoteResult.WON:
@@ -160,7 +161,7 @@ def record_vote(raft: RaftState, member: MemberId, *, granted: bool) -> None:
         else:
             become_leader(raft)
     elif outcome is quorum.VoteResult.LOST:
-        # Of a lost pre-vote the term is still the old one.
+        # A lost pre-vote has not changed the term.
         become_follower(raft, raft.term, NONE)
 
 
@@ -174,8 +175,8 @@ def become_follower(raft: RaftState, term: Term, leader: MemberId) -> None:
 
 
 def become_pre_candidate(raft: RaftState) -> None:
-    """Neither term nor vote change: if nobody listens, nothing has happened."""
-    assert raft.role is not Role.LEADER, "a leader does not run"
+    """Term and vote do not change, so a failed pre-vote has no effect."""
+    assert raft.role is not Role.LEADER, "a leader does not campaign"
     raft.role = Role.PRE_CANDIDATE
     raft.leader = NONE
     raft.votes = {}
@@ -183,14 +184,14 @@ def become_pre_candidate(raft: RaftState) -> None:
 
 
 def become_candidate(raft: RaftState) -> None:
-    assert raft.role is not Role.LEADER, "a leader does not run"
+    assert raft.role is not Role.LEADER, "a leader does not campaign"
     _enter_term(raft, raft.term + 1)
     raft.role = Role.CANDIDATE
     raft.vote = raft.id
 
 
 def become_leader(raft: RaftState) -> None:
-    """Begin the term with an empty entry: once it commits, so does all before it."""
+    """Append an empty entry: its commit also commits all entries before it."""
     assert raft.role is Role.CANDIDATE, "only a candidate is elected"
     _enter_term(raft, raft.term)
     raft.role = Role.LEADER
@@ -200,8 +201,8 @@ def become_leader(raft: RaftState) -> None:
 
 
 def _enter_term(raft: RaftState, term: Term) -> None:
-    """Forget what belonged to the role so far; the vote too, if the term is new."""
-    assert term >= raft.term, f"term falls from {raft.term} to {term}"
+    """Reset the state of the previous role, and also the vote if the term is new."""
+    assert term >= raft.term, f"the term decreases from {raft.term} to {term}"
     if term != raft.term:
         raft.term = term
         raft.vote = NONE

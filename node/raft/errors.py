@@ -1,4 +1,4 @@
-"""What can go wrong between a `Raft` and its owner. Peers cannot cause any of these."""
+"""The errors that a `Raft` raises to its owner. Messages of peers never cause them."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from enum import Enum
 
 
 class RaftError(Exception):
-    """The root of this package's errors."""
+    """The base class of this package's errors."""
 
 
 class ConfigInvalid(RaftError, ValueError):
-    """A `Config` that no member can run with: what was given, what was expected."""
+    """A `Config` is invalid; the message contains the given and the expected value."""
 
 
 class StateInvalid(RaftError, ValueError):
-    """What was handed to `Raft(...)`, or asked of its log, contradicts itself: a log
-    that lost entries, a snapshot ahead of what is applied."""
+    """The state passed to `Raft(...)`, or a request to its log, is inconsistent: for example
+    the log has lost entries, or a snapshot is ahead of the applied index."""
 
 
 class DropReason(Enum):
     NO_LEADER = "no leader"
     TOO_MUCH_UNCOMMITTED = "too much uncommitted"
-    TRANSFERRING = "leadership is being transferred"  # comes with leadership transfer
+    TRANSFERRING = "leadership is being transferred"  # leadership transfer is not implemented
 
 
 class ProposalDropped(RaftError):
-    """The proposal did not enter any log, and never will: it may be proposed again."""
+    """The proposal did not enter a log and never will, so it may be proposed again."""
 
     def __init__(self, why: DropReason) -> None:
         super().__init__(f"proposal dropped: {why.value}")

@@ -1,6 +1,6 @@
-"""What a follower does with what it hears; candidates join in when a leader is there.
+"""How a follower handles messages. A candidate uses these handlers after it became a follower.
 
-Source: Raft paper, figure 2; hints on rejection as in etcd-io/raft.
+Source: Raft paper, figure 2; the hints in rejections follow etcd-io/raft.
 """
 
 from __future__ import annotations
@@ -20,40 +20,41 @@ def hear_leader(raft: RaftState, leader: MemberId) -> None:
 
 
 def on_append(raft: RaftState, message: Message) -> None:
-    """APP: append what follows our log, or say how far back it may match."""
+    """APP: append the entries, or reject them with a hint where the logs may match."""
     hear_leader(raft, message.from_)
     log = raft.log
     if contradicts_committed(log, message.index, message.log_term):
         raft.note_contradiction(
-            f"the leader's entry {message.index} is of term {message.log_term}, ours is"
-            f" of term {log.term_at(message.index)} and committed (up to {log.committed})"
+            f"the leader's entry {message.index} has term {message.log_term}; this member's entry"
+            f" has term {log.term_at(message.index)} and is committed (up to {log.committed})"
         )
         return
     if message.index < log.committed:
         acknowledge(raft, message.from_, log.committed)
     elif log_matches(log, message.index, message.log_term):
         last = append_entries(log, message)
-        log.commit_to(commit_told(message.commit, last))
+        log.commit_to(committable_index(message.commit, last))
         acknowledge(raft, message.from_, last)
     else:
         reject_append(raft, message)
 
 
 def log_matches(log: Log, index: Index, term: Term) -> bool:
-    """The consistency check of the Raft paper, 5.3: the entry before the new ones."""
+    """The consistency check of the Raft paper, 5.3, on the entry before the new entries."""
     return log.matches(index, term)
 
 
 def contradicts_committed(log: Log, index: Index, term: Term) -> bool:
-    """Whether another log has another entry where ours is committed: never, unless
-    somebody lost what it had made durable."""
+    """Whether the leader's log has a different entry where this log's entry is committed. This
+    happens only if a member has lost durable data."""
     return index <= log.committed and log.term_at(index) not in (None, term)
 
 
 def append_entries(log: Log, message: Message) -> Index:
-    """Add what is missing; return how far our log is now known to match the leader's.
+    """Append the missing entries; return the index up to which this log matches the leader's.
 
-    Entries already here stay, with what follows them: the message may be an old one.
+    Entries that the log already contains stay, and so do the entries after them, because the
+    message may be old.
     """
     conflict = log.find_conflict(message.entries)
     if conflict:
@@ -61,15 +62,15 @@ def append_entries(log: Log, message: Message) -> Index:
     return message.index + len(message.entries)
 
 
-def commit_told(leader_commit: Index, matching: Index) -> Index:
-    """How far a follower may commit: what lies beyond `matching` may differ still."""
+def committable_index(leader_commit: Index, matching: Index) -> Index:
+    """The index up to which a follower may commit: entries beyond `matching` may differ."""
     return min(leader_commit, matching)
 
 
 def acknowledge(raft: RaftState, leader: MemberId, index: Index) -> None:
-    """Promise that our log is durable up to `index`, and equal to the leader's.
+    """Acknowledge that this log is durable up to `index` and equal to the leader's.
 
-    Of several appends before one sync, one acknowledgement says all.
+    Several appends before one sync get one acknowledgement.
     """
     waiting = raft.messages_after_sync
     if waiting and covers(waiting[-1], leader, raft.term, index):
@@ -78,7 +79,7 @@ def acknowledge(raft: RaftState, leader: MemberId, index: Index) -> None:
 
 
 def covers(message: Message, leader: MemberId, term: Term, index: Index) -> bool:
-    """Whether an acknowledgement of `index` says all that `message` says."""
+    """Whether an acknowledgement of `index` makes the acknowledgement `message` redundant."""
     return (
         message.type is MessageType.APP_RESP
         and message.to == leader
@@ -110,15 +111,15 @@ def reject_append(raft: RaftState, message: Message) -> None:
 
 
 def on_heartbeat(raft: RaftState, message: Message) -> None:
-    """HEARTBEAT: learn the commit index; answer with the context, for reads.
+    """HEARTBEAT: take the commit index, and respond with the context, which confirms reads.
 
-    The answer promises nothing that must be durable: it says who led as it was sent.
+    The response does not depend on anything that must be durable.
     """
     hear_leader(raft, message.from_)
     log = raft.log
     if message.commit > log.last_index:
         raft.note_contradiction(
-            f"the leader says that we hold entry {message.commit}; our log ends at"
+            f"the leader expects entry {message.commit} in this log, but the log ends at"
             f" {log.last_index}: it has lost entries"
         )
         return
@@ -135,7 +136,7 @@ def on_heartbeat(raft: RaftState, message: Message) -> None:
 
 
 def on_snapshot(raft: RaftState, message: Message) -> None:
-    """SNAP: replace the log, unless all that it holds is known here to be committed."""
+    """SNAP: replace the log, unless the snapshot contains nothing new."""
     hear_leader(raft, message.from_)
     assert message.snapshot is not None
     if restore(raft, message.snapshot):
@@ -145,6 +146,9 @@ def on_snapshot(raft: RaftState, message: Message) -> None:
 
 
 def restore(raft: RaftState, snapshot: Snapshot) -> bool:
+    """Replace the log by `snapshot`. Returns False if the log is kept: the entries of the
+    snapshot are committed here already, this member is not in its configuration, or the log
+    contains the snapshot's last entry."""
     metadata = snapshot.metadata
     conf_state = metadata.conf_state
     if metadata.index <= raft.log.committed:
@@ -152,7 +156,7 @@ def restore(raft: RaftState, snapshot: Snapshot) -> bool:
     if conf_state.voters and raft.id not in conf_state.voters + conf_state.learners:
         return False
     if raft.log.matches(metadata.index, metadata.term):
-        # Our log goes as far already: only the commit index is news.
+        # The log already contains the entries of the snapshot; only the commit index is new.
         raft.log.commit_to(metadata.index)
         return False
     raft.log.restore(snapshot)
@@ -164,13 +168,13 @@ def restore(raft: RaftState, snapshot: Snapshot) -> bool:
 
 
 def on_proposal(raft: RaftState, message: Message) -> None:
-    """PROP that another member sent here in the belief that we lead."""
+    """PROP from a member that believes that this member is leader."""
     if can_forward(raft, message.from_):
         raft.forward(message.entries)
 
 
 def on_read_index(raft: RaftState, message: Message) -> None:
-    """READ_INDEX likewise; the leader's answer goes straight to who asked."""
+    """Forward a READ_INDEX; the leader responds directly to the member that asked."""
     if can_forward(raft, message.from_):
         raft.send(
             Message(MessageType.READ_INDEX, raft.leader, message.from_, context=message.context)
@@ -178,8 +182,8 @@ def on_read_index(raft: RaftState, message: Message) -> None:
 
 
 def can_forward(raft: RaftState, origin: MemberId) -> bool:
-    """Never back to where it comes from: two members that each take the other for the
-    leader would pass it on for ever."""
+    """Whether a leader other than `origin` is known. Two members that each believe that the
+    other is leader would otherwise forward a message between them forever."""
     return raft.leader not in (NONE, origin)
 
 

@@ -1,4 +1,4 @@
-"""The window of appends sent to a follower and not yet acknowledged."""
+"""The window of appends that were sent to a follower and are not acknowledged yet."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from splitbrain.node.raft.message import Index
 
 
 class Inflights:
-    """Bounded by messages and by bytes.
+    """A window that is limited in messages and in bytes.
 
-    The byte bound is soft, as in etcd-io/raft: the message that crosses it still
-    goes, and the next one waits.
+    The byte limit is soft, as in etcd-io/raft: the message that exceeds it is still sent,
+    and the next one waits.
     """
 
     __slots__ = ("_bytes", "_bytes_max", "_messages_max", "_window")

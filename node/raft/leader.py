@@ -1,4 +1,4 @@
-"""What a leader does with what it hears, and when time passes."""
+"""How a leader handles messages and ticks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def tick(raft: RaftState) -> None:
 
 
 def check_quorum(raft: RaftState) -> None:
-    """Step down unless a majority was heard of since the last check."""
+    """Step down if a majority has sent nothing since the last check."""
     if raft.config.check_quorum and not quorum_is_active(raft):
         election.become_follower(raft, raft.term, NONE)
         return
@@ -55,7 +55,8 @@ def propose(raft: RaftState, data: bytes) -> None:
 
 
 def has_room(raft: RaftState, size_bytes: int) -> bool:
-    """One proposal of any size fits into an empty tail: else it never could."""
+    """Whether the limit of uncommitted bytes allows the proposal. If nothing is uncommitted, a
+    proposal of any size is accepted, because it could never be accepted otherwise."""
     return (
         raft.uncommitted_bytes == 0
         or raft.uncommitted_bytes + size_bytes <= raft.config.uncommitted_bytes_max
@@ -63,8 +64,8 @@ def has_room(raft: RaftState, size_bytes: int) -> bool:
 
 
 def on_proposal(raft: RaftState, message: Message) -> None:
-    """PROP, forwarded by a follower. What has no room is dropped: its client hears no
-    answer, and cannot know."""
+    """PROP, forwarded by a follower. A proposal that exceeds the limit is dropped without a
+    response, so its client gets an unknown outcome."""
     append_proposals(raft, message.entries)
 
 
@@ -89,7 +90,7 @@ def on_append_response(raft: RaftState, message: Message) -> None:
 
 
 def on_rejection(raft: RaftState, progress: Progress, message: Message) -> None:
-    """Go back to where the logs may agree, by the follower's hint and our own log."""
+    """Move `next` back to where the logs may agree, by the follower's hint and this log."""
     hint = message.reject_hint
     if message.log_term > 0:
         hint, _ = raft.log.likely_match(min(hint, raft.log.last_index), message.log_term)
@@ -102,15 +103,15 @@ def on_rejection(raft: RaftState, progress: Progress, message: Message) -> None:
 
 
 def on_acknowledgement(raft: RaftState, progress: Progress, message: Message) -> None:
-    news = progress.acknowledge(message.index)
+    increased = progress.acknowledge(message.index)
     probed = progress.state is ProgressState.PROBE and progress.match == message.index
-    if not news and not probed:
+    if not increased and not probed:
         return
     if progress.state is ProgressState.PROBE:
         progress.become_replicate()
     elif progress.state is ProgressState.SNAPSHOT:
-        # Whatever snapshot it got, perhaps a later one than announced: it can go on
-        # once our log still holds what follows.
+        # The follower may have received a later snapshot than the announced one. It can
+        # continue if this log contains the entries after its match.
         if progress.match + 1 >= raft.log.first_index:
             progress.become_replicate()
     else:
@@ -138,7 +139,7 @@ def on_heartbeat_response(raft: RaftState, message: Message) -> None:
 
 
 def nudge(raft: RaftState, progress: Progress) -> None:
-    """A follower lives that may be waiting for a lost append: ask it by another one."""
+    """Make an append due for a live follower that may be waiting for a lost append."""
     if progress.state is ProgressState.SNAPSHOT:
         await_snapshot(raft, progress)
     progress.paused = False
@@ -148,7 +149,8 @@ def nudge(raft: RaftState, progress: Progress) -> None:
 
 
 def await_snapshot(raft: RaftState, progress: Progress) -> None:
-    """Once a heartbeat: a snapshot of which nothing is heard for too long was lost."""
+    """Called once per heartbeat. A snapshot without a result for `snapshot_ticks_max` ticks
+    counts as lost."""
     progress.snapshot_elapsed += raft.config.heartbeat_ticks
     if progress.snapshot_elapsed >= raft.config.snapshot_ticks_max:
         on_snapshot_status(raft, progress.id, delivered=False)
@@ -162,7 +164,7 @@ def on_read_index(raft: RaftState, message: Message) -> None:
 
 
 def read_index(raft: RaftState, origin: MemberId, context: bytes) -> None:
-    """Take in a read; dropped, as if lost on its way, if too many wait."""
+    """Accept a read. If too many reads wait, it is dropped, as if the network had lost it."""
     if len(raft.reads) + len(raft.postponed_reads) >= raft.config.pending_reads_max:
         return
     if replication.committed_in_own_term(raft):
@@ -173,11 +175,11 @@ def read_index(raft: RaftState, origin: MemberId, context: bytes) -> None:
 
 def start_read(raft: RaftState, origin: MemberId, context: bytes) -> None:
     raft.reads.add(PendingRead(origin, context, raft.log.committed))
-    answer_confirmed_reads(raft)  # at once, where one member is the majority
+    answer_confirmed_reads(raft)  # immediately, if one member is the majority
 
 
 def release_postponed_reads(raft: RaftState) -> None:
-    """After a commit: the first one of the term is what these reads have waited for."""
+    """Start the postponed reads after the first commit of this term."""
     if raft.postponed_reads and replication.committed_in_own_term(raft):
         postponed, raft.postponed_reads = raft.postponed_reads, []
         for origin, context in postponed:
@@ -204,23 +206,23 @@ def answer_confirmed_reads(raft: RaftState) -> None:
 
 
 def confirmed_reads(raft: RaftState) -> list[PendingRead]:
-    """Reads after whose arrival a majority still followed this leader."""
+    """The reads after whose arrival a majority confirmed this leader."""
     return raft.reads.take_confirmed(raft.voters)
 
 
-# What the transport reports
+# Reports of the transport
 
 
 def on_unreachable(raft: RaftState, member: MemberId) -> None:
-    """What streams to a lost connection is lost with it: probe again."""
+    """Probe the follower again, because the appends sent over the connection may be lost."""
     progress = raft.progress.get(member)
     if progress is not None and progress.state is ProgressState.REPLICATE:
         progress.become_probe()
 
 
 def on_snapshot_status(raft: RaftState, member: MemberId, *, delivered: bool) -> None:
-    """Go on after a snapshot, with a probe at the next heartbeat: a delivered one may
-    still be on its way into the follower's store."""
+    """Leave the snapshot state and probe at the next heartbeat: the follower may still be
+    installing a delivered snapshot."""
     progress = raft.progress.get(member)
     if progress is None or progress.state is not ProgressState.SNAPSHOT:
         return

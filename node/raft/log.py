@@ -1,14 +1,15 @@
-"""The replicated log: one list in memory, and marks on it.
+"""The replicated log: one list of entries in memory, and positions in it.
 
     compacted | applied ... applying ... committed ...            last
               | ......... durable ......... persisting ...        last
 
-- `last_index >= committed >= applying >= applied`, and no entry up to `committed` is
-  ever replaced.
-- Up to `persisting` was handed out to be written, up to `durable` is known to be.
-- Everything up to `compacted_index` is only in snapshots.
+- `last_index >= committed >= applying >= applied`, and an entry up to `committed` is never
+  replaced.
+- Entries up to `persisting` were handed out to be written; entries up to `durable` are known
+  to be durable.
+- Entries up to `compacted_index` are only in snapshots.
 
-Source: etcd-io/raft, `log.go` and `log_unstable.go`, whose two stores are one here.
+Source: etcd-io/raft, `log.go` and `log_unstable.go`. This log combines their two stores.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from splitbrain.node.raft.message import Entry, Index, Snapshot, SnapshotMetadat
 
 
 class Log:
-    """`entries` are what stands durable after `snapshot`; `committed` and `applied` lie
-    between the snapshot and the last of them.
+    """`entries` are the durable entries after `snapshot`; `committed` and `applied` are
+    between the index of the snapshot and the last entry.
 
-    Raises StateInvalid where what was given contradicts itself.
+    Raises StateInvalid if these values contradict each other.
     """
 
     __slots__ = (
@@ -50,18 +51,19 @@ class Log:
     ) -> None:
         _check_contiguous(snapshot, entries)
         self.snapshot = snapshot
-        """The newest one: what a follower gets that needs more than the log still has."""
+        """The newest snapshot, which a follower gets if it needs entries that are compacted."""
         self._entries: list[Entry] = list(entries)
         self.compacted_index: Index = snapshot.index
         self._compacted_term: Term = snapshot.term
         self.last_index: Index = snapshot.index + len(self._entries)
-        # A commit index may be older on disk than what rests on it: it needs no sync.
-        # What is applied, and what a snapshot holds, was committed.
+        # The commit index on the disk can be too old, because it is written without a sync.
+        # Applied entries and the entries in a snapshot were committed.
         committed = max(committed, applied, snapshot.index)
         if committed > self.last_index:
             raise StateInvalid(
-                f"the log ends at {self.last_index}, but {committed} is committed (applied:"
-                f" {applied}): the log has lost entries; remove the member, or restore it"
+                f"the log ends at entry {self.last_index}, but entry {committed} is committed"
+                f" (applied: {applied}): the log has lost entries; remove the member, or restore"
+                " its data"
             )
         self.committed: Index = committed
         self.applied: Index = max(applied, snapshot.index)
@@ -69,14 +71,14 @@ class Log:
         self.durable: Index = self.last_index
         self.persisting: Index = self.last_index
         self.pending_snapshot: Snapshot | None = None
-        """Received, replaces the log, not yet durable."""
+        """A received snapshot that replaces the log and is not durable yet."""
         self.snapshot_persisting = False
 
     # Reading
 
     @property
     def first_index(self) -> Index:
-        """Of the entries still here; last_index + 1 if there are none."""
+        """The index of the first entry in the log; last_index + 1 if the log is empty."""
         return self.compacted_index + 1
 
     @property
@@ -84,14 +86,14 @@ class Log:
         return self._entries[-1].term if self._entries else self._compacted_term
 
     def term_at(self, index: Index) -> Term | None:
-        """None where the term is not known: compacted, or past the end."""
+        """None if the term is unknown: `index` is compacted, or past the end."""
         at = index - self.compacted_index
         if at > 0:
             return self._entries[at - 1].term if index <= self.last_index else None
         return self._compacted_term if at == 0 else None
 
     def matches(self, index: Index, term: Term) -> bool:
-        """Whether the entry at `index` is known to be of `term`."""
+        """Whether the entry at `index` is known to have `term`."""
         return self.term_at(index) == term
 
     def between(self, first: Index, last: Index) -> tuple[Entry, ...]:
@@ -102,8 +104,8 @@ class Log:
         return tuple(self._entries[first - base : last - base + 1])
 
     def last_within(self, first: Index, last: Index, bytes_max: int) -> Index:
-        """How far entries from `first` go, to `last` at most, within `bytes_max` of
-        payload; one goes in any case."""
+        """The last index, at most `last`, up to which the entries from `first` on have at most
+        `bytes_max` of payload. The result is at least `first`."""
         entries = self._entries
         base = self.compacted_index + 1
         room = bytes_max
@@ -114,12 +116,13 @@ class Log:
         return last
 
     def likely_match(self, index: Index, term: Term) -> tuple[Index, Term]:
-        """Where this log may agree with another one, of which one entry is known to be
-        of `term` at `index`: the last place here, not after `index`, whose term is not
-        greater (term 0: not known any more).
+        """The last position at which this log can agree with another log that has an entry of
+        `term` at `index`.
 
-        Skips whole terms of a diverged tail instead of one entry a round (Raft paper,
-        5.3, end). Source: etcd-io/raft, `findConflictByTerm`.
+        Returns the last index up to `index` whose term here is not greater than `term`, and
+        that term (0 if it is compacted). In this way one round skips a whole term of a diverged
+        tail instead of one entry (Raft paper, 5.3, end). Source: etcd-io/raft,
+        `findConflictByTerm`.
         """
         while index > 0:
             own = self.term_at(index)
@@ -131,16 +134,16 @@ class Log:
         return 0, 0
 
     def find_conflict(self, entries: Sequence[Entry]) -> Index:
-        """The first of `entries` that is not here already; 0 if all are."""
+        """The index of the first entry that this log does not contain; 0 if it contains all."""
         for entry in entries:
             if not self.matches(entry.index, entry.term):
                 return entry.index
         return 0
 
-    # Growing
+    # Appending
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Put `entries` at the end, or over a tail that is not committed."""
+        """Append `entries`, or replace a tail that is not committed."""
         if not entries:
             return
         first = entries[0].index
@@ -160,7 +163,7 @@ class Log:
         self.durable = min(self.durable, self.last_index)
 
     def commit_to(self, index: Index) -> bool:
-        """Mark all up to `index` committed. False if that is not news."""
+        """Mark all entries up to `index` committed. Returns False if they already were."""
         if index <= self.committed:
             return False
         assert index <= self.last_index, f"commit {index} past the end {self.last_index}"
@@ -174,7 +177,7 @@ class Log:
         return self.persisting < self.last_index
 
     def take_unpersisted(self) -> tuple[Entry, ...]:
-        """What is to be written, once."""
+        """Return the entries that are to be written, each once."""
         if self.persisting == self.last_index:
             return ()
         entries = self.between(self.persisting + 1, self.last_index)
@@ -182,10 +185,10 @@ class Log:
         return entries
 
     def persisted_to(self, index: Index) -> None:
-        """What was handed out up to `index` is durable.
+        """Record that the entries handed out up to `index` are durable.
 
-        Counted only as far as it has not been replaced since: `persisting` fell back
-        to before the first replaced entry, if any was.
+        Entries that were replaced meanwhile do not count: a replacement moves `persisting`
+        back to before the first replaced entry.
         """
         self.durable = max(self.durable, min(index, self.persisting))
 
@@ -194,9 +197,9 @@ class Log:
         return self.applying < self.committed and self.pending_snapshot is None
 
     def take_unapplied(self, bytes_max: int) -> tuple[Entry, ...]:
-        """What is committed and was not handed out yet, as far as `bytes_max` goes.
+        """Return committed entries that were not handed out yet, up to `bytes_max` of payload.
 
-        Nothing while a snapshot waits to be durable: it comes first.
+        Returns nothing while a snapshot is not durable yet, because the snapshot comes first.
         """
         if not self.has_unapplied:
             return ()
@@ -205,16 +208,16 @@ class Log:
         return self.between(first, self.applying)
 
     def applied_to(self, index: Index) -> None:
-        # A snapshot may have overtaken the entries that were being applied.
+        # A snapshot can have replaced entries that were being applied.
         self.applied = max(self.applied, index)
         assert self.applied <= self.committed, f"applied {index}, committed {self.committed}"
 
     # Snapshots
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Become what `snapshot` stands for: nothing here is needed any more."""
+        """Replace the whole log by `snapshot`."""
         metadata = snapshot.metadata
-        assert metadata.index > self.committed, "a snapshot older than what is committed"
+        assert metadata.index > self.committed, "the snapshot is older than the commit index"
         self.snapshot = metadata
         self.pending_snapshot = snapshot
         self.snapshot_persisting = False
@@ -232,7 +235,7 @@ class Log:
         return self.pending_snapshot is not None and not self.snapshot_persisting
 
     def take_snapshot(self) -> Snapshot | None:
-        """A received snapshot that is to be persisted, once."""
+        """Return a received snapshot that is to be persisted, once."""
         if not self.has_unpersisted_snapshot:
             return None
         self.snapshot_persisting = True
@@ -248,13 +251,14 @@ class Log:
         self.snapshot = metadata
 
     def compact(self, index: Index) -> None:
-        """Forget entries up to `index`. Raises StateInvalid if no snapshot holds them."""
+        """Remove the entries up to `index`. Raises StateInvalid if no snapshot contains them."""
         if index <= self.compacted_index:
             return
         if index > min(self.snapshot.index, self.applied):
             raise StateInvalid(
-                f"compact({index}): the newest snapshot is at {self.snapshot.index}, applied is"
-                f" {self.applied}; create a snapshot at {index} or later first"
+                f"cannot compact up to {index}: the newest snapshot is at {self.snapshot.index},"
+                f" and entries up to {self.applied} are applied; create a snapshot at {index} or"
+                " later first"
             )
         term = self.term_at(index)
         assert term is not None
@@ -269,6 +273,6 @@ def _check_contiguous(snapshot: SnapshotMetadata, entries: Sequence[Entry]) -> N
         if entry.index != index + 1 or entry.term < term:
             raise StateInvalid(
                 f"entry {entry.index} of term {entry.term} follows {index} of term {term}:"
-                " expected the next index, and a term that does not fall"
+                " expected the next index, and a term that does not decrease"
             )
         index, term = entry.index, entry.term

@@ -1,7 +1,7 @@
-"""What members say to each other, and what stands in the log.
+"""The messages between members, and the entries of the log.
 
-Members are 64-bit ids; 0 is none. Terms and indexes start at 1; 0 is before all.
-Source: etcd-io/raft's `raft.proto`, figure 2 of the Raft paper.
+A member is a 64-bit id; 0 means no member. Terms and indexes start at 1; 0 is before the
+first. Source: etcd-io/raft's `raft.proto`, figure 2 of the Raft paper.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ Term = int
 Index = int
 NONE: MemberId = 0
 
-# All values here are trees without cycles, so the garbage collector need not look at
+# No value of this module is part of a reference cycle, so the garbage collector need not track
 # them (`gc=False`): a log of 100,000 entries would make each full collection slow.
 
 
 class EntryType(IntEnum):
     NORMAL = 0
-    CONF_CHANGE = 1  # membership change comes with its own feature; its place is kept
+    CONF_CHANGE = 1  # reserved: membership change is not implemented
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One entry of the log. Empty `data` is the entry that a leader begins its term with."""
+    """One entry of the log. A leader begins its term with an entry whose `data` is empty."""
 
     term: Term
     index: Index
@@ -34,7 +34,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class HardState(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What must be durable before any message that depends on it leaves."""
+    """The state that must be durable before a message that depends on it is sent."""
 
     term: Term = 0
     vote: MemberId = NONE
@@ -53,7 +53,7 @@ class SnapshotMetadata(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The state machine up to `metadata.index`; `data` is the server's, opaque here."""
+    """The state machine at `metadata.index`. Raft does not interpret `data`."""
 
     metadata: SnapshotMetadata = SnapshotMetadata()
     data: bytes = b""
@@ -72,13 +72,13 @@ class MessageType(IntEnum):
     HEARTBEAT_RESP = 10
     READ_INDEX = 11
     READ_INDEX_RESP = 12
-    TIMEOUT_NOW = 13  # leadership transfer; its place is kept
-    UNREACHABLE = 14  # local: the transport lost a peer
-    SNAP_STATUS = 15  # local: a snapshot was delivered, or (reject) was not
+    TIMEOUT_NOW = 13  # reserved: leadership transfer is not implemented
+    UNREACHABLE = 14  # local: the transport lost the connection to a peer
+    SNAP_STATUS = 15  # local: a snapshot was delivered, or (with `reject`) was not
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One message. Which fields mean something depends on `type`, as in etcd-io/raft."""
+    """One message. `type` decides which other fields are used, as in etcd-io/raft."""
 
     type: MessageType
     to: MemberId = NONE

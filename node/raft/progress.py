@@ -1,9 +1,9 @@
-"""What a leader knows of one follower, and what it may send to it.
+"""A leader's knowledge of one follower, which decides what it may send to the follower.
 
-A follower is first probed, one append per heartbeat, until an acknowledgement shows
-where the logs agree; then entries are streamed to it ahead of acknowledgements
-(replicate); one that needs what was compacted gets a snapshot, and nothing else
-until that is settled. Source: etcd-io/raft, `tracker/progress.go`.
+The leader first probes a follower, with one append per heartbeat, until an acknowledgement
+shows where the logs agree. Then it streams entries ahead of the acknowledgements (replicate).
+A follower that needs compacted entries gets a snapshot, and no appends until the snapshot is
+acknowledged or lost. Source: etcd-io/raft, `tracker/progress.go`.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ class Progress:
         self.state = ProgressState.PROBE
         self.pending_snapshot: Index = 0
         self.snapshot_elapsed = 0
-        """Ticks since the pending snapshot was sent, with the follower alive."""
+        """Ticks since the pending snapshot was sent, counted only while the follower is alive."""
         self.sent_commit: Index = 0
-        """The highest commit index on its way to the follower."""
+        """The highest commit index that was sent to the follower."""
         self.recent_active = False
-        """Heard from since the last check of the quorum."""
+        """The follower has sent a message since the last quorum check."""
         self.paused = False
-        """No append may go until an acknowledgement, a rejection, or a nudge."""
+        """The leader sends no append until an acknowledgement, a rejection, or a nudge."""
         self.append_due = False
-        """An append shall go even if it is empty: it asks where the follower stands."""
+        """The leader sends an append even if it is empty, to learn the follower's position."""
         self.nudge_due = False
-        """The first answer to the last regular heartbeat has not come yet. It lifts
-        `paused` and asks for an append, so that a lost one is noticed; answers to the
-        heartbeats of reads do not, or each read would cost an append as well."""
+        """The first response to the last regular heartbeat has not arrived yet. That response
+        ends `paused` and makes an append due, so that a lost append is noticed. Responses to
+        the heartbeats of reads do not, because each read would then cost an append."""
         self.inflights = inflights
         self.is_learner = is_learner
 
@@ -71,7 +71,7 @@ class Progress:
         return self.paused or self.state is ProgressState.SNAPSHOT
 
     def become_probe(self) -> None:
-        """Send one append at a time, from what is surely known."""
+        """Send one append at a time, starting after the known match."""
         following_snapshot = (
             self.pending_snapshot + 1 if self.state is ProgressState.SNAPSHOT else 0
         )
@@ -80,12 +80,12 @@ class Progress:
         self.sent_commit = min(self.sent_commit, self.next - 1)
 
     def become_replicate(self) -> None:
-        """Stream from the follower's match on."""
+        """Stream entries from the follower's match on."""
         self._enter(ProgressState.REPLICATE)
         self.next = self.match + 1
 
     def become_snapshot(self, index: Index) -> None:
-        """A snapshot at `index` is on its way; appends wait."""
+        """Record that a snapshot at `index` was sent; appends wait."""
         self._enter(ProgressState.SNAPSHOT)
         self.pending_snapshot = index
         self.next = index + 1
@@ -100,8 +100,8 @@ class Progress:
         self.inflights.clear()
 
     def sent(self, entries: int, size_bytes: int, commit: Index) -> None:
-        """An append of that many entries, with that commit index, was sent from `next`."""
-        assert self.state is not ProgressState.SNAPSHOT, "an append to one awaiting a snapshot"
+        """Record that an append was sent: a number of entries from `next` on, and `commit`."""
+        assert self.state is not ProgressState.SNAPSHOT, "an append to a follower in SNAPSHOT"
         self.append_due = False
         self.sent_commit = commit
         if self.state is ProgressState.REPLICATE:
@@ -113,14 +113,15 @@ class Progress:
             self.paused = True
 
     def can_bump_commit(self, commit: Index) -> bool:
-        """Whether telling `commit` may move the follower's own commit index.
+        """Whether a message with `commit` can increase the follower's commit index.
 
-        It cannot follow further than to what was sent to it, `next` - 1.
+        The follower cannot commit beyond the last entry that was sent to it, `next` - 1.
         """
         return commit > self.sent_commit and self.sent_commit < self.next - 1
 
     def acknowledge(self, index: Index) -> bool:
-        """The follower's log is durable and equal up to `index`. False if that is old."""
+        """Record that the follower's log is durable and equal up to `index`. Returns False if that
+        was known already."""
         if index <= self.match:
             return False
         self.match = index
@@ -129,9 +130,9 @@ class Progress:
         return True
 
     def reject(self, rejected: Index, hint: Index) -> bool:
-        """The follower has no match at `rejected`, but may have one at `hint`.
+        """Record that the follower has no match at `rejected`, but may have one at `hint`.
 
-        Returns False if the rejection is stale: reordered, or sent twice.
+        Returns False if the rejection is stale, because it was reordered or duplicated.
         """
         if self.state is ProgressState.REPLICATE:
             if rejected <= self.match:

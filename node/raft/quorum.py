@@ -1,7 +1,7 @@
-"""Majorities: how far they agree, and how they vote.
+"""Majorities: the index that a majority has acknowledged, and the result of a vote.
 
-Each function takes the voters it counts, so that a joint configuration can ask
-twice, once for each half (Raft thesis, 4.3), and learners are simply not asked.
+Each function takes the voters that it counts. A joint configuration can therefore call it
+once for each of its two sets of voters (Raft thesis, 4.3), and learners are not counted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class VoteResult(Enum):
 
 
 def majority(voters: Sequence[MemberId]) -> int:
-    """The fewest voters that are more than half."""
+    """The smallest number of voters that is more than half."""
     return len(voters) // 2 + 1
 
 
@@ -34,7 +34,7 @@ def quorum_index(voters: Sequence[MemberId], acknowledged: Mapping[MemberId, int
 
 
 def tally(voters: Sequence[MemberId], votes: Mapping[MemberId, bool]) -> VoteResult:
-    """Won with a majority of yes, lost as soon as that cannot come any more."""
+    """WON with a majority of granted votes; LOST as soon as a majority is impossible."""
     granted = sum(1 for voter in voters if votes.get(voter) is True)
     if granted >= majority(voters):
         return VoteResult.WON

@@ -1,10 +1,10 @@
-"""Reads that are linearizable without an entry in the log.
+"""Linearizable reads that need no entry in the log.
 
-A leader notes its commit index as a read arrives, and may answer it once a majority
-has acknowledged a heartbeat that was sent later: nobody else led at that moment. One
-round of heartbeats answers all reads that came before it. The heartbeat's context is
-the number of reads so far in this term, so a later acknowledgement covers earlier
-reads as well.
+A leader records its commit index when a read arrives. It may answer the read once a majority
+has acknowledged a heartbeat that was sent later, because then no other member was leader at
+the time of the read. One round of heartbeats answers all reads that arrived before it. The
+context of a heartbeat is the number of reads so far in this term, so a later acknowledgement
+also covers earlier reads.
 
 Source: Raft thesis, 6.4; etcd-io/raft, `read_only.go`.
 """
@@ -23,7 +23,7 @@ _CONTEXT_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class PendingRead:
-    """`origin` asked, by `context`; `index` is the commit index as it did."""
+    """A read that `origin` requested with `context`; `index` is the commit index at that time."""
 
     origin: MemberId
     context: bytes
@@ -31,7 +31,7 @@ class PendingRead:
 
 
 class ReadIndex:
-    """The reads of one term of one leader."""
+    """The reads of one leader in one term."""
 
     __slots__ = ("_acknowledged", "_confirmed", "_own", "_pending", "_received", "round_due")
 
@@ -42,7 +42,7 @@ class ReadIndex:
         self._pending: deque[PendingRead] = deque()
         self._acknowledged: dict[MemberId, int] = {}
         self.round_due = False
-        """A read waits that no heartbeat has left for."""
+        """At least one read waits for which no heartbeat was sent yet."""
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -54,13 +54,15 @@ class ReadIndex:
         self.round_due = True
 
     def heartbeat_context(self) -> bytes:
-        """What the next heartbeat carries to confirm all reads so far; empty if none waits."""
+        """The context of the next heartbeat, which confirms all reads so far; empty if no read
+        waits."""
         if not self._pending:
             return b""
         return self._received.to_bytes(_CONTEXT_BYTES, "big")
 
     def acknowledge(self, member: MemberId, context: bytes) -> None:
-        """`member` answered the heartbeat of `context`. What this leader never sent is ignored."""
+        """Record that `member` answered the heartbeat with `context`. A context that this leader
+        did not send is ignored."""
         if len(context) != _CONTEXT_BYTES:
             return
         position = int.from_bytes(context, "big")
@@ -68,7 +70,8 @@ class ReadIndex:
             self._acknowledged[member] = position
 
     def take_confirmed(self, voters: Sequence[MemberId]) -> list[PendingRead]:
-        """Reads that a majority of `voters` now vouches for, in the order they came."""
+        """Remove and return the reads that a majority of `voters` has confirmed, in the order of
+        their arrival."""
         confirmed = quorum.quorum_index(voters, self._acknowledged)
         reads = [self._pending.popleft() for _ in range(confirmed - self._confirmed)]
         self._confirmed = max(confirmed, self._confirmed)

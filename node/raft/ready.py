@@ -1,16 +1,15 @@
-"""What a `Raft` hands out: all that must be persisted, sent and applied.
+"""The output of a `Raft`: everything that must be persisted, sent and applied.
 
 The owner of a `Raft` handles one `Ready` at a time, in this order:
 
-1. A leader's `messages` that are marked as safe (APP, HEARTBEAT, SNAP …: all in
-   `messages`) may leave at once, in parallel with its own disk write (Ongaro's
-   thesis, 10.2.1).
+1. Send `messages` (APP, HEARTBEAT, SNAP and others). They may be sent at once, in parallel
+   with the member's own disk write (Ongaro's thesis, 10.2.1).
 2. Persist `snapshot`, `entries` and `hard_state`; sync if `must_sync`.
-3. Send `messages_after_sync`: votes, append responses, anything that promises what
+3. Send `messages_after_sync`: votes, append responses, and other messages that promise what
    was just persisted.
-4. Hand `committed_entries` to the state machine; answer `read_states` once it has
-   applied up to their index.
-5. `raft.advance(ready)`. Only this makes the member count its own log as durable.
+4. Pass `committed_entries` to the state machine; answer `read_states` once it has applied up
+   to their index.
+5. Call `raft.advance(ready)`. Only then does the member count its own log as durable.
 
 Source: etcd-io/raft, `Ready` and `Advance`.
 """
@@ -32,21 +31,21 @@ class Role(Enum):
 
 
 class SoftState(msgspec.Struct, frozen=True, gc=False):
-    """Volatile: who leads, and what this member is."""
+    """Volatile state: the leader, and this member's role."""
 
     leader: MemberId
     role: Role
 
 
 class ReadState(msgspec.Struct, frozen=True, gc=False):
-    """A read asked for by `read_index(context)` may be served once `index` is applied."""
+    """A read requested by `read_index(context)` may be served once `index` is applied."""
 
     index: Index
     context: bytes
 
 
 class Ready(msgspec.Struct, frozen=True, gc=False):
-    """None and empty mean "nothing new"."""
+    """One output. None and an empty tuple mean that there is nothing new."""
 
     soft_state: SoftState | None
     hard_state: HardState | None

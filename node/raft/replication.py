@@ -1,10 +1,10 @@
-"""How a leader brings its log to the others, and knows what is committed.
+"""How a leader replicates its log and determines the commit index.
 
-Nothing is sent as it arises: what is due is noted, and leaves with the next Ready.
-So all proposals between two of them travel in one APP, and all reads share one round
+The leader does not send immediately: it records what is due, and the next Ready contains the
+messages. So one APP contains all proposals between two Readies, and all reads share one round
 of heartbeats.
 
-Source: Raft paper, 5.3 and 5.4.2; thesis, 10.2.1; flow control as in etcd-io/raft.
+Source: Raft paper, 5.3 and 5.4.2; thesis, 10.2.1; flow control follows etcd-io/raft.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from splitbrain.node.raft.state import RaftState
 
 
 def acknowledge_own_entries(raft: RaftState) -> None:
-    """Count the leader's own log, as far as it is durable, and no further."""
+    """Count the durable part of the leader's own log towards the majority."""
     own = raft.progress.get(raft.id)
     if own is not None and own.acknowledge(raft.log.durable):
         maybe_commit(raft)
 
 
 def maybe_commit(raft: RaftState) -> bool:
-    """Commit what a majority now holds durably. True if that is news."""
+    """Commit up to the index that a majority has made durable. Returns True if the commit index
+    increased."""
     index = agreed_index(raft)
     if index <= raft.log.committed or not may_commit(raft, index):
         return False
@@ -40,12 +41,14 @@ def agreed_index(raft: RaftState) -> Index:
 
 
 def may_commit(raft: RaftState, index: Index) -> bool:
-    """Only an entry of the own term commits by counting. Source: Raft paper, figure 8."""
+    """Whether the entry at `index` may be committed by counting replicas: only an entry of the
+    current term. Source: Raft paper, figure 8."""
     return raft.log.term_at(index) == raft.term
 
 
 def committed_in_own_term(raft: RaftState) -> bool:
-    """Whether the leader knows all that was committed before it. Source: thesis, 6.4."""
+    """Whether the leader knows all entries that earlier leaders committed. Source: thesis,
+    6.4."""
     return raft.log.term_at(raft.log.committed) == raft.term
 
 
@@ -53,7 +56,7 @@ def committed_in_own_term(raft: RaftState) -> bool:
 
 
 def has_due(raft: RaftState, progress: Progress) -> bool:
-    """Whether an append could go to a follower now."""
+    """Whether an append can be sent to a follower now."""
     return not progress.is_paused() and (
         progress.append_due
         or progress.next <= raft.log.last_index
@@ -62,7 +65,7 @@ def has_due(raft: RaftState, progress: Progress) -> bool:
 
 
 def send_due(raft: RaftState) -> None:
-    """Send each follower what is due, as far as its window allows."""
+    """Send each follower the appends that are due, as far as its window allows."""
     raft.sends_due = False
     recent: dict[tuple[Index, Index], tuple[Entry, ...]] = {}
     for progress in raft.peers:
@@ -73,9 +76,9 @@ def send_due(raft: RaftState) -> None:
 def _send_append(
     raft: RaftState, progress: Progress, recent: dict[tuple[Index, Index], tuple[Entry, ...]]
 ) -> bool:
-    """One APP, or a SNAP instead. False if nothing more can follow at once.
+    """Send one APP, or a SNAP instead. Returns False if nothing more can be sent now.
 
-    `recent` shares one tuple of entries between followers that are equally far.
+    `recent` shares one tuple of entries between followers at the same position.
     """
     log = raft.log
     before = progress.next - 1
@@ -84,8 +87,8 @@ def _send_append(
         maybe_send_snapshot(raft, progress)
         return False
     entries: tuple[Entry, ...] = ()
-    # A full window still lets an empty append through, when one is due: if all in
-    # the window was lost, its rejection is what starts the flow again.
+    # A full window still allows an empty append when one is due: if all appends in the window
+    # were lost, the rejection of the empty append restarts the replication.
     if progress.next <= log.last_index and window_is_open(progress):
         last = log.last_within(progress.next, log.last_index, raft.config.message_bytes_max)
         key = (progress.next, last)
@@ -129,16 +132,16 @@ def _payload_bytes(entries: tuple[Entry, ...]) -> int:
 
 
 def maybe_send_snapshot(raft: RaftState, progress: Progress) -> bool:
-    """Announce the newest snapshot to a follower that is there to take it.
+    """Announce the newest snapshot to a follower that is active.
 
-    Its data is the owner's to fill in; it may be of a later index than announced,
-    up to what is applied, if the metadata says so.
+    The owner fills in the data. The data may be newer than announced, up to the applied index,
+    if the metadata is changed accordingly.
     """
     if not progress.recent_active:
         progress.append_due = False  # until it answers a heartbeat
         return False
     metadata = raft.log.snapshot
-    assert metadata.index >= raft.log.compacted_index, "compacted further than any snapshot"
+    assert metadata.index >= raft.log.compacted_index, "compacted beyond the newest snapshot"
     progress.become_snapshot(metadata.index)
     raft.send(
         Message(MessageType.SNAP, progress.id, raft.id, raft.term, snapshot=Snapshot(metadata, b""))
@@ -147,11 +150,11 @@ def maybe_send_snapshot(raft: RaftState, progress: Progress) -> bool:
 
 
 def broadcast_heartbeat(raft: RaftState) -> None:
-    """One round, with the context that confirms all reads so far."""
+    """Send one round of heartbeats, with the context that confirms all reads so far."""
     raft.reads.round_due = False
     context = raft.reads.heartbeat_context()
     for progress in raft.peers:
-        # Never beyond what the follower surely holds: its tail may be another one.
+        # Not beyond the follower's match: its log may differ after that.
         commit = min(progress.match, raft.log.committed)
         progress.sent_commit = max(progress.sent_commit, commit)
         raft.send(

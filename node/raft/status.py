@@ -1,4 +1,4 @@
-"""How a member stands: a copy, for metrics, logs, tests and the status request."""
+"""A copy of a member's Raft state, for metrics, logs, tests and the status request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from splitbrain.node.raft.ready import Role
 
 
 class ProgressStatus(msgspec.Struct, frozen=True):
-    """A leader's view of one member; its own `match` is its durable log."""
+    """A leader's view of one member. Its own `match` is the end of its durable log."""
 
     id: MemberId
     match: Index
@@ -24,11 +24,11 @@ class ProgressStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """`progress` is empty unless the member leads; it is in the order of ids.
+    """`progress` is in the order of ids, and empty unless the member is leader.
 
-    `contradiction` says how a peer contradicted what is committed here, the first
-    time one did: some log has lost entries. The message was refused, and the member
-    is safe, but may never catch up: its owner should say so and stop.
+    `contradiction` describes the first message of a peer that contradicted this member's
+    committed entries, which means that some member's log has lost entries. The member ignored
+    the message and is safe, but it may never catch up, so its owner should report this and stop.
     """
 
     id: MemberId

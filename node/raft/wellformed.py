@@ -1,18 +1,18 @@
-"""Which messages make sense at all: what fails here is dropped before it can do harm."""
+"""Checks whether a message is well-formed; Raft drops a message that is not."""
 
 from __future__ import annotations
 
 from splitbrain.node.raft.message import Message, MessageType
 
 TERM_MAX = 2**63
-"""Beyond it a term could not be raised any more and still be encoded."""
+"""A term above this limit could not be increased and still be encoded."""
 
 _WITHOUT_TERM = frozenset({MessageType.PROP, MessageType.READ_INDEX})
 _LOCAL = frozenset({MessageType.UNREACHABLE, MessageType.SNAP_STATUS})
 
 
 def is_well_formed(message: Message) -> bool:
-    """Whether `message` is one that some member could have sent."""
+    """Whether a correct member could have sent `message`."""
     kind = message.type
     if kind in _LOCAL or message.from_ <= 0:
         return False

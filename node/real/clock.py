@@ -17,7 +17,7 @@ class RealClock:
         return time.time_ns()
 
     def trace_ns(self) -> int:
-        # CLOCK_MONOTONIC is one clock for all processes of a machine.
+        # All processes of a machine share CLOCK_MONOTONIC.
         return time.monotonic_ns()
 
     async def sleep(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The file system, below one member's data directory."""
+"""The real disk: the file system below one member's data directory."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def _disk_errors(what: str) -> Iterator[None]:
 
 
 class RealFile:
-    """`hold` keeps what is not synced in this process's memory, so that a kill loses it
-    as a power loss would: the page cache of a machine that stays up forgets nothing."""
+    """With `hold`, unsynced data stays in this process's memory, so that a kill loses it as a
+    power loss would. Otherwise it is in the page cache, which survives a kill."""
 
     def __init__(
         self, path: Path, descriptor: int, syncer: ThreadPoolExecutor, *, hold: bool
@@ -69,8 +69,8 @@ class RealFile:
             os.ftruncate(self._descriptor, size)
 
     async def sync(self) -> None:
-        # In a thread, so that a slow disk delays what waits for it and nothing else:
-        # heartbeats go on, and the leader's own sync overlaps its followers'.
+        # In a thread, so that a slow disk delays only the callers of `sync`: heartbeats continue,
+        # and the leader's sync runs in parallel with those of its followers.
         self._release_held()
         covered = self.unsynced_bytes
         with _disk_errors(f"sync {self._path}"):
@@ -87,7 +87,7 @@ class RealFile:
 
 
 class RealDisk:
-    """Paths are relative to `root`. Two threads: one syncs the WAL, one works for the
+    """Paths are relative to `root`. One thread syncs the WAL and another one works for the
     backend, so that neither waits for the other."""
 
     def __init__(
@@ -184,14 +184,14 @@ class RealDisk:
         self._lock = descriptor
 
     async def run_for_backend(self, work: Callable[[], T]) -> T:
-        """`work` in the backend's own thread."""
+        """Run `work` in the backend's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._backend_worker, work)
 
     def open_backend(self, path: str) -> Backend:
         backend = LmdbBackend(
             self._root / path, run=self.run_for_backend, map_size_bytes=self._quota_bytes * 2
         )
-        # LMDB syncs its file, not the directory entries that lead to a new one.
+        # LMDB syncs its file, but not the directory entries of a new file.
         for place in (self._root / path, (self._root / path).parent):
             with _disk_errors(f"sync {place}"):
                 _sync_directory(place)

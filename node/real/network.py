@@ -1,4 +1,4 @@
-"""TCP between members, HTTP for clients."""
+"""The real network: TCP between members, HTTP for clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from splitbrain.node.world import AddressInUse, Closable
 def host_and_port(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
     if parts.hostname is None or parts.port is None:
-        raise ValueError(f"{url!r} is no address; expected http://HOST:PORT")
+        raise ValueError(f"{url!r} is not a usable address; expected http://HOST:PORT")
     return parts.hostname, parts.port
 
 

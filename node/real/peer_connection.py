@@ -1,12 +1,11 @@
 """Frames between members over TCP.
 
-A connection carries frames one way only, from the member that dialled to the one
-that listens; what a peer has to say comes over the connection that it dialled. So
-each directed link of the cluster is a connection of its own, and can fail alone.
+A connection carries frames in one direction only, from the member that connects to the member
+that listens. Each directed link of the cluster is therefore a separate connection and can fail
+by itself.
 
-A frame is its length (4 bytes, big-endian), the CRC32C of its payload (4 bytes) and
-the payload. A frame that does not hold what its checksum says ends the connection:
-what follows it cannot be trusted to be where it should.
+A frame consists of its length (4 bytes, big-endian), the CRC32C of its payload (4 bytes) and the
+payload. A wrong checksum ends the connection, because the position of the next frame is unknown.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ RECEIVE_BYTES_MAX = 256 * 1024
 CONNECT_TIMEOUT_S = 1.0
 REDIAL_BACKOFF_S = (0.05, 0.1, 0.2, 0.4)
 STALL_TIMEOUT_S = 5.0
-"""A link whose bytes nobody takes for so long is dialled anew. Source: the read
-timeout of etcd's rafthttp streams (ConnReadTimeout)."""
+"""A link reconnects if the peer reads no bytes for this time. Source: the read timeout of etcd's
+rafthttp streams (ConnReadTimeout)."""
 
 
 def framed(payload: bytes) -> bytes:
@@ -34,7 +33,7 @@ def framed(payload: bytes) -> bytes:
 
 
 class FrameReceiver(asyncio.Protocol):
-    """One accepted connection: its first frame introduces the peer, the rest is the peer's."""
+    """One accepted connection. Its first frame identifies the peer; the others are messages."""
 
     def __init__(
         self,
@@ -91,7 +90,7 @@ class FrameReceiver(asyncio.Protocol):
 
 
 class _FrameSender(asyncio.Protocol):
-    """The dialling end: it only writes."""
+    """The connecting end, which only writes."""
 
     def __init__(self) -> None:
         self.lost = asyncio.get_running_loop().create_future()
@@ -109,11 +108,11 @@ class _FrameSender(asyncio.Protocol):
 
 
 class TcpPeerLink:
-    """A link that is dialled again whenever it breaks, until closed.
+    """A link that reconnects whenever the connection breaks, until it is closed.
 
-    What is sent while there is no connection is dropped, and so is what does not fit
-    into `queue_bytes_max`: Raft sends again what matters, and a queue of stale
-    heartbeats helps nobody.
+    Frames are dropped while there is no connection, or if they do not fit into
+    `queue_bytes_max`: Raft repeats the messages that matter, and a queue of old heartbeats is
+    useless.
     """
 
     def __init__(
@@ -133,7 +132,7 @@ class TcpPeerLink:
 
     def send(self, frame: bytes) -> bool:
         transport = self._transport
-        # uvloop's transports raise where asyncio's would not once they are closing.
+        # Unlike asyncio's transports, uvloop's raise an error once they are closing.
         if transport is None or transport.is_closing():
             return False
         if transport.get_write_buffer_size() > self._queue_bytes_max:
@@ -177,7 +176,7 @@ class TcpPeerLink:
             await self._until_lost(sender)
             self._transport = None
             transport.abort()
-            # A connection that broke at once was refused by what listens there.
+            # A connection that breaks within a second was refused by the peer.
             failures = failures + 1 if loop.time() - began < 1.0 else 0
             backoff = REDIAL_BACKOFF_S[min(failures, len(REDIAL_BACKOFF_S) - 1)]
             await asyncio.sleep(backoff * (0.5 + self._jitter()))

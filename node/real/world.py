@@ -1,4 +1,4 @@
-"""One member's real world: a process, its clocks, its disk, its network."""
+"""The real world of one member: a process with its clocks, disk and network."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from splitbrain.node.world import Clock, Disk, DiskError
 
 
 class RealWorld:
-    """`seed` None: the operating system's randomness. `trace_path` None: no trace.
-    Raises DiskError if the trace cannot be written."""
+    """Without a `seed`, random numbers come from the operating system. Without a `trace_path`, no
+    trace is written. Raises DiskError if the trace cannot be opened."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class RealWorld:
             stopping.set_result((code, why))
 
     async def stopped(self) -> tuple[int, str]:
-        """Waits for `stop`; the exit code, and why."""
+        """Wait for `stop`; return its exit code and reason."""
         return await asyncio.shield(self._stopping_future())
 
     def _stopping_future(self) -> asyncio.Future[tuple[int, str]]:

@@ -1,10 +1,10 @@
-"""A backend's whole content as bytes, framed so that damage on the way is seen.
+"""The whole content of a backend as bytes, with a checksum that reveals damage.
 
     magic (8) | bucket records … | end record | CRC32C of all before (4)
 
 A bucket record: 1, name length (2), name, then its pairs, each: 2, key length (4),
 value length (4), key, value. The end record: 3, number of pairs (8). Integers are
-little-endian. The same content gives the same bytes, whichever backend wrote it.
+little-endian. Equal contents have equal bytes, whichever backend wrote them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Content = Iterable[tuple[bytes, Iterable[tuple[bytes, bytes]]]]
 
 
 class CopyCorrupt(Exception):
-    """Bytes that are no whole copy of a backend: ask the leader for another snapshot."""
+    """The bytes are not a complete copy of a backend; the leader must send another snapshot."""
 
 
 def encode_copy(content: Content) -> bytes:
@@ -43,10 +43,10 @@ def encode_copy(content: Content) -> bytes:
 
 
 def check_copy(copy: bytes) -> None:
-    """Raises CopyCorrupt: what was given, what was expected."""
+    """Raises CopyCorrupt with the given and the expected value."""
     if len(copy) < len(MAGIC) + _END.size + _CRC.size or not copy.startswith(MAGIC):
         raise CopyCorrupt(
-            f"{len(copy)} bytes that begin with {copy[:8]!r} are no copy of a backend; "
+            f"{len(copy)} bytes that begin with {copy[:8]!r} are not a copy of a backend; "
             f"expected {MAGIC!r} at the beginning"
         )
     (expected,) = _CRC.unpack(copy[-_CRC.size :])
@@ -59,7 +59,7 @@ def check_copy(copy: bytes) -> None:
 
 
 def decode_copy(copy: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """(bucket, key, value) in order. `check_copy` comes first: a copy that passed it is whole."""
+    """Yields (bucket, key, value) in order. The caller must call `check_copy` first."""
     at = len(MAGIC)
     bucket: bytes | None = None
     pairs = 0
@@ -70,11 +70,11 @@ def decode_copy(copy: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
             bucket = copy[at : at + length]
             at += length
         else:
-            assert bucket is not None, "a pair before the first bucket"
+            assert bucket is not None, "the copy has a pair before the first bucket"
             _, key_length, value_length = _PAIR.unpack_from(copy, at)
             at += _PAIR.size
             value_at = at + key_length
             yield bucket, copy[at:value_at], copy[value_at : value_at + value_length]
             at = value_at + value_length
             pairs += 1
-    assert pairs == _END.unpack_from(copy, at)[1], "the end record counts other pairs"
+    assert pairs == _END.unpack_from(copy, at)[1], "the end record contains another number of pairs"

@@ -1,13 +1,12 @@
-"""The backend over LMDB: one file, one transaction a flush, synced as it commits.
+"""The backend with LMDB: one file, and one synced transaction for each flush.
 
-All methods but the work handed to `run` are for the event loop's thread. Flushes and
-copies work in the thread behind `run`, so that a slow disk delays nobody else; between
-a flush's begin and its end, readers see the batch in flight laid over what was
-committed before, so that they never notice which of the two it is.
+The event loop's thread calls all methods. Flushes and copies run in the thread behind `run`, so
+that a slow disk does not block the event loop. During a flush, reads merge the batch in flight
+with the committed content, so they return the same result before and after the commit.
 
-LMDB (Chu 2011) commits by writing pages that nobody reads, syncing them, and then
-switching the root: after a crash at any point the last committed transaction is
-there, whole. It needs no log and no repair.
+LMDB (Chu 2011) commits by writing unused pages, syncing them, and then switching the root. After
+a crash at any point the file contains the last committed transaction completely. It needs no
+log and no repair.
 """
 
 from __future__ import annotations
@@ -28,8 +27,9 @@ MAP_SIZE_BYTES = 4 * 1024**3
 
 
 class LmdbBackend:
-    """`path` is a directory, made if it is not there. `map_size_bytes` bounds the file;
-    it costs address space, not memory. Raises DiskError where the file cannot be had."""
+    """`path` is a directory, which is created if it does not exist. `map_size_bytes` limits the
+    size of the file; it uses address space, not memory. Raises DiskError if the file cannot be
+    opened."""
 
     def __init__(self, path: str | Path, *, run: Run, map_size_bytes: int = MAP_SIZE_BYTES) -> None:
         self._path = str(path)
@@ -45,7 +45,7 @@ class LmdbBackend:
                 map_size=map_size_bytes,
                 max_dbs=len(BUCKETS),
                 mode=0o600,
-                # Reads ahead would fill memory with pages that nobody asked for.
+                # Readahead would fill memory with pages that are not needed.
                 readahead=False,
             )
             self._databases = {bucket: self._env.open_db(bucket) for bucket in BUCKETS}
@@ -70,8 +70,8 @@ class LmdbBackend:
         self, bucket: bytes, start: bytes, end: bytes | None = None, limit: int = 0
     ) -> Iterator[tuple[bytes, bytes]]:
         writes = self._buffer.capture(bucket, start, end)
-        # A reader of its own: a flush may end, and renew the shared one, before the
-        # last pair is taken.
+        # A separate reader: a flush can end, and renew the shared reader, before the caller
+        # takes the last pair.
         reader = self._env.begin()
         return _limited(self._overlaid(reader, bucket, writes, start, end), limit)
 
@@ -87,11 +87,11 @@ class LmdbBackend:
         return self._buffer.operations
 
     async def flush(self) -> None:
-        """Flushes follow each other: when one returns, all that was buffered when it was
-        called is durable. Raises DiskError; the member must stop then."""
+        """Make the writes durable that were buffered at the time of the call. Concurrent flushes
+        run one after another. Raises DiskError; then the member must stop."""
         async with self._flushing:
             if self._failure is not None:
-                raise DiskError(f"{self._path} takes nothing: it failed before ({self._failure})")
+                raise DiskError(f"{self._path}: an earlier write failed ({self._failure})")
             if self._buffer.is_clean:
                 return
             batch = self._buffer.begin_flush()
@@ -109,7 +109,7 @@ class LmdbBackend:
             raise self._failure from problem
 
     async def snapshot(self) -> bytes:
-        """The content at the moment of the call, whatever is written meanwhile."""
+        """The content at the time of the call, without the writes after it."""
         writes = {bucket: self._buffer.capture(bucket) for bucket in BUCKETS}
         reader = self._env.begin()
         return await self._run(lambda: self._copy(reader, writes))
@@ -124,7 +124,7 @@ class LmdbBackend:
             return encode_copy(content())
 
     async def replace_with(self, snapshot: bytes) -> None:
-        """Raises CopyCorrupt, and has changed nothing then, or DiskError."""
+        """Raises CopyCorrupt, without any change, or DiskError."""
         check_copy(snapshot)
         async with self._flushing:
             await self._run(lambda: self._replace(snapshot))
@@ -147,7 +147,7 @@ class LmdbBackend:
 
     @property
     def size_bytes(self) -> int:
-        """Of the file, pages free for use again included."""
+        """The size of the file, including free pages."""
         page_bytes: int = self._env.stat()["psize"]
         last_page: int = self._env.info()["last_pgno"]
         return (last_page + 1) * page_bytes
@@ -162,8 +162,8 @@ class LmdbBackend:
         return pages * page_bytes
 
     def close(self) -> None:
-        """What is buffered is lost, as in a crash: flush first where that matters. Not
-        while a flush is under way."""
+        """Close the file. Buffered writes are lost, as in a crash. Must not be called during a
+        flush."""
         self._reader.abort()
         self._env.close()
 
@@ -171,19 +171,19 @@ class LmdbBackend:
         if isinstance(problem, lmdb.MapFullError):
             return DiskError(
                 f"{what} {self._path}: the backend is full at {self._map_size_bytes} bytes; "
-                "give --quota-backend-bytes more, or compact and start again"
+                "increase --quota-backend-bytes, or compact and restart"
             )
         if isinstance(problem, lmdb.MemoryError):
             return DiskError(
-                f"{what} {self._path}: no address space for {self._map_size_bytes} bytes; give "
-                "--quota-backend-bytes less"
+                f"{what} {self._path}: no address space for {self._map_size_bytes} bytes; "
+                "decrease --quota-backend-bytes"
             )
         return DiskError(f"{what} {self._path}: {problem}")
 
 
 def _write(transaction: Any, database: Any, writes: Writes) -> None:
-    # In key order, and in one call: each call of its own would hand the interpreter's
-    # lock to and fro with a busy event loop.
+    # In key order, and in one call: separate calls would pass the interpreter's lock to and fro
+    # between this thread and a busy event loop.
     cursor = transaction.cursor(database)
     cursor.putmulti(sorted((key, value) for key, value in writes.items() if value is not None))
     for key, value in writes.items():
@@ -193,7 +193,7 @@ def _write(transaction: Any, database: Any, writes: Writes) -> None:
 
 def _committed(reader: Any, database: Any, start: bytes, end: bytes | None) -> Pairs:
     cursor = reader.cursor(database)
-    # LMDB knows no empty key: "from the beginning" is the first one.
+    # LMDB has no empty key, so an empty `start` means the first key.
     found = cursor.set_range(start) if start else cursor.first()
     if not found:
         return

@@ -1,6 +1,6 @@
-"""The backend in memory, with LMDB's durability: for simulation and for tests.
+"""The backend in memory with the durability of LMDB, for simulation and tests.
 
-`crash()` is a power loss: the last committed transaction is what is left.
+`crash()` simulates a power loss: only the committed transactions are left.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ T = TypeVar("T")
 
 
 async def run_at_once(work: Callable[[], T]) -> T:
-    """Work takes no time, and lets every other task go first, as a thread would."""
+    """Run `work` after all other ready tasks, as a thread would. The work takes no time."""
     await asyncio.sleep(0)
     return work()
 
 
 class MemoryBackend:
-    """`run` decides how long a commit takes, and may fail it (DiskError)."""
+    """`run` decides how long a commit takes, and can make it fail with DiskError."""
 
     def __init__(self, *, run: Run = run_at_once) -> None:
         self._run = run
@@ -83,7 +83,7 @@ class MemoryBackend:
         return await self._run(lambda: encode_copy(content))
 
     async def replace_with(self, snapshot: bytes) -> None:
-        """Raises CopyCorrupt, and has changed nothing then."""
+        """Raises CopyCorrupt, without any change."""
         check_copy(snapshot)
         async with self._flushing:
             await self._run(lambda: self._replace(snapshot))
@@ -108,11 +108,11 @@ class MemoryBackend:
         )
 
     def crash(self) -> None:
-        """Lose all that was not committed. A commit under way (`run`) must have ended, or
-        be cancelled before its work."""
+        """Lose everything that is not committed. A commit in progress (`run`) must have ended, or
+        must be cancelled before its work."""
         self._buffer.discard()
         self._flushing = asyncio.Lock()
 
     def close(self) -> None:
-        """What is buffered is lost, as in a crash."""
+        """Close the backend. Buffered writes are lost, as in a crash."""
         self.crash()

@@ -1,27 +1,27 @@
-"""Snapshots on disk: `{term:016x}-{index:016x}.snap`, each a frame with its CRC32C.
+"""Snapshot files: `{term:016x}-{index:016x}.snap`, each with a CRC32C.
 
-A member's own snapshot is metadata alone, without data: its state is the backend,
-which must be durable up to `metadata.index` before the file is written. A snapshot
-that came from a leader holds the backend's copy too, until it has been applied: the
-backend is replaced after the log has taken the snapshot, and a crash between the two
-is healed at the next start from this file.
+A member's own snapshot contains only metadata: its data is the backend, which must be durable up
+to `metadata.index` before the file is written. A snapshot from a leader also contains a copy of
+the leader's backend, until it is installed: the log takes the snapshot first, and the backend is
+replaced afterwards. If the member crashes in between, the next start installs the snapshot from
+this file.
 
 The order on disk
 -----------------
-1. (own: the backend is flushed up to the index)
-2. the snapshot's file, durable under its name
-3. its mark in the log, durable
-4. (from a leader: the hard state with its commit; then the backend is replaced)
-5. segments and snapshots that are older are removed
+1. own snapshot: the backend is flushed up to the index
+2. the snapshot file is durable under its name
+3. its mark in the log is durable
+4. snapshot from a leader: the hard state with its commit index; then the backend is replaced
+5. older segments and snapshots are removed
 
-A crash after 2 leaves a file that no mark names: it is not used, for the log may lack
-what comes after it. A mark without a file cannot come about, but by a disk's fault:
-then an older snapshot, with its mark, still serves if the log reaches back to it. So
-at a start the newest file is taken that is whole and has a mark.
+A crash after step 2 leaves a file without a mark. The member does not use it, because the log may
+lack the entries after it. A mark without a file is possible only if the disk has lost the file;
+then an older snapshot with a mark is used, if the log reaches back to it. At its start the member
+uses the newest file that is complete and has a mark.
 
     magic (8) | CRC32C of the rest (4) | msgpack of (metadata, data)
 
-Source: etcd's api/snap and storage (SaveSnap before the WAL's mark, LoadNewestAvailable).
+Source: etcd's api/snap and storage (SaveSnap before the mark in the WAL, LoadNewestAvailable).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _decode = msgspec.msgpack.Decoder(Snapshot).decode
 
 
 class SnapshotCorrupt(Exception):
-    """A file that is no whole snapshot."""
+    """The file is not a complete snapshot."""
 
 
 def snapshot_name(metadata: SnapshotMetadata) -> str:
@@ -57,7 +57,7 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
 
 
 def decode_snapshot(data: bytes) -> Snapshot:
-    """Raises SnapshotCorrupt: what was given, what was expected."""
+    """Raises SnapshotCorrupt with the given and the expected value."""
     begin = len(MAGIC) + _CRC.size
     if len(data) < begin or not data.startswith(MAGIC):
         raise SnapshotCorrupt(f"begins with {data[:8]!r}; expected {MAGIC!r}")
@@ -69,24 +69,23 @@ def decode_snapshot(data: bytes) -> Snapshot:
 
 
 class SnapshotFiles:
-    """The snapshots in one directory of the disk, which is made at the first save."""
+    """The snapshots in one directory of the disk, which the first save creates."""
 
     def __init__(self, disk: Disk, directory: str) -> None:
         self._disk = disk
         self._directory = directory
 
     async def save(self, snapshot: Snapshot) -> None:
-        """Durable when it returns. Raises DiskError."""
+        """Save a snapshot; it is durable when this returns. Raises DiskError."""
         if not self._disk.exists(self._directory):
             self._disk.make_directory(self._directory)
             await self._disk.sync_directory(self._directory.rpartition("/")[0] or ".")
         await self._disk.replace(self._path(snapshot.metadata), encode_snapshot(snapshot))
 
     def load_newest(self, marks: Sequence[SnapshotMetadata]) -> Snapshot | None:
-        """The newest whole snapshot that one of `marks` names; None: there is none.
+        """The newest complete snapshot with a mark in `marks`; None if there is none.
 
-        A file that is damaged is set aside as `*.snap.broken`, and an older one taken.
-        Raises DiskError.
+        A damaged file is renamed to `*.snap.broken`, and an older one is used. Raises DiskError.
         """
         marked = {snapshot_name(mark) for mark in marks}
         for name in reversed(self._names()):
@@ -100,7 +99,8 @@ class SnapshotFiles:
         return None
 
     def metadata_kept(self) -> list[SnapshotMetadata]:
-        """Of the whole snapshots, oldest first. The log is needed from the first on."""
+        """The metadata of the complete snapshots, oldest first. The log is needed from the first
+        of them on."""
         found = []
         for name in self._names():
             try:
@@ -110,7 +110,7 @@ class SnapshotFiles:
         return found
 
     async def remove_old(self, keep: int) -> list[str]:
-        """Remove all but the newest `keep`. Returns the names removed."""
+        """Remove all snapshots except the newest `keep`. Returns the removed names."""
         assert keep >= 1, "the newest snapshot is always kept"
         removed = self._names()[:-keep]
         for name in removed:
@@ -120,7 +120,7 @@ class SnapshotFiles:
         return removed
 
     def _names(self) -> list[str]:
-        """Oldest first: terms and indexes have a fixed width."""
+        """The names of the files, oldest first, because terms and indexes have a fixed width."""
         return [name for name in self._disk.list(self._directory) if name.endswith(SUFFIX)]
 
     def _path(self, metadata: SnapshotMetadata) -> str:

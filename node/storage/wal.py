@@ -1,14 +1,14 @@
-"""The write-ahead log: what a member has promised, durable before it says so.
+"""The write-ahead log, which makes entries and hard states durable before a member promises them.
 
-Segments of `segment_bytes`, preallocated, each beginning with a head of its own (link
-to the segment before, metadata, hard state), so that all before a snapshot can be
-removed. A segment that is full is followed by another, written aside, synced and only
-then given its name.
+The log consists of preallocated segments of `segment_bytes`. Each segment begins with a head
+(link to the previous segment, metadata, hard state), so that the segments before a snapshot can
+be removed. When a segment is full, the next one is written under a temporary name, synced, and
+then renamed.
 
-One owner, one call at a time: `append` any number of times, then `sync`, and only when
-that has returned is anything appended before it promised to anybody. After a DiskError
-the log takes nothing more: what the file's tail holds is not known, and a sync that
-failed must not be tried again (Rebello et al., "Can Applications Recover from fsync
+The log has one owner, which makes one call at a time: any number of `append`s, then `sync`.
+Appended records may be promised to other members only after `sync` has returned. After a
+DiskError the log accepts no more records: the content of the file's tail is unknown, and a
+failed sync must not be retried (Rebello et al., "Can Applications Recover from fsync
 Failures?", USENIX ATC 2020).
 
 Source: etcd's server/storage/wal.
@@ -47,7 +47,7 @@ __all__ = [
 
 SEGMENT_BYTES = 64 * 1024**2
 NO_SNAPSHOT = SnapshotMetadata()
-"""What a log follows that no snapshot has shortened."""
+"""The snapshot before the first entry of a log that starts at index 1."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode_entry = msgspec.msgpack.Decoder(Entry).decode
 _decode_hard_state = msgspec.msgpack.Decoder(HardState).decode
@@ -55,7 +55,7 @@ _decode_mark = msgspec.msgpack.Decoder(SnapshotMetadata).decode
 
 
 class WalMetadata(msgspec.Struct, frozen=True, array_like=True):
-    """Whose log it is."""
+    """The cluster and the member that own the log, and the version that wrote it."""
 
     cluster_id: int
     member_id: int
@@ -67,7 +67,7 @@ _decode_metadata = msgspec.msgpack.Decoder(WalMetadata).decode
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """A snapshot's mark, and the sequence number of the segment that it stands in."""
+    """A snapshot's mark, and the sequence number of the segment that contains it."""
 
     metadata: SnapshotMetadata
     sequence: int
@@ -78,7 +78,7 @@ def wal_exists(disk: Disk, directory: str) -> bool:
 
 
 class Wal:
-    """Made by `create` or `open`."""
+    """A log that `create` or `open` has returned."""
 
     def __init__(
         self, disk: Disk, directory: str, metadata: WalMetadata, *, segment_bytes: int
@@ -96,9 +96,9 @@ class Wal:
         self._link = 0
         self._why_closed = ""
         self._durable_commit: Index = 0
-        """The commit of the last hard state that was synced."""
+        """The commit index of the last hard state that was synced."""
         self._marks: list[_Mark] = []
-        """Of the segments that are there, oldest first."""
+        """The marks in the existing segments, oldest first."""
 
     @classmethod
     async def create(
@@ -109,9 +109,9 @@ class Wal:
         *,
         segment_bytes: int = SEGMENT_BYTES,
     ) -> Wal:
-        """A new log with the mark of the empty snapshot. Raises FileExistsError, DiskError."""
+        """Create a log with the mark of the empty snapshot. Raises FileExistsError, DiskError."""
         if wal_exists(disk, directory):
-            raise FileExistsError(f"{directory} holds a write-ahead log already; open it")
+            raise FileExistsError(f"{directory} already contains a write-ahead log; open it")
         disk.make_directory(directory)
         await disk.sync_directory(_parent(directory))
         wal = cls(disk, directory, metadata, segment_bytes=segment_bytes)
@@ -127,12 +127,12 @@ class Wal:
         *,
         segment_bytes: int = SEGMENT_BYTES,
     ) -> tuple[Wal, WalMetadata, HardState, list[Entry]]:
-        """The log, ready for more, and what it holds: the last hard state and the entries
-        after the snapshot `after`, whose mark must be in it.
+        """Open the log. Returns the log, its metadata, the last hard state, and the entries after
+        the snapshot `after`, whose mark must be in the log.
 
-        A torn tail is cut off. All that is returned is durable: what a killed process
-        had written and not synced is synced here, before anybody relies on it.
-        Raises WalCorrupt, DiskError, FileNotFoundError where there is no log.
+        A torn tail is cut off. Everything that is returned is durable: records that a killed
+        process wrote without a sync are synced here. Raises WalCorrupt, DiskError, and
+        FileNotFoundError if there is no log.
         """
         replay = _replay(disk, directory, after)
         assert replay.metadata is not None
@@ -145,11 +145,11 @@ class Wal:
         wal._durable_commit = replay.hard_state.commit
         wal._marks = replay.marks
         wal._file = disk.open(wal._path(wal._segment))
-        await wal._settle(replay.tail)
+        await wal._repair_tail(replay.tail)
         return wal, replay.metadata, replay.hard_state, replay.entries
 
-    async def _settle(self, tail: Tail) -> None:
-        """Cut off what is torn, and make durable what was read."""
+    async def _repair_tail(self, tail: Tail) -> None:
+        """Cut off a torn record, and make the records that were read durable."""
         for name in self._disk.list(self._directory):
             if name.endswith(ASIDE):
                 self._disk.remove(f"{self._directory}/{name}")
@@ -159,7 +159,7 @@ class Wal:
         await self._make_durable()
 
     def _cut_off_torn(self, tail: Tail) -> None:
-        """Zeros follow what is whole, as if nothing had been written behind it."""
+        """Replace the torn data after the last complete record by zeros."""
         assert self._file is not None
         if tail.torn is not None:
             self._file.truncate(tail.end)
@@ -178,10 +178,10 @@ class Wal:
         await self._disk.sync_directory(self._directory)
 
     def _write_again(self, tail: Tail) -> None:
-        """Write what nothing proves to be durable once more, so that the sync covers it.
+        """Write the records again that are not known to be durable, so that the sync covers them.
 
-        If the sync of an earlier life failed, its pages are clean in the page cache, and
-        read well, but are not on the disk, and no later sync would write them (Rebello et
+        If a sync failed before the restart, its pages are clean in the page cache. They can be
+        read, but they are not on the disk, and a later sync would not write them (Rebello et
         al., section 3).
         """
         assert self._file is not None
@@ -190,10 +190,10 @@ class Wal:
             self._file.write(tail.durable, content[tail.durable : tail.end])
 
     def append(self, hard_state: HardState | None, entries: Sequence[Entry]) -> None:
-        """Write to the page cache; `sync` makes it durable. Raises DiskError.
+        """Write to the page cache; `sync` makes the records durable. Raises DiskError.
 
-        Entries come before the hard state: were only a part to survive, then its
-        `commit` would never lie beyond the log's end.
+        Entries are written before the hard state, so that after a torn write the commit index
+        is never beyond the end of the log.
         """
         records = [self._framed(RecordType.ENTRY, _encode(entry)) for entry in entries]
         if hard_state is not None and hard_state != self._hard_state:
@@ -221,21 +221,21 @@ class Wal:
 
     @property
     def last_index(self) -> Index:
-        """Of all entries that were appended, synced or not."""
+        """The index of the last appended entry, synced or not."""
         return self._last_index
 
     @property
     def hard_state(self) -> HardState:
-        """The last one that was appended, synced or not."""
+        """The last appended hard state, synced or not."""
         return self._hard_state
 
     @property
     def unsynced_bytes(self) -> int:
-        """What the disk does not know to be durable, whatever was asked of it."""
+        """How many bytes are not known to be durable, as the disk reports it."""
         return self._file.unsynced_bytes if self._file is not None else 0
 
     async def sync(self) -> None:
-        """Make all appended so far durable; begin another segment if this one is full.
+        """Make all appended records durable; begin another segment if this one is full.
         Raises DiskError."""
         file = self._open_file()
         end, commit = self._end, self._hard_state.commit
@@ -251,7 +251,7 @@ class Wal:
     async def save(
         self, hard_state: HardState | None, entries: Sequence[Entry], *, sync: bool
     ) -> None:
-        """`append`, and `sync` if asked for."""
+        """`append`, and then `sync` if `sync` is true."""
         self.append(hard_state, entries)
         if sync:
             await self.sync()
@@ -259,11 +259,12 @@ class Wal:
     async def save_snapshot_mark(
         self, metadata: SnapshotMetadata, *, committed: bool = False
     ) -> None:
-        """Say that a snapshot exists, durably. The snapshot's file must be durable
-        already: a mark without its file is a hole, a file without a mark only waste.
+        """Record durably that a snapshot exists. The snapshot's file must be durable already: a
+        file without a mark is not used, but a mark without its file would be a gap.
 
-        `committed`: the entry that it ends with is, and the hard state says so before the
-        mark, which counts from then on; else it does with the next hard state.
+        With `committed`, the hard state's commit index is raised to the snapshot's index before
+        the mark, so that the mark counts at once. Otherwise it counts when a later hard state
+        has that commit index.
         """
         if committed and self._hard_state.commit < metadata.index:
             self.append(msgspec.structs.replace(self._hard_state, commit=metadata.index), ())
@@ -273,12 +274,12 @@ class Wal:
         await self.sync()
 
     async def release(self, index: Index) -> int:
-        """Remove the segments that nobody needs who opens the log after a snapshot at
-        `index` or later. Give the oldest snapshot that may still be wanted. Returns how
-        many were removed.
+        """Remove the segments that are not needed to open the log after a snapshot at `index` or
+        later. `index` is the index of the oldest snapshot that is kept. Returns the number of
+        removed segments.
 
-        A mark beyond the commit that is durable would not count after a crash
-        (`snapshot_marks`): what the newest mark before it needs stays until it does.
+        A mark beyond the durable commit index would not count after a crash (see
+        `snapshot_marks`), so the segments that the newest earlier mark needs are kept until then.
         """
         bound = min(index, self._durable_commit)
         usable = [mark for mark in self._marks if mark.metadata.index <= bound]
@@ -286,7 +287,8 @@ class Wal:
             return 0
         oldest = max(usable, key=lambda mark: (mark.metadata.index, mark.sequence))
         segments = list_segments(self._disk, self._directory)
-        # A mark that a crash had voided may stand far before the entries that follow it.
+        # A mark that did not count after a crash can be in a much earlier segment than the
+        # entries after it.
         in_segment = [name.sequence for name in segments].index(oldest.sequence)
         keep = min(_first_needed(segments, oldest.metadata.index), in_segment)
         for name in segments[:keep]:
@@ -315,7 +317,7 @@ class Wal:
         if self._file is not None:
             self._file.close()
             self._file = None
-            self._why_closed = self._why_closed or "it was closed"
+            self._why_closed = self._why_closed or "it is closed"
 
     def _is_full(self) -> bool:
         return self._end >= self._segment_bytes
@@ -324,7 +326,7 @@ class Wal:
         old = self._open_file()
         if self._durable != self._end:
             await sync_file(old)
-        self._file, self._why_closed = None, "another segment is being begun"
+        self._file, self._why_closed = None, "the next segment is being created"
         await self._begin_segment(SegmentName(self._segment.sequence + 1, self._last_index + 1))
         old.close()
 
@@ -345,7 +347,8 @@ class Wal:
         self._durable_commit = commit
 
     def _head_records(self, name: SegmentName) -> list[bytes]:
-        """What makes a segment readable without those before it, which may be removed."""
+        """The records that make a segment readable without the earlier segments, which may be
+        removed."""
         head = SegmentHead(name.sequence, self._link)
         self._link = self._durable = 0
         return [
@@ -355,7 +358,7 @@ class Wal:
         ]
 
     async def _give_name(self, aside: str, name: SegmentName) -> None:
-        """Durably: only the directory's sync makes a rename so."""
+        """Rename a segment durably: the sync of the directory makes the rename durable."""
         self._disk.rename(aside, self._path(name))
         await self._disk.sync_directory(self._directory)
 
@@ -365,12 +368,12 @@ class Wal:
     def _open_file(self) -> File:
         if self._file is None:
             raise DiskError(
-                f"the write-ahead log {self._directory} takes nothing: {self._why_closed}"
+                f"the write-ahead log {self._directory} accepts no records: {self._why_closed}"
             )
         return self._file
 
     def _fail(self, problem: DiskError) -> None:
-        self._why_closed = f"it failed before ({problem})"
+        self._why_closed = f"an earlier write failed ({problem})"
         self.close()
 
 
@@ -383,13 +386,13 @@ def _parent(directory: str) -> str:
 
 
 def _first_needed(segments: list[SegmentName], index: Index) -> int:
-    """The position of the last segment that begins at `index` or before."""
+    """The position of the last segment that begins at or before `index`."""
     return max((at for at, name in enumerate(segments) if name.index <= index), default=0)
 
 
 @dataclass(slots=True)
 class _Replay:
-    """What the records of a log add up to, taken in order."""
+    """The state that results from the records of a log, read in order."""
 
     after: SnapshotMetadata
     metadata: WalMetadata | None = None
@@ -417,8 +420,8 @@ class _Replay:
             refuse(path, self.tail.end, f"a record of type {record.type}", "1 to 5")
 
     def _take_entry(self, entry: Entry, path: str) -> None:
-        """An entry overrides the one at its index, and all after that: a new leader had
-        others there (Raft paper, section 5.3)."""
+        """An entry overrides the earlier entry at its index and all entries after that, because a
+        new leader had other entries there (Raft paper, section 5.3)."""
         self.last_index = entry.index
         position = entry.index - self.after.index - 1
         if position < 0:
@@ -433,14 +436,15 @@ class _Replay:
 def _replay(
     disk: Disk, directory: str, after: SnapshotMetadata | None, *, decode_entries: bool = True
 ) -> _Replay:
-    """All that follows the mark of `after`; None: all from the first segment on.
+    """Read everything after the mark of `after`; None means from the first segment on.
 
-    The segment that holds the entry after it does as a rule. Before it stands only the
-    mark of a snapshot that a crash had voided, and whose entries came one by one then.
+    The segment that contains the entry after the snapshot usually contains the mark, too. The
+    mark is in an earlier segment only if it did not count after a crash, and the member received
+    the entries of the snapshot one by one afterwards.
     """
     segments = list_segments(disk, directory)
     if not segments:
-        raise FileNotFoundError(f"{directory} holds no write-ahead log; create it")
+        raise FileNotFoundError(f"{directory} contains no write-ahead log; create it")
     if after is None:
         return _replay_segments(disk, directory, segments, NO_SNAPSHOT, decode_entries)
     needed = segments[_first_needed(segments, after.index) :]
@@ -471,22 +475,23 @@ def _replay_segments(
             replay.take(record, path, decode_entries=decode_entries)
         link = replay.tail.link
     if replay.metadata is None:
-        refuse(f"{directory}/{segments[-1]}", replay.tail.end, "no metadata", "whose log it is")
+        refuse(f"{directory}/{segments[-1]}", replay.tail.end, "no metadata", "a metadata record")
     return replay
 
 
-def _has_mark(marks: list[_Mark], wanted: SnapshotMetadata) -> bool:
+def _has_mark(marks: list[_Mark], snapshot: SnapshotMetadata) -> bool:
     return any(
-        (mark.metadata.index, mark.metadata.term) == (wanted.index, wanted.term) for mark in marks
+        (mark.metadata.index, mark.metadata.term) == (snapshot.index, snapshot.term)
+        for mark in marks
     )
 
 
 def snapshot_marks(disk: Disk, directory: str) -> list[SnapshotMetadata]:
-    """The marks of all snapshots that the log knows to be committed, oldest first.
+    """The marks of all snapshots that are committed according to the log, oldest first.
 
-    A mark beyond the last hard state's commit is not one: the member crashed while it
-    took a leader's snapshot, and has not become it. Changes nothing. Raises WalCorrupt,
-    DiskError.
+    A mark beyond the commit index of the last hard state does not count: the member crashed
+    while it received a leader's snapshot, and did not install it. This function changes
+    nothing. Raises WalCorrupt, DiskError.
     """
     replay = _replay(disk, directory, None, decode_entries=False)
     marks = [mark.metadata for mark in replay.marks]

@@ -1,38 +1,38 @@
-"""A record of the write-ahead log as bytes, and how a torn one is told from a rotten one.
+"""The bytes of a record of the write-ahead log, and the distinction of torn and corrupt records.
 
     length (4) | durable (4) | body CRC (4) | link (4) | body … | padding … END_MARK
 
-Integers are little-endian; records begin at multiples of 16 bytes, so that a header
-never lies in two sectors. The body is a type byte and its content.
+Integers are little-endian. Records begin at multiples of 16 bytes, so that a header never spans
+two sectors. The body is a type byte followed by the content.
 
-- `durable`: the offset in this segment below which all was synced when the record was
+- `durable`: the offset in this segment up to which everything was synced when the record was
   written.
-- `body CRC`: CRC32C over length, durable and body: a record can be checked alone.
-- `link`: CRC32C over the header before it, continuing the link of the record before:
-  the chain of etcd's WAL, by which a record taken from elsewhere, or missing, is seen.
+- `body CRC`: CRC32C of length, durable and body, so that a record can be checked by itself.
+- `link`: CRC32C of the header fields before it, continuing the link of the previous record. This
+  chain, as in etcd's WAL, reveals a missing record or a record from another place.
 
-What may be wrong at the end of the last segment
-------------------------------------------------
-Segments are preallocated with zeros. When power fails, the writes since the last sync
-are there in part: each sector (512 bytes) has its old content or its new one, in any
-combination, or the file ends early. Nothing that was synced is touched, and nothing
-that was not synced was ever promised to anybody. So a record that fails its check was
-torn, and may be cut off with all behind it, if a lost sector explains the failure:
+Torn records at the end of the last segment
+-------------------------------------------
+Segments are preallocated with zeros. After a power loss, the writes since the last sync can be
+incomplete: each sector (512 bytes) has its old or its new content, in any combination, or the
+file ends early. Synced data is not affected, and the member has not promised unsynced data to
+other members. A record that fails its check therefore counts as torn, and may be cut off with
+everything after it, if a lost sector explains the failure:
 
-- its header is zeros, and so is the rest of the sector that the header begins, or
-- a whole stretch of it within one sector is zeros, or
-- it lacks its END_MARK and nothing but zeros follows (a write cut short at a byte).
+- its header is zeros, and so is the rest of the sector from the header on, or
+- the part of the record in one sector consists of zeros, or
+- its END_MARK is missing and only zeros follow (the write ended early).
 
-A failure without such a sign is no trace of a torn write: bits have changed, perhaps
-in something acknowledged. A sign alone is not enough either: if a whole record further
-on says that this offset was durable when it was written, then what is missing here had
-been synced, and a disk lost it. Both are refused. What remains undetected is damage to
-the last synced batch that looks exactly like a lost sector: nothing written later bears
-witness of it.
+A failure without such a sign is not a torn write: bits have changed, perhaps in acknowledged
+data. The sign alone is not sufficient either: if a complete later record says that this offset
+was durable when that record was written, then the missing data was synced and the disk has lost
+it. The member refuses to start in both cases. One kind of damage remains undetected: damage to
+the last synced batch that looks exactly like a lost sector, because no later record exists.
 
 Source: etcd's server/storage/wal (chained CRC, zeros in a sector as the sign of a torn
 entry); Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST
-2018, on why a log must not cut off what it cannot read.
+2018, on why a log must not cut off records that it
+cannot read.
 """
 
 from __future__ import annotations
@@ -65,15 +65,16 @@ class Record:
     type: int
     content: bytes
     end: int
-    """The offset behind the record."""
+    """The offset after the record."""
     link: int
     durable: int
-    """Below this offset all was synced when the record was written."""
+    """Everything before this offset was synced when the record was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """No record could be read: what was found, and whether a lost sector explains it."""
+    """No record can be read: the found and the expected data, and whether a lost sector explains
+    the difference (`torn`)."""
 
     found: str
     expected: str
@@ -81,17 +82,17 @@ class Damage:
 
 
 def record_bytes(body_bytes: int) -> int:
-    """The size of a record on disk, END_MARK and padding included."""
+    """The size of a record on the disk, including END_MARK and padding."""
     return -(-(_HEADER.size + body_bytes + 1) // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
 
 
 def encode_record(
     kind: RecordType, content: bytes, *, link: int, durable: int
 ) -> tuple[bytes, int]:
-    """The record that follows the one with `link`, and its own link."""
+    """The bytes of a record that follows the record with `link`, and the link of the new record."""
     body = bytes((kind,)) + content
     length = len(body)
-    assert length <= BODY_BYTES_MAX, f"a record of {length} bytes; {BODY_BYTES_MAX} at most"
+    assert length <= BODY_BYTES_MAX, f"{length} bytes in a record; at most {BODY_BYTES_MAX} allowed"
     checked = _CHECKED.pack(length, durable)
     linked = checked + body_crc(checked, body).to_bytes(4, "little")
     own_link = next_link(link, linked)
@@ -116,9 +117,9 @@ def crc_matches(found: int, computed: int) -> bool:
 
 
 def read_record(data: bytes, at: int, *, link: int, file_bytes: int) -> Record | Damage | None:
-    """The record at `at`, or None behind the last one.
+    """The record at offset `at`, or None after the last record.
 
-    `data`: the segment without the zeros at its end; `file_bytes`: its size with them.
+    `data` is the segment without the zeros at its end, and `file_bytes` its size with them.
     """
     if at >= len(data):
         return None
@@ -134,7 +135,7 @@ def read_record(data: bytes, at: int, *, link: int, file_bytes: int) -> Record |
         return Damage(f"a header with link {own_link:#010x}", f"{computed:#010x}", torn=torn)
     begin = at + _HEADER.size
     end = at + record_bytes(length)
-    # Zeros at the very end of `data` were taken off: they may be the body's own.
+    # The zeros that were removed at the end of `data` can be part of the body.
     body = data[begin : begin + length].ljust(min(length, max(file_bytes - begin, 0)), b"\0")
     computed = body_crc(header[:8], body)
     if len(body) == length and crc_matches(crc, computed):
@@ -150,11 +151,11 @@ def read_record(data: bytes, at: int, *, link: int, file_bytes: int) -> Record |
 def _lost_header(data: bytes, at: int) -> Damage:
     sector_end = (at // SECTOR_BYTES + 1) * SECTOR_BYTES
     torn = not any(data[at:sector_end])
-    return Damage("a header of zeros with something behind it", "a record", torn=torn)
+    return Damage("a header of zeros with other data after it", "a record", torn=torn)
 
 
 def has_zero_sector(data: bytes, begin: int, end: int) -> bool:
-    """Whether the part of some one sector that lies in [begin, end) is all zeros."""
+    """Whether the part of any sector within [begin, end) consists of zeros."""
     at = begin
     while at < end:
         sector_end = min((at // SECTOR_BYTES + 1) * SECTOR_BYTES, end)
@@ -165,7 +166,7 @@ def has_zero_sector(data: bytes, begin: int, end: int) -> bool:
 
 
 def was_durable(data: bytes, at: int) -> bool:
-    """Whether a whole record behind `at` says that all up to beyond `at` had been synced."""
+    """Whether a complete record after `at` says that the data at `at` was synced."""
     for place in range(at + ALIGNMENT_BYTES, len(data) - _HEADER.size, ALIGNMENT_BYTES):
         length, durable, crc, _ = _HEADER.unpack_from(data, place)
         begin = place + _HEADER.size

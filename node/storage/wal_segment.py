@@ -1,4 +1,4 @@
-"""One file of the write-ahead log: its name, and what is read from it."""
+"""One segment file of the write-ahead log: its name, and how it is read."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ ASIDE = ".tmp"
 
 
 class WalCorrupt(Exception):
-    """The log cannot be read, and not by a torn write: the member must not start with it."""
+    """The log is damaged, and a torn write does not explain it: the member must not start."""
 
 
 def refuse(path: str, offset: int, found: str, expected: str) -> NoReturn:
     raise WalCorrupt(
         f"{path}: offset {offset}: found {found}, expected {expected}. The disk has lost or "
-        "changed what the log had kept; this member may have promised it to others. Take the "
-        "disk out of use, and start the member anew with an empty data directory as a new "
-        "member, or restore the directory from a backup"
+        "changed data of the log, which this member may have acknowledged to other members. "
+        "Replace the disk, and start a new member with an empty data directory, or restore the "
+        "directory from a backup"
     )
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class SegmentName:
-    """`index`: no entry of an earlier segment has this index or a later one, except such
-    as this segment or a later one overrides."""
+    """The name of a segment. An entry of an earlier segment has an index of `index` or more only
+    if this segment or a later one overrides the entry."""
 
     sequence: int
     index: Index
@@ -42,7 +42,7 @@ class SegmentName:
 
 
 def parse_segment_name(name: str) -> SegmentName | None:
-    """None where `name` is no segment's."""
+    """None if `name` is not the name of a segment."""
     stem, dot, suffix = name.partition(".")
     sequence, dash, index = stem.partition("-")
     if dot + suffix != SUFFIX or not dash or len(sequence) != 16 or len(index) != 16:
@@ -54,21 +54,23 @@ def parse_segment_name(name: str) -> SegmentName | None:
 
 
 def list_segments(disk: Disk, directory: str) -> list[SegmentName]:
-    """In the order of their sequence numbers."""
+    """The segments in the order of their sequence numbers."""
     names = (parse_segment_name(name) for name in disk.list(directory))
     return sorted(name for name in names if name is not None)
 
 
 class SegmentHead(msgspec.Struct, frozen=True, array_like=True):
-    """The first record of a segment; `link` is that of the last one before (0: none)."""
+    """The first record of a segment. `link` is the link of the last record of the previous
+    segment (0: there is none)."""
 
     sequence: int
     link: int
 
 
 class Tail(msgspec.Struct):
-    """Where reading a segment ended; `torn` is set if something must be cut off there.
-    Between `durable` and `end` no later record bears witness of a sync."""
+    """The end of a segment. `end` is the offset after the last record. `torn` is set if torn data
+    after it must be cut off. No later record proves that the data from `durable` to `end` was
+    synced."""
 
     end: int = 0
     link: int = 0
@@ -80,11 +82,11 @@ class Tail(msgspec.Struct):
 def read_segment(
     disk: Disk, path: str, name: SegmentName, *, link: int | None, last: bool, tail: Tail
 ) -> Iterator[Record]:
-    """All records but the first. `link`: the one that the segment before ended with, None
-    if it is not known. Fills `tail` as it goes. Raises WalCorrupt.
+    """Yields all records except the first. `link` is the link of the previous segment's last
+    record, or None if it is unknown. Updates `tail` while it reads. Raises WalCorrupt.
 
-    Only the last segment may end in a torn record: a segment is synced before the next
-    one is begun, and has its head synced before it has its name.
+    Only the last segment can end with a torn record: a segment is synced before the next one is
+    created, and the head of a segment is synced before the segment gets its name.
     """
     content = disk.read(path)
     data = content.rstrip(b"\0")

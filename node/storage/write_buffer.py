@@ -1,9 +1,8 @@
-"""Writes that a backend has taken and not yet made durable, laid over what it has.
+"""Writes that a backend has accepted, but that are not durable yet.
 
-Two layers: `pending` takes new writes, `in_flight` is the batch that a flush is now
-writing. A reader asks pending, then in-flight, then what is committed. Within a batch
-the last write to a key wins, which is all that order means for writes that become
-visible to a crash together.
+There are two layers: `pending` contains new writes, and `in_flight` is the batch that a flush
+is writing. A read looks first at `pending`, then at `in_flight`, then at the committed content.
+Within a batch only the last write to a key counts, because the batch becomes durable as a whole.
 """
 
 from __future__ import annotations
@@ -11,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 Writes = dict[bytes, bytes | None]
-"""What a bucket's keys become; None: deleted."""
+"""The new values of a bucket's keys; None means deleted."""
 Pairs = Iterator[tuple[bytes, bytes]]
 
 
 class WriteBuffer:
-    """The layers of each bucket. Raises KeyError for a bucket that is not one of `buckets`."""
+    """The two layers of each bucket. Raises KeyError for an unknown bucket."""
 
     def __init__(self, buckets: Iterable[bytes]) -> None:
         self.pending: dict[bytes, Writes] = {bucket: {} for bucket in buckets}
@@ -28,7 +27,7 @@ class WriteBuffer:
         self.operations += 1
 
     def find(self, bucket: bytes, key: bytes) -> tuple[bool, bytes | None]:
-        """Whether a layer decides `key`, and as what."""
+        """Whether a layer contains `key`, and the value there (None: deleted, or not found)."""
         pending = self.pending[bucket]
         if key in pending:
             return True, pending[key]
@@ -39,13 +38,13 @@ class WriteBuffer:
 
     @property
     def is_clean(self) -> bool:
-        """Whether there is nothing to flush."""
+        """Whether both layers are empty."""
         return not self.operations and not any(self.in_flight.values())
 
     def begin_flush(self) -> dict[bytes, Writes]:
-        """What is pending becomes the batch in flight. If the flush before was cancelled,
-        nobody knows whether its batch was committed: then it goes with this one, once more
-        or for the first time, which is the same."""
+        """Move the pending writes into the batch in flight, and return that batch. If the previous
+        flush was cancelled, it is unknown whether its batch was committed; that batch becomes
+        part of this one, and a second commit of it changes nothing."""
         self.in_flight = {
             bucket: {**self.in_flight[bucket], **writes} for bucket, writes in self.pending.items()
         }
@@ -54,17 +53,18 @@ class WriteBuffer:
         return self.in_flight
 
     def end_flush(self) -> None:
-        """The batch in flight is committed: what is committed answers for it from now on."""
+        """Drop the batch in flight, because it is committed."""
         self.in_flight = {bucket: {} for bucket in self.in_flight}
 
     def discard(self) -> None:
-        """Forget all, as a crash does."""
+        """Drop both layers, as a crash does."""
         self.pending = {bucket: {} for bucket in self.pending}
         self.end_flush()
         self.operations = 0
 
     def capture(self, bucket: bytes, start: bytes = b"", end: bytes | None = None) -> Writes:
-        """Both layers of a part of a bucket as one, in key order; later writes do not touch it."""
+        """Both layers of a part of a bucket merged, in key order. Later writes do not change the
+        result."""
         merged: Writes = {}
         for layer in (self.in_flight[bucket], self.pending[bucket]):
             for key, value in layer.items():
@@ -74,7 +74,7 @@ class WriteBuffer:
 
 
 def overlaid(committed: Pairs, writes: Writes) -> Pairs:
-    """`committed`, in key order, as `writes`, in key order, change it."""
+    """Merge `committed` and `writes`, both in key order; `writes` has precedence."""
     if not writes:
         yield from committed
         return

@@ -80,7 +80,7 @@ def served(words: list[str]) -> subprocess.Popen[str]:
     ("changed", "said"),
     [
         ({"name": "n2"}, "--name 'n2' is not in --initial-cluster"),
-        ({"listen_client_urls": "https://127.0.0.1:1"}, "TLS is not served"),
+        ({"listen_client_urls": "https://127.0.0.1:1"}, "TLS is not supported"),
         ({"election_timeout": "200"}, "at least 5 times --heartbeat-interval"),
         ({"heartbeat_interval": "soon"}, "is not a valid integer"),
         ({"initial_cluster": "n1"}, "expected NAME=URL"),
@@ -125,8 +125,8 @@ def test_what_stands_in_the_way_of_a_start_is_told_without_a_traceback(tmp_path:
     for changed, said in (
         ({"trace_file": str(tmp_path / "file" / "trace")}, "cannot be written: "),
         ({"data_dir": str(tmp_path / "file")}, "File exists"),
-        ({"data_dir": str(tmp_path / "damaged")}, "data directory holds b'many'"),
-        ({"quota_backend_bytes": str(2**60)}, "give --quota-backend-bytes less"),
+        ({"data_dir": str(tmp_path / "damaged")}, "data directory contains b'many'"),
+        ({"quota_backend_bytes": str(2**60)}, "decrease --quota-backend-bytes"),
     ):
         code, text = refused(flags(tmp_path, **changed))
         assert (code, said in text, "Traceback" in text) == (1, True, False), text

@@ -12,39 +12,6 @@ from scipy.sparse.csgraph import connected_components
 
 PACKAGE = "splitbrain"
 
-TO_BE_REMOVED = (
-    {
-        "splitbrain",
-        "splitbrain.harness.campaign.campaign",
-        "splitbrain.harness.runs.execute",
-        "splitbrain.harness.runs.schedule_run",
-        "splitbrain.harness.schedule.schedule",
-        "splitbrain.harness.schedule.text",
-        "splitbrain.harness.shrinking.failure",
-        "splitbrain.harness.shrinking.test_source",
-        "splitbrain.harness.systems.factory",
-        "splitbrain.harness.systems.cluster",
-        "splitbrain.harness.systems.etcd",
-        "splitbrain.harness.systems.process",
-        "splitbrain.harness.systems.proxies.proxy_process",
-        "splitbrain.harness.systems.python_node",
-        "splitbrain.harness.testing.strategies",
-    },
-    {
-        "splitbrain.harness.simulation.clients",
-        "splitbrain.harness.simulation.watch_stream",
-    },
-    {
-        "splitbrain.harness.synthetic.corruptions",
-        "splitbrain.harness.synthetic.simulation",
-    },
-    {
-        "splitbrain.histories.history",
-        "splitbrain.histories.reader",
-    },
-)
-"""Sets of modules that still contain an import cycle. A smaller cycle within one is allowed."""
-
 
 def import_cycles() -> list[frozenset[str]]:
     """The sets of two or more modules that import each other, directly or through others."""
@@ -74,8 +41,6 @@ def test_the_graph_contains_all_rooms() -> None:
 
 
 def test_no_modules_import_each_other() -> None:
-    cycles = [
-        cycle for cycle in import_cycles() if not any(cycle <= known for known in TO_BE_REMOVED)
-    ]
+    cycles = import_cycles()
     shown = "\n".join(", ".join(sorted(cycle)) for cycle in cycles)
     assert not cycles, f"modules that import each other:\n{shown}"

@@ -1,4 +1,4 @@
-"""A put is answered when it is committed, before it is applied."""
+"""The member answers a put when it is committed, before it is applied."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from splitbrain.node.raft_driver import RaftDriver
 from splitbrain.node.write_path import Traced
 
 MUTANT = Mutant(
-    what="an answer leaves before the store has the write",
+    what="a put is answered before the store contains the write",
     source="Raft paper, figure 2: the leader responds after the entry is applied to its state"
     " machine",
     found_by=("write_path", "mvcc"),
@@ -22,7 +22,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = RaftDriver._commit
+    original = RaftDriver._commit
 
     async def _commit(
         self: RaftDriver, ready: Ready, marked: Sequence[Entry], leading: bool
@@ -36,6 +36,6 @@ def plant() -> None:
                 answer = PutResponse(header=ResponseHeader(revision=revision))
                 subject = Traced(request.id, entry.term, entry.index)
                 pending.resolve(request.id, Applied(answer, subject, revision))
-        await honest(self, ready, marked, leading)
+        await original(self, ready, marked, leading)
 
     RaftDriver._commit = _commit  # type: ignore[method-assign]

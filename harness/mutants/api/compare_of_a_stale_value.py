@@ -1,4 +1,5 @@
-"""A transaction is decided where it is asked for, and its branch is put into the log."""
+"""The member that receives a transaction evaluates its comparisons and proposes only the chosen
+branch."""
 
 from __future__ import annotations
 
@@ -10,22 +11,22 @@ from splitbrain.node.messages.rpc import TxnRequest, WriteRequest, WriteResponse
 from splitbrain.node.server import Server
 
 MUTANT = Mutant(
-    what="comparisons are made before the transaction has its place in the log",
-    source="etcd's server/etcdserver/apply.go: comparisons are made as the entry is applied;"
-    " Raft paper, section 8",
+    what="comparisons are evaluated before the transaction has its position in the log",
+    source="etcd's server/etcdserver/apply.go: comparisons are evaluated when the entry is"
+    " applied; Raft paper, section 8",
     found_by=("mvcc", "linearizable"),
 )
 
 
 def plant() -> None:
-    honest = Server.propose
+    original = Server.propose
 
     async def propose(self: Server, operation: WriteRequest) -> WriteResponse:
         if not isinstance(operation, TxnRequest):
-            return await honest(self, operation)
+            return await original(self, operation)
         succeeded = all(compare_holds(self.store, one) for one in operation.compare)
         branch = operation.success if succeeded else operation.failure
-        response = await honest(self, TxnRequest(success=branch))
+        response = await original(self, TxnRequest(success=branch))
         return msgspec.structs.replace(response, succeeded=succeeded)
 
     Server.propose = propose  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""A follower answers a put when it has forwarded it, before the leader has committed it."""
+"""A follower answers a put as soon as it has forwarded it, before the leader commits it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from splitbrain.node.server import Server
 from splitbrain.node.write_path import Traced
 
 MUTANT = Mutant(
-    what="a follower answers a put before the leader committed it",
+    what="a follower answers a put before it is committed",
     source="Raft paper, section 8: a request is answered after it has been applied",
     found_by=("write_path", "mvcc"),
     run={**SHORT_RUN, "workload": "kv", "nemesis": ("kill", "partition")},
@@ -24,11 +24,11 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = Server.propose
+    original = Server.propose
 
     async def propose(self: Server, operation: WriteRequest) -> WriteResponse:
         if self.raft.role is Role.LEADER or not isinstance(operation, PutRequest):
-            return await honest(self, operation)
+            return await original(self, operation)
         subject = Traced(self._ids.next())
         await self._path.after("client_request", subject)
         await self._driver.propose(subject, encode(InternalRequest(subject.request, operation)))

@@ -1,4 +1,4 @@
-"""An answer in fragments lacks the first event of each piece but the first."""
+"""Each fragment of a watch response, except the first, lacks its first event."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from splitbrain.node.api import watch
 from splitbrain.node.mvcc.key_value import Event
 
 MUTANT = Mutant(
-    what="where a large answer of a watch is cut, an event is lost",
+    what="an event is lost where a large watch response is split into fragments",
     source="etcd's WatchCreateRequest.fragment; sendFragments in v3rpc/watch.go",
     found_by=("watch",),
 )
 
 
 def plant() -> None:
-    honest = watch.fragments
+    original = watch.fragments
 
     def fragments(events: tuple[Event, ...], bytes_max: int) -> list[tuple[Event, ...]]:
-        first, *others = honest(events, bytes_max)
+        first, *others = original(events, bytes_max)
         return [first, *(piece[1:] for piece in others if len(piece) > 1)]
 
     watch.fragments = fragments

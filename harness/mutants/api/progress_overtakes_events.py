@@ -1,4 +1,4 @@
-"""A watcher is told that it has all up to a revision while events of it are on their way."""
+"""A watcher gets a progress notification for a revision whose events were not sent yet."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.api.watch import WatchStream
 
 MUTANT = Mutant(
-    what="a notice of progress comes before events that it says were sent",
-    source="etcd #15220: a requested progress notification is not in order with events",
+    what="a progress notification arrives before events that it covers",
+    source="etcd-io/etcd issue 15220: a requested progress notification is not ordered with events",
     found_by=("watch",),
 )
 

@@ -1,4 +1,4 @@
-"""A transaction of reads alone is served from the member's own store."""
+"""A read-only transaction is answered from the member's own store without a read index."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.messages import validation
 
 MUTANT = Mutant(
-    what="a read-only transaction asks nobody whether it is current",
+    what="a read-only transaction does not wait for the read index",
     source="etcd's server/etcdserver/v3_server.go, Txn: read-only transactions wait for the read"
     " index unless all their ranges are serializable",
     found_by=("mvcc", "linearizable"),

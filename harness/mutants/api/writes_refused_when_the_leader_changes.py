@@ -1,4 +1,4 @@
-"""Writes under way are told that there is no leader as soon as the leader is another one."""
+"""When the leader changes, the member answers all pending writes with 'no leader'."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from splitbrain.node.raft.ready import SoftState
 from splitbrain.node.raft_driver import RaftDriver
 
 MUTANT = Mutant(
-    what="a write that may be in a log is refused because the leader has changed",
-    source="Jepsen on etcd 3.4.3 and on Redis-Raft: an error that says no is a promise",
+    what="a write that may be in a log is refused because the leader changed",
+    source="Jepsen's analyses of etcd 3.4.3 and Redis-Raft: a definite error must mean that the"
+    " write did not happen",
     found_by=("mvcc", "transactions", "linearizable"),
 )
 
 
 def plant() -> None:
-    honest = RaftDriver._role_changed
+    original = RaftDriver._role_changed
 
     def _role_changed(self: RaftDriver, state: SoftState) -> None:
-        honest(self, state)
+        original(self, state)
         pending = self._applier._pending
         for request in list(pending._futures):
             pending.resolve(request, errors.no_leader())

@@ -1,4 +1,4 @@
-"""The value of a key that is not there compares as an empty one."""
+"""A comparison treats the value of an absent key as an empty value."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from splitbrain.node.messages.rpc import Compare
 from splitbrain.node.mvcc.key_value import KeyValue
 
 MUTANT = Mutant(
-    what="a comparison with the value of an absent key holds",
-    source="etcd's server/etcdserver/apply.go, applyCompare: nothing is equal or unequal to the"
-    " value of an absent key",
+    what="a comparison with the value of an absent key can succeed",
+    source="etcd's server/etcdserver/apply.go, applyCompare: a comparison with the value of an"
+    " absent key fails",
     found_by=("mvcc",),
 )
 

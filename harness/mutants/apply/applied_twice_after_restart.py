@@ -1,4 +1,5 @@
-"""After a restart the log is applied from the last snapshot on, whatever the backend holds."""
+"""After a restart the member applies the log from the last snapshot on and ignores the consistent
+index."""
 
 from __future__ import annotations
 
@@ -9,8 +10,9 @@ from splitbrain.node.apply import applier
 from splitbrain.node.raft.raft import Raft
 
 MUTANT = Mutant(
-    what="entries that the backend holds already are applied again after a restart",
-    source="etcd's consistent index; etcd issue 13766 (3.5.0 to 3.5.2: index and data apart)",
+    what="entries that the backend already contains are applied again after a restart",
+    source="etcd's consistent index; etcd-io/etcd issue 13766 (3.5.0 to 3.5.2: index and data"
+    " diverge)",
     found_by=("mvcc", "write_path", "invariants"),
     run={**SHORT_RUN, "workload": "kv", "nemesis": ("kill",)},
 )
@@ -18,10 +20,10 @@ MUTANT = Mutant(
 
 def plant() -> None:
     applier.is_applied = lambda store, entry: False
-    honest = Raft.__init__
+    original = Raft.__init__
 
-    def forgetful(self: Raft, *arguments: Any, **named: Any) -> None:
-        named["applied"] = named["snapshot"].index
-        honest(self, *arguments, **named)
+    def __init__(self: Raft, *arguments: Any, **options: Any) -> None:
+        options["applied"] = options["snapshot"].index
+        original(self, *arguments, **options)
 
-    Raft.__init__ = forgetful  # type: ignore[method-assign]
+    Raft.__init__ = __init__  # type: ignore[method-assign]

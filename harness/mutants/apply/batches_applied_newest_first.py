@@ -1,4 +1,4 @@
-"""Of several batches of committed entries that wait, the store takes the newest."""
+"""If several batches of committed entries wait, the store applies the newest batch first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.apply.applier import Applier, ToApply
 
 MUTANT = Mutant(
-    what="a batch that waits is overtaken by a later one, and skipped",
+    what="a waiting batch is overtaken by a later batch, and its entries are skipped",
     source="Raft paper, 5.3: each server applies entries in log order; CockroachDB and TiKV"
     " queue committed entries for apply",
     found_by=("mvcc", "write_path", "invariants"),
@@ -22,10 +22,10 @@ class _Stack(deque[ToApply]):
 
 
 def plant() -> None:
-    honest = Applier.__init__
+    original = Applier.__init__
 
-    def __init__(self: Applier, *arguments: Any) -> None:
-        honest(self, *arguments)
+    def __init__(self: Applier, **parts: Any) -> None:
+        original(self, **parts)
         self._queue = _Stack()
 
-    Applier.__init__ = __init__  # type: ignore[assignment, method-assign]
+    Applier.__init__ = __init__  # type: ignore[method-assign]

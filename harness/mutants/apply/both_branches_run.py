@@ -1,4 +1,4 @@
-"""A transaction that succeeds runs its other branch as well."""
+"""A transaction that succeeds runs its failure branch, too."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = apply.run_chosen
+    original = apply.run_chosen
 
     def apply_txn(store: Store, request: TxnRequest) -> TxnResponse:
-        response = honest_apply(store, request)
+        response = original_apply(store, request)
         if response.succeeded:
             failure = tuple(one for one in request.failure if one is not None)
             other = apply.Chosen(True, failure)  # type: ignore[arg-type]
             transaction = store.write()
             try:
-                honest(transaction, other)
+                original(transaction, other)
             finally:
                 transaction.end()
         return response
 
-    honest_apply = apply.apply_txn
+    original_apply = apply.apply_txn
     apply.apply_txn = apply_txn

@@ -1,4 +1,4 @@
-"""A transaction takes its success branch whatever its comparisons say."""
+"""A transaction takes its success branch whatever the result of its comparisons."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from splitbrain.harness.mutants.mutant import SHORT_RUN, Mutant
 from splitbrain.node.apply import apply
 
 MUTANT = Mutant(
-    what="a comparison in a transaction is lost",
-    source="etcd's API guarantees: a transaction is atomic and its guards hold at its revision",
+    what="the comparisons of a transaction are ignored",
+    source="etcd's API guarantees: a transaction is atomic, and its comparisons are valid at its"
+    " revision",
     found_by=("mvcc", "linearizable"),
     run={**SHORT_RUN, "workload": "register", "nemesis": ()},
 )

@@ -1,4 +1,4 @@
-"""A range that is sorted and limited is cut in the order of its keys, and then sorted."""
+"""A sorted range with a limit is cut in key order first, and sorted afterwards."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from splitbrain.node.apply import range_read
 from splitbrain.node.messages.rpc import RangeRequest
 
 MUTANT = Mutant(
-    what="the limit of a sorted range is applied before the order",
-    source="etcd, applyRange: what is sorted is fetched whole, and cut afterwards",
+    what="the limit of a sorted range is applied before the sort",
+    source="etcd's applyRange: a sorted range is fetched completely and cut afterwards",
     found_by=("mvcc",),
 )
 

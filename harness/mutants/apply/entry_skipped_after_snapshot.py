@@ -1,4 +1,4 @@
-"""The first entry after a snapshot is taken for part of it."""
+"""The member does not apply the first entry after a restored snapshot."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest_restore, honest_is_applied = Applier._restore, applier.is_applied
+    original_restore, original_is_applied = Applier._restore, applier.is_applied
     restored: dict[int, Store] = {}
 
     async def _restore(self: Applier, snapshot: Snapshot) -> None:
-        await honest_restore(self, snapshot)
+        await original_restore(self, snapshot)
         restored[id(self._store)] = self._store
 
     def is_applied(store: Store, entry: Entry) -> bool:
-        done = honest_is_applied(store, entry)
+        done = original_is_applied(store, entry)
         return done or restored.pop(id(store), None) is not None
 
     Applier._restore = _restore  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""A comparison for greater holds for equals, too."""
+"""The comparison 'greater' succeeds for equal values, too."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from splitbrain.node.messages.rpc import Compare, CompareResult
 from splitbrain.node.mvcc.key_value import KeyValue
 
 MUTANT = Mutant(
-    what="greater is taken for greater or equal",
+    what="'greater' is evaluated as 'greater or equal'",
     source="etcd's api/etcdserverpb/rpc.proto: Compare.CompareResult",
     found_by=("mvcc",),
 )
 
 
 def plant() -> None:
-    honest = apply.relation_holds
+    original = apply.relation_holds
 
     def relation_holds(compare: Compare, kv: KeyValue) -> bool:
         if compare.result == CompareResult.GREATER:
             return apply.compared(compare, kv) >= 0
-        return honest(compare, kv)
+        return original(compare, kv)
 
     apply.relation_holds = relation_holds

@@ -1,4 +1,4 @@
-"""The log is compacted up to what the backend holds, whatever Raft counts as applied."""
+"""The log is compacted up to the backend's index, whatever Raft counts as applied."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from splitbrain.node.apply.backend_flusher import BackendFlusher
 from splitbrain.node.raft.message import Index, SnapshotMetadata
 
 MUTANT = Mutant(
-    what="a member whose log is slower than its store compacts what Raft has not applied yet",
-    source="etcd-io/raft, Storage.Compact: no index greater than applied; a bug of this project's"
-    " own member (histories/corpus/compacted-beyond-applied)",
+    what="a member whose log is slower than its store compacts entries that Raft has not applied"
+    " yet",
+    source="etcd-io/raft, Storage.Compact: the index must not be greater than applied; a bug of"
+    " this project's member (histories/corpus/compacted-beyond-applied)",
     found_by=("invariants", "availability"),
 )
 
 
 def plant() -> None:
-    def _needless_up_to(self: BackendFlusher, snapshot: SnapshotMetadata) -> Index:
+    def _compactable_index(self: BackendFlusher, snapshot: SnapshotMetadata) -> Index:
         return snapshot.index - self._config.catch_up_entries
 
-    BackendFlusher._needless_up_to = _needless_up_to  # type: ignore[method-assign]
+    BackendFlusher._compactable_index = _compactable_index  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""Whether a put is applied depends on how much this member has yet to flush."""
+"""A member refuses a committed put if many of its own writes are not flushed yet."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ LIMIT = 12
 """Writes in memory above which a put is refused."""
 
 MUTANT = Mutant(
-    what="members decide differently about the same entry",
-    source="etcd-io/etcd issue 11651 (members apply or refuse by what each has in memory)",
+    what="members decide differently about the same committed entry",
+    source="etcd-io/etcd issue 11651 (members apply or refuse an entry depending on their own"
+    " memory)",
     found_by=("invariants", "mvcc"),
 )
 
 
 def plant() -> None:
-    honest = apply.apply_put
+    original = apply.apply_put
 
     def apply_put(store: Store, request: PutRequest) -> PutResponse:
         if store._backend.pending_operations > LIMIT:
             raise errors.no_space()
-        return honest(store, request)
+        return original(store, request)
 
     apply.apply_put = apply_put

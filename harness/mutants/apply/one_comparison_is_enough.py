@@ -1,4 +1,4 @@
-"""A transaction succeeds as soon as one of its comparisons holds."""
+"""A transaction succeeds as soon as one of its comparisons succeeds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from splitbrain.node.apply.range_read import Readable
 from splitbrain.node.messages.rpc import TxnRequest
 
 MUTANT = Mutant(
-    what="the comparisons of a transaction are joined by or instead of and",
+    what="the comparisons of a transaction are combined with 'or' instead of 'and'",
     source="etcd's api/etcdserverpb/rpc.proto, TxnRequest: compare is a list of predicates, a"
     " conjunction",
     found_by=("mvcc",),
@@ -18,10 +18,11 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = apply.chosen_branch
+    original = apply.chosen_branch
 
     def chosen_branch(source: Readable, request: TxnRequest) -> apply.Chosen:
-        held = tuple(one for one in request.compare if apply.compare_holds(source, one))
-        return honest(source, msgspec.structs.replace(request, compare=held or request.compare))
+        successful = tuple(one for one in request.compare if apply.compare_holds(source, one))
+        compare = successful or request.compare
+        return original(source, msgspec.structs.replace(request, compare=compare))
 
     apply.chosen_branch = chosen_branch

@@ -1,4 +1,4 @@
-"""The log is let go up to what is applied, which the backend's file may not have yet."""
+"""A snapshot is taken at the applied index, which the backend's file may not contain yet."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from splitbrain.node.apply.backend_flusher import BackendFlusher
 from splitbrain.node.write_path import Traced
 
 MUTANT = Mutant(
-    what="a snapshot is marked that the backend does not hold",
+    what="a snapshot is recorded that the backend's file does not contain",
     source="etcd-io/etcd issue 21636 (\"failed to recover v3 backend from snapshot\"); issue 20426",
     found_by=("invariants",),
 )
 
 
 def plant() -> None:
-    honest = BackendFlusher._take_snapshot
+    original = BackendFlusher._take_snapshot
 
     async def _take_snapshot(self: BackendFlusher) -> None:
         store = self._store
         self._flushed = Traced(index=store.consistent_index, term=store.consistent_term)
-        await honest(self)
+        await original(self)
 
     BackendFlusher._take_snapshot = _take_snapshot  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""A range is sorted by its keys, whatever it asks to be sorted by."""
+"""A sorted range is sorted by key, whatever its sort target."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = range_read.sorted_kvs
+    original = range_read.sorted_kvs
 
     def sorted_kvs(kvs: list[KeyValue], request: RangeRequest) -> list[KeyValue]:
-        return honest(kvs, replace(request, sort_target=SortTarget.KEY))
+        return original(kvs, replace(request, sort_target=SortTarget.KEY))
 
     range_read.sorted_kvs = sorted_kvs

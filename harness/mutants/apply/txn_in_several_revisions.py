@@ -1,4 +1,4 @@
-"""Each operation of a transaction is a revision of its own."""
+"""Each operation of a transaction gets a revision, so other clients see it half done."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from splitbrain.node.messages.rpc import ResponseHeader, ResponseOp, TxnRequest,
 from splitbrain.node.mvcc.store import Store
 
 MUTANT = Mutant(
-    what="a transaction is not atomic: others see it half done",
+    what="a transaction is not atomic: it has several revisions",
     source="etcd's API guarantees: a transaction is atomic, and has one revision",
     found_by=("mvcc",),
 )

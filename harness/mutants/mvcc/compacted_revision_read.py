@@ -1,4 +1,4 @@
-"""A read of a compacted revision is answered with what is left of it."""
+"""A read at a compacted revision returns the keys that are left."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from splitbrain.node.mvcc.revision import FutureRevision
 from splitbrain.node.mvcc.store import Store
 
 MUTANT = Mutant(
-    what="reads before the compacted revision are not refused",
+    what="reads at compacted revisions are not refused",
     source="etcd's API: ErrCompacted, required revision has been compacted",
     found_by=("mvcc",),
 )

@@ -1,4 +1,4 @@
-"""A compaction removes what was newest at its revision, too."""
+"""A compaction also removes the newest change at or before its revision."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.mvcc import key_index
 
 MUTANT = Mutant(
-    what="a compaction removes what is still visible",
+    what="a compaction removes values that are still visible",
     source="etcd's server/storage/mvcc/key_index.go, compact: the largest revision at or before"
     " the compacted one is kept; etcd-io/etcd issue 18089",
     found_by=("mvcc", "invariants"),
@@ -16,10 +16,10 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = key_index.first_kept
+    original = key_index.first_kept
 
     def first_kept(changes: array[int], main: int) -> int:
-        first = honest(changes, main)
+        first = original(changes, main)
         return min(first + 1, len(changes) - 1) if first else first
 
     key_index.first_kept = first_kept

@@ -1,4 +1,4 @@
-"""A member that was given a snapshot goes by the compacted revision that it had before."""
+"""A member that receives a snapshot keeps the compacted revision that it had before."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.mvcc.store import Store
 
 MUTANT = Mutant(
-    what="after a snapshot a member answers reads of what the snapshot lacks",
-    source="etcd, store.Restore: compactMainRev is read from the new backend",
+    what="after a snapshot a member serves reads at revisions that the snapshot does not contain",
+    source="etcd's store.Restore: compactMainRev is read from the new backend",
     found_by=("mvcc", "watch"),
 )
 
 
 def plant() -> None:
-    honest = Store.restore
+    original = Store.restore
 
     def restore(self: Store) -> None:
         before = self._compacted
-        honest(self)
+        original(self)
         self._compacted = before
 
     Store.restore = restore  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""A range with a limit counts no further than its limit."""
+"""A range with a limit returns at most the limit as its count."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from splitbrain.node.mvcc.key_index import KeyIndex
 from splitbrain.node.mvcc.revision import Packed
 
 MUTANT = Mutant(
-    what="the count of a range is that of the keys that were looked at",
+    what="the count of a range is the number of keys returned",
     source="etcd-io/etcd pull request 11990 and issue 13068; issue 6145",
     found_by=("mvcc",),
 )
 
 
 def plant() -> None:
-    honest = KeyIndex.select
+    original = KeyIndex.select
 
     def select(
         self: KeyIndex, start: bytes, end: bytes | None, main: int | None, limit: int = 0
     ) -> tuple[list[Packed], int]:
-        found, count = honest(self, start, end, main, limit)
+        found, count = original(self, start, end, main, limit)
         return found, min(count, limit) if limit > 0 else count
 
     KeyIndex.select = select  # type: ignore[method-assign]

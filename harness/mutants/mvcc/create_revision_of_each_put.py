@@ -1,4 +1,4 @@
-"""Every put is taken for the creation of its key."""
+"""Every put sets the create revision of its key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.mvcc import write_transaction
 
 MUTANT = Mutant(
-    what="the create revision moves with each put",
+    what="the create revision changes with each put",
     source="etcd's mvccpb/kv.proto: create_revision is the revision of the last creation on the"
     " key",
     found_by=("mvcc",),

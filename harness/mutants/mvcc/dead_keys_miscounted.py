@@ -1,4 +1,5 @@
-"""A compaction counts each deletion that it forgets, not each key that is gone."""
+"""A compaction subtracts each forgotten tombstone, not each removed key, from the count of deleted
+keys."""
 
 from __future__ import annotations
 
@@ -9,18 +10,19 @@ from splitbrain.node.mvcc.key_index import KeyIndex
 from splitbrain.node.mvcc.revision import is_tombstone
 
 MUTANT = Mutant(
-    what="after a compaction deleted keys show in intervals",
-    source="an account of deleted keys beside the index; etcd walks its tree (treeIndex.Compact)",
+    what="after a compaction, ranges contain deleted keys",
+    source="this project's own count of deleted keys in its index; etcd walks its tree instead"
+    " (treeIndex.Compact)",
     found_by=("mvcc",),
 )
 
 
 def plant() -> None:
-    honest = KeyIndex.compact
+    original = KeyIndex.compact
 
     def compact(self: KeyIndex, main: int) -> array[int]:
         dead = self._dead
-        forgotten = honest(self, main)
+        forgotten = original(self, main)
         self._dead = max(dead - sum(1 for packed in forgotten if is_tombstone(packed)), 0)
         return forgotten
 

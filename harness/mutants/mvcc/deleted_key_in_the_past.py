@@ -1,4 +1,4 @@
-"""A read of the past takes the tombstone for what the key held."""
+"""A read at an old revision returns the tombstone as if it were a value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from splitbrain.node.mvcc.key_index import Changes
 from splitbrain.node.mvcc.revision import Packed, main_of
 
 MUTANT = Mutant(
-    what="a deleted key is shown by reads of past revisions",
+    what="reads at old revisions return deleted keys",
     source="etcd's server/storage/mvcc/key_index.go: a generation ends with its tombstone",
     found_by=("mvcc",),
 )

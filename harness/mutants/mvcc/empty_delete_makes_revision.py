@@ -1,4 +1,4 @@
-"""A transaction that changes nothing makes a revision all the same."""
+"""A transaction that changes nothing increases the revision."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.mvcc.write_transaction import WriteTransaction
 
 MUTANT = Mutant(
-    what="the revision grows although nothing was changed",
+    what="the revision increases although nothing changed",
     source="etcd's API guarantees: the revision is increased by each modification of the store",
     found_by=("mvcc",),
 )

@@ -1,4 +1,4 @@
-"""A watcher whose buffer is full goes on as if it had missed nothing."""
+"""A watcher whose buffer is full continues as if no event had been dropped."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.mvcc.watch import WatchBatch, Watcher
 
 MUTANT = Mutant(
-    what="events that find a slow watcher's buffer full are lost",
-    source="etcd's API guarantees for watch, reliable; watchable_store.go: a slow watcher becomes"
-    " a victim, and is synced again",
+    what="events that do not fit into a slow watcher's buffer are lost",
+    source="etcd's API guarantees for watch, \"reliable\"; watchable_store.go: a slow watcher"
+    " becomes a victim and is synced again",
     found_by=("watch",),
 )
 
 
 def plant() -> None:
-    honest = Watcher.offer
+    original = Watcher.offer
 
     def offer(self: Watcher, batch: WatchBatch) -> bool:
-        honest(self, batch)
+        original(self, batch)
         return True
 
     Watcher.offer = offer  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""A member that is behind answers a read of a revision to come with what it has."""
+"""A member that is behind answers a read at a future revision with its current state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from splitbrain.node.mvcc.store import Store
 
 MUTANT = Mutant(
     what="a read at a revision that the member has not reached is not refused",
-    source="etcd's API: ErrFutureRev; kubernetes #59848, lists that went back in time",
+    source="etcd's API: ErrFutureRev; kubernetes/kubernetes issue 59848, lists that went back in"
+    " time",
     found_by=("mvcc",),
 )
 

@@ -1,4 +1,4 @@
-"""A watch from a revision to come is sent what happens before it."""
+"""A watch from a future revision receives earlier events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from splitbrain.node.mvcc.key_value import Event, EventType
 from splitbrain.node.mvcc.watch import Watcher
 
 MUTANT = Mutant(
-    what="a watch from a future revision begins with the next one",
+    what="a watch from a future revision starts at the next revision",
     source="etcd's API: events from start_revision on; watchable_store.go, minRev",
     found_by=("watch",),
 )

@@ -1,4 +1,4 @@
-"""A range's limit is reached by keys that are deleted, too."""
+"""Deleted keys count towards the limit of a range."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from splitbrain.node.mvcc.key_index import KeyIndex
 from splitbrain.node.mvcc.revision import Packed
 
 MUTANT = Mutant(
-    what="a limited range leaves out keys that come after deleted ones",
-    source="etcd's API: limit bounds the keys returned; TiKV's scan counts visible versions",
+    what="a range with a limit omits keys that follow deleted keys",
+    source="etcd's API: the limit bounds the number of keys returned; TiKV's scan counts visible"
+    " versions",
     found_by=("mvcc",),
 )
 
 
 def plant() -> None:
-    honest = KeyIndex.select
+    original = KeyIndex.select
 
     def select(
         self: KeyIndex, start: bytes, end: bytes | None, main: int | None, limit: int = 0
     ) -> tuple[list[Packed], int]:
-        found, count = honest(self, start, end, main)
+        found, count = original(self, start, end, main)
         if limit <= 0:
             return found, count
         first = list(self._in_order(start, end))[:limit]
-        stood = (self.latest(key) if main is None else self.at(key, main) for key in first)
-        return [packed for packed in stood if packed is not None], count
+        changes = (self.latest(key) if main is None else self.at(key, main) for key in first)
+        return [packed for packed in changes if packed is not None], count
 
     KeyIndex.select = select  # type: ignore[method-assign]

@@ -7,7 +7,7 @@ from splitbrain.node.mvcc.key_value import KeyValue
 from splitbrain.node.mvcc.store import Store
 
 MUTANT = Mutant(
-    what="a transaction's changes take each other's place in the backend",
+    what="the changes of a transaction overwrite each other in the backend",
     source="etcd's server/storage/mvcc/revision.go: sub is the change's number within the main"
     " revision",
     found_by=("mvcc", "invariants"),
@@ -15,9 +15,9 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = Store.record_change
+    original = Store.record_change
 
     def record_change(self: Store, kv: KeyValue, sub: int, *, tombstone: bool) -> None:
-        honest(self, kv, 0, tombstone=tombstone)
+        original(self, kv, 0, tombstone=tombstone)
 
     Store.record_change = record_change  # type: ignore[method-assign]

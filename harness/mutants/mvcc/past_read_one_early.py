@@ -1,4 +1,4 @@
-"""A read at a revision shows the store as it was before that revision."""
+"""A read at an old revision returns the state before that revision."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from splitbrain.node.mvcc.key_index import Changes
 from splitbrain.node.mvcc.revision import Packed
 
 MUTANT = Mutant(
-    what="a read of the past is one revision behind",
+    what="a read at an old revision is one revision behind",
     source="etcd's api/etcdserverpb/rpc.proto: RangeRequest.revision is the point in time to use"
     " for the range",
     found_by=("mvcc",),
@@ -16,9 +16,9 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = key_index.visible_at
+    original = key_index.visible_at
 
     def visible_at(changes: Changes, main: int) -> Packed | None:
-        return honest(changes, main - 1)
+        return original(changes, main - 1)
 
     key_index.visible_at = visible_at

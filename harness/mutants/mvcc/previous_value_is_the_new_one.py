@@ -1,4 +1,4 @@
-"""A watcher that catches up is shown the value at the event's revision as the one before."""
+"""A watcher that catches up gets the value at the event's revision as the previous value."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from splitbrain.node.mvcc.key_value import Event
 from splitbrain.node.mvcc.watch import Watcher, WatchHub
 
 MUTANT = Mutant(
-    what="prev_kv of an event from the past is its own new value",
+    what="prev_kv of a historical event is the event's new value",
     source="etcd's WatchCreateRequest.prev_kv: the key as it was before the event",
     found_by=("watch",),
 )
 
 
 def plant() -> None:
-    honest = WatchHub._with_previous
+    original = WatchHub._with_previous
 
     def _with_previous(self: WatchHub, watcher: Watcher, event: Event) -> Event:
-        found = honest(self, watcher, event)
+        found = original(self, watcher, event)
         if found.previous is None:
             return found
         new = self._history.get_at(event.kv.key, event.kv.mod_revision)

@@ -1,4 +1,4 @@
-"""An interval of keys includes its end."""
+"""A range includes its end key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.mvcc import interval, store, write_transaction
 
 MUTANT = Mutant(
-    what="a range reaches one key too far",
+    what="a range contains one key too many",
     source="etcd-io/etcd pull request 6152 (a range does not include its end key); etcd's"
     " rpc.proto: [key, range_end)",
     found_by=("mvcc",),
@@ -14,10 +14,10 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = interval.end_of
+    original = interval.end_of
 
     def end_of(key: bytes, range_end: bytes) -> bytes | None:
-        end = honest(key, range_end)
+        end = original(key, range_end)
         return end + b"\0" if end is not None and range_end else end
 
     store.end_of = end_of  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The changes of one transaction come to a watcher in an answer each."""
+"""A watcher receives the changes of one transaction in several responses."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from splitbrain.node.mvcc.key_value import Event
 from splitbrain.node.mvcc.watch import WatchHub
 
 MUTANT = Mutant(
-    what="a watch shows a transaction in parts",
-    source="etcd's API guarantees for watch: atomic",
+    what="a watch delivers a transaction in parts",
+    source="etcd's API guarantees for watch: \"atomic\"",
     found_by=("watch",),
 )
 
 
 def plant() -> None:
-    honest = WatchHub.notify
+    original = WatchHub.notify
 
     def notify(self: WatchHub, revision: int, events: Sequence[Event]) -> None:
         for event in events:
-            honest(self, revision, (event,))
+            original(self, revision, (event,))
 
     WatchHub.notify = notify  # type: ignore[method-assign]

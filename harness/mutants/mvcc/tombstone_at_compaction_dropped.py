@@ -1,4 +1,4 @@
-"""A compaction at the revision of a delete forgets that delete."""
+"""A compaction at the revision of a delete removes the tombstone of that delete."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from splitbrain.node.mvcc import key_index
 from splitbrain.node.mvcc.revision import MAIN_SHIFT, is_tombstone
 
 MUTANT = Mutant(
-    what="the delete at the compacted revision is missing from a watch of it",
+    what="a watch from the compacted revision lacks the delete at that revision",
     source="etcd-io/etcd issues 18089 and 19179, fixed by pull request 18274",
     found_by=("watch", "mvcc"),
 )

@@ -1,4 +1,4 @@
-"""A range in a transaction does not see what the transaction has put before it."""
+"""A range in a transaction does not see the earlier puts of the transaction."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = WriteTransaction.range
+    original = WriteTransaction.range
 
     def range_before(
-        self: WriteTransaction, key: bytes, range_end: bytes = b"", **named: Any
+        self: WriteTransaction, key: bytes, range_end: bytes = b"", **options: Any
     ) -> RangeResult:
         assert isinstance(self._store, Store)
         before = max(self._main - 1, self._store.compacted_revision)
-        if named.get("revision", 0) or not self._changes or before < 2:
-            return honest(self, key, range_end, **named)
-        return honest(self, key, range_end, **{**named, "revision": before})
+        if options.get("revision", 0) or not self._changes or before < 2:
+            return original(self, key, range_end, **options)
+        return original(self, key, range_end, **{**options, "revision": before})
 
     WriteTransaction.range = range_before  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""A key that is put after it was deleted goes on counting its versions."""
+"""The version of a key that is put again after a delete continues from its old value."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = WriteTransaction.put_over
+    original = WriteTransaction.put_over
 
     def put_over(
         self: WriteTransaction, previous: KeyValue | None, key: bytes, value: bytes, lease: int
     ) -> KeyValue:
-        made = honest(self, previous, key, value, lease)
+        kv = original(self, previous, key, value, lease)
         assert isinstance(self._store, Store)
-        lives = self._store._index.generations(key)
-        if previous is not None or not lives:
-            return made
-        return msgspec.structs.replace(made, version=sum(len(life) - 1 for life in lives) + 1)
+        generations = self._store._index.generations(key)
+        if previous is not None or not generations:
+            return kv
+        puts_before = sum(len(generation) - 1 for generation in generations)
+        return msgspec.structs.replace(kv, version=puts_before + 1)
 
     WriteTransaction.put_over = put_over  # type: ignore[method-assign]

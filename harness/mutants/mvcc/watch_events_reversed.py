@@ -1,4 +1,4 @@
-"""The events of one revision are sent in the wrong order."""
+"""The events of one revision are sent in reverse order."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from splitbrain.node.mvcc.key_value import Event
 from splitbrain.node.mvcc.watch import WatchHub
 
 MUTANT = Mutant(
-    what="a watcher sees the changes of a transaction out of order",
-    source="etcd's API guarantees: ordered; etcd-io/etcd issue 15271",
+    what="a watcher receives the changes of a transaction out of order",
+    source="etcd's API guarantees for watch: \"ordered\"; etcd-io/etcd issue 15271",
     found_by=("watch",),
 )
 
 
 def plant() -> None:
-    honest = WatchHub.notify
+    original = WatchHub.notify
 
     def notify(self: WatchHub, revision: int, events: Sequence[Event]) -> None:
-        honest(self, revision, tuple(reversed(events)))
+        original(self, revision, tuple(reversed(events)))
 
     WatchHub.notify = notify  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""A watcher is sent the kinds of events that it asked to be spared."""
+"""A watcher receives events of the kinds that its filters exclude."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from splitbrain.node.mvcc.key_value import Event
 from splitbrain.node.mvcc.watch import Watcher
 
 MUTANT = Mutant(
-    what="filters of a watch do not filter what is caught up",
+    what="the filters of a watch are ignored",
     source="etcd's rpc.proto, WatchCreateRequest.FilterType: NOPUT and NODELETE filter events out",
     found_by=("watch",),
 )

@@ -1,4 +1,4 @@
-"""A watcher that has caught up takes the next event for one that it has had."""
+"""A watcher that has just caught up skips the next event."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from splitbrain.node.mvcc.watch import WatchBatch, Watcher, WatchHub
 MUTANT = Mutant(
     what="the first event after a watcher has caught up is lost",
     source="etcd-io/etcd pull request 9281 and issue 4191 (watchers lost between unsynced and"
-    " synced); etcd's API guarantees: reliable",
+    " synced); etcd's API guarantees for watch: \"reliable\"",
     found_by=("watch",),
 )
 
 
 def plant() -> None:
-    honest = WatchHub.catch_up
+    original = WatchHub.catch_up
 
     def catch_up(self: WatchHub, watcher: Watcher) -> WatchBatch | None:
-        batch = honest(self, watcher)
+        batch = original(self, watcher)
         if watcher.synced:
             watcher.next_revision += 1
         return batch

@@ -1,4 +1,4 @@
-"""A watch that resumes begins with the revision before the one asked for."""
+"""A resumed watch starts one revision before the requested revision."""
 
 from __future__ import annotations
 
@@ -8,20 +8,25 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.mvcc.watch import Watcher, WatchHub
 
 MUTANT = Mutant(
-    what="a watcher that reconnects is sent an event twice",
-    source="etcd's API guarantees: unique and resumable; etcd's rpc.proto: start_revision is"
-    " where to watch from, inclusive",
+    what="a watcher that reconnects receives an event twice",
+    source="etcd's API guarantees for watch: \"unique\" and \"resumable\"; etcd's rpc.proto:"
+    " start_revision is inclusive",
     found_by=("watch",),
 )
 
 
 def plant() -> None:
-    honest = WatchHub.create
+    original = WatchHub.create
 
     def create(
-        self: WatchHub, key: bytes, range_end: bytes = b"", *, start_revision: int = 0, **named: Any
+        self: WatchHub,
+        key: bytes,
+        range_end: bytes = b"",
+        *,
+        start_revision: int = 0,
+        **options: Any,
     ) -> Watcher:
         early = start_revision - 1 if start_revision > 1 else start_revision
-        return honest(self, key, range_end, start_revision=early, **named)
+        return original(self, key, range_end, start_revision=early, **options)
 
     WatchHub.create = create  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""An append is acknowledged when it is in memory, while the disk still writes it."""
+"""A follower acknowledges an append before its disk write is synced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A candidate asks for votes, and counts its own, before term and vote are durable."""
+"""A candidate requests votes, and counts its own vote, before term and vote are durable."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from splitbrain.node.raft.message import MessageType
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="a candidate's own vote counts before it is on the disk",
+    what="a candidate counts its own vote before the vote is durable",
     source="valkey-io/valkey pull request 3887 (review: no RequestVote before the self-vote is"
-    " durable); etcd-io/raft counts the own vote once it is persisted",
+    " durable); etcd-io/raft counts a candidate's own vote once it is persisted",
     found_by=("invariants", "raft_safety"),
 )
 

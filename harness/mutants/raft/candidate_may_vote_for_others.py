@@ -1,4 +1,4 @@
-"""A candidate that is asked by another one of its term gives it the vote that is its own."""
+"""A candidate grants its vote to another candidate of the same term."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from splitbrain.node.raft.ready import Role
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="a candidate's vote for itself does not keep it from voting for another",
+    what="a candidate that voted for itself also votes for another candidate",
     source="Raft paper, figure 2: a candidate votes for itself, and votes once a term",
     found_by=("invariants", "raft_safety"),
 )
 
 
 def plant() -> None:
-    honest = election.vote_is_free
+    original = election.vote_is_free
 
     def vote_is_free(raft: RaftState, message: Message) -> bool:
-        return raft.role is Role.CANDIDATE or honest(raft, message)
+        return raft.role is Role.CANDIDATE or original(raft, message)
 
     election.vote_is_free = vote_is_free

@@ -1,4 +1,4 @@
-"""A leader reads without a round, for it would step down if it had lost its majority."""
+"""A leader answers reads without a heartbeat round because check-quorum is on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from splitbrain.node.raft.read_index import PendingRead
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="the check of the quorum is taken for a lease, and is up to two timeouts late",
+    what="check-quorum is used as a lease, although it detects a lost majority up to two timeouts"
+    " late",
     source="Raft thesis, 6.4.1: a lease begins when the heartbeat is sent and ends with the"
     " election timeout; etcd-io/raft, ReadOnlyLeaseBased",
     found_by=("mvcc", "linearizable", "set_full", "invariants"),
@@ -16,11 +17,11 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = leader.confirmed_reads
+    original = leader.confirmed_reads
 
     def confirmed_reads(raft: RaftState) -> list[PendingRead]:
         if not raft.config.check_quorum:
-            return honest(raft)
+            return original(raft)
         reads = list(raft.reads._pending)
         raft.reads._pending.clear()
         return reads

@@ -1,4 +1,4 @@
-"""A leader counts one acknowledgement too few: it commits before a majority has synced."""
+"""A leader commits an entry with one acknowledgement fewer than a majority."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from splitbrain.harness.mutants.mutant import SHORT_RUN, Mutant
 from splitbrain.node.raft import quorum
 
 MUTANT = Mutant(
-    what="the commit index is what one fewer than a majority holds",
-    source="Raft paper, figure 2 and 5.3: an entry is committed once a majority stores it",
+    what="an entry is committed before a majority has stored it",
+    source="Raft paper, figure 2 and 5.3: an entry is committed once a majority has stored it",
     found_by=("write_path", "invariants"),
     run={**SHORT_RUN, "workload": "kv", "nemesis": ("kill", "partition")},
 )

@@ -1,4 +1,4 @@
-"""A follower that rejects an append takes the commit index from it all the same."""
+"""A follower that rejects an append still takes the commit index from it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from splitbrain.node.raft.message import Message
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="entries are committed that no append has shown to match",
+    what="entries are committed that were not shown to match the leader's log",
     source="scylladb/scylladb issue 9965; atomix/copycat issue 265; apache/ratis pull request 289;"
     " Raft paper, figure 2: min(leaderCommit, index of last new entry)",
     found_by=("invariants", "mvcc"),
@@ -16,10 +16,10 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = follower.reject_append
+    original = follower.reject_append
 
     def reject_append(raft: RaftState, message: Message) -> None:
         raft.log.commit_to(min(message.commit, raft.log.last_index))
-        honest(raft, message)
+        original(raft, message)
 
     follower.reject_append = reject_append

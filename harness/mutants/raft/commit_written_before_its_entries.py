@@ -1,4 +1,4 @@
-"""The hard state goes to the log before the entries whose commit it may tell of."""
+"""The hard state is written to the log before the entries that its commit index may cover."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from splitbrain.node.raft.message import Entry, HardState
 from splitbrain.node.storage.wal import Wal
 
 MUTANT = Mutant(
-    what="after a torn write the commit index lies behind the log's end",
-    source="etcd, WAL.Save: entries are written first, then the state",
+    what="after a torn write the commit index is behind the end of the log",
+    source="etcd's WAL.Save: entries are written first, then the state",
     found_by=("invariants", "availability"),
 )
 
 
 def plant() -> None:
-    honest = Wal.append
+    original = Wal.append
 
     def append(self: Wal, hard_state: HardState | None, entries: Sequence[Entry]) -> None:
-        honest(self, hard_state, ())
-        honest(self, None, entries)
+        original(self, hard_state, ())
+        original(self, None, entries)
 
     Wal.append = append  # type: ignore[method-assign]

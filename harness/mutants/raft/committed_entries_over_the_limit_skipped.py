@@ -1,4 +1,4 @@
-"""Of the committed entries those that one Ready has no room for are never handed out."""
+"""Committed entries that do not fit into one Ready are never handed out."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from splitbrain.node.raft.log import Log
 from splitbrain.node.raft.message import Entry
 
 MUTANT = Mutant(
-    what="committed entries beyond what is applied at once are skipped",
-    source="etcd-io/raft, MaxCommittedSizePerReady: applying moves by what was handed out",
+    what="committed entries beyond the limit of one Ready are skipped",
+    source="etcd-io/raft, MaxCommittedSizePerReady: the applying index moves only past the entries"
+    " that were handed out",
     found_by=("mvcc", "write_path", "invariants"),
 )
 
 
 def plant() -> None:
-    honest = Log.take_unapplied
+    original = Log.take_unapplied
 
     def take_unapplied(self: Log, bytes_max: int) -> tuple[Entry, ...]:
-        taken = honest(self, bytes_max)
+        taken = original(self, bytes_max)
         if taken:
             self.applying = self.committed
         return taken

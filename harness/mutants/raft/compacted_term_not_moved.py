@@ -1,4 +1,4 @@
-"""A compacted log names an earlier term for the entry that it ends the past with."""
+"""After a compaction the log keeps the term of an earlier compaction point."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from splitbrain.node.raft.log import Log
 from splitbrain.node.raft.message import Index
 
 MUTANT = Mutant(
-    what="the term before the first entry is that of an earlier compaction",
-    source="etcd-io/raft, MemoryStorage.Compact: the dummy entry takes index and term",
+    what="the term before the first entry is the term of an earlier compaction",
+    source="etcd-io/raft, MemoryStorage.Compact: the dummy entry takes the index and the term of"
+    " the compacted entry",
     found_by=("invariants", "availability", "mvcc"),
 )
 
 
 def plant() -> None:
-    honest = Log.compact
+    original = Log.compact
 
     def compact(self: Log, index: Index) -> None:
         term = self._compacted_term
-        honest(self, index)
+        original(self, index)
         if term:
             self._compacted_term = term
 

@@ -1,4 +1,4 @@
-"""A follower takes what lies beyond its log, and leaves what it has as it is."""
+"""A follower appends only entries beyond the end of its log and keeps conflicting entries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from splitbrain.node.raft.log import Log
 from splitbrain.node.raft.message import Entry, Index
 
 MUTANT = Mutant(
-    what="entries of a deposed leader are not replaced by the new leader's",
+    what="entries of a deposed leader are not replaced by those of the new leader",
     source="Raft paper, 5.3 and figure 2: an entry that conflicts is deleted with all that"
     " follow it",
     found_by=("invariants", "mvcc"),

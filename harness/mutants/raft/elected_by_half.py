@@ -1,4 +1,4 @@
-"""One vote fewer than a majority elects."""
+"""A candidate wins with one vote fewer than a majority."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = quorum.tally
+    original = quorum.tally
 
     def tally(voters: Sequence[MemberId], votes: Mapping[MemberId, bool]) -> quorum.VoteResult:
         granted = sum(1 for voter in voters if votes.get(voter) is True)
         if granted >= max(quorum.majority(voters) - 1, 1):
             return quorum.VoteResult.WON
-        return honest(voters, votes)
+        return original(voters, votes)
 
     quorum.tally = tally

@@ -1,4 +1,4 @@
-"""A leader sends entries of earlier terms as entries of its own."""
+"""A leader sends entries of earlier terms with its own term."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from splitbrain.node.raft.message import Message, MessageType
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="an entry's term changes when another leader replicates it",
+    what="the term of an entry changes when another leader replicates it",
     source="Raft paper, 5.4.2: entries keep their original term numbers; camunda/camunda issue"
     " 5360",
     found_by=("invariants", "write_path"),
@@ -17,7 +17,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = RaftState.send
+    original = RaftState.send
 
     def send(self: RaftState, message: Message) -> None:
         if message.type is MessageType.APP and message.entries:
@@ -25,6 +25,6 @@ def plant() -> None:
                 msgspec.structs.replace(entry, term=message.term) for entry in message.entries
             )
             message = msgspec.structs.replace(message, entries=entries)
-        honest(self, message)
+        original(self, message)
 
     RaftState.send = send  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""A follower answers linearizable reads from its own store at once."""
+"""A follower answers linearizable reads from its own store without a read index."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from splitbrain.node.raft.ready import Role
 from splitbrain.node.server import Server
 
 MUTANT = Mutant(
-    what="a follower asks nobody before it answers a read",
+    what="a follower answers a linearizable read without the leader",
     source="etcd-io/etcd issue 741; Jepsen's analysis of etcd and Consul (2014): stale reads",
     found_by=("mvcc", "linearizable", "invariants"),
 )
 
 
 def plant() -> None:
-    honest = Server.linearizable_read
+    original = Server.linearizable_read
 
     async def linearizable_read(self: Server) -> None:
         if self.raft.role is Role.LEADER:
-            await honest(self)
+            await original(self)
 
     Server.linearizable_read = linearizable_read  # type: ignore[method-assign]

@@ -1,4 +1,5 @@
-"""Half of the members, rounded up, are taken for a majority: right where their number is odd."""
+"""Half of the members, rounded up, count as a majority, which is correct only for odd cluster
+sizes."""
 
 from __future__ import annotations
 
@@ -9,8 +10,9 @@ from splitbrain.node.raft import quorum
 from splitbrain.node.raft.message import MemberId
 
 MUTANT = Mutant(
-    what="half of an even number of members elect and commit",
-    source="Raft paper, 5.2: a majority; the slip that clusters of three and five never show",
+    what="half of an even number of members can elect a leader and commit entries",
+    source="Raft paper, 5.2: a majority; clusters of three and five members do not reveal this"
+    " mistake",
     found_by=("invariants", "write_path"),
 )
 

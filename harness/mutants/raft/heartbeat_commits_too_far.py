@@ -1,4 +1,5 @@
-"""Heartbeats carry the leader's whole commit index, and followers take what they can of it."""
+"""Heartbeats carry the leader's whole commit index, and followers commit up to the end of their
+logs."""
 
 from __future__ import annotations
 
@@ -12,15 +13,15 @@ from splitbrain.node.raft.ready import Role
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="a heartbeat commits what the follower's log holds, matching or not",
-    source="eBay/NuRaft pull request 57; etcd-io/raft issue 138 on why a leader cuts the commit"
-    " index of heartbeats at the follower's match",
+    what="a heartbeat commits entries of a follower that do not match the leader's log",
+    source="eBay/NuRaft pull request 57; etcd-io/raft issue 138 on why a leader limits the commit"
+    " index of heartbeats to the follower's match",
     found_by=("invariants", "mvcc"),
 )
 
 
 def plant() -> None:
-    honest = follower.on_heartbeat
+    original = follower.on_heartbeat
 
     def broadcast_heartbeat(raft: RaftState) -> None:
         raft.reads.round_due = False
@@ -36,7 +37,7 @@ def plant() -> None:
 
     def on_heartbeat(raft: RaftState, message: Message) -> None:
         commit = min(message.commit, raft.log.last_index)
-        honest(raft, msgspec.structs.replace(message, commit=commit))
+        original(raft, msgspec.structs.replace(message, commit=commit))
 
     replication.broadcast_heartbeat = broadcast_heartbeat
     follower.on_heartbeat = on_heartbeat

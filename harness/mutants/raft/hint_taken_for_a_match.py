@@ -1,4 +1,4 @@
-"""A leader takes the place where logs may agree for one where they do."""
+"""A leader treats the hint in a rejected append as a match."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from splitbrain.node.raft.progress import Progress
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="a rejection's hint counts as an acknowledgement",
-    source="etcd-io/raft, MsgAppResp: RejectHint says where to probe, and proves nothing",
+    what="the hint of a rejection counts as an acknowledgement",
+    source="etcd-io/raft, MsgAppResp: RejectHint is where to probe next, not a proof of a match",
     found_by=("invariants", "write_path"),
 )
 
 
 def plant() -> None:
-    honest = leader.on_rejection
+    original = leader.on_rejection
 
     def on_rejection(raft: RaftState, progress: Progress, message: Message) -> None:
-        honest(raft, progress, message)
+        original(raft, progress, message)
         progress.acknowledge(min(message.reject_hint, raft.log.last_index))
 
     leader.on_rejection = on_rejection

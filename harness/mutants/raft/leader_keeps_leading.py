@@ -1,4 +1,4 @@
-"""A leader that hears of a later term takes the term and goes on leading in it."""
+"""A leader that receives a message of a later term adopts the term and remains leader."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from splitbrain.node.raft.ready import Role
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="a deposed leader stays leader, in a term in which nobody elected it",
-    source="Raft paper, 5.1: a leader that finds its term out of date becomes a follower at"
-    " once; ktoso/akka-raft issue 56 (pull request 55: all but the leader step down)",
+    what="a deposed leader remains leader in a term in which it was not elected",
+    source="Raft paper, 5.1: a leader that finds its term out of date becomes a follower at once;"
+    " ktoso/akka-raft issue 56 (pull request 55: all members except the leader step down)",
     found_by=("invariants", "raft_safety"),
 )
 
 
 def plant() -> None:
-    honest = election.accept_higher_term
+    original = election.accept_higher_term
 
     def accept_higher_term(raft: RaftState, message: Message) -> bool:
         leads = raft.role is Role.LEADER
         if not leads or message.type in (MessageType.PRE_VOTE, MessageType.PRE_VOTE_RESP):
-            return honest(raft, message)
+            return original(raft, message)
         raft.term = message.term
         raft.vote = NONE
         return True

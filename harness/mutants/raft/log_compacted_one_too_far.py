@@ -1,4 +1,4 @@
-"""Compaction takes one entry more out of the log than it says."""
+"""A compaction removes one entry more than it should."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from splitbrain.node.raft.message import Index
 MUTANT = Mutant(
     what="a compacted log is off by one entry",
     source="Raft paper, section 7: the log is discarded up through the last included index;"
-    " hashicorp/raft pull request 704 (what compaction leaves contradicts the snapshot)",
+    " hashicorp/raft pull request 704 (the log after a compaction contradicts the snapshot)",
     found_by=("invariants", "mvcc"),
 )
 
 
 def plant() -> None:
-    honest = Log.compact
+    original = Log.compact
 
     def compact(self: Log, index: Index) -> None:
         before = self.compacted_index
-        honest(self, index)
+        original(self, index)
         if self.compacted_index > before and self._entries:
             del self._entries[0]
             self.last_index -= 1

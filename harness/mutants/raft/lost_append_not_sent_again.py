@@ -1,4 +1,4 @@
-"""A follower to which an append got lost hears of it only when something new is proposed."""
+"""A leader does not resend a lost append until it has something new to send."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from splitbrain.node.raft.progress import Progress
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="the answers to heartbeats do not start a lost append again",
+    what="heartbeat responses do not make the leader resend a lost append",
     source="Raft paper, 5.3: the leader retries AppendEntries indefinitely",
     found_by=("invariants", "availability"),
 )
@@ -16,6 +16,6 @@ MUTANT = Mutant(
 
 def plant() -> None:
     def nudge(raft: RaftState, progress: Progress) -> None:
-        """Nobody is asked anything."""
+        """Do nothing."""
 
     leader.nudge = nudge

@@ -1,4 +1,4 @@
-"""A follower whose snapshot was lost is sent nothing any more."""
+"""A leader sends nothing more to a follower whose snapshot was lost."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from splitbrain.node.raft.message import MemberId
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="a leader waits for ever for a snapshot that got lost",
-    source="etcd-io/raft, Progress: a follower in StateSnapshot is left by ReportSnapshot alone,"
-    " so that a report that is lost leaves it behind; tikv/tikv issue 9859",
+    what="a leader waits forever for a snapshot that was lost",
+    source="etcd-io/raft, Progress: only ReportSnapshot ends StateSnapshot, so a lost report"
+    " blocks the follower; tikv/tikv issue 9859",
     found_by=("invariants", "availability"),
 )
 
 
 def plant() -> None:
     def on_snapshot_status(raft: RaftState, member: MemberId, *, delivered: bool) -> None:
-        """Nothing is made of it."""
+        """Ignore the report."""
 
     leader.on_snapshot_status = on_snapshot_status

@@ -1,4 +1,4 @@
-"""A leader takes an acknowledgement for one of all that it has sent."""
+"""A leader treats an acknowledgement as covering all entries that it has sent."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from splitbrain.node.raft.progress import Progress
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="a follower's match index is set to what was sent, not to what was acknowledged",
+    what="a follower's match index is set to the last sent entry, not to the acknowledged entry",
     source="adjoint-io/raft pull request 130 (matchIndex was set to nextIndex - 1)",
     found_by=("invariants", "write_path"),
 )
 
 
 def plant() -> None:
-    honest = leader.on_acknowledgement
+    original = leader.on_acknowledgement
 
     def on_acknowledgement(raft: RaftState, progress: Progress, message: Message) -> None:
         sent = max(message.index, min(progress.next - 1, raft.log.last_index))
-        honest(raft, progress, msgspec.structs.replace(message, index=sent))
+        original(raft, progress, msgspec.structs.replace(message, index=sent))
 
     leader.on_acknowledgement = on_acknowledgement

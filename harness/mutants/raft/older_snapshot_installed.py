@@ -1,4 +1,4 @@
-"""A follower becomes what any snapshot says, also one that is older than what it has applied."""
+"""A follower installs any snapshot, even one that is older than its applied state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="a delayed snapshot takes back what was committed since",
+    what="a delayed snapshot reverts entries that were committed after it",
     source="etcd-io/etcd pull request 1763; camunda/camunda issue 6092; Raft paper, section 7",
     found_by=("invariants", "mvcc"),
 )

@@ -1,4 +1,4 @@
-"""A leader counts all of its own log towards a majority, synced or not."""
+"""A leader counts its own entries towards a majority before they are synced."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from splitbrain.node.raft import replication
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="the leader's own entries count before they are on its disk",
-    source="Raft thesis, 10.2.1: a leader may replicate before its own write, and must not count"
-    " itself before it is done",
+    what="the leader's own entries count before they are durable",
+    source="Raft thesis, 10.2.1: a leader may replicate before its own write, but must not count"
+    " itself before the write is done",
     found_by=("invariants", "write_path"),
 )
 

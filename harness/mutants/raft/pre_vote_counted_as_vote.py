@@ -1,4 +1,4 @@
-"""A pre-vote that comes late, when its candidate runs already, is counted as its vote."""
+"""A candidate counts a late pre-vote response as a vote."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from splitbrain.node.raft.raft import HANDLERS
 from splitbrain.node.raft.ready import Role
 
 MUTANT = Mutant(
-    what="a candidate counts grants of the pre-vote before as votes",
-    source="Raft thesis, 9.6: a pre-vote promises nothing; etcd-io/raft keeps the kinds apart"
-    " (stepCandidate)",
+    what="a candidate counts pre-vote grants as votes",
+    source="Raft thesis, 9.6: a pre-vote is not a promise; etcd-io/raft distinguishes the two"
+    " kinds of response (stepCandidate)",
     found_by=("invariants",),
 )
 

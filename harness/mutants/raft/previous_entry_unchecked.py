@@ -1,4 +1,4 @@
-"""A follower appends after any entry that it has, of whatever term."""
+"""A follower appends after any entry that it has, whatever the term of that entry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from splitbrain.node.raft.log import Log
 from splitbrain.node.raft.message import Index, Term
 
 MUTANT = Mutant(
-    what="the term of the entry before the new ones is not checked",
+    what="the term of the entry before the new entries is not checked",
     source="Raft paper, 5.3: the consistency check; ktoso/akka-raft issue 32",
     found_by=("invariants", "mvcc"),
 )

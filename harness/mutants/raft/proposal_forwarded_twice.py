@@ -1,4 +1,4 @@
-"""A follower that forwards a proposal sends it again, as if the first had been lost."""
+"""A follower forwards each proposal twice."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = Raft.propose
+    original = Raft.propose
 
     def propose(self: Raft, data: bytes) -> None:
-        honest(self, data)
+        original(self, data)
         if self.role is not Role.LEADER:
-            honest(self, data)
+            original(self, data)
 
     Raft.propose = propose  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""Any answer of the leader is taken for the answer to the round that waits."""
+"""A member accepts any read-index response for the round that is waiting."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from splitbrain.node.raft.ready import ReadState
 from splitbrain.node.read_barrier import ReadBarrier
 
 MUTANT = Mutant(
-    what="a read is confirmed by the answer to an earlier one",
+    what="a read is confirmed by the response to an earlier round",
     source="etcd-io/etcd pull requests 21384 and 21386 (read index and leader change race: a"
     " stale read)",
     found_by=("mvcc", "linearizable", "invariants"),
@@ -15,9 +15,9 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = ReadBarrier.confirmed
+    original = ReadBarrier.confirmed
 
     def confirmed(self: ReadBarrier, state: ReadState) -> None:
-        honest(self, ReadState(state.index, self._round.to_bytes(8, "big")))
+        original(self, ReadState(state.index, self._round.to_bytes(8, "big")))
 
     ReadBarrier.confirmed = confirmed  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""A read goes ahead when the leader has answered, applied here or not."""
+"""A read continues when the leader has answered, even if the read index is not applied yet."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = ReadBarrier.confirmed
+    original = ReadBarrier.confirmed
 
     def confirmed(self: ReadBarrier, state: ReadState) -> None:
-        honest(self, ReadState(0, state.context))
+        original(self, ReadState(0, state.context))
 
     ReadBarrier.confirmed = confirmed  # type: ignore[method-assign]

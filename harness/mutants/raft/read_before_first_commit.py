@@ -1,4 +1,4 @@
-"""A new leader answers reads by its commit index before it has committed in its own term."""
+"""A new leader answers reads with its commit index before it has committed an entry of its term."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import leader
 
 MUTANT = Mutant(
-    what="a new leader reads by a commit index that is behind",
+    what="a new leader answers reads with a commit index that is behind",
     source="etcd-io/etcd issue 7331; tikv/tikv pull request 9239; Raft thesis, 6.4, step 1",
     found_by=("mvcc", "linearizable", "invariants"),
 )

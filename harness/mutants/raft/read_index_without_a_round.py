@@ -1,4 +1,4 @@
-"""A leader answers a read index at once, without a round of heartbeats."""
+"""A leader answers a read index without a round of heartbeats."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from splitbrain.node.raft.read_index import PendingRead
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="no majority is asked whether the leader still leads",
+    what="a leader answers reads without confirming its leadership with a majority",
     source="etcd-io/etcd issue 20418 (stale reads of a leader that was paused); Jepsen's analysis"
     " of Redis-Raft 1b3fbf6; Raft thesis, 6.4",
     found_by=("mvcc", "linearizable", "invariants"),

@@ -1,4 +1,4 @@
-"""A candidate counts every answer to its request as a vote."""
+"""A candidate counts every vote response as a granted vote."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from splitbrain.node.raft.ready import Role
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="votes that were refused elect a leader",
-    source="jgroups-extras/jgroups-raft pull request 65 (the result of a vote response was not"
-    " looked at)",
+    what="rejected votes elect a leader",
+    source="jgroups-extras/jgroups-raft pull request 65 (the result in a vote response was"
+    " ignored)",
     found_by=("invariants", "raft_safety"),
 )
 

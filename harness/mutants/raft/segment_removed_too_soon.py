@@ -1,4 +1,4 @@
-"""When old segments are removed, all go but the one that is written to."""
+"""Removing old log segments removes all segments except the newest."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = Wal.release
+    original = Wal.release
 
     async def release(self: Wal, index: Index) -> int:
-        removed = await honest(self, index)
+        removed = await original(self, index)
         for name in list_segments(self._disk, self._directory)[:-1]:
             self._disk.remove(self._path(name))
         return removed

@@ -1,4 +1,4 @@
-"""A cluster of one commits what its log has not synced: there is nobody to wait for."""
+"""The only member of a cluster commits entries before they are synced."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="the only member of a cluster answers a write before it is durable",
-    source="etcd #14370: durability guarantee broken in single node cluster",
+    source="etcd-io/etcd issue 14370: durability guarantee broken in single node cluster",
     found_by=("write_path", "invariants"),
 )
 
 
 def plant() -> None:
-    honest = RaftState.append_own
+    original = RaftState.append_own
 
     def append_own(self: RaftState, data: bytes) -> None:
-        honest(self, data)
+        original(self, data)
         if len(self.voters) == 1:
             self.progress[self.id].acknowledge(self.log.last_index)
             replication.maybe_commit(self)

@@ -1,4 +1,4 @@
-"""A leader's snapshot is made durable, and the log is not told of it."""
+"""A received snapshot is saved, but its mark is not written to the log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from splitbrain.node.raft.message import Snapshot
 
 MUTANT = Mutant(
     what="a received snapshot has no mark in the log",
-    source="etcd, raft.go: SaveSnap writes the snapshot and its record (walpb.Snapshot)",
+    source="etcd's raft.go: SaveSnap writes the snapshot and its record (walpb.Snapshot)",
     found_by=("invariants", "availability"),
 )
 

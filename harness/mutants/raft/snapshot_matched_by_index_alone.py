@@ -1,4 +1,5 @@
-"""A follower whose log reaches a snapshot's index takes its own entries for the snapshot's."""
+"""A follower whose log reaches the index of a snapshot keeps its own entries without a check of the
+term."""
 
 from __future__ import annotations
 
@@ -8,19 +9,20 @@ from splitbrain.node.raft.message import Snapshot
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="a deposed leader's tail is committed by the index of a snapshot",
+    what="the uncommitted tail of a deposed leader is committed because a snapshot has the same"
+    " index",
     source="Raft paper, figure 13: the log is kept if it has an entry of the same index and term",
     found_by=("invariants", "write_path"),
 )
 
 
 def plant() -> None:
-    honest = follower.restore
+    original = follower.restore
 
     def restore(raft: RaftState, snapshot: Snapshot) -> bool:
         if raft.log.committed < snapshot.metadata.index <= raft.log.last_index:
             raft.log.commit_to(snapshot.metadata.index)
             return False
-        return honest(raft, snapshot)
+        return original(raft, snapshot)
 
     follower.restore = restore

@@ -1,4 +1,4 @@
-"""A snapshot that is sent says an index one beyond what is in it."""
+"""A sent snapshot has an index that is one higher than the index of its data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from splitbrain.node.raft.message import Snapshot
 from splitbrain.node.raft_driver import RaftDriver
 
 MUTANT = Mutant(
-    what="a snapshot's index is off by one",
+    what="the index of a snapshot is off by one",
     source="etcd-io/etcd issue 20426 (consistent index and snapshot index differ); Raft paper,"
     " section 7: last included index",
     found_by=("invariants", "mvcc"),
@@ -16,13 +16,13 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = RaftDriver._snapshot_of_now
+    original = RaftDriver._snapshot_of_now
 
     async def _snapshot_of_now(self: RaftDriver) -> Snapshot:
-        later = self._store.consistent_index + 1
-        snapshot = await honest(self)
+        index = self._store.consistent_index + 1
+        snapshot = await original(self)
         try:
-            return Snapshot(self._raft.describe_snapshot(later), snapshot.data)
+            return Snapshot(self._raft.describe_snapshot(index), snapshot.data)
         except StateInvalid:
             return snapshot
 

@@ -1,4 +1,4 @@
-"""A snapshot's data is copied first, and its index read when the copy is made."""
+"""The index of a snapshot is read after its data was copied."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from splitbrain.node.raft.message import Snapshot
 from splitbrain.node.raft_driver import RaftDriver
 
 MUTANT = Mutant(
-    what="a snapshot's data and its index are from different moments",
+    what="the data and the index of a snapshot are from different moments",
     source="etcd-io/etcd issue 20426; Raft paper, section 7",
     found_by=("invariants", "mvcc"),
 )

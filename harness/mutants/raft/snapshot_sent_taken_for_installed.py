@@ -1,4 +1,4 @@
-"""A snapshot that the transport has handed on counts as what the follower holds durably."""
+"""A leader counts a sent snapshot as durable on the follower."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from splitbrain.node.raft.message import MemberId
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="a leader counts a snapshot that it has sent, unacknowledged",
-    source="etcd-io/raft, ReportSnapshot: the state of the transport moves the probe, not Match",
+    what="a leader counts a snapshot that the follower has not acknowledged",
+    source="etcd-io/raft, ReportSnapshot: the transport's report ends the snapshot state, but does"
+    " not change Match",
     found_by=("invariants",),
 )
 
 
 def plant() -> None:
-    honest = leader.on_snapshot_status
+    original = leader.on_snapshot_status
 
     def on_snapshot_status(raft: RaftState, member: MemberId, *, delivered: bool) -> None:
         progress = raft.progress.get(member)
         if progress is not None and delivered:
             progress.acknowledge(progress.pending_snapshot)
-        honest(raft, member, delivered=delivered)
+        original(raft, member, delivered=delivered)
 
     leader.on_snapshot_status = on_snapshot_status

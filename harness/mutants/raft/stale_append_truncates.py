@@ -1,4 +1,4 @@
-"""A follower's log ends where the last append ends, also if that was an old one."""
+"""A follower truncates its log behind the last entry of every append, even of an old one."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from splitbrain.node.raft.log import Log
 from splitbrain.node.raft.message import Index, Message
 
 MUTANT = Mutant(
-    what="a delayed append cuts off entries that were acknowledged since",
-    source="hashicorp/raft pull request 113; ktoso/akka-raft issue 66; Raft paper, figure 2:"
-    " only entries that conflict are deleted",
+    what="a delayed append removes entries that were acknowledged later",
+    source="hashicorp/raft pull request 113; ktoso/akka-raft issue 66; Raft paper, figure 2: only"
+    " conflicting entries are deleted",
     found_by=("invariants", "mvcc"),
 )
 
 
 def plant() -> None:
-    honest = follower.append_entries
+    original = follower.append_entries
 
     def append_entries(log: Log, message: Message) -> Index:
-        last = honest(log, message)
+        last = original(log, message)
         if message.entries and log.committed <= last < log.last_index:
             log._truncate(last + 1)
         return last

@@ -1,4 +1,4 @@
-"""A member that believes it leads serves reads without asking a majority whether it does."""
+"""A member that believes it is leader answers reads without confirmation by a majority."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MUTANT = Mutant(
     source="Raft paper, section 8; Jepsen's analyses of etcd 0.4 and Consul (2014), and of MongoDB"
     " 2.6.7: stale reads",
     found_by=("mvcc", "linearizable", "invariants"),
-    # Elections well within the shortest partition, and clients enough that some still
-    # read at a leader on which others wait in vain to write.
+    # Elections are shorter than the shortest partition, and there are enough clients that
+    # some still read from the old leader while others wait there for their writes.
     run={
         **SHORT_RUN,
         "time_limit_s": 16.0,
@@ -30,16 +30,16 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = Server.linearizable_read
+    original = Server.linearizable_read
 
     async def linearizable_read(self: Server) -> None:
         if self.raft.role is not Role.LEADER:
-            await honest(self)
+            await original(self)
 
     Server.linearizable_read = linearizable_read  # type: ignore[method-assign]
-    # A leader that has not heard of a majority for an election timeout steps down; many
-    # that served stale reads did not.
-    honest_config = server.raft_config
+    # With check-quorum a leader steps down if it does not hear from a majority for an election
+    # timeout. Many stores that served stale reads had no such check.
+    original_config = server.raft_config
     server.raft_config = lambda config, world: replace(
-        honest_config(config, world), check_quorum=False
+        original_config(config, world), check_quorum=False
     )

@@ -1,4 +1,4 @@
-"""An entry that conflicts is replaced, and what follows it stays."""
+"""A conflicting entry is replaced, but the entries after it are kept."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = Log.append
+    original = Log.append
 
     def append(self: Log, entries: Sequence[Entry]) -> None:
         tail: tuple[Entry, ...] = ()
         if entries and entries[-1].index < self.last_index:
             tail = self.between(entries[-1].index + 1, self.last_index)
-        honest(self, entries)
-        honest(self, tail)
+        original(self, entries)
+        original(self, tail)
 
     Log.append = append  # type: ignore[method-assign]

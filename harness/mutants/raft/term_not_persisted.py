@@ -1,4 +1,5 @@
-"""The hard state is written without its term and vote: a restart finds only the log's term."""
+"""The hard state is written without term and vote, so that a restart finds only the log's last
+term."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.raft.message import Entry, HardState
 
 MUTANT = Mutant(
-    what="the current term is not on the disk",
+    what="the current term is not durable",
     source="Raft paper, figure 2: currentTerm is persistent state; microsoft/CCF and others"
     " persist it",
     found_by=("raft_safety", "invariants"),
@@ -17,7 +18,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = MemberStorage.save
+    original = MemberStorage.save
 
     async def save(
         self: MemberStorage,
@@ -28,6 +29,6 @@ def plant() -> None:
     ) -> None:
         if hard_state is not None:
             hard_state = HardState(commit=hard_state.commit)
-        await honest(self, hard_state, entries, sync=sync)
+        await original(self, hard_state, entries, sync=sync)
 
     MemberStorage.save = save  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""A vote is on its way while the voter's disk still writes it."""
+"""A member sends its vote before the vote is synced."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from splitbrain.node.raft.message import Message, MessageType, Term
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="a vote is given before it is durable",
+    what="a vote is granted before it is durable",
     source="bakwc/PySyncObj issue 84; Raft paper, figure 2: state is updated on stable storage"
     " before responding",
     found_by=("invariants", "raft_safety"),

@@ -1,4 +1,4 @@
-"""A voter holds the length of a candidate's log against its own before the terms."""
+"""A voter compares the lengths of two logs before their last terms."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from splitbrain.node.raft.log import Log
 from splitbrain.node.raft.message import Index, Term
 
 MUTANT = Mutant(
-    what="a longer log of an older term wins the votes of members that hold what is committed",
-    source="Raft paper, 5.4.1: the later term is more up to date, whatever the lengths",
+    what="a longer log with an older last term wins votes of members that have committed entries",
+    source="Raft paper, 5.4.1: the log with the later term is more up to date, whatever its length",
     found_by=("invariants", "write_path"),
 )
 

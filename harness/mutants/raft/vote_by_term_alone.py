@@ -1,4 +1,4 @@
-"""Of two logs that end in the same term, a voter does not ask for the longer one."""
+"""A voter compares only the last terms of two logs, not their lengths."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from splitbrain.node.raft.log import Log
 from splitbrain.node.raft.message import Index, Term
 
 MUTANT = Mutant(
-    what="a candidate gets votes whose log is shorter, of the same term",
-    source="Raft paper, 5.4.1: if the logs end with the same term, the longer one is up to date",
+    what="a candidate with a shorter log of the same last term gets votes",
+    source="Raft paper, 5.4.1: if the logs end with the same term, the longer one is more up to"
+    " date",
     found_by=("invariants", "write_path"),
 )
 

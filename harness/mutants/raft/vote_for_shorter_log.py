@@ -1,4 +1,4 @@
-"""A vote is given without a look at the candidate's log."""
+"""A member grants its vote without a check of the candidate's log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever becomes a follower forgets its vote, also when the term is the same one."""
+"""A member that becomes a follower forgets its vote, even within the same term."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from splitbrain.node.raft.message import NONE, MemberId, Term
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="a candidate that steps down within its term may vote again in it",
+    what="a candidate that steps down within its term can vote again in that term",
     source="microsoft/CCF issue 5891 and pull request 8094; eliben/raft pull request 27",
     found_by=("invariants", "raft_safety"),
 )
 
 
 def plant() -> None:
-    honest = election.become_follower
+    original = election.become_follower
 
     def become_follower(raft: RaftState, term: Term, leader: MemberId) -> None:
-        honest(raft, term, leader)
+        original(raft, term, leader)
         raft.vote = NONE
 
     election.become_follower = become_follower

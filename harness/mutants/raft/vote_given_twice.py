@@ -1,4 +1,4 @@
-"""A member votes for every candidate of a term that asks, whoever had its vote before."""
+"""A member grants its vote to every candidate of a term."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The term is written to the log, the vote is not: after a restart a member votes again."""
+"""The hard state is written without the vote, so that a restarted member can vote again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.raft.message import NONE, Entry, HardState
 
 MUTANT = Mutant(
-    what="HardState is saved without the vote",
+    what="the vote is not durable",
     source="Raft paper, figure 2: votedFor is persistent state, updated before responding",
     found_by=("raft_safety", "invariants"),
     run={**SHORT_RUN, "workload": "register", "nemesis": ("kill",)},
@@ -19,7 +19,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = MemberStorage.save
+    original = MemberStorage.save
 
     async def save(
         self: MemberStorage,
@@ -30,6 +30,6 @@ def plant() -> None:
     ) -> None:
         if hard_state is not None:
             hard_state = msgspec.structs.replace(hard_state, vote=NONE)
-        await honest(self, hard_state, entries, sync=sync)
+        await original(self, hard_state, entries, sync=sync)
 
     MemberStorage.save = save  # type: ignore[method-assign]

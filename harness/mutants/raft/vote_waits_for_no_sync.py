@@ -1,4 +1,4 @@
-"""The log is synced for entries alone: a vote stays in the page cache until some come."""
+"""The log is synced only for entries, so that a vote can stay in the page cache."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from splitbrain.node.raft import raft
 from splitbrain.node.raft.message import Entry, HardState
 
 MUTANT = Mutant(
-    what="term and vote are written, and synced only with entries",
-    source="Raft paper, figure 2: votedFor is on stable storage before the answer; etcd-io/raft,"
+    what="term and vote are written, but synced only together with entries",
+    source="Raft paper, figure 2: votedFor is on stable storage before the response; etcd-io/raft,"
     " MustSync",
     found_by=("raft_safety", "invariants"),
 )

@@ -1,4 +1,4 @@
-"""Votes gathered in one term are still there, and count, in the next."""
+"""A candidate keeps the votes that it received in earlier terms."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from splitbrain.node.raft.message import Term
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="a candidate counts votes that were given to it in an earlier term, or before one",
-    source="Raft paper, 5.2; andreev-io/little-raft issue 44: votes of a stale term lead to two"
+    what="a candidate counts votes of an earlier term",
+    source="Raft paper, 5.2; andreev-io/little-raft issue 44: votes of a stale term elect two"
     " leaders",
     found_by=("invariants", "raft_safety"),
 )
 
 
 def plant() -> None:
-    honest = election._enter_term
+    original = election._enter_term
 
     def _enter_term(raft: RaftState, term: Term) -> None:
         votes = raft.votes
-        honest(raft, term)
+        original(raft, term)
         raft.votes = votes
 
     election._enter_term = _enter_term

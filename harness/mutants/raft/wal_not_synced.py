@@ -19,7 +19,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = MemberStorage.save
+    original = MemberStorage.save
 
     async def save(
         self: MemberStorage,
@@ -28,6 +28,6 @@ def plant() -> None:
         *,
         sync: bool,
     ) -> None:
-        await honest(self, hard_state, entries, sync=False)
+        await original(self, hard_state, entries, sync=False)
 
     MemberStorage.save = save  # type: ignore[method-assign]

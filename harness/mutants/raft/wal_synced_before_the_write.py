@@ -1,4 +1,4 @@
-"""The log is synced, and then what was to be synced is written."""
+"""The log is synced before the new records are written, not after."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from splitbrain.node.raft.message import Entry, HardState
 from splitbrain.node.storage.wal import Wal
 
 MUTANT = Mutant(
-    what="the newest write to the log is never synced before it is acknowledged",
+    what="the newest records of the log are not synced before they are acknowledged",
     source="Raft paper, 5.2 and figure 2; bakwc/PySyncObj issue 84",
     found_by=("write_path", "raft_safety"),
 )

@@ -1,4 +1,4 @@
-"""A read that comes while a round is under way takes that round's answer for its own."""
+"""A read that arrives while a read-index round is in progress uses the result of that round."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.read_barrier import ReadBarrier
 
 MUTANT = Mutant(
-    what="a read is answered by an index that was asked for before it came",
+    what="a read is answered with a read index that was requested before the read arrived",
     source="etcd, linearizableReadLoop: a read waits for the next notifier, not the current one",
     found_by=("mvcc", "linearizable", "invariants"),
 )
 
 
 def plant() -> None:
-    honest = ReadBarrier.wait
+    original = ReadBarrier.wait
 
     async def wait(self: ReadBarrier) -> None:
         if not self._asked:
-            await honest(self)
+            await original(self)
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._asked.append(future)

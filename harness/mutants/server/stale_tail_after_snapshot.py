@@ -1,4 +1,4 @@
-"""After a restart a snapshot is followed by whatever the log holds beyond it."""
+"""After a restart the member keeps log entries that a received snapshot had replaced."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node import member_storage
 
 MUTANT = Mutant(
-    what="entries that a received snapshot had voided come back with a restart",
+    what="entries that a received snapshot replaced come back after a restart",
     source="etcd-io/etcd issue 10358",
     found_by=("invariants",),
 )

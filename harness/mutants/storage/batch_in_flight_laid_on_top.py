@@ -1,4 +1,4 @@
-"""A copy of the backend has the older of two writes that are not committed yet."""
+"""A copy of the backend contains the older of two writes that are not committed yet."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.storage.write_buffer import WriteBuffer, Writes
 
 MUTANT = Mutant(
-    what="a snapshot's consistent index is older than its data",
-    source="etcd #13766: a consistent index that does not belong to the data beside it",
+    what="the consistent index in a snapshot is older than its data",
+    source="etcd-io/etcd issue 13766: the consistent index does not match the data",
     found_by=("mvcc", "write_path", "invariants"),
 )
 

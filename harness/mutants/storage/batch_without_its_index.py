@@ -1,4 +1,4 @@
-"""The backend's batch has the writes of an entry, and the index of it comes with the next."""
+"""The backend commits the writes of an entry one batch before their consistent index."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from splitbrain.node.storage.write_buffer import WriteBuffer, Writes
 META, INDEX = b"meta", b"consistent_index"
 
 MUTANT = Mutant(
-    what="after a crash the data is ahead of the consistent index, and entries apply twice",
-    source="etcd #13766 and its kin: data and consistent index in transactions of their own",
+    what="after a crash the data is ahead of the consistent index, and entries are applied twice",
+    source="etcd-io/etcd issue 13766 and similar issues: data and consistent index in separate"
+    " transactions",
     found_by=("mvcc", "write_path", "invariants"),
 )
 
 
 def plant() -> None:
-    honest = WriteBuffer.begin_flush
+    original = WriteBuffer.begin_flush
 
     def begin_flush(self: WriteBuffer) -> dict[bytes, Writes]:
         index = self.pending[META].pop(INDEX, None)
-        batch = honest(self)
+        batch = original(self)
         if index is not None and any(batch.values()):
             self.pending[META][INDEX] = index
             self.operations += 1

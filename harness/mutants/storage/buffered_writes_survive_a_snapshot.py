@@ -1,4 +1,4 @@
-"""What waited for the backend when a snapshot replaced it is written over the snapshot."""
+"""Buffered writes of the old backend are written over the snapshot that replaced it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.storage.write_buffer import WriteBuffer
 
 MUTANT = Mutant(
-    what="the batch of the old backend is committed to the new one",
-    source="etcd, applySnapshot: the old backend is closed, and its batch with it",
+    what="a batch of the old backend is committed to the new one",
+    source="etcd's applySnapshot: the old backend is closed together with its batch",
     found_by=("mvcc", "write_path", "invariants"),
 )
 

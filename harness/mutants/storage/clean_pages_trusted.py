@@ -1,4 +1,4 @@
-"""What a start reads from the log is not written again, for it reads well."""
+"""At the start the member does not write the tail of the log again, because it can read it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from splitbrain.node.storage.wal import Wal
 from splitbrain.node.storage.wal_segment import Tail
 
 MUTANT = Mutant(
-    what="after a failed sync and a restart the page cache is taken for the disk",
+    what="after a failed sync and a restart the page cache is treated as durable",
     source="Rebello et al., USENIX ATC 2020: pages are clean after a failed fsync; PostgreSQL's"
-    " fsyncgate",
+    " fsync failures of 2018",
     found_by=("write_path", "invariants"),
 )
 
 
 def plant() -> None:
     def _write_again(self: Wal, tail: Tail) -> None:
-        """Nothing is written."""
+        """Do nothing."""
 
     Wal._write_again = _write_again  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""A sync that failed is tried again, and what it lost is taken for durable."""
+"""A failed sync is retried, and data that the first sync lost is treated as durable."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from splitbrain.node.storage import wal
 from splitbrain.node.world import DiskError, File
 
 MUTANT = Mutant(
-    what="the log goes on after a failed sync",
+    what="the log continues after a failed sync",
     source="Rebello et al., \"Can Applications Recover from fsync Failures?\", USENIX ATC 2020;"
     " PostgreSQL's fsync failures of 2018",
     found_by=("write_path", "mvcc"),

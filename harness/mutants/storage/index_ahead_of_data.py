@@ -1,4 +1,4 @@
-"""The consistent index reaches the backend's file in a commit before the writes that it covers."""
+"""The consistent index reaches the backend's file one commit before the writes that it covers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    honest = WriteBuffer.begin_flush
+    original = WriteBuffer.begin_flush
 
     def begin_flush(self: WriteBuffer) -> dict[bytes, Writes]:
         data = self.pending[DATA]
         if not data or not self.pending[INDEX]:
-            return honest(self)
+            return original(self)
         self.pending[DATA] = {}
-        batch = honest(self)
+        batch = original(self)
         self.pending[DATA], self.operations = data, len(data)
         return batch
 

@@ -1,4 +1,4 @@
-"""Whatever stands in the log is taken for a record, torn or not."""
+"""The member accepts every record of the log without a check of its CRC."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from splitbrain.node.storage import wal_record
 
 MUTANT = Mutant(
     what="a torn record at the end of the log is accepted",
-    source="etcd-io/etcd issue 14098 (records of lost sectors taken at their word); Alagappan et"
-    " al., FAST 2018",
+    source="etcd-io/etcd issue 14098 (records in lost sectors are accepted); Alagappan et al.,"
+    " FAST 2018",
     found_by=("invariants",),
 )
 

@@ -1,4 +1,5 @@
-"""What a killed process had written is read at the next start, and taken for durable."""
+"""Entries that a killed process wrote without a sync are read at the next start and treated as
+durable."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.storage.wal import Wal
 
 MUTANT = Mutant(
-    what="entries that only the page cache holds are promised after a restart",
+    what="entries that exist only in the page cache are acknowledged after a restart",
     source="Pillai et al., OSDI 2014: what a process reads after a crash need not be durable;"
     " Alagappan et al., FAST 2018",
     found_by=("invariants", "write_path"),
@@ -15,6 +16,6 @@ MUTANT = Mutant(
 
 def plant() -> None:
     async def _make_durable(self: Wal) -> None:
-        """It was read, so it is there."""
+        """Do nothing."""
 
     Wal._make_durable = _make_durable  # type: ignore[method-assign]

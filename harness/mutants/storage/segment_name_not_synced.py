@@ -1,4 +1,4 @@
-"""A new segment gets its name, and the directory is not synced."""
+"""A new log segment is renamed, but its directory is not synced."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from splitbrain.node.storage.wal import Wal
 from splitbrain.node.storage.wal_segment import SegmentName
 
 MUTANT = Mutant(
-    what="a power loss takes a whole segment of the log with it",
+    what="a power loss can remove a whole segment of the log",
     source="etcd-io/etcd issue 6368; baidu/braft issue 254; Pillai et al., OSDI 2014",
     found_by=("invariants", "write_path", "mvcc"),
 )

@@ -1,4 +1,4 @@
-"""Segments are named by plain numbers and read in the order of their names: 10 before 2."""
+"""Segments have decimal names without leading zeros and are read in text order: 10 before 2."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from splitbrain.node.storage.wal_segment import SegmentName
 from splitbrain.node.world import Disk
 
 MUTANT = Mutant(
-    what="the log's segments are replayed in the wrong order",
+    what="the segments of the log are replayed in the wrong order",
     source="influxdata/influxdb_iox issue 6227; weaviate/weaviate pull request 12138",
     found_by=("invariants",),
 )

@@ -6,7 +6,7 @@
   const faults = read("fault-words") || {};
   const placeOf = new Map(spans.event.map((event, place) => [event, place]));
 
-  // --- looks: text and grid take the page's colours, light or dark -------------------
+  // --- colours: text and grid have the colours of the page, light or dark ------------
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const template = () => {
     const axis = {
@@ -34,14 +34,14 @@
   const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   const unescaped = (text) => text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
 
-  // --- one operation, in fields -------------------------------------------------------
+  // --- tooltips -----------------------------------------------------------------------
   const ms = (us) => (us / 1000).toLocaleString("en", { maximumSignificantDigits: 4 }) + " ms";
   const fieldsOf = (place) => {
     const took = spans.took_us[place];
     const returned = spans.returned[place];
     return [
-      ["asked", spans.asked[place]],
-      [spans.outcome[place] === "ok" ? "answer" : spans.outcome[place], spans.answered[place]],
+      ["request", spans.request[place]],
+      [spans.outcome[place] === "ok" ? "answer" : spans.outcome[place], spans.result[place]],
       ["node", spans.node[place] || "not recorded"],
       ["process", String(spans.process[place])],
       ["invoked", (spans.call_us[place] / 1e6).toFixed(6) + " s"],
@@ -65,7 +65,7 @@
   const pointed = (event) => {
     for (const point of [...event.points].reverse()) {
       const data = point.customdata;
-      if (Array.isArray(data) && data[0] === "note") return [["order", data[1]]];
+      if (Array.isArray(data) && data[0] === "note") return [["note", data[1]]];
       if (Array.isArray(data) && data[0] === "fault") return [["fault", faults[data[1]] || String(data[1])]];
       if (placeOf.has(Number(data))) return fieldsOf(placeOf.get(Number(data)));
     }
@@ -106,13 +106,14 @@
       if (wide) fitAlways(element, wide);
       if (!("time" in element.dataset)) return undefined;
       element.on("plotly_relayout", (change) => follow(element, change));
-      // after the first drawing, so that a double click leads back to the whole run
+      // Zoom after the first drawing, so that a double-click returns to the whole run.
       return range ? Plotly.relayout(element, { "xaxis.range": range.slice() }) : undefined;
     });
     drawn.set(element, promise);
     return promise;
   };
-  // Bars and labels of an anomaly's picture are cut to the part of the time axis that is in view.
+  // Bars and labels of an anomaly's picture are cut to the visible part of the axis, and the
+  // ticks are thinned out, because plotly would draw labels and ticks over each other.
   const pen = document.createElement("canvas").getContext("2d");
   const fitted = (label, room) => {
     pen.font = "11px " + colour("--sans");
@@ -176,7 +177,7 @@
     await Plotly.relayout(element, { template: template() });
   };
 
-  // --- one time axis for all ----------------------------------------------------------
+  // --- zooming one figure zooms all figures over the time of the run ------------------
   let following = false;
   const follow = (from, change) => {
     if (following) return;
@@ -201,7 +202,7 @@
     });
   }
 
-  // --- in order, or to scale ----------------------------------------------------------
+  // --- pictures of anomalies: in order or to scale ------------------------------------
   const shell = (id) => byId(id).closest("[data-shell]");
   for (const button of document.querySelectorAll("button[data-show]")) {
     button.addEventListener("click", () => {
@@ -214,7 +215,7 @@
     });
   }
 
-  // --- a write's waterfall --------------------------------------------------------------
+  // --- the waterfall of a write ---------------------------------------------------------
   const palette = ["#2b83c6", "#d98a1e", "#0f9d78", "#b4649e", "#7a7f87", "#6f74d8", "#a0714f"];
   const writes = read("waterfall-data");
   const choice = byId("write-choice");
@@ -229,7 +230,7 @@
         base: own.map((bar) => bar[2]), x: own.map((bar) => bar[3] - bar[2]),
         text: own.map((bar) => " " + duration(bar[3] - bar[2])), textposition: "outside",
         customdata: own.map((bar) => bar[3].toFixed(3)),
-        hovertemplate: "%{y}<br>done %{customdata} ms after the client's request,%{text} after the step before<extra></extra>",
+        hovertemplate: "%{y}<br>done %{customdata} ms after the client's request,%{text} after the previous step<extra></extra>",
         marker: { color: palette[place % palette.length], line: { color: palette[place % palette.length], width: 1.5 } },
         textfont: { color: colour("--soft"), size: 10 },
       };
@@ -240,7 +241,7 @@
       template: template(), height: 84 + 19 * bars.length, barmode: "overlay", bargap: 0.35,
       margin: { l: 190, r: 18, t: 30, b: 40 }, hovermode: "closest",
       legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom" },
-      xaxis: { title: { text: "ms since the client's request (the backend's flush follows in its own time)", standoff: 6 }, range: [-0.01 * longest, 1.1 * longest], zeroline: false },
+      xaxis: { title: { text: "ms since the client's request (the backend is flushed later, in batches)", standoff: 6 }, range: [-0.01 * longest, 1.1 * longest], zeroline: false },
       yaxis: { categoryorder: "array", categoryarray: bars.map(name), autorange: "reversed", fixedrange: true },
     };
     Plotly.react(byId("waterfall"), traces.filter((trace) => trace.y.length), layout, config);
@@ -256,7 +257,7 @@
     waterfall();
   }
 
-  // --- the rest -------------------------------------------------------------------------
+  // --- dark mode and the copy button ----------------------------------------------------
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     for (const [element, promise] of drawn) promise.then(() => recolour(element));
     if (writes && choice) waterfall();

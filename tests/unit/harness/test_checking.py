@@ -15,7 +15,7 @@ from splitbrain.checkers.foreign.recorded_operation import Logged
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.cli.main import run_main
 from splitbrain.harness.judging import judge
-from splitbrain.harness.report import proof_pictures
+from splitbrain.harness.report.anomaly import check_pictures
 from splitbrain.harness.synthetic.coordination import generate_coordination
 from splitbrain.histories.formats.jepsen_edn import read_jepsen_edn
 from splitbrain.histories.sidecar import write_members
@@ -159,7 +159,7 @@ def test_an_interrupt_while_it_is_drawn_takes_no_verdict(
     def interrupted(*_: object) -> Verdict:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(proof_pictures, "draw_file", interrupted)
+    monkeypatch.setattr(check_pictures, "draw_file", interrupted)
     code, said, _ = check(STALE, "--picture", str(tmp_path / "wrong.html"))
     assert code == 1
     assert "verdict: invalid" in said
@@ -223,7 +223,7 @@ def test_what_is_wrong_is_drawn_on_a_page_of_its_own(check: Check, tmp_path: Pat
     assert f"picture: {page}" in said
     text = page.read_text()
     assert "does not fit" in text
-    assert "has to come next, and cannot" in text
+    assert "must come next, but cannot" in text
     check(WRITE_SKEW, "--picture", str(page))
     text = page.read_text()
     assert "comes before" in text
@@ -285,7 +285,7 @@ def test_a_bare_history_of_ours_is_judged_by_all_that_apply(
     capsys.readouterr()
     assert run_main(["check", str(path), "--picture", str(page)]) == 1
     assert "INVALID  linearizable" in capsys.readouterr().out
-    assert "has to come next, and cannot" in page.read_text()
+    assert "must come next, but cannot" in page.read_text()
 
 
 @pytest.mark.parametrize(("workload", "judged"), [

@@ -50,7 +50,7 @@ def test_a_good_configuration_is_taken_as_it_is() -> None:
                     ("n2", ("http://127.0.0.1:1",)),
                 )
             },
-            "one peer URL to two members",
+            "contains a peer URL twice",
         ),
     ],
 )
@@ -77,7 +77,7 @@ def test_a_cluster_that_cannot_be_read_is_refused(text: str) -> None:
 
 
 def test_tls_is_refused_in_so_many_words() -> None:
-    with pytest.raises(ConfigError, match="TLS is not served"):
+    with pytest.raises(ConfigError, match="TLS is not supported"):
         parse_urls("https://127.0.0.1:2379", "--listen-client-urls")
 
 

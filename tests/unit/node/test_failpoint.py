@@ -111,8 +111,8 @@ def test_none_is_armed_until_one_is_set_and_after_all_are_cleared() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("explode", "no failpoint term"),
-        ("sleep()", "no failpoint term"),
+        ("explode", "is not a failpoint term"),
+        ("sleep()", "is not a failpoint term"),
         ("sleep(600001)", "longer than"),
     ],
 )
@@ -124,7 +124,7 @@ def test_a_term_that_means_nothing_is_named(text: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("before_nothing=off", "no failpoint is called 'before_nothing'"),
+        ("before_nothing=off", "there is no failpoint 'before_nothing'"),
         ("before_respond", "expected NAME=TERM"),
     ],
 )

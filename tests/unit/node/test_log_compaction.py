@@ -14,7 +14,7 @@ from splitbrain.node.write_path import Traced
 
 
 class Storage:
-    """As far as a follower of the backend needs it."""
+    """As far as a flusher of the backend needs it."""
 
     backend = None
 
@@ -42,11 +42,20 @@ def test_the_log_is_compacted_no_further_than_raft_has_applied() -> None:
     raft = leader_with(entries=10)
     applied_before, committed = raft.log.applied, raft.log.committed
     assert applied_before < committed - 5
-    storage = Storage()
-    world = SimpleNamespace(log=lambda *_, **__: None)
-    config = SimpleNamespace(catch_up_entries=1)
-    follower: Any = BackendFlusher(world, config, None, storage, None, raft, None)  # type: ignore[arg-type]
-    follower._flushed = Traced(index=committed, term=raft.term)
-    asyncio.run(follower._take_snapshot())
+    storage: Any = Storage()
+    world: Any = SimpleNamespace(log=lambda *_, **__: None)
+    config: Any = SimpleNamespace(catch_up_entries=1)
+    unused: Any = None
+    flusher: Any = BackendFlusher(
+        world=world,
+        config=config,
+        path=unused,
+        storage=storage,
+        store=unused,
+        raft=raft,
+        metrics=unused,
+    )
+    flusher._flushed = Traced(index=committed, term=raft.term)
+    asyncio.run(flusher._take_snapshot())
     assert [one.index for one in storage.saved] == [committed]
     assert raft.log.compacted_index == applied_before

@@ -225,7 +225,7 @@ def test_a_peer_that_contradicts_what_is_committed_is_refused_and_noted() -> Non
     assert raft.log.last_index == 1
     noted = raft.status().contradiction
     assert noted is not None
-    assert "ours is of term 1" in noted
+    assert "this member's entry has term 1" in noted
     raft.step(Message(MessageType.HEARTBEAT, to=1, from_=2, term=2, commit=9))
     assert raft.log.committed == 1
     assert raft.status().contradiction == noted

@@ -107,7 +107,11 @@ SPOILT: dict[str, tuple[object, str, object]] = {
         "find_conflict",
         lambda log, entries: entries[0].index if entries else 0,
     ),
-    "a follower commits what may differ": (follower, "commit_told", lambda told, matching: told),
+    "a follower commits what may differ": (
+        follower,
+        "committable_index",
+        lambda leader_commit, matching: leader_commit,
+    ),
     "a read needs no round of heartbeats": (leader, "confirmed_reads", _read_without_a_round),
     "a read before the first commit of the term": (
         replication,

@@ -1,4 +1,4 @@
-"""Figures show each operation, fault and proof once, where and when it was."""
+"""Figures show each operation, fault and proof once, at its time."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splitbrain.checkers.verdict import Anomaly
-from splitbrain.harness.report.anomaly_picture import (
+from splitbrain.harness.report.anomaly.page import Found, write_pictures
+from splitbrain.harness.report.anomaly.picture import picture_in_order, picture_to_scale
+from splitbrain.harness.report.anomaly.places import places_in_order
+from splitbrain.harness.report.anomaly.proof import (
     NEIGHBOURS_MAX,
     WIDTH_WITH_NEIGHBOURS_PX_MAX,
-    labels_of,
-    picture_in_order,
-    picture_to_scale,
-    places_in_order,
     proof_of,
+    short_labels,
 )
-from splitbrain.harness.report.bands import bands, lane_bars, lane_names
-from splitbrain.harness.report.latency import bin_seconds, latency
-from splitbrain.harness.report.picture import Found, write_pictures
-from splitbrain.harness.report.rate import rate
+from splitbrain.harness.report.figures.fault_bands import bands, lane_bars, lane_names
+from splitbrain.harness.report.figures.latency import bin_seconds, latency
+from splitbrain.harness.report.figures.rate import rate
+from splitbrain.harness.report.figures.timeline import timeline
+from splitbrain.harness.report.operation_tables import fault_rows, kind_rows
 from splitbrain.harness.report.sample import sample
 from splitbrain.harness.report.spans import Span, lanes, pair
-from splitbrain.harness.report.tables import fault_rows, kind_rows
-from splitbrain.harness.report.timeline import timeline
 from splitbrain.histories.event import Event
 from splitbrain.histories.history import FaultWindow, Outcome
 from splitbrain.histories.kv import Put, Range
@@ -160,8 +159,8 @@ def test_a_sample_keeps_what_went_wrong_and_says_what_it_left_out() -> None:
     kept = {one.invoked for one in taken.spans}
     assert {7, 42, 43, 1_500} <= kept
     assert len(taken.spans) == 2_000
-    assert "2,000 of 5,000" in taken.says()
-    assert sample(spans, ()).says() == ""
+    assert "2,000 of 5,000" in taken.summary()
+    assert sample(spans, ()).summary() == ""
 
 
 def test_latencies_and_rates_count_every_operation() -> None:
@@ -216,7 +215,7 @@ def test_a_picture_in_order_keeps_the_order_and_gives_each_bar_its_words(spans: 
     if not spans:
         return
     proof = proof_of(Anomaly("k", "b", tuple(s.invoked for s in spans)), spans, (), 200 * S)
-    labels = labels_of(proof)
+    labels = short_labels(proof)
     places, _ = places_in_order(proof.spans, labels)
     for one in spans:
         assert places[one.invoked].end - places[one.invoked].begin >= 6 * len(labels[one.invoked])
@@ -261,7 +260,7 @@ def test_bars_of_one_process_never_overlap_in_a_picture_in_order(spans: list[Spa
     if not spans:
         return
     proof = proof_of(Anomaly("k", "b", tuple(s.invoked for s in spans)), spans, (), 200 * S)
-    places, _ = places_in_order(proof.spans, labels_of(proof))
+    places, _ = places_in_order(proof.spans, short_labels(proof))
     for process in {one.process for one in spans}:
         own = sorted((s for s in spans if s.process == process), key=lambda s: s.invoked)
         for earlier, later in pairwise(own):
@@ -271,7 +270,7 @@ def test_bars_of_one_process_never_overlap_in_a_picture_in_order(spans: list[Spa
 def test_neighbours_that_would_make_the_picture_too_wide_are_left_out() -> None:
     spans = [span(at, at * S, at * S + S // 2, key="k" * 40) for at in range(40)]
     proof = proof_of(Anomaly("k", "b", (20,)), spans, (), 40 * S)
-    places, _ = places_in_order(proof.spans, labels_of(proof))
+    places, _ = places_in_order(proof.spans, short_labels(proof))
     assert 0 < len(proof.neighbours) < NEIGHBOURS_MAX
     assert max(place.end for place in places.values()) <= WIDTH_WITH_NEIGHBOURS_PX_MAX
 
@@ -288,5 +287,5 @@ def test_many_bands_over_each_other_stay_pale_and_their_numbers_do_not_touch() -
 def test_faults_at_one_time_on_one_member_are_apart_in_the_picture_of_an_anomaly() -> None:
     proof = proof_of(Anomaly("k", "b", (1,)), [span(1, 2 * S, 3 * S)], FAULTS, 9 * S)
     traces = picture_in_order(proof, ("n1", "n2")).to_plotly_json()["data"]
-    kill, pause = (t for t in traces if t["name"].startswith("fault"))
+    kill, pause = (t for t in traces if t["name"] in ("kill", "pause"))
     assert abs(kill["y"][0] - pause["y"][0]) >= (kill["width"][0] + pause["width"][0]) / 2 - 1e-9

@@ -1,4 +1,4 @@
-"""The index tells of every run, and the server shows the store and nothing else."""
+"""The index lists every run, and the server shows only files in the store."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from yarl import URL
 
 from splitbrain.checkers.verdict import Anomaly
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.report import write
 from splitbrain.harness.report.index import render_index, write_index
 from splitbrain.harness.report.serve import application, listen
-from tests.unit.report.made_runs import MadeRun, make_run
+from splitbrain.harness.report.write import write_report
+from tests.unit.report.synthetic_run import SyntheticRun, write_run
 
 
 def make_store(tmp_path: Path) -> Path:
     store = tmp_path / "store"
-    make_run(store / "python_node-register" / "20260102T030405Z-7", MadeRun(30))
+    write_run(store / "python_node-register" / "20260102T030405Z-7", SyntheticRun(30))
     bad = Anomaly("stale read", "n2 answered <b>old</b>", (3,))
-    late = make_run(
-        store / "etcd-kv" / "20260102T030505Z-8", MadeRun(30, valid=False, anomalies=(bad,))
+    late = write_run(
+        store / "etcd-kv" / "20260102T030505Z-8", SyntheticRun(30, valid=False, anomalies=(bad,))
     )
-    write(late)
+    write_report(late)
     torn = store / "etcd-kv" / "20260102T030605Z-9"
     torn.mkdir()
     (torn / "run.json").write_text("{")
@@ -103,8 +103,9 @@ def test_the_first_anomaly_is_whole_in_a_row_of_its_own_under_its_run(tmp_path: 
     store = tmp_path / "store"
     because = "n2 answered " + "r1=40 (mod 41), " * 60 + "expected r1=57"
     bad = Anomaly("stale read", because, (3,))
-    make_run(store / "t" / "20260102T030405Z-1", MadeRun(30))
-    make_run(store / "t" / "20260102T030406Z-2", MadeRun(30, valid=False, anomalies=(bad, bad)))
+    write_run(store / "t" / "20260102T030405Z-1", SyntheticRun(30))
+    twice = SyntheticRun(30, valid=False, anomalies=(bad, bad))
+    write_run(store / "t" / "20260102T030406Z-2", twice)
     table = RunsTable(write_index(store).read_text())
     invalid, valid = table.runs
     assert len(valid) == 1
@@ -116,8 +117,8 @@ def test_the_first_anomaly_is_whole_in_a_row_of_its_own_under_its_run(tmp_path: 
 
 def test_the_reason_why_a_run_is_undecided_or_broke_off_is_under_its_row(tmp_path: Path) -> None:
     store = tmp_path / "store"
-    make_run(store / "t" / "20260102T030405Z-1", MadeRun(30, valid=None, traced=False))
-    broken = make_run(store / "t" / "20260102T030406Z-2", MadeRun(30, valid=None))
+    write_run(store / "t" / "20260102T030405Z-1", SyntheticRun(30, valid=None, traced=False))
+    broken = write_run(store / "t" / "20260102T030406Z-2", SyntheticRun(30, valid=None))
     record = json.loads((broken / "run.json").read_bytes())
     (broken / "run.json").write_text(json.dumps({**record, "error": "no port is free"}))
     table = RunsTable(write_index(store).read_text())
@@ -128,7 +129,7 @@ def test_the_reason_why_a_run_is_undecided_or_broke_off_is_under_its_row(tmp_pat
 
 
 def test_an_index_of_no_runs_says_so(tmp_path: Path) -> None:
-    assert "No run is here yet" in render_index(tmp_path)
+    assert "This folder contains no runs" in render_index(tmp_path)
 
 
 def test_an_index_of_no_store_is_an_error(tmp_path: Path) -> None:
@@ -150,7 +151,7 @@ def test_the_server_shows_index_folders_logs_and_reports(tmp_path: Path) -> None
     assert report[0] == 200
     assert report[1]["Content-Type"].startswith("text/html")
     assert "<strong>Valid</strong>" in report[2]
-    assert not (store / run[1:] / "report.html").exists()  # made for this look alone
+    assert not (store / run[1:] / "report.html").exists()  # rendered for this request only
     assert "trace.jsonl" in member[2]
     assert data[0] == 301
 
@@ -158,7 +159,7 @@ def test_the_server_shows_index_folders_logs_and_reports(tmp_path: Path) -> None
 def test_a_run_that_appears_is_in_the_index_at_the_next_look(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     assert "3 runs" in get(store, "/")[0][2]
-    make_run(store / "etcd-kv" / "20270101T000000Z-1", MadeRun(5))
+    write_run(store / "etcd-kv" / "20270101T000000Z-1", SyntheticRun(5))
     assert "4 runs" in get(store, "/")[0][2]
 
 
@@ -207,7 +208,7 @@ def test_a_page_that_a_run_left_behind_is_saved_and_not_shown(tmp_path: Path) ->
 
 def test_a_report_is_made_of_a_run_that_goes_on(tmp_path: Path) -> None:
     store = tmp_path / "store"
-    run = make_run(store / "t" / "20260102T030405Z-7", MadeRun(30))
+    run = write_run(store / "t" / "20260102T030405Z-7", SyntheticRun(30))
     record = json.loads((run / "run.json").read_bytes())
     (run / "results.json").unlink()
     (run / "run.json").write_text(json.dumps({**record, "ended": "running"}))

@@ -1,4 +1,4 @@
-"""Traces are put together write by write, and each step's time is its own."""
+"""Traces are joined by write, and the waterfall of a write shows its steps."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from pathlib import Path
 
 import msgspec
 
+from splitbrain.harness.report.percentile import percentile
 from splitbrain.harness.report.run_data import read_run
-from splitbrain.harness.report.waterfall import StepBar, bars_of, choose_writes
-from splitbrain.harness.report.waterfall_choice import numbers_named, waterfall_options
-from splitbrain.harness.report.write_steps import WriteSteps, percentile, read_steps, step_times
+from splitbrain.harness.report.write_path.steps import WriteSteps, read_steps, step_times
+from splitbrain.harness.report.write_path.waterfall import StepBar, bars_of, choose_writes
+from splitbrain.harness.report.write_path.waterfall_options import integers_under, waterfall_options
 from splitbrain.histories.trace import STEPS, TraceEvent
-from tests.unit.report.made_runs import MadeRun, make_run
+from tests.unit.report.synthetic_run import SyntheticRun, write_run
 
 MS = 1_000_000
 
@@ -90,7 +91,7 @@ def test_a_percentile_is_the_least_value_that_enough_do_not_exceed() -> None:
 
 
 def test_the_writes_offered_are_few_none_twice_and_hold_the_slowest(tmp_path: Path) -> None:
-    run = read_run(make_run(tmp_path, MadeRun(2_000)))
+    run = read_run(write_run(tmp_path, SyntheticRun(2_000)))
     assert run.steps is not None
     chosen = choose_writes(run.steps, 1, revisions=(50,))
     rows = [one.row for one in chosen]
@@ -102,7 +103,9 @@ def test_the_writes_offered_are_few_none_twice_and_hold_the_slowest(tmp_path: Pa
 
 
 def test_an_option_is_named_after_the_operation_that_made_its_revision(tmp_path: Path) -> None:
-    options = waterfall_options(read_run(make_run(tmp_path, MadeRun(200))))
+    run = read_run(write_run(tmp_path, SyntheticRun(200)))
+    assert run.steps is not None
+    options = waterfall_options(run.steps, run.spans, (), seed=7)
     assert options
     assert all("put r" in option.name for option in options)
     assert all(step in STEPS for option in options for step, *_ in option.bars)
@@ -110,5 +113,5 @@ def test_an_option_is_named_after_the_operation_that_made_its_revision(tmp_path:
 
 def test_numbers_named_are_found_in_any_detail() -> None:
     detail = {"revision": 3, "at": [{"revisions": [4, 5]}, {"key": 9}], "requests": 6}
-    assert sorted(numbers_named(detail, "revision")) == [3, 4, 5]
-    assert list(numbers_named(detail, "request")) == [6]
+    assert sorted(integers_under(detail, "revision")) == [3, 4, 5]
+    assert list(integers_under(detail, "request")) == [6]

@@ -199,7 +199,7 @@ def test_a_full_lmdb_says_so_and_keeps_what_it_had(tmp_path: Path) -> None:
         backend.put(b"key", b"b", bytes(1 << 18))
         with pytest.raises(DiskError, match="the backend is full at 131072 bytes"):
             await backend.flush()
-        with pytest.raises(DiskError, match="it failed before"):
+        with pytest.raises(DiskError, match="an earlier write failed"):
             await backend.flush()
         backend.close()
         backend = open_lmdb(tmp_path / "db")

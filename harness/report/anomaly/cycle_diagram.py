@@ -1,7 +1,7 @@
-"""A cycle of transactions, drawn: boxes in a ring, an arrow for each dependency.
+"""An SVG diagram of a cycle of transactions: boxes in a ring, an arrow for each dependency.
 
-SVG in the page's own text colour, with the reason of each arrow in words as its title. No
-program is needed to draw it.
+The text has the colour of the page's text. The tooltip of an arrow gives the reason of the
+dependency. The diagram needs no script.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
+from splitbrain.harness.report.figures.palette import dependency_colour
 from splitbrain.harness.report.value_text import clip
 
 CHARACTER_PX = 7.3
@@ -21,16 +22,14 @@ LINES_MAX = 6
 PADDING_PX = 10
 BULGE_PX = 46
 FULL_BOXES_MAX = 8
-"""With more transactions a box holds its name alone."""
+"""With more transactions, a box contains only the transaction's name and process."""
 BOXES_MAX = 40
-COLOURS = {
-    "ww": "#d9541e", "wr": "#2b83c6", "rw": "#b4649e", "process": "#c9a400", "realtime": "#7a7f87",
-}
+TOOLTIP_CHARACTERS_MAX = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A transaction's place: the middle of its box, and half of its size."""
+    """The box of a transaction: its centre, half of its size, and its lines of text. All in px."""
 
     x: float
     y: float
@@ -39,7 +38,7 @@ class Box:
     lines: tuple[str, ...]
 
     def edge_towards(self, x: float, y: float) -> tuple[float, float]:
-        """Where the line from the middle to a point leaves the box."""
+        """The point at which the line from the centre to (x, y) leaves the box."""
         across, down = x - self.x, y - self.y
         if not across and not down:
             return self.x, self.y - self.half_height
@@ -50,9 +49,11 @@ class Box:
         return self.x + across * part, self.y + down * part
 
 
-def cycle_picture(cycle: Mapping[str, Any]) -> str:
-    """`detail["cycle"]` of an anomaly of the checker `transactions` as SVG; "" where that
-    is too long."""
+def cycle_diagram(cycle: Mapping[str, Any]) -> str:
+    """The SVG of `detail["cycle"]`, which the checker `transactions` writes.
+
+    Returns "" for a cycle of more than `BOXES_MAX` transactions.
+    """
     transactions = cycle["transactions"]
     if len(transactions) > BOXES_MAX:
         return ""
@@ -61,26 +62,27 @@ def cycle_picture(cycle: Mapping[str, Any]) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
         f'width="{width:.0f}" height="{height:.0f}" role="img" '
-        f'aria-label="{_quoted(_told(cycle["steps"]))}" font-size="12" '
+        f'aria-label="{_quoted(_in_words(cycle["steps"]))}" font-size="12" '
         'font-family="ui-monospace, monospace">',
     ]
     parts += [_arrow(step, placed) for step in cycle["steps"]]
-    parts += [_drawn(box) for box in boxes]
+    parts += [_box(box) for box in boxes]
     return "".join([*parts, "</svg>"])
 
 
-def _lines(one: Mapping[str, Any], among: int) -> tuple[str, ...]:
-    head = f"{one['name']} · process {one['process']}"
-    if among > FULL_BOXES_MAX:
+def _lines(transaction: Mapping[str, Any], count: int) -> tuple[str, ...]:
+    """The text of a box in a diagram of `count` transactions."""
+    head = f"{transaction['name']} · process {transaction['process']}"
+    if count > FULL_BOXES_MAX:
         return (head,)
-    made = [clip(str(text), LINE_CHARACTERS_MAX) for text in one["operations"]]
-    if len(made) > LINES_MAX:
-        made = [*made[: LINES_MAX - 1], "…"]
-    return (head, *made)
+    lines = [clip(str(text), LINE_CHARACTERS_MAX) for text in transaction["operations"]]
+    if len(lines) > LINES_MAX:
+        lines = [*lines[: LINES_MAX - 1], "…"]
+    return (head, *lines)
 
 
 def _ring(texts: Sequence[tuple[str, ...]]) -> tuple[list[Box], float, float]:
-    """Boxes around an ellipse on which none overlaps the next, and the size of all."""
+    """Boxes on an ellipse, none of which overlaps another, and the diagram's width and height."""
     half_width = max(len(line) for lines in texts for line in lines) * CHARACTER_PX / 2 + PADDING_PX
     half_height = max(len(lines) for lines in texts) * LINE_PX / 2 + PADDING_PX
     count = len(texts)
@@ -105,7 +107,7 @@ def _ring(texts: Sequence[tuple[str, ...]]) -> tuple[list[Box], float, float]:
     return boxes, width, height
 
 
-def _drawn(box: Box) -> str:
+def _box(box: Box) -> str:
     left, top = box.x - box.half_width, box.y - box.half_height
     text = "".join(
         f'<text x="{left + PADDING_PX:.1f}" y="{top + PADDING_PX + LINE_PX * (place + 0.75):.1f}" '
@@ -122,13 +124,14 @@ def _drawn(box: Box) -> str:
 
 def _arrow(step: Mapping[str, Any], placed: Mapping[str, Box]) -> str:
     one, other = placed[step["from"]], placed[step["to"]]
-    colour = COLOURS.get(step["kind"], "#7a7f87")
+    colour = dependency_colour(step["kind"])
     bend_x, bend_y = _bend(one, other)
     begin, end = one.edge_towards(bend_x, bend_y), other.edge_towards(bend_x, bend_y)
     label_x = (begin[0] + 2 * bend_x + end[0]) / 4
+    reason = clip(str(step["because"]), TOOLTIP_CHARACTERS_MAX)
     label_y = (begin[1] + 2 * bend_y + end[1]) / 4
     return (
-        f"<g><title>{escape(clip(str(step['because']), 600))}</title>"
+        f"<g><title>{escape(reason)}</title>"
         f'<path d="M{begin[0]:.1f},{begin[1]:.1f} Q{bend_x:.1f},{bend_y:.1f} '
         f'{end[0]:.1f},{end[1]:.1f}" fill="none" stroke="{colour}" stroke-width="2"/>'
         f"{_head(bend_x, bend_y, end, colour)}"
@@ -138,8 +141,11 @@ def _arrow(step: Mapping[str, Any], placed: Mapping[str, Box]) -> str:
 
 
 def _bend(one: Box, other: Box) -> tuple[float, float]:
-    """The control point: beside the line, on the side that the ring's sense turns away from its
-    middle, so that two arrows between the same boxes do not meet."""
+    """The control point of the arrow's curve.
+
+    It lies to the left of the line from `one` to `other`. So two arrows between the same boxes,
+    in opposite directions, bend to opposite sides.
+    """
     across, down = other.x - one.x, other.y - one.y
     length = math.hypot(across, down) or 1.0
     return (
@@ -158,7 +164,7 @@ def _head(from_x: float, from_y: float, tip: tuple[float, float], colour: str) -
     return f'<polygon points="{points}" fill="{colour}"/>'
 
 
-def _told(steps: Sequence[Mapping[str, Any]]) -> str:
+def _in_words(steps: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{step['from']} before {step['to']} ({step['kind']})" for step in steps)
 
 

@@ -1,4 +1,4 @@
-"""Pictures of what was found wrong, each with the shortest part of the history that shows it."""
+"""Draw the anomalies of a judged run or file, each with the shortest history that shows it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,25 @@ from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.judging.history_file import Checked
 from splitbrain.harness.judging.judge import read_evidence
 from splitbrain.harness.judging.run_result import RunResult
-from splitbrain.harness.report.logged_spans import spans_of, spans_of_transactions
-from splitbrain.harness.report.picture import DRAWN_MAX, Found, write_pictures
+from splitbrain.harness.report.anomaly.page import DRAWN_MAX, Found, write_pictures
+from splitbrain.harness.report.foreign_spans import spans_of, spans_of_transactions
 from splitbrain.harness.report.spans import pair
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.history import History
 
 SHORTENING_S_MAX = 10.0
-"""For all anomalies together."""
-ALREADY_SHORT = 3
-"""A proof of so few operations is drawn as it stands."""
+"""The time limit of the search for shorter histories, for all anomalies together."""
+OPERATIONS_TO_SHORTEN_MIN = 4
+"""A proof of fewer operations is drawn without a search for a shorter one."""
 
 
 def draw_run(result: RunResult, path: Path) -> Path | None:
-    """The anomalies of a judged run's folder into the page `path`; None if it has none."""
+    """Draw the anomalies of a judged run to the page `path`.
+
+    Returns None, and writes nothing, if there is no anomaly. Raises BadArguments if `path`
+    cannot be written.
+    """
     folder = RunFolder(result.folder)
     record = folder.read_record()
     evidence = read_evidence(folder, record)
@@ -37,23 +41,29 @@ def draw_run(result: RunResult, path: Path) -> Path | None:
 
 
 def draw_file(checked: Checked, path: Path) -> Path | None:
-    """The anomalies of a judged file into the page `path`; None if it has none."""
+    """Draw the anomalies of a judged history file to the page `path`.
+
+    Returns None, and writes nothing, if there is no anomaly. Raises BadArguments if `path`
+    cannot be written.
+    """
     read = checked.recorded
     if read.history is not None:
         return _draw_own(
             checked.verdicts, Evidence(read.history, read.members), path,
             [member.member for member in read.members],
         )
-    of_all = spans_of_transactions(read.transactions)
+    transactions = spans_of_transactions(read.transactions)
     found = [
-        Found(checker, anomaly, of_all or spans_of(_about(anomaly, read.logged)))
+        Found(checker, anomaly, transactions or spans_of(_on_same_keys(anomaly, read.logged)))
         for checker, anomaly in _anomalies(checked.verdicts)
     ]
     return _write(path, found, History.of(()), (), f"{read.form} · {read.model}")
 
 
-def _about(anomaly: Anomaly, logged: Sequence[ForeignOperation]) -> list[ForeignOperation]:
-    """The operations on the keys that the anomaly names operations of."""
+def _on_same_keys(
+    anomaly: Anomaly, logged: Sequence[ForeignOperation]
+) -> list[ForeignOperation]:
+    """The operations on the keys of the operations that the anomaly names."""
     named = set(anomaly.events)
     keys = {op.key: None for op in logged if op.call in named or op.ended in named}
     return [op for op in logged if op.key in keys]
@@ -72,20 +82,24 @@ def _draw_own(
 
 
 def _anomalies(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, Anomaly]]:
-    """A few of each checker, so that each that found something is drawn."""
-    wrong = [verdict for verdict in verdicts if verdict.anomalies]
-    each = max(1, DRAWN_MAX // max(1, len(wrong)))
-    for verdict in wrong:
+    """The first few anomalies of each checker, so that each checker has one in the page."""
+    invalid = [verdict for verdict in verdicts if verdict.anomalies]
+    each = max(1, DRAWN_MAX // max(1, len(invalid)))
+    for verdict in invalid:
         for anomaly in verdict.anomalies[:each]:
             yield verdict.checker, anomaly
 
 
 def _shortened(name: str, anomaly: Anomaly, evidence: Evidence, deadline: float) -> Anomaly:
-    """`anomaly` with the events of the shortest part of the history that shows it."""
+    """`anomaly` with the events of the shortest part of the history that shows it.
+
+    Returns it unchanged if it is short already or the monotonic time `deadline` has passed.
+    """
     from splitbrain.checkers.catalogue import CHECKERS
 
     checker: Checker | None = CHECKERS.get(name)
-    if checker is None or len(anomaly.events) <= 2 * ALREADY_SHORT or time.monotonic() > deadline:
+    is_short = len(anomaly.events) < 2 * OPERATIONS_TO_SHORTEN_MIN - 1
+    if checker is None or is_short or time.monotonic() > deadline:
         return anomaly
     kept = shortest_history(evidence, checker, anomaly, deadline)
     events = sorted({at for op in kept for at in (op.invoked, op.returned) if at is not None})

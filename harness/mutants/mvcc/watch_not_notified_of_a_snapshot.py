@@ -1,4 +1,4 @@
-"""Watchers of a store that becomes a leader's snapshot go on with what comes after it."""
+"""When a leader's snapshot replaces the store, watchers continue after the snapshot."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.mvcc.watch import WatchHub
 
 MUTANT = Mutant(
-    what="events that came with a snapshot are not sent to watchers",
+    what="watchers do not receive the events that a snapshot contained",
     source="etcd-io/etcd issue 8411",
     found_by=("watch",),
 )

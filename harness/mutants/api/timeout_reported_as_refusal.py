@@ -1,4 +1,4 @@
-"""A write that ran out of time is answered as one that was refused."""
+"""A write that timed out gets the error of a refused write."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from splitbrain.node.pending import Pending
 
 MUTANT = Mutant(
     what="an uncertain write is reported as failed",
-    source="ArcadeData/arcadedb issue 4790 (a commit that timed out is rolled back, and"
-    " commits); Raft paper, section 8",
+    source="ArcadeData/arcadedb issue 4790 (a commit that timed out is rolled back, but commits);"
+    " Raft paper, section 8",
     found_by=("mvcc", "linearizable", "set_full"),
 )
 
 
 def plant() -> None:
-    honest = Pending.wait_for
+    original = Pending.wait_for
 
     async def wait_for(
         self: Pending[Any], request: int, begin: Callable[[], Awaitable[None]]
     ) -> Any:
         try:
-            return await honest(self, request, begin)
+            return await original(self, request, begin)
         except RpcError as problem:
             if problem == errors.timed_out():
                 raise errors.too_many_requests() from problem

@@ -1,5 +1,7 @@
-"""What a checker counted, as tables: `Verdict.counts` may hold numbers, rows of numbers and
-tables of them. Single numbers stand beside the verdict and are not here."""
+"""`Verdict.counts` of a checker, divided into single numbers and tables.
+
+A count is a number, a row (a mapping of numbers) or a table (a mapping of rows).
+"""
 
 from __future__ import annotations
 
@@ -13,20 +15,22 @@ COLUMNS_MAX = 24
 
 @dataclass(frozen=True, slots=True)
 class CountTable:
-    """Rows with the same columns; a cell is a number, a text, or None for none."""
+    """Rows with the same columns. A cell is a number, a text, or None if there is no value."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Any, ...]], ...]
+    """The name of each row, and its cells."""
     rows_beyond: int = 0
+    """The number of rows that were left out."""
 
 
 def single_counts(counts: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that are no row and no table."""
+    """The counts that are neither a row nor a table. The page shows them next to the verdict."""
     return {name: count for name, count in counts.items() if not isinstance(count, Mapping)}
 
 
 def count_tables(counts: Mapping[str, Any]) -> tuple[CountTable, ...]:
-    """Rows with the same columns stand in one table, in the order of their first row."""
+    """The rows and tables of `counts`. Rows with the same columns form one table."""
     rows_of: dict[tuple[str, ...], list[tuple[str, tuple[Any, ...]]]] = {}
     for name, row in _rows(counts):
         columns = tuple(str(column) for column in row)[:COLUMNS_MAX]
@@ -38,11 +42,12 @@ def count_tables(counts: Mapping[str, Any]) -> tuple[CountTable, ...]:
 
 
 def _rows(counts: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The name and the cells of each row, also of the rows in tables."""
     for name, count in counts.items():
         if not isinstance(count, Mapping) or not count:
             continue
         if all(isinstance(row, Mapping) for row in count.values()):
-            for of, row in count.items():
-                yield f"{name} {of}", row
+            for row_name, row in count.items():
+                yield f"{name} {row_name}", row
         else:
             yield name, count

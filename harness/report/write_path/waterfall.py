@@ -1,8 +1,7 @@
-"""One write's way through the eleven steps, drawn like a network's waterfall.
+"""The waterfall of one write: a bar for each step of the write path on each member.
 
-A row for each step on each member, in the order of time. A bar lasts from when the
-step before it on the write's way was done (on whichever member that was) until this
-one was: what it shows is where the time went.
+The bars are in the order of time. A bar begins when the step before it on the write path was
+done, on any member, and ends when its own step was done. So the bars show where the time went.
 """
 
 from __future__ import annotations
@@ -10,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from splitbrain.harness.report.write_steps import WriteSteps
+from splitbrain.harness.report.write_path.steps import WriteSteps
 from splitbrain.histories.random_stream import stream
 
-SLOWEST = 60
-AROUND_MEDIAN = 30
-UNANSWERED = 30
-OF_ANOMALIES = 50
-AT_RANDOM = 30
+# The most writes of each group, 200 together.
+OF_ANOMALIES_MAX = 50
+SLOWEST_MAX = 60
+AROUND_MEDIAN_MAX = 30
+UNANSWERED_MAX = 30
+AT_RANDOM_MAX = 30
 
-_BEFORE: dict[str, tuple[tuple[str, bool], ...]] = {
-    # step: what must come before it, and whether on the same member
+_PREDECESSORS: dict[str, tuple[tuple[str, bool], ...]] = {
+    # step: the steps that must come before it, and whether on the same member
     "client_request": (),
     "follower_forward": (("client_request", True),),
     "leader_receive": (("follower_forward", False), ("client_request", True)),
@@ -39,7 +39,7 @@ _BEFORE: dict[str, tuple[tuple[str, bool], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class StepBar:
-    """ms since the client's request was accepted."""
+    """A step on a member. Times are ms since the client's request was accepted."""
 
     step: str
     member: str
@@ -49,12 +49,14 @@ class StepBar:
 
 @dataclass(frozen=True, slots=True)
 class ChosenWrite:
+    """A row of `WriteSteps`, and the group of the list that offers it."""
+
     row: int
     group: str
 
 
 def bars_of(steps: WriteSteps, row: int) -> tuple[StepBar, ...]:
-    """Each step that was done for the write in `row`, in the order of time."""
+    """A bar for each step that was done for the write in `row`, in the order of time."""
     done = steps.of_row(row)
     if not done:
         return ()
@@ -67,12 +69,15 @@ def bars_of(steps: WriteSteps, row: int) -> tuple[StepBar, ...]:
 
 
 def _begin(done: Sequence[tuple[int, str, str]], ns: int, step: str, member: str) -> int:
-    """When the last of the steps before `step` was done, no later than `ns`."""
+    """The time, in ns, of the last step before `step` that was done no later than `ns`."""
     before = [
         other_ns
         for other_ns, other, where in done
         if other_ns <= ns
-        and any(other == name and (not same or where == member) for name, same in _BEFORE[step])
+        and any(
+            other == name and (not same_member or where == member)
+            for name, same_member in _PREDECESSORS[step]
+        )
     ]
     return max(before, default=ns)
 
@@ -80,27 +85,29 @@ def _begin(done: Sequence[tuple[int, str, str]], ns: int, step: str, member: str
 def choose_writes(
     steps: WriteSteps, seed: int, revisions: Iterable[int] = (), requests: Iterable[int] = ()
 ) -> tuple[ChosenWrite, ...]:
-    """At most 200 writes worth a look, none twice: those that anomalies name by revision
-    or request, the slowest, those never answered, those around the median, some at random.
+    """At most 200 different writes to offer waterfalls of, in groups.
+
+    The groups are the writes that anomalies name by revision or request, the slowest, those
+    around the median, those never answered, and some at random, drawn from `seed`.
     """
-    wanted_revisions, wanted_requests = set(revisions) - {0}, set(requests) - {0}
+    named_revisions, named_requests = set(revisions) - {0}, set(requests) - {0}
     rows = range(len(steps.requests))
     named = [
         row
         for row in rows
-        if steps.revisions[row] in wanted_revisions or steps.requests[row] in wanted_requests
+        if steps.revisions[row] in named_revisions or steps.requests[row] in named_requests
     ]
     timed = [(latency, row) for row in rows if (latency := steps.latency_ns(row)) is not None]
     timed.sort(reverse=True)
     answered = {row for _, row in timed}
     unanswered = [row for row in rows if row not in answered and steps.called(row)]
-    middle = max(0, len(timed) // 2 - AROUND_MEDIAN // 2)
-    drawn = stream(seed, "report", "waterfall").sample(rows, min(AT_RANDOM, len(rows)))
+    middle = max(0, len(timed) // 2 - AROUND_MEDIAN_MAX // 2)
+    drawn = stream(seed, "report", "waterfall").sample(rows, min(AT_RANDOM_MAX, len(rows)))
     groups = (
-        ("named by an anomaly", named[:OF_ANOMALIES]),
-        ("slowest", [row for _, row in timed[:SLOWEST]]),
-        ("around the median", [row for _, row in timed[middle : middle + AROUND_MEDIAN]]),
-        ("never answered", unanswered[:UNANSWERED]),
+        ("named by an anomaly", named[:OF_ANOMALIES_MAX]),
+        ("slowest", [row for _, row in timed[:SLOWEST_MAX]]),
+        ("around the median", [row for _, row in timed[middle : middle + AROUND_MEDIAN_MAX]]),
+        ("never answered", unanswered[:UNANSWERED_MAX]),
         ("drawn at random", drawn),
     )
     seen: dict[int, str] = {}

@@ -1,7 +1,4 @@
-"""What a run's operations and faults come to, in rows of a table.
-
-Named after what each row is: a kind of operation, an error, the time under a fault.
-"""
+"""The rows of the tables of operations, errors and faults."""
 
 from __future__ import annotations
 
@@ -13,10 +10,10 @@ from itertools import pairwise
 
 import msgspec
 
-from splitbrain.harness.report.bands import band_end
+from splitbrain.harness.report.figures.fault_bands import band_end
+from splitbrain.harness.report.percentile import percentile
 from splitbrain.harness.report.spans import Span
 from splitbrain.harness.report.value_text import clip, json_text
-from splitbrain.harness.report.write_steps import percentile
 from splitbrain.histories.history import FaultWindow
 
 ERRORS_MAX = 20
@@ -24,7 +21,7 @@ ERRORS_MAX = 20
 
 @dataclass(frozen=True, slots=True)
 class KindRow:
-    """Latencies in ms, of the answered ones; None where there are none."""
+    """The operations of one `f`. Latencies are in ms, of outcome `ok`; None if there is none."""
 
     f: str
     ok: int
@@ -38,6 +35,8 @@ class KindRow:
 
 @dataclass(frozen=True, slots=True)
 class ErrorRow:
+    """An error, and how often it occurred."""
+
     outcome: str
     f: str
     error: str
@@ -46,10 +45,7 @@ class ErrorRow:
 
 @dataclass(frozen=True, slots=True)
 class FaultRow:
-    """One fault, and how the operations fared that were invoked while it was in force.
-
-    `longest_without_ok_s` is the longest time of the window in which nothing was answered.
-    """
+    """A fault, and the outcomes of the operations invoked while it was active."""
 
     fault: int
     f: str
@@ -57,17 +53,21 @@ class FaultRow:
     detail: str
     begin_s: float
     end_s: float
+    """When it was healed; the end of the run if never."""
     healed: bool
     ok: int
     fail: int
     info: int
     p99: float | None
+    """The latency in ms, of outcome `ok`; None if there is none."""
     longest_without_ok_s: float
+    """The longest time, while the fault was active, in which no operation succeeded."""
     failed: str = ""
+    """Why the fault could not be injected or healed; "" if it could."""
 
 
 def kind_rows(spans: Sequence[Span]) -> tuple[KindRow, ...]:
-    """A row for each `f`, in the order of their first operations, and "all" if several."""
+    """A row for each `f`, in the order of their first operations; with several, also "all"."""
     by_f: dict[str, list[Span]] = {}
     for span in spans:
         by_f.setdefault(span.f, []).append(span)
@@ -77,26 +77,30 @@ def kind_rows(spans: Sequence[Span]) -> tuple[KindRow, ...]:
 
 def _kind(f: str, spans: Sequence[Span]) -> KindRow:
     outcomes = Counter(span.outcome for span in spans)
-    took = _answered_ms(spans)
+    latencies = _ok_latencies_ms(spans)
     return KindRow(
         clip(f, 60),
         outcomes["ok"],
         outcomes["fail"],
         outcomes["info"],
-        *((percentile(took, share) if took else None) for share in (0.5, 0.9, 0.99, 1.0)),
+        *(
+            (percentile(latencies, share) if latencies else None)
+            for share in (0.5, 0.9, 0.99, 1.0)
+        ),
     )
 
 
-def _answered_ms(spans: Sequence[Span]) -> list[float]:
+def _ok_latencies_ms(spans: Sequence[Span]) -> list[float]:
+    """The latencies of operations with outcome `ok`, ascending."""
     return sorted(
         ms for span in spans if span.outcome == "ok" and (ms := span.latency_ms) is not None
     )
 
 
 def error_rows(spans: Sequence[Span]) -> tuple[tuple[ErrorRow, ...], int]:
-    """The errors seen most, and how many more different ones there were."""
+    """The most frequent errors, and the number of other distinct errors."""
     seen = Counter(
-        (span.outcome, span.f, span.answered()) for span in spans if span.outcome != "ok"
+        (span.outcome, span.f, span.result_text()) for span in spans if span.outcome != "ok"
     )
     most = seen.most_common(ERRORS_MAX)
     return tuple(ErrorRow(*key, count) for key, count in most), len(seen) - len(most)
@@ -105,27 +109,27 @@ def error_rows(spans: Sequence[Span]) -> tuple[tuple[ErrorRow, ...], int]:
 def fault_rows(
     spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int
 ) -> tuple[FaultRow, ...]:
-    """A row for each fault, in the order in which they began."""
+    """A row for each of `faults`, in the same order. `end_ns` is the end of the run."""
     ordered = sorted(spans, key=lambda span: span.call)
     calls = [span.call for span in ordered]
-    answers = sorted(s.ended for s in spans if s.outcome == "ok" and s.ended is not None)
-    return tuple(_fault(fault, ordered, calls, answers, end_ns) for fault in faults)
+    ok_ends = sorted(s.ended for s in spans if s.outcome == "ok" and s.ended is not None)
+    return tuple(_fault(fault, ordered, calls, ok_ends, end_ns) for fault in faults)
 
 
 def _fault(
     fault: FaultWindow,
     ordered: Sequence[Span],
     calls: Sequence[int],
-    answers: Sequence[int],
+    ok_ends: Sequence[int],
     end_ns: int,
 ) -> FaultRow:
     end = band_end(fault, end_ns)
     within = ordered[bisect_left(calls, fault.begin) : bisect_right(calls, end)]
     outcomes = Counter(span.outcome for span in within)
-    took = _answered_ms(within)
-    inside = answers[bisect_left(answers, fault.begin) : bisect_right(answers, end)]
+    latencies = _ok_latencies_ms(within)
+    inside = ok_ends[bisect_left(ok_ends, fault.begin) : bisect_right(ok_ends, end)]
     edges = [fault.begin, *inside, end]
-    silent = max(later - earlier for earlier, later in pairwise(edges))
+    longest_gap = max(later - earlier for earlier, later in pairwise(edges))
     return FaultRow(
         fault.fault,
         clip(fault.f, 60),
@@ -137,14 +141,14 @@ def _fault(
         outcomes["ok"],
         outcomes["fail"],
         outcomes["info"],
-        percentile(took, 0.99) if took else None,
-        silent / 1e9,
+        percentile(latencies, 0.99) if latencies else None,
+        longest_gap / 1e9,
         clip(fault.failed, 200),
     )
 
 
 def _detail(fault: FaultWindow) -> str:
-    """The fault's own settings in words: `shape=halves how=cut`."""
+    """The settings of a fault: `shape=halves how=cut`."""
     try:
         value = msgspec.json.decode(fault.detail)
     except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""A range that its limit just holds is said to have more."""
+"""A range result that exactly fills its limit has `more` set, even if no further key exists."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from splitbrain.node.apply import apply, range_read
 from splitbrain.node.messages.rpc import RangeRequest, RangeResponse
 
 MUTANT = Mutant(
-    what="the last page of a paged read says that another follows",
+    what="the last page of a paged read claims that another page follows",
     source="etcd's rpc.proto, RangeResponse.more: whether there are more keys to return",
     found_by=("mvcc",),
 )
 
 
 def plant() -> None:
-    honest = range_read.read_range
+    original = range_read.read_range
 
     def read_range(source: range_read.Readable, request: RangeRequest) -> RangeResponse:
-        answer = honest(source, request)
+        answer = original(source, request)
         return replace(answer, more=answer.more or 0 < request.limit <= len(answer.kvs))
 
     apply.read_range = read_range  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Cycles of transactions as SVG."""
+"""The SVG diagram of a cycle has a box for each transaction and an arrow for each step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from splitbrain.checkers.transactions import check_transactions
-from splitbrain.harness.report.cycle_picture import BOXES_MAX, cycle_picture
+from splitbrain.harness.report.anomaly.cycle_diagram import BOXES_MAX, cycle_diagram
 from splitbrain.histories.transaction import Append, Read, Transaction
 from tests.unit.checkers.told_transactions import concurrent
 
@@ -34,7 +34,7 @@ def ring(count: int) -> list[Transaction]:
 
 @pytest.mark.parametrize("count", [2, 3, 5, 8, 12, BOXES_MAX])
 def test_each_transaction_has_a_box_and_each_step_an_arrow(count: int) -> None:
-    drawn = ElementTree.fromstring(cycle_picture(cycle_of(ring(count))))
+    drawn = ElementTree.fromstring(cycle_diagram(cycle_of(ring(count))))
     width, height = float(drawn.attrib["width"]), float(drawn.attrib["height"])
     boxes = [
         tuple(float(box.attrib[name]) for name in ("x", "y", "width", "height"))
@@ -67,11 +67,11 @@ def test_what_a_transaction_did_stands_as_text_whatever_it_says() -> None:
         )
         for one in made
     ]
-    svg = cycle_picture(cycle_of(made))
+    svg = cycle_diagram(cycle_of(made))
     assert "<script" not in svg
     assert "&lt;script&gt;" in svg
     ElementTree.fromstring(svg)
 
 
 def test_a_cycle_that_is_too_long_is_not_drawn() -> None:
-    assert cycle_picture(cycle_of(ring(BOXES_MAX + 1))) == ""
+    assert cycle_diagram(cycle_of(ring(BOXES_MAX + 1))) == ""

@@ -1,4 +1,4 @@
-"""Folders of runs that nobody ran: as large, broken or hostile as a test wants them."""
+"""Write the folder of a run that never happened, as large or hostile as a test needs."""
 
 from __future__ import annotations
 
@@ -33,8 +33,11 @@ FAULTS = (
 
 
 @dataclass
-class MadeRun:
-    """What to make. Times are spread over `seconds`; a tenth of a percent fails."""
+class SyntheticRun:
+    """The parameters of the run. `hostile` is put into values, errors, logs and documents.
+
+    Operations are spread over `seconds`. 0.8 % of them fail and 0.7 % have unknown outcome.
+    """
 
     operations: int = 300
     clients: int = 8
@@ -52,8 +55,8 @@ class MadeRun:
         self.rng = Random(self.seed)
 
 
-def make_run(folder: Path, made: MadeRun) -> Path:
-    """Write the run's folder; returns it."""
+def write_run(folder: Path, made: SyntheticRun) -> Path:
+    """Write the files of `made` into `folder`; returns `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     events, writes = _operations(made)
     events += _faults(made)
@@ -71,8 +74,8 @@ def _lines(path: Path, values: list[Any]) -> None:
     path.write_bytes(b"".join(msgspec.json.encode(value) + b"\n" for value in values))
 
 
-def _operations(made: MadeRun) -> tuple[list[Event], list[tuple[int, int, int, str]]]:
-    """Events without numbers, and (time, revision, request, node) of each write."""
+def _operations(made: SyntheticRun) -> tuple[list[Event], list[tuple[int, int, int, str]]]:
+    """Events without indexes, and (time, revision, request, node) of each write."""
     rng = made.rng
     events: list[Event] = []
     writes: list[tuple[int, int, int, str]] = []
@@ -111,8 +114,8 @@ def _operations(made: MadeRun) -> tuple[list[Event], list[tuple[int, int, int, s
         f = "put" if isinstance(request, Put) else "get"
         events.append(Event(0, at, process, "invoke", f, _raw(request), node))
         error = None if outcome == "ok" else made.hostile or f"{outcome}: etcdserver: no leader"
-        told = _raw(answer) if outcome == "ok" else _raw(request)
-        events.append(Event(0, at + took, process, outcome, f, told, node, error))
+        value_at_end = _raw(answer) if outcome == "ok" else _raw(request)
+        events.append(Event(0, at + took, process, outcome, f, value_at_end, node, error))
         again = at + took + int(rng.expovariate(1 / max(1.0, think_ns - took)))
         if outcome == "info":
             process, next_process = next_process, next_process + 1
@@ -124,7 +127,7 @@ def _raw(value: Any) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(value))
 
 
-def _faults(made: MadeRun) -> list[Event]:
+def _faults(made: SyntheticRun) -> list[Event]:
     events = []
     for number, (kind, begin, end, members, detail) in enumerate(made.faults, start=1):
         scale = made.seconds / 30 * S
@@ -139,7 +142,7 @@ def _faults(made: MadeRun) -> list[Event]:
     return events
 
 
-def _records(folder: Path, made: MadeRun, events: list[Event]) -> None:
+def _records(folder: Path, made: SyntheticRun, events: list[Event]) -> None:
     options = Options(seed=made.seed, clients=made.clients, time_limit_s=made.seconds)
     members = tuple(
         MemberRecord(
@@ -180,11 +183,11 @@ def _records(folder: Path, made: MadeRun, events: list[Event]) -> None:
     )
     (folder / "results.json").write_bytes(msgspec.json.encode(results))
     (folder / "repro.json").write_text(json.dumps({"seed": made.seed, "note": made.hostile}))
-    (folder / "plan.json").write_text(json.dumps({"seed": made.seed, "clients": []}))
+    (folder / "schedule.json").write_text(json.dumps({"seed": made.seed, "clients": []}))
 
 
 def _member(
-    folder: Path, made: MadeRun, name: str, place: int, writes: list[tuple[int, int, int, str]]
+    folder: Path, made: SyntheticRun, name: str, place: int, writes: list[tuple[int, int, int, str]]
 ) -> None:
     home = folder / name
     (home / "data").mkdir(parents=True, exist_ok=True)
@@ -210,8 +213,10 @@ def _member(
         _lines(home / "trace.jsonl", _trace(made, name, writes))
 
 
-def _trace(made: MadeRun, name: str, writes: list[tuple[int, int, int, str]]) -> list[TraceEvent]:
-    """What `name` would have traced if n1 (the first) had led all along."""
+def _trace(
+    made: SyntheticRun, name: str, writes: list[tuple[int, int, int, str]]
+) -> list[TraceEvent]:
+    """The trace of `name`, if the first member is the leader during the whole run."""
     leader, followers = made.members[0], made.members[1:]
     events: list[TraceEvent] = []
     for at, revision, request, node in writes:

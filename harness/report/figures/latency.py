@@ -1,4 +1,4 @@
-"""How long operations took, over time, above the same bands."""
+"""The figure of latencies over the time of the run."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from splitbrain.harness.report.bands import bands
-from splitbrain.harness.report.figure import quiet_layout, time_axis
-from splitbrain.harness.report.palette import OUTCOMES, faded
+from splitbrain.harness.report.figures.fault_bands import bands
+from splitbrain.harness.report.figures.layout import plain_layout, time_axis
+from splitbrain.harness.report.figures.palette import OUTCOMES, faded
+from splitbrain.harness.report.figures.timeline import SVG_SPANS_MAX
+from splitbrain.harness.report.figures.typed_array import GAP, floats, integers, times
+from splitbrain.harness.report.percentile import percentile
 from splitbrain.harness.report.spans import Span
-from splitbrain.harness.report.timeline import SVG_SPANS_MAX
-from splitbrain.harness.report.typed_array import GAP, floats, integers, times
-from splitbrain.harness.report.write_steps import percentile
 from splitbrain.histories.history import FaultWindow
 
 BINS_MAX = 240
 LEAST_LATENCY_MS = 0.001
-"""A logarithm has no zero; a simulated operation may take no time at all."""
+"""Shorter latencies are drawn here. A simulated operation may take 0 ms, and a logarithmic axis
+has no zero."""
 
 
 def latency(
     drawn: Sequence[Span], spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int
 ) -> go.Figure:
-    """A point for each of `drawn` that ended; percentiles over all `spans` that were
-    answered. Milliseconds, on a logarithmic scale."""
+    """A point for each operation of `drawn` that ended, and lines of percentiles.
+
+    The percentiles are over all `spans` with outcome `ok`. The axis is in ms and logarithmic.
+    """
     figure = go.Figure()
     points = go.Scattergl if len(drawn) > SVG_SPANS_MAX // 2 else go.Scatter
     for outcome, look in OUTCOMES.items():
@@ -38,7 +41,7 @@ def latency(
             figure.add_trace(
                 points(
                     mode="markers",
-                    name=look.says if outcome != "info" else "info: until the client gave up",
+                    name=look.legend if outcome != "info" else "info: until the client gave up",
                     x=times(span.call / 1e9 for span, _ in own),
                     y=floats(max(ms, LEAST_LATENCY_MS) for _, ms in own),
                     customdata=integers(span.invoked for span, _ in own),
@@ -52,7 +55,7 @@ def latency(
             )
     for share, dash in ((0.5, "solid"), (0.99, "dot")):
         figure.add_trace(_percentiles(spans, end_ns, share, dash))
-    quiet_layout(figure, height_px=300)
+    plain_layout(figure, height_px=300)
     figure.update_layout(shapes=bands(faults, end_ns), xaxis=time_axis(end_ns))
     figure.update_yaxes(
         type="log", title={"text": "latency, ms"}, dtick=1, fixedrange=True, zeroline=False
@@ -61,13 +64,14 @@ def latency(
 
 
 def bin_seconds(end_ns: int) -> float:
-    """A round width of which at most `BINS_MAX` fit in the run."""
+    """The least round width of which at most `BINS_MAX` fit into the run, in s."""
     least = max(end_ns / 1e9, 0.001) / BINS_MAX
     power = 10.0 ** math.floor(math.log10(least))
     return next(step * power for step in (1, 2, 5, 10) if step * power >= least * 0.999)
 
 
 def _percentiles(spans: Sequence[Span], end_ns: int, share: float, dash: str) -> go.Scatter:
+    """A line of one percentile, with a gap where no operation succeeded."""
     width = bin_seconds(end_ns) * 4
     bins: dict[int, list[float]] = {}
     for span in spans:

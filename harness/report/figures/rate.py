@@ -1,4 +1,4 @@
-"""How many operations there were a second, over time, above the same bands."""
+"""The figure of operations per second over the time of the run."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from splitbrain.harness.report.bands import bands
-from splitbrain.harness.report.figure import plain, quiet_layout, time_axis
-from splitbrain.harness.report.latency import bin_seconds
-from splitbrain.harness.report.palette import OUTCOMES
+from splitbrain.harness.report.figures.fault_bands import bands
+from splitbrain.harness.report.figures.latency import bin_seconds
+from splitbrain.harness.report.figures.layout import plain, plain_layout, time_axis
+from splitbrain.harness.report.figures.palette import OUTCOMES, SERIES
+from splitbrain.harness.report.figures.typed_array import floats, times
 from splitbrain.harness.report.spans import Span
-from splitbrain.harness.report.typed_array import floats, times
 from splitbrain.histories.history import FaultWindow
 
 
 def rate(spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int) -> go.Figure:
-    """Operations per second: completions by outcome, and below the answered ones by `f`."""
+    """Completions per second by outcome and, below, those with outcome `ok` by `f`."""
     width = bin_seconds(end_ns) * 2
     count = math.ceil(max(end_ns / 1e9, 0.001) / width)
     middles = [(place + 0.5) * width for place in range(count)]
@@ -49,26 +49,24 @@ def rate(spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int) -> g
                 x=times(middles),
                 y=floats(_per_second(ends, width, count)),
                 yaxis="y2",
-                line={"width": 1.2, "shape": "hvh", "color": _F_COLOURS[place % len(_F_COLOURS)]},
+                line={"width": 1.2, "shape": "hvh", "color": SERIES[place % len(SERIES)]},
                 hovertemplate=plain(f) + ": %{y:.4g}/s<extra></extra>",
             )
         )
-    quiet_layout(figure, height_px=330)
+    plain_layout(figure, height_px=330)
     axis = {"rangemode": "tozero", "fixedrange": True, "zeroline": False}
     figure.update_layout(
         shapes=bands(faults, end_ns),
         hovermode="x",
         xaxis=time_axis(end_ns, anchor="y2"),
         yaxis={"title": {"text": "all, per s"}, "domain": [0.54, 1], **axis},
-        yaxis2={"title": {"text": "by kind, per s"}, "domain": [0, 0.46], **axis},
+        yaxis2={"title": {"text": "ok by kind, per s"}, "domain": [0, 0.46], **axis},
     )
     return figure
 
 
-_F_COLOURS = ("#2b83c6", "#d98a1e", "#0f9d78", "#b4649e", "#7a7f87", "#6f74d8", "#a0714f")
-
-
 def _per_second(ends_ns: Sequence[int], width_s: float, count: int) -> list[float]:
+    """The rate in each of `count` bins of `width_s` seconds."""
     counts = [0] * count
     for end in ends_ns:
         counts[min(int(end / 1e9 / width_s), count - 1)] += 1

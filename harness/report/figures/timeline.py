@@ -1,8 +1,9 @@
-"""Operations per process over time, above the lanes that tell which member was hit.
+"""The figure of operations per process, below the lanes of the members that faults hit.
 
-A bar from invocation to completion. One of unknown outcome is dotted on to where its
-row ends, since it may take effect at any later time. A tick at each invocation keeps
-operations visible that are shorter than a pixel.
+A bar lasts from the invocation to the completion of an operation. A dotted line follows an
+operation of unknown outcome, because it may take effect at any later time; the line ends where
+another process takes over the row. A tick at each invocation keeps operations visible that are
+shorter than a pixel.
 """
 
 from __future__ import annotations
@@ -14,21 +15,31 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from splitbrain.harness.report.bands import bands, lane_layers, lane_names, lane_traces
-from splitbrain.harness.report.figure import hide_long_words, plain, quiet_layout, time_axis
-from splitbrain.harness.report.palette import OUTCOMES, Look, faded
+from splitbrain.harness.report.figures.fault_bands import (
+    bands,
+    lane_layers,
+    lane_names,
+    lane_traces,
+)
+from splitbrain.harness.report.figures.layout import (
+    hide_long_labels,
+    plain,
+    plain_layout,
+    time_axis,
+)
+from splitbrain.harness.report.figures.palette import OUTCOMES, Look, faded
+from splitbrain.harness.report.figures.typed_array import GAP, integers, times
 from splitbrain.harness.report.spans import Span, lanes
-from splitbrain.harness.report.typed_array import GAP, integers, times
 from splitbrain.histories.history import FaultWindow, Outcome
 
 SVG_SPANS_MAX = 6_000
-"""Above this many, bars are drawn by WebGL."""
+"""With more operations, WebGL draws the bars."""
 
 ROW_PX = (9, 20)
-"""The least and the most height of a process's row."""
+"""The least and the greatest height of the row of a process."""
 ROWS_PX_MAX = 640
 LANE_PX = 20
-"""For each fault that is on a lane at the same time."""
+"""The height of a lane for each fault that is active on it at the same time."""
 LAYERS_MAX = 4
 
 
@@ -39,8 +50,11 @@ def timeline(
     end_ns: int,
     rows: Mapping[int, int] | None = None,
 ) -> go.Figure:
-    """Every span of `spans` once; `rows` is the row of each process (of all operations,
-    where `spans` is a sample of them)."""
+    """The timeline of `spans`, each of which is drawn once.
+
+    `rows` is the row of each process. If `spans` is a sample, `rows` must come from all
+    operations; without it, the rows come from `spans`.
+    """
     row_of = lanes(spans) if rows is None else rows
     row_count = max(row_of.values(), default=-1) + 1
     row_px = max(ROW_PX[0], min(ROW_PX[1], ROWS_PX_MAX // max(1, row_count)))
@@ -56,8 +70,8 @@ def timeline(
             figure.add_traces(_traces(outcome, own, rows_of_drawn, line))
     if fault_lanes:
         figure.add_traces(lane_traces(faults, fault_lanes, end_ns, axis="y2"))
-    hide_long_words(figure)
-    quiet_layout(figure, height_px=rows_px + lanes_px + 34 + 40 + 12)
+    hide_long_labels(figure)
+    plain_layout(figure, height_px=rows_px + lanes_px + 34 + 40 + 12)
     share = rows_px / (rows_px + lanes_px + 12)
     figure.update_layout(
         barmode="overlay",
@@ -71,15 +85,18 @@ def timeline(
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Where rows are: of each process, when processes began on each, and how high."""
+    """The rows of the figure."""
 
     row_of: Mapping[int, int]
+    """The row of each process."""
     starts: Mapping[int, Sequence[int]]
+    """The times, in ns, at which processes begin on each row."""
     row_px: int
     end_ns: int
 
 
 def _traces(outcome: Outcome, own: Sequence[Span], rows: _Rows, line: Any) -> list[Any]:
+    """The traces of the operations `own`, all of `outcome`; `line` is the class of a trace."""
     look = OUTCOMES[outcome]
     xs: list[float] = []
     ys: list[float] = []
@@ -92,7 +109,7 @@ def _traces(outcome: Outcome, own: Sequence[Span], rows: _Rows, line: Any) -> li
         events += (span.invoked, span.invoked, span.invoked, -1)
     bars = line(
         mode="lines",
-        name=f"{look.says} ({len(own):,})",
+        name=f"{look.legend} ({len(own):,})",
         legendgroup=outcome,
         x=times(xs),
         y=times(ys),
@@ -109,8 +126,10 @@ def _traces(outcome: Outcome, own: Sequence[Span], rows: _Rows, line: Any) -> li
 
 
 def _ticks(line: Any, look: Look, outcome: Outcome, own: Sequence[Span], rows: _Rows) -> Any:
-    """A mark at each invocation, one segment of a thin line so that thousands stay cheap;
-    a symbol as well where the outcome is not `ok`."""
+    """A mark at each invocation: a tick if the outcome is `ok`, else the outcome's symbol.
+
+    All ticks are one line with gaps, because thousands of markers are slow to draw.
+    """
     if outcome != "ok":
         return line(
             mode="markers",
@@ -145,7 +164,7 @@ def _ticks(line: Any, look: Look, outcome: Outcome, own: Sequence[Span], rows: _
 
 
 def _tails(line: Any, own: Sequence[Span], rows: _Rows) -> Any:
-    """From where the client stopped waiting to where another process takes its row."""
+    """Dotted lines from when the client stopped waiting until another process takes the row."""
     xs: list[float] = []
     ys: list[float] = []
     for span in own:
@@ -169,7 +188,7 @@ def _tails(line: Any, own: Sequence[Span], rows: _Rows) -> Any:
 
 
 def row_starts(spans: Sequence[Span], row_of: Mapping[int, int]) -> dict[int, list[int]]:
-    """For each row, when the processes that share it began, increasing."""
+    """The times, in ns and increasing, at which processes begin on each row."""
     first: dict[int, int] = {}
     for span in spans:
         first[span.process] = min(span.call, first.get(span.process, span.call))

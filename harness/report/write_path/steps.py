@@ -1,8 +1,8 @@
-"""The traces of a run's members, put together write by write.
+"""The traces of a run's members, joined into one table with a row for each client's write.
 
-A table with a row for each client's write and a place for each step on each member,
-so that 100,000 writes take tens of megabytes and not gigabytes. A step that a member
-traced twice (a replay after a restart) counts once, the first time.
+A row has a place for each step on each member. The table is one array of integers, so that
+100,000 writes take tens of megabytes and not gigabytes. If a member traced a step twice, such as
+in a replay after a restart, the first time counts.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from splitbrain.harness.report.percentile import percentile
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.trace import STEPS, TraceEvent, read_trace
 
 WRITES_MAX = 200_000
 TRACE_EVENTS_MAX = 4_000_000
-"""Of each member; a longer trace is read up to here, and the report says so."""
+"""The most events read from the trace of one member. The report mentions a longer trace."""
 
 NEVER = -1
 _STEP_PLACE = {step: place for place, step in enumerate(STEPS)}
@@ -38,12 +39,15 @@ NUMBER_IN_PATH = {
     "backend_flush": "10",
     "respond": "11",
 }
-"""As the architecture numbers them."""
+"""The number of each step in ARCHITECTURE.md."""
 
 
 @dataclass(slots=True)
 class WriteSteps:
-    """Row r is request `requests[r]`. Times are ns of the members' common clock."""
+    """Row r is request `requests[r]`. Times are ns of the members' common clock.
+
+    `indexes` and `revisions` are the Raft index and the revision of each row; 0 is unknown.
+    """
 
     members: tuple[str, ...]
     requests: list[int] = field(default_factory=list)
@@ -53,7 +57,7 @@ class WriteSteps:
     row_of: dict[int, int] = field(default_factory=dict)
 
     def at(self, row: int, step: str, member: str) -> int | None:
-        """When `member` had done `step`, or None."""
+        """When `member` had done `step`, in ns; None if it did not."""
         place = _STEP_PLACE[step] * len(self.members) + self.members.index(member)
         ns = self.ns[row * self._width + place]
         return None if ns == NEVER else ns
@@ -70,13 +74,15 @@ class WriteSteps:
         return [(ns, STEPS[at // count], self.members[at % count]) for ns, at in sorted(done)]
 
     def called(self, row: int) -> tuple[int, str] | None:
-        """When and by whom the client's request was accepted."""
+        """The time in ns and the member at which the client's request was accepted."""
         return self._first(row, "client_request")
 
     def answered(self, row: int) -> tuple[int, str] | None:
+        """The time in ns and the member at which the client's request was answered."""
         return self._first(row, "respond")
 
     def latency_ns(self, row: int) -> int | None:
+        """The time from `called` to `answered`; None if one of them is unknown."""
         called, answered = self.called(row), self.answered(row)
         return answered[0] - called[0] if called and answered else None
 
@@ -95,7 +101,7 @@ class WriteSteps:
         return len(STEPS) * len(self.members)
 
     def row_for(self, request: int) -> int | None:
-        """The row of `request`, made if need be; None past `WRITES_MAX`."""
+        """The row of `request`, added if new; None if there are `WRITES_MAX` rows already."""
         row = self.row_of.get(request)
         if row is None and len(self.requests) < WRITES_MAX:
             row = self.row_of[request] = len(self.requests)
@@ -105,8 +111,8 @@ class WriteSteps:
             self.ns.extend([NEVER] * self._width)
         return row
 
-    def note(self, row: int, place: int, event: TraceEvent) -> None:
-        """Enter `event` of the member at `place`."""
+    def record(self, row: int, place: int, event: TraceEvent) -> None:
+        """Record in `row` the `event` of the member at `place` in `members`."""
         at = row * self._width + _STEP_PLACE[event.step] * len(self.members) + place
         if self.ns[at] == NEVER or event.ns < self.ns[at]:
             self.ns[at] = event.ns
@@ -117,9 +123,9 @@ class WriteSteps:
 
 
 def read_steps(paths: Mapping[str, Path]) -> tuple[WriteSteps | None, tuple[str, ...]]:
-    """The steps in the traces at `paths` (by member's name), and what was wrong, in words.
+    """The steps in the traces at `paths`, by member name, and sentences about problems.
 
-    None where there is no trace: the system writes none, or was told not to.
+    The steps are None if there are no traces: the system cannot write them, or tracing was off.
     """
     if not paths:
         return None, ()
@@ -128,7 +134,7 @@ def read_steps(paths: Mapping[str, Path]) -> tuple[WriteSteps | None, tuple[str,
     unnamed: list[tuple[int, TraceEvent]] = []
     skipped = 0
     for place, (member, path) in enumerate(paths.items()):
-        for event in _tolerant(member, path, problems):
+        for event in _events_until_damage(member, path, problems):
             if event.step not in _STEP_PLACE:
                 continue
             if not event.request:
@@ -139,37 +145,37 @@ def read_steps(paths: Mapping[str, Path]) -> tuple[WriteSteps | None, tuple[str,
             if row is None:
                 skipped += 1
             else:
-                steps.note(row, place, event)
+                steps.record(row, place, event)
     _by_index(steps, unnamed)
     if skipped:
-        problems.append(f"traces: only the first {WRITES_MAX:,} writes are counted")
+        problems.append(f"traces: only the first {WRITES_MAX:,} writes are read")
     return steps, tuple(problems)
 
 
 def _by_index(steps: WriteSteps, unnamed: Sequence[tuple[int, TraceEvent]]) -> None:
-    """Enter the events that name an entry and no request, where the entry is a request's."""
+    """Record the events that name a Raft index but no request, if the index belongs to a row."""
     row_of_index = {index: row for row, index in enumerate(steps.indexes) if index}
     for place, event in unnamed:
         row = row_of_index.get(event.index)
         if row is not None:
-            steps.note(row, place, event)
+            steps.record(row, place, event)
 
 
-def _tolerant(member: str, path: Path, problems: list[str]) -> Iterator[TraceEvent]:
+def _events_until_damage(member: str, path: Path, problems: list[str]) -> Iterator[TraceEvent]:
     count = 0
     try:
         for event in islice(read_trace(path), TRACE_EVENTS_MAX):
             count += 1
             yield event
     except (OSError, HistoryError, UnicodeDecodeError) as problem:
-        problems.append(f"{member}'s trace is read up to a line that is no event: {problem}")
+        problems.append(f"{member}'s trace is read up to a line that is not an event: {problem}")
     if count == TRACE_EVENTS_MAX:
         problems.append(f"{member}'s trace: only the first {TRACE_EVENTS_MAX:,} events are read")
 
 
 @dataclass(frozen=True, slots=True)
 class StepTimes:
-    """ms from `client_request` until the first, and until the last, member had done `step`."""
+    """Times in ms from `client_request` until the first and the last member had done `step`."""
 
     step: str
     writes: int
@@ -180,7 +186,7 @@ class StepTimes:
 
 
 def step_times(steps: WriteSteps) -> tuple[StepTimes, ...]:
-    """Percentiles over all writes, of each step that any member traced."""
+    """Percentiles over all writes, for each step that a member traced."""
     count = len(steps.members)
     firsts: list[array[int]] = [array("q") for _ in STEPS]
     lasts: list[array[int]] = [array("q") for _ in STEPS]
@@ -203,16 +209,10 @@ def step_times(steps: WriteSteps) -> tuple[StepTimes, ...]:
 
 
 def _times(step: str, first: array[int], last: array[int]) -> StepTimes:
-    early, late = sorted(first), sorted(last)
+    firsts, lasts = sorted(first), sorted(last)
     return StepTimes(
         step,
-        len(early),
-        *(percentile(early, share) / 1e6 for share in (0.5, 0.99)),
-        *(percentile(late, share) / 1e6 for share in (0.5, 0.99)),
+        len(firsts),
+        *(percentile(firsts, share) / 1e6 for share in (0.5, 0.99)),
+        *(percentile(lasts, share) / 1e6 for share in (0.5, 0.99)),
     )
-
-
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of `ordered` (not empty) do not exceed."""
-    place = max(0, -int(-share * len(ordered) // 1) - 1)
-    return ordered[min(place, len(ordered) - 1)]

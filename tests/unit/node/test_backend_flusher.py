@@ -49,7 +49,7 @@ def member_with_applied(last: int) -> tuple[Raft, MemoryBackend]:
 async def own_snapshots(
     tmp_path: Path, raft: Raft, backend: MemoryBackend
 ) -> list[SnapshotMetadata]:
-    """What the follower of the backend saves as snapshots after a flush."""
+    """What the flusher of the backend saves as snapshots after a flush."""
     saved: list[SnapshotMetadata] = []
 
     async def save_snapshot(metadata: SnapshotMetadata) -> None:
@@ -59,17 +59,17 @@ async def own_snapshots(
         backend=backend, snapshot=SnapshotMetadata(), save_snapshot=save_snapshot
     )
     world = RealWorld("n1", tmp_path, seed=1, trace_path=None, backend_quota_bytes=2**20)
-    follower = BackendFlusher(
-        world,
-        CONFIG,
-        WritePath(world, "n1", Failpoints(world), tracing=False),
-        cast("MemberStorage", storage),
-        Store(backend),
-        raft,
-        MemberMetrics(OURS, "3.5.1"),
+    flusher = BackendFlusher(
+        world=world,
+        config=CONFIG,
+        path=WritePath(world, "n1", Failpoints(world), tracing=False),
+        storage=cast("MemberStorage", storage),
+        store=Store(backend),
+        raft=raft,
+        metrics=MemberMetrics(OURS, "3.5.1"),
     )
-    follower.follow()
-    running = asyncio.create_task(follower.run())
+    flusher.schedule_flush()
+    running = asyncio.create_task(flusher.run())
     try:
         for _ in range(20):
             await asyncio.sleep(0)

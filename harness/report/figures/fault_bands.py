@@ -1,5 +1,8 @@
-"""Faults under the operations: a band over the whole height while one is in force, and
-a lane for each member that tells whom it hit."""
+"""Faults in a figure: bands behind the operations, and lanes that show the affected members.
+
+A band covers the whole height of a figure while its fault is active. A lane is a row for one
+member, with a bar for each fault that hit it.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +12,24 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from splitbrain.harness.report.figure import plain
-from splitbrain.harness.report.palette import faded, fault_colour
+from splitbrain.harness.report.figures.layout import plain
+from splitbrain.harness.report.figures.palette import faded, fault_colour
 from splitbrain.histories.history import FaultWindow
 
 CLUSTER = "cluster"
-"""The lane of a fault that names no member."""
+"""The name of the lane for faults that name no member."""
 BAND_OPACITY = 0.13
 BANDS_OPACITY_MAX = 0.3
-"""Of all bands at one moment, added up."""
-LABEL_SHARE = 0.02
-"""The least distance of two numbers of bands, as a share of the run."""
+"""The sum over all bands at one moment."""
+LABEL_DISTANCE_MIN = 0.02
+"""The least distance of the numbers of two bands, as a share of the run."""
 
 
-def bands(
-    faults: Sequence[FaultWindow], end_ns: int, *, labels: bool = True
-) -> list[dict[str, Any]]:
-    """One shape a fault, from its begin to its end; one never healed lasts to the end.
+def bands(faults: Sequence[FaultWindow], end_ns: int) -> list[dict[str, Any]]:
+    """A shape for each fault, from its begin to its end or, if never healed, to `end_ns`.
 
-    The more bands lie over each other, the paler each is, so that their sum hides nothing.
-    A band whose number would touch the number before it has none.
+    The more bands overlap, the paler each is, so that their sum does not hide the operations.
+    Each band has the fault's number as its label, unless it would touch the previous label.
     """
     deepest = 1 + max(_slots(sorted(faults, key=lambda f: f.begin), end_ns), default=0)
     opacity = min(BAND_OPACITY, BANDS_OPACITY_MAX / deepest)
@@ -36,7 +37,7 @@ def bands(
     labelled_ns = -end_ns
     for fault in faults:
         shape = _band(fault, end_ns, opacity)
-        if labels and fault.begin - labelled_ns >= end_ns * LABEL_SHARE:
+        if fault.begin - labelled_ns >= end_ns * LABEL_DISTANCE_MIN:
             shape["label"] = _label(fault)
             labelled_ns = fault.begin
         shapes.append(shape)
@@ -69,11 +70,12 @@ def _label(fault: FaultWindow) -> dict[str, Any]:
 
 
 def band_end(fault: FaultWindow, end_ns: int) -> int:
+    """The end of `fault` in ns; `end_ns` if it was never healed."""
     return max(fault.begin, end_ns if fault.end is None else fault.end)
 
 
 def lane_names(faults: Sequence[FaultWindow], members: Sequence[str]) -> list[str]:
-    """The members' lanes, and one for the faults that name none of them."""
+    """A lane for each member, and one for the faults that name no member, if there are any."""
     named = dict.fromkeys(members)
     named.update(dict.fromkeys(member for fault in faults for member in fault.members))
     if any(not fault.members for fault in faults):
@@ -83,20 +85,22 @@ def lane_names(faults: Sequence[FaultWindow], members: Sequence[str]) -> list[st
 
 @dataclass(frozen=True, slots=True)
 class LaneBar:
-    """One fault on one member's lane; overlapping ones share its height."""
+    """A fault on a lane. Lane r is centred at y = r and overlapping faults share its height."""
 
     fault: FaultWindow
     y: float
+    """The centre of the bar."""
     height: float
 
 
 LANE_HEIGHT = 0.84
+"""The height of all bars of a lane together; lanes are 1 apart."""
 
 
 def lane_bars(
     faults: Sequence[FaultWindow], lanes: Sequence[str], end_ns: int
 ) -> tuple[LaneBar, ...]:
-    """A bar for each fault and member that it hit."""
+    """A bar for each fault and each member that it hit."""
     bars: list[LaneBar] = []
     for row, lane in enumerate(lanes):
         own = [f for f in faults if lane in (f.members or (CLUSTER,))]
@@ -110,13 +114,16 @@ def lane_bars(
 
 
 def lane_layers(faults: Sequence[FaultWindow], lanes: Sequence[str], end_ns: int) -> int:
-    """How many faults are at most on one lane at a time."""
+    """The largest number of faults that are active on one lane at the same time."""
     own = [[f for f in faults if lane in (f.members or (CLUSTER,))] for lane in lanes]
     return max((1 + max(_slots(some, end_ns), default=0) for some in own), default=1)
 
 
 def _slots(faults: Sequence[FaultWindow], end_ns: int) -> list[int]:
-    """For each of `faults`, in the order of their begins, the first free layer."""
+    """The layer of each of `faults`, which are in the order of their begins.
+
+    Faults that are active at the same time have different layers.
+    """
     busy_until: list[int] = []
     slots = []
     for fault in faults:

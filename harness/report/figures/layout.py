@@ -1,6 +1,7 @@
-"""What all figures of a report share: margins that line their time axes up, no chrome.
+"""The layout that all figures of a report share.
 
-Colours of text and grid are left to the page, which knows whether it is dark.
+All figures have the same left and right margins, so that their time axes line up. The page sets
+the colours of text and grid, because it knows whether it is dark.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ LEFT_MARGIN_PX = 96
 RIGHT_MARGIN_PX = 18
 
 INK = "ink"
-"""The `meta` of a trace of pale bars, whose text the page writes in its own colour."""
+"""The `meta` of a trace of pale bars. The page gives their labels its own text colour."""
 
 
-def quiet_layout(figure: go.Figure, height_px: int) -> None:
-    """No template, a legend in one line above, the same margins left and right."""
+def plain_layout(figure: go.Figure, height_px: int) -> None:
+    """Set the margins, put the legend in a line above, and remove plotly's template."""
     figure.update_layout(
         template=go.layout.Template(),
         height=height_px,
@@ -29,14 +30,14 @@ def quiet_layout(figure: go.Figure, height_px: int) -> None:
     )
 
 
-def hide_long_words(figure: go.Figure) -> None:
-    """Words that do not fit into their bar are left out; pointing at it tells them."""
+def hide_long_labels(figure: go.Figure) -> None:
+    """Hide the labels that do not fit into their bars. The tooltip of a bar contains the text."""
     figure.update_traces(constraintext="both", selector={"type": "bar"})
     figure.update_layout(uniformtext={"mode": "hide", "minsize": 8})
 
 
 def time_axis(end_ns: int, **more: Any) -> dict[str, Any]:
-    """Seconds of the run, from its start to its end."""
+    """A time axis in seconds, from the start of the run to `end_ns`; `more` adds properties."""
     end_s = max(end_ns / 1e9, 0.001)
     return {
         "title": {"text": "s since the start of the run", "standoff": 6},
@@ -47,5 +48,5 @@ def time_axis(end_ns: int, **more: Any) -> dict[str, Any]:
 
 
 def plain(text: str) -> str:
-    """`text` with no meaning to plotly, whose labels read a little HTML."""
+    """`text` with HTML escaped, because plotly interprets some HTML in labels."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

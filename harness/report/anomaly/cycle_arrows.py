@@ -1,0 +1,68 @@
+"""The steps of a cycle of transactions as arrows between the bars of a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from splitbrain.harness.report.anomaly.places import Place
+from splitbrain.harness.report.anomaly.proof import CycleStep, Proof
+from splitbrain.harness.report.figures.layout import plain
+from splitbrain.harness.report.figures.palette import dependency_colour
+
+SHORT_KINDS = {"realtime": "rt", "process": "p"}
+
+
+def draw_cycle(
+    figure: go.Figure,
+    proof: Proof,
+    processes: Sequence[int],
+    places: Mapping[int, Place],
+    *,
+    bar_height: float,
+) -> None:
+    """Add an arrow for each step, from bar to bar, with its kind in the middle.
+
+    Row r of `figure` is the process `processes[r]`. The tooltip of the kind gives the reason.
+    """
+    row = {span.invoked: processes.index(span.process) for span in proof.involved}
+    middles: list[tuple[float, float, CycleStep]] = []
+    for number, step in enumerate(proof.cycle, start=1):
+        source, target = places[step.source], places[step.target]
+        down = row[step.target] - row[step.source]
+        share = number / (len(proof.cycle) + 1)
+        begin_x = source.begin + share * (source.end - source.begin)
+        end_x = target.begin + share * (target.end - target.begin)
+        edge = math.copysign(bar_height / 2, down) if down else bar_height / 2
+        begin_y, end_y = row[step.source] + edge, row[step.target] - (edge if down else -edge)
+        figure.add_annotation(
+            x=end_x, y=end_y, ax=begin_x, ay=begin_y, xref="x", yref="y", axref="x", ayref="y",
+            text="", showarrow=True, arrowhead=2, arrowsize=1.3, arrowwidth=1.8,
+            arrowcolor=dependency_colour(step.kind),
+        )
+        middles.append(((begin_x + end_x) / 2, (begin_y + end_y) / 2, step))
+    for x, y, step in middles:  # added last, so that they lie above the arrows
+        figure.add_annotation(
+            x=x, y=y, showarrow=False, text=plain(SHORT_KINDS.get(step.kind, step.kind)),
+            font={"size": 11, "color": "#fff"}, bgcolor=dependency_colour(step.kind), borderpad=3,
+        )
+    if middles:
+        figure.add_trace(_tooltips(proof, middles))
+
+
+def _tooltips(proof: Proof, middles: Sequence[tuple[float, float, CycleStep]]) -> go.Scatter:
+    """Markers with tooltips behind the kinds, because annotations have no tooltips."""
+    return go.Scatter(
+        name="comes before", mode="markers",
+        x=[x for x, _, _ in middles], y=[y for _, y, _ in middles],
+        marker={"size": 24, "color": [dependency_colour(step.kind) for _, _, step in middles],
+                "opacity": 1},
+        customdata=[
+            ["note", f"{step.kind}: {step.because}: {proof.names[step.source]} comes before "
+                     f"{proof.names[step.target]}"]
+            for _, _, step in middles
+        ],
+        hoverinfo="none", cliponaxis=False,
+    )

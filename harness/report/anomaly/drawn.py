@@ -1,0 +1,84 @@
+"""An anomaly with its proof and its pictures, as `templates/anomaly.html.j2` shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+from markupsafe import Markup
+
+from splitbrain.checkers.verdict import Anomaly
+from splitbrain.harness.report.anomaly.cycle_diagram import cycle_diagram
+from splitbrain.harness.report.anomaly.picture import picture_in_order, picture_to_scale
+from splitbrain.harness.report.anomaly.proof import Proof, proof_of
+from splitbrain.harness.report.html import to_json
+from splitbrain.harness.report.spans import Span
+from splitbrain.harness.report.value_text import clip
+from splitbrain.histories.history import FaultWindow
+
+OPERATIONS_LISTED_MAX = 60
+"""In the table below the picture of an anomaly."""
+DETAIL_CHARACTERS_MAX = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnAnomaly:
+    """An anomaly as a page shows it. The figures are None if it is listed without pictures."""
+
+    number: int
+    checker: str
+    anomaly: Anomaly
+    proof: Proof
+    in_order: go.Figure | None
+    to_scale: go.Figure | None
+
+    @property
+    def listed(self) -> tuple[Span, ...]:
+        """The operations in the table below the picture."""
+        return self.proof.involved[:OPERATIONS_LISTED_MAX]
+
+    @property
+    def figures(self) -> dict[str, go.Figure]:
+        """The figures by the ids of the elements in which they are drawn."""
+        if self.in_order is None or self.to_scale is None:
+            return {}
+        return {
+            f"anomaly-{self.number}-order": self.in_order,
+            f"anomaly-{self.number}-scale": self.to_scale,
+        }
+
+    @property
+    def cycle(self) -> Markup:
+        """The SVG diagram of the anomaly's cycle; empty if the anomaly is not a cycle."""
+        cycle = self.anomaly.detail.get("cycle")
+        return Markup(cycle_diagram(cycle) if cycle else "")
+
+    @property
+    def detail(self) -> str:
+        """`Anomaly.detail` as indented JSON."""
+        detail = self.anomaly.detail
+        return clip(to_json(detail, indent=2), DETAIL_CHARACTERS_MAX) if detail else ""
+
+
+def draw_anomaly(
+    number: int,
+    checker: str,
+    anomaly: Anomaly,
+    *,
+    spans: Sequence[Span],
+    faults: Sequence[FaultWindow],
+    members: Sequence[str],
+    end_ns: int,
+    with_pictures: bool = True,
+) -> DrawnAnomaly:
+    """Find the proof of `anomaly` among `spans` and draw it.
+
+    `spans` are in the order of their invocations. `end_ns` is the end of the run; a fault that
+    was never healed lasts until then. An anomaly that names no operation has no pictures.
+    """
+    proof = proof_of(anomaly, spans, faults, end_ns)
+    drawn = with_pictures and bool(proof.involved)
+    in_order = picture_in_order(proof, members) if drawn else None
+    to_scale = picture_to_scale(proof, members) if drawn else None
+    return DrawnAnomaly(number, checker, anomaly, proof, in_order, to_scale)

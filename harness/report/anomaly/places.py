@@ -1,0 +1,105 @@
+"""The horizontal place of each operation in a picture of an anomaly.
+
+A picture is drawn twice. In order, only the order of begins and ends counts and each bar is as
+wide as its label. To scale, the axis is the time of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from splitbrain.harness.report.spans import Span
+
+CHARACTER_PX = 6.4
+LABEL_PADDING_PX = 16
+STEP_PX = 22
+"""The distance of two events in a picture in order."""
+LAST_RANK = 1_000_000_000
+"""The rank of an end that comes after all begins of the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The begin and the end of a bar: px in a picture in order, else s of the run."""
+
+    begin: float
+    end: float
+
+
+def places_in_order(
+    spans: Sequence[Span], labels: Mapping[int, str]
+) -> tuple[dict[int, Place], list[tuple[int, float]]]:
+    """The place in px of each span, by `invoked`, and the marks of all begins and ends.
+
+    A mark is (ns, px); both numbers increase. At one time, begins come before ends, because
+    those operations are concurrent. Each bar is at least as wide as its label. A bar without an
+    end, and that of an operation of unknown outcome, lasts to the right edge.
+    """
+    widths = {
+        span.invoked: len(labels[span.invoked]) * CHARACTER_PX + LABEL_PADDING_PX for span in spans
+    }
+    begins: dict[int, float] = {}
+    ends: dict[int, float] = {}
+    marks: list[tuple[int, float]] = []
+    px = 0.0
+    for ns, is_end, invoked in _edges(spans):
+        px += STEP_PX
+        if is_end:
+            px = max(px, begins[invoked] + widths[invoked])
+            ends[invoked] = px
+        else:
+            begins[invoked] = px
+        marks.append((ns, px))
+    open_ends = [begins[s.invoked] + widths[s.invoked] for s in spans if s.invoked not in ends]
+    edge = max([px + STEP_PX, *open_ends])
+    places = {s.invoked: Place(begins[s.invoked], ends.get(s.invoked, edge)) for s in spans}
+    return places, marks
+
+
+def _edges(spans: Sequence[Span]) -> list[tuple[int, bool, int]]:
+    """Each begin and end as (ns, whether it is an end, `invoked`), from left to right.
+
+    At one time, begins come before ends. The exception is a process that ends an operation
+    and begins its next one at that time, because operations of a process must not overlap.
+    """
+    operations_of: dict[int, list[Span]] = {}
+    for span in sorted(spans, key=lambda span: (span.call, span.invoked)):
+        operations_of.setdefault(span.process, []).append(span)
+    keyed: list[tuple[int, int, int, bool]] = []
+    for own in operations_of.values():
+        rank, end = 0, -1
+        for span, next_span in zip_longest(own, own[1:]):
+            rank = rank + 1 if span.call == end else 0
+            keyed.append((span.call, rank, span.invoked, False))
+            if span.outcome == "info" or span.ended is None:
+                continue
+            end = span.ended
+            rank = rank + 1 if span.call == end else 1
+            begins_again = next_span is not None and next_span.call == end
+            keyed.append((end, rank if begins_again else LAST_RANK, span.invoked, True))
+    return [(ns, is_end, invoked) for ns, _, invoked, is_end in sorted(keyed)]
+
+
+def width_px(spans: Sequence[Span], labels: Mapping[int, str]) -> float:
+    """The width of the picture in order of `spans`."""
+    places, _ = places_in_order(spans, labels)
+    return max(place.end for place in places.values()) + STEP_PX
+
+
+def places_to_scale(spans: Sequence[Span]) -> dict[int, Place]:
+    """The place of each span in seconds of the run, by `invoked`.
+
+    An operation without an end or of unknown outcome lasts to the right edge.
+    """
+    begin = min(span.call for span in spans)
+    last = max(span.call if span.ended is None else span.ended for span in spans)
+    edge = last + max(1, (last - begin) // 20)
+    return {
+        span.invoked: Place(
+            span.call / 1e9,
+            (edge if span.outcome == "info" or span.ended is None else span.ended) / 1e9,
+        )
+        for span in spans
+    }

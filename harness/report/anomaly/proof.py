@@ -1,0 +1,212 @@
+"""The part of a history that proves an anomaly.
+
+A proof contains the operations that the anomaly names, a few neighbours that touch the same
+keys at about the same time, and the faults during that time. If the anomaly describes the
+longest partial linearization, the proof contains that order and the operation that must come
+next but cannot. If the anomaly is a cycle of transactions, the proof contains its steps.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from splitbrain.checkers.verdict import Anomaly
+from splitbrain.harness.report.anomaly.places import width_px
+from splitbrain.harness.report.figures.fault_bands import band_end
+from splitbrain.harness.report.spans import Span
+from splitbrain.harness.report.value_text import clip, keys_of
+from splitbrain.histories.history import FaultWindow
+
+INVOLVED_MAX = 200
+NEIGHBOURS_MAX = 10
+NEIGHBOUR_CANDIDATES_MAX = 2_000
+WIDTH_WITH_NEIGHBOURS_PX_MAX = 1_200
+"""Neighbours are drawn only while the picture in order is no wider than this."""
+LABEL_CHARACTERS_MAX = 64
+NEIGHBOUR_CHARACTERS_MAX = 22
+NAME_CHARACTERS_MAX = 12
+
+
+@dataclass(frozen=True, slots=True)
+class CycleStep:
+    """One dependency of a cycle: the transaction `source` comes before `target`.
+
+    Transactions are named by the event of their invocation.
+    """
+
+    source: int
+    target: int
+    kind: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The operations and faults in the picture of an anomaly."""
+
+    involved: tuple[Span, ...]
+    """The operations that the anomaly names."""
+    neighbours: tuple[Span, ...]
+    faults: tuple[FaultWindow, ...]
+    left_out: int
+    """The number of named operations beyond `INVOLVED_MAX`."""
+    order: tuple[int, ...] = ()
+    """The longest partial linearization, by `invoked`."""
+    stuck: int | None = None
+    """The operation, by `invoked`, that must come next in that order but cannot."""
+    state: str = ""
+    """The state of the object after that order."""
+    cycle: tuple[CycleStep, ...] = ()
+    names: Mapping[int, str] = field(default_factory=dict)
+    """The anomaly's names of the transactions in the cycle, by `invoked`."""
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """All operations, in the order of their invocations."""
+        return tuple(sorted((*self.involved, *self.neighbours), key=lambda span: span.invoked))
+
+
+def proof_of(
+    anomaly: Anomaly, spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int
+) -> Proof:
+    """The proof of `anomaly` among `spans`, which are in the order of their invocations.
+
+    The proof is empty if the anomaly names no operation.
+    """
+    stuck, order = _order_of(anomaly)
+    named = {*anomaly.events, *order}
+    found = [span for span in spans if span.invoked in named or span.returned in named]
+    involved = tuple(found[:INVOLVED_MAX])
+    if not involved:
+        return Proof((), (), (), 0)
+    neighbours = () if "cycle" in anomaly.detail else _neighbours(involved, spans)
+    begin, end = _window((*involved, *neighbours))
+    active = tuple(f for f in faults if f.begin <= end and band_end(f, end_ns) >= begin)
+    drawn = {span.invoked for span in involved}
+    return Proof(
+        involved, neighbours, active, len(found) - len(involved),
+        tuple(at for at in order if at in drawn), stuck if stuck in drawn else None,
+        clip(str(anomaly.detail.get("state", "")), LABEL_CHARACTERS_MAX),
+        *_cycle_of(anomaly, drawn),
+    )
+
+
+def _window(spans: Sequence[Span]) -> tuple[int, int]:
+    """The first invocation and the last end of `spans`, in ns."""
+    ends = (span.call if span.ended is None else span.ended for span in spans)
+    return min(span.call for span in spans), max(ends)
+
+
+# --- details of an anomaly ----------------------------------------------------
+
+
+class _Transaction(msgspec.Struct):
+    name: str
+    event: int
+
+
+class _Step(msgspec.Struct):
+    begin: str = msgspec.field(name="from")
+    end: str = msgspec.field(name="to")
+    kind: str = ""
+    because: str = ""
+
+
+class _Cycle(msgspec.Struct):
+    """`detail["cycle"]` as `splitbrain.checkers.transactions` writes it."""
+
+    transactions: list[_Transaction]
+    steps: list[_Step]
+
+
+def _cycle_of(anomaly: Anomaly, drawn: set[int]) -> tuple[tuple[CycleStep, ...], dict[int, str]]:
+    """The steps between transactions in `drawn`, and the names of those transactions."""
+    try:
+        cycle = msgspec.convert(anomaly.detail.get("cycle"), _Cycle)
+    except msgspec.ValidationError:
+        return (), {}
+    event_of = {one.name: one.event for one in cycle.transactions if one.event in drawn}
+    steps = tuple(
+        CycleStep(
+            event_of[step.begin], event_of[step.end], clip(step.kind, NAME_CHARACTERS_MAX),
+            clip(step.because),
+        )
+        for step in cycle.steps
+        if step.begin in event_of and step.end in event_of
+    )
+    return steps, {event: clip(name, NAME_CHARACTERS_MAX) for name, event in event_of.items()}
+
+
+def _order_of(anomaly: Anomaly) -> tuple[int | None, tuple[int, ...]]:
+    """The operation that is stuck and the partial linearization, by `invoked`.
+
+    (None, ()) if the anomaly does not contain both.
+    """
+    stuck, order = anomaly.detail.get("stuck"), anomaly.detail.get("linearization", ())
+    if not isinstance(stuck, int) or not isinstance(order, list | tuple):
+        return None, ()
+    return stuck, tuple(at for at in order if isinstance(at, int))
+
+
+# --- neighbours ---------------------------------------------------------------
+
+
+def _neighbours(involved: Sequence[Span], spans: Sequence[Span]) -> tuple[Span, ...]:
+    """The operations nearest in time to `involved` that touch one of the same keys.
+
+    If the involved operations have no keys, all operations count. The search stops before the
+    picture becomes too wide.
+    """
+    begin, end = _window(involved)
+    own = {span.invoked for span in involved}
+    keys = {key for span in involved for key in keys_of(span.request)}
+    calls = [span.call for span in spans]
+    first, last = bisect_left(calls, begin), bisect_right(calls, end)
+    around = spans[max(0, first - NEIGHBOUR_CANDIDATES_MAX) : last + NEIGHBOUR_CANDIDATES_MAX]
+    moments = [span.call for span in involved]
+
+    def distance(span: Span) -> tuple[int, int]:
+        return min(abs(span.call - moment) for moment in moments), span.invoked
+
+    near = sorted((span for span in around if span.invoked not in own), key=distance)
+    chosen: list[Span] = []
+    for span in near[:NEIGHBOUR_CANDIDATES_MAX]:
+        if len(chosen) == NEIGHBOURS_MAX:
+            break
+        if not keys or keys.intersection(keys_of(span.request)):
+            larger = Proof(tuple(involved), (*chosen, span), (), 0)
+            if width_px(larger.spans, short_labels(larger)) > WIDTH_WITH_NEIGHBOURS_PX_MAX:
+                break
+            chosen.append(span)
+    return tuple(chosen)
+
+
+# --- labels -------------------------------------------------------------------
+
+
+def short_labels(proof: Proof) -> dict[int, str]:
+    """The labels that bars in order are made wide enough for, by `invoked`.
+
+    A neighbour's label is shorter than that of an operation which the anomaly names.
+    """
+    near = {s.invoked: clip(_words(s), NEIGHBOUR_CHARACTERS_MAX) for s in proof.neighbours}
+    return near | {span.invoked: _label(span, proof) for span in proof.involved}
+
+
+def labels(proof: Proof) -> dict[int, str]:
+    """The labels of all bars, by `invoked`. The page cuts those that do not fit."""
+    return {span.invoked: _label(span, proof) for span in proof.spans}
+
+
+def _label(span: Span, proof: Proof) -> str:
+    name = f"{proof.names[span.invoked]}: " if span.invoked in proof.names else ""
+    node = f" · {span.node}" if span.node else ""
+    return name + clip(_words(span), LABEL_CHARACTERS_MAX) + node
+
+
+def _words(span: Span) -> str:
+    return f"{span.request_text()} → {span.result_text()}"

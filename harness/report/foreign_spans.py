@@ -1,0 +1,69 @@
+"""Convert operations of foreign history formats to spans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from splitbrain.checkers.foreign.recorded_operation import MS, times_of
+from splitbrain.checkers.transactions.wording import operation
+from splitbrain.harness.report.spans import Span
+from splitbrain.histories.formats.foreign_operation import ForeignOperation
+from splitbrain.histories.transaction import Transaction
+
+READS = ("read", "get")
+
+
+def spans_of(logged: Iterable[ForeignOperation]) -> tuple[Span, ...]:
+    """The spans of `logged`, in the same order.
+
+    A history without times gets a time of 1 ms for each event.
+    """
+    return tuple(_span(op) for op in logged)
+
+
+def _span(op: ForeignOperation) -> Span:
+    call, ended = times_of(op)
+    key = "" if op.key == "" else f" {op.key}"
+    is_read = op.f in READS
+    argument = "" if op.argument is None or is_read else f" {_text(op.argument)}"
+    # The answer of a write is often the written value, which is in the request already.
+    is_plain = op.answer is None or op.answer == op.argument
+    answer = "done" if is_plain and not is_read else _text(op.answer)
+    return Span(
+        op.process, op.f, op.node, op.outcome, f"{op.f}{key}{argument}".encode(),
+        answer.encode() if op.outcome == "ok" else b"", op.error, op.call, op.ended,
+        call, ended,
+    )
+
+
+def spans_of_transactions(transactions: Iterable[Transaction]) -> tuple[Span, ...]:
+    """The spans of `transactions`, in the same order.
+
+    A history without times gets a time of 1 ms for each event.
+    """
+    return tuple(_transaction_span(transaction) for transaction in transactions)
+
+
+def _transaction_span(transaction: Transaction) -> Span:
+    call = transaction.call_ns
+    if call < 0:
+        call = transaction.invoked * MS
+    ended = transaction.ended_ns
+    if ended is None or ended < 0:
+        ended = None if transaction.returned is None else transaction.returned * MS
+    return Span(
+        transaction.process, "txn", transaction.node or None, transaction.outcome,
+        "; ".join(operation(made) for made in transaction.operations).encode(),
+        b"done" if transaction.outcome == "ok" else b"", None,
+        transaction.invoked, transaction.returned, call, ended,
+    )
+
+
+def _text(value: Any) -> str:
+    """A text as it is, any other value as JSON, and None as "nil", as Jepsen writes it."""
+    if value is None:
+        return "nil"
+    return value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()

@@ -1,0 +1,123 @@
+"""Render the templates of `templates/` to HTML that is safe and needs no network.
+
+Names, values, errors and logs of a run are untrusted text. All output is escaped. A content
+security policy forbids loading anything and allows only two scripts, named by their hashes:
+plotly.js and `report.js`. So a hostile value stays text even if an escape were missing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import msgspec
+import plotly.graph_objects as go
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from splitbrain.harness.report.checker_counts import count_tables, single_counts
+from splitbrain.harness.report.value_text import clean, clip
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+COUNT_CHARACTERS_MAX = 120
+NO_VALUE = "–"  # noqa: RUF001 (a dash)
+
+
+def render_figures(template: str, figures: dict[str, go.Figure], **values: Any) -> str:
+    """Render `template` with embedded figures.
+
+    The keys of `figures` are the ids of the elements in which the figures are drawn.
+    """
+    script = (TEMPLATES / "report.js").read_text()
+    uses_webgl = any(trace.type == "scattergl" for f in figures.values() for trace in f.data)
+    return (
+        environment()
+        .get_template(template)
+        .render(
+            policy=_policy([_plotly_js(), script], eval_needed=uses_webgl),
+            plotly_js=Markup(_plotly_js()),
+            report_js=Markup(script),
+            figures={name: embedded(figure.to_json()) for name, figure in figures.items()},
+            **values,
+        )
+    )
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """The Jinja environment of all pages, with escaping on and the filters they use."""
+    pages = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters["ms"] = _ms
+    pages.filters["seconds"] = lambda ns: f"{ns / 1e9:.4f}"
+    pages.filters["embedded"] = lambda value: embedded(to_json(value))
+    pages.filters["count_text"] = _count_text
+    pages.filters["single_counts"] = single_counts
+    pages.filters["count_tables"] = count_tables
+    pages.filters["clip"] = clip
+    return pages
+
+
+def _printable(value: Any) -> Any:
+    """`value` with control characters replaced by visible text, applied to all output."""
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def embedded(json: str) -> Markup:
+    """JSON made safe inside a script element: "<" is escaped, so no tag can end the element."""
+    return Markup(json.replace("<", "\\u003c").replace("\u2028", "\\u2028"))
+
+
+def to_json(value: Any, indent: int = 0) -> str:
+    """`value` as JSON. An object of an unknown type becomes its `str`."""
+    data = msgspec.json.encode(value, enc_hook=str)
+    return (msgspec.json.format(data, indent=indent) if indent else data).decode()
+
+
+@cache
+def _plotly_js() -> str:
+    return str(get_plotlyjs())
+
+
+def _policy(scripts: Sequence[str], *, eval_needed: bool) -> str:
+    """A content security policy that allows `scripts` and fetches nothing.
+
+    plotly's WebGL traces compile their drawing code with `Function`; a policy calls that eval.
+    """
+    hashes = [
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in scripts
+    ]
+    allowed = " ".join([*hashes, *(["'unsafe-eval'"] if eval_needed else [])])
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _ms(value: float | None) -> str:
+    """Milliseconds with three significant digits."""
+    if value is None:
+        return NO_VALUE
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _count_text(value: Any) -> str:
+    """A number that a checker counted, or the text or JSON of any other value."""
+    if value is None:
+        return NO_VALUE
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return clip(value if isinstance(value, str) else to_json(value), COUNT_CHARACTERS_MAX)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"

@@ -1,0 +1,21 @@
+"""Write the report of a run into its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from splitbrain.harness.report.page_file import write_page
+from splitbrain.harness.store.run_folder import REPORT
+
+
+def write_report(run_folder: Path) -> Path:
+    """Write `report.html` from the other files in `run_folder`; returns its path.
+
+    A file that is missing or damaged becomes a sentence in the report. Raises
+    FileNotFoundError if the folder does not exist, OSError if the report cannot be written.
+    """
+    # Imported here because plotly takes a second to import.
+    from splitbrain.harness.report.run_data import read_run
+    from splitbrain.harness.report.run_page import render_run
+
+    return write_page(run_folder / REPORT, render_run(read_run(run_folder)))

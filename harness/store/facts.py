@@ -1,0 +1,130 @@
+"""Reads the records of a run as far as they can be read.
+
+Reports and tables show runs that failed, and runs of other releases. So these readers never
+raise: a file that is missing, torn or of another shape gives None and a sentence about it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from splitbrain.checkers.verdict import Anomaly, Verdict
+from splitbrain.harness.store.run_folder import RunFolder
+from splitbrain.harness.systems.member_files import MemberFiles
+
+T = TypeVar("T")
+
+
+class PhaseFacts(msgspec.Struct, frozen=True):
+    """A phase of the run. Times are ns since its start."""
+
+    name: str
+    begin: int
+    end: int
+
+
+class MemberFacts(msgspec.Struct, frozen=True):
+    """A member. `log` and `trace` are paths relative to the run's folder."""
+
+    name: str
+    client_url: str = ""
+    log: str = ""
+    trace: str | None = None
+
+
+class RunFacts(msgspec.Struct, frozen=True):
+    """`run.json`, a `splitbrain.harness.store.records.RunRecord` of this or another release.
+
+    The options are not decoded, because a store outlives the options of one release.
+    """
+
+    test: str = ""
+    seed: int | None = None
+    options: dict[str, Any] = {}
+    started: str = ""
+    members: tuple[MemberFacts, ...] = ()
+    versions: dict[str, str] = {}
+    phases: tuple[PhaseFacts, ...] = ()
+    ended: str = ""
+    error: str = ""
+    quiet: bool | None = None
+
+    @property
+    def system(self) -> str:
+        return str(self.options.get("system", ""))
+
+    @property
+    def mutant(self) -> str:
+        """The planted bug of the members; "" if there is none."""
+        return str(self.options.get("mutant", ""))
+
+    @property
+    def workload(self) -> str:
+        return str(self.options.get("workload", ""))
+
+    @property
+    def nemesis(self) -> str:
+        named = self.options.get("nemesis", ())
+        words = [str(word) for word in named] if isinstance(named, list | tuple) else [str(named)]
+        return ", ".join(words) or "none"
+
+
+class ResultFacts(msgspec.Struct, frozen=True):
+    """The part of `results.json`, a `splitbrain.harness.store.records.Results`, in a report."""
+
+    valid: bool | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    operations: dict[str, dict[str, int]] = {}
+    reproduce: str = ""
+    load_s: float = 0.0
+    rate: float = 0.0
+    judged_s: float = 0.0
+    error: str = ""
+
+    @property
+    def anomalies(self) -> tuple[tuple[str, Anomaly], ...]:
+        """All anomalies, each with the name of its checker."""
+        return tuple((v.checker, anomaly) for v in self.verdicts for anomaly in v.anomalies)
+
+
+class StateFacts(msgspec.Struct, frozen=True):
+    """A `splitbrain.histories.member_state.MemberState` without its change log."""
+
+    revision: int = 0
+    compact_revision: int = 0
+    hash: int = 0
+    hash_revision: int = 0
+    member_id: int = 0
+    leader_id: int = 0
+    raft_term: int = 0
+    raft_index: int = 0
+    raft_applied_index: int = 0
+    version: str = ""
+    error: str | None = None
+
+
+def read_run_facts(folder: RunFolder) -> tuple[RunFacts | None, str]:
+    """`run.json`, and what is wrong with it ("" if nothing is)."""
+    return _read(folder.record, RunFacts)
+
+
+def read_result_facts(folder: RunFolder) -> tuple[ResultFacts | None, str]:
+    """`results.json`, and what is wrong with it ("" if nothing is)."""
+    return _read(folder.results, ResultFacts)
+
+
+def read_state_facts(member: MemberFiles) -> tuple[StateFacts | None, str]:
+    """`state.json` of a member, and what is wrong with it ("" if nothing is)."""
+    return _read(member.state, StateFacts)
+
+
+def _read(path: Path, kind: type[T]) -> tuple[T | None, str]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind), ""
+    except FileNotFoundError:
+        return None, f"{path.name} is missing"
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as problem:
+        return None, f"{path.name} cannot be read: {problem}"
