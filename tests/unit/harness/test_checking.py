@@ -114,7 +114,7 @@ def test_a_budget_of_times_that_nobody_wrote_down_is_undecided(check: Check) -> 
     (VALID, ("--checker", "mvcc"), "no checker 'mvcc'"),
     (VALID, ("--budget", "p99"), "is not a limit of a budget"),
     (VALID, ("--search-limit", "0"), "expected a number above 0"),
-    (VALID, ("--picture", "/no/such/folder/x.html"), "there is no folder"),
+    (VALID, ("--picture", "/no/such/folder/x.html"), "does not exist"),
     (VALID.replace(":read", ":peek"), (), "no model has all of the operations"),
 ])
 def test_bad_input_gets_one_clear_line_and_254(
@@ -278,7 +278,7 @@ def test_a_bare_history_of_ours_is_judged_by_all_that_apply(
     said = capsys.readouterr().out
     assert "valid    mvcc" in said
     assert "valid    linearizable" in said
-    assert "nothing to judge for" in said
+    assert "not applicable: " in said
     assert run_main(["check", str(path), "--checker", "set_full"]) == 2
     assert run_main(["check", str(path), "--model", "register"]) == 254
     assert run_main([*made, "--corrupt", "missing-key"]) == 0
