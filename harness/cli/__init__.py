@@ -1,1 +1,1 @@
-"""The commands of `splitbrain`, each in a file of its own, loaded when it is called."""
+"""The commands of `splitbrain`: one module for each, imported when the command is called."""

@@ -1,4 +1,4 @@
-"""`splitbrain check P`: judge what was recorded, by us or by somebody else."""
+"""`splitbrain check PATH`: judges a recorded run, or a history that another tool recorded."""
 
 from __future__ import annotations
 
@@ -14,42 +14,47 @@ if TYPE_CHECKING:
     from splitbrain.harness.judging.run_result import RunResult
 
 
-@click.command("check", short_help="Judge a recorded run, or anybody's history, again.")
+@click.command("check", short_help="Judge a recorded run or history, also of other tools.")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--checker", "names", multiple=True, metavar="NAME",
-              help="Only this checker; may be given again.  [default: those of the workload, or "
-                   "of the model]")
+              help="Run only this checker; see `splitbrain list checkers`. Can be repeated.  "
+                   "[default: the checkers of the workload or of the model]")
 @click.option("--model", "models", multiple=True, metavar="NAME",
-              help="What a history of others is of (register, cas-register, kv, mutex, set, "
-                   "counter, unique-ids, queue, list-append, rw-register), and what is asked of "
-                   "transactions (strict-serializable, serializable, snapshot-isolation …).  "
-                   "[default: told by its operations; strict-serializable]")
+              help="The model of another tool's history (register, cas-register, kv, mutex, set, "
+                   "counter, unique-ids, queue, list-append or rw-register), or the consistency "
+                   "model that transactions must satisfy (strict-serializable, serializable, "
+                   "snapshot-isolation, …). Can be given once for each.  [default: inferred from "
+                   "the operations; strict-serializable]")
 @click.option("--format", "form", default="", metavar="NAME",
-              help="Insist on a format: splitbrain, transactions, json-lines, porcupine-kv, "
-                   "jepsen-edn, jepsen-text, jepsen-log.  [default: told by the content]")
+              help="The format of the file: splitbrain, transactions, json-lines, porcupine-kv, "
+                   "jepsen-edn, jepsen-text or jepsen-log.  [default: detected from the content]")
 @click.option("--keyed/--no-keyed", default=None,
-              help="Whether values are pairs [key, value] of independent objects.  [default: told "
-                   "by the values]")
+              help="Treat each value as a pair [key, value], where each key is an independent "
+                   "object, or as a plain value.  [default: detected from the values]")
 @click.option("--search-limit", type=float, default=None, metavar="S",
-              help="How long a checker that searches may do so.  [default: 60, or the run's]")
+              help="Time limit of each checker that searches, in seconds. A checker that reaches "
+                   "it is undecided.  [default: that of the run, or 60]")
 @click.option("--budget", default="", metavar="LIMITS",
-              help="Past it the history is invalid: p99=200ms,availability=99%,recovery=5s.  "
-                   "[default: the run's]")
+              help="Limits on latency, availability and recovery time, such as "
+                   "p99=200ms,availability=99%,recovery=5s. If one is exceeded, the history is "
+                   "invalid.  [default: that of the run]")
 @click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.html",
-              help="Draw what is wrong into a page of its own.")
-@click.option("--no-report", is_flag=True, help="Write no new report.html.")
+              help="Draw the anomalies into an HTML page.")
+@click.option("--no-report", is_flag=True, help="Do not write report.html again.")
 def command(
     path: Path, names: tuple[str, ...], models: tuple[str, ...], form: str, keyed: bool | None,
     search_limit: float | None, budget: str, picture: Path | None, no_report: bool,
 ) -> int:
-    """Judge a recorded run again, or a history of anybody.
+    """Judge a recorded run, or a history that another tool recorded.
 
-    PATH is a run's folder (such as store/latest), whose results.json and report.html
-    are written anew, or a file: a history.jsonl of ours, Jepsen's history.edn or
-    history.txt (or the folder of the test), porcupine's logs, plain JSON Lines. Of a
-    bare file, what only members' states and traces can show is left out.
+    PATH is the folder of a run, such as store/latest, or a history file: a history.jsonl of
+    Splitbrain, Jepsen's history.edn or history.txt (or the folder of the Jepsen test), a log
+    of porcupine, or plain JSON Lines. For a folder, results.json and report.html are written
+    again, unless other checkers or limits are given. A single file contains no states or
+    traces of members, so the checkers that need them are left out.
 
-    Ctrl-C ends the judging: verdicts so far stand, the rest is unknown.
+    Ctrl-C ends the judging: the verdicts reached so far are printed, and the other checkers
+    are unknown.
 
     \b
     Examples:
@@ -59,7 +64,7 @@ def command(
       splitbrain check log.jsonl --model cas-register
 
     \b
-    Exit codes: 0 valid, 1 invalid, 2 unknown, 254 bad arguments, 255 failure.
+    Exit codes: 0 valid, 1 invalid, 2 unknown, 254 bad arguments, 255 the harness failed.
     """
     import msgspec
 
@@ -78,39 +83,42 @@ def command(
     options = msgspec.structs.replace(Options(), **changed)
     check(options)
     model, consistency = parse_models(models)
-    _writable(picture)
+    _check_folder_of(picture)
     file = find_history(path)
     if file is None and (models or form or keyed is not None):
         raise BadArguments(
-            f"{path} is the folder of a run of ours: --model, --format and --keyed are for "
-            "histories of others"
+            f"{path} is the folder of a Splitbrain run: --model, --format and --keyed apply only "
+            "to history files of other tools"
         )
-    with TerminalJudging() as watch:
+    with TerminalJudging() as observer:
         if file is None:
-            result = _check_run(path.resolve(), names, changed, watch, no_report)
+            result = _check_run(path.resolve(), names, changed, observer, no_report)
         else:
             file_options = FileOptions(
                 form=form, model=model, consistency=consistency, checkers=names, keyed=keyed,
                 options=options,
             )
-            checked = check_file(file, file_options, watch)
+            checked = check_file(file, file_options, observer)
     if file is None:
-        return _tell_run(result, picture)
-    return _tell_file(checked, picture)
+        return _print_run(result, picture)
+    return _print_file(checked, picture)
 
 
-def _writable(picture: Path | None) -> None:
+def _check_folder_of(picture: Path | None) -> None:
+    """Raise BadArguments if the picture cannot be written because its folder does not exist."""
     from splitbrain.harness.errors import BadArguments
 
-    if picture is not None and not picture.absolute().parent.is_dir():
-        raise BadArguments(f"--picture {picture}: there is no folder {picture.absolute().parent}")
+    folder = None if picture is None else picture.absolute().parent
+    if folder is not None and not folder.is_dir():
+        raise BadArguments(f"--picture {picture}: the folder {folder} does not exist")
 
 
 def _check_run(
-    folder: Path, names: tuple[str, ...], changed: dict[str, Any], watch: TerminalJudging,
+    folder: Path, names: tuple[str, ...], changed: dict[str, Any], observer: TerminalJudging,
     no_report: bool,
 ) -> RunResult:
-    """Judge again; of other checkers or other limits than the run's own nothing is written."""
+    """Judge a run again. With other checkers or limits than those of the run, nothing is written,
+    because the stored verdict of a run is that of its own checkers and limits."""
     import dataclasses
 
     import msgspec
@@ -125,18 +133,18 @@ def _check_run(
         record, options=msgspec.structs.replace(record.options, **changed)
     )
     checkers = checkers_of(record.options, names) if others else None
-    result = judge(RunFolder(folder), checkers, watch, record)
-    if no_report or others or watch.interrupted:
+    result = judge(RunFolder(folder), checkers, observer, record)
+    if no_report or others or observer.interrupted:
         return result
-    watch.show("writing the report")
+    observer.show("writing the report")
     return dataclasses.replace(result, report=write_report(folder))
 
 
-def _tell_run(result: RunResult, picture: Path | None) -> int:
+def _print_run(result: RunResult, picture: Path | None) -> int:
     from splitbrain.harness.cli.outcome_text import print_outcome
 
     print_outcome(result)
-    _tell_memory()
+    _print_memory()
     if picture is not None:
         from splitbrain.harness.report.anomaly.check_pictures import draw_run
 
@@ -144,24 +152,24 @@ def _tell_run(result: RunResult, picture: Path | None) -> int:
     return result.exit_code
 
 
-def _tell_file(checked: FileResult, picture: Path | None) -> int:
+def _print_file(checked: FileResult, picture: Path | None) -> int:
     from splitbrain.harness.cli.outcome_text import WORDS, print_verdicts
 
     read = checked.file
-    of = f", {read.model}" if read.model else ""
+    model = f", {read.model}" if read.model else ""
     if len(read):
-        click.echo(f"{read.form}{of}: {len(read):,} operations")
+        click.echo(f"{read.form}{model}: {len(read):,} operations")
     print_verdicts(verdict for verdict in checked.verdicts if verdict.applies)
-    beside = [verdict.checker for verdict in checked.verdicts if not verdict.applies]
-    if beside:
-        click.echo(f"  nothing to judge for {', '.join(beside)}")
+    not_applicable = [verdict.checker for verdict in checked.verdicts if not verdict.applies]
+    if not_applicable:
+        click.echo(f"  not applicable: {', '.join(not_applicable)}")
     word, colour = WORDS[checked.valid]
     click.echo("verdict: " + click.style(word.lower(), fg=colour, bold=True))
     click.echo(
         f"seconds: {checked.read_s + checked.judged_s:.2f} ({checked.read_s:.2f} reading, "
         f"{checked.judged_s:.2f} judging)"
     )
-    _tell_memory()
+    _print_memory()
     if picture is not None:
         from splitbrain.harness.report.anomaly.check_pictures import draw_file
 
@@ -169,20 +177,20 @@ def _tell_file(checked: FileResult, picture: Path | None) -> int:
     return {True: 0, False: 1, None: 2}[checked.valid]
 
 
-def _tell_memory() -> None:
+def _print_memory() -> None:
     from splitbrain.harness.cli.judging_progress import peak_memory_bytes
 
     click.echo(f"peak memory: {peak_memory_bytes() / 2**20:,.0f} MiB")
 
 
 def _draw(draw: Callable[[], Path | None]) -> None:
-    """Tell what became of the picture. An interrupt takes that alone, and no verdict."""
+    """Draw the picture and print its path. Ctrl-C ends only the drawing; the verdict stays."""
     try:
         drawn = draw()
     except KeyboardInterrupt:
         click.echo("picture: none, it was interrupted")
         return
     if drawn is None:
-        click.echo("picture: none, for nothing was found wrong that can be drawn")
+        click.echo("picture: none, no anomaly was found that can be drawn")
     else:
         click.echo(f"picture: {drawn}")

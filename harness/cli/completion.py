@@ -1,4 +1,4 @@
-"""`splitbrain completion`: the script that completes commands and options in a shell."""
+"""`splitbrain completion SHELL`: prints the completion script of a shell."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from click.shell_completion import get_completion_class
 SHELLS = ("bash", "zsh", "fish")
 
 
-@click.command("completion", short_help="Print the completion script of a shell.")
+@click.command("completion", short_help="Print a completion script for bash, zsh or fish.")
 @click.argument("shell", type=click.Choice(SHELLS))
 def command(shell: str) -> int:
     """Print the script that completes commands and options in SHELL.
+
+    Add the line for your shell to the file that is named beside it.
 
     \b
     Examples:

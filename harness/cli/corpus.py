@@ -1,4 +1,4 @@
-"""`splitbrain corpus`: keep runs that pytest repeats before all others."""
+"""`splitbrain corpus`: saves runs that pytest repeats before all others."""
 
 from __future__ import annotations
 
@@ -7,34 +7,39 @@ from pathlib import Path
 import click
 
 
-@click.group("corpus", short_help="Keep runs that pytest repeats first.")
+@click.group("corpus", short_help="Save runs that pytest repeats first.")
 def command() -> None:
-    """Keep runs that once found something.
+    """Save runs that found a bug.
 
-    The pytest plugin repeats the saved runs of the corpus folder before it draws new seeds.
+    The corpus is a folder of saved runs. The pytest plugin repeats each of them before it
+    draws new seeds.
     """
 
 
 @command.command("add", short_help="Save a run in the corpus.")
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
 @click.option("--why", default="", metavar="TEXT",
-              help="A sentence that says what the run found.  [default: its first anomaly]")
+              help="A sentence that describes what the run found.  [default: its first anomaly]")
 @click.option("--name", default="", metavar="NAME",
-              help="The name of the files.  [default: the folder's test and seed]")
+              help="The name of the saved files, without suffix.  [default: TEST-SEED]")
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path),
               default=Path("histories/corpus"), show_default=True,
-              help="The folder of saved runs (the pytest option splitbrain_corpus).")
+              help="The folder of saved runs: the setting splitbrain_corpus of pytest.")
 def add(run: Path, why: str, name: str, folder: Path) -> int:
     """Save RUN in the corpus: the folder of a run, a file in it, or a .schedule file.
 
-    A run that its options and seed give is saved as a seed, NAME.json; a short simulated one
-    also as NAME.schedule, because a later version may draw another run from the same seed.
-    Any other run is saved as NAME.schedule.
+    A run that was drawn from its options and seed is saved as these, in NAME.json. A
+    simulated run of at most 2,000 operations is also saved as NAME.schedule, because a later
+    version may draw another run from the same seed. A run of any other schedule is saved as
+    NAME.schedule.
 
     \b
     Examples:
       splitbrain corpus add store/latest
       splitbrain corpus add store/shrunk/compare_lost-7.schedule --why "a compare was ignored"
+
+    \b
+    Exit codes: 0 saved, 254 bad arguments or a file of that name exists, 255 the harness failed.
     """
     from splitbrain.harness.campaign.corpus import add_to_corpus
     from splitbrain.harness.schedule.command_line import shown
@@ -49,7 +54,7 @@ def add(run: Path, why: str, name: str, folder: Path) -> int:
 
 
 def _first_anomaly(path: Path) -> str:
-    """What the run found, from its results; a plain sentence if there are none."""
+    """The first anomaly in the results of the run; a fixed sentence if there is none."""
     from splitbrain.harness.store.run_folder import RunFolder
 
     results = RunFolder(path if path.is_dir() else path.parent).read_results()

@@ -1,4 +1,4 @@
-"""Exit codes of the commands, as in Jepsen."""
+"""The exit codes of the commands. Those of verdicts and errors are Jepsen's."""
 
 from __future__ import annotations
 

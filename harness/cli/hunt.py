@@ -1,4 +1,4 @@
-"""`splitbrain hunt`: search seeds in simulation until one is invalid."""
+"""`splitbrain hunt`: simulates seed after seed until a run is invalid."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from splitbrain.harness.errors import BadArguments
 
 
 @simulated_alone
-@click.command("hunt")
+@click.command("hunt", short_help="Simulate seed after seed until a run is invalid.")
 @run_options
 @click.option("--budget", default=60.0, show_default=True, metavar="S",
-              help="How long to search, in seconds of wall time.")
+              help="How long to search, in seconds of wall-clock time.")
 def command(budget: float, **options: Any) -> int:
-    """Search for a seed whose run is invalid.
+    """Simulate seed after seed until a run is invalid.
 
-    With --mutant, a planted bug; without, one of our own. Prints the seed, the time
-    that it took, the verdict, and the line that shows it again.
+    With --mutant, the members contain a planted bug, and the search ends when a checker
+    finds it. Without, the search is for real bugs of this project's own store. The command
+    prints the seed, the time that the search took, the first anomaly, and the command that
+    repeats the run.
+
+    Ctrl-C ends the search early.
 
     \b
     Examples:
@@ -27,7 +31,8 @@ def command(budget: float, **options: Any) -> int:
       splitbrain hunt --budget 600
 
     \b
-    Exit codes: 1 found something invalid, 0 found nothing, 254, 255.
+    Exit codes: 1 an invalid run was found, 0 none was found within the budget, 130 Ctrl-C ended
+    the search before one was found, 254 bad arguments, 255 the harness failed.
     """
     if not budget > 0:
         raise BadArguments(f"--budget {budget:g}: expected a number of seconds above 0")
@@ -37,27 +42,27 @@ def command(budget: float, **options: Any) -> int:
     from splitbrain.harness.drawing.seed import seed_or_drawn
     from splitbrain.harness.schedule.command_line import sim_line
 
-    wanted = {**given(options), "system": "simulated"}
-    first = seed_or_drawn(wanted.pop("seed", None))
+    chosen = {**given(options), "system": "simulated"}
+    first = seed_or_drawn(chosen.pop("seed", None))
     tried: list[int] = []
     with Stopping() as stopping:
 
-        def told(result: SeedResult) -> None:
+        def on_result(result: SeedResult) -> None:
             tried.append(result.seed)
             if result.valid is not False:
                 stopping.check()
 
         try:
-            found, _, wall_s = hunt(wanted, budget, first, told)
+            found, _, wall_s = hunt(chosen, budget, first, on_result)
         except KeyboardInterrupt:
-            click.echo(f"stopped after {len(tried)} seeds, from {first} on; none was invalid")
+            click.echo(f"stopped after {len(tried)} seeds from {first} on: no run was invalid")
             return EXIT_INTERRUPTED
-    click.echo(f"{len(tried)} seeds in {wall_s:.1f} s, from {first} on")
+    click.echo(f"{len(tried)} seeds from {first} on, in {wall_s:.1f} s")
     if found is None:
-        click.echo("nothing invalid was found")
+        click.echo("no run was invalid")
         return 0
     click.echo(f"seed {found.seed}: {found.simulated_s:.1f} s simulated in {found.wall_s:.2f} s")
     click.echo(f"INVALID by {', '.join(found.found_by)}")
     click.echo(f"  {found.because}")
-    click.echo(f"reproduce: {sim_line(found.seed, wanted)}")
+    click.echo(f"reproduce: {sim_line(found.seed, chosen)}")
     return 1

@@ -1,4 +1,4 @@
-"""A Ctrl-C, or a SIGTERM, that ends a search or a campaign and is not lost on the way."""
+"""Ends a search or a campaign on Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ import sys
 from types import FrameType, TracebackType
 from typing import Self
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopping:
-    """A context in which either raises KeyboardInterrupt, and stays known in `asked`.
+    """A context in which SIGINT and SIGTERM raise KeyboardInterrupt and set `requested`.
 
-    Raised while Python collects garbage the exception goes nowhere (`sys.unraisablehook`),
-    and what went on would go on to its end: whoever works in a loop looks at `asked`, too.
+    An exception that is raised while Python collects garbage is lost: Python passes it to
+    `sys.unraisablehook` and continues. A loop therefore also calls `check`.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
     def __enter__(self) -> Self:
-        self._before = {one: signal.signal(one, self._heard) for one in STOPS}
+        self._before = {one: signal.signal(one, self._on_signal) for one in SIGNALS}
         return self
 
-    def _heard(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
-        # This process ends soon. What the run that is broken off leaves unfinished would
-        # complain, one traceback each, as it is collected.
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.requested = True
+        # The process ends soon. Without this, each unfinished coroutine of the interrupted run
+        # would print a traceback when it is collected.
         sys.unraisablehook = lambda _: None
         raise KeyboardInterrupt
 
     def check(self) -> None:
-        """Raises KeyboardInterrupt if one was asked for."""
-        if self.asked:
+        """Raise KeyboardInterrupt if a signal has arrived."""
+        if self.requested:
             raise KeyboardInterrupt
 
     def __exit__(

@@ -1,4 +1,4 @@
-"""Progress of judging on a terminal, and Ctrl-C that leaves an honest "unknown"."""
+"""Shows the progress of judging on a terminal."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 class TerminalJudging(JudgingObserver):
-    """What is being done, for how long, and the memory that it took: on stderr, and only
-    if that is a terminal. To be used as a context."""
+    """A context that shows on stderr which checker runs, and for how long. It shows nothing if
+    stderr is not a terminal."""
 
     def __init__(self) -> None:
         self._progress: Progress | None = None
@@ -28,7 +28,7 @@ class TerminalJudging(JudgingObserver):
 
             self._progress = Progress(
                 SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
-                TextColumn("[dim]Ctrl-C: what is not decided yet is unknown"),
+                TextColumn("[dim]Ctrl-C: the checkers that have not finished are unknown"),
                 console=Console(stderr=True), transient=True,
             )
             self._progress.start()
@@ -52,6 +52,6 @@ class TerminalJudging(JudgingObserver):
 
 
 def peak_memory_bytes() -> int:
-    """The most memory that this process has had resident at once."""
+    """The peak resident memory of this process, in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

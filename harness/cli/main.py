@@ -1,8 +1,8 @@
-"""`splitbrain`: the command line.
+"""The command `splitbrain`: its commands, and its exit codes.
 
-Exit codes are Jepsen's: 0 all valid, 1 something invalid, 2 something unknown, 254
-bad arguments, 255 the harness itself failed. One that is stopped at once has the
-shell's code of an interrupt, 130.
+The exit codes are Jepsen's: 0 all runs are valid, 1 a run is invalid, 2 a run is unknown, 254
+bad arguments, 255 the harness failed. A command that is interrupted exits with 130, as shells do
+for SIGINT.
 """
 
 from __future__ import annotations
@@ -19,16 +19,21 @@ import click
 from splitbrain.harness.cli.exit_codes import EXIT_BAD_ARGUMENTS, EXIT_FAILED, EXIT_INTERRUPTED
 from splitbrain.harness.errors import BadArguments, SplitbrainError
 
-DISK_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
-COMMANDS = (
-    "run", "sim", "hunt", "shrink", "check", "export", "generate", "replay", "serve", "runs",
-    "corpus", "list", "completion",
-)
+GROUPS = {
+    "Run": ("run", "sim", "replay", "hunt", "shrink"),
+    "Judge": ("check", "export", "generate"),
+    "Browse and keep": ("serve", "runs", "corpus"),
+    "Help": ("list", "completion"),
+}
+"""Heading in `splitbrain --help` → its commands."""
+
+COMMANDS = tuple(name for names in GROUPS.values() for name in names)
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are asked for: `--help` stays quick."""
+    """A group that imports a command when it is used, so that other commands start faster."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -40,6 +45,18 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands below the headings of `GROUPS`."""
+        for heading, names in GROUPS.items():
+            commands = {name: self.get_command(ctx, name) for name in names}
+            width = formatter.width - 6 - max(map(len, COMMANDS))
+            rows = [
+                (f"{name:{max(map(len, COMMANDS))}}", one.get_short_help_str(width))
+                for name, one in commands.items() if one is not None
+            ]
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
 
 @click.group(
     cls=LazyGroup,
@@ -47,39 +64,45 @@ class LazyGroup(click.Group):
 )
 @click.version_option(package_name="splitbrain", prog_name="splitbrain")
 def splitbrain() -> None:
-    """Break a replicated store that speaks etcd's v3 API, and judge what it did.
+    """Test replicated stores that serve etcd's v3 API under faults, as Jepsen does.
 
-    A run starts real members, drives them with clients while faults come and go, and
-    judges the recorded history. One seed decides everything that chance decides.
+    A run starts a cluster, sends operations from concurrent clients, injects faults, records
+    a history, and checks the history for violations of consistency. The operations, the
+    faults and their times are drawn from one seed.
 
     \b
     Examples:
-      splitbrain run                          our own store, 30 s, kill, pause, partition
+      splitbrain run                    this project's own store: 30 s of load with
+                                        kills, pauses and partitions
       splitbrain run --system etcd --workload kv --time-limit 60
-      splitbrain replay store/latest          the same plan again
-      splitbrain check store/latest           judge again what was recorded
-      splitbrain serve                        browse the runs
+      splitbrain sim --seed 7           the same in simulation, repeatable byte for byte
+      splitbrain replay store/latest    run the schedule of the last run again
+      splitbrain check store/latest     judge the last run again
+      splitbrain serve                  browse the runs in a web browser
 
     \b
     Exit codes:
-      0    all valid
-      1    something invalid
-      2    something unknown
+      0    all runs are valid
+      1    a run is invalid
+      2    a run is unknown: a checker could not decide
       254  bad arguments
       255  the harness or the system under test failed
-      130  stopped by a second Ctrl-C, or by SIGTERM
+      130  interrupted: by Ctrl-C (`run`, `replay`: by a second one) or SIGTERM
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The entry point; always exits. A SIGTERM ends what has no better way of its own to
-    end as a Ctrl-C does: in order, and with nothing left behind."""
+    """The entry point. It always exits.
+
+    SIGTERM raises KeyboardInterrupt, as Ctrl-C does, so that processes and temporary folders are
+    removed. Commands that handle SIGTERM themselves replace this handler.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run_main(arguments))
 
 
 def run_main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code that the command line `arguments` (None: the process's) comes to."""
+    """Run the command line `arguments` (None: those of the process) and return the exit code."""
     try:
         code = splitbrain.main(
             None if arguments is None else list(arguments),
@@ -101,16 +124,16 @@ def run_main(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"Error: {problem}", err=True)
         return EXIT_FAILED
     except (KeyboardInterrupt, click.Abort):
-        # A simulated run leaves the coroutines of a whole cluster. Python would tell of every
-        # one whose `finally` cannot run any more.
+        # An interrupted simulation leaves the coroutines of a whole cluster. Without this,
+        # Python would print an error for each one whose `finally` cannot run.
         sys.unraisablehook = lambda _: None
         click.echo("stopped", err=True)
         return EXIT_INTERRUPTED
     except Exception as problem:
-        if isinstance(problem, OSError) and problem.errno in DISK_REFUSES:
+        if isinstance(problem, OSError) and problem.errno in DISK_ERRORS:
             where = f": {problem.filename}" if problem.filename else ""
-            click.echo(f"Error: what is to be kept cannot be written: {problem.strerror}{where}; "
-                       "make room, or give --store another folder", err=True)
+            click.echo(f"Error: the files of the run cannot be written: {problem.strerror}{where}. "
+                       "Free disk space, or give another folder with --store", err=True)
         else:
             traceback.print_exc()
         return EXIT_FAILED

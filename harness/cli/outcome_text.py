@@ -1,4 +1,4 @@
-"""What became of a run, for a person at a terminal."""
+"""Prints the outcome of a run on the terminal."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ ANOMALIES_SHOWN_MAX = 5
 
 WORDS = {True: ("valid", "green"), False: ("INVALID", "red"), None: ("unknown", "yellow")}
 
-NOTHING_TO_JUDGE = ("-", "bright_black")
+NOT_APPLICABLE = ("-", "bright_black")
 
 
 def print_outcome(result: RunResult) -> None:
-    """Verdicts, anomalies, where the report is, and the line that reproduces it."""
+    """Print the verdicts, the anomalies, the path of the report and the command that repeats the
+    run."""
     counts = result.results.operations.get("all", {})
-    said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    text = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     rate = f", {result.results.rate:g}/s" if result.results.rate else ""
-    click.echo(f"operations: {said or 'none'}{rate}")
+    click.echo(f"operations: {text or 'none'}{rate}")
     print_verdicts(result.results.verdicts)
     print_failed_faults(result.results.faults)
     if result.error:
-        click.secho(f"the run broke off: {result.error}", fg="red")
+        click.secho(f"the run failed: {result.error}", fg="red")
     word, colour = WORDS[result.valid]
     click.echo("verdict: " + click.style(word.lower(), fg=colour, bold=True))
     if result.report is not None:
@@ -42,7 +43,8 @@ def print_outcome(result: RunResult) -> None:
 
 
 def print_failed_faults(faults: Sequence[FaultCount]) -> None:
-    """A run whose faults never came tells less than it seems to."""
+    """Warn about faults that were not injected or not healed: the run tested less than it seems
+    to have."""
     failed = [one for one in faults if one.failed]
     if failed:
         click.secho(
@@ -65,7 +67,8 @@ def print_verdicts(verdicts: Iterable[Verdict]) -> None:
 
 
 def verdict_line(verdict: Verdict) -> str:
-    word, colour = WORDS[verdict.valid] if verdict.applies else NOTHING_TO_JUDGE
+    """A verdict as one line: word, checker, time, and the reason if it is undecided."""
+    word, colour = WORDS[verdict.valid] if verdict.applies else NOT_APPLICABLE
     why = f"  {verdict.why}" if verdict.why else ""
     mark = click.style(f"{word:8}", fg=colour)
     return f"  {mark} {verdict.checker} ({verdict.seconds:.1f} s){why}"

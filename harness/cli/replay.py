@@ -1,4 +1,4 @@
-"""`splitbrain replay P`: run again what P recorded."""
+"""`splitbrain replay PATH`: runs a recorded schedule again."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ from pathlib import Path
 import click
 
 
-@click.command("replay", short_help="Run again what was recorded.")
+@click.command("replay", short_help="Run a recorded schedule again.")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--times", default=1, show_default=True, metavar="N",
-              help="Run up to N times, until one is not valid.")
+              help="Repeat up to N times, until a run is not valid.")
 @click.option("--system", default=None, metavar="NAME",
-              help="Run the schedule on this system instead.  [default: as recorded]")
+              help="Run the schedule on this system.  [default: the recorded one]")
 @click.option("--etcd-binary", default=None, metavar="PATH",
-              help="The binary of --system etcd.  [default: as recorded]")
+              help="The etcd binary, for --system etcd.  [default: the recorded one]")
 @click.option("--store", default=None, metavar="DIR",
-              help="The folder of runs.  [default: as recorded]")
-@click.option("--quiet", is_flag=True, help="Show nothing but the verdict.")
+              help="The folder of runs.  [default: the recorded one]")
+@click.option("--quiet", is_flag=True, help="Print only the outcome, without progress.")
 def command(
     path: Path, times: int, system: str | None, etcd_binary: str | None, store: str | None,
     quiet: bool,
 ) -> int:
-    """Run again what PATH recorded: a run's folder, its repro.json, or its report.
+    """Run the schedule of PATH again.
 
-    PATH may also be a schedule's file, see `splitbrain shrink`: it is run in simulation,
-    or with --system python_node against processes, its faults at the same steps.
+    PATH is the folder of a run, a file in it such as repro.json or report.html, or a
+    .schedule file as `splitbrain shrink` writes it. A .schedule file runs on the system that
+    it names, in simulation by default; --system selects another one.
 
-    The plan (members, operations, faults and their times) is read, and nothing is
-    drawn. Real processes repeat that plan, not the interleaving that the machine gave
-    them: a bug that needs luck may need several tries, see --times.
+    The schedule contains the members, the operations, and the faults with their times, so
+    nothing is drawn. Real processes repeat the schedule, not the interleaving: a bug that
+    depends on the interleaving may need several tries, see --times.
 
     \b
     Examples:
@@ -38,7 +39,8 @@ def command(
       splitbrain replay my.schedule --system python_node --times 3
 
     \b
-    Exit codes: those of the last run: 0 valid, 1 invalid, 2 unknown, 254, 255.
+    Exit codes, of the last run: 0 valid, 1 invalid, 2 unknown, 254 bad arguments, 255 the
+    harness failed.
     """
     from splitbrain.harness.cli.outcome_text import print_outcome
     from splitbrain.harness.cli.schedule_argument import schedule_from
@@ -50,8 +52,8 @@ def command(
 
     if times < 1:
         raise BadArguments(f"--times {times}: expected at least 1")
-    given = {"system": system, "etcd_binary": etcd_binary, "store": store}
-    schedule = schedule_from(path, {name: one for name, one in given.items() if one is not None})
+    options = {"system": system, "etcd_binary": etcd_binary, "store": store}
+    schedule = schedule_from(path, {name: one for name, one in options.items() if one is not None})
     if schedule.system != "simulated":
         click.echo(PROCESS_NOTE)
     for count in range(1, times + 1):

@@ -1,4 +1,4 @@
-"""`splitbrain run`: one test."""
+"""`splitbrain run`: runs one test and judges it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ import click
 from splitbrain.harness.cli.run_options import budget_option, given, run_options
 
 
-@click.command("run", short_help="Run one test against a cluster, and judge it.")
+@click.command("run", short_help="Run one test against a cluster and judge it.")
 @run_options
 @budget_option
 @click.option("--schedule", type=click.Path(exists=True, path_type=Path), default=None,
-              help="Run this schedule (a .schedule file, or the folder of a run) and draw nothing;"
-                   " --system then names the system to run it on.")
-@click.option("--no-report", is_flag=True, help="Judge, but write no report.html.")
-@click.option("--quiet", is_flag=True, help="Show nothing but the verdict.")
+              help="Run this schedule, a .schedule file or the folder of a run, instead of drawing"
+                   " one. --system then selects the system that it runs on.")
+@click.option("--no-report", is_flag=True, help="Do not write report.html.")
+@click.option("--quiet", is_flag=True, help="Print only the outcome, without progress.")
 def command(schedule: Path | None, no_report: bool, quiet: bool, **options: Any) -> int:
-    """One test: start a cluster, drive it under faults, judge it, write a report.
+    """Run one test: start a cluster, send operations under faults, judge, write a report.
 
-    Members are real processes on loopback. Clients write and read at random members
-    while the nemesis does its work; then all is healed, the members must agree, and
-    every checker judges the history. Ctrl-C ends the load early and still judges; a
-    second one stops at once. Nothing is left running.
+    The members are processes that listen on loopback. Clients send operations to random
+    members while the nemesis injects faults. Then all faults are healed, the members must
+    agree, and every checker of the workload judges the history.
 
-    Options may also stand in [tool.splitbrain] of a pyproject.toml, with the names
-    that they have here; the command line wins.
+    Ctrl-C ends the load early, and the run is judged; a second Ctrl-C stops at once. The
+    command stops every process that it starts.
+
+    Options can also be set in [tool.splitbrain] of the nearest pyproject.toml, under the same
+    names. The command line has priority.
 
     \b
     Examples:
@@ -37,7 +39,7 @@ def command(schedule: Path | None, no_report: bool, quiet: bool, **options: Any)
       splitbrain run --schedule my.schedule --system etcd
 
     \b
-    Exit codes: 0 valid, 1 invalid, 2 unknown, 254 bad arguments, 255 failure.
+    Exit codes: 0 valid, 1 invalid, 2 unknown, 254 bad arguments, 255 the harness failed.
     """
     from splitbrain.harness.cli.outcome_text import print_outcome
     from splitbrain.harness.cli.schedule_argument import schedule_from

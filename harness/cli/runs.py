@@ -1,4 +1,4 @@
-"""`splitbrain runs`: the runs in the store."""
+"""`splitbrain runs`: manages the runs in the store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 def _duration(
     _context: click.Context, _parameter: click.Parameter, value: str | None
 ) -> timedelta | None:
-    """A number and a unit: 90m, 12h, 7d or 2w."""
+    """The value of --older-than, such as 90m, 12h, 7d or 2w, as a duration."""
     if value is None:
         return None
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", value.strip())
@@ -27,43 +27,49 @@ def _duration(
 
 @click.group("runs", short_help="Remove old runs.")
 def command() -> None:
-    """The runs in the store."""
+    """Manage the runs in the store."""
 
 
 @command.command("clean", short_help="Remove old runs from the store.")
 @click.option("--store", type=click.Path(file_okay=False, path_type=Path), default=Path("store"),
               show_default=True, help="The folder of runs.")
 @click.option("--keep", type=click.IntRange(min=0), default=10, show_default=True, metavar="N",
-              help="How many of the newest runs of each test stay.")
+              help="Keep the N newest runs of each test.")
 @click.option("--older-than", callback=_duration, default=None, metavar="TIME",
-              help="Remove only runs that started longer ago, such as 12h, 7d or 2w.")
-@click.option("--valid", "only_valid", is_flag=True, help="Remove only runs that are valid.")
-@click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
+              help="Remove only runs that started longer ago than TIME, such as 90m, 12h, 7d or "
+                   "2w.  [default: runs of any age]")
+@click.option("--valid", "only_valid", is_flag=True, help="Remove only valid runs.")
+@click.option("--dry-run", is_flag=True,
+              help="Print the runs that would be removed, but remove nothing.")
 def clean(
     store: Path, keep: int, older_than: timedelta | None, only_valid: bool, dry_run: bool
 ) -> int:
     """Remove old runs from the store, with everything in their folders.
 
-    A run that is still going on stays.
+    A run that is still in progress is never removed. The link store/latest then points to the
+    newest run that is left.
 
     \b
     Examples:
       splitbrain runs clean
       splitbrain runs clean --older-than 7d --valid
       splitbrain runs clean --keep 0 --dry-run
+
+    \b
+    Exit codes: 0 done, 254 bad arguments, 255 the harness failed.
     """
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.schedule.command_line import shown
     from splitbrain.harness.store.clean import old_runs, remove_runs
 
     if not store.is_dir():
-        raise BadArguments(f"--store {store}: there is no such folder")
-    found = list(old_runs(store, keep=keep, older_than=older_than, only_valid=only_valid))
-    for run in found:
+        raise BadArguments(f"--store {store}: the folder does not exist")
+    removable = list(old_runs(store, keep=keep, older_than=older_than, only_valid=only_valid))
+    for run in removable:
         click.echo(f"{shown(run.folder.absolute())}  {run.size_bytes / 2**20:,.1f} MiB")
     if not dry_run:
-        remove_runs(store, found)
-    size = sum(run.size_bytes for run in found) / 2**20
+        remove_runs(store, removable)
+    size = sum(run.size_bytes for run in removable) / 2**20
     verb = "would be removed" if dry_run else "removed"
-    click.echo(f"{len(found)} runs {verb}, {size:,.1f} MiB")
+    click.echo(f"{len(removable)} runs {verb}, {size:,.1f} MiB")
     return 0

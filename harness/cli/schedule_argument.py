@@ -1,4 +1,4 @@
-"""Options of a command that change a schedule which was read from a path."""
+"""The schedule that a command runs: read from a path, and changed by options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from splitbrain.harness.store.schedule_source import schedule_at
 from splitbrain.harness.systems.support import adapted
 
 ALLOWED = ("system", "etcd_binary", "store", "name", "keep_data")
-"""Options that may be given together with a schedule."""
+"""The options that may be given together with a schedule. The schedule contains all others."""
 
 
 def schedule_from(path: Path, given: Mapping[str, Any]) -> Schedule:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command("serve")
+@click.command("serve", short_help="Browse the runs in a web browser.")
 @click.option("--store", default=None, metavar="DIR",
               help="The folder of runs.  [default: `store` of [tool.splitbrain], or ./store]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
@@ -17,7 +17,8 @@ def command(store: str | None, host: str, port: int) -> int:
     """Show the runs of a store in a web browser, until Ctrl-C.
 
     \b
-    Example: splitbrain serve --store store --port 8080
+    Example:
+      splitbrain serve --store store --port 8080
     """
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.report.serve import serve

@@ -1,4 +1,4 @@
-"""`splitbrain shrink`: the smallest schedule that still fails."""
+"""`splitbrain shrink`: finds a small schedule that still fails."""
 
 from __future__ import annotations
 
@@ -13,36 +13,40 @@ from splitbrain.harness.cli.run_options import given, run_options, simulated_alo
 if TYPE_CHECKING:
     from splitbrain.harness.schedule.schedule import Schedule
 
-Say = Callable[[str], object]
+Print = Callable[[str], object]
 
 
 @simulated_alone
-@click.command("shrink", short_help="Make a failing schedule small.")
+@click.command("shrink", short_help="Make a failing schedule smaller.")
 @click.argument("path", type=click.Path(exists=True, path_type=Path), required=False)
 @click.option("--checker", default="", metavar="NAME",
-              help="Which checker must still find it invalid.  [default: the first that does]")
+              help="The checker that must still find the run invalid.  [default: the first that "
+                   "does]")
 @click.option("--budget", default=60.0, show_default=True, metavar="S",
-              help="How long to look for a smaller one, in seconds of wall time.")
+              help="How long to search, in seconds of wall-clock time.")
 @click.option("--at-steps", is_flag=True,
-              help="Then put its faults at steps of the write path, and take time enough"
-              " between all that happens, so that processes can follow it.")
+              help="After shrinking, move the faults to steps of the write path, and extend the"
+              " times between operations and faults, so that real processes can follow it.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=None,
-              help="Where to write the schedule.  [default: in the store]")
-@click.option("--quiet", is_flag=True, help="Print the schedule's file and nothing else.")
+              help="The file to write.  [default: STORE/shrunk/NAME-SEED.schedule]")
+@click.option("--quiet", is_flag=True, help="Print only the path of the written file.")
 @run_options
 def command(
     path: Path | None, checker: str, budget: float, at_steps: bool, out: Path | None, quiet: bool,
     **options: Any,
 ) -> int:
-    """Find the smallest schedule that still fails by the same checker.
+    """Find a smaller schedule that still fails by the same checker, in simulation.
 
-    PATH is the folder of a run, or a schedule's file. Without it, the simulated run of
-    --seed and the other options; with --mutant and no --seed, the first seed that shows
-    the planted bug. Operations, faults, members, and what is rough in the world go as
-    long as the same checker still finds the run invalid, in simulation.
+    PATH is the folder of a run, or a .schedule file. Without PATH, the schedule is drawn from
+    --seed and the other options; with --mutant and without --seed, the first seed whose run
+    shows the planted bug is used.
 
-    The schedule is written to a file for `splitbrain sim --schedule` and `splitbrain
-    replay`, and printed as a test to paste.
+    The search removes operations, faults, members, and unusual settings, network conditions
+    and disk conditions, as long as the same checker finds the run invalid. The result is
+    written to a file for `splitbrain sim --schedule` and `splitbrain replay`, and printed as
+    a pytest test.
+
+    Ctrl-C ends the search early; the smallest schedule found so far is written.
 
     \b
     Examples:
@@ -52,52 +56,57 @@ def command(
       splitbrain shrink store/latest --at-steps
 
     \b
-    Exit codes: 0 done, 130 a Ctrl-C ended it early (the smallest so far is written),
-    254 nothing invalid to shrink or bad arguments, 255.
+    Exit codes: 0 done, 130 ended early by Ctrl-C, 254 bad arguments or the run is not
+    invalid, 255 the harness failed.
     """
     from splitbrain.harness.cli.exit_codes import EXIT_INTERRUPTED
     from splitbrain.harness.cli.interrupt import Stopping
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.judging.judge import checkers_of
     from splitbrain.harness.runs.execute import INVARIANTS
+    from splitbrain.harness.schedule.options import flag_of
     from splitbrain.harness.shrinking.search import shrink
 
-    wanted = {**given(options), "system": "simulated"}
-    others = sorted(wanted.keys() - {"system", "store"})
+    chosen = {**given(options), "system": "simulated"}
+    others = sorted(chosen.keys() - {"system", "store"})
     if path is not None and others:
         raise BadArguments(
-            f"a PATH says all of the run: give either PATH or {', '.join(others)}"
+            "PATH determines the whole run: give either PATH or "
+            f"{', '.join('--' + flag_of(name) for name in others)}"
         )
     if budget <= 0:
-        raise BadArguments(f"--budget {budget:g}: expected more than 0")
+        raise BadArguments(f"--budget {budget:g}: expected a number of seconds above 0")
     if out is not None and not out.parent.is_dir():
-        raise BadArguments(f"--out {out}: there is no folder {out.parent}")
-    if at_steps and "seed" not in wanted:
-        wanted.setdefault("swarm", False)  # what is hunted for processes is what they can suffer
-    schedule = _recorded(path) if path is not None else _drawn(wanted, budget)
+        raise BadArguments(f"--out {out}: the folder {out.parent} does not exist")
+    if at_steps and "seed" not in chosen:
+        # The schedule is meant for processes, so only what they support is drawn.
+        chosen.setdefault("swarm", False)
+    schedule = _recorded(path) if path is not None else _drawn(chosen, budget)
     if checker and checker != INVARIANTS:
         checkers_of(schedule.options, [checker])
-    say: Say = (lambda _: None) if quiet else click.echo
-    say(f"shrinking: {_size(schedule)}")
-    seen = [_size(schedule)]
+    print_line: Print = (lambda _: None) if quiet else click.echo
+    print_line(f"shrinking: {_size(schedule)}")
+    printed = [_size(schedule)]
 
-    def told(smaller: Schedule, tries: int) -> None:
-        if _size(smaller) != seen[-1]:
-            seen.append(_size(smaller))
-            say(f"  {tries:5} runs: {seen[-1]}")
+    def on_progress(smaller: Schedule, tries: int) -> None:
+        if _size(smaller) != printed[-1]:
+            printed.append(_size(smaller))
+            print_line(f"  {tries:5} runs: {printed[-1]}")
 
     with Stopping() as stopping:
-        shrunk = shrink(schedule, checker, budget, told)
-    found = shrunk.schedule
-    early = ", stopped early" if stopping.asked else ""
-    say(f"{shrunk.tries} runs in {shrunk.wall_s:.1f} s{early}; INVALID by {found.fails_by}")
+        shrunk = shrink(schedule, checker, budget, on_progress)
+    smallest = shrunk.schedule
+    early = ", stopped early" if stopping.requested else ""
+    print_line(
+        f"{shrunk.tries} runs in {shrunk.wall_s:.1f} s{early}; INVALID by {smallest.fails_by}"
+    )
     if at_steps and not early:
-        found = _at_steps(found, say)
-    file = _write(found, out, options.get("store"))
+        smallest = _at_steps(smallest, print_line)
+    file = _write(smallest, out, options.get("store"))
     if quiet:
         click.echo(file)
     else:
-        _tell(found, file)
+        _print_schedule(smallest, file)
     return EXIT_INTERRUPTED if early else 0
 
 
@@ -112,37 +121,39 @@ def _recorded(path: Path) -> Schedule:
     schedule = schedule_at(path.resolve())
     if schedule.system not in (SIMULATED, PYTHON_NODE):
         raise BadArguments(
-            f"{path} is a run of {schedule.system}, which cannot be simulated: only this "
-            "project's own member can"
+            f"{path} is a run of {schedule.system}, which cannot be simulated: expected a run of "
+            f"{PYTHON_NODE} or {SIMULATED}"
         )
     return fixed(adapted(schedule, SIMULATED))
 
 
-def _drawn(wanted: dict[str, Any], budget: float) -> Schedule:
-    """The schedule of the seed that `wanted` names, or of the first seed that shows the planted
-    bug."""
+def _drawn(chosen: dict[str, Any], budget: float) -> Schedule:
+    """The schedule of the seed in `chosen`, or of the first seed that shows the planted bug within
+    `budget` seconds."""
     from splitbrain.harness.campaign.campaign import hunt
     from splitbrain.harness.drawing.draw import draw_swarm_schedule
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.schedule.schedule import fixed
 
-    if "seed" in wanted:
-        return fixed(draw_swarm_schedule(wanted.pop("seed"), wanted))
-    if "mutant" not in wanted:
-        raise BadArguments("nothing to shrink: give PATH, or --seed, or --mutant")
-    found, tried, wall_s = hunt(wanted, budget)
+    if "seed" in chosen:
+        return fixed(draw_swarm_schedule(chosen.pop("seed"), chosen))
+    if "mutant" not in chosen:
+        raise BadArguments("nothing to shrink: give PATH, --seed or --mutant")
+    found, tried, wall_s = hunt(chosen, budget)
     if found is None:
-        raise BadArguments(f"{tried} seeds in {wall_s:.1f} s did not show {wanted['mutant']}; "
-                           "give a longer --budget, or a --seed that does")
-    return fixed(draw_swarm_schedule(found.seed, wanted))
+        raise BadArguments(f"{tried} seeds in {wall_s:.1f} s did not show {chosen['mutant']}; "
+                           "give a longer --budget, or a --seed that shows it")
+    return fixed(draw_swarm_schedule(found.seed, chosen))
 
 
-def _at_steps(schedule: Schedule, say: Say) -> Schedule:
+def _at_steps(schedule: Schedule, print_line: Print) -> Schedule:
     from splitbrain.harness.shrinking.step_faults import at_steps
 
     found = at_steps(schedule)
-    say(f"{found.faults_at_steps} of {len(found.schedule.faults)} faults at steps; "
-        f"fails with {found.seeds_failing} of {found.seeds} other seeds")
+    print_line(
+        f"{found.faults_at_steps} of {len(found.schedule.faults)} faults moved to steps of the "
+        f"write path; the schedule fails with {found.seeds_failing} of {found.seeds} other seeds"
+    )
     return found.schedule
 
 
@@ -153,6 +164,7 @@ def _size(schedule: Schedule) -> str:
 
 
 def _write(schedule: Schedule, out: Path | None, store: str | None) -> Path:
+    """Write the schedule to `out`, or to a new file in the store, and return the path."""
     from splitbrain.harness.schedule.options import DEFAULTS
     from splitbrain.harness.schedule.text import SUFFIX, write_schedule
 
@@ -165,7 +177,8 @@ def _write(schedule: Schedule, out: Path | None, store: str | None) -> Path:
 
 
 def _free(folder: Path, name: str, suffix: str) -> Path:
-    """A file of this name in `folder` that is not there yet."""
+    """The path of a file with this name in `folder` that does not exist; a number is added to the
+    name if necessary."""
     folder.mkdir(parents=True, exist_ok=True)
     names = (name, *(f"{name}-{number}" for number in range(2, 10_000)))
     return next(
@@ -173,13 +186,14 @@ def _free(folder: Path, name: str, suffix: str) -> Path:
     )
 
 
-def _tell(schedule: Schedule, file: Path) -> None:
+def _print_schedule(schedule: Schedule, file: Path) -> None:
+    """Print the schedule, the same as a test, and the command that runs it."""
     from splitbrain.harness.schedule.text import as_text
     from splitbrain.harness.shrinking.test_source import as_test
 
     click.echo("")
     click.echo(as_text(schedule))
-    click.echo("As a test, with the plugin's fixture:\n")
+    click.echo("The same as a pytest test:\n")
     click.echo(as_test(schedule))
     click.echo(f"schedule: {file}")
     click.echo(f"reproduce: splitbrain sim --schedule {file}")

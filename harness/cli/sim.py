@@ -1,4 +1,4 @@
-"""`splitbrain sim`: the same test in simulation; one seed, or a campaign of many."""
+"""`splitbrain sim`: runs a test in simulation, for one seed or for many."""
 
 from __future__ import annotations
 
@@ -13,28 +13,31 @@ if TYPE_CHECKING:
     from splitbrain.harness.schedule.schedule import Schedule
 
 PLAIN_PROGRESS_S = 30.0
-"""Where there is no terminal for a bar, a line comes so often."""
+"""The period of progress lines if the output is not a terminal."""
 
 
 @simulated_alone
-@click.command("sim", short_help="Run in simulation: one seed, or many.")
+@click.command("sim", short_help="Run tests in simulation: one seed, or many.")
 @run_options
 @click.option("--runs", default=1, show_default=True, metavar="N",
-              help="So many seeds, from --seed on; of those not valid the line that repeats them.")
+              help="How many seeds to run, from --seed on. For each run that is not valid, the "
+                   "command that repeats it is printed.")
 @click.option("--workers", default=1, show_default=True, metavar="W",
-              help="Processes that share the runs.")
+              help="How many processes share the runs.")
 @click.option("--schedule", type=click.Path(exists=True, path_type=Path), default=None,
-              help="Run this schedule (a .schedule file, or the folder of a run) and draw nothing.")
-@click.option("--no-report", is_flag=True, help="Judge, but write no report.html.")
-@click.option("--quiet", is_flag=True, help="Show nothing but the verdict.")
+              help="Run this schedule, a .schedule file or the folder of a run, instead of drawing"
+                   " one.")
+@click.option("--no-report", is_flag=True,
+              help="Do not write report.html. With several --runs, none is written in any case.")
+@click.option("--quiet", is_flag=True, help="Print only the outcome, without progress.")
 def command(
     runs: int, workers: int, schedule: Path | None, no_report: bool, quiet: bool, **options: Any
 ) -> int:
-    """Run the cluster in one process under virtual time, network and disks.
+    """Run the project's own store in one process, with virtual time, network and disks.
 
-    The seed decides everything: faults, operations, settings, delays, what a disk loses.
-    What is given as an option is not drawn. The same seed and sources give the same
-    run, byte for byte, and end with the same digest.
+    The seed determines the whole run: workload, operations, faults, settings, delays, and
+    what a disk loses in a power failure. An option that is given is not drawn. The same seed
+    and sources repeat the run byte for byte, with the same digest.
 
     \b
     Examples:
@@ -44,8 +47,9 @@ def command(
       splitbrain sim --schedule store/shrunk/vote_not_persisted-7.schedule
 
     \b
-    Exit codes: 0 all valid, 1 something invalid, 2 something unknown, 254, 255; 130 a
-    Ctrl-C came before all seeds were run, and nothing was invalid until then.
+    Exit codes: 0 all runs are valid, 1 a run is invalid, 2 a run is unknown, 130 Ctrl-C ended
+    the command before all seeds were run and no run was invalid, 254 bad arguments, 255 the
+    harness failed.
     """
     from splitbrain.harness.errors import BadArguments
 
@@ -53,20 +57,22 @@ def command(
         raise BadArguments(f"--runs {runs} --workers {workers}: expected 1 or more of both")
     if schedule is not None:
         if runs > 1 or workers > 1:
-            raise BadArguments("--schedule with --runs or --workers: it says one run")
+            raise BadArguments(
+                "--schedule with --runs or --workers: a schedule is one run; give only one of them"
+            )
         return _scheduled(schedule, given(options), report=not no_report, quiet=quiet)
-    wanted = {**given(options), "system": "simulated"}
+    chosen = {**given(options), "system": "simulated"}
     if runs == 1:
-        return _one(wanted, report=not no_report, quiet=quiet)
-    return _many(wanted, runs, workers, quiet=quiet)
+        return _one(chosen, report=not no_report, quiet=quiet)
+    return _many(chosen, runs, workers, quiet=quiet)
 
 
-def _one(wanted: dict[str, Any], *, report: bool, quiet: bool) -> int:
+def _one(chosen: dict[str, Any], *, report: bool, quiet: bool) -> int:
     from splitbrain.harness.drawing.draw import draw_swarm_schedule
     from splitbrain.harness.drawing.seed import seed_or_drawn
 
-    seed = seed_or_drawn(wanted.pop("seed", None))
-    return _executed(draw_swarm_schedule(seed, wanted), report=report, quiet=quiet)
+    seed = seed_or_drawn(chosen.pop("seed", None))
+    return _executed(draw_swarm_schedule(seed, chosen), report=report, quiet=quiet)
 
 
 def _scheduled(path: Path, others: dict[str, Any], *, report: bool, quiet: bool) -> int:
@@ -87,7 +93,7 @@ def _executed(schedule: Schedule, *, report: bool, quiet: bool) -> int:
     return result.exit_code
 
 
-def _many(wanted: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> int:
+def _many(chosen: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> int:
     import sys
     import time
 
@@ -97,32 +103,32 @@ def _many(wanted: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> in
     from splitbrain.harness.cli.interrupt import Stopping
     from splitbrain.harness.drawing.seed import seed_or_drawn
 
-    first = seed_or_drawn(wanted.pop("seed", None))
+    first = seed_or_drawn(chosen.pop("seed", None))
     if not quiet:
         click.echo(f"seeds {first} to {first + runs - 1}")
     summary = Summary()
     began = time.monotonic()
     stopped = False
     try:
-        results = campaign(range(first, first + runs), wanted, workers)
+        results = campaign(range(first, first + runs), chosen, workers)
         with Stopping() as stopping, click.progressbar(
             results, length=runs, label="seeds", hidden=quiet or not sys.stdout.isatty()
-        ) as shown:
-            told = began
-            for result in shown:
+        ) as seeds_run:
+            printed = began
+            for result in seeds_run:
                 summary.add(result)
                 if result.valid is not True:
-                    click.echo("\n".join(result_lines(result, wanted)), err=True)
+                    click.echo("\n".join(result_lines(result, chosen)), err=True)
                 now = time.monotonic()
-                if not (quiet or sys.stdout.isatty()) and now - told >= PLAIN_PROGRESS_S:
-                    told = now
+                if not (quiet or sys.stdout.isatty()) and now - printed >= PLAIN_PROGRESS_S:
+                    printed = now
                     click.echo(f"{summary.runs:,} of {runs:,} seeds in {now - began:,.0f} s")
                 if summary.runs < runs:
                     stopping.check()
     except KeyboardInterrupt:
-        # What has been run was run: no seed's result is lost with those still to come.
+        # The summary of the seeds that were run is printed nevertheless.
         stopped = True
         click.echo(f"\nstopped after {summary.runs} of {runs} seeds", err=True)
-    for line in summary.lines(time.monotonic() - began, wanted):
+    for line in summary.lines(time.monotonic() - began, chosen):
         click.echo(line)
     return EXIT_INTERRUPTED if stopped and summary.exit_code != 1 else summary.exit_code

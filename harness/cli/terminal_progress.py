@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PlainLines(Silent):
-    """A line every few seconds: for logs of CI."""
+    """A line every few seconds, for output that is not a terminal, such as the log of a CI job."""
 
     period_s = 5.0
 
@@ -29,7 +29,7 @@ class PlainLines(Silent):
 
 
 def plain(snapshot: Snapshot) -> str:
-    """A snapshot as one line."""
+    """A snapshot as one line of text."""
     if not snapshot.limit_s:
         return snapshot.phase
     counts = " ".join(f"{outcome} {count}" for outcome, count in snapshot.outcomes.items())
@@ -41,7 +41,7 @@ def plain(snapshot: Snapshot) -> str:
 
 
 class LivePanel(Silent):
-    """A panel redrawn in place, by rich."""
+    """A panel that rich redraws in place."""
 
     period_s = 0.25
 
@@ -72,7 +72,7 @@ class LivePanel(Silent):
 
 
 def panel(snapshot: Snapshot) -> Table:
-    """A snapshot as a table of one column of names and one of values."""
+    """A snapshot as a table with a column of names and a column of values."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
@@ -81,7 +81,7 @@ def panel(snapshot: Snapshot) -> Table:
     table.add_column(style="dim", justify="right")
     table.add_column()
     if not snapshot.limit_s:
-        table.add_row(snapshot.phase, "…")  # no load is under way: there is nothing to count
+        table.add_row(snapshot.phase, "…")  # Outside the load there is nothing to count.
         return table
     time = Table.grid(padding=(0, 1))
     time.add_row(
@@ -103,7 +103,7 @@ def panel(snapshot: Snapshot) -> Table:
 
 
 def progress_for(stream: TextIO | None = None) -> Progress:
-    """A panel if `stream` (standard output) is a terminal, else plain lines."""
+    """A panel if `stream` (None: standard output) is a terminal, otherwise plain lines."""
     return LivePanel() if (stream or sys.stdout).isatty() else PlainLines()
 
 

@@ -304,7 +304,7 @@ def foreign_checkers(file: HistoryFile, options: FileOptions) -> Mapping[str, Ch
     for name in options.checkers:
         if name not in model.checkers:
             raise BadArguments(
-                f"no checker {name!r} of {model.says}; there are {', '.join(model.checkers)}"
+                f"no checker {name!r} of {model.text}; there are {', '.join(model.checkers)}"
             )
     limit_s = options.options.search_limit_s
     return {
@@ -338,6 +338,6 @@ def _bound(
         # In this format a failed compare-and-set is an answer: the value was different. In
         # other formats it only shows that the operation did not take effect.
         return lambda _: check_registers(
-            operations, limit_s, failed_swap_tells=form == "jepsen-log"
+            operations, limit_s, failed_swap_reads=form == "jepsen-log"
         )
     return lambda _: checker(operations, limit_s)

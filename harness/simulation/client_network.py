@@ -136,7 +136,7 @@ class Exchange(Generic[T]):
 
     def member_gone(self) -> None:
         """The process has ended, so its machine resets the connection if it has power."""
-        self._reached("a member ended with a request under way")
+        self._reached("a member ended with a request in flight")
         if self._machine.powered:
             self._fail(ConnectionLost("the member is gone"))
 
@@ -153,7 +153,7 @@ class Exchange(Generic[T]):
     def _leave(self) -> None:
         """The client closes the connection; the member cancels the request when it notices."""
         assert self._listener is not None
-        self._reached("a client gave up a request under way")
+        self._reached("a client cancelled a request in flight")
         task, listener = self._task, self._listener
         assert task is not None
         listener.exchanges.pop(self, None)

@@ -163,7 +163,7 @@ class SimulatedCluster:
 
     def _paused_itself(self, process: Process, failpoint: str) -> None:
         """Called when a process pauses at a failpoint."""
-        self.coverage.reached("a member stood still at a step")
+        self.coverage.reached("a member was paused at a step")
         for future in self._pause_waiters.get((process.name, failpoint), ()):
             if not future.done():
                 future.set_result(None)

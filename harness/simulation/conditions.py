@@ -18,7 +18,7 @@ ELECTIONS = (
 )
 LOGS = (
     "a deposed leader had uncommitted entries",
-    "a deposed leader appended in vain",
+    "a deposed leader appended more entries",
     "a leader began with uncommitted entries of an earlier term",
     "entries of an earlier term were committed with one of the leader's own",
     "a log was truncated",
@@ -41,7 +41,7 @@ RESTARTS = (
     "a leader was killed",
     "a paused leader resumed after it was deposed",
     "a paused member found work waiting",
-    "a member stood still at a step",
+    "a member was paused at a step",
 )
 DISKS = (
     "power was lost with unsynced writes in a file",
@@ -70,10 +70,10 @@ NETWORKS = (
 CLIENTS = (
     "a request found no listening process",
     "a request found a machine without power",
-    "a member ended with a request under way",
-    "a client gave up a request under way",
+    "a member ended with a request in flight",
+    "a client cancelled a request in flight",
     "a member refused a request",
-    "a deposed leader was asked a read",
+    "a deposed leader got a read",
 )
 STORES = (
     "a transaction took its first branch",

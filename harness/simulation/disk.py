@@ -28,7 +28,7 @@ BACKEND_FILE = "data.mdb"
 
 
 class MachineDisk:
-    """It outlives processes and power losses. `state` describes its present faults."""
+    """A disk, which outlives processes and power losses. `state` describes its faults."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class MachineDisk:
         """Called after a file was synced, before the caller of the sync continues."""
         self.awaited: list[asyncio.Future[None]] = []
         """Futures that are completed when the disk next begins a sync."""
-        self.betrayed = False
+        self.lost_durable_data = False
         """Whether the disk has ever lost or changed data after it reported it durable."""
 
     def begins_to_sync(self) -> None:
@@ -80,7 +80,7 @@ class MachineDisk:
         if not files:
             return "nothing to rot"
         path, inode = self.random.choice(files)
-        self.betrayed = True
+        self.lost_durable_data = True
         return f"{path} at {inode.rot(self.random)}"
 
     # --- faults --------------------------------------------------------------------------
@@ -104,7 +104,7 @@ class MachineDisk:
         """The offset at which a write takes effect, which is sometimes a wrong one."""
         if not self.happens(self.state.misdirect_percent):
             return offset
-        self.betrayed = True
+        self.lost_durable_data = True
         return self.random.randrange(0, max(offset + size, 4096), 512)
 
     def sync_ns(self, more_ms: float) -> int:
@@ -153,7 +153,7 @@ class SimulatedFile:
             raise DiskError(f"sync {self._path}: Input/output error")
         self.unsynced_bytes -= unsynced
         if machine.state.lying:
-            machine.betrayed = True
+            machine.lost_durable_data = True
         else:
             inode.sync(covered)
             if self._lost_bytes and not inode.dropped:
@@ -253,7 +253,7 @@ class SimulatedDisk:
         if self.machine.happens(self.machine.state.sync_error_percent):
             raise DiskError(f"sync {path}: Input/output error")
         if self.machine.state.lying:
-            self.machine.betrayed = True
+            self.machine.lost_durable_data = True
         else:
             directory.sync()
 

@@ -49,8 +49,8 @@ LAG_ENTRIES = 50
 class InvariantMonitor:
     """Observes the members of a run through the loop, and collects `violations`.
 
-    Each violation begins with the virtual time in s. `deposed_longer_by`: see
-    `NetworkConditions`.
+    Each violation begins with the virtual time in s. `deposed_longer_by` is the number of
+    entries by which the log of a deposed leader is made longer than that of its successor.
     """
 
     def __init__(
@@ -275,13 +275,13 @@ class InvariantMonitor:
             if one.raft.role is Role.LEADER and one.raft.term < raft.term and member.runs:
                 assert member.process is not None
                 self._loop.soon(member.process, self._read, one.server)
-                self._loop.soon(member.process, self._append_in_vain, one.raft, raft)
+                self._loop.soon(member.process, self._append_empty_entries, one.raft, raft)
 
     def _read(self, server: Server) -> None:
-        self._coverage.reached("a deposed leader was asked a read")
+        self._coverage.reached("a deposed leader got a read")
         self._loop.create_task(_read(server), name="read")
 
-    def _append_in_vain(self, raft: Raft, successor: Raft) -> None:
+    def _append_empty_entries(self, raft: Raft, successor: Raft) -> None:
         """Append empty entries, which the member processes at its next tick."""
         if raft.role is not Role.LEADER or raft.term >= successor.term:
             return
@@ -291,7 +291,7 @@ class InvariantMonitor:
                 for _ in range(successor.log.last_index + self.deposed_longer_by - last):
                     raft.propose(b"")
         self._coverage.sometimes(
-            "a deposed leader appended in vain", raft.log.last_index > last
+            "a deposed leader appended more entries", raft.log.last_index > last
         )
 
     def _check_quorum(self, name: str, index: int) -> None:
@@ -452,15 +452,15 @@ class InvariantMonitor:
     def stopped(self, name: str, why: str) -> None:
         """A member has stopped itself. After a disk has lost durable data, members may find that
         their data is missing, and stop."""
-        betrayed = any(member.disk.betrayed for member in self._members.values())
-        if "DiskError" not in why and not betrayed:
+        lost_durable_data = any(member.disk.lost_durable_data for member in self._members.values())
+        if "DiskError" not in why and not lost_durable_data:
             self._violated(f"{name} stopped itself: {why}")
 
     def disagreed(self, waited_ms: int) -> None:
         """The members did not agree: `waited_ms` after all faults were healed they had not
         applied the same entries, or did not follow the same leader. A disk that has lost
         durable data may prevent agreement."""
-        if not any(member.disk.betrayed for member in self._members.values()):
+        if not any(member.disk.lost_durable_data for member in self._members.values()):
             self._violated(
                 f"the members did not agree within {waited_ms / 1000:g} s after all was healed"
             )

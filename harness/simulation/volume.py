@@ -75,7 +75,7 @@ class Inode:
         return len(self.writes), len(self.sizes)
 
     def sync(self, covered: tuple[int, int]) -> None:
-        """Make durable what `mark` said; what was written since then stays pending."""
+        """Make durable what `mark` covered. Later writes stay pending."""
         size, content = self.durable
         writes, sizes = covered
         for offset, data in self.writes[:writes]:

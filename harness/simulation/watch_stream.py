@@ -106,7 +106,7 @@ class Stream:
 
     def member_gone(self) -> None:
         """The process has ended, so its machine resets the connection if it has power."""
-        self._clients.network.reached("a member ended with a request under way")
+        self._clients.network.reached("a member ended with a request in flight")
         if self._machine.powered:
             self._send(ConnectionLost("the member is gone"))
         else:

@@ -1,4 +1,4 @@
-"""A cluster for tests that are plain functions: an asynchronous system on its own event loop."""
+"""A started cluster with blocking methods, for tests that are not coroutines."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from splitbrain.histories.kv import Request
 T = TypeVar("T")
 
 LOG_LINES_SHOWN = 8
+"""How many lines of each member's log a failing test shows."""
 
 
 class Cluster:
     """A started cluster.
 
-    `run` awaits any coroutine of `system` from the test's own thread. The members run all the
-    time; the event loop only runs while `run` does.
+    `run` awaits a coroutine of `system` and returns its result. The members run all the time;
+    the event loop of the harness runs only during a call of `run` or of another method.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Cluster:
         self.system = system
         self.schedule = schedule
         self.folder = folder
-        """The folder of the cluster, with a folder for each member."""
+        """The folder of the run, which contains a folder for each member."""
         self._loop = loop
 
     @property
@@ -54,7 +55,7 @@ class Cluster:
         return self._loop.run(coroutine)
 
     def call(self, member: str, request: Request) -> Completion:
-        """Send one request to `member`, and return its completion."""
+        """Send one request to `member`, and return its completion: outcome, result, error."""
         return self.run(self._call(member, request))
 
     async def _call(self, member: str, request: Request) -> Completion:
@@ -62,25 +63,29 @@ class Cluster:
             return await client.call(self.url(member), request)
 
     def kill(self, member: str) -> None:
+        """Send SIGKILL to `member`. Raises BadArguments if the system cannot be killed."""
         self.run(self._method("kill")(member))
 
     def restart(self, member: str) -> None:
+        """Start `member` again on its data."""
         self.run(self._method("restart")(member))
 
     def pause(self, member: str) -> None:
+        """Send SIGSTOP to `member`. Raises BadArguments if the system cannot be paused."""
         self.run(self._method("pause")(member))
 
     def resume(self, member: str) -> None:
+        """Send SIGCONT to `member`."""
         self.run(self._method("resume")(member))
 
     def _method(self, name: str) -> Any:
         method = getattr(self.system, name, None)
         if method is None:
-            raise BadArguments(f"the system {self.system.name} has no method `{name}`")
+            raise BadArguments(f"the system {self.system.name} does not support `{name}`")
         return method
 
     def describe(self) -> str:
-        """The folder, and the last lines of each member's log."""
+        """The folder of the run and the last lines of each member's log, as text."""
         lines = [f"folder: {self.folder}"]
         for member in self.members:
             path = self.system.log_path(member)
@@ -91,8 +96,8 @@ class Cluster:
 
 @contextlib.contextmanager
 def open_cluster(options: Options) -> Iterator[Cluster]:
-    """Start the cluster that `options` name, with a folder in the store, and stop it at the
-    end. Raises BadArguments and SystemFailed."""
+    """A context in which the cluster that `options` describe is started. It has a folder in the
+    store. Raises BadArguments and SystemFailed."""
     schedule = draw_schedule(options)
     folder = open_folder(schedule)
     system = make_system(schedule, folder.path)

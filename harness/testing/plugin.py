@@ -1,4 +1,4 @@
-"""The pytest plugin: runs and clusters as fixtures, over many seeds, saved runs first.
+"""The pytest plugin: fixtures that run tests and start clusters, for saved runs and for seeds.
 
     def test_it_is_correct(splitbrain_run):
         splitbrain_run(workload="kv", nemesis=["kill"])
@@ -15,8 +15,8 @@ no such cluster: the test is skipped.
 `splitbrain_schedule` runs one schedule, as `splitbrain shrink` prints it.
 
 `@pytest.mark.splitbrain(workload="kv", …)` gives a test its own options. The options of the call
-of `splitbrain_run` win over all others, and pytest's command line wins over the mark. Saved runs
-of another system or workload than the test's are left out.
+of `splitbrain_run` have priority over all others, and pytest's command line has priority over the
+mark. Saved runs of another system or workload than that of the test are left out.
 
 `--lf` repeats the seeds of the last session. Every run has its own ports and folder, so that
 `pytest -n` is safe.
@@ -44,13 +44,18 @@ CACHE_KEY = "splitbrain/last_seeds"
 """Where pytest's cache keeps the first seed and the number of seeds of the last session."""
 
 FLAGS = {
-    "system": ("--splitbrain-system", str, "python_node, simulated, etcd, or package.module:Class"),
-    "workload": ("--splitbrain-workload", str, "the workload: see `splitbrain list`"),
-    "nemesis": ("--splitbrain-nemesis", str, "kinds of faults, separated by commas, or none"),
-    "time_limit_s": ("--splitbrain-time-limit", float, f"seconds of load [{TIME_LIMIT_S:g}]"),
-    "store": ("--splitbrain-store", str, "the folder of runs [store, below the root folder]"),
+    "system": ("--splitbrain-system", str,
+               "the system under test: python_node, simulated, etcd, or package.module:Class "
+               "[python_node]"),
+    "workload": ("--splitbrain-workload", str,
+                 "the workload: see `splitbrain list workloads` [register]"),
+    "nemesis": ("--splitbrain-nemesis", str,
+                "kinds of faults, separated by commas, or all, or none [kill,pause,partition]"),
+    "time_limit_s": ("--splitbrain-time-limit", float,
+                     f"duration of the load, in seconds [{TIME_LIMIT_S:g}]"),
+    "store": ("--splitbrain-store", str, "the folder of runs [store, in the root folder]"),
 }
-"""Option of a run → pytest's flag, its type, its help."""
+"""Option of a run → the flag of pytest, the type of its value, its help text."""
 
 _first_seed = pytest.StashKey[int]()
 _seed_count = pytest.StashKey[int]()
@@ -63,20 +68,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, (flag, kind, text) in FLAGS.items():
         group.addoption(flag, dest=f"splitbrain_{name}", type=kind, default=None, help=text)
     group.addoption("--splitbrain-seed", type=int, default=None, metavar="SEED",
-                    help="the first seed [drawn, and printed in the header; with --lf or --ff "
+                    help="the first seed [random, and printed in the header; with --lf or --ff "
                          "that of the last session]")
     group.addoption("--splitbrain-runs", type=int, default=None, metavar="N",
                     help="the number of seeds for each test, from the first one on [1; with --lf "
                          "or --ff that of the last session]")
-    parser.addini("splitbrain_corpus", "the folder of saved runs, below the root folder",
+    parser.addini("splitbrain_corpus", "the folder of saved runs, relative to the root folder",
                   default="histories/corpus")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "splitbrain(**options): options of the runs of this test, "
-        "see splitbrain.harness.schedule.options",
+        "splitbrain(**options): options of the runs of this test; "
+        "the names are those of splitbrain.Options",
     )
     worker = getattr(config, "workerinput", None)
     if worker is None:
@@ -85,14 +90,14 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         first, count = worker["splitbrain_seeds"]
     if count < 1:
-        raise pytest.UsageError("--splitbrain-runs: expected at least 1")
+        raise pytest.UsageError(f"--splitbrain-runs {count}: expected at least 1")
     config.stash[_first_seed], config.stash[_seed_count] = first, count
     config.stash[_set_up_errors] = {}
 
 
 def _seeds(config: pytest.Config) -> tuple[int, int]:
-    """The first seed and the number of seeds: given, those of the last session if its failed
-    tests are to be repeated, or drawn."""
+    """The first seed and the number of seeds: as given on the command line; otherwise, with --lf
+    or --ff, those of the last session; otherwise a random seed and 1."""
     from splitbrain.harness.drawing.seed import seed_or_drawn
 
     first, count = config.getoption("--splitbrain-seed"), config.getoption("--splitbrain-runs")
@@ -113,7 +118,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Every worker of pytest-xdist must collect the same seeds."""
+    """Send the seeds to a worker of pytest-xdist, because all workers must collect the same
+    tests."""
     stash = node.config.stash
     node.workerinput["splitbrain_seeds"] = (stash[_first_seed], stash[_seed_count])
 
@@ -150,7 +156,7 @@ def _saved_runs(metafunc: pytest.Metafunc) -> list[SavedRun]:
     config = metafunc.config
     options = _options(config, metafunc.definition)
     corpus = read_corpus(config.rootpath / str(config.getini("splitbrain_corpus")))
-    # A saved schedule is a whole run: a test that asks for a cluster cannot use it.
+    # A saved schedule contains a whole run, so a test that only starts a cluster cannot use it.
     whole_runs = "splitbrain_run" in metafunc.fixturenames
     return [
         one for one in corpus if one.fits(options) and (whole_runs or one.schedule is None)
@@ -158,7 +164,8 @@ def _saved_runs(metafunc: pytest.Metafunc) -> list[SavedRun]:
 
 
 def _options(config: pytest.Config, item: pytest.Item | pytest.Function) -> dict[str, Any]:
-    """The options of a test's runs, from the project, the mark and the command line."""
+    """The options of the runs of a test: defaults, `[tool.splitbrain]`, marks, command line. The
+    later ones have priority."""
     from splitbrain.harness.schedule.options import DEFAULTS, parse_list, project_options
 
     found: dict[str, Any] = {
@@ -180,7 +187,8 @@ def _options(config: pytest.Config, item: pytest.Item | pytest.Function) -> dict
 
 @pytest.fixture
 def splitbrain_seed(request: pytest.FixtureRequest) -> Any:
-    """The case: a seed, or a saved run (`splitbrain.harness.campaign.corpus.SavedRun`)."""
+    """The seed of this test case, or a saved run
+    (`splitbrain.harness.campaign.corpus.SavedRun`)."""
     return request.param
 
 
@@ -191,8 +199,8 @@ def splitbrain_seed(request: pytest.FixtureRequest) -> Any:
 def splitbrain_run(
     request: pytest.FixtureRequest, splitbrain_seed: Any
 ) -> Callable[..., RunResult]:
-    """A function that takes options of a run, and returns the result of a valid run. Any other
-    run fails the test."""
+    """A function that takes options of a run as keywords, and returns the result of the run. If
+    the run is not valid, the test fails."""
     from splitbrain.harness.testing.cluster import options_of_case
 
     def run(**options: Any) -> RunResult:
@@ -246,7 +254,8 @@ def splitbrain_cluster(
 @pytest.fixture
 def splitbrain_schedule(request: pytest.FixtureRequest) -> Callable[..., RunResult]:
     """A function that takes a schedule, its text (as `splitbrain shrink` prints it) or the path
-    of its file. The schedule is run twice in simulation. Both runs must be valid and equal."""
+    of its file, and returns the result. The schedule is run twice in simulation. If the first run
+    is not valid, or if the two runs differ, the test fails."""
 
     def run(schedule: Schedule | str | Path) -> RunResult:
         __tracebackhide__ = True
@@ -270,8 +279,8 @@ def splitbrain_schedule(request: pytest.FixtureRequest) -> Callable[..., RunResu
 
 @contextlib.contextmanager
 def _error_as_failure(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail the test with the message of an expected error, without a traceback: the frames of
-    the harness would not help its user.
+    """Fail the test with the message of an expected error, without a traceback, because the frames
+    of the harness do not help its user.
 
     An error that several tests share is printed in full once in each process.
     """
@@ -291,7 +300,7 @@ def _error_as_failure(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """A test that fails with a cluster shows where the cluster's files are."""
+    """Add the folder of the cluster and the members' logs to the report of a failed test."""
     outcome: Any = yield
     report = outcome.get_result()
     cluster = item.stash.get(_cluster, None)
@@ -302,7 +311,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 def _checked(
     request: pytest.FixtureRequest, result: RunResult, difference: str | None
 ) -> RunResult:
-    """Return `result` if it is valid and the repetition is equal; otherwise fail the test."""
+    """Return `result`, or fail the test if the run is not valid or its repetition differs."""
     __tracebackhide__ = True
     if result.report is not None:
         request.node.user_properties.append((REPORT_PROPERTY, str(result.report)))
@@ -311,7 +320,7 @@ def _checked(
     if result.valid is not True or result.error:
         pytest.fail(failure_text(result), pytrace=False)
     if difference is not None:
-        pytest.fail(f"two runs of one seed differ: {difference}", pytrace=False)
+        pytest.fail(f"two runs of the same schedule differ: {difference}", pytrace=False)
     return result
 
 
@@ -333,7 +342,8 @@ def failure_text(result: RunResult) -> str:
 
 
 class Reports:
-    """The reports of the session's runs, including those of workers of pytest-xdist."""
+    """Collects the reports of the session's runs, including those of workers of pytest-xdist, and
+    writes the index of each store."""
 
     def __init__(self) -> None:
         self._found: list[Path] = []

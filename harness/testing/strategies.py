@@ -1,4 +1,4 @@
-"""Schedules as hypothesis strategies: what fails shrinks, and is kept in its database.
+"""Schedules as hypothesis strategies, which shrink and are kept in hypothesis's database.
 
     from hypothesis import given
     from splitbrain import check_schedule, schedules
@@ -7,10 +7,10 @@
     def test_no_schedule_breaks_it(schedule):
         check_schedule(schedule)
 
-Everything shrinks to less: fewer members, faults and operations, earlier and shorter
-ones, one client, a plain world, the seed 0. The failure that hypothesis shows is told as
-a test to paste, too. `splitbrain.harness.shrinking` makes smaller what was found by other means;
-both know one notion of a schedule (`splitbrain.harness.schedule.schedule`).
+A schedule shrinks towards fewer members, faults and operations, earlier and shorter ones, one
+client, the default environment, and the seed 0. Below the failure of hypothesis, the schedule is
+also printed as a pytest test. `splitbrain.harness.shrinking` shrinks schedules that were found in
+other ways.
 """
 
 from __future__ import annotations
@@ -53,27 +53,31 @@ from splitbrain.nemesis.fault import (
 from splitbrain.node.failpoint import FAILPOINTS
 
 KEYS = {"kv": "k{:03d}", "register": "r0.{}"}
-"""The workloads whose checkers judge such operations, and how they name their keys."""
+"""Workload → the format of its keys. The checkers of these workloads judge the operations that
+`requests` draws."""
 FAULTS = ("kill", "pause", "partition", "latency", "power", "clock", "drift", "disk", "step")
 HOLD_MS = (1, 2_000)
+"""The least and the longest duration of a fault."""
 PERCENTS = (1.0, 20.0, 100.0)
+"""The shares of syncs that fail on a faulty disk."""
 
 
 def check_schedule(schedule: Schedule) -> None:
-    """Run it in simulation. Raises AssertionError if it is not valid, with what was wrong;
-    under hypothesis it is told as a test to paste."""
+    """Run `schedule` in simulation. Raises AssertionError with the anomalies if the run is not
+    valid. Under hypothesis, the schedule is also printed as a pytest test."""
     with temporary_run(schedule) as run:
         if run.valid is True:
             return
         names = failing_checkers(run)
-        wrong = [one for one in run.results.verdicts if one.valid is not True]
-    said = "; ".join(
-        f"{one.checker}: {one.anomalies[0].because if one.anomalies else one.why}" for one in wrong
+        not_valid = [one for one in run.results.verdicts if one.valid is not True]
+    text = "; ".join(
+        f"{one.checker}: {one.anomalies[0].because if one.anomalies else one.why}"
+        for one in not_valid
     )
     failing = msgspec.structs.replace(schedule, fails_by=names[0] if names else "")
     note(as_test(failing))
     word = "invalid" if names else "unknown"
-    raise AssertionError(f"the run is {word}: {said or run.error}")
+    raise AssertionError(f"the run is {word}: {text or run.error}")
 
 
 @st.composite
@@ -92,17 +96,20 @@ def schedules(
     rough: bool = True,
     **options: Any,
 ) -> Schedule:
-    """Schedules of a load of at most `time_limit_ms`: `operations_max` operations of
-    `clients` clients on `keys` keys, and `faults_max` of `faults`. `rough`: also with
-    other settings, weather and rare conditions. `options`: others of a run.
+    """A strategy that draws schedules.
 
-    Raises BadArguments for a workload or a fault that there is none of.
+    The number of members is one of `nodes`. At most `operations_max` operations of `clients`
+    clients on `keys` keys begin within `time_limit_ms`, with at most `faults_max` faults of the
+    kinds `faults`. `rough` also draws settings of the members, network conditions, and rare
+    conditions inside the members. `options` are further options of a run.
+
+    Raises BadArguments for an unknown workload or fault.
     """
     if workload not in KEYS:
-        raise BadArguments(f"no schedules of the workload {workload!r}; of {', '.join(KEYS)}")
+        raise BadArguments(f"workload={workload!r}: expected one of {', '.join(KEYS)}")
     unknown = [name for name in faults if name not in FAULTS]
     if unknown:
-        raise BadArguments(f"no fault {unknown[0]!r} for schedules; there are {', '.join(FAULTS)}")
+        raise BadArguments(f"faults: {unknown[0]!r} is not one of {', '.join(FAULTS)}")
     count = draw(st.sampled_from(sorted(nodes)))
     members = tuple(f"n{number}" for number in range(1, count + 1))
     names = [KEYS[workload].format(number) for number in range(keys)]
@@ -114,7 +121,9 @@ def schedules(
         max_size=operations_max,
     ))
     operations = [
-        TimedOperation(at_ms * 1000, client, ScheduledOperation(0, f, _named(request, number), to))
+        TimedOperation(
+            at_ms * 1000, client, ScheduledOperation(0, f, _with_value(request, number), to)
+        )
         for number, (at_ms, client, to, (f, request)) in enumerate(drawn, start=1)
     ]
     scheduled = st.lists(_scheduled(members, faults, len(operations), time_limit_ms),
@@ -139,7 +148,8 @@ def schedules(
 
 
 def requests(keys: Sequence[str]) -> st.SearchStrategy[tuple[str, Any]]:
-    """An operation's name and request; values are named later, each once."""
+    """A strategy that draws the name of an operation and its request. `_with_value` sets the values
+    that are written."""
     key = st.sampled_from(list(keys))
     get = key.map(lambda one: ("get", Range(one)))
     put = key.map(lambda one: ("put", Put(one)))
@@ -154,8 +164,9 @@ def _swap(key: str, target: Any, absent: bool) -> tuple[str, Txn]:
     return "txn", Txn((compare,), success=(Put(key),), failure=(Range(key),))
 
 
-def _named(request: Any, number: int) -> Any:
-    """The value that its put writes: its number, which no other has."""
+def _with_value(request: Any, number: int) -> Any:
+    """The same request, in which a put writes the value `v<number>`. No other operation writes that
+    value, because each has a number of its own."""
     match request:
         case Put(key=key):
             return Put(key, f"v{number}")
@@ -171,13 +182,15 @@ def _scheduled(
 ) -> ScheduledFault:
     begin_ms = draw(st.integers(0, limit_ms))
     hold_ms = draw(st.integers(*HOLD_MS))
-    fault = draw(st.sampled_from(list(kinds)).flatmap(lambda kind: _of(kind, members, operations)))
+    fault = draw(st.sampled_from(list(kinds)).flatmap(
+        lambda kind: _fault_of(kind, members, operations)
+    ))
     if isinstance(fault, AtStep) and fault.operation:
-        begin_ms = 0  # its time is its operation's
+        begin_ms = 0  # The fault begins with its operation.
     return ScheduledFault(begin_ms, begin_ms + hold_ms, fault, 0)
 
 
-def _of(kind: str, members: Sequence[str], operations: int) -> st.SearchStrategy[Fault]:
+def _fault_of(kind: str, members: Sequence[str], operations: int) -> st.SearchStrategy[Fault]:
     on = st.lists(st.sampled_from(list(members)), min_size=1, unique=True).map(
         lambda names: tuple(sorted(names))
     )
@@ -213,7 +226,8 @@ def _of(kind: str, members: Sequence[str], operations: int) -> st.SearchStrategy
 
 
 def environments() -> st.SearchStrategy[dict[str, Any]]:
-    """Fields of a schedule for the members' settings and the network; plain ones first."""
+    """A strategy that draws the fields of a schedule for the members' settings and the network. The
+    default values come first, so that hypothesis shrinks towards them."""
     settings = st.fixed_dictionaries({}, optional={
         "snapshot_count": st.sampled_from((3, 10, 50)),
         "catch_up_entries": st.sampled_from((1, 5)),

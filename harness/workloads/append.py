@@ -34,20 +34,20 @@ class Append:
         self.operations_max = operations_max
         self.operations_per_client = operations_per_client
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         count = 0
         while True:
             generation = count // self.operations_per_client
             count += 1
-            yield self._draw(chance, values, generation)
+            yield self._draw(random, values, generation)
 
-    def _draw(self, chance: Random, values: UniqueValues, generation: int) -> Draft:
+    def _draw(self, random: Random, values: UniqueValues, generation: int) -> Draft:
         branch: dict[tuple[str, str], Range | Put] = {}
         added: dict[str, list[str]] = {}
-        for _ in range(chance.randint(1, self.operations_max)):
-            key = f"append/{generation:04d}.{chance.randrange(self.keys)}"
-            if chance.random() < 0.5:
+        for _ in range(random.randint(1, self.operations_max)):
+            key = f"append/{generation:04d}.{random.randrange(self.keys)}"
+            if random.random() < 0.5:
                 # A read before the put of the key returns the old list, a read after it the
                 # list that the transaction wrote.
                 branch.setdefault((key, "after" if key in added else "before"), Range(key))
@@ -92,20 +92,20 @@ class WriteRead:
         self.operations_max = operations_max
         self.operations_per_client = operations_per_client
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         count = 0
         while True:
             generation = count // self.operations_per_client
             count += 1
             branch: dict[tuple[str, bool], Range | Put] = {}
-            for _ in range(chance.randint(1, self.operations_max)):
-                key = f"wr/{generation:04d}.{chance.randrange(self.keys)}"
-                write = chance.random() < 0.5
+            for _ in range(random.randint(1, self.operations_max)):
+                key = f"wr/{generation:04d}.{random.randrange(self.keys)}"
+                write = random.random() < 0.5
                 if (key, write) not in branch:
                     branch[(key, write)] = Put(key, values.take()) if write else Range(key)
             written = [key for key, write in branch if write]
-            if not written or chance.random() < 0.5:
+            if not written or random.random() < 0.5:
                 yield Draft("wr", Txn((), tuple(branch.values())))
                 continue
             yield Draft(

@@ -37,24 +37,24 @@ class Lease:
         self.keys = keys
         self.ttl = ttl
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         number, before = client * IDS_PER_CLIENT, 0
         while True:
             number += 1
-            yield Draft("grant", LeaseGrant(number, self.ttl + chance.randrange(3)))
-            for _ in range(chance.randrange(4, 40)):
-                yield self._use(chance, number, before, values)
-            if chance.random() < 0.5:
+            yield Draft("grant", LeaseGrant(number, self.ttl + random.randrange(3)))
+            for _ in range(random.randrange(4, 40)):
+                yield self._use(random, number, before, values)
+            if random.random() < 0.5:
                 yield Draft("revoke", LeaseRevoke(number))
             before = number
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
         return (Draft(FINAL_READ, Range("l", "m")),)
 
-    def _use(self, chance: Random, lease: int, before: int, values: UniqueValues) -> Draft:
-        key = f"l{chance.randrange(self.keys):03d}"
-        kind = chance.random()
+    def _use(self, random: Random, lease: int, before: int, values: UniqueValues) -> Draft:
+        key = f"l{random.randrange(self.keys):03d}"
+        kind = random.random()
         if kind < 0.35:
             return Draft("put", Put(key, values.take(), lease=lease))
         if kind < 0.38 and before:
@@ -62,8 +62,8 @@ class Lease:
         if kind < 0.45:
             return Draft("put", Put(key, values.take()))
         if kind < 0.7:
-            return Draft("get", Range(key) if chance.random() < 0.5 else Range("l", "m"))
-        queried = before if before and chance.random() < 0.2 else lease
+            return Draft("get", Range(key) if random.random() < 0.5 else Range("l", "m"))
+        queried = before if before and random.random() < 0.2 else lease
         if kind < 0.88:
             return Draft("keep_alive", LeaseKeepAlive(queried))
         return Draft("time_to_live", LeaseTimeToLive(queried, keys=True))

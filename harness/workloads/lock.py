@@ -44,18 +44,18 @@ class Locks:
         if not fencing:
             self.checkers = (*COORDINATION_CHECKERS, "mutual_exclusion")  # type: ignore[misc]
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         lease = client * IDS_PER_CLIENT
         while True:
             lease += 1
-            name = f"lock/{chance.randrange(self.locks)}"
+            name = f"lock/{random.randrange(self.locks)}"
             key = f"{name}/{lease:x}"
             protected = f"protected/{name}"
             yield Draft("grant", LeaseGrant(lease, self.ttl))
             yield Draft("lock", Lock(name, lease), after_ok=True)
-            for _ in range(chance.randrange(1, 4)):
-                if chance.random() < 0.3:
+            for _ in range(random.randrange(1, 4)):
+                if random.random() < 0.3:
                     yield Draft("get", Range(protected), after_ok=True)
                 put = Put(protected, f"{key} {values.take()}")
                 if self.fencing:
@@ -93,37 +93,37 @@ class Election:
         self.elections = elections
         self.ttl = ttl
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         lease = client * IDS_PER_CLIENT
         while True:
-            kind = chance.random()
+            kind = random.random()
             if kind < 0.4:
-                yield Draft("leader", Leader(self._name(chance)))
+                yield Draft("leader", Leader(self._name(random)))
                 continue
             if kind < 0.6:
                 yield Draft("get", Range("election/", "election0"))
                 continue
             lease += 1
-            name = self._name(chance)
+            name = self._name(random)
             key = f"{name}/{lease:x}"
             yield Draft("grant", LeaseGrant(lease, self.ttl))
             yield Draft("campaign", Campaign(name, lease, values.take()), after_ok=True)
-            for _ in range(chance.randrange(4)):
-                if chance.random() < 0.5:
+            for _ in range(random.randrange(4)):
+                if random.random() < 0.5:
                     value = values.take()
                     yield Draft(
                         "proclaim", Proclaim(name, key, lease, value=value), after_ok=True
                     )
                 else:
                     yield Draft("keep_alive", LeaseKeepAlive(lease), after_ok=True)
-            if chance.random() < 0.7:
+            if random.random() < 0.7:
                 yield Draft("resign", Resign(name, key, lease), after_ok=True)
-            if chance.random() < 0.95:
+            if random.random() < 0.95:
                 yield Draft("revoke", LeaseRevoke(lease))
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
         return (Draft(FINAL_READ, Range("election/", "election0")),)
 
-    def _name(self, chance: Random) -> str:
-        return f"election/{chance.randrange(self.elections)}"
+    def _name(self, random: Random) -> str:
+        return f"election/{random.randrange(self.elections)}"

@@ -39,20 +39,20 @@ class Register:
         self.keys = keys
         self.operations_per_client = operations_per_client
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         count = 0
         while True:
             generation = count // self.operations_per_client
-            key = f"r{generation}.{chance.randrange(self.keys)}"
+            key = f"r{generation}.{random.randrange(self.keys)}"
             count += 1
-            kind = chance.random()
+            kind = random.random()
             if kind < 0.35:
                 yield Draft("get", Range(key))
             elif kind < 0.65:
-                yield Draft("put", Put(key, values.take(), prev_kv=chance.random() < 0.3))
+                yield Draft("put", Put(key, values.take(), prev_kv=random.random() < 0.3))
             else:
-                yield self._swap(key, values.take(), by_value=chance.random() < 0.5)
+                yield self._swap(key, values.take(), by_value=random.random() < 0.5)
 
     def _swap(self, key: str, value: str, by_value: bool) -> Draft:
         compare = Compare(key, "value", "=", "") if by_value else Compare(key, "mod", "=", 0)

@@ -33,26 +33,26 @@ class Set:
             )
         self.reads_percent = reads_percent
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         while True:
-            if chance.random() * 100 < self.reads_percent:
-                yield self._read(chance, client)
+            if random.random() * 100 < self.reads_percent:
+                yield self._read(random, client)
             else:
-                yield self._add(chance, client, values.take())
+                yield self._add(random, client, values.take())
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
         return tuple(Draft(FINAL_READ, Range(*_interval(client))) for client in range(clients))
 
-    def _add(self, chance: Random, client: int, element: str) -> Draft:
+    def _add(self, random: Random, client: int, element: str) -> Draft:
         put = Put(f"set/{client}/{element}", element)
-        if chance.random() < 0.5:
+        if random.random() < 0.5:
             return Draft("add", put)
         absent = Compare(put.key, "version", "=", 0)
         return Draft("add", Txn((absent,), success=(put,), failure=(Range(put.key),)))
 
-    def _read(self, chance: Random, client: int) -> Draft:
-        if chance.random() < 0.5:
+    def _read(self, random: Random, client: int) -> Draft:
+        if random.random() < 0.5:
             return Draft("read", Range("set/", "set0", count_only=True))
         key, end = _interval(client)
         return Draft("read", Range(key, end, limit=10))

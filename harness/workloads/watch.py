@@ -51,76 +51,76 @@ class Watch:
         self.progress_requests = progress_requests
         self.compactions = compactions
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         while True:
-            yield self._operation(chance, client, values)
+            yield self._operation(random, client, values)
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
         return (Draft(FINAL_READ, Range("k", "l")),)
 
-    def watch(self, chance: Random, watcher: int) -> WatchRequest:
-        kind = chance.random()
+    def watch(self, random: Random, watcher: int) -> WatchRequest:
+        kind = random.random()
         key, end = "k", "l"
         if kind < 0.2:
-            key, end = f"k{chance.randrange(self.keys):03d}", ""
+            key, end = f"k{random.randrange(self.keys):03d}", ""
         elif kind < 0.5:
-            first = chance.randrange(self.keys - 1)
-            key, end = f"k{first:03d}", f"k{first + 2 + chance.randrange(4):03d}"
+            first = random.randrange(self.keys - 1)
+            key, end = f"k{first:03d}", f"k{first + 2 + random.randrange(4):03d}"
         elif kind < 0.7:
             key, end = "\0", "\0"
-        filtered = chance.random()
+        filtered = random.random()
         return WatchRequest(
             key, end,
-            prev_kv=chance.random() < 0.5,
+            prev_kv=random.random() < 0.5,
             no_put=filtered < 0.15,
             no_delete=0.15 <= filtered < 0.3,
-            progress_notify=chance.random() < 0.5,
-            fragment=chance.random() < 0.2,
-            ask_progress=bool(self.progress_requests) and chance.random() < 0.5,
+            progress_notify=random.random() < 0.5,
+            fragment=random.random() < 0.2,
+            ask_progress=bool(self.progress_requests) and random.random() < 0.5,
         )
 
-    def _operation(self, chance: Random, client: int, values: UniqueValues) -> Draft:
-        if client == 0 and self.compactions and chance.random() * 100 < COMPACT_PERCENT:
-            back = 1 + chance.randrange(COMPACT_BACK_MAX)
+    def _operation(self, random: Random, client: int, values: UniqueValues) -> Draft:
+        if client == 0 and self.compactions and random.random() * 100 < COMPACT_PERCENT:
+            back = 1 + random.randrange(COMPACT_BACK_MAX)
             return Draft("compact", Compact(0), revision_back=back)
-        kind = chance.random()
-        key = f"k{chance.randrange(self.keys):03d}"
+        kind = random.random()
+        key = f"k{random.randrange(self.keys):03d}"
         if kind < 0.38:
             return Draft("put", Put(key, values.take()))
         if kind < 0.41:
             return Draft("get", Range(key))
         if kind < 0.44:
-            return self._interval(chance, key)
+            return self._interval(random, key)
         if kind < 0.5:
-            return self._past(chance, key)
+            return self._past(random, key)
         if kind < 0.62:
             return Draft("delete", Delete(key))
         if kind < 0.68:
-            first = chance.randrange(self.keys)
-            end = f"k{first + 1 + chance.randrange(4):03d}"
+            first = random.randrange(self.keys)
+            end = f"k{first + 1 + random.randrange(4):03d}"
             return Draft("delete", Delete(f"k{first:03d}", end))
-        return self._several(chance, values)
+        return self._several(random, values)
 
-    def _interval(self, chance: Random, key: str) -> Draft:
+    def _interval(self, random: Random, key: str) -> Draft:
         """A range from `key` to the last key, which is limited, counted or complete."""
-        draw = chance.random()
-        limit = 1 + chance.randrange(3) if draw < 0.3 else 0
+        draw = random.random()
+        limit = 1 + random.randrange(3) if draw < 0.3 else 0
         return Draft("range", Range(key, "l", limit=limit, count_only=draw > 0.7))
 
-    def _past(self, chance: Random, key: str) -> Draft:
+    def _past(self, random: Random, key: str) -> Draft:
         """A read of a past revision, about as old as the revisions that are compacted."""
-        end = "l" if chance.random() < 0.3 else ""
+        end = "l" if random.random() < 0.3 else ""
         return Draft(
-            "get", Range(key, end, serializable=chance.random() < 0.5),
-            revision_back=1 + chance.randrange(COMPACT_BACK_MAX),
+            "get", Range(key, end, serializable=random.random() < 0.5),
+            revision_back=1 + random.randrange(COMPACT_BACK_MAX),
         )
 
-    def _several(self, chance: Random, values: UniqueValues) -> Draft:
+    def _several(self, random: Random, values: UniqueValues) -> Draft:
         """A transaction that puts or deletes two to four keys at one revision."""
-        numbers = chance.sample(range(self.keys), min(self.keys, chance.randrange(2, 5)))
+        numbers = random.sample(range(self.keys), min(self.keys, random.randrange(2, 5)))
         writes: list[Put | Delete] = []
         for number in numbers:
             key = f"k{number:03d}"
-            writes.append(Put(key, values.take()) if chance.random() < 0.75 else Delete(key))
+            writes.append(Put(key, values.take()) if random.random() < 0.75 else Delete(key))
         return Draft("txn", Txn((), tuple(writes)))

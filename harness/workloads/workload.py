@@ -56,14 +56,14 @@ class Workload(Protocol):
     checkers: ClassVar[Sequence[str]]
     """Names in `splitbrain.checkers.catalogue.CHECKERS`. Empty means all checkers."""
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+    def operations(self, random: Random, client: int, /) -> Iterator[Draft]:
         """Yield the operations of client number `client`, without end.
 
         Each value is written at most once in a run.
         """
         ...
 
-    def final_operations(self, clients: int) -> Sequence[Draft]:
+    def final_operations(self, clients: int, /) -> Sequence[Draft]:
         """Reads of all keys of the run, sent to every member after all faults are healed."""
         ...
 

@@ -196,18 +196,21 @@ def table(tries: Sequence[Try]) -> str:
     return "\n".join([
         "# Mutants found",
         "",
-        "Written by `make mutants` (`python -m tests.mutants.table`): `splitbrain hunt --mutant M`",
-        "with default options, each try from a first seed of its own.",
+        "This table shows how soon each [planted bug](mutants.md) is found in simulation. `make",
+        "mutants` (`python -m tests.mutants.table`) writes it. Each try runs `splitbrain hunt",
+        "--mutant M` with default options, from a first seed of its own.",
         "",
         f"{found} of {len(tries)} tries found the planted bug within {budgets} s of CPU time "
-        f"({100 * found / max(len(tries), 1):.1f} of 100); {half} of {len(known)} mutants were "
-        "found at least in every second try.",
+        f"({100 * found / max(len(tries), 1):.1f} %). For {half} of {len(known)} mutants, at least "
+        "half of the tries found it.",
         "",
-        "Seconds are CPU time of the whole command on one core, the median of the tries that",
-        "found it. *By*: the checkers that said invalid, with the number of tries. *Shrunk*: what",
-        f"`splitbrain shrink` left of one of the schedules{_sizes(tries)}.",
+        "- *tries*, *found*: the number of tries, and how many of them found the bug.",
+        "- *s*: the CPU time of the whole command on one core, in seconds; the median of the tries",
+        "  that found the bug.",
+        "- *by*: the checkers that found the run invalid, each with the number of tries.",
+        f"- *shrunk*: the size of one schedule after `splitbrain shrink`{_sizes(tries)}.",
         "",
-        "| mutant | what is spoilt | tries | found | s | by | shrunk |",
+        "| mutant | bug | tries | found | s | by | shrunk |",
         "|---|---|--:|--:|--:|---|---|",
         *(_row(name, [one for one in tries if one.mutant == name]) for name in known),
         "",
@@ -215,15 +218,15 @@ def table(tries: Sequence[Try]) -> str:
 
 
 def _sizes(tries: Iterable[Try]) -> str:
-    """What the shrunk schedules come to, if there are any."""
-    told = [one.shrunk for one in tries if one.shrunk]
-    if not told:
+    """The median size of the shrunk schedules, if there are any."""
+    sizes = [one.shrunk for one in tries if one.shrunk]
+    if not sizes:
         return ""
     faults, operations = (
-        statistics.median(int(found[1]) for one in told if (found := re.search(size, one)))
+        statistics.median(int(found[1]) for one in sizes if (found := re.search(size, one)))
         for size in (r"(\d+) faults?", r"(\d+) operations?")
     )
-    return f"; in the median of {len(told)} of them {faults:g} faults and {operations:g} operations"
+    return f"; the median of {len(sizes)} is {faults:g} faults and {operations:g} operations"
 
 
 def _share_found(tries: Iterable[Try], name: str) -> float:

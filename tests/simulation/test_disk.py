@@ -215,7 +215,7 @@ def test_a_flipped_bit_is_found_when_the_log_is_read() -> None:
         assert "at" in machine.disk.rot()
         changed = [path for path, content in contents(machine) if before[path] != content]
         assert len(changed) == 1
-        assert machine.disk.betrayed
+        assert machine.disk.lost_durable_data
         try:
             assert machine.run(read_log(machine)) == entries(1, 20)
         except WalCorrupt:
@@ -240,7 +240,7 @@ def test_a_misdirected_write_creates_no_entry_that_was_not_written(seed: int) ->
             await wal.save(None, entries(index, index), sync=True)
 
     machine.run(write_astray())
-    assert machine.disk.betrayed
+    assert machine.disk.lost_durable_data
     try:
         found = machine.run(read_log(machine))
     except WalCorrupt:

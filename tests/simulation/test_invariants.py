@@ -16,10 +16,10 @@ from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.member import Member
 
 
-def monitor(*, betrayed: bool) -> InvariantMonitor:
+def monitor(*, lost_durable_data: bool) -> InvariantMonitor:
     loop = VirtualLoop()
     disk = MachineDisk(loop, Random(1))
-    disk.betrayed = betrayed
+    disk.lost_durable_data = lost_durable_data
     members = {"n1": Member("n1", MachineClock(loop), disk)}
     return InvariantMonitor(
         members=members, loop=loop, coverage=Coverage(), count=len(members)
@@ -27,7 +27,7 @@ def monitor(*, betrayed: bool) -> InvariantMonitor:
 
 
 def test_healthy_members_must_agree() -> None:
-    invariants = monitor(betrayed=False)
+    invariants = monitor(lost_durable_data=False)
     invariants.disagreed(30_000)
     assert invariants.violations == [
         "0.000000 s: the members did not agree within 30 s after all was healed"
@@ -35,7 +35,7 @@ def test_healthy_members_must_agree() -> None:
 
 
 def test_members_need_not_agree_after_a_disk_lost_durable_data() -> None:
-    invariants = monitor(betrayed=True)
+    invariants = monitor(lost_durable_data=True)
     invariants.disagreed(30_000)
     assert invariants.violations == []
 
@@ -44,7 +44,7 @@ def test_members_need_not_agree_after_a_disk_lost_durable_data() -> None:
 def test_a_read_waits_for_the_entries_that_were_committed_when_it_began(
     applied: int, violations: int
 ) -> None:
-    invariants = monitor(betrayed=False)
+    invariants = monitor(lost_durable_data=False)
     invariants._last_committed = 5
 
     async def too_early() -> None:

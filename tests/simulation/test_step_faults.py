@@ -110,7 +110,7 @@ def test_a_follower_that_crashes_while_it_receives_a_snapshot_catches_up(
     assert phases["began"] == ("n3",)
     assert simulated.simulated is not None
     conditions = simulated.simulated.conditions
-    assert conditions["a member stood still at a step"] == 1
+    assert conditions["a member was paused at a step"] == 1
     assert conditions["a follower restored a snapshot"] >= 1
 
 

@@ -1,4 +1,4 @@
-"""An error in a user's own class is reported in one line before the run."""
+"""Errors in classes of users are reported in one line, before a run begins."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ A_NUMBER = 7
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
-    """Writes a module into the working directory, and returns its name."""
+    """Writes a module into the working directory and returns its name."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
 
@@ -39,22 +39,22 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], s
     return write
 
 
-@pytest.mark.parametrize(("source", "message"), [
+@pytest.mark.parametrize(("source", "said"), [
     ("x = = 1\n", "SyntaxError: invalid syntax (own_"),
     ("\nnames.append(1)\n", "NameError: name 'names' is not defined (own_"),
     ("import no_such_module\n", "No module named 'no_such_module'"),
     ("pass\n", "has no Thing"),
 ])
-def test_the_error_of_a_module_that_cannot_be_imported_names_the_line(
-    module: Callable[[str], str], source: str, message: str
+def test_a_module_that_cannot_be_imported_is_reported_with_the_line(
+    module: Callable[[str], str], source: str, said: str
 ) -> None:
     for load in (load_system, lambda path: make_workload(path, {})):
-        with pytest.raises(BadArguments) as error:
+        with pytest.raises(BadArguments) as told:
             load(f"{module(source)}:Thing")
-        assert message in str(error.value)
+        assert said in str(told.value)
 
 
-def test_a_workload_that_lacks_an_option_or_is_not_a_class_is_refused(
+def test_a_workload_without_its_option_and_one_that_is_not_a_class_are_refused(
     module: Callable[[str], str],
 ) -> None:
     name = module(NEEDS_A_SIZE)

@@ -26,6 +26,18 @@ def help_of(command: click.Command, name: str, *words: str) -> str:
     return "\n".join(line.rstrip() for line in shown.output.strip().splitlines())
 
 
+def commands() -> list[tuple[str, ...]]:
+    """The words of each command, those of a group behind the group."""
+    found: list[tuple[str, ...]] = []
+    with click.Context(splitbrain) as context:
+        for name in COMMANDS:
+            found.append((name,))
+            command = splitbrain.get_command(context, name)
+            if isinstance(command, click.Group):
+                found += [(name, below) for below in command.commands]
+    return found
+
+
 def hold(path: Path, expected: str) -> None:
     if os.environ.get("SPLITBRAIN_REWRITE"):
         path.write_text(expected)
@@ -37,8 +49,9 @@ def test_the_reference_of_the_command_line_equals_its_help() -> None:
     introduction, begins, _ = path.read_text().partition("## splitbrain\n")
     assert begins
     sections = [f"## splitbrain\n\n```text\n{help_of(splitbrain, 'splitbrain')}\n```\n"] + [
-        f"## splitbrain {name}\n\n```text\n{help_of(splitbrain, 'splitbrain', name)}\n```\n"
-        for name in COMMANDS
+        f"## splitbrain {' '.join(words)}\n\n```text\n"
+        f"{help_of(splitbrain, 'splitbrain', *words)}\n```\n"
+        for words in commands()
     ]
     hold(path, introduction + "\n".join(sections))
 

@@ -36,7 +36,7 @@ class Transport(asyncio.Transport):
 async def fed(
     pieces: Sequence[bytes], lost: bool = False
 ) -> tuple[tuple[int, bytes], HttpConnection]:
-    """The result of `ask` if the connection receives `pieces`, and the connection."""
+    """The result of `ask` when the connection receives `pieces`, and the connection."""
     connection = HttpConnection()
     connection.connection_made(Transport())
     asking = asyncio.ensure_future(connection.ask(b"POST", 5))
@@ -59,7 +59,7 @@ def pieces_of(data: bytes, cuts: list[int]) -> list[bytes]:
     st.lists(st.integers(0, 10_000), max_size=6),
     st.booleans(),
 )
-def test_an_answer_is_complete_however_it_is_split(
+def test_an_answer_is_complete_for_any_division_into_pieces(
     parts: list[bytes], cuts: list[int], in_chunks: bool
 ) -> None:
     body = b"".join(parts)
@@ -77,7 +77,7 @@ def test_an_answer_is_complete_however_it_is_split(
         (b"HTTP/1.1 200 OK\r\n\r\nup to the end", True, b"up to the end"),
     ],
 )
-def test_a_connection_that_the_answer_closes_is_not_used_again(
+def test_a_connection_is_not_used_again_if_the_member_will_close_it(
     wire: bytes, lost: bool, body: bytes
 ) -> None:
     (_, answer), connection = asyncio.run(fed([wire], lost))
@@ -142,7 +142,7 @@ def test_a_late_answer_is_a_timeout_and_closes_the_connection() -> None:
     asyncio.run(go())
 
 
-def test_nothing_is_sent_if_no_process_listens() -> None:
+def test_without_a_listener_nothing_was_sent() -> None:
     async def go() -> None:
         server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]

@@ -59,7 +59,7 @@ def b(text: str) -> str:
       "failure": [{"request_range": {"key": b("a")}},
                   {"request_delete_range": {"key": b("b")}}, {"request_txn": {}}]}),
 ])
-def test_a_request_is_encoded_in_the_form_that_the_gateway_reads(
+def test_a_request_is_written_as_the_gateway_reads_it(
     request_: Request, path: str, body: dict[str, Any]
 ) -> None:
     sent_path, sent = encode_request(request_)
@@ -67,7 +67,7 @@ def test_a_request_is_encoded_in_the_form_that_the_gateway_reads(
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
-def test_any_text_passes_through_the_gateway_unchanged(key: str, value: str) -> None:
+def test_any_text_survives_encoding_and_decoding(key: str, value: str) -> None:
     _, body = encode_request(Put(key, value))
     sent = json.loads(body)
     answer = {"kvs": [{"key": sent["key"], "value": sent["value"]}]}
@@ -78,7 +78,7 @@ def test_any_text_passes_through_the_gateway_unchanged(key: str, value: str) -> 
 
 
 @given(st.binary(max_size=20))
-def test_any_bytes_in_an_answer_can_be_recorded(value: bytes) -> None:
+def test_any_bytes_that_a_store_answers_can_be_recorded(value: bytes) -> None:
     answer = {"kvs": [{"key": "YQ==", "value": base64.b64encode(value).decode()}]}
     result = decode_result(Range("a"), json.dumps(answer).encode())
     assert msgspec.json.decode(msgspec.json.encode(result), type=RangeResult) == result
@@ -106,7 +106,7 @@ def test_all_fields_of_an_answer_are_decoded(
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"kvs": 3}', b'{"count": "x"}'])
-def test_bytes_that_are_not_an_answer_are_refused(body: bytes) -> None:
+def test_a_body_that_is_not_an_answer_is_refused(body: bytes) -> None:
     with pytest.raises(msgspec.MsgspecError):
         decode_result(Range("a"), body)
 
@@ -117,5 +117,5 @@ def test_bytes_that_are_not_an_answer_are_refused(body: bytes) -> None:
     (b"Not Found\n", "Not Found"),
     (b"\xff\xfe", "\ufffd\ufffd"),
 ])
-def test_an_error_of_any_form_is_decoded(body: bytes, message: str) -> None:
+def test_an_error_is_decoded_in_every_format(body: bytes, message: str) -> None:
     assert decode_error(body) == message

@@ -1,4 +1,4 @@
-"""Requests and answers of leases, locks and elections in the form of etcd's JSON gateway."""
+"""Requests and answers of the lease, lock and election services in etcd's JSON."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ AT_9 = Header(9, raft_term=2)
         (Put("a", "b"), "/v3/kv/put", b'{"key":"YQ==","value":"Yg=="}'),
     ],
 )
-def test_a_request_is_encoded(request_: AnyRequest, path: str, body: bytes) -> None:
+def test_a_request_is_written(request_: AnyRequest, path: str, body: bytes) -> None:
     assert encode_any(request_) == (path, body)
 
 
@@ -80,11 +80,11 @@ def test_a_request_is_encoded(request_: AnyRequest, path: str, body: bytes) -> N
         (Put("a", "b"), b"{%b}", PutResult(AT_9)),
     ],
 )
-def test_an_answer_is_decoded(request_: AnyRequest, body: bytes, result: AnyResult) -> None:
+def test_an_answer_is_read(request_: AnyRequest, body: bytes, result: AnyResult) -> None:
     assert decode_any(request_, body % HEADER) == result
 
 
-def test_a_leader_proclaims_with_the_revision_of_its_election() -> None:
+def test_a_leader_sends_the_revision_at_which_it_was_elected() -> None:
     seen = LastSeen()
     proclaim = ScheduledOperation(0, "proclaim", Proclaim("a", "a/7", 7, value="b"), 0)
     assert seen.request(proclaim) == Proclaim("a", "a/7", 7, 0, "b")
@@ -101,11 +101,11 @@ def test_a_workload_that_needs_a_missing_service_is_refused_before_the_run(
         draw_schedule(Options(system=system, workload=workload))
 
 
-def test_operations_under_a_lock_are_skipped_if_the_lock_was_not_acquired() -> None:
+def test_a_write_under_a_lock_is_not_sent_without_the_lock() -> None:
     options = Options(system="etcd", workload="lock", time_limit_s=5, nodes=(3,))
-    schedule = draw_for(options, make_workload("lock", {}))
+    plan = draw_for(options, make_workload("lock", {}))
     needing = {
-        operation.f for client in schedule.clients for operation in client.operations
+        operation.f for client in plan.clients for operation in client.operations
         if operation.after_ok
     }
     assert needing == {"lock", "get", "write", "unlock"}

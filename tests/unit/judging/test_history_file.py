@@ -116,8 +116,8 @@ def test_a_budget_is_undecided_for_a_history_without_times(check: Check) -> None
     (VALID, ("--checker", "mvcc"), "no checker 'mvcc'"),
     (VALID, ("--budget", "p99"), "is not a limit of a budget"),
     (VALID, ("--search-limit", "0"), "expected a number above 0"),
-    (VALID, ("--picture", "/no/such/folder/x.html"), "there is no folder"),
-    (VALID.replace(":read", ":peek"), (), "are of no model"),
+    (VALID, ("--picture", "/no/such/folder/x.html"), "does not exist"),
+    (VALID.replace(":read", ":peek"), (), "no model has all of the operations"),
 ])
 def test_bad_input_gives_one_line_and_the_exit_code_254(
     check: Check, text: str, options: tuple[str, ...], message: str
@@ -180,8 +180,8 @@ def test_a_value_that_was_never_written_needs_no_search(check: Check) -> None:
 
 
 @pytest.mark.parametrize(("f", "value", "message"), [
-    ("cas", 3, "event 0: a cas of 3; expected [expected value, new value]"),
-    ("append", ["k", 3], "event 0: append of 3; expected a text"),
+    ("cas", 3, "event 0: cas with value 3; expected [old value, new value]"),
+    ("append", ["k", 3], "event 0: append with value 3; expected a text"),
 ])
 def test_a_value_that_the_model_cannot_read_is_undecided_and_its_event_is_named(
     check: Check, f: str, value: object, message: str
@@ -280,7 +280,7 @@ def test_a_history_of_ours_without_its_run_is_judged_by_all_checkers_that_apply(
     output = capsys.readouterr().out
     assert "valid    mvcc" in output
     assert "valid    linearizable" in output
-    assert "nothing to judge for" in output
+    assert "not applicable: " in output
     assert run_main(["check", str(path), "--checker", "set_full"]) == 2
     assert run_main(["check", str(path), "--model", "register"]) == 254
     assert run_main([*made, "--corrupt", "missing-key"]) == 0

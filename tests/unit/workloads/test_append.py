@@ -1,4 +1,4 @@
-"""The workloads append and wr, and the transactions that the checker derives from them."""
+"""The workloads append and wr: how transactions are drawn, sent, and judged."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from splitbrain.histories.transaction import Append, Read, Transaction, Write
 X = KeyValue("x", "1.1 | 2.1", mod_revision=7)
 
 
-def test_the_last_element_of_a_list_is_the_one_that_its_last_put_appended() -> None:
+def test_a_list_contains_what_its_last_put_appended() -> None:
     once = fresh(["1.1", "1.2"])
     twice = extended(once, fresh(["2.1"]))
     assert (elements_of(once), added_by(once)) == (("1.1", "1.2"), ("1.1", "1.2"))
@@ -50,7 +50,7 @@ def test_the_last_element_of_a_list_is_the_one_that_its_last_put_appended() -> N
     assert elements_of("") == ()
 
 
-def append() -> ScheduledOperation:
+def planned() -> ScheduledOperation:
     request = Txn(
         (Compare("x", "mod", "=", 0), Compare("y", "mod", "=", 0)),
         (Range("y"), Put("x", fresh(["3.1"]))),
@@ -63,11 +63,11 @@ def append() -> ScheduledOperation:
 
 def test_an_append_is_sent_after_a_read_of_its_keys() -> None:
     seen = LastSeen()
-    look = seen.look(append())
+    look = seen.look(planned())
     assert look == Txn((), (Range("x"), Range("y")))
     found = TxnResult(Header(9), True, (RangeResult(kvs=(X,), count=1), RangeResult()))
     seen.observe(look, found)
-    sent = seen.request(append())
+    sent = seen.request(planned())
     assert isinstance(sent, Txn)
     assert sent.compare == (Compare("x", "mod", "=", 7), Compare("y", "mod", "=", 0))
     assert sent.success == (Range("y"), Put("x", "1.1 2.1 | 3.1"))
@@ -104,7 +104,7 @@ def made(operations: list[Operation], lists: bool = True) -> list[Transaction]:
 APPEND = Txn((Compare("x", "mod", "=", 7),), (Range("x"), Put("x", "1.1 2.1 | 3.1")), (Range("x"),))
 
 
-def test_a_transaction_that_succeeded_reads_its_guard_and_appends_its_puts() -> None:
+def test_after_a_successful_guard_reads_are_reads_and_puts_are_appends() -> None:
     seen = operation("look", Range("x"), RangeResult(Header(8), (X,), 1))
     done = TxnResult(Header(9), True, (RangeResult(kvs=(X,), count=1), PutResult()))
     look, append = made([seen, operation("append", APPEND, done, 1)])
@@ -115,14 +115,14 @@ def test_a_transaction_that_succeeded_reads_its_guard_and_appends_its_puts() -> 
     assert (append.invoked, append.returned, append.process) == (2, 3, 3)
 
 
-def test_a_transaction_whose_guard_failed_reads_and_appends_nothing() -> None:
+def test_a_guard_that_failed_is_a_read_and_a_failed_append() -> None:
     refused = TxnResult(Header(9), False, (RangeResult(),))
     read, failed = made([operation("append", APPEND, refused)])
     assert (read.outcome, read.operations) == ("ok", (Read("x", ()),))
     assert (failed.outcome, failed.operations) == ("fail", (Append("x", "3.1"),))
 
 
-def test_an_append_without_an_answer_is_uncertain() -> None:
+def test_without_an_answer_an_append_is_uncertain() -> None:
     (one,) = made([operation("append", APPEND, None)])
     assert (one.outcome, one.operations, one.returned) == ("info", (Append("x", "3.1"),), None)
 
@@ -154,7 +154,7 @@ def judged(*operations: Operation) -> tuple[bool | None, str]:
     return verdict.valid, verdict.why
 
 
-def test_the_checker_does_not_apply_to_other_workloads() -> None:
+def test_the_checker_reports_histories_to_which_it_does_not_apply() -> None:
     put = operation("put", Put("x", "1"), PutResult(Header(2)))
     assert judged(put) == (True, "not applicable: no operation is append or wr")
     delete = operation("delete", Delete("x"), DeleteResult(Header(2), 1), 1)
@@ -178,8 +178,8 @@ def test_a_correct_store_passes(workload: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workload", ["append", "wr"])
-def test_a_member_that_ignores_comparisons_is_found_invalid(workload: str, tmp_path: Path) -> None:
-    """In another process, because a planted bug stays in its process."""
+def test_comparisons_that_are_lost_are_found(workload: str, tmp_path: Path) -> None:
+    """Runs in a separate process, because a planted bug cannot be removed."""
     code = (
         "import sys; from splitbrain.harness.schedule.options import read_options; "
         "from splitbrain.harness.runs.execute import run_sync;"
@@ -192,7 +192,7 @@ def test_a_member_that_ignores_comparisons_is_found_invalid(workload: str, tmp_p
     assert done.stdout.strip().endswith("[False]"), done
 
 
-def test_the_command_judges_generated_transactions(tmp_path: Path) -> None:
+def test_generated_transactions_are_judged_by_the_command(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     for workload in ("append", "wr"):
         assert run_main(["generate", "--workload", workload, "--ops", "300", "-o", str(path)]) == 0
