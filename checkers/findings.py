@@ -41,7 +41,10 @@ class Findings:
         if self.by_kind[kind] <= ANOMALIES_MAX:
             detail = {"revision": revision} if revision else {}
             self.anomalies.append(
-                Anomaly(kind, because, wording.indexes(*ops), members, detail)
+                Anomaly(
+                    kind=kind, because=because, events=wording.indexes(*ops), members=members,
+                    detail=detail,
+                )
             )
 
 

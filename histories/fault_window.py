@@ -43,7 +43,8 @@ def fault_windows(events: Iterable[Event]) -> list[FaultWindow]:
         window = windows.get(value.fault)
         if window is None:
             windows[value.fault] = FaultWindow(
-                value.fault, event.f, value.members, event.time, None, value.detail
+                fault=value.fault, f=event.f, members=value.members, begin=event.time, end=None,
+                detail=value.detail,
             )
             continue
         if value.phase == "began":
@@ -51,8 +52,11 @@ def fault_windows(events: Iterable[Event]) -> list[FaultWindow]:
         # A fault that could not be injected has ended; one that could not be healed has not.
         ended = value.phase == "ended" or (value.phase == "failed" and value.fault not in in_force)
         windows[value.fault] = FaultWindow(
-            window.fault, window.f, value.members or window.members, window.begin,
-            event.time if ended else window.end, window.detail,
-            value.error or event.error or "failed" if value.phase == "failed" else window.failed,
+            fault=window.fault, f=window.f, members=value.members or window.members,
+            begin=window.begin, end=event.time if ended else window.end, detail=window.detail,
+            failed=(
+                value.error or event.error or "failed" if value.phase == "failed"
+                else window.failed
+            ),
         )
     return list(windows.values())

@@ -162,7 +162,9 @@ class WatchRecorder:
         """Record that a new stream is opened; returns its number."""
         number = self._streams
         self._streams += 1
-        self.write(Opened(self.now(), number, watcher, node, request))
+        self.write(Opened(
+            time=self.now(), stream=number, watcher=watcher, node=node, request=request
+        ))
         return number
 
     def write(self, line: Line) -> None:
@@ -221,7 +223,8 @@ def collect(lines: Iterable[Line]) -> tuple[WatchStream, ...]:
                     f"stream {line.stream} is opened twice; expected a new number for each stream"
                 )
             streams[line.stream] = WatchStream(
-                line.stream, line.watcher, line.node, line.request, line.time
+                number=line.stream, watcher=line.watcher, node=line.node, request=line.request,
+                opened=line.time,
             )
             continue
         stream = streams.get(line.stream)

@@ -106,11 +106,11 @@ class Nemesis:
         """The faults in force at this time, in the order of the schedule."""
         return tuple(
             CurrentFault(
-                number,
-                name_of(scheduled.fault),
-                scheduled.fault,
-                self._injected[number].members,
-                scheduled.end_ms,
+                number=number,
+                name=name_of(scheduled.fault),
+                fault=scheduled.fault,
+                members=self._injected[number].members,
+                end_ms=scheduled.end_ms,
             )
             for number, scheduled in enumerate(self._schedule)
             if number in self._injected

@@ -50,6 +50,7 @@ class MemberStorage:
 
     def __init__(
         self,
+        *,
         wal: Wal,
         snapshots: SnapshotFiles,
         backend: Backend,
@@ -91,7 +92,8 @@ class MemberStorage:
         backend = disk.open_backend(BACKEND)
         incarnation = await _count_start(disk)
         storage = cls(
-            wal, snapshots, backend, recovered, incarnation, config.snapshots_kept
+            wal=wal, snapshots=snapshots, backend=backend, recovered=recovered,
+            incarnation=incarnation, snapshots_kept=config.snapshots_kept,
         )
         if newest is not None and newest.data:
             await backend.replace_with(newest.data)

@@ -186,5 +186,6 @@ def _stale_leaders(history: History) -> Iterator[Anomaly]:
 def _anomaly(kind: str, because: str, op: ServiceOperation, revision: int) -> Anomaly:
     events: Sequence[int] = [one for one in (op.invoked, op.returned) if one is not None]
     return Anomaly(
-        kind, because, tuple(events), (op.node,) if op.node else (), {"revision": revision}
+        kind=kind, because=because, events=tuple(events), members=(op.node,) if op.node else (),
+        detail={"revision": revision},
     )

@@ -129,7 +129,10 @@ def check_lease(evidence: Evidence) -> Verdict:
     if again:
         unknown.append(f"{len(again)} leases (first {again[0]}) were granted more than once")
     valid = merge((not check.anomalies, None if unknown else True))
-    return Verdict(NAME, valid, tuple(check.anomalies), check.counts(), "; ".join(unknown))
+    return Verdict(
+        checker=NAME, valid=valid, anomalies=tuple(check.anomalies), counts=check.counts(),
+        why="; ".join(unknown),
+    )
 
 
 def _is_of_lease(op: ServiceOperation) -> bool:
@@ -249,12 +252,16 @@ class _Check:
                 if change.key in on:
                     lease, first = on.pop(change.key)
                     self._attachments.append(
-                        _Attachment(change.key, lease, first, revision, by_lease)
+                        _Attachment(
+                            key=change.key, lease=lease, first=first, end=revision,
+                            by_lease=by_lease,
+                        )
                     )
                 if change.kind == "put" and change.lease:
                     on[change.key] = (change.lease, revision)
         self._attachments += [
-            _Attachment(key, lease, first, None, False) for key, (lease, first) in on.items()
+            _Attachment(key=key, lease=lease, first=first, end=None, by_lease=False)
+            for key, (lease, first) in on.items()
         ]
 
     def _may_have_deleted(
@@ -424,7 +431,9 @@ class _Check:
         })
         members = tuple(dict.fromkeys(op.node for op in ops if op.node))
         detail = {"revision": revision} if revision else {}
-        self.anomalies.append(Anomaly(kind, because, tuple(events), members, detail))
+        self.anomalies.append(Anomaly(
+            kind=kind, because=because, events=tuple(events), members=members, detail=detail
+        ))
 
 
 def _answer(op: ServiceOperation) -> str:

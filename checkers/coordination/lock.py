@@ -192,10 +192,11 @@ def _wrong_grants(locks: Sequence[ServiceOperation], turns: Turns) -> Iterator[A
             kind, why = "granted out of turn", f"{key} was not first in the queue"
         whose = f"; it was the turn of {holder.key}" if holder is not None else ""
         yield Anomaly(
-            kind,
-            f"{op.node} granted {name} to process {op.process} at revision {revision}, at "
+            kind=kind,
+            because=f"{op.node} granted {name} to process {op.process} at revision {revision}, at "
             f"{wording.seconds(op.ret or 0)}, but {why}{whose}",
-            _events(op), (op.node,) if op.node else (), {"revision": revision},
+            events=_events(op), members=(op.node,) if op.node else (),
+            detail={"revision": revision},
         )
 
 
@@ -248,10 +249,10 @@ def _write_out_of_turn(
     state = "did not have its turn" if exists else "did not exist"
     whose = f"; it was the turn of {holder.key}" if holder is not None else ""
     return Anomaly(
-        "fence passed",
-        f"{wording.operation(op)} wrote {written} at revision {revision} on the condition that "
-        f"{key} exists, but {key} {state}{whose}",
-        wording.indexes(op), (wording.node(op),), {"revision": revision},
+        kind="fence passed",
+        because=f"{wording.operation(op)} wrote {written} at revision {revision} on the condition "
+        f"that {key} exists, but {key} {state}{whose}",
+        events=wording.indexes(op), members=(wording.node(op),), detail={"revision": revision},
     )
 
 
@@ -259,10 +260,11 @@ def _went_back(
     op: Operation, key: str, token: int, revision: int, before: tuple[int, str, int]
 ) -> Anomaly:
     return Anomaly(
-        "fence went back",
-        f"{wording.operation(op)} wrote at revision {revision} with the lock key {key}, created at "
-        f"{token}, after a write at revision {before[2]} with {before[1]}, created at {before[0]}",
-        wording.indexes(op), (wording.node(op),), {"revision": revision},
+        kind="fence went back",
+        because=f"{wording.operation(op)} wrote at revision {revision} with the lock key {key}, "
+        f"created at {token}, after a write at revision {before[2]} with {before[1]}, created at "
+        f"{before[0]}",
+        events=wording.indexes(op), members=(wording.node(op),), detail={"revision": revision},
     )
 
 

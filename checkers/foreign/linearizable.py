@@ -54,7 +54,9 @@ def register_operations(
                 answer = None if op.outcome == "info" else op.outcome == "ok"
             case _:
                 raise HistoryError(f"event {op.call}: {op.f!r} is not an operation of a register")
-        operations.append(Operation(op.process, given, op.call, answer, ret))
+        operations.append(Operation(
+            client=op.process, input=given, call=op.call, output=answer, ret=ret
+        ))
     return operations
 
 
@@ -89,7 +91,9 @@ def key_value_operations(
                     f"event {op.call}: {op.f!r} is not an operation of a key-value store"
                 )
         ret = math.inf if op.ret is None else op.ret
-        operations.append(Operation(op.process, given, op.call, answer, ret))
+        operations.append(Operation(
+            client=op.process, input=given, call=op.call, output=answer, ret=ret
+        ))
     return operations
 
 
@@ -106,7 +110,9 @@ def mutex_operations(logged: Iterable[ForeignOperation]) -> list[Operation[mutex
         if op.outcome != "fail":
             given = mutex.Acquire(op.key) if op.f == "acquire" else mutex.Release(op.key)
             ret = math.inf if op.ret is None else op.ret
-            operations.append(Operation(op.process, given, op.call, None, ret))
+            operations.append(Operation(
+                client=op.process, input=given, call=op.call, output=None, ret=ret
+            ))
     return operations
 
 

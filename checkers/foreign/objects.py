@@ -88,11 +88,11 @@ def check_queues(logged: Logged, timeout_s: float | None = None) -> Verdict:
         for name, count in verdict.counts.items():
             counts[name] = counts.get(name, 0) + count
     return Verdict(
-        "queue",
-        merge(verdict.valid for verdict in verdicts),
-        tuple(anomaly for verdict in verdicts for anomaly in verdict.anomalies),
-        dict(counts),
-        "; ".join(dict.fromkeys(verdict.why for verdict in verdicts if verdict.why)),
+        checker="queue",
+        valid=merge(verdict.valid for verdict in verdicts),
+        anomalies=tuple(anomaly for verdict in verdicts for anomaly in verdict.anomalies),
+        counts=dict(counts),
+        why="; ".join(dict.fromkeys(verdict.why for verdict in verdicts if verdict.why)),
     )
 
 
@@ -136,7 +136,9 @@ def check_sets(logged: Logged, timeout_s: float | None = None) -> Verdict:
         ]
     why = "; ".join(dict.fromkeys(verdict.why for _, verdict in verdicts if verdict.why))
     valid = merge(verdict.valid for _, verdict in verdicts)
-    return Verdict("set_full", valid, tuple(anomalies), counts, why)
+    return Verdict(
+        checker="set_full", valid=valid, anomalies=tuple(anomalies), counts=counts, why=why
+    )
 
 
 def _set_history(logged: Logged) -> History:

@@ -37,6 +37,7 @@ def recorded(
     """`op` as the operation `request`. It has the answer `result` if `op` succeeded."""
     call, end = times_of(op)
     return Operation(
-        op.process, f or op.f, op.node, op.outcome, request, result if op.outcome == "ok" else None,
-        op.error, op.call, op.ended, call, None if op.outcome == "info" else end, end,
+        process=op.process, f=f or op.f, node=op.node, outcome=op.outcome, request=request,
+        result=result if op.outcome == "ok" else None, error=op.error, invoked=op.call,
+        returned=op.ended, call=call, ret=None if op.outcome == "info" else end, ended=end,
     )

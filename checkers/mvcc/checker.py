@@ -93,7 +93,10 @@ def _replayed(
     for past in (False, True):
         findings = Findings()
         try:
-            Replay(operations, answers, log, findings, past, search_limit_s).run()
+            Replay(
+                operations=operations, answers=answers, log=log, findings=findings, past=past,
+                search_limit_s=search_limit_s,
+            ).run()
         except NoPastError:
             continue
         return findings

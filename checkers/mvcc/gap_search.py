@@ -46,7 +46,7 @@ class Conflict(Exception):
     """An observation contradicts the choices at `gaps`."""
 
     def __init__(
-        self, gaps: Gaps, kind: str, because: str, op: Operation | None, revision: int
+        self, *, gaps: Gaps, kind: str, because: str, op: Operation | None, revision: int
     ) -> None:
         super().__init__(because)
         self.gaps = gaps
@@ -91,6 +91,7 @@ class GapSearch:
 
     def __init__(
         self,
+        *,
         operations: Sequence[Operation],
         answers: Answers,
         gaps: Sequence[int],
@@ -216,9 +217,10 @@ class GapSearch:
             return
         self._close()
         raise Conflict(
-            choice.conflicts, "phantom write",
-            f"an answer shows revision {revision}, but no uncertain write that had been invoked by "
-            "then can have made it", None, revision,
+            gaps=choice.conflicts, kind="phantom write",
+            because=f"an answer shows revision {revision}, but no uncertain write that had been "
+            "invoked by then can have made it",
+            op=None, revision=revision,
         )
 
     def _open(self, revision: int) -> _Choice:

@@ -42,6 +42,7 @@ class Replay:
 
     def __init__(
         self,
+        *,
         operations: Sequence[Operation],
         answers: Answers,
         log: ChangeLog,
@@ -68,7 +69,8 @@ class Replay:
         gaps, end = self._find_gaps()
         if gaps:
             self._search = GapSearch(
-                self._operations, self._answers, gaps, self._store, self._makers
+                operations=self._operations, answers=self._answers, gaps=gaps, store=self._store,
+                makers=self._makers,
             )
         revisions = self._revisions(gaps, end)
         steps = STEPS_MAX + STEPS_PER_REVISION_MAX * len(revisions)
@@ -273,7 +275,9 @@ class Replay:
             gaps = self._search.gaps_before(revision) if able else gaps
         if gaps:
             because = f"revision {revision} contains {wording.changes(logged)}"
-            raise Conflict(gaps, "phantom write", because, None, revision)
+            raise Conflict(
+                gaps=gaps, kind="phantom write", because=because, op=None, revision=revision
+            )
 
     def _lease_ended(self, logged: Sequence[Change]) -> bool:
         """Whether the changes are exactly the deletes that the end of one lease makes."""
@@ -367,7 +371,7 @@ class Replay:
         if self._search is not None:
             gaps = self._search.concerned(op.request)
             if gaps:
-                raise Conflict(gaps, kind, because, op, revision)
+                raise Conflict(gaps=gaps, kind=kind, because=because, op=op, revision=revision)
         self._add(kind, because, op, revision_of(op))
 
     def _add(self, kind: str, because: str, op: Operation, revision: int) -> None:

@@ -172,7 +172,8 @@ def order_answers(
         np.append(returns, np.array([op.returned or _NEVER for op, _ in refused], np.int64)),
     )
     return Answers(
-        certain, without, ranks, returns, writers, readers, seen, deadlines, refused, rivals
+        certain=certain, without=without, ranks=ranks, returns=returns, writers=writers,
+        readers=readers, seen=seen, deadlines=deadlines, refused=refused, rivals=rivals,
     )
 
 

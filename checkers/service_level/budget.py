@@ -67,7 +67,10 @@ def check_budget(evidence: Evidence) -> Verdict:
         if not _within(limit, measured.value):
             anomalies.append(_anomaly(limit, measured))
     valid = merge((not anomalies, None if unmeasured else True))
-    return Verdict(NAME, valid, tuple(anomalies), counts, "; ".join(unmeasured))
+    return Verdict(
+        checker=NAME, valid=valid, anomalies=tuple(anomalies), counts=counts,
+        why="; ".join(unmeasured),
+    )
 
 
 def _within(limit: Limit, value: float) -> bool:

@@ -160,8 +160,8 @@ def _worst_first(anomalies: Sequence[Anomaly]) -> list[Anomaly]:
 def _found(one: Found, dependencies: Dependencies) -> Anomaly:
     chosen = [dependencies.transactions[node] for node in one.nodes]
     return Anomaly(
-        one.kind, f"{one.kind}: {one.because}", _events(chosen), _members(chosen),
-        {"contradicts": list(CONTRADICTS[one.kind])},
+        kind=one.kind, because=f"{one.kind}: {one.because}", events=_events(chosen),
+        members=_members(chosen), detail={"contradicts": list(CONTRADICTS[one.kind])},
     )
 
 
@@ -185,11 +185,11 @@ def _cycle(cycle: Cycle, dependencies: Dependencies) -> Anomaly:
     )
     chosen = [transactions[node] for node in names]
     return Anomaly(
-        cycle.kind,
-        f"{cycle.kind}: {reasons}. So each of them would have to come before itself. {who}",
-        _events(chosen),
-        _members(chosen),
-        {
+        kind=cycle.kind,
+        because=f"{cycle.kind}: {reasons}. So each of them would have to come before itself. {who}",
+        events=_events(chosen),
+        members=_members(chosen),
+        detail={
             "contradicts": list(CONTRADICTS[cycle.kind]),
             "cycle": {
                 "transactions": [

@@ -113,14 +113,14 @@ class _Reading:
         self, op: Operation, outcome: str, made: tuple[MicroOperation, ...]
     ) -> Transaction:
         return Transaction(
-            op.process,
-            outcome,  # type: ignore[arg-type]
-            made,
-            op.invoked,
-            None if outcome == "info" else op.returned,
-            op.call,
-            op.ended,
-            op.node or "",
+            process=op.process,
+            outcome=outcome,  # type: ignore[arg-type]
+            operations=made,
+            invoked=op.invoked,
+            returned=None if outcome == "info" else op.returned,
+            call_ns=op.call,
+            ended_ns=op.ended,
+            node=op.node or "",
         )
 
     def _done(self, request: Request, result: Result) -> Iterator[MicroOperation]:

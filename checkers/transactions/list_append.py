@@ -48,8 +48,9 @@ def infer_list_append(transactions: Sequence[Transaction]) -> Dependencies:
     inference.commit_read_transactions()
     edges = inference.edges()
     return Dependencies(
-        transactions, inference.committed, edges, inference.reasons().because,
-        tuple(inference.finds.kept), inference.finds.count,
+        transactions=transactions, committed=inference.committed, edges=edges,
+        because=inference.reasons().because, found=tuple(inference.finds.kept),
+        found_count=inference.finds.count,
     )
 
 

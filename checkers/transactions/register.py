@@ -56,8 +56,9 @@ def infer_registers(
     inference.examine()
     edges, assumed = inference.edges()
     return Dependencies(
-        transactions, inference.committed, edges, inference.because,
-        tuple(inference.finds.kept), inference.finds.count, assumed,
+        transactions=transactions, committed=inference.committed, edges=edges,
+        because=inference.because, found=tuple(inference.finds.kept),
+        found_count=inference.finds.count, assumed=assumed,
     )
 
 
@@ -248,7 +249,10 @@ class _Inference:
                 first = (key, reads[key] if key in reads else writes[key])
                 last = (key, writes[key] if key in writes else reads[key])
                 uses.setdefault(key, []).append(
-                    Use(place, one.process, one.invoked, one.returned, first, last)
+                    Use(
+                        node=place, process=one.process, invoked=one.invoked, returned=one.returned,
+                        first=first, last=last,
+                    )
                 )
         found: dict[tuple[Version, Version], str] = {}
         for of_key in uses.values():

@@ -73,7 +73,9 @@ def check_watch(evidence: Evidence) -> Verdict:
             ops = (writers[revision],) if revision in writers else ()
             findings.add(kind, because, *ops, members=(node,), revision=revision)
 
-        check = StreamCheck(stream, truth, compactions, times, report)
+        check = StreamCheck(
+            stream=stream, truth=truth, compactions=compactions, times=times, report=report
+        )
         check.run()
         events, progress = events + check.events, progress + check.progress
         unlogged += check.unlogged

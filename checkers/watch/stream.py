@@ -53,6 +53,7 @@ class StreamCheck:
 
     def __init__(
         self,
+        *,
         stream: WatchStream,
         truth: Truth,
         compactions: Compactions,

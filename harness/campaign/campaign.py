@@ -52,11 +52,10 @@ def run_seed(seed: int, given: Mapping[str, Any]) -> SeedResult:
         f"{one.checker}: {one.anomalies[0].because}" for one in invalid if one.anomalies
     )
     return SeedResult(
-        seed, result.valid, result.digest, facts.simulated_s, time.perf_counter() - began,
-        tuple(one.checker for one in invalid),
-        anomalies or "; ".join(unknown) or result.error,
-        dict(facts.conditions),
-        dict(result.results.operations.get("all", {})),
+        seed=seed, valid=result.valid, digest=result.digest, simulated_s=facts.simulated_s,
+        wall_s=time.perf_counter() - began, found_by=tuple(one.checker for one in invalid),
+        because=anomalies or "; ".join(unknown) or result.error, conditions=dict(facts.conditions),
+        operations=dict(result.results.operations.get("all", {})),
     )
 
 

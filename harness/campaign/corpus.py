@@ -99,7 +99,10 @@ def _of_repro(path: Path, saved: dict[str, Any]) -> SavedRun:
         repro = msgspec.convert(saved, Repro)
     except msgspec.ValidationError as problem:
         raise BadArguments(f"{path} is not the repro.json of a run: {problem}") from problem
-    return SavedRun(path.stem, repro.seed, _given(repro.options), repro.command, repro.schedule)
+    return SavedRun(
+        name=path.stem, seed=repro.seed, options=_given(repro.options), why=repro.command,
+        schedule=repro.schedule,
+    )
 
 
 def _given(options: Options) -> dict[str, Any]:

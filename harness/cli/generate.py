@@ -76,7 +76,10 @@ def command(
             output, workload, operations, clients, uncertain, failing, seed, corrupt
         )
         return 0
-    recipe = Recipe(workload, operations, clients, uncertain, failing, seed, members, corrupt)
+    recipe = Recipe(
+        workload=workload, operations=operations, clients=clients, uncertain=uncertain,
+        failing=failing, seed=seed, members=members, corrupt=corrupt,
+    )
     try:
         generate_file(output, recipe)
     except CannotCorruptError as problem:

@@ -135,7 +135,8 @@ _RESULTS: Mapping[type, Callable[[ServiceAnswer], ServiceResult]] = {
     LeaseRevoke: lambda wire: LeaseRevokeResult(_header(wire)),
     LeaseKeepAlive: lambda wire: LeaseKeepAliveResult(_header(wire), wire.id, wire.ttl),
     LeaseTimeToLive: lambda wire: LeaseTimeToLiveResult(
-        _header(wire), wire.id, wire.ttl, wire.granted_ttl, tuple(map(to_text, wire.keys))
+        header=_header(wire), id=wire.id, ttl=wire.ttl, granted_ttl=wire.granted_ttl,
+        keys=tuple(map(to_text, wire.keys)),
     ),
     Lock: lambda wire: LockResult(_header(wire), to_text(wire.key)),
     Unlock: lambda wire: UnlockResult(_header(wire)),

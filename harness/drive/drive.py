@@ -281,9 +281,9 @@ class Drive:
             address = self._system.address(member)
             trace = self._system.trace_path(member)
             records.append(MemberRecord(
-                member, address.client_url, address.peer_url,
-                self._relative(self._system.log_path(member)),
-                None if trace is None else self._relative(trace),
+                name=member, client_url=address.client_url, peer_url=address.peer_url,
+                log=self._relative(self._system.log_path(member)),
+                trace=None if trace is None else self._relative(trace),
             ))
         return tuple(records)
 

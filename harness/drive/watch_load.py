@@ -224,7 +224,8 @@ class _Watcher:
             self._next = answer.compact_revision or self._next
         elif answer.changes:
             self._recorder.write(Events(
-                now, number, answer.revision, answer.changes, answer.previous, answer.fragment
+                time=now, stream=number, revision=answer.revision, changes=answer.changes,
+                previous=answer.previous, fragment=answer.fragment,
             ))
             last = answer.changes[-1].revision
             self._delivered = last - 1 if answer.fragment else last

@@ -33,8 +33,8 @@ def by_fault(evidence: Evidence) -> tuple[FaultCount, ...]:
         first = bisect_left(calls, window.begin)
         last = len(calls) if window.end is None else bisect_left(calls, window.end)
         counts.append(FaultCount(
-            window.fault, window.f, window.members, window.begin, window.end,
-            _outcomes(operations[first:last]), window.failed,
+            fault=window.fault, f=window.f, members=window.members, begin=window.begin,
+            end=window.end, outcomes=_outcomes(operations[first:last]), failed=window.failed,
         ))
     return tuple(counts)
 

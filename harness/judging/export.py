@@ -68,10 +68,11 @@ def foreign_transaction(one: Transaction) -> ForeignOperation:
     answer = [_micro(micro, with_reads=True) for micro in one.operations]
     ended = one.returned
     return ForeignOperation(
-        one.process, "txn", "", argument, one.outcome, answer if one.outcome == "ok" else None,
-        one.invoked, one.returned, ended, None if one.call_ns < 0 else one.call_ns,
-        None if one.ended_ns is None or one.ended_ns < 0 else one.ended_ns, None,
-        one.node or None,
+        process=one.process, f="txn", key="", argument=argument, outcome=one.outcome,
+        answer=answer if one.outcome == "ok" else None, call=one.invoked, ret=one.returned,
+        ended=ended, call_ns=None if one.call_ns < 0 else one.call_ns,
+        ended_ns=None if one.ended_ns is None or one.ended_ns < 0 else one.ended_ns, error=None,
+        node=one.node or None,
     )
 
 
@@ -164,7 +165,8 @@ def _foreign(
     op: Operation, f: str, key: str, argument: Any, outcome: Any, answer: Any
 ) -> ForeignOperation:
     return ForeignOperation(
-        op.process, f, key, argument, outcome, answer if outcome == "ok" else None,
-        op.invoked, op.returned if outcome != "info" else None, op.returned, op.call, op.ended,
-        op.error, op.node,
+        process=op.process, f=f, key=key, argument=argument, outcome=outcome,
+        answer=answer if outcome == "ok" else None, call=op.invoked,
+        ret=op.returned if outcome != "info" else None, ended=op.returned, call_ns=op.call,
+        ended_ns=op.ended, error=op.error, node=op.node,
     )

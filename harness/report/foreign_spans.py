@@ -33,9 +33,10 @@ def _span(op: ForeignOperation) -> Span:
     is_plain = op.answer is None or op.answer == op.argument
     answer = "done" if is_plain and not is_read else _text(op.answer)
     return Span(
-        op.process, op.f, op.node, op.outcome, f"{op.f}{key}{argument}".encode(),
-        answer.encode() if op.outcome == "ok" else b"", op.error, op.call, op.ended,
-        call, ended,
+        process=op.process, f=op.f, node=op.node, outcome=op.outcome,
+        request=f"{op.f}{key}{argument}".encode(),
+        answer=answer.encode() if op.outcome == "ok" else b"", error=op.error, invoked=op.call,
+        returned=op.ended, call=call, ended=ended,
     )
 
 
@@ -55,10 +56,11 @@ def _transaction_span(transaction: Transaction) -> Span:
     if ended is None or ended < 0:
         ended = None if transaction.returned is None else transaction.returned * MS
     return Span(
-        transaction.process, "txn", transaction.node or None, transaction.outcome,
-        "; ".join(operation(made) for made in transaction.operations).encode(),
-        b"done" if transaction.outcome == "ok" else b"", None,
-        transaction.invoked, transaction.returned, call, ended,
+        process=transaction.process, f="txn", node=transaction.node or None,
+        outcome=transaction.outcome,
+        request="; ".join(operation(made) for made in transaction.operations).encode(),
+        answer=b"done" if transaction.outcome == "ok" else b"", error=None,
+        invoked=transaction.invoked, returned=transaction.returned, call=call, ended=ended,
     )
 
 

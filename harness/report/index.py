@@ -85,11 +85,11 @@ def run_rows(store: Path) -> tuple[tuple[RunRow, ...], int]:
 def _row(store: Path, folder: Path) -> RunRow:
     relative, files = folder.relative_to(store).as_posix(), RunFolder(folder)
     return RunRow(
-        quote(relative),
-        relative,
-        read_run_facts(files)[0] or RunFacts(),
-        read_result_facts(files)[0],
-        files.report.is_file(),
+        link=quote(relative),
+        folder=relative,
+        facts=read_run_facts(files)[0] or RunFacts(),
+        results=read_result_facts(files)[0],
+        has_report=files.report.is_file(),
     )
 
 

@@ -78,15 +78,12 @@ def kind_rows(spans: Sequence[Span]) -> tuple[KindRow, ...]:
 def _kind(f: str, spans: Sequence[Span]) -> KindRow:
     outcomes = Counter(span.outcome for span in spans)
     latencies = _ok_latencies_ms(spans)
+    p50, p90, p99, longest = (
+        percentile(latencies, share) if latencies else None for share in (0.5, 0.9, 0.99, 1.0)
+    )
     return KindRow(
-        clip(f, 60),
-        outcomes["ok"],
-        outcomes["fail"],
-        outcomes["info"],
-        *(
-            (percentile(latencies, share) if latencies else None)
-            for share in (0.5, 0.9, 0.99, 1.0)
-        ),
+        f=clip(f, 60), ok=outcomes["ok"], fail=outcomes["fail"], info=outcomes["info"],
+        p50=p50, p90=p90, p99=p99, longest=longest,
     )
 
 
@@ -131,19 +128,19 @@ def _fault(
     edges = [fault.begin, *inside, end]
     longest_gap = max(later - earlier for earlier, later in pairwise(edges))
     return FaultRow(
-        fault.fault,
-        clip(fault.f, 60),
-        fault.members,
-        _detail(fault),
-        fault.begin / 1e9,
-        end / 1e9,
-        fault.end is not None,
-        outcomes["ok"],
-        outcomes["fail"],
-        outcomes["info"],
-        percentile(latencies, 0.99) if latencies else None,
-        longest_gap / 1e9,
-        clip(fault.failed, 200),
+        fault=fault.fault,
+        f=clip(fault.f, 60),
+        members=fault.members,
+        detail=_detail(fault),
+        begin_s=fault.begin / 1e9,
+        end_s=end / 1e9,
+        healed=fault.end is not None,
+        ok=outcomes["ok"],
+        fail=outcomes["fail"],
+        info=outcomes["info"],
+        p99=percentile(latencies, 0.99) if latencies else None,
+        longest_without_ok_s=longest_gap / 1e9,
+        failed=clip(fault.failed, 200),
     )
 
 

@@ -42,7 +42,9 @@ def generate_append(
     Transactions are in the order of their invocations. `uncertain` and `failing` are the shares
     of transactions that end in `info` and `fail`.
     """
-    simulation = _Simulation(clients, uncertain, failing, seed, registers)
+    simulation = _Simulation(
+        clients=clients, uncertain=uncertain, failing=failing, seed=seed, registers=registers
+    )
     simulation.run(transactions)
     return simulation.finish()
 
@@ -66,7 +68,7 @@ class _Call:
 
 class _Simulation:
     def __init__(
-        self, clients: int, uncertain: float, failing: float, seed: int, registers: bool
+        self, *, clients: int, uncertain: float, failing: float, seed: int, registers: bool
     ) -> None:
         self._random = stream(seed, "synthetic", "append")
         self._uncertain, self._failing = uncertain, failing
@@ -165,6 +167,7 @@ class _Simulation:
                 )
             ended = None if call.fate == "info" else call.ended
             transactions.append(Transaction(
-                call.process, call.fate, operations, call.invoked, ended, call.ns, call.ended_ns
+                process=call.process, outcome=call.fate, operations=operations,
+                invoked=call.invoked, returned=ended, call_ns=call.ns, ended_ns=call.ended_ns,
             ))
         return transactions

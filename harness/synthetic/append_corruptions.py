@@ -56,7 +56,8 @@ def _inserted(*groups: tuple[tuple[MicroOperation, ...], ...]) -> Corrupt:
         for group in groups:
             for number, operations in enumerate(group):
                 inserted.append(Transaction(
-                    process, "ok", operations, at + number, at + len(group) + number, ns, ns
+                    process=process, outcome="ok", operations=operations, invoked=at + number,
+                    returned=at + len(group) + number, call_ns=ns, ended_ns=ns,
                 ))
                 process += 1
             at += 2 * len(group)

@@ -106,7 +106,8 @@ def _election_client(random: Random, client: int, pauses: float) -> Client:
                 count += 1
                 wait = 3 * S if random.random() < pauses else _think(random)
                 yield wait, Proclaim(
-                    name, elected.key, lease, elected.revision, f"{client}.{count}"
+                    name=name, key=elected.key, lease=lease, revision=elected.revision,
+                    value=f"{client}.{count}",
                 )
             if random.random() < 0.7:
                 yield _think(random), Resign(name, elected.key, lease, elected.revision)

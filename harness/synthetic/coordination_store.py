@@ -121,8 +121,14 @@ class CoordinationStore:
         before = self.kvs.get(key)
         create = before.create_revision if before else self.revision
         version = before.version + 1 if before else 1
-        self.kvs[key] = KeyValue(key, value, create, self.revision, version, lease)
-        self.changes.append(Change(self.revision, "put", key, value, create, version, lease))
+        self.kvs[key] = KeyValue(
+            key=key, value=value, create_revision=create, mod_revision=self.revision,
+            version=version, lease=lease,
+        )
+        self.changes.append(Change(
+            revision=self.revision, kind="put", key=key, value=value, create_revision=create,
+            version=version, lease=lease,
+        ))
 
     def delete(self, keys: list[str]) -> None:
         if keys:
@@ -236,7 +242,9 @@ class CoordinationStore:
         others = [key for key in self.kvs if key not in attached]
         if others and self.has_bug("lease-foreign-key"):
             keys = [*keys, others[0]]
-        return LeaseTimeToLiveResult(self.header(), request.id, left, lease.ttl, tuple(keys))
+        return LeaseTimeToLiveResult(
+            header=self.header(), id=request.id, ttl=left, granted_ttl=lease.ttl, keys=tuple(keys)
+        )
 
     def _queue(self, request: AnyRequest) -> AnyResult:
         match request:

@@ -56,8 +56,8 @@ class Recipe:
         if self.corrupt:
             corruptor = Corruptor(CORRUPTIONS[self.corrupt], self.operations // 2)
         simulation = Simulation(
-            WORKLOADS[self.workload], self.clients, self.uncertain, self.failing, self.seed, emit,
-            corruptor,
+            workload=WORKLOADS[self.workload], clients=self.clients, uncertain=self.uncertain,
+            failing=self.failing, seed=self.seed, emit=emit, corruptor=corruptor,
         )
         with collector_paused():
             simulation.run(self.operations)
@@ -111,7 +111,10 @@ def generate(
     The arguments are those of `Recipe`.
     """
     events: list[Event] = []
-    recipe = Recipe(workload, operations, clients, uncertain, failing, seed, members, corrupt)
+    recipe = Recipe(
+        workload=workload, operations=operations, clients=clients, uncertain=uncertain,
+        failing=failing, seed=seed, members=members, corrupt=corrupt,
+    )
     states = recipe.make(events.append)
     return Synthetic(tuple(events), tuple(states))
 

@@ -38,6 +38,7 @@ class Simulation:
 
     def __init__(
         self,
+        *,
         workload: SyntheticWorkload,
         clients: int,
         uncertain: float,
@@ -98,7 +99,10 @@ class Simulation:
 
     def _read_all(self, client: int) -> None:
         """Read all keys at one member, as at the end of a run."""
-        call = Call(self._processes + client, client, Range("\0", "\0"), "final_read", "ok")
+        call = Call(
+            process=self._processes + client, client=client, request=Range("\0", "\0"),
+            f="final_read", fate="ok",
+        )
         self._record(self._now, call, "invoke", call.request)
         self._take_effect(call)
         self._record(self._now, call, "ok", call.result)
@@ -116,8 +120,8 @@ class Simulation:
         elif draw < self._uncertain + self._failing:
             fate = "fail"
         call = Call(
-            idle.process, idle.client, request, self._function(request), fate, self._floor,
-            self._compaction_acknowledged,
+            process=idle.process, client=idle.client, request=request, f=self._function(request),
+            fate=fate, floor=self._floor, compacted=self._compaction_acknowledged,
         )
         wait = int(random.expovariate(1 / 1_000_000)) + 1
         effect = now + wait
@@ -226,13 +230,16 @@ class Simulation:
     ) -> None:
         raw = NULL if value is None else msgspec.Raw(self._encode(value))
         node = f"n{call.client % 3 + 1}"
-        self._emit(Event(self._events, now, call.process, kind, call.f, raw, node, error))
+        self._emit(Event(
+            index=self._events, time=now, process=call.process, type=kind, f=call.f, value=raw,
+            node=node, error=error,
+        ))
         self._events += 1
 
 
 def _idle(process: int, client: int) -> Call:
     """The call of a client that has not drawn its next operation."""
-    return Call(process, client, Range(""), "", "ok")
+    return Call(process=process, client=client, request=Range(""), f="", fate="ok")
 
 
 def with_revision(result: Result, revision: int, call: Call) -> Result:

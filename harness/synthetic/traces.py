@@ -46,7 +46,11 @@ def _one_write(
     def add(
         member: str, step: str, subject: tuple[int, int, int], peer: str = "", rev: int = 0
     ) -> None:
-        events.append(TraceEvent(member, step, ns + len(events), *subject, rev, peer))
+        request_id, term, position = subject
+        events.append(TraceEvent(
+            member=member, step=step, ns=ns + len(events), request=request_id, term=term,
+            index=position, revision=rev, peer=peer,
+        ))
 
     add(node, "client_request", proposal)
     if node != leader:

@@ -117,7 +117,10 @@ class _Writers:
         create, version = self._versions.get(part.key, (self.revision, 0))
         self._versions[part.key] = create, version + 1
         self.changes.append(
-            Change(self.revision, "put", part.key, part.value, create, version + 1)
+            Change(
+                revision=self.revision, kind="put", key=part.key, value=part.value,
+                create_revision=create, version=version + 1,
+            )
         )
         return PutResult()
 
@@ -126,8 +129,8 @@ class _Writers:
         result = msgspec.structs.replace(result, header=Header(self.revision))
         for time, kind, value in ((begin, "invoke", request), (begin + MS // 5, "ok", result)):
             self.events.append(Event(
-                len(self.events), time, 0, kind, f,  # type: ignore[arg-type]
-                msgspec.Raw(msgspec.json.encode(value)), "n1",
+                index=len(self.events), time=time, process=0, type=kind, f=f,  # type: ignore[arg-type]
+                value=msgspec.Raw(msgspec.json.encode(value)), node="n1",
             ))
 
 
@@ -179,7 +182,7 @@ class _Watchers:
         node = f"n{self._random.randrange(3) + 1}"
         time = now * MS + MS * 9 // 10
         self._time = time
-        self._write(Opened(time, number, watcher, node, request))
+        self._write(Opened(time=time, stream=number, watcher=watcher, node=node, request=request))
         self._write(Created(time, number, now))
         compacted = max((to for at, to in self._writers.compacted if at <= now), default=0)
         start = request.start_revision or now + 1
@@ -231,9 +234,14 @@ class _Watchers:
             cut = self._random.randrange(1, len(changes) + 1)
         events = tuple(changes)
         if cut < len(changes):
-            self._write(Events(time, number, revision, events[:cut], previous[:cut], fragment=True))
+            self._write(Events(
+                time=time, stream=number, revision=revision, changes=events[:cut],
+                previous=previous[:cut], fragment=True,
+            ))
             events, previous = events[cut:], previous[cut:]
-        self._write(Events(time, number, revision, events, previous))
+        self._write(Events(
+            time=time, stream=number, revision=revision, changes=events, previous=previous
+        ))
 
 
 def _draw_request(random: Random) -> WatchRequest:

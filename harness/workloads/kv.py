@@ -140,11 +140,20 @@ class KV:
             key, end = self._bounds(random)
         draw = random.random()
         if draw < 0.35:
-            return Compare(key, "value", random.choice(("=", "=", "!=", "<", ">")), "", end)
+            return Compare(
+                key=key, target="value", result=random.choice(("=", "=", "!=", "<", ">")),
+                operand="", range_end=end,
+            )
         if draw < 0.7:
-            return Compare(key, "mod", random.choice(("=", "=", ">", "<")), 0, end)
+            return Compare(
+                key=key, target="mod", result=random.choice(("=", "=", ">", "<")), operand=0,
+                range_end=end,
+            )
         target: Target = random.choice(("version", "create"))
-        return Compare(key, target, random.choice(("=", "=", ">", ">", "<", "!=")), 0, end)
+        return Compare(
+            key=key, target=target, result=random.choice(("=", "=", ">", ">", "<", "!=")),
+            operand=0, range_end=end,
+        )
 
     def _branch(
         self, random: Random, values: UniqueValues, reads: float = 0.3

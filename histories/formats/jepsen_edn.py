@@ -140,15 +140,15 @@ def _event(place: int, row: dict[Any, Any], line: int) -> ForeignEvent:
     time = row.get(":time")
     error = row.get(":error")
     return ForeignEvent(
-        place,
-        process if isinstance(process, int) else None,
-        kind,
-        "txn" if f is None else f.removeprefix(":") if isinstance(f, str) else write_edn(f),
-        row.get(":value"),
-        time if isinstance(time, int) else None,
-        None if error is None else error if isinstance(error, str) else write_edn(error),
-        _node(row.get(":node")),
-        line,
+        place=place,
+        process=process if isinstance(process, int) else None,
+        type=kind,
+        f="txn" if f is None else f.removeprefix(":") if isinstance(f, str) else write_edn(f),
+        value=row.get(":value"),
+        time=time if isinstance(time, int) else None,
+        error=None if error is None else error if isinstance(error, str) else write_edn(error),
+        node=_node(row.get(":node")),
+        line=line,
     )
 
 

@@ -58,8 +58,8 @@ def _events(path: Path) -> Iterator[ForeignEvent]:
                     "expected a number, nil, or [number number]"
                 ) from problem
             yield ForeignEvent(
-                number, int(match[1]), cast("Kind", match[2]), match[3],
-                value,
+                place=number, process=int(match[1]), type=cast("Kind", match[2]), f=match[3],
+                value=value,
                 error="timed out" if timed_out else None, line=number,
             )
 

@@ -45,6 +45,6 @@ def read_jepsen_text(path: Path) -> Iterator[ForeignEvent]:
                     raise HistoryError(f"{path}:{place + 1}: not valid EDN: {problem}") from problem
             type_: Kind = kind  # type: ignore[assignment]
             yield ForeignEvent(
-                place, int(process) if process.isdecimal() else None, type_, f, values[text],
-                error=error, line=place + 1,
+                place=place, process=int(process) if process.isdecimal() else None, type=type_, f=f,
+                value=values[text], error=error, line=place + 1,
             )

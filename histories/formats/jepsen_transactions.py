@@ -69,8 +69,9 @@ def _transaction(op: ForeignOperation) -> Transaction:
     except (msgspec.ValidationError, TypeError, KeyError, IndexError):
         operations = _one_by_one(op, value, ok)
     return Transaction(
-        op.process, op.outcome, operations, op.call, op.ret,
-        -1 if op.call_ns is None else op.call_ns, op.ended_ns, op.node or "",
+        process=op.process, outcome=op.outcome, operations=operations, invoked=op.call,
+        returned=op.ret, call_ns=-1 if op.call_ns is None else op.call_ns, ended_ns=op.ended_ns,
+        node=op.node or "",
     )
 
 

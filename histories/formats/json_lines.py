@@ -62,15 +62,15 @@ def read_json_lines(path: Path) -> Iterator[ForeignEvent]:
             process = line.process
             error = line.error
             yield ForeignEvent(
-                place,
-                process if isinstance(process, int) else None,
-                line.type,
-                line.f,
-                line.value if line.key is msgspec.UNSET else [line.key, line.value],
-                line.time,
-                error if error is None or isinstance(error, str) else msgspec.json.encode(
+                place=place,
+                process=process if isinstance(process, int) else None,
+                type=line.type,
+                f=line.f,
+                value=line.value if line.key is msgspec.UNSET else [line.key, line.value],
+                time=line.time,
+                error=error if error is None or isinstance(error, str) else msgspec.json.encode(
                     error).decode(),
-                line.node,
-                number,
+                node=line.node,
+                line=number,
             )
             place += 1

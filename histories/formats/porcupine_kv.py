@@ -50,6 +50,6 @@ def _events(path: Path) -> Iterator[ForeignEvent]:
                     "logs: expected {:process N, :type :invoke, :f :get, :key K, :value V}"
                 )
             yield ForeignEvent(
-                number, int(match[1]), cast("Kind", match[2]), match[3], [match[4], match[5]],
-                line=number,
+                place=number, process=int(match[1]), type=cast("Kind", match[2]), f=match[3],
+                value=[match[4], match[5]], line=number,
             )

@@ -145,8 +145,8 @@ class _Pairing:
             place, invoke = found
             if type(line) is _Ok:
                 transactions[place] = Transaction(
-                    line.process, "ok", line.value, invoke.index, line.index, invoke.time,
-                    line.time, invoke.node,
+                    process=line.process, outcome="ok", operations=line.value, invoked=invoke.index,
+                    returned=line.index, call_ns=invoke.time, ended_ns=line.time, node=invoke.node,
                 )
             else:
                 transactions[place] = self._without_answer(invoke, line)
@@ -161,9 +161,9 @@ class _Pairing:
                 f'{problem}. Expected a value such as [["append","x",1],["r","y"]]'
             ) from problem
         return Transaction(
-            invoke.process, outcome, operations, invoke.index,
-            line.index if type(line) is _Fail else None, invoke.time,
-            line.time if line is not None else None, invoke.node,
+            process=invoke.process, outcome=outcome, operations=operations, invoked=invoke.index,
+            returned=line.index if type(line) is _Fail else None, call_ns=invoke.time,
+            ended_ns=line.time if line is not None else None, node=invoke.node,
         )
 
     def finish(self) -> list[Transaction]:

@@ -83,6 +83,7 @@ class Watcher:
 
     def __init__(
         self,
+        *,
         hub: WatchHub,
         watcher_id: int,
         key: bytes,
@@ -201,7 +202,8 @@ class WatchHub:
         """
         current = self._history.revision
         watcher = Watcher(
-            self, self._next_id, key, range_end, start_revision or current + 1, buffer_bytes_max
+            hub=self, watcher_id=self._next_id, key=key, range_end=range_end,
+            next_revision=start_revision or current + 1, buffer_bytes_max=buffer_bytes_max,
         )
         self._next_id += 1
         watcher.prev_kv = prev_kv

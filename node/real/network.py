@@ -54,7 +54,10 @@ class RealNetwork:
 
     def dial_peer(self, url: str, hello: bytes, *, queue_bytes_max: int) -> TcpPeerLink:
         host, port = host_and_port(url)
-        return TcpPeerLink(host, port, hello, self._random.random, queue_bytes_max)
+        return TcpPeerLink(
+            host=host, port=port, hello=hello, jitter=self._random.random,
+            queue_bytes_max=queue_bytes_max,
+        )
 
     async def serve_clients(self, url: str, api: Api) -> Closable:
         # The import of the HTTP carrier takes half of a member's start. A thread does it, so

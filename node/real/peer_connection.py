@@ -116,7 +116,8 @@ class TcpPeerLink:
     """
 
     def __init__(
-        self, host: str, port: int, hello: bytes, jitter: Callable[[], float], queue_bytes_max: int
+        self, *, host: str, port: int, hello: bytes, jitter: Callable[[], float],
+        queue_bytes_max: int,
     ) -> None:
         self._host = host
         self._port = port

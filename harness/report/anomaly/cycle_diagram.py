@@ -101,8 +101,8 @@ def _ring(texts: Sequence[tuple[str, ...]]) -> tuple[list[Box], float, float]:
     for place, lines in enumerate(texts):
         angle = begin + 2 * math.pi * place / count
         boxes.append(Box(
-            width / 2 + across * math.cos(angle), height / 2 + down * math.sin(angle),
-            half_width, len(lines) * LINE_PX / 2 + PADDING_PX, lines,
+            x=width / 2 + across * math.cos(angle), y=height / 2 + down * math.sin(angle),
+            half_width=half_width, half_height=len(lines) * LINE_PX / 2 + PADDING_PX, lines=lines,
         ))
     return boxes, width, height
 

@@ -81,4 +81,7 @@ def draw_anomaly(
     drawn = with_pictures and bool(proof.involved)
     in_order = picture_in_order(proof, members) if drawn else None
     to_scale = picture_to_scale(proof, members) if drawn else None
-    return DrawnAnomaly(number, checker, anomaly, proof, in_order, to_scale)
+    return DrawnAnomaly(
+        number=number, checker=checker, anomaly=anomaly, proof=proof, in_order=in_order,
+        to_scale=to_scale,
+    )

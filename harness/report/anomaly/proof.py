@@ -87,11 +87,17 @@ def proof_of(
     begin, end = _window((*involved, *neighbours))
     active = tuple(f for f in faults if f.begin <= end and band_end(f, end_ns) >= begin)
     drawn = {span.invoked for span in involved}
+    cycle, names = _cycle_of(anomaly, drawn)
     return Proof(
-        involved, neighbours, active, len(found) - len(involved),
-        tuple(at for at in order if at in drawn), stuck if stuck in drawn else None,
-        clip(str(anomaly.detail.get("state", "")), LABEL_CHARACTERS_MAX),
-        *_cycle_of(anomaly, drawn),
+        involved=involved,
+        neighbours=neighbours,
+        faults=active,
+        left_out=len(found) - len(involved),
+        order=tuple(at for at in order if at in drawn),
+        stuck=stuck if stuck in drawn else None,
+        state=clip(str(anomaly.detail.get("state", "")), LABEL_CHARACTERS_MAX),
+        cycle=cycle,
+        names=names,
     )
 
 
