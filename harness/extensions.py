@@ -1,7 +1,7 @@
-"""Classes of users' own: at a dotted path, or offered by an installed package.
+"""Loads classes of users: from a dotted path, or from an entry point of an installed package.
 
-Whatever goes wrong while a user's module is imported is told in one line, with the place
-in it: the traceback would be ours for the most part.
+An error while a user's module is imported becomes one line that names the place in that
+module. Most of the traceback would show this project's code.
 """
 
 from __future__ import annotations
@@ -18,18 +18,21 @@ from splitbrain.harness.errors import BadArguments
 
 
 def entry_points_of(group: str) -> dict[str, EntryPoint]:
-    """What installed packages offer as entry points of `group`, by name; nothing is imported."""
+    """The entry points of `group`, by name, of all installed packages. Imports nothing."""
     points = sorted(entry_points(group=group), key=lambda point: point.name)
     return {point.name: point for point in points}
 
 
 def origin_of(point: EntryPoint) -> str:
-    """For a list of what there is."""
+    """Describes an entry point in a list of what is available."""
     return f"{point.value}, of an installed package"
 
 
 def load_entry_point(point: EntryPoint, what: str) -> Any:
-    """What the entry point names. Raises BadArguments if it cannot be imported."""
+    """The object that `point` names. Raises BadArguments if it cannot be imported.
+
+    `what` names the kind of object in the error, for example "workload".
+    """
     try:
         return point.load()
     except Exception as problem:
@@ -39,11 +42,14 @@ def load_entry_point(point: EntryPoint, what: str) -> Any:
 
 
 def load_path(path: str, what: str) -> Any:
-    """The object at `path`, `package.module:Name`; modules of the working directory are
-    found too. Raises BadArguments if it cannot be imported or does not exist."""
+    """The object at `path`, which has the form `package.module:Name`.
+
+    The module may also be in the working directory. Raises BadArguments if it cannot be
+    imported, or has no such object.
+    """
     module_name, _, name = path.partition(":")
     if not module_name or not name:
-        raise BadArguments(f"{path!r} is no {what}: expected package.module:Class")
+        raise BadArguments(f"{path!r} does not name a {what}: expected package.module:Class")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -63,9 +69,9 @@ def _import(module_name: str, path: str, what: str) -> ModuleType:
 
 
 def _reason(problem: Exception) -> str:
-    """What, and where in the user's own code: a mistake of syntax says that itself."""
+    """The error, and the line of the user's code that raised it."""
     if isinstance(problem, SyntaxError):
-        return f"{type(problem).__name__}: {problem}"
+        return f"{type(problem).__name__}: {problem}"  # its text contains the line
     frames = [frame for frame in traceback.extract_tb(problem.__traceback__)
               if "importlib" not in frame.filename]
     last = frames[-1] if frames else None

@@ -1,14 +1,14 @@
-"""`election`: who is told to lead does, by the members' change log.
+"""`election`: the leader that an answer names is the leader by the members' change log.
 
-    campaign   answered after its key had its turn: not while another key was first in the
-               queue, nor when the key went with its lease before its turn came
-    leader     the answer is the key whose turn it was at the revision answered, with the
-               value that it held then; and not behind what was acknowledged before
-    proclaim   acknowledged: the value was put on the leader's key, at the revision answered
-    resign     acknowledged: the key is gone
+    campaign   is answered after the turn of its key began: not while another key was first in
+               the queue, and not if the key was deleted with its lease before its turn
+    leader     the answer is the key whose turn it was at the revision of the answer, with its
+               value at that revision, and the answer is not older than an earlier one
+    proclaim   if acknowledged, the value was put on the leader's key at the revision answered
+    resign     if acknowledged, the key is deleted
 
-Two may believe at once that they lead, by the time on the wall, as with any lease: that is
-counted, not judged (see `splitbrain.checkers.coordination.lock`).
+Two clients may believe at the same time that they lead, as with any lease. This is not judged
+(see `splitbrain.checkers.coordination.lock`).
 
 Cost: n log n. Source: etcd's Election service and its concurrency package.
 """
@@ -41,17 +41,18 @@ NAME = "election"
 
 
 def check_election(evidence: Evidence) -> Verdict:
-    """Who was elected had its turn, who is told to lead does, proclamations and resignations hold.
+    """An elected key had its turn; answers name the leader; proclaiming and resigning work.
 
-    Judges histories with elections; to others it does not apply.
+    Undecided without a change log from the first revision on. Applies to histories with
+    elections.
     """
     history = evidence.history
     named = [op for op in history.services if isinstance(op.request, Campaign | Leader)]
     if not named:
-        return not_applicable(NAME, "nobody campaigned")
+        return not_applicable(NAME, "the history has no election")
     known = reference(evidence.members)
     if known is None:
-        return Verdict(NAME, None, why="no member's change log tells whose turn it was")
+        return Verdict(NAME, None, why="no member's change log is known")
     names = [op.request.name for op in named if isinstance(op.request, Campaign | Leader)]
     turns = Turns(names, known.changes)
     times = RevisionTimes(history)
@@ -90,11 +91,11 @@ def _judge(op: ServiceOperation, turns: Turns, times: RevisionTimes) -> Iterator
             )
     elif isinstance(request, Resign) and isinstance(result, ResignResult):
         turn = turns.of_key(request.key, revision)
-        if turn is not None and turn.there_at(revision):
+        if turn is not None and turn.exists_at(revision):
             yield _anomaly(
                 "resigned in vain",
                 f"{op.node} acknowledged process {op.process}'s resignation at revision "
-                f"{revision}, at which {request.key} is still there", op, revision,
+                f"{revision}, but {request.key} still exists at that revision", op, revision,
             )
 
 
@@ -102,32 +103,33 @@ def _campaign(
     op: ServiceOperation, request: Campaign, result: CampaignResult, turns: Turns,
     times: RevisionTimes,
 ) -> Iterator[Anomaly]:
-    told = (
-        f"{op.node} told process {op.process} at {wording.seconds(op.ret or 0)} that it leads "
+    answer = (
+        f"{op.node} answered process {op.process} at {wording.seconds(op.ret or 0)} that it leads "
         f"{request.name}"
     )
     turn = turns.of_key(result.key, max(result.revision, answered_revision(op)))
     if turn is None:
         yield _anomaly(
-            "elected without a key", f"{told} as {result.key}, but no member holds that key",
-            op, result.revision,
+            "elected without a key",
+            f"{answer} with {result.key}, but the change log has no such key", op, result.revision,
         )
     elif turn.created != result.revision:
         yield _anomaly(
             "wrong revision",
-            f"{told} by revision {result.revision}; {result.key} was created at {turn.created}",
+            f"{answer} with {result.key} of revision {result.revision}; the key was created at "
+            f"revision {turn.created}",
             op, result.revision,
         )
     elif turn.began is None:
-        gone = f"it went at revision {turn.ended}" if turn.ended else "it still waits"
+        reason = f"it was deleted at revision {turn.ended}" if turn.ended else "it still waits"
         yield _anomaly(
-            "elected out of turn", f"{told}, but {result.key} never had its turn: {gone}", op,
+            "elected out of turn", f"{answer}, but {result.key} never had its turn: {reason}", op,
             result.revision,
         )
     elif times.not_made_at(turn.began) > (op.ret or 0):
         yield _anomaly(
             "elected out of turn",
-            f"{told}, but its turn began at revision {turn.began}, which did not stand yet at "
+            f"{answer}, but its turn began at revision {turn.began}, which did not exist yet at "
             f"{wording.seconds(times.not_made_at(turn.began))}", op, turn.began,
         )
 
@@ -142,30 +144,31 @@ def _leader(
     if given != expected:
         yield _anomaly(
             "wrong leader",
-            f"{op.node} said at {wording.seconds(op.ret or 0)}, revision {revision}, that "
-            f"{_who(given)} leads {request.name}; by the members' logs it was {_who(expected)}",
+            f"{op.node} answered at {wording.seconds(op.ret or 0)}, revision {revision}, that "
+            f"{_leader_text(given)} leads {request.name}; in the change log it is "
+            f"{_leader_text(expected)}",
             op, revision,
         )
 
 
-def _who(named: tuple[str, str] | None) -> str:
-    return "nobody" if named is None else f"{named[0]}={named[1]!r}"
+def _leader_text(named: tuple[str, str] | None) -> str:
+    return "no key" if named is None else f"{named[0]}={named[1]!r}"
 
 
 def _stale_leaders(history: History) -> Iterator[Anomaly]:
-    """An answer who leads is read as any other that must be recent."""
+    """Report answers to `leader` that are older than an answer before their invocation."""
     ended: list[tuple[int, int, Operation | ServiceOperation]] = []
     for op in history.operations:
         if op.result is not None and op.returned is not None:
             ended.append((op.returned, op.result.header.revision, op))
-    asked: list[ServiceOperation] = []
+    leaders: list[ServiceOperation] = []
     for service in history.services:
         if isinstance(service.result, LeaderResult) and service.returned is not None:
             ended.append((service.returned, answered_revision(service), service))
-            asked.append(service)
+            leaders.append(service)
     ended.sort(key=lambda one: one[0])
     place, highest = 0, 0
-    for service in sorted(asked, key=lambda one: one.invoked):
+    for service in sorted(leaders, key=lambda one: one.invoked):
         while place < len(ended) and ended[place][0] < service.invoked:
             highest = max(highest, ended[place][1])
             place += 1
@@ -173,9 +176,10 @@ def _stale_leaders(history: History) -> Iterator[Anomaly]:
         if revision < highest:
             yield _anomaly(
                 "stale leader",
-                f"{service.node} answered who leads at revision {revision}, at "
-                f"{wording.seconds(service.ret or 0)}, though revision {highest} had been answered "
-                f"before it was asked at {wording.seconds(service.call)}", service, revision,
+                f"{service.node} named the leader at revision {revision}, at "
+                f"{wording.seconds(service.ret or 0)}, although an answer had shown revision "
+                f"{highest} before the invocation at {wording.seconds(service.call)}",
+                service, revision,
             )
 
 

@@ -1,23 +1,24 @@
-"""`lease`: keys go with their lease, not before it and not long after; answers of leases are true.
+"""`lease`: keys are deleted with their lease, neither early nor late; answers are true.
 
-Truth is the members' change log: which key hung on which lease at which revision, and
-which deletions nobody asked for, the ends of leases. When a revision was made is known
-within bounds: after the last invocation of an answer that had to be recent and did not
-show it, before the first answer that did.
+The members' change log is the reference. It shows which key was attached to which lease at each
+revision, and which deletions no operation asked for: these are the ends of leases. The time of a
+revision is bounded: it is after the last invocation of an operation that had to be recent and
+did not show the revision, and before the return of the first answer that did.
 
-    revoked       acknowledged at revision V: at V nothing hangs on the lease, nor later
-    early         a lease that was granted or kept alive, invoked at t and answered with a
-                  time to live of T, has not ended before t + T, unless a revocation was asked
-                  for: not by its clock, nor by a leader that was none any more
-    late          it is gone soon after the last time that anybody may have kept it alive,
-                  plus T: counted anew from each change of term (a new leader gives every
-                  lease its whole time again, as etcd does) and each fault that ended meanwhile
-    kept alive    not after its end was seen
-    time to live  no longer than granted, no shorter than what is left for certain; the keys
-                  named are keys that hung on it
+    revoked       if a revocation is acknowledged at revision V, no key is attached to the lease
+                  at V or later
+    early         a lease that was granted or kept alive by an operation that was invoked at t and
+                  answered with a time to live of T does not end before t + T, unless a
+                  revocation was invoked: neither because of a clock nor by a deposed leader
+    late          the keys are deleted soon after the last possible renewal plus T. This time
+                  starts again at each change of term, because a new leader extends each lease by
+                  its whole time to live, as etcd does, and at the end of each fault
+    kept alive    no keep-alive succeeds after the end of the lease was seen
+    time to live  the answer is not more than was granted, and not less than what certainly
+                  remains; the keys that it names were attached to the lease
 
-Cost: n log n. Source: etcd's Lease service and its lessor (server/lease/lessor.go: renewals
-by the leader's clock, `Promote` extends, the loop that revokes runs every 500 ms).
+Cost: n log n. Source: etcd's Lease service and its lessor (server/lease/lessor.go: renewals by
+the leader's clock, `Promote` extends, the loop that revokes runs every 500 ms).
 """
 
 from __future__ import annotations
@@ -54,10 +55,11 @@ from splitbrain.histories.service import ServiceOperation
 NAME = "lease"
 S = 1_000_000_000
 CLOCK_ERROR_NS = 50_000_000
-"""By how much clocks of members and clients may run apart over a lease's time."""
+"""The possible difference between the clocks of members and clients over the time of a lease."""
 LATE_NS = 5 * S
-"""From the end of a lease's time until its keys are gone: looked for twice a second, revoked
-through Raft, by a leader that may be busy; and the election timeout that a new leader adds."""
+"""The time allowed from the end of a lease to the deletion of its keys. The leader looks for
+expired leases twice a second and revokes them through Raft, it may be busy, and a new leader
+adds an election timeout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class _Renewal:
 
     @property
     def lives_until(self) -> int:
-        """The lease cannot have run out before."""
+        """The lease cannot have expired before this time."""
         return self.call + self.ttl_ns - CLOCK_ERROR_NS
 
 
@@ -80,43 +82,47 @@ class _Lease:
     id: int
     grant: ServiceOperation | None = None
     grants: int = 0
-    """How often it may have been granted: more than once, it is several leases of one name."""
+    """The number of grants that may have taken effect. If it is more than one, there are several
+    leases with this id."""
     ttl_ns: int = 0
     renewals: list[_Renewal] = field(default_factory=list)
     last_try: int = 0
-    """Until when a grant or a keep-alive may have taken effect, answered or not."""
+    """The latest time at which a grant or a keep-alive may have taken effect."""
     revokes: list[ServiceOperation] = field(default_factory=list)
-    asked: list[ServiceOperation] = field(default_factory=list)
-    """Keep-alives and questions for its time."""
+    queries: list[ServiceOperation] = field(default_factory=list)
+    """The operations keep-alive and time-to-live."""
     uncertain: bool = False
-    """Whether a grant or keep-alive was never answered, and may take effect at any time."""
+    """Whether a grant or keep-alive has no answer, so that it may take effect at any time."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Hanging:
-    """A key on a lease, from revision `first` to before revision `end` (None: to the last)."""
+class _Attachment:
+    """A key that is attached to a lease from revision `first` on, up to revision `end`.
+
+    The key is not attached at `end`. None: it is attached to the end of the run.
+    """
 
     key: str
     lease: int
     first: int
     end: int | None
     by_lease: bool
-    """Whether the key went with its lease, and not by a put or an asked-for deletion."""
+    """Whether the key was deleted with its lease, and not changed by an operation."""
 
 
 def check_lease(evidence: Evidence) -> Verdict:
-    """Keys go with their lease, neither before its end nor long after; its answers are true.
+    """Keys are deleted with their lease, neither early nor late; answers about leases are true.
 
-    Judges histories with operations of leases; to others it does not apply.
+    Undecided without a change log from the first revision on. Applies to histories with leases.
     """
     history = evidence.history
     services = [op for op in history.services if _is_of_lease(op)]
     if not services:
-        return not_applicable(NAME, "no lease was asked for")
+        return not_applicable(NAME, "the history has no operation on a lease")
     known = reference(evidence.members)
     check = _Check(history, services, known.changes if known else ())
     check.run()
-    unknown = [] if known else ["no member's change log tells which keys hung on a lease"]
+    unknown = [] if known else ["no member's change log is known"]
     if known and known.first_revision > 2:
         unknown.append(f"the change log begins at revision {known.first_revision}")
     again = check.granted_again()
@@ -139,9 +145,9 @@ class _Check:
         self._changes = changes
         self._clock = RevisionTimes(history)
         self._leases: dict[int, _Lease] = {}
-        self._hanging: list[_Hanging] = []
+        self._attachments: list[_Attachment] = []
         self._ends: dict[int, tuple[int, list[str]]] = {}
-        """Of each lease that ended with keys on it: the revision, and its keys."""
+        """For each lease that ended with keys: the revision and the keys."""
         self.anomalies: list[Anomaly] = []
         self._kept_alive = 0
 
@@ -159,7 +165,7 @@ class _Check:
                 self._check_time_to_live(op, op.result)
 
     def granted_again(self) -> list[int]:
-        """Leases whose number was given again: of those nothing is judged."""
+        """The ids that were granted more than once. These leases are not judged."""
         return [lease.id for lease in self._leases.values() if lease.grants > 1]
 
     def counts(self) -> dict[str, int]:
@@ -170,11 +176,11 @@ class _Check:
                 any(op.outcome == "ok" for op in lease.revokes) for lease in self._leases.values()
             ),
             "ended with keys": len(self._ends),
-            "keys on leases": len(self._hanging),
+            "keys on leases": len(self._attachments),
             "anomalies": len(self.anomalies),
         }
 
-    # --- what is known -------------------------------------------------------------------
+    # --- the history of each lease
 
     def _gather(self) -> None:
         for op in self._services:
@@ -184,10 +190,10 @@ class _Check:
             )
             number = request.id or (result.id if isinstance(result, LeaseGrantResult) else 0)
             if not number:
-                continue  # granted, if at all, under a number that nobody was told
+                continue  # a grant without an answer, so that its id is unknown
             lease = self._leases.setdefault(number, _Lease(number))
             if isinstance(request, LeaseKeepAlive | LeaseTimeToLive):
-                lease.asked.append(op)
+                lease.queries.append(op)
             if isinstance(request, LeaseRevoke):
                 if op.outcome != "fail":
                     lease.revokes.append(op)
@@ -207,7 +213,7 @@ class _Check:
                 self._kept_alive += isinstance(result, LeaseKeepAliveResult)
 
     def _follow_keys(self) -> None:
-        """Which key hung on which lease, and which deletions are a lease's end."""
+        """Find the keys of each lease, and the deletions that are the end of a lease."""
         writers = {
             answered_revision(op): op
             for op in self._history.operations
@@ -220,19 +226,19 @@ class _Check:
             for part in parts(op.request)
             if isinstance(part, Delete)
         ]
-        # A key of a lock or an election is deleted for reasons of theirs, too.
+        # The store also deletes a key of a lock or an election for other reasons.
         queues = {
             op.request.name for op in self._history.services
             if isinstance(op.request, Lock | Campaign)
         }
         on: dict[str, tuple[int, int]] = {}
         for revision, changes in _by_revision(self._changes):
-            unasked = revision not in writers and all(
+            unrequested = revision not in writers and all(
                 change.kind == "delete" for change in changes
             )
             gone = dict.fromkeys(on[change.key][0] for change in changes if change.key in on)
             by_lease = (
-                unasked and len(gone) == 1 and all(change.key in on for change in changes)
+                unrequested and len(gone) == 1 and all(change.key in on for change in changes)
                 and not self._may_have_deleted(deletes, changes)
                 and not any(change.key.rpartition("/")[0] in queues for change in changes)
             )
@@ -242,11 +248,13 @@ class _Check:
             for change in changes:
                 if change.key in on:
                     lease, first = on.pop(change.key)
-                    self._hanging.append(_Hanging(change.key, lease, first, revision, by_lease))
+                    self._attachments.append(
+                        _Attachment(change.key, lease, first, revision, by_lease)
+                    )
                 if change.kind == "put" and change.lease:
                     on[change.key] = (change.lease, revision)
-        self._hanging += [
-            _Hanging(key, lease, first, None, False) for key, (lease, first) in on.items()
+        self._attachments += [
+            _Attachment(key, lease, first, None, False) for key, (lease, first) in on.items()
         ]
 
     def _may_have_deleted(
@@ -259,7 +267,7 @@ class _Check:
             for op, part in deletes
         )
 
-    # --- the promises --------------------------------------------------------------------
+    # --- the rules
 
     def _check_revoked(self, lease: _Lease) -> None:
         acknowledged = [op for op in lease.revokes if isinstance(op.result, LeaseRevokeResult)]
@@ -267,14 +275,14 @@ class _Check:
             return
         revoke = min(acknowledged, key=answered_revision)
         revision = answered_revision(revoke)
-        for one in self._hanging:
+        for one in self._attachments:
             if one.lease == lease.id and (one.end is None or one.end > revision):
                 until = "to the end" if one.end is None else f"until revision {one.end}"
-                when = "put" if one.first > revision else "still"
+                when = "newly" if one.first > revision else "still"
                 self._add(
                     "outlived its revocation",
-                    f"{one.key} {when} hangs on lease {lease.id} from revision {one.first} on, "
-                    f"{until}; the lease was revoked at revision {revision}, as {_asked(revoke)} "
+                    f"{one.key} was {when} attached to lease {lease.id} from revision {one.first} "
+                    f"on, {until}; the lease was revoked at revision {revision}: {_answer(revoke)} "
                     f"at {wording.seconds(revoke.ret or 0)}", revoke, revision=revision,
                 )
 
@@ -286,8 +294,8 @@ class _Check:
             if renewal.call > (first.ret or 0):
                 self._add(
                     "kept alive when dead",
-                    f"{_asked(renewal.operation)} with {renewal.ttl_ns // S} s to live, asked for "
-                    f"at {wording.seconds(renewal.call)}, though {_asked(first)} at "
+                    f"{_answer(renewal.operation)} with {renewal.ttl_ns // S} s to live, invoked "
+                    f"at {wording.seconds(renewal.call)}, although {_answer(first)} at "
                     f"{wording.seconds(first.ret or 0)}", renewal.operation, first,
                 )
                 return
@@ -305,9 +313,9 @@ class _Check:
                 self._add(
                     kind,
                     f"lease {lease.id} had ended by {wording.seconds(seen)}, {how}, but "
-                    f"{_asked(renewal.operation)} with {renewal.ttl_ns // S} s to live, asked for "
+                    f"{_answer(renewal.operation)} with {renewal.ttl_ns // S} s to live, invoked "
                     f"at {wording.seconds(renewal.call)}"
-                    + ("" if dead_before else "; nobody had revoked it")
+                    + ("" if dead_before else "; no revocation had been invoked")
                     + self._terms_between(renewal.call, seen),
                     *ops, revision=revision,
                 )
@@ -316,17 +324,21 @@ class _Check:
     def _seen_ended(
         self, lease: _Lease
     ) -> Iterator[tuple[int, str, ServiceOperation | None, int]]:
-        """When the lease had ended for certain, and how that shows."""
+        """Times at which the lease had certainly ended.
+
+        Each with the reason in words, the operation that shows it, and the revision.
+        """
         if lease.id in self._ends:
             revision, keys = self._ends[lease.id]
             before = self._clock.made_before(revision)
             if before is not None:
                 some = ", ".join(keys[:3])
-                yield before, f"for {some} went with it at revision {revision}", None, revision
+                why = f"because {some} was deleted with it at revision {revision}"
+                yield before, why, None, revision
         granted = lease.grant.ret if lease.grant is not None and lease.grant.result else None
         if granted is None:
             return
-        for op in lease.asked:
+        for op in lease.queries:
             result = op.result
             if (
                 isinstance(result, LeaseKeepAliveResult | LeaseTimeToLiveResult)
@@ -334,19 +346,19 @@ class _Check:
                 and (result.ttl < 0 or (result.ttl == 0 and isinstance(op.request, LeaseKeepAlive)))
                 and op.ret is not None
             ):
-                yield op.ret, f"as {_asked(op)}", op, answered_revision(op)
+                yield op.ret, f"because {_answer(op)}", op, answered_revision(op)
                 return
 
     def _terms_between(self, begin: int, end: int) -> str:
-        heard = [time for time in self._clock.terms if begin < time <= end]
-        if not heard:
+        later = [time for time in self._clock.terms if begin < time <= end]
+        if not later:
             return ""
-        return f"; a new term was heard of at {wording.seconds(heard[-1])}"
+        return f"; a new term began by {wording.seconds(later[-1])}"
 
     def _check_late(self, lease: _Lease) -> None:
         if lease.grant is None or not lease.ttl_ns:
             return
-        for one in self._hanging:
+        for one in self._attachments:
             if one.lease != lease.id:
                 continue
             alive = self._clock.not_made_at(one.end) if one.end is not None else self._clock.last
@@ -358,15 +370,16 @@ class _Check:
             if alive > due:
                 self._add(
                     "outlived its lease",
-                    f"{one.key} was there at {wording.seconds(alive)}, {(alive - due) / S:.1f} s "
-                    f"after it should have gone with lease {lease.id} of {lease.ttl_ns // S} s, "
-                    f"which was last kept alive at {wording.seconds(lease.last_try)}",
+                    f"{one.key} existed at {wording.seconds(alive)}, {(alive - due) / S:.1f} s "
+                    f"after it should have been deleted with lease {lease.id} of "
+                    f"{lease.ttl_ns // S} s, which was last kept alive at "
+                    f"{wording.seconds(lease.last_try)}",
                     lease.grant, revision=one.first,
                 )
                 return
 
     def _new_starts(self, faults: Iterable[FaultWindow], until: int) -> list[int]:
-        """Times up to `until` from which every lease may have its whole time again."""
+        """The times up to `until` at which the time of each lease may start again."""
         terms = self._clock.terms[: bisect_right(self._clock.terms, until)]
         ends = [
             min(until, until if fault.end is None else fault.end)
@@ -382,23 +395,23 @@ class _Check:
         if lease.ttl_ns and result.ttl * S > lease.ttl_ns + LATE_NS:
             self._add(
                 "wrong time to live",
-                f"{_asked(op)} at {wording.seconds(op.ret)} with {result.ttl} s to live, but it "
-                f"was granted {lease.ttl_ns // S} s", op,
+                f"{_answer(op)} at {wording.seconds(op.ret)} with {result.ttl} s to live, but it "
+                f"was granted for {lease.ttl_ns // S} s", op,
             )
         sure = [one.lives_until for one in lease.renewals if one.ended <= op.call]
         if sure and result.ttl + 1 < (max(sure) - op.ret) / S and not lease.revokes:
             self._add(
                 "wrong time to live",
-                f"{_asked(op)} at {wording.seconds(op.ret)} with {result.ttl} s to live, but it "
-                f"lives until {wording.seconds(max(sure))} at least", op,
+                f"{_answer(op)} at {wording.seconds(op.ret)} with {result.ttl} s to live, but it "
+                f"lives at least until {wording.seconds(max(sure))}", op,
             )
-        known = {one.key for one in self._hanging if one.lease == lease.id}
+        known = {one.key for one in self._attachments if one.lease == lease.id}
         foreign = [key for key in result.keys if key not in known]
         if foreign and self._changes:
             self._add(
                 "wrong keys",
-                f"{_asked(op)} at {wording.seconds(op.ret)} with {', '.join(foreign[:3])} on it, "
-                "which never hung on that lease", op,
+                f"{_answer(op)} at {wording.seconds(op.ret)} with {', '.join(foreign[:3])}, which "
+                "was never attached to that lease", op,
             )
 
     def _add(
@@ -414,12 +427,12 @@ class _Check:
         self.anomalies.append(Anomaly(kind, because, tuple(events), members, detail))
 
 
-def _asked(op: ServiceOperation) -> str:
+def _answer(op: ServiceOperation) -> str:
     """`n2 answered process 3's keep-alive of lease 7`."""
     request = op.request
     what = {
         LeaseGrant: "grant", LeaseRevoke: "revocation", LeaseKeepAlive: "keep-alive",
-        LeaseTimeToLive: "question for the time",
+        LeaseTimeToLive: "time-to-live request",
     }.get(type(request), op.f)
     return (
         f"{op.node or 'a member'} answered process {op.process}'s {what} of lease "

@@ -1,19 +1,20 @@
-"""`fencing` and `mutual_exclusion`: what a lock with a lease promises, and what it does not.
+"""`fencing` and `mutual_exclusion`: the guarantees of a lock that is held with a lease.
 
-A lock on a lease can run out under a holder that is paused or cut off, while it believes
-that it still has it: two clients then hold it at once, by the time on the wall, however
-right the store is. What etcd's lock promises is fencing by revision: a write made under the
-condition that the lock's key is still there takes effect only while it is this key's turn.
+The lease of a lock can end while its holder is paused or partitioned and still believes that it
+has the lock. Then two clients hold the lock at the same time, although the store is correct.
+etcd's lock guarantees fencing by revision: a write on the condition that the lock's key exists
+takes effect only during the turn of this key.
 
-    mutual_exclusion  no two clients hold one lock at the same time: from the answer to the
-                      lock to the invocation of its release
-    fencing           a lock is answered when it is its key's turn, at the revision answered;
-                      each write that compares a lock's key (`version` > 0, or its create or
-                      mod revision) took effect while it was that key's turn; so the holders'
-                      revisions never go back among the writes of a protected key
+    mutual_exclusion  no two clients hold a lock at the same time: from the answer to the lock to
+                      the invocation of its release
+    fencing           a lock is granted during the turn of its key, at the revision of the answer;
+                      each write that compares the key of a lock (`version` > 0, or its create or
+                      mod revision) took effect during the turn of that key; so the create
+                      revisions of the lock's keys never decrease along the writes to a key
 
-The first is judged by times alone, the second exactly, by the members' change log. A
-history may be `fencing` and not `mutual_exclusion`: `fencing` then counts the pairs.
+`mutual_exclusion` is judged by times only, `fencing` exactly, by the members' change log. A
+history can violate `mutual_exclusion` and still be valid for `fencing`, which then counts the
+pairs of simultaneous holders.
 
 Cost: n log n in the locks that were held, and in the writes.
 
@@ -45,7 +46,7 @@ FENCING = "fencing"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A lock as its client held it: from the answer to the release's invocation."""
+    """A lock and its holder, from the answer to the lock to the invocation of the release."""
 
     name: str
     key: str
@@ -62,13 +63,13 @@ class Held:
 
 
 def check_mutual_exclusion(evidence: Evidence) -> Verdict:
-    """No two clients hold one lock at the same time, by their own clocks, without fencing.
+    """No two clients hold the same lock at the same time.
 
-    Judges histories with locks; to others it does not apply.
+    Applies to histories with locks.
     """
     held = _held(evidence.history)
     if not any(isinstance(op.request, Lock) for op in evidence.history.services):
-        return not_applicable(MUTUAL_EXCLUSION, "no lock was asked for")
+        return not_applicable(MUTUAL_EXCLUSION, "the history has no lock")
     pairs = list(_overlapping(held))
     anomalies = tuple(_overlap(*pair) for pair in pairs[:ANOMALIES_MAX])
     counts = {"locks held": len(held), "held by two at once": len(pairs)}
@@ -76,18 +77,18 @@ def check_mutual_exclusion(evidence: Evidence) -> Verdict:
 
 
 def check_fencing(evidence: Evidence) -> Verdict:
-    """A lock is granted when it is its key's turn, and writes fenced by its key only then.
+    """A lock is granted, and writes fenced by its key take effect, during the key's turn only.
 
-    Judges histories with locks; to others it does not apply. Says too, as a count, how
-    often two clients held a lock at once by their clocks, which fencing is there to survive.
+    Counts how often two clients held a lock at the same time, which fencing tolerates. Undecided
+    without a change log from the first revision on. Applies to histories with locks.
     """
     history = evidence.history
     locks = [op for op in history.services if isinstance(op.request, Lock)]
     if not locks:
-        return not_applicable(FENCING, "no lock was asked for")
+        return not_applicable(FENCING, "the history has no lock")
     known = reference(evidence.members)
     if known is None:
-        return Verdict(FENCING, None, why="no member's change log tells whose turn it was")
+        return Verdict(FENCING, None, why="no member's change log is known")
     turns = Turns((op.request.name for op in locks if isinstance(op.request, Lock)), known.changes)
     anomalies = list(_wrong_grants(locks, turns))
     fences = _fences(history.operations, turns.of_name)
@@ -122,11 +123,11 @@ def check_fencing(evidence: Evidence) -> Verdict:
     return Verdict(FENCING, valid, tuple(anomalies[:ANOMALIES_MAX]), counts, why=why)
 
 
-# --- who held what ------------------------------------------------------------------
+# --- holders, by times
 
 
 def _held(history: History) -> list[Held]:
-    """Locks that were granted and given back, in the order in which they were granted."""
+    """The locks that were granted and released, in the order in which they were granted."""
     releases: dict[str | int, ServiceOperation] = {}
     for op in history.services:
         if isinstance(op.request, Unlock):
@@ -149,7 +150,7 @@ def _held(history: History) -> list[Held]:
 
 
 def _overlapping(held: Sequence[Held]) -> Iterator[tuple[Held, Held]]:
-    """Pairs, each with the one that lasts longest of those granted before."""
+    """Pairs of simultaneous holders: each holder with the longest one that began before it."""
     longest: dict[str, Held] = {}
     for one in held:
         before = longest.get(one.name)
@@ -171,7 +172,7 @@ def _overlap(first: Held, second: Held) -> Anomaly:
     )
 
 
-# --- by revisions -------------------------------------------------------------------
+# --- turns, by revisions
 
 
 def _wrong_grants(locks: Sequence[ServiceOperation], turns: Turns) -> Iterator[Anomaly]:
@@ -183,13 +184,13 @@ def _wrong_grants(locks: Sequence[ServiceOperation], turns: Turns) -> Iterator[A
         if turn is not None and turn.has_turn_at(revision):
             continue
         holder = turns.holder(name, revision)
-        if turn is None or not turn.there_at(revision):
-            kind, why = "granted without a key", f"{key} was not there at that revision"
+        if turn is None or not turn.exists_at(revision):
+            kind, why = "granted without a key", f"{key} did not exist at that revision"
             if turn is not None and turn.ended is not None:
-                why = f"{key} had gone at revision {turn.ended}"
+                why = f"{key} was deleted at revision {turn.ended}"
         else:
-            kind, why = "granted out of turn", f"{key} was not the first in the queue"
-        whose = f"; it was {holder.key}'s turn" if holder is not None else ""
+            kind, why = "granted out of turn", f"{key} was not first in the queue"
+        whose = f"; it was the turn of {holder.key}" if holder is not None else ""
         yield Anomaly(
             kind,
             f"{op.node} granted {name} to process {op.process} at revision {revision}, at "
@@ -199,7 +200,7 @@ def _wrong_grants(locks: Sequence[ServiceOperation], turns: Turns) -> Iterator[A
 
 
 def has_fenced_writes(history: History) -> bool:
-    """Whether some write asks for a lock's key: who does so counts on fencing, not on the lock."""
+    """Whether a write compares the key of a lock, so that the client relies on fencing."""
     names = {op.request.name for op in history.services if isinstance(op.request, Lock)}
     return bool(names and _fences(history.operations, names))
 
@@ -207,7 +208,7 @@ def has_fenced_writes(history: History) -> bool:
 def _fences(
     operations: Sequence[Operation], names: Container[str]
 ) -> dict[tuple[str, str], tuple[Operation, str]]:
-    """What each fenced write puts → the operation, and the lock's key that it compares."""
+    """The fenced writes, by key and value: the operation, and the key of the lock it compares."""
     found: dict[tuple[str, str], tuple[Operation, str]] = {}
     for op in operations:
         request = op.request
@@ -216,7 +217,7 @@ def _fences(
         keys = [
             one.key for one in request.compare
             if one.key.rpartition("/")[0] in names
-            and (one.target, one.result) in _HOLDS_ONLY_THERE and one.operand != -1
+            and (one.target, one.result) in _TRUE_ONLY_IF_PRESENT and one.operand != -1
             and (one.result == ">" or one.operand != 0)
         ]
         for key in keys[:1]:
@@ -226,24 +227,30 @@ def _fences(
     return found
 
 
-_HOLDS_ONLY_THERE = {("version", ">"), ("create", ">"), ("create", "="), ("mod", "="), ("mod", ">")}
-"""Comparisons that hold of no key that is not there, with an operand of more than 0 for "="."""
+_TRUE_ONLY_IF_PRESENT = {
+    ("version", ">"), ("create", ">"), ("create", "="), ("mod", "="), ("mod", ">"),
+}
+"""Comparisons that are false for an absent key; for "=" with an operand above 0."""
 
 
 def _write_out_of_turn(
     op: Operation, key: str, written: str, revision: int, turns: Turns
 ) -> Anomaly | None:
-    """A comparison looks at the revision before that which its transaction makes."""
+    """Report a fenced write that took effect outside the turn of its lock's key.
+
+    A comparison reads the revision before the one that its transaction makes.
+    """
     turn = turns.of_key(key, revision - 1)
     if turn is not None and turn.has_turn_at(revision - 1):
         return None
     holder = turns.holder(key.rpartition("/")[0], revision - 1)
-    state = "was not there" if turn is None or not turn.there_at(revision - 1) else "had no turn"
-    whose = f"; it was {holder.key}'s turn" if holder is not None else ""
+    exists = turn is not None and turn.exists_at(revision - 1)
+    state = "did not have its turn" if exists else "did not exist"
+    whose = f"; it was the turn of {holder.key}" if holder is not None else ""
     return Anomaly(
         "fence passed",
         f"{wording.operation(op)} wrote {written} at revision {revision} on the condition that "
-        f"{key} is there, but {key} {state}{whose}",
+        f"{key} exists, but {key} {state}{whose}",
         wording.indexes(op), (wording.node(op),), {"revision": revision},
     )
 
@@ -253,8 +260,8 @@ def _went_back(
 ) -> Anomaly:
     return Anomaly(
         "fence went back",
-        f"{wording.operation(op)} wrote at revision {revision} under {key}, created at "
-        f"{token}, after a write at revision {before[2]} under {before[1]}, created at {before[0]}",
+        f"{wording.operation(op)} wrote at revision {revision} with the lock key {key}, created at "
+        f"{token}, after a write at revision {before[2]} with {before[1]}, created at {before[0]}",
         wording.indexes(op), (wording.node(op),), {"revision": revision},
     )
 

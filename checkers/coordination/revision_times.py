@@ -1,8 +1,7 @@
-"""When the revisions of a store were made, and its terms began: within what bounds a history
-tells.
+"""Bounds on the times at which revisions were made and terms began, from the answers.
 
-A revision stood by the time of the first answer that shows it or a later one, and did not
-stand yet when an answer was asked for that had to be recent and does not show it.
+A revision existed at the return of the first answer that shows it or a later one. It did not yet
+exist at the invocation of an operation that had to be recent and does not show it.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from splitbrain.histories.service import ServiceOperation
 
 
 class RevisionTimes:
-    """When revisions were made, and terms began, within bounds."""
+    """Bounds on the times of the revisions and terms in a history. All times are in ns."""
 
     def __init__(self, history: History) -> None:
         answers = [op for op in history.operations if op.result is not None]
-        told = sorted(
+        shown = sorted(
             [(answered_revision(op), op.ret or op.call) for op in answers]
             + [(answered_revision(op), op.ret or op.call) for op in history.services if op.result]
         )
-        self._shown = [revision for revision, _ in told]
-        self._shown_by = [time for _, time in told]
-        for place in range(len(told) - 2, -1, -1):
+        self._shown = [revision for revision, _ in shown]
+        self._shown_by = [time for _, time in shown]
+        for place in range(len(shown) - 2, -1, -1):
             self._shown_by[place] = min(self._shown_by[place], self._shown_by[place + 1])
         recent = sorted(
             (answered_revision(op), op.call) for op in answers if must_be_recent(op.request)
@@ -37,34 +36,36 @@ class RevisionTimes:
         self.terms = _terms(history)
 
     def made_before(self, revision: int) -> int | None:
-        """It stood by then."""
+        """The upper bound: `revision` existed at this time. None if no answer shows it."""
         place = bisect_left(self._shown, revision)
         return self._shown_by[place] if place < len(self._shown) else None
 
     def not_made_at(self, revision: int) -> int:
-        """It did not stand yet then; 0 if nothing tells."""
+        """The lower bound: `revision` did not exist yet at this time. 0 if there is no bound."""
         place = bisect_left(self._seen, revision)
         return self._seen_at[place - 1] if place else 0
 
     @property
     def last(self) -> int:
+        """The last invocation of an operation that had to be recent and was answered."""
         return self._seen_at[-1] if self._seen_at else 0
 
 
 def answered_revision(op: Operation | ServiceOperation) -> int:
+    """The revision in the header of the answer, or 0 without an answer."""
     return op.result.header.revision if op.result is not None else 0
 
 
 def _terms(history: History) -> list[int]:
-    """When a term was first heard of that is higher than all before."""
+    """The times at which an answer first showed a higher term than all answers before."""
     everything: list[Operation | ServiceOperation] = [*history.operations, *history.services]
-    heard = sorted(
+    shown = sorted(
         (op.ret, op.result.header.raft_term)
         for op in everything
         if op.result is not None and op.ret is not None
     )
     times, highest = [], 0
-    for time, term in heard:
+    for time, term in shown:
         if term > highest:
             highest = term
             times.append(time)

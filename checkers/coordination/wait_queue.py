@@ -1,8 +1,7 @@
-"""Whose turn it was, by the change log: the keys that queue for a lock or an election.
+"""The keys that wait for a lock or an election, and whose turn it was, by the change log.
 
-etcd's locks and elections are one recipe: who wants it puts a key of its own under the
-name, on a lease; the key that was created first has its turn, until it is deleted, with its
-lease or by its owner.
+etcd's locks and elections use the same recipe. A client puts a key under the name, with a lease.
+The key that was created first has its turn until it is deleted, by its owner or with its lease.
 
 Source: etcd's client/v3/concurrency (key.go, mutex.go, election.go).
 """
@@ -17,28 +16,31 @@ from splitbrain.histories.member_state import Change
 
 @dataclass(slots=True)
 class Turn:
-    """One key in the queue, by revisions. `began` None: it never had its turn; `ended` None:
-    it was there to the end. `puts`: its value from each revision on."""
+    """One key in the queue. All numbers are revisions."""
 
     name: str
+    """The name of the lock or election."""
     key: str
     created: int
     began: int | None = None
+    """The begin of its turn, or None if it never had its turn."""
     ended: int | None = None
+    """When the key was deleted, or None if it existed to the end."""
     puts: list[tuple[int, str]] = field(default_factory=list)
+    """The values of the key, each with the revision that put it."""
 
-    def there_at(self, revision: int) -> bool:
+    def exists_at(self, revision: int) -> bool:
         return self.created <= revision and (self.ended is None or revision < self.ended)
 
     def has_turn_at(self, revision: int) -> bool:
-        return self.began is not None and self.began <= revision and self.there_at(revision)
+        return self.began is not None and self.began <= revision and self.exists_at(revision)
 
     def value_at(self, revision: int) -> str:
         return next((value for at, value in reversed(self.puts) if at <= revision), "")
 
 
 class Turns:
-    """All the turns under `names`."""
+    """The turns of all keys under `names`."""
 
     def __init__(self, names: Iterable[str], changes: Sequence[Change]) -> None:
         self._names = dict.fromkeys(names)
@@ -75,11 +77,11 @@ class Turns:
         turn.puts.append((change.revision, change.value))
 
     def of_key(self, key: str, revision: int) -> Turn | None:
-        """The key's own, the last that was created by `revision`."""
+        """The turn of `key`: of its last creation up to `revision`."""
         return next(
             (one for one in reversed(self._of_key.get(key, ())) if one.created <= revision), None
         )
 
     def holder(self, name: str, revision: int) -> Turn | None:
-        """Whose turn it was at `revision`."""
+        """The key that has its turn at `revision`, if there is one."""
         return next((one for one in self.of_name[name] if one.has_turn_at(revision)), None)

@@ -1,4 +1,7 @@
-"""Logs of registers, texts and locks, judged by porcupine."""
+"""Registers, texts and locks in histories of other tools, judged by porcupine.
+
+The events in a verdict are line numbers of the file, and the times are those in the file.
+"""
 
 from __future__ import annotations
 
@@ -18,40 +21,40 @@ from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.foreign_operation import ForeignOperation, hashable
 
 EXPLANATION_S_MAX = 10.0
-"""How long the illegal partitions of a log may be made smaller, all together."""
+"""The time limit for making the explanations smaller, for all partitions together."""
 
 
 def register_operations(
-    logged: Iterable[ForeignOperation], failed_swap_tells: bool = True
+    logged: Iterable[ForeignOperation], failed_swap_reads: bool = True
 ) -> list[Operation[registers.Input, registers.Value]]:
-    """Reads, writes and compare-and-swaps. What certainly did not happen is left out.
+    """Reads, writes and compare-and-swaps. Operations that did not happen are left out.
 
-    With `failed_swap_tells`, a compare-and-swap that failed happened, and found another
-    value: so in porcupine's logs. Else it did not happen, as Knossos has it.
+    With `failed_swap_reads`, a compare-and-swap that failed took place and met another value,
+    as in the logs of porcupine. Otherwise it did not happen, as in Knossos.
     """
     operations: list[Operation[registers.Input, registers.Value]] = []
     for op in logged:
         ret = math.inf if op.ret is None else op.ret
-        made: registers.Input
+        given: registers.Input
         answer: registers.Value = None
         match op.f:
             case "read":
                 if op.outcome != "ok":
                     continue
-                made, answer = registers.Read(op.key), hashable(op.answer)
+                given, answer = registers.Read(op.key), hashable(op.answer)
             case "write":
                 if op.outcome == "fail":
                     continue
-                made = registers.Write(op.key, hashable(op.argument))
+                given = registers.Write(op.key, hashable(op.argument))
             case "cas":
-                if op.outcome == "fail" and not failed_swap_tells:
+                if op.outcome == "fail" and not failed_swap_reads:
                     continue
                 expected, value = _pair(op)
-                made = registers.CompareAndSwap(op.key, expected, value)
+                given = registers.CompareAndSwap(op.key, expected, value)
                 answer = None if op.outcome == "info" else op.outcome == "ok"
             case _:
                 raise HistoryError(f"event {op.call}: {op.f!r} is not an operation of a register")
-        operations.append(Operation(op.process, made, op.call, answer, ret))
+        operations.append(Operation(op.process, given, op.call, answer, ret))
     return operations
 
 
@@ -59,7 +62,7 @@ def _pair(op: ForeignOperation) -> tuple[Any, Any]:
     pair = hashable(op.argument)
     if not isinstance(pair, tuple) or len(pair) != 2:
         raise HistoryError(
-            f"event {op.call}: a cas of {op.argument!r}; expected [expected value, new value]"
+            f"event {op.call}: cas with value {op.argument!r}; expected [old value, new value]"
         )
     return pair
 
@@ -67,51 +70,51 @@ def _pair(op: ForeignOperation) -> tuple[Any, Any]:
 def key_value_operations(
     logged: Iterable[ForeignOperation],
 ) -> list[Operation[key_value.Input, key_value.Output]]:
-    """Gets, puts and appends; failed ones are left out, and gets without an answer."""
+    """Gets, puts and appends. Failed operations and gets without an answer are left out."""
     operations: list[Operation[key_value.Input, key_value.Output]] = []
     for op in logged:
         if op.outcome == "fail" or (op.f == "get" and op.outcome != "ok"):
             continue
-        made: key_value.Input
+        given: key_value.Input
         answer: key_value.Output = None
         match op.f:
             case "get":
-                made, answer = key_value.Get(op.key), _text(op, op.answer or "")
+                given, answer = key_value.Get(op.key), _text(op, op.answer or "")
             case "put":
-                made = key_value.Put(op.key, _text(op, op.argument))
+                given = key_value.Put(op.key, _text(op, op.argument))
             case "append":
-                made = key_value.Append(op.key, _text(op, op.argument))
+                given = key_value.Append(op.key, _text(op, op.argument))
             case _:
                 raise HistoryError(
                     f"event {op.call}: {op.f!r} is not an operation of a key-value store"
                 )
         ret = math.inf if op.ret is None else op.ret
-        operations.append(Operation(op.process, made, op.call, answer, ret))
+        operations.append(Operation(op.process, given, op.call, answer, ret))
     return operations
 
 
 def _text(op: ForeignOperation, value: Any) -> str:
     if isinstance(value, str):
         return value
-    raise HistoryError(f"event {op.call}: {op.f} of {value!r}; expected a text")
+    raise HistoryError(f"event {op.call}: {op.f} with value {value!r}; expected a text")
 
 
 def mutex_operations(logged: Iterable[ForeignOperation]) -> list[Operation[mutex.Input, None]]:
-    """Acquires and releases; those that failed are left out."""
+    """Acquires and releases. Failed operations are left out."""
     operations: list[Operation[mutex.Input, None]] = []
     for op in logged:
         if op.outcome != "fail":
-            made = mutex.Acquire(op.key) if op.f == "acquire" else mutex.Release(op.key)
+            given = mutex.Acquire(op.key) if op.f == "acquire" else mutex.Release(op.key)
             ret = math.inf if op.ret is None else op.ret
-            operations.append(Operation(op.process, made, op.call, None, ret))
+            operations.append(Operation(op.process, given, op.call, None, ret))
     return operations
 
 
 def check_registers(
-    logged: Logged, timeout_s: float | None = None, failed_swap_tells: bool = False
+    logged: Logged, timeout_s: float | None = None, failed_swap_reads: bool = False
 ) -> Verdict:
     """Each key is a linearizable register: read, write and compare-and-swap."""
-    operations = register_operations(logged, failed_swap_tells)
+    operations = register_operations(logged, failed_swap_reads)
     return _linearizable(registers.register(), operations, logged, timeout_s)
 
 
@@ -121,7 +124,7 @@ def check_key_values(logged: Logged, timeout_s: float | None = None) -> Verdict:
 
 
 def check_mutexes(logged: Logged, timeout_s: float | None = None) -> Verdict:
-    """Each key is a lock that one holds at a time."""
+    """Each key is a lock that is held once at a time."""
     return _linearizable(mutex.mutex(), mutex_operations(logged), logged, timeout_s)
 
 
@@ -150,23 +153,25 @@ def _linearizable(
 def _anomaly(
     model: Model[Any, Any, Any], found: NoOrder, by_call: Mapping[int, ForeignOperation]
 ) -> Anomaly:
-    def say(op: Operation[Any, Any]) -> str:
-        said = model.describe_operation(op.input, op.output)
-        return said.replace("  ", " ", 1) if op.input.key == "" else said
+    def text(op: Operation[Any, Any]) -> str:
+        described = model.describe_operation(op.input, op.output)
+        # Without a key there are two spaces in its place.
+        return described.replace("  ", " ", 1) if op.input.key == "" else described
 
     because = (
         f"no order explains {wording.together(len(found.needed))} "
-        f"({'; '.join(say(op) for op in found.needed[:8])}"
-        f"{'; …' * (len(found.needed) > 8)}), whichever of the others happened"
+        f"({'; '.join(text(op) for op in found.needed[:8])}"
+        f"{'; …' * (len(found.needed) > 8)}), "
+        "whether or not each of the other operations took effect"
     )
     stuck = found.stuck
     if stuck is not None:
         who = by_call[int(stuck.call)]
-        after = "at first"
+        after = "at the start"
         if found.order:
-            after = f"after {'; '.join(say(op) for op in found.order[-3:])}"
+            after = f"after {'; '.join(text(op) for op in found.order[-3:])}"
         because += (
-            f". Process {who.process}'s {say(stuck)}, which ended {_when(who)}, does not fit: "
+            f". Process {who.process}'s {text(stuck)}, which ended {_when(who)}, does not fit: "
             f"{after} the state is {found.state}"
         )
     return Anomaly(

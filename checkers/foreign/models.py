@@ -1,7 +1,6 @@
-"""Judging somebody else's history: `ForeignOperation`s as operations of a model.
+"""The models by which histories of other tools are judged, and the choice of the model.
 
-What a model is of is told by the functions that the history names (`model_of`), or asked
-for by name. Times in verdicts are those written down; events are places in the file.
+The model is inferred from the functions of the operations (`model_of`), or given by name.
 """
 
 from __future__ import annotations
@@ -29,23 +28,26 @@ LogChecker = Callable[[Logged, float | None], Verdict]
 
 @dataclass(frozen=True, slots=True)
 class LogModel:
-    """What a log can be of: the names that its operations have, and who judges it."""
+    """A kind of object that a log can be about."""
 
-    says: str
+    text: str
+    """A description for messages."""
     functions: frozenset[str]
+    """The functions of the operations."""
     checkers: Mapping[str, LogChecker]
+    """The checkers by name."""
 
 
 TRANSACTION_MODELS = {
     "list-append": ("append", "r"),
     "rw-register": ("w", "r"),
 }
-"""Models whose operations are transactions, and the micro-operations of each: judged by
+"""The models of transactions, with the functions of their micro-operations. They are judged by
 `splitbrain.checkers.transactions`."""
 
 
 class UnknownModel(ValueError):
-    """Operations that no model has, or a model that there is not."""
+    """The operations match no model, or the named model does not exist."""
 
 
 # --- models of porcupine ---------------------------------------------------------
@@ -94,15 +96,15 @@ class UnknownModel(ValueError):
 
 MODELS: dict[str, LogModel] = {
     "register": LogModel(
-        "a register or several: read, write",
+        "registers: read, write",
         frozenset(("read", "write")), {"linearizable": check_registers},
     ),
     "cas-register": LogModel(
-        "a register or several: read, write, cas",
+        "registers: read, write, cas",
         frozenset(("read", "write", "cas")), {"linearizable": check_registers},
     ),
     "kv": LogModel(
-        "texts by key: get, put, append",
+        "texts: get, put, append",
         frozenset(("get", "put", "append")), {"linearizable": check_key_values},
     ),
     "mutex": LogModel(
@@ -117,7 +119,7 @@ MODELS: dict[str, LogModel] = {
         frozenset(("add", "read")), {"counter": check_counters},
     ),
     "unique-ids": LogModel(
-        "ids that are handed out: generate",
+        "unique ids: generate",
         frozenset(("generate",)), {"unique_ids": check_generated_ids},
     ),
     "queue": LogModel(
@@ -128,7 +130,7 @@ MODELS: dict[str, LogModel] = {
 
 
 def model_of(logged: Logged) -> str:
-    """The name of the model that a log is of, by its functions. Raises UnknownModel."""
+    """The name of the model that matches the functions in a log. Raises UnknownModel."""
     functions = {op.f: None for op in logged}
     of_transactions = model_of_micro(micro_operation_names(logged))
     if of_transactions:
@@ -137,13 +139,14 @@ def model_of(logged: Logged) -> str:
         if model.functions.issuperset(functions) and _looks_like(name, logged):
             return name
     raise UnknownModel(
-        f"operations {', '.join(functions)} are of no model that is told by them; "
-        f"--model names one: {', '.join([*MODELS, *TRANSACTION_MODELS])}"
+        f"no model has all of the operations {', '.join(functions)}; "
+        "expected those of one model, or --model with one of "
+        f"{', '.join([*MODELS, *TRANSACTION_MODELS])}"
     )
 
 
 def model_of_micro(names: Sequence[str]) -> str:
-    """The name of the model whose micro-operations `names` are; "" if there is none."""
+    """The name of the model with the micro-operations `names`; "" if there is none."""
     for name, known in TRANSACTION_MODELS.items():
         if names and set(known).issuperset(names):
             return name
@@ -158,6 +161,6 @@ def _looks_like(name: str, logged: Logged) -> bool:
 
 
 def check_log(logged: Logged, timeout_s: float | None = None) -> Verdict:
-    """The verdict of the first checker of the model that a log is of."""
+    """Judge a log by the first checker of its model."""
     checker = next(iter(MODELS[model_of(logged)].checkers.values()))
     return checker(logged, timeout_s)

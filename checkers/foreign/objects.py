@@ -1,8 +1,9 @@
-"""Others' logs of counters, unique ids and queues, judged by the checkers of our own.
+"""Counters, unique ids, queues and sets in histories of other tools.
 
-Functions as in Jepsen: `add` and `read` of a number; `generate`; `enqueue`, `dequeue` and
-`drain`, which dequeues until nothing is left. A log's operation is written as the
-request that a client of a store would have sent.
+They are judged by the checkers for recorded histories: each operation of a log is converted to
+the request that a client of a store would have sent. The functions are those of Jepsen: `add`
+and `read` of a number; `generate`; `enqueue`, `dequeue` and `drain`, which dequeues until the
+queue is empty; `add` and `read` of a set.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from splitbrain.histories.kv import (
 
 _HEADER = Header(revision=1)
 _EMPTY = ("empty", "exhausted")
-"""What a `dequeue` that failed says if it found nothing to take."""
+"""Words in the error of a `dequeue` that found the queue empty."""
 
 
 def check_counters(logged: Logged, timeout_s: float | None = None) -> Verdict:
@@ -62,7 +63,7 @@ def _number(op: ForeignOperation, given: object, event: int | None) -> int:
 
 
 def check_generated_ids(logged: Logged, timeout_s: float | None = None) -> Verdict:
-    """What `generate` answers is never answered again."""
+    """No two answers of `generate` are equal."""
     given = [
         (element_text(op.answer), recorded(op, Put("id"), PutResult(_HEADER)))
         for op in logged
@@ -74,7 +75,7 @@ def check_generated_ids(logged: Logged, timeout_s: float | None = None) -> Verdi
 
 
 def check_queues(logged: Logged, timeout_s: float | None = None) -> Verdict:
-    """What is enqueued is dequeued, once; by key if there are several queues."""
+    """Each enqueued element is dequeued once. Each key is a queue."""
     by_key: dict[object, list[ForeignOperation]] = {}
     for op in logged:
         by_key.setdefault(element_text(op.key), []).append(op)
@@ -96,7 +97,7 @@ def check_queues(logged: Logged, timeout_s: float | None = None) -> Verdict:
 
 
 def _queued(op: ForeignOperation) -> Iterator[Operation]:
-    """As requests; a `drain` is several."""
+    """`op` as requests of a client. A `drain` becomes several."""
     nothing = RangeResult(_HEADER)
     if op.f == "enqueue":
         yield recorded(op, Put(element_text(op.argument)), PutResult(_HEADER), f=ENQUEUE)
@@ -104,7 +105,7 @@ def _queued(op: ForeignOperation) -> Iterator[Operation]:
         taken = op.answer if op.f == "drain" else [] if op.answer is None else [op.answer]
         if not isinstance(taken, list):
             raise HistoryError(
-                f"event {op.ended}: a drain answered {taken!r}; expected the elements, as a list"
+                f"event {op.ended}: a drain returned {taken!r}; expected the elements, as a list"
             )
         for one in taken:
             yield recorded(op, Delete(element_text(one)), DeleteResult(_HEADER, 1), f=DEQUEUE)
@@ -119,7 +120,7 @@ def _queued(op: ForeignOperation) -> Iterator[Operation]:
 
 
 def check_sets(logged: Logged, timeout_s: float | None = None) -> Verdict:
-    """Elements added to each set: none lost, stale, duplicated or unexpected."""
+    """The elements of each set: none is lost, stale, duplicated or unexpected."""
     by_key: dict[Any, list[ForeignOperation]] = {}
     for op in logged:
         by_key.setdefault(op.key, []).append(op)
@@ -139,25 +140,25 @@ def check_sets(logged: Logged, timeout_s: float | None = None) -> Verdict:
 
 
 def _set_history(logged: Logged) -> History:
-    """The log as one of keys: an element is a key, a read a range over all of them."""
+    """The log as a history of keys: an element is a key, and a read is a range over all keys."""
     return History((), tuple(_set_operation(op) for op in logged), ())
 
 
 def _set_operation(op: ForeignOperation) -> Operation:
-    asked: Put | Range
-    said: PutResult | RangeResult | None = None
+    request: Put | Range
+    result: PutResult | RangeResult | None = None
     header = Header(revision=1)
     if op.f == "add":
-        asked = Put(element_text(op.argument))
-        said = PutResult(header)
+        request = Put(element_text(op.argument))
+        result = PutResult(header)
     else:
-        asked = Range("", "\0")
+        request = Range("", "\0")
         if op.outcome == "ok":
             if not isinstance(op.answer, list):
                 raise HistoryError(
-                    f"event {op.ended}: the read of a set answered {op.answer!r}; expected the "
+                    f"event {op.ended}: the read of a set returned {op.answer!r}; expected the "
                     "elements, as a list or a set"
                 )
             kvs = tuple(KeyValue(element_text(one)) for one in op.answer)
-            said = RangeResult(header, kvs, len(kvs))
-    return recorded(op, asked, said)
+            result = RangeResult(header, kvs, len(kvs))
+    return recorded(op, request, result)

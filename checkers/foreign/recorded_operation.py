@@ -1,6 +1,6 @@
-"""An operation of somebody else's log as one that a client of a store recorded.
+"""Converts an operation from the log of another tool to an operation of a recorded history.
 
-For checkers of our own histories; events are places in the file.
+The indexes of its events are line numbers of the file.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ MS = 1_000_000
 
 
 def element_text(value: Any) -> str:
-    """A value as a key: a text as it is, anything else as its JSON."""
+    """A value as the text of a key: a text unchanged, any other value as JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def times_of(op: ForeignOperation) -> tuple[int, int | None]:
-    """When it began and ended, in ns; without times, a millisecond an event."""
+    """The begin and end of `op` in ns. Without times in the log, each event takes a millisecond."""
     call = op.call * MS if op.call_ns is None else op.call_ns
     if op.ended is None:
         return call, None
@@ -32,11 +32,11 @@ def times_of(op: ForeignOperation) -> tuple[int, int | None]:
 
 
 def recorded(
-    op: ForeignOperation, asked: Request, said: Result | None, f: str = ""
+    op: ForeignOperation, request: Request, result: Result | None, f: str = ""
 ) -> Operation:
-    """`op` as if `asked`, and answered by `said` if it was answered."""
+    """`op` as the operation `request`. It has the answer `result` if `op` succeeded."""
     call, end = times_of(op)
     return Operation(
-        op.process, f or op.f, op.node, op.outcome, asked, said if op.outcome == "ok" else None,
+        op.process, f or op.f, op.node, op.outcome, request, result if op.outcome == "ok" else None,
         op.error, op.call, op.ended, call, None if op.outcome == "info" else end, end,
     )

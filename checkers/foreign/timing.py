@@ -1,4 +1,4 @@
-"""The times and outcomes of a log, as a history without values."""
+"""The times and outcomes of a log as a history without values, for statistics and budgets."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from splitbrain.histories.transaction import Transaction
 
 
 def has_times(logged: Logged) -> bool:
+    """Whether the log contains times."""
     return any(op.call_ns for op in logged)
 
 
 def timed_history(logged: Logged) -> History:
-    """The times and outcomes of a log, without its values: for statistics and budgets."""
+    """The times and outcomes of a log. Empty if the log contains no times."""
     if not has_times(logged):
         return History((), (), ())
     return History((), tuple(
         Recorded(
             op.process, op.f, op.node, op.outcome, NOTHING, None, op.error, op.call, op.ended,
-            begun, None if op.outcome == "info" else end, end,
+            begin, None if op.outcome == "info" else end, end,
         )
         for op in logged
-        for begun, end in (times_of(op),)
+        for begin, end in (times_of(op),)
     ), ())
 
 
 def timed_transactions(transactions: Sequence[Transaction]) -> History:
-    """The same of transactions; () without times."""
+    """The times and outcomes of transactions. Empty if they have no times."""
     if not any(one.call_ns > 0 for one in transactions):
         return History((), (), ())
     return History((), tuple([
@@ -44,3 +45,4 @@ def timed_transactions(transactions: Sequence[Transaction]) -> History:
 
 
 NOTHING = Put("")
+"""The request of every operation: it is not used."""

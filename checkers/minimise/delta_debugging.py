@@ -1,4 +1,4 @@
-"""The smallest part of a thing that still fails, by delta debugging.
+"""Delta debugging: the smallest part of a list that still fails.
 
 Source: Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input" (2002).
 """
@@ -12,24 +12,25 @@ T = TypeVar("T")
 
 
 def minimise(
-    items: Sequence[T], fails: Callable[[list[T]], bool], asked_max: int = 500
+    items: Sequence[T], fails: Callable[[list[T]], bool], calls_max: int = 500
 ) -> list[T]:
-    """A part of `items`, in their order, that still `fails` though no smaller step down does.
+    """A part of `items`, in the same order, that still `fails` and is minimal.
 
-    `fails(items)` must hold. With `asked_max` questions asked, the best part so far is
-    returned: it fails, but may not be minimal.
+    Minimal means that no single item can be removed. `fails(items)` must be true. After
+    `calls_max` calls of `fails`, the best part so far is returned: it fails, but it may not be
+    minimal.
     """
     part = list(items)
     chunk = max(1, len(part) // 2)
-    asked = 0
+    calls = 0
     while part:
         smaller = False
         place = 0
         while place < len(part):
-            if asked >= asked_max:
+            if calls >= calls_max:
                 return part
             rest = part[:place] + part[place + chunk :]
-            asked += 1
+            calls += 1
             if fails(rest):
                 part, smaller = rest, True
             else:
@@ -41,9 +42,9 @@ def minimise(
 
 
 def shortest_prefix(length: int, fails: Callable[[int], bool]) -> int:
-    """The least n with `fails(n)`, where `fails` holds of `length` and of all above the least.
+    """The smallest n with `fails(n)`. `fails` must be monotonic, and true for `length`.
 
-    Asks of short ones first, so that no question is about much more than twice the answer.
+    Short prefixes are tried first, so that no tried prefix is much longer than twice the result.
     """
     low, high = 0, min(1, length)
     while high < length and not fails(high):

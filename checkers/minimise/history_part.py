@@ -1,13 +1,12 @@
-"""The shortest part of a history that still shows what is wrong with it.
+"""The smallest part of a history that still shows an anomaly.
 
-An operation is never simply taken away: that could make an innocent history guilty (a
-read of what nobody wrote any more). It is *weakened* to one that says less, so that
-whatever proves the weaker history wrong proves the whole wrong: an answered write may
-have happened or not; an answer that changes nothing may be left out. What cannot be
-weakened without losing the proof is what the proof needs.
+An operation is not simply removed, because that could make a valid history invalid: a read whose
+writer is removed. Instead it is *weakened* to an operation that says less, so that a proof that
+the weaker history is invalid also proves it for the whole history. A write with an answer becomes
+a write that may have happened or not. A read is removed. The operations that cannot be weakened
+are those that the proof needs.
 
-Source: Zeller and Hildebrandt 2002 for the search, see
-`splitbrain.checkers.minimise.delta_debugging`.
+Source: Zeller and Hildebrandt 2002 for the search, see `minimise/delta_debugging.py`.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from splitbrain.histories.kv import writes
 T = TypeVar("T")
 
 QUESTION_S_MAX = 2.0
-"""A part of a log that takes longer to refute than this is no explanation."""
+"""If it takes longer to refute a part of a history, the part is not used as an explanation."""
 
 
 def needed(
@@ -43,16 +42,17 @@ def needed(
     deadline: float,
     begun: Callable[[T], float] | None = None,
 ) -> list[T]:
-    """Those of `items` (in the order of their calls) that a proof needs as they are.
+    """The `items` that a proof needs unchanged. `items` are in the order of their calls.
 
-    `ended` is when an item ended (infinite: never; it is weak as it stands), `weaken`
-    gives an item that says less (None: nothing at all), `fails` whether a history is
-    wrong, which `items` must be. With `begun`, what begins after all that is kept has
-    ended is no part of the question. At `deadline` (of `time.monotonic`) the best so far.
+    `ended` returns the time when an item ended. It is infinite for an item without an end, which
+    is already weak. `weaken` returns an item that says less, or None to remove it. `fails`
+    returns whether a history is invalid, and must be true for `items`. With `begun`, items that
+    begin after the last end of a kept item are left out. At `deadline` (of `time.monotonic`) the
+    best result so far is returned.
     """
     weak = {id(item): weaken(item) for item in items}
 
-    def question(kept: Sequence[T]) -> list[T]:
+    def weakened(kept: Sequence[T]) -> list[T]:
         whole = {id(item) for item in kept}
         last = max(map(ended, kept), default=-math.inf)
         return [
@@ -61,30 +61,31 @@ def needed(
             if (one := item if id(item) in whole else weak[id(item)]) is not None
         ]
 
-    def wrong(kept: Sequence[T]) -> bool:
-        return time.monotonic() < deadline and fails(question(kept))
+    def still_fails(kept: Sequence[T]) -> bool:
+        return time.monotonic() < deadline and fails(weakened(kept))
 
     by_end = sorted((item for item in items if ended(item) != math.inf), key=ended)
-    until = shortest_prefix(len(by_end), lambda n: n == len(by_end) or wrong(by_end[:n]))
+    until = shortest_prefix(len(by_end), lambda n: n == len(by_end) or still_fails(by_end[:n]))
     first = {id(item) for item in by_end[:until]}
     part = [item for item in items if id(item) in first]
-    return minimise(part, wrong) if wrong(part) else part
+    return minimise(part, still_fails) if still_fails(part) else part
 
 
-# --- logs that a model of porcupine's judges ---------------------------------------
+# --- partitions that porcupine finds illegal
 
 
 @dataclass(frozen=True, slots=True)
 class NoOrder:
-    """Why operations are not linearizable. `needed` are those that no order fits together,
-    whichever of the others happened; `order` is the longest linearization, of them and of
-    others where it needs those; `stuck` is the operation that has to come next and cannot,
-    in `state`."""
+    """The explanation why operations are not linearizable."""
 
     needed: tuple[Operation[Any, Any], ...]
+    """These operations have no linearization, whether or not each other operation took effect."""
     order: tuple[Operation[Any, Any], ...]
+    """The longest partial linearization of `needed`, and of other operations that it needs."""
     stuck: Operation[Any, Any] | None
+    """The operation that must come next in `order` and does not fit, if there is one."""
     state: str
+    """The state after `order`, as text."""
 
 
 def no_order(
@@ -116,8 +117,10 @@ def furthest(
     needed: Sequence[Operation[Any, Any]],
     others: Sequence[Operation[Any, Any]],
 ) -> NoOrder:
-    """How far an order goes that holds of the `needed` operations, one partition, and of what
-    it needs of the `others`, whose places are no part of the proof."""
+    """Explain the `needed` operations, all of one partition, by their longest linearization.
+
+    The linearization may contain some of `others`, which are no part of the proof.
+    """
     whole = dataclasses.replace(model, partition=None)
     own = {id(op) for op in needed}
     placeable = [*needed, *(op for op in others if id(op) not in own)]
@@ -137,7 +140,7 @@ def furthest(
 def _longest(
     model: Model[Any, Any, Any], operations: list[Operation[Any, Any]]
 ) -> list[Operation[Any, Any]]:
-    """The longest linearization, counting operations that did return."""
+    """The partial linearization with the most operations that returned."""
     _, info = check_operations_verbose(model, operations, QUESTION_S_MAX)
     found: list[Operation[Any, Any]] = []
     for part in info.partitions:
@@ -149,16 +152,16 @@ def _longest(
 def _one_less(
     model: Model[Any, Any, Any], order: list[Operation[Any, Any]], own: set[int]
 ) -> list[Operation[Any, Any]]:
-    """`order` without one operation that is no part of the proof, and not needed in it."""
+    """`order` without one operation that is not in `own` and not necessary, if there is one."""
     for place in reversed(range(len(order))):
         if id(order[place]) not in own:
             rest = order[:place] + order[place + 1 :]
-            if _can_be(model, rest):
+            if _is_legal(model, rest):
                 return rest
     return order
 
 
-def _can_be(model: Model[Any, Any, Any], order: Sequence[Operation[Any, Any]]) -> bool:
+def _is_legal(model: Model[Any, Any, Any], order: Sequence[Operation[Any, Any]]) -> bool:
     state = model.init()
     for op in order:
         possible, state = model.step(state, op.input, op.output)
@@ -167,16 +170,16 @@ def _can_be(model: Model[Any, Any, Any], order: Sequence[Operation[Any, Any]]) -
     return True
 
 
-# --- our own histories, with any checker as the oracle ---------------------------------
+# --- recorded histories, with a checker as the oracle
 
 
 def shortest_history(
     evidence: Evidence, checker: Checker, anomaly: Anomaly, deadline: float
 ) -> tuple[Recorded, ...]:
-    """The operations that `checker` needs to find an anomaly of this kind about the same
-    operations; () where none of the history's operations has a part in it.
+    """The operations that `checker` needs to find an anomaly of the same kind.
 
-    What the members hold and wrote down stays as it is.
+    The anomaly must be about one of the same events. Empty if `anomaly` names no operation of the
+    history. The members' states and traces are kept unchanged.
     """
     operations = evidence.history.operations
     named = set(anomaly.events)
@@ -206,7 +209,7 @@ def needed_of(
     fails: Callable[[list[Recorded]], bool],
     deadline: float,
 ) -> list[Recorded]:
-    """Of the `candidates` (indexes of invocations) those that are needed as they are."""
+    """The `candidates` (indexes of invocations) that `fails` needs unchanged."""
 
     def ended(op: Recorded) -> float:
         if op.outcome == "info" or op.invoked not in candidates or op.returned is None:
@@ -217,7 +220,7 @@ def needed_of(
 
 
 def weaken(op: Recorded) -> Recorded | None:
-    """An operation that says less: a write that may have happened or not; of a read, nothing."""
+    """A write becomes a write that may have happened or not. A read is removed (None)."""
     if not writes(op.request):
         return None
     return msgspec.structs.replace(op, outcome="info", result=None, ret=None)

@@ -37,7 +37,8 @@ def check_mvcc(evidence: Evidence) -> Verdict:
     """Each answer is that of a sequential store at its revision; no acknowledged write is lost.
 
     Judges the history, and the members' change logs and hashes if they are known. In a history
-    with locks or elections the store makes keys itself, so only the members are compared.
+    with locks or elections the store makes keys itself. Then only the members are compared, and
+    the checker does not apply if they agree.
 
     Undecided if the state of a member could not be read, if a member was behind, if the search
     for the writers of unknown revisions reached its limit, or if answers have no revision.

@@ -1,8 +1,8 @@
-"""A linearizability checker for any sequential model; a library of its own.
+"""A linearizability checker for any sequential model; it imports nothing else of the project.
 
-A history is linearizable if each operation can be given one instant between its call
-and its return at which it takes effect, so that the answers are those of a sequential
-object. The object is a `Model`; what was seen are `Operation`s (or `Event`s):
+A history is linearizable if each operation can be assigned an instant between its call and its
+return at which it takes effect, so that the answers are those of a sequential object. The object
+is described by a `Model`, and the history is a list of `Operation`s (or `Event`s):
 
     from splitbrain.checkers.porcupine import CheckResult, Model, Operation, check_operations
 
@@ -18,19 +18,18 @@ object. The object is a `Model`; what was seen are `Operation`s (or `Event`s):
         Operation(client=1, input="read", call=5, output=1, ret=6),
     ])  # CheckResult.OK
 
-How to write a model: make the state a value that can be hashed (a tuple, a frozenset, a
-text), never change it in `step`, answer (False, state) where the output is not what the
-object would have said. Give `partition` where parts of the object are independent; it
-is worth more than anything else. Say which operations are `read_only`. An operation
-that never returned has an infinite `ret`: it may have happened or not, and `step` must
-accept its unknown output (None). `NondeterministicModel` is for objects of which one
-answer leaves several states possible; `.to_model()` makes a `Model` of it.
+How to write a model: make the state a hashable value (a tuple, a frozenset, a text) and never
+change it in `step`. Return (False, state) if the object would not have given this output. Provide
+`partition` if parts of the object are independent; it reduces the cost more than anything else.
+Provide `read_only` to name the operations that change no state. An operation that never returned
+has an infinite `ret`: it may have happened or not, and `step` must accept its unknown output
+(None). `NondeterministicModel` is for objects for which one answer allows several next states;
+`.to_model()` converts it to a `Model`.
 
-Answers are OK, ILLEGAL, or UNKNOWN once a limit of time or memory is reached.
-`check_operations_verbose` also returns the longest partial linearizations of each
-partition. The method is in `splitbrain.checkers.porcupine.search`; ready-made models are in
-`splitbrain.checkers.porcupine.models`. The shape of the library follows the Go library of the
-same name by Anish Athalye.
+The result is OK, ILLEGAL, or UNKNOWN if a limit of time or memory was reached.
+`check_operations_verbose` also returns the longest partial linearizations of each partition. The
+module `search` describes the method, and `models` contains ready-made models. The shape of the
+library follows the Go library of the same name by Anish Athalye.
 """
 
 from splitbrain.checkers.porcupine.check import (

@@ -1,31 +1,30 @@
-"""Histories whose orders are known in pieces: decided by sorting, without a search.
+"""Decides histories that consist of blocks in a known order, by sorting instead of a search.
 
-Where values are unique, an answer names the operations that made what it shows. Then
-all that is observed falls into *blocks*: runs of operations of which every
-linearization has the same order and lets no other effect come between (a write, the
-reads of its value, the compare-and-swap that met it, the reads of the next value …).
-A block is a list of groups; the operations of one group are in any order, those of a
-later group come later.
+If values are unique, an answer names the operations that wrote what it shows. Then all
+observations fall into *blocks*. A block is a sequence of operations that have the same order in
+every linearization, without any other effect between them: a write, the reads of its value, the
+compare-and-swap that met it, the reads of the next value, and so on. A block is a list of
+groups. The operations of one group are in any order, and those of a later group come later.
 
-Of two blocks one is wholly before the other. A must be first if some operation of A
-returns before one of B is called: with f the first return and s the last call of a
+Of two blocks, one is completely before the other. Block A must be before B if an operation of A
+returns before an operation of B is called: with f the first return and s the last call of a
 block, f(A) < s(B). So the history is linearizable if and only if
 
-1. within each block, no operation returns before one of an earlier group is called, and
-2. no two blocks must each be first: not both f(A) < s(B) and f(B) < s(A).
+1. within each block, no operation returns before an operation of an earlier group is called, and
+2. no two blocks must each be before the other: not both f(A) < s(B) and f(B) < s(A).
 
-More is not needed: if each two agree then so do all, since in a cycle of three or more
-f(A) < s(B) <= f(C) < s(A) <= f(B) ... would return to f(A). Blocks with f < s are
-intervals that must not overlap; those with s <= f must not lie within one of these.
-That is one sort and a bisection for each: O(n log n).
+This is sufficient, because a longer cycle cannot exist without a cycle of two: in a cycle of
+three or more, f(A) < s(B) <= f(C) < s(A) <= f(B) ... would return to f(A). Blocks with f < s are
+intervals that must not overlap. Blocks with s <= f must not lie within one of these intervals.
+Checking this takes one sort and one bisection for each block: O(n log n).
 
-What holds at the start is a block that was begun before all time (`STARTED`).
+The initial state is a block that began before all operations (`starting`).
 
-Sources: Gibbons and Korach, "Testing shared memories" (1997), section 4, for blocks of
-one write and its reads (clusters and zones); Lee and Mathur, "Efficient
-decrease-and-conquer linearizability monitoring" (2025), and Abdulla, Grahn, Jonsson,
-Krishna and Mishra, "Efficient linearizability monitoring" (2025), for intervals of
-values in other objects. Blocks of several values are the same argument.
+Sources: Gibbons and Korach, "Testing shared memories" (1997), section 4, for blocks of one write
+and its reads (clusters and zones); Lee and Mathur, "Efficient decrease-and-conquer
+linearizability monitoring" (2025), and Abdulla, Grahn, Jonsson, Krishna and Mishra, "Efficient
+linearizability monitoring" (2025), for intervals of values in other objects. The argument for
+blocks of several values is the same.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from dataclasses import dataclass
 
 Group = Sequence[int]
 Block = Sequence[Group]
-"""Groups of places in `calls` and `rets`."""
+"""Groups of indexes in `calls` and `rets`."""
 
 
 def _no_order() -> list[int]:
@@ -46,10 +45,10 @@ def _no_order() -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What an algorithm for one kind of object found of one partition.
+    """The result of a fast algorithm for one partition.
 
-    `order()` is a linearization where it is `legal`, as places in the operations; an
-    operation that never returned and did nothing that was seen is not in it.
+    If it is `legal`, `order()` returns a linearization as indexes of operations. An operation that
+    never returned and whose effect was not observed is not in it.
     """
 
     legal: bool
@@ -62,8 +61,10 @@ ILLEGAL = Decision(False)
 def decide_blocks(
     blocks: Sequence[Block], calls: Sequence[float], rets: Sequence[float], starting: bool = False
 ) -> Decision:
-    """Whether `blocks` can be put one after the other. `starting`: the first of them is
-    what held before all operations."""
+    """Decide whether the `blocks` can be put in an order.
+
+    With `starting`, the first block contains the initial state.
+    """
     bounds: list[tuple[float, float]] = []
     forward: list[tuple[float, float]] = []
     backward: list[tuple[float, float]] = []
@@ -94,7 +95,7 @@ def decide_blocks(
 
 
 def _disjoint(forward: list[tuple[float, float]]) -> bool:
-    """Whether no two intervals overlap; sorts them."""
+    """Whether no two intervals overlap. Sorts `forward`."""
     forward.sort()
     end = -math.inf
     for begin, last in forward:
@@ -107,11 +108,11 @@ def _disjoint(forward: list[tuple[float, float]]) -> bool:
 def _none_within(
     backward: list[tuple[float, float]], forward: list[tuple[float, float]]
 ) -> bool:
-    """Whether no interval from the last call to the first return is inside another's."""
+    """Whether no interval from a last call to a first return lies inside a forward interval."""
     begins = [begin for begin, _ in forward]
     for first_return, last_call in backward:
         place = bisect_left(begins, last_call) - 1
-        # The forward ones are disjoint: only the last that begins before can hold it.
+        # The forward intervals are disjoint: only the last that begins before can contain it.
         if place >= 0 and first_return < forward[place][1]:
             return False
     return True
@@ -120,7 +121,7 @@ def _none_within(
 def _in_order(
     blocks: Sequence[Block], bounds: Sequence[tuple[float, float]], calls: Sequence[float]
 ) -> list[int]:
-    # If A must be before B then f(A) < s(B) and s(A) <= f(B), so A's pair is the lesser.
+    # If A must be before B, then f(A) < s(B) and s(A) <= f(B), so the pair of A is smaller.
     places = sorted(
         range(len(blocks)), key=lambda place: (min(bounds[place]), max(bounds[place]))
     )
@@ -133,10 +134,10 @@ def _in_order(
 
 
 def merged(orders: Sequence[Sequence[int]], calls: Sequence[float]) -> list[int]:
-    """One linearization of several independent objects, from one of each.
+    """Merge the linearizations of several independent objects to one.
 
-    Each operation takes effect at the latest call of those up to it in its own order,
-    which is within its own call and return.
+    Each operation takes effect at the latest call of the operations up to it in its own order.
+    This time is between its own call and return.
     """
     points: list[tuple[float, int]] = []
     for order in orders:

@@ -1,4 +1,4 @@
-"""Asking whether a history is linearizable, within limits of time and memory."""
+"""Checks whether a history is linearizable, within limits of time and memory."""
 
 from __future__ import annotations
 
@@ -16,32 +16,35 @@ from splitbrain.checkers.porcupine.search import Search
 MEMORY_BYTES_MAX = 2 << 30
 _FIRST_BUDGET_NODES = 500
 _SLICE_S = 0.03
-"""Between two looks at the clock and the memory; a model's step may take its time, and states
-may be large."""
+"""The time between two checks of the clock and the memory: the steps of a model may be slow, and
+its states may be large."""
 _PARTIALS_NODES = 2_000
 _PARTIALS_S = 1.0
-"""How far to search for partial linearizations of what is known to be illegal."""
+"""Limits for the search for partial linearizations of a partition that is known to be illegal."""
 
 
 @dataclass(frozen=True)
 class PartitionInfo(Generic[I, O]):
-    """One partition: its operations, the verdict on it alone, and the longest partial
-    linearizations found, longest first, each a tuple of places in `operations`
-    (a whole linearization where the result is OK)."""
+    """The result for one partition."""
 
     operations: tuple[Operation[I, O], ...]
     result: CheckResult
     partials: tuple[tuple[int, ...], ...]
+    """The longest partial linearizations found, the longest first, as indexes in `operations`. If
+    the result is OK, this is one complete linearization."""
 
 
 @dataclass(frozen=True)
 class CheckInfo(Generic[I, O]):
-    """What a search leaves to be drawn or explained. Once a partition is illegal the
-    others are left as they stand, UNKNOWN if they were not decided yet."""
+    """The details of a result, for explanations and pictures.
+
+    The search ends when a partition is illegal. The partitions that are undecided then stay
+    UNKNOWN.
+    """
 
     partitions: tuple[PartitionInfo[I, O], ...]
     why: str = ""
-    """Which limit came first, where the result is UNKNOWN."""
+    """The limit that was reached, if the result is UNKNOWN."""
 
 
 def check_operations(
@@ -52,8 +55,8 @@ def check_operations(
 ) -> CheckResult:
     """Whether `operations` are linearizable with respect to `model`.
 
-    UNKNOWN after `timeout_s` seconds (None: no limit), or when the search holds more than
-    `memory_bytes_max`, or more than half of what the machine had free.
+    UNKNOWN after `timeout_s` seconds (None: no limit), or if the search uses more than
+    `memory_bytes_max`, or more than half of the memory that was free.
     """
     return _run(model, _partitions(model, operations), timeout_s, memory_bytes_max, False)[0]
 
@@ -64,7 +67,7 @@ def check_operations_verbose(
     timeout_s: float | None = None,
     memory_bytes_max: int = MEMORY_BYTES_MAX,
 ) -> tuple[CheckResult, CheckInfo[I, O]]:
-    """As `check_operations`, and what was found on the way."""
+    """`check_operations` with the details of the result."""
     return _run(model, _partitions(model, operations), timeout_s, memory_bytes_max, True)
 
 
@@ -74,8 +77,10 @@ def check_events(
     timeout_s: float | None = None,
     memory_bytes_max: int = MEMORY_BYTES_MAX,
 ) -> CheckResult:
-    """As `check_operations`, of calls and returns in the order of their times; a call
-    that has no return may have taken effect or not."""
+    """`check_operations` for calls and returns in the order of their times.
+
+    A call without a return may have taken effect or not.
+    """
     parts = _event_partitions(model, events)
     return _run(model, parts, timeout_s, memory_bytes_max, False)[0]
 
@@ -86,28 +91,30 @@ def check_events_verbose(
     timeout_s: float | None = None,
     memory_bytes_max: int = MEMORY_BYTES_MAX,
 ) -> tuple[CheckResult, CheckInfo[Any, Any]]:
-    """As `check_events`, and what was found on the way."""
+    """`check_events` with the details of the result."""
     return _run(model, _event_partitions(model, events), timeout_s, memory_bytes_max, True)
 
 
 def operations_of(events: Sequence[Event]) -> list[Operation[Any, Any]]:
-    """Calls paired with returns; times are places in `events`. Raises ValueError where
-    a return has no call, or an id is called twice."""
+    """Pair the calls with the returns. The times are indexes in `events`.
+
+    Raises ValueError if a return has no call, or if an id is called or returns twice.
+    """
     called: dict[int, tuple[int, Event]] = {}
     paired: dict[int, Operation[Any, Any]] = {}
     for place, event in enumerate(events):
         if event.kind == "call":
             if event.id in called:
-                raise ValueError(f"operation {event.id} is called twice, again at place {place}")
+                raise ValueError(f"operation {event.id} is called again at index {place}")
             called[event.id] = (place, event)
             paired[event.id] = Operation(event.client, event.value, place, None)
         else:
             if event.id not in called:
-                raise ValueError(f"operation {event.id} returns at place {place} without a call")
-            call, begun = called[event.id]
+                raise ValueError(f"operation {event.id} returns at index {place} without a call")
+            call, start = called[event.id]
             if paired[event.id].ret != float("inf"):
-                raise ValueError(f"operation {event.id} returns twice, again at place {place}")
-            paired[event.id] = Operation(begun.client, begun.value, call, event.value, place)
+                raise ValueError(f"operation {event.id} returns again at index {place}")
+            paired[event.id] = Operation(start.client, start.value, call, event.value, place)
     return list(paired.values())
 
 
@@ -145,16 +152,16 @@ def _run(
         result, why = CheckResult.ILLEGAL, ""
     else:
         undecided = [part for part in parts if part.result is CheckResult.UNKNOWN]
-        # Short partitions first: they are cheap, and one that is illegal ends the run.
+        # Short partitions first: they are cheap, and an illegal one ends the search.
         undecided.sort(key=_size)
-        result, why = _in_turn(undecided, _Limits(deadline, memory_bytes_max))
+        result, why = _search_all(undecided, _Limits(deadline, memory_bytes_max))
     if not verbose:
         return result, CheckInfo((), why)
     return result, CheckInfo(tuple(part.info() for part in parts), why)
 
 
 class _Part(Generic[S, I, O]):
-    """A partition, and what is known of it."""
+    """A partition and the state of its search."""
 
     def __init__(
         self, model: Model[S, I, O], operations: Sequence[Operation[I, O]], verbose: bool
@@ -167,7 +174,7 @@ class _Part(Generic[S, I, O]):
         self._decision: Decision | None = None
 
     def decide(self) -> CheckResult:
-        """By the model's own algorithm, if it applies."""
+        """Decide by the model's own algorithm, if it applies."""
         assert self._model.decide is not None
         self._decision = self._model.decide(self.operations)
         if self._decision is not None:
@@ -175,8 +182,8 @@ class _Part(Generic[S, I, O]):
         return self.result
 
     def advance(self, nodes: int) -> int:
-        """How many configurations were visited: `nodes`, or fewer for want of time."""
-        search = self._begun()
+        """Continue the search. Returns the number of visited configurations, at most `nodes`."""
+        search = self._started()
         before = search.visited
         search.advance(nodes, time.monotonic() + _SLICE_S)
         if search.found is not None:
@@ -193,12 +200,12 @@ class _Part(Generic[S, I, O]):
             partials: list[tuple[int, ...]] = [tuple(self._decision.order())]
         else:
             if self._decision is not None:
-                # How far an order can go is not what the algorithm says: search a little.
-                self._begun().advance(_PARTIALS_NODES, time.monotonic() + _PARTIALS_S)
+                # The algorithm gives no partial linearization, so search for a limited time.
+                self._started().advance(_PARTIALS_NODES, time.monotonic() + _PARTIALS_S)
             partials = [] if self.search is None else self.search.longest_partials()
         return PartitionInfo(tuple(self.operations), self.result, tuple(partials))
 
-    def _begun(self) -> Search[S, I, O]:
+    def _started(self) -> Search[S, I, O]:
         if self.search is None:
             self.search = Search(self._model, self.operations, keep_partials=self._verbose)
         return self.search
@@ -209,7 +216,7 @@ def _size(part: _Part[S, I, O]) -> int:
 
 
 class _Limits:
-    """When to stop, and why. Memory is estimated, and measured where the system tells it."""
+    """The limits of a search. Memory is estimated and, on Linux, also measured."""
 
     def __init__(self, deadline: float, memory_bytes_max: int) -> None:
         self._deadline = deadline
@@ -217,24 +224,24 @@ class _Limits:
         self._resident_at_first: int | None = None
 
     def reached(self, parts: Sequence[_Part[S, I, O]]) -> str:
-        """Why to stop, "" if there is no reason."""
+        """The limit that is reached; "" if none is."""
         if time.monotonic() > self._deadline:
-            return "the limit of time was reached"
+            return "the time limit was reached"
         resident = resident_bytes()
         if self._resident_at_first is None:
             self._resident_at_first = resident
             free = free_bytes()
-            # Half of what is free, so that others live on.
+            # Half of the free memory, so that other processes can continue.
             self._memory_bytes_max = min(self._memory_bytes_max, free // 2)
         grown = resident - self._resident_at_first
         if max(grown, sum(part.held_bytes for part in parts)) > self._memory_bytes_max:
-            return f"the limit of memory, {self._memory_bytes_max} bytes, was reached"
+            return f"the memory limit of {self._memory_bytes_max} bytes was reached"
         return ""
 
 
-def _in_turn(parts: list[_Part[S, I, O]], limits: _Limits) -> tuple[CheckResult, str]:
-    """Search all partitions by budgets that double, so that an exponential partition
-    cannot keep an illegal one from being seen."""
+def _search_all(parts: list[_Part[S, I, O]], limits: _Limits) -> tuple[CheckResult, str]:
+    """Search all partitions in turn with budgets that double, so that an exponential partition
+    does not prevent an illegal one from being found."""
     open_parts = parts
     budget = _FIRST_BUDGET_NODES
     while open_parts:

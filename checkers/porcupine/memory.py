@@ -1,7 +1,7 @@
-"""How much memory this process holds, and how much it may still have.
+"""The memory that this process uses, and the memory that it can still get.
 
-As Linux tells it in /proc and in control groups; elsewhere nothing is known, and
-searches are bounded by their own estimates.
+The numbers come from Linux's /proc and control groups. On other systems they are unknown, and a
+search is limited by its own estimates.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _GROUPS = (
 
 
 def resident_bytes() -> int:
-    """Of this process; 0 where it is not told."""
+    """The resident memory of this process; 0 if it is unknown."""
     try:
         pages = Path("/proc/self/statm").read_bytes().split()[1]
     except (OSError, IndexError):
@@ -29,8 +29,10 @@ def resident_bytes() -> int:
 
 
 def free_bytes() -> int:
-    """What the machine, and the control group if there is one, can still give; as good as
-    endless where it is not told."""
+    """The free memory of the machine and, if there is one, of the control group.
+
+    `sys.maxsize` if it is unknown.
+    """
     free = sys.maxsize
     try:
         for line in Path("/proc/meminfo").read_bytes().splitlines():

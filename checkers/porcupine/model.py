@@ -1,4 +1,4 @@
-"""What a linearizability checker is told: a sequential model, and what was observed."""
+"""The input of the checker: a sequential model, and the observed operations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ O = TypeVar("O")  # noqa: E741 - its output
 
 
 class CheckResult(Enum):
-    """What a search found. UNKNOWN: a limit of time or memory came first."""
+    """The result of a search. UNKNOWN: a limit of time or memory was reached first."""
 
     OK = "ok"
     ILLEGAL = "illegal"
@@ -26,14 +26,14 @@ class CheckResult(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[I, O]):
-    """One call and its return, in any unit of time (also mere positions in a log).
+    """A call and its return. Times have any unit, and may be positions in a log.
 
-    An operation with `ret` infinite never returned: it may take effect at any time
-    from `call` on, or never. Its `output` is not known (None by convention), and
-    `Model.step` must then allow every answer that could have been given.
+    An operation with an infinite `ret` never returned: it may take effect at any time from `call`
+    on, or never. Its `output` is unknown (None by convention), and `Model.step` must accept
+    every answer that it could have received.
 
-    At equal times calls come before returns, so that two operations which meet at one
-    instant count as concurrent.
+    At equal times calls come before returns, so that an operation that is called when another one
+    returns is concurrent with it.
     """
 
     client: Hashable
@@ -52,9 +52,9 @@ class Operation(Generic[I, O]):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Half an operation: its call with the input, or its return with the output.
+    """The call of an operation with its input, or the return with its output.
 
-    `id` ties the two. The order of a list of events is their order in time.
+    Both have the same `id`. The order of a list of events is their order in time.
     """
 
     client: Hashable
@@ -75,26 +75,26 @@ def _shown(given: Any, output: Any) -> str:
 class Model(Generic[S, I, O]):
     """A sequential specification.
 
-    `init()` is the first state. `step(state, input, output)` says whether an object in
-    `state` can answer `input` with `output`, and what its state is then; it must not
-    change the state that it gets. States should be hashable and equal by value:
-    they are then interned, and each transition is computed once. States that cannot
-    be hashed are compared with `equal`, one by one, which is slow.
+    `init()` returns the initial state. `step(state, input, output)` returns whether an object in
+    `state` can answer `input` with `output`, and its next state. It must not change the state
+    that it gets. States should be hashable and equal by value: then they are interned, and each
+    transition is computed once. States that are not hashable are compared with `equal` one by
+    one, which is slow.
 
-    `partition` splits operations into groups that do not concern one another
-    (Horn and Kroening's P-compositionality: the whole is linearizable if and only if
-    each part is), by key as a rule; `partition_events` does so for events.
+    `partition` splits operations into independent groups, usually by key. The history is
+    linearizable if and only if each group is (P-compositionality, Horn and Kroening).
+    `partition_events` does the same for events.
 
-    `read_only(input, output)` is a promise that no state changes by that operation,
-    whatever state it meets; such an operation is linearized as soon as its answer fits,
-    without a branch. Where the promise is wrong, ValueError is raised.
+    `read_only(input, output)` returns True if the operation changes no state, whatever state it
+    meets. Such an operation is linearized as soon as its answer fits, without a branch. If it
+    does change a state, ValueError is raised.
 
-    `reads_narrow` weakens that promise to "rules states out at most", for states that are
-    sets of possible states; such an operation is placed at once where it rules none out.
+    `reads_narrow` is for states that are sets of possible states. Then a read-only operation may
+    remove some of the possible states. It is placed at once if it removes none.
 
-    `decide(operations)` is a quicker algorithm for some histories of one partition (see
-    `splitbrain.checkers.porcupine.blocks`), which must say what the search would: `step` remains
-    the specification. Where it answers None the search goes on.
+    `decide(operations)` is a faster algorithm for some histories of one partition (see
+    `splitbrain.checkers.porcupine.blocks`). Its result must equal that of the search: `step`
+    remains the specification. If it returns None, the partition is searched.
     """
 
     init: Callable[[], S]
@@ -111,8 +111,10 @@ class Model(Generic[S, I, O]):
 
 @dataclass(frozen=True)
 class NondeterministicModel(Generic[S, I, O]):
-    """A specification that allows several next states; `step` returns them all (none:
-    the answer is not possible) and `init` all first ones. States must be hashable.
+    """A specification that allows several next states.
+
+    `init` returns all initial states. `step` returns all next states, or no state if the answer is
+    impossible. States must be hashable.
     """
 
     init: Callable[[], Iterable[S]]
@@ -124,7 +126,7 @@ class NondeterministicModel(Generic[S, I, O]):
     describe_state: Callable[[S], str] = repr
 
     def to_model(self) -> Model[frozenset[S], I, O]:
-        """The same as a deterministic model, whose states are sets of possible states."""
+        """A deterministic model whose states are the sets of possible states."""
 
         def step(states: frozenset[S], given: I, output: O) -> tuple[bool, frozenset[S]]:
             reached = frozenset(after for s in states for after in self.step(s, given, output))

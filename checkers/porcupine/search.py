@@ -1,38 +1,38 @@
 """The search for a linearization of one partition.
 
-Wing and Gong's search, with Lowe's cache of the configurations already refuted:
-repeatedly choose, among the operations that were called before any not yet
-linearized one returned, the next to take effect; where none fits, go back. Operations
-wait in a doubly linked list in the order of their calls, out of which a linearized one
-is lifted and into which it is put back.
+The algorithm is Wing and Gong's search with Lowe's cache of refuted configurations. It repeatedly
+chooses the next operation to take effect, among the operations that were called before the first
+return of an operation that is not yet linearized. If no operation fits, it backtracks. The
+operations are in a doubly linked list in the order of their calls. A linearized operation is
+removed from the list, and backtracking inserts it again.
 
-Six things keep the search small, each of which changes no verdict:
+Six rules keep the search small. None of them changes a result:
 
-- *A configuration is its unlinearized part.* Everything before the first operation
-  still in the list is linearized, so the cache's key is that operation, a bitset of
-  the linearized ones after it, and the state: it does not grow with the history, and
-  at a point where nothing is under way nothing but the state is left of the past.
-- *Reading is free.* An operation that never changes a state, and whose answer fits
-  the present state, is linearized at once: in any linearization that places it later
-  it may be moved here, since nothing else notices.
-- *Of equals, the most urgent.* Of several operations of equal input and output that
-  may be next, only the one that returns first is tried: in a linearization that takes
-  another one here the two can change places. So objects with few kinds of operations
-  (a counter's increments, one element of a set) are decided in polynomial time.
-- *Operations that never returned* may be left out. They are kept aside, out of the
-  bitset. Those of equal input are interchangeable, so the one called first is used
-  first; one that would not change the state is not used, nor one after which comes what
-  could come without it and would leave the same state (a write, overwritten unseen:
-  leaving it out leaves more); and a configuration is refuted already if the same was
-  refuted with a subset of them used.
-- *No choice, no record.* A configuration with a single way on is neither cached nor
-  made a place to come back to.
-- *Urgent first.* Of the ways on, the operation that returns first is tried first: it
-  is the one that holds back all that is called later.
+- *A configuration is its remaining part.* All operations before the first one in the list are
+  linearized. So the key of the cache is that operation, a bitset of the linearized operations
+  after it, and the state. Its size does not grow with the history, and where no operation is
+  pending, only the state remains of the past.
+- *Reads are free.* An operation that changes no state, and whose answer fits the present state, is
+  linearized at once. A linearization that places it later can be changed to place it here,
+  because it affects no other operation.
+- *The most urgent of equal operations.* Of several possible operations with equal input and
+  output, only the one that returns first is tried. In a linearization that has another one here,
+  the two can be exchanged. So objects with few kinds of operations (the increments of a counter,
+  one element of a set) are decided in polynomial time.
+- *Operations that never returned* may be left out. They are not in the list or the bitset.
+  Those with equal input are interchangeable, so the one called first is used first. An operation
+  is not used if it would not change the state. It is also not used if the next operation would be
+  possible without it and would leave the same state: a write that is overwritten before any read
+  can be left out. A configuration is already refuted if the same one was refuted with a subset of
+  these operations used.
+- *No record without a choice.* A configuration with only one possible operation is not cached, and
+  is not a point to return to.
+- *Urgent operations first.* The possible operation that returns first is tried first, because it
+  blocks all operations that are called later.
 
-Sources: Wing and Gong, "Testing and verifying concurrent objects" (1993); Lowe,
-"Testing for linearizability" (2017); Horn and Kroening, "Faster linearizability
-checking via P-compositionality" (2015).
+Sources: Wing and Gong, "Testing and verifying concurrent objects" (1993); Lowe, "Testing for
+linearizability" (2017); Horn and Kroening, "Faster linearizability checking via
+P-compositionality" (2015).
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ from splitbrain.checkers.porcupine.model import I, Model, O, Operation, S
 from splitbrain.checkers.porcupine.states import Kind, Transitions
 
 _ENTRY_BYTES = 240
-"""What a cached configuration weighs in CPython: key, bitset, place in the dict."""
+"""The memory of a cached configuration in CPython: key, bitset, entry in the dict."""
 _NEVER = math.nan
-"""The call of what is not there: not before any return, not even an infinite one."""
+"""The call of a missing operation. It is not before any return, not even an infinite one."""
 _TRANSITIONS_MAX = 20_000
-"""New transitions after which `advance` pauses: states may be large."""
+"""`advance` pauses after this number of new transitions, because states may be large."""
 
 _COPIED_MAX = 1_000_000
-"""How long all partial linearizations that are kept may be together, but for the longest."""
+"""The maximal total length of the partial linearizations that are kept, except the longest."""
 
 _call = attrgetter("call")
 
 
 class _Choice:
-    """A configuration with several ways on, of which `moves` are left, the next one last."""
+    """A configuration with several possible moves: `moves` are left, the next one last."""
 
     __slots__ = ("base", "moves", "pending", "state", "undo", "window")
 
@@ -77,10 +77,10 @@ class _Choice:
 
 
 class Search(Generic[S, I, O]):
-    """A search that can be continued: `advance` until `found` is not None.
+    """A search that can be continued: call `advance` until `found` is not None.
 
-    Operations are known by their place in `operations`. `held_bytes` estimates the
-    memory that the caches hold, `visited` counts configurations.
+    Operations are identified by their index in `operations`. `held_bytes` estimates the memory of
+    the caches, and `visited` counts configurations.
     """
 
     def __init__(
@@ -96,8 +96,8 @@ class Search(Generic[S, I, O]):
         self._keep_partials = keep_partials
         self._longest: dict[int, tuple[int, ...]] = {}
         self._copied = 0
-        # The longest trail so far is what is left of it in the trail, and what was undone
-        # of it since, the last first.
+        # The longest trail so far consists of its part that is still in the trail, and of the
+        # operations that were undone since, the last first.
         self._deepest = 0
         self._deepest_left = 0
         self._deepest_undone: list[int] = []
@@ -115,7 +115,7 @@ class Search(Generic[S, I, O]):
         """The state before the last move, if that was an operation that never returned."""
 
     def _lay_out(self, operations: Sequence[Operation[I, O]]) -> None:
-        """The returned operations in a linked list, the others by kind."""
+        """Put the operations that returned in a linked list, and group the others by kind."""
         returned = [op for op in operations if op.ret != math.inf]
         returned.sort(key=_call)
         if self._keep_partials:
@@ -135,7 +135,7 @@ class Search(Generic[S, I, O]):
         self._never_kinds: list[Kind[I, O]] = []
         self._never_calls: list[list[float]] = []
         self._never_next: list[float] = []
-        """Of each kind, the call of the next one to use."""
+        """For each kind, the call of the next operation to use."""
         self._never_used: list[int] = []
         self._never_bit: list[int] = []
         self._never_places: list[list[int]] = []
@@ -165,15 +165,17 @@ class Search(Generic[S, I, O]):
         return self._cached * _ENTRY_BYTES + self._windows_bytes + self._transitions.held_bytes
 
     def forget(self) -> None:
-        """Drop what only a search that goes on needs."""
+        """Drop the data that only a continued search needs."""
         self._cache.clear()
         self._choices.clear()
         self._transitions.forget()
         self._cached = self._windows_bytes = 0
 
     def advance(self, nodes: int, until: float = math.inf) -> bool | None:
-        """Visit at most about `nodes` more configurations, at least one, and no more after
-        `until` (of `time.monotonic`); what was found, None if nothing yet."""
+        """Visit about `nodes` more configurations, at least one, and stop after `until`.
+
+        `until` is a time of `time.monotonic`. Returns `found`: None if undecided.
+        """
         transitions = self._transitions
         pause = transitions.computed + _TRANSITIONS_MAX
         nxt, start, end, trail = self._next, self._start, self._end, self._trail
@@ -202,8 +204,11 @@ class Search(Generic[S, I, O]):
         return self.found
 
     def _moves(self) -> list[tuple[float, int, int]]:
-        """What may take effect next, as (return, operation, state after): returned ones by
-        their place in the list, the others by ~kind. What only reads, and may, does so."""
+        """The possible next operations, as (return, operation, next state).
+
+        An operation that returned is given by its index in the list, another one by ~kind. Reads
+        that fit are linearized here.
+        """
         nxt, call, ret, rows, kinds = self._next, self._call, self._ret, self._rows, self._kinds
         state = self._state
         done = len(self._trail)
@@ -250,7 +255,7 @@ class Search(Generic[S, I, O]):
     ) -> None:
         state, kinds = self._state, self._never_kinds
         for place, call in enumerate(self._never_next):
-            # One that returned is more urgent than its equal that never did.
+            # An equal operation that returned is more urgent than one that never returned.
             if call <= least and id(kinds[place]) not in common:
                 kind = kinds[place]
                 after = kind.row.get(state)
@@ -260,7 +265,7 @@ class Search(Generic[S, I, O]):
                     moves.append((math.inf, ~place, after))
 
     def _read(self, i: int) -> int:
-        """Lift `i` out of the list; the one behind it."""
+        """Remove `i` from the list. Returns the operation after it."""
         before, behind = self._prev[i], self._next[i]
         self._next[before], self._prev[behind] = behind, before
         self._trail.append(i)
@@ -268,7 +273,7 @@ class Search(Generic[S, I, O]):
         return behind
 
     def _mark(self, i: int) -> None:
-        """Put `i` in the bitset, whose bit 0 is the first operation not linearized."""
+        """Add `i` to the bitset, whose bit 0 is the first operation that is not linearized."""
         window = self._window | 1 << (i - self._base)
         if window & 1:
             ones = (~window & (window + 1)).bit_length() - 1
@@ -291,7 +296,7 @@ class Search(Generic[S, I, O]):
             self._never_next[place] = self._never_calls[place][used + 1]
 
     def _is_new(self) -> bool:
-        """Whether this configuration was not refuted before, nor one that could do more."""
+        """Whether neither this configuration was refuted, nor one with fewer operations used."""
         key = (self._base, self._window, self._state)
         refuted = self._cache.get(key)
         pending = self._pending
@@ -307,7 +312,7 @@ class Search(Generic[S, I, O]):
         return True
 
     def _go_back(self) -> None:
-        """Go back to the last choice with a way not yet tried, and take it."""
+        """Return to the last choice with a move that is not yet tried, and make it."""
         nxt, prv, trail = self._next, self._prev, self._trail
         while self._choices:
             choice = self._choices[-1]
@@ -333,7 +338,7 @@ class Search(Generic[S, I, O]):
         self.found = False
 
     def _linearized(self, trail: Sequence[int]) -> tuple[int, ...]:
-        """A trail as places in `operations`."""
+        """A trail as indexes in `operations`."""
         used = [0] * len(self._never_places)
         order = []
         for i in trail:
@@ -345,7 +350,7 @@ class Search(Generic[S, I, O]):
         return tuple(order)
 
     def _note_dead_end(self) -> None:
-        """Remember the trail if it is the longest, or the longest that ends so."""
+        """Keep the trail if it is the longest one, or the longest with this last operation."""
         trail = self._trail
         depth = len(trail)
         if depth > self._deepest:
@@ -359,9 +364,11 @@ class Search(Generic[S, I, O]):
                 self._longest[last] = self._linearized(trail)
 
     def longest_partials(self) -> list[tuple[int, ...]]:
-        """Longest partial linearizations, the longest first, as places in `operations`: the
-        whole linearization if one was found, else the longest, and the longest that end
-        with each of some operations. Nothing unless they were to be kept."""
+        """The longest partial linearizations, the longest first, as indexes in `operations`.
+
+        If a linearization was found, only this one. Else the longest one, and the longest ones
+        that end with some of the operations. Empty without `keep_partials`.
+        """
         if not self._keep_partials:
             return []
         if self.found:

@@ -1,4 +1,4 @@
-"""States as small integers, and each transition computed once."""
+"""Numbers the states of a model, and computes each transition once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from splitbrain.checkers.porcupine.model import I, Model, O, S
 IMPOSSIBLE = -1
 _ROW_ENTRY_BYTES = 100
 _STATE_BYTES = 150
-"""What an interned state costs besides itself: its places in a dict and a list."""
+"""The memory of an interned state in addition to its own size: entries in a dict and a list."""
 
 
 class Kind(Generic[I, O]):
-    """Operations of equal input and output: interchangeable but for their times.
+    """The operations with equal input and output, which are interchangeable except for times.
 
-    `row` is a dict from a state's number to that of the next, or IMPOSSIBLE; `reads`
-    says whether the model promises that no state is changed.
+    `row` maps the number of a state to that of the next state, or to IMPOSSIBLE. `reads` is
+    whether the model declares the operations read-only.
     """
 
     __slots__ = ("common", "input", "output", "reads", "row")
@@ -29,11 +29,11 @@ class Kind(Generic[I, O]):
         self.reads = reads
         self.row: dict[int, int] = {}
         self.common = False
-        """Whether several operations are of this kind."""
+        """Whether there are several operations of this kind."""
 
 
 class Transitions(Generic[S, I, O]):
-    """The part of a model's state graph that a search has seen."""
+    """The part of the state graph of a model that a search has visited."""
 
     def __init__(self, model: Model[S, I, O]) -> None:
         self._model = model
@@ -41,7 +41,7 @@ class Transitions(Generic[S, I, O]):
         self._kinds: dict[Any, Kind[I, O]] = {}
         self.states: list[S] = []
         self.computed = 0
-        """How often the model was asked for a step."""
+        """The number of calls of the model's `step`."""
         self._states_bytes = 0
         first = model.init()
         try:
@@ -53,18 +53,18 @@ class Transitions(Generic[S, I, O]):
 
     @property
     def held_bytes(self) -> int:
-        """An estimate: states by their own size, without what they may share or refer to."""
+        """An estimate of the memory, which does not count objects that the states refer to."""
         return self._states_bytes + self.computed * _ROW_ENTRY_BYTES
 
     def forget(self) -> None:
-        """Drop the states. Nothing can be computed after that."""
+        """Drop the states. No transition can be computed after that."""
         self.states.clear()
         self._numbers.clear()
         self._kinds.clear()
         self._states_bytes = self.computed = 0
 
     def number(self, state: S) -> int:
-        """The number of `state`, a new one if no equal state was seen before."""
+        """The number of `state`. A state that equals no earlier one gets a new number."""
         states = self.states
         if self._hashable:
             known = self._numbers.setdefault(state, len(states))
@@ -79,8 +79,8 @@ class Transitions(Generic[S, I, O]):
         return len(states) - 1
 
     def kind(self, given: I, output: O) -> Kind[I, O]:
-        """The kind of an operation; of a new kind each time where they cannot be hashed."""
-        # Named tuples of two classes are equal if their fields are, 1 is True: classes decide.
+        """The kind of an operation. If input or output is not hashable, it is a new kind."""
+        # Named tuples of different classes can be equal, and 1 == True, so the key has the classes.
         key = (given.__class__, given, output.__class__, output)
         try:
             found = self._kinds.get(key)
@@ -93,7 +93,7 @@ class Transitions(Generic[S, I, O]):
         return found
 
     def step(self, kind: Kind[I, O], number: int) -> int:
-        """Fill the place of state `number` in the row of `kind`."""
+        """Compute the transition from state `number` and enter it in the row of `kind`."""
         state = self.states[number]
         possible, after = self._model.step(state, kind.input, kind.output)
         self.computed += 1
@@ -103,9 +103,9 @@ class Transitions(Generic[S, I, O]):
         kind.row[number] = reached
         if kind.reads and possible and reached != number and not self._model.reads_narrow:
             raise ValueError(
-                "the model calls "
+                "the model declares "
                 f"{self._model.describe_operation(kind.input, kind.output)} read-only, "
-                f"but it turns {self._model.describe_state(state)} into "
+                f"but it changes {self._model.describe_state(state)} to "
                 f"{self._model.describe_state(after)}"
             )
         return reached

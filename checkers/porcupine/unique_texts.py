@@ -1,17 +1,16 @@
-"""Texts to which pieces are appended: decided without a search where pieces are unique.
+"""Decides texts to which pieces are appended without a search, if the pieces are unique.
 
-A get shows all pieces since the last put, in the order in which they were written. If
-no piece is the beginning of another, a text can be cut into pieces in one way only, so
-each get names the writes before it; a put, the appends that gets show after it, and
-these gets are a block in the sense of `splitbrain.checkers.porcupine.blocks`. A write that no get
-shows is a block of its own: it can be anywhere that is not within another block.
-O(n log n) and the length of the texts.
+A get shows all pieces since the last put, in the order in which they were written. If no piece is
+a prefix of another one, a text can be split into pieces in only one way. Then each get names the
+writes before it. A put, the appends that gets show after it, and these gets are a block as in
+`porcupine/blocks.py`. A write that no get shows is a block of its own, which can be anywhere
+except within another block. Cost: O(n log n) and linear in the length of the texts.
 
-Where a piece was appended several times, which of the appends is shown where is tried, as
-long as there are few ways; before that the question is asked without their times, to
-which a contradiction owes nothing. A text that may have been begun twice, by puts of one
-piece or by an append to nothing, is taken to have been begun once: what is legal so is
-legal, the rest is not decided.
+If a piece was appended several times, all assignments of these appends to the places where the
+piece is shown are tried, if there are few. Before that the history is decided without the times
+of these appends, because a contradiction without them remains one with them. A text may have
+been started twice, by puts of one piece or by an append to the empty text. It is assumed to have
+been started once: a history that is legal in this way is legal, and otherwise it is undecided.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ from splitbrain.checkers.porcupine.blocks import ILLEGAL, Block, Decision, decid
 
 What = Literal["get", "put", "append"]
 _WAYS_MAX = 64
-"""Beyond so many ways the search may do better."""
+"""With more assignments than this, the search may be faster."""
 _OFTEN_MAX = 6
-"""So often may one piece be written."""
+"""The maximal number of writes of one piece."""
 
 
 def decide_text(
@@ -36,10 +35,10 @@ def decide_text(
     calls: Sequence[float],
     rets: Sequence[float],
 ) -> Decision | None:
-    """Whether operations are those of one text, "" at first.
+    """Decide whether the operations are those of one text, which is "" at the start.
 
-    `texts[n]` is what the n-th get showed, or what was put or appended. None: not
-    decided, because a piece is empty, written too often, or the beginning of another.
+    `texts[n]` is the text that the n-th operation returned, put or appended. Returns None
+    (undecided) if a piece is empty, written too often, or a prefix of another one.
     """
     puts: dict[str, list[int]] = {}
     appends: dict[str, list[int]] = {}
@@ -57,10 +56,10 @@ def decide_text(
     if any(longer.startswith(piece) for piece, longer in pairwise(sorted(pieces))):
         return None
     history = _Shown(puts, appends, shown)
-    begun = history.starts()
-    if begun is None:
+    started = history.starts()
+    if started is None:
         return ILLEGAL
-    starts, undecided = begun
+    starts, undecided = started
     for start in starts[:_WAYS_MAX]:
         placing = _Placing(len(whats), puts, appends)
         blocks = history.blocks(start, placing)
@@ -75,10 +74,10 @@ def decide_text(
 
 
 class _Placing:
-    """Which write is at each place where a piece is shown.
+    """The write at each place where a piece is shown.
 
-    A piece that is written once is placed at once. Of others each place has a number of
-    its own, from the number of operations on, until a way to fill all is chosen.
+    A piece that is written once is placed immediately. For other pieces each place has a
+    placeholder, numbered from the number of operations on, until an assignment is chosen.
     """
 
     def __init__(
@@ -91,7 +90,7 @@ class _Placing:
         self._opened = 0
 
     def place(self, writes: list[int]) -> int | None:
-        """The number of one of `writes`, shown at one more place; None if there is none left."""
+        """The number of a write, or a placeholder, for one more place; None if no write is left."""
         if len(writes) == 1:
             if writes[0] in self._placed:
                 return None
@@ -137,7 +136,7 @@ class _Placing:
         return None if len(ways) > _WAYS_MAX else ILLEGAL
 
     def _ways(self, twice: list[list[int]]) -> Iterator[list[int]]:
-        """For each way the write at each open place, in the order of their numbers."""
+        """All assignments: the write at each placeholder, in the order of the placeholders."""
         each = [permutations(writes, len(self._open.get(id(writes), ()))) for writes in twice]
         for filled in product(*each):
             chosen = [0] * self._opened
@@ -147,7 +146,7 @@ class _Placing:
             yield chosen
 
     def _named(self, found: Decision, chosen: list[int]) -> Decision:
-        """The same with the operations' own numbers."""
+        """`found` with the numbers of operations instead of placeholders."""
         count = self._count
         return Decision(
             True, lambda: [n if n < count else chosen[n - count] for n in found.order()]
@@ -155,7 +154,7 @@ class _Placing:
 
 
 class _Shown:
-    """What was written and shown: `puts` and `appends` by piece, gets by their text."""
+    """The writes by piece (`puts`, `appends`), and the gets by text (`shown`)."""
 
     def __init__(
         self,
@@ -171,11 +170,13 @@ class _Shown:
         self._longest_first = sorted((text for text in shown if text), key=len, reverse=True)
 
     def starts(self) -> tuple[list[str], bool] | None:
-        """What the text of the start may begin with ("": nothing was appended to it that
-        was shown), and whether some text may have been begun twice; None if no order of
-        writes gives one of the texts."""
+        """The pieces with which the initial text may start; whether a text may be started twice.
+
+        "" means that no get shows an append to the initial text. None if no order of the writes
+        gives one of the texts.
+        """
         starts = {"": None}
-        sure = ""
+        certain = ""
         again = False
         for text in self._longest_first:
             piece = self._piece_at(text, 0)
@@ -184,15 +185,18 @@ class _Shown:
             puts = len(self._puts.get(piece, ()))
             if piece in self._appends:
                 if not puts:
-                    sure = piece
+                    certain = piece
                 starts[piece] = None
                 again = again or puts > 0
             again = again or puts > 1
-        return [sure] if sure else list(starts), again
+        return [certain] if certain else list(starts), again
 
     def blocks(self, start: str, placing: _Placing) -> list[Block] | None:
-        """The blocks that gets show, the one of the start first; None if no order of writes
-        gives one of the texts. `start` is appended, not put."""
+        """The blocks that the gets show, that of the initial text first.
+
+        `start` is the piece that was appended to the initial text. None if no order of the writes
+        gives one of the texts.
+        """
         first: list[list[int]] = [self._shown.get("", [])]
         blocks: list[Block] = [first]
         longest: dict[str, str] = {}
@@ -214,15 +218,17 @@ class _Shown:
             if gets is None:
                 return None
             shown += gets
-        # A get in no block showed a beginning of a text that ends within a piece.
+        # A get that is in no block showed a text that ends within a piece.
         return blocks if shown == self._gets else None
 
     def _cut(
         self, text: str, block: list[list[int]], writes: list[int], placing: _Placing
     ) -> int | None:
-        """Fill `block` with the writes of the pieces of `text`, the first one of `writes`,
-        and the gets of each beginning; how many gets, None if a piece is written too
-        seldom."""
+        """Add the writes of the pieces of `text` and the gets of each prefix to `block`.
+
+        The first piece is one of `writes`. Returns the number of gets, or None if a piece is shown
+        more often than it was written.
+        """
         at = len(self._piece_at(text, 0))
         shown = 0
         while True:

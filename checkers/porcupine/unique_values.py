@@ -1,13 +1,13 @@
-"""Registers into which no value is written twice: decided in O(n log n).
+"""Decides registers in O(n log n) if no value is written twice.
 
-Each operation met a value, wrote one, or both (a compare-and-swap that succeeded, a
-write that was told the value before). A value met names its writer, so that a write,
-its readers, and the one operation that met it and wrote the next are a block in the
-sense of `splitbrain.checkers.porcupine.blocks`: between them nothing else was written. Two
-operations that both met one value and wrote another cannot be.
+Each operation met a value, wrote one, or both (a compare-and-swap that succeeded, or a write whose
+answer shows the previous value). A value that was met names its writer. So a write, its reads,
+and the one operation that met the value and wrote the next one are a block as in
+`porcupine/blocks.py`: no other write is between them. Two operations cannot both have met the
+same value and written another one.
 
-An operation that never returned may be left out unless its value was met by one that
-must have happened; then it happened too, and what it met itself counts.
+An operation that never returned may be left out, unless its value was met by an operation that
+certainly happened. Then it happened, too, and the value that it met itself counts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from splitbrain.checkers.porcupine.blocks import ILLEGAL, Block, Decision, decid
 
 
 class _Nothing:
-    """No value: not even None."""
+    """The absence of a value. None is a value."""
 
 
 NOTHING = _Nothing()
@@ -32,10 +32,11 @@ def decide_register(
     rets: Sequence[float],
     initial: Hashable,
 ) -> Decision | None:
-    """Whether operations are those of one register that starts at `initial`.
+    """Decide whether the operations are those of one register that starts at `initial`.
 
-    The n-th met `met[n]` (NOTHING: any value), and wrote `wrote[n]` (NOTHING: none).
-    None: not decided, because a value is written twice, or the initial one again.
+    The n-th operation met `met[n]` (NOTHING: an unknown value) and wrote `wrote[n]` (NOTHING: it
+    wrote no value). Returns None (undecided) if a value is written twice, or if `initial` is
+    written.
     """
     writer: dict[Hashable, int] = {}
     unending = False
@@ -45,7 +46,7 @@ def decide_register(
                 return None
             writer[value] = n
             unending = unending or rets[n] == math.inf
-    happened = that_happened(met, writer, rets) if unending else None
+    happened = certain_operations(met, writer, rets) if unending else None
     readers: dict[Hashable, list[int]] = {}
     next_writer: dict[Hashable, int] = {}
     for n, value in enumerate(met):
@@ -65,14 +66,14 @@ def decide_register(
     blocks: list[Block] = [_block(initial, [], wrote, readers, next_writer)]
     blocks.extend(_block(value, [writer[value]], wrote, readers, next_writer) for value in starts)
     if readers or next_writer:
-        return ILLEGAL  # met, but in no block: never written, or in a circle
+        return ILLEGAL  # a value was met that is in no block: never written, or in a cycle
     return decide_blocks(blocks, calls, rets, starting=True)
 
 
-def that_happened(
+def certain_operations(
     met: Sequence[Hashable], writer: dict[Hashable, int], rets: Sequence[float]
 ) -> set[int]:
-    """The operations that returned, and those whose values these met, and so on."""
+    """The operations that returned, those whose values they met, and so on."""
     happened = {n for n, ret in enumerate(rets) if ret != math.inf}
     open_values = [met[n] for n in happened]
     while open_values:
@@ -90,8 +91,10 @@ def _block(
     readers: dict[Hashable, list[int]],
     next_writer: dict[Hashable, int],
 ) -> Block:
-    """From `value` on as long as each value was met by who wrote the next; takes what is
-    in it out of `readers` and `next_writer`."""
+    """The block from `value` on, as long as an operation met the value and wrote the next one.
+
+    Removes the operations of the block from `readers` and `next_writer`.
+    """
     block = [written, readers.pop(value, [])]
     following = next_writer.pop(value, None)
     while following is not None:

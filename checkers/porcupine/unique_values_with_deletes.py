@@ -1,19 +1,19 @@
-"""Registers whose values are unique but for one, to which they return: a key and its deletes.
+"""Decides registers that are deleted, if all other values are unique.
 
-Values written once make blocks, as in `splitbrain.checkers.porcupine.unique_values`; but who met
-the
-empty register does not tell which of the deletes it met. Two bounds decide nearly all:
+Values that are written once give blocks, as in `porcupine/unique_values.py`. But an operation that
+met the empty register does not show which delete it met. Two bounds decide nearly all histories:
 
-- *Illegal*, if the blocks and the deletes, each a block of its own, cannot be ordered
-  (who met emptiness left out, no order gets worse by that); or if somebody met emptiness
-  though each delete that was called before it returned is surely followed by a value
-  that surely came before it.
-- *Legal*, if a plan works: go through time, and put off what would end emptiness as long
-  as it may be; whoever meets emptiness does so as soon as the register is empty; where
-  one can wait no longer, the most urgent delete is taken for it, after all values that
-  can be had before. The order that this gives is verified, operation by operation.
+- *Illegal*, if the blocks and the deletes (each a block of its own) cannot be ordered; leaving
+  out the operations that met the empty register makes no order impossible. Also illegal if an
+  operation met the empty register, but each delete that was called before it returned is
+  certainly followed by a value that certainly came before the operation.
+- *Legal*, if a greedy plan succeeds. It goes through time and delays the operations that would
+  fill the register as long as possible. An operation that met the empty register is placed as
+  soon as the register is empty. If one of them cannot wait any longer, the most urgent delete is
+  placed for it, after all values that can be placed before. The resulting order is verified,
+  operation by operation.
 
-What is neither is left to a search. O(n log n).
+All other histories are left to the search. Cost: O(n log n).
 """
 
 from __future__ import annotations
@@ -26,21 +26,20 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from splitbrain.checkers.porcupine.blocks import ILLEGAL, Decision, decide_blocks
-from splitbrain.checkers.porcupine.unique_values import NOTHING, that_happened
+from splitbrain.checkers.porcupine.unique_values import NOTHING, certain_operations
 
 
 @dataclass(slots=True)
 class _Piece:
-    """A block, a delete, or one that met emptiness: to be placed at once, by `deadline`.
-
-    A block in which something returned before something else was called takes until
-    `until`, and nothing else can be placed meanwhile.
-    """
+    """A block, a delete, or an operation that met the empty register. It is placed as a whole."""
 
     groups: list[list[int]]
     release: float = -math.inf
+    """The earliest time at which it can be placed."""
     deadline: float = math.inf
+    """The time by which it must be placed."""
     until: float = -math.inf
+    """The last call in it. If this is after `deadline`, no other piece can be placed between."""
     needs_empty: bool = False
     leaves_empty: bool = False
     placed: bool = False
@@ -53,12 +52,15 @@ def decide_with_deletes(
     rets: Sequence[float],
     empty: Hashable,
 ) -> Decision | None:
-    """As `decide_register`, of a register that is `empty` first, and again whenever an
-    operation wrote that. None: another value is written twice, or neither bound holds."""
-    sorted_out = _Sorted.of(met, wrote, calls, rets, empty)
-    if sorted_out is None:
+    """`decide_register` for a register that is `empty` at the start and after each delete.
+
+    A delete is an operation that wrote `empty`. Returns None (undecided) if another value is
+    written twice, or if neither bound decides.
+    """
+    pieces = _Pieces.of(met, wrote, calls, rets, empty)
+    if pieces is None:
         return None
-    found = sorted_out
+    found = pieces
     if not found.consistent or not found.bound(calls, rets):
         return ILLEGAL
     order = _Plan(found, calls).order()
@@ -68,14 +70,14 @@ def decide_with_deletes(
 
 
 @dataclass(slots=True)
-class _Sorted:
+class _Pieces:
     """The pieces of a history."""
 
     blocks: list[_Piece] = field(default_factory=list)
     deletes: list[_Piece] = field(default_factory=list)
     observers: list[_Piece] = field(default_factory=list)
     taken: list[int] = field(default_factory=list)
-    """Deletes that are the end of a block: told which value they met."""
+    """The deletes at the end of a block: their answers show the value that they met."""
     happened: set[int] = field(default_factory=set)
     consistent: bool = True
 
@@ -83,14 +85,14 @@ class _Sorted:
     def of(
         cls, met: Sequence[Hashable], wrote: Sequence[Hashable], calls: Sequence[float],
         rets: Sequence[float], empty: Hashable,
-    ) -> _Sorted | None:
+    ) -> _Pieces | None:
         writer: dict[Hashable, int] = {}
         for n, value in enumerate(wrote):
             if value is not NOTHING and value != empty:
                 if value in writer:
                     return None
                 writer[value] = n
-        found = cls(happened=that_happened(met, writer, rets))
+        found = cls(happened=certain_operations(met, writer, rets))
         readers: dict[Hashable, list[int]] = {}
         following: dict[Hashable, int] = {}
         starts: list[int] = []
@@ -128,7 +130,7 @@ class _Sorted:
         return found
 
     def bound(self, calls: Sequence[float], rets: Sequence[float]) -> bool:
-        """Whether nothing speaks against an order; sets the blocks' times."""
+        """Check the first bound: False means illegal. Sets the times of the blocks."""
         sure = [piece.groups for piece in self.deletes if piece.deadline != math.inf]
         blocks = [piece.groups for piece in self.blocks]
         if not decide_blocks([*blocks, *sure], calls, rets).legal:
@@ -138,10 +140,11 @@ class _Sorted:
             piece.deadline = min(rets[n] for n in everyone)
             piece.until = max(calls[n] for n in everyone)
             piece.release = min(piece.until, piece.deadline)
-        return self._emptiness_met(calls, rets)
+        return self._empty_register_possible(calls, rets)
 
-    def _emptiness_met(self, calls: Sequence[float], rets: Sequence[float]) -> bool:
-        """Whether for each that met emptiness some delete, or the start, is not surely past."""
+    def _empty_register_possible(self, calls: Sequence[float], rets: Sequence[float]) -> bool:
+        """Whether each operation that met the empty register can be placed after a delete or the
+        start, without a value that is certainly between."""
         by_return = sorted((piece.deadline, piece.until) for piece in self.blocks)
         returns = [first for first, _ in by_return]
         latest_calls = list(accumulate((last for _, last in by_return), max))
@@ -169,9 +172,9 @@ def _last_before(times: list[float], time: float, strictly: bool) -> int:
 
 
 class _Plan:
-    """Going through time by deadlines."""
+    """Places the pieces greedily, in the order of their deadlines."""
 
-    def __init__(self, found: _Sorted, calls: Sequence[float]) -> None:
+    def __init__(self, found: _Pieces, calls: Sequence[float]) -> None:
         everything = [*found.blocks, *found.deletes, *found.observers]
         self._urgent = sorted(
             (piece for piece in everything if piece.deadline != math.inf),
@@ -192,13 +195,13 @@ class _Plan:
             key=lambda piece: piece.release, reverse=True,
         )  # fmt: skip
         self._filling: list[_Piece] = []
-        """Other values that can be placed."""
+        """The other values that can be placed."""
         self._needy: list[tuple[float, int, _Piece]] = []
-        """Blocks that begin with emptiness and can be placed, the most urgent first."""
+        """The blocks that need an empty register and can be placed, the most urgent first."""
         self._waiting: list[_Piece] = []
-        """Observers that were called and met nothing yet."""
-        self._at_hand: list[tuple[float, int, _Piece]] = []
-        """Deletes that were called, and blocks that end with one, the most urgent first."""
+        """The operations that met the empty register, were called, and are not yet placed."""
+        self._available: list[tuple[float, int, _Piece]] = []
+        """The deletes that were called, and blocks that end with one, the most urgent first."""
         self._calls = calls
         self._empty = True
         self._order: list[int] = []
@@ -210,10 +213,10 @@ class _Plan:
             place += 1
             if piece.placed:
                 continue
-            self._now(piece.deadline)
+            self._advance(piece.deadline)
             batch = [piece]
             if piece.until > piece.deadline:
-                # Nothing can be placed until its end: what cannot wait so long comes before.
+                # No other piece can be placed until its end: urgent pieces are placed before.
                 later = place
                 while later < len(self._urgent) and self._urgent[later].deadline < piece.until:
                     if not self._urgent[later].placed:
@@ -223,23 +226,26 @@ class _Plan:
                 return None
         return self._order
 
-    def _now(self, time: float) -> None:
-        """What is called by `time` is at hand."""
+    def _advance(self, time: float) -> None:
+        """Advance to `time`: the pieces that are released by then become available."""
         while self._observers and self._observers[-1].release <= time:
             self._waiting.append(self._observers.pop())
         while self._deletes and self._deletes[-1].release <= time:
             piece = self._deletes.pop()
-            heapq.heappush(self._at_hand, (piece.deadline, piece.groups[0][0], piece))
+            heapq.heappush(self._available, (piece.deadline, piece.groups[0][0], piece))
         while self._fillers and self._fillers[-1].release <= time:
             self._filling.append(self._fillers.pop())
         while self._needing and self._needing[-1].release <= time:
             piece = self._needing.pop()
             heapq.heappush(self._needy, (piece.deadline, piece.groups[0][0], piece))
-        self._meet_emptiness()
+        self._place_waiting()
 
     def _place_all(self, batch: list[_Piece]) -> bool:
-        """Place `batch`, its last piece last: first what needs emptiness while there is any,
-        then other values, then deletes with those who wait for one."""
+        """Place `batch`, with its last piece last.
+
+        First a piece that needs an empty register, if it is empty, then other values, then deletes
+        and the pieces that wait for one.
+        """
         *before, last = batch
         if self._empty:
             needy = next((one for one in before if one.needs_empty and not one.placed), None)
@@ -254,23 +260,23 @@ class _Plan:
         return self._make_empty(last) and (last.placed or self._place(last))
 
     def _make_empty(self, piece: _Piece) -> bool:
-        """Take a delete if `piece` needs it; whether it may now be placed."""
+        """Place a delete if `piece` needs an empty register. Returns whether that succeeded."""
         if piece.placed or self._empty or not piece.needs_empty:
             return True
-        while self._at_hand:
-            _, _, delete = heapq.heappop(self._at_hand)
+        while self._available:
+            _, _, delete = heapq.heappop(self._available)
             if not delete.placed:
                 return self._place(delete)
         return False
 
     def _place(self, piece: _Piece) -> bool:
-        # What ends emptiness may as well come after one that needs it.
+        # A piece that fills the register can come after one that needs it empty.
         while self._empty and not piece.needs_empty and not piece.leaves_empty and self._needy:
             _, _, needy = heapq.heappop(self._needy)
             if not needy.placed:
                 self._put(needy)
         if not self._empty and piece.leaves_empty:
-            # Values that can be had while there is one need not end emptiness later.
+            # Values that are placed while the register has a value need not fill it later.
             filling, self._filling = self._filling, []
             for filler in filling:
                 if not filler.placed:
@@ -283,9 +289,9 @@ class _Plan:
         for group in piece.groups:
             self._order.extend(group)
         self._empty = piece.leaves_empty
-        self._meet_emptiness()
+        self._place_waiting()
 
-    def _meet_emptiness(self) -> None:
+    def _place_waiting(self) -> None:
         if self._empty and self._waiting:
             waiting, self._waiting = self._waiting, []
             for piece in waiting:
@@ -295,10 +301,10 @@ class _Plan:
 
 
 def _verified(
-    order: list[int], found: _Sorted, met: Sequence[Hashable], wrote: Sequence[Hashable],
+    order: list[int], found: _Pieces, met: Sequence[Hashable], wrote: Sequence[Hashable],
     calls: Sequence[float], rets: Sequence[float], empty: Hashable,
 ) -> bool:
-    """Whether `order` is a linearization of all that happened."""
+    """Whether `order` is a linearization of all operations that certainly happened."""
     state = empty
     latest = -math.inf
     for n in order:

@@ -1,9 +1,10 @@
-"""Cycles of transactions as in Adya and Elle, over lists and registers.
+"""Anomalies of transactions over lists and registers, as defined by Adya and found as in Elle.
 
     check_transactions(transactions, model="snapshot-isolation") -> Verdict
 
 `transactions` are `splitbrain.histories.transaction.Transaction`s in the order of their
-invocations.
+invocations. `MODELS` lists the consistency models, `DEFAULT` is strict-serializable, and
+`model_named` resolves synonyms such as `PL-3`.
 """
 
 from splitbrain.checkers.transactions.checker import NAME, check_transactions

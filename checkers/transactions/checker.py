@@ -1,4 +1,7 @@
-"""Transactions judged by the anomalies that they show and the models that forbid them."""
+"""`transactions`: transactions show no anomaly that the consistency model forbids.
+
+Cost: linear in the operations of the transactions, unless many of them are on cycles.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +37,7 @@ from splitbrain.checkers.transactions.models import (
 )
 from splitbrain.checkers.transactions.register import infer_registers
 from splitbrain.checkers.verdict import Anomaly, Verdict, not_applicable
+from splitbrain.checkers.wording import seconds
 from splitbrain.histories.garbage_collection import collector_paused
 from splitbrain.histories.kv import Delete
 from splitbrain.histories.transaction import Read, Transaction, Write
@@ -42,33 +46,33 @@ NAME = "transactions"
 
 
 def check_history(evidence: Evidence) -> Verdict:
-    """Transactions are strictly serializable: no cycle of what they read, wrote, and when.
+    """Transactions fulfil the consistency model, by default strict serializability.
 
-    Or what the evidence names as `consistency`. To histories without operations `append` or
-    `wr` it does not apply.
+    The model is `evidence.consistency`. Undecided if an element is written twice. Applies to
+    histories with operations `append` or `wr`, and without deletes.
     """
     functions = {op.f for op in evidence.history.operations}
     if LISTS not in functions and REGISTERS not in functions:
         return not_applicable(NAME, f"no operation is {LISTS} or {REGISTERS}")
     if LISTS in functions and REGISTERS in functions:
-        return Verdict(NAME, None, why="operations of lists and of registers in one history")
+        return Verdict(NAME, None, why="the history contains operations on lists and on registers")
     for op in evidence.history.operations:
         if any(isinstance(part, Delete) for part in parts(op.request)):
             return not_applicable(
                 NAME, f"event {op.invoked} deletes a key, and a deleted key has no unique value"
             )
-    made = transactions_of(evidence.history, lists=LISTS in functions)
-    return check_transactions(made, evidence.consistency)
+    transactions = transactions_of(evidence.history, lists=LISTS in functions)
+    return check_transactions(transactions, evidence.consistency)
 
 
 def check_transactions(transactions: Sequence[Transaction], model: str = DEFAULT) -> Verdict:
-    """Whether `transactions`, over lists or over registers, show what `model` forbids.
+    """Judge whether `transactions`, over lists or over registers, show an anomaly.
 
-    In the order of their invocations. Invalid if an anomaly is found that contradicts
-    `model`; those that do not are counted. Valid means that none was found, which proves
-    the model for lists of which each element was seen, and is a sample for registers. Undecided
-    where an element was written twice, or there is nothing to judge. Raises ValueError for
-    a model that there is not.
+    `transactions` are in the order of their invocations. Invalid if an anomaly contradicts
+    `model`. Anomalies that `model` allows are only counted. Valid means that no anomaly was
+    found: this proves the model for lists if each element was read, but not for registers.
+    Undecided if an element was written twice, or if the search was broken off. Raises ValueError
+    for an unknown model.
 
     Sources: see `splitbrain.checkers.transactions.models`.
     """
@@ -83,8 +87,8 @@ def _check(transactions: Sequence[Transaction], model: str) -> Verdict:
         counts[outcome] = sum(one.outcome == outcome for one in transactions)
     try:
         dependencies = infer(transactions, model)
-    except UnusableHistory as problem:
-        return Verdict(NAME, None, counts=counts, why=f"not to be judged: {problem}")
+    except UnusableHistory as reason:
+        return Verdict(NAME, None, counts=counts, why=f"not to be judged: {reason}")
     for kind, name in ((WW, "ww"), (WR, "wr"), (RW, "rw")):
         counts[name] = int((dependencies.edges.kind == kind).sum())
     cycles = find_cycles(dependencies, order_of(model))
@@ -92,7 +96,7 @@ def _check(transactions: Sequence[Transaction], model: str) -> Verdict:
 
 
 def infer(transactions: Sequence[Transaction], model: str = DEFAULT) -> Dependencies:
-    """The dependencies of lists or of registers, whichever `transactions` are of."""
+    """The dependencies of `transactions`, which are all over lists or all over registers."""
     if of_registers(transactions):
         return infer_registers(
             transactions, order_of(model), writes_follow_reads="read-committed" in implied(model)
@@ -101,7 +105,7 @@ def infer(transactions: Sequence[Transaction], model: str = DEFAULT) -> Dependen
 
 
 def of_registers(transactions: Sequence[Transaction]) -> bool:
-    """Whether the first micro-operation that tells is a register's."""
+    """Whether the transactions are over registers: the first write or non-empty read decides."""
     for one in transactions:
         for made in one.operations:
             if type(made) is Write:
@@ -129,16 +133,20 @@ def _verdict(
     ]
     if anomalies:
         return Verdict(NAME, False, tuple(_worst_first(anomalies)), counts)
-    open_now = [kind for kind in cycles.undecided if forbids(model, kind)]
-    if open_now:
-        why = f"the search for {', '.join(open_now)} was broken off: too many cycles of other kinds"
+    undecided = [kind for kind in cycles.undecided if forbids(model, kind)]
+    if undecided:
+        why = (
+            f"the search for {', '.join(undecided)} was broken off: too many cycles of other "
+            "kinds"
+        )
         return Verdict(NAME, None, counts=counts, why=why)
-    allowed = f"{', '.join(kinds)} found, which {model} allows" if kinds else ""
+    allowed = f"found {', '.join(kinds)}, which {model} allows" if kinds else ""
     return Verdict(NAME, True, counts=counts, why=allowed)
 
 
 def _worst_first(anomalies: Sequence[Anomaly]) -> list[Anomaly]:
-    """One of each kind, what contradicts the weakest models first; then a second of each …"""
+    """One anomaly of each kind, then a second one of each, and so on. Within each round, those
+    that contradict the weakest models come first."""
     severity = {kind: place for place, kind in enumerate(CONTRADICTS)}
     seen: dict[str, int] = {}
     ranked = []
@@ -158,7 +166,7 @@ def _found(one: Found, dependencies: Dependencies) -> Anomaly:
 
 
 def _cycle(cycle: Cycle, dependencies: Dependencies) -> Anomaly:
-    """Words, and what a picture is drawn of: `detail["cycle"]`, with names, texts and steps."""
+    """A cycle in words. `detail["cycle"]` contains its transactions and steps for a picture."""
     transactions = dependencies.transactions
     names = {node: f"T{place}" for place, node in enumerate(dict.fromkeys(cycle.nodes), start=1)}
     steps = []
@@ -168,7 +176,7 @@ def _cycle(cycle: Cycle, dependencies: Dependencies) -> Anomaly:
             "from": names[step.source], "to": names[step.target],
             "kind": KINDS[step.kind], "because": reason,
         })
-    told = "; ".join(
+    reasons = "; ".join(
         f"{step['because']}: {step['from']} comes before {step['to']}" for step in steps
     )
     who = "; ".join(
@@ -178,7 +186,7 @@ def _cycle(cycle: Cycle, dependencies: Dependencies) -> Anomaly:
     chosen = [transactions[node] for node in names]
     return Anomaly(
         cycle.kind,
-        f"{cycle.kind}: {told}. So each would come before itself. {who}",
+        f"{cycle.kind}: {reasons}. So each of them would have to come before itself. {who}",
         _events(chosen),
         _members(chosen),
         {
@@ -206,16 +214,12 @@ def _because(
 ) -> str:
     one, other = dependencies.transactions[source], dependencies.transactions[target]
     if kind == PROCESS:
-        return f"process {one.process} made {name(source)} and then {name(target)}"
+        return f"process {one.process} ran {name(source)} and then {name(target)}"
     if kind == REALTIME:
-        ended = "" if one.ended_ns is None or one.ended_ns < 0 else f" at {_time(one.ended_ns)}"
-        begun = "" if other.call_ns < 0 else f" at {_time(other.call_ns)}"
-        return f"{name(source)} had ended{ended} when {name(target)} began{begun}"
+        ended = "" if one.ended_ns is None or one.ended_ns < 0 else f" at {seconds(one.ended_ns)}"
+        began = "" if other.call_ns < 0 else f" at {seconds(other.call_ns)}"
+        return f"{name(source)} had ended{ended} when {name(target)} began{began}"
     return dependencies.because(source, target, kind, name)
-
-
-def _time(ns: int) -> str:
-    return f"{ns / 1e9:.3f} s"
 
 
 def _events(chosen: Sequence[Transaction]) -> tuple[int, ...]:

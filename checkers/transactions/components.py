@@ -1,4 +1,4 @@
-"""Strongly connected components, by scipy: transactions that precede one another."""
+"""Strongly connected components of the dependency graph, by scipy."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from splitbrain.checkers.transactions.order import Timing
 
 
 def components(count: int, parts: Sequence[tuple[Nodes, Nodes]]) -> Nodes:
-    """The component of each of `count` nodes, under edges from sources to targets."""
-    # A tenth of a second and more, that only those pay who have transactions.
+    """The number of the component of each of `count` nodes.
+
+    `parts` are edges as pairs of arrays: sources and targets.
+    """
+    # The import takes a tenth of a second or more, and only histories of transactions need it.
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
 
@@ -25,8 +28,10 @@ def components(count: int, parts: Sequence[tuple[Nodes, Nodes]]) -> Nodes:
 
 
 def with_order(edges: Edges, timing: Timing, order: str) -> Nodes:
-    """Components of `edges` between places in `timing.nodes`, with the order "process" or
-    "realtime" between them ("": none)."""
+    """The components of the graph of `edges` and the edges of `order`.
+
+    Nodes are indexes in `timing.nodes`. `order` is "process", "realtime" or "" (no order).
+    """
     count, parts, barriers = len(timing.nodes), [(edges.source, edges.target)], 0
     if order in ("process", "realtime"):
         parts.append(timing.process_edges())
@@ -39,8 +44,10 @@ def with_order(edges: Edges, timing: Timing, order: str) -> Nodes:
 def with_single_antidependencies(
     edges: Edges, anti: Edges, timing: Timing, order: str
 ) -> tuple[Nodes, Nodes]:
-    """Components of walks on which no edge of `anti` follows another: of each node as it is
-    reached by one of `edges`, or of the order, and as it is reached by one of `anti`.
+    """The components of the walks on which no edge of `anti` follows another one.
+
+    Each node is in the graph twice: as reached by an edge of `edges` or of the order, and as
+    reached by an edge of `anti`. The two arrays are the components of these two copies.
 
     Cerone and Gotsman 2016: such a closed walk contradicts snapshot isolation.
     """

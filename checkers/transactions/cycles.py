@@ -1,16 +1,16 @@
-"""Cycles of dependencies, and what they are called.
+"""Finds cycles of dependencies and names their kind.
 
-    G0             ww alone
+    G0             only ww
     G1c            ww and wr
-    G-single       one rw, else ww and wr
-    G-nonadjacent  several rw, none of which follows another
-    G2-item        any with rw
+    G-single       one rw, otherwise ww and wr
+    G-nonadjacent  several rw, and no rw follows another
+    G2-item        any cycle with rw
 
-and each with `-process` or `-realtime` where an edge of that order takes part. That a
-kind exists is decided exactly, by components of the graph of its edges (for G-single, of
-which a long search may be broken off, see `SEARCH_STEPS_MAX`); for each component whose
-transactions do not show a worse kind already the shortest cycle is looked for, in as many
-as `EXAMPLES_MAX` components, the smallest first.
+The name ends in `-process` or `-realtime` if the cycle contains an edge of that order. Whether a
+kind exists is decided exactly, by the components of the graph of its edges. Only for G-single a
+search is necessary, which may be broken off (`SEARCH_STEPS_MAX`). In each component whose
+transactions show no worse kind, the shortest cycle is searched, in up to `EXAMPLES_MAX`
+components, the smallest first.
 
 Sources: Adya 1999; Kingsbury and Alvaro 2020, section 6.
 """
@@ -41,16 +41,16 @@ from splitbrain.checkers.transactions.search import Anti, Step, Web
 ORDERS = ("", "process", "realtime")
 BASES = ("G0", "G1c", "G-single", "G-nonadjacent", "G2-item")
 EXAMPLES_MAX = 5
-"""Components of a kind of which a cycle is shown."""
+"""For each kind, the number of components of which a cycle is shown."""
 COMPONENTS_MAX = 200
-"""Components of a kind in which an example is looked for."""
+"""For each kind, the number of components in which an example is searched."""
 SEARCH_STEPS_MAX = 2_000_000
-"""Edges that the search for one kind's examples looks at."""
+"""For each kind, the number of edges that the search for examples visits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """`steps[i]` ends where the next begins, the last where the first does."""
+    """A cycle: each step ends where the next one begins, and the last where the first begins."""
 
     kind: str
     steps: tuple[Step, ...]
@@ -62,7 +62,7 @@ class Cycle:
 
 @dataclass(frozen=True, slots=True)
 class CyclesFound:
-    """Examples; how many components show each kind; and what a broken-off search left open."""
+    """Example cycles, the number of components by kind, and the kinds that are undecided."""
 
     cycles: tuple[Cycle, ...]
     components: dict[str, int]
@@ -70,17 +70,17 @@ class CyclesFound:
 
 
 def find_cycles(dependencies: Dependencies, order: str) -> CyclesFound:
-    """Cycles of `dependencies`, with the orders up to `order` ("", "process", "realtime")."""
+    """The cycles of `dependencies` with the orders up to `order` ("", "process", "realtime")."""
     nodes = np.flatnonzero(dependencies.committed).astype(np.int32)
     everything = Edges.joined([dependencies.edges, dependencies.assumed])
-    nodes = _tangled(dependencies, nodes, everything, order)
+    nodes = _on_cycles(dependencies, nodes, everything, order)
     if not len(nodes):
         return CyclesFound((), {})
     return _Examination(dependencies, nodes, order).run()
 
 
-def _tangled(dependencies: Dependencies, nodes: Nodes, edges: Edges, order: str) -> Nodes:
-    """Those of `nodes` that are on some cycle."""
+def _on_cycles(dependencies: Dependencies, nodes: Nodes, edges: Edges, order: str) -> Nodes:
+    """The nodes of `nodes` that are on a cycle."""
     if not len(nodes):
         return nodes
     timing = Timing(dependencies.transactions, nodes)
@@ -89,7 +89,8 @@ def _tangled(dependencies: Dependencies, nodes: Nodes, edges: Edges, order: str)
 
 
 def _within(edges: Edges, nodes: Nodes, count: int) -> Edges:
-    """The edges between `nodes`, of `count` in all, by the places in `nodes`."""
+    """The edges between `nodes`, renumbered to indexes in `nodes`. `count` is the number of all
+    transactions."""
     place = np.full(count, -1, np.int32)
     place[nodes] = np.arange(len(nodes), dtype=np.int32)
     source, target = place[edges.source], place[edges.target]
@@ -98,7 +99,7 @@ def _within(edges: Edges, nodes: Nodes, count: int) -> Edges:
 
 
 class _Examination:
-    """Kind by kind, in the order of `BASES` and `ORDERS`, over the nodes that are on cycles."""
+    """Examines one kind after another, in the order of `ORDERS` and `BASES`."""
 
     def __init__(self, dependencies: Dependencies, nodes: Nodes, order: str) -> None:
         self._order = order
@@ -108,7 +109,7 @@ class _Examination:
         self._edges = _within(dependencies.edges, nodes, count)
         self._assumed = _within(dependencies.assumed, nodes, count)
         self._worst = np.full(len(nodes), len(BASES), np.int64)
-        """The worst base, by its place in BASES, of a component that a node was found in."""
+        """For each node, the index in BASES of the worst kind that one of its components shows."""
         self._cycles: list[Cycle] = []
         self._components: dict[str, int] = {}
         self._undecided: list[str] = []
@@ -124,7 +125,7 @@ class _Examination:
     def _without_antidependencies(self, base: str, order: str, allowed: tuple[int, ...]) -> None:
         edges = self._edges.where(np.isin(self._edges.kind, allowed))
         members = _groups(with_order(edges, self._timing, order))
-        # What has no G0 has a wr in each cycle.
+        # In a component without G0, each cycle contains a wr.
         required = edges.where(edges.kind == allowed[-1])
         self._examine(base, order, members, edges, required, allowed, "none")
 
@@ -153,22 +154,22 @@ class _Examination:
         self, base: str, order: str, members: list[npt.NDArray[np.int64]],
         edges: Edges, required: Edges, allowed: tuple[int, ...], anti: Anti,
     ) -> None:
-        """Look for examples in the components `members` that show nothing as bad yet."""
+        """Search examples in the components `members` that show no kind as bad as `base` yet."""
         rank = BASES.index(base)
         fresh = [one for one in members if self._worst[one].min() > rank]
         fresh.sort(key=len)
         name = base + (f"-{order}" if order else "")
-        shown, budget, looked_at = 0, SEARCH_STEPS_MAX, 0
+        shown, budget, examined = 0, SEARCH_STEPS_MAX, 0
         for one in fresh[:COMPONENTS_MAX]:
             if shown >= EXAMPLES_MAX or (budget <= 0 and (shown or base == "G-single")):
                 break
-            looked_at += 1
+            examined += 1
             inside = np.isin(required.source, one) & np.isin(required.target, one)
             web = Web(self._timing, one, edges, order)
             steps, cost = web.shortest(required.where(inside), allowed, anti, budget)
             budget -= cost
             if steps is None:
-                assert base == "G-single", f"no {name} where its component says there is one"
+                assert base == "G-single", f"no {name} in a component that must contain one"
                 continue
             shown += 1
             kind = _name(steps, self._order)
@@ -179,7 +180,7 @@ class _Examination:
                 for step in steps
             )))
         if base == "G-single":
-            if not shown and (looked_at < len(fresh) or budget <= 0):
+            if not shown and (examined < len(fresh) or budget <= 0):
                 self._undecided.append(name)
             return
         for one in fresh:
@@ -191,7 +192,7 @@ class _Examination:
 def _groups(
     labels: Nodes, chosen: Nodes | None = None
 ) -> list[npt.NDArray[np.int64]]:
-    """The nodes of each component: of those `chosen`, or of all that have several."""
+    """The nodes of each component in `chosen`, or of each component with several nodes."""
     if chosen is None:
         chosen = np.flatnonzero(np.bincount(labels) > 1).astype(np.int32)
     inside = np.flatnonzero(np.isin(labels, chosen))
@@ -201,8 +202,11 @@ def _groups(
 
 
 def _name(steps: list[Step], order: str) -> str:
-    """What a cycle is called, by its own edges. With an edge that only `order` gives, it is
-    held against nothing but models that respect that order."""
+    """The kind of a cycle, by its edges.
+
+    With an assumed edge, which is derived from `order`, the cycle contradicts only models that
+    respect this order.
+    """
     kinds = [step.kind for step in steps]
     if WW_ASSUMED in kinds or RW_ASSUMED in kinds:
         return f"G2-item-{order}"

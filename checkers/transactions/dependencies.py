@@ -1,9 +1,9 @@
-"""What a history of transactions says of their order, as arrays.
+"""The dependencies between transactions, as arrays of edges.
 
-Node `i` is the transaction at place `i`. `ww`: the target's version follows the source's;
-`wr`: the target read what the source wrote; `rw`: the source read the version before the
-target's. A transaction is *committed* if it is `ok`, or uncertain with a write that
-somebody saw; only those have edges.
+Node `i` is the transaction at index `i`. `ww`: the version of the target follows that of the
+source. `wr`: the target read a version that the source wrote. `rw`: the source read the version
+before that of the target. A transaction is *committed* if it is `ok`, or if its outcome is
+unknown and a write of it was read. Only committed transactions have edges.
 
 Source: Adya 1999, section 4.4 (direct serialization graph).
 """
@@ -27,7 +27,7 @@ Kinds = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """Edge `i` goes from `source[i]` to `target[i]` and is of `kind[i]`."""
+    """Edge `i` goes from `source[i]` to `target[i]` and has the kind `kind[i]`."""
 
     source: Nodes
     target: Nodes
@@ -39,10 +39,10 @@ class Edges:
 
     @classmethod
     def of(cls, kind: int, source: Sequence[int] | Nodes, target: Sequence[int] | Nodes) -> Edges:
-        """All of one kind, without those from a node to itself, or from or to none (negative)."""
+        """Edges of one kind. Loops and edges with a negative (missing) node are left out."""
         begin, end = np.asarray(source, np.int32), np.asarray(target, np.int32)
-        real = (begin != end) & (begin >= 0) & (end >= 0)
-        begin, end = begin[real], end[real]
+        kept = (begin != end) & (begin >= 0) & (end >= 0)
+        begin, end = begin[kept], end[kept]
         return cls(begin, end, np.full(len(begin), kind, np.uint8))
 
     @classmethod
@@ -64,7 +64,7 @@ class Edges:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An anomaly that needs no cycle: its kind, why, and the transactions that show it."""
+    """An anomaly that is not a cycle: its kind, the reason, and the transactions that show it."""
 
     kind: str
     because: str
@@ -73,29 +73,27 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What was inferred. `because(source, target, kind)` says why an edge of `edges` is there,
-    with the names that its last argument gives the two transactions.
-
-    `assumed` are further edges, of versions put in order by sessions or by real time: only
-    models that respect this order have them.
-    """
+    """The dependencies and anomalies that were inferred from a history."""
 
     transactions: Sequence[Transaction]
     committed: npt.NDArray[np.bool_]
     edges: Edges
     because: Callable[[int, int, int, Callable[[int], str]], str]
+    """`because(source, target, kind, name)` explains an edge. `name` names a transaction."""
     found: tuple[Found, ...] = ()
     found_count: dict[str, int] = field(default_factory=dict)
-    """How many there are of each kind, also past those kept in `found`."""
+    """The number of anomalies of each kind, including those that `found` does not contain."""
     assumed: Edges = field(default_factory=Edges.none)
+    """Further edges, from versions that are ordered by sessions or by real time. They apply only
+    to models that respect this order."""
 
 
 FOUND_MAX = 20
-"""Of each kind that are kept in full; further ones are counted."""
+"""This many anomalies of each kind are kept. Further ones are only counted."""
 
 
 class Finds:
-    """Gathers anomalies, the first few of each kind in full."""
+    """Collects anomalies: the first few of each kind in full, and the number of all."""
 
     def __init__(self) -> None:
         self.kept: list[Found] = []
@@ -107,8 +105,9 @@ class Finds:
             self.kept.append(Found(kind, because, tuple(dict.fromkeys(nodes))))
 
     def full(self, kind: str) -> bool:
+        """Whether further anomalies of this kind are only counted."""
         return self.count.get(kind, 0) >= FOUND_MAX
 
 
 class UnusableHistory(ValueError):
-    """A history from which nothing can be inferred: why, and what is expected."""
+    """Nothing can be inferred from the history. The message names the reason."""

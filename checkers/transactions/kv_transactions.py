@@ -1,14 +1,14 @@
-"""`transactions`: the transactions that a history's key-value requests were.
+"""Converts the key-value requests of a history to transactions of micro-operations.
 
-Of the workload `append` each key is a list (`splitbrain.histories.list_value`), of `wr` a
-register. A
-transaction of the store is one; a get, a range and a put are one of their own. What a
-guard that held says of a key was read by it: its value, or, by its mod_revision, what
-some answer showed at this revision. One whose guard failed read what its other branch
-did; what it would have written failed.
+In the workload `append` each key is a list (`splitbrain.histories.list_value`), in `wr` a
+register. A transaction of the store is one transaction. A get, a range and a put are transactions
+of their own. A comparison that succeeded is a read of its key: it shows the value or, by the
+mod_revision, the value that an answer showed at this revision. A transaction whose comparisons
+failed is converted to two: one with the reads of its other branch, and a failed one with the
+writes that it did not make.
 
-Reads that may be old (serializable, or of a past revision) are left out: nobody promised
-that they fit.
+Reads that may return an old state (serializable reads, and reads of past revisions) are left out,
+because no consistency model applies to them.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from splitbrain.histories.list_value import added_by, elements_of
 from splitbrain.histories.transaction import Append, MicroOperation, Read, Transaction, Write
 
 LISTS, REGISTERS = "append", "wr"
-"""The `f` by which a history says what its keys are."""
+"""The functions (`f`) of operations on lists and on registers."""
 
 
 
 
 def transactions_of(history: History, lists: bool) -> list[Transaction]:
-    """The transactions over `lists`, or over registers, in the order of their invocations."""
+    """The transactions of `history`, over lists or over registers, by invocation."""
     return list(_Reading(history, lists).run())
 
 
@@ -49,9 +49,9 @@ class _Reading:
     history: History
     lists: bool
     _keys: tuple[str, ...] = ()
-    """All that were ever to be put, in their order."""
+    """All keys in puts, ascending."""
     _shown: dict[tuple[str, int], str] = field(default_factory=dict)
-    """What a key held from a revision on, as answers showed it."""
+    """The value of a key by its mod_revision, as answers show it."""
 
     def run(self) -> Iterator[Transaction]:
         keys: dict[str, None] = {}
@@ -71,7 +71,7 @@ class _Reading:
                 self._shown[request.key, revision] = request.value
             case Range(keys_only=False), RangeResult():
                 for one in result.kvs:
-                    # Its own put of the same transaction has no other revision.
+                    # A put of the same transaction has the same revision and takes precedence.
                     self._shown.setdefault((one.key, one.mod_revision), one.value)
             case Txn(), TxnResult():
                 branch = request.success if result.succeeded else request.failure
@@ -95,16 +95,16 @@ class _Reading:
 
     def _not_done(self, op: Operation, outcome: str) -> Iterator[Transaction]:
         made = tuple(
-            one for part in self._wanted(op.request) for one in self._written(part)
+            one for part in self._puts_on_success(op.request) for one in self._written(part)
         )
         if made:
             yield self._transaction(op, outcome, made)
 
     @staticmethod
-    def _wanted(request: Request) -> Iterator[Put]:
-        """The puts of a request, if its guard holds."""
-        wanted = request.success if isinstance(request, Txn) else (request,)
-        for one in wanted:
+    def _puts_on_success(request: Request) -> Iterator[Put]:
+        """The puts of a request if its comparisons succeed."""
+        requests = request.success if isinstance(request, Txn) else (request,)
+        for one in requests:
             for part in parts(one):
                 if isinstance(part, Put):
                     yield part
@@ -132,7 +132,7 @@ class _Reading:
             case Txn(), TxnResult():
                 if result.succeeded:
                     for compare in request.compare:
-                        yield from self._guarded(compare)
+                        yield from self._compared(compare)
                 branch = request.success if result.succeeded else request.failure
                 for one, answer in zip(branch, result.responses, strict=False):
                     yield from self._done(one, answer)
@@ -166,8 +166,8 @@ class _Reading:
         for key in keys:
             yield Read(key, self._value(shown.get(key)))
 
-    def _guarded(self, compare: Compare) -> Iterator[MicroOperation]:
-        """What a comparison that held says that its key held."""
+    def _compared(self, compare: Compare) -> Iterator[MicroOperation]:
+        """The read that a successful comparison implies."""
         if compare.result != "=" or compare.range_end:
             return
         if compare.target == "value":

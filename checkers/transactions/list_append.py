@@ -1,11 +1,12 @@
-"""Dependencies between transactions that append to lists and read them.
+"""Infers the dependencies between transactions that append to lists and read them.
 
-Each element is appended to a key once, so that a read tells who made it, and in which
-order: the longest read of a key gives the order of its versions, and every other read
-must be a beginning of it. Where reads do not agree, the key gives no edges.
+Each element is appended to a key once, so a read shows which transactions wrote the list, and in
+which order. The longest read of a key gives the order of its versions, and every other read must
+be a prefix of it. A key whose reads contradict each other gives no edges.
 
-An element that no read shows was appended after all that the longest read shows, since
-lists only grow; of an uncertain transaction only if another of its elements was seen.
+An element that no read shows was appended after all elements that the longest read shows, because
+lists only grow. For a transaction with an unknown outcome this is so only if another of its
+elements was read.
 
 Source: Kingsbury and Alvaro 2020, sections 4 and 6.
 """
@@ -31,20 +32,20 @@ from splitbrain.checkers.transactions.list_append_reasons import Reasons
 from splitbrain.histories.transaction import Append, Element, Key, Read, Transaction
 
 PAIRS_MAX = 10_000
-"""Of readers of a key's last version and appends that nobody saw. Past it only some are
-linked, which may hide a cycle of elements that were lost anyway, and never makes one."""
+"""The maximal number of edges from readers of a key's last version to unread appends. Beyond it
+some edges are left out. This may hide a cycle of lost elements, and never adds one."""
 
 
 def infer_list_append(transactions: Sequence[Transaction]) -> Dependencies:
-    """All that lists tell of the order of `transactions`.
+    """The dependencies of `transactions` over lists.
 
-    Raises UnusableHistory where an element was appended to a key twice, or something else
-    than lists was read or written. Linear in the number of elements that were read.
+    Raises UnusableHistory if an element was appended to a key twice, or if a transaction reads or
+    writes something other than a list. Linear in the number of elements that were read.
     """
     inference = _Inference(transactions)
     inference.gather()
     inference.examine()
-    inference.commit_what_was_seen()
+    inference.commit_read_transactions()
     edges = inference.edges()
     return Dependencies(
         transactions, inference.committed, edges, inference.reasons().because,
@@ -52,15 +53,6 @@ def infer_list_append(transactions: Sequence[Transaction]) -> Dependencies:
     )
 
 
-def _around(held: tuple[Element, ...], other: tuple[Element, ...]) -> str:
-    """`held` about the place where it begins to differ from `other`."""
-    alike = 0
-    while alike < min(len(held), len(other)) and held[alike] == other[alike]:
-        alike += 1
-    shown = [str(one) for one in held[max(0, alike - 3) : alike + 3]]
-    before = ["…"] if alike > 3 else []
-    behind = ["…"] if len(held) > alike + 3 else []
-    return f"[{' '.join([*before, *shown, *behind])}]"
 
 
 class _Inference:
@@ -69,23 +61,23 @@ class _Inference:
         self.finds = Finds()
         self.committed = np.array([one.outcome == "ok" for one in transactions], np.bool_)
         self._writers: dict[Key, dict[Element, int]] = {}
-        """Who appended an element to a key, whatever became of it."""
+        """The transaction that appended each element, whatever its outcome."""
         self._intermediate: dict[Key, set[Element]] = {}
-        """Elements that their own transaction appended something after."""
+        """The elements after which the same transaction appended another one."""
         self._runs: list[tuple[int, Key, tuple[Element, ...]]] = []
-        """What a transaction appended to a key, where that is more than one element."""
+        """(transaction, key, elements) for transactions that appended several elements to a key."""
         self._longest: dict[Key, tuple[Element, ...]] = {}
-        self._spoiled: dict[Key, None] = {}
-        """Keys without an order: their reads do not agree, or hold an element twice."""
+        self._contradictory: dict[Key, None] = {}
+        """Keys without an order: their reads contradict each other, or contain an element twice."""
         self._numbers: dict[Key, int] = {}
         self._read_by: list[int] = []
         self._read_key: list[int] = []
         self._read_length: list[int] = []
         self._updates: list[int] = []
-        """Places in the three lists above of reads whose transaction then appended."""
+        """The indexes in the three lists above of reads whose transaction then appended."""
         self._readers: dict[Key, list[tuple[int, tuple[Element, ...]]]] | None = None
 
-    # --- what was appended and read
+    # --- appends and reads
 
     def gather(self) -> None:
         writers, longest = self._writers, self._longest
@@ -136,11 +128,11 @@ class _Inference:
 
     def _no_list(self, place: int, made: Any) -> str:
         return (
-            f"event {self._transactions[place].invoked}: {wording.operation(made)} is no append "
-            "to a list, nor a read of one; registers and lists are judged apart"
+            f"event {self._transactions[place].invoked}: {wording.operation(made)} is not an "
+            "append to a list or a read of one; registers and lists are judged separately"
         )
 
-    # --- each transaction by itself, and each key
+    # --- anomalies that are not cycles
 
     def examine(self) -> None:
         longest = self._longest
@@ -173,16 +165,18 @@ class _Inference:
                     assert type(made) is Append
                     self._append_in(place, made, state)
         for key, whole in longest.items():
-            if key in self._spoiled or len(set(whole)) != len(whole):
+            if key in self._contradictory or len(set(whole)) != len(whole):
                 self._duplicates(key)
-        self._look_at_versions()
+        self._check_writers()
         for place, key, run in self._runs:
-            if key not in self._spoiled:
+            if key not in self._contradictory:
                 self._check_run(place, key, run)
 
     def _check_run(self, place: int, key: Key, run: tuple[Element, ...]) -> None:
-        """What a transaction appended to a key is there in its order, none left out. (What
-        others appended in its midst shows as a cycle.)"""
+        """The elements that a transaction appended to a key are in its order, and complete.
+
+        (Elements of others between them show as a cycle.)
+        """
         whole = self._longest[key]
         if run[0] in whole:
             begin = whole.index(run[0])
@@ -195,14 +189,14 @@ class _Inference:
             self.finds.add(
                 "incompatible-order",
                 f"{wording.transaction(self._transactions[place])} appended "
-                f"{wording.value(run)} to {key}, of which {wording.value(seen)} was read, in this "
-                f"order (event {self._transactions[reader].invoked})",
+                f"{wording.value(run)} to {key}, but of these {wording.value(seen)} was read, in "
+                f"this order (event {self._transactions[reader].invoked})",
                 place, reader,
             )
 
     def _append_in(self, place: int, made: Append, state: dict[Key, Any]) -> None:
-        """`state`: what this transaction knows of a key (a list where only its end is known),
-        and the place of the read from which it does."""
+        """`state` is what this transaction knows of each key: the elements (a list if only the end
+        is known), and the index of the read from which it knows them."""
         known, read = state.get(made.key, (None, -1))
         if known is None:
             state[made.key] = ([made.element], -1)
@@ -224,21 +218,21 @@ class _Inference:
         if type(expected) is list:
             if list(held[-len(expected):]) == expected:
                 return
-            wanted = f"a list that ends in {wording.value(tuple(expected))}"
+            expected_text = f"a list that ends in {wording.value(tuple(expected))}"
         elif held == expected:
             return
         else:
-            wanted = wording.value(expected)
+            expected_text = wording.value(expected)
         self.finds.add(
             "internal",
             f"{wording.transaction(self._transactions[place])} read {made.key} = "
-            f"{wording.value(held)}, but by what it had read and appended itself {wanted} was "
-            "there",
+            f"{wording.value(held)}, but its own earlier reads and appends require "
+            f"{expected_text}",
             place,
         )
 
     def _incompatible(self, place: int, key: Key, held: tuple[Element, ...]) -> None:
-        self._spoiled[key] = None
+        self._contradictory[key] = None
         if self.finds.full("incompatible-order"):
             self.finds.count["incompatible-order"] += 1
             return
@@ -246,9 +240,10 @@ class _Inference:
         other = next(who for who, seen in self._reads_of(key) if seen == whole)
         self.finds.add(
             "incompatible-order",
-            f"{key} was read as {_around(held, whole)} (event "
-            f"{self._transactions[place].invoked}) and as {_around(whole, held)} (event "
-            f"{self._transactions[other].invoked}): neither is a beginning of the other",
+            f"{key} was read as {wording.around_difference(held, whole)} (event "
+            f"{self._transactions[place].invoked}) and as "
+            f"{wording.around_difference(whole, held)} (event "
+            f"{self._transactions[other].invoked}): neither is a prefix of the other",
             place, other,
         )
 
@@ -257,7 +252,7 @@ class _Inference:
             seen: set[Element] = set()
             twice = [one for one in held if one in seen or seen.add(one)]  # type: ignore[func-returns-value]
             if twice:
-                self._spoiled[key] = None
+                self._contradictory[key] = None
                 self.finds.add(
                     "duplicate-elements",
                     f"{wording.transaction(self._transactions[place])} read {twice[0]} in {key} "
@@ -270,7 +265,7 @@ class _Inference:
         return () if writer is None else (writer,)
 
     def _reads_of(self, key: Key) -> list[tuple[int, tuple[Element, ...]]]:
-        """All reads of `key` by transactions that are ok. For anomalies only."""
+        """All reads of `key` by transactions that are ok. Used only to report anomalies."""
         if self._readers is None:
             self._readers = {}
             for place, one in enumerate(self._transactions):
@@ -281,31 +276,32 @@ class _Inference:
                             self._readers.setdefault(made.key, []).append((place, held))
         return self._readers.get(key, [])
 
-    def _look_at_versions(self) -> None:
-        """Elements that nobody appended, or a transaction that failed; what came after those."""
+    def _check_writers(self) -> None:
+        """Report reads of elements without a writer or of failed transactions."""
         transactions = self._transactions
         for key, whole in self._longest.items():
             writers = self._writers[key]
             seen: dict[Element, None] = dict.fromkeys(whole)
-            if key in self._spoiled:
+            if key in self._contradictory:
                 for _, held in self._reads_of(key):
                     seen.update(dict.fromkeys(held))
             for element in seen:
                 writer = writers.get(element)
                 if writer is None:
-                    self._blame_readers("garbage-read", key, element, None)
+                    self._report_readers("garbage-read", key, element, None)
                 elif transactions[writer].outcome == "fail":
-                    self._blame_readers("G1a", key, element, writer)
+                    self._report_readers("G1a", key, element, writer)
             if any(transactions[writers[one]].outcome == "fail" for one in whole if one in writers):
                 self._dirty_updates(key, whole)
 
-    def _blame_readers(
+    def _report_readers(
         self, kind: str, key: Key, element: Element, writer: int | None
     ) -> None:
-        told = (
-            "which nobody had appended"
+        why = (
+            "which no transaction appended"
             if writer is None
-            else f"which {wording.transaction(self._transactions[writer])} appended, and it failed"
+            else f"which was appended by {wording.transaction(self._transactions[writer])}, and "
+            "that failed"
         )
         for place, held in self._reads_of(key):
             if element in held:
@@ -313,7 +309,7 @@ class _Inference:
                 self.finds.add(
                     kind,
                     f"{wording.transaction(self._transactions[place])} read {element} in {key}, "
-                    f"{told}",
+                    f"{why}",
                     place, *others,
                 )
 
@@ -331,19 +327,19 @@ class _Inference:
                     self.finds.add(
                         "dirty-update",
                         f"{wording.transaction(self._transactions[writer])} appended {element} to "
-                        f"{key} after {failed[0]}, of a transaction that failed",
+                        f"{key} after {failed[0]}, which a failed transaction appended",
                         writer, failed[1],
                     )
                 failed = None
 
     # --- edges
 
-    def commit_what_was_seen(self) -> None:
-        """Uncertain transactions of which an element was read took effect."""
+    def commit_read_transactions(self) -> None:
+        """Mark transactions with an unknown outcome as committed if an element of them was read."""
         for key, whole in self._longest.items():
             writers = self._writers[key]
             reads = [whole]
-            if key in self._spoiled:
+            if key in self._contradictory:
                 reads = [held for _, held in self._reads_of(key)]
             for held in reads:
                 for element in held:
@@ -352,8 +348,11 @@ class _Inference:
                         self.committed[writer] = True
 
     def edges(self) -> Edges:
-        """Versions of all keys in a row: place `begin[key] + n` is the version of n elements,
-        made by `maker`; the next one known of it by `after`."""
+        """The edges of all keys.
+
+        The versions of all keys are numbered consecutively: `begin[key] + n` is the version with n
+        elements. `maker` wrote it, and `after` wrote the next version with a known writer.
+        """
         if not self._longest:
             return Edges.none()
         begin: list[int] = []
@@ -364,7 +363,7 @@ class _Inference:
         unseen: dict[int, list[int]] = {}
         for key, whole in self._longest.items():
             begin.append(len(maker))
-            if key in self._spoiled:
+            if key in self._contradictory:
                 made = [-1] * (len(whole) + 1)
                 maker += made
                 after += made
@@ -404,12 +403,13 @@ class _Inference:
         ])
 
     def _makers(self, key: Key, whole: tuple[Element, ...]) -> list[int]:
-        """The committed transactions that appended the elements of `whole`, -1 for none."""
+        """The committed transactions that appended the elements of `whole`; -1: none."""
         writers, committed = self._writers[key], self.committed
         found = [writers.get(element, -1) for element in whole]
         return [one if one >= 0 and committed[one] else -1 for one in found]
 
     def _unseen(self, key: Key, whole: tuple[Element, ...]) -> list[int]:
+        """The committed transactions that appended an element to `key` that no read shows."""
         seen = set(whole)
         return list(dict.fromkeys(
             writer for element, writer in self._writers[key].items()
@@ -417,7 +417,7 @@ class _Inference:
         ))
 
     def _before_unseen(self, unseen: dict[int, list[int]], readers: Any, version: Any) -> Edges:
-        """Who read a key's longest list did not see what was appended later."""
+        """The edges from the readers of the longest list of a key to the unread appends."""
         source: list[int] = []
         target: list[int] = []
         if unseen:
@@ -446,30 +446,30 @@ class _Inference:
         for place in wrong.tolist():
             reader, writer = int(readers[place]), int(makers[version[place]])
             key = keys[self._read_key[place]]
-            if reader == writer or writer < 0 or key in self._spoiled:
+            if reader == writer or writer < 0 or key in self._contradictory:
                 continue
             element = self._longest[key][self._read_length[place] - 1]
             self.finds.add(
                 "G1b",
                 f"{wording.transaction(self._transactions[reader])} read {key} up to {element}, "
-                f"in the midst of {wording.transaction(self._transactions[writer])}",
+                f"an intermediate state of {wording.transaction(self._transactions[writer])}",
                 reader, writer,
             )
 
     def _lost_updates(self, version: Any) -> None:
-        """Transactions that read the same version of a key, and both appended to it."""
+        """Report transactions that read the same version of a key and then appended to it."""
         keys = list(self._longest)
         by_version: dict[tuple[Key, Any], list[int]] = {}
         updates = np.array(self._updates, np.int64)
         if not len(updates):
             return
-        spoiled = {self._numbers[key] for key in self._spoiled}
+        contradictory = {self._numbers[key] for key in self._contradictory}
         versions, count = np.unique(version[updates], return_counts=True)
         shared = set(versions[count > 1].tolist())
         for place in self._updates:
             number = self._read_key[place]
             reader, key = self._read_by[place], keys[number]
-            if number in spoiled:
+            if number in contradictory:
                 held = next(held for who, held in self._reads_of(key) if who == reader)
                 by_version.setdefault((key, held), []).append(reader)
             elif int(version[place]) in shared:
@@ -477,14 +477,14 @@ class _Inference:
                 by_version.setdefault((key, held), []).append(reader)
         for (key, held), nodes in by_version.items():
             if len(nodes) > 1:
-                told = " and ".join(
+                processes = " and ".join(
                     f"process {self._transactions[node].process} (event "
                     f"{self._transactions[node].invoked})" for node in nodes[:4]
                 )
                 self.finds.add(
                     "lost-update",
-                    f"{told} each read {key} = {wording.value(held)} and appended to it: one "
-                    "update was made without the other",
+                    f"{processes} each read {key} = {wording.value(held)} and appended to it, so "
+                    "one update did not see the other",
                     *nodes,
                 )
 

@@ -1,4 +1,4 @@
-"""Explains in words why one transaction over lists must come before another."""
+"""Explains in words why a transaction over lists must come before another one."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class Reasons:
         self._longest = longest
 
     def because(self, source: int, target: int, kind: int, name: Callable[[int], str]) -> str:
-        """Why an edge is there, in words."""
+        """The reason for the edge from `source` to `target`. `name` names a transaction."""
         one, other = name(source), name(target)
         if KINDS[kind] == "wr":
             for made in self._transactions[target].operations:
                 if type(made) is Read and made.value:
                     held: Any = made.value
                     if self._writers[made.key].get(held[-1]) == source:
-                        return f"{other} read {made.key} = {wording.value(held)}, whose " \
-                            f"{held[-1]} {one} had appended"
+                        return f"{other} read {made.key} = {wording.value(held)}, and {one} had " \
+                            f"appended {held[-1]}"
         for made in self._transactions[target].operations:
             if type(made) is not Append:
                 continue
@@ -48,7 +48,7 @@ class Reasons:
                     f"appended {last}"
             if KINDS[kind] == "rw":
                 held = self._external_read(source, made.key)
-                if held is not None and self._steps(made.key, held, before):
+                if held is not None and self._adjacent(made.key, held, before):
                     return f"{one} read {made.key} = {wording.value(held)} without " \
                         f"{made.element}, which {other} appended"
         return f"{one} precedes {other} ({KINDS[kind]})"
@@ -57,12 +57,12 @@ class Reasons:
         return self._writers[key].get(element) == node
 
     def _before(self, made: Append) -> tuple[Element, ...]:
-        """What the list held when `made` was appended; all that was seen, if it was not."""
+        """The elements before `made` in its list. If no read shows `made`, all elements."""
         whole = self._longest[made.key]
         return whole[: whole.index(made.element)] if made.element in whole else whole
 
     def _made_last(self, node: int, key: Key, before: tuple[Element, ...]) -> bool:
-        """Whether `node` appended the last of `before` whose writer is committed."""
+        """Whether `node` appended the last element in `before` with a committed writer."""
         for element in reversed(before):
             writer = self._writers[key].get(element, -1)
             if writer >= 0 and self._committed[writer]:
@@ -70,14 +70,15 @@ class Reasons:
         return False
 
     def _external_read(self, node: int, key: Key) -> tuple[Element, ...] | None:
+        """The list that `node` read of `key` before it appended to it, if it did."""
         for made in self._transactions[node].operations:
             if made.key == key:
                 held: Any = made.value or () if type(made) is Read else None
                 return held  # type: ignore[no-any-return]
         return None
 
-    def _steps(self, key: Key, held: tuple[Element, ...], before: tuple[Element, ...]) -> bool:
-        """Whether between a read of `held` and an append after `before` nobody committed."""
+    def _adjacent(self, key: Key, held: tuple[Element, ...], before: tuple[Element, ...]) -> bool:
+        """Whether no committed transaction appended the elements in `before` after `held`."""
         if len(held) > len(before):
             return False
         return not any(

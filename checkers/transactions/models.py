@@ -1,15 +1,15 @@
-"""Consistency models, what each forbids, and what follows from an anomaly.
+"""Consistency models, the anomalies that each forbids, and the models that an anomaly contradicts.
 
-A model holds of a history that shows none of what it forbids, itself or by a weaker model
-that it implies. All edges here are of items, never of predicates, so that a cycle with
-anti-dependencies contradicts repeatable read as well.
+A history fulfils a model if it shows no anomaly that the model forbids, itself or through a weaker
+model that it implies. All edges are about items, not predicates, so a cycle with
+anti-dependencies also contradicts repeatable read.
 
-Sources: Adya 1999, Adya, Liskov and O'Neil 2000 (read-uncommitted PL-1, read-committed
-PL-2, consistent-view PL-2+, repeatable-read PL-2.99, serializable PL-3, snapshot-isolation
-PL-SI); Cerone, Bernardi and Gotsman 2015 (read-atomic and above; snapshot isolation admits
-no cycle without two neighbouring anti-dependencies, parallel snapshot isolation none with a
-single one: Cerone and Gotsman 2016); Daudjee and
-Salem 2004 and 2006 (strong session); Kingsbury and Alvaro 2020 (what each observation means).
+Sources: Adya 1999, Adya, Liskov and O'Neil 2000 (read-uncommitted PL-1, read-committed PL-2,
+consistent-view PL-2+, repeatable-read PL-2.99, serializable PL-3, snapshot-isolation PL-SI);
+Cerone, Bernardi and Gotsman 2015 (read-atomic and above); Cerone and Gotsman 2016 (a cycle
+without two adjacent anti-dependencies contradicts snapshot isolation, a cycle with a single
+anti-dependency contradicts parallel snapshot isolation); Daudjee and Salem 2004 and 2006 (strong
+session); Kingsbury and Alvaro 2020 (the meaning of each observation).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ IMPLIES: Mapping[str, Sequence[str]] = {
     "read-committed": ("read-uncommitted",),
     "read-uncommitted": (),
 }
-"""The models, the strongest first: a model and the next weaker ones."""
+"""The models, the strongest first, each with the next weaker models that it implies."""
 
 SYNONYMS: Mapping[str, str] = {
     "strong-serializable": "strict-serializable",
@@ -61,7 +61,7 @@ SYNONYMS: Mapping[str, str] = {
 DEFAULT = "strict-serializable"
 
 CONTRADICTS: Mapping[str, Sequence[str]] = {
-    # Seen in single transactions, and in the versions of a key.
+    # Shown by single transactions, or by the versions of a key.
     "garbage-read": ("read-uncommitted",),
     "duplicate-elements": ("read-uncommitted",),
     "G1a": ("read-committed",),
@@ -91,17 +91,17 @@ CONTRADICTS: Mapping[str, Sequence[str]] = {
     "G-nonadjacent-realtime": ("strong-snapshot-isolation",),
     "G2-item-realtime": ("strict-serializable",),
 }
-"""The weakest models that an anomaly contradicts; the stronger ones follow.
+"""The weakest models that each anomaly contradicts. All stronger models follow.
 
-Versions put in order by sessions or by real time are so for the models alone that respect
-that order for reads and writes alike: their cycles contradict nothing weaker.
+Versions that are ordered by sessions or by real time are ordered only in models that respect this
+order for reads and writes. A cycle of such versions contradicts no weaker model.
 """
 
 MODELS: tuple[str, ...] = tuple(IMPLIES)
 
 
 def model_named(name: str) -> str:
-    """The model's own name. Raises ValueError with those that there are."""
+    """The model with this name or synonym. Raises ValueError with the known names."""
     found = SYNONYMS.get(name, name)
     if found not in IMPLIES:
         near = difflib.get_close_matches(name, [*IMPLIES, *SYNONYMS], n=1)
@@ -111,7 +111,7 @@ def model_named(name: str) -> str:
 
 
 def implied(model: str) -> tuple[str, ...]:
-    """`model` and all that hold wherever it holds, the strongest first."""
+    """`model` and all models that it implies, the strongest first."""
     found = {model: None}
     queue = [model]
     for one in queue:
@@ -121,13 +121,13 @@ def implied(model: str) -> tuple[str, ...]:
 
 
 def contradicted(anomalies: Iterable[str]) -> tuple[str, ...]:
-    """All models that cannot hold where these anomalies are, the strongest first."""
+    """All models that these anomalies contradict, the strongest first."""
     direct = {model for anomaly in anomalies for model in CONTRADICTS[anomaly]}
     return tuple(one for one in MODELS if not direct.isdisjoint(implied(one)))
 
 
 def weakest(models: Iterable[str]) -> tuple[str, ...]:
-    """Those of `models` that imply no other of them."""
+    """The models in `models` that imply no other model in it."""
     among = dict.fromkeys(models)
     return tuple(
         one for one in MODELS
@@ -136,12 +136,12 @@ def weakest(models: Iterable[str]) -> tuple[str, ...]:
 
 
 def forbids(model: str, anomaly: str) -> bool:
-    """Whether `model` cannot hold where `anomaly` is."""
+    """Whether `anomaly` contradicts `model`."""
     return model in contradicted((anomaly,))
 
 
 def order_of(model: str) -> str:
-    """Which order between transactions `model` respects: "realtime", "process" or ""."""
+    """The order between transactions that `model` respects: "realtime", "process" or ""."""
     weaker = implied(model)
     if "strong-read-uncommitted" in weaker:
         return "realtime"

@@ -1,9 +1,9 @@
-"""The order in which transactions came, by session and by real time, as few edges.
+"""The session order and the real-time order of transactions, as few edges.
 
-Real time is an interval order with up to n² pairs. Its edges go by way of *barriers*, one
-between any ends and the beginnings that follow them: from a transaction to the first
-barrier after its end, from barrier to barrier, from the last barrier before its beginning
-to a transaction. At most 3 n edges hold the same paths.
+Real time is an interval order with up to n² pairs. Its edges go through *barriers*: there is one
+between a group of ends and the begins that follow them. Edges lead from a transaction to the
+first barrier after its end, from each barrier to the next, and from the last barrier before its
+begin to a transaction. At most 3 n edges give the same reachability.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Times = npt.NDArray[np.int64]
 
 
 class Timing:
-    """When the transactions `nodes` began and ended, by indexes of events, and who made them."""
+    """The begin, the end (as indexes of events) and the process of the transactions `nodes`."""
 
     def __init__(self, transactions: Sequence[Transaction], nodes: Nodes) -> None:
         chosen = [transactions[node] for node in nodes.tolist()]
@@ -33,12 +33,14 @@ class Timing:
         self.process: Times = np.array([one.process for one in chosen], np.int64)
 
     def process_edges(self) -> tuple[Nodes, Nodes]:
-        """From each transaction that ended to the next of its process that did, and to those
-        without an end in between: they may take effect at any later time. As places in `nodes`.
+        """The edges from each transaction that ended to the next one of its process that ended.
+
+        There are also edges to the transactions without an end in between, which may take effect
+        at any later time. Nodes are indexes in `nodes`.
         """
         order = np.lexsort((self.invoked, self.process))
         ended = self.returned[order] != NEVER
-        # Of each place in `order` the last before it that ended.
+        # For each index in `order`, the last one before it that ended.
         last = np.maximum.accumulate(np.where(ended, np.arange(len(order)), -1))
         before = np.concatenate([np.full(1, -1), last[:-1]])
         places = np.flatnonzero(before >= 0)
@@ -47,14 +49,16 @@ class Timing:
         return source[same].astype(np.int32), target[same].astype(np.int32)
 
     def realtime_edges(self) -> tuple[Nodes, Nodes, int]:
-        """Edges between places in `nodes` and barriers, which are numbered from `len(nodes)` on;
-        and how many barriers there are."""
+        """The edges between transactions and barriers, and the number of barriers.
+
+        Transactions are indexes in `nodes`. Barriers are numbered from `len(nodes)` on.
+        """
         count = len(self.nodes)
         ended = np.flatnonzero(self.returned != NEVER)
         ended = ended[np.argsort(self.returned[ended], kind="stable")]
         before = np.searchsorted(self.returned[ended], self.invoked)
         barriers = np.unique(before[before > 0])
-        # The barrier numbered j stands after the first barriers[j] ends.
+        # Barrier j is after the first barriers[j] ends.
         to = np.searchsorted(barriers, np.arange(len(ended)), side="right")
         reaches = to < len(barriers)
         waits = np.flatnonzero(before > 0)

@@ -1,9 +1,8 @@
-"""Dependencies between transactions that write and read registers.
+"""Infers the dependencies between transactions that write and read registers.
 
-Each value is written to a key once, so that a read tells who wrote it; the order of
-versions is known in part (`splitbrain.checkers.transactions.versions`). One value of a key that was
-read and that nobody wrote is taken for what it held at first, unless it was also read as
-absent.
+Each value is written to a key once, so a read shows which transaction wrote the value. The order
+of the versions is known in part (`transactions/versions.py`). If one value of a key was read but
+never written, it is the initial value, unless the key was also read as absent.
 
 Source: Kingsbury and Alvaro 2020, section 5; Adya 1999 for G1a and G1b.
 """
@@ -38,17 +37,19 @@ from splitbrain.checkers.transactions.versions import (
 from splitbrain.histories.transaction import Append, Element, Key, Transaction, Write
 
 PAIRS_MAX = 10_000
-"""Of readers of a key's first state and its writers; past it only some are linked."""
+"""The maximal number of edges from readers of a version to the writers of the next ones. Beyond
+it some edges are left out."""
 
 
 def infer_registers(
     transactions: Sequence[Transaction], order: str = "", writes_follow_reads: bool = True
 ) -> Dependencies:
-    """All that registers tell of the order of `transactions`.
+    """The dependencies of `transactions` over registers.
 
-    `order` is what the model respects: "process" or "realtime" orders versions, too ("": not).
-    `writes_follow_reads`: what a transaction read of a key precedes what it wrote to it.
-    Raises UnusableHistory where a value was written to a key twice, or lists were used.
+    `order` is the order that the model respects: "process" and "realtime" also order versions.
+    With `writes_follow_reads`, the version that a transaction read of a key is before the version
+    that it wrote. Raises UnusableHistory if a value was written to a key twice, or if a
+    transaction is over lists.
     """
     inference = _Inference(transactions, order, writes_follow_reads)
     inference.gather()
@@ -71,11 +72,13 @@ class _Inference:
         self.committed = np.array([one.outcome == "ok" for one in transactions], np.bool_)
         self._writers: dict[Version, int] = {}
         self._readers: dict[Version, list[int]] = {}
-        """Transactions that read a version before they wrote the key."""
+        """The transactions that read a version before they wrote the key."""
         self._intermediate: dict[Version, None] = {}
+        """The versions that the same transaction then replaced."""
         self._reads: list[dict[Key, Element | None]] = []
+        """For each transaction, its first read of each key, if that was before a write."""
         self._writes: list[dict[Key, Element]] = []
-        """Of each transaction what it first read of a key, and what it wrote last."""
+        """For each transaction, its last write of each key."""
         self._initial: dict[Key, Element | None] = {}
         self._why: dict[tuple[Version, Version], str] = {}
 
@@ -86,7 +89,7 @@ class _Inference:
                 if type(made) is Append or isinstance(getattr(made, "value", None), tuple):
                     raise UnusableHistory(
                         f"event {one.invoked}: {wording.operation(made)} is of a list; registers "
-                        "and lists are judged apart"
+                        "and lists are judged separately"
                     )
                 if type(made) is Write:
                     version = (made.key, made.value)
@@ -102,7 +105,7 @@ class _Inference:
                     writes[made.key] = made.value
             self._writes.append(writes)
 
-    # --- each transaction by itself
+    # --- anomalies that are not cycles
 
     def examine(self) -> None:
         unwritten: dict[Key, dict[Element | None, int]] = {}
@@ -141,19 +144,20 @@ class _Inference:
             unwritten.setdefault(key, {}).setdefault(held, place)
             return
         if writer == place:
-            self._blame_read("future-read", place, version, "it wrote only afterwards")
+            self._report_read("future-read", place, version, "it wrote only later")
         elif self._transactions[writer].outcome == "fail":
             other = wording.transaction(self._transactions[writer])
-            self._blame_read("G1a", place, version, f"{other} wrote, and it failed", writer)
+            why = f"was written by {other}, and that failed"
+            self._report_read("G1a", place, version, why, writer)
         else:
             self.committed[writer] = True
             if version in self._intermediate:
                 other = wording.transaction(self._transactions[writer])
                 last = self._writes[writer][key]
-                why = f"{other} wrote before it wrote {last}"
-                self._blame_read("G1b", place, version, why, writer)
+                why = f"was written by {other} before it wrote {last}"
+                self._report_read("G1b", place, version, why, writer)
 
-    def _blame_read(
+    def _report_read(
         self, kind: str, place: int, version: Version, why: str, *others: int
     ) -> None:
         self.finds.add(
@@ -169,22 +173,22 @@ class _Inference:
         self.finds.add(
             "internal",
             f"{wording.transaction(self._transactions[place])} read {key} = "
-            f"{wording.value(held)}, but by what it had read and written itself "
-            f"{wording.value(expected)} was there",
+            f"{wording.value(held)}, but its own earlier reads and writes require "
+            f"{wording.value(expected)}",
             place,
         )
 
     def _lost_updates(self, updates: dict[Version, list[int]]) -> None:
         for (key, held), nodes in updates.items():
             if len(nodes) > 1:
-                told = " and ".join(
+                processes = " and ".join(
                     f"process {self._transactions[node].process} (event "
                     f"{self._transactions[node].invoked})" for node in nodes[:4]
                 )
                 self.finds.add(
                     "lost-update",
-                    f"{told} each read {key} = {wording.value(held)} and wrote to it: one update "
-                    "was made without the other",
+                    f"{processes} each read {key} = {wording.value(held)} and wrote to it, so one "
+                    "update did not see the other",
                     *nodes,
                 )
 
@@ -197,7 +201,7 @@ class _Inference:
                     self.finds.add(
                         "garbage-read",
                         f"{wording.transaction(self._transactions[place])} read {key} = {held}, "
-                        "which nobody had written",
+                        "which no transaction wrote",
                         place,
                     )
 
@@ -256,22 +260,24 @@ class _Inference:
         self, pairs: dict[tuple[Version, Version], str],
         known: dict[tuple[Version, Version], str], kind: str,
     ) -> dict[tuple[Version, Version], str]:
-        """`pairs` of the keys whose versions, with those `known`, are in no circle; the others
-        are reported and left out."""
-        spoiled: dict[Key, None] = {}
+        """The `pairs` of the keys whose versions have no cycle, together with the pairs `known`.
+
+        The cycles of the other keys are reported.
+        """
+        contradictory: dict[Key, None] = {}
         for group in cyclic({**known, **pairs}):
-            spoiled[group[0][0]] = None
+            contradictory[group[0][0]] = None
             nodes = [self._writers[one] for one in group if one in self._writers]
             nodes += [self._readers[one][0] for one in group if one in self._readers]
             if len(group) > 1:
                 self.finds.add(
                     kind,
-                    f"values of {group[0][0]} would each be older than the other: "
+                    f"these values of {group[0][0]} would each have to be older than the others: "
                     + ", ".join(wording.value(held) for _, held in group[:6])
                     + f" ({_SOURCES[kind]})",
                     *nodes[:6],
                 )
-        return {pair: why for pair, why in pairs.items() if pair[0][0] not in spoiled}
+        return {pair: why for pair, why in pairs.items() if pair[0][0] not in contradictory}
 
     def _between(
         self, pairs: dict[tuple[Version, Version], str], ww: int, rw: int
@@ -298,7 +304,7 @@ class _Inference:
     # --- words
 
     def because(self, source: int, target: int, kind: int, name: Callable[[int], str]) -> str:
-        """Why an edge is there, in words."""
+        """The reason for the edge from `source` to `target`. `name` names a transaction."""
         one, other = name(source), name(target)
         what = KINDS[kind]
         if what == "wr":
@@ -315,19 +321,19 @@ class _Inference:
             verb = "wrote" if what == "ww" else "read"
             return (
                 f"{one} {verb} {key} = {wording.value(mine[key])}, and {other} wrote {written}, "
-                f"which came later ({_REASONS[why]})"
+                f"which is the later version ({_REASONS[why]})"
             )
         return f"{one} precedes {other} ({what})"
 
 
 _REASONS = {
-    "reads": "a transaction that read the one wrote the other",
-    "first": "it is what the key held at first",
-    "process": "by a process that used one after the other",
-    "realtime": "by transactions that used one after the other had ended",
+    "reads": "a transaction read the first and wrote the second",
+    "first": "the first is the initial value of the key",
+    "process": "a process used the first and then the second",
+    "realtime": "a transaction that used the first ended before one that used the second began",
 }
 _SOURCES = {
-    "cyclic-versions": "by transactions that read one and wrote the other",
-    "cyclic-versions-process": "by what each process saw, one after the other",
-    "cyclic-versions-realtime": "by what transactions saw that ran one after the other",
+    "cyclic-versions": "because transactions read one and wrote the other",
+    "cyclic-versions-process": "because processes saw them one after the other",
+    "cyclic-versions-realtime": "because transactions that ran one after the other saw them",
 }

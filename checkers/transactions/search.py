@@ -1,7 +1,8 @@
-"""The shortest cycle through one of some edges: breadth first within a component.
+"""The shortest cycle through one of the given edges, by breadth-first search in a component.
 
-Real time, and a session, need no edges here: what began after a transaction's end is a
-row's end, of which each part is walked once.
+The session order and the real-time order need no edges here. The transactions are sorted by
+begin, so those after the end of a transaction are the tail of a row, and each part of a row is
+visited once.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from splitbrain.checkers.transactions.dependencies import PROCESS, REALTIME, RW,
 from splitbrain.checkers.transactions.order import NEVER, Timing
 
 STARTS_MAX = 100
-"""Edges from which a shorter cycle is looked for, spread over all that there are."""
+"""The number of edges from which a shorter cycle is searched, spread over all edges."""
 
 Anti = Literal["none", "apart", "any"]
-"""Whether anti-dependencies may be on the way: none but the first edge, none right after
-another, or any."""
+"""The anti-dependencies that a path may contain: none (except for the first edge of the cycle),
+any that do not follow another one (`apart`), or any."""
 
 
 class Step(NamedTuple):
@@ -33,7 +34,7 @@ class Step(NamedTuple):
 
 
 class Web:
-    """The edges between the nodes `members` (places in `timing.nodes`), and their order."""
+    """The edges and the orders between the nodes `members` (indexes in `timing.nodes`)."""
 
     def __init__(
         self, timing: Timing, members: npt.NDArray[np.int64], edges: Edges, order: str
@@ -52,7 +53,7 @@ class Web:
         self._returned: list[int] = timing.returned[members].tolist()
         self._rows: list[_Row] = []
         self._row_of: list[list[tuple[int, int]]] = [[] for _ in range(len(members))]
-        """Of each node the rows (by number) that it walks, and with which kind of step."""
+        """For each node, the rows (by number) with its successors, and the kind of step."""
         if order == "realtime":
             self._add_row(np.arange(len(members)), timing.invoked[members], REALTIME)
         if order in ("process", "realtime"):
@@ -69,16 +70,19 @@ class Web:
         by_time = np.argsort(invoked, kind="stable")
         row = _Row(invoked[by_time].tolist(), group[by_time].tolist())
         for node in row.nodes:
-            # Sessions first: what follows in one is told so, not as real time.
+            # Sessions first, so that a step within a session is reported as such.
             self._row_of[node].insert(0, (len(self._rows), kind))
         self._rows.append(row)
 
     def shortest(
         self, required: Edges, allowed: tuple[int, ...], anti: Anti, budget: int
     ) -> tuple[list[Step] | None, int]:
-        """The shortest cycle found that begins with an edge of `required` and goes on by edges
-        of kinds `allowed`, and how many edges were looked at. The search ends when that
-        exceeds `budget`, or, once there is a cycle, after `STARTS_MAX` edges."""
+        """The shortest cycle found, and the number of edges that were visited.
+
+        The cycle begins with an edge of `required` and continues with edges of the kinds
+        `allowed`. The search ends when more than `budget` edges were visited or, after a cycle
+        was found, when it has started from `STARTS_MAX` edges.
+        """
         best: list[Step] | None = None
         spent = 0
         for number, one in enumerate(_spread(len(required))):
@@ -99,23 +103,26 @@ class Web:
                 break
         if best is None:
             return None, spent
-        told = [
+        cycle = [
             Step(int(self._members[step.source]), int(self._members[step.target]), step.kind)
             for step in best
         ]
-        return told, spent
+        return cycle, spent
 
     def _path(
         self, start: int, goal: int, first: int, allowed: tuple[int, ...], anti: Anti,
         below: int | None,
     ) -> tuple[list[Step] | None, int]:
-        """From `start` to `goal`, in fewer than `below` steps; states 2 n + 1 are those that an
-        anti-dependency led to, where that matters."""
+        """The shortest path from `start` to `goal` with fewer than `below` steps, and its cost.
+
+        The search visits states: 2 n for node n and, with `apart`, 2 n + 1 for node n if the last
+        edge was an anti-dependency.
+        """
         apart = anti == "apart"
         begin = 2 * start + (1 if apart and first in (RW, RW_ASSUMED) else 0)
         end = 2 * goal
         reached: dict[int, tuple[int, int]] = {begin: (-1, -1)}
-        walked = [len(row.nodes) for row in self._rows]
+        row_end = [len(row.nodes) for row in self._rows]
         cost, depth, level = 0, 0, [begin]
         while level and (below is None or depth + 1 < below):
             depth += 1
@@ -139,13 +146,13 @@ class Web:
                     for number, kind in self._row_of[node]:
                         row = self._rows[number]
                         later = bisect_right(row.invoked, returned)
-                        for place in range(later, walked[number]):
+                        for place in range(later, row_end[number]):
                             cost += 1
                             next_state = 2 * row.nodes[place]
                             if next_state not in reached:
                                 reached[next_state] = (state, kind)
                                 further.append(next_state)
-                        walked[number] = min(walked[number], later)
+                        row_end[number] = min(row_end[number], later)
                 if end in reached:
                     return self._steps_to(end, reached), cost
             level = further
@@ -163,14 +170,14 @@ class Web:
 
 
 def _spread(count: int) -> Iterator[int]:
-    """The places of `count` edges: first some from all over, then the others."""
+    """The indexes of `count` edges: first a sample of all, then the others."""
     step = max(1, count // STARTS_MAX)
     yield from range(0, count, step)
     yield from (place for place in range(count) if place % step)
 
 
 class _Row(NamedTuple):
-    """Nodes in the order of their beginnings, and when those were."""
+    """Nodes in the order of their begins, and these begins."""
 
     invoked: list[int]
     nodes: list[int]

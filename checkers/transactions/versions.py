@@ -1,9 +1,9 @@
-"""The order of a register's versions, as far as it is known: which came before which.
+"""The order of the versions of a register, as far as it is known.
 
-A register does not tell its past. Known are: nothing was before all that was written;
-what a transaction read of a key was before what it wrote to it (any other order makes a
-cycle that read committed forbids); and, for a model that respects sessions or real time, what one
-transaction left behind was before what a later one found.
+A register does not show its past. Three facts are known. The initial value was before all written
+values. The value that a transaction read was before the value that it wrote to the same key (any
+other order makes a cycle that read-committed forbids). If the model respects sessions or real
+time, the value that one transaction left was before the value that a later one found.
 
 Source: Kingsbury and Alvaro 2020, section 5.
 """
@@ -13,27 +13,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from splitbrain.checkers.transactions.components import components
 from splitbrain.histories.transaction import Element, Key
 
 Version = tuple[Key, Element | None]
-"""A key and its value; None: nothing was there yet."""
+"""A key and its value. None: the key was absent."""
 
 
 @dataclass(slots=True)
 class Use:
-    """What one transaction found of a key (`first`) and left (`last`), and when."""
+    """The use of one key by one transaction."""
 
     node: int
     process: int
     invoked: int
     returned: int | None
     first: Version
+    """The first version that it read or wrote."""
     last: Version
+    """The version that it left."""
 
 
 @dataclass(slots=True)
 class VersionOrder:
-    """Pairs of versions, the earlier first, each with what says so."""
+    """Pairs of versions (earlier, later), each with the reason for the order."""
 
     pairs: dict[tuple[Version, Version], str] = field(default_factory=dict)
 
@@ -43,8 +48,11 @@ class VersionOrder:
 
 
 def by_process(uses: Iterable[Use]) -> VersionOrder:
-    """`uses` of one key: from what a process left to what it found next; what has no end may
-    take effect at any later time."""
+    """The order of the versions of one key by sessions.
+
+    The version that a process left is before the one that it found next. A transaction without an
+    end may take effect at any later time, so it orders nothing after it.
+    """
     order = VersionOrder()
     before: dict[int, Use] = {}
     for use in sorted(uses, key=lambda use: use.invoked):
@@ -57,8 +65,11 @@ def by_process(uses: Iterable[Use]) -> VersionOrder:
 
 
 def by_realtime(uses: Iterable[Use]) -> VersionOrder:
-    """`uses` of one key: from what each left to what those found that began after its end and
-    before the end of another such."""
+    """The order of the versions of one key by real time.
+
+    The version that a transaction left is before the one that a later transaction found. Only
+    pairs without a third transaction between them are added.
+    """
     order = VersionOrder()
     events: list[tuple[int, bool, Use]] = []
     for use in uses:
@@ -77,11 +88,7 @@ def by_realtime(uses: Iterable[Use]) -> VersionOrder:
 
 
 def cyclic(pairs: Mapping[tuple[Version, Version], str]) -> list[list[Version]]:
-    """Versions that precede one another: each such group, in the order of their appearance."""
-    import numpy as np
-
-    from splitbrain.checkers.transactions.components import components
-
+    """The groups of versions that precede each other, each in the order of appearance."""
     number: dict[Version, int] = {}
     for pair in pairs:
         for version in pair:

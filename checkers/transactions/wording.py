@@ -1,4 +1,4 @@
-"""Transactions and their values as a person reads them."""
+"""Texts for transactions and their values in messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ OPERATIONS_MAX = 8
 
 
 def value(held: tuple[Element, ...] | Element | None) -> str:
-    """`[1 2 3]`, of a long list its end: `[… 7 8 9]`; a register's value as it is."""
+    """`[1 2 3]` for a list, `[… 7 8 9]` for a long one, the value itself for a register."""
     if held is None:
         return "nothing"
     if not isinstance(held, tuple):
@@ -19,6 +19,7 @@ def value(held: tuple[Element, ...] | Element | None) -> str:
 
 
 def operation(made: Append | Write | Read) -> str:
+    """`append 3 to x`, `write x = 3`, `read x = [1 2 3]`."""
     match made:
         case Append(key, element):
             return f"append {element} to {key}"
@@ -29,6 +30,7 @@ def operation(made: Append | Write | Read) -> str:
 
 
 def operations(transaction: Transaction) -> str:
+    """The operations of a transaction, separated by commas."""
     made = [operation(one) for one in transaction.operations[:OPERATIONS_MAX]]
     more = ", …" if len(transaction.operations) > OPERATIONS_MAX else ""
     return ", ".join(made) + more
@@ -46,3 +48,14 @@ def who(transaction: Transaction) -> str:
 def transaction(made: Transaction) -> str:
     """`process 3's transaction (append 3 to x, read y = [1])`."""
     return f"process {made.process}'s transaction ({operations(made)})"
+
+
+def around_difference(held: tuple[Element, ...], other: tuple[Element, ...]) -> str:
+    """The part of `held` around the first difference from `other`."""
+    equal = 0
+    while equal < min(len(held), len(other)) and held[equal] == other[equal]:
+        equal += 1
+    shown = [str(one) for one in held[max(0, equal - 3) : equal + 3]]
+    before = ["…"] if equal > 3 else []
+    after = ["…"] if len(held) > equal + 3 else []
+    return f"[{' '.join([*before, *shown, *after])}]"

@@ -1,31 +1,33 @@
-"""`watch`: each watcher was sent all that it asked for, in order, once, and nothing else.
+"""`watch`: each watcher receives all the events that it asked for, in order, once, and no others.
 
-Against the members' change log as the truth, of each stream (one watch at one member):
+The members' change log is the reference. For each stream (one watch on one member):
 
-    ordered       events in the order of revisions, within one as the members hold them
-    unique        none twice
-    reliable      none left out before one that was sent, before a progress notification,
-                  or, of a stream open to the end, before the end
+    ordered       events arrive in the order of revisions and, within a revision, in the order of
+                  the change log
+    unique        no event arrives twice
+    reliable      no event is missing before a later event, before a progress notification, or, if
+                  the stream was open to the end of the run, before the end
     atomic        no answer ends within a revision, unless it is a fragment
-    resumable     from `start_revision` on, at whichever member: each stream is held to its
-                  own start, so that a watcher that reconnects has missed nothing
-    bookmarkable  a progress notification speaks the truth, and of no revision to come
-    filtered      only the keys and kinds asked for, with the prev_kv that was there;
-                  nothing before a start in the future
-    compaction    a start that the member has compacted is cancelled with the compacted
-                  revision; none is cancelled for one that it does not need
+    resumable     the events from `start_revision` on arrive, from any member. Each stream is
+                  judged from its own start, so that a watcher that reconnects misses nothing
+    bookmarkable  a progress notification is true, and names no future revision
+    filtered      only events of the requested keys and kinds arrive, with the right prev_kv,
+                  and none before a start in the future
+    compaction    a watch whose start the member has compacted is cancelled with the compacted
+                  revision; no watch is cancelled for a compaction that it does not need
 
-and against the rest of the history: no event before its write was asked for, and what a
-watcher was sent is committed, so that a read invoked later sees at least that revision.
+The rest of the history adds two rules. No event arrives before the invocation of its write. An
+event that a watcher received is committed, so an operation that is invoked later and must be
+recent sees that revision or a later one.
 
-Exact for the events received, as far as members' logs reach; of revisions that all
-compacted, watchers are only held against one another, and the verdict is not above
-undecided. That a stream with nothing to say was stuck shows at the end of a run alone.
+The check is exact for the events received, as far as the members' change logs reach. For
+revisions that all members compacted, the watchers are only compared with each other, and the
+verdict is undecided at best. A stream that is stuck without any later event is found only at the
+end of a run.
 
-Cost: linear in the events (one comparison of lists a stream), n log n in the operations.
+Cost: linear in the events (one comparison of lists for each stream), n log n in the operations.
 
-Source: etcd's API guarantees on watch, and the properties that etcd's robustness tests
-validate.
+Source: etcd's API guarantees on watch, and the properties that etcd's robustness tests validate.
 """
 
 from __future__ import annotations
@@ -50,20 +52,21 @@ NAME = "watch"
 
 
 def check_watch(evidence: Evidence) -> Verdict:
-    """Each watch was sent all that it asked for: ordered, unique, reliable, atomic, resumable.
+    """Each watch receives its events: ordered, unique, reliable, atomic and resumable.
 
-    Judges runs with watchers; to others it does not apply.
+    Undecided if all members compacted some of the revisions, or if no watch was created. Applies
+    to runs with watchers.
     """
     streams = evidence.watches
     if not streams:
-        return not_applicable(NAME, "nothing was watched")
+        return not_applicable(NAME, "the run has no watchers")
     operations = evidence.history.operations
     truth = find_truth(evidence.members, streams)
     writers = _writers(operations)
     compactions = _compactions(operations, evidence.members)
     times = _times(writers)
     findings = Findings()
-    events = progress = untold = 0
+    events = progress = unlogged = 0
     for stream in streams:
 
         def report(kind: str, because: str, revision: int, node: str = stream.node) -> None:
@@ -73,15 +76,15 @@ def check_watch(evidence: Evidence) -> Verdict:
         check = StreamCheck(stream, truth, compactions, times, report)
         check.run()
         events, progress = events + check.events, progress + check.progress
-        untold += check.untold
+        unlogged += check.unlogged
     _check_reads(streams, operations, findings)
-    if untold:
+    if unlogged:
         findings.unknown.append(
-            f"{untold} events are of revisions that no member's change log reaches back to: they "
-            "were held against other watchers' alone"
+            f"{unlogged} events are of revisions that are in no member's change log, so they were "
+            "compared with the events of other watchers only"
         )
     if not events and not any(stream.created for stream in streams):
-        findings.unknown.append(f"none of {len(streams)} watches was ever created")
+        findings.unknown.append(f"none of the {len(streams)} watches was created")
     counts = {
         "watchers": len({stream.watcher for stream in streams}),
         "streams": len(streams),
@@ -97,7 +100,7 @@ def check_watch(evidence: Evidence) -> Verdict:
 
 
 def _writers(operations: Sequence[Operation]) -> dict[int, Operation]:
-    """Acknowledged writes by the revision that each made."""
+    """The acknowledged writes, by revision."""
     return {
         op.result.header.revision: op
         for op in operations
@@ -106,7 +109,7 @@ def _writers(operations: Sequence[Operation]) -> dict[int, Operation]:
 
 
 def _compactions(operations: Sequence[Operation], members: Sequence[MemberState]) -> Compactions:
-    asked = [
+    compactions = [
         Compaction(
             op.request.revision, op.call,
             op.result.header.revision if op.result is not None else None, op,
@@ -115,11 +118,13 @@ def _compactions(operations: Sequence[Operation], members: Sequence[MemberState]
         if isinstance(op.request, Compact) and op.outcome != "fail"
     ]
     done = {member.compact_revision for member in members if member.compact_revision > 0}
-    return Compactions(asked, others=not done.issubset(one.revision for one in asked))
+    return Compactions(
+        compactions, others=not done.issubset(one.revision for one in compactions)
+    )
 
 
 def _times(writers: dict[int, Operation]) -> Times:
-    """Revisions at which the earliest possible time moves on."""
+    """The earliest possible times of revisions, as a step function."""
     revisions: list[int] = []
     calls: list[int] = []
     named: list[Operation] = []
@@ -135,7 +140,7 @@ def _times(writers: dict[int, Operation]) -> Times:
 def _check_reads(
     streams: Sequence[WatchStream], operations: Sequence[Operation], findings: Findings
 ) -> None:
-    """What a watcher was sent is committed: answers that must be recent are not behind it."""
+    """Report answers that must be recent and show an older revision than an earlier event."""
     arrivals = sorted(
         (answer.time, answer.changes[-1].revision, stream.number)
         for stream in streams
@@ -162,9 +167,9 @@ def _check_reads(
             sent = next(one for one in streams if one.number == whose)
             findings.add(
                 "stale answer",
-                f"{wording.answered(op)} to {wording.request(op.request)}, asked at "
+                f"{wording.answered(op)} to {wording.request(op.request)}, invoked at "
                 f"{wording.seconds(op.call)}, although watcher {sent.watcher} on {sent.node} had "
-                f"been sent revision {highest} at {wording.seconds(when)}",
+                f"received revision {highest} at {wording.seconds(when)}",
                 op, members=(sent.node, wording.node(op)), revision=highest,
             )
 

@@ -11,8 +11,7 @@ from splitbrain.histories.history import Operation
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """One compaction that was asked for; `answered` is the revision that its answer says,
-    None if it got none."""
+    """One invoked compaction to `revision`. `answered` is the revision of its answer, or None."""
 
     revision: int
     call: int
@@ -21,14 +20,18 @@ class Compaction:
 
 
 class Compactions:
-    """All of a run. With `others` the store compacts of itself (etcd's `--auto-compaction-*`),
-    so that any revision may have been compacted."""
+    """All compactions of a run.
 
-    def __init__(self, asked: Sequence[Compaction], others: bool = False) -> None:
-        self._asked = asked
+    With `others`, the store also compacts by itself (etcd's `--auto-compaction-*`), so that any
+    revision may have been compacted.
+    """
+
+    def __init__(self, compactions: Sequence[Compaction], others: bool = False) -> None:
+        self._compactions = compactions
         self._others = others
         done = sorted(
-            (one for one in asked if one.answered is not None), key=lambda one: one.answered or 0
+            (one for one in compactions if one.answered is not None),
+            key=lambda one: one.answered or 0,
         )
         self._answered = [one.answered for one in done]
         self._highest: list[Compaction] = []
@@ -37,21 +40,22 @@ class Compactions:
             self._highest.append(one if one.revision > before.revision else before)
 
     def may_have_reached(self, revision: int, time: int) -> bool:
-        """Whether a compaction to `revision` or beyond was asked for by `time`."""
+        """Whether a compaction to `revision` or a later one was invoked by `time`."""
         return self._others or any(
-            one.revision >= revision and one.call <= time for one in self._asked
+            one.revision >= revision and one.call <= time for one in self._compactions
         )
 
-    def asked_for(self, revision: int, time: int) -> bool:
+    def invoked(self, revision: int, time: int) -> bool:
+        """Whether a compaction to exactly `revision` was invoked by `time`."""
         return self._others or any(
-            one.revision == revision and one.call <= time for one in self._asked
+            one.revision == revision and one.call <= time for one in self._compactions
         )
 
     def done_before(self, revision: int) -> Compaction | None:
-        """The furthest compaction that a member which stands at `revision` has made.
+        """The highest compaction that a member at `revision` has certainly made.
 
-        A member has made it once it stands beyond the revision at which it was answered:
-        what came after it in the log came after it there.
+        A member has made a compaction if its revision is above that of the compaction's answer,
+        because it applies later log entries after the compaction.
         """
         place = bisect_left(self._answered, revision, key=lambda answered: answered or 0)
         return self._highest[place - 1] if place else None
@@ -59,14 +63,16 @@ class Compactions:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When revisions can have been made at the earliest: rising in both."""
+    """The earliest possible times of revisions. Revisions and times are ascending."""
 
     revisions: list[int]
     calls: list[int]
     writers: list[Operation]
 
     def earliest(self, revision: int) -> tuple[int, Operation] | None:
-        """Revision `revision` was not there before this time, since the write named, of this
-        or an earlier revision, was not even asked for."""
+        """The earliest time at which `revision` can exist, and the write that shows it.
+
+        This is the latest invocation of an acknowledged write of `revision` or an earlier one.
+        """
         place = bisect_right(self.revisions, revision)
         return (self.calls[place - 1], self.writers[place - 1]) if place else None

@@ -1,9 +1,9 @@
-"""What a watcher should have been sent: the members' change log, cut to what it asked for.
+"""The events that a watcher should receive: the part of the change log that it asked for.
 
-The log is that of the member that knows most, prolonged to the left by those that
-compacted less. What no log tells of (nobody could be asked, or all compacted it) is
-filled by what the watchers themselves were sent: then watchers are held against one
-another alone, and `Truth.told` says from where on the log is one.
+The change log is that of the reference member, extended to earlier revisions by the member that
+compacted least. For revisions that are in no log (no state is known, or all members compacted
+them), the events that the watchers received take its place. Then the watchers are only compared
+with each other, and `Truth.logged` is false for these revisions.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ from splitbrain.histories.member_state import Change, MemberState
 from splitbrain.histories.watch import Events, WatchRequest, WatchStream
 
 UNKNOWN = KeyValue("", version=-1)
-"""A previous key-value of which nothing is known."""
+"""A previous key-value that is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The changes that one kind of watch is for, in order, and their revisions."""
+    """The changes that match one watch request, in order, and their revisions."""
 
     changes: list[Change]
     revisions: list[int]
     places: list[int]
-    """Of each in the whole log."""
+    """The index of each change in the whole log."""
 
 
 @dataclass(slots=True)
 class Truth:
-    """All changes that were ever made, as far as known, in order.
+    """All changes of the run in order, as far as they are known.
 
-    `first` to `last` are told by members. Beyond `last` there is nothing if `final`.
+    The revisions `first` to `last` are from the members' change logs. If `final`, there are no
+    revisions above `last`.
     """
 
     changes: list[Change]
@@ -58,11 +59,12 @@ class Truth:
                 places.append(place)
         self._ordered = sorted((text_order(key), key) for key in keys)
 
-    def told(self, revision: int) -> bool:
-        """Whether a member's log tells what was changed at `revision`, if anything was."""
+    def logged(self, revision: int) -> bool:
+        """Whether the members' change logs cover `revision`."""
         return self.first <= revision and (self.final or revision <= self.last)
 
     def selection(self, request: WatchRequest) -> Selection:
+        """The changes that match `request`, at any revision."""
         name = (request.key, request.range_end, request.no_put, request.no_delete)
         found = self._selections.get(name)
         if found is None:
@@ -91,7 +93,7 @@ class Truth:
         return [name for _, name in self._ordered[low:high]]
 
     def at(self, revision: int, key: str) -> Change | None:
-        """The change of `key` at `revision`."""
+        """The change of `key` at `revision`, if there is one."""
         for place in self._keys.get(key, ()):
             if self.changes[place].revision == revision:
                 return self.changes[place]
@@ -99,8 +101,10 @@ class Truth:
 
     @property
     def previous(self) -> list[KeyValue | None]:
-        """What each change's key held before it: None for nothing, UNKNOWN where the log
-        does not reach back to it."""
+        """For each change, the key-value of its key before it.
+
+        None if the key was absent, UNKNOWN if the log does not reach back far enough.
+        """
         if self._previous is None:
             self._previous = [UNKNOWN] * len(self.changes)
             for places in self._keys.values():
@@ -113,8 +117,8 @@ class Truth:
         for place in places:
             change = self.changes[place]
             if change.revision > revision:
-                # Twice at one revision, both have the same before them: etcd asks for the
-                # key at the revision before.
+                # Two changes of a key at one revision have the same previous key-value: etcd
+                # reads it at the revision before.
                 before, revision = held, change.revision
             if change.kind == "put" and change.version == 1:
                 before = None if before is UNKNOWN else before
@@ -132,12 +136,12 @@ def _holding(change: Change) -> KeyValue | None:
 
 
 def passes(request: WatchRequest, change: Change) -> bool:
-    """Whether the filters of `request` let `change` pass."""
+    """Whether `change` passes the filters of `request`."""
     return not (request.no_put if change.kind == "put" else request.no_delete)
 
 
 def find_truth(members: Sequence[MemberState], streams: Sequence[WatchStream]) -> Truth:
-    """From the members' change logs and, where they tell nothing, the watchers' own events."""
+    """The truth from the members' change logs and, where they lack revisions, from the events."""
     known = reference(members)
     if known is None:
         return Truth(_seen(streams, 0, None), 1 << 62, 0, final=False)
@@ -157,9 +161,10 @@ def find_truth(members: Sequence[MemberState], streams: Sequence[WatchStream]) -
 
 
 def _seen(streams: Sequence[WatchStream], low: int, high: int | None) -> list[Change]:
-    """Each change from `low` to before `high` that a watcher was sent, the first that says so.
+    """The changes of revisions from `low` up to, but not including, `high` that a watcher received.
 
-    Those of one revision come in the order of the first stream that saw them together.
+    If watchers received different changes of a key at a revision, the first one counts. The
+    changes of one revision are in the order in which the streams first contain them.
     """
     found: dict[int, dict[str, Change]] = {}
     for stream in streams:

@@ -1,7 +1,7 @@
-"""One stream of a watch against what it should have been sent.
+"""Compares one stream of a watch with the events that it should contain.
 
-As a rule the events received are a stretch of those expected, which one comparison of
-lists shows. Only where they are not is each event looked at: `Explained`.
+Normally the received events are a part of the expected events, which one comparison of lists
+shows. Only if they are not, `Explained` looks at each event.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from splitbrain.histories.member_state import Change
 from splitbrain.histories.watch import Cancelled, Events, Progress, WatchRequest, WatchStream
 
 Report = Callable[[str, str, int], None]
-"""(kind, because, revision)."""
+"""A function that reports an anomaly: (kind, because, revision)."""
 
 
 
@@ -28,14 +28,14 @@ Report = Callable[[str, str, int], None]
 
 
 def start_of(stream: WatchStream) -> int:
-    """The first revision whose events the stream is for; 0 while that is not known."""
+    """The first revision of the stream, or 0 if it is unknown because the watch was not created."""
     if stream.request.start_revision > 0:
         return stream.request.start_revision
     return stream.created.revision + 1 if stream.created is not None else 0
 
 
-def asked(request: WatchRequest) -> str:
-    """`all keys but deletes from revision 41`."""
+def describe(request: WatchRequest) -> str:
+    """`all keys without deletes from revision 41 on`."""
     end = request.range_end
     what = f"key {request.key}" if not end else f"[{request.key}, {'∞' if end == chr(0) else end})"
     if (request.key, end) == ("\0", "\0"):
@@ -49,7 +49,7 @@ def asked(request: WatchRequest) -> str:
 
 
 class StreamCheck:
-    """Judges one stream; `run`, then what is wrong was told to `report`."""
+    """Judges one stream. `run` passes each anomaly to `report`."""
 
     def __init__(
         self,
@@ -68,14 +68,14 @@ class StreamCheck:
         self._start = start_of(stream)
         self._name = (
             f"watcher {stream.watcher} on {stream.node} (stream {stream.number}, "
-            f"{asked(stream.request)})"
+            f"{describe(stream.request)})"
         )
         self.events = 0
         self.progress = 0
-        self._misled = False
-        """Whether a notice of progress was false, so that none says how far it had come."""
-        self.untold = 0
-        """Events of revisions of which no member's log tells."""
+        self._false_progress = False
+        """Whether a progress notification was false, so that no notification is reliable."""
+        self.unlogged = 0
+        """The number of events of revisions that are in no member's change log."""
 
     def run(self) -> None:
         stream = self._stream
@@ -83,8 +83,8 @@ class StreamCheck:
             if stream.answers:
                 self._report(
                     "answer before creation",
-                    f"{self._name} was sent something at {wording.seconds(stream.answers[0].time)} "
-                    "before it was told that the watch is created", 0,
+                    f"{self._name} received an answer at {wording.seconds(stream.answers[0].time)} "
+                    "before the creation of the watch was confirmed", 0,
                 )
             return
         selection = self._truth.selection(self._request)
@@ -92,8 +92,8 @@ class StreamCheck:
         batches = [answer for answer in stream.answers if isinstance(answer, Events)]
         received = [change for batch in batches for change in batch.changes]
         self.events = len(received)
-        if received and not self._truth.told(received[0].revision):
-            self.untold = sum(not self._truth.told(one.revision) for one in received)
+        if received and not self._truth.logged(received[0].revision):
+            self.unlogged = sum(not self._truth.logged(one.revision) for one in received)
         if received == selection.changes[low : low + len(received)]:
             self._walk(selection, low)
         else:
@@ -101,10 +101,10 @@ class StreamCheck:
         self._check_times(batches)
         self._check_compaction()
 
-    # --- received as expected ------------------------------------------------------------
+    # --- received as expected
 
     def _walk(self, selection: Selection, place: int) -> None:
-        """The events are right; look at their borders, and at what came between them."""
+        """The events are right: check the ends of the answers, and the answers between them."""
         revisions = selection.revisions
         ended: Cancelled | None = None
         for answer in self._stream.answers:
@@ -118,7 +118,7 @@ class StreamCheck:
                     0 < place < len(revisions)
                     and revisions[place] == revisions[place - 1]
                     and not answer.fragment
-                    and self._truth.told(revisions[place])
+                    and self._truth.logged(revisions[place])
                 ):
                     self._split(answer)
             elif isinstance(answer, Progress):
@@ -135,24 +135,25 @@ class StreamCheck:
         revision = batch.changes[-1].revision
         self._report(
             "split transaction",
-            f"{self._name} was sent, at {wording.seconds(batch.time)}, an answer that ends within "
-            f"revision {revision}, at {wording.change(batch.changes[-1])}, and is no fragment",
+            f"{self._name} received, at {wording.seconds(batch.time)}, an answer that ends within "
+            f"revision {revision}, after {wording.change(batch.changes[-1])}, and is no fragment",
             revision,
         )
 
     def check_batch(self, batch: Events, ended: Cancelled | None) -> None:
+        """Check the header of an answer, and that the watch was not cancelled before it."""
         last = batch.changes[-1].revision if batch.changes else 0
         if batch.revision and batch.revision < last:
             self._report(
                 "wrong header",
-                f"{self._name} was sent events up to revision {last} at "
-                f"{wording.seconds(batch.time)} under a header that says revision "
+                f"{self._name} received events up to revision {last} at "
+                f"{wording.seconds(batch.time)} in an answer whose header has revision "
                 f"{batch.revision}", last,
             )
         if ended is not None:
             self._report(
                 "event after cancel",
-                f"{self._name} was sent revision {last} at {wording.seconds(batch.time)}, after "
+                f"{self._name} received revision {last} at {wording.seconds(batch.time)}, after "
                 f"the watch was cancelled at {wording.seconds(ended.time)}", last,
             )
 
@@ -174,64 +175,67 @@ class StreamCheck:
         if expected is UNKNOWN or given == expected:
             return
         if given is None and self._compactions.may_have_reached(change.revision, batch.time):
-            return  # what was before is forgotten, and a member says nothing then
+            return  # the revision before may be compacted; then a member leaves prev_kv out
         self._report(
             "wrong prev_kv",
-            f"{self._name} was sent {wording.change(change)} of revision {change.revision} at "
-            f"{wording.seconds(batch.time)} with prev_kv {_told(given)}, expected "
-            f"{_told(expected)}", change.revision,
+            f"{self._name} received {wording.change(change)} of revision {change.revision} at "
+            f"{wording.seconds(batch.time)} with prev_kv {_text(given)}, expected "
+            f"{_text(expected)}", change.revision,
         )
 
-    # --- what comes between events -------------------------------------------------------
+    # --- answers between events
 
     def check_progress(
         self, progress: Progress, missing: int | None, changes: Sequence[Change]
     ) -> None:
-        """`missing`: the revision of the next event that was not sent yet, that of `changes`."""
+        """`missing` is the revision of `changes`, the next event that was not sent yet."""
         if missing is not None and missing <= progress.revision and missing >= self._start:
-            self._misled = True
+            self._false_progress = True
             self._report(
                 "false progress",
-                f"{self._name} was told at {wording.seconds(progress.time)} that all is sent up "
+                f"{self._name} was notified at {wording.seconds(progress.time)} of progress up "
                 f"to revision {progress.revision}, but {wording.changes(changes)} of revision "
-                f"{missing} was not", missing,
+                f"{missing} had not been sent", missing,
             )
         if self._truth.final and progress.revision > self._truth.last:
             self._report(
                 "false progress",
-                f"{self._name} was told at {wording.seconds(progress.time)} that all is sent up "
-                f"to revision {progress.revision}; the members stand at {self._truth.last}",
+                f"{self._name} was notified at {wording.seconds(progress.time)} of progress up "
+                f"to revision {progress.revision}; the members end at {self._truth.last}",
                 progress.revision,
             )
 
     def check_cancel(self, cancelled: Cancelled) -> None:
-        """A watch is cancelled by a compaction that took away what it must send next."""
+        """A watch is cancelled only if its next event was compacted."""
         revision = cancelled.compact_revision
         if not revision:
-            return  # ended by the member for another reason: as good as a broken connection
-        behind = f"at {wording.seconds(cancelled.time)} with compact_revision {revision}"
-        if not self._compactions.asked_for(revision, cancelled.time):
+            return  # the member ended the watch for another reason, as if the connection broke
+        how = f"at {wording.seconds(cancelled.time)} with compact_revision {revision}"
+        if not self._compactions.invoked(revision, cancelled.time):
             self._report(
                 "false cancel",
-                f"{self._name} was cancelled {behind}, to which nobody compacted", revision,
+                f"{self._name} was cancelled {how}, but no such compaction had been invoked",
+                revision,
             )
             return
         reached = self._start
         for answer in self._stream.answers:
             if isinstance(answer, Events) and answer.changes:
                 reached = max(reached, answer.changes[-1].revision + 1)
-            elif isinstance(answer, Progress) and not self._misled:
+            elif isinstance(answer, Progress) and not self._false_progress:
                 reached = max(reached, answer.revision + 1)
         if reached >= revision:
             self._report(
                 "false cancel",
-                f"{self._name} was cancelled {behind}, but all that it still waited for is of "
-                f"revision {reached} or later", revision,
+                f"{self._name} was cancelled {how}, but all events that it had not received "
+                f"are of revision {reached} or later", revision,
             )
 
     def check_end(self, selection: Selection, place: int) -> None:
-        """A stream that was open to the very end has been sent all there was; `place` is
-        that of the first event that was not."""
+        """A stream that was open to the end of the run has received all events.
+
+        `place` is the index of the first event that it has not received.
+        """
         closed = self._stream.closed
         if closed is None or not closed.settled:
             return
@@ -239,15 +243,15 @@ class StreamCheck:
         if lost:
             self._report(
                 "lost event",
-                f"{self._name} was never sent {_some(lost)}, though it was open until "
-                f"{wording.seconds(closed.time)}, long after all members stood at revision "
+                f"{self._name} never received {_some(lost)}, although it was open until "
+                f"{wording.seconds(closed.time)}, long after all members were at revision "
                 f"{closed.settled}", lost[0].revision,
             )
 
-    # --- against the rest of the run -----------------------------------------------------
+    # --- compared with the rest of the run
 
     def _check_times(self, batches: Sequence[Events]) -> None:
-        """An event cannot arrive before somebody asks for its write."""
+        """No event arrives before the invocation of its write."""
         for batch in batches:
             if not batch.changes:
                 continue
@@ -257,14 +261,14 @@ class StreamCheck:
                 call, writer = earliest
                 self._report(
                     "event from the future",
-                    f"{self._name} was sent revision {revision} at {wording.seconds(batch.time)}; "
-                    f"{wording.operation(writer)} came no later in the order and was invoked only "
-                    f"at {wording.seconds(call)}", revision,
+                    f"{self._name} received revision {revision} at {wording.seconds(batch.time)}; "
+                    f"{wording.operation(writer)} made this revision or an earlier one, but was "
+                    f"invoked at {wording.seconds(call)}", revision,
                 )
                 return
 
     def _check_compaction(self) -> None:
-        """A member that has compacted what the watch begins with must cancel it."""
+        """A member cancels a watch if it has compacted its start."""
         created = self._stream.created
         assert created is not None
         compaction = self._compactions.done_before(created.revision)
@@ -276,25 +280,25 @@ class StreamCheck:
         if not answers:
             closed = self._stream.closed
             if closed is None or not closed.settled:
-                return  # it was given up before the member had looked
-            told = "it was told nothing to the end of the run"
+                return  # the stream ended before the member had to answer
+            answer = "it received no answer to the end of the run"
         elif isinstance(answers[0], Cancelled):
             return
         elif isinstance(answers[0], Progress):
-            return  # a progress that was wrong for lack of events is told by itself
+            return  # if events are missing, the false progress is reported
         else:
-            told = f"it was sent events at {wording.seconds(answers[0].time)}"
+            answer = f"it received events at {wording.seconds(answers[0].time)}"
         self._report(
             "missed compaction",
-            f"{self._name} began before revision {compaction.revision}, to which "
+            f"{self._name} starts before revision {compaction.revision}, to which "
             f"{wording.operation(compaction.operation)} had compacted at revision "
-            f"{compaction.answered}; {self._stream.node} stood at {created.revision} then and did "
-            f"not cancel it: {told}", compaction.revision,
+            f"{compaction.answered}; {self._stream.node} was at {created.revision} and did not "
+            f"cancel the watch: {answer}", compaction.revision,
         )
 
 
 class Explained:
-    """Event by event, where the events received are not those expected."""
+    """Compares the received events one by one, if they are not the expected ones."""
 
     def __init__(self, check: StreamCheck, selection: Selection, low: int) -> None:
         self._check = check
@@ -306,11 +310,11 @@ class Explained:
         self._report = check._report
         self._selection = selection
         self._place = low
-        """Of the next event expected."""
+        """The index of the next expected event."""
         self._sent: set[int] = set()
-        """Places that were sent."""
+        """The indexes of the expected events that were received."""
         self._skipped: dict[int, int] = {}
-        """Places passed over, and when."""
+        """The indexes of the skipped expected events, with the time of the later event."""
 
     def run(self) -> None:
         ended: Cancelled | None = None
@@ -318,7 +322,7 @@ class Explained:
             if isinstance(answer, Events):
                 self._check.check_batch(answer, ended)
                 for number, change in enumerate(answer.changes):
-                    self._take(answer, number, change)
+                    self._compare(answer, number, change)
                 self._look_for_split(answer)
             elif isinstance(answer, Progress):
                 self._check.progress += 1
@@ -330,21 +334,21 @@ class Explained:
             else:
                 ended = answer
                 self._check.check_cancel(answer)
-        self._tell_lost()
+        self._report_lost()
         if ended is None:
             self._check.check_end(self._selection, self._place)
 
-    def _take(self, batch: Events, number: int, change: Change) -> None:
+    def _compare(self, batch: Events, number: int, change: Change) -> None:
         place = self._find(change)
         if place is None:
-            self._foreign(batch, change)
+            self._unexpected(batch, change)
             return
         expected = self._selection.changes[place]
         if change != expected:
             self._report(
                 "wrong event",
-                f"{self._name} was sent {wording.change(change)} of revision {change.revision} at "
-                f"{wording.seconds(batch.time)}; the members hold {wording.change(expected)}",
+                f"{self._name} received {wording.change(change)} of revision {change.revision} at "
+                f"{wording.seconds(batch.time)}; the change log has {wording.change(expected)}",
                 change.revision,
             )
         elif self._request.prev_kv or batch.previous:
@@ -353,8 +357,8 @@ class Explained:
         if place in self._sent:
             self._report(
                 "duplicated event",
-                f"{self._name} was sent {wording.change(change)} of revision {change.revision} "
-                f"once more at {wording.seconds(batch.time)}", change.revision,
+                f"{self._name} received {wording.change(change)} of revision {change.revision} "
+                f"again at {wording.seconds(batch.time)}", change.revision,
             )
         elif place < self._place:
             self._late(batch, place, change)
@@ -368,11 +372,11 @@ class Explained:
         self._skipped.pop(place, None)
         revisions = self._selection.revisions
         before = revisions[self._place - 1]
-        if before == change.revision and not self._truth.told(before):
-            return  # nobody knows the order within it
+        if before == change.revision and not self._truth.logged(before):
+            return  # the order within this revision is unknown
         self._report(
             "reordered event",
-            f"{self._name} was sent {wording.change(change)} of revision {change.revision} at "
+            f"{self._name} received {wording.change(change)} of revision {change.revision} at "
             f"{wording.seconds(batch.time)}, after {wording.change(self._previous_sent())} of "
             f"revision {before}", change.revision,
         )
@@ -381,7 +385,7 @@ class Explained:
         return self._selection.changes[self._place - 1]
 
     def _find(self, change: Change) -> int | None:
-        """The place of the expected event that `change` is, if any."""
+        """The index of the expected event with the key and revision of `change`, if any."""
         selection = self._selection
         if change.revision < self._start:
             return None
@@ -396,29 +400,29 @@ class Explained:
             place += 1
         return found
 
-    def _foreign(self, batch: Events, change: Change) -> None:
+    def _unexpected(self, batch: Events, change: Change) -> None:
         what = f"{wording.change(change)} of revision {change.revision}"
-        told = f"{self._name} was sent {what} at {wording.seconds(batch.time)}"
+        received = f"{self._name} received {what} at {wording.seconds(batch.time)}"
         request = self._request
         if change.revision < self._start:
-            kind, why = "event before start", f"which is before revision {self._start}"
+            kind, why = "event before start", f"which is before its start, revision {self._start}"
         elif not in_interval(change.key, request.key, request.range_end):
-            kind, why = "foreign event", f"and {change.key} is not what it watches"
+            kind, why = "foreign event", f"and {change.key} is not in its interval"
         elif not passes(request, change):
-            kind, why = "filter leak", f"though it asked for no {change.kind}s"
-        elif self._truth.told(change.revision):
-            kind, why = "phantom event", "which no member holds"
+            kind, why = "filter leak", f"although it filters {change.kind}s"
+        elif self._truth.logged(change.revision):
+            kind, why = "phantom event", "which is not in the change log"
         else:
             return
-        self._report(kind, f"{told}, {why}", change.revision)
+        self._report(kind, f"{received}, {why}", change.revision)
 
     def _look_for_split(self, batch: Events) -> None:
-        """Whether what is missing of the last revision comes in a later answer."""
+        """Report an answer whose last revision continues in a later answer."""
         if not batch.changes or batch.fragment:
             return
         place, revisions = self._place, self._selection.revisions
         last = batch.changes[-1].revision
-        if not 0 < place < len(revisions) or not self._truth.told(last):
+        if not 0 < place < len(revisions) or not self._truth.logged(last):
             return
         if not revisions[place - 1] == revisions[place] == last:
             return
@@ -431,7 +435,7 @@ class Explained:
                 self._check._split(batch)
                 return
 
-    def _tell_lost(self) -> None:
+    def _report_lost(self) -> None:
         lost = sorted(self._skipped)
         if not lost:
             return
@@ -439,17 +443,17 @@ class Explained:
         after = self._skipped[lost[0]]
         self._report(
             "lost event",
-            f"{self._name} was never sent {_some(changes)}, but at {wording.seconds(after)} what "
-            "comes after", changes[0].revision,
+            f"{self._name} never received {_some(changes)}, but received a later event at "
+            f"{wording.seconds(after)}", changes[0].revision,
         )
 
 
 def _some(changes: Sequence[Change]) -> str:
     first = f"{wording.change(changes[0])} of revision {changes[0].revision}"
-    return first if len(changes) == 1 else f"{len(changes)} events, the first {first}"
+    return first if len(changes) == 1 else f"{len(changes)} events, the first of them {first}"
 
 
-def _told(held: KeyValue | None) -> str:
+def _text(held: KeyValue | None) -> str:
     if held is None:
         return "nothing"
     value = wording.value(held.value)

@@ -31,7 +31,7 @@ from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.records import Ended, MemberRecord, Phase, PhaseName, RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.versions import versions_now
-from splitbrain.harness.systems.system import CrashReporter, System, Weathered
+from splitbrain.harness.systems.system import AdverseConditions, CrashReporter, System
 from splitbrain.harness.workloads.workload import Workload
 from splitbrain.histories.event import FaultEvent
 from splitbrain.histories.event import Phase as FaultPhase
@@ -228,13 +228,13 @@ class Drive:
         return (asyncio.get_running_loop().time() - self._load_began_s) * 1000
 
     def _calm(self) -> None:
-        if isinstance(self._system, Weathered):
+        if isinstance(self._system, AdverseConditions):
             self._tell_weather("end", "ended")
             self._system.calm()
 
     def _tell_weather(self, *phases: FaultPhase) -> None:
         """Rough weather is a fault of the whole load, after those of the plan."""
-        if isinstance(self._system, Weathered) and self._system.rough:
+        if isinstance(self._system, AdverseConditions) and self._system.rough:
             for phase in phases:
                 self._record_fault("weather", FaultEvent(
                     len(self._schedule.faults), phase, tuple(self._schedule.members)

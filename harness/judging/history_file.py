@@ -284,7 +284,7 @@ def log_checkers(read: Recorded, asked: Asked) -> Mapping[str, Checker]:
     for wanted in asked.checkers:
         if wanted not in model.checkers:
             raise BadArguments(
-                f"no checker {wanted!r} of {model.says}; there are {', '.join(model.checkers)}"
+                f"no checker {wanted!r} of {model.text}; there are {', '.join(model.checkers)}"
             )
     return {
         **{
@@ -314,5 +314,5 @@ def _bound(
 ) -> Checker:
     if checker is check_registers:
         # These logs tell a swap's failure as an answer; elsewhere it did not happen.
-        return lambda _: check_registers(logged, limit_s, failed_swap_tells=form == "jepsen-log")
+        return lambda _: check_registers(logged, limit_s, failed_swap_reads=form == "jepsen-log")
     return lambda _: checker(logged, limit_s)

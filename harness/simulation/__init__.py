@@ -1,5 +1,5 @@
-"""The simulated world: virtual time, network and disk, in which the same `node` code runs.
+"""The simulated world: virtual time, network and disk, in which the code of `node` runs.
 
-Nothing here knows a member's inside, and the member's code does not know that it is
-simulated: both meet at `splitbrain.node.world`.
+The member's code does not know that it is simulated. It calls only the interfaces of
+`splitbrain.node.world`, which this package implements.
 """

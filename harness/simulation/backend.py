@@ -1,8 +1,8 @@
-"""The backend on a simulated disk: in memory, with LMDB's durability.
+"""The backend on a simulated disk: it is in memory, with the durability of LMDB.
 
-What is committed is there after any crash, whole transaction by whole transaction; what
-is buffered dies with the process. A commit under way when the process or the machine
-stops has happened or has not: LMDB switches its root in one write.
+A committed transaction survives any crash as a whole. Buffered writes are lost with the
+process. A commit that is running when the process or the machine stops takes effect as a
+whole or not at all, because LMDB switches its root in one write.
 """
 
 from __future__ import annotations
@@ -22,30 +22,33 @@ PAGE_BYTES = 4096
 
 
 class StoredBackend:
-    """The file: what is committed, by bucket."""
+    """The file: the committed entries of each bucket."""
 
     def __init__(self) -> None:
         self.buckets: dict[bytes, Any] = {bucket: SortedDict() for bucket in BUCKETS}
         self.content_bytes = 0
         self.commits = 0
-        self.under_way: Callable[[], object] | None = None
+        self.running_commit: Callable[[], object] | None = None
 
     def lose_power(self, random: Random) -> None:
         self.stop_at_once(random)
 
     def stop_at_once(self, random: Random) -> bool | None:
-        """A commit that nobody saw end may have ended: whether it has; None: there was none."""
-        work, self.under_way = self.under_way, None
+        """Stop with the process: a running commit takes effect with probability one half.
+
+        Returns whether it took effect, or None if no commit was running.
+        """
+        work, self.running_commit = self.running_commit, None
         if work is None:
             return None
-        happened = random.random() < 0.5
-        if happened:
+        takes_effect = random.random() < 0.5
+        if takes_effect:
             work()
-        return happened
+        return takes_effect
 
 
 class SimulatedBackend(MemoryBackend):
-    """One process's view of the file. `run` takes the time that the disk takes."""
+    """The file as one process sees it. `run` executes commits and takes the disk's time."""
 
     def __init__(self, stored: StoredBackend, *, run: Run) -> None:
         super().__init__(run=run)

@@ -1,4 +1,4 @@
-"""Which conditions of `splitbrain.harness.simulation.conditions` an answer shows."""
+"""Finds the conditions of `conditions.py` that the answers to clients reach."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from splitbrain.node.messages.rpc import (
 COMPACTED, FUTURE = str(errors.compacted()), str(errors.future_revision())
 
 
-def conditions_of_answer(asked: object, answer: object) -> Iterator[str]:
-    """By what a member answers to a request."""
+def conditions_of_answer(request: object, answer: object) -> Iterator[str]:
+    """The conditions that the `answer` of a member to a `request` reaches."""
     match answer:
         case RangeResponse(more=more):
-            if isinstance(asked, RangeRequest) and asked.revision:
+            if isinstance(request, RangeRequest) and request.revision:
                 yield "a read was of an earlier revision"
             if more:
                 yield "a read was cut by its limit"
@@ -38,21 +38,23 @@ def conditions_of_answer(asked: object, answer: object) -> Iterator[str]:
             yield "history was compacted"
 
 
-def conditions_of_error(refusal: RpcError) -> Iterator[str]:
-    if str(refusal) == COMPACTED:
+def conditions_of_error(error: RpcError) -> Iterator[str]:
+    """The conditions that an error of a member reaches."""
+    if str(error) == COMPACTED:
         yield "a read of a compacted revision was refused"
-    elif str(refusal) == FUTURE:
-        yield "a read of a revision to come was refused"
+    elif str(error) == FUTURE:
+        yield "a read of a future revision was refused"
 
 
 def conditions_of_watch_answer(request: WatchRequest, answer: WatchAnswer) -> Iterator[str]:
+    """The conditions that one `answer` of a watch reaches."""
     if answer.created and 0 < request.start_revision <= answer.revision:
         yield "a watch began in the past"
     elif answer.created and request.start_revision > answer.revision:
-        yield "a watch waited for a revision to come"
+        yield "a watch waited for a future revision"
     if answer.cancelled and answer.compact_revision:
         yield "a watch was cancelled by a compaction"
     if answer.fragment:
-        yield "what a watch was told came in fragments"
+        yield "the events of a watch came in fragments"
     if not (answer.created or answer.cancelled or answer.changes):
-        yield "a watch was told its progress"
+        yield "a watch was sent its progress"

@@ -1,4 +1,4 @@
-"""The way from clients to simulated members: who serves where, and requests under way."""
+"""The network between clients and simulated members: listeners, and requests in flight."""
 
 from __future__ import annotations
 
@@ -14,65 +14,65 @@ from splitbrain.node.api.service import Api
 from splitbrain.node.messages.errors import RpcError
 
 CLIENT = "clients"
-"""The machine on which all clients run; its links to members are never cut."""
+"""The machine on which all clients run. Its links to members are never cut."""
 
 T = TypeVar("T")
 Serve = Callable[[Api], Awaitable[T]]
 
 
 class OpenExchange(Protocol):
-    """A connection of a client."""
+    """An open connection of a client."""
 
     def member_gone(self) -> None:
-        """The member's process ended."""
+        """Called when the member's process ends."""
         ...
 
 
 class ClientListener:
-    """A member's life that listens for clients."""
+    """A process of a member that serves clients."""
 
     def __init__(self, process: Process, api: Api) -> None:
         self.process = process
         self.api = api
-        self.under_way: dict[OpenExchange, None] = {}
+        self.exchanges: dict[OpenExchange, None] = {}
         process.at_end.append(self._break)
 
     def _break(self) -> None:
-        for exchange in list(self.under_way):
+        for exchange in list(self.exchanges):
             exchange.member_gone()
 
 
 class ClientNetwork:
-    """The way from clients to members: who serves where."""
+    """The client URLs, and the process that listens at each."""
 
     def __init__(self, loop: VirtualLoop, network: Network) -> None:
         self.loop = loop
         self.network = network
         self._machines: dict[str, Machine] = {}
-        self._served: dict[str, ClientListener] = {}
+        self._listeners: dict[str, ClientListener] = {}
 
     def add(self, url: str, machine: Machine) -> None:
         self._machines[url] = machine
 
     def serve(self, url: str, process: Process, api: Api) -> None:
-        self._served[url] = ClientListener(process, api)
+        self._listeners[url] = ClientListener(process, api)
 
     def machine(self, url: str) -> Machine:
         return self._machines[url]
 
-    def serving(self, url: str) -> ClientListener | None:
-        """None while no process listens there; a paused one does."""
-        served = self._served.get(url)
-        return None if served is None or served.process.ended else served
+    def listener(self, url: str) -> ClientListener | None:
+        """The listener at `url`; None if no process listens. A paused process listens."""
+        listener = self._listeners.get(url)
+        return None if listener is None or listener.process.ended else listener
 
     async def ask(self, url: str, serve: Serve[T], timeout_s: float) -> T:
-        """Have `serve` done by the member at `url`. Raises OSError or RpcError."""
+        """Execute `serve` in the member at `url`. Raises OSError or RpcError."""
         exchange: Exchange[T] = Exchange(self, self._machines[url], url, serve)
         return await exchange.run(timeout_s)
 
 
 class Exchange(Generic[T]):
-    """One request on its way to a member and back."""
+    """One request to a member, and its answer."""
 
     def __init__(
         self, clients: ClientNetwork, machine: Machine, url: str, serve: Serve[T]
@@ -86,7 +86,7 @@ class Exchange(Generic[T]):
         self._out = clients.network.link(CLIENT, machine.name)
         self._back = clients.network.link(machine.name, CLIENT)
         self._future: asyncio.Future[T] = self._loop.create_future()
-        self._served: ClientListener | None = None
+        self._listener: ClientListener | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def run(self, timeout_s: float) -> T:
@@ -106,23 +106,23 @@ class Exchange(Generic[T]):
         if self._future.done():
             return
         if not self._machine.powered:
-            # Nobody is there to refuse it: the client waits in vain.
+            # No machine refuses the request, so the client waits for its timeout.
             self._reached("a request found a machine without power")
             return
-        self._served = served = self._clients.serving(self._url)
-        if served is None:
-            self._reached("a request found nobody listening")
+        self._listener = listener = self._clients.listener(self._url)
+        if listener is None:
+            self._reached("a request found no listening process")
             self._fail(NotConnected("Connection refused"))
             return
-        served.under_way[self] = None
-        self._loop.soon(served.process, self._begin, served)
+        listener.exchanges[self] = None
+        self._loop.soon(listener.process, self._begin, listener)
 
-    def _begin(self, served: ClientListener) -> None:
-        self._task = self._loop.create_task(self._work(served), name="request")
+    def _begin(self, listener: ClientListener) -> None:
+        self._task = self._loop.create_task(self._work(listener), name="request")
 
-    async def _work(self, served: ClientListener) -> None:
+    async def _work(self, listener: ClientListener) -> None:
         try:
-            answer = await self._serve(served.api)
+            answer = await self._serve(listener.api)
         except RpcError as refusal:
             self._reached("a member refused a request")
             self._reply(_fails(self._future, refusal))
@@ -130,13 +130,13 @@ class Exchange(Generic[T]):
         self._reply(_answers(self._future, answer))
 
     def _reply(self, then: Callable[[], object]) -> None:
-        assert self._served is not None
-        self._served.under_way.pop(self, None)
+        assert self._listener is not None
+        self._listener.exchanges.pop(self, None)
         self._loop.at_ns(self._loop.now_ns + self._back.transit_ns(256), None, then)
 
     def member_gone(self) -> None:
-        """The process ended: its machine resets the connection, if that still has power."""
-        self._reached("a member ended with a request under way")
+        """The process has ended, so its machine resets the connection if it has power."""
+        self._reached("a member ended with a request in flight")
         if self._machine.powered:
             self._fail(ConnectionLost("the member is gone"))
 
@@ -151,22 +151,22 @@ class Exchange(Generic[T]):
             self._future.set_exception(TimeoutError())
 
     def _leave(self) -> None:
-        """The client closes the connection; the member gives the request up when it hears."""
-        assert self._served is not None
-        self._reached("a client gave up a request under way")
-        task, served = self._task, self._served
+        """The client closes the connection; the member cancels the request when it notices."""
+        assert self._listener is not None
+        self._reached("a client cancelled a request in flight")
+        task, listener = self._task, self._listener
         assert task is not None
-        served.under_way.pop(self, None)
+        listener.exchanges.pop(self, None)
         due_ns = self._loop.now_ns + self._out.transit_ns(64)
-        self._loop.at_ns(due_ns, served.process, task.cancel)
+        self._loop.at_ns(due_ns, listener.process, task.cancel)
 
 
 def _answers(future: asyncio.Future[T], answer: T) -> Callable[[], None]:
-    def tell() -> None:
+    def answer_client() -> None:
         if not future.done():
             future.set_result(answer)
 
-    return tell
+    return answer_client
 
 
 def _fails(future: asyncio.Future[Any], problem: Exception) -> Callable[[], None]:

@@ -1,9 +1,8 @@
-"""Clients of simulated members: the gateway's own requests and answers, without sockets.
+"""The client of simulated members: the gateway's requests and answers, without sockets.
 
-A request is encoded as for a real member and decoded by the member's own codec; its
-handler runs in the member's process. What a client cannot tell from a real one it is
-told as a real one is: by the errors of `HttpConnection`, judged in
-`splitbrain.harness.clients.outcome`.
+A request is encoded as for a real member and decoded by the member's codec, and its handler
+runs in the member's process. A failed request raises the same errors as a real connection
+(`HttpConnection`), so that `splitbrain.harness.clients.outcome` decides its outcome.
 """
 
 from __future__ import annotations
@@ -34,15 +33,17 @@ from splitbrain.node.messages.rpc import StatusRequest
 
 
 class SimulatedClient:
-    """`splitbrain.harness.drive.load.Client` over the simulated network. Never raises for a
-    store's failure."""
+    """`splitbrain.harness.drive.load.Client` over the simulated network.
+
+    A failure of the store raises no error.
+    """
 
     def __init__(self, clients: ClientNetwork, timeout_ms: int) -> None:
         self._clients = clients
         self._timeout_s = timeout_ms / 1000
 
     async def status(self, url: str) -> Status | None:
-        """None if it does not answer."""
+        """The member's status; None if the member does not answer."""
 
         async def serve(api: Api) -> bytes:
             return json_codec.encode_response(await api.methods[STATUS_PATH](StatusRequest()))
@@ -68,11 +69,11 @@ class SimulatedClient:
 
         try:
             answer = await self._clients.ask(url, serve, self._timeout_s)
-        except RpcError as refusal:
-            for condition in conditions_of_error(refusal):
+        except RpcError as error:
+            for condition in conditions_of_error(error):
                 reached(condition)
-            body = json_codec.encode_error(refusal)
-            return completion_of_answer(request, refusal.http_status, body)
+            body = json_codec.encode_error(error)
+            return completion_of_answer(request, error.http_status, body)
         except OSError as error:
             return completion_of_exception(request, error)
         return completion_of_answer(request, 200, answer)

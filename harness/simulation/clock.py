@@ -1,9 +1,8 @@
-"""Each machine's own clocks: they drift and jump apart from virtual time.
+"""The clocks of a machine, which can drift and jump relative to virtual time.
 
-The monotonic clock drifts but never jumps and never falls while the machine is up; the
-wall clock does both. Both live with the machine, not with the process: a member that
-restarts finds them where they are, and after a power loss the monotonic clock begins
-anew.
+The monotonic clock drifts, but it never jumps or goes back while the machine is up. The wall
+clock drifts and jumps. Both belong to the machine: they continue when a member restarts, and
+after a power loss the monotonic clock starts at 0.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from splitbrain.harness.simulation.process import Process
 from splitbrain.node.world import Timer
 
 EPOCH_NS = 1_700_000_000_000_000_000
-"""The wall clock's time at the start of every run."""
+"""The time of the wall clock at the start of every run."""
 DRIFT_PPM_MAX = 500_000
 
 
 class MachineClock:
-    """`drift_ppm`: how much faster than virtual time the machine counts, in millionths."""
+    """`drift_ppm`: how much faster than virtual time the clocks run, in parts per million."""
 
     def __init__(self, loop: VirtualLoop, *, monotonic_ns: int = 0, drift_ppm: int = 0) -> None:
         self._loop = loop
@@ -38,27 +37,27 @@ class MachineClock:
         return self.monotonic_ns() + self._wall_ahead_ns
 
     def true_ns(self, own_ns: int) -> int:
-        """How long `own_ns` of this machine take in virtual time, at its present rate.
+        """The duration in virtual time of `own_ns` by this machine's clock, at its present rate.
 
-        Rounded up: a timer must not find that its moment by this clock is still to come.
+        It is rounded up, so that a timer does not fire before its time by this clock.
         """
         if not self._drift_ppm:
             return own_ns
         return -(-own_ns * 1_000_000 // (1_000_000 + self._drift_ppm))
 
     def drift(self, ppm: int) -> None:
-        """Count at another rate from now on. Timers that are set keep their moment."""
-        assert abs(ppm) <= DRIFT_PPM_MAX, f"a drift of {ppm} ppm; {DRIFT_PPM_MAX} at most"
+        """Change the rate of the clocks. Timers that are already set do not move."""
+        assert abs(ppm) <= DRIFT_PPM_MAX, f"a drift of {ppm} ppm; the limit is {DRIFT_PPM_MAX}"
         self._monotonic_ns = self.monotonic_ns()
         self._since_ns = self._loop.now_ns
         self._drift_ppm = ppm
 
     def jump(self, ahead_ns: int) -> None:
-        """Set the wall clock forward, or back."""
+        """Set the wall clock forward, or back if `ahead_ns` is negative."""
         self._wall_ahead_ns += ahead_ns
 
     def reboot(self) -> None:
-        """The monotonic clock begins anew; the wall clock went on (a battery keeps it)."""
+        """Restart the monotonic clock. The wall clock continues, because a battery powers it."""
         wall_ns = self.wall_ns()
         self._monotonic_ns = 0
         self._since_ns = self._loop.now_ns
@@ -66,7 +65,7 @@ class MachineClock:
 
 
 class SimulatedClock:
-    """`splitbrain.node.world.Clock` for one life of a member."""
+    """`splitbrain.node.world.Clock` for one process of a member."""
 
     def __init__(self, loop: VirtualLoop, machine: MachineClock, process: Process) -> None:
         self._loop = loop

@@ -165,7 +165,7 @@ class SimulatedCluster:
             waiting.remove(future)
 
     def _stood_still(self, process: Process, failpoint: str) -> None:
-        self.coverage.reached("a member stood still at a step")
+        self.coverage.reached("a member was paused at a step")
         for future in self._awaited.get((process.name, failpoint), ()):
             if not future.done():
                 future.set_result(None)

@@ -1,7 +1,7 @@
-"""Conditions that a campaign should reach now and then: `sometimes(…)`.
+"""Conditions that at least some runs of a campaign should reach: `sometimes(…)`.
 
-They are seen from outside, by the world and by the watch on the members' states; a
-condition that no run of a campaign reaches says what the campaign does not test.
+The simulated world and `invariants.py` observe them from outside the members. A condition
+that no run reaches shows what the campaign does not test.
 
 Source: Antithesis's `sometimes` assertions; FoundationDB's coverage by TEST macros.
 """
@@ -18,7 +18,7 @@ ELECTIONS = (
 )
 LOGS = (
     "a deposed leader had uncommitted entries",
-    "a deposed leader appended in vain",
+    "a deposed leader appended more entries",
     "a leader began with uncommitted entries of an earlier term",
     "entries of an earlier term were committed with one of the leader's own",
     "a log was truncated",
@@ -39,17 +39,17 @@ RESTARTS = (
     "a majority was down at once",
     "all were down at once",
     "a leader was killed",
-    "a paused leader came back deposed",
+    "a paused leader resumed after it was deposed",
     "a paused member found work waiting",
-    "a member stood still at a step",
+    "a member was paused at a step",
 )
 DISKS = (
     "power was lost with unsynced writes in a file",
     "power was lost with unsynced changes in a directory",
     "power was lost on several machines at once",
-    "a commit to the backend was cut off, and had happened",
-    "a commit to the backend was cut off, and had not happened",
-    "a log went on in another segment",
+    "a commit to the backend was interrupted, and took effect",
+    "a commit to the backend was interrupted, and did not take effect",
+    "a log continued in another segment",
     "a segment of a log was removed",
     "a sync failed",
     "a write failed",
@@ -61,19 +61,19 @@ NETWORKS = (
     "frames were held back and came late",
     "a frame was lost",
     "a frame overtook another",
-    "a frame came long after those behind it",
+    "a frame came long after later ones",
     "a frame waited for a retransmission",
     "a dial was refused",
     "a dial ran into its timeout",
     "a connection outlived its listener's machine",
 )
 CLIENTS = (
-    "a request found nobody listening",
+    "a request found no listening process",
     "a request found a machine without power",
-    "a member ended with a request under way",
-    "a client gave up a request under way",
+    "a member ended with a request in flight",
+    "a client cancelled a request in flight",
     "a member refused a request",
-    "a deposed leader was asked a read",
+    "a deposed leader got a read",
 )
 STORES = (
     "a transaction took its first branch",
@@ -83,15 +83,15 @@ STORES = (
     "a read was of an earlier revision",
     "a read was cut by its limit",
     "a read of a compacted revision was refused",
-    "a read of a revision to come was refused",
+    "a read of a future revision was refused",
     "history was compacted",
 )
 WATCHES = (
     "a watch began in the past",
-    "a watch waited for a revision to come",
+    "a watch waited for a future revision",
     "a watch was cancelled by a compaction",
-    "a watch was told its progress",
-    "what a watch was told came in fragments",
+    "a watch was sent its progress",
+    "the events of a watch came in fragments",
 )
 CLOCKS = (
     "a wall clock went back",
@@ -135,9 +135,10 @@ class Coverage:
         self.counts: dict[str, int] = dict.fromkeys(CONDITIONS, 0)
 
     def reached(self, condition: str) -> None:
-        """Raises KeyError for one that is not listed: it would never be missed."""
+        """Count one occurrence. Raises KeyError if the condition is not in CONDITIONS, because the
+        summary of a campaign would not list it as missing."""
         self.counts[condition] += 1
 
-    def sometimes(self, condition: str, holds: bool) -> None:
-        if holds:
+    def sometimes(self, condition: str, occurred: bool) -> None:
+        if occurred:
             self.counts[condition] += 1

@@ -1,7 +1,8 @@
-"""The digest of a run: SHA-256 over its history and every member's final state.
+"""The digest of a run: SHA-256 over its history, and the state and trace of every member.
 
-Two runs of one seed have the same digest, whatever the process, its PYTHONHASHSEED or
-its version of CPython; where they do not, `first_difference` names the event.
+Two runs of the same seed have the same digest, independent of the process, PYTHONHASHSEED and
+the version of CPython. If the digests differ, `first_difference` finds the first event that
+differs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from splitbrain.harness.store.run_folder import RunFolder
 
 
 def digest(folder: Path, members: Sequence[str]) -> str:
-    """Of the run in `folder`: 64 hexadecimal digits."""
+    """The digest of the run in `folder`, as 64 hexadecimal digits."""
     found = hashlib.sha256()
     for path in digested(folder, members):
         found.update(str(path.relative_to(folder)).encode() + b"\0")
@@ -35,9 +36,10 @@ def digested(folder: Path, members: Sequence[str]) -> list[Path]:
 
 
 def first_difference(one: Path, other: Path, members: Sequence[str]) -> str | None:
-    """The first line that two runs' files do not share, in virtual time; None: none.
+    """The line that differs earliest in virtual time; None if all files are equal.
 
-    Traces say it first: a step of a member comes before anything that a client sees.
+    A difference usually appears in a trace first, because a step of a member precedes what a
+    client observes.
     """
     found: list[tuple[int, str]] = []
     for path in digested(one, members):

@@ -1,7 +1,8 @@
-"""A machine's disk, and one process's view of it (`splitbrain.node.world.Disk`).
+"""The disk of a machine, and the view that one process has of it (`splitbrain.node.world.Disk`).
 
-A process that crashes loses nothing that it wrote: the page cache is the machine's. A
-power loss is another thing: `MachineDisk.lose_power`, see `volume` for what is left.
+A process that crashes loses nothing that it wrote, because the page cache belongs to the
+machine. A power loss (`MachineDisk.lose_power`) loses data; `volume.py` describes what
+remains.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from splitbrain.node.world import DirectoryInUse, DiskError
 T = TypeVar("T")
 
 SYNC_US = (60, 600)
-"""A sync takes so long (least, most) on a healthy disk: an NVMe drive's, in the main."""
+"""The time of a sync on a healthy disk (least, most), which is typical of an NVMe drive."""
 BACKEND_FILE = "data.mdb"
 
 
 class MachineDisk:
-    """Outlives processes and power losses. `state` is what is wrong with it now."""
+    """A disk, which outlives processes and power losses. `state` describes its faults."""
 
     def __init__(
         self,
@@ -46,11 +47,11 @@ class MachineDisk:
         self.backends: list[StoredBackend] = []
         self.syncs = 0
         self.synced: Callable[[], None] = lambda: None
-        """Called when a file was synced, before whoever asked for it goes on."""
+        """Called after a file was synced, before the caller of the sync continues."""
         self.awaited: list[asyncio.Future[None]] = []
-        """Done when the disk next begins to sync something."""
-        self.betrayed = False
-        """Whether it has ever lost or changed what it had said to be durable."""
+        """Futures that are completed when the disk next begins a sync."""
+        self.lost_durable_data = False
+        """Whether the disk has ever lost or changed data after it reported it durable."""
 
     def begins_to_sync(self) -> None:
         for future in self.awaited:
@@ -66,23 +67,23 @@ class MachineDisk:
         self.volume.lose_power(self.random)
 
     def stop_backends(self) -> None:
-        """The process that committed to them has ended."""
+        """Stop the backends after the process that commits to them has ended."""
         for backend in self.backends:
-            happened = backend.stop_at_once(self.random)
-            if happened is not None:
-                how = "happened" if happened else "not happened"
-                self.reached(f"a commit to the backend was cut off, and had {how}")
+            took_effect = backend.stop_at_once(self.random)
+            if took_effect is not None:
+                effect = "took effect" if took_effect else "did not take effect"
+                self.reached(f"a commit to the backend was interrupted, and {effect}")
 
     def rot(self) -> str:
-        """Flip one bit somewhere in what a file durably holds; where, for the record."""
+        """Flip one bit in the durable content of a file. Returns the place, for the record."""
         files = [(path, inode) for path, inode in self.volume.files() if inode.cached]
         if not files:
             return "nothing to rot"
         path, inode = self.random.choice(files)
-        self.betrayed = True
+        self.lost_durable_data = True
         return f"{path} at {inode.rot(self.random)}"
 
-    # --- what the faults decide ----------------------------------------------------------
+    # --- faults --------------------------------------------------------------------------
 
     def happens(self, percent: float) -> bool:
         return percent > 0 and self.random.random() * 100 < percent
@@ -100,14 +101,14 @@ class MachineDisk:
             raise DiskError(f"{what}: Input/output error")
 
     def misdirected(self, offset: int, size: int) -> int:
-        """Where a write lands: now and then in the wrong place."""
+        """The offset at which a write takes effect, which is sometimes a wrong one."""
         if not self.happens(self.state.misdirect_percent):
             return offset
-        self.betrayed = True
+        self.lost_durable_data = True
         return self.random.randrange(0, max(offset + size, 4096), 512)
 
     def sync_ns(self, more_ms: float) -> int:
-        # Squared: mostly quick, now and then slow.
+        # The square makes most syncs quick and a few slow.
         least, most = SYNC_US
         pause_us = least + (most - least) * self.random.random() ** 2
         slow_ms = self.state.slow_ms + more_ms
@@ -123,10 +124,10 @@ class SimulatedFile:
         self._inode = inode
         self._open = True
         self.unsynced_bytes = inode.unsynced_bytes
-        """Also what an earlier life had written."""
+        """Includes what earlier processes of the member wrote."""
         self._lost_bytes = int(inode.dropped)
-        """What a failed sync dropped: no later one makes it durable, unless all is written
-        again in another life."""
+        """What a failed sync dropped. No later sync makes it durable, unless another process
+        of the member writes all of it again."""
 
     def write(self, offset: int, data: bytes) -> None:
         self._disk.check_alive()
@@ -152,7 +153,7 @@ class SimulatedFile:
             raise DiskError(f"sync {self._path}: Input/output error")
         self.unsynced_bytes -= unsynced
         if machine.state.lying:
-            machine.betrayed = True
+            machine.lost_durable_data = True
         else:
             inode.sync(covered)
             if self._lost_bytes and not inode.dropped:
@@ -165,7 +166,7 @@ class SimulatedFile:
 
 
 class SimulatedDisk:
-    """`splitbrain.node.world.Disk` for one life of a member; paths are relative to its data."""
+    """`splitbrain.node.world.Disk` for one process of a member, with paths in its data folder."""
 
     def __init__(self, loop: VirtualLoop, machine: MachineDisk, process: Process) -> None:
         self._loop = loop
@@ -235,7 +236,7 @@ class SimulatedDisk:
         self._file(source)
         self.machine.check_write(f"rename {source}")
         if new.endswith(".wal") and any(one.endswith(".wal") for one in self.list(directory)):
-            self.machine.reached("a log went on in another segment")
+            self.machine.reached("a log continued in another segment")
         self._volume.directory(directory).change(_move(old, new))
 
     def remove(self, path: str) -> None:
@@ -252,7 +253,7 @@ class SimulatedDisk:
         if self.machine.happens(self.machine.state.sync_error_percent):
             raise DiskError(f"sync {path}: Input/output error")
         if self.machine.state.lying:
-            self.machine.betrayed = True
+            self.machine.lost_durable_data = True
         else:
             directory.sync()
 
@@ -283,20 +284,20 @@ class SimulatedDisk:
         return SimulatedFile(self, path, self._file(path))
 
     async def replace(self, path: str, data: bytes) -> None:
-        aside = path + ".tmp"
-        file = self.create(aside)
+        temporary = path + ".tmp"
+        file = self.create(temporary)
         try:
             file.write(0, data)
             await file.sync()
         finally:
             file.close()
-        self.rename(aside, path)
+        self.rename(temporary, path)
         await self.sync_directory(parent_and_name(path)[0])
 
     def lock(self) -> None:
         holder = self.machine.held_by
         if holder is not None and not holder.ended and holder is not self._process:
-            raise DirectoryInUse(f"the data directory of {holder.name} is in use by its life "
+            raise DirectoryInUse(f"the data directory of {holder.name} is in use by its process "
                                  f"number {holder.life}; stop that member first")
         self.machine.held_by = self._process
 
@@ -309,7 +310,7 @@ class SimulatedDisk:
         if stored is None:
             stored = StoredBackend()
             directory.change(_put(BACKEND_FILE, stored))
-            # As LmdbBackend does: the file and its directory have durable names.
+            # LmdbBackend makes the names of the file and of its directory durable, too.
             directory.sync()
             self._volume.directory(parent_and_name(path)[0]).sync()
             self.machine.backends.append(stored)
@@ -317,7 +318,7 @@ class SimulatedDisk:
 
 
 class _BackendWorker:
-    """Commits take the disk's time, and fail as it does."""
+    """Executes commits, which take the disk's time and fail with its faults."""
 
     def __init__(self, disk: SimulatedDisk, stored: StoredBackend) -> None:
         self._disk = disk
@@ -326,9 +327,9 @@ class _BackendWorker:
     async def run(self, work: Callable[[], T]) -> T:
         machine = self._disk.machine
         machine.check_write("commit to the backend")
-        self._stored.under_way = work
+        self._stored.running_commit = work
         await self._disk.wait_for_commit()
-        self._stored.under_way = None
+        self._stored.running_commit = None
         if machine.happens(machine.state.sync_error_percent):
             raise DiskError("commit to the backend: Input/output error")
         return work()

@@ -1,26 +1,26 @@
-"""Looks at a member's Raft after each of its steps: invariants that always hold, and
-conditions that sometimes do.
+"""Checks a member's Raft after each of its steps: invariants, which must always be true, and
+conditions, which should be true sometimes.
 
-    election safety        at most one leader a term
-    log matching           entries of one index and term are the same, and so are their
-                           predecessors (checked entry by entry, which induction extends)
-    leader completeness    a leader's log holds all that was committed before its term
-    state-machine safety   no two members commit different entries at an index, nor
-                           have different revisions after applying the same one
-    quorum durability      what is committed first is durable on a majority, as each of
-                           them says itself
-    commit rule            what a leader commits by counting ends with an entry of its term
-    votes                  whoever leads has the votes of a majority, durable on each voter
-    acknowledgements       what a leader takes a follower to hold, the follower holds durably
-    promises               within a life, terms and commits never fall, and a vote given
-                           in a term is not taken back
-    life                   a member stops for its disk, and for nothing else
-    reads                  a linearizable read waits until its member has applied what was
-                           committed anywhere when it was asked
-    agreement              after all faults are healed the members come to agree
+    election safety        a term has at most one leader
+    log matching           entries with the same index and term are equal, and so are their
+                           predecessors (checked for each entry; induction does the rest)
+    leader completeness    a leader's log contains all entries committed in earlier terms
+    state-machine safety   no two members commit different entries at an index, or have
+                           different revisions after applying the same entry
+    quorum durability      when an entry is first committed, it is durable on a majority, as
+                           the disk of each member reports
+    commit rule            a leader commits by counting only up to an entry of its own term
+    votes                  a leader has the votes of a majority, durable on each voter
+    acknowledgements       a follower has durably stored what its leader counts as matched
+    monotonicity           while a process runs, its terms and commits never decrease, and a
+                           vote given in a term does not change
+    stops                  a member stops itself only because of its disk
+    reads                  a linearizable read waits until its member has applied what any
+                           member had committed when the read began
+    agreement              after all faults are healed, the members agree
 
-The rules nearest to a mistake come first to notice it: that two members differ in the
-end needs a chain of bad luck behind a lost vote, which is seen at once.
+These rules detect a bug close to its cause. A lost vote violates one of them at once, while
+different contents of two members need several more unlikely events.
 
 Source: Raft paper, figures 2 and 3, and 5.4.2; Ongaro's thesis, 3.
 """
@@ -33,10 +33,10 @@ from collections.abc import Mapping
 from splitbrain.harness.simulation.conditions import Coverage
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.member import Member
+from splitbrain.harness.simulation.observed_raft import ObservedRaft
 from splitbrain.harness.simulation.process import Process
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.raft.errors import ProposalDropped
-from splitbrain.node.raft.message import HardState
 from splitbrain.node.raft.progress import ProgressState
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.ready import Role
@@ -46,72 +46,11 @@ VIOLATIONS_MAX = 20
 LAG_ENTRIES = 50
 
 
-class _Seen:
-    """A member's Raft as it was after the step before."""
-
-    __slots__ = (
-        "applied", "committed", "compacted", "durable", "last", "last_term", "leader", "life",
-        "matches", "raft", "revision", "role", "server", "synced", "synced_state", "synced_term",
-        "term", "vote",
-    )
-
-    def __init__(self, server: Server, life: int) -> None:
-        raft = server.raft
-        self.server = server
-        self.raft = raft
-        self.life = life
-        self.take(raft)
-        self.applied = 0
-        self.revision = 0
-        self.matches: list[int] = []
-        self.synced, self.synced_term = 0, 0
-        """Index and term of the last entry that was seen durable."""
-        self.synced_state: HardState | None = None
-        self.note_synced()
-
-    def take(self, raft: Raft) -> None:
-        log = raft.log
-        self.term, self.vote, self.role, self.leader = raft.term, raft.vote, raft.role, raft.leader
-        self.committed, self.last, self.compacted = (
-            log.committed, log.last_index, log.compacted_index
-        )
-        self.last_term = log.last_term
-        self.durable = log.durable
-
-    def note_synced(self) -> None:
-        """What is durable now, by the disk's word, stays so, whatever waits for it later."""
-        log, storage = self.raft.log, self.server.storage
-        if not storage.unsynced_bytes:
-            self.synced = min(log.persisting, storage.last_index)
-            self.synced_term = log.term_at(self.synced) or 0
-            self.synced_state = storage.hard_state
-
-    def durable_index(self) -> int:
-        """By the disk's word alone. What Raft believes counts only where its log was cut
-        back below what had been synced."""
-        log, storage = self.raft.log, self.server.storage
-        if not storage.unsynced_bytes:
-            return min(log.persisting, storage.last_index)
-        if log.term_at(self.synced) == self.synced_term:
-            return self.synced
-        return min(self.synced, log.durable)
-
-    def voted_for(self, leader: Raft) -> bool:
-        """Whether a vote for `leader` is durable here, or a later term is."""
-        storage = self.server.storage
-        known = [] if storage.unsynced_bytes else [storage.hard_state]
-        if self.synced_state is not None:
-            known.append(self.synced_state)
-        return any(
-            (one.term == leader.term and one.vote == leader.id) or one.term > leader.term
-            for one in known
-        )
-
-
 class InvariantMonitor:
-    """`violations`: what should always hold and did not, with the virtual time in s.
+    """Observes the members of a run through the loop, and collects `violations`.
 
-    `deposed_longer_by`: see `Weather`.
+    Each violation begins with the virtual time in s. `deposed_longer_by` is the number of
+    entries by which the log of a deposed leader is made longer than that of its successor.
     """
 
     def __init__(
@@ -129,18 +68,18 @@ class InvariantMonitor:
         self.deposed_longer_by = deposed_longer_by
         self._members = members
         self._majority = count // 2 + 1
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, ObservedRaft] = {}
         self._leaders: dict[int, str] = {}
         self._entries: dict[tuple[int, int], tuple[int | None, bytes]] = {}
         self._committed: dict[int, int] = {}
-        """Index → term of what is committed, as whoever committed it first has it."""
+        """Index → term of each committed entry, from the member that committed it first."""
         self._last_committed = 0
         self._committed_by: dict[int, int] = {}
-        """Term → the highest index whose commit was first seen at a member of that term."""
+        """Term → the highest index that a member of that term was the first to commit."""
         self._revisions: dict[int, int] = {}
 
     def synced(self, name: str) -> None:
-        """The disk of `name` has synced a file of its present life."""
+        """The disk of member `name` has synced a file."""
         seen, process = self._seen.get(name), self._members[name].process
         if seen is not None and process is not None and seen.life == process.life:
             seen.note_synced()
@@ -174,10 +113,10 @@ class InvariantMonitor:
         server = self._members[process.name].server
         if server is None or process.ended:
             return
-        seen = _Seen(server, process.life)
+        seen = ObservedRaft(server, process.life)
         self._seen[process.name] = seen
-        # Terms and votes of the life before are left to the checker `promises`: it knows
-        # from the trace which of them were durable.
+        # The checker `raft_safety` compares terms and votes with the previous process, because
+        # the trace contains which of them were durable.
         self._check_entries(process.name, seen.raft, seen.compacted + 1)
         self._check_acknowledged(process.name, seen)
         committed, seen.committed = seen.committed, seen.compacted
@@ -185,16 +124,18 @@ class InvariantMonitor:
             self._commit_advanced(process.name, seen, seen.raft)
         seen.committed = committed
 
-    # --- what a step changed --------------------------------------------------------------
+    # --- changes of one step --------------------------------------------------------------
 
-    def _changed(self, process: Process, seen: _Seen) -> None:
+    def _changed(self, process: Process, seen: ObservedRaft) -> None:
         name, raft, log = process.name, seen.raft, seen.raft.log
         if raft.term < seen.term:
-            self._violated(f"{name} went back from term {seen.term} to {raft.term}")
+            self._violated(f"{name} lowered its term from {seen.term} to {raft.term}")
         if raft.term == seen.term and seen.vote and raft.vote != seen.vote:
-            self._violated(f"{name} took back its vote in term {raft.term}")
+            self._violated(f"{name} changed its vote in term {raft.term}")
         if log.committed < seen.committed:
-            self._violated(f"{name} took back commits {log.committed + 1} to {seen.committed}")
+            self._violated(
+                f"{name} lowered its commit index from {seen.committed} to {log.committed}"
+            )
         if raft.role is not seen.role or raft.term != seen.term:
             self._role_changed(name, seen, raft)
         self._log_changed(name, seen, raft)
@@ -202,9 +143,9 @@ class InvariantMonitor:
             if seen.role is Role.LEADER and raft.role is Role.LEADER and seen.term == raft.term:
                 self._check_commit_rule(name, raft)
             self._commit_advanced(name, seen, raft)
-        seen.take(raft)
+        seen.record(raft)
 
-    def _role_changed(self, name: str, seen: _Seen, raft: Raft) -> None:
+    def _role_changed(self, name: str, seen: ObservedRaft, raft: Raft) -> None:
         sometimes = self._coverage.sometimes
         was, now = seen.role, raft.role
         sometimes("a second term began", raft.term > 1 and raft.term != seen.term)
@@ -227,7 +168,7 @@ class InvariantMonitor:
         other = self._leaders.setdefault(raft.term, name)
         if other != name:
             self._violated(f"{other} and {name} both lead in term {raft.term}")
-        # Its own empty entry of the term is in the log already, perhaps.
+        # The log may already contain the empty entry of the new term.
         own = raft.log.last_term == raft.term
         earlier = raft.log.last_index - (1 if own else 0)
         self._coverage.sometimes(
@@ -245,21 +186,21 @@ class InvariantMonitor:
         voters = [other for other, one in self._seen.items() if one.voted_for(raft)]
         if len(voters) < self._majority:
             self._violated(
-                f"{name} leads in term {raft.term} by votes that are durable on "
-                f"{', '.join(voters) or 'no member'} alone"
+                f"{name} leads in term {raft.term}, but the votes for it are durable only on "
+                f"{', '.join(voters) or 'no member'}"
             )
-        self._try_the_deposed(raft)
-        # A leader elected late, by votes that were long on their way, may lack what later
-        # terms have committed; it will never commit anything itself.
+        self._provoke_deposed_leaders(raft)
+        # A leader that is elected late, by delayed votes, may lack entries committed in later
+        # terms. It will never commit an entry.
         earlier_terms = [index for term, index in self._committed_by.items() if term < raft.term]
         last = max(earlier_terms, default=0)
-        if last and not self._holds(raft, last, self._committed[last]):
+        if last and not self._contains(raft, last, self._committed[last]):
             self._violated(
                 f"{name} leads in term {raft.term} and lacks entry {last} of term "
-                f"{self._committed[last]}, which was committed"
+                f"{self._committed[last]}, which is committed"
             )
 
-    def _log_changed(self, name: str, seen: _Seen, raft: Raft) -> None:
+    def _log_changed(self, name: str, seen: ObservedRaft, raft: Raft) -> None:
         log = raft.log
         if log.compacted_index > seen.compacted:
             skipped = log.compacted_index > seen.last
@@ -271,7 +212,7 @@ class InvariantMonitor:
             )
         if log.last_index == seen.last and log.last_term == seen.last_term:
             if log.committed != seen.committed:
-                # Its end is the same; what lies between was replaced, perhaps.
+                # The last entry is the same, but entries before it may have been replaced.
                 self._check_entries(name, raft, max(seen.committed, log.compacted_index) + 1)
             return
         kept = log.term_at(seen.last) if log.last_index >= seen.last else None
@@ -294,12 +235,12 @@ class InvariantMonitor:
                 self._entries[here] = (before, entry.data)
             elif found[1] != entry.data or (None not in (found[0], before) and found[0] != before):
                 self._violated(
-                    f"{name} has another entry {entry.index} of term {entry.term} than a "
-                    "member before it, or another one before that"
+                    f"{name} has another entry {entry.index} of term {entry.term} than another "
+                    "member, or another predecessor of it"
                 )
             before = entry.term
 
-    def _commit_advanced(self, name: str, seen: _Seen, raft: Raft) -> None:
+    def _commit_advanced(self, name: str, seen: ObservedRaft, raft: Raft) -> None:
         log = raft.log
         first = max(seen.committed, log.compacted_index) + 1
         for index in range(first, log.committed + 1):
@@ -310,37 +251,38 @@ class InvariantMonitor:
                 self._committed[index] = term
             elif known != term:
                 self._violated(
-                    f"{name} committed entry {index} of term {term}, where another member has "
-                    f"committed one of term {known}"
+                    f"{name} committed entry {index} of term {term}, but another member has "
+                    f"committed an entry {index} of term {known}"
                 )
         if log.committed > self._last_committed:
             self._check_quorum(name, log.committed)
             self._last_committed = log.committed
             if raft.role is Role.LEADER:
-                self._try_the_deposed(raft)
+                self._provoke_deposed_leaders(raft)
             if log.committed in self._committed:
                 self._committed_by[raft.term] = log.committed
         self._conditions_of_commit(seen, raft)
 
-    def _try_the_deposed(self, raft: Raft) -> None:
-        """`raft` was elected, or has committed something: whoever still leads in an earlier
-        term is asked a read now, for its answer would be a stale one; and its log is
-        kept longer than its successor's, by what is never committed and must be gone in the
-        end."""
+    def _provoke_deposed_leaders(self, raft: Raft) -> None:
+        """Send a read to each leader of an earlier term, and extend its log.
+
+        It is called after `raft` was elected or has committed an entry. An answer to the read
+        would be stale. The log of a deposed leader becomes longer than that of its successor,
+        by entries that are never committed and must disappear.
+        """
         for name, one in self._seen.items():
             member = self._members[name]
             if one.raft.role is Role.LEADER and one.raft.term < raft.term and member.runs:
                 assert member.process is not None
-                self._loop.soon(member.process, self._ask, one.server)
-                self._loop.soon(member.process, self._append_in_vain, one.raft, raft)
+                self._loop.soon(member.process, self._read, one.server)
+                self._loop.soon(member.process, self._append_empty_entries, one.raft, raft)
 
-    def _ask(self, server: Server) -> None:
-        self._coverage.reached("a deposed leader was asked a read")
+    def _read(self, server: Server) -> None:
+        self._coverage.reached("a deposed leader got a read")
         self._loop.create_task(_read(server), name="read")
 
-    def _append_in_vain(self, raft: Raft, successor: Raft) -> None:
-        """Empty entries, for no client has asked for them. The member finds them by its next
-        tick."""
+    def _append_empty_entries(self, raft: Raft, successor: Raft) -> None:
+        """Append empty entries, which the member processes at its next tick."""
         if raft.role is not Role.LEADER or raft.term >= successor.term:
             return
         last = raft.log.last_index
@@ -349,27 +291,27 @@ class InvariantMonitor:
                 for _ in range(successor.log.last_index + self.deposed_longer_by - last):
                     raft.propose(b"")
         self._coverage.sometimes(
-            "a deposed leader appended in vain", raft.log.last_index > last
+            "a deposed leader appended more entries", raft.log.last_index > last
         )
 
     def _check_quorum(self, name: str, index: int) -> None:
-        """The first member to commit `index` must not have been too early."""
+        """Check the first commit of `index`: the entry must be durable on a majority."""
         term = self._committed.get(index)
         if term is None:
-            return  # committed and compacted in one step: a snapshot
+            return  # a snapshot was restored: the entry was committed and compacted in one step
         holders = [
             other
             for other, one in self._seen.items()
-            if one.durable_index() >= index and self._holds(one.raft, index, term)
+            if one.durable_index() >= index and self._contains(one.raft, index, term)
         ]
         if len(holders) < self._majority:
             self._violated(
-                f"{name} committed entry {index} of term {term}, which is durable on "
-                f"{', '.join(holders) or 'no member'} alone"
+                f"{name} committed entry {index} of term {term}, which is durable only on "
+                f"{', '.join(holders) or 'no member'}"
             )
 
     def _check_commit_rule(self, name: str, raft: Raft) -> None:
-        """Source: Raft paper, 5.4.2: an earlier term's entry commits with one of the own."""
+        """Source: Raft paper, 5.4.2: a leader commits earlier entries with one of its own term."""
         term = raft.log.term_at(raft.log.committed)
         if term is not None and term != raft.term:
             self._violated(
@@ -377,7 +319,7 @@ class InvariantMonitor:
                 f"term {term} by counting"
             )
 
-    # --- what a leader takes its followers to hold ------------------------------------------
+    # --- acknowledgements -------------------------------------------------------------------
 
     def _check_matches(self, name: str, raft: Raft) -> None:
         for peer in raft.peers:
@@ -385,33 +327,36 @@ class InvariantMonitor:
                 if one.raft.id == peer.id:
                     self._check_match(name, raft, peer.match, other, one)
 
-    def _check_acknowledged(self, name: str, seen: _Seen) -> None:
-        """`name` has another log than before: is what it had acknowledged still in it?"""
+    def _check_acknowledged(self, name: str, seen: ObservedRaft) -> None:
+        """The log of `name` was changed, so check that it still contains what was acknowledged."""
         for leader, one in self._seen.items():
             if one.raft.role is Role.LEADER and leader != name:
                 for peer in one.raft.peers:
                     if peer.id == seen.raft.id:
                         self._check_match(leader, one.raft, peer.match, name, seen)
 
-    def _check_match(self, leader: str, raft: Raft, match: int, name: str, seen: _Seen) -> None:
-        """Of one in a later term nothing is known: another leader may have changed its log."""
+    def _check_match(
+        self, leader: str, raft: Raft, match: int, name: str, seen: ObservedRaft
+    ) -> None:
+        """Check one match index. A member in another term is skipped, because another leader may
+        have changed its log."""
         if not match or seen.raft.term != raft.term:
             return
         term = raft.log.term_at(match)
-        held = seen.durable_index() >= match
-        if held and (term is None or self._holds(seen.raft, match, term)):
+        durable = seen.durable_index() >= match
+        if durable and (term is None or self._contains(seen.raft, match, term)):
             return
         self._violated(
-            f"{leader} leads in term {raft.term} and takes {name} to hold entry {match}, which "
-            f"{'is another one there' if held else 'is not durable there'}"
+            f"{leader} leads in term {raft.term} and counts entry {match} as stored on {name}, "
+            f"where it is {'another entry' if durable else 'not durable'}"
         )
 
     @staticmethod
-    def _holds(raft: Raft, index: int, term: int) -> bool:
+    def _contains(raft: Raft, index: int, term: int) -> bool:
         log = raft.log
         return log.compacted_index >= index or log.term_at(index) == term
 
-    def _conditions_of_commit(self, seen: _Seen, raft: Raft) -> None:
+    def _conditions_of_commit(self, seen: ObservedRaft, raft: Raft) -> None:
         log, sometimes = raft.log, self._coverage.sometimes
         sometimes(
             "a follower's entries waited for its disk when a commit came",
@@ -428,35 +373,37 @@ class InvariantMonitor:
             sometimes("a follower was sent a snapshot", peer.state is ProgressState.SNAPSHOT)
             sometimes("a follower was probed", peer.state is ProgressState.PROBE)
 
-    def _applied(self, process: Process, seen: _Seen, applied: int, revision: int) -> None:
-        """Also where the revision alone has changed: a snapshot brings both, or neither."""
+    def _applied(self, process: Process, seen: ObservedRaft, applied: int, revision: int) -> None:
+        """Check the applied index and the revision, which may change without the index."""
         if applied < seen.applied:
-            self._violated(f"{process.name} went back from applied {seen.applied} to {applied}")
+            self._violated(
+                f"{process.name} lowered its applied index from {seen.applied} to {applied}"
+            )
         if applied > seen.raft.log.committed:
             self._violated(
-                f"{process.name} applied entry {applied}, committed are "
+                f"{process.name} applied entry {applied}, but its commit index is "
                 f"{seen.raft.log.committed}"
             )
         seen.applied, seen.revision = applied, revision
         known = self._revisions.setdefault(applied, revision)
         if known != revision:
             self._violated(
-                f"{process.name} is at revision {revision} after entry {applied}, another "
-                f"member was at {known}"
+                f"{process.name} is at revision {revision} after entry {applied}, but another "
+                f"member was at revision {known}"
             )
 
     def _violated(self, what: str) -> None:
         if len(self.violations) < VIOLATIONS_MAX:
             self.violations.append(f"{self._loop.time():.6f} s: {what}")
 
-    # --- what is seen of members that start and stop ------------------------------------------
+    # --- members that start and stop ----------------------------------------------------------
 
     def began(self, member: Member) -> None:
-        """A member serves: what did it find on its disk?"""
+        """A member has started to serve. Record the conditions of its restart."""
         server = member.server
         if server is None:
             return
-        self._follow_reads(member.name, server)
+        self._check_reads(member.name, server)
         raft = server.raft
         if member.lives > 1:
             lacks = server.store.consistent_index < raft.log.last_index
@@ -470,53 +417,56 @@ class InvariantMonitor:
                 "a member restarted from a snapshot", raft.log.compacted_index > 0
             )
 
-    def _follow_reads(self, name: str, server: Server) -> None:
-        """Source: Raft thesis, 6.4: the read index is at least the largest commit index of
-        any server at the time of the request."""
+    def _check_reads(self, name: str, server: Server) -> None:
+        """Check each linearizable read of `server`.
+
+        Source: Raft thesis, 6.4: the read index is at least the largest commit index of any
+        server at the time of the request.
+        """
         wait = server.linearizable_read
 
         async def linearizable_read() -> None:
-            committed, asked_s = self._last_committed, self._loop.time()
+            committed, began_s = self._last_committed, self._loop.time()
             await wait()
             applied = server.store.consistent_index
             if applied < committed:
                 self._violated(
-                    f"{name} answers a read asked at {asked_s:.6f} s and has applied {applied}; "
-                    f"entry {committed} was committed then"
+                    f"{name} answers a read that began at {began_s:.6f} s, and has applied entry "
+                    f"{applied}; entry {committed} was committed then"
                 )
 
         server.linearizable_read = linearizable_read  # type: ignore[method-assign]
 
     def resumed(self, member: Member) -> None:
-        """`member` was paused and goes on; it believes what it did before, and is asked a read
-        before it hears of anything."""
+        """`member` resumes after a pause. If it was leader and is deposed, it gets a read before
+        it receives any message."""
         server = member.server
         if (
             server is not None
             and server.raft.role is Role.LEADER
             and max(self._leaders, default=0) > server.raft.term
         ):
-            self._coverage.reached("a paused leader came back deposed")
-            self._loop.soon(member.process, self._ask, server)
+            self._coverage.reached("a paused leader resumed after it was deposed")
+            self._loop.soon(member.process, self._read, server)
 
     def stopped(self, name: str, why: str) -> None:
-        """A member stopped itself. Once a disk has broken its word, members may well find
-        that what they had is gone, and stop."""
-        betrayed = any(member.disk.betrayed for member in self._members.values())
-        if "DiskError" not in why and not betrayed:
+        """A member has stopped itself. After a disk has lost durable data, members may find that
+        their data is missing, and stop."""
+        lost_durable_data = any(member.disk.lost_durable_data for member in self._members.values())
+        if "DiskError" not in why and not lost_durable_data:
             self._violated(f"{name} stopped itself: {why}")
 
     def disagreed(self, waited_ms: int) -> None:
-        """All faults are healed, the weather is calm, and after `waited_ms` the members have
-        not applied the same, or do not follow one leader. A disk that has broken its word
-        may keep them from it."""
-        if not any(member.disk.betrayed for member in self._members.values()):
+        """The members did not agree: `waited_ms` after all faults were healed they had not
+        applied the same entries, or did not follow the same leader. A disk that has lost
+        durable data may prevent agreement."""
+        if not any(member.disk.lost_durable_data for member in self._members.values()):
             self._violated(
                 f"the members did not agree within {waited_ms / 1000:g} s after all was healed"
             )
 
     def down(self, stopped: Member) -> None:
-        """`stopped` is about to end."""
+        """The process of `stopped` is about to end."""
         sometimes = self._coverage.sometimes
         sometimes("a member was killed while it started", stopped.server is None)
         server = stopped.server
@@ -527,6 +477,6 @@ class InvariantMonitor:
 
 
 async def _read(server: Server) -> None:
-    """Nobody is told: what it may not answer is seen by `InvariantMonitor._follow_reads`."""
+    """A read without a client. `InvariantMonitor._check_reads` checks it."""
     with contextlib.suppress(RpcError):
         await server.linearizable_read()

@@ -1,22 +1,22 @@
-"""An asyncio loop of virtual time: no selector, no threads, no real clock.
+"""An asyncio loop of virtual time, without a selector, threads or a real clock.
 
-Callbacks run one after the other in the order (time, sequence): first whatever is
-ready, in the order in which it became ready; when nothing is, time jumps to the
-earliest timer, and of two timers of one moment the one set first is first. Nothing
-else decides, so that the same program with the same draws takes the same steps.
+Callbacks run one after the other, ordered by time and sequence. Callbacks that are ready run
+first, in the order in which they became ready. When no callback is ready, time jumps to the
+earliest timer; of two timers with the same time, the one that was set first runs first. So
+the same program with the same random draws takes the same steps.
 
-What would still tell two runs apart, seen in CPython 3.11 to 3.13, and what to do:
+The following sources of nondeterminism remain in CPython 3.11 to 3.13:
 
-- `asyncio.wait` and `TaskGroup` keep tasks in sets, whose order is that of addresses:
-  a TaskGroup cancels its children in that order. Keep tasks in a dict, cancel and
-  await them in its order. (`gather` is in the order of its arguments.)
-- Garbage collection runs when the allocator says so: a pending task that is collected
-  runs its `finally` blocks then. The tasks of an ended process are kept (`Process.tasks`),
-  and the collector is off while a loop runs.
-- `asyncio.TimerHandle`s compare by time alone, and a heap of them is not stable:
-  timers stand in the heap with a sequence number.
-- `PYTHONHASHSEED` orders sets of strings and bytes: sort, or use a dict.
-- 3.12 runs a task's first step eagerly where a task factory asks for it: none does here.
+- `asyncio.wait` and `TaskGroup` keep tasks in sets, which are ordered by address, and a
+  TaskGroup cancels its children in that order. Keep tasks in a dict instead, and cancel and
+  await them in its order. (`gather` uses the order of its arguments.)
+- The time of garbage collection depends on the allocator, and a pending task that is
+  collected runs its `finally` blocks. So the tasks of an ended process are kept
+  (`Process.tasks`), and the collector is off while a loop runs.
+- `asyncio.TimerHandle`s are compared only by time, and a heap of them is not stable. So each
+  timer in the heap has a sequence number.
+- `PYTHONHASHSEED` decides the order of sets of strings and bytes. Sort them, or use a dict.
+- Since 3.12 a task factory can run the first step of a task eagerly. This loop uses none.
 """
 
 from __future__ import annotations
@@ -35,20 +35,23 @@ from splitbrain.harness.errors import SplitbrainError
 from splitbrain.harness.simulation.process import Ended, Process
 
 EVENTS_AT_ONE_MOMENT_MAX = 1_000_000
-"""More callbacks than this without time passing is a loop that never ends."""
+"""After so many callbacks at the same time the run is ended as a Livelock."""
 
 
 class Deadlock(SplitbrainError):
-    """Nothing is scheduled, and what was waited for has not happened: names who waits."""
+    """No callback is scheduled, although tasks still wait. The message names the tasks."""
 
 
 class Livelock(SplitbrainError):
-    """Time stands still: callbacks go on scheduling callbacks of the same moment."""
+    """Time does not advance, because callbacks keep scheduling callbacks at the same time."""
 
 
 class _Handle:
-    """A callback, and the process that it runs in the name of. As an `asyncio.Handle`,
-    and a `TimerHandle`, without what costs time: a copy of the context for each."""
+    """A callback, and the process on whose behalf it runs.
+
+    It replaces `asyncio.Handle` and `TimerHandle`, which copy the context for each callback
+    and are slower.
+    """
 
     __slots__ = ("args", "callback", "cancelled_", "process", "when_ns")
 
@@ -78,27 +81,27 @@ class _Handle:
 
 
 def _nothing() -> None:
-    """What is left of a cancelled callback."""
+    """Replaces a cancelled callback."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """`now_ns` is virtual time since the loop was made. `observe`, if set, is called with
-    the process of each callback that ran, after it.
+    """`now_ns` is the virtual time since the loop was made. If `observe` is set, it is called
+    after each callback of a process, with that process.
 
-    All callbacks run in the context of whoever runs the loop: context variables are not
-    kept apart by task, and a member's code uses none.
+    All callbacks share one context: tasks do not have their own context variables, and the
+    code of a member uses none.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.now_ns = 0
         self.events = 0
-        """Callbacks that have run."""
+        """The number of callbacks that have run."""
         self.current: Process | None = None
-        """The process in whose name code runs now; None: the harness."""
+        """The process on whose behalf code runs at present; None means the harness."""
         self.observe: Callable[[Process], None] | None = None
         self.unhandled: list[str] = []
-        """Errors that nobody took, as a log would show them."""
+        """Errors that no code has handled, as a log would show them."""
         self._soon: deque[_Handle] = deque()
         self._heap: list[tuple[int, int, _Handle]] = []
         self._sequence = 0
@@ -116,13 +119,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._soon.append(handle)
         return handle
 
-    # Nothing else runs: there are no other threads.
+    # There are no other threads.
     call_soon_threadsafe = call_soon  # type: ignore[assignment]
 
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., object], *args: Any, context: object = None
     ) -> _Handle:
-        # Rounded up: who sleeps until a moment must not wake before it, and sleep again.
+        # Rounded up, so that a sleeping task does not wake before its time.
         return self.at_ns(self.now_ns + ceil(delay * 1e9), self.current, callback, *args)
 
     def call_at(  # type: ignore[override]
@@ -133,7 +136,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def at_ns(
         self, when_ns: int, process: Process | None, callback: Callable[..., object], *args: Any
     ) -> _Handle:
-        """Call at a moment (now at the earliest) in the name of `process`."""
+        """Call at a time, which is now at the earliest, on behalf of `process`."""
         if when_ns < self.now_ns:
             when_ns = self.now_ns
         handle = _Handle(callback, args, process, when_ns)
@@ -142,7 +145,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return handle
 
     def soon(self, process: Process | None, callback: Callable[..., object], *args: Any) -> None:
-        """As `call_soon`, in the name of `process`."""
+        """As `call_soon`, on behalf of `process`."""
         self._soon.append(_Handle(callback, args, process, 0))
 
     def create_task(
@@ -167,11 +170,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
     # --- running ---------------------------------------------------------------------
 
     def run_forever(self) -> None:
-        """Raises Deadlock when nothing is left to run, Livelock when time stands still."""
+        """Raises Deadlock if no callback is left, and Livelock if time does not advance."""
         self._check_closed()  # type: ignore[attr-defined]
         self._check_running()  # type: ignore[attr-defined]
         hooks = sys.get_asyncgen_hooks()
-        collecting = gc.isenabled()
+        gc_was_enabled = gc.isenabled()
         sys.set_asyncgen_hooks(firstiter=None, finalizer=self._end_generator)
         gc.disable()
         events._set_running_loop(self)
@@ -184,7 +187,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self.current = None
             events._set_running_loop(None)
             sys.set_asyncgen_hooks(*hooks)
-            if collecting:
+            if gc_was_enabled:
                 gc.enable()
 
     def is_running(self) -> bool:
@@ -198,13 +201,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _run(self) -> None:
         soon, heap, popleft = self._soon, self._heap, self._soon.popleft
-        at_once = 0
+        at_this_time = 0
         while not self._stopping:
             if soon:
                 handle = popleft()
-                at_once += 1
-                if at_once > EVENTS_AT_ONE_MOMENT_MAX:
-                    self._stand_still(handle)
+                at_this_time += 1
+                if at_this_time > EVENTS_AT_ONE_MOMENT_MAX:
+                    self._raise_livelock(handle)
                 if handle.cancelled_:
                     continue
             elif heap:
@@ -213,13 +216,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
                     continue
                 if when_ns > self.now_ns:
                     self.now_ns = when_ns
-                    at_once = 0
+                    at_this_time = 0
                 else:
-                    at_once += 1
-                    if at_once > EVENTS_AT_ONE_MOMENT_MAX:
-                        self._stand_still(handle)
+                    at_this_time += 1
+                    if at_this_time > EVENTS_AT_ONE_MOMENT_MAX:
+                        self._raise_livelock(handle)
             else:
-                self._nothing_left()
+                self._raise_deadlock()
             self.current = process = handle.process
             if process is not None and not process.runs:
                 if process.paused and not process.ended:
@@ -238,51 +241,51 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 self.observe(process)
 
     def _note(self, handle: _Handle, problem: BaseException) -> None:
-        whose = handle.process.name if handle.process is not None else "harness"
-        self.unhandled.append(f"{whose}: {type(problem).__name__}: {problem}")
+        owner = handle.process.name if handle.process is not None else "harness"
+        self.unhandled.append(f"{owner}: {type(problem).__name__}: {problem}")
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         if str(context.get("message", "")).startswith("Future exception was never retrieved"):
-            # Whoever waited was killed, or gave up, in the moment of the error. When it is
-            # noticed is the interpreter's affair: it differs from version to version.
+            # The waiting task was killed, or gave up, at the time of the error. The time of
+            # this report differs between versions of the interpreter.
             return
         problem = context.get("exception")
-        said = f"{type(problem).__name__}: {problem}" if problem is not None else ""
-        whose = self.current.name if self.current is not None else "harness"
-        self.unhandled.append(f"{whose}: {context.get('message', '')}: {said}")
+        details = f"{type(problem).__name__}: {problem}" if problem is not None else ""
+        owner = self.current.name if self.current is not None else "harness"
+        self.unhandled.append(f"{owner}: {context.get('message', '')}: {details}")
 
-    def _nothing_left(self) -> NoReturn:
+    def _raise_deadlock(self) -> NoReturn:
         waiting = ", ".join(task.get_name() for task in self._tasks_in_order if not task.done())
         raise Deadlock(
-            f"nothing is scheduled at {self.time():.3f} s of virtual time, and these tasks "
+            f"no callback is scheduled at {self.time():.3f} s of virtual time, and these tasks "
             f"still wait: {waiting or 'none'}"
         )
 
-    def _stand_still(self, handle: _Handle) -> NoReturn:
-        whose = handle.process.name if handle.process is not None else "the harness"
+    def _raise_livelock(self, handle: _Handle) -> NoReturn:
+        owner = handle.process.name if handle.process is not None else "the harness"
         raise Livelock(
             f"{EVENTS_AT_ONE_MOMENT_MAX:,} callbacks ran at {self.time():.6f} s of virtual time "
-            f"without an end; the last one was {handle.callback!r} of {whose}"
+            f"without an end; the last one was {handle.callback!r} of {owner}"
         )
 
     def _end_generator(self, generator: Any) -> None:
-        """An asynchronous generator was dropped before its end: what it holds is released
-        by its own process, if that still runs."""
+        """Close an asynchronous generator that was dropped before its end, on behalf of its
+        process, if that still runs."""
         if self.current is None or self.current.runs:
             self.call_soon(lambda: self.create_task(generator.aclose()))
 
-    # --- what there is none of ---------------------------------------------------------
+    # --- features of a loop that do not exist here -------------------------------------
 
     async def shutdown_asyncgens(self) -> None:
-        """Generators end with their processes."""
+        """Does nothing, because generators end with their processes."""
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """There is none."""
+        """Does nothing, because there is no executor."""
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> NoReturn:  # type: ignore[override]
         raise RuntimeError(
-            "a simulated run has no threads: a thread's time is the machine's, and no seed "
-            "decides it; do the work in place, or in the world's own way"
+            "a simulated run has no threads, because no seed decides the timing of a thread; "
+            "call the function directly, or use an interface of the world"
         )
 
     def get_debug(self) -> bool:

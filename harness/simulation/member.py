@@ -1,4 +1,4 @@
-"""One machine of a simulated cluster, and the member that lives on it."""
+"""One machine of a simulated cluster, and the member that runs on it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from splitbrain.node.server import Server
 
 
 class Member:
-    """One machine: its clock and disk outlive the member's process."""
+    """One machine. Its clock and disk outlive the processes of the member."""
 
     def __init__(self, name: str, clock: MachineClock, disk: MachineDisk) -> None:
         self.name = name
@@ -20,11 +20,11 @@ class Member:
         self.process: Process | None = None
         self.world: SimulatedWorld | None = None
         self.server: Server | None = None
-        """Of the present life, once it serves."""
+        """The server of the present process, once it serves."""
         self.trace_lines: list[bytes] = []
         self.log_lines: list[bytes] = []
         self.stopped_why = ""
-        """Why its last life ended by itself, if it did."""
+        """Why the last process ended, if it ended by itself."""
 
     @property
     def alive(self) -> bool:

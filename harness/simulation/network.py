@@ -1,15 +1,15 @@
 """The network between machines: connections over directed links that delay, hold and break.
 
-TCP's semantics, the default: a connection's frames arrive whole, in order, once. What a
-link loses is sent again by the operating system, so a lost packet is a long delay. A
-link that is held (black hole, or cut one way) keeps what is sent and delivers it late,
-in order. A pair that is cut both ways breaks its connections, and what is in flight is
-lost. When a process ends, what it had sent still arrives; when a machine loses power,
-only what is on the wire does, and its peers hear nothing of it until they send to it
-again after it is back.
+By default a connection has the semantics of TCP. Its frames arrive complete, in order, and
+once. The operating system retransmits what a link loses, so a lost packet is a long delay. A
+link that is held (a black hole, or cut in one direction) keeps the frames and delivers them
+late, in order. If a pair is cut in both directions, its connections break, and frames in
+flight are lost. When a process ends, what it has sent still arrives. When a machine loses
+power, only frames on the wire arrive, and its peers do not notice until the machine is back
+and they send to it again.
 
-Message semantics, with `NetworkConditions.loose`: each frame on its own may be lost, arrive twice,
-or overtake others. Raft asks no more of a network than that.
+With `NetworkConditions.loose` it has message semantics: each frame may be lost, arrive twice,
+or overtake other frames. Raft requires no more of a network.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ CONNECT_TIMEOUT_NS = 1_000_000_000
 BACKOFF_NS = (50_000_000, 100_000_000, 200_000_000, 400_000_000)
 STALL_NS = 5_000_000_000
 STALL_BYTES = 64 * 1024
-"""As splitbrain.node.real.peer_connection: a link whose bytes nobody takes is dialled anew."""
+"""As in `splitbrain.node.real.peer_connection`: a connection whose peer does not read is
+replaced by a new one."""
 RETRANSMIT_NS = 200_000_000
 """Source: Linux's TCP_RTO_MIN."""
 
 STRAGGLERS_PERCENT = 30.0
-"""Of the frames that keep no order: so many are late by up to `STRAGGLE_NS_MAX`."""
+"""The share of reordered frames that are late by up to `STRAGGLE_NS_MAX`."""
 STRAGGLE_NS_MAX = 1_000_000_000
 
 Accept = Callable[[bytes], Callable[[bytes], None]]
 
 
 class Link:
-    """One direction between two machines, shared by all its connections."""
+    """One direction between two machines, shared by all connections between them."""
 
     def __init__(
         self,
@@ -55,17 +56,17 @@ class Link:
         self._random = random
         self._free_at_ns = 0
         self.waiting: list[tuple[Connection, bytes]] = []
-        """Frames held back, in order."""
+        """The frames that are held back, in order."""
 
     @property
     def held(self) -> bool:
         return self.state.black_hole or not self.state.open
 
     def transit_ns(self, size: int) -> int:
-        """How long `size` bytes that leave now are on their way, were they alone."""
+        """The delay of `size` bytes that are sent now, independent of other frames."""
         random, conditions, state = self._random, self.conditions, self.state
         least, mean = conditions.delay_us
-        # A sum of two draws: bounded, cheap, and not all alike.
+        # The product of two draws is cheap and bounded.
         delay_ns = int((least + mean * 2 * random.random() * random.random() * 2) * 1000)
         if random.random() * 100 < conditions.slow_percent:
             delay_ns += RETRANSMIT_NS << random.randrange(3)
@@ -88,18 +89,18 @@ class Link:
 
 
 class Machine:
-    """An end of links: whether it has power, and what listens there."""
+    """A machine on the network: whether it has power, and the listener on it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.powered = True
         self.listener: tuple[Process, Accept] | None = None
         self.connections: dict[Connection, None] = {}
-        """Those that have an end here."""
+        """The connections with an end on this machine."""
 
 
 class Connection:
-    """Frames go from the machine that dialled to the one that listens."""
+    """Carries frames from the machine that dialled to the machine that listens."""
 
     __slots__ = (
         "_last_ns", "_loop", "_receive", "broken", "dialler", "link", "listener", "queued_bytes",
@@ -125,7 +126,7 @@ class Connection:
         target.connections[self] = None
 
     def send(self, frame: bytes) -> None:
-        """Into the kernel's buffer, and on its way."""
+        """Put a frame into the kernel's buffer, and send it."""
         self.queued_bytes += len(frame)
         link = self.link
         if link.state is not NORMAL and link.held:
@@ -139,31 +140,31 @@ class Connection:
         self._loop.at_ns(due_ns, self.listener, self._arrive, frame)
 
     def _send_loosely(self, frame: bytes) -> None:
-        """Message semantics. The first frame, which introduces the peer, comes first."""
+        """Send with message semantics. The first frame, which identifies the peer, stays first."""
         link, conditions, loop = self.link, self.link.conditions, self._loop
-        introduction = self._last_ns == 0
-        if not introduction and link.happens(conditions.loss_percent):
+        is_first = self._last_ns == 0
+        if not is_first and link.happens(conditions.loss_percent):
             self.queued_bytes -= len(frame)
             link.reached("a frame was lost")
             return
         due_ns = loop.now_ns + link.transit_ns(len(frame))
-        if introduction or not link.happens(conditions.reorder_percent):
+        if is_first or not link.happens(conditions.reorder_percent):
             due_ns = max(due_ns, self._last_ns)
             self._last_ns = due_ns
         elif link.happens(STRAGGLERS_PERCENT):
-            # Those behind it do not wait for it.
+            # Later frames do not wait for this one.
             due_ns += int(link.fraction() ** 3 * STRAGGLE_NS_MAX)
-            link.reached("a frame came long after those behind it")
+            link.reached("a frame came long after later ones")
         elif due_ns < self._last_ns:
             link.reached("a frame overtook another")
         loop.at_ns(due_ns, self.listener, self._arrive, frame)
-        if not introduction and link.happens(conditions.duplicate_percent):
+        if not is_first and link.happens(conditions.duplicate_percent):
             self.queued_bytes += len(frame)
             again_ns = due_ns + link.transit_ns(len(frame)) * 5
             loop.at_ns(again_ns, self.listener, self._arrive, frame)
 
     def _arrive(self, frame: bytes) -> None:
-        """At the listener, in its name: a process that has ended takes nothing."""
+        """Deliver a frame, on behalf of the listening process, unless that has ended."""
         self.queued_bytes -= len(frame)
         if self.broken or self._receive is None:
             return
@@ -176,31 +177,31 @@ class Connection:
             self._receive = then
 
     def reset(self) -> None:
-        """Both ends know that it is broken; what is in flight is lost. Safe to call twice."""
+        """Break the connection for both ends. Frames in flight are lost. It may be called twice."""
         if self.broken:
             return
         if self.queued_bytes:
             self.link.reached("a connection broke with frames in flight")
-        self._part()
+        self._detach()
         dialler, self.dialler = self.dialler, None
         if dialler is not None:
             self._loop.soon(None, dialler.lost, self)
 
     def finish(self) -> None:
-        """The dialling process ended: nothing more is sent, what was sent still arrives."""
+        """The dialling process has ended: it sends no more, and what it has sent still arrives."""
         self.dialler = None
         if self.queued_bytes == 0:
-            self._part()
+            self._detach()
 
     def vanish(self) -> None:
-        """The listening end is gone, and nobody tells the other one."""
+        """The listening end is gone, and the dialling end is not notified."""
         self._receive = None
         self.target.connections.pop(self, None)
         self._loop.at_ns(self._loop.now_ns + RETRANSMIT_NS, None, self._retransmit)
 
     def _retransmit(self) -> None:
-        """What was not acknowledged is sent again, and a machine that is back and knows nothing
-        of the connection answers by a reset."""
+        """Retransmit what was not acknowledged. A machine that is back does not know the
+        connection and answers with a reset."""
         if self.broken or self.dialler is None:
             return
         if self.queued_bytes and self.target.powered and not self.dialler.cut_off:
@@ -211,10 +212,10 @@ class Connection:
 
     @property
     def half_open(self) -> bool:
-        """The listening end is gone, and the dialling one has not heard of it."""
+        """Whether the listening end is gone and the dialling end has not noticed."""
         return not self.broken and self._receive is None
 
-    def _part(self) -> None:
+    def _detach(self) -> None:
         self.broken = True
         self._receive = None
         self.source.connections.pop(self, None)
@@ -222,7 +223,7 @@ class Connection:
 
 
 class Dialler:
-    """`splitbrain.node.world.PeerLink`: keeps a connection to one peer up until closed."""
+    """`splitbrain.node.world.PeerLink`: maintains a connection to one peer until closed."""
 
     def __init__(
         self,
@@ -266,7 +267,7 @@ class Dialler:
         else:
             connection.stalled_since_ns = 0
         if connection.half_open and self._target.powered:
-            # The machine is back and knows nothing of this connection.
+            # The machine is back and does not know this connection.
             self._network.reached("a connection outlived its listener's machine")
             connection.reset()
             return False
@@ -279,7 +280,7 @@ class Dialler:
 
     @property
     def cut_off(self) -> bool:
-        """Nothing gets there, or nothing back."""
+        """Whether frames do not pass in one of the two directions."""
         return self._out.held or self._back.held
 
     def finish(self) -> None:
@@ -301,7 +302,7 @@ class Dialler:
             self._connection.finish()
             self._connection = None
 
-    # --- dialling, which the operating system does: also for a paused process -----------
+    # --- dialling is done by the operating system, also for a paused process -------------
 
     def _dial(self) -> None:
         if self._closed:
@@ -313,9 +314,9 @@ class Dialler:
             self._network.reached("a dial ran into its timeout")
             loop.at_ns(loop.now_ns + CONNECT_TIMEOUT_NS, None, self._failed)
         else:
-            loop.at_ns(loop.now_ns + out.transit_ns(64), None, self._knock)
+            loop.at_ns(loop.now_ns + out.transit_ns(64), None, self._reach_target)
 
-    def _knock(self) -> None:
+    def _reach_target(self) -> None:
         listener = self._target.listener
         answers = self._target.powered and listener is not None and not listener[0].ended
         if not answers:
@@ -339,14 +340,14 @@ class Dialler:
         if self._connection is not connection:
             return
         self._connection = None
-        # A connection that broke at once was refused by what listens there.
-        brief = self._loop.now_ns - self._since_ns < CONNECT_TIMEOUT_NS
-        self._again(self._failures + 1 if brief else 0)
+        # The listener refused a connection that broke soon after it was established.
+        was_brief = self._loop.now_ns - self._since_ns < CONNECT_TIMEOUT_NS
+        self._dial_later(self._failures + 1 if was_brief else 0)
 
     def _failed(self) -> None:
-        self._again(self._failures + 1)
+        self._dial_later(self._failures + 1)
 
-    def _again(self, failures: int) -> None:
+    def _dial_later(self, failures: int) -> None:
         self._failures = failures
         if self._closed:
             return
@@ -356,7 +357,7 @@ class Dialler:
 
 
 class Network:
-    """All machines and links of a run. Peers are found by their URL."""
+    """All machines and links of a run. Peers are identified by their URL."""
 
     def __init__(
         self,
@@ -390,13 +391,13 @@ class Network:
         return found
 
     def calm(self) -> None:
-        """From here on no link loses, repeats or overtakes, and each is quick."""
+        """From now on links are fast and lose, duplicate and reorder no frames."""
         self.conditions = IDEAL_NETWORK
         for link in self._links.values():
             link.conditions = IDEAL_NETWORK
 
     def set_link(self, source: str, target: str, state: LinkState) -> None:
-        """See `splitbrain.nemesis.capabilities.LinkState`."""
+        """Set the state of a link; see `splitbrain.nemesis.capabilities.LinkState`."""
         link, back = self.link(source, target), self.link(target, source)
         link.state = state if state != NORMAL else NORMAL
         if not link.state.open and not back.state.open:
@@ -415,10 +416,10 @@ class Network:
                 if not connection.broken:
                     connection.send(frame)
 
-    # --- processes and machines that stop -------------------------------------------------
+    # --- the end of processes and machines ------------------------------------------------
 
     def process_ended(self, name: str) -> None:
-        """Its connections' other ends are told, as far as the links let them."""
+        """Notify the other ends of the process's connections, if the links let the resets pass."""
         machine = self._machines[name]
         machine.listener = None
         for connection in list(machine.connections):
@@ -426,14 +427,14 @@ class Network:
                 continue
             back = self.link(name, connection.source.name)
             if back.held:
-                # The reset is lost; the next byte that gets through provokes another.
+                # The reset is lost. The next byte that arrives causes another one.
                 connection.vanish()
             else:
                 due_ns = self.loop.now_ns + back.transit_ns(64)
                 self.loop.at_ns(due_ns, None, connection.reset)
 
     def power_lost(self, name: str) -> None:
-        """After `process_ended`'s place is taken by nothing: no reset is sent."""
+        """The machine loses power, so it sends no resets."""
         machine = self._machines[name]
         machine.powered = False
         machine.listener = None
@@ -450,10 +451,10 @@ class Network:
         if machine is None or machine.name != process.name:
             raise AddressInUse(f"cannot listen on {url}: it is not an address of {process.name}")
         if machine.listener is not None and not machine.listener[0].ended:
-            raise AddressInUse(f"something else listens on {url}; give the member another address")
+            raise AddressInUse(f"another process listens on {url}; give the member another address")
         machine.listener = (process, accept)
 
-    def listen_no_more(self, process: Process, url: str) -> None:
+    def stop_listening(self, process: Process, url: str) -> None:
         machine = self._by_url[url]
         if machine.listener is not None and machine.listener[0] is process:
             machine.listener = None

@@ -1,8 +1,9 @@
-"""A simulated process: what runs on the loop in the name of one life of one member.
+"""A simulated process: everything that runs on the loop on behalf of a member, from one start
+to its end.
 
-Every callback on the loop belongs to the process that scheduled it, or to none (the
-harness). A process that is paused keeps its callbacks for later; one that has ended
-never runs again, not even its `finally` blocks: SIGKILL leaves no time for them.
+Every callback on the loop belongs to the process that scheduled it, or to the harness. A
+paused process keeps its callbacks for later. A process that has ended never runs again, not
+even its `finally` blocks, as after a SIGKILL.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import Any
 
 
 class Ended(BaseException):
-    """Raised through a process's own code when that code ends the process: a crash at a
-    failpoint does not return. No `except Exception` may stop it."""
+    """Raised in the code of a process that ends itself, because a crash at a failpoint does not
+    return. It is no `Exception`, so that `except Exception` does not catch it."""
 
 
 class Process:
-    """`runs` is all that the loop looks at; the rest says why it does not."""
+    """The loop only tests `runs`, which is false for a paused or ended process."""
 
     __slots__ = ("at_end", "backlog", "ended", "life", "name", "paused", "runs", "tasks")
 
@@ -30,18 +31,18 @@ class Process:
         self.paused = False
         self.ended = False
         self.backlog: deque[Any] = deque()
-        """Handles that became due while it was paused, in that order."""
+        """Callbacks that became due while the process was paused, in order."""
         self.tasks: dict[asyncio.Task[Any], None] = {}
-        """Kept, also after the end: were they collected, their `finally` blocks would run."""
+        """Kept after the end as well: garbage collection would run their `finally` blocks."""
         self.at_end: list[Callable[[], None]] = []
-        """What the world does when it ends: break its connections, close its files."""
+        """Called when the process ends: they break its connections and close its files."""
 
     def pause(self) -> None:
         self.paused = True
         self.runs = False
 
     def resume(self, ready: deque[Any]) -> None:
-        """Go on: what became due meanwhile is due now."""
+        """Continue: callbacks that became due during the pause are due now."""
         self.paused = False
         if not self.ended:
             self.runs = True
@@ -49,7 +50,7 @@ class Process:
         self.backlog.clear()
 
     def end(self) -> None:
-        """As SIGKILL does: nothing of it runs any more. Safe to call twice."""
+        """End the process as SIGKILL does. It may be called twice."""
         if self.ended:
             return
         self.ended = True
@@ -57,8 +58,8 @@ class Process:
         self.backlog.clear()
         for task in self.tasks:
             task._log_destroy_pending = False  # type: ignore[attr-defined]
-        for done in self.at_end:
-            done()
+        for callback in self.at_end:
+            callback()
         self.at_end.clear()
 
     def forget(self, task: asyncio.Task[Any]) -> None:

@@ -14,6 +14,7 @@ from splitbrain.harness.simulation.clients import SimulatedClient
 from splitbrain.harness.simulation.cluster import SimulatedCluster, client_url, peer_url
 from splitbrain.harness.simulation.member_state import member_state
 from splitbrain.harness.systems.member_files import MemberFiles
+from splitbrain.harness.systems.python_node import member_version_text
 from splitbrain.harness.systems.system import Address
 from splitbrain.histories.member_state import MemberState
 from splitbrain.histories.random_stream import stream
@@ -128,6 +129,9 @@ class SimulatedSystem:
 
     def data_path(self, member: MemberName) -> Path:
         return MemberFiles(self._folder / member).data
+
+    def version_text(self) -> str:
+        return f"{member_version_text()} (simulated)"
 
     def versions(self) -> Mapping[str, str]:
         return {"system": "simulated", "python": python_version()}

@@ -1,15 +1,16 @@
-"""What a disk keeps: files with what of them is durable, directories with what of their
-entries is. Pure: the clock and the member's view are in `disk`.
+"""The content of a disk: files and directories, and the part of each that is durable.
 
-A file is a page cache (what any process reads), the content as of its last sync, and
-the writes since. At a power loss each sector that was written since holds any one of
-its versions since the last sync, each sector on its own: the disk may have written
-them back in any order and at any time. A sector itself is never torn. The size is
-either the durable one or one that it had since.
+This module is pure. The clock and the view of a member are in `disk.py`.
 
-A directory's entries as of its last sync are there; of what was done to them since, a
-prefix: file systems journal their changes in order. Directories are not ordered among
-each other. A file whose entry is lost is lost with all its content.
+A file consists of its page cache, which every process reads, its content at the last sync,
+and the writes since then. After a power loss, each sector that was written since the last
+sync contains one of the versions that it had since then, independent of the other sectors,
+because the disk may have written them back in any order and at any time. A sector itself is
+never torn. The size is the durable one, or one that the file has had since.
+
+A directory keeps its entries of the last sync, and after a power loss a prefix of the changes
+since then, because file systems journal their changes in order. Changes of different
+directories are not ordered. A file whose entry is lost is lost with all its content.
 
 Source: Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014, for what
 file systems may do to unsynced writes and directory operations; atomic 512-byte
@@ -27,25 +28,28 @@ ROOT = "."
 
 
 class Inode:
-    """A file. What a failed sync dropped is shown by the cache still, and no later sync
-    makes it durable (Linux marks the pages clean: Rebello et al., USENIX ATC 2020)."""
+    """A file.
+
+    The page cache still contains what a failed sync dropped, but no later sync makes it
+    durable, because Linux marks the pages as clean (Rebello et al., USENIX ATC 2020).
+    """
 
     __slots__ = ("cached", "dropped", "durable", "size", "sizes", "writes")
 
     def __init__(self) -> None:
         self.size = 0
         self.cached = bytearray()
-        """Without the zeros at the end, to which `size` extends it."""
+        """The page cache, without trailing zeros: `size` may be larger."""
         self.durable: tuple[int, bytearray] = (0, bytearray())
-        """Size and content as of the last sync; the content as for `cached`."""
+        """Size and content at the last sync. The content has no trailing zeros either."""
         self.writes: list[tuple[int, bytes]] = []
         self.sizes: list[int] = []
         self.dropped = False
-        """Whether a failed sync has dropped something that was not written again since."""
+        """Whether a failed sync has dropped data that was not written again since."""
 
     @property
     def unsynced_bytes(self) -> int:
-        """What a power loss now could take: of what was dropped, one stands for all."""
+        """The number of bytes that a power loss could lose. Dropped data counts as one byte."""
         return sum(len(data) for _, data in self.writes) + self.dropped
 
     def read(self) -> bytes:
@@ -59,7 +63,7 @@ class Inode:
 
     def resize(self, size: int) -> None:
         if size < len(self.cached):
-            # What is cut off reads as zeros if the file grows again.
+            # The truncated part reads as zeros if the file grows again.
             cut = len(self.cached) - size
             self.writes.append((size, bytes(cut)))
             del self.cached[size:]
@@ -67,16 +71,16 @@ class Inode:
         self.sizes.append(size)
 
     def mark(self) -> tuple[int, int]:
-        """What a sync that begins now covers."""
+        """The number of writes and of sizes that a sync beginning now covers."""
         return len(self.writes), len(self.sizes)
 
     def sync(self, covered: tuple[int, int]) -> None:
-        """Make durable what `mark` said; what was written since then stays pending."""
+        """Make durable what `mark` covered. Later writes stay pending."""
         size, content = self.durable
         writes, sizes = covered
         for offset, data in self.writes[:writes]:
             _overwrite(content, offset, data)
-            # Also where a failed sync had dropped the size: what is synced can be read back.
+            # A failed sync may have dropped the size, but synced data must be readable.
             size = max(size, offset + len(data))
         self.durable = (self.sizes[sizes - 1] if sizes else size, content)
         del self.writes[:writes]
@@ -85,8 +89,8 @@ class Inode:
             self.dropped = content.rstrip(b"\0") != self.cached.rstrip(b"\0")
 
     def fail_sync(self, covered: tuple[int, int], random: Random) -> None:
-        """A sync failed: of what it covered, any sectors are durable, and the rest will
-        never be, though the cache shows it."""
+        """Apply a failed sync: a random part of the sectors that it covered is durable. The
+        others never will be, although the page cache contains them."""
         size, content = self._torn(covered, random)
         self.durable = (size, content)
         self.dropped = True
@@ -94,7 +98,7 @@ class Inode:
         del self.sizes[: covered[1]]
 
     def lose_power(self, random: Random) -> None:
-        """Become what another start finds."""
+        """Replace the page cache by what is left after a power loss."""
         size, content = self._torn(self.mark(), random)
         self.size, self.cached = size, content
         self.durable = (size, bytearray(content))
@@ -114,7 +118,7 @@ class Inode:
                 )
         how = random.random()
         for sector, found in sorted(versions.items()):
-            # All or nothing, now and then: most power losses hit an idle or a busy disk.
+            # Sometimes all or no sectors are kept, as on an idle or a busy disk.
             kept = len(found) if how < 0.15 else 0 if how < 0.3 else random.randint(0, len(found))
             if kept:
                 _overwrite(content, sector * SECTOR_BYTES, found[kept - 1])
@@ -123,7 +127,7 @@ class Inode:
         return chosen, content[:chosen]
 
     def rot(self, random: Random) -> int | None:
-        """Flip one bit of what is durable; where, or None for an empty file."""
+        """Flip one bit of the durable content. Returns its offset, or None if the file is empty."""
         if not self.cached:
             return None
         at = random.randrange(len(self.cached))
@@ -146,8 +150,10 @@ Change = Callable[[Entries], None]
 
 
 class Volume:
-    """A tree of directories, by paths with "/". Entries are `Inode`s, directories
-    (`Volume`s of their own) and whatever else has `lose_power`."""
+    """A directory, and the tree below it. Paths are separated by "/".
+
+    Entries are `Inode`s, directories (`Volume`s), and other objects with `lose_power`.
+    """
 
     def __init__(self) -> None:
         self.entries: Entries = {}
@@ -164,7 +170,7 @@ class Volume:
         self._changes.clear()
 
     def unsynced_below(self) -> int:
-        """Changes here and in directories below that a power loss may undo."""
+        """The number of changes in this tree that a power loss could undo."""
         below = (one for one in self.entries.values() if isinstance(one, Volume))
         return len(self._changes) + sum(one.unsynced_below() for one in below)
 
@@ -193,7 +199,7 @@ class Volume:
         return found
 
     def files(self, path: str = "") -> list[tuple[str, Inode]]:
-        """All files below, by path, in order."""
+        """All files of this tree with their paths, sorted."""
         found: list[tuple[str, Inode]] = []
         for name in sorted(self.entries):
             entry = self.entries[name]

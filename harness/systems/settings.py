@@ -1,4 +1,4 @@
-"""What a cluster of processes is started with, whichever store its members run."""
+"""The settings of a cluster of processes, for any etcd-like store."""
 
 from __future__ import annotations
 
@@ -9,44 +9,48 @@ from pathlib import Path
 from splitbrain.nemesis.fault import MemberName
 
 WATCH_PROGRESS_MS = 250
-"""How often idle watchers are told their progress in a run that has watchers."""
+"""The period of progress notifications to idle watchers, in a run that has watchers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSettings:
-    """Members, their folders, and what every etcd-like member can be told."""
+    """The members, their folders, and the settings that every etcd-like member has."""
 
     members: tuple[MemberName, ...]
     folder: Path
-    """Each member gets a folder of its own in it: `log`, `data`, and a trace if it writes one."""
+    """Contains one folder for each member, with its `log`, its `data`, and its trace, if any."""
     seed: int = 0
-    """Decides the jitter of slow links."""
+    """Seeds the jitter of slow links."""
     member_seeds: tuple[int, ...] = ()
-    """Each member's own seed, for systems whose members take one; empty: theirs to draw."""
+    """One seed for each member, for stores that accept one. Empty: members draw their own."""
     heartbeat_ms: int = 100
     election_ms: int = 1_000
     snapshot_count: int = 10_000
     start_timeout_ms: int = 30_000
-    """From starting the processes until a leader that all members know serves."""
+    """From the start of the processes until all members report the same leader."""
     stop_grace_ms: int = 2_000
     """Between SIGTERM and SIGKILL."""
     proxied: bool = True
-    """Whether peers reach each other through proxies; without them links cannot be touched."""
+    """Whether peers reach each other through proxies, which faults of links need."""
     watch_progress_ms: int = 0
-    """How often idle watchers that asked for it are told their progress; 0: the store's own
-    way, in etcd every ten minutes."""
+    """The period of progress notifications to idle watchers that request them. 0: the store's
+    default, which is ten minutes in etcd."""
     extra_args: tuple[str, ...] = ()
+    """Additional flags of all members."""
     member_args: Mapping[MemberName, tuple[str, ...]] = field(default_factory=dict)
-    """Further flags of all members, and of single ones."""
+    """Additional flags of single members."""
     extra_env: Mapping[str, str] = field(default_factory=dict)
+    """Additional environment variables of all members."""
     member_env: Mapping[MemberName, Mapping[str, str]] = field(default_factory=dict)
-    """Further environment of all members, and of single ones."""
+    """Additional environment variables of single members."""
 
     def __post_init__(self) -> None:
         if not self.members or len(set(self.members)) != len(self.members):
-            raise ValueError(f"members must be names, each once, at least one: got {self.members}")
+            raise ValueError(
+                f"members={self.members}: expected at least one name, and no name twice"
+            )
         if self.member_seeds and len(self.member_seeds) != len(self.members):
             raise ValueError(
                 f"{len(self.members)} members but {len(self.member_seeds)} member_seeds: "
-                "expected one each, or none"
+                "expected one for each member, or none"
             )

@@ -1,9 +1,9 @@
-"""What can be tested: a cluster behind small protocols.
+"""The interface of a system under test: `System`, and small optional protocols.
 
-A system says what can be done to it by the protocols that it has, `Killable`,
-`Pausable`, `Partitionable`; a fault asks for the one that it needs, and a plan only
-draws faults that the system can suffer. Real processes and the simulator differ
-behind these protocols alone.
+A system supports a kind of faults by implementing a protocol: `Killable`, `Pausable`,
+`Partitionable`. Each fault needs one of them, and a schedule is only drawn with faults that
+the system supports. Clusters of real processes and the simulator implement the same
+protocols.
 """
 
 from __future__ import annotations
@@ -19,13 +19,20 @@ from splitbrain.nemesis.capabilities import Killable, LinkState, Partitionable, 
 from splitbrain.nemesis.fault import MemberName
 
 __all__ = [
-    "Address", "CrashReporter", "Killable", "LinkState", "MemberName", "Partitionable", "Pausable",
-    "System", "Weathered",
+    "Address",
+    "AdverseConditions",
+    "CrashReporter",
+    "Killable",
+    "LinkState",
+    "MemberName",
+    "Partitionable",
+    "Pausable",
+    "System",
 ]
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where a member listens for clients, and for its peers (behind the proxies, if any)."""
+    """The URLs of a member: for clients, and for its peers (that of its proxy, if any)."""
 
     name: MemberName
     client_url: str
@@ -34,67 +41,79 @@ class Address(msgspec.Struct, frozen=True):
 
 @runtime_checkable
 class CrashReporter(Protocol):
-    """A system whose members may end though nobody ended them, and that notices it."""
+    """A system that notices when a member ends although the harness did not end it."""
 
     def ended_by_themselves(self) -> Sequence[str]:
-        """Since the start, one line for each: who, how, and what it said at last."""
+        """One text for each such end since the start: member, exit code, last lines of its log."""
         ...
 
 
 @runtime_checkable
-class Weathered(Protocol):
-    """A system whose healthy links and members behave roughly, until it is calmed."""
+class AdverseConditions(Protocol):
+    """A system with adverse conditions on its healthy links and members, until `calm`."""
 
     @property
     def rough(self) -> bool:
-        """Whether anything is lost, held up or made rare that a calm system would do at once."""
+        """Whether links lose or delay frames, or rare conditions are made likely."""
         ...
 
     def calm(self) -> None:
-        """From here on frames arrive, and no rare condition is made likely."""
+        """End the adverse conditions: frames arrive, and rare conditions are rare again."""
         ...
 
 
 class System(Protocol):
-    """A cluster of members, started on loopback, in folders of its own.
+    """A cluster of members on this machine, each with its own folder.
 
-    Every method is safe to call from one asyncio loop at a time. `stop` may be called
-    in any state, any number of times, and leaves nothing running.
+    All methods are called in one asyncio loop.
     """
 
     name: str
 
     @property
-    def members(self) -> Sequence[MemberName]: ...
-
-    async def start(self) -> None:
-        """Start every member and wait until a leader serves. Raises SystemFailed."""
+    def members(self) -> Sequence[MemberName]:
+        """The names, in a fixed order, also before the start."""
         ...
 
-    async def stop(self) -> None: ...
+    async def start(self) -> None:
+        """Start every member and wait until a leader serves requests. Raises SystemFailed."""
+        ...
 
-    def address(self, member: MemberName) -> Address: ...
+    async def stop(self) -> None:
+        """End every process. It is called in any state, and may be called twice."""
+        ...
+
+    def address(self, member: MemberName) -> Address:
+        """The URLs of a member, valid after `start`."""
+        ...
 
     def alive(self, member: MemberName) -> bool:
-        """Whether the member's process runs (a paused one does)."""
+        """Whether the member's process runs. A paused process runs."""
         ...
 
     async def leader(self) -> MemberName | None:
-        """Who leads in the highest term that a member reports now, or None."""
+        """The leader of the highest term that a member reports now, or None."""
         ...
 
     async def state(self, member: MemberName, at_revision: int | None = None) -> MemberState:
-        """Status, HashKV at `at_revision` (None: now) and the change log from revision 1."""
+        """Read the status, HashKV at `at_revision` (None: the present one) and the change log.
+
+        Returns a state with an `error` if the member cannot be read; it does not raise.
+        """
         ...
 
-    def log_path(self, member: MemberName) -> Path: ...
+    def log_path(self, member: MemberName) -> Path:
+        """The file with the member's output; it need not exist."""
+        ...
 
     def trace_path(self, member: MemberName) -> Path | None:
-        """The member's write-path trace, for systems that write one."""
+        """The member's write-path trace; None if the system writes no trace."""
         ...
 
-    def data_path(self, member: MemberName) -> Path: ...
+    def data_path(self, member: MemberName) -> Path:
+        """The folder with the member's data; it need not exist."""
+        ...
 
     def versions(self) -> Mapping[str, str]:
-        """What must be known to run this again: binary, version, Python."""
+        """What is needed to repeat the run, for example the version and path of the binary."""
         ...

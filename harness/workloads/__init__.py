@@ -1,0 +1,1 @@
+"""Generators of operations, each with the checkers that judge them."""

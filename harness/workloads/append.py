@@ -1,4 +1,4 @@
-"""Transactions over lists, and over registers: what `transactions` judges by cycles."""
+"""Transactions over lists and over registers, judged by the checker `transactions`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from splitbrain.histories.list_value import fresh
 
 
 class Append:
-    """Reads of lists and appends to them, one to `operations_max` in a transaction.
+    """Transactions of one to `operations_max` operations, which read lists and append to them.
 
-    The store has no lists: a list is a value, and appending to it is done in two steps, as
-    Jepsen's append test for etcd does. The keys are read; then one transaction, guarded by
-    each key's mod_revision, reads them again and puts the longer lists. A guard that fails
-    reads them only. After `operations_per_client` transactions a client moves on to the
-    next `keys` lists, so that none grows without end.
+    The store has no lists, so a list is encoded as a value. An append takes two steps, as in
+    Jepsen's append test for etcd. The client reads the keys. Then one transaction, guarded by
+    the mod_revision of each key, reads them again and puts the longer lists; if a guard fails,
+    it only reads them. After `operations_per_client` transactions a client continues with the
+    next `keys` lists, which limits their length.
     """
 
     name: ClassVar[str] = "append"
@@ -34,22 +34,22 @@ class Append:
         self.operations_max = operations_max
         self.operations_per_client = operations_per_client
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         count = 0
         while True:
             generation = count // self.operations_per_client
             count += 1
-            yield self._draw(chance, values, generation)
+            yield self._draw(random, values, generation)
 
-    def _draw(self, chance: Random, values: UniqueValues, generation: int) -> Draft:
+    def _draw(self, random: Random, values: UniqueValues, generation: int) -> Draft:
         branch: dict[tuple[str, str], Range | Put] = {}
         added: dict[str, list[str]] = {}
-        for _ in range(chance.randint(1, self.operations_max)):
-            key = f"append/{generation:04d}.{chance.randrange(self.keys)}"
-            if chance.random() < 0.5:
-                # Before the key's put or after it: the one shows what was there, the other
-                # what the transaction made of it.
+        for _ in range(random.randint(1, self.operations_max)):
+            key = f"append/{generation:04d}.{random.randrange(self.keys)}"
+            if random.random() < 0.5:
+                # A read before the put of the key returns the old list, a read after it the
+                # list that the transaction wrote.
                 branch.setdefault((key, "after" if key in added else "before"), Range(key))
             else:
                 added.setdefault(key, []).append(values.take())
@@ -74,10 +74,10 @@ class Append:
 
 
 class WriteRead:
-    """Reads and writes of registers, one to `operations_max` in a transaction.
+    """Transactions of one to `operations_max` operations, which read and write registers.
 
-    Half of the transactions that write are sent at once; the others are guarded by what the
-    client last saw of the keys that they write, and read them if a guard fails.
+    Half of the transactions that write have no guards. The others compare the keys that they
+    write with what the client last read of them, and read them if a guard fails.
     """
 
     name: ClassVar[str] = "wr"
@@ -92,20 +92,20 @@ class WriteRead:
         self.operations_max = operations_max
         self.operations_per_client = operations_per_client
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         count = 0
         while True:
             generation = count // self.operations_per_client
             count += 1
             branch: dict[tuple[str, bool], Range | Put] = {}
-            for _ in range(chance.randint(1, self.operations_max)):
-                key = f"wr/{generation:04d}.{chance.randrange(self.keys)}"
-                write = chance.random() < 0.5
+            for _ in range(random.randint(1, self.operations_max)):
+                key = f"wr/{generation:04d}.{random.randrange(self.keys)}"
+                write = random.random() < 0.5
                 if (key, write) not in branch:
                     branch[(key, write)] = Put(key, values.take()) if write else Range(key)
             written = [key for key, write in branch if write]
-            if not written or chance.random() < 0.5:
+            if not written or random.random() < 0.5:
                 yield Draft("wr", Txn((), tuple(branch.values())))
                 continue
             yield Draft(

@@ -1,4 +1,4 @@
-"""The workloads by name: ours, those of entry points, and a dotted path to any other."""
+"""The workloads by name: built in, from an entry point, or from a dotted path."""
 
 from __future__ import annotations
 
@@ -25,22 +25,27 @@ from splitbrain.harness.workloads.workload import Workload
 
 ENTRY_POINTS = "splitbrain.workloads"
 
-OURS: Mapping[str, type[Workload]] = {
+BUILT_IN: Mapping[str, type[Workload]] = {
     one.name: one for one in (Register, KV, Set, Append, WriteRead, Watch, Lease, Locks, Election)
 }
 
 
 def workloads() -> dict[str, str]:
-    """Names, each with what it is: ours, then those that installed packages offer, which
-    are not imported for it. Ours cannot be replaced."""
-    ours = {name: kind.description for name, kind in OURS.items()}
+    """Workload name → description: the built-in ones, then those of installed packages.
+
+    An entry point cannot replace a built-in workload. No package is imported.
+    """
+    built_in = {name: kind.description for name, kind in BUILT_IN.items()}
     others = {name: origin_of(point) for name, point in entry_points_of(ENTRY_POINTS).items()}
-    return {**ours, **{name: text for name, text in others.items() if name not in ours}}
+    return {**built_in, **{name: text for name, text in others.items() if name not in built_in}}
 
 
 def make_workload(name: str, options: Mapping[str, Any]) -> Workload:
-    """The workload `name` with `options`. Raises BadArguments if there is none, or it has
-    no such option."""
+    """Make the workload `name` with `options`.
+
+    Raises BadArguments if there is no such workload, or an option does not exist, is missing,
+    or has the wrong type.
+    """
     kind = load_path(name, "workload") if ":" in name else _named(name)
     if not callable(kind):
         raise BadArguments(f"{name} is not a workload: expected a class, see splitbrain.Workload")
@@ -61,26 +66,27 @@ def _check_options(
     for option, value in options.items():
         if option not in known:
             raise BadArguments(
-                f"the workload {name} has no option {option!r}; it has {', '.join(known) or 'none'}"
+                f"the workload {name} has no option {option!r}; its options: "
+                f"{', '.join(known) or 'none'}"
             )
-        wanted = known[option].default
-        if isinstance(wanted, int) and not isinstance(value, int):
-            raise BadArguments(f"the workload {name} with {option}={value!r}: expected a number")
+        default = known[option].default
+        if isinstance(default, int) and not isinstance(value, int):
+            raise BadArguments(f"the workload {name} with {option}={value!r}: expected an integer")
     for option, parameter in known.items():
-        named = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        if named and parameter.default is parameter.empty and option not in options:
-            raise BadArguments(f"the workload {name} needs its option: -o {option}=…")
+        is_option = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if is_option and parameter.default is parameter.empty and option not in options:
+            raise BadArguments(f"the workload {name} needs its option: -o {option}=VALUE")
 
 
 def _named(name: str) -> Any:
-    if name in OURS:
-        return OURS[name]
+    if name in BUILT_IN:
+        return BUILT_IN[name]
     if (point := entry_points_of(ENTRY_POINTS).get(name)) is not None:
         return load_entry_point(point, "workload")
     known = workloads()
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise BadArguments(
-        f"no workload {name!r}{hint}; there are {', '.join(known)}, "
+        f"there is no workload {name!r}{hint}; expected one of {', '.join(known)}, "
         "or a dotted path package.module:Class"
     )

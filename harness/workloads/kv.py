@@ -1,4 +1,4 @@
-"""The key-value service in its breadth."""
+"""All operations of the key-value service."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, Uni
 from splitbrain.histories.kv import Compare, Delete, Put, Range, Txn
 
 LONG = (600, 3000)
-"""Characters: more than a disk's sector takes, so that one write can be torn within itself."""
+"""The length of long values in characters (least, most). They are longer than a sector of a
+disk, so that a single write can be torn."""
 
 Order = Literal["", "key", "value"]
 Target = Literal["value", "version", "create", "mod"]
 
 
 class KV:
-    """Put, get, delete, intervals, reads of the past and transactions over `keys` keys. Of
-    the values put `long_percent` are long.
+    """Put, get, delete, ranges, reads of past revisions and transactions over `keys` keys.
 
-    Some intervals are sorted, by key or value. Reads are linearizable but for a few that are
-    serializable; a few are at a revision shortly before the last that the client saw.
-    Transactions compare one or two keys (value, mod_revision, version or create_revision with
-    what the client last saw, or existence by the last two), or all keys of an interval, and
-    put, delete and read in both branches, some of it in a transaction of its own.
+    `long_percent` of the values are long. Some ranges are sorted by key or value. Most reads
+    are linearizable, some are serializable, and some read a revision shortly before the last
+    one that the client has seen.
+
+    A transaction compares one or two keys, or all keys of an interval. It compares the value,
+    mod_revision, version or create_revision with what the client last read, or tests by
+    version or create_revision whether the key exists. Both branches put, delete and read, and
+    some contain a nested transaction.
     """
 
     name: ClassVar[str] = "kv"
@@ -44,7 +47,7 @@ class KV:
         self.keys = keys
         self.long_percent = long_percent
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         kinds: list[Callable[[Random, UniqueValues], Draft]] = [
             self._put,
@@ -56,117 +59,119 @@ class KV:
         ]
         weights = [25, 22, 8, 15, 6, 24]
         while True:
-            yield chance.choices(kinds, weights)[0](chance, values)
+            yield random.choices(kinds, weights)[0](random, values)
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
         return (Draft(FINAL_READ, Range("k", "l")),)
 
-    def _key(self, chance: Random) -> str:
-        return f"k{chance.randrange(self.keys):03d}"
+    def _key(self, random: Random) -> str:
+        return f"k{random.randrange(self.keys):03d}"
 
-    def _bounds(self, chance: Random) -> tuple[str, str]:
-        first = chance.randrange(self.keys)
-        last = min(self.keys, first + 1 + chance.randrange(4))
+    def _bounds(self, random: Random) -> tuple[str, str]:
+        first = random.randrange(self.keys)
+        last = min(self.keys, first + 1 + random.randrange(4))
         return f"k{first:03d}", f"k{last:03d}"
 
-    def _put(self, chance: Random, values: UniqueValues) -> Draft:
-        value = self._value(chance, values)
-        return Draft("put", Put(self._key(chance), value, prev_kv=chance.random() < 0.3))
+    def _put(self, random: Random, values: UniqueValues) -> Draft:
+        value = self._value(random, values)
+        return Draft("put", Put(self._key(random), value, prev_kv=random.random() < 0.3))
 
-    def _value(self, chance: Random, values: UniqueValues) -> str:
-        long = chance.random() * 100 < self.long_percent
-        return values.take(chance.randrange(*LONG) if long else 0)
+    def _value(self, random: Random, values: UniqueValues) -> str:
+        long = random.random() * 100 < self.long_percent
+        return values.take(random.randrange(*LONG) if long else 0)
 
-    def _get(self, chance: Random, values: UniqueValues) -> Draft:
-        return Draft("get", Range(self._key(chance), serializable=chance.random() < 0.2))
+    def _get(self, random: Random, values: UniqueValues) -> Draft:
+        return Draft("get", Range(self._key(random), serializable=random.random() < 0.2))
 
-    def _delete(self, chance: Random, values: UniqueValues) -> Draft:
-        prev_kv = chance.random() < 0.5
-        if chance.random() < 0.7:
-            return Draft("delete", Delete(self._key(chance), prev_kv=prev_kv))
-        key, end = self._bounds(chance)
+    def _delete(self, random: Random, values: UniqueValues) -> Draft:
+        prev_kv = random.random() < 0.5
+        if random.random() < 0.7:
+            return Draft("delete", Delete(self._key(random), prev_kv=prev_kv))
+        key, end = self._bounds(random)
         return Draft("delete", Delete(key, end, prev_kv=prev_kv))
 
-    def _interval(self, chance: Random, values: UniqueValues) -> Draft:
-        key, end = self._bounds(chance)
-        wide = chance.random()
+    def _interval(self, random: Random, values: UniqueValues) -> Draft:
+        key, end = self._bounds(random)
+        wide = random.random()
         if wide < 0.2:
             key, end = "k", "l"
         elif wide < 0.3:
-            end = "\0"  # all from the key on
-        draw = chance.random()
-        sort_by: Order = chance.choice(("", "", "", "key", "value"))
+            end = "\0"  # all keys from `key`
+        draw = random.random()
+        sort_by: Order = random.choice(("", "", "", "key", "value"))
         return Draft(
             "range",
             Range(
                 key,
                 end,
-                limit=chance.randrange(1, 4) if draw < 0.3 else 0,
+                limit=random.randrange(1, 4) if draw < 0.3 else 0,
                 sort_by=sort_by,
-                descend=bool(sort_by) and chance.random() < 0.6,
+                descend=bool(sort_by) and random.random() < 0.6,
                 serializable=0.3 <= draw < 0.45,
                 keys_only=0.45 <= draw < 0.55,
                 count_only=0.55 <= draw < 0.65,
             ),
         )
 
-    def _past(self, chance: Random, values: UniqueValues) -> Draft:
-        key, end = self._bounds(chance)
-        serializable = chance.random() < 0.5
-        # Mostly near: a member that is a little behind has not come to it yet.
-        back = 1 + int(30 * chance.random() ** 3)
+    def _past(self, random: Random, values: UniqueValues) -> Draft:
+        key, end = self._bounds(random)
+        serializable = random.random() < 0.5
+        # Mostly recent revisions, which a member that lags has not applied yet.
+        back = 1 + int(30 * random.random() ** 3)
         return Draft("range", Range(key, end, serializable=serializable), revision_back=back)
 
-    def _txn(self, chance: Random, values: UniqueValues) -> Draft:
-        comparisons = [self._compare(chance) for _ in range(chance.choice((1, 1, 2)))]
+    def _txn(self, random: Random, values: UniqueValues) -> Draft:
+        comparisons = [self._compare(random) for _ in range(random.choice((1, 1, 2)))]
         seen = tuple(
             place
             for place, one in enumerate(comparisons)
-            if one.target in ("value", "mod") or chance.random() < 0.4
+            if one.target in ("value", "mod") or random.random() < 0.4
         )
         request = Txn(
             tuple(comparisons),
-            success=self._branch(chance, values),
-            failure=self._branch(chance, values, reads=0.6),
+            success=self._branch(random, values),
+            failure=self._branch(random, values, reads=0.6),
         )
         return Draft("txn", request, expect_last_seen=seen)
 
-    def _compare(self, chance: Random) -> Compare:
-        key, end = self._key(chance), ""
-        if chance.random() < 0.1:
-            key, end = self._bounds(chance)
-        draw = chance.random()
+    def _compare(self, random: Random) -> Compare:
+        key, end = self._key(random), ""
+        if random.random() < 0.1:
+            key, end = self._bounds(random)
+        draw = random.random()
         if draw < 0.35:
-            return Compare(key, "value", chance.choice(("=", "=", "!=", "<", ">")), "", end)
+            return Compare(key, "value", random.choice(("=", "=", "!=", "<", ">")), "", end)
         if draw < 0.7:
-            return Compare(key, "mod", chance.choice(("=", "=", ">", "<")), 0, end)
-        target: Target = chance.choice(("version", "create"))
-        return Compare(key, target, chance.choice(("=", "=", ">", ">", "<", "!=")), 0, end)
+            return Compare(key, "mod", random.choice(("=", "=", ">", "<")), 0, end)
+        target: Target = random.choice(("version", "create"))
+        return Compare(key, target, random.choice(("=", "=", ">", ">", "<", "!=")), 0, end)
 
     def _branch(
-        self, chance: Random, values: UniqueValues, reads: float = 0.3
+        self, random: Random, values: UniqueValues, reads: float = 0.3
     ) -> tuple[Put | Range | Delete | Txn, ...]:
-        """One to three operations on different keys: a store refuses two writes of one key.
-        Now and then those behind the first are a transaction in it."""
-        count = min(self.keys, chance.choice((1, 1, 2, 3)))
-        numbers = chance.sample(range(self.keys), count)
-        branch = self._writes_and_reads(chance, values, numbers, reads)
-        if count > 1 and chance.random() < 0.2:
-            inner = Txn((self._compare(chance),), branch[1:], (Range(branch[1].key),))
+        """One to three operations on different keys, because a store refuses two writes of a key.
+
+        In some branches all operations but the first are in a nested transaction.
+        """
+        count = min(self.keys, random.choice((1, 1, 2, 3)))
+        numbers = random.sample(range(self.keys), count)
+        branch = self._writes_and_reads(random, values, numbers, reads)
+        if count > 1 and random.random() < 0.2:
+            inner = Txn((self._compare(random),), branch[1:], (Range(branch[1].key),))
             return (branch[0], inner)
         return branch
 
     def _writes_and_reads(
-        self, chance: Random, values: UniqueValues, numbers: Sequence[int], reads: float
+        self, random: Random, values: UniqueValues, numbers: Sequence[int], reads: float
     ) -> tuple[Put | Range | Delete, ...]:
         branch: list[Put | Range | Delete] = []
         for number in numbers:
             key = f"k{number:03d}"
-            draw = chance.random()
+            draw = random.random()
             if draw < reads:
                 branch.append(Range(key))
             elif draw < 0.9:
-                branch.append(Put(key, self._value(chance, values), prev_kv=chance.random() < 0.2))
+                branch.append(Put(key, self._value(random, values), prev_kv=random.random() < 0.2))
             else:
-                branch.append(Delete(key, prev_kv=chance.random() < 0.5))
+                branch.append(Delete(key, prev_kv=random.random() < 0.5))
         return tuple(branch)

@@ -1,4 +1,4 @@
-"""Leases: granted, kept alive, revoked, left to run out, with keys on them."""
+"""Leases that are granted, kept alive, revoked or left to expire, and keys attached to them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ IDS_PER_CLIENT = 1_000_000
 
 
 class Lease:
-    """Each client has one lease after the other, of `ttl` to `ttl + 2` seconds: puts keys on
-    it, keeps it alive, asks for its time to live, reads, and in the end revokes it or leaves
-    it to run out. Keys are shared, so that a key moves from lease to lease; some puts take
-    a key off its lease, a few go to a lease that may be gone.
+    """Each client uses one lease after the other, with a time to live of `ttl` to `ttl + 2` s.
+
+    It attaches keys to the lease, keeps it alive, queries its time to live, reads, and at last
+    revokes the lease or leaves it to expire. Clients share the keys, so keys move from lease
+    to lease. Some puts detach a key from its lease, and a few use the client's previous lease,
+    which may not exist any more.
     """
 
     name: ClassVar[str] = "lease"
-    description: ClassVar[str] = "leases kept alive, revoked or left to run out, with keys on them"
+    description: ClassVar[str] = "leases kept alive, revoked or left to expire, with keys attached"
     checkers: ClassVar[Sequence[str]] = (*ALWAYS, "lease")
     needs: ClassVar[Sequence[str]] = ("lease",)
 
@@ -35,24 +37,24 @@ class Lease:
         self.keys = keys
         self.ttl = ttl
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         number, before = client * IDS_PER_CLIENT, 0
         while True:
             number += 1
-            yield Draft("grant", LeaseGrant(number, self.ttl + chance.randrange(3)))
-            for _ in range(chance.randrange(4, 40)):
-                yield self._use(chance, number, before, values)
-            if chance.random() < 0.5:
+            yield Draft("grant", LeaseGrant(number, self.ttl + random.randrange(3)))
+            for _ in range(random.randrange(4, 40)):
+                yield self._use(random, number, before, values)
+            if random.random() < 0.5:
                 yield Draft("revoke", LeaseRevoke(number))
             before = number
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
         return (Draft(FINAL_READ, Range("l", "m")),)
 
-    def _use(self, chance: Random, lease: int, before: int, values: UniqueValues) -> Draft:
-        key = f"l{chance.randrange(self.keys):03d}"
-        kind = chance.random()
+    def _use(self, random: Random, lease: int, before: int, values: UniqueValues) -> Draft:
+        key = f"l{random.randrange(self.keys):03d}"
+        kind = random.random()
         if kind < 0.35:
             return Draft("put", Put(key, values.take(), lease=lease))
         if kind < 0.38 and before:
@@ -60,8 +62,8 @@ class Lease:
         if kind < 0.45:
             return Draft("put", Put(key, values.take()))
         if kind < 0.7:
-            return Draft("get", Range(key) if chance.random() < 0.5 else Range("l", "m"))
-        asked = before if before and chance.random() < 0.2 else lease
+            return Draft("get", Range(key) if random.random() < 0.5 else Range("l", "m"))
+        queried = before if before and random.random() < 0.2 else lease
         if kind < 0.88:
-            return Draft("keep_alive", LeaseKeepAlive(asked))
-        return Draft("time_to_live", LeaseTimeToLive(asked, keys=True))
+            return Draft("keep_alive", LeaseKeepAlive(queried))
+        return Draft("time_to_live", LeaseTimeToLive(queried, keys=True))

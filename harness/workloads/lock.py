@@ -1,4 +1,4 @@
-"""Locks and elections: many want what one may have."""
+"""Locks and elections: clients compete for a lock, or for leadership."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from splitbrain.histories.lease import LeaseGrant, LeaseKeepAlive, LeaseRevoke
 from splitbrain.histories.lock import Campaign, Leader, Lock, Proclaim, Resign, Unlock
 
 IDS_PER_CLIENT = 1_000_000
-ABOUT_COORDINATION = ("availability", "statistics", "lease")
+COORDINATION_CHECKERS = ("availability", "statistics", "lease")
 
 
 class Locks:
-    """Each client takes one of `locks` locks again and again, writes under it, and releases it.
+    """Each client repeatedly acquires one of `locks` locks, writes under it, and releases it.
 
-    The lock hangs on a lease of `ttl` seconds, as etcd's clients use it. With `fencing` 1 a
-    write under the lock is a transaction that holds only while the lock's key is there, and
-    the checker `fencing` judges it; with 0 it is a plain put, and `mutual_exclusion` says
-    whether two ever held the lock at once. A lock whose lease can run out while its holder
-    is paused is not mutual exclusion without fencing: expect etcd to be invalid with 0.
+    A lock depends on a lease of `ttl` seconds, as in etcd's client library. With `fencing` 1
+    a write under the lock is a transaction that succeeds only while the key of the lock
+    exists, and the checker `fencing` judges it. With `fencing` 0 it is a plain put, and the
+    checker `mutual_exclusion` decides whether two clients ever held the lock at once. Without
+    fencing, a lease can expire while the holder of the lock is paused, so etcd is invalid
+    with 0.
     """
 
     name: ClassVar[str] = "lock"
     description: ClassVar[str] = "locks with leases, and writes under them, fenced or not"
-    checkers: ClassVar[Sequence[str]] = (*ABOUT_COORDINATION, "fencing")
+    checkers: ClassVar[Sequence[str]] = (*COORDINATION_CHECKERS, "fencing")
     needs: ClassVar[Sequence[str]] = ("lease", "lock")
 
     def __init__(self, locks: int = 3, ttl: int = 2, fencing: int = 1) -> None:
@@ -41,25 +42,25 @@ class Locks:
         self.ttl = ttl
         self.fencing = fencing
         if not fencing:
-            self.checkers = (*ABOUT_COORDINATION, "mutual_exclusion")  # type: ignore[misc]
+            self.checkers = (*COORDINATION_CHECKERS, "mutual_exclusion")  # type: ignore[misc]
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         lease = client * IDS_PER_CLIENT
         while True:
             lease += 1
-            name = f"lock/{chance.randrange(self.locks)}"
+            name = f"lock/{random.randrange(self.locks)}"
             key = f"{name}/{lease:x}"
             protected = f"protected/{name}"
             yield Draft("grant", LeaseGrant(lease, self.ttl))
             yield Draft("lock", Lock(name, lease), after_ok=True)
-            for _ in range(chance.randrange(1, 4)):
-                if chance.random() < 0.3:
+            for _ in range(random.randrange(1, 4)):
+                if random.random() < 0.3:
                     yield Draft("get", Range(protected), after_ok=True)
                 put = Put(protected, f"{key} {values.take()}")
                 if self.fencing:
-                    held = Compare(key, "version", ">", 0)
-                    write = Txn((held,), (put,), (Range(key),))
+                    exists = Compare(key, "version", ">", 0)
+                    write = Txn((exists,), (put,), (Range(key),))
                     yield Draft("write", write, after_ok=True)
                 else:
                     yield Draft("write", put, after_ok=True)
@@ -71,15 +72,16 @@ class Locks:
 
 
 class Election:
-    """Each client runs in one of `elections` elections again and again: campaigns, proclaims
-    once elected, asks who leads, and resigns, or revokes its lease of `ttl` seconds, or, now
-    and then, leaves it to run out. With a `ttl` no longer than a request may take, leases
-    run out of those who still wait to be elected.
+    """Each client repeatedly takes part in one of `elections` elections.
+
+    It campaigns, proclaims after it is elected, queries the leader, and resigns, or revokes
+    its lease of `ttl` seconds, or sometimes leaves the lease to expire. If `ttl` is not longer
+    than the timeout of a request, leases of clients that still campaign expire as well.
     """
 
     name: ClassVar[str] = "election"
-    description: ClassVar[str] = "campaigns, proclamations, questions for the leader, resignations"
-    checkers: ClassVar[Sequence[str]] = (*ABOUT_COORDINATION, "election")
+    description: ClassVar[str] = "campaigns, proclamations, queries of the leader, resignations"
+    checkers: ClassVar[Sequence[str]] = (*COORDINATION_CHECKERS, "election")
     needs: ClassVar[Sequence[str]] = ("lease", "election")
 
     def __init__(self, elections: int = 2, ttl: int = 5) -> None:
@@ -91,37 +93,37 @@ class Election:
         self.elections = elections
         self.ttl = ttl
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         lease = client * IDS_PER_CLIENT
         while True:
-            kind = chance.random()
+            kind = random.random()
             if kind < 0.4:
-                yield Draft("leader", Leader(self._name(chance)))
+                yield Draft("leader", Leader(self._name(random)))
                 continue
             if kind < 0.6:
                 yield Draft("get", Range("election/", "election0"))
                 continue
             lease += 1
-            name = self._name(chance)
+            name = self._name(random)
             key = f"{name}/{lease:x}"
             yield Draft("grant", LeaseGrant(lease, self.ttl))
             yield Draft("campaign", Campaign(name, lease, values.take()), after_ok=True)
-            for _ in range(chance.randrange(4)):
-                if chance.random() < 0.5:
+            for _ in range(random.randrange(4)):
+                if random.random() < 0.5:
                     value = values.take()
                     yield Draft(
                         "proclaim", Proclaim(name, key, lease, value=value), after_ok=True
                     )
                 else:
                     yield Draft("keep_alive", LeaseKeepAlive(lease), after_ok=True)
-            if chance.random() < 0.7:
+            if random.random() < 0.7:
                 yield Draft("resign", Resign(name, key, lease), after_ok=True)
-            if chance.random() < 0.95:
+            if random.random() < 0.95:
                 yield Draft("revoke", LeaseRevoke(lease))
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
         return (Draft(FINAL_READ, Range("election/", "election0")),)
 
-    def _name(self, chance: Random) -> str:
-        return f"election/{chance.randrange(self.elections)}"
+    def _name(self, random: Random) -> str:
+        return f"election/{random.randrange(self.elections)}"

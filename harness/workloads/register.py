@@ -14,13 +14,13 @@ from splitbrain.histories.kv import Compare, Put, Range, Txn
 class Register:
     """Put, get and compare-and-swap over `keys` registers.
 
-    After `operations_per_client` operations a client moves on to the next `keys` of
-    them, so that no register's history grows beyond what a general search can judge.
+    After `operations_per_client` operations a client continues with the next `keys`
+    registers, so that the history of a register stays short enough for a general search.
 
-    A compare-and-swap is a transaction: if the key's value (or, half of the time, its
-    mod_revision) is what this client last saw, put a new value, else get the key. What
-    was last seen is settled when it is sent; a client that has seen nothing of the key
-    yet expects it to be absent.
+    A compare-and-swap is a transaction: if the value of the key (or, half of the time, its
+    mod_revision) is what this client last read, it puts a new value, otherwise it gets the
+    key. The client fills in what it last read when it sends the operation. A client that has
+    not read the key yet expects that it does not exist.
     """
 
     name: ClassVar[str] = "register"
@@ -39,20 +39,20 @@ class Register:
         self.keys = keys
         self.operations_per_client = operations_per_client
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         count = 0
         while True:
             generation = count // self.operations_per_client
-            key = f"r{generation}.{chance.randrange(self.keys)}"
+            key = f"r{generation}.{random.randrange(self.keys)}"
             count += 1
-            kind = chance.random()
+            kind = random.random()
             if kind < 0.35:
                 yield Draft("get", Range(key))
             elif kind < 0.65:
-                yield Draft("put", Put(key, values.take(), prev_kv=chance.random() < 0.3))
+                yield Draft("put", Put(key, values.take(), prev_kv=random.random() < 0.3))
             else:
-                yield self._swap(key, values.take(), by_value=chance.random() < 0.5)
+                yield self._swap(key, values.take(), by_value=random.random() < 0.5)
 
     def _swap(self, key: str, value: str, by_value: bool) -> Draft:
         compare = Compare(key, "value", "=", "") if by_value else Compare(key, "mod", "=", 0)

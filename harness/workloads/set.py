@@ -1,4 +1,4 @@
-"""A set: what was acknowledged is there at the end."""
+"""A set: each acknowledged element must be read at the end."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from splitbrain.histories.kv import Compare, Put, Range, Txn
 class Set:
     """Adds unique elements and reads them all at the end.
 
-    An element is a key of its own below `set/<client>/`, added by a put or by a
-    transaction that puts it if it is absent; its value is the element. On the way a
-    share `reads` of the operations counts the set or reads some of it.
+    An element is a key below `set/<client>/` whose value is the element. It is added by a
+    put, or by a transaction that puts it if it does not exist. `reads_percent` of the
+    operations count the elements or read some of them.
     """
 
     name: ClassVar[str] = "set"
-    description: ClassVar[str] = "adds of unique elements, each acknowledged one there at the end"
+    description: ClassVar[str] = "adds of unique elements, each of which must be read at the end"
     checkers: ClassVar[Sequence[str]] = (
         *ALWAYS,
         "set_full",
@@ -33,26 +33,26 @@ class Set:
             )
         self.reads_percent = reads_percent
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         while True:
-            if chance.random() * 100 < self.reads_percent:
-                yield self._read(chance, client)
+            if random.random() * 100 < self.reads_percent:
+                yield self._read(random, client)
             else:
-                yield self._add(chance, client, values.take())
+                yield self._add(random, client, values.take())
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
         return tuple(Draft(FINAL_READ, Range(*_interval(client))) for client in range(clients))
 
-    def _add(self, chance: Random, client: int, element: str) -> Draft:
+    def _add(self, random: Random, client: int, element: str) -> Draft:
         put = Put(f"set/{client}/{element}", element)
-        if chance.random() < 0.5:
+        if random.random() < 0.5:
             return Draft("add", put)
         absent = Compare(put.key, "version", "=", 0)
         return Draft("add", Txn((absent,), success=(put,), failure=(Range(put.key),)))
 
-    def _read(self, chance: Random, client: int) -> Draft:
-        if chance.random() < 0.5:
+    def _read(self, random: Random, client: int) -> Draft:
+        if random.random() < 0.5:
             return Draft("read", Range("set/", "set0", count_only=True))
         key, end = _interval(client)
         return Draft("read", Range(key, end, limit=10))

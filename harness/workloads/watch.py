@@ -1,4 +1,4 @@
-"""Watchers that go from member to member, while others write and compact."""
+"""Watchers that reconnect to other members while clients write and compact."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ COMPACT_BACK_MAX = 60
 
 
 class Watch:
-    """`watchers` watchers, each of a key, an interval or all keys, with or without filters,
-    prev_kv, notices of progress and fragments. They reconnect at random to other members,
-    resume where they stopped, or begin in the present, the past, the future, or at what is
-    compacted. Clients put, delete and change several of `keys` keys at once, and read them
-    and intervals of them, also at past revisions, some of them compacted by then; the first
+    """`watchers` watchers of a key, an interval or all keys, while clients write.
+
+    A watch has filters, prev_kv, progress notifications and fragments, or not. Watchers
+    reconnect to other members at random times. They resume at the revision where they stopped,
+    or begin at the present revision, a past one, a future one, or a compacted one.
+
+    Clients put and delete keys, change several of the `keys` keys at one revision, and read
+    keys and ranges, also at past revisions, some of which are compacted by then. The first
     client compacts.
 
-    `progress_requests` 0: no watcher asks for its progress (etcd before 3.5.8 answers such
-    a request wrongly, issue #15220). `compactions` 0: nothing is compacted.
+    With `progress_requests` 0 no watcher sends progress requests, which etcd before 3.5.8
+    answers wrongly (issue #15220). With `compactions` 0 no client compacts.
     """
 
     name: ClassVar[str] = "watch"
@@ -48,76 +51,76 @@ class Watch:
         self.progress_requests = progress_requests
         self.compactions = compactions
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         while True:
-            yield self._operation(chance, client, values)
+            yield self._operation(random, client, values)
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
         return (Draft(FINAL_READ, Range("k", "l")),)
 
-    def watch(self, chance: Random, watcher: int) -> WatchRequest:
-        kind = chance.random()
+    def watch(self, random: Random, watcher: int) -> WatchRequest:
+        kind = random.random()
         key, end = "k", "l"
         if kind < 0.2:
-            key, end = f"k{chance.randrange(self.keys):03d}", ""
+            key, end = f"k{random.randrange(self.keys):03d}", ""
         elif kind < 0.5:
-            first = chance.randrange(self.keys - 1)
-            key, end = f"k{first:03d}", f"k{first + 2 + chance.randrange(4):03d}"
+            first = random.randrange(self.keys - 1)
+            key, end = f"k{first:03d}", f"k{first + 2 + random.randrange(4):03d}"
         elif kind < 0.7:
             key, end = "\0", "\0"
-        filtered = chance.random()
+        filtered = random.random()
         return WatchRequest(
             key, end,
-            prev_kv=chance.random() < 0.5,
+            prev_kv=random.random() < 0.5,
             no_put=filtered < 0.15,
             no_delete=0.15 <= filtered < 0.3,
-            progress_notify=chance.random() < 0.5,
-            fragment=chance.random() < 0.2,
-            ask_progress=bool(self.progress_requests) and chance.random() < 0.5,
+            progress_notify=random.random() < 0.5,
+            fragment=random.random() < 0.2,
+            ask_progress=bool(self.progress_requests) and random.random() < 0.5,
         )
 
-    def _operation(self, chance: Random, client: int, values: UniqueValues) -> Draft:
-        if client == 0 and self.compactions and chance.random() * 100 < COMPACT_PERCENT:
-            back = 1 + chance.randrange(COMPACT_BACK_MAX)
+    def _operation(self, random: Random, client: int, values: UniqueValues) -> Draft:
+        if client == 0 and self.compactions and random.random() * 100 < COMPACT_PERCENT:
+            back = 1 + random.randrange(COMPACT_BACK_MAX)
             return Draft("compact", Compact(0), revision_back=back)
-        kind = chance.random()
-        key = f"k{chance.randrange(self.keys):03d}"
+        kind = random.random()
+        key = f"k{random.randrange(self.keys):03d}"
         if kind < 0.38:
             return Draft("put", Put(key, values.take()))
         if kind < 0.41:
             return Draft("get", Range(key))
         if kind < 0.44:
-            return self._interval(chance, key)
+            return self._interval(random, key)
         if kind < 0.5:
-            return self._past(chance, key)
+            return self._past(random, key)
         if kind < 0.62:
             return Draft("delete", Delete(key))
         if kind < 0.68:
-            first = chance.randrange(self.keys)
-            end = f"k{first + 1 + chance.randrange(4):03d}"
+            first = random.randrange(self.keys)
+            end = f"k{first + 1 + random.randrange(4):03d}"
             return Draft("delete", Delete(f"k{first:03d}", end))
-        return self._several(chance, values)
+        return self._several(random, values)
 
-    def _interval(self, chance: Random, key: str) -> Draft:
-        """Of the keys behind `key`, those deleted since left out, counted or limited."""
-        draw = chance.random()
-        limit = 1 + chance.randrange(3) if draw < 0.3 else 0
+    def _interval(self, random: Random, key: str) -> Draft:
+        """A range from `key` to the last key, which is limited, counted or complete."""
+        draw = random.random()
+        limit = 1 + random.randrange(3) if draw < 0.3 else 0
         return Draft("range", Range(key, "l", limit=limit, count_only=draw > 0.7))
 
-    def _past(self, chance: Random, key: str) -> Draft:
-        """Of a revision about as far back as those that are compacted."""
-        end = "l" if chance.random() < 0.3 else ""
+    def _past(self, random: Random, key: str) -> Draft:
+        """A read of a past revision, about as old as the revisions that are compacted."""
+        end = "l" if random.random() < 0.3 else ""
         return Draft(
-            "get", Range(key, end, serializable=chance.random() < 0.5),
-            revision_back=1 + chance.randrange(COMPACT_BACK_MAX),
+            "get", Range(key, end, serializable=random.random() < 0.5),
+            revision_back=1 + random.randrange(COMPACT_BACK_MAX),
         )
 
-    def _several(self, chance: Random, values: UniqueValues) -> Draft:
-        """Two to four keys put or deleted at one revision."""
-        numbers = chance.sample(range(self.keys), min(self.keys, chance.randrange(2, 5)))
+    def _several(self, random: Random, values: UniqueValues) -> Draft:
+        """A transaction that puts or deletes two to four keys at one revision."""
+        numbers = random.sample(range(self.keys), min(self.keys, random.randrange(2, 5)))
         writes: list[Put | Delete] = []
         for number in numbers:
             key = f"k{number:03d}"
-            writes.append(Put(key, values.take()) if chance.random() < 0.75 else Delete(key))
+            writes.append(Put(key, values.take()) if random.random() < 0.75 else Delete(key))
         return Draft("txn", Txn((), tuple(writes)))

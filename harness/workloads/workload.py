@@ -1,13 +1,14 @@
-"""What clients do in a run, and which checkers judge it.
+"""The interface of a workload: it draws the operations of the clients, and names the
+checkers that judge them.
 
-A workload is a class; its keyword arguments are its options (`workload_options`), and
-its instances draw operations from the generator that they are given and from nothing
-else: they see no clock, no answer, no other client. What an operation needs to know
-of earlier answers is said by `expect_last_seen`, `revision_back` and `append_to_seen`,
-and filled in when it is sent; what was sent is what the history holds.
+A workload is a class. Its keyword arguments are its options (`workload_options`). It draws
+operations only from the random generator that it is given: it reads no clock, no answer and
+no other client. An operation that depends on earlier answers refers to them by
+`expect_last_seen`, `revision_back` or `append_to_seen`, and the client fills them in when it
+sends the operation. The history records what was sent.
 
-A user's own workload is named by a dotted path (`package.module:Class`) or by an entry
-point of the group `splitbrain.workloads`.
+A workload of a user is named by a dotted path (`package.module:Class`) or by an entry point
+of the group `splitbrain.workloads`.
 """
 
 from __future__ import annotations
@@ -20,51 +21,62 @@ from typing import ClassVar, Protocol, runtime_checkable
 from splitbrain.histories.service import AnyRequest
 
 ALWAYS = ("mvcc", "write_path", "raft_safety", "availability", "statistics")
-"""Checkers that judge any history of key-value operations."""
+"""The checkers that judge any history of key-value operations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One operation as a workload draws it; the plan adds when it begins and where it goes."""
+    """One operation as a workload draws it. The schedule adds its time and its member.
+
+    `f` is the name of the operation in the history.
+    """
 
     f: str
     request: AnyRequest
     _: KW_ONLY
     expect_last_seen: tuple[int, ...] = ()
+    """The positions of comparisons of the transaction. Each is sent with the value or the
+    revision that this client last read of its key."""
     revision_back: int = 0
+    """If it is not 0, a range or compaction is sent at so many revisions before the highest
+    one that this client has seen."""
     after_ok: bool = False
-    """Only if this client's operation before it was answered with success."""
+    """Send the operation only if this client's previous operation succeeded."""
     append_to_seen: bool = False
+    """Read the compared keys first, and append the values of the transaction to what was
+    read."""
 
 
 @runtime_checkable
 class Workload(Protocol):
-    """See the module."""
+    """A workload; see the docstring of this module."""
 
     name: ClassVar[str]
     description: ClassVar[str]
     checkers: ClassVar[Sequence[str]]
-    """Names in `splitbrain.checkers.catalogue.CHECKERS`; empty: all of them."""
+    """Names in `splitbrain.checkers.catalogue.CHECKERS`. Empty means all checkers."""
 
-    def operations(self, chance: Random, client: int) -> Iterator[Draft]:
-        """Endless operations of client number `client`. Every value that is written is
-        written once in a run."""
+    def operations(self, random: Random, client: int, /) -> Iterator[Draft]:
+        """Yield the operations of client number `client`, without end.
+
+        Each value is written at most once in a run.
+        """
         ...
 
-    def final_operations(self, clients: int) -> Sequence[Draft]:
-        """Reads of all that the run wrote, sent to every member when all is healed."""
+    def final_operations(self, clients: int, /) -> Sequence[Draft]:
+        """Reads of all keys of the run, sent to every member after all faults are healed."""
         ...
 
 
 class UniqueValues:
-    """Values that no other client writes, and this one not twice: `<client>.<count>`."""
+    """Values that are unique in a run: `<client>.<count>`."""
 
     def __init__(self, client: int) -> None:
         self._client = client
         self._count = 0
 
     def take(self, length: int = 0) -> str:
-        """Of `length` characters at least."""
+        """The next value, padded to at least `length` characters."""
         self._count += 1
         return f"{self._client}.{self._count}".ljust(length, "~")
 

@@ -215,7 +215,7 @@ def test_a_bit_that_rots_is_found_by_whoever_reads_the_log() -> None:
         assert "at" in machine.disk.rot()
         changed = [path for path, content in contents(machine) if before[path] != content]
         assert len(changed) == 1
-        assert machine.disk.betrayed
+        assert machine.disk.lost_durable_data
         try:
             assert machine.run(read_log(machine)) == entries(1, 20)
         except WalCorrupt:
@@ -240,7 +240,7 @@ def test_a_write_that_lands_elsewhere_leaves_no_entry_that_nobody_wrote(seed: in
             await wal.save(None, entries(index, index), sync=True)
 
     machine.run(write_astray())
-    assert machine.disk.betrayed
+    assert machine.disk.lost_durable_data
     try:
         found = machine.run(read_log(machine))
     except WalCorrupt:

@@ -106,7 +106,7 @@ def test_a_follower_that_falls_while_a_snapshot_comes_in_catches_up_all_the_same
     assert phases["began"] == ("n3",)
     assert simulated.simulated is not None
     conditions = simulated.simulated.conditions
-    assert conditions["a member stood still at a step"] == 1
+    assert conditions["a member was paused at a step"] == 1
     assert conditions["a follower restored a snapshot"] >= 1
 
 

@@ -1,1 +1,1 @@
-"""Models ready to use: `register`, `key_value` and `mutex`."""
+"""Ready-made models: `register`, `key_value`, `sets`, `counter` and `mutex`."""

@@ -17,7 +17,7 @@ K = TypeVar("K", bound=Keyed)
 
 
 def by_key(operations: Sequence[Operation[K, Any]]) -> list[list[Operation[K, Any]]]:
-    """Operations of each key, keys in the order of their first operation."""
+    """The operations of each key. The keys are in the order of their first operations."""
     parts: dict[Hashable, list[Operation[K, Any]]] = {}
     for op in operations:
         parts.setdefault(op.input.key, []).append(op)
@@ -25,7 +25,7 @@ def by_key(operations: Sequence[Operation[K, Any]]) -> list[list[Operation[K, An
 
 
 def places_by_key(operations: Sequence[Operation[K, Any]]) -> list[list[int]]:
-    """As `by_key`, but the operations' places in `operations`."""
+    """`by_key` with indexes in `operations` instead of operations."""
     parts: dict[Hashable, list[int]] = {}
     for n, op in enumerate(operations):
         parts.setdefault(op.input.key, []).append(n)
@@ -33,7 +33,7 @@ def places_by_key(operations: Sequence[Operation[K, Any]]) -> list[list[int]]:
 
 
 def events_by_key(events: Sequence[Event]) -> list[list[Event]]:
-    """Events of each key; a return goes where its call went."""
+    """The events of each key. A return is in the group of its call."""
     parts: dict[Hashable, list[Event]] = {}
     keys: dict[int, Hashable] = {}
     for event in events:

@@ -1,4 +1,4 @@
-"""A counter: add a number, read the sum."""
+"""A counter with the operations add and read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from splitbrain.checkers.porcupine.model import Model
 
 
 class Add(NamedTuple):
-    """Output: the sum after it, None if that was not told."""
+    """Output: the sum after the addition, or None if it is unknown."""
 
     amount: int
 
@@ -25,7 +25,7 @@ def _step(state: int, given: Add | ReadSum, output: int | None) -> tuple[bool, i
 
 
 def counter(initial: int = 0) -> Model[int, Add | ReadSum, int | None]:
-    """With few different amounts the search is polynomial: equal adds are interchangeable."""
+    """A counter. Equal adds are interchangeable, so with few amounts the search is polynomial."""
     return Model(
         init=lambda: initial,
         step=_step,

@@ -1,8 +1,7 @@
-"""A key-value store of texts: get, put, append. A key that was never written holds "".
+"""A key-value store of texts with the operations get, put and append.
 
-`key_value` partitions by key; `whole_key_value` has all keys in one state, for
-histories in which one operation's place depends on several keys (and to see what
-partitions are worth).
+A key that was never written has the value "". `key_value` partitions by key. `whole_key_value`
+has all keys in one state, for histories that cannot be partitioned.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class Append(NamedTuple):
 
 Input = Get | Put | Append
 Output = str | None
-"""The text that a get found; None for the others."""
+"""The text that a get returned; None for the other operations."""
 
 Texts = tuple[tuple[str, str], ...]
 """All keys with their texts, sorted."""
@@ -73,7 +72,7 @@ def _describe(given: Input, output: Output) -> str:
 
 
 def _decide(operations: Sequence[Operation[Input, Output]]) -> Decision | None:
-    """One key, where what is written is unique."""
+    """Decide one key, if the written pieces are unique."""
     whats: list[What] = []
     texts: list[str] = []
     for op in operations:
@@ -89,7 +88,7 @@ def _decide(operations: Sequence[Operation[Input, Output]]) -> Decision | None:
 
 
 def _decide_whole(operations: Sequence[Operation[Input, Output]]) -> Decision | None:
-    """Each key by itself: keys are independent, so the whole is legal if all are."""
+    """Decide each key by itself: keys are independent, so the history is legal if each key is."""
     orders = []
     undecided = False
     for places in places_by_key(operations):
@@ -111,6 +110,7 @@ def _decide_whole(operations: Sequence[Operation[Input, Output]]) -> Decision | 
 
 
 def key_value() -> Model[str, Input, Output]:
+    """A key-value store, partitioned by key."""
     return Model(
         init=str,
         step=_step,
@@ -123,6 +123,7 @@ def key_value() -> Model[str, Input, Output]:
 
 
 def whole_key_value() -> Model[Texts, Input, Output]:
+    """A key-value store with all keys in one state."""
     return Model(
         init=tuple,
         step=_whole_step,

@@ -1,7 +1,7 @@
-"""Locks, one for each key: acquire and release.
+"""Locks, one for each key, with the operations acquire and release.
 
-Both have the output None. Acquiring a lock that is held, or releasing one that is not, is
-not possible; an attempt that was refused is no operation.
+Both have the output None. It is impossible to acquire a lock that is held, or to release one that
+is free. A refused attempt is not an operation.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ def _describe(given: Input, output: None) -> str:
 
 
 def mutex() -> Model[bool, Input, None]:
-    """Locks that all start free. Whoever holds one is not told apart: an operation that
-    may have happened could be anybody's."""
+    """Locks that are all free at the start.
+
+    The state does not contain the holder, because an operation without an answer may have happened
+    at any time.
+    """
     return Model(
         init=bool,
         step=_step,

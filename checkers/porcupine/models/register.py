@@ -1,8 +1,8 @@
-"""Registers, one for each key: read, write, compare-and-swap.
+"""Registers, one for each key, with the operations read, write and compare-and-swap.
 
-The output of a read is the value read (None: there is none yet), that of a write is
-None, that of a compare-and-swap whether it found what it expected. An operation that
-never returned has the output None, which for a compare-and-swap means: whichever.
+The output of a read is the value (None: no value yet). The output of a write is None. The output
+of a compare-and-swap is whether it met the expected value. An operation that never returned
+has the output None, which for a compare-and-swap means that it is unknown whether it succeeded.
 """
 
 from __future__ import annotations
@@ -65,8 +65,11 @@ def _describe(given: Input, output: Value) -> str:
 
 
 def _decide(operations: Sequence[Operation[Input, Value]], initial: Value) -> Decision | None:
-    """By unique values, where no compare-and-swap failed: what that one met is not told. And
-    whatever else: what nobody can have written cannot be met."""
+    """Decide by unique values, if no compare-and-swap failed.
+
+    A failed compare-and-swap does not show the value that it met. A value that was met and that no
+    operation can have written is illegal in any case.
+    """
     if not _all_written(operations, initial):
         return ILLEGAL
     met: list[Value] = []
@@ -93,8 +96,8 @@ def _decide(operations: Sequence[Operation[Input, Value]], initial: Value) -> De
 
 
 def _all_written(operations: Sequence[Operation[Input, Value]], initial: Value) -> bool:
-    """Whether each value that was met is the first one, or somebody may have written it."""
-    there = {initial}
+    """Whether each value that was met is `initial`, or an operation may have written it."""
+    written = {initial}
     met: list[Value] = []
     for op in operations:
         given = op.input
@@ -103,14 +106,14 @@ def _all_written(operations: Sequence[Operation[Input, Value]], initial: Value) 
                 met.append(op.output)
             continue
         if isinstance(given, Write) or op.output is not False:
-            there.add(given.value)
+            written.add(given.value)
         if isinstance(given, CompareAndSwap) and op.output is True:
             met.append(given.expected)
-    return there.issuperset(met)
+    return written.issuperset(met)
 
 
 def register(initial: Value = None) -> Model[Value, Input, Value]:
-    """Registers that all start at `initial`."""
+    """Registers that all have the value `initial` at the start."""
     return Model(
         decide=lambda operations: _decide(operations, initial),
         init=lambda: initial,

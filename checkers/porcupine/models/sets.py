@@ -1,8 +1,7 @@
-"""Sets: of elements that are added, removed and looked up, and one that only grows.
+"""Two models of sets: one with add, remove and contains, and one that only grows.
 
-`element_set` is judged element by element. `grow_only_set` has reads of the whole set,
-as in Jepsen's `set` tests; where a read shows everything, reads are in one order and
-all is decided by sorting.
+`element_set` is judged element by element. `grow_only_set` has reads of the whole set, as in
+Jepsen's `set` tests. Its reads are ordered by inclusion, so it is decided by sorting.
 """
 
 from __future__ import annotations
@@ -17,19 +16,19 @@ from splitbrain.checkers.porcupine.models.by_key import by_key, events_by_key
 
 
 class Add(NamedTuple):
-    """Output: whether the element was not there before; None if that was not told."""
+    """Output: whether the element was absent before; None if it is unknown."""
 
     key: Hashable
 
 
 class Remove(NamedTuple):
-    """Output: whether the element was there; None if that was not told."""
+    """Output: whether the element was present before; None if it is unknown."""
 
     key: Hashable
 
 
 class Contains(NamedTuple):
-    """Output: whether the element is there."""
+    """Output: whether the element is present."""
 
     key: Hashable
 
@@ -39,15 +38,15 @@ class ReadAll(NamedTuple):
 
 
 def _step(
-    there: bool, given: Add | Remove | Contains, output: bool | None
+    present: bool, given: Add | Remove | Contains, output: bool | None
 ) -> tuple[bool, bool]:
     match given:
         case Add():
-            return output is None or output is not there, True
+            return output is None or output is not present, True
         case Remove():
-            return output is None or output is there, False
+            return output is None or output is present, False
         case Contains():
-            return output is there, there
+            return output is present, present
 
 
 def _read_only(given: Add | Remove | Contains, output: bool | None) -> bool:
@@ -60,8 +59,10 @@ def _describe(given: Add | Remove | Contains, output: bool | None) -> str:
 
 
 def element_set() -> Model[bool, Add | Remove | Contains, bool | None]:
-    """Elements judged one by one: each is there or not, and only two kinds of operations
-    change that, so the search is polynomial."""
+    """A set that is judged element by element.
+
+    An element has two states, and two kinds of operations change it, so the search is polynomial.
+    """
     return Model(
         init=bool,
         step=_step,
@@ -84,11 +85,11 @@ def _step_whole(
 
 
 def _decide_growing(operations: Sequence[Operation[Add | ReadAll, Elements | None]]) -> Decision:
-    """Reads of a set that grows are ordered by inclusion, and an add is between the last
-    read without its element and the first one with it.
+    """Decide a set that only grows.
 
-    Of several adds of one element the first to take effect counts, which may as well
-    be the one called first; the others may come at any time after it.
+    The reads are ordered by inclusion, and an add is between the last read without its element and
+    the first read with it. Of several adds of an element only the first effect counts. It can be
+    that of the add that was called first, and the others can come at any time after it.
     """
     reads: dict[Elements, list[int]] = {}
     adds: dict[Hashable, list[int]] = {}
@@ -125,38 +126,40 @@ def _decide_growing(operations: Sequence[Operation[Add | ReadAll, Elements | Non
         firsts = [min(places, key=lambda n: operations[n].call) for places in new]
         order += sorted(firsts, key=lambda n: (operations[n].call, n))
         order += sorted(level_reads, key=lambda n: operations[n].call)
-    return Decision(True, lambda: _with_again(operations, order, adds))
+    return Decision(True, lambda: _with_repeated_adds(operations, order, adds))
 
 
-def _with_again(
+def _with_repeated_adds(
     operations: Sequence[Operation[Add | ReadAll, Elements | None]],
     order: list[int],
     adds: dict[Hashable, list[int]],
 ) -> list[int]:
-    """`order` and in it the adds of what is there already, each as soon as it may be."""
+    """`order` with the repeated adds of elements inserted, each as early as possible."""
     points: list[tuple[float, int]] = []
     latest = -math.inf
-    begun: dict[Hashable, float] = {}
+    first_add: dict[Hashable, float] = {}
     for n in order:
         latest = max(latest, operations[n].call)
         points.append((latest, n))
         given = operations[n].input
         if isinstance(given, Add):
-            begun[given.key] = latest
+            first_add[given.key] = latest
     placed = set(order)
     for element, places in adds.items():
         points += [
-            (max(begun[element], operations[n].call), n)
+            (max(first_add[element], operations[n].call), n)
             for n in places
-            if n not in placed and operations[n].ret != math.inf and element in begun
+            if n not in placed and operations[n].ret != math.inf and element in first_add
         ]
     points.sort(key=lambda point: point[0])
     return [n for _, n in points]
 
 
 def grow_only_set() -> Model[Elements, Add | ReadAll, Elements | None]:
-    """Elements are added and never removed; reads show all of them. The output of an add
-    is not looked at."""
+    """A set whose elements are never removed, and whose reads show all elements.
+
+    The output of an add is ignored.
+    """
     return Model(
         init=frozenset,
         step=_step_whole,

@@ -1,0 +1,1 @@
+"""TCP proxies between the members of a cluster of processes, which inject faults of links."""

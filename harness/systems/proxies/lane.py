@@ -1,9 +1,9 @@
-"""One direction of one proxied connection: bytes from a source transport to a sink.
+"""One direction of one proxied connection: moves bytes from a source transport to a sink.
 
-What is read while the link is slow waits in a queue, each chunk until it is due.
-While the link is held, or the queue or the sink is full, the source is not read:
-the kernel's windows then stop the sender, as a network that delivers nothing does
-in the end, and nothing is lost. The end of the stream waits in the same queue.
+On a slow link, chunks wait in a queue until they are due. While the link is held, or the
+queue or the sink is full, the source is not read. The kernel's windows then stop the sender,
+as they do on a network that delivers nothing, and no byte is lost. The end of the stream
+waits in the same queue.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from collections.abc import Callable
 from splitbrain.harness.systems.proxies.link import Link
 
 QUEUE_BYTES_MAX = 4 * 1024 * 1024
-"""What one direction of one connection may hold back in our memory; 4 MiB is what a
-link of 40 MB/s has under way in 100 ms."""
+"""The limit of the queue. A link of 40 MB/s with a delay of 100 ms has 4 MB in flight."""
 
 _END = b""
 
 
 class Lane:
-    """Moves bytes one way. `attach` gives it its sink; until then all is held back."""
+    """Moves bytes in one direction. Until `attach` sets the sink, all bytes are held back."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, link: Link, finished: Callable[[], None]
@@ -31,7 +30,7 @@ class Lane:
         self._link = link
         self._finished = finished
         self.done = False
-        """Whether the end of the stream has been passed on."""
+        """Whether the end of the stream has reached the sink."""
         self._source: asyncio.Transport | None = None
         self._sink: asyncio.Transport | None = None
         self._queue: deque[tuple[float, bytes]] = deque()
@@ -43,7 +42,7 @@ class Lane:
         self._closed = False
 
     def read_from(self, source: asyncio.Transport, reading: bool) -> None:
-        """`reading`: whether `source` is being read now."""
+        """Set the source. `reading` is whether the transport is not paused at present."""
         self._source = source
         self._reading = reading
         self._set_reading()
@@ -53,17 +52,17 @@ class Lane:
         self.link_changed()
 
     def close(self) -> None:
-        """Drop what is queued; nothing moves any more."""
+        """Drop the queue and stop moving bytes."""
         self._closed = True
         self._queue.clear()
         if self._timer is not None:
             self._timer.cancel()
 
-    # --- what the two transports tell --------------------------------------------
+    # --- called by the two transports --------------------------------------------
 
     def received(self, data: bytes) -> None:
         if not self._queue and self._link.plain and self._sink is not None:
-            if not self._sink.is_closing():  # uvloop raises where asyncio looks away
+            if not self._sink.is_closing():  # uvloop raises here, asyncio does not
                 self._sink.write(data)
             return
         piece = self._link.piece_bytes_max() or len(data)
@@ -72,8 +71,8 @@ class Lane:
         self._move()
 
     def ended(self) -> None:
-        """The source will send no more: tell the sink when all before has been passed on."""
-        self._source = None  # read on, it would tell its end again
+        """The source has ended. The sink is ended after all bytes before have reached it."""
+        self._source = None  # if it were read again, it would report its end again
         self._enqueue(_END)
         self._move()
 
@@ -82,7 +81,7 @@ class Lane:
         self._move()
 
     def link_changed(self) -> None:
-        """The link's state is another one: what waits is due anew."""
+        """The state of the link has changed, so compute anew when each chunk is due."""
         waiting = [chunk for _, chunk in self._queue]
         self._queue.clear()
         self._queued_bytes = 0
@@ -100,17 +99,17 @@ class Lane:
         self._queued_bytes += len(chunk)
 
     def _move(self) -> None:
-        """Pass on all that is due, then wait for the next, and read on if there is room."""
+        """Send the chunks that are due, set a timer for the next, and read if there is room."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._closed:
             return
         if self._sink is not None and not self._link.held:
-            self._pass_on(self._sink)
+            self._send_due(self._sink)
         self._set_reading()
 
-    def _pass_on(self, sink: asyncio.Transport) -> None:
+    def _send_due(self, sink: asyncio.Transport) -> None:
         now = self._loop.time()
         while self._queue and not self._sink_full:
             due, chunk = self._queue[0]
@@ -127,7 +126,7 @@ class Lane:
                 sink.write(chunk)
 
     def _set_reading(self) -> None:
-        """Read from the source exactly while bytes may come in."""
+        """Pause or resume the source."""
         room = not self._sink_full and self._queued_bytes < QUEUE_BYTES_MAX
         may_read = room and self._sink is not None and not self._link.held and not self._closed
         if self._source is None or self._source.is_closing() or may_read == self._reading:

@@ -1,6 +1,6 @@
-"""One directed link of a proxy: when bytes that a member sends may be passed on.
+"""One directed link between two members: computes when bytes may be passed on.
 
-Pure but for the clock, which is an argument: seconds in, seconds out.
+It reads no clock. The time in seconds is an argument, and the result is a time in seconds.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from random import Random
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
 
 SLOW_PIECE_S = 0.02
-"""On a link of limited rate, bytes pass on in pieces that take about as long as this."""
+"""On a link with a limited rate, bytes are passed on in pieces that take about this long."""
 
 
 class Link:
@@ -20,7 +20,7 @@ class Link:
         self.state: LinkState = NORMAL
         self._random = random
         self._free_at_s = 0.0
-        """When the pipe of limited rate has passed all bytes accepted so far."""
+        """When the link with a limited rate has passed on all bytes accepted so far."""
 
     def set(self, state: LinkState) -> None:
         self.state = state
@@ -28,24 +28,25 @@ class Link:
 
     @property
     def held(self) -> bool:
-        """Whether no byte passes now."""
+        """Whether the link passes on no bytes at present."""
         return self.state.black_hole or not self.state.open
 
     @property
     def plain(self) -> bool:
-        """Whether bytes pass at once."""
+        """Whether the link passes on bytes immediately."""
         state = self.state
         return not (self.held or state.delay_ms or state.jitter_ms or state.rate_bytes_per_s)
 
     def piece_bytes_max(self) -> int:
-        """How many bytes to schedule at once; 0: as many as there are."""
+        """The limit of bytes in one piece; 0 means that there is no limit."""
         rate = self.state.rate_bytes_per_s
         return max(int(rate * SLOW_PIECE_S), 1) if rate else 0
 
     def due_s(self, now_s: float, size: int) -> float:
-        """When a chunk of `size` bytes that arrives now is due on the other side, were it alone.
+        """When a chunk of `size` bytes that arrives now is due on the other side.
 
-        The caller keeps chunks of a connection in order.
+        The result does not depend on other chunks of the connection; the caller keeps them in
+        order.
         """
         state = self.state
         due = now_s

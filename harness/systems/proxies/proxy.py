@@ -1,20 +1,21 @@
 """Loopback TCP proxies between members: one listener for each member's advertised peer URL.
 
-Who dialled a connection is told by which member's process owns its other end, so
-that the proxies need to know nothing of the members' protocol. What `a` sends to
-`b` is then both what goes forward on connections that `a` dialled to `b` and what
-comes back on connections that `b` dialled to `a`: etcd sends most of its messages in
-the answers to requests that their receiver made. A directed link governs both.
+The proxies do not parse the members' protocol. They find out which member dialled a
+connection from the process that owns its other end. What `a` sends to `b` is then the forward
+direction of connections that `a` dialled, and the backward direction of connections that `b`
+dialled: etcd sends most of its messages in the answers to requests of their receiver. A
+directed link applies to both.
 
-- Both links of a pair closed (`open` False): its connections are reset, new ones too.
-- A link held (`black_hole`, or closed alone): connections stay, new ones are accepted,
-  and nothing passes that way; the target is only dialled once bytes may reach it.
-  What waits passes when the link is normal again: late, in order, nothing lost, as
-  TCP's retransmission has it after a real outage.
-- A dialler that is no member's process is refused: a stranger has no business at a
-  peer's port, and passing on what could not be told apart would let a partition leak.
+- If both links of a pair are closed (`open` is False), its connections are reset, and new ones
+  as well.
+- If a link is held (`black_hole`, or closed in one direction), connections stay open and new
+  ones are accepted, but no byte passes in that direction. The target is dialled only when
+  bytes may reach it. What waits passes when the link is normal again: late, in order, and
+  without loss, as after TCP's retransmissions in a real outage.
+- A dialler that is not the process of a member is refused, because the proxies could not
+  apply a partition to its bytes.
 
-One process of its own runs these (`proxy_process`).
+`proxy_process.py` runs them in a separate process.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.fault import MemberName
 
 CONNECTIONS_MAX = 4_096
-"""Of all proxies together; further ones are refused."""
+"""Of all proxies together; more connections are refused."""
 WRITE_BUFFER_BYTES_MAX = 1024 * 1024
 _LOOKUPS_MAX = 25
 _LOOKUP_PAUSE_S = 0.02
@@ -46,7 +47,7 @@ log = logging.getLogger("splitbrain.proxy")
 
 
 class Proxies:
-    """All proxies of one cluster. `seed` decides the jitter of each link."""
+    """All proxies of one cluster. `seed` seeds the jitter of each link."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -56,10 +57,10 @@ class Proxies:
         self._connections: dict[Connection, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.refused = 0
-        """Connections of diallers that are no member."""
+        """How many connections were refused because no member dialled them."""
 
     async def listen(self, target: MemberName, port: int) -> int:
-        """Open the proxy before `target`, which listens on `port`; returns the proxy's own."""
+        """Open the proxy in front of `target`, which listens on `port`; the port of the proxy."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
             lambda: DiallerEnd(self, target, (HOST, port)), HOST, 0, backlog=512
@@ -68,11 +69,11 @@ class Proxies:
         return int(server.sockets[0].getsockname()[1])
 
     def set_owners(self, pids: Mapping[MemberName, int]) -> None:
-        """The process of each member that runs now."""
+        """Set the process id of each running member."""
         self._pids = dict(pids)
 
     def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
-        """In force for every byte not yet passed on when it returns."""
+        """Set the state of a link. It applies to every byte that has not been passed on yet."""
         self.link(source, target).set(state)
         for connection in tuple(self._connections):
             if {source, target} == {connection.source, connection.target}:
@@ -85,7 +86,7 @@ class Proxies:
         return self._links[key]
 
     def broken(self, one: MemberName, other: MemberName) -> bool:
-        """Whether the pair is cut both ways."""
+        """Whether both links of the pair are closed."""
         return not (self.link(one, other).state.open or self.link(other, one).state.open)
 
     async def close(self) -> None:
@@ -102,11 +103,11 @@ class Proxies:
         if len(self._connections) >= CONNECTIONS_MAX:
             reset(dialler_end.transport)
             return
-        self.run(self._introduce(dialler_end))
+        self.run(self._identify(dialler_end))
 
-    async def _introduce(self, dialler_end: DiallerEnd) -> None:
-        """Find out who dialler_end, and join both ends."""
-        source = await self._dialler(dialler_end)
+    async def _identify(self, dialler_end: DiallerEnd) -> None:
+        """Find out which member dialled, and connect both ends."""
+        source = await self._find_dialler(dialler_end)
         if source is None:
             self.refused += 1
             log.warning("refused a connection to %s: no member dialled it", dialler_end.target)
@@ -118,8 +119,11 @@ class Proxies:
             self._connections[connection] = None
             connection.link_changed()
 
-    async def _dialler(self, dialler_end: DiallerEnd) -> MemberName | None:
-        """Tries for half a second: a member may dial before its process id is told here."""
+    async def _find_dialler(self, dialler_end: DiallerEnd) -> MemberName | None:
+        """The member that dialled, or None.
+
+        Retries for half a second, because a member may dial before `set_owners` is called.
+        """
         for _ in range(_LOOKUPS_MAX):
             names = {pid: name for name, pid in self._pids.items()}
             pid = owner(dialler_end.dialler, dialler_end.here, names)
@@ -143,7 +147,7 @@ class Proxies:
 
 
 class DiallerEnd(asyncio.Protocol):
-    """The end of a connection that a member dialler_end."""
+    """The end of a connection towards the member that dialled."""
 
     transport: asyncio.Transport
     dialler: End
@@ -158,14 +162,14 @@ class DiallerEnd(asyncio.Protocol):
         self._ended_early = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
+        self.transport = cast("asyncio.Transport", transport)  # not a subclass in uvloop
         set_options(self.transport)
         self.dialler = transport.get_extra_info("peername")[:2]
         self.here = transport.get_extra_info("sockname")[:2]
         self._proxies.accepted(self)
 
     def join(self, connection: Connection) -> None:
-        """From now on `connection` has what is read, and first what came before it."""
+        """Pass what is read to `connection`, beginning with what was read before."""
         self.connection = connection
         connection.forward.read_from(self.transport, reading=not self._received_early)
         for data in self._received_early:
@@ -178,7 +182,7 @@ class DiallerEnd(asyncio.Protocol):
         if self.connection is not None:
             self.connection.forward.received(data)
             return
-        # uvloop reads on after a pause in `connection_made`: so it is paused at the first bytes.
+        # uvloop ignores a pause in `connection_made`, so reading is paused at the first bytes.
         if not self._received_early:
             self.transport.pause_reading()
         self._received_early.append(data)
@@ -187,7 +191,7 @@ class DiallerEnd(asyncio.Protocol):
         if self.connection is not None:
             self.connection.forward.ended()
         self._ended_early = True
-        return True  # half closed: what the target still sends passes on
+        return True  # keeps the connection half open for what the target still sends
 
     def pause_writing(self) -> None:
         assert self.connection is not None
@@ -203,7 +207,7 @@ class DiallerEnd(asyncio.Protocol):
 
 
 class TargetEnd(asyncio.Protocol):
-    """The end of a connection to the member that was dialler_end."""
+    """The end of a connection towards the member that was dialled."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -260,7 +264,7 @@ class Connection:
                 lambda: TargetEnd(self), *self._dialler_end.target_end
             )
         except OSError:
-            self.reset()  # as a port that nobody listens on would
+            self.reset()  # as a port without a listener does
             return
         gone = self._dialler_end.transport.is_closing()
         if gone or self._proxies.broken(self.source, self.target):
@@ -277,7 +281,7 @@ class Connection:
             self.lost(None)
 
     def lost(self, problem: Exception | None) -> None:
-        """One end is gone: so is the other, at once after a reset, else with what was written."""
+        """Close both ends after one was lost: with a reset after an error, else after flushing."""
         self.forward.close()
         self.backward.close()
         for transport in self._transports():
@@ -302,7 +306,7 @@ def set_options(transport: asyncio.Transport) -> None:
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """Close with a RST, so that the far end learns at once that the connection is broken."""
+    """Close with a RST, so that the other end notices immediately."""
     if not transport.is_closing():
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

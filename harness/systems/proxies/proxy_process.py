@@ -1,12 +1,12 @@
-"""The proxies in a process of their own, and the harness's handle on it.
+"""Runs the proxies in a separate process, which the harness controls through `ProxyProcess`.
 
-All that the members say to each other goes through the proxies. In the harness's
-loop it would compete with the clients for the interpreter: peers' traffic would wait
-for clients and clients for it, and a loaded harness would look like a slow network.
+All messages between members pass through the proxies. In the loop of the harness they would
+compete with the clients for the interpreter, so that a loaded harness would look like a slow
+network.
 
-The harness sends one JSON line for each command over a socket pair and waits for its
-answer, so that a link is in force when `set_link` returns. The process ends with its
-end of the pair, or with the harness, whichever comes first.
+The harness sends one JSON line for each command over a socket pair and waits for its answer,
+so that the state of a link is in force when `set_link` returns. The process ends when the
+harness closes its end of the pair, or ends itself.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class ProxyProcess:
-    """The proxies of one cluster, as the harness sees them."""
+    """The proxies of one cluster, controlled by the harness."""
 
     def __init__(self, seed: int, log: Path) -> None:
         self._seed = seed
@@ -64,7 +64,7 @@ class ProxyProcess:
         self._writer: asyncio.StreamWriter | None = None
         self._lock = asyncio.Lock()
         self._unread_answers = 0
-        """Answers that have not been read yet."""
+        """How many answers have not been read yet."""
 
     async def start(self) -> None:
         ours, theirs = socket.socketpair()
@@ -76,7 +76,7 @@ class ProxyProcess:
         self._reader, self._writer = await asyncio.open_unix_connection(sock=ours)
 
     async def listen(self, target: MemberName, port: int) -> int:
-        """The port of the proxy before `target`, which listens on `port`."""
+        """Open the proxy in front of `target`, which listens on `port`; the port of the proxy."""
         return (await self._ask(Listen(target, port))).port
 
     async def set_owners(self, pids: Mapping[MemberName, int]) -> None:
@@ -86,7 +86,7 @@ class ProxyProcess:
         await self._ask(SetLink(source, target, state))
 
     async def stop(self) -> None:
-        """End it; safe in any state."""
+        """End the process. It may be called in any state."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -98,7 +98,7 @@ class ProxyProcess:
         async with self._lock:
             if self._writer is None or self._reader is None:
                 raise SystemFailed("the proxies between members are not running: start the cluster")
-            if self._writer.is_closing():  # uvloop raises where asyncio looks away
+            if self._writer.is_closing():  # uvloop raises here, asyncio does not
                 raise self._failed("it has ended")
             try:
                 self._writer.write(msgspec.json.encode(command) + b"\n")
@@ -114,7 +114,7 @@ class ProxyProcess:
         return answer
 
     async def _last_answer(self, reader: asyncio.StreamReader) -> bytes:
-        """The answer to the last command; those to cancelled ones are read before it."""
+        """Read the answer to the last command, after those to commands that were cancelled."""
         line = b""
         while self._unread_answers:
             line = await reader.readline()
@@ -123,16 +123,16 @@ class ProxyProcess:
 
     def _failed(self, why: str) -> SystemFailed:
         return SystemFailed(
-            f"the process of the proxies between members does not answer: {why}. "
-            f"Its log ({self._log}) ends:\n{log_tail(self._log)}"
+            f"the process of the proxies between members does not answer: {why}; "
+            f"its log ({self._log}) ends:\n{log_tail(self._log)}"
         )
 
 
-# --- in the process itself ------------------------------------------------------------
+# --- in the process of the proxies ----------------------------------------------------
 
 
 async def _serve(control: socket.socket, seed: int) -> None:
-    """Obey commands until the harness closes its end."""
+    """Execute commands until the harness closes its end."""
     reader, writer = await asyncio.open_unix_connection(sock=control)
     decoder = msgspec.json.Decoder(Command)
     proxies = Proxies(seed)
@@ -159,9 +159,9 @@ async def _execute(proxies: Proxies, command: Command) -> Answer:
 
 
 def main() -> None:
-    import uvloop  # here: the harness's own import of this module has no use for it
+    import uvloop  # only this process needs it, not the harness
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the harness's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the harness handles a Ctrl-C
     control = socket.socket(fileno=int(sys.argv[1]))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(control, int(sys.argv[2])))

@@ -1,11 +1,10 @@
-"""Which process owns the other end of a loopback connection.
+"""Finds the process that owns the other end of a loopback connection.
 
-A proxy must know which member dialled it, whatever protocol the member speaks. The
-kernel is asked for the socket with exactly those two ends (netlink's sock_diag,
-which needs no privilege and takes some 20 us); its inode is then looked for among
-the files that the members' processes have open. Where there is no sock_diag, psutil
-finds the same in /proc/net/tcp, which takes some 5 ms a process on a machine with a
-large socket table.
+A proxy must know which member dialled it, independent of the members' protocol. Netlink's
+sock_diag, which needs no privilege and takes about 20 us, returns the inode of the socket
+with exactly these two ends. The inode is then searched among the open files of the members'
+processes. On kernels without sock_diag, psutil reads /proc/net/tcp, which takes about 5 ms
+for each process on a machine with a large socket table.
 
 Source: sock_diag(7), inet_diag_req_v2 and inet_diag_msg in linux/inet_diag.h.
 """
@@ -38,8 +37,10 @@ End = tuple[str, int]
 
 
 def owner(here: End, there: End, pids: Iterable[int]) -> int | None:
-    """The first of `pids` that owns, itself or by a descendant, the socket bound to
-    `here` and connected to `there`; None if none of them does (any more)."""
+    """The first of `pids` that owns the socket bound to `here` and connected to `there`.
+
+    A process also owns the sockets of its descendants. None if no process owns the socket.
+    """
     candidates = tuple(pids)
     try:
         inode = socket_inode(here, there)
@@ -48,17 +49,19 @@ def owner(here: End, there: End, pids: Iterable[int]) -> int | None:
     if inode is None:
         return None
     for pid in candidates:
-        if _holds(pid, inode):
+        if _has_open(pid, inode):
             return pid
     for pid in candidates:
-        if any(_holds(child, inode) for child in _descendants(pid)):
+        if any(_has_open(child, inode) for child in _descendants(pid)):
             return pid
     return None
 
 
 def socket_inode(here: End, there: End) -> int | None:
-    """The inode of the TCP socket from `here` to `there`, None if there is no such socket
-    or nobody holds it any more. Raises OSError where the kernel has no sock_diag."""
+    """The inode of the TCP socket from `here` to `there`; None if no process has it open.
+
+    Raises OSError if the kernel has no sock_diag.
+    """
     body = (
         _REQUEST.pack(socket.AF_INET, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF)
         + _ENDS.pack(here[1], there[1], socket.inet_aton(here[0]), socket.inet_aton(there[0]))
@@ -79,21 +82,20 @@ def socket_inode(here: End, there: End) -> int | None:
     return inode or None
 
 
-def _holds(pid: int, inode: int) -> bool:
-    wanted = f"socket:[{inode}]"
-    return wanted in _open_files(pid)
+def _has_open(pid: int, inode: int) -> bool:
+    return f"socket:[{inode}]" in _open_files(pid)
 
 
 def _open_files(pid: int) -> Iterator[str]:
     folder = f"/proc/{pid}/fd"
     try:
-        names = os.listdir(folder)  # noqa: PTH208 - a path object each would double the cost
-    except OSError:  # the process is gone
+        names = os.listdir(folder)  # noqa: PTH208 - a path object for each would double the cost
+    except OSError:  # the process has ended
         return
     for name in names:
         try:
             yield os.readlink(f"{folder}/{name}")  # noqa: PTH115 - as above
-        except OSError:  # closed meanwhile
+        except OSError:  # the file has been closed
             continue
 
 

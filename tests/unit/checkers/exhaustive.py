@@ -1,8 +1,8 @@
-"""Oracles that try every order; written apart from what they are to judge.
+"""Oracles that try every order, written independently of the checkers that they test.
 
-`some_order_explains` asks of a small history of a v3 store whether any order of its
-operations gives these answers and, if it is known, this change log. `linearizable`
-asks the same of operations of any porcupine model.
+`some_order_explains` returns whether an order of the operations in a small history of a v3 store
+gives the answers and, if it is known, the change log. `linearizable` does the same for the
+operations of any model of porcupine.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Changes = tuple[tuple[Any, ...], ...]
 def linearizable(
     model: Model[Any, Any, Any], operations: Sequence[ModelOperation[Any, Any]]
 ) -> bool:
-    """By all permutations that real time allows, without any cache."""
+    """Try all permutations that real time allows, without a cache."""
 
     def explore(left: tuple[int, ...], state: Any) -> bool:
         if all(operations[n].ret == math.inf for n in left):
@@ -59,13 +59,12 @@ def linearizable(
 def some_order_explains(
     operations: Sequence[Operation], log: Changes | None, first: int = 1, last: int = 0
 ) -> bool:
-    """Whether some order of all certain operations and some uncertain ones does, where `log` is
-    what a store at revision `last` still tells, from revision `first` on.
+    """Whether an order of all certain operations and some uncertain ones explains the history.
 
-    An operation may come next if none that must come later had returned before it was
-    invoked; serializable reads may come later than that says. A refusal because of a
-    compaction, or of a revision still to come, is certain too. Leases may end at any time,
-    and without a change log a store may compact though nobody asked.
+    `log` is the change log of a store at revision `last`, from revision `first` on. An operation
+    may come next if no remaining operation had returned before its invocation. A serializable
+    read may come later. A refusal because of a compaction or a future revision is certain, too.
+    Leases may end at any time, and without a change log the store may compact by itself.
     """
     certain = [op for op in operations if op.outcome == "ok" or _refusal(op)]
     uncertain = [op for op in operations if op.outcome == "info"]
@@ -86,8 +85,8 @@ def some_order_explains(
                 continue
             refused = _must_refuse(op.request, histories, compacted)
             if _refusal(op) or refused:
-                told = op.outcome == "fail" and refused and refused in (op.error or "")
-                if told and explore(left - {n}, histories, made, compacted):
+                is_refused = op.outcome == "fail" and refused and refused in (op.error or "")
+                if is_refused and explore(left - {n}, histories, made, compacted):
                     return True
                 continue
             result, after, changes = _apply(op.request, histories)
@@ -113,7 +112,7 @@ def some_order_explains(
                 return True
         return False
 
-    # A store's revision r is the number of its states; revision 0 is nobody's.
+    # The state of revision r is at index r; no operation made revision 0.
     return explore(frozenset(range(len(everything))), ((), ()), (), 0)
 
 
@@ -140,7 +139,7 @@ def _must_refuse(request: Any, histories: tuple[Store, ...], compacted: int) -> 
 
 
 def _reads(request: Any, before: dict[str, KeyValue]) -> Iterator[Range]:
-    """The reads of the branches that will run."""
+    """The reads in the branches that will run."""
     if isinstance(request, Range):
         yield request
     elif isinstance(request, Txn):
@@ -163,7 +162,7 @@ def _same(given: Any, expected: Any) -> bool:
 
 
 def _plain(result: Any) -> Any:
-    """Equal but for what headers say besides revisions, and for headers inside transactions."""
+    """`result` without the fields of headers other than the revision, and without inner headers."""
     built = msgspec.to_builtins(result)
     built["header"] = built.get("header", {}).get("revision", 0)
     _drop_inner_headers(built)
@@ -218,7 +217,7 @@ def _do(
 
 
 def _succeeds(txn: Txn, before: dict[str, KeyValue]) -> bool:
-    """Comparisons see the store as it was before the outermost transaction wrote."""
+    """Evaluate the comparisons, which see the store before the outermost transaction."""
     return all(_holds(one, before) for one in txn.compare)
 
 

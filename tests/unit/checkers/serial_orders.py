@@ -1,4 +1,4 @@
-"""Whether a few transactions have a serial order: every order is tried."""
+"""Oracles that try every serial order of a few transactions."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from splitbrain.histories.transaction import Append, Read, Transaction, Write
 
 
 def has_serial_order(transactions: Sequence[Transaction], order: str = "") -> bool:
-    """Whether some serial order of all that are ok, and of some that are uncertain, gives
-    every read; with "process" or "realtime" only orders that respect it."""
+    """Whether a serial order of the ok transactions, and some uncertain ones, gives the reads.
+
+    With "process" or "realtime", only orders that respect it are tried.
+    """
     certain = [one for one in transactions if one.outcome == "ok"]
     uncertain = [one for one in transactions if one.outcome == "info"]
     return any(
@@ -36,7 +38,7 @@ def _explains(order: Sequence[Transaction]) -> bool:
 def _respects(order: Sequence[Transaction], which: str) -> bool:
     for place, later in enumerate(order):
         for earlier in order[:place]:
-            # Wrong if what stands later here had ended before the earlier one began.
+            # Wrong if the later transaction ended before the earlier one began.
             if which == "realtime" and later.returned is not None:
                 if later.returned < earlier.invoked:
                     return False
@@ -50,8 +52,11 @@ def _respects(order: Sequence[Transaction], which: str) -> bool:
 
 
 def has_snapshot_order(transactions: Sequence[Transaction]) -> bool:
-    """Whether some order of commits explains every read by a snapshot: of what had been
-    committed at some moment after the last commit, before its own, of a writer of its keys."""
+    """Whether an order of commits explains every read by a snapshot.
+
+    The snapshot is taken after the last commit, before the transaction's own, of a transaction
+    that wrote one of its keys.
+    """
     certain = [one for one in transactions if one.outcome == "ok"]
     uncertain = [one for one in transactions if one.outcome == "info"]
     return any(

@@ -1,4 +1,4 @@
-"""Small random histories of a v3 store, valid and spoilt, drawn by hypothesis."""
+"""Small random histories of a v3 store, valid and corrupt, drawn by hypothesis."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def requests(draw: st.DrawFn, number: int, unique: bool) -> Any:
 
 
 def _interval(draw: st.DrawFn) -> Range:
-    """One that shows less than all, as a rule."""
+    """A range, which normally shows only a part of the keys."""
     return Range(
         "a", draw(st.sampled_from(("b", "c", "\0"))), limit=draw(st.integers(0, 1)),
         count_only=draw(st.booleans()), keys_only=draw(st.booleans()),
@@ -73,10 +73,10 @@ def _comparison(draw: st.DrawFn, key: str) -> Compare:
 
 @st.composite
 def recorded(draw: st.DrawFn, operations_max: int = 6) -> tuple[list[Operation], list[Change]]:
-    """Operations of a valid run, invoked, effective and returned at random instants."""
+    """The operations of a valid run, with random times of invocation, effect and return."""
     count = draw(st.integers(1, operations_max))
     unique = draw(st.booleans())
-    # Apart from one another, so that a spoilt time meets no other event.
+    # The times have gaps, so that a changed time is not equal to that of another event.
     instants = [100 * at for at in draw(st.permutations(range(3 * count)))]
     calls: list[tuple[int, int, int, Outcome, bool, Any]] = []
     for number in range(count):
@@ -97,13 +97,13 @@ def recorded(draw: st.DrawFn, operations_max: int = 6) -> tuple[list[Operation],
             _end_lease(store, changes)
         refused = _refusal(request, store, compacted)
         if refused:
-            # Of a transaction it is not told which of its branches was refused.
+            # The error of a transaction does not show which branch was refused.
             results[number] = "refused" if isinstance(request, Txn) else refused
             continue
         if isinstance(request, Compact):
             compacted = request.revision
         results[number] = _take_effect(draw, store, request, changes)
-    # One instant a process: each operation is of a process of its own.
+    # Each operation has its own process.
     ops = []
     for number, (call, _, ret, outcome, _, request) in enumerate(calls):
         result = results.get(number) if outcome == "ok" else None
@@ -158,7 +158,9 @@ def _take_effect(
 
 
 @st.composite
-def maybe_spoilt(draw: st.DrawFn, operations_max: int = 6) -> tuple[list[Operation], list[Change]]:
+def maybe_corrupted(
+    draw: st.DrawFn, operations_max: int = 6
+) -> tuple[list[Operation], list[Change]]:
     ops, changes = draw(recorded(operations_max))
     for turn in range(draw(st.integers(1, 3))):
         if ops:
@@ -178,8 +180,8 @@ def _spoil(draw: st.DrawFn, ops: list[Operation], changes: list[Change], turn: i
     elif kind == 1 and result is not None and bool(getattr(result, "kvs", ())):
         spoils = (("value", "z"), ("version", 7), ("mod_revision", 2), ("create_revision", 9))
         field, value = draw(st.sampled_from(spoils))
-        spoilt = replace(result.kvs[0], **{field: value})
-        kvs = (spoilt, *result.kvs[1:])
+        corrupted = replace(result.kvs[0], **{field: value})
+        kvs = (corrupted, *result.kvs[1:])
         ops[place] = replace(op, result=replace(result, kvs=kvs))
     elif kind == 2 and hasattr(result, "count"):
         ops[place] = replace(op, result=replace(result, count=result.count + 1))
@@ -202,8 +204,8 @@ def _spoil(draw: st.DrawFn, ops: list[Operation], changes: list[Change], turn: i
         field, value = draw(st.sampled_from((("version", 5), ("value", "z"), ("key", "b"))))
         changes[at] = replace(changes[at], **{field: value})
     elif kind == 9 and isinstance(op.request, Range | Compact) and op.request.revision:
-        told = draw(st.sampled_from((COMPACTED, FUTURE)))
-        ops[place] = replace(op, outcome="fail", result=None, ret=None, error=told)
+        error = draw(st.sampled_from((COMPACTED, FUTURE)))
+        ops[place] = replace(op, outcome="fail", result=None, ret=None, error=error)
     elif kind == 10 and isinstance(op.request, Range | Compact) and op.request.revision:
         ops[place] = replace(op, request=replace(op.request, revision=op.request.revision + 1))
     elif kind == 8 and result is not None and hasattr(result, "prev_kv"):
@@ -217,7 +219,7 @@ def history_of(ops: list[Operation]) -> History:
 def members_of(
     changes: list[Change], first: int = 1, revision: int = 0
 ) -> tuple[MemberState, ...]:
-    """Members that still tell the `changes` from revision `first` on."""
+    """Members whose change log contains the `changes` from revision `first` on."""
     revision = max([revision, 1, *(change.revision for change in changes)])
     kept = tuple(change for change in changes if change.revision >= first)
     return tuple(

@@ -1,4 +1,4 @@
-"""The cluster answers again within the bound, or does not, or it cannot be told."""
+"""The checker `availability`: valid, invalid and undecided histories."""
 
 from __future__ import annotations
 
@@ -86,14 +86,14 @@ def test_no_answer_until_the_bound_is_over_is_unavailable() -> None:
     assert run.judge().valid is False
 
 
-def test_no_answer_in_too_short_a_time_is_undecided() -> None:
+def test_a_history_that_ends_within_the_bound_is_undecided() -> None:
     run = healed_at(3.0)
     run.put(3.1, 3.5, "fail")
     assert run.judge().valid is None
     assert healed_at(3.0).judge().valid is None
 
 
-def test_a_cluster_that_nobody_asks_owes_no_answer() -> None:
+def test_without_pending_operations_a_late_answer_is_undecided() -> None:
     run = healed_at(3.0)
     run.put(3.1, 3.5, "fail")
     run.put(30.0, 30.1)
@@ -108,7 +108,7 @@ def test_a_cluster_that_nobody_asks_owes_no_answer() -> None:
     ("call_s", "ret_s", "outcome"),
     [(4.9, 5.1, "fail"), (3.1, 5.1, "info"), (8.0, 8.1, "fail"), (4.0, 40.0, "ok")],
 )
-def test_what_was_asked_in_vain_when_the_bound_was_over_shows_that_it_was_unavailable(
+def test_an_unanswered_operation_after_the_bound_shows_unavailability(
     call_s: float, ret_s: float, outcome: str
 ) -> None:
     run = healed_at(3.0)
@@ -118,7 +118,7 @@ def test_what_was_asked_in_vain_when_the_bound_was_over_shows_that_it_was_unavai
     assert run.judge().valid is False
 
 
-def test_what_failed_after_the_first_answer_does_not() -> None:
+def test_a_failure_after_the_first_answer_shows_no_unavailability() -> None:
     run = healed_at(3.0)
     run.put(30.0, 30.1)
     run.put(31.0, 31.1, "fail")
@@ -141,7 +141,7 @@ def test_a_fault_that_was_never_healed_leaves_it_undecided() -> None:
     assert "never healed: kill" in verdict.why
 
 
-def test_of_nothing_nothing_is_known() -> None:
+def test_an_empty_history_is_undecided() -> None:
     assert Run().judge().valid is None
 
 
@@ -153,7 +153,7 @@ def test_percentiles_are_by_nearest_rank(values: list[int], percent: float, expe
     assert percentile(values, percent) == expected
 
 
-def test_latencies_are_told_by_function_and_outcome() -> None:
+def test_latencies_are_counted_by_function_and_outcome() -> None:
     run = healed_at(3.0)
     run.put(3.1, 3.2)
     counts = check_statistics(Evidence(History.of(run.events))).counts

@@ -49,7 +49,7 @@ def test_a_limit_is_read(text: str, limit: Limit) -> None:
     "p99", "p99=200", "p100=1s", "availability=101%", "availability=2", "recovery.kill=1s",
     "speed=3ms", "p99=-1ms", "=1s",
 ])
-def test_what_is_no_limit_is_refused_with_an_example(text: str) -> None:
+def test_a_text_that_is_not_a_limit_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         read_limits(text)
 
@@ -60,7 +60,7 @@ def test_without_a_budget_there_is_nothing_to_judge() -> None:
     assert not verdict.applies
 
 
-def test_latencies_are_those_of_what_was_answered() -> None:
+def test_latencies_are_those_of_answered_operations() -> None:
     ops = [op(at, 10) for at in range(98)] + [op(100, 300), op(200, 400), op(300, 9999, "info")]
     assert judged("p50=10ms,p98=10ms", *ops).valid
     over = judged("p99=299ms", *ops)
@@ -69,7 +69,7 @@ def test_latencies_are_those_of_what_was_answered() -> None:
     assert 600 in over.anomalies[0].events
 
 
-def test_a_limit_may_be_of_one_function() -> None:
+def test_a_limit_can_be_for_one_function() -> None:
     ops = [op(0, 10, f="get"), op(1, 500, f="put")]
     assert judged("max.get=20ms", *ops).valid
     assert judged("max.put=20ms", *ops).valid is False
@@ -84,7 +84,7 @@ def test_availability_is_the_share_that_was_answered() -> None:
     assert "2 of 4 operations were not answered" in under.anomalies[0].because
 
 
-def test_availability_under_a_fault_counts_what_was_asked_meanwhile() -> None:
+def test_availability_under_a_fault_counts_the_operations_invoked_during_it() -> None:
     ops = [op(0, 1), op(10, 1, "fail"), op(11, 1), op(30, 1)]
     faults = (fault("kill", 9, 20),)
     assert judged("availability.kill=50%", *ops, faults=faults).valid
@@ -92,7 +92,7 @@ def test_availability_under_a_fault_counts_what_was_asked_meanwhile() -> None:
     assert judged("availability.pause=1%", *ops, faults=faults).valid is None
 
 
-def test_recovery_is_measured_after_each_time_that_all_is_healed() -> None:
+def test_recovery_is_measured_each_time_that_all_faults_are_healed() -> None:
     ops = [op(0, 1), op(5, 20), op(40, 1), op(60, 45), op(110, 1)]
     faults = (fault("kill", 2, 10), fault("pause", 8, 20), fault("kill", 50, 70))
     history = History((), tuple(ops), faults)
@@ -101,7 +101,7 @@ def test_recovery_is_measured_after_each_time_that_all_is_healed() -> None:
     assert judged("recovery=34ms", *ops, faults=faults).valid is False
 
 
-def test_no_answer_at_all_after_the_healing_is_over_a_budget_it_cannot_keep() -> None:
+def test_without_an_answer_after_the_healing_the_recovery_is_over_budget() -> None:
     ops = [op(0, 1), op(30, 500, "info")]
     over = judged("recovery=400ms", *ops, faults=(fault("kill", 2, 10),))
     assert over.valid is False
@@ -109,7 +109,7 @@ def test_no_answer_at_all_after_the_healing_is_over_a_budget_it_cannot_keep() ->
     assert judged("recovery=1ms", *ops).valid is None
 
 
-def test_statistics_tell_latencies_and_shares_while_faults_were_in_force() -> None:
+def test_statistics_count_latencies_and_shares_during_faults() -> None:
     ops = [op(0, 1), op(10, 4, "fail"), op(11, 7), op(30, 1)]
     history = History((), tuple(ops), (fault("kill", 9, 20),))
     counts = check_statistics(Evidence(history)).counts

@@ -1,4 +1,4 @@
-"""All checkers together; and the smallest part of a list that still fails."""
+"""All checkers together, and delta debugging."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from splitbrain.harness.synthetic.traces import traces_of
 from splitbrain.histories.history import History
 
 
-def test_every_checker_passes_a_valid_run_and_says_what_it_is() -> None:
+def test_every_checker_passes_a_valid_run_and_has_a_description() -> None:
     made = generate("register", 1000, seed=1)
     history = History.of(made.events)
     traces = traces_of(history, ("n1", "n2", "n3"))
@@ -43,8 +43,8 @@ def test_the_smallest_part_keeps_what_is_needed_and_no_more(
     assert sorted(part) == sorted(wanted)
 
 
-def test_with_few_questions_the_part_still_fails() -> None:
-    part = minimise(range(1000), lambda kept: 7 in kept and 900 in kept, asked_max=10)
+def test_with_few_calls_the_part_still_fails() -> None:
+    part = minimise(range(1000), lambda kept: 7 in kept and 900 in kept, calls_max=10)
     assert {7, 900} <= set(part)
     assert len(part) < 1000
 

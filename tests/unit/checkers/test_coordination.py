@@ -1,4 +1,4 @@
-"""Leases, locks and elections: valid runs pass, each planted bug is named."""
+"""Leases, locks and elections: valid runs pass, and each planted bug is named."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_each_planted_bug_is_named(corrupt: str) -> None:
         assert shows_as in kinds(verdict)
 
 
-def test_a_lock_on_a_lease_excludes_nobody_by_time_and_yet_fences() -> None:
+def test_a_lock_with_a_lease_has_two_holders_and_still_fences() -> None:
     patient, paused = made("lock", 1, pauses=0.0), made("lock", 1, pauses=0.2)
     assert patient is not None
     assert paused is not None
@@ -79,7 +79,7 @@ def test_a_lock_on_a_lease_excludes_nobody_by_time_and_yet_fences() -> None:
 
 @pytest.mark.parametrize("check", [check_lease, check_fencing, check_mutual_exclusion,
                                    check_election])
-def test_a_run_without_them_is_none_of_their_business(check: Check) -> None:
+def test_they_do_not_apply_to_other_runs(check: Check) -> None:
     verdict = check(Evidence(History.of(())))
     assert verdict.valid is True
     assert "not applicable" in verdict.why
@@ -131,7 +131,7 @@ def test_a_lease_that_is_gone_before_its_time_died_early() -> None:
     assert gone_at(5) == []
 
 
-def test_leases_are_told_apart_by_the_number_that_they_were_given() -> None:
+def test_leases_are_distinguished_by_their_ids() -> None:
     one = (0, 1, LeaseGrant(0, 5), LeaseGrantResult(Header(1), 7, 5))
     other = (2, 3, LeaseGrant(0, 50), LeaseGrantResult(Header(1), 8, 50))
     gone = (6, 7, LeaseKeepAlive(7), LeaseKeepAliveResult(Header(1), 7, 0))
@@ -143,7 +143,7 @@ def test_leases_are_told_apart_by_the_number_that_they_were_given() -> None:
     assert "granted more than once" in verdict.why
 
 
-def test_services_stand_beside_the_operations_of_a_history() -> None:
+def test_service_operations_are_separate_from_the_operations_of_a_history() -> None:
     evidence = made("lease", 3)
     assert evidence is not None
     history = evidence.history

@@ -1,4 +1,4 @@
-"""Counters by compare-and-swap, in others' logs, and generated ones that are spoilt."""
+"""Counters by compare-and-swap, in other tools' histories, and in corrupt generated histories."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from splitbrain.histories.kv import (
     Txn,
     TxnResult,
 )
-from tests.unit.checkers.told import Told
+from tests.unit.checkers.scripted_history import ScriptedHistory
 
 
-def judge(told: Told) -> Verdict:
-    return check_counter(Evidence(told.history()))
+def judge(script: ScriptedHistory) -> Verdict:
+    return check_counter(Evidence(script.history()))
 
 
 def step(met: int, amount: int = 1) -> Txn:
@@ -48,8 +48,8 @@ def refused(number: int) -> TxnResult:
     return TxnResult(succeeded=False, responses=(shows(number),))
 
 
-def counted(told: Told, met: int, amount: int = 1) -> None:
-    told.did(step(met, amount), DONE, 2, f="increment")
+def counted(script: ScriptedHistory, met: int, amount: int = 1) -> None:
+    script.did(step(met, amount), DONE, 2, f="increment")
 
 
 def kinds(verdict: Verdict) -> list[str]:
@@ -57,14 +57,14 @@ def kinds(verdict: Verdict) -> list[str]:
 
 
 def test_a_counter_that_counts_is_valid() -> None:
-    told = Told()
+    script = ScriptedHistory()
     for met in range(4):
-        counted(told, met)
-        told.did(Range("c"), shows(met + 1), 2)
-    told.did(step(1), refused(4), 2, f="increment")
-    told.info(told.ask(step(4), f="increment"))
-    told.did(Range("c"), shows(5), 2)
-    verdict = judge(told)
+        counted(script, met)
+        script.did(Range("c"), shows(met + 1), 2)
+    script.did(step(1), refused(4), 2, f="increment")
+    script.info(script.invoke(step(4), f="increment"))
+    script.did(Range("c"), shows(5), 2)
+    verdict = judge(script)
     assert verdict.valid is True
     assert verdict.counts == {
         "counters": 1, "increments": 6, "acknowledged": 4, "reads": 6, "anomalies": 0
@@ -73,19 +73,19 @@ def test_a_counter_that_counts_is_valid() -> None:
 
 def test_an_uncertain_increment_counts_or_not() -> None:
     for shown, valid in ((1, True), (2, True), (3, False)):
-        told = Told()
-        counted(told, 0)
-        told.info(told.ask(step(1), f="increment"))
-        told.did(Range("c"), shows(shown), 2)
-        assert judge(told).valid is valid
+        script = ScriptedHistory()
+        counted(script, 0)
+        script.info(script.invoke(step(1), f="increment"))
+        script.did(Range("c"), shows(shown), 2)
+        assert judge(script).valid is valid
 
 
 def test_an_acknowledged_increment_that_later_reads_lack_is_lost() -> None:
-    told = Told()
-    counted(told, 0)
-    counted(told, 1)
-    told.did(Range("c"), shows(1), 2)
-    verdict = judge(told)
+    script = ScriptedHistory()
+    counted(script, 0)
+    counted(script, 1)
+    script.did(Range("c"), shows(1), 2)
+    verdict = judge(script)
     assert kinds(verdict) == ["lost"]
     assert "acknowledged before it sum to at least 2" in verdict.anomalies[0].because
     assert verdict.anomalies[0].events == (2, 3, 4, 5)
@@ -93,68 +93,68 @@ def test_an_acknowledged_increment_that_later_reads_lack_is_lost() -> None:
 
 def test_a_read_while_an_increment_is_under_way_shows_either() -> None:
     for shown in (0, 1):
-        told = Told()
-        increment = told.ask(step(0), f="increment")
-        told.did(Range("c"), shows(shown), 2)
-        told.ok(increment, DONE, 2)
-        told.did(Range("c"), shows(1), 2)
-        assert judge(told).valid is True
+        script = ScriptedHistory()
+        increment = script.invoke(step(0), f="increment")
+        script.did(Range("c"), shows(shown), 2)
+        script.ok(increment, DONE, 2)
+        script.did(Range("c"), shows(1), 2)
+        assert judge(script).valid is True
 
 
-def test_what_was_shown_once_does_not_go_away() -> None:
-    told = Told()
-    increment = told.ask(step(0), f="increment")
-    told.did(Range("c"), shows(1), 2)
-    told.did(Range("c"), shows(0), 2)
-    told.info(increment)
-    assert kinds(judge(told)) == ["stale"]
+def test_a_read_that_shows_less_than_an_earlier_one_is_stale() -> None:
+    script = ScriptedHistory()
+    increment = script.invoke(step(0), f="increment")
+    script.did(Range("c"), shows(1), 2)
+    script.did(Range("c"), shows(0), 2)
+    script.info(increment)
+    assert kinds(judge(script)) == ["stale"]
 
 
-def test_two_increments_of_one_number_are_one() -> None:
-    told = Told()
-    counted(told, 0)
-    counted(told, 0)
-    told.did(Range("c"), shows(1), 2)
-    assert kinds(judge(told)) == ["duplicated", "lost"]
+def test_two_increments_of_the_same_number_are_duplicated() -> None:
+    script = ScriptedHistory()
+    counted(script, 0)
+    counted(script, 0)
+    script.did(Range("c"), shows(1), 2)
+    assert kinds(judge(script)) == ["duplicated", "lost"]
 
 
 def test_an_increment_that_failed_must_not_count() -> None:
-    told = Told()
-    told.fail(told.ask(step(0), f="increment"))
-    told.did(Range("c"), shows(1), 2)
-    assert kinds(judge(told)) == ["unexpected"]
+    script = ScriptedHistory()
+    script.fail(script.invoke(step(0), f="increment"))
+    script.did(Range("c"), shows(1), 2)
+    assert kinds(judge(script)) == ["unexpected"]
 
 
-def test_what_no_read_follows_is_undecided() -> None:
-    told = Told()
-    counted(told, 0)
-    verdict = judge(told)
+def test_an_increment_that_no_read_follows_is_undecided() -> None:
+    script = ScriptedHistory()
+    counted(script, 0)
+    verdict = judge(script)
     assert verdict.valid is None
     assert verdict.why.startswith("never read: process 0's txn")
 
 
 def test_a_counter_that_goes_down_is_judged_by_its_bounds() -> None:
-    told = Told()
-    counted(told, 0, 5)
-    told.did(Range("c"), shows(5), 2)
-    counted(told, 5, -2)
-    told.did(Range("c"), shows(3), 2)
-    assert judge(told).valid is True
-    told.did(Range("c"), shows(4), 2)
-    assert kinds(judge(told)) == ["unexpected"]
+    script = ScriptedHistory()
+    counted(script, 0, 5)
+    script.did(Range("c"), shows(5), 2)
+    counted(script, 5, -2)
+    script.did(Range("c"), shows(3), 2)
+    assert judge(script).valid is True
+    script.did(Range("c"), shows(4), 2)
+    assert kinds(judge(script)) == ["unexpected"]
 
 
 def test_increments_of_another_form_are_not_judged() -> None:
-    told = Told()
-    told.did(Put("c", "7"), PutResult(), 2, f="increment")
-    assert judge(told).valid is None
+    script = ScriptedHistory()
+    script.did(Put("c", "7"), PutResult(), 2, f="increment")
+    assert judge(script).valid is None
     assert check_counter(Evidence(History((), (), ()))).why.startswith("not applicable")
 
 
 def generated(seed: int, operations: int = 400, clients: int = 6) -> list[Event]:
     """Clients that read the number and try to raise it by one, some without an answer."""
     chance = Random(seed)
-    told = Told()
+    script = ScriptedHistory()
     value, seen = 0, dict.fromkeys(range(clients), 0)
     waiting: dict[int, tuple[int, Any]] = {}
     for _ in range(operations):
@@ -171,32 +171,32 @@ def generated(seed: int, operations: int = 400, clients: int = 6) -> list[Event]
                     answer = refused(value)
                 seen[client] = value
             if uncertain:
-                told.info(process)
+                script.info(process)
             else:
-                told.ok(process, answer, value + 1)
+                script.ok(process, answer, value + 1)
         else:
             if chance.random() < 0.5:
                 seen[client] = value
-                waiting[client] = (told.ask(Range("c")), Range("c"))
+                waiting[client] = (script.invoke(Range("c")), Range("c"))
             else:
                 asked = step(seen[client])
-                waiting[client] = (told.ask(asked, f="increment"), asked)
+                waiting[client] = (script.invoke(asked, f="increment"), asked)
     for process, _ in waiting.values():
-        told.info(process)
-    told.did(Range("c"), shows(value), 2)
-    return told.events
+        script.info(process)
+    script.did(Range("c"), shows(value), 2)
+    return script.events
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_generated_histories_are_valid_until_they_are_spoilt(seed: int) -> None:
+def test_generated_histories_are_valid_and_corrupt_ones_are_not(seed: int) -> None:
     events = generated(seed)
     assert check_counter(Evidence(History.of(events))).valid is True
     last = msgspec.json.decode(events[-1].value, type=RangeResult)
     right = int(last.kvs[0].value)
     for number, kind in ((right // 3, "lost"), (right + 5_000, "unexpected")):
         wrong = msgspec.json.encode(shows(number))
-        spoilt = [*events[:-1], msgspec.structs.replace(events[-1], value=msgspec.Raw(wrong))]
-        found = check_counter(Evidence(History.of(spoilt)))
+        corrupted = [*events[:-1], msgspec.structs.replace(events[-1], value=msgspec.Raw(wrong))]
+        found = check_counter(Evidence(History.of(corrupted)))
         assert kinds(found) == [kind]
 
 

@@ -1,4 +1,4 @@
-"""What a sequential store answers to ranges that are sorted, as etcd sorts them."""
+"""The answers of the sequential store to sorted ranges are those of etcd."""
 
 from __future__ import annotations
 

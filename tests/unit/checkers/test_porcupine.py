@@ -1,4 +1,4 @@
-"""The general search: against all permutations, and one by one where it has a rule of its own."""
+"""The search of porcupine: compared with all permutations, and each of its rules by itself."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_verdict_is_that_of_all_permutations(history: list[Operation[Any, An
 
 @settings(max_examples=200, deadline=None)
 @given(register_histories())
-def test_a_linearization_that_is_told_is_one(history: list[Operation[Any, Any]]) -> None:
+def test_the_returned_linearization_is_legal(history: list[Operation[Any, Any]]) -> None:
     result, info = check_operations_verbose(register(), history)
     (part,) = info.partitions
     for order in part.partials:
@@ -128,7 +128,7 @@ def test_events_without_a_return_are_pending() -> None:
         operations_of([Event(0, "return", None, 7)])
 
 
-def test_keys_are_judged_apart() -> None:
+def test_keys_are_judged_separately() -> None:
     wide: list[Operation[Any, Any]] = [
         Operation(n, Append(f"k{n % 9}", f"{n}"), 0, None, 100) for n in range(90)
     ]
@@ -139,7 +139,7 @@ def test_keys_are_judged_apart() -> None:
     assert check_operations(key_value(), wide + reads, timeout_s=20) is OK
 
 
-def test_one_illegal_partition_ends_the_run_though_another_is_exponential() -> None:
+def test_an_illegal_partition_ends_the_search_of_an_exponential_one() -> None:
     # No order of 26 appends gives "?"; trying them all takes longer than the universe has.
     endless: list[Operation[Any, Any]] = [
         Operation(n, Append("a", chr(65 + n)), 0, None, 100) for n in range(26)
@@ -202,7 +202,7 @@ def test_states_that_cannot_be_hashed_are_compared() -> None:
     assert check_operations(model, history) is OK
 
 
-def test_a_false_promise_of_reading_only_is_told() -> None:
+def test_a_read_only_operation_that_changes_the_state_is_an_error() -> None:
     model: Model[int, str, Any] = Model(
         init=int, step=lambda state, given, output: (True, state + 1), read_only=lambda *_: True
     )

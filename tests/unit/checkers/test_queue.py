@@ -1,4 +1,4 @@
-"""Queues of keys, in others' logs, and generated ones that are spoilt."""
+"""Queues of keys, in other tools' histories, and in corrupt generated histories."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from splitbrain.histories.kv import (
     Range,
     RangeResult,
 )
-from tests.unit.checkers.told import Told
+from tests.unit.checkers.scripted_history import ScriptedHistory
 
 ALL = Range("q/", "q0")
 
 
-def judge(told: Told) -> Verdict:
-    return check_queue(Evidence(told.history()))
+def judge(script: ScriptedHistory) -> Verdict:
+    return check_queue(Evidence(script.history()))
 
 
 def kinds(verdict: Verdict) -> list[str]:
@@ -41,24 +41,24 @@ def shows(*keys: str) -> RangeResult:
     return RangeResult(kvs=tuple(KeyValue(key) for key in keys), count=len(keys))
 
 
-def put(told: Told, *keys: str) -> None:
+def put(script: ScriptedHistory, *keys: str) -> None:
     for key in keys:
-        told.did(Put(key), PutResult(), 2, f="enqueue")
+        script.did(Put(key), PutResult(), 2, f="enqueue")
 
 
-def take(told: Told, key: str, deleted: int = 1) -> None:
-    told.did(Delete(key), DeleteResult(deleted=deleted), 3, f="dequeue")
+def take(script: ScriptedHistory, key: str, deleted: int = 1) -> None:
+    script.did(Delete(key), DeleteResult(deleted=deleted), 3, f="dequeue")
 
 
-def test_what_goes_in_and_comes_out_is_valid() -> None:
-    told = Told()
-    put(told, "q/1", "q/2", "q/3")
-    told.info(told.ask(Put("q/4"), f="enqueue"))
-    take(told, "q/1")
-    take(told, "q/1", deleted=0)
-    take(told, "q/4")
-    told.did(ALL, shows("q/2", "q/3"), 3)
-    verdict = judge(told)
+def test_a_queue_whose_elements_come_out_once_is_valid() -> None:
+    script = ScriptedHistory()
+    put(script, "q/1", "q/2", "q/3")
+    script.info(script.invoke(Put("q/4"), f="enqueue"))
+    take(script, "q/1")
+    take(script, "q/1", deleted=0)
+    take(script, "q/4")
+    script.did(ALL, shows("q/2", "q/3"), 3)
+    verdict = judge(script)
     assert verdict.valid is True
     assert verdict.counts == {
         "attempts": 4, "acknowledged": 3, "taken out": 2, "recovered": 1, "left": 2, "reads": 1,
@@ -66,91 +66,91 @@ def test_what_goes_in_and_comes_out_is_valid() -> None:
     }
 
 
-def test_what_nobody_took_and_a_later_read_lacks_is_lost() -> None:
-    told = Told()
-    put(told, "q/1", "q/2")
-    told.did(ALL, shows("q/1"), 3)
-    verdict = judge(told)
+def test_an_element_that_was_not_taken_and_a_later_read_lacks_is_lost() -> None:
+    script = ScriptedHistory()
+    put(script, "q/1", "q/2")
+    script.did(ALL, shows("q/1"), 3)
+    verdict = judge(script)
     assert kinds(verdict) == ["lost"]
     assert "q/2, put in by process 1's put q/2" in verdict.anomalies[0].because
 
 
-def test_who_has_no_answer_may_have_taken_it() -> None:
-    told = Told()
-    put(told, "q/1")
-    told.info(told.ask(Delete("q/1"), f="dequeue"))
-    told.did(ALL, shows(), 3)
-    assert judge(told).valid is True
+def test_a_dequeue_without_an_answer_may_have_taken_it() -> None:
+    script = ScriptedHistory()
+    put(script, "q/1")
+    script.info(script.invoke(Delete("q/1"), f="dequeue"))
+    script.did(ALL, shows(), 3)
+    assert judge(script).valid is True
 
 
-def test_what_was_refused_took_nothing() -> None:
-    told = Told()
-    put(told, "q/1")
-    take(told, "q/1", deleted=0)
-    told.did(ALL, shows(), 3)
-    assert kinds(judge(told)) == ["lost"]
+def test_a_refused_dequeue_took_nothing() -> None:
+    script = ScriptedHistory()
+    put(script, "q/1")
+    take(script, "q/1", deleted=0)
+    script.did(ALL, shows(), 3)
+    assert kinds(judge(script)) == ["lost"]
 
 
 def test_what_was_missing_and_comes_out_later_is_stale() -> None:
-    told = Told()
-    put(told, "q/1")
-    told.did(ALL, shows(), 3)
-    take(told, "q/1")
-    assert kinds(judge(told)) == ["stale"]
+    script = ScriptedHistory()
+    put(script, "q/1")
+    script.did(ALL, shows(), 3)
+    take(script, "q/1")
+    assert kinds(judge(script)) == ["stale"]
 
 
 def test_what_was_taken_and_is_there_again_is_stale() -> None:
-    told = Told()
-    put(told, "q/1")
-    take(told, "q/1")
-    told.did(ALL, shows("q/1"), 3)
-    verdict = judge(told)
+    script = ScriptedHistory()
+    put(script, "q/1")
+    take(script, "q/1")
+    script.did(ALL, shows("q/1"), 3)
+    verdict = judge(script)
     assert kinds(verdict) == ["stale"]
     assert "which process 1's delete q/1" in verdict.anomalies[0].because
 
 
 def test_a_read_while_it_is_taken_shows_it_or_not() -> None:
     for shown in ((), ("q/1",)):
-        told = Told()
-        put(told, "q/1")
-        taking = told.ask(Delete("q/1"), f="dequeue")
-        told.did(ALL, shows(*shown), 3)
-        told.ok(taking, DeleteResult(deleted=1), 3)
-        assert judge(told).valid is True
+        script = ScriptedHistory()
+        put(script, "q/1")
+        taking = script.invoke(Delete("q/1"), f="dequeue")
+        script.did(ALL, shows(*shown), 3)
+        script.ok(taking, DeleteResult(deleted=1), 3)
+        assert judge(script).valid is True
 
 
-def test_what_two_took_is_duplicated() -> None:
-    told = Told()
-    put(told, "q/1")
-    take(told, "q/1")
-    take(told, "q/1")
-    assert kinds(judge(told)) == ["duplicated"]
+def test_an_element_that_two_took_is_duplicated() -> None:
+    script = ScriptedHistory()
+    put(script, "q/1")
+    take(script, "q/1")
+    take(script, "q/1")
+    assert kinds(judge(script)) == ["duplicated"]
 
 
 def test_what_was_put_in_twice_may_be_taken_twice() -> None:
-    told = Told()
-    put(told, "q/1")
-    take(told, "q/1")
-    put(told, "q/1")
-    take(told, "q/1")
-    told.did(ALL, shows(), 3)
-    assert judge(told).valid is True
+    script = ScriptedHistory()
+    put(script, "q/1")
+    take(script, "q/1")
+    put(script, "q/1")
+    take(script, "q/1")
+    script.did(ALL, shows(), 3)
+    assert judge(script).valid is True
 
 
-def test_what_nobody_put_in_is_unexpected() -> None:
-    told = Told()
-    told.fail(told.ask(Put("q/1"), f="enqueue"))
-    take(told, "q/1")
-    put(told, "q/2")
-    told.did(ALL, shows("q/2", "q/9"), 3)
-    assert kinds(judge(told)) == ["unexpected", "unexpected"]
+def test_an_element_that_was_never_put_in_is_unexpected() -> None:
+    script = ScriptedHistory()
+    script.fail(script.invoke(Put("q/1"), f="enqueue"))
+    take(script, "q/1")
+    put(script, "q/2")
+    script.did(ALL, shows("q/2", "q/9"), 3)
+    assert kinds(judge(script)) == ["unexpected", "unexpected"]
 
 
 def test_what_is_neither_taken_nor_read_is_undecided() -> None:
-    told = Told()
-    put(told, "q/1", "q/2")
-    take(told, "q/1")
-    verdict = judge(told)
+    script = ScriptedHistory()
+    put(script, "q/1", "q/2")
+    take(script, "q/1")
+    verdict = judge(script)
     assert verdict.valid is None
     assert "never read: 1 acknowledged elements" in verdict.why
     assert check_queue(Evidence(History((), (), ()))).why.startswith("not applicable")
@@ -159,7 +159,7 @@ def test_what_is_neither_taken_nor_read_is_undecided() -> None:
 def generated(seed: int, operations: int = 500, clients: int = 6) -> list[Event]:
     """Producers and consumers of one queue; a consumer looks, then deletes the first."""
     chance = Random(seed)
-    told = Told()
+    script = ScriptedHistory()
     inside: dict[str, None] = {}
     seen: dict[int, str] = {}
     waiting: dict[int, tuple[int, Any]] = {}
@@ -181,9 +181,9 @@ def generated(seed: int, operations: int = 500, clients: int = 6) -> list[Event]
         elif inside:
             seen[client] = min(inside)
         if uncertain:
-            told.info(process)
+            script.info(process)
         else:
-            told.ok(process, answer, 2)
+            script.ok(process, answer, 2)
 
     for number in range(operations):
         client = chance.randrange(clients)
@@ -191,19 +191,19 @@ def generated(seed: int, operations: int = 500, clients: int = 6) -> list[Event]
             end(client)
         elif client % 2:
             asked: Any = Put(f"q/{number:04}")
-            waiting[client] = (told.ask(asked, f="enqueue"), asked)
+            waiting[client] = (script.invoke(asked, f="enqueue"), asked)
         elif client in seen:
             asked = Delete(seen.pop(client))
-            waiting[client] = (told.ask(asked, f="dequeue"), asked)
+            waiting[client] = (script.invoke(asked, f="dequeue"), asked)
         else:
-            waiting[client] = (told.ask(ALL), ALL)
+            waiting[client] = (script.invoke(ALL), ALL)
     for client in list(waiting):
         end(client)
-    told.did(ALL, shows(*sorted(inside)), 2)
-    return told.events
+    script.did(ALL, shows(*sorted(inside)), 2)
+    return script.events
 
 
-def spoilt(events: list[Event], place: int, value: Any) -> Verdict:
+def corrupted(events: list[Event], place: int, value: Any) -> Verdict:
     changed = list(events)
     changed[place] = msgspec.structs.replace(
         events[place], value=msgspec.Raw(msgspec.json.encode(value))
@@ -212,19 +212,19 @@ def spoilt(events: list[Event], place: int, value: Any) -> Verdict:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_generated_histories_are_valid_until_they_are_spoilt(seed: int) -> None:
+def test_generated_histories_are_valid_and_corrupt_ones_are_not(seed: int) -> None:
     events = generated(seed)
     assert check_queue(Evidence(History.of(events))).valid is True
     last = msgspec.json.decode(events[-1].value, type=RangeResult)
-    assert "lost" in kinds(spoilt(events, -1, shows(*[kv.key for kv in last.kvs[1:]])))
+    assert "lost" in kinds(corrupted(events, -1, shows(*[kv.key for kv in last.kvs[1:]])))
     every = [kv.key for kv in last.kvs]
-    assert kinds(spoilt(events, -1, shows(*every, "q/none"))) == ["unexpected"]
+    assert kinds(corrupted(events, -1, shows(*every, "q/none"))) == ["unexpected"]
     taken = next(
         op for op in History.of(events).operations
         if op.f == "dequeue" and isinstance(op.result, DeleteResult) and op.result.deleted
     )
     assert isinstance(taken.request, Delete)
-    assert "stale" in kinds(spoilt(events, -1, shows(*every, taken.request.key)))
+    assert "stale" in kinds(corrupted(events, -1, shows(*every, taken.request.key)))
 
 
 def logged(*rows: tuple[str, Any, Any, str, str | None]) -> list[ForeignOperation]:
@@ -285,13 +285,13 @@ def test_an_interval_that_was_deleted_takes_all_that_it_names_or_counts() -> Non
     for answer, expected in (
         (gone, []), (DeleteResult(deleted=2), []), (DeleteResult(deleted=1), ["lost"]),
     ):
-        told = Told()
-        put(told, "q/1", "q/2")
-        told.did(Delete("q/", "q0", prev_kv=bool(answer.prev_kvs)), answer, 4, f="dequeue")
-        told.did(ALL, shows(), 4)
-        assert kinds(judge(told)) == expected
-    told = Told()
-    put(told, "q/1", "q/2")
-    told.info(told.ask(Delete("q/", "q0"), f="dequeue"))
-    told.did(ALL, shows(), 4)
-    assert judge(told).valid is True
+        script = ScriptedHistory()
+        put(script, "q/1", "q/2")
+        script.did(Delete("q/", "q0", prev_kv=bool(answer.prev_kvs)), answer, 4, f="dequeue")
+        script.did(ALL, shows(), 4)
+        assert kinds(judge(script)) == expected
+    script = ScriptedHistory()
+    put(script, "q/1", "q/2")
+    script.info(script.invoke(Delete("q/", "q0"), f="dequeue"))
+    script.did(ALL, shows(), 4)
+    assert judge(script).valid is True

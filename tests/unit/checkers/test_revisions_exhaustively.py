@@ -1,4 +1,4 @@
-"""The order that revisions force, against a search through all orders."""
+"""The checker `mvcc` compared with a search through all orders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from splitbrain.histories.member_state import Change
 from tests.unit.checkers.exhaustive import some_order_explains
 from tests.unit.checkers.small_histories import (
     history_of,
-    maybe_spoilt,
+    maybe_corrupted,
     members_of,
     plain_log,
     recorded,
@@ -37,7 +37,7 @@ def test_a_valid_history_passes(drawn: tuple[list[Operation], list[Change]]) -> 
 
 
 @thorough
-@given(maybe_spoilt())
+@given(maybe_corrupted())
 def test_with_a_change_log_the_verdict_is_that_of_all_orders(
     drawn: tuple[list[Operation], list[Change]],
 ) -> None:
@@ -47,7 +47,7 @@ def test_with_a_change_log_the_verdict_is_that_of_all_orders(
 
 
 @thorough
-@given(maybe_spoilt())
+@given(maybe_corrupted())
 def test_without_a_change_log_the_verdict_is_that_of_all_orders(
     drawn: tuple[list[Operation], list[Change]],
 ) -> None:
@@ -57,7 +57,7 @@ def test_without_a_change_log_the_verdict_is_that_of_all_orders(
 
 
 @thorough
-@given(maybe_spoilt(), st.integers(0, 3))
+@given(maybe_corrupted(), st.integers(0, 3))
 def test_with_the_end_of_a_change_log_the_verdict_is_that_of_all_orders(
     drawn: tuple[list[Operation], list[Change]], kept: int,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Anomalies of transactions, by name: told histories, and generated ones that are corrupted."""
+"""The anomalies of transactions, in written histories and in corrupt generated histories."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from splitbrain.histories.formats.transactions import (
     write_transactions,
 )
 from splitbrain.histories.transaction import Transaction
-from tests.unit.checkers.told_transactions import concurrent, one_after_another, told
+from tests.unit.checkers.transaction_notation import concurrent, one_after_another, transaction
 
 SERIALIZABLE = "serializable"
 
@@ -159,7 +159,7 @@ def test_real_time_orders_the_versions_of_registers() -> None:
     assert "cyclic-versions-process" in of(crossed, "strong-session-serializable")
 
 
-def test_each_model_is_asked_by_name() -> None:
+def test_each_model_is_selected_by_name() -> None:
     skewed = concurrent("rxay1", "ryax1")
     assert [model for model in MODELS if of(skewed, model)] == [
         "strict-serializable", "strong-session-serializable", "serializable", "repeatable-read",
@@ -195,12 +195,12 @@ def test_models_follow_from_one_another() -> None:
     assert forbids("snapshot-isolation", "G-nonadjacent")
 
 
-def test_a_cycle_is_told_in_words() -> None:
+def test_a_cycle_is_explained_in_words() -> None:
     made = concurrent("ax1ax2", "rx12ax3ay1", "rx12ry1")
     (found,) = check_transactions(made, SERIALIZABLE).anomalies
     assert found.kind == "G-single"
     assert "read x = [1 2] without 3, which T" in found.because
-    assert "read y = [1], whose 1 T" in found.because
+    assert "read y = [1], and T" in found.because
     steps = found.detail["cycle"]["steps"]
     assert {step["kind"] for step in steps} == {"rw", "wr"}
     assert steps[-1]["to"] == steps[0]["from"]
@@ -227,7 +227,7 @@ def test_generated_histories_are_valid(seed: int) -> None:
 
 
 @pytest.mark.parametrize("kind", APPEND_CORRUPTIONS)
-def test_corrupted_histories_show_it(kind: str) -> None:
+def test_corrupted_histories_show_the_anomaly(kind: str) -> None:
     for seed in range(3):
         corrupted = corrupt_append(generate_append(1500, 8, seed=seed), kind, seed)
         assert corrupted is not None
@@ -264,7 +264,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("text", BROKEN)
-def test_a_file_that_is_none_is_told_so(text: str, tmp_path: Path) -> None:
+def test_a_file_of_another_kind_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     path.write_text(text)
     with pytest.raises(HistoryError, match=BROKEN[text]):
@@ -283,9 +283,9 @@ def test_a_last_line_cut_short_is_dropped(tmp_path: Path) -> None:
 
 def test_long_real_time_between_two_transactions_hides_no_cycle() -> None:
     """A stale read a thousand transactions later: a large component, and a cycle of two."""
-    made = [told("ax1", 0, 1, 0)]
-    made += [told("ry", 2 * place, 2 * place + 1, place) for place in range(1, 1000)]
-    made.append(told("rx", 2000, 2001, 1001))
+    made = [transaction("ax1", 0, 1, 0)]
+    made += [transaction("ry", 2 * place, 2 * place + 1, place) for place in range(1, 1000)]
+    made.append(transaction("rx", 2000, 2001, 1001))
     (found,) = check_transactions(made, "strict-serializable").anomalies
     assert found.kind == "G-single-realtime"
     assert len(found.detail["cycle"]["steps"]) == 2

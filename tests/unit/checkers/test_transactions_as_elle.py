@@ -1,4 +1,4 @@
-"""Histories on which another checker of cycles, Elle, has an opinion, and which models it says
+"""Histories for which the results of Elle, another checker of cycles, are known: the models that it
 that they contradict. Where kinds are named otherwise (`-item`) the models are the same.
 """
 
@@ -8,7 +8,7 @@ import pytest
 
 from splitbrain.checkers.transactions import check_transactions
 from splitbrain.histories.transaction import Append, MicroOperation, Read, Transaction
-from tests.unit.checkers.told_transactions import concurrent, one_after_another, told
+from tests.unit.checkers.transaction_notation import concurrent, one_after_another, transaction
 
 ITEMS = {"consistent-view", "repeatable-read"}
 APART = {"snapshot-isolation", "repeatable-read"}
@@ -113,7 +113,11 @@ def test_a_cycle_with_one_rw_is_found_among_thousands_with_two() -> None:
 
 
 def test_an_uncertain_transaction_has_no_end() -> None:
-    made = [told("ax1", 0, None, 0, "info"), told("rx", 2, 3, 1), told("rx1", 4, 5, 1)]
+    made = [
+        transaction("ax1", 0, None, 0, "info"),
+        transaction("rx", 2, 3, 1),
+        transaction("rx1", 4, 5, 1),
+    ]
     assert check_transactions(made).valid is True
 
 
@@ -123,13 +127,15 @@ def test_a_process_that_goes_on_after_an_uncertain_transaction_puts_it_in_no_ord
 ) -> None:
     uncertain, before, after = texts
     transactions = [
-        told(uncertain, 0, None, outcome="info"), told(before, 1, 2), told(after, 3, 4, process=1),
+        transaction(uncertain, 0, None, outcome="info"),
+        transaction(before, 1, 2),
+        transaction(after, 3, 4, process=1),
     ]
     assert check_transactions(transactions, "strict-serializable").valid is True
     # Two that ended stay in order, whatever lies between.
     backwards = [
-        told(after, 0, 1), told(uncertain.replace("1", "2"), 2, None, outcome="info"),
-        told(before, 3, 4), told(uncertain, 5, 6, process=1),
+        transaction(after, 0, 1), transaction(uncertain.replace("1", "2"), 2, None, outcome="info"),
+        transaction(before, 3, 4), transaction(uncertain, 5, 6, process=1),
     ]
     assert check_transactions(backwards, "strong-session-serializable").valid is False
 

@@ -1,4 +1,4 @@
-"""The verdict on small random histories against every serial order."""
+"""The checker `transactions` compared with every serial order of small random histories."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def register_histories(draw: Any) -> list[Transaction]:
 
 @settings(max_examples=150, deadline=None)
 @given(list_histories(), st.sampled_from(sorted(ORDERS)))
-def test_lists_of_which_all_was_seen_are_valid_exactly_if_a_serial_order_explains_them(
+def test_lists_that_were_read_completely_are_valid_exactly_if_a_serial_order_exists(
     transactions: list[Transaction], model: str
 ) -> None:
     verdict = check_transactions(transactions, model)
@@ -167,7 +167,7 @@ def test_lists_are_snapshot_isolated_exactly_if_some_order_of_commits_explains_t
 
 @settings(max_examples=150, deadline=None)
 @given(register_histories(), st.sampled_from(sorted(ORDERS)))
-def test_registers_that_a_serial_order_explains_are_never_blamed(
+def test_registers_with_a_serial_order_are_never_invalid(
     transactions: list[Transaction], model: str
 ) -> None:
     verdict = check_transactions(transactions, model)

@@ -1,4 +1,4 @@
-"""Ids: revisions that a store hands out, and those of others' logs."""
+"""Ids: the revisions of a store, and the ids in other tools' histories."""
 
 from __future__ import annotations
 
@@ -12,64 +12,64 @@ from splitbrain.harness.synthetic.generator import generate
 from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Delete, DeleteResult, Put, PutResult, Range, RangeResult
-from tests.unit.checkers.told import Told
+from tests.unit.checkers.scripted_history import ScriptedHistory
 
 
-def judge(told: Told) -> Verdict:
-    return check_unique_ids(Evidence(told.history()))
+def judge(script: ScriptedHistory) -> Verdict:
+    return check_unique_ids(Evidence(script.history()))
 
 
 def kinds(verdict: Verdict) -> list[str]:
     return [anomaly.kind for anomaly in verdict.anomalies]
 
 
-def test_each_write_has_a_revision_of_its_own() -> None:
-    told = Told()
-    told.did(Put("a"), PutResult(), 2)
-    told.did(Range("a"), RangeResult(), 2)
-    told.did(Delete("b"), DeleteResult(deleted=0), 2)
-    told.did(Delete("a"), DeleteResult(deleted=1), 3)
-    verdict = judge(told)
+def test_each_write_has_a_different_revision() -> None:
+    script = ScriptedHistory()
+    script.did(Put("a"), PutResult(), 2)
+    script.did(Range("a"), RangeResult(), 2)
+    script.did(Delete("b"), DeleteResult(deleted=0), 2)
+    script.did(Delete("a"), DeleteResult(deleted=1), 3)
+    verdict = judge(script)
     assert verdict.valid is True
     assert verdict.counts == {"ids": 2, "attempts": 2, "anomalies": 0}
 
 
 def test_a_revision_that_two_writes_were_given_is_duplicated() -> None:
-    told = Told()
-    one, other = told.ask(Put("a")), told.ask(Put("b"))
-    told.ok(one, PutResult(), 2)
-    told.ok(other, PutResult(), 2)
-    verdict = judge(told)
+    script = ScriptedHistory()
+    one, other = script.invoke(Put("a")), script.invoke(Put("b"))
+    script.ok(one, PutResult(), 2)
+    script.ok(other, PutResult(), 2)
+    verdict = judge(script)
     assert kinds(verdict) == ["duplicated"]
     assert verdict.anomalies[0].events == (0, 1, 2, 3)
     assert "revision 2 was given to process 0's put a" in verdict.anomalies[0].because
 
 
 def test_a_lower_revision_than_one_answered_before_is_stale() -> None:
-    told = Told()
-    told.did(Put("a"), PutResult(), 7)
-    slow = told.ask(Put("b"))
-    told.did(Put("c"), PutResult(), 9)
-    told.ok(slow, PutResult(), 8)
-    assert judge(told).valid is True
-    told.did(Put("d"), PutResult(), 5)
-    assert kinds(judge(told)) == ["stale"]
+    script = ScriptedHistory()
+    script.did(Put("a"), PutResult(), 7)
+    slow = script.invoke(Put("b"))
+    script.did(Put("c"), PutResult(), 9)
+    script.ok(slow, PutResult(), 8)
+    assert judge(script).valid is True
+    script.did(Put("d"), PutResult(), 5)
+    assert kinds(judge(script)) == ["stale"]
 
 
-def test_only_what_was_generated_counts_where_something_was() -> None:
-    told = Told()
-    told.did(Put("a"), PutResult(), 2, f="generate")
-    told.did(Put("b"), PutResult(), 2)
-    assert judge(told).valid is True
-    told.did(Put("a"), PutResult(), 2, f="generate")
-    assert kinds(judge(told)) == ["duplicated"]
+def test_if_there_are_generate_operations_only_they_count() -> None:
+    script = ScriptedHistory()
+    script.did(Put("a"), PutResult(), 2, f="generate")
+    script.did(Put("b"), PutResult(), 2)
+    assert judge(script).valid is True
+    script.did(Put("a"), PutResult(), 2, f="generate")
+    assert kinds(judge(script)) == ["duplicated"]
 
 
 def test_nothing_written_is_not_judged_and_nothing_given_is_undecided() -> None:
     assert check_unique_ids(Evidence(History((), (), ()))).why.startswith("not applicable")
-    told = Told()
-    told.info(told.ask(Put("a"), f="generate"))
-    assert judge(told).valid is None
+    script = ScriptedHistory()
+    script.info(script.invoke(Put("a"), f="generate"))
+    assert judge(script).valid is None
 
 
 @pytest.mark.parametrize("workload", ["kv", "register"])

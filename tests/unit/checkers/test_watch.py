@@ -1,4 +1,4 @@
-"""Watches against the change log: valid ones pass, each way to be wrong is named."""
+"""The checker `watch`: valid streams pass, and each violation is named."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from splitbrain.histories.watch import (
     read_streams,
     write_streams,
 )
-from tests.unit.checkers.told import Told, members
+from tests.unit.checkers.scripted_history import ScriptedHistory, members
 
 A2 = Change(2, "put", "a", "1", 2, 1)
 B2 = Change(2, "put", "b", "1", 2, 1)
@@ -84,20 +84,20 @@ def test_all_events_in_order_are_what_a_watch_promises() -> None:
         ([sent(A2, B2), Cancelled(6, 0, 3)], ["false cancel"]),
     ],
 )
-def test_what_is_wrong_is_named(lines: list[Line], expected: list[str]) -> None:
+def test_each_violation_is_named(lines: list[Line], expected: list[str]) -> None:
     verdict = judged(*lines)
     assert (verdict.valid, kinds(verdict)) == (False, expected)
     assert all(one.members == ("n2",) for one in verdict.anomalies)
 
 
-def test_a_watch_from_the_future_is_sent_nothing_before_it() -> None:
+def test_a_watch_with_a_future_start_receives_nothing_before_it() -> None:
     request = WatchRequest("a", "c", start_revision=4)
     assert judged(sent(B4), Progress(6, 0, 4), request=request).valid is True
     assert kinds(judged(sent(A3), sent(B4), request=request)) == ["event before start"]
     assert judged(Progress(4, 0, 3), sent(B4), request=request).valid is True
 
 
-def test_filters_and_intervals_let_nothing_else_pass() -> None:
+def test_events_outside_the_filters_and_the_interval_are_reported() -> None:
     only_deletes = WatchRequest("a", "c", start_revision=1, no_put=True)
     assert judged(sent(A3), request=only_deletes).valid is True
     assert kinds(judged(sent(A2), request=only_deletes)) == ["filter leak"]
@@ -105,7 +105,7 @@ def test_filters_and_intervals_let_nothing_else_pass() -> None:
     assert kinds(judged(sent(A2), sent(B2), request=only_a)) == ["foreign event"]
 
 
-def test_a_prev_kv_is_what_the_key_held_before() -> None:
+def test_a_prev_kv_is_the_previous_key_value() -> None:
     request = WatchRequest("b", start_revision=1, prev_kv=True)
     right = KeyValue("b", "1", 2, 2, 1)
     batch = Events(5, 0, 4, (B2, B4), (None, right))
@@ -116,7 +116,7 @@ def test_a_prev_kv_is_what_the_key_held_before() -> None:
     assert kinds(judged(batch, request=unasked)) == ["wrong prev_kv"]
 
 
-def test_a_store_may_compact_of_itself_if_its_members_say_so() -> None:
+def test_a_store_may_compact_by_itself_if_its_members_show_it() -> None:
     lines: list[Line] = [
         Opened(0, 0, 0, "n2", WatchRequest("a", "c", start_revision=1)), Created(1, 0, 4),
         Cancelled(6, 0, 3),
@@ -128,10 +128,10 @@ def test_a_store_may_compact_of_itself_if_its_members_say_so() -> None:
 
 
 def test_events_agree_in_time_with_the_rest_of_the_history() -> None:
-    told = Told()
-    told.did(PutRequest("a", "1"), PutResult(), 2)
-    told.did(Range("a"), RangeResult(), 1)
-    history = told.history()
+    script = ScriptedHistory()
+    script.did(PutRequest("a", "1"), PutResult(), 2)
+    script.did(Range("a"), RangeResult(), 1)
+    history = script.history()
     log = [A2]
 
     def at(time: int) -> list[str]:
@@ -147,7 +147,7 @@ def test_events_agree_in_time_with_the_rest_of_the_history() -> None:
     assert at(read + 1) == []
 
 
-def test_without_a_change_log_watchers_are_held_against_one_another() -> None:
+def test_without_a_change_log_watchers_are_compared_with_each_other() -> None:
     def lines(stream: int, *changes: Change) -> list[Line]:
         return [
             Opened(0, stream, stream, "n1", ALL), Created(1, stream, 4),
@@ -160,7 +160,7 @@ def test_without_a_change_log_watchers_are_held_against_one_another() -> None:
     assert kinds(check_watch(Evidence(History.of(()), watches=differ))) == ["lost event"]
 
 
-def test_a_run_without_watches_is_none_of_its_business() -> None:
+def test_it_does_not_apply_to_runs_without_watchers() -> None:
     verdict = check_watch(Evidence(History.of(())))
     assert verdict.valid is True
     assert "not applicable" in verdict.why
@@ -173,7 +173,7 @@ def test_watches_that_were_never_created_are_undecided() -> None:
 
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10**6))
-def test_valid_runs_pass_and_each_corruption_is_caught(seed: int) -> None:
+def test_valid_runs_pass_and_each_corruption_is_found(seed: int) -> None:
     run = generate_watched(600, 6, seed)
     verdict = check_watch(run.evidence())
     assert (verdict.valid, verdict.anomalies) == (True, ())
@@ -183,7 +183,7 @@ def test_valid_runs_pass_and_each_corruption_is_caught(seed: int) -> None:
             assert shows_as in kinds(check_watch(corrupted.evidence())), kind
 
 
-def test_there_is_an_occasion_for_each_corruption() -> None:
+def test_each_corruption_is_possible_in_some_run() -> None:
     run = generate_watched(1500, 12, seed=3)
     assert [kind for kind in WATCH_CORRUPTIONS if corrupt_watched(run, kind, 3) is None] == []
 

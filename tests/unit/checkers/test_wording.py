@@ -1,4 +1,4 @@
-"""What stands in a verdict can be read in one breath."""
+"""The texts in verdicts are short."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each rule of the write path, kept by a correct trace and broken by a spoilt one."""
+"""Each rule of `write_path`: a correct trace keeps it, and a corrupt trace violates it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from splitbrain.histories.history import History
 from splitbrain.histories.kv import Put, PutResult
 from splitbrain.histories.member_state import MemberState
 from splitbrain.histories.trace import TraceEvent
-from tests.unit.checkers.told import Told
+from tests.unit.checkers.scripted_history import ScriptedHistory
 
 NAMES = ("n1", "n2", "n3")
 Trace = list[TraceEvent]
@@ -24,10 +24,10 @@ Trace = list[TraceEvent]
 
 def three_writes() -> tuple[History, Trace]:
     """Asked of n2, n1 and n3, in turn; the trace of all members by time."""
-    told = Told()
+    script = ScriptedHistory()
     for number, node in enumerate(("n2", "n1", "n3")):
-        told.did(Put("a", str(number)), PutResult(), 2 + number, node)
-    history = told.history()
+        script.did(Put("a", str(number)), PutResult(), 2 + number, node)
+    history = script.history()
     traces = traces_of(history, NAMES)
     return history, sorted((e for t in traces.values() for e in t), key=lambda e: e.ns)
 
@@ -73,7 +73,7 @@ def test_a_correct_trace_passes() -> None:
     assert verdict.counts["acknowledged writes"] == 3
 
 
-SPOILS: list[tuple[str, Callable[[Trace], Trace]]] = [
+CORRUPTIONS: list[tuple[str, Callable[[Trace], Trace]]] = [
     (
         "committed before a majority synced",
         lambda t: without(t, step="follower_wal", index=3),
@@ -129,10 +129,10 @@ SPOILS: list[tuple[str, Callable[[Trace], Trace]]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "spoil"), SPOILS)
-def test_a_spoilt_trace_is_caught(kind: str, spoil: Callable[[Trace], Trace]) -> None:
+@pytest.mark.parametrize(("kind", "corrupt"), CORRUPTIONS)
+def test_a_corrupt_trace_is_found(kind: str, corrupt: Callable[[Trace], Trace]) -> None:
     history, events = three_writes()
-    assert kind in kinds(judge(history, spoil(events)))
+    assert kind in kinds(judge(history, corrupt(events)))
 
 
 def test_a_leader_need_not_have_synced_if_a_majority_has() -> None:
@@ -171,21 +171,21 @@ def test_a_snapshot_passes_over_indexes() -> None:
     assert judge(history, jumped).valid is True
 
 
-def test_an_overwritten_entry_counts_for_nobody() -> None:
+def test_an_overwritten_entry_counts_for_no_majority() -> None:
     # n2 and n3 lose an entry of term 2 to one of term 3; n1, deposed, may not count them.
     lead = TraceEvent("n1", "lead", 1, term=2)
     start = [TraceEvent(name, "start", 0) for name in NAMES]
     first = [TraceEvent(name, "follower_wal", 2, 1, 2, 5) for name in ("n2", "n3")]
     other = [TraceEvent(name, "follower_wal", 3, 9, 3, 5) for name in ("n2", "n3")]
     commit = TraceEvent("n1", "leader_commit", 4, 1, 2, 5)
-    told = History.of(())
-    assert judge(told, [*start, lead, *first, commit]).valid is True
-    assert kinds(judge(told, [*start, lead, *first, *other, commit])) == {
+    script = History.of(())
+    assert judge(script, [*start, lead, *first, commit]).valid is True
+    assert kinds(judge(script, [*start, lead, *first, *other, commit])) == {
         "committed before a majority synced"
     }
 
 
-def test_what_a_killed_member_had_written_but_not_traced_is_not_held_against_it() -> None:
+def test_an_entry_that_a_killed_member_synced_without_a_trace_is_accepted() -> None:
     start = [TraceEvent(name, "start", 0) for name in NAMES]
     events = [
         *start,

@@ -1,4 +1,4 @@
-"""Lists over a store of values: two steps, one guard, and what the checker makes of them."""
+"""The workloads append and wr: how transactions are drawn, sent, and judged."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from splitbrain.histories.transaction import Append, Read, Transaction, Write
 X = KeyValue("x", "1.1 | 2.1", mod_revision=7)
 
 
-def test_a_list_says_what_its_last_put_appended() -> None:
+def test_a_list_contains_what_its_last_put_appended() -> None:
     once = fresh(["1.1", "1.2"])
     twice = extended(once, fresh(["2.1"]))
     assert (elements_of(once), added_by(once)) == (("1.1", "1.2"), ("1.1", "1.2"))
@@ -61,7 +61,7 @@ def planned() -> ScheduledOperation:
     )
 
 
-def test_an_append_is_sent_after_a_look_at_its_keys() -> None:
+def test_an_append_is_sent_after_a_read_of_its_keys() -> None:
     seen = LastSeen()
     look = seen.look(planned())
     assert look == Txn((), (Range("x"), Range("y")))
@@ -104,7 +104,7 @@ def made(operations: list[Operation], lists: bool = True) -> list[Transaction]:
 APPEND = Txn((Compare("x", "mod", "=", 7),), (Range("x"), Put("x", "1.1 2.1 | 3.1")), (Range("x"),))
 
 
-def test_a_guard_that_held_is_a_read_and_a_put_an_append() -> None:
+def test_after_a_successful_guard_reads_are_reads_and_puts_are_appends() -> None:
     seen = operation("look", Range("x"), RangeResult(Header(8), (X,), 1))
     done = TxnResult(Header(9), True, (RangeResult(kvs=(X,), count=1), PutResult()))
     look, append = made([seen, operation("append", APPEND, done, 1)])
@@ -154,7 +154,7 @@ def judged(*operations: Operation) -> tuple[bool | None, str]:
     return verdict.valid, verdict.why
 
 
-def test_the_checker_says_to_what_it_does_not_apply() -> None:
+def test_the_checker_reports_histories_to_which_it_does_not_apply() -> None:
     put = operation("put", Put("x", "1"), PutResult(Header(2)))
     assert judged(put) == (True, "not applicable: no operation is append or wr")
     delete = operation("delete", Delete("x"), DeleteResult(Header(2), 1), 1)
@@ -179,7 +179,7 @@ def test_a_correct_store_passes(workload: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workload", ["append", "wr"])
 def test_comparisons_that_are_lost_are_found(workload: str, tmp_path: Path) -> None:
-    """In a process of its own, for a planted bug stays."""
+    """Runs in a separate process, because a planted bug cannot be removed."""
     code = (
         "import sys; from splitbrain.harness.schedule.options import read_options; "
         "from splitbrain.harness.runs.execute import run_sync;"

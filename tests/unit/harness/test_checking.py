@@ -115,7 +115,7 @@ def test_a_budget_of_times_that_nobody_wrote_down_is_undecided(check: Check) -> 
     (VALID, ("--budget", "p99"), "is not a limit of a budget"),
     (VALID, ("--search-limit", "0"), "expected a number above 0"),
     (VALID, ("--picture", "/no/such/folder/x.html"), "does not exist"),
-    (VALID.replace(":read", ":peek"), (), "are of no model"),
+    (VALID.replace(":read", ":peek"), (), "no model has all of the operations"),
 ])
 def test_bad_input_gets_one_clear_line_and_254(
     check: Check, text: str, options: tuple[str, ...], says: str
@@ -178,8 +178,8 @@ def test_a_value_that_nobody_can_have_written_needs_no_search(check: Check) -> N
 
 
 @pytest.mark.parametrize(("f", "value", "says"), [
-    ("cas", 3, "event 0: a cas of 3; expected [expected value, new value]"),
-    ("append", ["k", 3], "event 0: append of 3; expected a text"),
+    ("cas", 3, "event 0: cas with value 3; expected [old value, new value]"),
+    ("append", ["k", 3], "event 0: append with value 3; expected a text"),
 ])
 def test_a_value_that_its_model_does_not_know_is_undecided_with_its_event(
     check: Check, f: str, value: object, says: str

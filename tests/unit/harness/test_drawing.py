@@ -13,7 +13,7 @@ from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.run_folder import RunFolder
-from splitbrain.harness.workloads.catalogue import OURS, make_workload
+from splitbrain.harness.workloads.catalogue import BUILT_IN, make_workload
 from splitbrain.histories.kv import Delete, Put, Range, Txn
 from splitbrain.histories.lock import Campaign, Proclaim
 from splitbrain.histories.service import AnyRequest
@@ -34,7 +34,7 @@ def written(request: AnyRequest) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("workload", sorted(OURS))
+@pytest.mark.parametrize("workload", sorted(BUILT_IN))
 def test_the_same_seed_gives_the_same_schedule_in_any_process(
     workload: str, tmp_path: Path
 ) -> None:
@@ -57,7 +57,7 @@ def test_another_seed_gives_another_schedule() -> None:
     assert drawn(1).clients != drawn(2).clients
 
 
-@pytest.mark.parametrize("workload", sorted(OURS))
+@pytest.mark.parametrize("workload", sorted(BUILT_IN))
 def test_no_value_is_written_twice_in_a_run(workload: str) -> None:
     values = Counter(
         value for client in drawn(workload=workload).clients
@@ -67,7 +67,7 @@ def test_no_value_is_written_twice_in_a_run(workload: str) -> None:
     assert max(values.values()) == 1
 
 
-@pytest.mark.parametrize("workload", sorted(OURS))
+@pytest.mark.parametrize("workload", sorted(BUILT_IN))
 def test_no_branch_of_a_transaction_writes_a_key_twice(workload: str) -> None:
     for client in drawn(workload=workload).clients:
         for operation in client.operations:

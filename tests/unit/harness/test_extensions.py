@@ -1,4 +1,4 @@
-"""Classes of users' own: what is wrong with them is told in a line, before anything runs."""
+"""Errors in classes of users are reported in one line, before a run begins."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ A_NUMBER = 7
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
-    """Writes a module into the working directory; gives its name."""
+    """Writes a module into the working directory and returns its name."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
 
@@ -45,7 +45,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], s
     ("import no_such_module\n", "No module named 'no_such_module'"),
     ("pass\n", "has no Thing"),
 ])
-def test_a_module_that_cannot_be_imported_is_told_with_the_place_in_it(
+def test_a_module_that_cannot_be_imported_is_reported_with_the_line(
     module: Callable[[str], str], source: str, said: str
 ) -> None:
     for load in (load_system, lambda path: make_workload(path, {})):
@@ -54,7 +54,7 @@ def test_a_module_that_cannot_be_imported_is_told_with_the_place_in_it(
         assert said in str(told.value)
 
 
-def test_a_workload_that_lacks_an_option_or_is_no_class_is_told(
+def test_a_workload_without_its_option_and_one_that_is_not_a_class_are_refused(
     module: Callable[[str], str],
 ) -> None:
     name = module(NEEDS_A_SIZE)
@@ -66,7 +66,7 @@ def test_a_workload_that_lacks_an_option_or_is_no_class_is_told(
         make_workload(f"{name}:A_NUMBER", {})
 
 
-def test_a_broken_package_spoils_only_what_it_offers_itself(
+def test_a_broken_package_affects_only_its_own_entry_points(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     broken = EntryPoint("broken", "no_such_module:Thing", "some.group")

@@ -67,7 +67,7 @@ def test_a_request_is_written_as_the_gateway_reads_it(
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
-def test_any_text_goes_through_the_gateway_and_back(key: str, value: str) -> None:
+def test_any_text_survives_encoding_and_decoding(key: str, value: str) -> None:
     _, body = encode_request(Put(key, value))
     sent = json.loads(body)
     answer = {"kvs": [{"key": sent["key"], "value": sent["value"]}]}
@@ -78,7 +78,7 @@ def test_any_text_goes_through_the_gateway_and_back(key: str, value: str) -> Non
 
 
 @given(st.binary(max_size=20))
-def test_whatever_bytes_a_store_answers_can_be_recorded(value: bytes) -> None:
+def test_any_bytes_that_a_store_answers_can_be_recorded(value: bytes) -> None:
     answer = {"kvs": [{"key": "YQ==", "value": base64.b64encode(value).decode()}]}
     result = decode_result(Range("a"), json.dumps(answer).encode())
     assert msgspec.json.decode(msgspec.json.encode(result), type=RangeResult) == result
@@ -99,12 +99,14 @@ def test_whatever_bytes_a_store_answers_can_be_recorded(value: bytes) -> None:
          PutResult(Header(7)), RangeResult(), DeleteResult(deleted=3), TxnResult(succeeded=True)))),
     (Compact(3), {"header": HEADER}, CompactResult(HEADER_READ)),
 ])
-def test_an_answer_is_read_whole(request_: Request, answer: dict[str, Any], result: Result) -> None:
+def test_all_fields_of_an_answer_are_decoded(
+    request_: Request, answer: dict[str, Any], result: Result
+) -> None:
     assert decode_result(request_, json.dumps(answer).encode()) == result
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"kvs": 3}', b'{"count": "x"}'])
-def test_what_is_no_answer_is_refused(body: bytes) -> None:
+def test_a_body_that_is_not_an_answer_is_refused(body: bytes) -> None:
     with pytest.raises(msgspec.MsgspecError):
         decode_result(Range("a"), body)
 
@@ -115,5 +117,5 @@ def test_what_is_no_answer_is_refused(body: bytes) -> None:
     (b"Not Found\n", "Not Found"),
     (b"\xff\xfe", "\ufffd\ufffd"),
 ])
-def test_an_error_is_read_whatever_it_looks_like(body: bytes, message: str) -> None:
+def test_an_error_is_decoded_in_every_format(body: bytes, message: str) -> None:
     assert decode_error(body) == message

@@ -36,7 +36,7 @@ class Transport(asyncio.Transport):
 async def fed(
     pieces: Sequence[bytes], lost: bool = False
 ) -> tuple[tuple[int, bytes], HttpConnection]:
-    """What `ask` returns when the connection receives `pieces`, and the connection."""
+    """The result of `ask` when the connection receives `pieces`, and the connection."""
     connection = HttpConnection()
     connection.connection_made(Transport())
     asking = asyncio.ensure_future(connection.ask(b"POST", 5))
@@ -59,7 +59,7 @@ def pieces_of(data: bytes, cuts: list[int]) -> list[bytes]:
     st.lists(st.integers(0, 10_000), max_size=6),
     st.booleans(),
 )
-def test_an_answer_is_whole_however_it_is_cut(
+def test_an_answer_is_complete_for_any_division_into_pieces(
     parts: list[bytes], cuts: list[int], in_chunks: bool
 ) -> None:
     body = b"".join(parts)
@@ -77,7 +77,7 @@ def test_an_answer_is_whole_however_it_is_cut(
         (b"HTTP/1.1 200 OK\r\n\r\nup to the end", True, b"up to the end"),
     ],
 )
-def test_a_connection_that_is_to_be_closed_is_not_used_again(
+def test_a_connection_is_not_used_again_if_the_member_will_close_it(
     wire: bytes, lost: bool, body: bytes
 ) -> None:
     (_, answer), connection = asyncio.run(fed([wire], lost))
@@ -98,7 +98,7 @@ def test_a_connection_that_is_to_be_closed_is_not_used_again(
         b"x" * 100_000,
     ],
 )
-def test_what_is_no_http_answer_breaks_the_connection(wire: bytes) -> None:
+def test_bytes_that_are_not_an_http_answer_break_the_connection(wire: bytes) -> None:
     with pytest.raises(ConnectionLost, match="not an HTTP answer"):
         asyncio.run(fed([wire]))
 
@@ -106,12 +106,12 @@ def test_what_is_no_http_answer_breaks_the_connection(wire: bytes) -> None:
 @pytest.mark.parametrize(
     "wire", [b"", b"HTTP/1.1 200 OK\r\n", plain(b"whole")[:-2], chunked([b"whole"])[:-2]]
 )
-def test_an_answer_cut_short_is_no_answer(wire: bytes) -> None:
+def test_a_truncated_answer_is_not_an_answer(wire: bytes) -> None:
     with pytest.raises(ConnectionLost, match="closed by the member"):
         asyncio.run(fed([wire] if wire else [], lost=True))
 
 
-def test_what_arrives_unasked_never_answers_the_next_request() -> None:
+def test_bytes_that_arrive_without_a_request_never_answer_the_next_request() -> None:
     async def go() -> None:
         connection = HttpConnection()
         connection.connection_made(Transport())
@@ -142,7 +142,7 @@ def test_a_late_answer_is_a_timeout_and_closes_the_connection() -> None:
     asyncio.run(go())
 
 
-def test_where_nobody_listens_nothing_was_sent() -> None:
+def test_without_a_listener_nothing_was_sent() -> None:
     async def go() -> None:
         server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]

@@ -1,4 +1,4 @@
-"""Leases, locks and elections as etcd's JSON gateway reads and writes them."""
+"""Requests and answers of the lease, lock and election services in etcd's JSON."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_an_answer_is_read(request_: AnyRequest, body: bytes, result: AnyResult)
     assert decode_any(request_, body % HEADER) == result
 
 
-def test_a_leader_speaks_by_the_revision_that_elected_it() -> None:
+def test_a_leader_sends_the_revision_at_which_it_was_elected() -> None:
     seen = LastSeen()
     proclaim = ScheduledOperation(0, "proclaim", Proclaim("a", "a/7", 7, value="b"), 0)
     assert seen.request(proclaim) == Proclaim("a", "a/7", 7, 0, "b")
@@ -94,14 +94,14 @@ def test_a_leader_speaks_by_the_revision_that_elected_it() -> None:
 
 @pytest.mark.parametrize("workload", ["lease", "lock", "election"])
 @pytest.mark.parametrize("system", ["python_node", "simulated"])
-def test_what_a_system_does_not_serve_is_refused_before_the_run(
+def test_a_workload_that_needs_a_missing_service_is_refused_before_the_run(
     workload: str, system: str
 ) -> None:
     with pytest.raises(BadArguments, match=f"the workload {workload} needs .*--system etcd"):
         draw_schedule(Options(system=system, workload=workload))
 
 
-def test_what_a_lock_is_needed_for_is_left_out_without_it() -> None:
+def test_a_write_under_a_lock_is_not_sent_without_the_lock() -> None:
     options = Options(system="etcd", workload="lock", time_limit_s=5, nodes=(3,))
     plan = draw_for(options, make_workload("lock", {}))
     needing = {

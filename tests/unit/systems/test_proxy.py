@@ -40,7 +40,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 
 class Pair:
-    """This process as member n1, which dials n2 through its proxy, and as n2's listener."""
+    """This process is member n1, which dials n2 through its proxy, and the listener of n2."""
 
     def __init__(self) -> None:
         self.proxies = Proxies(seed=1)
@@ -63,7 +63,7 @@ class Pair:
         return await asyncio.open_connection("127.0.0.1", self.port)
 
     async def joined(self) -> tuple[Stream, Stream]:
-        """A connection, as n1 and as n2 have it."""
+        """A connection: the end of n1, and the end of n2."""
         mine = await self.dial()
         theirs = await asyncio.wait_for(self.accepted.get(), 5)
         return mine, theirs
@@ -87,7 +87,7 @@ async def closed(reader: asyncio.StreamReader) -> bool:
         return True
 
 
-def test_bytes_pass_both_ways_unchanged_and_so_does_the_end_of_each_stream(run: Run) -> None:
+def test_bytes_and_the_end_of_each_stream_pass_in_both_directions(run: Run) -> None:
     async def main() -> None:
         async with Pair() as pair:
             (r1, w1), (r2, w2) = await pair.joined()
@@ -104,7 +104,7 @@ def test_bytes_pass_both_ways_unchanged_and_so_does_the_end_of_each_stream(run: 
     run(main())
 
 
-def test_what_is_sent_while_the_target_is_still_being_dialled_is_not_lost(run: Run) -> None:
+def test_bytes_sent_while_the_target_is_being_dialled_are_not_lost(run: Run) -> None:
     async def main() -> None:
         async with Pair() as pair:
             _, w1 = await pair.dial()
@@ -135,7 +135,7 @@ def test_a_cut_both_ways_breaks_connections_and_refuses_new_ones_until_it_heals(
 
 
 @pytest.mark.parametrize("held", [CUT, HOLE], ids=["cut", "black_hole"])
-def test_one_way_holds_what_the_dialler_sends_and_lets_the_answers_through(
+def test_a_cut_of_the_forward_direction_lets_the_answers_pass(
     run: Run, held: LinkState
 ) -> None:
     async def main() -> None:
@@ -153,7 +153,7 @@ def test_one_way_holds_what_the_dialler_sends_and_lets_the_answers_through(
 
 
 @pytest.mark.parametrize("held", [CUT, HOLE], ids=["cut", "black_hole"])
-def test_one_way_holds_the_answers_and_lets_through_what_the_dialler_sends(
+def test_a_cut_of_the_backward_direction_lets_the_requests_pass(
     run: Run, held: LinkState
 ) -> None:
     async def main() -> None:
@@ -170,7 +170,7 @@ def test_one_way_holds_the_answers_and_lets_through_what_the_dialler_sends(
     run(main())
 
 
-def test_a_black_hole_keeps_connections_and_reaches_no_target_for_new_ones(run: Run) -> None:
+def test_a_black_hole_keeps_connections_and_does_not_dial_the_target_for_new_ones(run: Run) -> None:
     async def main() -> None:
         async with Pair() as pair:
             (r1, w1), (r2, _) = await pair.joined()
@@ -189,7 +189,7 @@ def test_a_black_hole_keeps_connections_and_reaches_no_target_for_new_ones(run: 
     run(main())
 
 
-def test_a_held_link_stops_the_sender_instead_of_filling_our_memory(run: Run) -> None:
+def test_a_held_link_stops_the_sender_instead_of_filling_the_memory_of_the_proxy(run: Run) -> None:
     async def main() -> None:
         async with Pair() as pair:
             (_, w1), (r2, _) = await pair.joined()
@@ -205,7 +205,7 @@ def test_a_held_link_stops_the_sender_instead_of_filling_our_memory(run: Run) ->
     run(main())
 
 
-def test_a_delay_holds_up_every_chunk_by_as_much_in_order(run: Run) -> None:
+def test_a_delay_applies_to_every_chunk_and_keeps_the_order(run: Run) -> None:
     async def main() -> None:
         async with Pair() as pair:
             (r1, w1), (r2, w2) = await pair.joined()
@@ -227,7 +227,7 @@ def test_a_delay_holds_up_every_chunk_by_as_much_in_order(run: Run) -> None:
     run(main())
 
 
-def test_a_limited_rate_passes_about_as_many_bytes_a_second_over_all_connections(run: Run) -> None:
+def test_a_limited_rate_applies_to_all_connections_of_a_link_together(run: Run) -> None:
     async def main() -> None:
         async with Pair() as pair:
             pairs = [await pair.joined() for _ in range(2)]
@@ -242,7 +242,7 @@ def test_a_limited_rate_passes_about_as_many_bytes_a_second_over_all_connections
     run(main())
 
 
-def test_what_a_slow_link_held_up_passes_at_once_when_it_heals(run: Run) -> None:
+def test_delayed_bytes_pass_immediately_when_the_link_heals(run: Run) -> None:
     async def main() -> None:
         async with Pair() as pair:
             (_, w1), (r2, _) = await pair.joined()
@@ -256,7 +256,7 @@ def test_what_a_slow_link_held_up_passes_at_once_when_it_heals(run: Run) -> None
     run(main())
 
 
-def test_a_target_that_does_not_listen_is_told_as_a_broken_connection(run: Run) -> None:
+def test_a_target_that_does_not_listen_breaks_the_connection(run: Run) -> None:
     async def main() -> None:
         async with Pair() as pair:
             pair.server.close()
@@ -267,7 +267,7 @@ def test_a_target_that_does_not_listen_is_told_as_a_broken_connection(run: Run) 
     run(main())
 
 
-def test_a_dialler_that_is_no_member_is_refused(run: Run) -> None:
+def test_a_dialler_that_is_not_a_member_is_refused(run: Run) -> None:
     async def main() -> None:
         async with Pair() as pair:
             stranger = subprocess.Popen((sys.executable, "-c", "input()"), stdin=subprocess.PIPE)
@@ -284,7 +284,7 @@ def test_a_dialler_that_is_no_member_is_refused(run: Run) -> None:
     run(main())
 
 
-def test_a_member_that_dials_before_its_process_is_known_is_let_in(run: Run) -> None:
+def test_a_member_that_dials_before_its_process_is_known_is_accepted(run: Run) -> None:
     async def main() -> None:
         async with Pair() as pair:
             pair.proxies.set_owners({})
@@ -324,7 +324,7 @@ def test_jitter_is_drawn_from_the_seed() -> None:
     assert all(0.03 <= due <= 0.07 for due in drawn(1))
 
 
-def test_proxies_in_a_process_of_their_own_obey_and_end(tmp_path: Path) -> None:
+def test_proxies_in_a_separate_process_execute_commands_and_end(tmp_path: Path) -> None:
     async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as target:
             proxies = ProxyProcess(1, tmp_path / "log")
@@ -353,7 +353,7 @@ def test_proxies_in_a_process_of_their_own_obey_and_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_an_end_of_the_proxies_process_is_told_with_its_log(
+def test_the_end_of_the_process_of_the_proxies_is_reported_with_its_log(
     tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
     async def main() -> None:

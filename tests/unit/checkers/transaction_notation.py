@@ -1,4 +1,4 @@
-"""Transactions as a few letters.
+"""A short notation for transactions.
 
     ax1      appends 1 to x              ry12    read y = [1 2]      ry   read y = []
     wx1      writes x = 1                r=x1    read x = 1          r=x  read x as absent
@@ -29,7 +29,7 @@ def operations(text: str) -> tuple[MicroOperation, ...]:
     return tuple(made)
 
 
-def told(
+def transaction(
     text: str,
     invoked: int,
     returned: int | None,
@@ -40,19 +40,19 @@ def told(
 
 
 def concurrent(*texts: str) -> list[Transaction]:
-    """All at once, each by a process of its own; `text!` failed, `text?` is uncertain."""
+    """Concurrent transactions, each of its own process. `text!` failed, `text?` is uncertain."""
     outcomes: dict[str, Any] = {"!": "fail", "?": "info"}
     made = []
     for place, text in enumerate(texts):
         outcome = outcomes.get(text[-1], "ok")
         returned = None if outcome == "info" else len(texts) + place
-        made.append(told(text.rstrip("!?"), place, returned, place, outcome))
+        made.append(transaction(text.rstrip("!?"), place, returned, place, outcome))
     return made
 
 
 def one_after_another(*texts: str, processes: Sequence[int] = ()) -> list[Transaction]:
-    """Each begun after the end of the one before it, by `processes` (none: one each)."""
+    """Transactions that run one after the other, by `processes` (default: one process each)."""
     return [
-        told(text, 2 * place, 2 * place + 1, processes[place] if processes else place)
+        transaction(text, 2 * place, 2 * place + 1, processes[place] if processes else place)
         for place, text in enumerate(texts)
     ]

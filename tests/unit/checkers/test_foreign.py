@@ -58,14 +58,14 @@ def test_a_register_that_goes_back_is_explained_by_few_operations() -> None:
     assert "Process 5's read -> 1, which ended at 0.011 s, does not fit" in anomaly.because
 
 
-def test_a_swap_that_failed_did_not_happen_or_is_an_answer_as_the_log_has_it() -> None:
+def test_a_failed_swap_did_not_happen_or_met_another_value_by_format() -> None:
     ops = log(("write", 1, "ok", 1, 0, 1), ("cas", [1, 2], "fail", None, 2, 3))
     assert check_registers(ops).valid
-    assert check_registers(ops, failed_swap_tells=True).valid is False
+    assert check_registers(ops, failed_swap_reads=True).valid is False
 
 
-def test_a_swap_without_a_pair_is_told() -> None:
-    with pytest.raises(HistoryError, match=r"event 0: a cas of 5; expected \[expected value"):
+def test_a_swap_without_a_pair_is_an_error() -> None:
+    with pytest.raises(HistoryError, match=r"event 0: cas with value 5; expected \[old value"):
         check_registers(log(("cas", 5, "ok", 5, 0, 1)))
 
 
@@ -89,7 +89,7 @@ def test_an_element_of_a_set_stays() -> None:
     assert lost.valid is False
     assert lost.anomalies[0].kind == "lost"
     assert check_sets(log(added)).valid is None
-    with pytest.raises(HistoryError, match="read of a set answered 1"):
+    with pytest.raises(HistoryError, match="read of a set returned 1"):
         check_sets(log(added, ("read", None, "ok", 1, 2, 3)))
 
 
@@ -102,7 +102,7 @@ def test_an_element_of_a_set_stays() -> None:
     ([("txn", [[":append", 1, 1], [":r", 1, None]], "info", None, 0, 1)], "list-append"),
     ([("txn", [["w", 1, 1]], "info", None, 0, 1)], "rw-register"),
 ])
-def test_a_model_is_told_by_the_operations(rows: list[tuple[Any, ...]], name: str) -> None:
+def test_the_model_is_inferred_from_the_operations(rows: list[tuple[Any, ...]], name: str) -> None:
     assert model_of(log(*rows)) == name
 
 
@@ -157,11 +157,11 @@ def possible(operations: Sequence[Operation[Any, Any]]) -> bool:
 
 @settings(deadline=None, max_examples=150)
 @given(registers())
-def test_what_is_needed_proves_it_and_none_of_it_can_be_weakened(
+def test_the_needed_operations_prove_it_and_cannot_be_weakened(
     ops: list[ForeignOperation],
 ) -> None:
     verdict = check_registers(ops)
-    operations = register_operations(ops, failed_swap_tells=False)
+    operations = register_operations(ops, failed_swap_reads=False)
     assert verdict.valid == possible(operations)
     if verdict.valid:
         return

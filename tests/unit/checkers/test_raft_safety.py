@@ -1,4 +1,4 @@
-"""Votes and leaders, kept and broken."""
+"""The checker `raft_safety`: traces that keep and that violate election safety."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def lead(member: str, ns: int, term: int) -> TraceEvent:
         ((lead("n1", 1, 2), lead("n2", 2, 2)), "two leaders in one term"),
     ],
 )
-def test_a_promise_is_kept_or_told(events: tuple[TraceEvent, ...], kind: str) -> None:
+def test_each_violation_is_reported(events: tuple[TraceEvent, ...], kind: str) -> None:
     verdict = judge(*events)
     assert [anomaly.kind for anomaly in verdict.anomalies] == [kind] * bool(kind)
     assert verdict.valid is not bool(kind)

@@ -1,4 +1,4 @@
-"""A history written down as a table of what was asked and answered."""
+"""A history that a test writes as a list of requests and answers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from splitbrain.histories.member_state import Change, MemberState
 MS = 1_000_000
 
 
-class Told:
-    """Events in the order of the calls; each is a millisecond after the one before."""
+class ScriptedHistory:
+    """Records events in the order of the method calls, one millisecond apart."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -23,11 +23,11 @@ class Told:
         self._open: dict[int, tuple[str, str]] = {}
 
     def at(self, ms: int) -> None:
-        """The next event is at `ms`."""
+        """The next event is not before `ms` milliseconds."""
         self._skip = ms
 
-    def ask(self, request: Request, node: str = "n1", f: str = "any") -> int:
-        """A new process invokes; its number."""
+    def invoke(self, request: Request, node: str = "n1", f: str = "any") -> int:
+        """A new process invokes `request`. Returns its number."""
         process = self._processes
         self._processes += 1
         self._open[process] = (f, node)
@@ -47,8 +47,8 @@ class Told:
     def did(
         self, request: Request, result: Any, revision: int, node: str = "n1", f: str = "any"
     ) -> None:
-        """Asked and answered with nothing in between."""
-        self.ok(self.ask(request, node, f), result, revision)
+        """Invoke `request` and answer it, with no event between."""
+        self.ok(self.invoke(request, node, f), result, revision)
 
     def _record(self, process: int, kind: Any, value: bytes, error: str | None) -> None:
         f, node = self._open[process]
@@ -67,6 +67,6 @@ def members(
     changes: list[Change], revision: int = 0, names: tuple[str, ...] = ("n1", "n2", "n3"),
     **fields: Any,
 ) -> tuple[MemberState, ...]:
-    """Members that all hold `changes`."""
+    """Members whose change logs are all `changes`."""
     last = revision or max((change.revision for change in changes), default=1)
     return tuple(MemberState(n, revision=last, changes=tuple(changes), **fields) for n in names)

@@ -1,0 +1,71 @@
+"""A member's Raft as it was after its last step, and what of it is durable."""
+
+from __future__ import annotations
+
+from splitbrain.node.raft.message import HardState
+from splitbrain.node.raft.raft import Raft
+from splitbrain.node.server import Server
+
+
+class ObservedRaft:
+    """The values of a member's Raft after its last step, compared with the present ones."""
+
+    __slots__ = (
+        "applied", "committed", "compacted", "durable", "last", "last_term", "leader", "life",
+        "matches", "raft", "revision", "role", "server", "synced", "synced_state", "synced_term",
+        "term", "vote",
+    )
+
+    def __init__(self, server: Server, life: int) -> None:
+        raft = server.raft
+        self.server = server
+        self.raft = raft
+        self.life = life
+        self.record(raft)
+        self.applied = 0
+        self.revision = 0
+        self.matches: list[int] = []
+        self.synced, self.synced_term = 0, 0
+        """Index and term of the last entry that was observed to be durable."""
+        self.synced_state: HardState | None = None
+        self.note_synced()
+
+    def record(self, raft: Raft) -> None:
+        log = raft.log
+        self.term, self.vote, self.role, self.leader = raft.term, raft.vote, raft.role, raft.leader
+        self.committed, self.last, self.compacted = (
+            log.committed, log.last_index, log.compacted_index
+        )
+        self.last_term = log.last_term
+        self.durable = log.durable
+
+    def note_synced(self) -> None:
+        """Record what the disk reports as durable now. It stays durable during later writes."""
+        log, storage = self.raft.log, self.server.storage
+        if not storage.unsynced_bytes:
+            self.synced = min(log.persisting, storage.last_index)
+            self.synced_term = log.term_at(self.synced) or 0
+            self.synced_state = storage.hard_state
+
+    def durable_index(self) -> int:
+        """The index up to which the log is durable, as the disk reports it.
+
+        Raft's own value is used only if its log was truncated below what had been synced.
+        """
+        log, storage = self.raft.log, self.server.storage
+        if not storage.unsynced_bytes:
+            return min(log.persisting, storage.last_index)
+        if log.term_at(self.synced) == self.synced_term:
+            return self.synced
+        return min(self.synced, log.durable)
+
+    def voted_for(self, leader: Raft) -> bool:
+        """Whether a vote for `leader`, or a later term, is durable on this member."""
+        storage = self.server.storage
+        known = [] if storage.unsynced_bytes else [storage.hard_state]
+        if self.synced_state is not None:
+            known.append(self.synced_state)
+        return any(
+            (one.term == leader.term and one.vote == leader.id) or one.term > leader.term
+            for one in known
+        )
