@@ -1,0 +1,1 @@
+"""Draws the schedule of a run from its options and a seed."""

@@ -1,0 +1,1 @@
+"""Judges a run's folder or a history file, and exports histories."""

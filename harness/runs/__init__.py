@@ -1,0 +1,1 @@
+"""One run of any kind: executes a schedule, in real time or in simulation, once or twice."""
