@@ -1,0 +1,1 @@
+"""The harness: draws, executes, judges, shrinks and reports runs against a store."""

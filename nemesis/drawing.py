@@ -82,7 +82,7 @@ def _tempo_for(duration_ms: int) -> Tempo:
     )
 
 
-def draw_schedule(
+def draw_faults(
     seed: int,
     kinds: Sequence[str],
     duration_ms: int,

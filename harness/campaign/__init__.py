@@ -1,1 +1,1 @@
-"""Runs many seeds: campaigns, hunts, and the corpus of saved runs."""
+"""Many runs: campaigns and hunts over seeds in simulation, and the corpus of saved runs."""

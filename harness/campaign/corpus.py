@@ -25,7 +25,7 @@ from splitbrain.harness.schedule.command_line import NOT_OF_THE_RUN
 from splitbrain.harness.schedule.options import DEFAULTS, Options, parse_list, refuse_unknown
 from splitbrain.harness.schedule.schedule import SIMULATED, Schedule
 from splitbrain.harness.schedule.text import SUFFIX, as_text, read_schedule
-from splitbrain.harness.store.records import Repro
+from splitbrain.harness.store.run_folder import read_repro
 from splitbrain.harness.store.whole_file import write_json
 
 SCHEDULE_OPERATIONS_MAX = 2_000
@@ -73,7 +73,7 @@ def read_saved_run(path: Path) -> SavedRun:
     if not isinstance(saved, dict):
         raise BadArguments(f"{path} is not a saved seed: expected a JSON object")
     if isinstance(saved.get("options"), dict) and "versions" in saved:
-        return _of_repro(path, saved)
+        return _of_repro(path)
     return _of_seed(path, saved)
 
 
@@ -94,11 +94,8 @@ def _of_seed(path: Path, saved: dict[str, Any]) -> SavedRun:
     return SavedRun(path.stem, seed, saved, why)
 
 
-def _of_repro(path: Path, saved: dict[str, Any]) -> SavedRun:
-    try:
-        repro = msgspec.convert(saved, Repro)
-    except msgspec.ValidationError as problem:
-        raise BadArguments(f"{path} is not the repro.json of a run: {problem}") from problem
+def _of_repro(path: Path) -> SavedRun:
+    repro = read_repro(path)
     return SavedRun(
         name=path.stem, seed=repro.seed, options=_given(repro.options), why=repro.command,
         schedule=repro.schedule,

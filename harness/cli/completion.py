@@ -13,13 +13,15 @@ SHELLS = ("bash", "zsh", "fish")
 def command(shell: str) -> int:
     """Print the script that completes commands and options in SHELL.
 
-    Add the line for your shell to the file that is named beside it.
+    Add the line for your shell to its start file.
 
     \b
-    Examples:
-      eval "$(splitbrain completion bash)"              in ~/.bashrc
-      eval "$(splitbrain completion zsh)"               in ~/.zshrc
-      splitbrain completion fish | source               in ~/.config/fish/config.fish
+    ~/.bashrc:                    eval "$(splitbrain completion bash)"
+    ~/.zshrc:                     eval "$(splitbrain completion zsh)"
+    ~/.config/fish/config.fish:   splitbrain completion fish | source
+
+    \b
+    Exit codes: 0 printed, 254 bad arguments.
     """
     from splitbrain.harness.cli.main import splitbrain
 

@@ -15,7 +15,7 @@ from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.schedule_source import schedule_at
 from splitbrain.harness.systems.support import adapted
 
-ALLOWED = ("system", "etcd_binary", "store", "name", "keep_data")
+ALLOWED = ("system", "etcd_binary", "budget", "search_limit_s", "store", "name", "keep_data")
 """The options that may be given together with a schedule. The schedule contains all others."""
 
 
@@ -31,7 +31,10 @@ def schedule_from(path: Path, given: Mapping[str, Any]) -> Schedule:
     schedule = schedule_at(path.resolve())
     system = given.get("system", schedule.system)
     schedule = adapted(schedule, system, given.get("etcd_binary", ""))
-    kept = {name: value for name, value in given.items() if name in NOT_OF_THE_RUN}
+    kept = {
+        name: value for name, value in given.items()
+        if name in (*NOT_OF_THE_RUN, "budget", "search_limit_s")
+    }
     schedule = replace(schedule, options=replace(schedule.options, **kept))
     check(schedule.options)
     return schedule

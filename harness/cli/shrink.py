@@ -26,7 +26,7 @@ Print = Callable[[str], object]
               help="How long to search, in seconds of wall-clock time.")
 @click.option("--at-steps", is_flag=True,
               help="After shrinking, move the faults to steps of the write path, and extend the"
-              " times between operations and faults, so that real processes can follow it.")
+              " times between events, so that real processes can follow the schedule.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=None,
               help="The file to write.  [default: STORE/shrunk/NAME-SEED.schedule]")
 @click.option("--quiet", is_flag=True, help="Print only the path of the written file.")
@@ -37,9 +37,9 @@ def command(
 ) -> int:
     """Find a smaller schedule that still fails by the same checker, in simulation.
 
-    PATH is the folder of a run, or a .schedule file. Without PATH, the schedule is drawn from
-    --seed and the other options; with --mutant and without --seed, the first seed whose run
-    shows the planted bug is used.
+    PATH is the folder of a run of this project's own store, or a .schedule file. Without
+    PATH, the schedule is drawn from --seed and the other options; with --mutant and without
+    --seed, the first seed whose run shows the planted bug is used.
 
     The search removes operations, faults, members, and unusual settings, network conditions
     and disk conditions, as long as the same checker finds the run invalid. The result is

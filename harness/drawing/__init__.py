@@ -1,1 +1,1 @@
-"""Draws schedules from options and a seed."""
+"""Draws the schedule of a run from its options and a seed."""

@@ -25,8 +25,7 @@ from splitbrain.harness.workloads.catalogue import make_workload
 from splitbrain.harness.workloads.workload import Draft, Workload
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.catalogue import KINDS
-from splitbrain.nemesis.drawing import draw_schedule as draw_faults
-from splitbrain.nemesis.drawing import tempo_for
+from splitbrain.nemesis.drawing import draw_faults, tempo_for
 from splitbrain.nemesis.errors import FaultError
 
 NODES_DRAWN = (1, 3, 3, 3, 5)

@@ -1,1 +1,1 @@
-"""Drives one run against a system: clients, watchers, nemesis, and the final phases."""
+"""Drives one run: set-up, load under faults, healing, final reads, the members' states."""

@@ -1,1 +1,1 @@
-"""Judges run folders and history files: the verdict of each checker, and the merged one."""
+"""Judges a run's folder or a history file, and exports histories."""

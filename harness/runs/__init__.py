@@ -1,1 +1,1 @@
-"""Executes schedules: the one way in which every run happens."""
+"""One run of any kind: executes a schedule, in real time or in simulation, once or twice."""

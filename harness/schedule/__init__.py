@@ -1,1 +1,1 @@
-"""The schedule, the one value that describes a run, with its options and its text form."""
+"""The schedule of a run as a value, its options, and its text form."""

@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -64,6 +64,10 @@ DERIVED = (
     "store", "name", "keep_data",
 )
 """Options that the other lines of a schedule determine, or that do not change the run."""
+
+FAULT_NAMES = tuple(
+    str(kind.__struct_config__.tag) for kind in get_args(Fault) if kind is not AtStep
+)
 
 _json = msgspec.json.Encoder().encode
 
@@ -290,6 +294,10 @@ class _Reader:
         found = _FAULT.fullmatch(line)
         if found is None:
             return False
+        if found["tag"] not in FAULT_NAMES:
+            raise self._refuse(
+                f"there is no fault {found['tag']}; there are {', '.join(FAULT_NAMES)}"
+            )
         rest = self._decoded(found["rest"], dict[str, Any])
         text = _json({"fault": found["tag"], **rest, **self._target(found["on"])}).decode()
         begin_ms, end_ms = round(float(found["at"])), int(found["end"])

@@ -22,7 +22,7 @@ from splitbrain.harness.systems.python_node import PythonNode
 from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.histories.event import FaultEvent
 from splitbrain.histories.random_stream import stream
-from splitbrain.nemesis.drawing import Tempo, draw_schedule
+from splitbrain.nemesis.drawing import Tempo, draw_faults
 from splitbrain.nemesis.fault import Kill, Latency, Partition, Pause
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import inject
@@ -243,7 +243,7 @@ async def test_a_slow_network_makes_writes_wait_for_a_round_trip(running: Runnin
 async def test_many_faults_at_once_leave_a_cluster_that_agrees(running: Running) -> None:
     kinds = ("kill", "pause", "partition", "latency")
     tempo = Tempo(hold_ms=(200, 1_200), gap_ms=(100, 600), tail_ms=0)
-    schedule = draw_schedule(3, kinds, 5_000, running.system.members, tempo=tempo)
+    schedule = draw_faults(3, kinds, 5_000, running.system.members, tempo=tempo)
     told: list[FaultEvent] = []
     loop = asyncio.get_running_loop()
     began = loop.time()

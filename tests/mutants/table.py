@@ -196,9 +196,9 @@ def table(tries: Sequence[Try]) -> str:
     return "\n".join([
         "# Mutants found",
         "",
-        "This table shows how soon each [planted bug](mutants.md) is found in simulation. `make",
-        "mutants` (`python -m tests.mutants.table`) writes it. Each try runs `splitbrain hunt",
-        "--mutant M` with default options, from a first seed of its own.",
+        "This table shows how soon each [planted bug](mutants.md) is found in simulation.",
+        "`make mutants` (`python -m tests.mutants.table`) writes it. Each try runs",
+        "`splitbrain hunt --mutant M` with default options, from a first seed of its own.",
         "",
         f"{found} of {len(tries)} tries found the planted bug within {budgets} s of CPU time "
         f"({100 * found / max(len(tries), 1):.1f} %). For {half} of {len(known)} mutants, at least "

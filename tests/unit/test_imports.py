@@ -5,6 +5,9 @@ The graph contains imports under `TYPE_CHECKING` and inside functions, too.
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import grimp
 import numpy
 from scipy.sparse import coo_array
@@ -44,3 +47,12 @@ def test_no_modules_import_each_other() -> None:
     cycles = import_cycles()
     shown = "\n".join(", ".join(sorted(cycle)) for cycle in cycles)
     assert not cycles, f"modules that import each other:\n{shown}"
+
+
+def test_every_room_has_a_docstring_of_one_sentence_at_its_beginning() -> None:
+    root = Path(__file__).parents[2]
+    for folder in ("harness", "node", "nemesis", "checkers", "histories"):
+        for file in sorted((root / folder).rglob("__init__.py")):
+            text = ast.get_docstring(ast.parse(file.read_text())) or ""
+            sentence = text.split("\n\n")[0]
+            assert sentence.endswith((".", ":")), f"{file.relative_to(root)}: {sentence!r}"

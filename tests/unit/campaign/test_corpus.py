@@ -31,7 +31,8 @@ def drawn(**options: object) -> Schedule:
     ('{"seed": 4, "why": "x", "worklod": "kv"}', "did you mean workload"),
     ("[1]", "expected a JSON object"),
     ("{", "is not a saved seed"),
-    ('{"seed": 4, "options": {"rate": "x"}, "versions": {}}', "is not the repro.json of a run"),
+    ('{"seed": 4, "options": {}, "versions": {}}', "has format 0; this Splitbrain reads format 1"),
+    ('{"seed": 4, "options": {"rate": "x"}, "versions": {}, "format": 1}', "is not a repro.json"),
 ])
 def test_a_file_that_is_not_a_saved_run_is_refused_with_its_name(
     tmp_path: Path, text: str, message: str

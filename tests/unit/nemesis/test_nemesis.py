@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from splitbrain.histories.event import FaultEvent
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
 from splitbrain.nemesis.catalogue import supported_kinds
-from splitbrain.nemesis.drawing import draw_schedule
+from splitbrain.nemesis.drawing import draw_faults
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import Fault, Kill, Latency, Partition, Pause, ScheduledFault
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
@@ -203,7 +203,7 @@ def test_heal_all_heals_a_run_that_was_cancelled_at_any_time(
 ) -> None:
     kinds = ("kill", "pause", "partition", "latency")
     cluster = Cluster(slow_s=slow_s)
-    schedule = draw_schedule(seed, kinds, 20_000, cluster.members)
+    schedule = draw_faults(seed, kinds, 20_000, cluster.members)
     recorded = run_schedule(schedule, cluster, until_ms)
     assert cluster.healthy()
     phases: dict[int, list[str]] = {}
@@ -216,7 +216,7 @@ def test_heal_all_heals_a_run_that_was_cancelled_at_any_time(
 
 
 def test_the_same_schedule_gives_the_same_events_and_actions() -> None:
-    schedule = draw_schedule(5, ("kill", "pause", "partition"), 60_000, ("n1", "n2", "n3"))
+    schedule = draw_faults(5, ("kill", "pause", "partition"), 60_000, ("n1", "n2", "n3"))
     first, second = Cluster(slow_s=0.1), Cluster(slow_s=0.1)
     assert run_schedule(schedule, first) == run_schedule(schedule, second)
     assert first.log == second.log
