@@ -50,8 +50,9 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
         ("checkers/mvcc/gap_search.py", "_Choice"),
     ], "constructed for each operation or each step of a search"),
 }
-"""Module and class → the reason why the module passes more positional arguments: with keywords
-the construction takes about twice as long, and it happens very often."""
+"""Module and class → the reason why the module passes more positional arguments. These calls are
+in the innermost loops. Keywords cost time there for dataclasses and plain classes (2.6 µs or
+3.8 µs for `porcupine.Operation`)."""
 
 
 def sources(folders: tuple[str, ...]) -> Iterator[tuple[Path, ast.Module]]:
