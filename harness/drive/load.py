@@ -46,7 +46,7 @@ class LeaderPoll:
     def __init__(self, system: System) -> None:
         self._system = system
         self.name: str | None = None
-        """The leader when it was last asked for; None if there was none."""
+        """The leader at the last poll; None if there was none."""
 
     async def run(self) -> None:
         """Poll until cancelled."""

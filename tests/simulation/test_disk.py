@@ -280,9 +280,9 @@ def test_synced_data_is_durable_after_a_failed_sync_dropped_the_size() -> None:
 
 
 def test_disk_conditions_make_a_disk_slow() -> None:
-    def took_ns(weather: DiskConditions) -> int:
+    def took_ns(conditions: DiskConditions) -> int:
         machine = Machine(1)
-        machine.disk.conditions = weather
+        machine.disk.conditions = conditions
 
         async def life() -> int:
             file = machine.life().create("f")
