@@ -1,4 +1,4 @@
-"""The store agrees with the plain model: at every revision, across compaction and crashes."""
+"""The store agrees with the model at every revision, across compaction and crashes."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ deletes = st.tuples(st.just("delete"), keys, ends)
 
 
 def distinct(operations: list[Operation]) -> list[Operation]:
-    """As the API checks: no key is changed twice by one transaction."""
+    """The operations without those that change a key again; the API refuses such a transaction."""
     kept: list[Operation] = []
     for operation in operations:
-        clash = any(touches(operation, other) or touches(other, operation) for other in kept)
-        if not clash:
+        conflicts = any(overlaps(operation, other) or overlaps(other, operation) for other in kept)
+        if not conflicts:
             kept.append(operation)
     return kept
 
 
-def touches(one: Operation, other: Operation) -> bool:
+def overlaps(one: Operation, other: Operation) -> bool:
     end = one[2] if one[0] == "delete" else b""
     return inside(one[1], end, other[1]) or (end != b"" and other[0] == "delete")
 
@@ -52,7 +52,7 @@ steps = st.one_of(
 Step = tuple[Any, ...]
 
 
-def written(store: Store, operations: list[Operation]) -> list[Before]:
+def write_all(store: Store, operations: list[Operation]) -> list[Before]:
     transaction = store.write()
     results: list[Before] = []
     for name, *arguments in operations:
@@ -85,7 +85,7 @@ def check_all_ranges(store: Store, model: ModelStore) -> None:
         store.range(b"a", revision=model.revision + 1)
 
 
-def compacted_both(store: Store, model: ModelStore, revision: int) -> None:
+def compact_both(store: Store, model: ModelStore, revision: int) -> None:
     if revision <= model.compacted:
         with pytest.raises(CompactedRevision):
             store.compact(revision)
@@ -98,7 +98,7 @@ def compacted_both(store: Store, model: ModelStore, revision: int) -> None:
 
 
 class Member:
-    """A store over a backend that may lose what was not flushed, and a log that gives it back."""
+    """A store over a backend that loses unflushed changes in a crash, and a log of all changes."""
 
     def __init__(self) -> None:
         self.backend = MemoryBackend()
@@ -109,23 +109,23 @@ class Member:
     def apply(self, step: Step) -> None:
         self.log.append(step)
         if step[0] == "write":
-            assert written(self.store, step[1]) == self.model.write(step[1])
+            assert write_all(self.store, step[1]) == self.model.write(step[1])
         else:
-            compacted_both(self.store, self.model, step[1])
+            compact_both(self.store, self.model, step[1])
         self.store.set_consistent_index(len(self.log), 1)
 
-    def apply_again(self) -> None:
-        """As a server does that finds its log longer than its backend."""
+    def replay(self) -> None:
+        """Apply the entries after the consistent index, as a member does after a restart."""
         for index in range(self.store.consistent_index, len(self.log)):
             step = self.log[index]
             if step[0] == "write":
-                written(self.store, step[1])
+                write_all(self.store, step[1])
             else:
                 with contextlib.suppress(CompactedRevision, FutureRevision):
                     self.store.compact(step[1])
             self.store.set_consistent_index(index + 1, 1)
 
-    async def take(self, step: Step) -> None:
+    async def execute(self, step: Step) -> None:
         if step[0] in ("write", "compact"):
             self.apply(step)
         elif step[0] == "remove":
@@ -135,7 +135,7 @@ class Member:
         elif step[0] == "crash":
             self.backend.crash()
             self.store = Store(self.backend)
-            self.apply_again()
+            self.replay()
         else:
             copy = await self.backend.snapshot()
             other = MemoryBackend()
@@ -152,7 +152,7 @@ def test_the_store_agrees_with_the_model_after_any_history(all_steps: list[Step]
     async def scenario() -> None:
         member = Member()
         for step in all_steps:
-            await member.take(step)
+            await member.execute(step)
         check_all_ranges(member.store, member.model)
 
     asyncio.run(scenario())
@@ -160,21 +160,23 @@ def test_the_store_agrees_with_the_model_after_any_history(all_steps: list[Step]
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(steps, max_size=14), st.lists(steps, max_size=14))
-def test_members_with_one_history_have_one_hash(first: list[Step], second: list[Step]) -> None:
-    """The same log, but other crashes, copies and removals."""
+def test_members_with_the_same_log_have_the_same_hash(
+    first: list[Step], second: list[Step]
+) -> None:
+    """The members apply the same log with different crashes, copies and removals."""
 
     async def scenario() -> None:
         one, other = Member(), Member()
         logged = [step for step in first if step[0] in ("write", "compact")]
         for step in first:
-            await one.take(step)
+            await one.execute(step)
         local = [step for step in second if step[0] not in ("write", "compact")]
         for step in logged:
             if local:
-                await other.take(local.pop())
+                await other.execute(local.pop())
             other.apply(step)
         for step in local:
-            await other.take(step)
+            await other.execute(step)
         for revision in range(max(0, one.store.compacted_revision), one.store.revision + 1):
             assert one.store.hash_kv(revision) == other.store.hash_kv(revision)
         for member in (one, other):
@@ -186,13 +188,13 @@ def test_members_with_one_history_have_one_hash(first: list[Step], second: list[
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(transactions, min_size=1, max_size=8), st.data())
-def test_a_hash_sees_any_change_to_what_can_be_read(
+def test_any_change_to_a_readable_version_changes_the_hash(
     histories: list[list[Operation]], data: st.DataObject
 ) -> None:
     backend = MemoryBackend()
     store = Store(backend)
     for operations in histories:
-        written(store, operations)
+        write_all(store, operations)
     pairs = list(backend.range(b"key", b""))
     if not pairs:
         return
@@ -205,7 +207,7 @@ def test_a_hash_sees_any_change_to_what_can_be_read(
 
 def test_a_transaction_sees_its_own_changes() -> None:
     store = Store(MemoryBackend())
-    written(store, [("put", b"a", b"1")])
+    write_all(store, [("put", b"a", b"1")])
     transaction = store.write()
     assert transaction.revision == 2
     transaction.put(b"b", b"2")
@@ -223,26 +225,26 @@ def test_a_transaction_sees_its_own_changes() -> None:
 
 def test_a_transaction_that_changes_nothing_takes_no_revision() -> None:
     store = Store(MemoryBackend())
-    assert written(store, [("delete", b"a", b"\0")]) == [[]]
+    assert write_all(store, [("delete", b"a", b"\0")]) == [[]]
     assert store.revision == 1
 
 
-def test_a_key_put_again_after_its_deletion_is_a_new_one() -> None:
+def test_a_key_that_is_put_after_its_deletion_is_a_new_key() -> None:
     store = Store(MemoryBackend())
     for operations in ([("put", b"a", b"1")], [("put", b"a", b"2")], [("delete", b"a")]):
-        written(store, operations)
-    written(store, [("put", b"a", b"3")])
+        write_all(store, operations)
+    write_all(store, [("put", b"a", b"3")])
     assert store.get(b"a") == KeyValue(b"a", 5, 5, 1, b"3", 0)
     assert store.get_at(b"a", 3) == KeyValue(b"a", 2, 3, 2, b"2", 0)
     assert store.get_at(b"a", 4) is None
 
 
-def test_compaction_frees_the_backend_in_pieces() -> None:
+def test_compaction_removes_versions_from_the_backend_in_batches() -> None:
     async def scenario() -> None:
         backend = MemoryBackend()
         store = Store(backend)
         for number in range(10):
-            written(store, [("put", b"a", bytes([number]))])
+            write_all(store, [("put", b"a", bytes([number]))])
         store.compact(store.revision)
         assert store.removals_pending == 9
         assert store.remove_compacted(4) == 5
@@ -257,14 +259,14 @@ def test_compaction_frees_the_backend_in_pieces() -> None:
     asyncio.run(scenario())
 
 
-def test_a_store_whose_changes_are_all_compacted_keeps_its_revision() -> None:
+def test_a_store_keeps_its_revision_if_all_its_changes_are_compacted() -> None:
     async def scenario() -> None:
         backend = MemoryBackend()
         store = Store(backend)
-        written(store, [("put", b"a", b"")])
-        written(store, [("delete", b"a")])
-        written(store, [("put", b"b", b"")])
-        written(store, [("delete", b"b")])
+        write_all(store, [("put", b"a", b"")])
+        write_all(store, [("delete", b"a")])
+        write_all(store, [("put", b"b", b"")])
+        write_all(store, [("delete", b"b")])
         store.compact(5)
         store.remove_compacted()
         await backend.flush()
@@ -273,10 +275,10 @@ def test_a_store_whose_changes_are_all_compacted_keeps_its_revision() -> None:
     asyncio.run(scenario())
 
 
-def test_refusals_name_what_was_asked_and_what_there_is() -> None:
+def test_a_refused_read_names_the_requested_and_the_available_revision() -> None:
     store = Store(MemoryBackend())
-    written(store, [("put", b"a", b"")])
-    written(store, [("put", b"a", b"")])
+    write_all(store, [("put", b"a", b"")])
+    write_all(store, [("put", b"a", b"")])
     store.compact(3)
     with pytest.raises(CompactedRevision, match=r"revision 2 was .* before 3 are compacted"):
         store.range(b"a", revision=2)
@@ -286,7 +288,7 @@ def test_refusals_name_what_was_asked_and_what_there_is() -> None:
         store.hash_kv(2)
 
 
-def test_only_one_transaction_is_under_way() -> None:
+def test_a_second_transaction_must_wait_until_the_first_has_ended() -> None:
     store = Store(MemoryBackend())
     store.write()
     with pytest.raises(AssertionError, match="end it first"):
