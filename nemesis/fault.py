@@ -13,9 +13,6 @@ import msgspec
 
 MemberName = str
 
-_WIRE_NAMES = {"target": "aim"}
-"""The field names in JSON that differ from the names here."""
-
 Target = Literal["any", "leader", "follower", "minority", "majority", "all"]
 """The members that a fault hits. any: one member at random. leader: the leader. follower: a
 member that is not leader. minority: fewer than half. majority: more than half. all: every
@@ -37,23 +34,21 @@ PARTITION_SHAPES: tuple[PartitionShape, ...] = (
 )
 
 
-class Kill(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="kill"):
+class Kill(msgspec.Struct, frozen=True, tag_field="fault", tag="kill"):
     """Send SIGKILL to members. A restart on the same data heals it. Needs `Killable`."""
 
     target: Target = "any"
     on: tuple[MemberName, ...] = ()
 
 
-class Pause(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="pause"):
+class Pause(msgspec.Struct, frozen=True, tag_field="fault", tag="pause"):
     """Send SIGSTOP to members. SIGCONT heals it. Needs `Pausable`."""
 
     target: Target = "any"
     on: tuple[MemberName, ...] = ()
 
 
-class Partition(
-    msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="partition"
-):
+class Partition(msgspec.Struct, frozen=True, tag_field="fault", tag="partition"):
     """Cut links between members. Opening the links heals it. Needs `Partitionable`.
 
     `how`: `cut` closes connections and refuses new ones; `black_hole` keeps connections open
@@ -68,7 +63,7 @@ class Partition(
     """The links to cut, each (source, target). If given, `shape`, `target` and `on` are ignored."""
 
 
-class Latency(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="latency"):
+class Latency(msgspec.Struct, frozen=True, tag_field="fault", tag="latency"):
     """Slow all links to and from members. Normal links heal it. Needs `Partitionable`.
 
     Each chunk of bytes is delayed by `delay_ms` plus or minus up to `jitter_ms`. Chunks stay
@@ -82,7 +77,7 @@ class Latency(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES
     on: tuple[MemberName, ...] = ()
 
 
-class PowerLoss(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="power"):
+class PowerLoss(msgspec.Struct, frozen=True, tag_field="fault", tag="power"):
     """Cut the power of members' machines at one moment.
 
     Everything that is not on their disks is lost. A restart on the remaining data heals it.
@@ -93,7 +88,7 @@ class PowerLoss(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAM
     on: tuple[MemberName, ...] = ()
 
 
-class ClockJump(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="clock"):
+class ClockJump(msgspec.Struct, frozen=True, tag_field="fault", tag="clock"):
     """Move members' wall clocks forward by `ahead_ms`, or back if it is negative.
 
     A jump of the same size in the other direction heals it. Needs `Clocked`.
@@ -104,7 +99,7 @@ class ClockJump(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAM
     on: tuple[MemberName, ...] = ()
 
 
-class ClockDrift(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="drift"):
+class ClockDrift(msgspec.Struct, frozen=True, tag_field="fault", tag="drift"):
     """Run members' clocks and timers faster by `ppm` millionths, or slower if it is negative.
 
     The normal rate heals it; the time that the clocks gained or lost stays. Needs `Clocked`.
@@ -115,7 +110,7 @@ class ClockDrift(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NA
     on: tuple[MemberName, ...] = ()
 
 
-class DiskFault(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="disk"):
+class DiskFault(msgspec.Struct, frozen=True, tag_field="fault", tag="disk"):
     """Make members' disks slow, full or faulty. Needs `Disked`.
 
     `splitbrain.nemesis.capabilities.DiskState` describes the fields. A healthy disk heals it,
@@ -132,7 +127,7 @@ class DiskFault(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAM
     on: tuple[MemberName, ...] = ()
 
 
-class BitRot(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="rot"):
+class BitRot(msgspec.Struct, frozen=True, tag_field="fault", tag="rot"):
     """Flip one bit that is durable on each member's disk. It is never healed. Needs `Disked`."""
 
     target: Target = "any"
@@ -147,7 +142,7 @@ member is paused. sleep: only the step is delayed. isolate: the member's links a
 STEP_ACTIONS: tuple[StepAction, ...] = ("crash", "power", "pause", "sleep", "isolate")
 
 
-class AtStep(msgspec.Struct, frozen=True, tag_field="fault", rename=_WIRE_NAMES, tag="step"):
+class AtStep(msgspec.Struct, frozen=True, tag_field="fault", tag="step"):
     """Do something to a member when it reaches a failpoint of the write path.
 
     `failpoint` is a name such as `before_leader_wal`. The fault hits the first of the selected

@@ -40,6 +40,8 @@ from splitbrain.nemesis.nemesis import Nemesis
 
 FINAL_READ_TIMEOUT_MS = 5_000
 HEAL_TIMEOUT_S = 30.0
+ADVERSE_CONDITIONS = "adverse_conditions"
+"""The name under which adverse conditions of network, disks and members are recorded."""
 
 OpenClients = Callable[[int], AbstractAsyncContextManager[Client]]
 """Opens clients whose requests have this timeout in ms. The context closes them."""
@@ -243,7 +245,7 @@ class Drive:
         follows those of the schedule's faults."""
         if isinstance(self._system, AdverseConditions) and self._system.has_adverse_conditions:
             for phase in phases:
-                self._record_fault("weather", FaultEvent(
+                self._record_fault(ADVERSE_CONDITIONS, FaultEvent(
                     len(self._schedule.faults), phase, tuple(self._schedule.members)
                 ))
 

@@ -308,7 +308,7 @@ class _Reader:
         return True
 
     def _target(self, text: str) -> dict[str, Any]:
-        return {"aim": text} if text in TARGETS else {"on": text.split(",")}
+        return {"target": text} if text in TARGETS else {"on": text.split(",")}
 
     def _word(self, line: str) -> None:
         word, _, rest = line.partition(" ")

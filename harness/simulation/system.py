@@ -185,7 +185,7 @@ class SimulatedSystem:
     async def set_failpoint(self, member: MemberName, failpoint: str, term: str) -> None:
         server = self.cluster.members[member].server
         if server is None:
-            raise FaultError(f"{member} does not run: it cannot be told of a failpoint")
+            raise FaultError(f"{member} does not run: a failpoint cannot be set")
         try:
             server.failpoints.set(failpoint, term)
         except ValueError as problem:

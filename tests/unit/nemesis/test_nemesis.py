@@ -151,7 +151,7 @@ def test_a_fault_begins_and_ends_at_its_times_and_its_events_name_its_members() 
         (3000, "kill", "end", ("n1",)),
         (3000, "kill", "ended", ("n1",)),
     ]
-    assert bytes(recorded[0][2].detail) == b'{"fault":"kill","aim":"leader","on":[]}'
+    assert bytes(recorded[0][2].detail) == b'{"fault":"kill","target":"leader","on":[]}'
     assert cluster.log == [("kill", "n1"), ("restart", "n1")]
 
 

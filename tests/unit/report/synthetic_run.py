@@ -24,11 +24,11 @@ S = 1_000_000_000
 MS = 1_000_000
 
 FAULTS = (
-    ("kill", 3, 6, ("n2",), {"fault": "kill", "aim": "leader"}),
+    ("kill", 3, 6, ("n2",), {"fault": "kill", "target": "leader"}),
     ("partition", 5, 9, ("n1",), {"fault": "partition", "shape": "isolate", "how": "cut"}),
-    ("pause", 12, 14, ("n3",), {"fault": "pause", "aim": "follower"}),
+    ("pause", 12, 14, ("n3",), {"fault": "pause", "target": "follower"}),
     ("latency", 13, 19, ("n1", "n3"), {"fault": "latency", "delay_ms": 50}),
-    ("kill", 24, None, ("n1", "n2"), {"fault": "kill", "aim": "majority"}),
+    ("kill", 24, None, ("n1", "n2"), {"fault": "kill", "target": "majority"}),
 )
 
 
