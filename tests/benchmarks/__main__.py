@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [NAME…]`: figures beside their peers and what is required."""
+"""`python -m tests.benchmarks [NAME…]`: measures, and compares with peers and requirements."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ from tests.benchmarks.figure import Figure, load_average
 
 @click.command(context_settings={"max_content_width": 100})
 @click.argument("names", nargs=-1, metavar="[NAME]…")
-@click.option("--list", "listing", is_flag=True, help="Only list the benchmarks.")
+@click.option("--list", "listing", is_flag=True, help="List the benchmarks and exit.")
 @click.option(
     "--json", "path", type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write all that was measured.  [default: store/benchmarks/TIME.json]",
+    help="The file for all measurements.  [default: store/benchmarks/TIME.json]",
 )  # fmt: skip
 def main(names: tuple[str, ...], listing: bool, path: Path | None) -> None:
-    """Run the benchmarks NAME (none: all) one after the other, and show their figures.
+    """Run the named benchmarks, or all of them, one after the other, and print their figures.
 
-    Run them on a machine that does nothing else: the load average is shown beside each.
+    Run them on an idle machine. The load average is printed with each figure.
 
-    Exit codes: 0 all that is required is met, 1 something is not, 2 no such benchmark.
+    Exit codes: 0 every requirement is met, 1 a requirement is not met, 2 unknown benchmark.
     """
     if listing:
-        for name, what in BENCHMARKS.items():
-            click.echo(f"{name:12} {what}")
+        for name, description in BENCHMARKS.items():
+            click.echo(f"{name:12} {description}")
         return
     for name in names:
         if name not in BENCHMARKS:
-            raise click.UsageError(f"no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
+            known = ", ".join(BENCHMARKS)
+            raise click.UsageError(f"unknown benchmark {name!r}; expected one of: {known}")
     measured: dict[str, list[Figure]] = {}
     for name in names or BENCHMARKS:
         click.echo(f"{name}: {BENCHMARKS[name]} (load average {load_average()})", err=True)
@@ -47,20 +48,23 @@ def main(names: tuple[str, ...], listing: bool, path: Path | None) -> None:
         show(measured[name])
     write(measured, path or default_path())
     missed = [one.name for figures in measured.values() for one in figures if one.met is False]
-    for missing in missed:
-        click.echo(f"not met: {missing}", err=True)
+    for name in missed:
+        click.echo(f"requirement not met: {name}", err=True)
     sys.exit(1 if missed else 0)
 
 
 def show(figures: list[Figure]) -> None:
-    table = Table("figure", "", "measured", "peer", "", "ratio", "required", "met", "load")
+    table = Table(
+        "figure", "unit", "measured", "peer", "peer measured", "ratio to peer", "required", "met",
+        "load average",
+    )  # fmt: skip
     for one in figures:
         table.add_row(
             one.name,
             one.unit,
             number(one.value),
-            number(one.peer),
             one.peer_name,
+            number(one.peer),
             "" if one.ratio is None else f"{one.ratio:.2f}",
             one.required,
             {True: "yes", False: "NO", None: ""}[one.met],
@@ -68,7 +72,7 @@ def show(figures: list[Figure]) -> None:
         )
     Console(width=None if sys.stdout.isatty() else 150).print(table)
     for one in figures:
-        notes = ", ".join(f"{what} {seen}" for what, seen in one.notes.items())
+        notes = ", ".join(f"{name} {value}" for name, value in one.notes.items())
         click.echo(f"  {one.name}: {notes}")
 
 
@@ -77,21 +81,21 @@ def number(value: float | None) -> str:
 
 
 def write(measured: dict[str, list[Figure]], path: Path) -> None:
-    """With what is derived, and where it was measured."""
+    """Write the figures with their ratios, the versions and the machine, as JSON."""
     figures = {
         name: [
             {**msgspec.to_builtins(one), "ratio": one.ratio, "met": one.met} for one in figures
         ]
         for name, figures in measured.items()
     }
-    whole = {
+    report = {
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"cores": os.cpu_count(), "processor": platform.machine()},
         "versions": {**versions_now(), "etcd": version_of(find_binary())},
         "figures": figures,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n")
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     click.echo(f"written to {path}", err=True)
 
 

@@ -1,4 +1,4 @@
-"""The benchmarks by the names that a user types."""
+"""The benchmarks by their names on the command line, each with its description."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import cast
 from tests.benchmarks.figure import Figure
 
 BENCHMARKS = {
-    "store": "puts and linearizable gets a second at 1, 8 and 32 connections, beside etcd",
-    "start": "from starting three members to a leader, beside etcd",
-    "memory": "memory of a member after 100,000 puts, beside etcd",
-    "driver": "operations a second that a run drives and records against etcd",
-    "driver_alone": "the same against a store that answers at once: the harness itself",
-    "watch": "the checker of watches over 1,250,000 events",
-    "revisions": "the checker that orders by revisions over 100,000 and 1,000,000 operations",
-    "judging": "all checkers over 100,000 recorded operations",
-    "porcupine": "the linearizability search over porcupine's test data, beside Go porcupine",
-    "transactions": "cycles of list-append: 100,000 and 1,000,000 transactions, reading included",
-    "proxies": "what the proxies between members cost",
-    "simulation": "simulated seconds a second, idle and under faults; two workers against one",
-    "raft_core": "the pure Raft, without disk, network or encoding",
+    "store": "puts and linearizable gets per second over 1, 8 and 32 connections; peer: etcd",
+    "start": "time from starting three members until all name one leader; peer: etcd",
+    "memory": "resident memory of the largest member after 100,000 puts; peer: etcd",
+    "driver": "operations per second that a run drives and records against etcd",
+    "driver_alone": "operations per second that a run drives and records without a store's cost",
+    "watch": "CPU time of the checker `watch` over 1,250,000 events",
+    "revisions": "CPU time and memory of the checker `mvcc` over 100,000 and 1,000,000 operations",
+    "judging": "time of all checkers over a generated run of 100,000 operations",
+    "porcupine": "CPU time of the linearizability checker on porcupine's data; peer: Go porcupine",
+    "transactions": "time to read and check 100,000 and 1,000,000 list-append transactions",
+    "proxies": "rate and latency of puts to etcd through proxies; peer: etcd without proxies",
+    "simulation": "simulated seconds per CPU second, idle and under faults; speed-up by 2 workers",
+    "raft_core": "time of ticks, proposals and reads in Raft without disk, network or encoding",
 }
 
 
 def run(name: str) -> list[Figure]:
-    """Measured now; nothing else of this process runs meanwhile."""
+    """Run the benchmark `name` in this process and return its figures."""
     module = importlib.import_module(f"tests.benchmarks.{name}")
     return cast("Callable[[], list[Figure]]", module.run)()

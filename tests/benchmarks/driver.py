@@ -1,8 +1,9 @@
-"""Operations a second that a run drives and records against etcd, nothing broken.
+"""Operations per second that a run drives and records against etcd, without faults.
 
-The whole way of `splitbrain run` (plan, load, quiet, states, judging) in a process of
-its own, asked for more than it can do. Beside it the bare load of this folder, on as
-many connections, which records and checks nothing: what etcd gives at most here.
+The benchmark executes a complete `splitbrain run` in a separate process, with a rate that is
+higher than a run can reach, and measures its load phase. The peer is the load generator of
+this folder (`load.py`) with as many connections. It records and checks nothing, so its rate
+is the highest that etcd serves on this machine.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
 from splitbrain.harness.drive.progress import Silent, Snapshot
 from splitbrain.harness.runs.execute import run_sync
 from splitbrain.harness.schedule.options import Options
-from tests.benchmarks.figure import Figure, load_average, middle
+from tests.benchmarks.figure import Figure, load_average
 from tests.benchmarks.members import ROOT, load, running
 
 CLIENTS = 128
@@ -29,26 +31,26 @@ REQUIRED = 2_000.0
 
 
 def run() -> list[Figure]:
-    seen: list[dict[str, float]] = []
-    bare: list[float] = []
+    runs: list[dict[str, float]] = []
+    peer_rates: list[float] = []
     for seed in range(TURNS):
         command = (sys.executable, "-m", "tests.benchmarks.driver", str(seed))
-        told = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
-        seen.append(json.loads(told))
-        bare.append(round(asyncio.run(_bare()), 1))
-    rates = tuple(one["rate"] for one in seen)
+        output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
+        runs.append(json.loads(output))
+        peer_rates.append(round(asyncio.run(_load_only()), 1))
+    rates = tuple(one["rate"] for one in runs)
     return [
         Figure(
-            name=f"operations driven and recorded against etcd, {CLIENTS} clients",
-            unit="/s",
-            value=middle(rates),
+            name=f"operations that a run drives and records against etcd, {CLIENTS} clients",
+            unit="operations/s",
+            value=median(rates),
             samples=rates,
-            peer_name="load that records nothing",
-            peer=middle(bare),
-            peer_samples=tuple(bare),
+            peer_name="load without recording",
+            peer=median(peer_rates),
+            peer_samples=tuple(peer_rates),
             bound=REQUIRED,
             notes={
-                "harness's CPU µs an operation": round(middle([one["cpu_us"] for one in seen]), 1),
+                "harness's CPU µs per operation": round(median([one["cpu_us"] for one in runs]), 1),
                 "load average": load_average(),
             },
         )
@@ -56,7 +58,7 @@ def run() -> list[Figure]:
 
 
 class _CpuOfLoad(Silent):
-    """CPU time of this process when each phase began."""
+    """Records the CPU time of this process, in seconds, at the start of each phase."""
 
     def __init__(self) -> None:
         self.began_s: dict[str, float] = {}
@@ -66,24 +68,28 @@ class _CpuOfLoad(Silent):
 
 
 def one_run(seed: int) -> dict[str, float]:
-    """A run as `splitbrain run` does it; operations/s of its load, and CPU µs for each."""
+    """Execute a run as `splitbrain run` does.
+
+    Returns the operations per second of its load (`rate`) and the CPU time of this process per
+    operation in µs (`cpu_us`).
+    """
     with tempfile.TemporaryDirectory() as store:
         options = Options(
             system="etcd", workload="register", nemesis=(), nodes=(3,), clients=CLIENTS,
             rate=RATE, time_limit_s=TIME_LIMIT_S, seed=seed, store=store,
             search_limit_s=1.0,
         )  # fmt: skip
-        phases = _CpuOfLoad()
-        result = run_sync(options, progress=phases, report=False)
+        cpu_times = _CpuOfLoad()
+        result = run_sync(options, progress=cpu_times, report=False)
     if result.error or result.valid is False:
-        raise RuntimeError(f"the run is not what was to be measured: {result.error or 'invalid'}")
+        raise RuntimeError(f"the run failed, so its rate is not valid: {result.error or 'invalid'}")
     results = result.results
-    cpu_s = phases.began_s["heal"] - phases.began_s["load"]
+    cpu_s = cpu_times.began_s["heal"] - cpu_times.began_s["load"]
     return {"rate": results.rate, "cpu_us": cpu_s / (results.rate * results.load_s) * 1e6}
 
 
-async def _bare() -> float:
-    """Gets and puts half and half, about as the workload's."""
+async def _load_only() -> float:
+    """The rate of `load.py`: half gets and half puts, as in the workload."""
     with tempfile.TemporaryDirectory() as name:
         async with running("etcd", Path(name)) as made:
             puts, gets = await asyncio.gather(

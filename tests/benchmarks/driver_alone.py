@@ -1,4 +1,4 @@
-"""Operations a second that the clients of a run drive and record, if no store limits them."""
+"""Operations per second that a run drives and records against a server that stores nothing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 from typing import cast
 
 import uvloop
@@ -20,7 +21,7 @@ from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.system import Address, System
 from splitbrain.harness.workloads.catalogue import make_workload
 from splitbrain.histories.recorder import Recorder
-from tests.benchmarks.figure import Figure, load_average, middle
+from tests.benchmarks.figure import Figure, load_average
 from tests.benchmarks.members import ROOT
 
 CLIENTS = 128
@@ -28,8 +29,8 @@ OPERATIONS = 30_000
 TURNS = 3
 
 
-class _Everywhere:
-    """All members of the plan at one address."""
+class _OneAddress:
+    """A system whose members all have the same address."""
 
     def __init__(self, url: str) -> None:
         self._address = Address("n1", url, url)
@@ -41,7 +42,7 @@ class _Everywhere:
 def run() -> list[Figure]:
     options = Options(
         workload="register", nemesis=(), nodes=(3,), clients=CLIENTS,
-        # Due at once, all of them, and time enough to be done.
+        # All operations are due at once; `time_limit_ms` below gives them time to finish.
         rate=OPERATIONS * 1_000, time_limit_s=0.001,
     )  # fmt: skip
     drawn = draw_for(options, make_workload(options.workload, {}))
@@ -50,19 +51,19 @@ def run() -> list[Figure]:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as store:
         assert store.stdout is not None
         try:
-            system = _Everywhere(f"http://127.0.0.1:{int(store.stdout.readline())}")
-            seen = [uvloop.run(_drive(schedule, cast("System", system))) for _ in range(TURNS)]
+            system = _OneAddress(f"http://127.0.0.1:{int(store.stdout.readline())}")
+            measured = [uvloop.run(_drive(schedule, cast("System", system))) for _ in range(TURNS)]
         finally:
             store.kill()
-    rates = tuple(round(rate, 1) for rate, _ in seen)
+    rates = tuple(round(rate, 1) for rate, _ in measured)
     return [
         Figure(
-            name=f"operations driven and recorded against no store, {CLIENTS} clients",
-            unit="/s",
-            value=middle(rates),
+            name=f"operations that a run drives and records against no store, {CLIENTS} clients",
+            unit="operations/s",
+            value=median(rates),
             samples=rates,
             notes={
-                "CPU µs an operation": round(middle([cpu_us for _, cpu_us in seen]), 1),
+                "CPU µs per operation": round(median([cpu_us for _, cpu_us in measured]), 1),
                 "load average": load_average(),
             },
         )
@@ -70,7 +71,7 @@ def run() -> list[Figure]:
 
 
 async def _drive(schedule: Schedule, system: System) -> tuple[float, float]:
-    """Operations/s, and CPU µs for each."""
+    """Run the load; returns operations per second, and CPU µs per operation."""
     with tempfile.TemporaryDirectory() as name, Recorder(Path(name) / "history.jsonl") as recorder:
         async with open_clients(10_000) as client:
             leader = LeaderPoll(system)
@@ -83,5 +84,5 @@ async def _drive(schedule: Schedule, system: System) -> tuple[float, float]:
             seconds, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_began_s
     done = load.counts.outcomes["ok"]
     if done != load.counts.begun:
-        raise RuntimeError(f"not all were answered well: {dict(load.counts.outcomes)}")
+        raise RuntimeError(f"not all operations succeeded: {dict(load.counts.outcomes)}")
     return done / seconds, cpu_s / done * 1e6

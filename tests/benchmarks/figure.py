@@ -1,20 +1,19 @@
-"""A measured figure, what it is compared with, and what it must reach."""
+"""A measured figure with its peer and its requirement."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from statistics import median
 from typing import Literal
 
 import msgspec
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`value` and `peer` are medians of `samples` and `peer_samples`, in `unit`.
+    """One row of the printed table.
 
-    `peer` is what the same measurement gave for `peer_name`, in turn with ours.
-    `of` says what `bound` limits: the value, or its ratio to the peer's.
+    `value` and `peer` are in `unit`; where there are `samples` and `peer_samples`, they are their
+    medians. `peer` is the same measurement of `peer_name`, taken alternately with ours. `of`
+    names what `bound` limits: the value, or the ratio of the value to the peer.
     """
 
     name: str
@@ -28,7 +27,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     bound_kind: Literal["at least", "at most"] = "at least"
     of: Literal["value", "ratio"] = "value"
     notes: dict[str, float | str] = {}
-    """What else was seen: CPU time an operation, latencies, load averages."""
+    """Further measurements by name, such as CPU time per operation, latencies and load average."""
 
     @property
     def ratio(self) -> float | None:
@@ -36,7 +35,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def met(self) -> bool | None:
-        """None where nothing is required."""
+        """Whether the requirement is met; None if there is no requirement."""
         bounded = self.value if self.of == "value" else self.ratio
         if self.bound is None or bounded is None:
             return None
@@ -50,10 +49,6 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{sign} {self.bound:g}" + (" of peer" if self.of == "ratio" else "")
 
 
-def middle(samples: Sequence[float]) -> float:
-    return median(samples)
-
-
 def load_average() -> float:
-    """Of the last minute, the benchmark's own included."""
+    """The load average of the last minute, which includes the load of the benchmark."""
     return round(os.getloadavg()[0], 2)

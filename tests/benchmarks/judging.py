@@ -1,10 +1,10 @@
-"""How long judging takes: all checkers over a generated run of 100,000 operations.
+"""The time of all checkers over a generated run of 100,000 operations.
 
     python -m tests.benchmarks.judging [--operations N] [--workload kv] [--clients C]
 
-Generates a valid run (history, members' states, traces of the write path), writes it
-to a folder, reads it back as `splitbrain check` does, and judges it. Prints seconds
-of each step and the peak memory of this process before and after.
+The benchmark generates a valid run (history, members' states, traces of the write path),
+writes it to a folder, reads it back as `splitbrain check` does, and judges it. It prints the
+seconds of each stage and the peak memory of this process until then.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ OPERATIONS = 100_000
 REQUIRED_S = 60.0
 
 
-def timed(what: str, work: Callable[[], T]) -> T:
+def timed(stage: str, work: Callable[[], T]) -> T:
+    """Run `work`, and print its time and the peak memory of the process."""
     began = time.perf_counter()
-    done = work()
+    result = work()
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{what:32} {time.perf_counter() - began:8.2f} s   peak {peak_mib:6.0f} MiB")
-    return done
+    print(f"{stage:32} {time.perf_counter() - began:8.2f} s   peak {peak_mib:6.0f} MiB")
+    return result
 
 
 def write_run(folder: Path, workload: str, operations: int, clients: int, seed: int) -> None:
@@ -55,7 +56,7 @@ def write_run(folder: Path, workload: str, operations: int, clients: int, seed: 
 
 
 def judge(folder: Path) -> float:
-    """Read and judge; seconds in all."""
+    """Read the run and run all checkers. Returns the seconds of both."""
     began = time.perf_counter()
     history = timed("reading the history", lambda: History.read(folder / "history.jsonl"))
     members = timed(
@@ -85,14 +86,14 @@ def run(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         timed(
-            "generating (not part of judging)",
+            "generating the run (not counted)",
             lambda: write_run(folder, workload, operations, clients, seed),
         )
         cpu_began_s = time.process_time()
         seconds = judge(folder)
         return [
             Figure(
-                name=f"judging {operations:,} operations ({workload}), all checkers",
+                name=f"reading and judging {operations:,} operations ({workload}), all checkers",
                 unit="s",
                 value=round(seconds, 2),
                 bound=REQUIRED_S if operations >= OPERATIONS else None,
@@ -106,14 +107,14 @@ def run(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How long judging takes.")
+    parser = argparse.ArgumentParser(description="Measure all checkers on a generated run.")
     parser.add_argument("--operations", type=int, default=OPERATIONS)
     parser.add_argument("--workload", choices=("kv", "register", "set"), default="kv")
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    (figure,) = run(given.operations, given.workload, given.clients, given.seed)
-    print(f"{'judging in all':32} {figure.value:8.2f} s")
+    arguments = parser.parse_args()
+    (figure,) = run(arguments.operations, arguments.workload, arguments.clients, arguments.seed)
+    print(f"{'reading and judging':32} {figure.value:8.2f} s")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A small HTTP load: so many connections, one request at a time on each, for so long.
+"""A small HTTP load generator: each connection sends one request at a time.
 
-It is the same for whatever is measured, runs in its own process, and does as little
-as it can per answer, so that the two cores go to the servers.
+The load is the same for every system that is measured. The generator runs in its own process
+and does little work per answer, so that most CPU time is left to the servers.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ def get_request(url: str, number: int) -> bytes:
 
 
 class Connection(asyncio.Protocol):
+    """Sends the next request when the previous one is answered; closes if there is no next."""
+
     def __init__(self, next_request: Callable[[], bytes | None], tally: Tally) -> None:
         self._next = next_request
         self._tally = tally
@@ -70,6 +72,8 @@ class Connection(asyncio.Protocol):
 
 
 class Tally:
+    """Latencies of the answers with status 200, and the number of other answers."""
+
     def __init__(self) -> None:
         self.latencies_s: list[float] = []
         self.failed = 0
@@ -99,14 +103,17 @@ async def drive(
     seconds: float | None = None,
     count: int | None = None,
 ) -> dict[str, float]:
-    """Load `urls` in turn over `connections`, until time or count is up."""
+    """Send requests until `seconds` have passed or `count` requests were sent.
+
+    The connections are distributed over `urls` round-robin. Returns the summary of the answers.
+    """
     loop = asyncio.get_running_loop()
     tally = Tally()
     began = time.perf_counter()
     sent = 0
 
     def source(url: str) -> Callable[[], bytes | None]:
-        def following() -> bytes | None:
+        def next_request() -> bytes | None:
             nonlocal sent
             over = seconds is not None and time.perf_counter() - began >= seconds
             if over or (count is not None and sent >= count):
@@ -114,7 +121,7 @@ async def drive(
             sent += 1
             return request(url, sent)
 
-        return following
+        return next_request
 
     opened = []
     for number in range(connections):
@@ -131,7 +138,10 @@ async def drive(
 
 
 def main() -> None:
-    """`python -m tests.benchmarks.load put|get CONNECTIONS SECONDS|COUNTx URL…`: one JSON line."""
+    """`python -m tests.benchmarks.load put|get CONNECTIONS SECONDS|COUNTx URL…`.
+
+    Prints the summary as one line of JSON.
+    """
     kind, connections, amount, *urls = sys.argv[1:]
     request = {"put": put_request, "get": get_request}[kind]
     if amount.endswith("x"):

@@ -1,4 +1,7 @@
-"""Clusters to measure: three members on loopback, ours or real etcd's, and what they use."""
+"""Clusters to measure, and their CPU time and memory.
+
+A cluster has three members of this project or of real etcd, on loopback.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def cluster(kind: Kind, folder: Path, *, proxied: bool = False) -> ProcessCluster:
-    """Not started yet. Ours writes no traces: a store in earnest would not either."""
+    """A cluster that is not started yet.
+
+    Members of this project write no traces, because etcd's members write none either.
+    """
     settings = ClusterSettings(members=NAMES, folder=folder, proxied=proxied)
     return PythonNode(settings, tracing=False) if kind == "ours" else Etcd(settings)
 
@@ -32,37 +38,42 @@ def cluster(kind: Kind, folder: Path, *, proxied: bool = False) -> ProcessCluste
 async def running(
     kind: Kind, folder: Path, *, proxied: bool = False
 ) -> AsyncIterator[ProcessCluster]:
-    made = cluster(kind, folder, proxied=proxied)
+    system = cluster(kind, folder, proxied=proxied)
     try:
-        await made.start()
-        yield made
+        await system.start()
+        yield system
     finally:
-        await made.stop()
+        await system.stop()
 
 
-def urls(made: ProcessCluster) -> list[str]:
-    return [made.address(name).client_url for name in made.members]
+def urls(system: ProcessCluster) -> list[str]:
+    return [system.address(name).client_url for name in system.members]
 
 
-def cpu_s(made: ProcessCluster) -> float:
-    """CPU time that the members have used so far, all together."""
-    times = [psutil.Process(made.pid(name)).cpu_times() for name in made.members]
+def cpu_s(system: ProcessCluster) -> float:
+    """CPU seconds that all members together have used since their start."""
+    times = [psutil.Process(system.pid(name)).cpu_times() for name in system.members]
     return float(sum(one.user + one.system for one in times))
 
 
-def memory_mib(made: ProcessCluster) -> list[float]:
-    """Resident memory of each member."""
+def memory_mib(system: ProcessCluster) -> list[float]:
+    """Resident memory of each member, in MiB."""
     return [
-        psutil.Process(made.pid(name)).memory_info().rss / 1024**2 for name in made.members
+        psutil.Process(system.pid(name)).memory_info().rss / 1024**2 for name in system.members
     ]
 
 
-async def load(made: ProcessCluster, kind: str, connections: int, amount: str) -> dict[str, float]:
-    """Load from a process of its own (see `load`); its summary, and the members' CPU
-    time an operation as `cpu_ms`."""
-    before_s = cpu_s(made)
+async def load(
+    system: ProcessCluster, kind: str, connections: int, amount: str
+) -> dict[str, float]:
+    """Run `tests.benchmarks.load` in a separate process.
+
+    Returns its summary and `cpu_ms`: the CPU time of all members per operation, in ms.
+    """
+    before_s = cpu_s(system)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.benchmarks.load", kind, str(connections), amount, *urls(made),
+        sys.executable, "-m", "tests.benchmarks.load",
+        kind, str(connections), amount, *urls(system),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -72,8 +83,8 @@ async def load(made: ProcessCluster, kind: str, connections: int, amount: str) -
         if process.returncode is None:
             process.kill()
     if process.returncode != 0:
-        raise RuntimeError(f"the load ended with exit code {process.returncode}")
+        raise RuntimeError(f"the load generator ended with exit code {process.returncode}")
     summary: dict[str, float] = json.loads(out)
     if summary["failed"]:
-        raise RuntimeError(f"{summary['failed']:g} requests failed: the figure means nothing")
-    return {**summary, "cpu_ms": (cpu_s(made) - before_s) * 1e3 / max(summary["ok"], 1)}
+        raise RuntimeError(f"{summary['failed']:g} requests failed, so the figure is not valid")
+    return {**summary, "cpu_ms": (cpu_s(system) - before_s) * 1e3 / max(summary["ok"], 1)}

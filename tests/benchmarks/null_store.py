@@ -1,6 +1,8 @@
-"""A v3 gateway that stores nothing and answers at once: what remains is its client's cost.
+"""A v3 JSON gateway that stores nothing and answers at once, to measure the cost of clients.
 
-    python -m tests.benchmarks.null_store     prints the port that it listens on
+    python -m tests.benchmarks.null_store
+
+It listens on a free port of 127.0.0.1 and prints the port.
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
-"""The general linearizability search over porcupine's test data, beside Go porcupine.
+"""CPU time of the linearizability checker on porcupine's test data, compared with Go porcupine.
 
-The data is looked for beside this project (`../shared/data/porcupine`) or in the folder
-that SPLITBRAIN_PORCUPINE_DATA names. The peer is a program that SPLITBRAIN_PORCUPINE
-names; without it only our own figures are shown. It is called as
+The data is in `../shared/data/porcupine` next to this project, or in the folder that
+SPLITBRAIN_PORCUPINE_DATA names. The peer is the program that SPLITBRAIN_PORCUPINE names;
+without it, only our own figures are printed. The program is called as
 
     PROGRAM FOLDER REPEATS
 
-and prints, for each file and model, one line of JSON: `file`, `how` ("etcd-register",
+and prints one line of JSON for each file and model: `file`, `how` ("etcd-register",
 "kv-partitioned" or "kv-whole"), `ok` (the verdict), and `read_ns` and `check_ns`, the CPU
-time of each repetition. Both sides judge the same files by the same models, in turn.
+time of each repetition. Both programs judge the same files by the same models, alternately.
 
-Two times are told: that of the check alone, from operations in memory to the verdict,
-and that of reading the file and checking. Of each file the median counts. CPU time of
-the process, so that others on the machine do not.
+Two times are measured: the time of the check, from operations in memory to the verdict, and
+the time of reading the file and checking. Each file counts with the median of its repetitions.
+The times are CPU times of the process, which depend less on other processes than wall times.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ PEER = os.environ.get("SPLITBRAIN_PORCUPINE", "")
 ROUNDS = 3
 REPEATS = 5
 LONG_NS = 200_000_000
-"""What takes longer is measured once a round."""
+"""A file that takes longer than this, in ns of CPU time, is measured once per round."""
 LABELS = {
     "etcd-register": "52 Jepsen logs of etcd registers",
-    "kv-partitioned": "key-value logs, key by key",
+    "kv-partitioned": "key-value logs, each key apart",
     "kv-whole": "key-value logs, all keys in one state",
 }
 MODELS: dict[str, Callable[[], Model[Any, Any, Any]]] = {
@@ -58,7 +58,7 @@ MODELS: dict[str, Callable[[], Model[Any, Any, Any]]] = {
 
 @dataclass
 class Times:
-    """Of one file and model: what was found, and CPU ns by repetition."""
+    """The verdict for one file and model, and the CPU time of each repetition in ns."""
 
     ok: bool = False
     read_ns: list[int] = field(default_factory=list)
@@ -72,33 +72,35 @@ Measured = dict[Case, Times]
 def run() -> list[Figure]:
     cases = cases_of(json.loads((DATA / "verdicts.json").read_text())["files"])
     ours: Measured = {}
-    alone: Measured = {}
+    search_only: Measured = {}
     peer: Measured = {}
     for _ in range(ROUNDS):
         if PEER:
             measure_peer(peer)
         for case in cases:
-            measure_ours(ours, case, search_alone=False)
+            measure_ours(ours, case, search_only=False)
     for case in cases:
-        measure_ours(alone, case, search_alone=True)
-    wrong = [case for case, ok in cases.items() if ours[case].ok != ok or alone[case].ok != ok]
-    assert not wrong, f"verdicts that are not those of verdicts.json: {wrong}"
+        measure_ours(search_only, case, search_only=True)
+    wrong = [
+        case for case, ok in cases.items() if ours[case].ok != ok or search_only[case].ok != ok
+    ]
+    assert not wrong, f"verdicts differ from verdicts.json: {wrong}"
     assert all(peer[case].ok == ok for case, ok in cases.items() if case in peer)
-    return list(figures(ours, alone, peer))
+    return list(figures(ours, search_only, peer))
 
 
 def cases_of(files: dict[str, dict[str, dict[str, Any]]]) -> dict[Case, bool]:
     return {
-        (name, how): told["verdict"] == "Ok"
-        for name, by in files.items()
-        for how, told in by.items()
+        (name, how): case["verdict"] == "Ok"
+        for name, cases in files.items()
+        for how, case in cases.items()
     }
 
 
 def measure_peer(measured: Measured) -> None:
     command = [PEER, str(DATA), str(REPEATS)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    for line in told.splitlines():
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    for line in output.splitlines():
         one = json.loads(line)
         times = measured.setdefault((one["file"], one["how"]), Times())
         times.ok = one["ok"]
@@ -106,14 +108,14 @@ def measure_peer(measured: Measured) -> None:
         times.check_ns += one["check_ns"]
 
 
-def measure_ours(measured: Measured, case: Case, search_alone: bool) -> None:
+def measure_ours(measured: Measured, case: Case, search_only: bool) -> None:
     times = measured.setdefault(case, Times())
     for _ in range(REPEATS):
         began = time.process_time_ns()
         operations = read(*case)
         read_by = time.process_time_ns()
         model = MODELS[case[1]]()
-        if search_alone:
+        if search_only:
             model = replace(model, decide=None)
         times.ok = check_operations(model, operations) is CheckResult.OK
         ended = time.process_time_ns()
@@ -129,14 +131,14 @@ def read(name: str, how: str) -> list[Operation[Any, Any]]:
     return key_value_operations(read_porcupine_kv(DATA / "kv" / name))
 
 
-def figures(ours: Measured, alone: Measured, peer: Measured) -> Iterable[Figure]:
+def figures(ours: Measured, search_only: Measured, peer: Measured) -> Iterable[Figure]:
     everything = list(ours)
     for how, label in LABELS.items():
-        some = [case for case in everything if case[1] == how]
-        yield figure(f"checking {label}", some, ours, peer, check_ms)
-        yield figure(f"the same by the search alone: {how}", some, alone, peer, check_ms)
+        cases = [case for case in everything if case[1] == how]
+        yield figure(f"checking {label}", cases, ours, peer, check_ms)
+        yield figure(f"checking {label}, by search only", cases, search_only, peer, check_ms)
     yield figure("checking all files", everything, ours, peer, check_ms, required=True)
-    yield figure("checking all files by the search alone", everything, alone, peer, check_ms)
+    yield figure("checking all files, by search only", everything, search_only, peer, check_ms)
     yield figure("reading and checking all files", everything, ours, peer, whole_ms, required=True)
 
 
@@ -159,7 +161,7 @@ def figure(
     notes: dict[str, float | str] = {"files": len(cases), "load average": load_average()}
     if peer:
         times = [ms(ours[case]) / ms(peer[case]) for case in cases]
-        notes["median of the files' ratios"] = round(median(times), 2)
+        notes["median of the ratios per file"] = round(median(times), 2)
     return Figure(
         name=name,
         unit="CPU ms",

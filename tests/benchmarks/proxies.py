@@ -1,6 +1,6 @@
-"""What the proxies between members cost: etcd with them and without.
+"""Rate and latency of puts to etcd with proxies between its members, and without_proxies.
 
-Proxies share the machine with the members, so their CPU time is part of the price.
+The proxies share the machine with the members, so their CPU time is part of the cost.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
+from statistics import median
 
-from tests.benchmarks.figure import Figure, load_average, middle
+from tests.benchmarks.figure import Figure, load_average
 from tests.benchmarks.members import load, running
 
 CONNECTIONS = (1, 32)
@@ -30,30 +31,30 @@ async def _measure() -> list[Figure]:
             running("etcd", folder / "plain") as plain,
         ):
             for connections in CONNECTIONS:
-                with_s: list[dict[str, float]] = []
-                without: list[dict[str, float]] = []
+                with_proxies: list[dict[str, float]] = []
+                without_proxies: list[dict[str, float]] = []
                 for _ in range(TURNS):
-                    with_s.append(await load(proxied, "put", connections, str(TURN_S)))
-                    without.append(await load(plain, "put", connections, str(TURN_S)))
-                figures += _figures(connections, with_s, without)
+                    with_proxies.append(await load(proxied, "put", connections, str(TURN_S)))
+                    without_proxies.append(await load(plain, "put", connections, str(TURN_S)))
+                figures += _figures(connections, with_proxies, without_proxies)
     return figures
 
 
 def _figures(
     connections: int, proxied: list[dict[str, float]], plain: list[dict[str, float]]
 ) -> list[Figure]:
-    def figure(what: str, unit: str, of: str) -> Figure:
-        ours = tuple(round(one[of], 3) for one in proxied)
-        peers = tuple(round(one[of], 3) for one in plain)
+    def figure(quantity: str, unit: str, field: str) -> Figure:
+        ours = tuple(round(one[field], 3) for one in proxied)
+        peers = tuple(round(one[field], 3) for one in plain)
         return Figure(
-            name=f"{what} of puts through proxies, {connections} connections",
+            name=f"{quantity} of puts to etcd through proxies, {connections} connections",
             unit=unit,
-            value=middle(ours),
+            value=median(ours),
             samples=ours,
-            peer_name="without proxies",
-            peer=middle(peers),
+            peer_name="etcd without_proxies proxies",
+            peer=median(peers),
             peer_samples=peers,
             notes={"load average": load_average()},
         )
 
-    return [figure("rate", "/s", "per_second"), figure("median latency", "ms", "p50_ms")]
+    return [figure("rate", "puts/s", "per_second"), figure("median latency", "ms", "p50_ms")]

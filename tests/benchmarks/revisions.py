@@ -1,12 +1,13 @@
-"""The checker that orders by revisions, reading the files included.
+"""CPU time and memory of the checker `mvcc`, with reading the history.
 
     python -m tests.benchmarks.revisions [--operations N] [--clients C] [--corrupt NAME]
         [--black-box]
 
-A generated history of 32 clients over all keys at once, 1 % of its operations uncertain,
-judged by a process of its own: CPU seconds, for wall time depends on who else is at work,
-and that process' peak memory. Then how both grow from 100,000 to 1,000,000 operations,
-with the members' change log and, for 100,000, as a black box.
+The history is generated: 32 clients use all keys, and 1 % of the operations have an unknown
+outcome. A separate process reads and judges it. The benchmark measures the CPU time of that
+process, because wall time depends on other processes, and its peak memory. It judges 100,000
+and 1,000,000 operations with a member's change log, compares the two times, and judges 100,000
+operations without any member's state (black box).
 """
 
 from __future__ import annotations
@@ -42,18 +43,18 @@ print(json.dumps({
     "seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu,
     "reading": reading, "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     "valid": verdict.valid, "why": verdict.why,
-    "told": [anomaly.because for anomaly in verdict.anomalies],
+    "anomalies": [anomaly.because for anomaly in verdict.anomalies],
 }))
 """
 
 
 def judge(path: Path) -> dict[str, float]:
-    """By a process of its own, its imports included."""
+    """Read and judge `path` in a separate process; its CPU time includes the imports."""
     done = subprocess.run(
         [sys.executable, "-c", _JUDGE, str(path)], capture_output=True, check=True, text=True
     )
-    told: dict[str, float] = json.loads(done.stdout)
-    return told
+    judged: dict[str, float] = json.loads(done.stdout)
+    return judged
 
 
 def measure(
@@ -66,21 +67,22 @@ def measure(
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "kv.jsonl"
         generate_file(path, recipe)
-        told = judge(path)
+        judged = judge(path)
         size_mib = round(path.stat().st_size / 2**20, 1)
-    assert told["valid"] is (not corrupt), told
+    assert judged["valid"] is (not corrupt), judged
     bounded = operations == MANY and not black_box
     return Figure(
-        name=f"mvcc over {operations:,} operations"
+        name=f"checker mvcc, {operations:,} operations"
         + (f", {corrupt}" if corrupt else "")
-        + (", black box" if black_box else ""),
+        + (", without members' states" if black_box else ""),
         unit="CPU s",
-        value=round(told["cpu"], 2),
+        value=round(judged["cpu"], 2),
         bound=REQUIRED_CPU_S if bounded else None,
         bound_kind="at most",
         notes={
-            "of it reading": round(told["reading"], 2), "wall s": round(told["seconds"], 2),
-            "peak MiB": round(told["mib"]), "file MiB": size_mib, "load average": load_average(),
+            "CPU s to read the file": round(judged["reading"], 2),
+            "wall s": round(judged["seconds"], 2),
+            "peak MiB": round(judged["mib"]), "file MiB": size_mib, "load average": load_average(),
         },
     )
 
@@ -88,25 +90,29 @@ def measure(
 def run() -> list[Figure]:
     few, many, box = measure(FEW), measure(MANY), measure(FEW, black_box=True)
     growth = Figure(
-        name=f"mvcc, growth from {FEW:,} to {MANY:,} operations", unit="times",
+        name=f"checker mvcc, CPU time of {MANY:,} operations / of {FEW:,}", unit="ratio",
         value=round(many.value / few.value, 2), bound=REQUIRED_GROWTH, bound_kind="at most",
     )
     memory = Figure(
-        name=f"mvcc over {MANY:,} operations, peak memory", unit="MiB",
+        name=f"checker mvcc, {MANY:,} operations, peak memory", unit="MiB",
         value=float(many.notes["peak MiB"]), bound=REQUIRED_MIB, bound_kind="at most",
     )
     return [few, many, growth, memory, box]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The checker that orders by revisions.")
+    description = "Measure the checker `mvcc` on a generated history."
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--operations", type=int, default=FEW)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--corrupt", default="")
     parser.add_argument("--black-box", action="store_true")
-    given = parser.parse_args()
-    figure = measure(given.operations, given.clients, given.seed, given.corrupt, given.black_box)
+    arguments = parser.parse_args()
+    figure = measure(
+        arguments.operations, arguments.clients, arguments.seed, arguments.corrupt,
+        arguments.black_box,
+    )  # fmt: skip
     print(f"{figure.name}: {figure.value} {figure.unit}  {figure.notes}")
 
 

@@ -1,4 +1,4 @@
-"""From starting three members on empty folders until a put has been acknowledged."""
+"""Time from starting three members with empty data until all name the same leader."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
-from tests.benchmarks.figure import Figure, load_average, middle
+from tests.benchmarks.figure import Figure, load_average
 from tests.benchmarks.members import Kind, cluster, cpu_s, load
 
 TURNS = 5
@@ -20,27 +21,27 @@ def run() -> list[Figure]:
 
 
 async def _measure() -> list[Figure]:
-    took: dict[Kind, list[float]] = {"ours": [], "etcd": []}
-    used: dict[Kind, list[float]] = {"ours": [], "etcd": []}
+    seconds_of: dict[Kind, list[float]] = {"ours": [], "etcd": []}
+    cpu_s_of: dict[Kind, list[float]] = {"ours": [], "etcd": []}
     for _ in range(TURNS):
-        for kind in took:
+        for kind in seconds_of:
             seconds, cpu = await _start(kind)
-            took[kind].append(seconds)
-            used[kind].append(cpu)
+            seconds_of[kind].append(seconds)
+            cpu_s_of[kind].append(cpu)
     return [
         Figure(
-            name="start of three members to a leader that all know",
+            name="start of three members until all name one leader",
             unit="s",
-            value=middle(took["ours"]),
-            samples=tuple(round(one, 3) for one in took["ours"]),
+            value=median(seconds_of["ours"]),
+            samples=tuple(round(one, 3) for one in seconds_of["ours"]),
             peer_name="etcd",
-            peer=middle(took["etcd"]),
-            peer_samples=tuple(round(one, 3) for one in took["etcd"]),
+            peer=median(seconds_of["etcd"]),
+            peer_samples=tuple(round(one, 3) for one in seconds_of["etcd"]),
             bound=REQUIRED_S,
             bound_kind="at most",
             notes={
-                "CPU s of the three, ours": round(middle(used["ours"]), 3),
-                "CPU s of the three, etcd": round(middle(used["etcd"]), 3),
+                "CPU s of the three members": round(median(cpu_s_of["ours"]), 3),
+                "CPU s of etcd's three members": round(median(cpu_s_of["etcd"]), 3),
                 "cores": os.cpu_count() or 0,
                 "load average": load_average(),
             },
@@ -49,15 +50,15 @@ async def _measure() -> list[Figure]:
 
 
 async def _start(kind: Kind) -> tuple[float, float]:
-    """Seconds until it serves, CPU seconds of the members until then."""
+    """Start a cluster. Returns the seconds until it has a leader, and its members' CPU seconds."""
     with tempfile.TemporaryDirectory() as name:
-        made = cluster(kind, Path(name))
+        system = cluster(kind, Path(name))
         try:
             began = time.perf_counter()
-            await made.start()  # returns when all members name the same leader
+            await system.start()  # returns when all members name the same leader
             seconds = time.perf_counter() - began
-            used = cpu_s(made)
-            await load(made, "put", 3, "3x")  # that it leads indeed; not in the time
-            return seconds, used
+            used_s = cpu_s(system)
+            await load(system, "put", 3, "3x")  # checks that the leader serves; not measured
+            return seconds, used_s
         finally:
-            await made.stop()
+            await system.stop()

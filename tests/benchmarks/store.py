@@ -1,8 +1,8 @@
-"""Puts and linearizable gets a second, ours beside etcd.
+"""Puts and linearizable gets per second of this project's members and of etcd.
 
-Both clusters run all the while; each figure is measured in short turns, ours, etcd,
-ours, etcd, with the same load, and the medians are compared: what else the machine
-does meets both alike.
+Both clusters run during the whole benchmark. Each figure is measured in short turns (ours,
+etcd, ours, etcd, …) with the same load, and the medians are compared, so that other load on
+the machine affects both alike.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from tests.benchmarks.figure import Figure, load_average, middle
+from tests.benchmarks.figure import Figure, load_average
 from tests.benchmarks.members import load, running
 
 CONNECTIONS = (1, 8, 32)
@@ -20,6 +21,11 @@ REQUIRED_AT = 32
 REQUIRED_RATIO = 0.25
 TURN_S = 3
 TURNS = 3
+NOTES = {
+    "cpu_ms": "members' CPU ms per request",
+    "p50_ms": "median latency ms",
+    "p99_ms": "99th percentile latency ms",
+}
 
 
 def run() -> list[Figure]:
@@ -34,35 +40,36 @@ async def _measure() -> list[Figure]:
             running("ours", folder / "ours") as ours,
             running("etcd", folder / "etcd") as etcd,
         ):
-            for made in (ours, etcd):
-                await load(made, "put", 8, "1000x")  # warm, and keys for the gets
+            for members in (ours, etcd):
+                await load(members, "put", 8, "1000x")  # warms up, and writes keys for the gets
             for kind in ("put", "get"):
                 for connections in CONNECTIONS:
-                    seen: dict[str, list[dict[str, float]]] = {"ours": [], "etcd": []}
+                    measured: dict[str, list[dict[str, float]]] = {"ours": [], "etcd": []}
                     for _ in range(TURNS):
-                        for whose, made in (("ours", ours), ("etcd", etcd)):
-                            seen[whose].append(await load(made, kind, connections, str(TURN_S)))
-                    figures.append(_figure(kind, connections, seen))
+                        for system, members in (("ours", ours), ("etcd", etcd)):
+                            summary = await load(members, kind, connections, str(TURN_S))
+                            measured[system].append(summary)
+                    figures.append(_figure(kind, connections, measured))
     return figures
 
 
-def _figure(kind: str, connections: int, seen: dict[str, list[dict[str, float]]]) -> Figure:
+def _figure(kind: str, connections: int, measured: dict[str, list[dict[str, float]]]) -> Figure:
     rates = {
-        whose: tuple(round(one["per_second"], 1) for one in samples)
-        for whose, samples in seen.items()
+        system: tuple(round(one["per_second"], 1) for one in samples)
+        for system, samples in measured.items()
     }
     notes: dict[str, Any] = {
-        f"{name} {whose}": round(middle([one[name] for one in samples]), 3)
-        for name in ("cpu_ms", "p50_ms", "p99_ms")
-        for whose, samples in seen.items()
+        f"{label}, {system}": round(median([one[field] for one in samples]), 3)
+        for field, label in NOTES.items()
+        for system, samples in measured.items()
     }
     return Figure(
         name=f"{'puts' if kind == 'put' else 'linearizable gets'}, {connections} connections",
-        unit="/s",
-        value=middle(rates["ours"]),
+        unit="requests/s",
+        value=median(rates["ours"]),
         samples=rates["ours"],
         peer_name="etcd",
-        peer=middle(rates["etcd"]),
+        peer=median(rates["etcd"]),
         peer_samples=rates["etcd"],
         bound=REQUIRED_RATIO if connections == REQUIRED_AT else None,
         of="ratio",

@@ -1,8 +1,9 @@
-"""Transactions judged by cycles, reading their file included.
+"""Time to read a file of list-append transactions and to search it for cycles.
 
     python -m tests.benchmarks.transactions [--transactions N] [--clients C] [--corrupt KIND]
 
-CPU seconds and the peak memory of a process of its own for each size.
+Each size is read and judged in a separate process. The figure is its wall time; the notes
+contain its CPU time and peak memory.
 """
 
 from __future__ import annotations
@@ -39,37 +40,38 @@ print(json.dumps({
 
 
 def judge(path: Path) -> dict[str, object]:
-    """By a process of its own, its imports included."""
+    """Read and judge `path` in a separate process; its times include the imports."""
     done = subprocess.run(
         [sys.executable, "-c", _JUDGE, str(path)], capture_output=True, check=True, text=True
     )
-    told: dict[str, object] = json.loads(done.stdout)
-    return told
+    judged: dict[str, object] = json.loads(done.stdout)
+    return judged
 
 
 def measure(transactions: int, clients: int = 32, seed: int = 0, corrupt: str = "") -> Figure:
-    made = generate_append(transactions, clients, seed=seed)
+    history = generate_append(transactions, clients, seed=seed)
     if corrupt:
-        corrupted = corrupt_append(made, corrupt, seed)
-        assert corrupted is not None, f"no occasion for {corrupt}"
-        made = corrupted
+        corrupted = corrupt_append(history, corrupt, seed)
+        assert corrupted is not None, f"the history contains nothing to corrupt by {corrupt}"
+        history = corrupted
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "history.jsonl"
-        write_transactions(path, made)
-        del made
-        told = judge(path)
+        write_transactions(path, history)
+        del history
+        judged = judge(path)
         size_mib = round(path.stat().st_size / 2**20, 1)
-    assert told["valid"] is (not corrupt), told
+    assert judged["valid"] is (not corrupt), judged
     return Figure(
-        name=f"list-append, {transactions:,} transactions" + (f", {corrupt}" if corrupt else ""),
+        name=f"checker transactions, {transactions:,} list-append transactions"
+        + (f", {corrupt}" if corrupt else ""),
         unit="s",
-        value=round(float(str(told["seconds"])), 2),
+        value=round(float(str(judged["seconds"])), 2),
         bound=REQUIRED_S.get(transactions),
         bound_kind="at most",
         notes={
-            "CPU s": round(float(str(told["cpu"])), 2),
-            "of them reading": round(float(str(told["reading"])), 2),
-            "peak MiB": round(float(str(told["mib"]))),
+            "CPU s": round(float(str(judged["cpu"])), 2),
+            "CPU s to read the file": round(float(str(judged["reading"])), 2),
+            "peak MiB": round(float(str(judged["mib"]))),
             "file MiB": size_mib,
             "load average": load_average(),
         },
@@ -81,13 +83,14 @@ def run() -> list[Figure]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How long judging transactions takes.")
+    description = "Measure the checker `transactions` on a generated history."
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--transactions", type=int, default=100_000)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--corrupt", choices=sorted(APPEND_CORRUPTIONS), default="")
-    given = parser.parse_args()
-    figure = measure(given.transactions, given.clients, given.seed, given.corrupt)
+    arguments = parser.parse_args()
+    figure = measure(arguments.transactions, arguments.clients, arguments.seed, arguments.corrupt)
     print(f"{figure.name}: {figure.value} s", figure.notes)
 
 
