@@ -71,7 +71,7 @@ def show(figures: list[Figure]) -> None:
             str(one.notes.get("load average", "")),
         )
     Console(width=None if sys.stdout.isatty() else 150).print(table)
-    for one in figures:
+    for one in (figure for figure in figures if figure.notes):
         notes = ", ".join(f"{name} {value}" for name, value in one.notes.items())
         click.echo(f"  {one.name}: {notes}")
 

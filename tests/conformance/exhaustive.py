@@ -1,9 +1,9 @@
-"""`python -m tests.conformance.exhaustive`: our algorithms against all permutations.
+"""`python -m tests.conformance.exhaustive`: compares our algorithms with all permutations.
 
-Draws small random histories of each object of `small_objects`, and asks of each whether
-the search alone, the search with the object's own algorithm, and the trial of every
-order agree, and whether a linearization that is told is one. A sample is in
-`make test`; a million:
+The program draws small random histories of each object in `small_objects`. For each history it
+checks that three verdicts are equal: that of the search alone, that of the search with the
+model's own algorithm, and that of trying every order. It also checks that each linearization
+in the result is one. `make test` runs a sample. To run a million histories:
 
     python -m tests.conformance.exhaustive --examples 1000000
 """
@@ -29,81 +29,94 @@ from tests.conformance.small_objects import OBJECTS, History, SmallObject, small
 from tests.unit.checkers.exhaustive import linearizable
 
 
-def agree(made_of: SmallObject, history: History) -> bool:
-    """Raises AssertionError where two ways disagree; whether the history is linearizable."""
-    model = made_of.model
+def agree(small_object: SmallObject, history: History) -> bool:
+    """Return whether the history is linearizable; raise AssertionError if two verdicts differ."""
+    model = small_object.model
     legal = linearizable(model, history)
     expected = CheckResult.OK if legal else CheckResult.ILLEGAL
     alone = check_operations(replace(model, decide=None), history)
-    assert alone is expected, f"the search says {alone}, all permutations {expected}: {history}"
+    assert alone is expected, f"the search returns {alone}, all permutations {expected}: {history}"
     if model.decide is not None:
         decision = model.decide(history)
         assert decision is None or decision.legal is legal, (
-            f"the model's own algorithm says {decision}, all permutations {expected}: {history}"
+            f"the model's algorithm returns {decision}, all permutations {expected}: {history}"
         )
     result, info = check_operations_verbose(model, history)
     assert result is expected
     for part in info.partitions:
         for order in part.partials:
-            assert_linearization(made_of, part, order)
+            assert_linearization(small_object, part, order)
     return legal
 
 
 def assert_linearization(
-    made_of: SmallObject, part: PartitionInfo[object, object], order: tuple[int, ...]
+    small_object: SmallObject, part: PartitionInfo[object, object], order: tuple[int, ...]
 ) -> None:
-    """In agreement with the model and with real time, and whole where the part is legal."""
+    """Check that `order` agrees with the model and with real time.
+
+    If the part is legal, the order must contain all completed operations.
+    """
     ops = part.operations
-    state = made_of.model.init()
+    state = small_object.model.init()
     for n in order:
-        fits, state = made_of.model.step(state, ops[n].input, ops[n].output)
-        assert fits, f"{order} is no order of {ops}"
-    for place, n in enumerate(order):
-        for later in order[place + 1 :]:
-            assert not ops[later].ret < ops[n].call, f"{order} breaks real time of {ops}"
+        fits, state = small_object.model.step(state, ops[n].input, ops[n].output)
+        assert fits, f"{order} contradicts the model: {ops}"
+    for position, n in enumerate(order):
+        for later in order[position + 1 :]:
+            assert not ops[later].ret < ops[n].call, f"{order} contradicts real time: {ops}"
     if part.result is CheckResult.OK:
         assert {n for n, op in enumerate(ops) if op.ret != math.inf} <= set(order)
 
 
 @click.command()
-@click.option("--examples", default=10_000, show_default=True, help="Histories in all.")
-@click.option("--seed", default=0, show_default=True, help="Decides which.")
 @click.option(
-    "--of", "names", multiple=True, type=click.Choice(list(OBJECTS)), help="Default: all."
+    "--examples", default=10_000, show_default=True,
+    help="The number of histories, divided among the objects.",
+)  # fmt: skip
+@click.option(
+    "--seed", default=0, show_default=True, help="The seed from which the histories are drawn."
+)
+@click.option(
+    "--of", "names", multiple=True, type=click.Choice(list(OBJECTS)),
+    help="An object to test; may be given several times.  [default: all]",
 )
 def main(examples: int, seed: int, names: tuple[str, ...]) -> None:
-    """Exit codes: 0 all agree, 1 some do not (the smallest part that shows it is told)."""
+    """Compare the algorithms on random histories of small objects.
+
+    Exit codes: 0 all verdicts agree, 1 two verdicts differ. The program then prints the smallest
+    part of the history for which they differ.
+    """
     chosen = names or tuple(OBJECTS)
-    agreed = [_run(name, examples // len(chosen), seed) for name in chosen]
-    sys.exit(not all(agreed))
+    agreements = [_run(name, examples // len(chosen), seed) for name in chosen]
+    sys.exit(not all(agreements))
 
 
 def _run(name: str, examples: int, seed: int) -> bool:
-    made_of = OBJECTS[name]
+    small_object = OBJECTS[name]
     random = stream(seed, "exhaustive", name)
     seen = {True: 0, False: 0}
     decided = 0
     began = time.perf_counter()
     for _ in range(examples):
-        history = small_history(random.choice, made_of)
+        history = small_history(random.choice, small_object)
         try:
-            seen[agree(made_of, history)] += 1
+            seen[agree(small_object, history)] += 1
         except AssertionError:
-            history = minimise(history, lambda part: _disagree(made_of, part))
-            click.echo(f"{name}: the ways disagree about {history}", err=True)
+            history = minimise(history, lambda part: _disagree(small_object, part))
+            click.echo(f"{name}: the verdicts differ for {history}", err=True)
             return False
-        decide = made_of.model.decide
+        decide = small_object.model.decide
         decided += decide is not None and decide(history) is not None
     click.echo(
         f"{name}: {seen[True]:,} linearizable and {seen[False]:,} not, {decided:,} of them decided "
-        f"without a search; all agree ({time.perf_counter() - began:.0f} s)"
+        f"without a search; all verdicts agree ({time.perf_counter() - began:.0f} s)"
     )
     return True
 
 
-def _disagree(made_of: SmallObject, history: History) -> bool:
+def _disagree(small_object: SmallObject, history: History) -> bool:
     try:
-        agree(made_of, history)
+        agree(small_object, history)
     except AssertionError:
         return True
     return False

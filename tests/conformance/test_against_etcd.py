@@ -1,8 +1,8 @@
-"""Whatever is sent, a member of ours answers as etcd 3.5.1 does, byte for byte.
+"""A member of this project answers each request as etcd 3.5.1 does, byte for byte.
 
-Left out of the comparison, and only that: who answers (cluster and member ids), the
-term, the hash of the backend file. Not sent: what kills etcd 3.5.1 (an unknown sort
-target; a put that keeps the value of a key deleted before it in the transaction).
+The comparison leaves out cluster ids, member ids, terms and the hash of the backend file. The
+tests do not send the requests at which etcd 3.5.1 panics: an unknown sort target, and a put
+that keeps the value of a key that the same transaction has deleted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         yield both
 
 
-def unhurried(examples: int) -> settings:
+def without_deadline(examples: int) -> settings:
     return settings(
         deadline=None,
         max_examples=examples,
@@ -38,12 +38,12 @@ def unhurried(examples: int) -> settings:
     )
 
 
-@unhurried(60)
+@without_deadline(60)
 @given(st.lists(kv_requests.calls, min_size=1, max_size=10))
-def test_sequences_of_kv_requests_are_answered_as_etcd_answers(
+def test_sequences_of_kv_requests_are_answered_as_etcd_answers_them(
     pair: Pair, sequence: list[Call]
 ) -> None:
-    start = pair.level()
+    start = pair.reset()
     bases = {"zero": 0, "now": start, "start": start, "compacted": start}
     for call in sequence:
         bases["now"] = pair.etcd.revision()
@@ -52,13 +52,13 @@ def test_sequences_of_kv_requests_are_answered_as_etcd_answers(
         assert ours == etcd, (call.path, body)
 
 
-@unhurried(120)
+@without_deadline(120)
 @given(kv_requests.malformed_calls)
-def test_malformed_requests_are_refused_in_etcds_words(pair: Pair, call: Call) -> None:
+def test_malformed_requests_are_refused_with_etcds_messages(pair: Pair, call: Call) -> None:
     body = body_bytes(call, {"zero": 0, "now": 0, "start": 0, "compacted": 0})
     ours, etcd = pair.call("POST", call.path, body)
     if ours.status == 200 == etcd.status:
-        pair.level()  # it was well-formed after all, and may have written
+        pair.reset()  # the request was valid and may have written
     else:
         assert ours == etcd, (call.path, body)
 
@@ -98,10 +98,10 @@ def test_malformed_requests_are_refused_in_etcds_words(pair: Pair, call: Call) -
         ("POST", "/v3/cluster/member/list", '{"linearizable":5}'),
     ],
 )
-def test_what_stands_beside_the_kv_service_is_answered_as_etcd_answers(
+def test_paths_outside_the_kv_service_are_answered_as_etcd_answers_them(
     pair: Pair, method: str, path: str, body: str
 ) -> None:
-    pair.level()
+    pair.reset()
     ours, etcd = pair.call(method, path, body.encode())
     assert ours == etcd
 
@@ -124,14 +124,14 @@ def test_status_and_members_have_etcds_fields_in_etcds_order(pair: Pair) -> None
 def test_a_request_that_is_too_large_is_refused_where_etcd_refuses_it(
     pair: Pair, value_bytes: int
 ) -> None:
-    pair.level()
+    pair.reset()
     body = f'{{"key":"YQ==","value":"{encoded(b"x" * value_bytes)}"}}'.encode()
     ours, etcd = pair.call("POST", "/v3/kv/put", body)
     assert ours == etcd
 
 
-def test_a_transaction_may_hold_128_operations_and_no_more(pair: Pair) -> None:
-    pair.level()
+def test_a_transaction_may_contain_128_operations_and_no_more(pair: Pair) -> None:
+    pair.reset()
     for count in (128, 129):
         one = '{"request_range":{"key":"YQ=="}}'
         body = f'{{"success":[{",".join([one] * count)}]}}'.encode()

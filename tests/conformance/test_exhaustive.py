@@ -1,4 +1,4 @@
-"""A sample of `python -m tests.conformance.exhaustive`, with hypothesis to make it small."""
+"""A sample of `python -m tests.conformance.exhaustive`; hypothesis shrinks a failure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tests.conformance.small_objects import OBJECTS, histories
 
 
 @pytest.mark.parametrize("name", OBJECTS)
-def test_the_verdict_is_that_of_all_permutations(name: str) -> None:
+def test_the_verdict_equals_that_of_trying_all_permutations(name: str) -> None:
     @settings(max_examples=200, deadline=None)
     @given(st.data())
-    def every(data: st.DataObject) -> None:
+    def check(data: st.DataObject) -> None:
         agree(OBJECTS[name], data.draw(histories(OBJECTS[name])))
 
-    every()
+    check()

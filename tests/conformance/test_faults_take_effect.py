@@ -1,4 +1,4 @@
-"""Faults do to real clusters what they say: a fault without effect would make every test pass."""
+"""Each fault has its effect on real clusters. A fault without effect would hide every bug."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ELECTION_MS = 500
 
 
 class Running:
-    """A cluster that runs, and what a client and an onlooker can see of it."""
+    """A running cluster, with a client and an observer of the members' states."""
 
     def __init__(self, system: ProcessCluster, session: aiohttp.ClientSession) -> None:
         self.system = system
@@ -43,7 +43,7 @@ class Running:
         self.written = 0
 
     async def put(self, member: str, timeout_s: float = 3.0) -> bool:
-        """Whether a new key was acknowledged."""
+        """Put a new key at `member`; returns whether the put was acknowledged."""
         self.written += 1
         key = base64.b64encode(f"k{self.written}".encode()).decode()
         try:
@@ -58,19 +58,22 @@ class Running:
 
     async def leader(self, other_than: str | None = None) -> str:
         async with asyncio.timeout(10):
-            while (leads := await self.system.leader()) in (None, other_than):
+            while (leader := await self.system.leader()) in (None, other_than):
                 await asyncio.sleep(0.05)
-        assert leads is not None
-        return leads
+        assert leader is not None
+        return leader
 
     async def agreement(self) -> int:
-        """Wait until all members have applied the same; the revision, at which they are equal."""
+        """Wait until all members have applied the same entries; returns their revision.
+
+        Asserts that the hashes and the change logs of the members are equal at this revision.
+        """
         async with asyncio.timeout(15):
             while True:
-                told = await self.system._statuses()
+                statuses = await self.system._statuses()
                 applied = {(s.raft_applied_index, s.header.revision, s.leader)
-                           for s in told.values()}
-                if len(told) == len(self.system.members) and len(applied) == 1:
+                           for s in statuses.values()}
+                if len(statuses) == len(self.system.members) and len(applied) == 1:
                     break
                 await asyncio.sleep(0.05)
         ((_, revision, _),) = applied
@@ -78,7 +81,7 @@ class Running:
         assert [state.error for state in states] == [None] * len(states)
         assert len({state.hash for state in states}) == 1
         assert states[0].hash != 0
-        # A write that a fault held up may still arrive: what came until then is compared.
+        # A write that a fault delayed may still arrive, so later changes are ignored.
         logs = {tuple(one for one in state.changes if one.revision <= revision)
                 for state in states}
         assert len(logs) == 1
@@ -103,7 +106,7 @@ async def cluster(make: Callable[..., ProcessCluster], folder: Path) -> AsyncIte
 
 
 def on_a_cluster(test: Callable[[Running], Awaitable[None]]) -> Callable[..., None]:
-    """Run `test(running)` on a started cluster of each system."""
+    """Decorate `test(running)` to run on a started cluster of each system."""
 
     @pytest.mark.parametrize("make", SYSTEMS)
     @functools.wraps(test)
@@ -114,12 +117,12 @@ def on_a_cluster(test: Callable[[Running], Awaitable[None]]) -> Callable[..., No
 
         asyncio.run(asyncio.wait_for(main(), 60))
 
-    del started.__wrapped__  # pytest would ask for the inner function's arguments
+    del started.__wrapped__  # otherwise pytest requests the arguments of the inner function
     return cast("Callable[..., None]", started)
 
 
 @on_a_cluster
-async def test_a_killed_leader_is_followed_by_another_and_comes_back_with_its_data(
+async def test_a_killed_leader_is_replaced_and_restarts_with_its_data(
     running: Running,
 ) -> None:
     old = await running.leader()
@@ -138,25 +141,25 @@ async def test_a_killed_leader_is_followed_by_another_and_comes_back_with_its_da
 
 
 @on_a_cluster
-async def test_a_member_that_ends_by_itself_is_told_of_though_a_fault_restarts_it(
+async def test_a_member_that_ends_by_itself_is_reported_although_a_fault_restarts_it(
     running: Running,
 ) -> None:
     system = running.system
     await system.kill("n1")
     await system.restart("n1")
-    assert system.ended_by_themselves() == (), "killed by us"
+    assert system.ended_by_themselves() == (), "the nemesis killed it"
     psutil.Process(system.pid("n2")).kill()
     while system.alive("n2"):
         await asyncio.sleep(0.01)
     await system.kill("n2")
     await system.restart("n2")
-    (told,) = system.ended_by_themselves()
-    assert told.startswith("n2 ended by itself with exit code -9; its log (")
+    (report,) = system.ended_by_themselves()
+    assert report.startswith("n2 ended by itself with exit code -9; its log (")
     await running.agreement()
 
 
 @on_a_cluster
-async def test_a_paused_leader_stands_still_is_followed_by_another_and_then_catches_up(
+async def test_a_paused_leader_stops_is_replaced_and_catches_up_later(
     running: Running,
 ) -> None:
     old = await running.leader()
@@ -173,20 +176,20 @@ async def test_a_paused_leader_stands_still_is_followed_by_another_and_then_catc
 
 @pytest.mark.parametrize("how", ["cut", "black_hole"])
 @pytest.mark.parametrize("make", SYSTEMS)
-def test_an_isolated_leader_acknowledges_nothing_and_another_leads(
+def test_an_isolated_leader_acknowledges_no_write_and_is_replaced(
     make: Callable[..., ProcessCluster], how: Literal["cut", "black_hole"], tmp_path: Path
 ) -> None:
     async def main() -> None:
         async with cluster(make, tmp_path) as running:
             old = await running.leader()
             assert await running.put(old)
-            parted = await inject(
+            partition = await inject(
                 Partition("isolate_leader", how=how), running.in_force, Random(1)
             )
             assert not await running.put(old, timeout_s=0.5)
             new = await running.leader(other_than=old)
             assert await running.put(new)
-            await parted.undo()
+            await partition.undo()
             await running.agreement()
             assert await running.put(old)
 
@@ -194,41 +197,41 @@ def test_an_isolated_leader_acknowledges_nothing_and_another_leads(
 
 
 @on_a_cluster
-async def test_a_leader_that_is_not_heard_is_followed_by_another(running: Running) -> None:
+async def test_a_leader_that_can_receive_but_not_send_is_replaced(running: Running) -> None:
     old = await running.leader()
-    parted = await inject(Partition("one_way", "leader", "cut"), running.in_force, Random(1))
+    partition = await inject(Partition("one_way", "leader", "cut"), running.in_force, Random(1))
     new = await running.leader(other_than=old)
     assert await running.put(new)
-    await parted.undo()
+    await partition.undo()
     await running.agreement()
 
 
 @on_a_cluster
-async def test_a_follower_that_is_not_heard_but_hears_its_leader_unseats_nobody(
+async def test_a_follower_that_can_receive_but_not_send_does_not_depose_the_leader(
     running: Running,
 ) -> None:
-    leads = await running.leader()
-    parted = await inject(Partition("one_way", "follower"), running.in_force, Random(1))
-    (deaf,) = parted.members
-    assert deaf != leads
-    # Members hear heartbeats from the leader as long as this direction passes.
+    leader = await running.leader()
+    partition = await inject(Partition("one_way", "follower"), running.in_force, Random(1))
+    (mute,) = partition.members
+    assert mute != leader
+    # The follower still receives the heartbeats of the leader.
     for _ in range(8):
         await asyncio.sleep(ELECTION_MS / 2000)
-        assert await running.leader() == leads
-    assert await running.put(leads)
-    assert not await running.put(deaf, timeout_s=0.5)
-    await parted.undo()
+        assert await running.leader() == leader
+    assert await running.put(leader)
+    assert not await running.put(mute, timeout_s=0.5)
+    await partition.undo()
     await running.agreement()
 
 
 @on_a_cluster
-async def test_a_slow_network_makes_writes_wait_for_a_round_trip(running: Running) -> None:
-    leads = await running.leader()
-    assert await running.put(leads)
+async def test_latency_delays_writes_by_a_round_trip(running: Running) -> None:
+    leader = await running.leader()
+    assert await running.put(leader)
 
     async def put_s() -> float:
         began = time.monotonic()
-        assert await running.put(leads)
+        assert await running.put(leader)
         return time.monotonic() - began
 
     assert min([await put_s() for _ in range(5)]) < 0.1
@@ -236,29 +239,29 @@ async def test_a_slow_network_makes_writes_wait_for_a_round_trip(running: Runnin
     assert min([await put_s() for _ in range(3)]) >= 0.19
     await slow.undo()
     assert min([await put_s() for _ in range(5)]) < 0.1
-    assert await running.leader() == leads
+    assert await running.leader() == leader
 
 
 @on_a_cluster
-async def test_many_faults_at_once_leave_a_cluster_that_agrees(running: Running) -> None:
+async def test_members_agree_after_many_concurrent_faults(running: Running) -> None:
     kinds = ("kill", "pause", "partition", "latency")
     tempo = Tempo(hold_ms=(200, 1_200), gap_ms=(100, 600), tail_ms=0)
     schedule = draw_faults(3, kinds, 5_000, running.system.members, tempo=tempo)
-    told: list[FaultEvent] = []
+    events: list[FaultEvent] = []
     loop = asyncio.get_running_loop()
     began = loop.time()
     nemesis = Nemesis(
-        schedule, running.system, lambda f, value: told.append(value),
+        schedule, running.system, lambda f, value: events.append(value),
         lambda: (loop.time() - began) * 1000,
     )
-    conducting = asyncio.create_task(nemesis.run())
+    nemesis_task = asyncio.create_task(nemesis.run())
     random = stream(3, "puts")
-    while not conducting.done():
+    while not nemesis_task.done():
         await running.put(random.choice(running.system.members), timeout_s=0.3)
         await asyncio.sleep(0.02)
-    await conducting
+    await nemesis_task
     await nemesis.heal_all()
-    assert [one.error for one in told if one.error] == []
-    assert len([one for one in told if one.phase == "ended"]) == len(schedule) > 12
+    assert [one.error for one in events if one.error] == []
+    assert len([one for one in events if one.phase == "ended"]) == len(schedule) > 12
     assert all(running.system.alive(member) for member in running.system.members)
     await running.agreement()

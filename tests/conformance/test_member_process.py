@@ -1,4 +1,4 @@
-"""A member as a process: what it refuses, in which words, and that it catches up."""
+"""A member as a process: flags and data that it refuses, its messages, and how it catches up."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def free_port() -> int:
 
 
 def flags(folder: Path, **changed: str) -> list[str]:
-    """A member alone; `changed` by names with underscores."""
+    """The flags of a cluster of one member; `changed` overrides flags, named with underscores."""
     peer = f"http://127.0.0.1:{free_port()}"
     given = {
         "name": "n1",
@@ -38,28 +38,28 @@ def flags(folder: Path, **changed: str) -> list[str]:
         "initial-cluster": f"n1={peer}",
         **{name.replace("_", "-"): value for name, value in changed.items()},
     }
-    return [word for name, value in given.items() for word in (f"--{name}", value)]
+    return [argument for name, value in given.items() for argument in (f"--{name}", value)]
 
 
-def start(words: list[str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "splitbrain.node", *words]
+def start(arguments: list[str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "splitbrain.node", *arguments]
     return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def refused(words: list[str]) -> tuple[int, str]:
-    """Exit code and all that was said by a member that must not start."""
-    process = start(words)
+def refused(arguments: list[str]) -> tuple[int, str]:
+    """Start a member that must refuse to start; returns its exit code and its output."""
+    process = start(arguments)
     try:
-        said, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=20)
     finally:
         process.kill()
-    return process.returncode, said
+    return process.returncode, output
 
 
-def served(words: list[str]) -> subprocess.Popen[str]:
-    """A member that has taken a write."""
-    process = start(words)
-    url = words[words.index("--listen-client-urls") + 1]
+def served(arguments: list[str]) -> subprocess.Popen[str]:
+    """Start a member and wait until it has acknowledged a put of the key `a`."""
+    process = start(arguments)
+    url = arguments[arguments.index("--listen-client-urls") + 1]
     for _ in range(200):
         try:
             body = {"key": "YQ==", "value": "Yg=="}
@@ -73,11 +73,11 @@ def served(words: list[str]) -> subprocess.Popen[str]:
         except subprocess.TimeoutExpired:
             continue
     process.kill()
-    raise AssertionError("it never served")
+    raise AssertionError("the member did not serve")
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"name": "n2"}, "--name 'n2' is not in --initial-cluster"),
         ({"listen_client_urls": "https://127.0.0.1:1"}, "TLS is not supported"),
@@ -89,27 +89,27 @@ def served(words: list[str]) -> subprocess.Popen[str]:
     ],
 )
 def test_wrong_flags_are_refused_without_a_traceback(
-    changed: dict[str, str], said: str, tmp_path: Path
+    changed: dict[str, str], message: str, tmp_path: Path
 ) -> None:
     code, text = refused(flags(tmp_path, **changed))
     assert code == 2
-    assert said in text
+    assert message in text
     assert "Traceback" not in text
 
 
-def test_data_in_use_and_addresses_in_use_are_refused_and_a_signal_ends_a_member(
+def test_data_and_addresses_in_use_are_refused_and_sigterm_stops_a_member(
     tmp_path: Path,
 ) -> None:
-    words = flags(tmp_path)
-    running = served(words)
+    arguments = flags(tmp_path)
+    running = served(arguments)
     try:
         code, text = refused(flags(tmp_path))
         assert (code, "is in use by another process" in text) == (1, True), text
-        taken = words[words.index("--listen-client-urls") + 1]
-        elsewhere = flags(tmp_path / "other", listen_client_urls=taken)
-        code, text = refused(elsewhere)
+        taken = arguments[arguments.index("--listen-client-urls") + 1]
+        other_data = flags(tmp_path / "other", listen_client_urls=taken)
+        code, text = refused(other_data)
         assert (code, f"something else listens on {taken}" in text) == (1, True), text
-        taken = words[words.index("--listen-peer-urls") + 1]
+        taken = arguments[arguments.index("--listen-peer-urls") + 1]
         code, text = refused(flags(tmp_path / "third", listen_peer_urls=taken))
         assert (code, f"something else listens on {taken}" in text) == (1, True), text
         assert not (tmp_path / "third" / "d" / "member").exists()
@@ -118,23 +118,23 @@ def test_data_in_use_and_addresses_in_use_are_refused_and_a_signal_ends_a_member
         assert running.wait(10) == 0
 
 
-def test_what_stands_in_the_way_of_a_start_is_told_without_a_traceback(tmp_path: Path) -> None:
+def test_a_member_that_cannot_start_reports_the_reason_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "incarnation").write_text("many\n")
-    for changed, said in (
+    for changed, message in (
         ({"trace_file": str(tmp_path / "file" / "trace")}, "cannot be written: "),
         ({"data_dir": str(tmp_path / "file")}, "File exists"),
         ({"data_dir": str(tmp_path / "damaged")}, "data directory contains b'many'"),
         ({"quota_backend_bytes": str(2**60)}, "decrease --quota-backend-bytes"),
     ):
         code, text = refused(flags(tmp_path, **changed))
-        assert (code, said in text, "Traceback" in text) == (1, True, False), text
+        assert (code, message in text, "Traceback" in text) == (1, True, False), text
 
 
 def test_the_data_of_another_member_is_refused(tmp_path: Path) -> None:
-    words = flags(tmp_path)
-    first = served(words)
+    arguments = flags(tmp_path)
+    first = served(arguments)
     first.terminate()
     first.wait(10)
     code, text = refused(flags(tmp_path, initial_cluster_token="another"))
@@ -144,12 +144,12 @@ def test_the_data_of_another_member_is_refused(tmp_path: Path) -> None:
 
 
 async def listed_client_urls(system: ProcessCluster, member: str) -> dict[str, list[str]]:
-    """What `member` says of everyone, in the order in which it says it."""
+    """The client URLs of all members as `member` lists them, in its order."""
     url = f"{system.address(member).client_url}/v3/cluster/member/list"
     try:
         answer = await asyncio.to_thread(requests.post, url, json={}, timeout=5)
     except requests.ConnectionError:
-        return {}  # it does not serve yet
+        return {}  # the member does not serve yet
     assert answer.status_code == 200, answer.text
     listed = answer.json()["members"]
     assert [int(one["ID"]) for one in listed] == sorted(int(one["ID"]) for one in listed)
@@ -163,7 +163,7 @@ def etcd(settings: ClusterSettings) -> ProcessCluster:
 
 
 @pytest.mark.parametrize("make", [PythonNode, etcd], ids=["python_node", "etcd"])
-def test_any_member_lists_the_client_urls_of_all_also_after_a_restart(
+def test_each_member_lists_the_client_urls_of_all_members_also_after_a_restart(
     tmp_path: Path, make: Callable[[ClusterSettings], ProcessCluster]
 ) -> None:
     async def scenario() -> None:
@@ -226,7 +226,7 @@ def test_a_member_that_missed_the_tail_of_the_log_catches_up_from_a_snapshot(
                     await asyncio.sleep(0.1)
             assert states[0].revision == 201
             assert "restored a snapshot" in system.log_path(late).read_text()
-            # Who said what before the snapshot is in it.
+            # The snapshot contains the client URLs that were published before it.
             assert await listed_client_urls(system, late) == {
                 name: [system.address(name).client_url] for name in system.members
             }

@@ -43,7 +43,7 @@ REFUSED = {
 @pytest.mark.parametrize("system", [
     "simulated", "python_node", pytest.param("etcd", marks=pytest.mark.etcd)
 ])
-def test_a_member_is_isolated_for_two_seconds_and_then_read_from(
+def test_a_read_from_a_member_after_its_isolation_returns_the_newest_value(
     system: str, tmp_path: Path
 ) -> None:
     schedule = adapted(parse_schedule(ISOLATED), system)
@@ -64,18 +64,18 @@ def test_a_member_is_isolated_for_two_seconds_and_then_read_from(
     assert '"0.2"' in repr(get.result).replace("'", '"')
     again = schedule_at(result.folder)
     assert replace(again, options=schedule.options) == schedule
-    kept = [path.name for path in (result.folder / "n1").iterdir()]
-    assert "data" not in kept  # a valid run keeps no data
+    files = [path.name for path in (result.folder / "n1").iterdir()]
+    assert "data" not in files  # a valid run keeps no data
 
 
 @pytest.mark.parametrize("line", list(REFUSED))
-def test_what_real_etcd_does_not_support_is_refused_before_the_run(line: str) -> None:
+def test_a_schedule_that_real_etcd_does_not_support_is_refused_before_the_run(line: str) -> None:
     schedule = parse_schedule(f"{ISOLATED}\n{line}\n")
     with pytest.raises(BadArguments, match=REFUSED[line]):
         adapted(schedule, "etcd")
 
 
-def test_a_power_loss_is_the_kill_of_a_process_that_holds_unsynced_writes_back() -> None:
+def test_on_processes_a_power_loss_is_a_kill_with_the_flag_hold_unsynced() -> None:
     schedule = adapted(
         parse_schedule(f"{ISOLATED}\n100 ms  power n1 until 300 ms\n"), "python_node"
     )
@@ -84,7 +84,7 @@ def test_a_power_loss_is_the_kill_of_a_process_that_holds_unsynced_writes_back()
     assert "--hold-unsynced" in schedule.options.member_flags
 
 
-def test_settings_are_flags_of_real_members() -> None:
+def test_settings_become_flags_of_real_members() -> None:
     schedule = parse_schedule(ISOLATED)
     assert setting_flags(adapted(schedule, "python_node")) == ("--snapshot-count", "20")
     assert setting_flags(adapted(schedule, "etcd")) == ("--snapshot-count", "20")

@@ -1,4 +1,4 @@
-"""A store of one's own, as docs/howto/test-your-own-store.md tells it, word for word."""
+"""The example in docs/howto/test-your-own-store.md runs as it is printed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [
 
 
 def block(language: str, after: str = "") -> str:
-    """The first block of code in `language`, behind the words `after`."""
+    """The first block of code in `language` after the text `after`."""
     found = re.search(rf"{after}.*?```{language}\n(.*?)```", HOW_TO.read_text(), re.DOTALL)
     assert found is not None
     return found[1]
@@ -31,19 +31,20 @@ def block(language: str, after: str = "") -> str:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder with `my_store.py`, and the package that offers it by an entry point."""
+    """A folder with `my_store.py` and the metadata of a package with its entry point."""
     (tmp_path / "my_store.py").write_text(block("python"))
-    offered = re.search(r'entry-points\."(.+)"\]\n(.+) = "(.+)"', block("toml"))
-    assert offered is not None
+    entry_point = re.search(r'entry-points\."(.+)"\]\n(.+) = "(.+)"', block("toml"))
+    assert entry_point is not None
     info = tmp_path / "my_store-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-store\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[{offered[1]}]\n{offered[2]} = {offered[3]}\n")
+    group, name, value = entry_point.groups()
+    (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {value}\n")
     return tmp_path
 
 
 @pytest.mark.parametrize("system", ["my_store:CheckedEtcd", "checked-etcd"])
-def test_a_system_of_ones_own_runs_by_its_path_and_by_its_entry_point(
+def test_a_users_system_runs_by_its_dotted_path_and_by_its_entry_point(
     project: Path, system: str
 ) -> None:
     command = [
@@ -52,7 +53,8 @@ def test_a_system_of_ones_own_runs_by_its_path_and_by_its_entry_point(
         "--rate", "50",
     ]  # fmt: skip
     path = os.pathsep.join([str(find_binary().parent), os.environ["PATH"]])
-    # The package is offered where it is installed; a path is found in the working directory.
+    # An entry point needs an installed package; a dotted path is imported from the working
+    # directory.
     installed = {"PYTHONPATH": str(project)} if ":" not in system else {}
     done = subprocess.run(
         command, cwd=project, env={**os.environ, **installed, "PATH": path},

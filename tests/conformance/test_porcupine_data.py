@@ -1,4 +1,4 @@
-"""Our search against Go porcupine's verdicts on its own test data."""
+"""Our verdicts on porcupine's test data equal those of Go porcupine."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from splitbrain.histories.formats.jepsen_log import read_jepsen_log
 from splitbrain.histories.formats.porcupine_kv import read_porcupine_kv
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "porcupine"
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no {DATA}: data from elsewhere")
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"needs porcupine's test data in {DATA}")
 
 LONG = ("c10-bad.txt", "kv-whole")
-"""Takes the search some seconds; the benchmark runs it."""
+"""The search needs some seconds for this case; only the benchmark runs it."""
 EXPECTED = {"Ok": CheckResult.OK, "Illegal": CheckResult.ILLEGAL}
 
 
@@ -29,7 +29,11 @@ def cases() -> list[tuple[str, str, str]]:
     if not verdicts.is_file():
         return []
     files: dict[str, dict[str, Any]] = json.loads(verdicts.read_text())["files"]
-    return [(name, how, told["verdict"]) for name, by in files.items() for how, told in by.items()]
+    return [
+        (name, how, case["verdict"])
+        for name, cases_of_file in files.items()
+        for how, case in cases_of_file.items()
+    ]
 
 
 def read(name: str, how: str) -> tuple[Model[Any, Any, Any], list[Operation[Any, Any]]]:
@@ -40,7 +44,7 @@ def read(name: str, how: str) -> tuple[Model[Any, Any, Any], list[Operation[Any,
 
 
 @pytest.mark.parametrize(("name", "how", "verdict"), cases())
-def test_our_verdict_is_that_of_go_porcupine(name: str, how: str, verdict: str) -> None:
+def test_our_verdict_equals_that_of_go_porcupine(name: str, how: str, verdict: str) -> None:
     model, operations = read(name, how)
     assert check_operations(model, operations) is EXPECTED[verdict]
 
@@ -48,6 +52,8 @@ def test_our_verdict_is_that_of_go_porcupine(name: str, how: str, verdict: str) 
 @pytest.mark.parametrize(
     ("name", "how", "verdict"), [case for case in cases() if case[:2] != LONG]
 )
-def test_so_is_the_verdict_of_the_search_alone(name: str, how: str, verdict: str) -> None:
+def test_the_verdict_of_the_search_alone_equals_that_of_go_porcupine(
+    name: str, how: str, verdict: str
+) -> None:
     model, operations = read(name, how)
     assert check_operations(replace(model, decide=None), operations) is EXPECTED[verdict]

@@ -1,4 +1,4 @@
-"""etcd's transactions over lists and registers show no cycle; members killed meanwhile."""
+"""etcd's transactions over lists and registers show no cycle while members are killed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.etcd]
 
 
 @pytest.mark.parametrize("workload", ["append", "wr"])
-def test_etcd_is_strictly_serializable(workload: str, tmp_path: Path) -> None:
+def test_etcd_is_strictly_serializable_under_kills(workload: str, tmp_path: Path) -> None:
     options = read_options({
         "system": "etcd", "workload": workload, "nodes": (3,), "nemesis": ("kill",),
         "clients": 6, "rate": 150.0, "time_limit_s": 3.0, "seed": 21, "store": str(tmp_path),

@@ -1,7 +1,7 @@
-"""A watch stream of ours has the lines of etcd 3.5.1's, byte for byte.
+"""A watch stream of this project's member has the same lines as etcd 3.5.1's, byte for byte.
 
-Scripts, for an answer must be waited for: each step is done on both, then as many lines
-are read from both as etcd is known to send.
+The tests are scripts, because a test must know how many lines to wait for: each sends the same
+requests to both members, then reads as many lines from both as etcd is known to send.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.conformance.server_pair import (
     Server,
     encoded,
     etcd_binary,
-    neutral,
+    masked,
     server_pair,
 )
 
@@ -81,7 +81,7 @@ def lines(stream: HTTPResponse, count: int) -> list[bytes]:
     while len(read) < count:
         line = stream.readline()
         if line.strip():  # etcd flushes long lines in two pieces
-            read.append(neutral(Answer(200, line)).body)
+            read.append(masked(Answer(200, line)).body)
     return read
 
 
@@ -123,10 +123,10 @@ def watched(
         ([{}, create(), {}], 1, 5),
     ],
 )
-def test_events_of_changes_come_as_etcd_sends_them(
+def test_events_of_changes_are_sent_as_etcd_sends_them(
     pair: Pair, requests: list[dict[str, Any]], created: int, then: int
 ) -> None:
-    pair.level()
+    pair.reset()
     ours = watched(pair.ours, requests, CHANGES, created, then)
     etcd = watched(pair.etcd, requests, CHANGES, created, then)
     assert ours == etcd
@@ -134,22 +134,22 @@ def test_events_of_changes_come_as_etcd_sends_them(
 
 @pytest.mark.parametrize("prev_kv", [False, True])
 @pytest.mark.parametrize("back", [6, 3, 1])
-def test_a_watch_from_the_past_begins_with_what_has_been(
+def test_a_watch_from_an_old_revision_begins_with_the_events_since_then(
     pair: Pair, back: int, prev_kv: bool
 ) -> None:
-    revision = pair.level()
+    revision = pair.reset()
     start = revision + 6 - back + 1
     for server in (pair.ours, pair.etcd):
         for path, message in CHANGES:
             server.post(path, message)
     requests = [create(range_end=ALL, start_revision=start, prev_kv=prev_kv)]
-    # etcd looks for watchers that are behind every 100 ms.
+    # etcd serves watchers that are behind every 100 ms.
     ours, etcd = (watched(server, requests, [], 1, 1) for server in (pair.ours, pair.etcd))
     assert ours == etcd
 
 
-def test_a_watch_from_a_compacted_revision_is_cancelled_with_it(pair: Pair) -> None:
-    revision = pair.level()
+def test_the_cancellation_of_a_watch_from_a_compacted_revision_equals_etcds(pair: Pair) -> None:
+    revision = pair.reset()
     for server in (pair.ours, pair.etcd):
         for path, message in CHANGES:
             server.post(path, message)
@@ -160,14 +160,14 @@ def test_a_watch_from_a_compacted_revision_is_cancelled_with_it(pair: Pair) -> N
         assert ours == etcd
 
 
-def test_a_watch_from_the_future_waits_for_it(pair: Pair) -> None:
-    revision = pair.level()
+def test_a_watch_from_a_future_revision_waits_for_it(pair: Pair) -> None:
+    revision = pair.reset()
     requests = [create(start_revision=revision + 3, range_end=ALL)]
     ours, etcd = (watched(server, requests, CHANGES, 1, 4) for server in (pair.ours, pair.etcd))
     assert ours == etcd
 
 
-def test_a_stream_that_asks_for_nothing_stays_silent(pair: Pair) -> None:
+def test_a_stream_without_watchers_receives_no_answer(pair: Pair) -> None:
     for server in (pair.ours, pair.etcd):
         connection = HTTPConnection("127.0.0.1", server.port, timeout=0.3)
         connection.request("POST", "/v3/watch", '{"cancel_request":{"watch_id":0}}')
@@ -178,8 +178,8 @@ def test_a_stream_that_asks_for_nothing_stays_silent(pair: Pair) -> None:
         connection.close()
 
 
-def test_idle_watchers_are_told_their_progress_as_etcd_tells_it(pair: Pair) -> None:
-    revision = pair.level()
+def test_idle_watchers_receive_progress_notifications_as_from_etcd(pair: Pair) -> None:
+    revision = pair.reset()
     requests = [
         create(progress_notify=True),
         create(b"b", progress_notify=True, start_revision=revision + 5),
@@ -189,9 +189,9 @@ def test_idle_watchers_are_told_their_progress_as_etcd_tells_it(pair: Pair) -> N
     try:
         created = [lines(stream, 3) for stream in streams]
         assert created[0] == created[1]
-        # In which order the watchers of a stream are told, Go's maps decide.
-        told = [sorted(lines(stream, 2)) for stream in streams]
-        assert told[0] == told[1]
+        # The order of the watchers of a stream is the order of a Go map, which is random.
+        notified = [sorted(lines(stream, 2)) for stream in streams]
+        assert notified[0] == notified[1]
         for server in (pair.ours, pair.etcd):
             server.post(*put(b"x", b"1"))
         later = [{*lines(stream, 4)} for stream in streams]
@@ -203,18 +203,18 @@ def test_idle_watchers_are_told_their_progress_as_etcd_tells_it(pair: Pair) -> N
 
 
 @pytest.mark.parametrize("filters", [["NOPUT", "NODELETE"], [0, 0], []])
-def test_several_filters_pass_what_etcd_lets_pass(pair: Pair, filters: list[Any]) -> None:
-    pair.level()
+def test_several_filters_pass_the_events_that_etcd_passes(pair: Pair, filters: list[Any]) -> None:
+    pair.reset()
     requests = [create(range_end=ALL, filters=filters), create(b"z", watch_id=9)]
     changes = [*CHANGES, put(b"z")]
     then = 1 + {0: 7, 2: 2 if filters == [0, 0] else 0}[len(filters)]
     found = [watched(server, requests, changes, 2, then) for server in (pair.ours, pair.etcd)]
-    # Answers to two watchers of one stream are in no order.
+    # The order of answers to two watchers of one stream is not defined.
     assert sorted(found[0]) == sorted(found[1])
 
 
-def test_a_large_answer_comes_in_fragments_only_where_they_were_asked_for(pair: Pair) -> None:
-    revision = pair.level()
+def test_a_large_answer_is_split_into_fragments_only_on_request(pair: Pair) -> None:
+    revision = pair.reset()
     big = b"x" * 900_000
     for server in (pair.ours, pair.etcd):
         for key in (b"f1", b"f2", b"f3"):
@@ -238,15 +238,15 @@ def test_a_large_answer_comes_in_fragments_only_where_they_were_asked_for(pair: 
         assert answers[0] == answers[1]
 
 
-def test_progress_is_not_told_of_what_is_still_to_come(pair: Pair) -> None:
-    """etcd 3.5.1 tells it all the same; releases from 3.5.8 on do as ours."""
-    revision = pair.level()
+def test_progress_is_not_reported_before_pending_events_are_sent(pair: Pair) -> None:
+    """etcd 3.5.1 reports it nevertheless; releases since 3.5.8 behave as our member does."""
+    revision = pair.reset()
     pair.ours.post(*put(b"a", b"1"))
     past = [create(start_revision=revision + 1), {"progress_request": {}}]
     stream = open_watch(pair.ours, past)
     try:
-        told = [json.loads(line)["result"] for line in lines(stream, 2)]
+        results = [json.loads(line)["result"] for line in lines(stream, 2)]
     finally:
         stream.close()
-    assert [len(one.get("events", ())) for one in told] == [0, 1]
-    assert told[0]["created"]
+    assert [len(one.get("events", ())) for one in results] == [0, 1]
+    assert results[0]["created"]

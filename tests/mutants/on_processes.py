@@ -1,11 +1,11 @@
-"""How many of the simulated finds show again on real processes.
+"""Measures how many schedules that find planted bugs in simulation find them on processes.
 
     python -m tests.mutants.on_processes
     python -m tests.mutants.on_processes --only vote_not_persisted,compare_lost --tries 2
 
-Each try shrinks a find of its own (`splitbrain shrink --mutant M --no-swarm --at-steps`) and
-replays the schedule against processes (`splitbrain replay FILE --system python_node`), up to
-three times. The exit code is 0 if at least nine in ten show again.
+Each try hunts a failing seed, shrinks its schedule (`splitbrain shrink --mutant M --no-swarm
+--at-steps`) and replays it against processes (`splitbrain replay FILE --system python_node`), up
+to three times. The exit code is 0 if at least nine of ten schedules are invalid again.
 """
 
 from __future__ import annotations
@@ -28,44 +28,48 @@ FINDS_MAX = 50
 
 def main() -> None:
     options = _options()
-    wanted = options.only.split(",") if options.only else list(names_in_processes())
-    unknown = [name for name in wanted if name not in names()]
+    selected = options.only.split(",") if options.only else list(names_in_processes())
+    unknown = [name for name in selected if name not in names()]
     if unknown:
-        sys.exit(f"no mutant is called {', '.join(unknown)}; `splitbrain list mutants` names them")
-    shown = [
-        again for name in wanted for number in range(options.tries)
-        for again in _tried(name, number, options)
+        sys.exit(f"unknown mutants: {', '.join(unknown)}; see `splitbrain list mutants`")
+    outcomes = [
+        found_again for name in selected for number in range(options.tries)
+        for found_again in _try_on_processes(name, number, options)
     ]
-    share = sum(shown) / max(len(shown), 1)
-    print(f"{sum(shown)} of {len(shown)} finds show again on processes ({100 * share:.0f} of 100)")
+    share = sum(outcomes) / max(len(outcomes), 1)
+    print(f"{sum(outcomes)} of {len(outcomes)} schedules find their bug on processes "
+          f"({100 * share:.0f} %)")
     sys.exit(share < REQUIRED)
 
 
-def _tried(name: str, number: int, options: argparse.Namespace) -> Iterator[bool]:
+def _try_on_processes(name: str, number: int, options: argparse.Namespace) -> Iterator[bool]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "found.schedule")
         seed = _find(name, number)
         if seed is None:
-            print(f"{name} {number}: no find", flush=True)
+            print(f"{name}, try {number}: not found in simulation", flush=True)
             return
         _run("shrink", "--mutant", name, "--no-swarm", "--at-steps", "--quiet", "--seed", seed,
              "--budget", str(options.budget), "--out", str(file))
         code, _ = _run("replay", str(file), "--system", "python_node", "--times",
                        str(options.times), "--store", folder, "--quiet")
-        print(f"{name} {number}: seed {seed}, "
-              f"{'shown again' if code == INVALID else 'NOT SHOWN'}", flush=True)
+        outcome = "found again" if code == INVALID else "NOT FOUND AGAIN"
+        print(f"{name}, try {number}: seed {seed}, {outcome} on processes", flush=True)
         yield code == INVALID
 
 
 def _find(name: str, number: int) -> str | None:
-    """A seed that processes could suffer, too, and that a checker of histories finds: what
-    the invariants alone see, nobody sees in a process."""
+    """A failing seed that a checker other than `invariants` finds.
+
+    `invariants` needs the state of the simulation, so a bug that only it finds cannot be found
+    on processes. None if `hunt` finds no such seed.
+    """
     seed = 1000 * number
     for _ in range(FINDS_MAX):
-        code, said = _run("hunt", "--mutant", name, "--no-swarm", "--seed", str(seed))
+        code, output = _run("hunt", "--mutant", name, "--no-swarm", "--seed", str(seed))
         if code != INVALID:
             return None
-        lines = said.splitlines()
+        lines = output.splitlines()
         found = lines[1].removeprefix("seed ").partition(":")[0]
         if lines[2] != "INVALID by invariants":
             return found
@@ -83,12 +87,13 @@ def _run(*words: str) -> tuple[int, str]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.mutants.on_processes",
-        description="Shrink simulated finds, and replay them on processes.",
+        description="Shrink schedules that find bugs in simulation, and replay them on processes.",
     )
-    parser.add_argument("--only", default="", help="these mutants, with commas")
-    parser.add_argument("--tries", type=int, default=2, help="finds of each [2]")
-    parser.add_argument("--budget", type=float, default=40.0, help="s to shrink each [40]")
-    parser.add_argument("--times", type=int, default=3, help="replays of each [3]")
+    parser.add_argument("--only", default="", help="the mutants to try, separated by commas [all]")
+    parser.add_argument("--tries", type=int, default=2, help="schedules of each mutant [2]")
+    parser.add_argument("--budget", type=float, default=40.0,
+                        help="time to shrink a schedule, in s [40]")
+    parser.add_argument("--times", type=int, default=3, help="replays of a schedule at most [3]")
     return parser.parse_args()
 
 

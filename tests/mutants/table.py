@@ -1,13 +1,13 @@
-"""How soon each planted bug is found: hunts with default options, as a table.
+"""Measures how soon each planted bug is found, and writes a table.
 
     python -m tests.mutants.table --tries 20 --budget 60 --workers 2
     python -m tests.mutants.table --only vote_given_twice,wal_not_synced --shrink 60
 
-Each try is `splitbrain hunt --mutant M` as a user would type it, from a first seed of its
-own; its budget is in CPU time, so that a busy machine measures the same as an idle one.
-What was measured is kept (`--kept`), and a table that was broken off goes on from there,
-as long as the sources are the same; the table is written anew after each try. One try of
-each mutant comes before the second of any.
+Each try runs `splitbrain hunt --mutant M` with default options. Each has its own first seed.
+The budget of a try is CPU time, so that a busy machine measures the same as an idle one. The
+program stores each measurement in the file `--kept`, and writes the table after each try. If
+it is interrupted, it continues from that file, unless the sources have changed. It makes the
+first try of every mutant before the second of any.
 """
 
 from __future__ import annotations
@@ -48,46 +48,49 @@ IMPORTED = (
 FIRST_SEEDS_APART = 1_000_000
 INVALID = 1
 PATIENCE = 20
-"""A budget is CPU time: on a busy machine a hunt may take so many times as long."""
+"""The limit of a hunt's wall time, as a multiple of its budget, which is CPU time."""
 OUT_OF_TIME = 128 + signal.SIGXCPU
-LATER_S = 10
-"""So much CPU time is left to a hunt that is out of time, to clean up in."""
+CLEANUP_S = 10
+"""CPU time in s that a hunt has for removing its files after its budget is used."""
 MEASURED = ("node", "harness", "nemesis", "checkers", "histories", "tests/mutants")
-"""What a hunt's luck depends on."""
+"""Folders whose sources may affect the result of a hunt."""
 
 
 class Try(msgspec.Struct, frozen=True):
-    """One hunt. Times are those of the whole command, start and imports included."""
+    """One hunt. The times are those of the whole command, with start and imports."""
 
     mutant: str
     number: int
     budget_s: float
     found_by: tuple[str, ...]
-    """Empty: not found."""
+    """The checkers that found the run invalid; empty if the bug was not found."""
     seed: int
     seeds: int
-    """How many were tried."""
+    """The number of seeds that were tried."""
     wall_s: float
     cpu_s: float
     shrunk: str = ""
     sources: str = ""
-    """Of what it was measured: see `sources`."""
+    """The state of the measured sources; see `sources`."""
 
 
 def hunt(name: str, number: int, budget_s: float, shrink_s: float) -> Try:
-    """Hunt `name` from the first seed of try `number`. Raises RuntimeError if the command
-    neither finds anything nor says that it did not."""
+    """Hunt the mutant `name` from the first seed of try `number`.
+
+    Raises RuntimeError if the command fails.
+    """
     first = FIRST_SEEDS_APART * (number + 1)
     patience_s = budget_s * PATIENCE
     ran = _run(
         budget_s, "hunt", "--mutant", name, "--seed", str(first), "--budget", str(patience_s)
     )
-    lines = ran.said.splitlines()
+    lines = ran.output.splitlines()
     if ran.code == OUT_OF_TIME:
         return Try(name, number, budget_s, (), 0, 0, ran.wall_s, ran.cpu_s, sources=sources())
     if ran.code not in (0, INVALID) or not lines or " seeds in " not in lines[0]:
         raise RuntimeError(
-            f"hunt --mutant {name} --seed {first} ended in {ran.code}: {ran.said[-2000:]}"
+            f"`splitbrain hunt --mutant {name} --seed {first}` ended with exit code {ran.code}: "
+            f"{ran.output[-2000:]}"
         )
     seeds = int(lines[0].split()[0])
     if ran.code == 0:
@@ -102,8 +105,8 @@ def hunt(name: str, number: int, budget_s: float, shrink_s: float) -> Try:
 
 @functools.cache
 def sources() -> str:
-    """What names the state of the sources that is measured: the beginning of a SHA-256 over
-    all modules but this one."""
+    """The state of the measured sources: the first 12 hex digits of a SHA-256 over all modules
+    except this one."""
     read = hashlib.sha256()
     for folder in MEASURED:
         for path in sorted((ROOT / folder).rglob("*.py")):
@@ -113,52 +116,52 @@ def sources() -> str:
 
 
 def shrink(name: str, seed: int, budget_s: float) -> str:
-    """What is left of the schedule of `seed`: operations, faults, and what else there is."""
+    """Shrink the schedule of `seed`; returns the size that `splitbrain shrink` prints."""
     ran = _run(
         10 * budget_s, "shrink", "--mutant", name, "--seed", str(seed), "--budget", str(budget_s)
     )
-    sizes = [line.partition(" runs: ")[2] for line in ran.said.splitlines() if " runs: " in line]
+    sizes = [line.partition(" runs: ")[2] for line in ran.output.splitlines() if " runs: " in line]
     return sizes[-1] if sizes else ""
 
 
 class Ran(msgspec.Struct, frozen=True):
-    """A command that has ended: its exit code, what it said, its times in s."""
+    """A command that has ended: its exit code, its output, and its times in s."""
 
     code: int
-    said: str
+    output: str
     wall_s: float
     cpu_s: float
 
 
 def _run(cpu_s_max: float, *arguments: str) -> Ran:
-    """`splitbrain` with `arguments`, in a process of its own.
+    """Run `splitbrain` with `arguments` in a separate process.
 
-    It is a fork of one that has imported all that a run needs. What the imports would have
-    cost it counts as its own.
+    The process is forked from one that has imported the modules of a run. The CPU time of the
+    imports is added to its time.
     """
     imports_s = _imports_s()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        said, cpu = Path(folder, "said"), Path(folder, "cpu")
-        job = (arguments, ceil(cpu_s_max - imports_s), str(said), str(cpu))
+        output, cpu = Path(folder, "output"), Path(folder, "cpu")
+        job = (arguments, ceil(cpu_s_max - imports_s), str(output), str(cpu))
         process = _server().Process(target=_command, args=job)
         process.start()
         process.join()
         code = process.exitcode
         assert code is not None
         cpu_s = float(cpu.read_text()) if cpu.exists() else cpu_s_max - imports_s
-        text = said.read_text() if said.exists() else ""
+        text = output.read_text() if output.exists() else ""
     return Ran(code, text, time.monotonic() - began + imports_s, cpu_s + imports_s)
 
 
-def _command(arguments: tuple[str, ...], cpu_s_max: int, said: str, cpu: str) -> None:
+def _command(arguments: tuple[str, ...], cpu_s_max: int, output: str, cpu: str) -> None:
     from splitbrain.harness.campaign.campaign import remove_folders_and_exit
     from splitbrain.harness.cli.main import run_main
 
     signal.signal(signal.SIGXCPU, remove_folders_and_exit)
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s_max, cpu_s_max + LATER_S))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s_max, cpu_s_max + CLEANUP_S))
     os.chdir(ROOT)
-    with Path(said).open("w") as file:
+    with Path(output).open("w") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
     code = run_main(list(arguments))
     sys.stdout.flush()
@@ -176,7 +179,7 @@ def _server() -> ForkServerContext:
 
 @functools.cache
 def _imports_s() -> float:
-    """CPU time that a command takes to come to its work, in s."""
+    """CPU time that a command spends on imports, in s."""
     code = f"import {', '.join(IMPORTED)}"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
@@ -188,7 +191,7 @@ def _imports_s() -> float:
 
 
 def table(tries: Sequence[Try]) -> str:
-    """Markdown."""
+    """The table of `tries` and its explanation, as Markdown."""
     known = [name for name in names() if any(one.mutant == name for one in tries)]
     found = sum(1 for one in tries if one.found_by)
     half = sum(1 for name in known if _share_found(tries, name) >= 0.5)
@@ -198,19 +201,19 @@ def table(tries: Sequence[Try]) -> str:
         "",
         "This table shows how soon each [planted bug](mutants.md) is found in simulation.",
         "`make mutants` (`python -m tests.mutants.table`) writes it. Each try runs",
-        "`splitbrain hunt --mutant M` with default options, from a first seed of its own.",
+        "`splitbrain hunt --mutant M` with default options. Each try has its own first seed.",
         "",
         f"{found} of {len(tries)} tries found the planted bug within {budgets} s of CPU time "
         f"({100 * found / max(len(tries), 1):.1f} %). For {half} of {len(known)} mutants, at least "
         "half of the tries found it.",
         "",
         "- *tries*, *found*: the number of tries, and how many of them found the bug.",
-        "- *s*: the CPU time of the whole command on one core, in seconds; the median of the tries",
-        "  that found the bug.",
-        "- *by*: the checkers that found the run invalid, each with the number of tries.",
-        f"- *shrunk*: the size of one schedule after `splitbrain shrink`{_sizes(tries)}.",
+        "- *CPU s*: the CPU time of the whole command on one core, in seconds; the median of the",
+        "  tries that found the bug.",
+        "- *checkers*: the checkers that found the run invalid, each with the number of tries.",
+        f"- *shrunk schedule*: the size of one schedule after `splitbrain shrink`{_sizes(tries)}.",
         "",
-        "| mutant | bug | tries | found | s | by | shrunk |",
+        "| mutant | bug | tries | found | CPU s | checkers | shrunk schedule |",
         "|---|---|--:|--:|--:|---|---|",
         *(_row(name, [one for one in tries if one.mutant == name]) for name in known),
         "",
@@ -238,10 +241,10 @@ def _row(name: str, tries: Sequence[Try]) -> str:
     found = [one for one in tries if one.found_by]
     seconds = f"{statistics.median(one.cpu_s for one in found):.1f}" if found else ""
     by = Counter(checker for one in found for checker in one.found_by)
-    told = ", ".join(f"{checker} {count}" for checker, count in by.most_common())
+    checkers = ", ".join(f"{checker} {count}" for checker, count in by.most_common())
     shrunk = next((one.shrunk for one in found if one.shrunk), "")
     return (
-        f"| `{name}` | {mutant(name).what} | {len(tries)} | {len(found)} | {seconds} | {told} "
+        f"| `{name}` | {mutant(name).what} | {len(tries)} | {len(found)} | {seconds} | {checkers} "
         f"| {shrunk} |"
     )
 
@@ -251,30 +254,31 @@ def _row(name: str, tries: Sequence[Try]) -> str:
 
 def main() -> None:
     options = _options()
-    wanted = options.only.split(",") if options.only else list(names())
-    unknown = [name for name in wanted if name not in names()]
+    selected = options.only.split(",") if options.only else list(names())
+    unknown = [name for name in selected if name not in names()]
     if unknown:
-        sys.exit(f"no mutant is called {', '.join(unknown)}; there are {', '.join(names())}")
+        sys.exit(f"unknown mutants: {', '.join(unknown)}; expected some of: {', '.join(names())}")
     kept = [one for one in _read(options.kept) if one.sources == sources()]
     done = {(one.mutant, one.number) for one in kept}
     jobs = [
         (name, number)
         for number in range(options.tries)
-        for name in wanted
+        for name in selected
         if (name, number) not in done
     ]
     writing = threading.Lock()
 
     def work(job: tuple[str, int]) -> None:
-        tried = hunt(*job, options.budget, options.shrink if job[1] == 0 else 0.0)
+        attempt = hunt(*job, options.budget, options.shrink if job[1] == 0 else 0.0)
         with writing:
-            kept.append(tried)
+            kept.append(attempt)
             with options.kept.open("a") as file:
-                file.write(json.dumps(msgspec.to_builtins(tried)) + "\n")
+                file.write(json.dumps(msgspec.to_builtins(attempt)) + "\n")
             options.out.write_text(table(kept))
-            told = ", ".join(tried.found_by) or "NOT FOUND"
-            print(f"{tried.mutant} {tried.number}: {told}, {tried.seeds} seeds, "
-                  f"{tried.cpu_s:.1f} s", flush=True)
+            found_by = ", ".join(attempt.found_by)
+            outcome = f"found by {found_by}" if found_by else "NOT FOUND"
+            print(f"{attempt.mutant}, try {attempt.number}: {outcome}, {attempt.seeds} seeds, "
+                  f"{attempt.cpu_s:.1f} CPU s", flush=True)
 
     options.kept.parent.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(options.workers) as pool:
@@ -290,17 +294,19 @@ def _read(path: Path) -> list[Try]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.mutants.table", description="Hunt every mutant; write the table."
+        prog="python -m tests.mutants.table",
+        description="Hunt every mutant, and write the table of the results.",
     )
-    parser.add_argument("--tries", type=int, default=20, help="of each mutant [20]")
-    parser.add_argument("--budget", type=float, default=60.0, help="s of CPU time a try [60]")
-    parser.add_argument("--workers", type=int, default=1, help="hunts at once [1]")
+    parser.add_argument("--tries", type=int, default=20, help="tries of each mutant [20]")
+    parser.add_argument("--budget", type=float, default=60.0, help="CPU time of a try, in s [60]")
+    parser.add_argument("--workers", type=int, default=1,
+                        help="hunts that run at the same time [1]")
     parser.add_argument("--shrink", type=float, default=0.0, metavar="S",
-                        help="shrink what the first try found, for so many s [0: not]")
-    parser.add_argument("--only", default="", help="these mutants, with commas")
+                        help="seconds to shrink the schedule of each first try [0: do not]")
+    parser.add_argument("--only", default="", help="the mutants to hunt, separated by commas [all]")
     parser.add_argument("--kept", type=Path, default=ROOT / "store" / "mutants-found.jsonl",
-                        help="what was measured so far; remove it to begin anew")
-    parser.add_argument("-o", dest="out", type=Path,
+                        help="the file of measurements; remove it to start from the beginning")
+    parser.add_argument("-o", dest="out", type=Path, help="the file of the table",
                         default=ROOT / "docs" / "reference" / "mutants-found.md")
     return parser.parse_args()
 
