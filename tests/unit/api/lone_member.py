@@ -1,4 +1,4 @@
-"""A member without peers, log or disk: what is proposed is applied at once."""
+"""A member without peers, log or disk. It applies each proposal at once."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from splitbrain.node.storage.memory_backend import MemoryBackend
 
 
 class LoneMember:
+    """What `splitbrain.node.api` needs of a member; counts reads and records proposals."""
+
     cluster_id = 11
     member_id = 12
     request_bytes_max = 1_572_864

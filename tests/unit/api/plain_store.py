@@ -1,7 +1,7 @@
-"""The plainest store there could be: every version of every key, in a dict.
+"""A minimal store: every version of every key, in a dict.
 
-A model of `splitbrain.node.mvcc.store.Store` to hold the real one and
-`splitbrain.node.apply.apply` against.
+It is the model with which tests compare `splitbrain.node.mvcc.store.Store` and
+`splitbrain.node.apply.apply`.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class PlainStore:
     ) -> RangeResult:
         if revision > self.revision:
             raise FutureRevision(revision, self.revision)
-        wanted = revision or self.revision
-        if wanted < self.compacted_revision:
-            raise CompactedRevision(wanted, self.compacted_revision)
+        at_revision = revision or self.revision
+        if at_revision < self.compacted_revision:
+            raise CompactedRevision(at_revision, self.compacted_revision)
         found = [
             kv
             for name in sorted(self.versions)
-            if self.covers(name, key, range_end) and (kv := self.at(name, wanted)) is not None
+            if self.covers(name, key, range_end) and (kv := self.at(name, at_revision)) is not None
         ]
         kvs = [] if count_only else found[: limit or None]
         return RangeResult(kvs=kvs, count=len(found), revision=self.revision)

@@ -76,7 +76,7 @@ def revision(body: bytes) -> int:
     return int(json.loads(body)["header"]["revision"])
 
 
-def test_requests_in_pieces_pipelined_and_unusual_are_all_answered_in_order() -> None:
+def test_fragmented_pipelined_and_chunked_requests_are_answered_in_order() -> None:
     async def act(port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         plain = request("/v3/kv/put", PUT)
@@ -98,7 +98,7 @@ def test_requests_in_pieces_pipelined_and_unusual_are_all_answered_in_order() ->
     serving(Api(LoneMember()), act)
 
 
-def test_a_client_that_leaves_ends_its_watch() -> None:
+def test_a_watch_ends_when_its_client_disconnects() -> None:
     member = LoneMember()
 
     async def act(port: int) -> None:
@@ -113,7 +113,7 @@ def test_a_client_that_leaves_ends_its_watch() -> None:
     serving(Api(member), act)
 
 
-def test_a_watch_takes_requests_while_it_answers() -> None:
+def test_a_watch_accepts_further_requests_while_it_sends_answers() -> None:
     async def act(port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"POST /v3/watch HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -129,7 +129,7 @@ def test_a_watch_takes_requests_while_it_answers() -> None:
     serving(Api(LoneMember()), act)
 
 
-def test_a_body_over_the_limit_is_refused_clearly() -> None:
+def test_a_body_over_the_limit_is_refused_with_the_limit_as_the_reason() -> None:
     member = LoneMember()
     member.request_bytes_max = 1000
 
@@ -144,7 +144,7 @@ def test_a_body_over_the_limit_is_refused_clearly() -> None:
     serving(Api(member), act)
 
 
-def test_health_says_why_not() -> None:
+def test_health_reports_the_reason_of_an_unhealthy_member() -> None:
     member = LoneMember()
     member.healthy = (False, "no leader")
 
@@ -157,7 +157,7 @@ def test_health_says_why_not() -> None:
     serving(Api(member), act)
 
 
-def test_failpoints_are_served_only_if_asked_for() -> None:
+def test_failpoints_are_served_only_if_the_api_is_given_them() -> None:
     async def calls(port: int, *requests: bytes) -> list[tuple[int, bytes]]:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         found = []
@@ -216,7 +216,7 @@ def test_metrics_have_etcds_names_and_count_requests() -> None:
     serving(Api(LoneMember(), metrics=Metrics("n1", "3.5.1")), act)
 
 
-def test_an_address_in_use_is_said_to_be() -> None:
+def test_an_address_in_use_is_reported() -> None:
     async def act(port: int) -> None:
         with pytest.raises(AddressInUse, match="something else listens"):
             await serve(f"http://127.0.0.1:{port}", Api(LoneMember()), Lines())

@@ -45,7 +45,7 @@ def encoded(data: bytes) -> str:
         (b'{"x":' + b"[" * 10_001, "invalid character '[' exceeded max depth"),
     ],
 )
-def test_a_malformed_request_is_refused_in_the_words_of_gos_decoder(
+def test_a_malformed_request_is_refused_with_the_message_of_gos_decoder(
     body: bytes, message: str
 ) -> None:
     with pytest.raises(RpcError) as refused:
@@ -57,7 +57,7 @@ def test_a_malformed_request_is_refused_in_the_words_of_gos_decoder(
 @pytest.mark.parametrize(
     "body", [b"", b"  ", b"null", b"{}", b'{"unknown":[1]}', b'{"key":null}', b"{} trailing"]
 )
-def test_what_says_nothing_is_a_request_of_defaults(body: bytes) -> None:
+def test_a_body_without_known_fields_is_a_request_of_defaults(body: bytes) -> None:
     assert json_codec.decode_request("/v3/kv/put", body) == rpc.PutRequest()
 
 
@@ -66,7 +66,7 @@ int64s = st.integers(-(2**63), 2**63 - 1)
 
 
 @given(binaries, binaries, int64s, st.booleans(), st.booleans(), st.booleans())
-def test_every_spelling_of_a_put_is_the_same_put(
+def test_every_spelling_of_a_put_decodes_to_the_same_put(
     key: bytes, value: bytes, lease: int, prev_kv: bool, quoted: bool, camel: bool
 ) -> None:
     body: dict[str, Any] = {
@@ -99,7 +99,7 @@ json_values = st.recursive(
 
 
 @given(json_values, st.sampled_from(["/v3/kv/put", "/v3/kv/range", "/v3/kv/txn"]))
-def test_the_fast_decoder_reads_nothing_that_the_exact_one_reads_otherwise(
+def test_a_value_that_the_fast_decoder_accepts_equals_that_of_the_exact_decoder(
     value: Any, method: str
 ) -> None:
     body = json.dumps(value).encode()
@@ -112,31 +112,31 @@ def test_the_fast_decoder_reads_nothing_that_the_exact_one_reads_otherwise(
     assert found == exact.read(body, 0)
 
 
-def test_of_a_oneof_the_last_field_in_the_protobuf_wins() -> None:
+def test_the_last_field_of_a_oneof_in_protobuf_order_wins() -> None:
     body = b'{"success":[{"request_put":{"key":"YQ=="},"request_range":{"key":"Yg=="}}]}'
     expected = rpc.TxnRequest(success=(rpc.PutRequest(key=b"a"),))
     assert json_codec.decode_request("/v3/kv/txn", body) == expected
     assert json_reader.TXN.read(body, 0) == expected
 
 
-def test_an_operand_of_another_target_counts_as_zero() -> None:
+def test_the_operand_of_another_target_is_ignored_and_the_operand_is_zero() -> None:
     body = b'{"compare":[{"key":"YQ==","target":"VERSION","value":"YQ=="}]}'
     (compare,) = json_codec.decode_request("/v3/kv/txn", body).compare
     assert compare.operand == 0
 
 
 @given(st.binary(max_size=20))
-def test_base64_that_python_writes_is_read_back(data: bytes) -> None:
+def test_base64_that_python_encodes_is_decoded_to_the_same_bytes(data: bytes) -> None:
     assert go_json.base64_decode(base64.b64encode(data)) == data
 
 
 @given(json_values)
-def test_a_json_value_ends_where_it_ends(value: Any) -> None:
+def test_the_first_json_value_of_a_body_is_found_with_its_end(value: Any) -> None:
     body = json.dumps(value).encode()
     assert go_json.first_value(b" " + body + b" {") == (1, 1 + len(body))
 
 
-def test_answers_leave_defaults_out_and_quote_64_bit_integers() -> None:
+def test_answers_omit_defaults_and_quote_64_bit_integers() -> None:
     header = rpc.ResponseHeader(1, 2, 3, 4)
     kv = KeyValue(b"a", 2, 3, 1, b"v")
     assert json_codec.encode_response(rpc.RangeResponse(header, (kv,), True, 2)) == (
@@ -152,7 +152,7 @@ def test_answers_leave_defaults_out_and_quote_64_bit_integers() -> None:
     )
 
 
-def test_a_watch_body_is_read_piece_by_piece() -> None:
+def test_a_watch_body_is_decoded_in_fragments_of_any_size() -> None:
     requests = json_codec.WatchRequests(1000)
     body = b'{"create_request":{"key":"YQ=="}}{} {"cancel_request":{"watch_id":"3"}}'
     found = [one for at in range(len(body)) for one in requests.feed(body[at : at + 1])]

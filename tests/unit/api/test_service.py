@@ -20,7 +20,7 @@ def refusal(call: Awaitable[object]) -> RpcError:
     return refused.value
 
 
-def test_a_read_is_linearizable_unless_it_says_otherwise() -> None:
+def test_a_read_is_linearizable_unless_it_is_marked_serializable() -> None:
     member = LoneMember()
     api = Api(member)
     one = rpc.RangeRequest(key=b"a")
@@ -34,7 +34,7 @@ def test_a_read_is_linearizable_unless_it_says_otherwise() -> None:
     assert member.proposals == []
 
 
-def test_a_transaction_that_may_write_is_proposed_whichever_branch_it_takes() -> None:
+def test_a_transaction_with_a_write_in_either_branch_is_proposed() -> None:
     member = LoneMember()
     txn = rpc.TxnRequest(success=(rpc.RangeRequest(key=b"a"),), failure=(rpc.PutRequest(key=b"a"),))
     response = asyncio.run(Api(member).txn(txn))
@@ -91,7 +91,7 @@ def nested(
         ((nested((put(b"a"),)), nested((delete(b"a"),))), True),
     ],
 )
-def test_no_key_is_put_twice_or_put_and_deleted(
+def test_a_transaction_must_not_put_a_key_twice_or_put_and_delete_it(
     operations: tuple[rpc.RequestOp, ...], allowed: bool
 ) -> None:
     call = Api(LoneMember()).txn(rpc.TxnRequest(success=operations))
@@ -101,14 +101,14 @@ def test_no_key_is_put_twice_or_put_and_deleted(
         assert refusal(call) == errors.duplicate_key()
 
 
-def test_an_unknown_sort_target_is_refused_where_it_would_sort() -> None:
+def test_an_unknown_sort_target_is_refused_if_the_range_is_sorted() -> None:
     api = Api(LoneMember())
     request = rpc.RangeRequest(key=b"a", sort_target=9)
     assert refusal(api.range(request)) == errors.invalid_sort_option()
     asyncio.run(api.range(rpc.RangeRequest(key=b"a", sort_target=9, sort_order=7)))
 
 
-def test_every_method_has_one_handler_that_takes_values() -> None:
+def test_every_method_has_a_handler_that_takes_a_decoded_request() -> None:
     api = Api(LoneMember())
     empty = {
         "/v3/kv/put": rpc.PutRequest(key=b"a"),

@@ -1,4 +1,4 @@
-"""What a watch says of its progress: never more than was sent."""
+"""A watch reports progress only up to the events that it has sent."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from splitbrain.node.messages import rpc
 from tests.unit.api.lone_member import LoneMember
 
 
-async def requests(*asked: rpc.WatchRequest) -> AsyncIterator[rpc.WatchRequest]:
-    for one in asked:
-        yield one
+async def requests(*messages: rpc.WatchRequest) -> AsyncIterator[rpc.WatchRequest]:
+    for message in messages:
+        yield message
 
 
 async def take(answers: AsyncGenerator[rpc.WatchResponse, None], count: int) -> list[str]:
@@ -32,7 +32,7 @@ async def put(member: LoneMember, key: bytes) -> None:
     await member.propose(rpc.PutRequest(key, b""))
 
 
-def test_an_idle_watcher_that_asked_for_it_is_told_now_and_then() -> None:
+def test_an_idle_watcher_with_progress_notify_receives_progress_periodically() -> None:
     async def scenario() -> list[str]:
         member = LoneMember()
         create = rpc.WatchCreateRequest(b"a", progress_notify=True)
@@ -47,7 +47,7 @@ def test_an_idle_watcher_that_asked_for_it_is_told_now_and_then() -> None:
     ]
 
 
-def test_one_that_did_not_ask_is_told_nothing() -> None:
+def test_an_idle_watcher_without_progress_notify_receives_no_progress() -> None:
     async def scenario() -> bool:
         answers = WatchStream(LoneMember()).run(requests(rpc.WatchCreateRequest(b"a")))
         assert describe(await anext(answers)) == "created"
@@ -60,36 +60,36 @@ def test_one_that_did_not_ask_is_told_nothing() -> None:
     assert asyncio.run(scenario())
 
 
-def test_progress_is_not_told_on_request_while_events_are_to_come() -> None:
+def test_requested_progress_is_not_sent_before_pending_events() -> None:
     async def scenario() -> list[str]:
         member = LoneMember()
         for _ in range(3):
             await put(member, b"a")
         past = rpc.WatchCreateRequest(b"a", start_revision=2)
         answers = WatchStream(member).run(requests(past, rpc.WatchProgressRequest()))
-        told = [describe(await anext(answers)) for _ in range(2)]
+        answered = [describe(await anext(answers)) for _ in range(2)]
         await put(member, b"a")
-        return told + await take(answers, 1)
+        return answered + await take(answers, 1)
 
     assert asyncio.run(scenario()) == ["created", "[2, 3, 4] of 0 at 4", "[5] of 0 at 5"]
 
 
-def test_progress_is_told_on_request_of_all_that_was_sent() -> None:
+def test_requested_progress_is_sent_to_watchers_without_pending_events() -> None:
     async def scenario() -> list[str]:
         stream = WatchStream(LoneMember())
-        asked = requests(rpc.WatchCreateRequest(b"a"), rpc.WatchProgressRequest())
-        return await take(stream.run(asked), 2)
+        messages = requests(rpc.WatchCreateRequest(b"a"), rpc.WatchProgressRequest())
+        return await take(stream.run(messages), 2)
 
     assert asyncio.run(scenario()) == ["created", "[] of -1 at 1"]
 
 
-def test_a_watcher_with_a_small_buffer_is_sent_all_in_order() -> None:
+def test_a_watcher_with_a_small_buffer_receives_all_events_in_order() -> None:
     async def scenario() -> list[str]:
         member = LoneMember()
         member.watch_buffer_bytes = 1
         answers = WatchStream(member).run(requests(rpc.WatchCreateRequest(b"a")))
         first = [describe(await anext(answers))]
-        # The watcher's own task has no turn between these.
+        # The watcher's task does not run between these puts.
         for _ in range(3):
             await put(member, b"a")
         return first + await take(answers, 2)
@@ -97,7 +97,7 @@ def test_a_watcher_with_a_small_buffer_is_sent_all_in_order() -> None:
     assert asyncio.run(scenario()) == ["created", "[2] of 0 at 2", "[3, 4] of 0 at 4"]
 
 
-def test_fragments_are_cut_where_the_member_says() -> None:
+def test_fragments_are_split_at_the_limit_of_the_member() -> None:
     async def scenario() -> list[str]:
         member = LoneMember()
         member.watch_fragment_bytes = 1

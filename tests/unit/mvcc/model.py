@@ -1,4 +1,4 @@
-"""The multi-version store as a plain model: every key's whole state at every revision."""
+"""A model of the multi-version store: the complete state of all keys at every revision."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ State = dict[bytes, KeyValue]
 Operation = tuple[Any, ...]
 """("put", key, value, lease) or ("delete", key, end)."""
 Before = KeyValue | None | list[KeyValue]
-"""What a put or a delete says was there before it."""
+"""What a put or a delete returns: the previous version of the key, or the deleted versions."""
 
 
 @dataclass
 class ModelStore:
     states: list[State] = field(default_factory=lambda: [{}, {}])
-    """By revision; an empty store is at revision 1."""
+    """The state at each revision; an empty store is at revision 1."""
     events: dict[int, list[Event]] = field(default_factory=dict)
     compacted: int = -1
 
@@ -26,7 +26,7 @@ class ModelStore:
         return len(self.states) - 1
 
     def write(self, operations: list[Operation]) -> list[Before]:
-        """As one transaction."""
+        """Apply `operations` as one transaction; returns the result of each."""
         main = self.revision + 1
         state = dict(self.states[-1])
         events: list[Event] = []
@@ -46,12 +46,12 @@ class ModelStore:
                 events.append(Event(EventType.PUT, kv, before))
                 results.append(before)
             else:
-                gone = select(state, key, rest[0])
-                for kv in gone:
+                deleted = select(state, key, rest[0])
+                for kv in deleted:
                     del state[kv.key]
                     tombstone = KeyValue(kv.key, mod_revision=main)
                     events.append(Event(EventType.DELETE, tombstone, kv))
-                results.append(gone)
+                results.append(deleted)
         if events:
             self.states.append(state)
             self.events[main] = events

@@ -1,4 +1,4 @@
-"""The index of keys, and how revisions are written down."""
+"""The index of keys, and the encoding of revisions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ revisions = st.tuples(st.integers(0, MAIN_MAX), st.integers(0, SUB_MAX), st.bool
 
 
 @given(revisions)
-def test_a_revision_is_read_as_it_was_written(revision: tuple[int, int, bool]) -> None:
+def test_an_encoded_revision_is_decoded_unchanged(revision: tuple[int, int, bool]) -> None:
     main, sub, tombstone = revision
     packed = pack(main, sub, tombstone=tombstone)
     assert packed < 1 << 64
@@ -35,7 +35,7 @@ def test_a_revision_is_read_as_it_was_written(revision: tuple[int, int, bool]) -
 
 
 @given(revisions, revisions)
-def test_revisions_keep_their_order_in_memory_and_in_the_backend(
+def test_encoded_revisions_are_ordered_as_revisions_in_memory_and_in_the_backend(
     one: tuple[int, int, bool], other: tuple[int, int, bool]
 ) -> None:
     packed = [pack(main, sub, tombstone=tombstone) for main, sub, tombstone in (one, other)]
@@ -43,7 +43,7 @@ def test_revisions_keep_their_order_in_memory_and_in_the_backend(
     assert (backend_key(packed[0]) < backend_key(packed[1])) == (one < other)
 
 
-def test_a_revision_in_the_backend_looks_as_etcds_does() -> None:
+def test_a_revision_in_the_backend_is_encoded_as_by_etcd() -> None:
     assert backend_key(pack(1, 2)) == b"\0\0\0\0\0\0\0\x01_\0\0\0\0\0\0\0\x02"
     assert backend_key(pack(1, 2, tombstone=True)).endswith(b"\x02t")
 
@@ -73,7 +73,7 @@ def test_a_tombstone_ends_a_generation() -> None:
     assert index.latest(b"a") == pack(6)
 
 
-# The table of etcd's key_index.go, for a key put at 2 and 4, deleted at 5, put at 7, deleted at 9.
+# The table in etcd's key_index.go: a key is put at 2 and 4, deleted at 5, put at 7, deleted at 9.
 @pytest.mark.parametrize(
     ("at", "kept"),
     [
@@ -89,18 +89,21 @@ def test_a_tombstone_ends_a_generation() -> None:
         (10, []),
     ],
 )
-def test_compaction_keeps_what_can_still_be_seen(at: int, kept: list[list[int]]) -> None:
+def test_compaction_keeps_the_versions_that_are_still_visible(
+    at: int, kept: list[list[int]]
+) -> None:
     changes = [(2, False), (4, False), (5, True), (7, False), (9, True)]
     index = index_of(*((b"a", main, tombstone) for main, tombstone in changes))
-    forgotten = index.compact(at)
-    found = [[revision.main for revision in life] for life in index.generations(b"a")]
+    removed = index.compact(at)
+    found = [[revision.main for revision in generation] for generation in index.generations(b"a")]
     assert found == kept
-    gone = [main_of(packed) for packed in forgotten]
-    assert gone + [main for life in kept for main in life] == [2, 4, 5, 7, 9]
+    removed_mains = [main_of(packed) for packed in removed]
+    kept_mains = [main for generation in kept for main in generation]
+    assert removed_mains + kept_mains == [2, 4, 5, 7, 9]
     assert len(index) == 0
 
 
-def test_a_key_put_once_costs_no_array() -> None:
+def test_a_key_with_one_version_needs_no_array() -> None:
     index = index_of((b"a", 2, False), (b"b", 3, False), (b"b", 4, False))
     assert isinstance(index._changes[b"a"], int)
     assert index._changes[b"b"].itemsize == 8
@@ -108,13 +111,13 @@ def test_a_key_put_once_costs_no_array() -> None:
     assert isinstance(index._changes[b"b"], int)
 
 
-def test_changes_out_of_order_are_a_mistake_of_ours() -> None:
+def test_changes_out_of_order_fail_an_assertion() -> None:
     index = index_of((b"a", 3, False))
     with pytest.raises(AssertionError, match="Revision"):
         index.add(b"a", pack(3))
 
 
-def test_one_decision_of_compaction_can_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_planted_bugs_can_replace_first_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_index, "first_kept", lambda changes, main: len(changes))
     index = index_of((b"a", 2, False), (b"a", 3, False))
     index.compact(2)

@@ -1,4 +1,4 @@
-"""The store agrees with the plain model: at every revision, across compaction and crashes."""
+"""The store agrees with the model at every revision, across compaction and crashes."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ deletes = st.tuples(st.just("delete"), keys, ends)
 
 
 def distinct(operations: list[Operation]) -> list[Operation]:
-    """As the API checks: no key is changed twice by one transaction."""
+    """The operations without those that change a key again; the API refuses such a transaction."""
     kept: list[Operation] = []
     for operation in operations:
-        clash = any(touches(operation, other) or touches(other, operation) for other in kept)
-        if not clash:
+        conflicts = any(overlaps(operation, other) or overlaps(other, operation) for other in kept)
+        if not conflicts:
             kept.append(operation)
     return kept
 
 
-def touches(one: Operation, other: Operation) -> bool:
+def overlaps(one: Operation, other: Operation) -> bool:
     end = one[2] if one[0] == "delete" else b""
     return inside(one[1], end, other[1]) or (end != b"" and other[0] == "delete")
 
@@ -98,7 +98,7 @@ def compacted_both(store: Store, model: ModelStore, revision: int) -> None:
 
 
 class Member:
-    """A store over a backend that may lose what was not flushed, and a log that gives it back."""
+    """A store over a backend that loses unflushed changes in a crash, and a log of all changes."""
 
     def __init__(self) -> None:
         self.backend = MemoryBackend()
@@ -114,8 +114,8 @@ class Member:
             compacted_both(self.store, self.model, step[1])
         self.store.set_consistent_index(len(self.log), 1)
 
-    def apply_again(self) -> None:
-        """As a server does that finds its log longer than its backend."""
+    def replay(self) -> None:
+        """Apply the entries after the consistent index, as a member does after a restart."""
         for index in range(self.store.consistent_index, len(self.log)):
             step = self.log[index]
             if step[0] == "write":
@@ -125,7 +125,7 @@ class Member:
                     self.store.compact(step[1])
             self.store.set_consistent_index(index + 1, 1)
 
-    async def take(self, step: Step) -> None:
+    async def execute(self, step: Step) -> None:
         if step[0] in ("write", "compact"):
             self.apply(step)
         elif step[0] == "remove":
@@ -135,7 +135,7 @@ class Member:
         elif step[0] == "crash":
             self.backend.crash()
             self.store = Store(self.backend)
-            self.apply_again()
+            self.replay()
         else:
             copy = await self.backend.snapshot()
             other = MemoryBackend()
@@ -152,7 +152,7 @@ def test_the_store_agrees_with_the_model_after_any_history(all_steps: list[Step]
     async def scenario() -> None:
         member = Member()
         for step in all_steps:
-            await member.take(step)
+            await member.execute(step)
         check_all_ranges(member.store, member.model)
 
     asyncio.run(scenario())
@@ -160,21 +160,23 @@ def test_the_store_agrees_with_the_model_after_any_history(all_steps: list[Step]
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(steps, max_size=14), st.lists(steps, max_size=14))
-def test_members_with_one_history_have_one_hash(first: list[Step], second: list[Step]) -> None:
-    """The same log, but other crashes, copies and removals."""
+def test_members_with_the_same_log_have_the_same_hash(
+    first: list[Step], second: list[Step]
+) -> None:
+    """The members apply the same log with different crashes, copies and removals."""
 
     async def scenario() -> None:
         one, other = Member(), Member()
         logged = [step for step in first if step[0] in ("write", "compact")]
         for step in first:
-            await one.take(step)
+            await one.execute(step)
         local = [step for step in second if step[0] not in ("write", "compact")]
         for step in logged:
             if local:
-                await other.take(local.pop())
+                await other.execute(local.pop())
             other.apply(step)
         for step in local:
-            await other.take(step)
+            await other.execute(step)
         for revision in range(max(0, one.store.compacted_revision), one.store.revision + 1):
             assert one.store.hash_kv(revision) == other.store.hash_kv(revision)
         for member in (one, other):
@@ -186,7 +188,7 @@ def test_members_with_one_history_have_one_hash(first: list[Step], second: list[
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(transactions, min_size=1, max_size=8), st.data())
-def test_a_hash_sees_any_change_to_what_can_be_read(
+def test_any_change_to_a_readable_version_changes_the_hash(
     histories: list[list[Operation]], data: st.DataObject
 ) -> None:
     backend = MemoryBackend()
@@ -227,7 +229,7 @@ def test_a_transaction_that_changes_nothing_takes_no_revision() -> None:
     assert store.revision == 1
 
 
-def test_a_key_put_again_after_its_deletion_is_a_new_one() -> None:
+def test_a_key_that_is_put_after_its_deletion_is_a_new_key() -> None:
     store = Store(MemoryBackend())
     for operations in ([("put", b"a", b"1")], [("put", b"a", b"2")], [("delete", b"a")]):
         written(store, operations)
@@ -237,7 +239,7 @@ def test_a_key_put_again_after_its_deletion_is_a_new_one() -> None:
     assert store.get_at(b"a", 4) is None
 
 
-def test_compaction_frees_the_backend_in_pieces() -> None:
+def test_compaction_removes_versions_from_the_backend_in_batches() -> None:
     async def scenario() -> None:
         backend = MemoryBackend()
         store = Store(backend)
@@ -257,7 +259,7 @@ def test_compaction_frees_the_backend_in_pieces() -> None:
     asyncio.run(scenario())
 
 
-def test_a_store_whose_changes_are_all_compacted_keeps_its_revision() -> None:
+def test_a_store_keeps_its_revision_if_all_its_changes_are_compacted() -> None:
     async def scenario() -> None:
         backend = MemoryBackend()
         store = Store(backend)
@@ -273,7 +275,7 @@ def test_a_store_whose_changes_are_all_compacted_keeps_its_revision() -> None:
     asyncio.run(scenario())
 
 
-def test_refusals_name_what_was_asked_and_what_there_is() -> None:
+def test_a_refused_read_names_the_requested_and_the_available_revision() -> None:
     store = Store(MemoryBackend())
     written(store, [("put", b"a", b"")])
     written(store, [("put", b"a", b"")])
@@ -286,7 +288,7 @@ def test_refusals_name_what_was_asked_and_what_there_is() -> None:
         store.hash_kv(2)
 
 
-def test_only_one_transaction_is_under_way() -> None:
+def test_a_second_transaction_must_wait_until_the_first_has_ended() -> None:
     store = Store(MemoryBackend())
     store.write()
     with pytest.raises(AssertionError, match="end it first"):

@@ -1,4 +1,4 @@
-"""A watcher sees every event of its keys from its revision on, in order, once, whole."""
+"""A watcher receives every event of its keys since its start: in order, once, whole revisions."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.unit.mvcc.model import ModelStore, Operation, inside
 from tests.unit.mvcc.test_store import ends, keys, transactions, written
 
 
-async def all_now(watcher: Watcher) -> list[WatchBatch]:
-    """What a consumer gets without anything more happening."""
+async def available_batches(watcher: Watcher) -> list[WatchBatch]:
+    """The batches that a consumer receives without further writes."""
     batches: list[WatchBatch] = []
     while True:
         waiting = asyncio.ensure_future(watcher.next_batch())
@@ -38,20 +38,20 @@ async def all_now(watcher: Watcher) -> list[WatchBatch]:
 
 
 def expected_events(model: ModelStore, watcher: Watcher, start: int) -> list[Event]:
-    wanted = []
+    expected = []
     for revision in sorted(model.events):
         for event in model.events[revision]:
-            hidden = watcher.no_put if event.type is EventType.PUT else watcher.no_delete
-            if revision < start or hidden:
+            filtered_out = watcher.no_put if event.type is EventType.PUT else watcher.no_delete
+            if revision < start or filtered_out:
                 continue
             if inside(watcher.key, watcher.range_end, event.kv.key):
                 previous = event.previous if watcher.prev_kv else None
-                wanted.append(Event(event.type, event.kv, previous))
-    return wanted
+                expected.append(Event(event.type, event.kv, previous))
+    return expected
 
 
 def check_batches(batches: list[WatchBatch]) -> None:
-    """Whole revisions, ascending from batch to batch."""
+    """Batches contain whole revisions, in ascending order."""
     delivered = 0
     for batch in batches:
         revisions = [event.kv.mod_revision for event in batch.events]
@@ -72,7 +72,7 @@ def check_batches(batches: list[WatchBatch]) -> None:
     st.sampled_from([1, 600, watch.BUFFER_BYTES_MAX]),
     st.integers(1, 3),
 )
-def test_any_watcher_sees_all_that_it_asked_for(
+def test_any_watcher_receives_exactly_the_events_that_it_asked_for(
     before: list[list[Operation]],
     after: list[tuple[list[Operation], bool]],
     key: bytes,
@@ -102,9 +102,9 @@ def test_any_watcher_sees_all_that_it_asked_for(
             written(store, operations)
             model.write(operations)
             if consumes:
-                batches += await all_now(watcher)
+                batches += await available_batches(watcher)
                 assert store.watches.progress(watcher) == store.revision
-        batches += await all_now(watcher)
+        batches += await available_batches(watcher)
         check_batches(batches)
         found = [event for batch in batches for event in batch.events]
         assert found == expected_events(model, watcher, first)
@@ -118,7 +118,7 @@ def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(scenario())
 
 
-def test_a_watcher_from_before_the_compacted_revision_is_cancelled_with_it() -> None:
+def test_a_watcher_from_before_the_compacted_revision_is_cancelled_with_that_revision() -> None:
     async def scenario() -> None:
         store = Store(MemoryBackend())
         for number in range(5):
@@ -132,7 +132,7 @@ def test_a_watcher_from_before_the_compacted_revision_is_cancelled_with_it() -> 
     run(scenario)
 
 
-def test_a_watcher_from_the_compacted_revision_sees_its_deletion() -> None:
+def test_a_watcher_from_the_compacted_revision_receives_its_deletion() -> None:
     async def scenario() -> None:
         store = Store(MemoryBackend())
         written(store, [("put", b"a", b"1")])
@@ -140,13 +140,13 @@ def test_a_watcher_from_the_compacted_revision_sees_its_deletion() -> None:
         store.compact(3)
         store.remove_compacted()
         watcher = store.watches.create(b"a", start_revision=3, prev_kv=True)
-        (batch,) = await all_now(watcher)
+        (batch,) = await available_batches(watcher)
         assert batch.events == (Event(EventType.DELETE, KeyValue(b"a", mod_revision=3)),)
 
     run(scenario)
 
 
-def test_a_slow_watcher_that_compaction_overtakes_gets_its_buffer_and_is_cancelled() -> None:
+def test_a_slow_watcher_behind_a_compaction_receives_its_buffer_and_is_cancelled() -> None:
     async def scenario() -> None:
         store = Store(MemoryBackend())
         watcher = store.watches.create(b"a", buffer_bytes_max=1)
@@ -155,26 +155,26 @@ def test_a_slow_watcher_that_compaction_overtakes_gets_its_buffer_and_is_cancell
         assert store.watches.slow == 1
         store.compact(5)
         assert store.watches.progress(watcher) == 1
-        first, last = await all_now(watcher)
+        first, last = await available_batches(watcher)
         assert [event.kv.mod_revision for event in first.events] == [2]
         assert last.compact_revision == 5
 
     run(scenario)
 
 
-def test_a_future_start_hides_what_comes_before_it() -> None:
+def test_a_watcher_from_a_future_revision_receives_no_earlier_event() -> None:
     async def scenario() -> None:
         store = Store(MemoryBackend())
         watcher = store.watches.create(b"a", b"\0", start_revision=4)
         for _ in range(4):
             written(store, [("put", b"a", b"")])
-        batches = await all_now(watcher)
+        batches = await available_batches(watcher)
         assert [batch.revision for batch in batches] == [4, 5]
 
     run(scenario)
 
 
-def test_a_cancelled_watcher_gets_nothing_more() -> None:
+def test_a_cancelled_watcher_receives_no_further_batch() -> None:
     async def scenario() -> None:
         store = Store(MemoryBackend())
         watcher = store.watches.create(b"a")
@@ -188,9 +188,9 @@ def test_a_cancelled_watcher_gets_nothing_more() -> None:
     run(scenario)
 
 
-def test_watchers_go_on_when_the_store_becomes_a_snapshot() -> None:
+def test_watchers_continue_when_the_store_is_replaced_by_a_snapshot() -> None:
     async def scenario() -> None:
-        leader, backend = Store(leading := MemoryBackend()), MemoryBackend()
+        leader, backend = Store(leader_backend := MemoryBackend()), MemoryBackend()
         follower = Store(backend)
         written(leader, [("put", b"a", b"1")])
         written(follower, [("put", b"a", b"1")])
@@ -200,25 +200,26 @@ def test_watchers_go_on_when_the_store_becomes_a_snapshot() -> None:
         await asyncio.sleep(0)
         for number in range(3):
             written(leader, [("put", b"a", bytes([number]))])
-        await backend.replace_with(await leading.snapshot())
+        await backend.replace_with(await leader_backend.snapshot())
         follower.restore()
         batch = await waiting
         assert batch is not None
         assert [event.kv.mod_revision for event in batch.events] == [3, 4, 5]
         written(follower, [("put", b"a", b"")])
-        assert [one.revision for one in await all_now(watcher)] == [6]
-        seen = [event.kv.mod_revision for one in await all_now(future) for event in one.events]
+        assert [one.revision for one in await available_batches(watcher)] == [6]
+        batches = await available_batches(future)
+        seen = [event.kv.mod_revision for one in batches for event in one.events]
         assert seen == [5, 6]
 
     run(scenario)
 
 
-def test_a_revision_larger_than_the_buffer_comes_whole() -> None:
+def test_a_revision_larger_than_the_buffer_is_delivered_whole() -> None:
     async def scenario() -> None:
         store = Store(MemoryBackend())
         watcher = store.watches.create(b"a", b"\0", buffer_bytes_max=1)
         written(store, [("put", b"a", b"1"), ("put", b"b", b"2"), ("put", b"c", b"3")])
-        (batch,) = await all_now(watcher)
+        (batch,) = await available_batches(watcher)
         assert len(batch.events) == 3
 
     run(scenario)

@@ -1,4 +1,4 @@
-"""What the backend holds counts as a snapshot of the member's own, unless a later one is coming."""
+"""The flushed backend becomes the member's snapshot, unless a later snapshot is being received."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def member_with_applied(last: int) -> tuple[Raft, MemoryBackend]:
 async def own_snapshots(
     tmp_path: Path, raft: Raft, backend: MemoryBackend
 ) -> list[SnapshotMetadata]:
-    """What the flusher of the backend saves as snapshots after a flush."""
+    """The snapshots that the backend flusher saves after a flush."""
     saved: list[SnapshotMetadata] = []
 
     async def save_snapshot(metadata: SnapshotMetadata) -> None:
@@ -80,17 +80,17 @@ async def own_snapshots(
     return saved
 
 
-def test_enough_applied_entries_become_a_snapshot(tmp_path: Path) -> None:
+def test_a_flush_after_snapshot_count_entries_takes_a_snapshot(tmp_path: Path) -> None:
     raft, backend = member_with_applied(20)
     saved = asyncio.run(own_snapshots(tmp_path, raft, backend))
     assert [metadata.index for metadata in saved] == [20]
 
 
-def test_no_snapshot_is_taken_while_a_leaders_later_one_is_on_its_way_to_the_disk(
+def test_no_snapshot_is_taken_while_a_later_one_from_the_leader_is_not_persisted(
     tmp_path: Path,
 ) -> None:
     raft, backend = member_with_applied(20)
-    coming = Snapshot(SnapshotMetadata(50, 1), b"")
-    raft.step(Message(MessageType.SNAP, OURS, LEADER, 1, snapshot=coming))
+    received = Snapshot(SnapshotMetadata(50, 1), b"")
+    raft.step(Message(MessageType.SNAP, OURS, LEADER, 1, snapshot=received))
     assert raft.log.snapshot.index == 50
     assert asyncio.run(own_snapshots(tmp_path, raft, backend)) == []

@@ -1,4 +1,4 @@
-"""A member that stops by SIGTERM leaves a small log, and starts from it again."""
+"""A member that is stopped by SIGTERM trims its log, and starts from it again."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def wal_bytes(data_dir: Path) -> tuple[int, int]:
 
 
 def test_a_stopped_member_keeps_no_preallocated_space_and_starts_again(tmp_path: Path) -> None:
-    words = flags(tmp_path)
-    url = words[words.index("--listen-client-urls") + 1]
+    arguments = flags(tmp_path)
+    url = arguments[arguments.index("--listen-client-urls") + 1]
     versions = []
     for stop in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
-        member = served(words)
+        member = served(arguments)
         try:
             answer = requests.post(f"{url}/v3/kv/range", json={"key": "YQ=="}, timeout=5).json()
             versions.append(int(answer["kvs"][0]["version"]))
@@ -42,5 +42,5 @@ def test_a_stopped_member_keeps_no_preallocated_space_and_starts_again(tmp_path:
             assert max(size, occupied) < 64 * 1024
         else:
             assert size >= SEGMENT_BYTES
-    # `served` puts the key once in each life.
+    # `served` puts the key once after each start.
     assert versions == [1, 2, 3, 4]

@@ -1,4 +1,4 @@
-"""A member's flags: what is taken, and what is said of what is not."""
+"""A member's flags: the values that are accepted, and the errors for the others."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ GOOD = Config(
 )
 
 
-def test_a_good_configuration_is_taken_as_it_is() -> None:
+def test_a_valid_configuration_is_returned_unchanged() -> None:
     assert checked_config(GOOD) is GOOD
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"name": "n3"}, "'n3' is not in --initial-cluster"),
         ({"heartbeat_ms": 0}, "--heartbeat-interval is 0"),
@@ -54,10 +54,10 @@ def test_a_good_configuration_is_taken_as_it_is() -> None:
         ),
     ],
 )
-def test_a_configuration_that_makes_no_member_is_refused(
-    change: dict[str, object], said: str
+def test_an_invalid_configuration_is_refused(
+    change: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         checked_config(replace(GOOD, **change))  # type: ignore[arg-type]
 
 
@@ -71,18 +71,19 @@ def test_the_members_of_a_cluster_are_in_the_order_of_their_names() -> None:
 @pytest.mark.parametrize(
     "text", ["http://h:1", "=http://h:1", "a=h:1", "a=http://h", "a=http://h:x"]
 )
-def test_a_cluster_that_cannot_be_read_is_refused(text: str) -> None:
+def test_a_malformed_initial_cluster_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--initial-cluster"):
         parse_initial_cluster(text)
 
 
-def test_tls_is_refused_in_so_many_words() -> None:
+def test_tls_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="TLS is not supported"):
         parse_urls("https://127.0.0.1:2379", "--listen-client-urls")
 
 
 def test_ids_are_those_that_etcd_derives() -> None:
-    # As etcd 3.5.1 answered for one member at this address, with its default token.
+    # etcd 3.5.1 returned these ids for a cluster of one member at this address, with the
+    # default token.
     ours = member_id(["http://localhost:2380"], "etcd-cluster")
     assert f"{ours:x}" == "8e9e05c52164694d"
     assert f"{cluster_id([ours]):x}" == "cdf818194e3a8c32"
@@ -91,11 +92,11 @@ def test_ids_are_those_that_etcd_derives() -> None:
 @pytest.mark.parametrize(
     ("text", "ms"), [("250ms", 250), ("10m", 600_000), ("1.5s", 1500), ("1h30m", 5_400_000)]
 )
-def test_a_duration_is_written_as_go_writes_it(text: str, ms: int) -> None:
+def test_a_duration_has_the_syntax_of_go(text: str, ms: int) -> None:
     assert parse_duration_ms(text, "--x") == ms
 
 
 @pytest.mark.parametrize("text", ["", "10", "ms", "10 s", "-1s"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
+def test_a_malformed_duration_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"--x is .* expected a duration"):
         parse_duration_ms(text, "--x")

@@ -1,4 +1,4 @@
-"""Failpoints: what their terms mean, and what is said of terms that mean nothing."""
+"""Failpoints: the effect of each term, and the errors for malformed terms and settings."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from splitbrain.node.failpoint import (
 
 
 class Host:
-    """Records what failpoints do to it."""
+    """Records the actions of failpoints."""
 
     def __init__(self) -> None:
         self.random = Random(1)
         self.clock = self
         self.slept: list[float] = []
         self.crashes = 0
-        self.stood_at: list[str] = []
+        self.stopped_at: list[str] = []
         self.logged: list[tuple[str, str, dict[str, object]]] = []
 
     async def sleep(self, seconds: float) -> None:
@@ -38,11 +38,11 @@ class Host:
         self.crashes += 1
 
     def stand_still(self, place: str) -> None:
-        self.stood_at.append(place)
+        self.stopped_at.append(place)
 
 
 def reach(failpoints: Failpoints, name: str, times: int) -> list[str]:
-    """What each visit ended in."""
+    """Reach the failpoint `times` times; returns "error" or "on" (continues) for each."""
 
     async def visit() -> str:
         try:
@@ -54,7 +54,7 @@ def reach(failpoints: Failpoints, name: str, times: int) -> list[str]:
     return [asyncio.run(visit()) for _ in range(times)]
 
 
-def test_there_is_one_before_and_one_after_each_step() -> None:
+def test_each_step_has_a_failpoint_before_and_after_it() -> None:
     assert len(FAILPOINTS) == 30
     assert {"before_leader_wal", "after_respond", "before_backend_flush"} <= set(FAILPOINTS)
     assert {"before_snapshot_receive", "after_snapshot_restore"} <= set(FAILPOINTS)
@@ -71,12 +71,12 @@ def test_there_is_one_before_and_one_after_each_step() -> None:
         ("0%error", ["on", "on", "on"]),
     ],
 )
-def test_a_term_acts_as_often_as_it_says(term: str, visits: list[str]) -> None:
+def test_a_term_acts_as_often_as_its_prefix_specifies(term: str, visits: list[str]) -> None:
     failpoints = Failpoints(Host(), {"before_leader_wal": term})
     assert reach(failpoints, "before_leader_wal", 3) == visits
 
 
-def test_sleep_sleeps_by_the_members_own_clock_and_panic_crashes_the_member() -> None:
+def test_sleep_uses_the_clock_of_the_member_and_panic_crashes_the_member() -> None:
     host = Host()
     failpoints = Failpoints(host, {"after_replicate": "sleep(250)", "before_respond": "panic"})
     reach(failpoints, "after_replicate", 2)
@@ -86,19 +86,19 @@ def test_sleep_sleeps_by_the_members_own_clock_and_panic_crashes_the_member() ->
     assert host.logged == [("fatal", PANICS, {"failpoint": "before_respond"})]
 
 
-def test_a_member_told_to_pause_stands_still_at_the_failpoint_and_then_goes_on() -> None:
+def test_pause_stops_the_member_at_the_failpoint_until_it_is_resumed() -> None:
     host = Host()
     failpoints = Failpoints(host, {"before_leader_wal": "2#pause"})
     assert reach(failpoints, "before_leader_wal", 3) == ["on", "on", "on"]
-    assert host.stood_at == ["before_leader_wal"]
+    assert host.stopped_at == ["before_leader_wal"]
 
 
-def test_a_chance_of_half_acts_about_half_of_the_time() -> None:
+def test_a_probability_of_half_acts_in_about_half_of_the_cases() -> None:
     failpoints = Failpoints(Host(), {"before_respond": "50%error"})
     assert 70 < reach(failpoints, "before_respond", 200).count("error") < 130
 
 
-def test_none_is_armed_until_one_is_set_and_after_all_are_cleared() -> None:
+def test_failpoints_are_armed_only_while_a_term_is_set() -> None:
     failpoints = Failpoints(Host())
     assert not failpoints.armed
     failpoints.set("before_respond", "off")
@@ -109,27 +109,27 @@ def test_none_is_armed_until_one_is_set_and_after_all_are_cleared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("explode", "is not a failpoint term"),
         ("sleep()", "is not a failpoint term"),
         ("sleep(600001)", "longer than"),
     ],
 )
-def test_a_term_that_means_nothing_is_named(text: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_a_malformed_term_is_refused_with_the_reason(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         parse(text)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("before_nothing=off", "there is no failpoint 'before_nothing'"),
         ("before_respond", "expected NAME=TERM"),
     ],
 )
-def test_a_setting_that_sets_nothing_is_named(text: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_a_malformed_setting_is_refused_with_the_reason(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         parse_all(text)
 
 

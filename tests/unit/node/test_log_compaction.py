@@ -1,4 +1,4 @@
-"""A snapshot taken while Raft still waits for what it has handed out."""
+"""A snapshot that is taken while Raft waits for the entries of a Ready to be applied."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from splitbrain.node.write_path import Traced
 
 
 class Storage:
-    """As far as a flusher of the backend needs it."""
+    """The part of a member's storage that the backend flusher uses."""
 
     backend = None
 
@@ -26,7 +26,7 @@ class Storage:
 
 
 def leader_with(entries: int) -> Raft:
-    """A cluster of one that has handed out `entries` as committed, and not heard of them since."""
+    """The leader of a cluster of one, with `entries` in a Ready that is not advanced yet."""
     raft = Raft(Config(id=1, voters=(1,), pre_vote=False), Random(1))
     raft.campaign()
     while raft.has_ready():
@@ -38,7 +38,7 @@ def leader_with(entries: int) -> Raft:
     return raft
 
 
-def test_the_log_is_compacted_no_further_than_raft_has_applied() -> None:
+def test_the_log_is_compacted_at_most_to_the_applied_index_of_raft() -> None:
     raft = leader_with(entries=10)
     applied_before, committed = raft.log.applied, raft.log.committed
     assert applied_before < committed - 5

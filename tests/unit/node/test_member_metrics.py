@@ -1,4 +1,4 @@
-"""What /metrics says is what the member knows: none of it stays at nought."""
+"""The values in /metrics are those of the member's store, status and traffic."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from splitbrain.node.storage.memory_backend import MemoryBackend
 from splitbrain.node.transport import Traffic
 
 
-def told(metrics: MemberMetrics) -> dict[str, float]:
+def values_of(metrics: MemberMetrics) -> dict[str, float]:
     lines = re.findall(rb"^([a-z_]+(?:\{.*\})?) (\S+)$", metrics.render(), re.MULTILINE)
     return {name.decode(): float(value) for name, value in lines}
 
 
-def test_the_store_and_the_status_are_read_when_somebody_asks() -> None:
+def test_metrics_of_the_store_and_the_status_are_read_at_each_request() -> None:
     store = Store(MemoryBackend())
     metrics = MemberMetrics(7, "3.5.1")
     follow(metrics, lambda: StatusResponse(raft_index=9, raft_applied_index=8), lambda: 2, store)
@@ -26,20 +26,20 @@ def test_the_store_and_the_status_are_read_when_somebody_asks() -> None:
         transaction.end()
     store.compact(3)
     store.watches.create(b"a")
-    said = told(metrics)
-    assert said["etcd_debugging_mvcc_keys_total"] == 2
-    assert said["etcd_debugging_mvcc_current_revision"] == 4
-    assert said["etcd_debugging_mvcc_compact_revision"] == 3
-    assert said["etcd_debugging_mvcc_watcher_total"] == 1
-    assert said["etcd_server_proposals_committed_total"] == 9
-    assert said["etcd_server_proposals_applied_total"] == 8
-    assert said["etcd_server_proposals_pending"] == 2
+    values = values_of(metrics)
+    assert values["etcd_debugging_mvcc_keys_total"] == 2
+    assert values["etcd_debugging_mvcc_current_revision"] == 4
+    assert values["etcd_debugging_mvcc_compact_revision"] == 3
+    assert values["etcd_debugging_mvcc_watcher_total"] == 1
+    assert values["etcd_server_proposals_committed_total"] == 9
+    assert values["etcd_server_proposals_applied_total"] == 8
+    assert values["etcd_server_proposals_pending"] == 2
 
 
-def test_a_peers_traffic_stands_under_its_id() -> None:
+def test_the_traffic_of_a_peer_is_labelled_with_its_id() -> None:
     metrics = MemberMetrics(7, "3.5.1")
     metrics.follow_peers({"ab12": Traffic(sent_bytes=10, received_bytes=20, failures=3)})
-    said = told(metrics)
-    assert said['etcd_network_peer_sent_bytes_total{To="ab12"}'] == 10
-    assert said['etcd_network_peer_received_bytes_total{From="ab12"}'] == 20
-    assert said['etcd_network_peer_sent_failures_total{To="ab12"}'] == 3
+    values = values_of(metrics)
+    assert values['etcd_network_peer_sent_bytes_total{To="ab12"}'] == 10
+    assert values['etcd_network_peer_received_bytes_total{From="ab12"}'] == 20
+    assert values['etcd_network_peer_sent_failures_total{To="ab12"}'] == 3

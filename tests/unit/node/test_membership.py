@@ -1,4 +1,4 @@
-"""What members say of themselves: kept in the backend, carried by its copies, said until heard."""
+"""The client URLs that members publish: how they are proposed, stored and restored."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def listed(membership: Membership) -> dict[str, tuple[str, ...]]:
     return {member.name: member.client_urls for member in membership.members()}
 
 
-def test_what_a_member_said_comes_out_of_the_log_as_it_went_in_and_is_no_clients() -> None:
-    said = MemberAttributesRequest(2**64 - 1, "n1", ("http://c:1", "http://c:2"))
-    request = decode(encode(InternalRequest(7, said)))
-    assert request == InternalRequest(7, said)
+def test_a_publication_is_decoded_unchanged_and_belongs_to_no_client() -> None:
+    attributes = MemberAttributesRequest(2**64 - 1, "n1", ("http://c:1", "http://c:2"))
+    request = decode(encode(InternalRequest(7, attributes)))
+    assert request == InternalRequest(7, attributes)
     assert request.client_id == 0
 
 
-def test_a_member_knows_itself_at_once_and_another_when_it_has_said_so() -> None:
+def test_a_member_lists_its_own_urls_at_once_and_those_of_others_once_published() -> None:
     membership = Membership(MemoryBackend(), CONFIG)
     assert listed(membership) == {"n1": ("http://c:1",), "n2": ()}
     membership.record(MemberAttributesRequest(IDS["n2"], "n2", ("http://c:2",)))
@@ -50,7 +50,7 @@ def test_a_member_knows_itself_at_once_and_another_when_it_has_said_so() -> None
     assert [member.id for member in membership.members()] == sorted(IDS.values())
 
 
-def test_what_was_said_last_survives_a_restart() -> None:
+def test_the_last_publication_survives_a_restart() -> None:
     backend = MemoryBackend()
     membership = Membership(backend, CONFIG)
     for port in (2, 3):
@@ -59,45 +59,45 @@ def test_what_was_said_last_survives_a_restart() -> None:
     assert listed(Membership(backend, CONFIG))["n2"] == ("http://c:3",)
 
 
-def test_what_was_said_is_part_of_a_snapshot() -> None:
+def test_a_snapshot_contains_publications() -> None:
     async def scenario() -> None:
-        ahead, behind = MemoryBackend(), MemoryBackend()
-        Membership(ahead, CONFIG).record(
+        source, target = MemoryBackend(), MemoryBackend()
+        Membership(source, CONFIG).record(
             MemberAttributesRequest(IDS["n2"], "n2", ("http://c:2",))
         )
-        late = Membership(behind, CONFIG)
-        await behind.replace_with(await ahead.snapshot())
+        late = Membership(target, CONFIG)
+        await target.replace_with(await source.snapshot())
         late.restore()
         assert listed(late)["n2"] == ("http://c:2",)
 
     asyncio.run(scenario())
 
 
-def test_a_publication_is_proposed_anew_until_it_is_applied(tmp_path: Path) -> None:
-    """First nobody leads, then the proposal is lost on its way, then it is applied."""
+def test_a_publication_is_proposed_again_until_it_is_applied(tmp_path: Path) -> None:
+    """At first there is no leader, then the proposal is lost, then it is applied."""
 
     async def scenario() -> list[InternalRequest]:
         world = RealWorld(
             "n1", tmp_path, seed=1, trace_path=None, backend_quota_bytes=1024**2
         )
         waiting: Pending[None] = Pending(Deadline(world.clock, 0.01, errors.timed_out), 1)
-        tried: list[InternalRequest] = []
+        proposals: list[InternalRequest] = []
 
         def propose(data: bytes) -> None:
-            tried.append(decode(data))
-            if len(tried) == 1:
+            proposals.append(decode(data))
+            if len(proposals) == 1:
                 raise ProposalDropped(DropReason.NO_LEADER)
-            if len(tried) == 3:
-                waiting.resolve(tried[-1].id, None)
+            if len(proposals) == 3:
+                waiting.resolve(proposals[-1].id, None)
 
-        said = Membership(MemoryBackend(), CONFIG).own
+        attributes = Membership(MemoryBackend(), CONFIG).own
         async with asyncio.timeout(10):
-            await publish(world, said, RequestIds(1, 1), waiting, propose, retry_s=0.001)
+            await publish(world, attributes, RequestIds(1, 1), waiting, propose, retry_s=0.001)
         assert len(waiting) == 0
-        return tried
+        return proposals
 
-    tried = asyncio.run(scenario())
-    assert [request.op for request in tried] == [
+    proposals = asyncio.run(scenario())
+    assert [request.op for request in proposals] == [
         MemberAttributesRequest(IDS["n1"], "n1", ("http://c:1",))
     ] * 3
-    assert len({request.id for request in tried}) == 3
+    assert len({request.id for request in proposals}) == 3

@@ -1,4 +1,4 @@
-"""Frames between members, over real sockets."""
+"""Frames between members over real sockets."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def free_port() -> int:
 
 
 def no_log(level: str, message: str, **fields: object) -> None:
-    """A member's log that nothing reads."""
+    """A member's log that discards its lines."""
 
 
-async def eventually(true: Callable[[], bool]) -> None:
+async def eventually(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not true():
+        while not condition():
             await asyncio.sleep(0.005)
 
 
-def test_frames_arrive_whole_and_in_order_after_the_introduction() -> None:
+def test_frames_arrive_whole_and_in_order_after_the_hello_frame() -> None:
     async def scenario() -> None:
         network, url = RealNetwork(Random(1), no_log), f"http://127.0.0.1:{free_port()}"
         hellos: list[bytes] = []
@@ -58,12 +58,12 @@ def test_frames_arrive_whole_and_in_order_after_the_introduction() -> None:
     asyncio.run(scenario())
 
 
-def test_a_link_comes_back_when_its_peer_does_and_drops_what_was_sent_meanwhile() -> None:
+def test_a_link_reconnects_when_its_peer_returns_and_drops_frames_sent_meanwhile() -> None:
     async def scenario() -> None:
         network, url = RealNetwork(Random(1), no_log), f"http://127.0.0.1:{free_port()}"
         frames: list[bytes] = []
         link = network.dial_peer(url, b"n1", queue_bytes_max=1 << 20)
-        assert not link.send(b"into the void")
+        assert not link.send(b"not connected")
         for word in (b"first", b"second"):
             listener = await network.listen_peers(url, lambda _: frames.append)
             await eventually(lambda: link.connected)
@@ -77,15 +77,15 @@ def test_a_link_comes_back_when_its_peer_does_and_drops_what_was_sent_meanwhile(
     asyncio.run(scenario())
 
 
-def test_a_frame_that_does_not_match_its_checksum_ends_the_connection() -> None:
+def test_a_frame_with_a_wrong_checksum_ends_the_connection() -> None:
     async def scenario() -> None:
         network, port = RealNetwork(Random(1), no_log), free_port()
         frames: list[bytes] = []
         listener = await network.listen_peers(f"http://127.0.0.1:{port}", lambda _: frames.append)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        spoilt = bytearray(framed(b"payload"))
-        spoilt[HEADER.size] ^= 1
-        writer.write(framed(b"hello") + framed(b"good") + bytes(spoilt) + framed(b"after"))
+        corrupt = bytearray(framed(b"payload"))
+        corrupt[HEADER.size] ^= 1
+        writer.write(framed(b"hello") + framed(b"good") + bytes(corrupt) + framed(b"after"))
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read() == b""
         assert frames == [b"good"]
@@ -95,7 +95,7 @@ def test_a_frame_that_does_not_match_its_checksum_ends_the_connection() -> None:
     asyncio.run(scenario())
 
 
-def test_a_refused_introduction_ends_the_connection() -> None:
+def test_a_refused_hello_frame_ends_the_connection() -> None:
     async def scenario() -> None:
         network, port = RealNetwork(Random(1), no_log), free_port()
 
@@ -113,7 +113,7 @@ def test_a_refused_introduction_ends_the_connection() -> None:
     asyncio.run(scenario())
 
 
-def test_an_address_in_use_is_said_to_be() -> None:
+def test_an_address_in_use_is_reported() -> None:
     async def scenario() -> None:
         network, url = RealNetwork(Random(1), no_log), f"http://127.0.0.1:{free_port()}"
         listener = await network.listen_peers(url, lambda _: lambda _: None)

@@ -1,4 +1,4 @@
-"""Snapshots on their way: in pieces, over links that are slow, stuck or broken."""
+"""Snapshots are sent in chunks over links that may be slow, blocked or broken."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHUNK = 1000
 
 
 class Wire:
-    """A link that takes `chunks_per_poll` chunks further at each poll, up to `breaks_after`."""
+    """A link that delivers `chunks_per_poll` chunks per poll and breaks after `breaks_after`."""
 
     def __init__(
         self, receive: Callable[[bytes], None], chunks_per_poll: int, breaks_after: int | None
@@ -38,7 +38,7 @@ class Wire:
     def queued_bytes(self) -> int:
         return sum(map(len, self._queue))
 
-    def turn(self) -> None:
+    def deliver(self) -> None:
         for frame in self._queue[: self._chunks_per_poll]:
             self._receive(frame)
             if self._left is not None:
@@ -54,7 +54,7 @@ class Wire:
 
 
 class WireWorld:
-    """A world of one wire, which goes on whenever somebody sleeps."""
+    """A world with one link, which delivers chunks at each sleep."""
 
     def __init__(self, chunks_per_poll: int = 1, breaks_after: int | None = None) -> None:
         self.clock = self
@@ -68,7 +68,7 @@ class WireWorld:
 
     async def sleep(self, seconds: float) -> None:
         self.slept_s += seconds
-        self.wire.turn()
+        self.wire.deliver()
         await asyncio.sleep(0)
 
     def sender(self) -> SnapshotSender:
@@ -83,7 +83,7 @@ def snapshot(size: int) -> Message:
     return Message(MessageType.SNAP, 2, 1, 1, snapshot=held)
 
 
-def test_a_snapshot_comes_whole_however_many_its_pieces() -> None:
+def test_a_snapshot_of_many_chunks_is_received_whole() -> None:
     world = WireWorld()
     sender = world.sender()
     assert asyncio.run(sender.send(snapshot(7 * 256))) is True
@@ -94,21 +94,21 @@ def test_a_snapshot_comes_whole_however_many_its_pieces() -> None:
 
 
 @pytest.mark.parametrize("breaks_after", [1, 3, 7])
-def test_one_whose_connection_breaks_has_failed_at_once(breaks_after: int) -> None:
+def test_a_transfer_fails_at_once_if_its_connection_breaks(breaks_after: int) -> None:
     world = WireWorld(breaks_after=breaks_after)
     assert asyncio.run(world.sender().send(snapshot(7 * 256))) is False
     assert world.slept_s < 1
     assert world.wire.ended == "closed"
 
 
-def test_one_that_gets_nowhere_fails_after_a_while() -> None:
+def test_a_transfer_without_progress_fails_after_a_timeout() -> None:
     world = WireWorld(chunks_per_poll=0)
     assert asyncio.run(world.sender().send(snapshot(7 * 256))) is False
     assert world.slept_s >= 30
     assert world.received == []
 
 
-def test_the_sender_is_busy_until_all_of_it_is_gone() -> None:
+def test_the_sender_is_busy_until_the_whole_snapshot_is_sent() -> None:
     async def run() -> None:
         world = WireWorld()
         sender = world.sender()

@@ -1,4 +1,4 @@
-"""Members in memory that keep the contract of a Ready, and can be crashed amidst it."""
+"""Members in memory that process a Ready in the required order, and may crash within it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ Applied = list[tuple[Index, Term, bytes]]
 
 @dataclass
 class MemoryDisk:
-    """What survives. `hard_state` is synced, `written` may be lost in a crash."""
+    """The state that survives a crash. `hard_state` is synced; `written` may be lost in a crash."""
 
     hard_state: HardState = field(default_factory=HardState)
     written: HardState = field(default_factory=HardState)
     snapshot: SnapshotMetadata = field(default_factory=SnapshotMetadata)
     entries: list[Entry] = field(default_factory=list)
     backend: Applied = field(default_factory=list)
-    """The state machine as last flushed."""
+    """The state machine at its last flush."""
 
     @property
     def snapshot_index(self) -> Index:
@@ -48,7 +48,7 @@ class MemoryDisk:
         return self.entries[at - 1].term if 0 < at <= len(self.entries) else None
 
     def put_entries(self, entries: tuple[Entry, ...]) -> None:
-        """Append, over what stands at the same indexes and after."""
+        """Append `entries`; they replace the entries at their indexes and after."""
         if entries:
             keep = entries[0].index - self.snapshot.index - 1
             assert 0 <= keep <= len(self.entries), "a gap in the log on disk"
@@ -78,7 +78,7 @@ def decode(data: bytes) -> Applied:
 
 
 class MemoryMember:
-    """One member: its disk, its state machine (a list of all it applied), its Raft."""
+    """One member: its disk, its Raft, and its state machine, a list of all applied entries."""
 
     def __init__(self, config: Config, random: Random, send: Callable[[Message], None]) -> None:
         self.config = config
@@ -111,7 +111,10 @@ class MemoryMember:
         )
 
     def crash(self, *, keep_written: bool = False) -> None:
-        """Lose all but the disk, and there what was written but not synced."""
+        """Lose everything except the disk, and there the hard state that is written but not synced.
+
+        With `keep_written` the disk keeps it.
+        """
         self.raft = None
         if keep_written:
             self.disk.hard_state = self.disk.written
@@ -149,7 +152,7 @@ class MemoryMember:
             self.disk.hard_state = self.disk.written
 
     def persist_torn(self, ready: Ready, entries: int) -> None:
-        """The disk stops after that many entries: what comes later in the WAL is lost."""
+        """Persist only the first `entries` entries: the rest of the WAL record is lost."""
         if ready.snapshot is None:
             self.disk.put_entries(ready.entries[:entries])
 
@@ -162,7 +165,7 @@ class MemoryMember:
             self.applied = list(self.disk.backend)
         for entry in ready.committed_entries:
             if entry.index <= self.applied_index:
-                continue  # the snapshot of this or an earlier Ready holds it
+                continue  # the snapshot of this or an earlier Ready contains it
             assert entry.index == self.applied_index + 1, "entries to apply have a gap"
             self.applied.append((entry.index, entry.term, entry.data))
         self.reads.extend(ready.read_states)
@@ -171,7 +174,7 @@ class MemoryMember:
         self.disk.backend = list(self.applied)
 
     def snapshot_and_compact(self, keep: int = 0) -> None:
-        """Save the state machine as applied, then drop the log but for `keep` entries."""
+        """Save the state machine, then compact the log up to the last `keep` applied entries."""
         index = self.applied_index
         if self.raft is None or index <= self.raft.log.snapshot.index:
             return
@@ -191,7 +194,7 @@ class MemoryMember:
 
 
 class Cluster:
-    """Members and what is on its way between them, link by link, in order."""
+    """Members, and the messages in flight on each link, in order."""
 
     def __init__(self, size: int, seed: int = 1, **settings: object) -> None:
         self.voters = tuple(range(1, size + 1))
@@ -219,7 +222,7 @@ class Cluster:
         return [member for member in self.members.values() if member.raft is not None]
 
     def leader(self) -> MemoryMember | None:
-        """The one that leads in the highest term."""
+        """The leader of the highest term, if any."""
         leaders = [m for m in self.running() if m.up.role is Role.LEADER]
         return max(leaders, key=lambda m: m.up.term, default=None)
 
@@ -229,14 +232,14 @@ class Cluster:
                 self.cut[link] = cut
 
     def deliver(self, link: tuple[MemberId, MemberId], at: int = 0, *, keep: bool = False) -> None:
-        """Hand over the message at a place of a link; `keep` leaves a copy to come again."""
+        """Deliver the message at position `at` of a link; `keep` leaves a copy in flight."""
         messages = self.links[link]
         message = messages[at] if keep else messages.pop(at)
         if self.members[link[1]].raft is not None:
             self.members[link[1]].up.step(message)
 
-    def deliver_waiting(self) -> None:
-        """Everything that is on its way now."""
+    def deliver_in_flight(self) -> None:
+        """Deliver the messages that are in flight now, but not the answers to them."""
         for link, messages in self.links.items():
             for _ in range(len(messages)):
                 self.deliver(link)
@@ -249,25 +252,25 @@ class Cluster:
                 busy = True
         return busy
 
-    def settle(self, rounds_max: int = 1000) -> None:
-        """Handle and deliver until nothing moves any more without a tick."""
+    def run_until_quiet(self, rounds_max: int = 1000) -> None:
+        """Handle Readies and deliver messages until nothing is left to do without a tick."""
         for _ in range(rounds_max):
             busy = self.handle_readies()
-            self.deliver_waiting()
+            self.deliver_in_flight()
             if not busy and not any(self.links.values()):
                 return
-        raise AssertionError(f"members still talk after {rounds_max} rounds")
+        raise AssertionError(f"members still send messages after {rounds_max} rounds")
 
     def tick(self, ticks: int = 1) -> None:
-        """Time passes for all alike; they settle after each tick."""
+        """Tick all running members; after each tick, handle and deliver everything."""
         for _ in range(ticks):
             for member in self.running():
                 member.up.tick()
-            self.settle()
+            self.run_until_quiet()
 
     def elect(self, member: MemberId) -> None:
         self.members[member].up.campaign()
-        self.settle()
+        self.run_until_quiet()
         assert self.members[member].up.role is Role.LEADER
 
 

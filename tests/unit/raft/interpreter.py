@@ -1,22 +1,23 @@
-"""Tests as text: commands, `----`, and what came of them.
+"""Tests as text: blocks of commands, `----`, and the expected output.
 
     cluster <n> [setting=value ...]      fresh members 1..n
     start <member> terms=1,1,2 [term=t] [commit=c] [vote=v]
-                                         again, with a log of those terms on its disk
+                                         restart it with a log of these terms on its disk
     campaign | handle | crash | restart | log | progress <member>
     elect <member>                       campaign, then deliver until quiet
-    take <member>, finish <member>       a Ready: its first messages; then the disk and the rest
-    tick <member> [ticks]                that member alone, nothing is delivered
-    pass [ticks]                         all tick alike, and settle after each
+    take <member>, finish <member>       take a Ready and send its messages; then persist it, send
+                                         its messages after the sync, apply it and advance
+    tick <member> [ticks]                tick this member; deliver nothing
+    pass [ticks]                         tick all members; deliver until quiet after each tick
     propose <member> <data>, read <member> <context>
     deliver until quiet, deliver <a>-><b> [times], duplicate <a>-><b>, drop <a>-><b>
-    step <a>-><b> <TYPE> [field=value ...]   a message out of nowhere
+    step <a>-><b> <TYPE> [field=value ...]   deliver a message that the sender did not send
     cut <a>-><b>, isolate <member>, join
-    compact <member> [keep=n]            snapshot what is applied, discard but n entries
+    compact <member> [keep=n]            take a snapshot, and compact all but n applied entries
     unreachable <leader> <member>, snapshot <leader> <member> ok|failed
-    messages on|off                      say each message as it is delivered
+    messages on|off                      print each message when it is delivered
 
-Every block ends with the line of each member that is not as the block before left it.
+The output of a block ends with a line for each member whose state the block has changed.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class Interpreter:
     def __init__(self) -> None:
         self._cluster = Cluster(1)
         self._invariants = Invariants(())
-        self._told: dict[MemberId, str] = {}
-        self._say_messages = False
+        self._printed: dict[MemberId, str] = {}
+        self._print_messages = False
 
     def run(self, commands: list[str]) -> str:
         lines: list[str] = []
@@ -51,8 +52,8 @@ class Interpreter:
             lines += [f"{member.id}: read {r.context.decode()} at {r.index}" for r in member.reads]
             member.reads.clear()
             line = describe(member)
-            if self._told.get(member.id) != line:
-                self._told[member.id] = line
+            if self._printed.get(member.id) != line:
+                self._printed[member.id] = line
                 lines.append(f"{member.id}: {line}")
         return "\n".join(lines) or "nothing changed"
 
@@ -64,14 +65,14 @@ class Interpreter:
         return self._cluster[int(word)]
 
     def do_cluster(self, size: str, *settings: str) -> None:
-        knobs: dict[str, object] = {"pre_vote": False, "check_quorum": False}
+        options: dict[str, object] = {"pre_vote": False, "check_quorum": False}
         for setting in settings:
             name, value = setting.split("=")
-            knobs[name] = {"on": True, "off": False}.get(value) if value[0] == "o" else int(value)
-        self._cluster = Cluster(int(size), **knobs)  # type: ignore[arg-type]
+            options[name] = {"on": True, "off": False}.get(value) if value[0] == "o" else int(value)
+        self._cluster = Cluster(int(size), **options)  # type: ignore[arg-type]
         self._invariants = Invariants(self._cluster.voters)
-        self._told = {}
-        self._say_messages = False
+        self._printed = {}
+        self._print_messages = False
 
     def do_start(self, word: str, *fields: str) -> None:
         member = self._member(word)
@@ -94,7 +95,7 @@ class Interpreter:
 
     def do_elect(self, member: str) -> list[str]:
         self.do_campaign(member)
-        return self._settle()
+        return self._deliver_until_quiet()
 
     def do_handle(self, member: str) -> None:
         while self._member(member).up.has_ready():
@@ -119,7 +120,7 @@ class Interpreter:
         for _ in range(int(ticks)):
             for member in self._cluster.running():
                 member.up.tick()
-            lines += self._settle()
+            lines += self._deliver_until_quiet()
         return lines
 
     def do_propose(self, member: str, *data: str) -> list[str]:
@@ -156,7 +157,7 @@ class Interpreter:
 
     def do_deliver(self, *words: str) -> list[str]:
         if words == ("until", "quiet"):
-            return self._settle()
+            return self._deliver_until_quiet()
         link = _link(words[0])
         lines = []
         for _ in range(int(words[1]) if len(words) > 1 else 1):
@@ -195,24 +196,24 @@ class Interpreter:
         self._member(leader).up.report_snapshot(int(member), outcome == "ok")
 
     def do_messages(self, switch: str) -> None:
-        self._say_messages = switch == "on"
+        self._print_messages = switch == "on"
 
-    def _settle(self, rounds_max: int = 200) -> list[str]:
+    def _deliver_until_quiet(self, rounds_max: int = 200) -> list[str]:
         lines = []
         for _ in range(rounds_max):
             busy = self._cluster.handle_readies()
-            waiting = {link: len(messages) for link, messages in self._cluster.links.items()}
-            for link, count in waiting.items():
+            in_flight = {link: len(messages) for link, messages in self._cluster.links.items()}
+            for link, count in in_flight.items():
                 for _ in range(count):
                     lines += self._deliver(link)
-            if not busy and not any(waiting.values()):
+            if not busy and not any(in_flight.values()):
                 return lines
-        raise AssertionError(f"members still talk after {rounds_max} rounds")
+        raise AssertionError(f"members still send messages after {rounds_max} rounds")
 
     def _deliver(self, link: tuple[MemberId, MemberId]) -> list[str]:
         message = self._cluster.links[link][0]
         self._cluster.deliver(link)
-        return [describe_message(message)] if self._say_messages else []
+        return [describe_message(message)] if self._print_messages else []
 
 
 def _link(word: str) -> tuple[MemberId, MemberId]:
@@ -251,7 +252,7 @@ def describe_message(message: Message) -> str:
 
 
 def blocks(text: str) -> Iterator[tuple[list[str], list[str], str]]:
-    """Comment lines, commands, and the output that is expected of them."""
+    """The blocks of a file: comment lines, commands, and their expected output."""
     for block in text.strip().split("\n\n"):
         above, found, below = (block + "\n").partition(SEPARATOR + "\n")
         lines = above.strip().splitlines()
@@ -262,7 +263,7 @@ def blocks(text: str) -> Iterator[tuple[list[str], list[str], str]]:
 
 
 def rewritten(path: Path, interpreter: Callable[[], Interpreter] = Interpreter) -> str:
-    """The file as it would be if all that it expects were what happens."""
+    """The text of the file with the actual output in place of the expected output."""
     machine = interpreter()
     parts = []
     for comments, commands, _ in blocks(path.read_text()):

@@ -1,7 +1,7 @@
-"""What must hold of a Raft cluster at every moment, whatever happened to it.
+"""The invariants of a Raft cluster, which must be true after every action.
 
-`Invariants.check` is called after every step with all members that run; it compares
-them with each other and with what it saw before. Source: Raft paper, figure 3.
+`Invariants.check` takes all running members; it compares them with each other and with the
+states that it has seen before. Source: Raft paper, figure 3.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from splitbrain.node.raft.ready import Role
 
 
 class Durable(Protocol):
-    """What a member has on its disk: what would be there after a power loss now."""
+    """The content of a member's disk that a power loss would leave."""
 
     @property
     def snapshot_index(self) -> Index: ...
@@ -28,7 +28,7 @@ class InvariantBroken(AssertionError):
 
 
 class Invariants:
-    """Remembers what was ever seen: leaders by term, committed entries by index."""
+    """Checks members, and remembers all leaders by term and committed entries by index."""
 
     def __init__(self, voters: Sequence[MemberId]) -> None:
         self._voters = tuple(voters)
@@ -43,12 +43,12 @@ class Invariants:
         return len(self.committed)
 
     def check(self, members: Iterable[Raft], disks: Mapping[MemberId, Durable]) -> None:
-        """Raises InvariantBroken. `members` are those that run, `disks` those of all."""
+        """Raise InvariantBroken. `members` are the running members; `disks` has all members."""
         running = list(members)
         for member in running:
             self._check_marks(member)
             self._check_election_safety(member)
-        # Who still has the older entries first: others may know them by a snapshot only.
+        # Members with older entries first, because others may have only a snapshot of them.
         for member in sorted(running, key=lambda member: member.log.first_index):
             self._check_committed(member, disks)
         for member in running:
@@ -58,7 +58,7 @@ class Invariants:
                 check_log_matching(member, other)
 
     def forget(self, member: MemberId) -> None:
-        """A member crashed: what it had not made durable may come again, or otherwise."""
+        """Forget the term and the commit index of a member that crashed, which may decrease."""
         self._terms.pop(member, None)
         self._commits.pop(member, None)
 
@@ -67,11 +67,11 @@ class Invariants:
         if not log.applied <= log.applying <= log.committed <= log.last_index:
             raise InvariantBroken(f"{member.id}: marks of the log are out of order")
         if not log.durable <= log.persisting <= log.last_index:
-            raise InvariantBroken(f"{member.id}: more is durable than there is")
+            raise InvariantBroken(f"{member.id}: the durable index is after the end of the log")
         if member.term < self._terms.get(member.id, 0):
-            raise InvariantBroken(f"{member.id}: its term fell to {member.term}")
+            raise InvariantBroken(f"{member.id}: its term decreased to {member.term}")
         if log.committed < self._commits.get(member.id, 0):
-            raise InvariantBroken(f"{member.id}: its commit index fell to {log.committed}")
+            raise InvariantBroken(f"{member.id}: its commit index decreased to {log.committed}")
         if member.contradiction is not None:
             raise InvariantBroken(f"{member.id}: {member.contradiction}")
         self._terms[member.id] = member.term
@@ -81,7 +81,7 @@ class Invariants:
         if member.role is Role.LEADER:
             first = self._leaders.setdefault(member.term, member.id)
             if first != member.id:
-                raise InvariantBroken(f"{first} and {member.id} both lead in term {member.term}")
+                raise InvariantBroken(f"{first} and {member.id} are leaders of term {member.term}")
 
     def _check_committed(self, member: Raft, disks: Mapping[MemberId, Durable]) -> None:
         log = member.log
@@ -89,11 +89,14 @@ class Invariants:
         for entry in log.between(log.first_index, known) if log.first_index <= known else ():
             if self.committed[entry.index] != entry:
                 raise InvariantBroken(
-                    f"{member.id} committed {entry}, before that {self.committed[entry.index]}"
+                    f"{member.id} committed {entry}, but {self.committed[entry.index]} is committed"
                 )
         for entry in log.between(max(log.first_index, self.last_committed + 1), log.committed):
             if entry.index != self.last_committed + 1:
-                raise InvariantBroken(f"{member.id} commits {entry} after {self.last_committed}")
+                raise InvariantBroken(
+                    f"{member.id} committed {entry}, but the last committed index is"
+                    f" {self.last_committed}"
+                )
             self.committed[entry.index] = entry
             self._check_durable_on_a_majority(entry, disks)
 
@@ -105,10 +108,10 @@ class Invariants:
             or disks[voter].term_at(entry.index) == entry.term
         ]
         if len(holders) * 2 <= len(self._voters):
-            raise InvariantBroken(f"{entry} is committed, but durable on {holders} only")
+            raise InvariantBroken(f"{entry} is committed, but durable only on {holders}")
 
     def _check_leader_completeness(self, member: Raft) -> None:
-        """Once for each leader: its log holds all that was committed when it began."""
+        """Check once per leader that its log has every entry committed in earlier terms."""
         if member.role is not Role.LEADER or (member.id, member.term) in self._complete:
             return
         self._complete.add((member.id, member.term))
@@ -117,24 +120,24 @@ class Invariants:
             here = index <= log.compacted_index or log.term_at(index) == entry.term
             if entry.term < member.term and not here:
                 raise InvariantBroken(
-                    f"{member.id} leads in term {member.term} without committed {entry}"
+                    f"{member.id} is leader of term {member.term} without the committed {entry}"
                 )
 
 
 def check_log_matching(one: Raft, other: Raft) -> None:
-    """If two logs agree at an index, they agree in everything before it."""
+    """If two logs have the same term at an index, they are equal up to this index."""
     first = max(one.log.first_index, other.log.first_index)
     last = min(one.log.last_index, other.log.last_index)
     if first > last:
         return
     ours, theirs = one.log.between(first, last), other.log.between(first, last)
-    agree_after = True
+    differ_after = True
     for a, b in zip(reversed(ours), reversed(theirs), strict=True):
         if a.term == b.term:
             if a != b:
-                raise InvariantBroken(f"{one.id} and {other.id} differ: {a}, {b}")
-            agree_after = False
-        elif not agree_after:
+                raise InvariantBroken(f"{one.id} and {other.id} differ in an entry: {a}, {b}")
+            differ_after = False
+        elif not differ_after:
             raise InvariantBroken(
-                f"{one.id} and {other.id} agree after {a.index}, but not there: {a}, {b}"
+                f"{one.id} and {other.id} agree after index {a.index}, but differ there: {a}, {b}"
             )

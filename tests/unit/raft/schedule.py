@@ -1,8 +1,8 @@
-"""Random schedules: what may happen to a cluster, one small thing at a time.
+"""Random schedules of small actions on a Raft cluster.
 
-A schedule is a list of (action, number): the number chooses the member, link or
-place among those that the action can take at that moment. So any list is a valid
-schedule, and a part of it too: it shrinks well.
+A schedule is a list of (action, number). The number selects the member, the link or the
+position among those to which the action applies at that time. Therefore every list is a valid
+schedule, and so is every part of it, so that schedules shrink well.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tests.unit.raft.invariants import InvariantBroken, Invariants
 Schedule = list[tuple[str, int]]
 
 
-class Play:
-    """A cluster under a schedule, with all invariants checked after each action."""
+class ScheduledCluster:
+    """A cluster that executes a schedule and checks all invariants after each action."""
 
     def __init__(self, size: int, seed: int = 1, **settings: object) -> None:
         self.cluster = Cluster(size, seed, **settings)
@@ -40,7 +40,7 @@ class Play:
         self._check_reads()
 
     def _check_applied(self) -> None:
-        """State-machine safety, of what was really applied."""
+        """State-machine safety: each applied entry is the committed entry of its index."""
         for member in self.cluster.running():
             for index, term, data in member.applied:
                 entry = self.invariants.committed.get(index)
@@ -48,18 +48,18 @@ class Play:
                     raise InvariantBroken(f"{member.id} applied {data!r} at {index}: {entry}")
 
     def _check_reads(self) -> None:
-        """A read sees all that was committed anywhere before it was asked for."""
+        """A read index is not before any index that was committed before the read was requested."""
         for member in self.cluster.running():
             for read in member.reads:
                 if read.index < self._reads[read.context]:
                     raise InvariantBroken(
                         f"{member.id} may read at {read.index}, but"
-                        f" {self._reads[read.context]} was committed before"
+                        f" {self._reads[read.context]} was committed before the request"
                     )
             member.reads.clear()
 
     def heal(self) -> None:
-        """Everybody back, nothing lost any more; then somebody leads and all agree."""
+        """Restart all members and repair all links; a leader must then commit an entry."""
         cluster = self.cluster
         for link in cluster.cut:
             cluster.cut[link] = False
@@ -69,12 +69,12 @@ class Play:
         for _ in range(200):
             cluster.tick()
             self.check()
-            if self._works():
+            if self._commits_a_new_entry():
                 return
-        raise InvariantBroken("200 ticks after all healed, the cluster still does not work")
+        raise InvariantBroken("200 ticks after it was healed, the cluster commits nothing new")
 
-    def _works(self) -> bool:
-        """A leader that commits something new and brings it to all."""
+    def _commits_a_new_entry(self) -> bool:
+        """Whether a leader commits a new entry and all members apply it."""
         leader = self.cluster.leader()
         if leader is None:
             return False
@@ -105,7 +105,7 @@ class Play:
             member.up.campaign()
 
     def expire(self, number: int) -> None:
-        """A member's election timeout passes, and everybody's lease."""
+        """The election timeout of all followers and candidates passes, and one member campaigns."""
         for member in self.cluster.running():
             if member.up.role is not Role.LEADER:
                 member.up.election_elapsed = member.up.config.election_ticks
@@ -115,8 +115,8 @@ class Play:
         if (member := self._member(number)) and member.up.has_ready():
             member.handle_ready()
 
-    def handle_amidst(self, number: int) -> None:
-        """A Ready is being persisted while messages arrive and time passes."""
+    def interrupted_ready(self, number: int) -> None:
+        """Messages arrive and time passes while a member processes a Ready."""
         member = self._member(number)
         if member is None or not member.up.has_ready():
             return
@@ -132,8 +132,8 @@ class Play:
             self.cluster.deliver(link)
         member.up.advance(ready)
 
-    def crash_amidst(self, number: int) -> None:
-        """A member stops at some place within a Ready."""
+    def crash_in_ready(self, number: int) -> None:
+        """A member crashes while it processes a Ready, before or after any of its stages."""
         member = self._member(number)
         if member is None:
             return
@@ -188,10 +188,11 @@ class Play:
             member.up.read_index(context)
 
     def _links_to(self, to: MemberId) -> list[tuple[MemberId, MemberId]]:
-        return [link for link, waiting in self.cluster.links.items() if link[1] == to and waiting]
+        links = self.cluster.links.items()
+        return [link for link, in_flight in links if link[1] == to and in_flight]
 
     def _link(self, number: int) -> tuple[MemberId, MemberId] | None:
-        links = [link for link, waiting in self.cluster.links.items() if waiting]
+        links = [link for link, in_flight in self.cluster.links.items() if in_flight]
         return links[number % len(links)] if links else None
 
     def deliver(self, number: int) -> None:
@@ -199,7 +200,7 @@ class Play:
             self.cluster.deliver(link)
 
     def deliver_late(self, number: int) -> None:
-        """Out of order."""
+        """Deliver a message out of order."""
         if link := self._link(number):
             self.cluster.deliver(link, number // 16 % len(self.cluster.links[link]))
 
@@ -213,13 +214,13 @@ class Play:
             self.cluster.links[link].pop(number // 16 % len(self.cluster.links[link]))
 
     def deliver_all(self, number: int) -> None:
-        self.cluster.deliver_waiting()
+        self.cluster.deliver_in_flight()
 
     def round(self, number: int) -> None:
-        """All handle what they have, and all that is on its way arrives."""
+        """All members handle their Readies, and all messages in flight arrive."""
         for _ in range(1 + number % 2):
             self.cluster.handle_readies()
-            self.cluster.deliver_waiting()
+            self.cluster.deliver_in_flight()
 
     def cut(self, number: int) -> None:
         links = list(self.cluster.cut)
@@ -243,27 +244,27 @@ class Play:
             leader.up.report_snapshot(1 + number % len(self.cluster.voters), number // 8 % 2 == 0)
 
 
-Action = Callable[[Play, int], None]
+Action = Callable[[ScheduledCluster, int], None]
 
 ACTIONS: dict[str, Action] = {
-    name: getattr(Play, name)
+    name: getattr(ScheduledCluster, name)
     for name in (
         "round", "propose", "handle", "deliver", "expire", "tick", "deliver_all",
-        "handle_amidst", "crash_amidst", "restart", "read", "compact", "flush",
+        "interrupted_ready", "crash_in_ready", "restart", "read", "compact", "flush",
         "deliver_late", "duplicate", "drop", "crash", "campaign", "cut", "isolate",
         "join", "unreachable", "snapshot_status",
     )
 }  # fmt: skip
 
-# How often each shall come; by far most schedules shall keep a leader for a while.
-_OFTEN = {
+# The relative frequency of the actions; with these, most schedules keep a leader for a while.
+_FREQUENT = {
     "round": 24, "propose": 12, "handle": 12, "deliver": 14, "expire": 4, "restart": 12, "join": 4,
 }  # fmt: skip
-_SELDOM = {"crash": 1, "isolate": 1, "cut": 1, "campaign": 1, "drop": 2}
-WEIGHTS: dict[str, int] = dict.fromkeys(ACTIONS, 3) | _OFTEN | _SELDOM
+_RARE = {"crash": 1, "isolate": 1, "cut": 1, "campaign": 1, "drop": 2}
+WEIGHTS: dict[str, int] = dict.fromkeys(ACTIONS, 3) | _FREQUENT | _RARE
 
 
 def draw(random: Random, length: int) -> Schedule:
-    """A schedule of that length, by chance."""
+    """Draw a schedule of `length` actions."""
     names = random.choices(list(WEIGHTS), list(WEIGHTS.values()), k=length)
     return [(name, random.randrange(1024)) for name in names]

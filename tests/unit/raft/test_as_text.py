@@ -1,6 +1,6 @@
-"""The files in `testdata`: see `interpreter` for what their commands mean.
+"""Runs the files in `testdata`; `interpreter` describes their commands.
 
-`SPLITBRAIN_REWRITE=1 pytest tests/unit/raft` renews what they expect; review the diff.
+`SPLITBRAIN_REWRITE=1 pytest tests/unit/raft` renews their expected output; review the diff.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FILES = sorted((Path(__file__).parent / "testdata").glob("*.txt"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_members_do_what_the_text_says(path: Path) -> None:
+def test_the_output_of_each_text_is_the_expected_output(path: Path) -> None:
     if os.environ.get("SPLITBRAIN_REWRITE"):
         path.write_text(rewritten(path))
         return
@@ -26,5 +26,5 @@ def test_members_do_what_the_text_says(path: Path) -> None:
             assert interpreter.run(commands) == expected, "\n".join(commands)
 
 
-def test_there_are_texts_to_run() -> None:
+def test_at_least_eight_texts_are_found() -> None:
     assert len(FILES) >= 8

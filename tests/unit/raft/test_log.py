@@ -26,20 +26,20 @@ def terms_of(log: Log) -> list[int]:
 @pytest.mark.parametrize(
     ("ours", "index", "term", "hint"),
     [
-        ((1, 1, 2, 2), 4, 3, (4, 2)),  # our last term is older: they may have all of it
-        ((1, 1, 5, 5), 4, 3, (2, 1)),  # skip our term 5 at once
+        ((1, 1, 2, 2), 4, 3, (4, 2)),  # our last term is older: the leader may have all entries
+        ((1, 1, 5, 5), 4, 3, (2, 1)),  # the whole term 5 is skipped
         ((5, 5), 2, 3, (0, 0)),  # nothing can match
-        ((1, 2), 9, 1, (9, 0)),  # past the end nothing is known
+        ((1, 2), 9, 1, (9, 0)),  # the index is after the end of the log
         ((), 0, 0, (0, 0)),
     ],
 )
-def test_a_likely_match_is_where_our_term_is_not_newer(
+def test_the_likely_match_is_the_last_entry_whose_term_is_not_newer(
     ours: tuple[int, ...], index: int, term: int, hint: tuple[int, int]
 ) -> None:
     assert log_of(*ours).likely_match(index, term) == hint
 
 
-def test_new_entries_replace_a_tail_and_it_is_no_longer_durable() -> None:
+def test_entries_that_replace_a_tail_are_not_durable_yet() -> None:
     log = log_of(1, 1, 2, 2, 2)
     log.append(entries_of(3, 3, after=3))
     assert terms_of(log) == [1, 1, 2, 3, 3]
@@ -48,7 +48,7 @@ def test_new_entries_replace_a_tail_and_it_is_no_longer_durable() -> None:
     assert log.take_unpersisted() == ()
 
 
-def test_what_is_replaced_while_it_is_written_does_not_become_durable() -> None:
+def test_entries_that_are_replaced_while_they_are_written_do_not_become_durable() -> None:
     log = log_of(1)
     log.append(entries_of(1, 1, after=1))
     log.take_unpersisted()
@@ -63,12 +63,12 @@ def test_a_committed_entry_is_never_replaced() -> None:
         log.append(entries_of(2, after=1))
 
 
-def test_a_commit_past_the_end_is_a_mistake() -> None:
+def test_a_commit_index_after_the_end_fails_an_assertion() -> None:
     with pytest.raises(AssertionError):
         log_of(1).commit_to(2)
 
 
-def test_committed_entries_are_handed_out_once_and_in_portions() -> None:
+def test_committed_entries_are_returned_once_and_within_the_size_limit() -> None:
     log = log_of(3, 3, 3, 3)
     log.commit_to(4)
     assert [entry.index for entry in log.take_unapplied(7)] == [1, 2]
@@ -77,7 +77,7 @@ def test_committed_entries_are_handed_out_once_and_in_portions() -> None:
     assert log.take_unapplied(7) == ()
 
 
-def test_a_snapshot_replaces_all_and_comes_before_what_follows_it() -> None:
+def test_a_snapshot_replaces_the_log_and_is_persisted_before_later_entries_are_applied() -> None:
     log = log_of(1, 1, committed=1)
     snapshot = Snapshot(SnapshotMetadata(10, 3))
     log.restore(snapshot)
@@ -111,13 +111,13 @@ def test_a_log_that_lost_entries_is_refused() -> None:
         Log(EMPTY, [Entry(1, 1), Entry(1, 3)], 0, 0)
 
 
-def test_what_is_applied_counts_as_committed_after_a_restart() -> None:
+def test_applied_entries_are_committed_after_a_restart() -> None:
     log = log_of(1, 1, 1, committed=1, applied=2)
     assert (log.committed, log.applied) == (2, 2)
 
 
 @given(st.lists(st.integers(1, 4), max_size=8).map(sorted), st.integers(1, 4), st.integers(0, 12))
-def test_last_within_takes_at_least_one_and_never_more_than_fits(
+def test_last_within_takes_at_least_one_entry_and_as_many_as_fit(
     terms: list[int], first: int, room: int
 ) -> None:
     log = log_of(*terms)

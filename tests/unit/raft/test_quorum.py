@@ -19,14 +19,14 @@ voters = st.integers(1, 7).map(lambda size: tuple(range(1, size + 1)))
         ({1: 5, 4: 9}, 0),
     ],
 )
-def test_three_voters_agree_up_to_the_second_highest(
+def test_the_quorum_index_of_three_voters_is_the_second_highest(
     acknowledged: dict[int, int], index: int
 ) -> None:
     assert quorum_index((1, 2, 3), acknowledged) == index
 
 
 @given(voters, st.dictionaries(st.integers(1, 9), st.integers(0, 20)))
-def test_the_quorum_index_is_the_highest_that_a_majority_has(
+def test_the_quorum_index_is_the_highest_that_a_majority_acknowledged(
     members: tuple[int, ...], acknowledged: dict[int, int]
 ) -> None:
     index = quorum_index(members, acknowledged)
@@ -39,7 +39,7 @@ def test_the_quorum_index_is_the_highest_that_a_majority_has(
 
 
 @given(voters, st.dictionaries(st.integers(1, 9), st.booleans()))
-def test_a_tally_is_decided_as_soon_as_the_missing_votes_cannot_change_it(
+def test_an_election_is_decided_when_the_missing_votes_cannot_change_its_result(
     members: tuple[int, ...], votes: dict[int, bool]
 ) -> None:
     missing = [member for member in members if member not in votes]

@@ -1,4 +1,4 @@
-"""What the owner of a Raft relies on, beyond what the texts in `testdata` show."""
+"""Properties of `Raft` that its caller relies on and that the texts in `testdata` do not show."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def follower(**state: object) -> Raft:
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
+    ("change", "message"),
     [
         ({"voters": ()}, "voters is empty"),
         ({"voters": (1, 1)}, "names a member twice"),
@@ -44,8 +44,8 @@ def follower(**state: object) -> Raft:
         ({"inflight_bytes_max": 1}, "at least message_bytes_max"),
     ],
 )
-def test_a_config_that_cannot_work_is_refused(change: dict[str, object], complaint: str) -> None:
-    with pytest.raises(ConfigInvalid, match=complaint):
+def test_an_invalid_config_is_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigInvalid, match=message):
         replace(CONFIG, **change)  # type: ignore[arg-type]
 
 
@@ -55,7 +55,7 @@ def test_a_new_member_has_nothing_to_do() -> None:
     assert raft.status().role is Role.FOLLOWER
 
 
-def test_an_election_comes_within_one_to_two_election_timeouts() -> None:
+def test_an_election_starts_within_one_to_two_election_timeouts() -> None:
     seen = set()
     for seed in range(200):
         raft = Raft(CONFIG, Random(seed))
@@ -67,7 +67,7 @@ def test_an_election_comes_within_one_to_two_election_timeouts() -> None:
     assert seen == set(range(10, 20))
 
 
-def test_a_vote_leaves_only_after_its_hard_state() -> None:
+def test_a_vote_is_sent_only_after_its_hard_state_is_synced() -> None:
     raft = follower()
     raft.step(Message(MessageType.VOTE, to=1, from_=2, term=1))
     ready = raft.ready()
@@ -77,7 +77,7 @@ def test_a_vote_leaves_only_after_its_hard_state() -> None:
     assert ready.messages == ()
 
 
-def test_an_acknowledgement_leaves_only_after_its_entries() -> None:
+def test_an_acknowledgement_is_sent_only_after_its_entries_are_synced() -> None:
     raft = follower()
     entries = (Entry(1, 1), Entry(1, 2, data=b"a"))
     raft.step(Message(MessageType.APP, to=1, from_=2, term=1, commit=1, entries=entries))
@@ -97,14 +97,14 @@ def test_a_commit_index_alone_needs_no_sync() -> None:
     assert [m.type for m in ready.messages] == [MessageType.HEARTBEAT_RESP]
 
 
-def test_acknowledgements_of_one_sync_are_one() -> None:
+def test_acknowledgements_of_one_sync_are_merged() -> None:
     raft = follower()
     raft.step(Message(MessageType.APP, 1, 2, 1, entries=(Entry(1, 1),)))
     raft.step(Message(MessageType.APP, 1, 2, 1, log_term=1, index=1, entries=(Entry(1, 2),)))
     assert [m.index for m in raft.ready().messages_after_sync] == [2]
 
 
-def test_a_candidate_counts_its_own_vote_once_it_is_durable() -> None:
+def test_a_candidate_counts_its_own_vote_only_when_it_is_durable() -> None:
     raft = Raft(replace(CONFIG, voters=(1,)), Random(1))
     raft.campaign()
     ready = raft.ready()
@@ -113,7 +113,7 @@ def test_a_candidate_counts_its_own_vote_once_it_is_durable() -> None:
     assert raft.ready().soft_state == SoftState(1, Role.LEADER)
 
 
-def test_a_single_member_commits_its_entry_once_it_is_durable() -> None:
+def test_a_single_member_commits_its_entry_only_when_it_is_durable() -> None:
     cluster = Cluster(1)
     cluster.elect(1)
     raft = cluster[1].up
@@ -126,13 +126,13 @@ def test_a_single_member_commits_its_entry_once_it_is_durable() -> None:
     assert [e.data for e in raft.ready().committed_entries] == [b"a"]
 
 
-def test_a_proposal_without_a_leader_is_dropped_for_certain() -> None:
+def test_a_proposal_without_a_leader_is_dropped_with_the_reason() -> None:
     with pytest.raises(ProposalDropped) as dropped:
         follower().propose(b"a")
     assert dropped.value.why is DropReason.NO_LEADER
 
 
-def test_one_append_carries_all_proposals_since_the_last_ready() -> None:
+def test_one_append_contains_all_proposals_since_the_last_ready() -> None:
     cluster = Cluster(3)
     cluster.elect(1)
     raft = cluster[1].up
@@ -143,7 +143,7 @@ def test_one_append_carries_all_proposals_since_the_last_ready() -> None:
     assert appends[0].entries is appends[1].entries
 
 
-def test_forwarded_proposals_are_cut_to_the_size_of_a_message() -> None:
+def test_forwarded_proposals_are_divided_by_the_size_limit_of_a_message() -> None:
     raft = Raft(replace(CONFIG, message_bytes_max=4), Random(1))
     raft.step(Message(MessageType.HEARTBEAT, to=1, from_=2, term=1))
     for data in (b"aa", b"bb", b"c", b"much too long", b"d"):
@@ -154,7 +154,7 @@ def test_forwarded_proposals_are_cut_to_the_size_of_a_message() -> None:
     ]  # fmt: skip
 
 
-def test_a_proposal_is_not_sent_back_to_where_it_came_from() -> None:
+def test_a_proposal_is_not_forwarded_to_the_member_that_forwarded_it() -> None:
     raft = follower()
     raft.step(Message(MessageType.HEARTBEAT, to=1, from_=2, term=1))
     for origin in (2, 3):
@@ -163,7 +163,7 @@ def test_a_proposal_is_not_sent_back_to_where_it_came_from() -> None:
     assert [(m.to, len(m.entries)) for m in forwards] == [(2, 1)]
 
 
-def test_a_restart_hands_out_what_is_committed_and_not_applied() -> None:
+def test_a_restart_returns_entries_that_are_committed_and_not_applied() -> None:
     entries = [Entry(1, index) for index in (4, 5, 6)]
     raft = follower(
         hard_state=HardState(1, 2, 6),
@@ -180,12 +180,12 @@ def test_a_restart_hands_out_what_is_committed_and_not_applied() -> None:
     assert raft.log.applied == 6
 
 
-def test_a_term_that_only_the_log_knows_is_taken_over_without_a_vote() -> None:
+def test_a_newer_term_in_the_log_is_adopted_without_a_vote() -> None:
     raft = follower(hard_state=HardState(1, 2, 0), entries=[Entry(3, 1)])
     assert raft.ready().hard_state == HardState(3, 0, 0)
 
 
-def test_a_snapshot_is_persisted_first_and_acknowledged_after() -> None:
+def test_a_snapshot_is_acknowledged_only_after_it_is_persisted() -> None:
     raft = follower()
     metadata = SnapshotMetadata(10, 2, ConfState((1, 2, 3)))
     snapshot = Snapshot(metadata, b"all")
@@ -200,13 +200,13 @@ def test_a_snapshot_is_persisted_first_and_acknowledged_after() -> None:
     assert ready.committed_entries == ()
     assert [m.index for m in ready.messages_after_sync] == [11]
     raft.campaign()
-    assert raft.role is Role.FOLLOWER  # not while the snapshot waits
+    assert raft.role is Role.FOLLOWER  # no campaign while the snapshot is not applied
     raft.advance(ready)
     assert [e.index for e in raft.ready().committed_entries] == [11]
     assert raft.status().applied == 10
 
 
-def test_a_snapshot_can_only_be_made_of_what_is_applied() -> None:
+def test_a_snapshot_can_be_taken_only_at_an_applied_index() -> None:
     cluster = Cluster(1)
     cluster.elect(1)
     raft = cluster[1].up
@@ -219,16 +219,16 @@ def test_a_snapshot_can_only_be_made_of_what_is_applied() -> None:
     assert raft.status().first_index == 2
 
 
-def test_a_peer_that_contradicts_what_is_committed_is_refused_and_noted() -> None:
+def test_a_message_that_contradicts_committed_entries_is_refused_and_recorded() -> None:
     raft = follower(hard_state=HardState(2, 0, 1), entries=[Entry(1, 1)])
     raft.step(Message(MessageType.APP, 1, 2, 2, log_term=2, index=1, entries=(Entry(2, 2),)))
     assert raft.log.last_index == 1
-    noted = raft.status().contradiction
-    assert noted is not None
-    assert "this member's entry has term 1" in noted
+    contradiction = raft.status().contradiction
+    assert contradiction is not None
+    assert "this member's entry has term 1" in contradiction
     raft.step(Message(MessageType.HEARTBEAT, to=1, from_=2, term=2, commit=9))
     assert raft.log.committed == 1
-    assert raft.status().contradiction == noted
+    assert raft.status().contradiction == contradiction
 
 
 numbers = st.integers(-1, 6)
@@ -262,7 +262,7 @@ steps = st.lists(messages | st.sampled_from(["tick", "campaign", "ready", "propo
 
 @given(steps)
 @settings(max_examples=300, deadline=None)
-def test_no_message_that_a_peer_could_send_makes_a_member_fail(inputs: list[object]) -> None:
+def test_no_sequence_of_messages_makes_a_member_fail(inputs: list[object]) -> None:
     raft = Raft(replace(CONFIG, pre_vote=len(inputs) % 2 == 0), Random(1))
     for given_input in inputs:
         if isinstance(given_input, Message):

@@ -1,8 +1,8 @@
-"""A disk in memory that knows what was synced and what is only in the page cache.
+"""A disk in memory that distinguishes synced content from the content of the page cache.
 
-`power_loss` gives what another start would find: of each file the synced content, with
-any choice of the sectors written since; of each directory the entries as of its last
-sync, with a prefix of what was done to it since.
+`power_loss` returns the disk that the next start finds. Each file has its synced content, in
+which any of the sectors that were written since may be new. Each directory has the entries of
+its last sync, and a prefix of the later changes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class MemoryFile:
         self.unsynced_bytes = 0
 
     def write(self, offset: int, data: bytes) -> None:
-        assert self.open, "a write to a closed file"
+        assert self.open, "write to a closed file"
         self.unsynced_bytes += len(data)
         cached = self.inode.cached
         if len(cached) < offset:
@@ -71,12 +71,12 @@ class MemoryDisk:
     def __init__(self) -> None:
         self.names: dict[str, Inode] = {}
         self.durable_names: dict[str, Inode] = {}
-        self.undone: list[tuple[str, Callable[[dict[str, Inode]], None]]] = []
+        self.unsynced_changes: list[tuple[str, Callable[[dict[str, Inode]], None]]] = []
         self.directories = {"."}
 
-    def _rename_in_memory(self, directory: str, change: Callable[[dict[str, Inode]], None]) -> None:
+    def _change_names(self, directory: str, change: Callable[[dict[str, Inode]], None]) -> None:
         change(self.names)
-        self.undone.append((directory, change))
+        self.unsynced_changes.append((directory, change))
 
     def exists(self, path: str) -> bool:
         return path in self.names or path in self.directories
@@ -98,7 +98,7 @@ class MemoryDisk:
     def create(self, path: str, *, preallocate_bytes: int = 0) -> MemoryFile:
         inode = Inode()
         inode.cached.extend(bytes(preallocate_bytes))
-        self._rename_in_memory(_parent(path), lambda names: names.__setitem__(path, inode))
+        self._change_names(_parent(path), lambda names: names.__setitem__(path, inode))
         return MemoryFile(inode)
 
     def open(self, path: str) -> MemoryFile:
@@ -116,22 +116,22 @@ class MemoryDisk:
             if source in names:
                 names[target] = names.pop(source)
 
-        self._rename_in_memory(_parent(target), change)
+        self._change_names(_parent(target), change)
 
     def remove(self, path: str) -> None:
         def change(names: dict[str, Inode]) -> None:
             names.pop(path, None)
 
-        self._rename_in_memory(_parent(path), change)
+        self._change_names(_parent(path), change)
 
     async def sync_directory(self, path: str) -> None:
         rest = []
-        for directory, change in self.undone:
+        for directory, change in self.unsynced_changes:
             if directory == path:
                 change(self.durable_names)
             else:
                 rest.append((directory, change))
-        self.undone = rest
+        self.unsynced_changes = rest
 
     def lock(self) -> None:
         return
@@ -143,7 +143,7 @@ class MemoryDisk:
         after = MemoryDisk()
         after.directories = set(self.directories)
         names = dict(self.durable_names)
-        for _, change in self.undone:
+        for _, change in self.unsynced_changes:
             if not choose():
                 break
             change(names)
@@ -152,13 +152,13 @@ class MemoryDisk:
         return after
 
     def copy(self) -> MemoryDisk:
-        """Another disk with the same content, all of it synced."""
+        """A disk with the same content, completely synced."""
         after = MemoryDisk()
         after.directories = set(self.directories)
         for path, inode in self.names.items():
-            twin = Inode()
-            twin.cached, twin.synced = bytearray(inode.cached), bytes(inode.cached)
-            after.names[path] = twin
+            copied = Inode()
+            copied.cached, copied.synced = bytearray(inode.cached), bytes(inode.cached)
+            after.names[path] = copied
         after.durable_names = dict(after.names)
         return after
 

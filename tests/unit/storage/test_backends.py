@@ -1,4 +1,4 @@
-"""LMDB and memory are one backend: whatever is done to them, they answer alike."""
+"""The LMDB backend and the memory backend return the same results for any operations."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def whole(backend: Backend) -> dict[bytes, list[tuple[bytes, bytes]]]:
     return {bucket: list(backend.range(bucket, b"")) for bucket in BUCKETS}
 
 
-async def both_take(all_steps: list[tuple[Any, ...]], path: Path) -> None:
+async def execute_on_both(all_steps: list[tuple[Any, ...]], path: Path) -> None:
     on_disk, in_memory = open_lmdb(path), MemoryBackend()
     kept = await in_memory.snapshot()
     for name, *arguments in all_steps:
@@ -83,7 +83,7 @@ async def both_take(all_steps: list[tuple[Any, ...]], path: Path) -> None:
 @given(st.lists(steps, max_size=30))
 def test_lmdb_and_memory_behave_the_same(all_steps: list[tuple[Any, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(both_take(all_steps, Path(folder) / "db"))
+        asyncio.run(execute_on_both(all_steps, Path(folder) / "db"))
 
 
 @pytest.fixture(params=["lmdb", "memory"])
@@ -93,7 +93,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Backend
     return lambda: open_lmdb(tmp_path / "db")
 
 
-def test_a_reader_sees_the_batch_in_flight_and_what_is_pending(
+def test_a_read_sees_the_batch_in_flight_and_pending_changes(
     make: Callable[[], Backend],
 ) -> None:
     async def scenario() -> None:
@@ -116,7 +116,9 @@ def test_a_reader_sees_the_batch_in_flight_and_what_is_pending(
     asyncio.run(scenario())
 
 
-def test_the_batch_of_a_cancelled_flush_goes_with_the_next(make: Callable[[], Backend]) -> None:
+def test_the_batch_of_a_cancelled_flush_is_written_by_the_next_flush(
+    make: Callable[[], Backend]
+) -> None:
     async def scenario() -> None:
         backend = make()
         backend.put(b"key", b"a", b"1")
@@ -136,7 +138,9 @@ def test_the_batch_of_a_cancelled_flush_goes_with_the_next(make: Callable[[], Ba
     asyncio.run(scenario())
 
 
-def test_a_range_begun_before_a_flush_is_what_it_was(make: Callable[[], Backend]) -> None:
+def test_a_range_that_began_before_a_flush_is_not_changed_by_it(
+    make: Callable[[], Backend]
+) -> None:
     async def scenario() -> None:
         backend = make()
         backend.put(b"key", b"a", b"1")
@@ -152,7 +156,9 @@ def test_a_range_begun_before_a_flush_is_what_it_was(make: Callable[[], Backend]
     asyncio.run(scenario())
 
 
-def test_a_snapshot_is_of_the_moment_it_was_asked_for(make: Callable[[], Backend]) -> None:
+def test_a_snapshot_contains_the_state_at_the_time_of_its_request(
+    make: Callable[[], Backend]
+) -> None:
     async def scenario() -> None:
         backend = make()
         backend.put(b"key", b"a", b"1")
@@ -169,12 +175,12 @@ def test_a_snapshot_is_of_the_moment_it_was_asked_for(make: Callable[[], Backend
 
 
 @pytest.mark.parametrize("at", [0, 10, 40, -1])
-def test_a_damaged_copy_is_refused_and_changes_nothing(
+def test_a_corrupt_copy_is_refused_and_changes_nothing(
     make: Callable[[], Backend], at: int
 ) -> None:
     async def scenario() -> None:
         backend = make()
-        backend.put(b"key", b"a", b"a value long enough to be hit")
+        backend.put(b"key", b"a", b"a value long enough to corrupt")
         copy = bytearray(await backend.snapshot())
         copy[at] ^= 1
         with pytest.raises(CopyCorrupt):
@@ -186,12 +192,12 @@ def test_a_damaged_copy_is_refused_and_changes_nothing(
 
 
 @given(st.binary(max_size=64))
-def test_what_is_no_copy_is_refused(junk: bytes) -> None:
+def test_bytes_that_are_not_a_copy_are_refused(junk: bytes) -> None:
     with pytest.raises(CopyCorrupt):
         check_copy(junk)
 
 
-def test_a_full_lmdb_says_so_and_keeps_what_it_had(tmp_path: Path) -> None:
+def test_a_full_lmdb_backend_reports_it_and_keeps_its_content(tmp_path: Path) -> None:
     async def scenario() -> None:
         backend = open_lmdb(tmp_path / "db", map_size_bytes=1 << 17)
         backend.put(b"key", b"a", b"1")
@@ -209,7 +215,7 @@ def test_a_full_lmdb_says_so_and_keeps_what_it_had(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_sizes_grow_with_what_is_kept(make: Callable[[], Backend]) -> None:
+def test_sizes_grow_with_the_content(make: Callable[[], Backend]) -> None:
     async def scenario() -> None:
         backend = make()
         for number in range(100):

@@ -1,4 +1,4 @@
-"""The newest snapshot that is whole and has a mark is the one that a member starts from."""
+"""A member starts from the newest snapshot that is undamaged and has a mark in the WAL."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_newest_marked_snapshot_is_loaded_with_its_data() -> None:
     assert files.load_newest([SnapshotMetadata()]) is None
 
 
-def test_a_damaged_snapshot_is_set_aside_for_an_older_one() -> None:
+def test_a_damaged_snapshot_is_renamed_and_an_older_one_is_loaded() -> None:
     older, newer = snapshot(10), snapshot(20, 2, b"state")
     disk, files = saved(older, newer)
     path = f"snap/{snapshot_name(newer.metadata)}"
@@ -68,9 +68,11 @@ def test_the_newest_five_are_kept() -> None:
 
 
 @given(st.integers(0, 2**63), st.integers(0, 2**63), st.binary(max_size=50), st.data())
-def test_any_changed_bit_is_seen(index: int, term: int, data: bytes, draw: st.DataObject) -> None:
+def test_any_flipped_bit_is_detected(
+    index: int, term: int, data: bytes, choices: st.DataObject
+) -> None:
     encoded = bytearray(encode_snapshot(snapshot(index, term, data)))
     assert decode_snapshot(bytes(encoded)) == snapshot(index, term, data)
-    encoded[draw.draw(st.integers(0, len(encoded) - 1))] ^= 1 << draw.draw(st.integers(0, 7))
+    encoded[choices.draw(st.integers(0, len(encoded) - 1))] ^= 1 << choices.draw(st.integers(0, 7))
     with pytest.raises(SnapshotCorrupt):
         decode_snapshot(bytes(encoded))

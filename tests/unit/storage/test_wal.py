@@ -1,4 +1,4 @@
-"""The log gives back what it promised, cuts off what was torn, and refuses what has rotted."""
+"""The WAL returns all that was synced, truncates a torn tail, and refuses corruption elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from splitbrain.node.storage.wal_segment import (
 from splitbrain.node.world import DiskError
 from tests.unit.storage.memory_disk import MemoryDisk
 
-WHOSE = WalMetadata(cluster_id=7, member_id=9, version="3.5")
+METADATA = WalMetadata(cluster_id=7, member_id=9, version="3.5")
 SMALL = 2048
 FROM_THE_BEGINNING = SnapshotMetadata()
 
@@ -31,7 +31,7 @@ def entry(index: int, term: int = 1, data: bytes = b"") -> Entry:
 
 
 async def new_wal(disk: MemoryDisk, segment_bytes: int = SMALL) -> Wal:
-    return await Wal.create(disk, "wal", WHOSE, segment_bytes=segment_bytes)
+    return await Wal.create(disk, "wal", METADATA, segment_bytes=segment_bytes)
 
 
 def reopened(
@@ -39,7 +39,7 @@ def reopened(
 ) -> tuple[HardState, list[Entry]]:
     async def scenario() -> tuple[HardState, list[Entry]]:
         wal, metadata, hard_state, entries = await Wal.open(disk, "wal", after, segment_bytes=SMALL)
-        assert metadata == WHOSE
+        assert metadata == METADATA
         wal.close()
         return hard_state, entries
 
@@ -56,7 +56,7 @@ def used_bytes(disk: MemoryDisk, path: str) -> int:
 
 @dataclass
 class Model:
-    """What a log is: a hard state and a list of entries that later ones override."""
+    """A model of a log: a hard state, and a list of entries that later entries override."""
 
     hard_state: HardState = field(default_factory=HardState)
     entries: list[Entry] = field(default_factory=list)
@@ -75,15 +75,15 @@ Save = tuple[HardState | None, int, list[bytes], bool]
 
 saves = st.tuples(
     st.none() | st.builds(HardState, st.integers(1, 9), st.integers(0, 3), st.integers(0, 9)),
-    st.integers(0, 3),  # how far back the entries begin
+    st.integers(0, 3),  # the number of old entries that the new ones override
     st.lists(st.binary(max_size=700), max_size=4),
     st.booleans(),  # sync
 )
 
 
 async def save_all(disk: MemoryDisk, all_saves: list[Save]) -> list[Model]:
-    """All states that a power loss may leave: from the last synced on, each prefix of
-    records is one; here those between saves."""
+    """The states that a power loss may leave: the last synced state, and the state after each
+    later record."""
     wal = await new_wal(disk)
     model = Model()
     possible = [model.copy()]
@@ -104,7 +104,7 @@ async def save_all(disk: MemoryDisk, all_saves: list[Save]) -> list[Model]:
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(saves, max_size=12))
-def test_a_killed_process_finds_all_that_it_wrote(all_saves: list[Save]) -> None:
+def test_a_killed_process_finds_everything_that_it_wrote(all_saves: list[Save]) -> None:
     disk = MemoryDisk()
     possible = asyncio.run(save_all(disk, all_saves))
     hard_state, entries = reopened(disk)
@@ -113,28 +113,29 @@ def test_a_killed_process_finds_all_that_it_wrote(all_saves: list[Save]) -> None
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(saves, max_size=12), st.integers(0, 2**32))
-def test_a_power_loss_leaves_all_that_was_synced_and_a_prefix_of_the_rest(
+def test_a_power_loss_leaves_all_synced_records_and_a_prefix_of_the_others(
     all_saves: list[Save], seed: int
 ) -> None:
     disk = MemoryDisk()
     possible = asyncio.run(save_all(disk, all_saves))
-    chance = random.Random(seed)
-    disk = disk.power_loss(lambda: chance.random() < 0.6)
+    generator = random.Random(seed)
+    disk = disk.power_loss(lambda: generator.random() < 0.6)
     found = Model(*reopened(disk))
     assert found in possible
-    assert Model(*reopened(disk.power_loss(lambda: False))) == found, "what was found is durable"
+    again = Model(*reopened(disk.power_loss(lambda: False)))
+    assert again == found, "the recovered state is not durable"
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.binary(max_size=600), min_size=1, max_size=3), st.integers(0, 2**32))
-def test_the_log_goes_on_after_a_torn_tail(datas: list[bytes], seed: int) -> None:
+def test_the_log_continues_after_a_torn_tail(datas: list[bytes], seed: int) -> None:
     async def scenario() -> None:
         disk = MemoryDisk()
         wal = await new_wal(disk)
         await wal.save(HardState(1, 1, 0), [entry(1)], sync=True)
         wal.append(None, [entry(2 + at, data=data) for at, data in enumerate(datas)])
-        chance = random.Random(seed)
-        disk = disk.power_loss(lambda: chance.random() < 0.5)
+        generator = random.Random(seed)
+        disk = disk.power_loss(lambda: generator.random() < 0.5)
         wal, _, _, entries = await Wal.open(disk, "wal", segment_bytes=SMALL)
         again = [entry(len(entries) + 1, term=2, data=b"again")]
         await wal.save(HardState(2, 2, 1), again, sync=True)
@@ -146,7 +147,7 @@ def test_the_log_goes_on_after_a_torn_tail(datas: list[bytes], seed: int) -> Non
     asyncio.run(scenario())
 
 
-def test_a_write_cut_short_at_any_byte_is_cut_off() -> None:
+def test_a_write_that_ends_at_any_byte_is_truncated_to_whole_records() -> None:
     async def build() -> tuple[MemoryDisk, int]:
         disk = MemoryDisk()
         wal = await new_wal(disk)
@@ -159,11 +160,11 @@ def test_a_write_cut_short_at_any_byte_is_cut_off() -> None:
     path = last_path(whole)
     size = len(whole.read(path))
     for cut in range(begin, used_bytes(whole, path) + 1):
-        for physically in (False, True):
+        for shortens_file in (False, True):
             disk = whole.copy()
             file = disk.open(path)
             file.truncate(cut)
-            if not physically:
+            if not shortens_file:
                 file.truncate(size)
             hard_state, entries = reopened(disk)
             assert [found.index for found in entries] in ([1], [1, 2], [1, 2, 3])
@@ -173,9 +174,9 @@ def test_a_write_cut_short_at_any_byte_is_cut_off() -> None:
 
 
 async def three_batches() -> tuple[MemoryDisk, list[int]]:
-    """A log of one segment, and where each of its batches ends."""
+    """A log of one segment with three batches, and the offset of the end of each."""
     disk = MemoryDisk()
-    wal = await Wal.create(disk, "wal", WHOSE, segment_bytes=1 << 13)
+    wal = await Wal.create(disk, "wal", METADATA, segment_bytes=1 << 13)
     ends = []
     for number in range(3):
         first = 2 * number + 1
@@ -201,7 +202,7 @@ def test_a_changed_byte_before_the_last_batch_is_refused() -> None:
                 found = reopened(disk)
             except WalCorrupt:
                 continue
-            # Padding and end marks carry nothing.
+            # Padding and end marks contain no data.
             assert found == untouched, f"byte {at}"
 
 
@@ -214,7 +215,7 @@ def test_a_sector_lost_before_the_last_batch_is_refused() -> None:
             reopened(disk)
 
 
-def test_a_changed_byte_in_the_last_batch_is_refused_where_no_lost_sector_explains_it() -> None:
+def test_a_changed_byte_in_the_last_batch_is_refused_if_no_lost_sector_explains_it() -> None:
     async def build() -> tuple[MemoryDisk, int, int]:
         disk = MemoryDisk()
         wal = await new_wal(disk)
@@ -234,7 +235,7 @@ def test_a_changed_byte_in_the_last_batch_is_refused_where_no_lost_sector_explai
         assert found == untouched, f"byte {at}"
 
 
-def test_damage_in_a_segment_that_is_not_the_last_is_refused() -> None:
+def test_damage_in_a_segment_before_the_last_is_refused() -> None:
     async def build() -> MemoryDisk:
         disk = MemoryDisk()
         wal = await new_wal(disk)
@@ -301,7 +302,7 @@ def test_segments_before_a_snapshot_are_released_and_the_rest_still_opens() -> N
     asyncio.run(scenario())
 
 
-def test_nothing_is_released_for_a_mark_that_a_crash_would_not_count() -> None:
+def test_no_segment_is_released_for_a_mark_whose_commit_is_not_durable() -> None:
     async def scenario() -> None:
         disk = MemoryDisk()
         wal = await new_wal(disk)
@@ -310,7 +311,7 @@ def test_nothing_is_released_for_a_mark_that_a_crash_would_not_count() -> None:
         await wal.save_snapshot_mark(SnapshotMetadata(10, 1))
         assert await wal.release(10) == 0
         wal.append(HardState(1, 1, 19), [])
-        assert await wal.release(10) == 0, "that commit is not durable yet"
+        assert await wal.release(10) == 0, "the commit is not durable yet"
         assert snapshot_marks(disk.power_loss(lambda: False), "wal") == [SnapshotMetadata()]
         await wal.sync()
         assert await wal.release(10) > 0
@@ -318,8 +319,8 @@ def test_nothing_is_released_for_a_mark_that_a_crash_would_not_count() -> None:
     asyncio.run(scenario())
 
 
-def test_the_mark_of_what_is_committed_counts_at_once() -> None:
-    """The hard state with its commit may be on its way still."""
+def test_a_mark_of_a_committed_index_is_valid_at_once() -> None:
+    """The hard state with that commit index may not be written yet."""
 
     async def scenario() -> None:
         disk = MemoryDisk()
@@ -331,19 +332,19 @@ def test_the_mark_of_what_is_committed_counts_at_once() -> None:
         after = disk.power_loss(lambda: False)
         assert snapshot_marks(after, "wal") == [SnapshotMetadata(), mark]
         await wal.save_snapshot_mark(SnapshotMetadata(8, 1), committed=True)
-        assert wal.hard_state == HardState(2, 1, 10), "a commit does not fall"
+        assert wal.hard_state == HardState(2, 1, 10), "the commit index must not decrease"
 
     asyncio.run(scenario())
 
 
-def test_entries_after_a_received_snapshot_need_not_join_those_before() -> None:
+def test_entries_after_a_received_snapshot_need_not_follow_the_entries_before_it() -> None:
     async def scenario() -> None:
         disk = MemoryDisk()
         wal = await new_wal(disk)
         await wal.save(HardState(1, 1, 1), [entry(1), entry(2)], sync=True)
         received = SnapshotMetadata(50, 3)
         await wal.save_snapshot_mark(received)
-        assert received not in snapshot_marks(disk, "wal"), "not committed here yet"
+        assert received not in snapshot_marks(disk, "wal"), "the snapshot is not committed here yet"
         await wal.save(HardState(3, 0, 50), [entry(51, term=3)], sync=True)
         assert snapshot_marks(disk, "wal") == [SnapshotMetadata(), received]
         _, entries = await asyncio.to_thread(reopened, disk, received)
@@ -361,7 +362,7 @@ def test_a_snapshot_without_a_mark_is_refused() -> None:
         reopened(disk, SnapshotMetadata(4, 1))
 
 
-def test_a_segment_that_was_begun_and_not_named_is_forgotten() -> None:
+def test_a_segment_with_a_temporary_name_is_removed() -> None:
     async def build() -> MemoryDisk:
         disk = MemoryDisk()
         wal = await new_wal(disk)
@@ -374,7 +375,7 @@ def test_a_segment_that_was_begun_and_not_named_is_forgotten() -> None:
     assert len(disk.list("wal")) == 1
 
 
-def test_a_log_that_failed_to_sync_takes_nothing_more() -> None:
+def test_a_log_that_failed_to_sync_refuses_further_writes() -> None:
     async def scenario() -> None:
         disk = MemoryDisk()
         wal = await new_wal(disk)
@@ -391,7 +392,7 @@ def test_a_log_that_failed_to_sync_takes_nothing_more() -> None:
     asyncio.run(scenario())
 
 
-def test_a_log_is_created_once() -> None:
+def test_a_log_can_be_created_only_once() -> None:
     async def scenario() -> None:
         disk = MemoryDisk()
         assert not wal_exists(disk, "wal")
@@ -406,18 +407,23 @@ def test_a_log_is_created_once() -> None:
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
-def test_a_segments_name_says_its_sequence_and_index(sequence: int, index: int) -> None:
+def test_the_name_of_a_segment_contains_its_sequence_number_and_index(
+    sequence: int, index: int
+) -> None:
     assert parse_segment_name(str(SegmentName(sequence, index))) == SegmentName(sequence, index)
 
 
 @pytest.mark.parametrize("name", ["x", "a.wal", "0-0.wal", "0" * 16 + "-" + "0" * 16 + ".wal.tmp"])
-def test_other_names_are_no_segments(name: str) -> None:
+def test_other_names_are_not_parsed_as_segments(name: str) -> None:
     assert parse_segment_name(name) is None
 
 
-async def with_a_mark_that_was_voided() -> MemoryDisk:
-    """A leader's snapshot at 10 is marked; a crash comes before its commit is durable. Then
-    the entries come one by one, over several segments, until 10 is committed after all."""
+async def log_with_an_early_mark() -> MemoryDisk:
+    """A log that contains the mark of a snapshot at 10 before the entries up to 10.
+
+    The member marks the leader's snapshot at 10, and crashes before its commit is durable. Then
+    it appends the entries one by one, in several segments, until 10 is committed.
+    """
     disk = MemoryDisk()
     wal = await new_wal(disk)
     await wal.save(HardState(1, 1, 3), [entry(index) for index in range(1, 4)], sync=True)
@@ -431,8 +437,8 @@ async def with_a_mark_that_was_voided() -> MemoryDisk:
     return disk
 
 
-def test_a_log_opens_after_a_snapshot_whose_mark_stands_far_before_its_entries() -> None:
-    disk = asyncio.run(with_a_mark_that_was_voided())
+def test_a_log_opens_after_a_snapshot_whose_mark_is_far_before_its_entries() -> None:
+    disk = asyncio.run(log_with_an_early_mark())
     assert SnapshotMetadata(10, 1) in snapshot_marks(disk, "wal")
     hard_state, entries = reopened(disk, SnapshotMetadata(10, 1))
     assert hard_state == HardState(1, 1, 14)
@@ -441,10 +447,10 @@ def test_a_log_opens_after_a_snapshot_whose_mark_stands_far_before_its_entries()
 
 def test_the_segment_of_the_mark_that_a_restart_needs_is_kept() -> None:
     async def scenario() -> None:
-        disk = await with_a_mark_that_was_voided()
+        disk = await log_with_an_early_mark()
         wal, *_ = await Wal.open(disk, "wal", segment_bytes=SMALL)
         await wal.save_snapshot_mark(SnapshotMetadata(12, 1))
-        assert await wal.release(11) == 0, "the newest that 11 may fall back to is 10"
+        assert await wal.release(11) == 0, "10 is the newest snapshot up to 11"
         assert SnapshotMetadata(10, 1) in snapshot_marks(disk, "wal")
         assert await wal.release(12) > 0
         assert snapshot_marks(disk, "wal") == [SnapshotMetadata(12, 1)]
@@ -457,11 +463,11 @@ def test_the_segment_of_the_mark_that_a_restart_needs_is_kept() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(saves, max_size=8), st.lists(saves, max_size=4), st.integers(0, 2**32))
-def test_a_trimmed_log_has_no_unused_tail_and_goes_on_after_a_power_loss(
+def test_a_trimmed_log_has_no_unused_tail_and_continues_after_a_power_loss(
     before: list[Save], after: list[Save], seed: int
 ) -> None:
     disk = MemoryDisk()
-    choose = random.Random(seed)
+    generator = random.Random(seed)
 
     async def scenario() -> None:
         wal = await new_wal(disk)
@@ -476,7 +482,7 @@ def test_a_trimmed_log_has_no_unused_tail_and_goes_on_after_a_power_loss(
         path = last_path(disk)
         assert disk.size(path) == used_bytes(disk, path)
 
-        lost = disk.power_loss(lambda: choose.random() < 0.5)
+        lost = disk.power_loss(lambda: generator.random() < 0.5)
         wal, _, hard_state, entries = await Wal.open(lost, "wal", segment_bytes=SMALL)
         assert (hard_state, len(entries)) == (kept, first - 1)
         assert lost.size(last_path(lost)) >= SMALL
@@ -486,7 +492,7 @@ def test_a_trimmed_log_has_no_unused_tail_and_goes_on_after_a_power_loss(
             await wal.save(hard_state_after, entries, sync=True)
         kept = wal.hard_state
         wal.close()
-        lost = lost.power_loss(lambda: choose.random() < 0.5)
+        lost = lost.power_loss(lambda: generator.random() < 0.5)
         _, _, hard_state, entries = await Wal.open(lost, "wal", segment_bytes=SMALL)
         assert (hard_state, len(entries)) == (kept, first - 1)
 
