@@ -10,20 +10,21 @@ TRIES ?= 20
 .PHONY: demo test pythons lint bench campaign mutants clean
 
 $(READY): pyproject.toml requirements.lock
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"error: Python 3.11 or later is needed, this is {v.major}.{v.minor}; try: make PYTHON=python3.12")'
-	@echo "setting up $(VENV): a minute or two, once"
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"error: Python 3.11 or later is required, found {v.major}.{v.minor}; try: make PYTHON=python3.12")'
+	@echo "creating $(VENV): this takes one or two minutes"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
 	@touch $@
 
-# 30 seconds of three members under kill, pause and partition, and a report.
+# Run three members for 30 seconds under kills, pauses and partitions, and write a report.
 demo: $(READY)
 	$(BIN)/splitbrain run --nodes 3 --workload kv --nemesis kill,pause,partition --time-limit 30
 
+# Lint, make the environments of other CPython versions, and run all tests except the long ones.
 test: lint pythons
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not campaign"
 
-# Other versions of CPython, as far as they are installed, to compare digests with.
+# Make an environment for each other installed CPython version, to compare digests with.
 pythons: $(READY)
 	@$(BIN)/python -m tests.pythons
 
@@ -32,14 +33,16 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Run the benchmarks, and print the figures with their peers and requirements.
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks
 
-# The long runs that `make test` only samples.
+# Run the long tests, of which `make test` runs only samples.
 campaign: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m campaign
 
-# How soon each planted bug is found, into docs/reference/mutants-found.md; goes on where it broke off.
+# Measure how soon each planted bug is found, and write docs/reference/mutants-found.md. An
+# interrupted measurement is continued.
 mutants: $(READY)
 	$(BIN)/python -m tests.mutants.table --tries $(TRIES) --workers $(WORKERS) --shrink 20
 

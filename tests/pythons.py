@@ -29,8 +29,11 @@ def environment(minor: int) -> Path:
 
 
 def installed(minor: int) -> str | None:
-    """An interpreter of 3.`minor` that starts, from the PATH or from pyenv; None if there is
-    none. The PATH may contain a shim of pyenv that does not start."""
+    """The path of an interpreter of 3.`minor` that starts, from the PATH or from pyenv.
+
+    None if no such interpreter is installed. The PATH may contain a shim of pyenv that does not
+    start.
+    """
     on_path = shutil.which(f"python3.{minor}")
     of_pyenv = sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python"))
     for candidate in [*([on_path] if on_path else []), *map(str, of_pyenv)]:

@@ -13,7 +13,7 @@ BENCHMARKS = {
     "start": "time from starting three members until all name one leader; peer: etcd",
     "memory": "resident memory of the largest member after 100,000 puts; peer: etcd",
     "driver": "operations per second that a run drives and records against etcd",
-    "driver_alone": "operations per second that a run drives and records without a store's cost",
+    "driver_alone": "operations per second that a run drives, against a server without a store",
     "watch": "CPU time of the checker `watch` over 1,250,000 events",
     "revisions": "CPU time and memory of the checker `mvcc` over 100,000 and 1,000,000 operations",
     "judging": "time of all checkers over a generated run of 100,000 operations",

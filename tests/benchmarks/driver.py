@@ -91,10 +91,10 @@ def one_run(seed: int) -> dict[str, float]:
 async def _load_only() -> float:
     """The rate of `load.py`: half gets and half puts, as in the workload."""
     with tempfile.TemporaryDirectory() as name:
-        async with running("etcd", Path(name)) as made:
+        async with running("etcd", Path(name)) as system:
             puts, gets = await asyncio.gather(
-                load(made, "put", CLIENTS // 2, str(TIME_LIMIT_S // 2)),
-                load(made, "get", CLIENTS // 2, str(TIME_LIMIT_S // 2)),
+                load(system, "put", CLIENTS // 2, str(TIME_LIMIT_S // 2)),
+                load(system, "get", CLIENTS // 2, str(TIME_LIMIT_S // 2)),
             )
     return puts["per_second"] + gets["per_second"]
 

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def cluster(kind: Kind, folder: Path, *, proxied: bool = False) -> ProcessCluster:
     """A cluster that is not started yet.
 
-    Members of this project write no traces, because etcd's members write none either.
+    Members of this project write no traces, because etcd's members write no traces.
     """
     settings = ClusterSettings(members=NAMES, folder=folder, proxied=proxied)
     return PythonNode(settings, tracing=False) if kind == "ours" else Etcd(settings)

@@ -55,10 +55,10 @@ def loaded() -> Figure:
 
 
 def _rate(name: str, values: Mapping[str, Any], at_least: float) -> Figure:
-    _once(read_options({**values, "time_limit_s": 2.0}), 0)  # imports modules
+    _measure_run(read_options({**values, "time_limit_s": 2.0}), 0)  # imports modules
     rates, walls, operations = [], [], 0
     for seed in SEEDS:
-        simulated_s, cpu_s, wall_s, done = _once(read_options(values), seed)
+        simulated_s, cpu_s, wall_s, done = _measure_run(read_options(values), seed)
         rates.append(simulated_s / cpu_s)
         walls.append(simulated_s / wall_s)
         operations += done
@@ -76,7 +76,7 @@ def _rate(name: str, values: Mapping[str, Any], at_least: float) -> Figure:
     )
 
 
-def _once(options: Options, seed: int) -> tuple[float, float, float, int]:
+def _measure_run(options: Options, seed: int) -> tuple[float, float, float, int]:
     """Draw, execute and judge one run.
 
     Returns its simulated seconds, CPU seconds, wall seconds and number of operations.

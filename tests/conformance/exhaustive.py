@@ -94,13 +94,13 @@ def main(examples: int, seed: int, names: tuple[str, ...]) -> None:
 def _run(name: str, examples: int, seed: int) -> bool:
     small_object = OBJECTS[name]
     random = stream(seed, "exhaustive", name)
-    seen = {True: 0, False: 0}
+    counts = {True: 0, False: 0}
     decided = 0
     began = time.perf_counter()
     for _ in range(examples):
         history = small_history(random.choice, small_object)
         try:
-            seen[agree(small_object, history)] += 1
+            counts[agree(small_object, history)] += 1
         except AssertionError:
             history = minimise(history, lambda part: _disagree(small_object, part))
             click.echo(f"{name}: the verdicts differ for {history}", err=True)
@@ -108,8 +108,8 @@ def _run(name: str, examples: int, seed: int) -> bool:
         decide = small_object.model.decide
         decided += decide is not None and decide(history) is not None
     click.echo(
-        f"{name}: {seen[True]:,} linearizable and {seen[False]:,} not, {decided:,} of them decided "
-        f"without a search; all verdicts agree ({time.perf_counter() - began:.0f} s)"
+        f"{name}: {counts[True]:,} linearizable and {counts[False]:,} not, {decided:,} of them "
+        f"decided without a search; all verdicts agree ({time.perf_counter() - began:.0f} s)"
     )
     return True
 

@@ -154,7 +154,7 @@ class Pair:
             behind = self.ours if ours < theirs else self.etcd
             behind.post("/v3/kv/put", {"key": encoded(b"level")})
             behind.post("/v3/kv/deleterange", {"key": encoded(b"level")})
-            # A put and its deletion are two revisions; a transaction of both is one.
+            # A put and a delete add two revisions, so a difference of one needs other requests.
             if abs(ours - theirs) == 1:
                 other = self.etcd if behind is self.ours else self.ours
                 other.post("/v3/kv/put", {"key": encoded(b"level")})

@@ -159,7 +159,7 @@ async def test_a_member_that_ends_by_itself_is_reported_although_a_fault_restart
 
 
 @on_a_cluster
-async def test_a_paused_leader_stops_is_replaced_and_catches_up_later(
+async def test_a_paused_leader_is_replaced_and_catches_up_when_it_is_resumed(
     running: Running,
 ) -> None:
     old = await running.leader()

@@ -5,9 +5,9 @@
 
 Each try runs `splitbrain hunt --mutant M` with default options. Each has its own first seed.
 The budget of a try is CPU time, so that a busy machine measures the same as an idle one. The
-program stores each measurement in the file `--kept`, and writes the table after each try. If
-it is interrupted, it continues from that file, unless the sources have changed. It makes the
-first try of every mutant before the second of any.
+program stores each measurement in the file `--measurements`, and writes the table after each
+try. If it is interrupted, it continues from that file, unless the sources have changed. It makes
+the first try of every mutant before the second of any.
 """
 
 from __future__ import annotations
@@ -258,8 +258,8 @@ def main() -> None:
     unknown = [name for name in selected if name not in names()]
     if unknown:
         sys.exit(f"unknown mutants: {', '.join(unknown)}; expected some of: {', '.join(names())}")
-    kept = [one for one in _read(options.kept) if one.sources == sources()]
-    done = {(one.mutant, one.number) for one in kept}
+    measurements = [one for one in _read(options.measurements) if one.sources == sources()]
+    done = {(one.mutant, one.number) for one in measurements}
     jobs = [
         (name, number)
         for number in range(options.tries)
@@ -271,19 +271,19 @@ def main() -> None:
     def work(job: tuple[str, int]) -> None:
         attempt = hunt(*job, options.budget, options.shrink if job[1] == 0 else 0.0)
         with writing:
-            kept.append(attempt)
-            with options.kept.open("a") as file:
+            measurements.append(attempt)
+            with options.measurements.open("a") as file:
                 file.write(json.dumps(msgspec.to_builtins(attempt)) + "\n")
-            options.out.write_text(table(kept))
+            options.out.write_text(table(measurements))
             found_by = ", ".join(attempt.found_by)
             outcome = f"found by {found_by}" if found_by else "NOT FOUND"
             print(f"{attempt.mutant}, try {attempt.number}: {outcome}, {attempt.seeds} seeds, "
                   f"{attempt.cpu_s:.1f} CPU s", flush=True)
 
-    options.kept.parent.mkdir(parents=True, exist_ok=True)
+    options.measurements.parent.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(options.workers) as pool:
         list(pool.map(work, jobs))
-    options.out.write_text(table(kept))
+    options.out.write_text(table(measurements))
 
 
 def _read(path: Path) -> list[Try]:
@@ -304,7 +304,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--shrink", type=float, default=0.0, metavar="S",
                         help="seconds to shrink the schedule of each first try [0: do not]")
     parser.add_argument("--only", default="", help="the mutants to hunt, separated by commas [all]")
-    parser.add_argument("--kept", type=Path, default=ROOT / "store" / "mutants-found.jsonl",
+    parser.add_argument("--measurements", type=Path, default=ROOT / "store" / "mutants-found.jsonl",
                         help="the file of measurements; remove it to start from the beginning")
     parser.add_argument("-o", dest="out", type=Path, help="the file of the table",
                         default=ROOT / "docs" / "reference" / "mutants-found.md")

@@ -12,7 +12,7 @@ from splitbrain.node.storage.memory_backend import MemoryBackend
 
 
 class LoneMember:
-    """What `splitbrain.node.api` needs of a member; counts reads and records proposals."""
+    """The part of a member that the API uses. It counts reads and records proposals."""
 
     cluster_id = 11
     member_id = 12

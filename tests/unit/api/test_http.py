@@ -129,7 +129,7 @@ def test_a_watch_accepts_further_requests_while_it_sends_answers() -> None:
     serving(Api(LoneMember()), act)
 
 
-def test_a_body_over_the_limit_is_refused_with_the_limit_as_the_reason() -> None:
+def test_a_body_over_the_limit_is_refused_as_too_large() -> None:
     member = LoneMember()
     member.request_bytes_max = 1000
 

@@ -119,7 +119,7 @@ def test_the_last_field_of_a_oneof_in_protobuf_order_wins() -> None:
     assert json_reader.TXN.read(body, 0) == expected
 
 
-def test_the_operand_of_another_target_is_ignored_and_the_operand_is_zero() -> None:
+def test_a_comparison_without_an_operand_of_its_target_compares_with_zero() -> None:
     body = b'{"compare":[{"key":"YQ==","target":"VERSION","value":"YQ=="}]}'
     (compare,) = json_codec.decode_request("/v3/kv/txn", body).compare
     assert compare.operand == 0

@@ -11,7 +11,7 @@ State = dict[bytes, KeyValue]
 Operation = tuple[Any, ...]
 """("put", key, value, lease) or ("delete", key, end)."""
 Before = KeyValue | None | list[KeyValue]
-"""What a put or a delete returns: the previous version of the key, or the deleted versions."""
+"""The result of a put (the previous version of the key) or of a delete (the deleted versions)."""
 
 
 @dataclass

@@ -208,8 +208,8 @@ def test_watchers_continue_when_the_store_is_replaced_by_a_snapshot() -> None:
         written(follower, [("put", b"a", b"")])
         assert [one.revision for one in await available_batches(watcher)] == [6]
         batches = await available_batches(future)
-        seen = [event.kv.mod_revision for one in batches for event in one.events]
-        assert seen == [5, 6]
+        revisions = [event.kv.mod_revision for one in batches for event in one.events]
+        assert revisions == [5, 6]
 
     run(scenario)
 

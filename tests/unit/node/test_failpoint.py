@@ -86,7 +86,7 @@ def test_sleep_uses_the_clock_of_the_member_and_panic_crashes_the_member() -> No
     assert host.logged == [("fatal", PANICS, {"failpoint": "before_respond"})]
 
 
-def test_pause_stops_the_member_at_the_failpoint_until_it_is_resumed() -> None:
+def test_pause_stops_the_member_at_the_failpoint_and_then_continues() -> None:
     host = Host()
     failpoints = Failpoints(host, {"before_leader_wal": "2#pause"})
     assert reach(failpoints, "before_leader_wal", 3) == ["on", "on", "on"]

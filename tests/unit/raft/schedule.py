@@ -45,7 +45,9 @@ class ScheduledCluster:
             for index, term, data in member.applied:
                 entry = self.invariants.committed.get(index)
                 if entry is None or (entry.term, entry.data) != (term, data):
-                    raise InvariantBroken(f"{member.id} applied {data!r} at {index}: {entry}")
+                    raise InvariantBroken(
+                        f"{member.id} applied {data!r} at {index}, but {entry} is committed there"
+                    )
 
     def _check_reads(self) -> None:
         """A read index is not before any index that was committed before the read was requested."""

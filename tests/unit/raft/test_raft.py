@@ -56,15 +56,15 @@ def test_a_new_member_has_nothing_to_do() -> None:
 
 
 def test_an_election_starts_within_one_to_two_election_timeouts() -> None:
-    seen = set()
+    election_ticks = set()
     for seed in range(200):
         raft = Raft(CONFIG, Random(seed))
         ticks = 0
         while raft.role is Role.FOLLOWER:
             raft.tick()
             ticks += 1
-        seen.add(ticks)
-    assert seen == set(range(10, 20))
+        election_ticks.add(ticks)
+    assert election_ticks == set(range(10, 20))
 
 
 def test_a_vote_is_sent_only_after_its_hard_state_is_synced() -> None:

@@ -51,7 +51,7 @@ def whole(backend: Backend) -> dict[bytes, list[tuple[bytes, bytes]]]:
 
 async def execute_on_both(all_steps: list[tuple[Any, ...]], path: Path) -> None:
     on_disk, in_memory = open_lmdb(path), MemoryBackend()
-    kept = await in_memory.snapshot()
+    copy = await in_memory.snapshot()
     for name, *arguments in all_steps:
         if name in ("put", "delete"):
             for backend in (on_disk, in_memory):
@@ -69,11 +69,11 @@ async def execute_on_both(all_steps: list[tuple[Any, ...]], path: Path) -> None:
             on_disk.close()
             on_disk = open_lmdb(path)
         elif name == "snapshot":
-            kept = await on_disk.snapshot()
-            assert kept == await in_memory.snapshot()
+            copy = await on_disk.snapshot()
+            assert copy == await in_memory.snapshot()
         else:
-            await on_disk.replace_with(kept)
-            await in_memory.replace_with(kept)
+            await on_disk.replace_with(copy)
+            await in_memory.replace_with(copy)
         assert on_disk.pending_operations == in_memory.pending_operations
     assert whole(on_disk) == whole(in_memory)
     on_disk.close()
@@ -105,12 +105,12 @@ def test_a_read_sees_the_batch_in_flight_and_pending_changes(
             await asyncio.sleep(0)
         backend.put(b"key", b"a", b"2")
         backend.delete(b"key", b"b")
-        seen = list(backend.range(b"key", b""))
-        assert seen == [(b"a", b"2")]
+        pairs = list(backend.range(b"key", b""))
+        assert pairs == [(b"a", b"2")]
         assert backend.get(b"key", b"b") is None
         assert backend.pending_operations == 2
         await flushing
-        assert list(backend.range(b"key", b"")) == seen
+        assert list(backend.range(b"key", b"")) == pairs
         backend.close()
 
     asyncio.run(scenario())

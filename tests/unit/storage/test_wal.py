@@ -476,7 +476,7 @@ def test_a_trimmed_log_has_no_unused_tail_and_continues_after_a_power_loss(
             entries = [entry(first + at, data=data) for at, data in enumerate(datas)]
             first += len(datas)
             await wal.save(hard_state, entries, sync=True)
-        kept = wal.hard_state
+        saved_state = wal.hard_state
         wal.trim()
         wal.close()
         path = last_path(disk)
@@ -484,16 +484,16 @@ def test_a_trimmed_log_has_no_unused_tail_and_continues_after_a_power_loss(
 
         lost = disk.power_loss(lambda: generator.random() < 0.5)
         wal, _, hard_state, entries = await Wal.open(lost, "wal", segment_bytes=SMALL)
-        assert (hard_state, len(entries)) == (kept, first - 1)
+        assert (hard_state, len(entries)) == (saved_state, first - 1)
         assert lost.size(last_path(lost)) >= SMALL
         for hard_state_after, _, datas, _ in after:
             entries = [entry(first + at, data=data) for at, data in enumerate(datas)]
             first += len(datas)
             await wal.save(hard_state_after, entries, sync=True)
-        kept = wal.hard_state
+        saved_state = wal.hard_state
         wal.close()
         lost = lost.power_loss(lambda: generator.random() < 0.5)
         _, _, hard_state, entries = await Wal.open(lost, "wal", segment_bytes=SMALL)
-        assert (hard_state, len(entries)) == (kept, first - 1)
+        assert (hard_state, len(entries)) == (saved_state, first - 1)
 
     asyncio.run(scenario())
