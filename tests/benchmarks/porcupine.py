@@ -135,11 +135,13 @@ def figures(ours: Measured, search_only: Measured, peer: Measured) -> Iterable[F
     everything = list(ours)
     for how, label in LABELS.items():
         cases = [case for case in everything if case[1] == how]
-        yield figure(f"checking {label}", cases, ours, peer, check_ms)
-        yield figure(f"checking {label}, by search only", cases, search_only, peer, check_ms)
-    yield figure("checking all files", everything, ours, peer, check_ms, required=True)
-    yield figure("checking all files, by search only", everything, search_only, peer, check_ms)
-    yield figure("reading and checking all files", everything, ours, peer, whole_ms, required=True)
+        name = f"linearizability of {label}"
+        yield figure(name, cases, ours, peer, check_ms)
+        yield figure(f"{name}, by search only", cases, search_only, peer, check_ms)
+    name = "linearizability of all files"
+    yield figure(name, everything, ours, peer, check_ms, required=True)
+    yield figure(f"{name}, by search only", everything, search_only, peer, check_ms)
+    yield figure(f"{name}, with reading", everything, ours, peer, whole_ms, required=True)
 
 
 def check_ms(times: Times) -> float:

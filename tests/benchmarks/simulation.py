@@ -55,7 +55,7 @@ def loaded() -> Figure:
 
 
 def _rate(name: str, values: Mapping[str, Any], at_least: float) -> Figure:
-    _measure_run(read_options({**values, "time_limit_s": 2.0}), 0)  # imports modules
+    _measure_run(read_options({**values, "time_limit_s": 2.0}), 0)  # loads modules; not measured
     rates, walls, operations = [], [], 0
     for seed in SEEDS:
         simulated_s, cpu_s, wall_s, done = _measure_run(read_options(values), seed)

@@ -31,7 +31,7 @@ async def _measure() -> list[Figure]:
     return [
         Figure(
             name="start of three members until all name one leader",
-            unit="s",
+            unit="wall s",
             value=median(seconds_of["ours"]),
             samples=tuple(round(one, 3) for one in seconds_of["ours"]),
             peer_name="etcd",

@@ -63,8 +63,9 @@ def _figure(kind: str, connections: int, measured: dict[str, list[dict[str, floa
         for field, label in NOTES.items()
         for system, samples in measured.items()
     }
+    requests = "puts" if kind == "put" else "linearizable gets"
     return Figure(
-        name=f"{'puts' if kind == 'put' else 'linearizable gets'}, {connections} connections",
+        name=f"{requests} to 3 members, {connections} connections",
         unit="requests/s",
         value=median(rates["ours"]),
         samples=rates["ours"],

@@ -64,7 +64,7 @@ def measure(transactions: int, clients: int = 32, seed: int = 0, corrupt: str = 
     return Figure(
         name=f"checker transactions, {transactions:,} list-append transactions"
         + (f", {corrupt}" if corrupt else ""),
-        unit="s",
+        unit="wall s",
         value=round(float(str(judged["seconds"])), 2),
         bound=REQUIRED_S.get(transactions),
         bound_kind="at most",

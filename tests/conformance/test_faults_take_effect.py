@@ -147,7 +147,7 @@ async def test_a_member_that_ends_by_itself_is_reported_although_a_fault_restart
     system = running.system
     await system.kill("n1")
     await system.restart("n1")
-    assert system.ended_by_themselves() == (), "the nemesis killed it"
+    assert system.ended_by_themselves() == (), "a kill by the harness is not reported"
     psutil.Process(system.pid("n2")).kill()
     while system.alive("n2"):
         await asyncio.sleep(0.01)

@@ -76,7 +76,7 @@ def test_a_malformed_initial_cluster_is_refused(text: str) -> None:
         parse_initial_cluster(text)
 
 
-def test_tls_is_refused_by_name() -> None:
+def test_an_https_url_is_refused_because_tls_is_not_supported() -> None:
     with pytest.raises(ConfigError, match="TLS is not supported"):
         parse_urls("https://127.0.0.1:2379", "--listen-client-urls")
 
