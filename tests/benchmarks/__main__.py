@@ -72,7 +72,7 @@ def show(figures: list[Figure]) -> None:
         )
     Console(width=None if sys.stdout.isatty() else 150).print(table)
     for one in (figure for figure in figures if figure.notes):
-        notes = ", ".join(f"{name} {value}" for name, value in one.notes.items())
+        notes = "; ".join(f"{name}: {value}" for name, value in one.notes.items())
         click.echo(f"  {one.name}: {notes}")
 
 

@@ -59,7 +59,7 @@ def _figure(kind: str, connections: int, measured: dict[str, list[dict[str, floa
         for system, samples in measured.items()
     }
     notes: dict[str, Any] = {
-        f"{label}, {system}": round(median([one[field] for one in samples]), 3)
+        f"{label} ({system})": round(median([one[field] for one in samples]), 3)
         for field, label in NOTES.items()
         for system, samples in measured.items()
     }
