@@ -45,8 +45,8 @@ def run() -> list[Figure]:
         # All operations are due at once; `time_limit_ms` below gives them time to finish.
         rate=OPERATIONS * 1_000, time_limit_s=0.001,
     )  # fmt: skip
-    drawn = draw_for(options, make_workload(options.workload, {}))
-    schedule = replace(drawn, faults=(), time_limit_ms=600_000)
+    full_schedule = draw_for(options, make_workload(options.workload, {}))
+    schedule = replace(full_schedule, faults=(), time_limit_ms=600_000)
     command = (sys.executable, "-m", "tests.benchmarks.null_store")
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as store:
         assert store.stdout is not None

@@ -44,13 +44,13 @@ def timed(stage: str, work: Callable[[], T]) -> T:
 
 
 def write_run(folder: Path, workload: str, operations: int, clients: int, seed: int) -> None:
-    made = generate(workload, operations, clients, seed=seed)
+    generated = generate(workload, operations, clients, seed=seed)
     encode = msgspec.json.Encoder().encode
     with (folder / "history.jsonl").open("wb") as out:
-        out.writelines(encode(event) + b"\n" for event in made.events)
-    for member in made.members:
+        out.writelines(encode(event) + b"\n" for event in generated.events)
+    for member in generated.members:
         (folder / f"{member.member}.json").write_bytes(encode(member))
-    for name, trace in traces_of(History.of(made.events), NAMES).items():
+    for name, trace in traces_of(History.of(generated.events), NAMES).items():
         with (folder / f"{name}.jsonl").open("wb") as out:
             out.writelines(encode(event) + b"\n" for event in trace)
 

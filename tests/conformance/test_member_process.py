@@ -30,7 +30,7 @@ def free_port() -> int:
 def flags(folder: Path, **changed: str) -> list[str]:
     """The flags of a cluster of one member; `changed` overrides flags, named with underscores."""
     peer = f"http://127.0.0.1:{free_port()}"
-    given = {
+    values = {
         "name": "n1",
         "data-dir": str(folder / "d"),
         "listen-client-urls": f"http://127.0.0.1:{free_port()}",
@@ -38,7 +38,7 @@ def flags(folder: Path, **changed: str) -> list[str]:
         "initial-cluster": f"n1={peer}",
         **{name.replace("_", "-"): value for name, value in changed.items()},
     }
-    return [argument for name, value in given.items() for argument in (f"--{name}", value)]
+    return [argument for name, value in values.items() for argument in (f"--{name}", value)]
 
 
 def start(arguments: list[str]) -> subprocess.Popen[str]:
@@ -46,7 +46,7 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def refused(arguments: list[str]) -> tuple[int, str]:
+def expect_refusal(arguments: list[str]) -> tuple[int, str]:
     """Start a member that must refuse to start; returns its exit code and its output."""
     process = start(arguments)
     try:
@@ -56,7 +56,7 @@ def refused(arguments: list[str]) -> tuple[int, str]:
     return process.returncode, output
 
 
-def served(arguments: list[str]) -> subprocess.Popen[str]:
+def start_serving(arguments: list[str]) -> subprocess.Popen[str]:
     """Start a member and wait until it has acknowledged a put of the key `a`."""
     process = start(arguments)
     url = arguments[arguments.index("--listen-client-urls") + 1]
@@ -91,7 +91,7 @@ def served(arguments: list[str]) -> subprocess.Popen[str]:
 def test_wrong_flags_are_refused_without_a_traceback(
     changed: dict[str, str], message: str, tmp_path: Path
 ) -> None:
-    code, text = refused(flags(tmp_path, **changed))
+    code, text = expect_refusal(flags(tmp_path, **changed))
     assert code == 2
     assert message in text
     assert "Traceback" not in text
@@ -101,17 +101,17 @@ def test_data_and_addresses_in_use_are_refused_and_sigterm_stops_a_member(
     tmp_path: Path,
 ) -> None:
     arguments = flags(tmp_path)
-    running = served(arguments)
+    running = start_serving(arguments)
     try:
-        code, text = refused(flags(tmp_path))
+        code, text = expect_refusal(flags(tmp_path))
         assert (code, "is in use by another process" in text) == (1, True), text
-        taken = arguments[arguments.index("--listen-client-urls") + 1]
-        other_data = flags(tmp_path / "other", listen_client_urls=taken)
-        code, text = refused(other_data)
-        assert (code, f"something else listens on {taken}" in text) == (1, True), text
-        taken = arguments[arguments.index("--listen-peer-urls") + 1]
-        code, text = refused(flags(tmp_path / "third", listen_peer_urls=taken))
-        assert (code, f"something else listens on {taken}" in text) == (1, True), text
+        url_in_use = arguments[arguments.index("--listen-client-urls") + 1]
+        other_data = flags(tmp_path / "other", listen_client_urls=url_in_use)
+        code, text = expect_refusal(other_data)
+        assert (code, f"something else listens on {url_in_use}" in text) == (1, True), text
+        url_in_use = arguments[arguments.index("--listen-peer-urls") + 1]
+        code, text = expect_refusal(flags(tmp_path / "third", listen_peer_urls=url_in_use))
+        assert (code, f"something else listens on {url_in_use}" in text) == (1, True), text
         assert not (tmp_path / "third" / "d" / "member").exists()
     finally:
         running.terminate()
@@ -128,16 +128,16 @@ def test_a_member_that_cannot_start_reports_the_reason_without_a_traceback(tmp_p
         ({"data_dir": str(tmp_path / "damaged")}, "data directory contains b'many'"),
         ({"quota_backend_bytes": str(2**60)}, "decrease --quota-backend-bytes"),
     ):
-        code, text = refused(flags(tmp_path, **changed))
+        code, text = expect_refusal(flags(tmp_path, **changed))
         assert (code, message in text, "Traceback" in text) == (1, True, False), text
 
 
 def test_the_data_of_another_member_is_refused(tmp_path: Path) -> None:
     arguments = flags(tmp_path)
-    first = served(arguments)
+    first = start_serving(arguments)
     first.terminate()
     first.wait(10)
-    code, text = refused(flags(tmp_path, initial_cluster_token="another"))
+    code, text = expect_refusal(flags(tmp_path, initial_cluster_token="another"))
     assert code == 1
     assert "belongs to" in text
     assert "or another --data-dir" in text
@@ -151,9 +151,9 @@ async def listed_client_urls(system: ProcessCluster, member: str) -> dict[str, l
     except requests.ConnectionError:
         return {}  # the member does not serve yet
     assert answer.status_code == 200, answer.text
-    listed = answer.json()["members"]
-    assert [int(one["ID"]) for one in listed] == sorted(int(one["ID"]) for one in listed)
-    return {one["name"]: one.get("clientURLs", []) for one in listed}
+    members = answer.json()["members"]
+    assert [int(one["ID"]) for one in members] == sorted(int(one["ID"]) for one in members)
+    return {one["name"]: one.get("clientURLs", []) for one in members}
 
 
 def etcd(settings: ClusterSettings) -> ProcessCluster:

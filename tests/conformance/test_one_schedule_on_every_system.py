@@ -62,8 +62,8 @@ def test_a_read_from_a_member_after_its_isolation_returns_the_newest_value(
     assert put.call < partition.end < get.call
     assert get.result is not None
     assert '"0.2"' in repr(get.result).replace("'", '"')
-    again = schedule_at(result.folder)
-    assert replace(again, options=schedule.options) == schedule
+    stored = schedule_at(result.folder)
+    assert replace(stored, options=schedule.options) == schedule
     files = [path.name for path in (result.folder / "n1").iterdir()]
     assert "data" not in files  # a valid run keeps no data
 

@@ -52,7 +52,7 @@ steps = st.one_of(
 Step = tuple[Any, ...]
 
 
-def written(store: Store, operations: list[Operation]) -> list[Before]:
+def write_all(store: Store, operations: list[Operation]) -> list[Before]:
     transaction = store.write()
     results: list[Before] = []
     for name, *arguments in operations:
@@ -85,7 +85,7 @@ def check_all_ranges(store: Store, model: ModelStore) -> None:
         store.range(b"a", revision=model.revision + 1)
 
 
-def compacted_both(store: Store, model: ModelStore, revision: int) -> None:
+def compact_both(store: Store, model: ModelStore, revision: int) -> None:
     if revision <= model.compacted:
         with pytest.raises(CompactedRevision):
             store.compact(revision)
@@ -109,9 +109,9 @@ class Member:
     def apply(self, step: Step) -> None:
         self.log.append(step)
         if step[0] == "write":
-            assert written(self.store, step[1]) == self.model.write(step[1])
+            assert write_all(self.store, step[1]) == self.model.write(step[1])
         else:
-            compacted_both(self.store, self.model, step[1])
+            compact_both(self.store, self.model, step[1])
         self.store.set_consistent_index(len(self.log), 1)
 
     def replay(self) -> None:
@@ -119,7 +119,7 @@ class Member:
         for index in range(self.store.consistent_index, len(self.log)):
             step = self.log[index]
             if step[0] == "write":
-                written(self.store, step[1])
+                write_all(self.store, step[1])
             else:
                 with contextlib.suppress(CompactedRevision, FutureRevision):
                     self.store.compact(step[1])
@@ -194,7 +194,7 @@ def test_any_change_to_a_readable_version_changes_the_hash(
     backend = MemoryBackend()
     store = Store(backend)
     for operations in histories:
-        written(store, operations)
+        write_all(store, operations)
     pairs = list(backend.range(b"key", b""))
     if not pairs:
         return
@@ -207,7 +207,7 @@ def test_any_change_to_a_readable_version_changes_the_hash(
 
 def test_a_transaction_sees_its_own_changes() -> None:
     store = Store(MemoryBackend())
-    written(store, [("put", b"a", b"1")])
+    write_all(store, [("put", b"a", b"1")])
     transaction = store.write()
     assert transaction.revision == 2
     transaction.put(b"b", b"2")
@@ -225,15 +225,15 @@ def test_a_transaction_sees_its_own_changes() -> None:
 
 def test_a_transaction_that_changes_nothing_takes_no_revision() -> None:
     store = Store(MemoryBackend())
-    assert written(store, [("delete", b"a", b"\0")]) == [[]]
+    assert write_all(store, [("delete", b"a", b"\0")]) == [[]]
     assert store.revision == 1
 
 
 def test_a_key_that_is_put_after_its_deletion_is_a_new_key() -> None:
     store = Store(MemoryBackend())
     for operations in ([("put", b"a", b"1")], [("put", b"a", b"2")], [("delete", b"a")]):
-        written(store, operations)
-    written(store, [("put", b"a", b"3")])
+        write_all(store, operations)
+    write_all(store, [("put", b"a", b"3")])
     assert store.get(b"a") == KeyValue(b"a", 5, 5, 1, b"3", 0)
     assert store.get_at(b"a", 3) == KeyValue(b"a", 2, 3, 2, b"2", 0)
     assert store.get_at(b"a", 4) is None
@@ -244,7 +244,7 @@ def test_compaction_removes_versions_from_the_backend_in_batches() -> None:
         backend = MemoryBackend()
         store = Store(backend)
         for number in range(10):
-            written(store, [("put", b"a", bytes([number]))])
+            write_all(store, [("put", b"a", bytes([number]))])
         store.compact(store.revision)
         assert store.removals_pending == 9
         assert store.remove_compacted(4) == 5
@@ -263,10 +263,10 @@ def test_a_store_keeps_its_revision_if_all_its_changes_are_compacted() -> None:
     async def scenario() -> None:
         backend = MemoryBackend()
         store = Store(backend)
-        written(store, [("put", b"a", b"")])
-        written(store, [("delete", b"a")])
-        written(store, [("put", b"b", b"")])
-        written(store, [("delete", b"b")])
+        write_all(store, [("put", b"a", b"")])
+        write_all(store, [("delete", b"a")])
+        write_all(store, [("put", b"b", b"")])
+        write_all(store, [("delete", b"b")])
         store.compact(5)
         store.remove_compacted()
         await backend.flush()
@@ -277,8 +277,8 @@ def test_a_store_keeps_its_revision_if_all_its_changes_are_compacted() -> None:
 
 def test_a_refused_read_names_the_requested_and_the_available_revision() -> None:
     store = Store(MemoryBackend())
-    written(store, [("put", b"a", b"")])
-    written(store, [("put", b"a", b"")])
+    write_all(store, [("put", b"a", b"")])
+    write_all(store, [("put", b"a", b"")])
     store.compact(3)
     with pytest.raises(CompactedRevision, match=r"revision 2 was .* before 3 are compacted"):
         store.range(b"a", revision=2)

@@ -16,7 +16,7 @@ from splitbrain.node.mvcc.store import Store
 from splitbrain.node.mvcc.watch import WatchBatch, Watcher
 from splitbrain.node.storage.memory_backend import MemoryBackend
 from tests.unit.mvcc.model import ModelStore, Operation, inside
-from tests.unit.mvcc.test_store import ends, keys, transactions, written
+from tests.unit.mvcc.test_store import ends, keys, transactions, write_all
 
 
 async def available_batches(watcher: Watcher) -> list[WatchBatch]:
@@ -85,7 +85,7 @@ def test_any_watcher_receives_exactly_the_events_that_it_asked_for(
     async def scenario() -> None:
         store, model = Store(MemoryBackend()), ModelStore()
         for operations in before:
-            written(store, operations)
+            write_all(store, operations)
             model.write(operations)
         watcher = store.watches.create(
             key,
@@ -99,7 +99,7 @@ def test_any_watcher_receives_exactly_the_events_that_it_asked_for(
         first = start or store.revision + 1
         batches = []
         for operations, consumes in after:
-            written(store, operations)
+            write_all(store, operations)
             model.write(operations)
             if consumes:
                 batches += await available_batches(watcher)
@@ -122,7 +122,7 @@ def test_a_watcher_from_before_the_compacted_revision_is_cancelled_with_that_rev
     async def scenario() -> None:
         store = Store(MemoryBackend())
         for number in range(5):
-            written(store, [("put", b"a", bytes([number]))])
+            write_all(store, [("put", b"a", bytes([number]))])
         store.compact(4)
         watcher = store.watches.create(b"a", start_revision=3)
         assert await watcher.next_batch() == WatchBatch((), 6, compact_revision=4)
@@ -135,8 +135,8 @@ def test_a_watcher_from_before_the_compacted_revision_is_cancelled_with_that_rev
 def test_a_watcher_from_the_compacted_revision_receives_its_deletion() -> None:
     async def scenario() -> None:
         store = Store(MemoryBackend())
-        written(store, [("put", b"a", b"1")])
-        written(store, [("delete", b"a")])
+        write_all(store, [("put", b"a", b"1")])
+        write_all(store, [("delete", b"a")])
         store.compact(3)
         store.remove_compacted()
         watcher = store.watches.create(b"a", start_revision=3, prev_kv=True)
@@ -151,7 +151,7 @@ def test_a_slow_watcher_behind_a_compaction_receives_its_buffer_and_is_cancelled
         store = Store(MemoryBackend())
         watcher = store.watches.create(b"a", buffer_bytes_max=1)
         for number in range(5):
-            written(store, [("put", b"a", bytes([number]))])
+            write_all(store, [("put", b"a", bytes([number]))])
         assert store.watches.slow == 1
         store.compact(5)
         assert store.watches.progress(watcher) == 1
@@ -167,7 +167,7 @@ def test_a_watcher_from_a_future_revision_receives_no_earlier_event() -> None:
         store = Store(MemoryBackend())
         watcher = store.watches.create(b"a", b"\0", start_revision=4)
         for _ in range(4):
-            written(store, [("put", b"a", b"")])
+            write_all(store, [("put", b"a", b"")])
         batches = await available_batches(watcher)
         assert [batch.revision for batch in batches] == [4, 5]
 
@@ -182,7 +182,7 @@ def test_a_cancelled_watcher_receives_no_further_batch() -> None:
         await asyncio.sleep(0)
         store.watches.cancel(watcher)
         store.watches.cancel(watcher)
-        written(store, [("put", b"a", b"")])
+        write_all(store, [("put", b"a", b"")])
         assert await waiting is None
 
     run(scenario)
@@ -192,20 +192,20 @@ def test_watchers_continue_when_the_store_is_replaced_by_a_snapshot() -> None:
     async def scenario() -> None:
         leader, backend = Store(leader_backend := MemoryBackend()), MemoryBackend()
         follower = Store(backend)
-        written(leader, [("put", b"a", b"1")])
-        written(follower, [("put", b"a", b"1")])
+        write_all(leader, [("put", b"a", b"1")])
+        write_all(follower, [("put", b"a", b"1")])
         watcher = follower.watches.create(b"a")
         future = follower.watches.create(b"a", start_revision=5)
         waiting = asyncio.ensure_future(watcher.next_batch())
         await asyncio.sleep(0)
         for number in range(3):
-            written(leader, [("put", b"a", bytes([number]))])
+            write_all(leader, [("put", b"a", bytes([number]))])
         await backend.replace_with(await leader_backend.snapshot())
         follower.restore()
         batch = await waiting
         assert batch is not None
         assert [event.kv.mod_revision for event in batch.events] == [3, 4, 5]
-        written(follower, [("put", b"a", b"")])
+        write_all(follower, [("put", b"a", b"")])
         assert [one.revision for one in await available_batches(watcher)] == [6]
         batches = await available_batches(future)
         revisions = [event.kv.mod_revision for one in batches for event in one.events]
@@ -218,7 +218,7 @@ def test_a_revision_larger_than_the_buffer_is_delivered_whole() -> None:
     async def scenario() -> None:
         store = Store(MemoryBackend())
         watcher = store.watches.create(b"a", b"\0", buffer_bytes_max=1)
-        written(store, [("put", b"a", b"1"), ("put", b"b", b"2"), ("put", b"c", b"3")])
+        write_all(store, [("put", b"a", b"1"), ("put", b"b", b"2"), ("put", b"c", b"3")])
         (batch,) = await available_batches(watcher)
         assert len(batch.events) == 3
 

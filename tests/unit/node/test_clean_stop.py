@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.conformance.test_member_process import flags, served
+from tests.conformance.test_member_process import flags, start_serving
 
 pytestmark = pytest.mark.cluster
 
@@ -26,7 +26,7 @@ def test_a_stopped_member_keeps_no_preallocated_space_and_starts_again(tmp_path:
     url = arguments[arguments.index("--listen-client-urls") + 1]
     versions = []
     for stop in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
-        member = served(arguments)
+        member = start_serving(arguments)
         try:
             answer = requests.post(f"{url}/v3/kv/range", json={"key": "YQ=="}, timeout=5).json()
             versions.append(int(answer["kvs"][0]["version"]))
@@ -42,5 +42,5 @@ def test_a_stopped_member_keeps_no_preallocated_space_and_starts_again(tmp_path:
             assert max(size, occupied) < 64 * 1024
         else:
             assert size >= SEGMENT_BYTES
-    # `served` puts the key once after each start.
+    # `start_serving` puts the key once after each start.
     assert versions == [1, 2, 3, 4]
