@@ -84,5 +84,5 @@ async def _drive(schedule: Schedule, system: System) -> tuple[float, float]:
             seconds, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_began_s
     done = load.counts.outcomes["ok"]
     if done != load.counts.begun:
-        raise RuntimeError(f"not all were answered well: {dict(load.counts.outcomes)}")
+        raise RuntimeError(f"not all operations succeeded: {dict(load.counts.outcomes)}")
     return done / seconds, cpu_s / done * 1e6
