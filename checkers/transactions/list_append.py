@@ -29,6 +29,7 @@ from splitbrain.checkers.transactions.dependencies import (
     UnusableHistory,
 )
 from splitbrain.checkers.transactions.list_append_reasons import Reasons
+from splitbrain.checkers.transactions.lost_updates import report_lost_updates
 from splitbrain.histories.transaction import Append, Element, Key, Read, Transaction
 
 PAIRS_MAX = 10_000
@@ -476,18 +477,7 @@ class _Inference:
             elif int(version[place]) in shared:
                 held = self._longest[key][: self._read_length[place]]
                 by_version.setdefault((key, held), []).append(reader)
-        for (key, held), nodes in by_version.items():
-            if len(nodes) > 1:
-                processes = " and ".join(
-                    f"process {self._transactions[node].process} (event "
-                    f"{self._transactions[node].invoked})" for node in nodes[:4]
-                )
-                self.finds.add(
-                    "lost-update",
-                    f"{processes} each read {key} = {wording.value(held)} and appended to it, so "
-                    "one update did not see the other",
-                    *nodes,
-                )
+        report_lost_updates(by_version, self._transactions, self.finds, "appended to it")
 
     def reasons(self) -> Reasons:
         return Reasons(self._transactions, self.committed, self._writers, self._longest)

@@ -26,6 +26,7 @@ from splitbrain.checkers.transactions.dependencies import (
     Finds,
     UnusableHistory,
 )
+from splitbrain.checkers.transactions.lost_updates import report_lost_updates
 from splitbrain.checkers.transactions.versions import (
     Use,
     Version,
@@ -180,18 +181,7 @@ class _Inference:
         )
 
     def _lost_updates(self, updates: dict[Version, list[int]]) -> None:
-        for (key, held), nodes in updates.items():
-            if len(nodes) > 1:
-                processes = " and ".join(
-                    f"process {self._transactions[node].process} (event "
-                    f"{self._transactions[node].invoked})" for node in nodes[:4]
-                )
-                self.finds.add(
-                    "lost-update",
-                    f"{processes} each read {key} = {wording.value(held)} and wrote to it, so one "
-                    "update did not see the other",
-                    *nodes,
-                )
+        report_lost_updates(updates, self._transactions, self.finds, "wrote to it")
 
     def _first_states(self, unwritten: dict[Key, dict[Element | None, int]]) -> None:
         for key, values in unwritten.items():

@@ -25,7 +25,7 @@ from splitbrain.harness.schedule.command_line import NOT_OF_THE_RUN
 from splitbrain.harness.schedule.options import DEFAULTS, Options, parse_list, refuse_unknown
 from splitbrain.harness.schedule.schedule import SIMULATED, Schedule
 from splitbrain.harness.schedule.text import SUFFIX, as_text, read_schedule
-from splitbrain.harness.store.run_folder import read_repro
+from splitbrain.harness.store.repro import read_repro
 from splitbrain.harness.store.whole_file import write_json
 
 SCHEDULE_OPERATIONS_MAX = 2_000

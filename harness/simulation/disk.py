@@ -14,9 +14,15 @@ from typing import TypeVar
 
 from splitbrain.harness.schedule.conditions import IDEAL_DISK, DiskConditions
 from splitbrain.harness.simulation.backend import SimulatedBackend, StoredBackend
+from splitbrain.harness.simulation.disk_content import (
+    Entries,
+    Inode,
+    Volume,
+    parent_and_name,
+    parts,
+)
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.process import Ended, Process
-from splitbrain.harness.simulation.volume import Entries, Inode, Volume, parent_and_name, parts
 from splitbrain.nemesis.capabilities import HEALTHY, DiskState
 from splitbrain.node.world import DirectoryInUse, DiskError
 

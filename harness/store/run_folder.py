@@ -22,14 +22,15 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.schedule import FORMAT as SCHEDULE_FORMAT
 from splitbrain.harness.schedule.schedule import Schedule
-from splitbrain.harness.store.records import FORMAT, Repro, Results, RunRecord
+from splitbrain.harness.store.json_record import check_format, decode, read_bytes
+from splitbrain.harness.store.records import Repro, Results, RunRecord
+from splitbrain.harness.store.repro import read_repro
 from splitbrain.harness.store.sparse import free_zero_tails
 from splitbrain.harness.store.whole_file import write_json
 from splitbrain.harness.systems.member_files import MemberFiles
@@ -47,13 +48,6 @@ REPORT = "report.html"
 
 OLD_PLAN = "plan.json"
 """The file that Splitbrain 0.1.0 wrote instead of `schedule.json`."""
-
-
-T = TypeVar("T")
-
-
-class _Format(msgspec.Struct):
-    format: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +115,9 @@ class RunFolder:
                 f"Splitbrain replays format {SCHEDULE_FORMAT}: replay it with version 0.1.0, or "
                 "replay a .schedule file of it, which any version reads"
             )
-        data = _read(file, "schedule")
-        _check_format(file, data, SCHEDULE_FORMAT)
-        return _decode(file, data, Schedule, "a schedule")
+        data = read_bytes(file, "schedule")
+        check_format(file, data, SCHEDULE_FORMAT)
+        return decode(file, data, Schedule, "a schedule")
 
     def write_schedule(self, schedule: Schedule) -> None:
         (self.path / SCHEDULE).write_bytes(msgspec.json.encode(schedule))
@@ -185,36 +179,3 @@ class RunFolder:
         for member in members:
             with contextlib.suppress(OSError):
                 free_zero_tails(self.member(member).data)
-
-
-def read_repro(file: Path) -> Repro:
-    """The `repro.json` at `file`. Raises BadArguments if it is not one of this format."""
-    data = _read(file, "repro.json")
-    _check_format(file, data, FORMAT)
-    return _decode(file, data, Repro, "a repro.json")
-
-
-def _read(file: Path, what: str) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as problem:
-        raise BadArguments(
-            f"no {what}: {file} cannot be read ({problem.strerror}). Expected the folder of a "
-            "run, such as store/latest, or a file in it"
-        ) from problem
-
-
-def _check_format(file: Path, data: bytes, expected: int) -> None:
-    found = _decode(file, data, _Format, "a JSON object with a format").format
-    if found != expected:
-        raise BadArguments(
-            f"{file} has format {found}; this Splitbrain reads format {expected}. Use the "
-            "version that wrote it"
-        )
-
-
-def _decode(file: Path, data: bytes, kind: type[T], what: str) -> T:
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError as problem:
-        raise BadArguments(f"{file} is not {what}: {problem}") from problem

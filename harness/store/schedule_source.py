@@ -6,7 +6,8 @@ from pathlib import Path
 
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.schedule.text import SUFFIX, read_schedule
-from splitbrain.harness.store.run_folder import REPRO, RunFolder, read_repro
+from splitbrain.harness.store.repro import read_repro
+from splitbrain.harness.store.run_folder import REPRO, RunFolder
 
 
 def is_schedule_text(path: Path) -> bool:

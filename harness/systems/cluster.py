@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-import signal
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.fault import MemberName
 
 START_TRIES_MAX = 3
-PAUSE_TIMEOUT_S = 5.0
 PORT_LOST = ("address already in use", "something else listens on")
 """What the members of etcd and of this project log when they cannot bind, in lower case."""
 _POLL_S = 0.02
@@ -248,14 +246,7 @@ class ProcessCluster(ABC):
         """Send SIGSTOP and wait until the process has stopped. Does nothing if it does not run."""
         if (process := self._process(member)) is not None and process.alive():
             self._paused[member] = None
-            process.signal(signal.SIGSTOP)
-            deadline = asyncio.get_running_loop().time() + PAUSE_TIMEOUT_S
-            while member in self._paused and process.alive() and not process.is_stopped():
-                if asyncio.get_running_loop().time() > deadline:
-                    raise SystemFailed(
-                        f"{member} did not stop within {PAUSE_TIMEOUT_S} s of a SIGSTOP"
-                    )
-                await asyncio.sleep(0.001)
+            await process.pause()
 
     def is_stopped(self, member: MemberName) -> bool:
         """Whether the process runs and is stopped, though not by `pause`."""
@@ -266,7 +257,7 @@ class ProcessCluster(ABC):
     async def resume(self, member: MemberName) -> None:
         """Send SIGCONT. Does nothing if the process does not run."""
         if (process := self._process(member)) is not None:
-            process.signal(signal.SIGCONT)
+            process.resume()
         self._paused.pop(member, None)
 
     async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:

@@ -31,6 +31,7 @@ _POLL_S = 0.01
 LOG_TAIL_BYTES_MAX = 4_000
 LOG_TAIL_LINES_MAX = 20
 KILL_TIMEOUT_MS = 10_000
+PAUSE_TIMEOUT_S = 5.0
 
 
 class MemberProcess:
@@ -41,6 +42,7 @@ class MemberProcess:
         self._command = tuple(command)
         self._identity = psutil.Process(child.pid)
         """The pid together with the time of creation, which no other process shares."""
+        self._paused = False
         self.kill_sent = False
         """Whether a SIGKILL was sent. The process may not have ended yet."""
 
@@ -65,6 +67,27 @@ class MemberProcess:
         """
         if self.alive() and self._identity.is_running():
             os.killpg(self.pid, number)
+
+    async def pause(self) -> None:
+        """Send SIGSTOP, and wait until the process has stopped, ended or been resumed.
+
+        Raises SystemFailed if that takes longer than `PAUSE_TIMEOUT_S`.
+        """
+        self._paused = True
+        self.signal(signal.SIGSTOP)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PAUSE_TIMEOUT_S
+        while self._paused and self.alive() and not self.is_stopped():
+            if loop.time() > deadline:
+                raise SystemFailed(
+                    f"process {self.pid} did not stop within {PAUSE_TIMEOUT_S} s of a SIGSTOP"
+                )
+            await asyncio.sleep(0.001)
+
+    def resume(self) -> None:
+        """Send SIGCONT."""
+        self._paused = False
+        self.signal(signal.SIGCONT)
 
     def is_stopped(self) -> bool:
         """Whether every thread has stopped after a SIGSTOP.

@@ -180,7 +180,7 @@ def become_pre_candidate(raft: RaftState) -> None:
     raft.role = Role.PRE_CANDIDATE
     raft.leader = NONE
     raft.votes = {}
-    raft.draw_election_timeout()
+    draw_election_timeout(raft)
 
 
 def become_candidate(raft: RaftState) -> None:
@@ -200,6 +200,13 @@ def become_leader(raft: RaftState) -> None:
     raft.append_own(b"")
 
 
+def draw_election_timeout(raft: RaftState) -> None:
+    """Draw between one and two times `election_ticks`, so that two members seldom campaign at
+    the same time."""
+    ticks = raft.config.election_ticks
+    raft.election_timeout = ticks + raft.random.randrange(ticks)
+
+
 def _enter_term(raft: RaftState, term: Term) -> None:
     """Reset the state of the previous role, and also the vote if the term is new."""
     assert term >= raft.term, f"the term decreases from {raft.term} to {term}"
@@ -210,5 +217,5 @@ def _enter_term(raft: RaftState, term: Term) -> None:
     raft.votes = {}
     raft.election_elapsed = 0
     raft.heartbeat_elapsed = 0
-    raft.draw_election_timeout()
+    draw_election_timeout(raft)
     raft.forget_leadership()

@@ -103,6 +103,7 @@ class Raft(RaftState):
             entries=entries,
             applied=applied,
         )
+        election.draw_election_timeout(self)
         self._in_flight: Ready | None = None
         """The Ready that `advance` has not acknowledged yet."""
         self._handed_hard_state = hard_state

@@ -47,7 +47,7 @@ class RaftState:
     ) -> None:
         self.config = config
         self.id: MemberId = config.id
-        self._random = random
+        self.random = random
         self.log = Log(snapshot, entries, hard_state.commit, applied)
 
         self.term: Term = hard_state.term
@@ -66,8 +66,8 @@ class RaftState:
         self.election_elapsed = 0
         self.heartbeat_elapsed = 0
         self.election_timeout = 0
-        """In ticks; drawn again whenever the role or the term changes."""
-        self.draw_election_timeout()
+        """In ticks; `election.draw_election_timeout` draws it at the start, and again whenever
+        the role or the term changes."""
 
         # The fields of this group are used only while this member is leader.
         self.progress: dict[MemberId, Progress] = {}
@@ -123,12 +123,6 @@ class RaftState:
         self.sends_due = True
 
     # Time
-
-    def draw_election_timeout(self) -> None:
-        """Draw between one and two times `election_ticks`, so that two members seldom
-        campaign at the same time."""
-        ticks = self.config.election_ticks
-        self.election_timeout = ticks + self._random.randrange(ticks)
 
     # Leadership and configuration
 

@@ -23,7 +23,7 @@ import msgspec
 
 from splitbrain.node.raft.message import Entry, HardState, Index, SnapshotMetadata
 from splitbrain.node.storage.wal_record import Record, RecordType, encode_record
-from splitbrain.node.storage.wal_segment import (
+from splitbrain.node.storage.wal_segment_reader import (
     ASIDE,
     SegmentHead,
     SegmentName,

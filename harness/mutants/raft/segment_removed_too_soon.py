@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft.message import Index
 from splitbrain.node.storage.wal import Wal
-from splitbrain.node.storage.wal_segment import list_segments
+from splitbrain.node.storage.wal_segment_reader import list_segments
 
 MUTANT = Mutant(
     what="a segment that a restart needs is removed",

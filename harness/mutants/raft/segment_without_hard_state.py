@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft.message import HardState
 from splitbrain.node.storage.wal import Wal
-from splitbrain.node.storage.wal_segment import SegmentName
+from splitbrain.node.storage.wal_segment_reader import SegmentName
 
 MUTANT = Mutant(
     what="term and vote are lost when the log continues in a new segment",

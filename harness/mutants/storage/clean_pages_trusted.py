@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.storage.wal import Wal
-from splitbrain.node.storage.wal_segment import Tail
+from splitbrain.node.storage.wal_segment_reader import Tail
 
 MUTANT = Mutant(
     what="after a failed sync and a restart the page cache is treated as durable",

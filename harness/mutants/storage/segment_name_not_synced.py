@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.storage.wal import Wal
-from splitbrain.node.storage.wal_segment import SegmentName
+from splitbrain.node.storage.wal_segment_reader import SegmentName
 
 MUTANT = Mutant(
     what="a power loss can remove a whole segment of the log",

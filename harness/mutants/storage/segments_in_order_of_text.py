@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.storage import wal, wal_segment
-from splitbrain.node.storage.wal_segment import SegmentName
+from splitbrain.node.storage import wal, wal_segment_reader
+from splitbrain.node.storage.wal_segment_reader import SegmentName
 from splitbrain.node.world import Disk
 
 MUTANT = Mutant(
@@ -21,16 +21,16 @@ def plant() -> None:
     def parse_segment_name(name: str) -> SegmentName | None:
         stem, dot, suffix = name.partition(".")
         sequence, _, index = stem.partition("-")
-        if dot + suffix != wal_segment.SUFFIX:
+        if dot + suffix != wal_segment_reader.SUFFIX:
             return None
         return SegmentName(int(sequence), int(index))
 
     def list_segments(disk: Disk, directory: str) -> list[SegmentName]:
-        found = [name for name in disk.list(directory) if name.endswith(wal_segment.SUFFIX)]
+        found = [name for name in disk.list(directory) if name.endswith(wal_segment_reader.SUFFIX)]
         parsed = [parse_segment_name(name) for name in sorted(found)]
         return [name for name in parsed if name is not None]
 
     SegmentName.__str__ = __str__  # type: ignore[method-assign]
-    wal_segment.parse_segment_name = parse_segment_name
-    wal_segment.list_segments = list_segments
+    wal_segment_reader.parse_segment_name = parse_segment_name
+    wal_segment_reader.list_segments = list_segments
     wal.list_segments = list_segments  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from splitbrain.node.raft.message import Entry, HardState, SnapshotMetadata
 from splitbrain.node.storage.wal import Wal, WalMetadata, snapshot_marks, wal_exists
-from splitbrain.node.storage.wal_segment import (
+from splitbrain.node.storage.wal_segment_reader import (
     SegmentName,
     WalCorrupt,
     list_segments,

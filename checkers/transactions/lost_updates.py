@@ -1,0 +1,39 @@
+"""Lost updates: transactions that read the same version of a key, and then all write to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from splitbrain.checkers.transactions import wording
+from splitbrain.checkers.transactions.dependencies import Finds
+from splitbrain.histories.transaction import Key, Transaction
+
+NAMED_MAX = 4
+"""How many transactions one sentence names."""
+
+
+def report_lost_updates(
+    updates: Mapping[tuple[Key, Any], Sequence[int]],
+    transactions: Sequence[Transaction],
+    finds: Finds,
+    write: str,
+) -> None:
+    """Add a lost update to `finds` for each version that two or more transactions updated.
+
+    `updates` maps a key and the value that was read to the positions in `transactions` of
+    those that read it and then wrote to the key. `write` names the write: "wrote to it".
+    """
+    for (key, version), nodes in updates.items():
+        if len(nodes) < 2:
+            continue
+        processes = " and ".join(
+            f"process {transactions[node].process} (event {transactions[node].invoked})"
+            for node in nodes[:NAMED_MAX]
+        )
+        finds.add(
+            "lost-update",
+            f"{processes} each read {key} = {wording.value(version)} and {write}, so one update "
+            "did not see the other",
+            *nodes,
+        )
