@@ -12,6 +12,7 @@ The corpus is a folder. Each of its files is a saved run:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,9 @@ import msgspec
 from splitbrain.harness.drawing.draw import is_drawn
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.command_line import NOT_OF_THE_RUN
-from splitbrain.harness.schedule.options import DEFAULTS, Options, parse_list, refuse_unknown
+from splitbrain.harness.schedule.options import Options, parse_list, refuse_unknown
 from splitbrain.harness.schedule.schedule import SIMULATED, Schedule
-from splitbrain.harness.schedule.text import SUFFIX, as_text, read_schedule
+from splitbrain.harness.schedule.text import SUFFIX, read_schedule, write_schedule
 from splitbrain.harness.store.repro import read_repro
 from splitbrain.harness.store.whole_file import write_json
 
@@ -103,12 +104,12 @@ def _of_repro(path: Path) -> SavedRun:
 
 
 def _given(options: Options) -> dict[str, Any]:
-    """The options that differ from their defaults, and the system and the workload."""
-    given = {
+    """All options that determine a run, also those that have their default value: the options
+    of a project, of a test or of a mutant must not replace them."""
+    return {
         name: msgspec.to_builtins(getattr(options, name)) for name in options.__struct_fields__
-        if name not in NOT_OF_THE_RUN and getattr(options, name) != getattr(DEFAULTS, name)
+        if name not in NOT_OF_THE_RUN
     }
-    return {"system": options.system, "workload": options.workload, **given}
 
 
 def add_to_corpus(schedule: Schedule, folder: Path, name: str, why: str) -> list[Path]:
@@ -118,25 +119,27 @@ def add_to_corpus(schedule: Schedule, folder: Path, name: str, why: str) -> list
     it is short enough and simulated: later versions may draw another run from the same seed.
     Any other run is saved as a schedule. Raises BadArguments if a file exists already.
     """
+    if not re.fullmatch(r"\w[\w.,=+-]*", name):
+        raise BadArguments(
+            f"--name {name}: expected letters, digits and the characters _ . , = + -"
+        )
+    seed_file, schedule_file = folder / f"{name}.json", folder / f"{name}{SUFFIX}"
     drawn = is_drawn(schedule)
-    files: dict[Path, str | dict[str, Any]] = {}
-    if drawn:
-        files[folder / f"{name}.json"] = {
-            "why": why, "seed": schedule.seed, **_given(schedule.options)
-        }
     short = schedule.size[1] <= SCHEDULE_OPERATIONS_MAX
-    if not drawn or (schedule.system == SIMULATED and short):
-        files[folder / f"{name}{SUFFIX}"] = f"# {why}\n\n{as_text(schedule)}"
+    files = [
+        *([seed_file] if drawn else []),
+        *([schedule_file] if not drawn or (schedule.system == SIMULATED and short) else []),
+    ]
     for path in files:
         if path.exists():
             raise BadArguments(f"{path} exists already; give another --name, or remove it")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, content in files.items():
-            if isinstance(content, str):
-                path.write_text(content)
-            else:
-                write_json(path, content)
+        if seed_file in files:
+            saved = {"why": why, "seed": schedule.seed, **_given(schedule.options)}
+            write_json(seed_file, saved)
+        if schedule_file in files:
+            write_schedule(schedule, schedule_file, why)
     except OSError as problem:
         raise BadArguments(f"{folder}: the run cannot be saved ({problem.strerror})") from problem
-    return list(files)
+    return files

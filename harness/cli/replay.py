@@ -61,6 +61,6 @@ def command(
             click.echo(f"try {count} of {times}")
         result = execute(schedule, Silent() if quiet else progress_for())
         print_outcome(result)
-        if result.valid is not True:
+        if result.valid is not True or result.ended == "interrupted":
             break
     return result.exit_code

@@ -22,7 +22,10 @@ def _duration(
         raise click.BadParameter(
             f"{value!r}: expected a number and a unit, such as 90m, 12h, 7d or 2w"
         )
-    return timedelta(**{UNITS[found[2]]: float(found[1])})
+    try:
+        return timedelta(**{UNITS[found[2]]: float(found[1])})
+    except OverflowError:
+        raise click.BadParameter(f"{value!r} is too long") from None
 
 
 @click.group("runs", short_help="Remove old runs.")
@@ -31,8 +34,8 @@ def command() -> None:
 
 
 @command.command("clean", short_help="Remove old runs from the store.")
-@click.option("--store", type=click.Path(file_okay=False, path_type=Path), default=Path("store"),
-              show_default=True, help="The folder of runs.")
+@click.option("--store", type=click.Path(file_okay=False, path_type=Path), default=None,
+              help="The folder of runs.  [default: of [tool.splitbrain], or store]")
 @click.option("--keep", type=click.IntRange(min=0), default=10, show_default=True, metavar="N",
               help="Keep the N newest runs of each test.")
 @click.option("--older-than", callback=_duration, default=None, metavar="TIME",
@@ -42,7 +45,7 @@ def command() -> None:
 @click.option("--dry-run", is_flag=True,
               help="Print the runs that would be removed, but remove nothing.")
 def clean(
-    store: Path, keep: int, older_than: timedelta | None, only_valid: bool, dry_run: bool
+    store: Path | None, keep: int, older_than: timedelta | None, only_valid: bool, dry_run: bool
 ) -> int:
     """Remove old runs from the store, with everything in their folders.
 
@@ -60,15 +63,20 @@ def clean(
     """
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.schedule.command_line import shown
+    from splitbrain.harness.schedule.options import read_options
     from splitbrain.harness.store.clean import old_runs, remove_runs
 
+    store = store or Path(read_options({}).store)
     if not store.is_dir():
         raise BadArguments(f"--store {store}: the folder does not exist")
     removable = list(old_runs(store, keep=keep, older_than=older_than, only_valid=only_valid))
     for run in removable:
         click.echo(f"{shown(run.folder.absolute())}  {run.size_bytes / 2**20:,.1f} MiB")
     if not dry_run:
-        remove_runs(store, removable)
+        try:
+            remove_runs(store, removable)
+        except (OSError, ValueError) as problem:
+            raise BadArguments(f"a run cannot be removed: {problem}") from problem
     size = sum(run.size_bytes for run in removable) / 2**20
     verb = "would be removed" if dry_run else "removed"
     click.echo(f"{len(removable)} runs {verb}, {size:,.1f} MiB")

@@ -29,6 +29,7 @@ from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.store import make_run_folder
 from splitbrain.harness.store.versions import versions_now
 from splitbrain.harness.systems.factory import check_program, make_system
+from splitbrain.harness.systems.services import check_services
 from splitbrain.harness.systems.support import refuse_unsupported
 from splitbrain.harness.systems.system import System
 from splitbrain.harness.systems.version_text import version_text
@@ -151,6 +152,7 @@ def open_folder(schedule: Schedule) -> RunFolder:
     """
     options = schedule.options
     checkers_of(options)
+    check_services(options.system, make_workload(options.workload, options.workload_options))
     check_program(options)
     refuse_unsupported(schedule)
     try:
@@ -194,12 +196,17 @@ def _conclude(
         from splitbrain.harness.report.write import write_report
 
         result = dataclasses.replace(result, report=write_report(folder.path))
+    keep_or_remove_data(folder, schedule, failed=result.exit_code != 0)
+    return result
+
+
+def keep_or_remove_data(folder: RunFolder, schedule: Schedule, *, failed: bool) -> None:
+    """Remove or compact the members' data, as the option `keep_data` says."""
     keep = schedule.options.keep_data
-    if keep == "never" or (keep == "failed" and result.exit_code == 0):
+    if keep == "never" or (keep == "failed" and not failed):
         folder.remove_data(schedule.members)
     else:
         folder.compact_data(schedule.members)
-    return result
 
 
 async def _drive(

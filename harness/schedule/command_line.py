@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from splitbrain.harness.schedule.options import DEFAULTS, Options, flag_of
+from splitbrain.harness.schedule.options import DEFAULTS, Options, flag_of, read_options
 
 LISTS = ("nemesis", "nodes")
 SWITCHES = ("trace", "swarm")
@@ -16,11 +16,18 @@ NOT_OF_THE_RUN = ("seed", "store", "name", "keep_data")
 
 
 def run_line(options: Options, seed: int) -> str:
-    """`splitbrain run …` with every option that differs from its default, and the seed."""
+    """`splitbrain run …` with the seed and every option that the command would not use by itself.
+
+    Raises BadArguments if the project's pyproject.toml has wrong options.
+    """
     words = ["splitbrain", "run"]
+    # What the command would use for an option that is not given: a mutant and the project's
+    # pyproject.toml have options of their own.
+    used = read_options({"mutant": options.mutant} if options.mutant else {})
     for name in Options.__struct_fields__:
         value = getattr(options, name)
-        if name not in NOT_OF_THE_RUN and value != getattr(DEFAULTS, name):
+        given = value != getattr(DEFAULTS, name) or value != getattr(used, name)
+        if name not in NOT_OF_THE_RUN and given:
             words += option_words(name, value)
     return shlex.join([*words, "--seed", str(seed)])
 

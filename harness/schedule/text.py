@@ -74,9 +74,10 @@ _json = msgspec.json.Encoder().encode
 # --- writing --------------------------------------------------------------------------
 
 
-def write_schedule(schedule: Schedule, path: Path) -> None:
-    """Write `schedule` to the `.schedule` file `path`."""
-    path.write_text(f"{FORMAT_LINE}\n{as_text(schedule)}")
+def write_schedule(schedule: Schedule, path: Path, comment: str = "") -> None:
+    """Write `schedule` to `path`, with `comment` as one line above the statements."""
+    note = f"#\n# {' '.join(comment.split())}\n\n" if comment else ""
+    path.write_text(f"{FORMAT_LINE}\n{note}{as_text(schedule)}")
 
 
 def as_text(schedule: Schedule) -> str:
@@ -136,6 +137,8 @@ def _operation_line(one: TimedOperation) -> str:
         notes += f" back {operation.revision_back}"
     if operation.append_to_seen:
         notes += " appending"
+    if operation.after_ok:
+        notes += " after ok"
     request = _json(operation.request).decode()
     at_ms = f"{one.at_us / 1000:.3f}".rstrip("0").rstrip(".")
     return f"{at_ms} ms  client {one.client}  {operation.f} on {to}{notes}  {request}"
@@ -173,6 +176,7 @@ _SEED = r"(?: seed (?P<seed>\d+))?"
 _OPERATION = re.compile(
     rf"{_TIME} +client (?P<client>\d+) +(?P<f>\S+) on (?P<to>follower \d+|n\d+)"
     r"(?: expecting (?P<expecting>[\d,]+))?(?: back (?P<back>\d+))?(?P<appending> appending)?"
+    r"(?P<after_ok> after ok)?"
     r" +(?P<request>\{.*\})"
 )
 _STEP = re.compile(
@@ -265,6 +269,7 @@ class _Reader:
             expect_last_seen=tuple(map(int, re.findall(r"\d+", found["expecting"] or ""))),
             revision_back=int(found["back"] or 0),
             append_to_seen=bool(found["appending"]),
+            after_ok=bool(found["after_ok"]),
         )
         at_us = round(float(found["at"]) * 1000)
         self._operations.append(TimedOperation(at_us, int(found["client"]), operation))

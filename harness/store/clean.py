@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from splitbrain.harness.store.facts import read_run_facts
 from splitbrain.harness.store.run_folder import RunFolder
-from splitbrain.harness.store.store import point_latest, run_folders
+from splitbrain.harness.store.store import begun_folders, point_latest
 
+RUNNING_AFTER_CHANGE = timedelta(hours=1)
+"""A run without an end counts as running for this long after its last change."""
 _STARTED = "%Y%m%dT%H%M%SZ"
 
 
@@ -31,11 +34,11 @@ def old_runs(
     """The runs of `store` that may be removed, the oldest first.
 
     The newest `keep` runs of each test stay. With `older_than`, so do runs that started less
-    than that long ago; with `only_valid`, so do runs that are not valid. A run that is still
-    going on (`ended` is "running") stays in any case.
+    than that long ago; with `only_valid`, so do runs that are not valid. A run that may
+    still be going on stays in any case.
     """
     by_test: dict[Path, list[Path]] = {}
-    for folder in run_folders(store):
+    for folder in begun_folders(store):
         by_test.setdefault(folder.parent, []).append(folder)
     candidates = [
         folder for folders in by_test.values() for folder in folders[: max(len(folders) - keep, 0)]
@@ -47,24 +50,50 @@ def old_runs(
         results = run.read_results()
         if only_valid and (results is None or results.valid is not True):
             continue
-        if results is None and run.read_record().ended == "running":
+        if results is None and _may_run(run, now):
             continue
         yield OldRun(folder, _size_bytes(folder))
 
 
 def remove_runs(store: Path, runs: Sequence[OldRun]) -> None:
-    """Remove the folders of `runs`. `store/latest` then points to the newest run left."""
-    for run in runs:
-        shutil.rmtree(run.folder)
-        if not any(run.folder.parent.iterdir()):
-            run.folder.parent.rmdir()
-    left = run_folders(store)
+    """Remove the folders of `runs`. `store/latest` then points to the newest run left.
+
+    Raises OSError if a folder cannot be removed, and ValueError for one outside the store.
+    """
+    root = store.resolve()
+    try:
+        for run in runs:
+            if not run.folder.resolve().is_relative_to(root) or run.folder.is_symlink():
+                raise ValueError(f"{run.folder} is not a folder of a run in {store}")
+            shutil.rmtree(run.folder)
+            if not any(run.folder.parent.iterdir()):
+                run.folder.parent.rmdir()
+    finally:
+        _repoint_latest(store)
+
+
+def _repoint_latest(store: Path) -> None:
     latest = store / "latest"
+    if not latest.is_symlink() or latest.exists():
+        return
+    left = begun_folders(store)
     if left:
-        if latest.is_symlink() and not latest.exists():
-            point_latest(store.absolute(), left[-1].absolute())
-    elif latest.is_symlink():
+        point_latest(store.absolute(), left[-1].absolute())
+    else:
         latest.unlink()
+
+
+def _may_run(run: RunFolder, now: datetime | None) -> bool:
+    """Whether the run may still go on: it has not ended by its record, or has no record that
+    can be read, and a file of it changed within the last hour."""
+    facts, _ = read_run_facts(run)
+    if facts is not None and facts.ended != "running":
+        return False
+    changed = max(
+        (path.stat().st_mtime for path in run.path.rglob("*") if path.is_file()), default=0.0
+    )
+    since = (now or datetime.now(UTC)) - datetime.fromtimestamp(changed, UTC)
+    return since < RUNNING_AFTER_CHANGE
 
 
 def _age(folder: Path, now: datetime | None) -> timedelta:

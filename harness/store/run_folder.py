@@ -17,7 +17,7 @@ while the run goes on, by the recorders in `splitbrain.histories` and by the mem
 
 from __future__ import annotations
 
-import contextlib
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -45,6 +45,8 @@ HISTORY = "history.jsonl"
 NEMESIS = "nemesis.jsonl"
 RESULTS = "results.json"
 REPORT = "report.html"
+
+MEMBER_NAME = re.compile(r"[\w-]+")
 
 OLD_PLAN = "plan.json"
 """The file that Splitbrain 0.1.0 wrote instead of `schedule.json`."""
@@ -103,9 +105,6 @@ class RunFolder:
 
     # --- schedule.json ---------------------------------------------------------------
 
-    def has_schedule(self) -> bool:
-        return (self.path / SCHEDULE).is_file()
-
     def read_schedule(self) -> Schedule:
         """Raises BadArguments if there is none, or if its format is another one."""
         file = self.path / SCHEDULE
@@ -117,7 +116,14 @@ class RunFolder:
             )
         data = read_bytes(file, "schedule")
         check_format(file, data, SCHEDULE_FORMAT)
-        return decode(file, data, Schedule, "a schedule")
+        schedule = decode(file, data, Schedule, "a schedule")
+        wrong = [name for name in schedule.members if not MEMBER_NAME.fullmatch(name)]
+        if wrong:
+            raise BadArguments(
+                f"{file} names the member {wrong[0]!r}; expected letters, digits, - and _, because "
+                "each member has a folder of its name"
+            )
+        return schedule
 
     def write_schedule(self, schedule: Schedule) -> None:
         (self.path / SCHEDULE).write_bytes(msgspec.json.encode(schedule))
@@ -177,5 +183,4 @@ class RunFolder:
     def compact_data(self, members: Sequence[str]) -> None:
         """Free the disk space that the members' data folders do not need."""
         for member in members:
-            with contextlib.suppress(OSError):
-                free_zero_tails(self.member(member).data)
+            free_zero_tails(self.member(member).data)

@@ -12,7 +12,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from splitbrain.harness.store.run_folder import RUN, RunFolder
+from splitbrain.harness.store.run_folder import RUN, SCHEDULE, RunFolder
 
 FOLDERS_PER_SECOND_MAX = 10_000
 
@@ -52,6 +52,22 @@ def point_latest(store: Path, folder: Path) -> None:
 
 
 def run_folders(store: Path) -> list[Path]:
-    """The folders of the runs in `store`, the oldest first."""
-    found = [path.parent for path in store.glob(f"*/*/{RUN}") if not path.parent.is_symlink()]
-    return sorted(set(found), key=lambda folder: (folder.name.split("-")[0], str(folder)))
+    """The folders of the runs in `store` that have a record, the oldest first."""
+    return _folders_with(store, (RUN,))
+
+
+def begun_folders(store: Path) -> list[Path]:
+    """As `run_folders`, and also the folders of clusters, and of runs that ended before they
+    wrote a record."""
+    return _folders_with(store, (RUN, SCHEDULE))
+
+
+def _folders_with(store: Path, names: tuple[str, ...]) -> list[Path]:
+    """The folders `store/<test>/<run>` that contain one of the files `names`, the oldest first.
+    A test or a run that is a link is left out, because it is elsewhere."""
+    found = {
+        path.parent
+        for name in names for path in store.glob(f"*/*/{name}")
+        if not path.parent.is_symlink() and not path.parent.parent.is_symlink()
+    }
+    return sorted(found, key=lambda folder: (folder.name.split("-")[0], str(folder)))

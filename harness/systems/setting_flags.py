@@ -27,7 +27,6 @@ SETTING_FLAGS: Mapping[str, Mapping[str, Flags]] = {
     },
     ETCD: {
         "snapshot_count": _number("--snapshot-count"),
-        "catch_up_entries": _number("--experimental-snapshot-catchup-entries"),
         "snapshots_kept": _number("--max-snapshots"),
         "backend_batch_interval_ms": _number("--backend-batch-interval", "ms"),
         "backend_batch_operations_max": _number("--backend-batch-limit"),

@@ -15,6 +15,7 @@ from splitbrain.harness.schedule.schedule import (
 from splitbrain.harness.systems.catalogue import PYTHON_NODE
 from splitbrain.harness.systems.factory import capabilities_of
 from splitbrain.harness.systems.setting_flags import setting_flags
+from splitbrain.harness.systems.simulated_settings import check_simulated_settings
 from splitbrain.nemesis.catalogue import KINDS
 from splitbrain.nemesis.fault import AtStep, Fault, Kill, PowerLoss
 from splitbrain.nemesis.nemesis import name_of
@@ -29,6 +30,7 @@ SAME_NEEDS = {"rot": "disk"}
 def refuse_unsupported(schedule: Schedule) -> None:
     """Raise BadArguments if the schedule's system cannot run it."""
     if schedule.system == SIMULATED:
+        check_simulated_settings(schedule)
         return
     supported = capabilities_of(schedule.options)
     for one in schedule.faults:

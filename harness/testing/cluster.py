@@ -12,9 +12,10 @@ from splitbrain.harness.campaign.corpus import SavedRun
 from splitbrain.harness.clients.json_client import Completion, open_clients
 from splitbrain.harness.drawing.draw import draw_schedule
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.runs.execute import open_folder
+from splitbrain.harness.runs.execute import keep_or_remove_data, open_folder
 from splitbrain.harness.schedule.options import Options, read_options
 from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.systems.factory import make_system
 from splitbrain.harness.systems.process import log_tail
 from splitbrain.harness.systems.system import System
@@ -96,8 +97,8 @@ class Cluster:
 
 @contextlib.contextmanager
 def open_cluster(options: Options) -> Iterator[Cluster]:
-    """A context in which the cluster that `options` describe is started. It has a folder in the
-    store. Raises BadArguments and SystemFailed."""
+    """Start the cluster that `options` name, with a folder in the store, and stop it at the
+    end. Raises BadArguments and SystemFailed."""
     schedule = draw_schedule(options)
     folder = open_folder(schedule)
     system = make_system(schedule, folder.path)
@@ -107,6 +108,11 @@ def open_cluster(options: Options) -> Iterator[Cluster]:
             yield Cluster(system, schedule, loop, folder.path)
         finally:
             loop.run(system.stop())
+
+
+def keep_or_remove_cluster_data(cluster: Cluster, *, failed: bool) -> None:
+    """Keep or remove the data of a stopped cluster, as the option `keep_data` says."""
+    keep_or_remove_data(RunFolder(cluster.folder), cluster.schedule, failed=failed)
 
 
 def options_of_case(

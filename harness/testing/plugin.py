@@ -26,7 +26,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +41,10 @@ if TYPE_CHECKING:
 
 TIME_LIMIT_S = 10.0
 REPORT_PROPERTY = "splitbrain_report"
-CACHE_KEY = "splitbrain/last_seeds"
-"""Where pytest's cache keeps the first seed and the number of seeds of the last session."""
+LAST_FAILED = "cache/lastfailed"
+"""Where pytest's cache keeps the ids of the tests that failed when they were last run."""
+SEED_ID = re.compile(r"[\[-]seed-(\d+)[\]-]")
+"""The seed in the id of a test case."""
 
 FLAGS = {
     "system": ("--splitbrain-system", str,
@@ -57,9 +60,9 @@ FLAGS = {
 }
 """Option of a run → the flag of pytest, the type of its value, its help text."""
 
-_first_seed = pytest.StashKey[int]()
-_seed_count = pytest.StashKey[int]()
+_seeds = pytest.StashKey[Sequence[int]]()
 _cluster = pytest.StashKey["Cluster"]()
+_failed = pytest.StashKey[bool]()
 _set_up_errors = pytest.StashKey[dict[str, str]]()
 
 
@@ -69,10 +72,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(flag, dest=f"splitbrain_{name}", type=kind, default=None, help=text)
     group.addoption("--splitbrain-seed", type=int, default=None, metavar="SEED",
                     help="the first seed [random, and printed in the header; with --lf or --ff "
-                         "that of the last session]")
-    group.addoption("--splitbrain-runs", type=int, default=None, metavar="N",
-                    help="the number of seeds for each test, from the first one on [1; with --lf "
-                         "or --ff that of the last session]")
+                         "the seeds of the failed tests]")
+    group.addoption("--splitbrain-runs", type=int, default=1, metavar="N",
+                    help="the number of seeds for each test, from the first one on [1]")
     parser.addini("splitbrain_corpus", "the folder of saved runs, relative to the root folder",
                   default="histories/corpus")
 
@@ -86,46 +88,41 @@ def pytest_configure(config: pytest.Config) -> None:
     worker = getattr(config, "workerinput", None)
     if worker is None:
         config.pluginmanager.register(Reports(), "splitbrain-reports")
-        first, count = _seeds(config)
-    else:
-        first, count = worker["splitbrain_seeds"]
-    if count < 1:
-        raise pytest.UsageError(f"--splitbrain-runs {count}: expected at least 1")
-    config.stash[_first_seed], config.stash[_seed_count] = first, count
+    config.stash[_seeds] = _chosen_seeds(config) if worker is None else worker["splitbrain_seeds"]
     config.stash[_set_up_errors] = {}
 
 
-def _seeds(config: pytest.Config) -> tuple[int, int]:
-    """The first seed and the number of seeds: as given on the command line; otherwise, with --lf
-    or --ff, those of the last session; otherwise a random seed and 1."""
+def _chosen_seeds(config: pytest.Config) -> list[int]:
+    """The seeds from the given first one on; without it, with --lf or --ff, the seeds of the
+    tests that failed; otherwise those from a random seed on."""
     from splitbrain.harness.drawing.seed import seed_or_drawn
 
     first, count = config.getoption("--splitbrain-seed"), config.getoption("--splitbrain-runs")
+    if count < 1:
+        raise pytest.UsageError(f"--splitbrain-runs {count}: expected at least 1")
     cache = getattr(config, "cache", None)
     repeats = config.getoption("lf", False) or config.getoption("failedfirst", False)
-    last = cache.get(CACHE_KEY, None) if cache is not None and repeats else None
-    if first is None and isinstance(last, list) and len(last) == 2:
-        first, count = last[0], last[1] if count is None else count
-    return seed_or_drawn(first), 1 if count is None else count
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    config = session.config
-    cache = getattr(config, "cache", None)
-    if cache is not None and not hasattr(config, "workerinput"):
-        cache.set(CACHE_KEY, [config.stash[_first_seed], config.stash[_seed_count]])
+    if first is None and repeats and cache is not None:
+        failed = cache.get(LAST_FAILED, {})
+        seeds = {int(seed) for test in failed for seed in SEED_ID.findall(str(test))}
+        if seeds:
+            return sorted(seeds)
+    first = seed_or_drawn(first)
+    return list(range(first, first + count))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Send the seeds to a worker of pytest-xdist, because all workers must collect the same
     tests."""
-    stash = node.config.stash
-    node.workerinput["splitbrain_seeds"] = (stash[_first_seed], stash[_seed_count])
+    node.workerinput["splitbrain_seeds"] = list(node.config.stash[_seeds])
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"splitbrain: first seed {config.stash[_first_seed]} (--splitbrain-seed)"
+    seeds = config.stash[_seeds]
+    if list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
+        return f"splitbrain: first seed {seeds[0]} (--splitbrain-seed)"
+    return f"splitbrain: the seeds of failed tests, {', '.join(map(str, seeds))}"
 
 
 # --- seeds ----------------------------------------------------------------------
@@ -140,8 +137,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         saved = _saved_runs(metafunc)
     except BadArguments as problem:
         raise pytest.UsageError(str(problem)) from problem
-    first = metafunc.config.stash[_first_seed]
-    drawn = range(first, first + metafunc.config.stash[_seed_count])
+    drawn = metafunc.config.stash[_seeds]
     metafunc.parametrize(
         "splitbrain_seed",
         [*saved, *drawn],
@@ -208,8 +204,6 @@ def splitbrain_run(
         from msgspec.structs import replace
 
         from splitbrain.harness.drawing.draw import draw_schedule
-        from splitbrain.harness.runs.execute import execute
-        from splitbrain.harness.runs.repeat import execute_twice
 
         with _error_as_failure(request):
             base = _options(request.config, request.node)
@@ -219,10 +213,7 @@ def splitbrain_run(
                 schedule = draw_schedule(chosen)
             else:
                 schedule = replace(saved, options=replace(saved.options, store=chosen.store))
-            if schedule.system == "simulated":
-                result, difference = execute_twice(schedule)
-            else:
-                result, difference = execute(schedule), None
+            result, difference = _executed(schedule)
         return _checked(request, result, difference)
 
     return run
@@ -234,7 +225,11 @@ def splitbrain_cluster(
 ) -> Iterator[Cluster]:
     """A started cluster, which is stopped after the test
     (`splitbrain.harness.testing.cluster.Cluster`)."""
-    from splitbrain.harness.testing.cluster import open_cluster, options_of_case
+    from splitbrain.harness.testing.cluster import (
+        keep_or_remove_cluster_data,
+        open_cluster,
+        options_of_case,
+    )
 
     with contextlib.ExitStack() as opened:
         with _error_as_failure(request):
@@ -249,19 +244,19 @@ def splitbrain_cluster(
             cluster = opened.enter_context(open_cluster(options))
         request.node.stash[_cluster] = cluster
         yield cluster
+    keep_or_remove_cluster_data(cluster, failed=request.node.stash.get(_failed, False))
 
 
 @pytest.fixture
 def splitbrain_schedule(request: pytest.FixtureRequest) -> Callable[..., RunResult]:
     """A function that takes a schedule, its text (as `splitbrain shrink` prints it) or the path
-    of its file, and returns the result. The schedule is run twice in simulation. If the first run
-    is not valid, or if the two runs differ, the test fails."""
+    of its file, and returns the result. A run that is not valid fails the test. A simulated
+    schedule is run twice, and the test also fails if the two runs differ."""
 
     def run(schedule: Schedule | str | Path) -> RunResult:
         __tracebackhide__ = True
         from msgspec.structs import replace
 
-        from splitbrain.harness.runs.repeat import execute_twice
         from splitbrain.harness.schedule.text import parse_schedule, read_schedule
 
         store = str(_options(request.config, request.node)["store"])
@@ -271,10 +266,18 @@ def splitbrain_schedule(request: pytest.FixtureRequest) -> Callable[..., RunResu
             elif isinstance(schedule, str):
                 schedule = parse_schedule(schedule)
             schedule = replace(schedule, options=replace(schedule.options, store=store))
-            result, difference = execute_twice(schedule)
+            result, difference = _executed(schedule)
         return _checked(request, result, difference)
 
     return run
+
+
+def _executed(schedule: Schedule) -> tuple[RunResult, str | None]:
+    """Execute `schedule`; in simulation twice, with the first difference of the two runs."""
+    from splitbrain.harness.runs.execute import execute
+    from splitbrain.harness.runs.repeat import execute_twice
+
+    return execute_twice(schedule) if schedule.system == "simulated" else (execute(schedule), None)
 
 
 @contextlib.contextmanager
@@ -303,6 +306,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Add the folder of the cluster and the members' logs to the report of a failed test."""
     outcome: Any = yield
     report = outcome.get_result()
+    if report.when == "call":
+        item.stash[_failed] = report.failed
     cluster = item.stash.get(_cluster, None)
     if report.when == "call" and report.failed and cluster is not None:
         report.sections.append(("splitbrain cluster", cluster.describe()))

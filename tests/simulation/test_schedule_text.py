@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.drawing.draw import draw_swarm_schedule
+from splitbrain.harness.drawing.draw import draw_for, draw_swarm_schedule
 from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule, fixed
 from splitbrain.harness.schedule.text import as_text, parse_schedule
+from splitbrain.harness.systems.support import refuse_unsupported
+from splitbrain.harness.workloads.catalogue import BUILT_IN, make_workload
 from splitbrain.nemesis.fault import AtStep, Kill, Partition
 
 SMALL = """
@@ -112,3 +115,27 @@ def test_the_schedules_of_the_docs_can_be_read(path: str) -> None:
 def test_a_line_that_contradicts_another_one_is_refused(line: str, why: str) -> None:
     with pytest.raises(BadArguments, match=why):
         parse_schedule(f"seed 7\nmembers n1\nlasts 100 ms\n{line}\n")
+
+
+@pytest.mark.parametrize("system", ["simulated", "python_node", "etcd"])
+@pytest.mark.parametrize("workload", sorted(BUILT_IN))
+def test_a_schedule_of_any_workload_is_the_same_after_writing_and_reading(
+    workload: str, system: str
+) -> None:
+    options = Options(
+        system=system, workload=workload, seed=11, time_limit_s=5.0, nodes=(3,), clients=6
+    )
+    drawn = draw_for(options, make_workload(workload, {}), ("kill", "pause", "partition"))
+    schedule = fixed(drawn)
+    assert parse_schedule(as_text(schedule)) == schedule
+
+
+@pytest.mark.parametrize(("line", "message"), [
+    ("setting nonsense 3", "a member has no such setting"),
+    ('setting snapshot_count "x"', "expected a whole number"),
+    ("setting pre_vote 1", "expected true or false"),
+    ("setting snapshot_count 0", "--snapshot-count"),
+])
+def test_a_wrong_setting_is_refused_before_the_run(line: str, message: str) -> None:
+    with pytest.raises(BadArguments, match=message):
+        refuse_unsupported(parse_schedule(f"seed 1\nmembers n1\n{line}\nlasts 5 ms"))

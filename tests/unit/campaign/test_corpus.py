@@ -13,6 +13,7 @@ from splitbrain.harness.drawing.draw import draw_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.options import read_options
 from splitbrain.harness.schedule.schedule import Schedule, fixed, with_changes
+from splitbrain.harness.testing.cluster import options_of_case
 
 SIM = ["--time-limit", "0.5", "--rate", "40", "--nodes", "1", "--nemesis", "none"]
 
@@ -61,7 +62,7 @@ def test_a_run_that_no_seed_gives_is_saved_as_a_schedule_alone(tmp_path: Path) -
     schedule = with_changes(drawn(), time_limit_ms=400)
     (file,) = add_to_corpus(schedule, tmp_path, "small", "a put was lost")
     assert file.name == "small.schedule"
-    assert file.read_text().startswith("# a put was lost\n")
+    assert "\n# a put was lost\n" in file.read_text()
     assert read_saved_run(file).schedule == schedule
 
 
@@ -84,3 +85,25 @@ def test_the_command_saves_a_run_and_prints_its_files(
     assert json.loads(seed.read_text())["why"] == "it was slow"
     assert run_main(["corpus", "add", "store/latest"]) == 254
     assert run_main(["corpus", "add", "store"]) == 254
+
+
+@pytest.mark.parametrize("options", [
+    {"system": "python_node", "workload": "register", "time_limit_s": 30.0},
+    {"system": "python_node", "mutant": "wal_not_synced", "nemesis": ("kill", "pause")},
+    {"system": "simulated", "mutant": "compare_lost", "time_limit_s": 30.0, "nodes": ()},
+])
+def test_a_saved_seed_gives_the_same_schedule_whatever_the_tests_own_options_are(
+    tmp_path: Path, options: dict[str, object]
+) -> None:
+    schedule = drawn(**{"rate": 20.0, "clients": 2, "seed": 3, **options})
+    add_to_corpus(schedule, tmp_path, "found", "a put\nwas lost")
+    saved = next(one for one in read_corpus(tmp_path) if one.schedule is None)
+    base = {"time_limit_s": 10.0, "rate": 77.0, "nemesis": ("kill",), "heartbeat_ms": 20}
+    again = draw_schedule(options_of_case(base, saved, {}))
+    assert fixed(again) == fixed(schedule)
+
+
+def test_a_name_with_a_folder_in_it_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadArguments, match="--name"):
+        add_to_corpus(drawn(), tmp_path / "corpus", "../found", "a put was lost")
+    assert not (tmp_path / "found.json").exists()

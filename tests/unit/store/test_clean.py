@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from splitbrain.harness.cli.main import run_main
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.store.clean import old_runs, remove_runs
+from splitbrain.harness.store.clean import OldRun, old_runs, remove_runs
 from splitbrain.harness.store.records import Results, RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.store import make_run_folder, run_folders
@@ -51,7 +52,36 @@ def test_young_runs_and_runs_that_are_not_valid_can_be_kept(tmp_path: Path) -> N
 def test_a_run_that_goes_on_stays(tmp_path: Path) -> None:
     folder = make_run_folder(tmp_path, "a", 1, NOW - timedelta(days=1))
     folder.write_record(RunRecord("a", 1, Options(), ""))
+    os.utime(folder.record, (NOW.timestamp() - 60,) * 2)
     assert names(tmp_path, keep=0) == []
+    os.utime(folder.record, (NOW.timestamp() - 7_200,) * 2)
+    assert names(tmp_path, keep=0) == ["a-1"]
+
+
+def test_nothing_outside_the_store_is_removed(tmp_path: Path) -> None:
+    """A test folder that is a link belongs to somebody else."""
+    store, elsewhere = tmp_path / "store", tmp_path / "elsewhere"
+    a_run(store, "a", 3)
+    outside = a_run(elsewhere, "b", 3).path
+    (store / "linked").symlink_to(outside.parent)
+    (store / "a" / "run").symlink_to(outside)
+    found = list(old_runs(store, keep=0, now=NOW))
+    assert [run.folder.parent.name for run in found] == ["a"]
+    remove_runs(store, found)
+    assert (outside / "run.json").is_file()
+    with pytest.raises(ValueError, match="is not a folder of a run"):
+        remove_runs(store, [OldRun(outside, 0)])
+    assert (outside / "run.json").is_file()
+
+
+def test_folders_without_a_record_and_with_a_torn_one_are_removed_when_they_are_old(
+    tmp_path: Path,
+) -> None:
+    for test, name in (("cluster", "schedule.json"), ("torn", "run.json")):
+        folder = make_run_folder(tmp_path, test, 1, NOW - timedelta(days=1)).path
+        (folder / name).write_text("{")
+        os.utime(folder / name, (NOW.timestamp() - 86_400,) * 2)
+    assert names(tmp_path, keep=0) == ["cluster-1", "torn-1"]
 
 
 def test_the_command_removes_folders_and_moves_the_link_to_the_newest_run_left(

@@ -253,7 +253,10 @@ def test_a_saved_schedule_and_a_saved_repro_run_first(project: pytest.Pytester) 
     corpus.mkdir()
     (corpus / "found.schedule").write_text(SCHEDULE + 'option workload "kv"\n')
     repro = {
-        "seed": 9, "options": {"system": FAKE, "workload": "kv", "rate": 60.0}, "versions": {},
+        "seed": 9, "options": {
+            "system": FAKE, "workload": "kv", "rate": 60.0, "nemesis": [], "nodes": [3],
+            "time_limit_s": 0.3,
+        }, "versions": {},
         "command": "splitbrain run --seed 9", "format": 1,
     }
     (corpus / "repro.json").write_text(json.dumps(repro))

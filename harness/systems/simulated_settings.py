@@ -1,0 +1,42 @@
+"""Checks the settings of simulated members before a run."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.node.config import Config, ConfigError, checked_config
+
+TYPES = {
+    field.name: {"int": int, "bool": bool}[str(field.type)]
+    for field in dataclasses.fields(Config) if str(field.type) in ("int", "bool")
+}
+"""Setting → its type."""
+
+
+def check_simulated_settings(schedule: Schedule) -> None:
+    """Raise BadArguments for a setting that a simulated member does not have, and for a value
+    that it does not accept."""
+    for name, value in schedule.settings.items():
+        if name not in TYPES:
+            raise BadArguments(
+                f"setting {name}: a member has no such setting; it has {', '.join(TYPES)}"
+            )
+        if type(value) is not TYPES[name]:
+            expected = "true or false" if TYPES[name] is bool else "a whole number"
+            raise BadArguments(f"setting {name} {value!r}: expected {expected}")
+    url = ("http://n1:2380",)
+    settings = {
+        "heartbeat_ms": schedule.options.heartbeat_ms,
+        "election_ms": schedule.options.election_ms,
+        **schedule.settings,
+    }
+    try:
+        checked_config(Config(
+            name="n1", data_dir="n1", initial_cluster=(("n1", url),), listen_client_urls=url,
+            advertise_client_urls=url, listen_peer_urls=url,
+            **settings,  # type: ignore[arg-type]
+        ))
+    except ConfigError as problem:
+        raise BadArguments(f"a setting of the schedule: {problem}") from problem
