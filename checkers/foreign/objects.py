@@ -75,9 +75,8 @@ def check_counters(
             "whole number, so no sum of the increments is equal to it",
             shown,
         )
-    return Verdict(
-        "counter", False, (*findings.anomalies, *verdict.anomalies), verdict.counts, verdict.why
-    )
+    anomalies = (*findings.anomalies, *verdict.anomalies)
+    return msgspec.structs.replace(verdict, valid=False, anomalies=anomalies)
 
 
 def _shows_no_number(op: ForeignOperation) -> bool:
@@ -150,7 +149,10 @@ def _first_operations(f: str, logged: Logged, values: list[Any]) -> list[Foreign
     made = []
     for key in keys:
         for value in values:
-            made.append(ForeignOperation(-1, f, key, value, "ok", value, at, at + 1, at + 1))
+            made.append(ForeignOperation(
+                process=-1, f=f, key=key, argument=value, outcome="ok", answer=value, call=at,
+                ret=at + 1, ended=at + 1,
+            ))
             at += 2
     return made
 
