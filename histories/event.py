@@ -25,7 +25,7 @@ Process = int | Literal["nemesis"]
 NEMESIS: Literal["nemesis"] = "nemesis"
 
 
-class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One event.
 
     `value` is JSON: the request for `invoke` and the answer for `ok`. For key-value

@@ -19,7 +19,13 @@ from typing import Literal
 import msgspec
 
 
-class Header(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class _Value(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True
+):
+    """A part of a request or answer. A field of an unknown name is an error."""
+
+
+class Header(_Value, frozen=True):
     """The header of every answer of a v3 store: the member that answered, and its revision."""
 
     revision: int = 0
@@ -28,7 +34,7 @@ class Header(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     raft_term: int = 0
 
 
-class KeyValue(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class KeyValue(_Value, frozen=True):
     """A key and its value at one revision."""
 
     key: str
@@ -42,7 +48,7 @@ class KeyValue(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 # --- requests -----------------------------------------------------------------
 
 
-class Put(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="put"):
+class Put(_Value, frozen=True, tag_field="op", tag="put"):
     """A write of one key. `prev_kv`: return the key-value before the write."""
 
     key: str
@@ -51,7 +57,7 @@ class Put(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
     prev_kv: bool = False
 
 
-class Range(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="range"):
+class Range(_Value, frozen=True, tag_field="op", tag="range"):
     """A read of one key, or of the interval `[key, range_end)`.
 
     Without `range_end` it reads the one key. The `range_end` "\\0" reads all keys from `key` on.
@@ -71,7 +77,7 @@ class Range(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field
 
 
 class Delete(
-    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="delete"
+    _Value, frozen=True, tag_field="op", tag="delete"
 ):
     """A delete of one key, or of an interval as in `Range`."""
 
@@ -80,7 +86,7 @@ class Delete(
     prev_kv: bool = False
 
 
-class Compare(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class Compare(_Value, frozen=True):
     """Compares the `target` field of `key` with `operand` by `result` (text for "value")."""
 
     key: str
@@ -90,7 +96,7 @@ class Compare(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     range_end: str = ""
 
 
-class Txn(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="txn"):
+class Txn(_Value, frozen=True, tag_field="op", tag="txn"):
     """Executes `success` if every comparison is true, and `failure` otherwise.
 
     The operations of the branch are atomic and share one revision.
@@ -102,7 +108,7 @@ class Txn(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
 
 
 class Compact(
-    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="compact"
+    _Value, frozen=True, tag_field="op", tag="compact"
 ):
     """Drop the versions of keys that are older than `revision`.
 
@@ -120,14 +126,14 @@ Request = Put | Range | Delete | Txn | Compact
 
 
 class PutResult(
-    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="put"
+    _Value, frozen=True, tag_field="op", tag="put"
 ):
     header: Header = Header()
     prev_kv: KeyValue | None = None
 
 
 class RangeResult(
-    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="range"
+    _Value, frozen=True, tag_field="op", tag="range"
 ):
     """`count` is the number of keys in the interval, including those beyond a `limit`.
 
@@ -141,7 +147,7 @@ class RangeResult(
 
 
 class DeleteResult(
-    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="delete"
+    _Value, frozen=True, tag_field="op", tag="delete"
 ):
     header: Header = Header()
     deleted: int = 0
@@ -149,7 +155,7 @@ class DeleteResult(
 
 
 class TxnResult(
-    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="txn"
+    _Value, frozen=True, tag_field="op", tag="txn"
 ):
     header: Header = Header()
     succeeded: bool = False
@@ -157,7 +163,7 @@ class TxnResult(
 
 
 class CompactResult(
-    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="compact"
+    _Value, frozen=True, tag_field="op", tag="compact"
 ):
     header: Header = Header()
 

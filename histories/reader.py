@@ -32,10 +32,20 @@ def read_events(path: Path) -> Iterator[Event]:
     Raises HistoryError with the line that is not an event.
     """
     decoder = msgspec.json.Decoder(Event)
+    last = -1
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
+            if line.isspace():
+                continue
             try:
-                yield decoder.decode(line)
+                event = decoder.decode(line)
+                if event.index <= last:
+                    raise HistoryError(
+                        f"{path}:{number}: the index is {event.index} after {last}: expected "
+                        "indexes that increase from line to line"
+                    )
+                last = event.index
+                yield event
             except msgspec.MsgspecError as problem:
                 if not line.endswith(b"\n"):
                     return
@@ -45,7 +55,9 @@ def read_events(path: Path) -> Iterator[Event]:
                 ) from problem
 
 
-class _Invoke(msgspec.Struct, gc=False, tag_field="type", tag="invoke"):
+class _Invoke(
+    msgspec.Struct, gc=False, tag_field="type", tag="invoke", forbid_unknown_fields=True
+):
     index: int
     time: int
     process: int
@@ -54,23 +66,31 @@ class _Invoke(msgspec.Struct, gc=False, tag_field="type", tag="invoke"):
     node: str | None = None
 
 
-class _Ok(msgspec.Struct, gc=False, tag_field="type", tag="ok"):
+class _Ok(
+    msgspec.Struct, gc=False, tag_field="type", tag="ok", forbid_unknown_fields=True
+):
     index: int
     time: int
     process: int
     f: str
     value: Result
+    node: str | None = None
 
 
-class _Fail(msgspec.Struct, gc=False, tag_field="type", tag="fail"):
+class _Fail(
+    msgspec.Struct, gc=False, tag_field="type", tag="fail", forbid_unknown_fields=True
+):
     index: int
     time: int
     process: int
     f: str
     error: str | None = None
+    node: str | None = None
 
 
-class _Info(msgspec.Struct, gc=False, tag_field="type", tag="info"):
+class _Info(
+    msgspec.Struct, gc=False, tag_field="type", tag="info", forbid_unknown_fields=True
+):
     index: int
     time: int
     process: Process
@@ -109,6 +129,8 @@ class _BlockReader:
         self._operations: list[Operation] = []
         self._pending: dict[int, tuple[int, _Invoke]] = {}
         self._nemesis: list[Event] = []
+        self._last = -1
+        """The index of the last event."""
         self._names: dict[str | None, str] = {}
         """Names of functions and nodes, so that each is in memory once."""
 
@@ -125,7 +147,11 @@ class _BlockReader:
 
     def _take(self, lines: list[_Line]) -> None:
         operations, pending, name = self._operations, self._pending, self._names.setdefault
+        last = self._last
         for line in lines:
+            if line.index <= last:
+                raise UnusualLine
+            last = line.index
             if type(line) is _Invoke:
                 if line.process in pending:
                     raise UnusualLine
@@ -158,6 +184,7 @@ class _BlockReader:
                     invoke.process, f, node, "info", invoke.value, None, line.error,
                     invoke.index, line.index, invoke.time, None, ended,
                 )
+        self._last = last
 
     def _without_completion(self, invoke: _Invoke) -> Operation:
         return Operation(

@@ -23,21 +23,27 @@ Key = int | str
 Element = int | str
 
 
-class Append(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="append"):
+class Append(
+    msgspec.Struct, frozen=True, gc=False, array_like=True, tag="append", forbid_unknown_fields=True
+):
     """Appends `element` to the end of the list `key`."""
 
     key: Key
     element: Element
 
 
-class Write(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="w"):
+class Write(
+    msgspec.Struct, frozen=True, gc=False, array_like=True, tag="w", forbid_unknown_fields=True
+):
     """Writes `value` to the register `key`."""
 
     key: Key
     value: Element
 
 
-class Read(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="r"):
+class Read(
+    msgspec.Struct, frozen=True, gc=False, array_like=True, tag="r", forbid_unknown_fields=True
+):
     """Reads `value` from `key`: a list as a tuple, a register's value, or None if it is missing.
 
     In a transaction that is not `ok`, the value is None and has no meaning.

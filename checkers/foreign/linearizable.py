@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from splitbrain.checkers import wording
@@ -18,8 +19,12 @@ from splitbrain.checkers.porcupine.models import key_value, mutex
 from splitbrain.checkers.porcupine.models import register as registers
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.histories.errors import HistoryError
-from splitbrain.histories.formats.foreign_operation import ForeignOperation, hashable
+from splitbrain.histories.formats.foreign_operation import ForeignOperation
+from splitbrain.histories.formats.value_identity import identity, value_text
 
+NOT_TEXT = "\U0010ffff"
+"""The first character of the text that represents a value that is not a text. No text of a
+history begins with it, so no appends can produce the value."""
 EXPLANATION_S_MAX = 10.0
 """The time limit for making the explanations smaller, for all partitions together."""
 
@@ -41,11 +46,11 @@ def register_operations(
             case "read":
                 if op.outcome != "ok":
                     continue
-                given, answer = registers.Read(op.key), hashable(op.answer)
+                given, answer = registers.Read(op.key), identity(op.answer)
             case "write":
                 if op.outcome == "fail":
                     continue
-                given = registers.Write(op.key, hashable(op.argument))
+                given = registers.Write(op.key, identity(op.argument))
             case "cas":
                 if op.outcome == "fail" and not failed_swap_reads:
                     continue
@@ -61,18 +66,21 @@ def register_operations(
 
 
 def _pair(op: ForeignOperation) -> tuple[Any, Any]:
-    pair = hashable(op.argument)
-    if not isinstance(pair, tuple) or len(pair) != 2:
+    pair = op.argument
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
         raise HistoryError(
             f"event {op.call}: cas with value {op.argument!r}; expected [old value, new value]"
         )
-    return pair
+    return identity(pair[0]), identity(pair[1])
 
 
 def key_value_operations(
-    logged: Iterable[ForeignOperation],
+    logged: Iterable[ForeignOperation], initial: str = ""
 ) -> list[Operation[key_value.Input, key_value.Output]]:
-    """Gets, puts and appends. Failed operations and gets without an answer are left out."""
+    """Gets, puts and appends; failed ones are left out, and gets without an answer.
+
+    A get that returned nil found the `initial` text, or the empty text if there is none.
+    """
     operations: list[Operation[key_value.Input, key_value.Output]] = []
     for op in logged:
         if op.outcome == "fail" or (op.f == "get" and op.outcome != "ok"):
@@ -81,9 +89,10 @@ def key_value_operations(
         answer: key_value.Output = None
         match op.f:
             case "get":
-                given, answer = key_value.Get(op.key), _text(op, op.answer or "")
+                given = key_value.Get(op.key)
+                answer = initial if op.answer is None else _any_text(op.answer)
             case "put":
-                given = key_value.Put(op.key, _text(op, op.argument))
+                given = key_value.Put(op.key, _any_text(op.argument))
             case "append":
                 given = key_value.Append(op.key, _text(op, op.argument))
             case _:
@@ -95,6 +104,11 @@ def key_value_operations(
             client=op.process, input=given, call=op.call, output=answer, ret=ret
         ))
     return operations
+
+
+def _any_text(value: Any) -> str:
+    """A text as it is. Any other value as a text that no text of the history is equal to."""
+    return value if isinstance(value, str) else NOT_TEXT + value_text(value)
 
 
 def _text(op: ForeignOperation, value: Any) -> str:
@@ -117,21 +131,73 @@ def mutex_operations(logged: Iterable[ForeignOperation]) -> list[Operation[mutex
 
 
 def check_registers(
-    logged: Logged, timeout_s: float | None = None, failed_swap_reads: bool = False
+    logged: Logged,
+    timeout_s: float | None = None,
+    failed_swap_reads: bool = False,
+    initial: Any = None,
 ) -> Verdict:
-    """Each key is a linearizable register: read, write and compare-and-swap."""
+    """Each key is a linearizable register: read, write and compare-and-swap.
+
+    Every register starts with the value `initial`.
+    """
     operations = register_operations(logged, failed_swap_reads)
-    return _linearizable(registers.register(), operations, logged, timeout_s)
+    if not any(_observes(op) for op in operations):
+        return _no_evidence("no read and no compare-and-swap was answered")
+    return _linearizable(registers.register(identity(initial)), operations, logged, timeout_s)
 
 
-def check_key_values(logged: Logged, timeout_s: float | None = None) -> Verdict:
-    """Each key is a linearizable text: get, put and append."""
-    return _linearizable(key_value.key_value(), key_value_operations(logged), logged, timeout_s)
+def _observes(op: Operation[registers.Input, registers.Value]) -> bool:
+    """Whether the answer of `op` depends on the state of the register."""
+    if isinstance(op.input, registers.CompareAndSwap):
+        return op.output is not None
+    return isinstance(op.input, registers.Read) and op.ret != math.inf
 
 
-def check_mutexes(logged: Logged, timeout_s: float | None = None) -> Verdict:
-    """Each key is a lock that is held once at a time."""
-    return _linearizable(mutex.mutex(), mutex_operations(logged), logged, timeout_s)
+def check_key_values(
+    logged: Logged, timeout_s: float | None = None, initial: Any = None
+) -> Verdict:
+    """Each key is a linearizable text: get, put and append.
+
+    Every key starts with the text `initial`, or with the empty text if it is None.
+    """
+    first = "" if initial is None else _any_text(initial)
+    operations = key_value_operations(logged, first)
+    if not any(isinstance(op.input, key_value.Get) for op in operations):
+        return _no_evidence("no get was answered")
+    model = key_value.key_value()
+    if first:
+        model = replace(model, init=lambda: first, decide=None)
+    return _linearizable(model, operations, logged, timeout_s)
+
+
+def check_mutexes(
+    logged: Logged, timeout_s: float | None = None, initial: Any = None
+) -> Verdict:
+    """Each key is a lock that one process at a time has.
+
+    Every lock starts as held if `initial` is true.
+    """
+    if initial not in (None, True, False):
+        raise HistoryError(f"a lock cannot start as {value_text(initial)}: expected true or false")
+    held = bool(initial)
+    operations = mutex_operations(logged)
+    acquired: dict[Any, int] = {}
+    shows = False
+    for op in operations:
+        if op.ret == math.inf:
+            continue
+        before = acquired.get(op.input.key, int(held))
+        shows = shows or before > 0 or isinstance(op.input, mutex.Release)
+        acquired[op.input.key] = before + 1
+    if not shows:
+        return _no_evidence("no lock was released, and none was acquired twice")
+    return _linearizable(replace(mutex.mutex(), init=lambda: held), operations, logged, timeout_s)
+
+
+def _no_evidence(why: str) -> Verdict:
+    return Verdict(
+        "linearizable", None, why=f"{why}, so that nothing could have shown a violation"
+    )
 
 
 def _linearizable(
@@ -160,7 +226,7 @@ def _anomaly(
     model: Model[Any, Any, Any], found: NoOrder, by_call: Mapping[int, ForeignOperation]
 ) -> Anomaly:
     def text(op: Operation[Any, Any]) -> str:
-        described = model.describe_operation(op.input, op.output)
+        described = model.describe_operation(op.input, op.output).replace(NOT_TEXT, "")
         # Without a key there are two spaces in its place.
         return described.replace("  ", " ", 1) if op.input.key == "" else described
 

@@ -5,8 +5,9 @@ The model is inferred from the functions of the operations (`model_of`), or give
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from splitbrain.checkers.foreign.linearizable import (
     check_key_values,
@@ -23,7 +24,16 @@ from splitbrain.checkers.foreign.recorded_operation import Logged
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.histories.formats.jepsen_transactions import micro_operation_names
 
-LogChecker = Callable[[Logged, float | None], Verdict]
+
+class LogChecker(Protocol):
+    """Judges a log within `timeout_s`; every object starts as `initial`, or empty if it is None.
+
+    Raises HistoryError for values that the model does not know.
+    """
+
+    def __call__(
+        self, logged: Logged, timeout_s: float | None = None, *, initial: Any = None
+    ) -> Verdict: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,50 +59,6 @@ TRANSACTION_MODELS = {
 class UnknownModel(ValueError):
     """The operations match no model, or the named model does not exist."""
 
-
-# --- models of porcupine ---------------------------------------------------------
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-# --- sets --------------------------------------------------------------------------
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-# --- which model -------------------------------------------------------------------
 
 MODELS: dict[str, LogModel] = {
     "register": LogModel(
@@ -135,6 +101,8 @@ def model_of(logged: Logged) -> str:
     of_transactions = model_of_micro(micro_operation_names(logged))
     if of_transactions:
         return of_transactions
+    if all(op.f == "txn" and op.argument == [] for op in logged):
+        return next(iter(TRANSACTION_MODELS))
     for name, model in MODELS.items():
         if model.functions.issuperset(functions) and _looks_like(name, logged):
             return name

@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 
+from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
-from splitbrain.checkers.foreign.recorded_operation import Logged, element_text, recorded
+from splitbrain.checkers.foreign.recorded_operation import Logged, recorded
 from splitbrain.checkers.objects.counter import INCREMENT, check_counter
 from splitbrain.checkers.objects.queue import DEQUEUE, DEQUEUE_ONE, ENQUEUE, check_queue
 from splitbrain.checkers.objects.set_full import check_set_full
@@ -23,6 +24,7 @@ from splitbrain.checkers.objects.unique_ids import each_once, verdict_of
 from splitbrain.checkers.verdict import Anomaly, Verdict, merge
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.foreign_operation import ForeignOperation
+from splitbrain.histories.formats.value_identity import Float, value_text
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import (
     Delete,
@@ -40,13 +42,55 @@ _EMPTY = ("empty", "exhausted")
 """Words in the error of a `dequeue` that found the queue empty."""
 
 
-def check_counters(logged: Logged, timeout_s: float | None = None) -> Verdict:
-    """Each acknowledged `add` of a number counts once in later reads."""
-    return check_counter(Evidence(History((), tuple(map(_counted, logged)), ())))
+def check_counters(
+    logged: Logged, timeout_s: float | None = None, initial: Any = None
+) -> Verdict:
+    """Each acknowledged `add` of a number counts once in later reads.
+
+    Every counter starts at `initial`, or at 0. A read that returned another value than a whole
+    number is unexpected.
+    """
+    if not any(op.f == "read" and op.outcome == "ok" for op in logged):
+        return _no_evidence("counter", "no read of a counter was answered")
+    first = 0 if initial is None else initial
+    if _whole(first) is None:
+        raise HistoryError(
+            f"a counter cannot start at {value_text(first)}: expected a whole number"
+        )
+    strange = [op for op in logged if _shows_no_number(op)]
+    rest = [op for op in logged if not _shows_no_number(op)]
+    started = [*_first_operations("add", logged, [first] if first else []), *rest]
+    verdict = _without_first(
+        check_counter(Evidence(History((), tuple(map(_counted, started)), ())))
+    )
+    if not strange:
+        return verdict
+    findings = Findings()
+    for op in strange:
+        shown = recorded(op, Range(_counter(op)), None)
+        findings.add(
+            "unexpected",
+            f"process {op.process}'s read of {_counter(op)}, which ended at "
+            f"{wording.seconds(shown.ret or 0)}, returned {value_text(op.answer)}, which is not a "
+            "whole number, so no sum of the increments is equal to it",
+            shown,
+        )
+    anomalies = (*findings.anomalies, *verdict.anomalies)
+    return msgspec.structs.replace(verdict, valid=False, anomalies=anomalies)
+
+
+def _shows_no_number(op: ForeignOperation) -> bool:
+    """Whether `op` is a read that returned a value that no counter can have."""
+    answered = op.f == "read" and op.outcome == "ok" and op.answer is not None
+    return answered and _whole(op.answer) is None
+
+
+def _counter(op: ForeignOperation) -> str:
+    return "counter" if op.key == "" else value_text(op.key)
 
 
 def _counted(op: ForeignOperation) -> Operation:
-    name = element_text(op.key) or "counter"
+    name = _counter(op)
     if op.f == "add":
         amount = _number(op, op.argument, op.call)
         return recorded(op, Put(name, f"{amount:+d}"), PutResult(_HEADER), f=INCREMENT)
@@ -55,32 +99,103 @@ def _counted(op: ForeignOperation) -> Operation:
 
 
 def _number(op: ForeignOperation, given: object, event: int | None) -> int:
-    if isinstance(given, int) and not isinstance(given, bool):
+    whole = _whole(given)
+    if whole is None:
+        raise HistoryError(
+            f"event {event}: the {op.f} of a counter has the value {given!r}; expected a whole "
+            "number"
+        )
+    return whole
+
+
+def _whole(given: object) -> int | None:
+    """`given` as an int, or None. A float of JSON such as 1.0 is equal to the int 1."""
+    if type(given) is int:
         return given
-    raise HistoryError(
-        f"event {event}: the {op.f} of a counter has the value {given!r}; expected a whole number"
-    )
+    if isinstance(given, float) and not isinstance(given, Float) and given.is_integer():
+        return int(given)
+    return None
 
 
-def check_generated_ids(logged: Logged, timeout_s: float | None = None) -> Verdict:
+def check_generated_ids(
+    logged: Logged, timeout_s: float | None = None, initial: Any = None
+) -> Verdict:
     """No two answers of `generate` are equal."""
+    if initial is not None:
+        raise HistoryError("a generator of unique ids has no initial value")
     given = [
-        (element_text(op.answer), recorded(op, Put("id"), PutResult(_HEADER)))
+        (value_text(op.answer), recorded(op, Put("id"), PutResult(_HEADER)))
         for op in logged
         if op.outcome == "ok"
     ]
+    if len(given) < 2:
+        return _no_evidence("unique_ids", f"{len(given)} ids were generated")
     findings = Findings()
     each_once("id", given, findings)
     return verdict_of(findings, len(given), len(logged))
 
 
-def check_queues(logged: Logged, timeout_s: float | None = None) -> Verdict:
-    """Each enqueued element is dequeued once. Each key is a queue."""
+# --- what an object contains at the start, and what shows nothing -----------------------
+
+
+def _no_evidence(checker: str, why: str) -> Verdict:
+    return Verdict(checker, None, why=f"{why}, so that nothing could have shown a violation")
+
+
+def _first_operations(f: str, logged: Logged, values: list[Any]) -> list[ForeignOperation]:
+    """Acknowledged operations `f` before all of `logged`, which give each object its `values`."""
+    keys = list(dict.fromkeys(op.key for op in logged))
+    at = -2 * len(keys) * len(values)
+    made = []
+    for key in keys:
+        for value in values:
+            made.append(ForeignOperation(
+                process=-1, f=f, key=key, argument=value, outcome="ok", answer=value, call=at,
+                ret=at + 1, ended=at + 1,
+            ))
+            at += 2
+    return made
+
+
+def _without_first(verdict: Verdict) -> Verdict:
+    """`verdict` whose anomalies name no events of the first operations."""
+    anomalies = tuple(
+        msgspec.structs.replace(one, events=tuple(at for at in one.events if at >= 0))
+        for one in verdict.anomalies
+    )
+    return msgspec.structs.replace(verdict, anomalies=anomalies)
+
+
+def _elements(initial: Any) -> list[Any]:
+    if initial is None:
+        return []
+    if isinstance(initial, list):
+        return initial
+    raise HistoryError(
+        f"a set or queue cannot start as {value_text(initial)}: expected a list of elements"
+    )
+
+
+# --- queues and sets -----------------------------------------------------------------
+
+
+def check_queues(
+    logged: Logged, timeout_s: float | None = None, initial: Any = None
+) -> Verdict:
+    """Each enqueued element is dequeued once. Each key is a queue.
+
+    Every queue starts with the elements `initial`.
+    """
+    if not any(_takes(op) for op in logged):
+        return _no_evidence("queue", "no dequeue and no drain was answered")
+    logged = [*_first_operations("enqueue", logged, _elements(initial)), *logged]
     by_key: dict[object, list[ForeignOperation]] = {}
     for op in logged:
-        by_key.setdefault(element_text(op.key), []).append(op)
+        by_key.setdefault(op.key, []).append(op)
     verdicts = [
-        check_queue(Evidence(History((), tuple(one for op in own for one in _queued(op)), ())))
+        _without_first(
+            check_queue(Evidence(History((), tuple(one for op in own for one in _queued(op)), ())))
+        )
         for own in by_key.values()
     ]
     counts: dict[str, int] = {}
@@ -96,11 +211,21 @@ def check_queues(logged: Logged, timeout_s: float | None = None) -> Verdict:
     )
 
 
+def _takes(op: ForeignOperation) -> bool:
+    """Whether the answer of `op` shows what the queue contained."""
+    return op.f != "enqueue" and (op.outcome == "ok" or _found_empty(op))
+
+
+def _found_empty(op: ForeignOperation) -> bool:
+    error = (op.error or "").lower()
+    return op.outcome == "fail" and any(word in error for word in _EMPTY)
+
+
 def _queued(op: ForeignOperation) -> Iterator[Operation]:
     """`op` as requests of a client. A `drain` becomes several."""
     nothing = RangeResult(_HEADER)
     if op.f == "enqueue":
-        yield recorded(op, Put(element_text(op.argument)), PutResult(_HEADER), f=ENQUEUE)
+        yield recorded(op, Put(value_text(op.argument)), PutResult(_HEADER), f=ENQUEUE)
     elif op.outcome == "ok":
         taken = op.answer if op.f == "drain" else [] if op.answer is None else [op.answer]
         if not isinstance(taken, list):
@@ -108,23 +233,34 @@ def _queued(op: ForeignOperation) -> Iterator[Operation]:
                 f"event {op.ended}: a drain returned {taken!r}; expected the elements, as a list"
             )
         for one in taken:
-            yield recorded(op, Delete(element_text(one)), DeleteResult(_HEADER, 1), f=DEQUEUE)
+            yield recorded(op, Delete(value_text(one)), DeleteResult(_HEADER, 1), f=DEQUEUE)
         if op.f == "drain":
             yield recorded(op, Range("", "\0"), nothing)
     elif op.outcome == "info":
         taking = DEQUEUE if op.f == "drain" else DEQUEUE_ONE
         yield recorded(op, Delete("", "\0"), DeleteResult(_HEADER), f=taking)
-    elif any(word in (op.error or "").lower() for word in _EMPTY):
+    elif _found_empty(op):
         found = msgspec.structs.replace(op, outcome="ok")
         yield recorded(found, Range("", "\0"), nothing)
 
 
-def check_sets(logged: Logged, timeout_s: float | None = None) -> Verdict:
-    """The elements of each set: none is lost, stale, duplicated or unexpected."""
+def check_sets(
+    logged: Logged, timeout_s: float | None = None, initial: Any = None
+) -> Verdict:
+    """The elements of each set: none is lost, stale, duplicated or unexpected.
+
+    Every set starts with the elements `initial`.
+    """
+    if not any(op.f == "read" and op.outcome == "ok" for op in logged):
+        return _no_evidence("set_full", "no read of a set was answered")
+    logged = [*_first_operations("add", logged, _elements(initial)), *logged]
     by_key: dict[Any, list[ForeignOperation]] = {}
     for op in logged:
         by_key.setdefault(op.key, []).append(op)
-    verdicts = [(key, check_set_full(Evidence(_set_history(own)))) for key, own in by_key.items()]
+    verdicts = [
+        (key, _without_first(check_set_full(Evidence(_set_history(own)))))
+        for key, own in by_key.items()
+    ]
     counts: dict[str, Any] = {}
     anomalies: list[Anomaly] = []
     for key, verdict in verdicts:
@@ -151,7 +287,7 @@ def _set_operation(op: ForeignOperation) -> Operation:
     result: PutResult | RangeResult | None = None
     header = Header(revision=1)
     if op.f == "add":
-        request = Put(element_text(op.argument))
+        request = Put(value_text(op.argument))
         result = PutResult(header)
     else:
         request = Range("", "\0")
@@ -161,6 +297,6 @@ def _set_operation(op: ForeignOperation) -> Operation:
                     f"event {op.ended}: the read of a set returned {op.answer!r}; expected the "
                     "elements, as a list or a set"
                 )
-            kvs = tuple(KeyValue(element_text(one)) for one in op.answer)
+            kvs = tuple(KeyValue(value_text(one)) for one in op.answer)
             result = RangeResult(header, kvs, len(kvs))
     return recorded(op, request, result)

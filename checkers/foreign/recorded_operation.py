@@ -6,9 +6,6 @@ The indexes of its events are line numbers of the file.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import msgspec
 
 from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.history import Operation
@@ -16,11 +13,6 @@ from splitbrain.histories.kv import Request, Result
 
 Logged = Sequence[ForeignOperation]
 MS = 1_000_000
-
-
-def element_text(value: Any) -> str:
-    """A value as the text of a key: a text unchanged, any other value as JSON."""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def times_of(op: ForeignOperation) -> tuple[int, int | None]:

@@ -239,7 +239,7 @@ def _before_delete(op: Recorded) -> Before:
     if not op.result.deleted:
         return Before(True, True, None)
     known = bool(op.result.prev_kvs)
-    return Before(True, known, op.result.prev_kvs[0].value if known else None)
+    return Before(True, known, op.result.prev_kvs[0].value if known else None, present=not known)
 
 
 def _swap(op: Recorded, values: _Values) -> Swap:
@@ -372,6 +372,8 @@ def _with_only(kept: list[Op], before: list[Op]) -> list[Op]:
             met.add(op.output)
         elif op.output is not None and op.output.known:
             met.add(op.output.value)
+        elif op.output is not None and op.output.present:
+            blind = True
         elif isinstance(op.input, Swap) and op.output is not None:
             # It met an unknown value, which any write may have written.
             blind = blind or op.output.swapped is op.input.negated

@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from splitbrain.checkers.linearizable.presence import place_deletes
 from splitbrain.checkers.porcupine import Model, Operation
 from splitbrain.checkers.porcupine.blocks import ILLEGAL, Decision
 from splitbrain.checkers.porcupine.models.by_key import by_key
@@ -42,11 +43,16 @@ class Swap(NamedTuple):
 
 
 class Before(NamedTuple):
-    """What an answer shows of the state that a write met: the `value`, if it is `known`."""
+    """What an answer shows of the state that a write met: the `value`, if it is `known`.
+
+    If only `present` is true, the key existed with an unknown value, as after a delete that
+    returned `deleted: 1`.
+    """
 
     swapped: bool
     known: bool
     value: str | None
+    present: bool = False
 
 
 Input = Read | Write | Swap
@@ -60,6 +66,8 @@ def _step(state: State, given: Input, output: Any) -> tuple[bool, State]:
             return output == state, state
         case Write(_, value):
             if output is not None and output.known and output.value != state:
+                return False, state
+            if output is not None and output.present and state is None:
                 return False, state
             return True, value
         case Swap(_, expected, negated, value):
@@ -84,7 +92,9 @@ def describe(given: Input, output: Any) -> str:
         case Read(key):
             return f"get {key} -> {output}"
         case Write(key, value):
-            return f"put {key}={value}" if value is not None else f"delete {key}"
+            if value is not None:
+                return f"put {key}={value}"
+            return f"delete {key}" + (" -> it existed" if output and output.present else "")
         case Swap(key, expected, negated, value):
             sign = "!=" if negated else "="
             answer = "?" if output is None else "put" if output.swapped else "not put"
@@ -114,7 +124,37 @@ def _decide(operations: Sequence[Op]) -> Decision | None:
         wrote.append(after)
     calls, rets = [op.call for op in operations], [op.ret for op in operations]
     decide = decide_with_deletes if None in written else decide_register
-    return decide(met, wrote, calls, rets, None)
+    decision = decide(met, wrote, calls, rets, None)
+    if decision is None or not decision.legal or not any(map(_shows_presence, operations)):
+        return decision
+    order = _with_presence(operations, decision.order(), calls, rets)
+    return None if order is None else Decision(True, lambda: order)
+
+
+def _shows_presence(op: Op) -> bool:
+    return isinstance(op.output, Before) and op.output.present
+
+
+def _with_presence(
+    operations: Sequence[Op], order: Sequence[int], calls: Sequence[float], rets: Sequence[float]
+) -> list[int] | None:
+    """`order`, changed such that all answers fit which show that the key existed."""
+    writes = {n for n, op in enumerate(operations) if isinstance(op.input, Write)}
+
+    def step(n: int, state: State) -> tuple[bool, State]:
+        return _step(state, operations[n].input, operations[n].output)
+
+    return place_deletes(
+        order,
+        [n for n in order if _shows_presence(operations[n])],
+        {n for n in writes if operations[n].input.value is not None},
+        {n for n in writes if _fits_every_state(operations[n])},
+        step, calls, rets,
+    )
+
+
+def _fits_every_state(op: Op) -> bool:
+    return op.output is None or not (op.output.known or op.output.present)
 
 
 def _all_written(operations: Sequence[Op]) -> bool:

@@ -40,7 +40,7 @@ from splitbrain.checkers.verdict import Anomaly, Verdict, not_applicable
 from splitbrain.checkers.wording import seconds
 from splitbrain.histories.garbage_collection import collector_paused
 from splitbrain.histories.kv import Delete
-from splitbrain.histories.transaction import Read, Transaction, Write
+from splitbrain.histories.transaction import Element, Read, Transaction, Write
 
 NAME = "transactions"
 
@@ -65,28 +65,34 @@ def check_history(evidence: Evidence) -> Verdict:
     return check_transactions(transactions, evidence.consistency)
 
 
-def check_transactions(transactions: Sequence[Transaction], model: str = DEFAULT) -> Verdict:
+def check_transactions(
+    transactions: Sequence[Transaction],
+    model: str = DEFAULT,
+    initial: Element | None = None,
+) -> Verdict:
     """Judge whether `transactions`, over lists or over registers, show an anomaly.
 
     `transactions` are in the order of their invocations. Invalid if an anomaly contradicts
     `model`. Anomalies that `model` allows are only counted. Valid means that no anomaly was
     found: this proves the model for lists if each element was read, but not for registers.
-    Undecided if an element was written twice, or if the search was broken off. Raises ValueError
-    for an unknown model.
+    Undecided if an element was written twice, or if the search was broken off. Every register
+    starts with `initial`, or is absent if it is None. Raises ValueError for an unknown model.
 
     Sources: see `splitbrain.checkers.transactions.models`.
     """
     model = model_named(model)
     with collector_paused():
-        return _check(transactions, model)
+        return _check(transactions, model, initial)
 
 
-def _check(transactions: Sequence[Transaction], model: str) -> Verdict:
+def _check(
+    transactions: Sequence[Transaction], model: str, initial: Element | None
+) -> Verdict:
     counts: dict[str, Any] = {"transactions": len(transactions), "model": model}
     for outcome in ("ok", "fail", "info"):
         counts[outcome] = sum(one.outcome == outcome for one in transactions)
     try:
-        dependencies = infer(transactions, model)
+        dependencies = infer(transactions, model, initial)
     except UnusableHistory as reason:
         return Verdict(NAME, None, counts=counts, why=f"not to be judged: {reason}")
     for kind, name in ((WW, "ww"), (WR, "wr"), (RW, "rw")):
@@ -95,11 +101,16 @@ def _check(transactions: Sequence[Transaction], model: str) -> Verdict:
     return _verdict(dependencies, cycles, model, counts)
 
 
-def infer(transactions: Sequence[Transaction], model: str = DEFAULT) -> Dependencies:
+def infer(
+    transactions: Sequence[Transaction],
+    model: str = DEFAULT,
+    initial: Element | None = None,
+) -> Dependencies:
     """The dependencies of `transactions`, which are all over lists or all over registers."""
     if of_registers(transactions):
         return infer_registers(
-            transactions, order_of(model), writes_follow_reads="read-committed" in implied(model)
+            transactions, order_of(model),
+            writes_follow_reads="read-committed" in implied(model), initial=initial,
         )
     return infer_list_append(transactions)
 

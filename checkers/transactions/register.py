@@ -1,8 +1,8 @@
 """Infers the dependencies between transactions that write and read registers.
 
 Each value is written to a key once, so a read shows which transaction wrote the value. The order
-of the versions is known in part (`transactions/versions.py`). If one value of a key was read but
-never written, it is the initial value, unless the key was also read as absent.
+of the versions is known in part (`transactions/versions.py`). Every key starts absent, or with the
+initial value that the caller names. A read of any other value that was never written is reported.
 
 Source: Kingsbury and Alvaro 2020, section 5; Adya 1999 for G1a and G1b.
 """
@@ -43,16 +43,19 @@ it some edges are left out."""
 
 
 def infer_registers(
-    transactions: Sequence[Transaction], order: str = "", writes_follow_reads: bool = True
+    transactions: Sequence[Transaction],
+    order: str = "",
+    writes_follow_reads: bool = True,
+    initial: Element | None = None,
 ) -> Dependencies:
     """The dependencies of `transactions` over registers.
 
     `order` is the order that the model respects: "process" and "realtime" also order versions.
     With `writes_follow_reads`, the version that a transaction read of a key is before the version
-    that it wrote. Raises UnusableHistory if a value was written to a key twice, or if a
-    transaction is over lists.
+    that it wrote. Every key starts with the value `initial`; None means absent. Raises
+    UnusableHistory if a value was written to a key twice, or if a transaction is over lists.
     """
-    inference = _Inference(transactions, order, writes_follow_reads)
+    inference = _Inference(transactions, order, writes_follow_reads, initial)
     inference.gather()
     inference.examine()
     edges, assumed = inference.edges()
@@ -65,7 +68,11 @@ def infer_registers(
 
 class _Inference:
     def __init__(
-        self, transactions: Sequence[Transaction], order: str, writes_follow_reads: bool
+        self,
+        transactions: Sequence[Transaction],
+        order: str,
+        writes_follow_reads: bool,
+        initial: Element | None,
     ) -> None:
         self._transactions = transactions
         self._order = order
@@ -81,7 +88,7 @@ class _Inference:
         """For each transaction, its first read of each key, if that was before a write."""
         self._writes: list[dict[Key, Element]] = []
         """For each transaction, its last write of each key."""
-        self._initial: dict[Key, Element | None] = {}
+        self._initial = initial
         self._why: dict[tuple[Version, Version], str] = {}
 
     def gather(self) -> None:
@@ -94,6 +101,11 @@ class _Inference:
                         "and lists are judged separately"
                     )
                 if type(made) is Write:
+                    if made.value == self._initial:
+                        raise UnusableHistory(
+                            f"event {one.invoked} wrote {made.value} to {made.key}, which is the "
+                            "initial value; each value must be written to a key once"
+                        )
                     version = (made.key, made.value)
                     if version in self._writers:
                         first = self._transactions[self._writers[version]].invoked
@@ -185,14 +197,13 @@ class _Inference:
 
     def _first_states(self, unwritten: dict[Key, dict[Element | None, int]]) -> None:
         for key, values in unwritten.items():
-            first = None if None in values else next(iter(values))
-            self._initial[key] = first
             for held, place in values.items():
-                if held != first:
+                if held != self._initial:
                     self.finds.add(
                         "garbage-read",
-                        f"{wording.transaction(self._transactions[place])} read {key} = {held}, "
-                        "which no transaction wrote",
+                        f"{wording.transaction(self._transactions[place])} read {key} = "
+                        f"{wording.value(held)}, which no transaction wrote; {key} starts as "
+                        f"{wording.value(self._initial)}",
                         place,
                     )
 
@@ -209,7 +220,7 @@ class _Inference:
         for place in np.flatnonzero(self.committed).tolist():
             for key, written in self._writes[place].items():
                 if (key, written) not in following:
-                    order.add((key, self._initial.get(key)), (key, written), "first")
+                    order.add((key, self._initial), (key, written), "first")
         known = self._without_cycles(order.pairs, {}, "cyclic-versions")
         assumed: dict[tuple[Version, Version], str] = {}
         if self._order:

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
                    "model that transactions must satisfy (strict-serializable, serializable, "
                    "snapshot-isolation, …). Can be given once for each.  [default: inferred from "
                    "the operations; strict-serializable]")
+@click.option("--consistency-model", "consistency", default="", metavar="NAME",
+              help="The consistency model that transactions must satisfy, such as serializable or "
+                   "snapshot-isolation.  [default: strict-serializable]")
+@click.option("--initial", default=None, metavar="VALUE",
+              help="The state in which every object of another tool's history starts, as EDN or "
+                   "JSON like the file: a register's value, a counter's number, a list of elements "
+                   "for a set or queue, true for a held lock.  [default: empty]")
 @click.option("--format", "form", default="", metavar="NAME",
               help="The format of the file: splitbrain, transactions, json-lines, porcupine-kv, "
                    "jepsen-edn, jepsen-text or jepsen-log.  [default: detected from the content]")
@@ -44,6 +51,7 @@ if TYPE_CHECKING:
 def command(
     path: Path, names: tuple[str, ...], models: tuple[str, ...], form: str, keyed: bool | None,
     search_limit: float | None, budget: str, picture: Path | None, no_report: bool,
+    consistency: str, initial: str | None,
 ) -> int:
     """Judge a recorded run, or a history that another tool recorded.
 
@@ -82,13 +90,13 @@ def command(
     changed = {name: value for name, value in given.items() if value is not None}
     options = msgspec.structs.replace(Options(), **changed)
     check(options)
-    model, consistency = parse_models(models)
+    model, consistency = parse_models(models, consistency)
     _check_folder_of(picture)
     file = find_history(path)
-    if file is None and (models or form or keyed is not None):
+    if file is None and (model or consistency or initial or form or keyed is not None):
         raise BadArguments(
-            f"{path} is the folder of a Splitbrain run: --model, --format and --keyed apply only "
-            "to history files of other tools"
+            f"{path} is the folder of a Splitbrain run: --model, --consistency-model, --initial, "
+            "--format and --keyed apply only to history files"
         )
     with TerminalJudging() as observer:
         if file is None:
@@ -96,7 +104,7 @@ def command(
         else:
             file_options = FileOptions(
                 form=form, model=model, consistency=consistency, checkers=names, keyed=keyed,
-                options=options,
+                options=options, initial=initial,
             )
             checked = check_file(file, file_options, observer)
     if file is None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from splitbrain.checkers.budget_limits import read_limits
 from splitbrain.checkers.evidence import Checker, Evidence
@@ -22,8 +23,11 @@ from splitbrain.checkers.foreign.timing import has_times, timed_history, timed_t
 from splitbrain.checkers.service_level.budget import check_budget
 from splitbrain.checkers.service_level.statistics import check_statistics
 from splitbrain.checkers.transactions import DEFAULT, NAME, check_transactions, model_named
+from splitbrain.checkers.transactions.checker import of_registers
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.judging.file_evidence import missing_evidence
+from splitbrain.harness.judging.initial_value import initial_register, initial_value
 from splitbrain.harness.judging.judge import (
     INTERRUPTED,
     JudgingObserver,
@@ -36,6 +40,7 @@ from splitbrain.harness.store.run_folder import HISTORY, RunFolder
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.catalogue import (
     FORMATS,
+    JSON_LINES,
     OWN,
     TRANSACTIONS,
     format_of,
@@ -73,6 +78,8 @@ class FileOptions:
     keyed: bool | None = None
     """Whether values are pairs [key, value]."""
     options: Options = field(default_factory=Options)
+    initial: str | None = None
+    """The value with which every object starts, as EDN or JSON; None: as the model has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +120,12 @@ class FileResult:
         return merged(applying)
 
 
-def parse_models(names: Sequence[str]) -> tuple[str, str]:
+def parse_models(names: Sequence[str], consistency_model: str = "") -> tuple[str, str]:
     """Split `names`, the values of `--model`, into the model and the consistency of
     transactions.
 
-    Each is "" if it is not named. Raises BadArguments for an unknown name, and for two of the
-    same kind.
+    `consistency_model` is the value of `--consistency-model`. Each result is "" if it is not
+    named. Raises BadArguments for an unknown name, and for two of the same kind.
     """
     model = consistency = ""
     for name in names:
@@ -134,7 +141,17 @@ def parse_models(names: Sequence[str]) -> tuple[str, str]:
                 f"no model {name!r}; there are {', '.join(KNOWN_MODELS)}; for transactions: "
                 f"{problem}"
             ) from None
-    return model, consistency
+    if not consistency_model:
+        return model, consistency
+    if consistency:
+        raise BadArguments(
+            f"--consistency-model {consistency_model} and --model {consistency}: expected one of "
+            "them"
+        )
+    try:
+        return model, model_named(consistency_model)
+    except ValueError as problem:
+        raise BadArguments(f"--consistency-model: {problem}") from None
 
 
 def find_history(path: Path) -> Path | None:
@@ -172,7 +189,11 @@ def check_file(path: Path, options: FileOptions, observer: JudgingObserver) -> F
             history = file.history or _times_of(file)
         checkers = _checkers(file, options)
     except HistoryError as problem:
-        raise BadArguments(str(problem)) from problem
+        raise BadArguments(one_line(str(problem))) from problem
+    except RecursionError as problem:
+        raise BadArguments(f"{path} {_TOO_DEEP}") from problem
+    except (OSError, ValueError) as problem:
+        raise BadArguments(one_line(f"{path} cannot be read: {problem}")) from problem
     except KeyboardInterrupt:
         observer.interrupted = True
         unread = Verdict("reading", None, why=INTERRUPTED)
@@ -188,7 +209,20 @@ def check_file(path: Path, options: FileOptions, observer: JudgingObserver) -> F
     )
     with collector_paused():
         verdicts = judge_evidence(evidence, checkers, observer)
+    if any(verdict.why.startswith("the checker failed: RecursionError") for verdict in verdicts):
+        raise BadArguments(f"{path} {_TOO_DEEP}")
+    verdicts += missing_evidence(
+        file.history, file.transactions, verdicts, named=bool(options.checkers)
+    )
     return FileResult(file, verdicts, done - began, time.perf_counter() - done)
+
+
+_TOO_DEEP = "contains values that are nested too deeply: expected at most a few hundred levels"
+
+
+def one_line(message: str) -> str:
+    """`message` with line ends as escapes."""
+    return message.replace("\n", "\\n").replace("\r", "\\r")
 
 
 def _times_of(file: HistoryFile) -> History:
@@ -202,10 +236,7 @@ def _read(path: Path, form: str, options: FileOptions) -> HistoryFile:
     if form == OWN:
         return HistoryFile(form, "", history=_read_own(path), members=read_members(path))
     if form == TRANSACTIONS:
-        transactions = read_transactions(path)
-        if not transactions:
-            raise HistoryError(f"{path} has no transaction of a client")
-        return HistoryFile(form, "transactions", transactions=transactions)
+        return _read_transactions(path)
     if options.model in ("", *TRANSACTION_MODELS) and options.keyed is None:
         inferred = model_of_micro(micro_operations(path, form))
         if inferred:
@@ -217,10 +248,30 @@ def _read(path: Path, form: str, options: FileOptions) -> HistoryFile:
     try:
         model = options.model or model_of(foreign)
     except UnknownModel as problem:
-        raise BadArguments(str(problem)) from problem
+        raise BadArguments(one_line(str(problem))) from problem
     if model in TRANSACTION_MODELS:
         return HistoryFile(form, model, foreign=foreign, transactions=transactions_of(foreign))
     return HistoryFile(form, model, foreign=foreign)
+
+
+def _read_transactions(path: Path) -> HistoryFile:
+    """The transactions of a file in our format.
+
+    If its reader refuses a line, the file is read as plain JSON Lines, whose values may have any
+    type. If that fails as well, the error that contains the line is raised.
+    """
+    try:
+        form, transactions = TRANSACTIONS, read_transactions(path)
+    except HistoryError as refused:
+        try:
+            form, transactions = JSON_LINES, read_foreign_transactions(path, JSON_LINES)
+        except HistoryError:
+            if str(refused).startswith(f"{path}:") and str(refused)[len(f"{path}:")].isdigit():
+                raise refused from None
+            raise
+    if not transactions:
+        raise HistoryError(f"{path} has no transaction of a client")
+    return HistoryFile(form, "transactions", transactions=transactions)
 
 
 def _checkers(file: HistoryFile, options: FileOptions) -> Mapping[str, Checker]:
@@ -231,8 +282,12 @@ def _checkers(file: HistoryFile, options: FileOptions) -> Mapping[str, Checker]:
     if options.checkers not in ((), (NAME,)):
         raise BadArguments(f"--checker: only the checker {NAME!r} judges transactions")
     transactions, model = file.transactions, options.consistency or DEFAULT
+    initial = initial_register(
+        options.initial, file.form, of_lists=not of_registers(transactions),
+        raw=file.form == TRANSACTIONS,
+    )
     return {
-        NAME: lambda _: check_transactions(transactions, model),
+        NAME: lambda _: check_transactions(transactions, model, initial),
         **_time_checkers(file, options),
     }
 
@@ -253,6 +308,8 @@ def _own_checkers(history: History, options: FileOptions) -> Mapping[str, Checke
     from splitbrain.checkers.catalogue import CHECKERS
     from splitbrain.checkers.coordination.lock import MUTUAL_EXCLUSION, has_fenced_writes
 
+    if options.initial is not None:
+        raise BadArguments("--initial: in a history of Splitbrain every key starts absent")
     if options.model:
         raise BadArguments(
             f"--model {options.model}: a history of ours is of the key-value store; --checker "
@@ -276,7 +333,16 @@ def read_file(path: Path, form: str, keyed: bool | None) -> Sequence[ForeignOper
     HistoryError if the file has not the format `form`.
     """
     operations = read_foreign(path, form)
-    if form == "porcupine-kv" or keyed is False:
+    with_key = sum(op.key != "" for op in operations)
+    if with_key:
+        if with_key < len(operations):
+            bare = next(op for op in operations if op.key == "")
+            raise HistoryError(
+                f"{path}: event {bare.call} ({bare.f}) has no key, but {with_key} operations have: "
+                "expected a key in all operations, or in none"
+            )
+        return operations
+    if keyed is False:
         return operations
     if keyed and not all(_is_pair(op.argument) for op in operations):
         raise HistoryError(f"{path}: --keyed, but not every value is a pair [key, value]")
@@ -306,10 +372,11 @@ def foreign_checkers(file: HistoryFile, options: FileOptions) -> Mapping[str, Ch
             raise BadArguments(
                 f"no checker {name!r} of {model.text}; there are {', '.join(model.checkers)}"
             )
+    initial = initial_value(options.initial, file.form, file.model)
     limit_s = options.options.search_limit_s
     return {
         **{
-            name: _bound(model.checkers[name], file.foreign, file.form, limit_s)
+            name: _bound(model.checkers[name], file.foreign, file.form, limit_s, initial)
             for name in options.checkers or tuple(model.checkers)
         },
         **_time_checkers(file, options),
@@ -331,13 +398,14 @@ def _time_checkers(file: HistoryFile, options: FileOptions) -> Mapping[str, Chec
 
 
 def _bound(
-    checker: LogChecker, operations: Sequence[ForeignOperation], form: str, limit_s: float
+    checker: LogChecker, operations: Sequence[ForeignOperation], form: str, limit_s: float,
+    initial: Any,
 ) -> Checker:
     """`checker`, applied to `operations`."""
     if checker is check_registers:
         # In this format a failed compare-and-set is an answer: the value was different. In
         # other formats it only shows that the operation did not take effect.
         return lambda _: check_registers(
-            operations, limit_s, failed_swap_reads=form == "jepsen-log"
+            operations, limit_s, failed_swap_reads=form == "jepsen-log", initial=initial
         )
-    return lambda _: checker(operations, limit_s)
+    return lambda _: checker(operations, limit_s, initial=initial)

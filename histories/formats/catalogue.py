@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from pathlib import Path
 import msgspec
 
 from splitbrain.histories.errors import HistoryError
-from splitbrain.histories.event import Event
 from splitbrain.histories.formats.foreign_operation import (
     ForeignEvent,
     ForeignOperation,
@@ -28,11 +28,11 @@ from splitbrain.histories.formats.jepsen_transactions import (
 from splitbrain.histories.formats.json_lines import is_json_lines, read_json_lines
 from splitbrain.histories.formats.porcupine_kv import is_porcupine_kv, read_porcupine_kv
 from splitbrain.histories.formats.transactions import is_transactions
-from splitbrain.histories.service import AnyRequest
 from splitbrain.histories.transaction import Transaction
 
 OWN = "splitbrain"
 TRANSACTIONS = "transactions"
+JSON_LINES = "json-lines"
 BEGINNING_BYTES = 64 * 1024
 SAMPLE_LINES = 20
 SAMPLE_OPERATIONS = 2_000
@@ -55,18 +55,35 @@ def _some_line(matches: Callable[[str], bool]) -> Callable[[str], bool]:
     return lambda text: any(matches(line) for line in text.splitlines()[:SAMPLE_LINES])
 
 
+def _every_line(matches: Callable[[str], bool]) -> Callable[[str], bool]:
+    return lambda text: all(matches(line) for line in text.splitlines() if line.strip())
+
+
 def _first_line(text: str) -> str:
     return next((line for line in text.splitlines() if line.strip()), "")
 
 
+class _Sample(msgspec.Struct):
+    """The fields of an event that show whether a history is of our own."""
+
+    process: int | str
+    type: str
+    value: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Request(msgspec.Struct):
+    op: str
+
+
 def _is_own(text: str) -> bool:
-    """Whether the first event of a client is an invocation with a request of our own."""
-    requests: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
+    """Whether the first event of a client is an invocation whose value has an `op`."""
     for line in text.splitlines():
+        if not line.strip():
+            continue
         try:
-            event = msgspec.json.decode(line, type=Event)
+            event = msgspec.json.decode(line, type=_Sample)
             if event.process != "nemesis":
-                requests.decode(event.value)
+                msgspec.json.decode(event.value, type=_Request)
                 return event.type == "invoke"
         except msgspec.MsgspecError:
             return False
@@ -87,14 +104,13 @@ FORMATS: Mapping[str, Format] = {
         "JSON Lines of transactions, as `splitbrain generate` writes them",
         lambda text: is_transactions(_first_line(text)), _not_foreign,
     ),
-    "json-lines": Format(
+    JSON_LINES: Format(
         "plain JSON Lines, see docs/reference/history-format.md",
-        lambda text: is_json_lines(_first_line(text).encode()),
+        is_json_lines,
         lambda path: pair_operations(read_json_lines(path), str(path)), read_json_lines,
     ),
     "porcupine-kv": Format(
-        "porcupine's key-value logs", lambda text: is_porcupine_kv(_first_line(text)),
-        read_porcupine_kv,
+        "porcupine's key-value logs", _every_line(is_porcupine_kv), read_porcupine_kv,
     ),
     "jepsen-edn": Format(
         "Jepsen's history.edn", is_jepsen_edn,
@@ -120,8 +136,18 @@ def format_of(path: Path) -> str:
         with path.open("rb") as file:
             beginning = file.read(BEGINNING_BYTES)
             beginning += file.readline(BEGINNING_BYTES)
+    except HistoryError:
+        raise
+    except RecursionError as problem:
+        raise HistoryError(
+            f"{path} contains values that are nested too deeply: expected at most a few hundred "
+            "levels"
+        ) from problem
     except OSError as problem:
-        raise HistoryError(f"{path} cannot be read: {problem.strerror}") from problem
+        raise HistoryError(f"{path} cannot be read: {problem.strerror or problem}") from problem
+    except ValueError as problem:
+        raise HistoryError(f"{path} contains a value that cannot be read: {problem}") from problem
+    beginning = beginning.removeprefix(BOM_UTF8)
     if not beginning.strip():
         raise HistoryError(f"{path} is empty: expected a history with at least one event")
     try:
@@ -132,9 +158,10 @@ def format_of(path: Path) -> str:
             raise HistoryError(f"{path} is not a text file{_hint(beginning)}") from problem
     if "\0" in text:
         raise HistoryError(f"{path} is not a text file{_hint(beginning)}")
-    for name, known in FORMATS.items():
-        if known.recognises(text):
-            return name
+    with _errors_with_path(path):
+        for name, known in FORMATS.items():
+            if known.recognises(text):
+                return name
     raise HistoryError(
         f"{path} is not a history of a known format (first line: {_first_line(text)[:80]!r}). "
         f"The known formats are {', '.join(FORMATS)}; --format selects one, whose reader then "
@@ -177,7 +204,7 @@ def micro_operations(path: Path, name: str) -> tuple[str, ...]:
         invocations = (event for event in read(path) if event.type == "invoke" and event.f == "txn")
         sample = islice(invocations, SAMPLE_OPERATIONS)
         return micro_operation_names(foreign_operation(event, None) for event in sample)
-    except (HistoryError, UnicodeDecodeError, OSError):
+    except (ValueError, RecursionError, OSError):
         return ()
 
 
@@ -199,4 +226,4 @@ def _errors_with_path(path: Path) -> Iterator[None]:
     except UnicodeDecodeError as problem:
         raise HistoryError(f"{path} is not UTF-8 text: {problem}") from problem
     except OSError as problem:
-        raise HistoryError(f"{path} cannot be read: {problem.strerror}") from problem
+        raise HistoryError(f"{path} cannot be read: {problem.strerror or problem}") from problem

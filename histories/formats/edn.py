@@ -1,14 +1,18 @@
 """Reads and writes EDN, as Clojure's `pr` writes it. EDN becomes these plain values:
 
     nil true false      None, True, False
-    42 42N 4.2 4.2M 1/2 int, int, float, float, float
-    "text" \\c           str
-    :word word          str; a keyword keeps its colon
-    [1 2] (1 2) #{1 2}  list, in the order written
+    42 42N 4.2 4.2M 1/2 int, int, Float, Fraction, Fraction
+    "text" \\c           str, Character
+    :word word          str, Symbol; a keyword keeps its colon
+    [1 2] (1 2) #{1 2}  list, list, EdnSet; in the order written
     {:a 1}              dict; keys that are lists become tuples
-    #tag value          the value; the tag is dropped, and so is the namespace of #:name{…}
+    #tag value          the value, or Tagged if it is a string; other tags are dropped, and so is
+                        the namespace of #:name{…}
     #"expression" #'x   str; they occur in printed exceptions and objects
     0x1f                int
+
+The types with a capital are those of `splitbrain.histories.formats.value_identity`. Each is a
+subclass of str, float or list.
 
 The package edn_format 0.8.0, the maintained reader on PyPI, is too slow: it reads 2,500 lines
 of a list-append history per second, so a million operations take 13 minutes.
@@ -25,8 +29,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.formats.value_identity import (
+    Character,
+    EdnSet,
+    Float,
+    Fraction,
+    Symbol,
+    Tagged,
+    Text,
+)
 
 DEPTH_MAX = 200
+DIGITS_MAX = 4_000
+"""Of a number. Python refuses to convert more than 4,300 digits."""
 
 _TOKEN = re.compile(
     r"""[\s,]+
@@ -46,13 +61,16 @@ _TOKEN = re.compile(
 _NUMBER = re.compile(
     r"([+-]?\d+)N?|([+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)M?|([+-]?\d+)/(\d+)|([+-]?0[xX][\da-fA-F]+)N?"
 )
-_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|[0-7]{1,3}|.)", re.DOTALL)
+_ESCAPE = re.compile(
+    r"\\(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|[0-7]{1,3}|.)",
+    re.DOTALL,
+)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", '"': '"', "\\": "\\"}
 _CHARACTERS = {
     "newline": "\n", "return": "\r", "space": " ", "tab": "\t", "formfeed": "\f",
     "backspace": "\b",
 }
-_SPECIAL = {"##Inf": math.inf, "##-Inf": -math.inf, "##NaN": math.nan}
+_SPECIAL = {"##Inf": Float(math.inf), "##-Inf": Float(-math.inf), "##NaN": Float(math.nan)}
 _WORDS: dict[str, Any] = {"nil": None, "true": True, "false": False}
 _CLOSES = {"[": "]", "(": ")", "{": "}", "#{": "}"}
 
@@ -105,14 +123,14 @@ class _Reader:
             if first and self._enter and kind == "open" and token in "[(":
                 entered, first = _CLOSES[token], False
                 continue
+            if kind == "discard":
+                self._skip(at, 0)
+                continue
             first = False
             if kind == "close":
                 if token != entered:
                     raise EdnError(at, f"{token!r} without an opening bracket before it")
                 entered = ""
-                continue
-            if kind == "discard":
-                self._skip(at)
                 continue
             yield at, self._form(kind, token, at, 0)
         if entered:
@@ -124,38 +142,48 @@ class _Reader:
             raise TruncatedError(since, "the text ends inside a form")
         return token
 
-    def _skip(self, since: int) -> None:
+    def _skip(self, since: int, depth: int) -> None:
+        _limit(depth, since)
         kind, token, at = self._next(since)
         while kind == "discard":
-            self._skip(at)
+            self._skip(at, depth + 1)
             kind, token, at = self._next(since)
-        self._form(kind, token, at, 0)
+        self._form(kind, token, at, depth + 1)
 
     def _form(self, kind: str | None, token: str, at: int, depth: int) -> Any:
-        if depth > DEPTH_MAX:
-            raise EdnError(at, f"forms are nested deeper than {DEPTH_MAX} levels")
+        _limit(depth, at)
         match kind:
             case "word":
-                return _WORDS.get(token, token)
+                return token if token[0] == ":" else _WORDS[token] if token in _WORDS else Symbol(
+                    token)
             case "number":
                 return _number(token, at)
             case "string":
-                return _unescape(token.removeprefix("#")[1:-1])
+                text = _unescape(token.removeprefix("#")[1:-1], at)
+                return Text(text) if text[:1] == ":" else text
             case "open":
                 return self._collection(token, at, depth)
             case "tag":
-                kind, token, at = self._next(at)
-                while kind == "discard":
-                    self._skip(at)
-                    kind, token, at = self._next(at)
-                return self._form(kind, token, at, depth + 1)
+                return self._tagged(token, at, depth)
             case "character":
-                return _character(token[1:])
+                return Character(_character(token[1:], at))
             case "special":
                 return _SPECIAL[token]
         if token == '"':
             raise TruncatedError(at, "the text ends inside a string")
         raise EdnError(at, f"{token!r} where a value is expected")
+
+    def _tagged(self, tag: str, since: int, depth: int) -> Any:
+        kind, token, at = self._next(since)
+        while kind == "discard":
+            self._skip(at, depth)
+            kind, token, at = self._next(since)
+        form = self._form(kind, token, at, depth + 1)
+        if not isinstance(form, str):
+            return form
+        tagged = Tagged(form)
+        tagged.tag = tag
+        return tagged
 
     def _collection(self, opened: str, since: int, depth: int) -> Any:
         closes = _CLOSES[opened]
@@ -167,16 +195,22 @@ class _Reader:
                     raise EdnError(at, f"{token!r} where {closes!r} is expected")
                 break
             if kind == "discard":
-                self._skip(at)
+                self._skip(at, depth)
             else:
                 found.append(self._form(kind, token, at, depth + 1))
         if opened != "{":
-            return found
+            return EdnSet(found) if opened == "#{" else found
         if len(found) % 2:
             raise EdnError(since, "a map with a key that has no value")
-        return {
-            _key(key): value for key, value in zip(found[::2], found[1::2], strict=True)
-        }
+        made = {_key(key): value for key, value in zip(found[::2], found[1::2], strict=True)}
+        if len(made) * 2 != len(found):
+            raise EdnError(since, "a map with the same key twice")
+        return made
+
+
+def _limit(depth: int, at: int) -> None:
+    if depth > DEPTH_MAX:
+        raise EdnError(at, f"forms are nested deeper than {DEPTH_MAX} levels")
 
 
 def _key(form: Any) -> Any:
@@ -188,32 +222,56 @@ def _key(form: Any) -> Any:
 def _number(token: str, at: int) -> int | float:
     found = _NUMBER.fullmatch(token)
     if found is None:
-        raise EdnError(at, f"{token!r} is not a number")
+        raise EdnError(at, f"{token[:80]!r} is not a number")
+    if len(token) > DIGITS_MAX:
+        raise EdnError(at, f"a number of {len(token):,} digits: expected at most {DIGITS_MAX:,}")
     if found[1]:
         return int(found[1])
     if found[2]:
-        return float(found[2])
+        return _decimal(found[2], at) if token[-1] == "M" else Float(found[2])
     if found[5]:
         return int(found[5], 16)
     if not int(found[4]):
         raise EdnError(at, f"{token!r} is not a number")
-    return int(found[3]) / int(found[4])
+    try:
+        return Fraction.ratio(int(found[3]), int(found[4]))
+    except OverflowError:
+        raise EdnError(at, f"{token[:80]!r} is too large for a ratio") from None
 
 
-def _character(name: str) -> str:
+def _decimal(text: str, at: int) -> Fraction:
+    try:
+        return Fraction.decimal(text)
+    except ArithmeticError:
+        raise EdnError(at, f"{text[:80]!r}M is too large for a decimal") from None
+
+
+def _character(name: str, at: int) -> str:
     if len(name) == 5 and name[0] == "u":
-        return chr(int(name[1:], 16))
+        return _whole(chr(int(name[1:], 16)), at)
     return _CHARACTERS.get(name, name)
 
 
-def _unescape(text: str) -> str:
+def _unescape(text: str, at: int) -> str:
     if "\\" not in text:
         return text
-    return _ESCAPE.sub(_escaped, text)
+    return _whole(_ESCAPE.sub(_escaped, text), at)
+
+
+def _whole(text: str, at: int) -> str:
+    """`text`, unless it contains half of a surrogate pair, which is not a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise EdnError(at, "a \\u escape of half a surrogate pair: expected both halves") from None
+    return text
 
 
 def _escaped(found: re.Match[str]) -> str:
     name = found[1]
+    if len(name) == 11:
+        return (chr(int(name[1:5], 16)) + chr(int(name[7:], 16))).encode(
+            "utf-16", "surrogatepass").decode("utf-16")
     if name[0] == "u" and len(name) == 5:
         return chr(int(name[1:], 16))
     if name.isdigit() and name[0] in "01234567":
@@ -237,6 +295,8 @@ def write_edn(value: Any) -> str:
             if math.isnan(value):
                 return "##NaN"
             return repr(value) if math.isfinite(value) else "##Inf" if value > 0 else "##-Inf"
+        case Text():
+            return _text(value)
         case str():
             return value if _KEYWORD.fullmatch(value) else _text(value)
         case dict():

@@ -1,7 +1,8 @@
 """Events and operations of histories that other tools wrote.
 
 The readers of all formats return these. Values are plain: None, bool, int, float, str, list
-and dict. The order of the lines of a file is the order of time.
+and dict, or a subclass that `splitbrain.histories.formats.value_identity` defines. The order of
+the lines of a file is the order of time.
 """
 
 from __future__ import annotations
@@ -12,16 +13,26 @@ from typing import Any, Literal, TypeVar, cast
 import msgspec
 
 from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.formats.value_identity import identity
 
 Kind = Literal["invoke", "ok", "fail", "info"]
 Outcome = Literal["ok", "fail", "info"]
+
+
+ARGUMENT_EXPECTED = frozenset(("write", "cas", "add", "enqueue", "put", "append", "txn"))
+"""Functions whose invocation has a value."""
+ANSWER_EXPECTED = frozenset(("read", "get", "generate", "dequeue", "drain", "txn"))
+"""Functions whose `ok` has a value, which may be nil."""
+BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
+"""May be the first character of a text file. It is no part of the history."""
 
 
 class ForeignEvent(msgspec.Struct, frozen=True, gc=False):
     """One event. `place` is its position among all events of the file, from 0.
 
     `process` is None if the event is not of a client, but of Jepsen's nemesis for example.
-    `line` is the number of its line, from 1, for messages. `time` is in ns.
+    `line` is the number of its line, from 1, for messages. `time` is in ns. `key` is the object,
+    if the event has a field for it.
     """
 
     place: int
@@ -33,6 +44,7 @@ class ForeignEvent(msgspec.Struct, frozen=True, gc=False):
     error: str | None = None
     node: str | None = None
     line: int = 0
+    key: Any = None
 
 
 class ForeignOperation(msgspec.Struct, frozen=True, gc=False):
@@ -104,10 +116,66 @@ def pair_events_as(
                 "invocation: expected an event of the type invoke before it"
             )
         place, invoke = found
+        if event.f != invoke.f or event.key is not None:
+            _check_same_operation(invoke, event, source)
         operations[place] = make(invoke, event)
     for place, invoke in pending.values():
         operations[place] = make(invoke, None)
     return cast("list[T]", operations)
+
+
+def _check_same_operation(invoke: ForeignEvent, end: ForeignEvent, source: str) -> None:
+    """Raise HistoryError if `end` is a completion of another function or key than `invoke`."""
+    for name, one, other in (
+        ("function", invoke.f, end.f),
+        ("key", identity(invoke.key), identity(end.key)),
+    ):
+        if one != other:
+            raise HistoryError(
+                f"{source}:{end.line}: process {end.process} completes an operation with the "
+                f"{name} {other}: expected {one}, as in its invocation on line {invoke.line}"
+            )
+
+
+def check_client(process: int | None, name: object, kind: Kind) -> None:
+    """Raise HistoryError for an event of a client whose process is not a number.
+
+    `process` is the number, or None if the process is `name`, such as the nemesis.
+    """
+    if process is not None:
+        return
+    if not isinstance(name, str) or name.removeprefix(":").lstrip("-").isdigit():
+        raise HistoryError(
+            f"the process is {_shown(name)}: expected a number for a client, or a name such as "
+            "nemesis"
+        )
+    if kind != "info":
+        raise HistoryError(
+            f"the process {_shown(name)} has an event of the type {kind}: expected a number for a "
+            "client; only events of the type info may have a name"
+        )
+
+
+def check_value_present(f: str, kind: Kind) -> None:
+    """Raise HistoryError if an event without a value, of the type `kind`, must have one."""
+    if kind == "invoke" and f in ARGUMENT_EXPECTED:
+        raise HistoryError(f"the invocation of {f} has no value: expected its argument")
+    if kind == "ok" and f in ANSWER_EXPECTED:
+        raise HistoryError(f"the completion of {f} has no value: expected what it returned, or nil")
+
+
+def check_index(index: int, last: int) -> int:
+    """`index`, which must be greater than `last`, the index of the event before. Raises
+    HistoryError."""
+    if index <= last:
+        raise HistoryError(
+            f"the index is {index} after {last}: expected indexes that increase from line to line"
+        )
+    return index
+
+
+def _shown(name: object) -> str:
+    return "nil" if name is None else repr(name)
 
 
 def foreign_operation(invoke: ForeignEvent, end: ForeignEvent | None) -> ForeignOperation:
@@ -116,7 +184,7 @@ def foreign_operation(invoke: ForeignEvent, end: ForeignEvent | None) -> Foreign
     return ForeignOperation(
         process=cast("int", invoke.process),
         f=invoke.f,
-        key="",
+        key="" if invoke.key is None else identity(invoke.key),
         argument=invoke.value,
         outcome=outcome,
         answer=end.value if end is not None and outcome == "ok" else None,
@@ -151,7 +219,7 @@ def by_key(operations: Iterable[ForeignOperation]) -> list[ForeignOperation]:
     """Move the key of each value [key, value] of `operations` to the field `key`."""
     return [
         msgspec.structs.replace(
-            op, key=hashable(op.argument[0]), argument=op.argument[1], answer=_second(op.answer)
+            op, key=identity(op.argument[0]), argument=op.argument[1], answer=_second(op.answer)
         )
         for op in operations
     ]
@@ -159,12 +227,3 @@ def by_key(operations: Iterable[ForeignOperation]) -> list[ForeignOperation]:
 
 def _second(value: Any) -> Any:
     return value[1] if isinstance(value, list) and len(value) == 2 else value
-
-
-def hashable(value: Any) -> Any:
-    """`value` as a hashable value: lists become tuples, maps become tuples of pairs."""
-    if isinstance(value, list | tuple):
-        return tuple(hashable(one) for one in value)
-    if isinstance(value, dict):
-        return tuple((hashable(key), hashable(one)) for key, one in value.items())
-    return value

@@ -13,7 +13,9 @@ Source: jepsen.print/write-history!, jepsen.history/Op.
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,16 @@ import msgspec
 
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.edn import EdnError, TruncatedError, read_forms, write_edn
-from splitbrain.histories.formats.foreign_operation import ForeignEvent, ForeignOperation, Kind
+from splitbrain.histories.formats.foreign_operation import (
+    BYTE_ORDER_MARK,
+    ForeignEvent,
+    ForeignOperation,
+    Kind,
+    check_client,
+    check_index,
+    check_value_present,
+)
+from splitbrain.histories.formats.value_identity import Float
 
 BLOCK_BYTES = 1 << 20
 
@@ -32,19 +43,32 @@ _KEYWORDS = (b"type", b"process", b"f", b"value", b"time", b"index", b"invoke", 
 _MICRO_OPERATIONS = (b"append", b"r", b"w")
 _KEYWORD = re.compile(rb":[^\s,\[\]{}]+")
 _BARE_TAG = re.compile(rb"(?m)^#jepsen\.history\.Op(?=\{)")
-_rows = msgspec.json.Decoder(list[list[Any]])
-_OPENINGS = re.compile(r"\s*(;[^\n]*\n\s*)*[\[(]?\s*(#[\w.]+\s*)?\{[^{}]*:(type|f|process)\s")
+_rows = msgspec.json.Decoder(list[list[Any]], float_hook=Float)
+_FIELDS = frozenset(
+    (":index", ":time", ":type", ":process", ":f", ":value", ":error", ":node", ":key")
+)
+_MAP = re.compile(r"\{[^{}]*:(type|f|process)\s")
 
 
 def is_jepsen_edn(beginning: str) -> bool:
     """Whether a file has the format; `beginning` are its first few hundred characters or more."""
-    return bool(_OPENINGS.match(beginning)) and ":type" in beginning
+    try:
+        for _, form in read_forms(beginning.removeprefix(BYTE_ORDER_MARK), enter=True):
+            return isinstance(form, dict) and not {":type", ":process", ":f"}.isdisjoint(form)
+    except EdnError:
+        # The reader reports the error, or reads further if the form is only cut short.
+        return bool(_MAP.search(beginning)) and ":type" in beginning
+    return False
 
 
 def read_jepsen_edn(path: Path) -> Iterator[ForeignEvent]:
     """The events of `path`. Raises HistoryError with the line that is invalid."""
+    last = -1
     for place, (line, row) in enumerate(_maps(path)):
         try:
+            index = row.get(":index")
+            if index is not None:
+                last = check_index(_number("index", index), last)
             yield _event(place, row, line)
         except (HistoryError, TypeError, AttributeError) as problem:
             raise HistoryError(f"{path}:{line}: {problem}") from problem
@@ -54,12 +78,17 @@ def _maps(path: Path) -> Iterator[tuple[int, dict[Any, Any]]]:
     """The maps of the file, each with the number of its line."""
     line = 1
     with path.open("rb") as file:
+        if file.read(len(BOM_UTF8)) != BOM_UTF8:
+            file.seek(0)
         while block := file.read(BLOCK_BYTES):
             block += file.readline()
             rows = quick_rows(block)
             if rows is not None:
                 for line, row in enumerate(rows, start=line):  # noqa: B020
-                    yield line, dict(zip(row[::2], row[1::2], strict=True))
+                    fields = dict(zip(row[::2], row[1::2], strict=True))
+                    if len(fields) * 2 != len(row):
+                        raise HistoryError(f"{path}:{line}: a map with the same key twice")
+                    yield line, fields
                 line += 1
                 continue
             try:
@@ -136,20 +165,50 @@ def _event(place: int, row: dict[Any, Any], line: int) -> ForeignEvent:
     if ":process" not in row:
         raise HistoryError("an operation has no :process: expected a number or :nemesis")
     process = row[":process"]
+    client = process if type(process) is int else None
+    if client is None:
+        check_client(client, process, kind)
     f = row.get(":f")
+    name = "txn" if f is None else f.removeprefix(":") if isinstance(f, str) else write_edn(f)
+    if client is not None:
+        if ":value" not in row:
+            _check_spelling(row)
+            check_value_present(name, kind)
+        elif not row.keys() <= _FIELDS:
+            _check_spelling(row)
     time = row.get(":time")
     error = row.get(":error")
     return ForeignEvent(
         place=place,
-        process=process if isinstance(process, int) else None,
+        process=client,
         type=kind,
-        f="txn" if f is None else f.removeprefix(":") if isinstance(f, str) else write_edn(f),
+        f=name,
         value=row.get(":value"),
-        time=time if isinstance(time, int) else None,
+        time=None if time is None else _number("time", time),
         error=None if error is None else error if isinstance(error, str) else write_edn(error),
         node=_node(row.get(":node")),
         line=line,
+        key=row.get(":key"),
     )
+
+
+def _number(field: str, value: Any) -> int:
+    if type(value) is int:
+        return value
+    raise HistoryError(f":{field} is {write_edn(value)[:80]}: expected a whole number")
+
+
+def _check_spelling(row: dict[Any, Any]) -> None:
+    """Raise HistoryError for a field whose name is nearly that of a field that is missing.
+
+    Any other field that is not known is ignored, because Jepsen's tests add fields.
+    """
+    for name in row.keys() - _FIELDS:
+        near = get_close_matches(str(name).lower(), _FIELDS - row.keys(), n=1, cutoff=0.75)
+        if near:
+            raise HistoryError(
+                f"{write_edn(name)[:80]} is not a field of an operation: expected {near[0]}"
+            )
 
 
 def _node(value: Any) -> str | None:

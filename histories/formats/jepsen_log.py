@@ -44,7 +44,7 @@ def read_jepsen_log(path: Path) -> list[ForeignOperation]:
 
 
 def _events(path: Path) -> Iterator[ForeignEvent]:
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
             match = _LINE.match(line)
             if match is None:

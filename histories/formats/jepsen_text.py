@@ -17,7 +17,7 @@ from typing import Any
 
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.edn import EdnError, read_edn
-from splitbrain.histories.formats.foreign_operation import ForeignEvent, Kind
+from splitbrain.histories.formats.foreign_operation import ForeignEvent, Kind, check_client
 
 _LINE = re.compile(r"(:?[\w.-]+)\t:(invoke|ok|fail|info)\t:?([^\t]+)\t([^\t]*)(?:\t(.*))?\s*$")
 
@@ -29,12 +29,15 @@ def is_jepsen_text(first_line: str) -> bool:
 def read_jepsen_text(path: Path) -> Iterator[ForeignEvent]:
     """The events of `path`. Raises HistoryError with the line that is invalid."""
     values: dict[str, Any] = {}
-    with path.open(encoding="utf-8") as lines:
-        for place, line in enumerate(lines):
+    place = 0
+    with path.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.isspace():
+                continue
             found = _LINE.match(line)
             if found is None:
                 raise HistoryError(
-                    f"{path}:{place + 1}: {line[:80]!r} is not a line of a history.txt: expected "
+                    f"{path}:{number}: {line[:80]!r} is not a line of a history.txt: expected "
                     "process, type, function and value, separated by tabs"
                 )
             process, kind, f, text, error = found.groups()
@@ -42,9 +45,15 @@ def read_jepsen_text(path: Path) -> Iterator[ForeignEvent]:
                 try:
                     values[text] = read_edn(text)
                 except EdnError as problem:
-                    raise HistoryError(f"{path}:{place + 1}: not valid EDN: {problem}") from problem
+                    raise HistoryError(f"{path}:{number}: not valid EDN: {problem}") from problem
             type_: Kind = kind  # type: ignore[assignment]
+            client = int(process) if process.isdecimal() else None
+            try:
+                check_client(client, None if process == "nil" else process, type_)
+            except HistoryError as problem:
+                raise HistoryError(f"{path}:{number}: {problem}") from problem
             yield ForeignEvent(
-                place=place, process=int(process) if process.isdecimal() else None, type=type_, f=f,
-                value=values[text], error=error, line=place + 1,
+                place=place, process=client, type=type_, f=f, value=values[text], error=error,
+                line=number,
             )
+            place += 1

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from splitbrain.histories.formats.foreign_operation import (
     foreign_operation,
     pair_events_as,
 )
+from splitbrain.histories.formats.value_identity import identity
 from splitbrain.histories.transaction import Append, MicroOperation, Read, Transaction, Write
 
 SAMPLE_OPERATIONS = 10_000
@@ -50,7 +51,11 @@ def read_jepsen_transactions(events: Iterable[ForeignEvent], source: str) -> lis
     """
 
     def convert(invoke: ForeignEvent, end: ForeignEvent | None) -> Transaction:
-        return _transaction(foreign_operation(invoke, end))
+        try:
+            return _transaction(foreign_operation(invoke, end))
+        except HistoryError as problem:
+            line = invoke.line if end is None else end.line
+            raise HistoryError(f"{source}:{line}: {problem}") from problem
 
     return pair_events_as(convert, events, source)
 
@@ -63,16 +68,54 @@ def transactions_of(operations: Sequence[ForeignOperation]) -> list[Transaction]
 def _transaction(op: ForeignOperation) -> Transaction:
     ok = op.outcome == "ok"
     value = op.answer if ok else op.argument
-    try:
-        named = [[_NAMES[one[0]], *one[1:]] for one in value]
-        operations = msgspec.convert(named, _Operations)
-    except (msgspec.ValidationError, TypeError, KeyError, IndexError):
-        operations = _one_by_one(op, value, ok)
+    shown = repr(value)
+    operations = _micro_operations(op, value, ok, shown)
+    if ok and shown != repr(op.argument):
+        _check_same_operations(op, operations)
     return Transaction(
         process=op.process, outcome=op.outcome, operations=operations, invoked=op.call,
         returned=op.ret, call_ns=-1 if op.call_ns is None else op.call_ns, ended_ns=op.ended_ns,
         node=op.node or "",
     )
+
+
+def _micro_operations(
+    op: ForeignOperation, value: Any, ok: bool, shown: str
+) -> tuple[MicroOperation, ...]:
+    """The micro-operations of `value`, whose representation in Python is `shown`.
+
+    Integers are converted together, which is fast. If there are other values, each is replaced by
+    its identity: strings have quotes, and msgspec refuses floats and booleans.
+    """
+    try:
+        quotes = shown.count("'") + shown.count('"')
+        if quotes == 2 * len(value) and (not ok or all(len(one) == 3 for one in value)):
+            named = [[_NAMES[one[0]], *one[1:]] for one in value]
+            return msgspec.convert(named, _Operations)
+    except (msgspec.ValidationError, TypeError, KeyError, IndexError):
+        pass
+    return _one_by_one(op, value, ok)
+
+
+def _check_same_operations(op: ForeignOperation, answered: tuple[MicroOperation, ...]) -> None:
+    """Raise HistoryError unless `answered` are the operations of the invocation, in its order.
+
+    Only the values of reads may differ.
+    """
+    invoked = _one_by_one(op, op.argument, ok=False)
+    for place, (one, other) in enumerate(zip_longest(invoked, answered), start=1):
+        if one == other or (
+            type(one) is Read and type(other) is Read and one.key == other.key
+        ):
+            continue
+        raise HistoryError(
+            f"event {op.ended}: micro-operation {place} of the completed transaction is "
+            f"{_micro_text(other)}: expected {_micro_text(one)}, as in its invocation"
+        )
+
+
+def _micro_text(one: MicroOperation | None) -> str:
+    return "missing" if one is None else msgspec.json.encode(one).decode()
 
 
 def _one_by_one(op: ForeignOperation, value: Any, ok: bool) -> tuple[MicroOperation, ...]:
@@ -88,18 +131,31 @@ def _one_by_one(op: ForeignOperation, value: Any, ok: bool) -> tuple[MicroOperat
 
 def _micro(form: Any, ok: bool) -> MicroOperation:
     name = _NAMES[form[0]]
-    key = _plain(form[1])
+    if len(form) > 3:
+        raise ValueError(f"{len(form)} elements where 3 are expected")
+    key = _written(form[1])
     if name == "append":
-        return Append(key, _plain(form[2]))
+        return Append(key, _written(form[2]))
     if name == "w":
-        return Write(key, _plain(form[2]))
-    value = form[2] if ok and len(form) > 2 else None
-    if isinstance(value, list):
-        return Read(key, tuple(value))
-    return Read(key, None if value is None else _plain(value))
+        return Write(key, _written(form[2]))
+    if not ok:
+        return Read(key, None)
+    if len(form) < 3:
+        raise ValueError("a completed read without a value")
+    value = form[2]
+    return Read(key, _elements(value) if isinstance(value, list) else identity(value))
 
 
-def _plain(value: Any) -> int | str:
-    if isinstance(value, int | str) and not isinstance(value, bool):
-        return value
-    raise ValueError(f"{value!r} where a number or a string is expected")
+def _elements(value: list[Any]) -> tuple[int | str, ...]:
+    try:
+        return msgspec.convert(value, tuple[int, ...])
+    except msgspec.ValidationError:
+        return tuple(map(_written, value))
+
+
+def _written(value: Any) -> int | str:
+    """The identity of a key or of an element."""
+    found = identity(value)
+    if found is None:
+        raise ValueError("nil where a key or a value is expected")
+    return found

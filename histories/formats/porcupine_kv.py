@@ -18,13 +18,12 @@ from splitbrain.histories.formats.foreign_operation import (
     ForeignEvent,
     ForeignOperation,
     Kind,
-    by_key,
     pair_operations,
 )
 
 _LINE = re.compile(
     r"\{:process (\d+), :type :(invoke|ok|fail|info), :f :(get|put|append), "
-    r':key "([^"]*)", :value (?:nil|"([^"]*)")\}\s*$'
+    r':key "([^"\\]*)", :value (?:nil|"([^"\\]*)")\}\s*$'
 )
 
 
@@ -33,23 +32,26 @@ def is_porcupine_kv(first_line: str) -> bool:
 
 
 def read_porcupine_kv(path: Path) -> list[ForeignOperation]:
-    """The operations of `path` in the order of their calls.
+    """The operations of `path` in the order of their calls; blank lines are skipped.
 
     Raises HistoryError with the line that is invalid.
     """
-    return by_key(pair_operations(_events(path), str(path)))
+    return pair_operations(_events(path), str(path))
 
 
 def _events(path: Path) -> Iterator[ForeignEvent]:
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
+            if line.isspace():
+                continue
             match = _LINE.match(line)
             if match is None:
                 raise HistoryError(
                     f"{path}:{number}: {line[:80]!r} is not a line of porcupine's key-value "
-                    "logs: expected {:process N, :type :invoke, :f :get, :key K, :value V}"
+                    "logs: expected {:process N, :type :invoke, :f :get, :key K, :value V}. "
+                    "--format jepsen-edn reads other fields, and escapes in strings"
                 )
             yield ForeignEvent(
                 place=number, process=int(match[1]), type=cast("Kind", match[2]), f=match[3],
-                value=[match[4], match[5]], line=number,
+                value=match[5], line=number, key=match[4],
             )

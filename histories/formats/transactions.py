@@ -10,6 +10,7 @@ uncertain transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -17,37 +18,59 @@ import msgspec
 
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.garbage_collection import collector_paused
-from splitbrain.histories.transaction import MicroOperation, Transaction
+from splitbrain.histories.transaction import MicroOperation, Read, Transaction
 
 BLOCK_BYTES = 1 << 20
 Operations = tuple[MicroOperation, ...]
 
 
-class _Invoke(msgspec.Struct, gc=False, tag_field="type", tag="invoke"):
+_NOTHING = msgspec.Raw(b"null")
+
+
+class _Invoke(
+    msgspec.Struct, gc=False, tag_field="type", tag="invoke", forbid_unknown_fields=True
+):
     index: int
     process: int
     value: msgspec.Raw
     time: int = -1
     node: str = ""
+    f: Literal["txn"] = "txn"
 
 
-class _Ok(msgspec.Struct, gc=False, tag_field="type", tag="ok"):
+class _Ok(
+    msgspec.Struct, gc=False, tag_field="type", tag="ok", forbid_unknown_fields=True
+):
     index: int
     process: int
     value: Operations
     time: int = -1
+    node: str = ""
+    f: Literal["txn"] = "txn"
 
 
-class _Fail(msgspec.Struct, gc=False, tag_field="type", tag="fail"):
+class _Fail(
+    msgspec.Struct, gc=False, tag_field="type", tag="fail", forbid_unknown_fields=True
+):
     index: int
     process: int
     time: int = -1
+    node: str = ""
+    f: Literal["txn"] = "txn"
+    value: msgspec.Raw = _NOTHING
+    error: msgspec.Raw = _NOTHING
 
 
-class _Info(msgspec.Struct, gc=False, tag_field="type", tag="info"):
+class _Info(
+    msgspec.Struct, gc=False, tag_field="type", tag="info", forbid_unknown_fields=True
+):
     index: int
     process: int | Literal["nemesis"]
     time: int = -1
+    node: str = ""
+    f: str = "txn"
+    value: msgspec.Raw = _NOTHING
+    error: msgspec.Raw = _NOTHING
 
 
 _Line = _Invoke | _Ok | _Fail | _Info
@@ -120,10 +143,18 @@ class _Pairing:
         self._decode = msgspec.json.Decoder(Operations).decode
         self._transactions: list[Transaction | None] = []
         self._pending: dict[int, tuple[int, _Invoke]] = {}
+        self._last = -1
+        """The index of the last event."""
 
     def add(self, lines: Iterable[_Line]) -> None:
-        transactions, pending = self._transactions, self._pending
+        transactions, pending, last = self._transactions, self._pending, self._last
         for line in lines:
+            if line.index <= last:
+                raise HistoryError(
+                    f"event {line.index}: the index comes after {last}; expected indexes that "
+                    "increase from line to line"
+                )
+            last = line.index
             if type(line) is _Invoke:
                 if line.process in pending:
                     raise HistoryError(
@@ -144,22 +175,44 @@ class _Pairing:
                 )
             place, invoke = found
             if type(line) is _Ok:
+                self._check_same_operations(invoke, line)
                 transactions[place] = Transaction(
                     process=line.process, outcome="ok", operations=line.value, invoked=invoke.index,
                     returned=line.index, call_ns=invoke.time, ended_ns=line.time, node=invoke.node,
                 )
             else:
                 transactions[place] = self._without_answer(invoke, line)
+        self._last = last
+
+    def _check_same_operations(self, invoke: _Invoke, line: _Ok) -> None:
+        """Raise HistoryError unless `line` has the operations of the invocation.
+
+        Only the values of reads may differ.
+        """
+        try:
+            invoked = self._decode(invoke.value)
+        except msgspec.MsgspecError as problem:
+            raise _not_a_transaction(invoke, problem) from problem
+        answered = line.value
+        if invoked == answered:
+            return
+        for place, (one, other) in enumerate(zip_longest(invoked, answered), start=1):
+            if one != other and not (
+                type(one) is Read and type(other) is Read and one.key == other.key
+            ):
+                found = "missing" if other is None else msgspec.json.encode(other).decode()
+                expected = "missing" if one is None else msgspec.json.encode(one).decode()
+                raise HistoryError(
+                    f"event {line.index}: micro-operation {place} of the completed transaction "
+                    f"is {found}; expected {expected}, as in its invocation"
+                )
 
     def _without_answer(self, invoke: _Invoke, line: _Line | None) -> Transaction:
         outcome: Literal["fail", "info"] = "fail" if type(line) is _Fail else "info"
         try:
             operations = self._decode(invoke.value)
         except msgspec.MsgspecError as problem:
-            raise HistoryError(
-                f"event {invoke.index}: {bytes(invoke.value)[:200]!r} is not a transaction: "
-                f'{problem}. Expected a value such as [["append","x",1],["r","y"]]'
-            ) from problem
+            raise _not_a_transaction(invoke, problem) from problem
         return Transaction(
             process=invoke.process, outcome=outcome, operations=operations, invoked=invoke.index,
             returned=line.index if type(line) is _Fail else None, call_ns=invoke.time,
@@ -170,6 +223,13 @@ class _Pairing:
         for place, invoke in self._pending.values():
             self._transactions[place] = self._without_answer(invoke, None)
         return [one for one in self._transactions if one is not None]
+
+
+def _not_a_transaction(invoke: _Invoke, problem: Exception) -> HistoryError:
+    return HistoryError(
+        f"event {invoke.index}: {bytes(invoke.value)[:200]!r} is not a transaction: "
+        f'{problem}. Expected a value such as [["append","x",1],["r","y"]]'
+    )
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

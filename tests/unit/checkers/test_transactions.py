@@ -139,7 +139,7 @@ REGISTERS = {
     "writes of which nobody knows the order": (("wx1wy2", "wx2wy1"), []),
     "a lost update": (("r=x3wx1", "r=x3wx2", "wx3"), ["G2-item", "lost-update"]),
     "each wrote what the other read": (("r=xwy1", "r=ywx1"), ["G2-item"]),
-    "a first state": (("r=x7", "r=x7wx1"), []),
+    "a value that was never written": (("r=x7", "r=x7wx1"), ["garbage-read"]),
     "two first states": (("r=x7", "r=x8"), ["garbage-read"]),
 }
 

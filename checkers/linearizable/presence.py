@@ -1,0 +1,131 @@
+"""Places deletes whose answers show that the key existed, without its value.
+
+The decision by sorting ignores such answers, so its order may place one of these deletes where the
+key is absent. `place_deletes` repairs the order by moves that change no other answer:
+
+- the delete moves to a place where the key exists and the next operation is a write whose answer
+  does not depend on the state;
+- or a put whose value no operation met moves to the place before the delete.
+
+If no move helps, the order stays undecided, and the caller must search.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+STEPS_MAX = 20_000_000
+"""The maximal number of places that are examined for one key."""
+
+Step = Callable[[int, Any], tuple[bool, Any]]
+
+
+def place_deletes(
+    order: Sequence[int],
+    deletes: Sequence[int],
+    puts: set[int],
+    blind: set[int],
+    step: Step,
+    calls: Sequence[float],
+    rets: Sequence[float],
+) -> list[int] | None:
+    """A linearization like `order` in which every one of `deletes` finds the key; None if unknown.
+
+    `puts` are the puts, and `blind` the writes whose answers fit every state. `step(n, state)`
+    applies the operation n, and returns whether its answer fits and the new state.
+    """
+    found = list(order)
+    if len(deletes) * len(found) > STEPS_MAX:
+        return None
+    spare = [n for n in puts if n in blind and n not in set(order)]
+    for delete in deletes:
+        if delete not in found:
+            continue
+        states = _states(found, step)
+        place = found.index(delete)
+        if states[place] is not None:
+            continue
+        moved = _moved(found, states, place, blind, calls, rets) or _filled(
+            found, place, spare, puts & blind, blind, calls, rets
+        )
+        if moved is None:
+            return None
+        found = moved
+    return found if _is_linearization(found, step, calls, rets) else None
+
+
+def _states(order: Sequence[int], step: Step) -> list[Any]:
+    """The state before each place of `order`, and after the last."""
+    state: Any = None
+    states = []
+    for n in order:
+        states.append(state)
+        state = step(n, state)[1]
+    return [*states, state]
+
+
+def _moved(
+    order: list[int], states: list[Any], place: int, blind: set[int], calls: Sequence[float],
+    rets: Sequence[float],
+) -> list[int] | None:
+    """`order` with the delete at `place` moved to where the key exists."""
+    delete = order[place]
+    earliest, latest = _window(order, place, calls, rets)
+    for at in range(earliest, latest + 1):
+        if states[at] is None or at in (place, place + 1):
+            continue
+        if at == len(order) or order[at] in blind:
+            rest = [n for n in order if n != delete]
+            target = at - (at > place)
+            return [*rest[:target], delete, *rest[target:]]
+    return None
+
+
+def _filled(
+    order: list[int], place: int, spare: list[int], puts: set[int], blind: set[int],
+    calls: Sequence[float], rets: Sequence[float],
+) -> list[int] | None:
+    """`order` with an unread put moved, or added from `spare`, before the delete at `place`."""
+    for at, n in enumerate(order):
+        unread = n in puts and (at + 1 == len(order) or order[at + 1] in blind)
+        if not unread or (at + 1 < len(order) and at + 1 == place):
+            continue
+        earliest, latest = _window(order, at, calls, rets)
+        if earliest <= place <= latest:
+            rest = [one for one in order if one != n]
+            target = place - (at < place)
+            return [*rest[:target], n, *rest[target:]]
+    for n in spare:
+        if all(rets[later] >= calls[n] for later in order[place:]):
+            spare.remove(n)
+            return [*order[:place], n, *order[place:]]
+    return None
+
+
+def _window(
+    order: Sequence[int], place: int, calls: Sequence[float], rets: Sequence[float]
+) -> tuple[int, int]:
+    """The first and last place in `order` before which the operation at `place` may move."""
+    n = order[place]
+    earliest = place
+    while earliest and rets[order[earliest - 1]] >= calls[n]:
+        earliest -= 1
+    latest = place + 1
+    while latest < len(order) and calls[order[latest]] <= rets[n]:
+        latest += 1
+    return earliest, latest
+
+
+def _is_linearization(
+    order: Sequence[int], step: Step, calls: Sequence[float], rets: Sequence[float]
+) -> bool:
+    state: Any = None
+    latest = -math.inf
+    for n in order:
+        latest = max(latest, calls[n])
+        fits, state = step(n, state)
+        if not fits or rets[n] < latest:
+            return False
+    return True

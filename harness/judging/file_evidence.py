@@ -1,0 +1,49 @@
+"""Whether a judged file contains evidence: a valid verdict without any is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.histories.history import History
+from splitbrain.histories.transaction import Read, Transaction
+
+NAME = "evidence"
+WITHOUT_EVIDENCE = ("statistics", "budget")
+"""Checkers that judge times and counts. Their verdicts show nothing about the store's answers."""
+
+
+def missing_evidence(
+    history: History | None,
+    transactions: Sequence[Transaction],
+    verdicts: Sequence[Verdict],
+    named: bool,
+) -> tuple[Verdict, ...]:
+    """An unknown verdict with the reason, if `verdicts` could not have been invalid; else none.
+
+    `history` is a history of Splitbrain, or None for another tool's, whose `transactions` are
+    given if it has any. If the user `named` no checker, the verdicts of times and counts are not
+    enough.
+    """
+    if transactions and not any(map(_reads, transactions)):
+        why = "no completed transaction read anything, so that nothing could have shown a violation"
+        return (Verdict(NAME, None, why=why),)
+    if history is not None and not _succeeded(history):
+        return (Verdict(NAME, None, why="no operation succeeded, so no answer shows anything"),)
+    judged = [
+        verdict for verdict in verdicts
+        if verdict.applies and (named or verdict.checker not in WITHOUT_EVIDENCE)
+    ]
+    if judged:
+        return ()
+    return (Verdict(NAME, None, why="no checker found anything to judge"),)
+
+
+def _reads(transaction: Transaction) -> bool:
+    return transaction.outcome == "ok" and any(type(one) is Read for one in transaction.operations)
+
+
+def _succeeded(history: History) -> bool:
+    return any(op.outcome == "ok" for op in history.operations) or any(
+        op.outcome == "ok" for op in history.services
+    )
