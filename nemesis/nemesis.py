@@ -142,6 +142,7 @@ class Nemesis:
             del self._injected[number]
 
     async def _inject(self, scheduled: ScheduledFault, trigger: Trigger | None) -> Injected:
+        # The label "aim" must stay, because another label would change every draw.
         random = stream(scheduled.seed, "aim")
         if not isinstance(scheduled.fault, AtStep):
             return await inject(scheduled.fault, self._in_force, random)

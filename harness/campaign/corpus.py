@@ -54,7 +54,7 @@ class SavedRun:
 def read_corpus(folder: Path) -> list[SavedRun]:
     """The saved runs of `folder` in the order of their names; [] if there is no such folder.
 
-    Raises BadArguments, with the file and the field, for a file that is not a saved run.
+    Raises BadArguments for a file that is not a saved run. The error names the file and the field.
     """
     files = [*folder.glob("*.json"), *folder.glob(f"*{SUFFIX}")]
     return [read_saved_run(path) for path in sorted(files)]
@@ -114,9 +114,10 @@ def _given(options: Options) -> dict[str, Any]:
 def add_to_corpus(schedule: Schedule, folder: Path, name: str, why: str) -> list[Path]:
     """Save a run in `folder`, and return the files that were written.
 
-    A run that its options and seed give is saved as a seed. The schedule is saved as well if
-    it is short enough and simulated: later versions may draw another run from the same seed.
-    Any other run is saved as a schedule. Raises BadArguments if a file exists already.
+    If the options and the seed of a run determine its schedule, the run is saved as a seed. If such
+    a run is also simulated and its schedule is short enough, the schedule is saved too, because a
+    later version may draw another schedule from the same seed. Any other run is saved as a
+    schedule. Raises BadArguments if a file exists already.
     """
     drawn = is_drawn(schedule)
     files: dict[Path, str | dict[str, Any]] = {}

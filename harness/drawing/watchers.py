@@ -34,8 +34,10 @@ class WatchingWorkload(Protocol):
     """The number of watchers."""
 
     def watch(self, random: Random, watcher: int) -> WatchRequest:
-        """The request of watcher number `watcher`, with `start_revision` 0. If it has
-        `ask_progress`, some of its streams ask for progress."""
+        """The request of watcher number `watcher`, with `start_revision` 0.
+
+        If the request has `ask_progress`, some of the watcher's streams ask for progress.
+        """
         ...
 
 

@@ -1,7 +1,7 @@
-"""Executes a schedule: the one way in which every command, test and campaign runs.
+"""Executes a schedule. Every command, test and campaign runs its schedules by this module.
 
-The run gets a folder in the store with its schedule. The system is started and driven, in
-real time or in simulation, then the folder is judged and the report is written.
+The run gets a folder in the store, which contains its schedule. The system is started and driven,
+in real time or in simulation. Then the folder is judged and the report is written.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def execute(
 ) -> RunResult:
     """Run `schedule` in a new folder of its store, from any thread.
 
-    Ctrl-C ends the load early, and the run is judged. A second Ctrl-C stops everything at once
-    and raises KeyboardInterrupt. `make` makes the system under test. Raises BadArguments for
-    a schedule that cannot be run; every other failure is in the result.
+    The first Ctrl-C ends the load early, and the run is judged. A second Ctrl-C stops everything at
+    once and raises KeyboardInterrupt. `make` makes the system under test. Raises BadArguments for a
+    schedule that cannot be run; every other failure is in the result.
     """
     progress = progress or Silent()
     folder = open_folder(schedule)
@@ -83,7 +83,7 @@ async def execute_async(
 ) -> RunResult:
     """As `execute`, on the caller's event loop. Cancelling it stops all that it started."""
     if schedule.system == SIMULATED:
-        # A simulation has an event loop of its own, in virtual time.
+        # A simulation has a separate event loop, in virtual time.
         return await asyncio.to_thread(execute, schedule, progress, make, report=report)
     folder = open_folder(schedule)
     await _drive(schedule, folder, progress or Silent(), make)
@@ -123,10 +123,10 @@ def execute_simulated(
     *,
     checker: str = "",
 ) -> RunResult:
-    """Simulate `schedule` in `folder`, which exists, and judge the run. Writes no report.
+    """Simulate `schedule` in the existing folder `folder`, and judge the run. Writes no report.
 
-    With `checker`, only that checker judges. If it is "invariants", the load ends when the first
-    invariant is violated.
+    With `checker`, only that checker judges. If `checker` is "invariants", the load ends when the
+    first invariant is violated.
     """
     from splitbrain.harness.simulation.run import simulate
 

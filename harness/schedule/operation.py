@@ -10,9 +10,10 @@ from splitbrain.histories.service import AnyRequest
 class ScheduledOperation(msgspec.Struct, frozen=True, omit_defaults=True):
     """One operation of a client.
 
-    It begins `think_us` µs after the client's previous operation began, or at once if that
-    one took longer. `request` is sent to member number `member`, an index into the schedule's
-    members; with `to_follower`, to the follower of that number at that moment.
+    The operation begins `think_us` µs after the client's previous operation began, or when the
+    previous operation ends if that is later. `request` is sent to the member with index `member` in
+    the schedule's members. With `to_follower`, it is sent to follower number `member` among those
+    that follow when the operation begins.
     """
 
     think_us: int

@@ -28,6 +28,7 @@ def corrupt_append(
     """
     corrupted = list(transactions)
     corrupt = APPEND_CORRUPTIONS[kind][1]
+    # The label "spoil" must stay, because another label would change every draw.
     return corrupted if corrupt(corrupted, stream(seed, "spoil", kind)) else None
 
 

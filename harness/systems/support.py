@@ -1,4 +1,4 @@
-"""Which schedules a system can run, and the schedule that comes nearest to another one."""
+"""Decides which schedules a system can run, and adapts schedules to it."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def refuse_unsupported(schedule: Schedule) -> None:
 
 
 def adapted(schedule: Schedule, system: str, etcd_binary: str = "") -> Schedule:
-    """The schedule that comes nearest to `schedule` on another system.
+    """A schedule for `system` that differs from `schedule` only where the system requires it.
 
-    A power loss becomes the kill of a process that holds back what it has not synced, for
-    systems whose members can do that. Raises BadArguments for what the system does not
-    support.
+    On `python_node`, a power loss becomes a SIGKILL of a member that runs with `--hold-unsynced`.
+    Such a member keeps unsynced writes in its memory, so they are lost with the process. Raises
+    BadArguments if the schedule contains something else that the system does not support.
     """
     options = replace(
         schedule.options, system=system, etcd_binary=etcd_binary or schedule.options.etcd_binary

@@ -1,7 +1,7 @@
 """An SVG diagram of a cycle of transactions: boxes in a ring, an arrow for each dependency.
 
-The text has the colour of the page's text. The tooltip of an arrow gives the reason of the
-dependency. The diagram needs no script.
+The diagram needs no script. Its text has the colour of the page's text. The tooltip of an arrow
+gives the reason of the dependency.
 """
 
 from __future__ import annotations
