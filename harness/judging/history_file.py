@@ -107,10 +107,8 @@ class FileResult:
 
     @property
     def valid(self) -> bool | None:
-        """The merged verdict of the checkers that had something to judge.
-
-        None if there is no such checker, or if the merged verdict is unknown.
-        """
+        """The merged verdict of the checkers that had something to judge; None (unknown) if there
+        are none."""
         applying = [verdict for verdict in self.verdicts if verdict.applies]
         return merged(applying)
 

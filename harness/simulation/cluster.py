@@ -84,8 +84,10 @@ class SimulatedCluster:
 
     @property
     def has_adverse_conditions(self) -> bool:
-        """Whether network, disks or members behave worse than ideal ones. Under adverse
-        conditions the cluster is not required to recover."""
+        """Whether network, disks or members behave worse than ideal ones.
+
+        Under adverse conditions the cluster is not required to recover.
+        """
         return (
             self.buggify.on
             or self.network.conditions != IDEAL_NETWORK
@@ -188,8 +190,10 @@ class SimulatedCluster:
                 await future
 
     def lose_power(self, names: Sequence[str]) -> None:
-        """The machines lose power at the same moment: processes, page caches, and what the
-        network has not sent yet are lost."""
+        """Cut the power of the machines at the same moment.
+
+        Processes, page caches, and what the network has not sent yet are lost.
+        """
         self.coverage.sometimes("power was lost on several machines at once", len(names) > 1)
         for name in names:
             member = self.members[name]

@@ -30,8 +30,9 @@ ROOT = "."
 class Inode:
     """A file.
 
-    The page cache still contains what a failed sync dropped, but no later sync makes it
-    durable, because Linux marks the pages as clean (Rebello et al., USENIX ATC 2020).
+    After a failed sync, the page cache still contains the data that the sync dropped. No later sync
+    makes that data durable, because Linux marks the pages as clean (Rebello et al., USENIX ATC
+    2020).
     """
 
     __slots__ = ("cached", "dropped", "durable", "size", "sizes", "writes")
@@ -89,8 +90,10 @@ class Inode:
             self.dropped = content.rstrip(b"\0") != self.cached.rstrip(b"\0")
 
     def fail_sync(self, covered: tuple[int, int], random: Random) -> None:
-        """Apply a failed sync: a random part of the sectors that it covered is durable. The
-        others never will be, although the page cache contains them."""
+        """Apply a failed sync: a random part of the sectors that it covered becomes durable.
+
+        The other sectors never become durable, although the page cache contains them.
+        """
         size, content = self._torn(covered, random)
         self.durable = (size, content)
         self.dropped = True

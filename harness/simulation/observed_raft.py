@@ -50,7 +50,7 @@ class ObservedRaft:
     def durable_index(self) -> int:
         """The index up to which the log is durable, as the disk reports it.
 
-        Raft's own value is used only if its log was truncated below what had been synced.
+        If the log was truncated below the index that had been synced, Raft's value is used instead.
         """
         log, storage = self.raft.log, self.server.storage
         if not storage.unsynced_bytes:

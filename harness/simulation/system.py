@@ -161,8 +161,10 @@ class SimulatedSystem:
         self.cluster.network.set_link(source, target, state)
 
     async def lose_power(self, members: Sequence[MemberName]) -> None:
-        """Mostly after a disk has begun a sync, because a power loss can only harm what is
-        not durable yet."""
+        """Cut the power of `members`, in most cases just after one of their disks has begun a sync.
+
+        A power loss can only harm data that is not durable yet.
+        """
         running = [name for name in members if self.cluster.members[name].runs]
         if running and self._random.random() * 100 < POWER_LOST_DURING_SYNC_PERCENT:
             await self.cluster.wait_for_sync(running, SYNC_WAIT_S_MAX)

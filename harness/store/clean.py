@@ -30,9 +30,9 @@ def old_runs(
 ) -> Iterator[OldRun]:
     """The runs of `store` that may be removed, the oldest first.
 
-    The newest `keep` runs of each test stay. With `older_than`, so do runs that started less
-    than that long ago; with `only_valid`, so do runs that are not valid. A run that is still
-    going on (`ended` is "running") stays in any case.
+    The newest `keep` runs of each test are kept. With `older_than`, runs that started less than
+    that long ago are kept too. With `only_valid`, runs that are not valid are kept too. A run that
+    is still going on (`ended` is "running") is always kept.
     """
     by_test: dict[Path, list[Path]] = {}
     for folder in run_folders(store):
@@ -68,8 +68,10 @@ def remove_runs(store: Path, runs: Sequence[OldRun]) -> None:
 
 
 def _age(folder: Path, now: datetime | None) -> timedelta:
-    """The time since the run started, by the name of its folder; by the folder's time of
-    modification if the name has another form."""
+    """The time since the run started, computed from the name of its folder.
+
+    If the name has another form, the folder's time of modification is used.
+    """
     now = now or datetime.now(UTC)
     try:
         started = datetime.strptime(folder.name.split("-")[0], _STARTED).replace(tzinfo=UTC)

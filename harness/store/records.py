@@ -62,7 +62,9 @@ class RunRecord(msgspec.Struct, frozen=True):
 
 class FaultCount(msgspec.Struct, frozen=True):
     """One fault, and the outcomes of the operations that were invoked while it was in force.
-    `begin` and `end` are in ns since the start of the run."""
+
+    `begin` and `end` are in ns since the start of the run.
+    """
 
     fault: int
     f: str

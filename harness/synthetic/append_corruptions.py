@@ -33,9 +33,9 @@ def corrupt_append(
 
 
 def _inserted(*groups: tuple[tuple[MicroOperation, ...], ...]) -> Corrupt:
-    """Inserts transactions over keys of their own at a random place.
+    """Inserts transactions, over keys that no other transaction uses, at a random place.
 
-    Those of a group run concurrently, and the groups run one after another.
+    The transactions of a group run concurrently, and the groups run one after another.
     """
 
     def insert(transactions: list[Transaction], random: Random) -> bool:

@@ -12,8 +12,8 @@ from splitbrain.histories.trace import TraceEvent
 def traces_of(history: History, members: Sequence[str]) -> dict[str, list[TraceEvent]]:
     """The trace of each member, with the steps of each acknowledged write of `history`.
 
-    The first of `members` is the leader. Writes without an answer are left out, so their
-    revisions have no entries. The steps of a write begin at its invocation or later.
+    The first of `members` is the leader. The traces contain no steps of writes without an answer,
+    nor of their revisions. The steps of a write begin at its invocation or later.
     """
     traces: dict[str, list[TraceEvent]] = {name: [] for name in members}
     leader, *followers = members

@@ -16,8 +16,8 @@ Draw = Callable[[Random, int, int], Request]
 class SyntheticWorkload:
     """A workload of a generated history.
 
-    With `adds`, writes have the function `add`, which the checkers of sets require. With
-    `leases`, leases end from time to time.
+    With `adds`, writes are recorded with the function `add`, which the checkers of sets require.
+    With `leases`, leases end from time to time.
     """
 
     description: str
