@@ -1,7 +1,7 @@
 """Reductions: each function yields candidates, which are schedules smaller than the given one.
 
-Candidates that remove more come first. The functions are pure: they do not determine which
-candidates still fail. The search does that.
+Candidates that remove more come first. The functions are pure. They do not determine whether a
+candidate still fails; the search runs the candidates.
 """
 
 from __future__ import annotations

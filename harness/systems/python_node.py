@@ -25,10 +25,11 @@ STOPPED_POLL_S = 0.002
 
 
 class PythonNode(ProcessCluster):
-    """A cluster of this project's own members.
+    """A cluster of this project's members.
 
-    `command` starts a member, without its flags; members with a planted bug have another
-    command. With `admin` the members accept failpoints, so that the system is `HasFailpoints`.
+    `command` starts a member and does not include the member's flags. Members with a planted bug
+    have another command. With `admin` the members accept failpoints, so that the system is
+    `HasFailpoints`.
     """
 
     name = "python_node"

@@ -29,7 +29,7 @@ LOG_LINES_SHOWN = 8
 class Cluster:
     """A started cluster.
 
-    `run` awaits a coroutine of `system` and returns its result. The members run all the time;
+    `run` awaits a coroutine of `system` and returns its result. The members run all the time, but
     the event loop of the harness runs only during a call of `run` or of another method.
     """
 
@@ -96,8 +96,10 @@ class Cluster:
 
 @contextlib.contextmanager
 def open_cluster(options: Options) -> Iterator[Cluster]:
-    """A context in which the cluster that `options` describe is started. It has a folder in the
-    store. Raises BadArguments and SystemFailed."""
+    """A context in which the cluster that `options` describe is started.
+
+    The cluster has a folder in the store. Raises BadArguments and SystemFailed.
+    """
     schedule = draw_schedule(options)
     folder = open_folder(schedule)
     system = make_system(schedule, folder.path)
@@ -112,8 +114,10 @@ def open_cluster(options: Options) -> Iterator[Cluster]:
 def options_of_case(
     base: Mapping[str, Any], seed: int | SavedRun, given: Mapping[str, Any]
 ) -> Options:
-    """The options of one test case: `base`, then those of a saved run, then `given` by the
-    test. The later ones win."""
+    """The options of one test case: `base`, then those of a saved run, then `given` by the test.
+
+    Later options replace earlier ones.
+    """
     saved = seed.options if isinstance(seed, SavedRun) else {}
     number = seed.seed if isinstance(seed, SavedRun) else seed
     return read_options({**base, **saved, "seed": number, **given})
