@@ -106,7 +106,7 @@ class Compact(
 ):
     """Drop the versions of keys that are older than `revision`.
 
-    With `physical`, the answer is sent only when they are removed from the disk.
+    With `physical`, the answer is sent only when these versions are removed from the disk.
     """
 
     revision: int
@@ -129,9 +129,10 @@ class PutResult(
 class RangeResult(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="range"
 ):
-    """`count` is the number of keys in the interval, including those beyond a `limit`.
+    """The answer to a `Range`.
 
-    `more` is True if the `limit` left keys out.
+    `count` is the number of keys in the interval, including those beyond a `limit`. `more` is True
+    if the `limit` left keys out.
     """
 
     header: Header = Header()

@@ -1,6 +1,6 @@
 """Requests of all services, and operations of leases, locks and elections.
 
-A history's file contains them in one order with the operations of the key-value service. A
+The file of a history contains these operations in one order with those of the key-value service. A
 `History` keeps them in a separate field, because most checkers judge only keys and values.
 """
 

@@ -1,9 +1,9 @@
 """The faults that are in force on a system, and how faults that overlap compose.
 
-Each fault in force has a token. A member is killed while any token kills it, paused while
-any token pauses it and no token kills it, and running otherwise: it restarts when the last
-kill ends, and is paused again at once if a pause is still in force. Links compose in the
-`LinkTable`.
+Each fault in force has a token. A member is killed while any token kills it. It is paused while any
+token pauses it and no token kills it. Otherwise it runs. When the last kill of a member ends, the
+member restarts. If a pause is still in force, the member is paused again at once. Links compose in
+the `LinkTable`.
 """
 
 from __future__ import annotations
@@ -92,9 +92,9 @@ class FaultsInForce:
         return undo
 
     async def release_all(self) -> None:
-        """Heal every fault, also those that were left half injected by an error or a cancel.
+        """Heal every fault, including those that an error or a cancellation left half injected.
 
-        It tries every member and link, and raises the first error at the end.
+        The method tries every member and link, and raises the first error at the end.
         """
         self._stops.clear()
         self._links = LinkTable()
