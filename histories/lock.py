@@ -15,7 +15,7 @@ from splitbrain.histories.kv import Header, KeyValue
 
 
 class Lock(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="lock"):
-    """Acquires a lock. The answer comes when the client holds it."""
+    """Acquires a lock. The request is answered when the client holds the lock."""
 
     name: str
     lease: int

@@ -30,8 +30,8 @@ KIND_WEIGHTS: Mapping[str, int] = {
 }
 """How often each kind of fault is drawn for a run."""
 OF_PROCESSES = ("kill", "pause", "partition", "latency", "power", "step")
-"""The kinds that processes support. A process that holds back what it has not synced can
-lose power, too."""
+"""The kinds that processes support. `power` is among them, because a SIGKILL of a member that
+runs with `--hold-unsynced` loses unsynced writes as a power loss does."""
 KINDS_AT_ONCE = (1, 2, 2, 3, 3, 4)
 """The number of kinds in a run. With more, the cluster is down most of the time, and a run in
 which nothing is answered finds nothing."""

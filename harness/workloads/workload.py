@@ -40,8 +40,8 @@ class Draft:
     """The positions of comparisons of the transaction. Each is sent with the value or the
     revision that this client last read of its key."""
     revision_back: int = 0
-    """If it is not 0, a range or compaction is sent at so many revisions before the highest
-    one that this client has seen."""
+    """If not 0, a range or compaction is sent at this many revisions before the highest
+    revision that this client has seen."""
     after_ok: bool = False
     """Send the operation only if this client's previous operation succeeded."""
     append_to_seen: bool = False

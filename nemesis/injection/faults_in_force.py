@@ -51,7 +51,7 @@ class FaultsInForce:
         """Heals the other faults in force, those of clocks and disks."""
 
     async def stop_members(self, how: Stop, members: tuple[MemberName, ...]) -> Undo:
-        """Kill or pause `members` until the returned Undo is called. Heals what it did on error."""
+        """Kill or pause `members` until the returned Undo is called. On error, heals them at once."""
         token = self._next_token()
         self._stops[token] = (how, members)
 
@@ -63,7 +63,7 @@ class FaultsInForce:
         return undo
 
     async def set_links(self, links: Mapping[Link, LinkState]) -> Undo:
-        """Add a condition to each link until the returned Undo is called. Heals it on error."""
+        """Add a condition to each link until the returned Undo is called. On error, removes it."""
         token = self._next_token()
         self._links.add(token, links)
         changed = tuple(links)
