@@ -21,7 +21,7 @@ AnyResult = Result | ServiceResult
 
 
 class ServiceOperation(msgspec.Struct, frozen=True, gc=False):
-    """As `splitbrain.histories.operation.Operation`, for leases, locks and elections."""
+    """Like `splitbrain.histories.operation.Operation`, for leases, locks and elections."""
 
     process: int
     f: str

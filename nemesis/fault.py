@@ -138,7 +138,7 @@ class BitRot(msgspec.Struct, frozen=True, tag_field="fault", tag="rot"):
 
 
 StepAction = Literal["crash", "power", "pause", "sleep", "isolate"]
-"""What happens to a member at a step of the write path. crash: its process is killed. power:
+"""The action on a member at a step of the write path. crash: its process is killed. power:
 its machine loses power, or its process is killed if the system cannot lose power. pause: the
 member is paused. sleep: only the step is delayed. isolate: the member's links are cut."""
 

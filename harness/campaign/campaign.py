@@ -38,7 +38,7 @@ class SeedResult(msgspec.Struct, frozen=True):
 
 
 def run_seed(seed: int, given: Mapping[str, Any]) -> SeedResult:
-    """Draw and simulate one seed of a campaign. `given` holds options that are not drawn."""
+    """Draw and simulate one seed of a campaign. The options in `given` are not drawn."""
     began = time.perf_counter()
     schedule = draw_swarm_schedule(seed, given)
     with temporary_run_folder() as folder:
@@ -81,10 +81,10 @@ def campaign(
 
 
 def _prepare_worker() -> None:
-    """Ignore Ctrl-C in a worker, because the main process of a campaign handles it.
+    """Ignore Ctrl-C in a worker process, and handle SIGTERM.
 
-    The main process ends its workers by SIGTERM, and each worker then removes the folder of its
-    run.
+    Only the main process of a campaign handles Ctrl-C. It ends its workers by SIGTERM, and each
+    worker then removes the folder of its run.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, remove_folders_and_exit)

@@ -34,7 +34,7 @@ CONNECT_TIMEOUT_S = 2.0
 LINE_BYTES_MAX = 256 * 1024 * 1024
 """One line of a watch is a batch of up to 1000 revisions."""
 ALL_KEYS = "\0"
-"""As `key` and as `range_end`."""
+"""The value of `key` and of `range_end` that selects all keys."""
 Kind = TypeVar("Kind")
 WatchFrom = Callable[[int], AsyncGenerator[WatchAnswer, None]]
 """Opens a watch of all keys that begins at a revision."""

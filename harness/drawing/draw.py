@@ -53,7 +53,7 @@ def is_drawn(schedule: Schedule) -> bool:
 
 
 def draw_swarm_schedule(seed: int, given: Mapping[str, Any]) -> Schedule:
-    """The schedule of one seed of a campaign. `given` holds options that are not drawn."""
+    """The schedule of one seed of a campaign. The options in `given` are not drawn."""
     return draw_schedule(read_options(draw_options(seed, given)))
 
 

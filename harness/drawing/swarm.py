@@ -1,4 +1,4 @@
-"""Swarm testing: each seed draws the faults, settings and conditions that its run has at all.
+"""Swarm testing: each seed draws the kinds of faults, settings and conditions that its run uses.
 
 Many runs with a few features each find more bugs than the same number of runs with all features,
 because one feature hides what another would show. Source: Groce et al., "Swarm Testing", ISSTA

@@ -22,7 +22,7 @@ ASK_PROGRESS_SHARE = 0.3
 STARTS: tuple[tuple[Start, int], ...] = (
     ("resume", 50), ("now", 10), ("past", 20), ("future", 12), ("first", 8)
 )
-"""Where a stream starts, with the weight of each choice."""
+"""The possible starts of a stream, with the weight of each."""
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""Judges a history file: one of ours without its run folder, or one of another tool."""
+"""Judges a history file of this project without its run folder, or of another tool."""
 
 from __future__ import annotations
 

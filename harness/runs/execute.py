@@ -35,7 +35,7 @@ from splitbrain.harness.systems.version_text import version_text
 from splitbrain.harness.workloads.catalogue import make_workload
 
 INVARIANTS = "invariants"
-"""The name of the verdict on what must be true at every step of a simulated run."""
+"""The name of the verdict on the conditions that must be true at every step of a simulation."""
 CHEAP_CHECKER = "statistics"
 """The checker that judges instead of all others if only the invariants matter."""
 
@@ -81,7 +81,7 @@ async def execute_async(
     *,
     report: bool = True,
 ) -> RunResult:
-    """As `execute`, on the caller's event loop. Cancelling it stops all that it started."""
+    """Like `execute`, on the caller's event loop. A cancellation stops everything at once."""
     if schedule.system == SIMULATED:
         # A simulation has a separate event loop, in virtual time.
         return await asyncio.to_thread(execute, schedule, progress, make, report=report)
@@ -101,7 +101,7 @@ def run_sync(
     *,
     report: bool = True,
 ) -> RunResult:
-    """Execute the schedule that `options` and their seed give; see `execute`."""
+    """Execute the schedule that `options` and their seed determine; see `execute`."""
     return execute(draw_schedule(options), progress, make, report=report)
 
 
@@ -112,7 +112,7 @@ async def run(
     *,
     report: bool = True,
 ) -> RunResult:
-    """Execute the schedule that `options` and their seed give; see `execute_async`."""
+    """Execute the schedule that `options` and their seed determine; see `execute_async`."""
     return await execute_async(draw_schedule(options), progress, make, report=report)
 
 

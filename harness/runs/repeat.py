@@ -11,7 +11,7 @@ from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.temporary import temporary_run_folder
 
 Repeated = tuple[RunResult, str | None]
-"""The first run, and the first event in which the second one differs; None if it is equal."""
+"""The first run, and the first event in which the second run differs; None if equal."""
 
 
 def execute_twice(schedule: Schedule) -> Repeated:

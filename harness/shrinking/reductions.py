@@ -115,7 +115,7 @@ def far_fewer_operations(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def fewer_clients(schedule: Schedule) -> Iterator[Schedule]:
-    """All operations on one client; then without each of the clients."""
+    """Schedules with all operations on one client, then schedules without one of the clients."""
     numbered = list(enumerate(schedule.operations, start=1))
     clients = range(len(schedule.clients))
     if len(clients) > 1:
@@ -135,7 +135,7 @@ def fewer_watchers(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def shorter_watchers(schedule: Schedule) -> Iterator[Schedule]:
-    """One watcher has only the first half of its streams, or only one of them."""
+    """Schedules in which one watcher has only the first half of its streams, or one of them."""
     watchers = schedule.watchers
     for place, one in enumerate(watchers):
         for kept in (one.streams[: len(one.streams) // 2], *((a,) for a in one.streams)):

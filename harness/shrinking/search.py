@@ -113,7 +113,7 @@ def failing_checker(schedule: Schedule, expected: str = "") -> str:
 
 
 class _Search:
-    """The state of a search: the smallest failing schedule, and what was tried."""
+    """The state of a search: the smallest failing schedule, and the schedules that were tried."""
 
     def __init__(self, schedule: Schedule, deadline: float, on_smaller: OnSmaller) -> None:
         self.smallest = schedule

@@ -171,7 +171,7 @@ class SimulatedCluster:
                 future.set_result(None)
 
     def kill(self, name: str) -> None:
-        """End the process as SIGKILL does. What it wrote stays in the page cache."""
+        """End the process as SIGKILL does. The data that it wrote stays in the page cache."""
         member = self.members[name]
         if member.process is not None and not member.process.ended:
             if not self.stopping:

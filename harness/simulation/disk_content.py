@@ -76,7 +76,7 @@ class Inode:
         return len(self.writes), len(self.sizes)
 
     def sync(self, covered: tuple[int, int]) -> None:
-        """Make durable what `mark` covered. Later writes stay pending."""
+        """Make the writes that `mark` covered durable. Later writes stay pending."""
         size, content = self.durable
         writes, sizes = covered
         for offset, data in self.writes[:writes]:
@@ -101,7 +101,7 @@ class Inode:
         del self.sizes[: covered[1]]
 
     def lose_power(self, random: Random) -> None:
-        """Replace the page cache by what is left after a power loss."""
+        """Replace the page cache by the content that is left after a power loss."""
         size, content = self._torn(self.mark(), random)
         self.size, self.cached = size, content
         self.durable = (size, bytearray(content))

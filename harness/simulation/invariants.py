@@ -329,7 +329,7 @@ class InvariantMonitor:
                     self._check_match(name, raft, peer.match, other, one)
 
     def _check_acknowledged(self, name: str, seen: ObservedRaft) -> None:
-        """The log of `name` was changed, so check that it still contains what was acknowledged."""
+        """Check that the log of `name`, which was changed, still contains acknowledged entries."""
         for leader, one in self._seen.items():
             if one.raft.role is Role.LEADER and leader != name:
                 for peer in one.raft.peers:

@@ -147,7 +147,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return handle
 
     def soon(self, process: Process | None, callback: Callable[..., object], *args: Any) -> None:
-        """As `call_soon`, on behalf of `process`."""
+        """Like `call_soon`, on behalf of `process`."""
         self._soon.append(_Handle(callback, args, process, 0))
 
     def create_task(

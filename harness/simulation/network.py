@@ -188,7 +188,7 @@ class Connection:
             self._loop.soon(None, dialler.lost, self)
 
     def finish(self) -> None:
-        """The dialling process has ended: it sends no more, and what it has sent still arrives."""
+        """The dialling process has ended. It sends no more, but sent frames still arrive."""
         self.dialler = None
         if self.queued_bytes == 0:
             self._detach()

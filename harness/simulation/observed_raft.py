@@ -1,4 +1,4 @@
-"""A member's Raft as it was after its last step, and what of it is durable."""
+"""A member's Raft as it was after its last step, and the part of it that is durable."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ObservedRaft:
         self.durable = log.durable
 
     def note_synced(self) -> None:
-        """Record what the disk reports as durable now. It stays durable during later writes."""
+        """Record the part that the disk reports as durable now. It stays durable afterwards."""
         log, storage = self.raft.log, self.server.storage
         if not storage.unsynced_bytes:
             self.synced = min(log.persisting, storage.last_index)

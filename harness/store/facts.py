@@ -108,17 +108,17 @@ class StateFacts(msgspec.Struct, frozen=True):
 
 
 def read_run_facts(folder: RunFolder) -> tuple[RunFacts | None, str]:
-    """`run.json`, and what is wrong with it ("" if nothing is)."""
+    """The content of `run.json`, and a sentence about a problem with it, or ""."""
     return _read(folder.record, RunFacts)
 
 
 def read_result_facts(folder: RunFolder) -> tuple[ResultFacts | None, str]:
-    """`results.json`, and what is wrong with it ("" if nothing is)."""
+    """The content of `results.json`, and a sentence about a problem with it, or ""."""
     return _read(folder.results, ResultFacts)
 
 
 def read_state_facts(member: MemberFiles) -> tuple[StateFacts | None, str]:
-    """`state.json` of a member, and what is wrong with it ("" if nothing is)."""
+    """The content of a member's `state.json`, and a sentence about a problem with it, or ""."""
     return _read(member.state, StateFacts)
 
 

@@ -140,7 +140,7 @@ class _Run:
     queue: list[tuple[int, int, Callable[[], None]]] = field(default_factory=list)
     queued: list[tuple[int, Lock | Campaign, AnyResult]] = field(default_factory=list)
     steps: int = 0
-    """The number of steps and events so far: it orders those of equal times."""
+    """The number of steps and events so far. It orders steps and events of equal times."""
     until: int = 0
 
     def schedule(self, at: int, step: Callable[[], None]) -> None:

@@ -27,7 +27,7 @@ from splitbrain.nemesis.fault import MemberName
 
 START_TRIES_MAX = 3
 PORT_LOST = ("address already in use", "something else listens on")
-"""What the members of etcd and of this project log when they cannot bind, in lower case."""
+"""Texts that members of etcd and of this project log if they cannot bind, in lower case."""
 _POLL_S = 0.02
 log = logging.getLogger("splitbrain.systems")
 

@@ -27,7 +27,7 @@ _VERSION = re.compile(r"etcd Version:\s*(\S+)")
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """The binary that is run, and where it was found."""
+    """The binary that is run, and the place where it was found."""
 
     path: Path
     source: str

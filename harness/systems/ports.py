@@ -71,7 +71,7 @@ def _candidates() -> range:
 
 
 def _lock(port: int) -> int | None:
-    """Lock `port`: the file descriptor of the lock, or None if another run has locked it."""
+    """Lock `port`. Returns the file descriptor of the lock, or None if another run has it."""
     folder = Path(tempfile.gettempdir()) / f"splitbrain-ports-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     file = os.open(folder / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -54,7 +54,7 @@ class MemberProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """None while the process runs; -9 after a SIGKILL."""
+        """The exit code: None while the process runs, -9 after a SIGKILL."""
         return self._child.poll()
 
     def alive(self) -> bool:
@@ -130,7 +130,7 @@ class MemberProcess:
         await self.kill_and_wait()
 
     async def wait(self, timeout_ms: int) -> int | None:
-        """Wait for the end; the exit code, or None if the process still runs after `timeout_ms`."""
+        """Wait for the end. Returns the exit code; None if the process runs after `timeout_ms`."""
         deadline = time.monotonic() + timeout_ms / 1000
         # Polling needs neither a child watcher in the loop nor a signal handler.
         while (code := self.exit_code) is None and time.monotonic() < deadline:  # noqa: ASYNC110

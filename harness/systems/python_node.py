@@ -79,7 +79,7 @@ class PythonNode(ProcessCluster):
     async def _failpoint(
         self, method: str, member: MemberName, failpoint: str, term: str
     ) -> str | None:
-        """Send a request about a failpoint; None if the member accepted it, else the reason."""
+        """Send a request about a failpoint. Returns None if it was accepted, else the reason."""
         url = f"{self.address(member).client_url}/admin/failpoints/{failpoint}"
         timeout = aiohttp.ClientTimeout(total=FAILPOINT_TIMEOUT_S)
         try:

@@ -20,11 +20,11 @@ from splitbrain.nemesis.fault import AtStep, Fault, Kill, PowerLoss
 from splitbrain.nemesis.nemesis import name_of
 
 HOLD_UNSYNCED = "--hold-unsynced"
-"""The flag of our own member that keeps unsynced writes out of the file system, so that a
+"""The flag that keeps unsynced writes of this project's member out of the file system, so that a
 SIGKILL loses them as a power loss would."""
 
 SAME_NEEDS = {"rot": "disk"}
-"""A fault that is never drawn → the kind of fault that needs the same of a system."""
+"""A fault that is never drawn → the kind of fault that needs the same protocol of a system."""
 
 def refuse_unsupported(schedule: Schedule) -> None:
     """Raise BadArguments if the schedule's system cannot run it."""

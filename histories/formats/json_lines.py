@@ -31,7 +31,7 @@ class _Line(msgspec.Struct, gc=False):
 
 
 def is_json_lines(first_line: bytes) -> bool:
-    """Whether a file with this first line has the format. Histories of our own have it too."""
+    """Whether a file with this first line has the format. Histories of this project have it too."""
     try:
         msgspec.json.decode(first_line, type=_Line)
     except (msgspec.MsgspecError, UnicodeDecodeError):

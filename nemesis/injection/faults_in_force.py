@@ -51,7 +51,7 @@ class FaultsInForce:
         """Heals the other faults in force, those of clocks and disks."""
 
     async def stop_members(self, how: Stop, members: tuple[MemberName, ...]) -> Undo:
-        """Kill or pause `members` until the returned Undo is called. On error, heals them at once."""
+        """Kill or pause `members` until the returned Undo is called. On error, heals them."""
         token = self._next_token()
         self._stops[token] = (how, members)
 

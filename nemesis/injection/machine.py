@@ -1,7 +1,7 @@
 """Injectors of the faults that only a simulated machine supports: power, clocks, disks.
 
 The import of this module registers its injectors with `inject`. The module re-exports `inject`, so
-that whoever imports `inject` from here has the injectors registered.
+that code which imports `inject` from here can inject these faults too.
 """
 
 from __future__ import annotations

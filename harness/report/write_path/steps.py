@@ -58,7 +58,7 @@ class WriteSteps:
     row_of: dict[int, int] = field(default_factory=dict)
 
     def at(self, row: int, step: str, member: str) -> int | None:
-        """When `member` had done `step`, in ns; None if it did not."""
+        """The time in ns at which `member` had done `step`; None if it did not do the step."""
         place = _STEP_PLACE[step] * len(self.members) + self.members.index(member)
         ns = self.ns[row * self._width + place]
         return None if ns == NEVER else ns

@@ -71,7 +71,7 @@ class Lane:
         self._move()
 
     def ended(self) -> None:
-        """The source has ended. The sink is ended after all bytes before have reached it."""
+        """The source has ended. End the sink after all earlier bytes have reached it."""
         self._source = None  # if it were read again, it would report its end again
         self._enqueue(_END)
         self._move()

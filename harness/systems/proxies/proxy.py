@@ -37,7 +37,7 @@ from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.fault import MemberName
 
 CONNECTIONS_MAX = 4_096
-"""Of all proxies together; more connections are refused."""
+"""The limit for all proxies together. Connections beyond it are refused."""
 WRITE_BUFFER_BYTES_MAX = 1024 * 1024
 _LOOKUPS_MAX = 25
 _LOOKUP_PAUSE_S = 0.02
@@ -57,10 +57,10 @@ class Proxies:
         self._connections: dict[Connection, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.refused = 0
-        """How many connections were refused because no member dialled them."""
+        """The number of connections that were refused because no member dialled them."""
 
     async def listen(self, target: MemberName, port: int) -> int:
-        """Open the proxy in front of `target`, which listens on `port`; the port of the proxy."""
+        """Open the proxy in front of `target` at port `port`. Returns the port of the proxy."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
             lambda: DiallerEnd(self, target, (HOST, port)), HOST, 0, backlog=512
@@ -170,7 +170,7 @@ class DiallerEnd(asyncio.Protocol):
         self._proxies.accepted(self)
 
     def join(self, connection: Connection) -> None:
-        """Pass what is read to `connection`, beginning with what was read before."""
+        """Pass the bytes that are read to `connection`, beginning with those read before."""
         self.connection = connection
         connection.forward.read_from(self.transport, reading=not self._received_early)
         for data in self._received_early:
