@@ -54,7 +54,7 @@ class Put(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
 class Range(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="range"):
     """A read of one key, or of the interval `[key, range_end)`.
 
-    Without `range_end` it reads the one key. The `range_end` "\\0" reads all keys from `key` on.
+    Without `range_end`, only `key` is read. The `range_end` "\\0" reads all keys from `key` on.
     The answer is sorted by `sort_by` (by key if not given), in ascending order unless `descend`.
     `limit` is the maximum number of key-values in that order; 0: no limit.
     """

@@ -1,4 +1,4 @@
-"""The corpus: runs that once found something, and are repeated before all others.
+"""The corpus: saved runs that found a bug. Tests repeat them before they draw new seeds.
 
 The corpus is a folder. Each of its files is a saved run:
 

@@ -6,7 +6,7 @@ A file consists of its page cache, which every process reads, its content at the
 and the writes since then. After a power loss, each sector that was written since the last
 sync contains one of the versions that it had since then, independent of the other sectors,
 because the disk may have written them back in any order and at any time. A sector itself is
-never torn. The size is the durable one, or one that the file has had since.
+never torn. The size of the file is the durable one, or one that the file has had since.
 
 A directory keeps its entries of the last sync, and after a power loss a prefix of the changes
 since then, because file systems journal their changes in order. Changes of different

@@ -49,7 +49,7 @@ class Livelock(SplitbrainError):
 class _Handle:
     """A callback, and the process on whose behalf it runs.
 
-    It replaces `asyncio.Handle` and `TimerHandle`, which copy the context for each callback
+    This class replaces `asyncio.Handle` and `TimerHandle`, which copy the context for each callback
     and are slower.
     """
 

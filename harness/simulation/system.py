@@ -32,8 +32,8 @@ _POLL_S = 0.02
 class SimulatedSystem:
     """The system on `cluster`, which was made on the loop of the run.
 
-    It supports all faults: it is Killable, Pausable, Partitionable, Powered, Clocked, Disked
-    and HasFailpoints. The members' logs and traces are written by `stop`.
+    The system supports all faults: it is Killable, Pausable, Partitionable, Powered, Clocked,
+    Disked and HasFailpoints. The method `stop` writes the members' logs and traces.
     """
 
     name = "simulated"

@@ -6,7 +6,7 @@ network.
 
 The harness sends one JSON line for each command over a socket pair and waits for its answer,
 so that the state of a link is in force when `set_link` returns. The process ends when the
-harness closes its end of the pair, or ends itself.
+harness exits or closes its end of the pair.
 """
 
 from __future__ import annotations
