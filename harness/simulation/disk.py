@@ -1,7 +1,7 @@
 """The disk of a machine, and the view that one process has of it (`splitbrain.node.world.Disk`).
 
 A process that crashes loses nothing that it wrote, because the page cache belongs to the
-machine. A power loss (`MachineDisk.lose_power`) loses data; `volume.py` describes what
+machine. A power loss (`MachineDisk.lose_power`) loses data; `disk_content.py` describes what
 remains.
 """
 
