@@ -1,7 +1,7 @@
-"""Loads classes of users: from a dotted path, or from an entry point of an installed package.
+"""Loads a user's classes: from a dotted path, or from an entry point of an installed package.
 
-An error while a user's module is imported becomes one line that names the place in that
-module. Most of the traceback would show this project's code.
+If the import of a user's module fails, the error is one line that names the place in that module. A
+traceback would mostly show this project's code.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def origin_of(point: EntryPoint) -> str:
 
 
 def load_entry_point(point: EntryPoint, what: str) -> Any:
-    """The object that `point` names. Raises BadArguments if it cannot be imported.
+    """The object that the entry point `point` names. Raises BadArguments if the import fails.
 
-    `what` names the kind of object in the error, for example "workload".
+    The error message contains `what`, the kind of the object, for example "workload".
     """
     try:
         return point.load()
@@ -44,8 +44,8 @@ def load_entry_point(point: EntryPoint, what: str) -> Any:
 def load_path(path: str, what: str) -> Any:
     """The object at `path`, which has the form `package.module:Name`.
 
-    The module may also be in the working directory. Raises BadArguments if it cannot be
-    imported, or has no such object.
+    The module may also be in the working directory. Raises BadArguments if the module cannot be
+    imported or has no such object.
     """
     module_name, _, name = path.partition(":")
     if not module_name or not name:

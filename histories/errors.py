@@ -4,7 +4,8 @@ from __future__ import annotations
 
 
 class HistoryError(ValueError):
-    """A file that is not a valid history, or not a valid file of a run.
+    """Raised for a file that is not a valid history, or not a valid file of a run.
 
-    The message contains the file and line, what was found there, and what was expected.
+    The message contains the file and line, the text that was found there, and the text that was
+    expected.
     """

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 def collector_paused() -> Iterator[None]:
     """Disable the cyclic garbage collector inside the block.
 
-    Otherwise it would traverse all the values again and again, although they all stay in use.
-    Reference counting still frees values that are no longer used.
+    Otherwise the collector would traverse all the values again and again, although they all stay in
+    use. Reference counting still frees values that are not used any more.
     """
     was_enabled = gc.isenabled()
     gc.disable()

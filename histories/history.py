@@ -43,10 +43,10 @@ class History:
 
     @classmethod
     def read(cls, path: Path) -> History:
-        """Read the JSON Lines file `path`. Raises HistoryError with the line that is invalid.
+        """Read the JSON Lines file `path`. Raises HistoryError for a line that is invalid.
 
-        The fast reader reads most files. If it does not support a line, the file is read again
-        line by line. That reader also reports which line is invalid, and why.
+        The fast reader reads most files. If the fast reader does not support a line, the file is
+        read again event by event. The second reader also reports which line is invalid, and why.
         """
         with collector_paused():
             try:

@@ -60,7 +60,7 @@ class Put(_Value, frozen=True, tag_field="op", tag="put"):
 class Range(_Value, frozen=True, tag_field="op", tag="range"):
     """A read of one key, or of the interval `[key, range_end)`.
 
-    Without `range_end` it reads the one key. The `range_end` "\\0" reads all keys from `key` on.
+    Without `range_end`, only `key` is read. The `range_end` "\\0" reads all keys from `key` on.
     The answer is sorted by `sort_by` (by key if not given), in ascending order unless `descend`.
     `limit` is the maximum number of key-values in that order; 0: no limit.
     """
@@ -112,7 +112,7 @@ class Compact(
 ):
     """Drop the versions of keys that are older than `revision`.
 
-    With `physical`, the answer is sent only when they are removed from the disk.
+    With `physical`, the answer is sent only when these versions are removed from the disk.
     """
 
     revision: int
@@ -135,9 +135,10 @@ class PutResult(
 class RangeResult(
     _Value, frozen=True, tag_field="op", tag="range"
 ):
-    """`count` is the number of keys in the interval, including those beyond a `limit`.
+    """The answer to a `Range`.
 
-    `more` is True if the `limit` left keys out.
+    `count` is the number of keys in the interval, including those beyond a `limit`. `more` is True
+    if the `limit` left keys out.
     """
 
     header: Header = Header()

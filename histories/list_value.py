@@ -1,8 +1,8 @@
 """A list as the value of a key, such as `1.1 2.1 | 2.5`.
 
-A key-value store has no operation to append, so a client that appends writes the whole list
-again. The elements behind the bar are those that the last put appended. They are known even
-if the put overwrote elements that its client had not read.
+A key-value store has no operation that appends, so a client that appends writes the whole list
+again. The elements behind the bar are those that the last put appended. Because of the bar, these
+elements are known even if the put overwrote elements that its client had not read.
 """
 
 from __future__ import annotations

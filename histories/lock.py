@@ -1,7 +1,8 @@
 """The operations of a v3 store's lock and election services in a history.
 
-The key in the answer to a lock holds the lock. The leader of an election is the oldest key of
-a campaign. Both keys are attached to a lease, and are deleted when the lease ends.
+The answer to a lock request contains a key. The client holds the lock as long as this key exists.
+The leader of an election is the client whose campaign has the oldest key. Both kinds of keys are
+attached to a lease, and are deleted when the lease ends.
 
 Source: etcd's `v3lock.proto` and `v3election.proto`, with the names of its JSON gateway.
 """
@@ -14,7 +15,7 @@ from splitbrain.histories.kv import Header, KeyValue
 
 
 class Lock(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="lock"):
-    """Acquires a lock. The answer comes when the client holds it."""
+    """Acquires a lock. The request is answered when the client holds the lock."""
 
     name: str
     lease: int

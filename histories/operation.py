@@ -18,10 +18,10 @@ Outcome = Literal["ok", "fail", "info"]
 class Operation(msgspec.Struct, frozen=True, gc=False):
     """One operation of one client, from its invocation to its completion.
 
-    `invoked` and `returned` are indexes of events. `call` and `ret` are their times in ns
-    since the start of the run. An operation without a completion (because the harness died)
-    has the outcome `info`, and `returned` and `ret` are None. An operation that ended in
-    `info` has a `ret` of None too, because it may take effect at any later time.
+    `invoked` and `returned` are indexes of events. `call` and `ret` are the times of these events
+    in ns since the start of the run. If an operation ended in `info`, its `ret` is None, because it
+    may take effect at any later time. If an operation has no completion (because the harness died),
+    its outcome is `info`, and both `returned` and `ret` are None.
     """
 
     process: int

@@ -1,8 +1,9 @@
 """Random streams: one integer seeds every random draw of a run.
 
-`stream(seed, "nemesis", "kill")` returns a separate generator for each consumer, which its
-path names. So a new consumer does not change the draws of the others, and the same path gives
-the same draws in every process, for any PYTHONHASHSEED.
+`stream(seed, "nemesis", "kill")` returns a generator for one consumer, which is identified by the
+path `"nemesis", "kill"`. Each consumer has a separate generator, so that a new consumer does not
+change the draws of the others. The same path gives the same draws in every process, for any
+PYTHONHASHSEED.
 """
 
 from __future__ import annotations

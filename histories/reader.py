@@ -1,8 +1,8 @@
 """Readers of a history's file: a fast one for blocks of lines, and one for single events.
 
-The fast reader decodes each line once, straight into a request or an answer. It keeps no
-events, so a history of a million operations takes about 1 KB of memory for each operation. It
-reads operations of the key-value service alone and raises `UnusualLine` for any other line;
+The fast reader decodes each line once, directly into a request or an answer. It keeps no events, so
+a history of a million operations takes about 1 KB of memory for each operation. It supports only
+operations of the key-value service, and raises `UnusualLine` for any other line.
 `splitbrain.histories.history.History.read` then reads the file event by event.
 """
 
@@ -208,8 +208,8 @@ def _event(line: _Line) -> Event:
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
     """Blocks of `file` that contain whole lines.
 
-    A last line without a line end counts if it is JSON. Otherwise a crash cut it short, and
-    it is dropped.
+    A last line without a line end is used if it is valid JSON. Otherwise a crash cut the line
+    short, and it is dropped.
     """
     rest = b""
     while block := file.read(BLOCK_BYTES):

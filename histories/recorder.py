@@ -1,13 +1,12 @@
 """Writes a history to its file while the run is observed, one line for each event.
 
-One unbuffered write passes each event to the operating system before the call returns. So
+One unbuffered write passes each event to the operating system before the call returns. Therefore
 every event that was recorded is in the file even if the harness crashes, and an invocation is
-recorded before its request is sent. A call takes about 3 µs with the encoding: 4,000 events
-a second cost about 1 % of a core. The file is not synced, because a history need not survive
-a crash of the machine.
+recorded before its request is sent. A call, including the encoding, takes about 3 µs: 4,000 events
+a second cost about 1 % of a core. The file is not synced, because a history need not survive a
+crash of the machine.
 
-Indexes start at 0 and increase by 1. Times never decrease, because one thread records all
-events.
+Indexes start at 0 and increase by 1. Times never decrease, because one thread records all events.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ NULL = msgspec.Raw(b"null")
 
 
 class Recorder:
-    """Appends events to the file `path`, and those of the nemesis to `nemesis_path` too.
+    """Appends events to the file `path`, and events of the nemesis also to `nemesis_path`.
 
-    Times are in ns since the recorder was created; `origin_ns` is that moment by `clock_ns`.
-    A recorder must not be shared by threads.
+    Times are in ns since the recorder was created. `origin_ns` is the time of its creation by
+    `clock_ns`. A recorder must not be shared by threads.
     """
 
     def __init__(

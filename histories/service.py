@@ -1,6 +1,6 @@
 """Requests of all services, and operations of leases, locks and elections.
 
-A history's file contains them in one order with the operations of the key-value service. A
+The file of a history contains these operations in one order with those of the key-value service. A
 `History` keeps them in a separate field, because most checkers judge only keys and values.
 """
 
@@ -21,7 +21,7 @@ AnyResult = Result | ServiceResult
 
 
 class ServiceOperation(msgspec.Struct, frozen=True, gc=False):
-    """As `splitbrain.histories.operation.Operation`, for leases, locks and elections."""
+    """Like `splitbrain.histories.operation.Operation`, for leases, locks and elections."""
 
     process: int
     f: str

@@ -1,9 +1,9 @@
 """The sidecar file of a history: the state of each member at the end of the run.
 
-A run's folder contains `n1/state.json` and so on instead. A history `kv.jsonl` outside a run's
-folder may have a sidecar file `kv.members.jsonl` in the same folder, with one `MemberState` on
-each line. There `"changes_of": "n1"` means that the changes are equal to those of the member n1
-of an earlier line.
+A run's folder contains the states in `n1/state.json` and so on. A history `kv.jsonl` outside a
+run's folder may instead have a sidecar file `kv.members.jsonl` in the same folder, with one
+`MemberState` on each line. In a sidecar file, `"changes_of": "n1"` means that the changes are equal
+to those of the member n1 of an earlier line.
 """
 
 from __future__ import annotations

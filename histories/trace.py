@@ -63,8 +63,8 @@ class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 def read_trace(path: Path) -> Iterator[TraceEvent]:
     """The events of one member's trace, in the order of the file.
 
-    A last line that a kill cut short is dropped. Raises HistoryError with the line that is not
-    a trace event.
+    A last line that a kill cut short is dropped. Raises HistoryError for a line that is not a trace
+    event.
     """
     decoder = msgspec.json.Decoder(TraceEvent)
     with path.open("rb") as lines:

@@ -59,12 +59,17 @@ MicroOperation = Append | Write | Read
 class Transaction(msgspec.Struct, frozen=True, gc=False):
     """One transaction of one client.
 
-    `invoked` and `returned` are the indexes of its events. They alone define the order in real
-    time. `returned` is None if it is unknown when the transaction ended, as for every `info`:
-    it may have taken effect at any time after its invocation, or never. An `ok` without
-    `returned` took effect at an unknown time. A `fail` certainly did not take effect. `call_ns`
-    and `ended_ns` are in ns since the start of the run, and only used in messages. A `call_ns`
-    of -1 means unknown.
+    `invoked` and `returned` are the indexes of its events, and only these two define the order in
+    real time. Their meaning depends on the outcome:
+
+    - `ok`: the transaction took effect between `invoked` and `returned`. If `returned` is None, it
+      took effect at an unknown time after `invoked`.
+    - `info`: `returned` is None. The transaction may have taken effect at any time after `invoked`,
+      or never.
+    - `fail`: the transaction certainly did not take effect.
+
+    `call_ns` and `ended_ns` are times in ns since the start of the run, and are used only in
+    messages. `call_ns` is -1 if the time is unknown.
     """
 
     process: int

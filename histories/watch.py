@@ -36,10 +36,10 @@ FILE_NAME = "watch.jsonl"
 
 
 class WatchRequest(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """The request of one stream; the interval is as in `splitbrain.histories.kv.Range`.
+    """The request of one stream. The interval is defined as in `splitbrain.histories.kv.Range`.
 
-    `start_revision` 0 watches from the next revision on. `ask_progress` sends a progress
-    request right after the watch request.
+    With `start_revision` 0, the watch starts from the next revision. With `ask_progress`, a
+    progress request is sent right after the watch request.
     """
 
     key: str
@@ -76,8 +76,9 @@ class Events(
 ):
     """One answer with events.
 
-    `revision` is that of the answer's header. `previous` contains the prev_kv of each of the
-    `changes`, or is empty if no event has one. `fragment`: the next answer continues this one.
+    `revision` is the revision in the answer's header. `previous` contains the prev_kv of each of
+    the `changes`, or is empty if no event has a prev_kv. With `fragment`, the next answer continues
+    this one.
     """
 
     time: int
@@ -101,8 +102,8 @@ class Cancelled(
 ):
     """The member ended the watch.
 
-    If `compact_revision` is not 0, the events to send next were compacted, and it is the first
-    revision that the member still has.
+    If `compact_revision` is not 0, the watch ended because the events to send next were compacted.
+    `compact_revision` is then the first revision that the member still has.
     """
 
     time: int
@@ -116,8 +117,8 @@ class Closed(
 ):
     """The stream ended because the watcher closed it or the connection broke; `why` is the reason.
 
-    If `settled` is not 0, the stream was open until the end of the run, long after all members
-    had reached the revision `settled`, so that all events up to it had time to arrive.
+    If `settled` is not 0, the stream was open until the end of the run. All members had reached the
+    revision `settled` long before, so that all events up to this revision had time to arrive.
     """
 
     time: int

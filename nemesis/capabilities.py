@@ -1,9 +1,9 @@
-"""What a fault can do to a system: small optional protocols, one for each means.
+"""The capabilities that faults need of a system: small optional protocols.
 
 A system supports a kind of fault if its class has the methods of the protocol that
-`splitbrain.nemesis.catalogue.FaultKind.needs` names. The protocols are part of the nemesis
-and not of the harness because the injectors need them and know nothing else of a system.
-`splitbrain.harness.systems.system` re-exports them.
+`splitbrain.nemesis.catalogue.FaultKind.needs` names. The protocols are part of the nemesis and not
+of the harness, because the injectors need them and use nothing else of a system.
+`splitbrain.harness.systems.system` re-exports the protocols.
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ from splitbrain.nemesis.fault import MemberName
 
 
 class LinkState(msgspec.Struct, frozen=True):
-    """What the directed link from one member to another does with bytes.
+    """The state of the directed link from one member to another.
 
-    If `open` is False on both links of a pair, the pair's connections are broken and new
-    ones are refused. If it is False on only one of them, the link keeps the bytes of its
-    direction back, as `black_hole` does, because a TCP connection cannot be broken in one
-    direction. With `black_hole`, connections stay open and no bytes pass. Bytes that were
-    kept back arrive late and in order when the link is normal again, as after TCP's
-    retransmission.
+    If `open` is False on both links of a pair, the pair's connections are broken and new ones are
+    refused. If `open` is False on only one of them, connections stay open and that link passes no
+    bytes, as with `black_hole`, because a TCP connection cannot be broken in one direction. With
+    `black_hole`, connections stay open and no bytes pass. Bytes that a link kept back arrive late
+    and in order when the link is normal again, as after TCP's retransmission.
 
-    Each chunk of bytes is delayed by `delay_ms` plus or minus up to `jitter_ms`. Chunks
-    stay in order. All connections of the link together pass at most `rate_bytes_per_s`
+    Each chunk of bytes is delayed by `delay_ms` plus or minus up to `jitter_ms`. Chunks of a
+    connection stay in order. All connections of the link together pass at most `rate_bytes_per_s`
     (0: no limit).
     """
 
@@ -89,13 +88,15 @@ class Partitionable(Protocol):
 
 
 class DiskState(msgspec.Struct, frozen=True):
-    """The faults of a member's disk. A percentage is the chance of each single operation.
+    """The faults of a member's disk. A percentage is the probability for each single operation.
 
-    A failed sync reports an error, and it is unknown which of the bytes it covered are
-    durable. With `lying`, syncs report success and make nothing durable. A misdirected
-    write goes to a wrong place in its file. A correct store survives every fault before
-    `lying` on any number of members; a member that cannot continue stops. It cannot
-    survive a lying disk or misdirected writes: at best it detects the damage afterwards.
+    If a sync fails, it reports an error, and it is unknown which of the bytes it covered are
+    durable. With `lying`, syncs report success and make nothing durable. A misdirected write goes
+    to a wrong place in its file.
+
+    A correct store survives `slow_ms`, `full` and the errors of writes, syncs and reads on any
+    number of members. A member that cannot continue because of them stops. No store can survive a
+    lying disk or misdirected writes; at best it detects the damage afterwards.
     """
 
     slow_ms: int = 0
@@ -119,8 +120,8 @@ class Powered(Protocol):
     async def lose_power(self, members: Sequence[MemberName]) -> None:
         """Cut the power of all `members` at one moment.
 
-        Their processes, their page caches and everything that is not on their disks are
-        lost. `Killable.restart` starts each of them again.
+        The members' processes, their page caches and all data that is not on their disks are lost.
+        `Killable.restart` starts each of the members again.
         """
         ...
 
@@ -159,7 +160,7 @@ class Disked(Protocol):
 class HasFailpoints(Protocol):
     """A system whose members have failpoints at the steps of the write path.
 
-    The terms of failpoints are those of `splitbrain.node.failpoint`.
+    A term defines what a failpoint does; `splitbrain.node.failpoint` describes the terms.
     """
 
     async def set_failpoint(self, member: MemberName, failpoint: str, term: str) -> None:

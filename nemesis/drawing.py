@@ -1,9 +1,9 @@
 """Draws a schedule of faults from a seed, before the run.
 
-Each kind of fault has its own random stream and its own time line, in which gaps and faults
-alternate. So faults of different kinds overlap freely, and adding a kind does not change the
+Each kind of fault has a separate random stream and a separate time line, in which gaps and faults
+alternate. Therefore faults of different kinds overlap freely, and adding a kind does not change the
 draws of the others. The variants of a fault (target, shape, numbers) are taken from a shuffled
-deck, because independent draws would show a short run only a few of them.
+deck, because independent draws would give a short run only a few of the variants.
 """
 
 from __future__ import annotations
@@ -35,11 +35,10 @@ from splitbrain.nemesis.target import targets_for
 
 
 class Tempo(msgspec.Struct, frozen=True):
-    """How often faults of one kind begin and how long they last, in ms.
+    """The frequency and the duration of faults of one kind, in ms.
 
-    A fault lasts `hold_ms` (minimum, maximum). The gap before the next one is `gap_ms`
-    (minimum, maximum). The last `tail_ms` of a run are free of faults, so that the cluster
-    can recover.
+    A fault lasts `hold_ms` (minimum, maximum). The gap before the next fault is `gap_ms` (minimum,
+    maximum). The last `tail_ms` of a run are free of faults, so that the cluster can recover.
     """
 
     hold_ms: tuple[int, int]
@@ -58,8 +57,9 @@ GAP_EXPONENT = 1.5
 def tempo_for(duration_ms: int, pace: float = 1.0) -> Tempo:
     """The tempo for a load of `duration_ms`, with `pace` times as many faults as usual.
 
-    `LONG` is scaled down for shorter runs, so that 30 s still have several faults of each kind.
-    With `pace` 1, faults stay long enough for an election of 1 s where the run allows it.
+    `LONG` is scaled down for shorter runs, so that a run of 30 s still has several faults of each
+    kind. With `pace` 1, each fault lasts long enough for an election of 1 s if the run is long
+    enough.
     """
     tempo = _tempo_for(duration_ms)
     if pace == 1.0:
@@ -94,12 +94,12 @@ def draw_faults(
 ) -> tuple[ScheduledFault, ...]:
     """Draw faults of `kinds` for a load of `duration_ms`, in the order in which they begin.
 
-    With `snapshots`, faults of the kind "step" also hit members that receive or restore a
-    snapshot. With logs of the default length, a short run sends no snapshots, and such a fault
-    would have no effect.
+    With `snapshots`, faults of the kind "step" also hit members that receive or restore a snapshot.
+    A short run sends no snapshots if logs have the default length, and such a fault would have no
+    effect.
 
-    Kinds that affect links are left out for a single member, which has no links. Raises
-    FaultError for a kind that is unknown or not among `capabilities`.
+    Kinds that affect links are left out for a single member, which has no links. Raises FaultError
+    for a kind that is unknown or not among `capabilities`.
     """
     check_known(kinds)
     check_supported(kinds, capabilities)
@@ -140,10 +140,10 @@ Variant = Callable[[Random], Fault]
 
 
 def _shuffled_variants(deck: Sequence[Variant], random: Random) -> Iterator[Variant]:
-    """The variants of `deck` in random order, again and again, shuffled anew each time.
+    """The variants of `deck` in random order, without end; the deck is shuffled anew each time.
 
-    The first or the second variant hits the leader, so that a short run also tests the
-    leader, where most errors of a protocol are.
+    The first or the second variant hits the leader, so that even a short run tests the leader,
+    where most errors of a protocol are.
     """
     order = random.sample(deck, len(deck))
     place = next((place for place, variant in enumerate(order) if _hits_leader(variant)), 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class FaultError(ValueError):
-    """A fault that does not exist, or that the system does not support.
+    """Raised for a fault that does not exist, or that the system does not support.
 
-    The message contains what was given, what was expected, and what to do.
+    The message contains the value that was given, the values that were expected, and what to do.
     """

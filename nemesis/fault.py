@@ -1,8 +1,8 @@
 """Faults as values. `splitbrain.nemesis.injection.inject.inject` injects each of them.
 
-A fault selects the members that it hits by a `Target`, which is resolved when the fault
-begins because the leader is not known when the schedule is drawn. Or it names the members
-in `on`; then `target` is ignored.
+If `on` is not empty, the fault hits the members that `on` names, and `target` is ignored. Otherwise
+`target` selects the members when the fault begins, because the leader is not known when the
+schedule is drawn.
 """
 
 from __future__ import annotations
@@ -35,24 +35,25 @@ PARTITION_SHAPES: tuple[PartitionShape, ...] = (
 
 
 class Kill(msgspec.Struct, frozen=True, tag_field="fault", tag="kill"):
-    """Send SIGKILL to members. A restart on the same data heals it. Needs `Killable`."""
+    """Send SIGKILL to members. The fault is healed by a restart on the same data. Needs
+    `Killable`."""
 
     target: Target = "any"
     on: tuple[MemberName, ...] = ()
 
 
 class Pause(msgspec.Struct, frozen=True, tag_field="fault", tag="pause"):
-    """Send SIGSTOP to members. SIGCONT heals it. Needs `Pausable`."""
+    """Send SIGSTOP to members. The fault is healed by SIGCONT. Needs `Pausable`."""
 
     target: Target = "any"
     on: tuple[MemberName, ...] = ()
 
 
 class Partition(msgspec.Struct, frozen=True, tag_field="fault", tag="partition"):
-    """Cut links between members. Opening the links heals it. Needs `Partitionable`.
+    """Cut links between members. The fault is healed by opening the links. Needs `Partitionable`.
 
-    `how`: `cut` closes connections and refuses new ones; `black_hole` keeps connections open
-    and lets no bytes through.
+    With `how` set to `cut`, connections are closed and new ones are refused. With `black_hole`,
+    connections stay open but no bytes pass.
     """
 
     shape: PartitionShape = "isolate"
@@ -64,10 +65,11 @@ class Partition(msgspec.Struct, frozen=True, tag_field="fault", tag="partition")
 
 
 class Latency(msgspec.Struct, frozen=True, tag_field="fault", tag="latency"):
-    """Slow all links to and from members. Normal links heal it. Needs `Partitionable`.
+    """Slow all links to and from members. Needs `Partitionable`.
 
-    Each chunk of bytes is delayed by `delay_ms` plus or minus up to `jitter_ms`. Chunks stay
-    in order. A link passes at most `rate_bytes_per_s` (0: no limit).
+    Each chunk of bytes is delayed by `delay_ms` plus or minus up to `jitter_ms`. Chunks stay in
+    order. A link passes at most `rate_bytes_per_s` (0: no limit). The fault is healed by making the
+    links normal again.
     """
 
     target: Target = "any"
@@ -78,10 +80,10 @@ class Latency(msgspec.Struct, frozen=True, tag_field="fault", tag="latency"):
 
 
 class PowerLoss(msgspec.Struct, frozen=True, tag_field="fault", tag="power"):
-    """Cut the power of members' machines at one moment.
+    """Cut the power of members' machines at one moment. Needs `Powered` and `Killable`.
 
-    Everything that is not on their disks is lost. A restart on the remaining data heals it.
-    Needs `Powered` and `Killable`.
+    All data that is not on the machines' disks is lost. The fault is healed by restarting the
+    members on the data that remains.
     """
 
     target: Target = "any"
@@ -89,9 +91,9 @@ class PowerLoss(msgspec.Struct, frozen=True, tag_field="fault", tag="power"):
 
 
 class ClockJump(msgspec.Struct, frozen=True, tag_field="fault", tag="clock"):
-    """Move members' wall clocks forward by `ahead_ms`, or back if it is negative.
+    """Move members' wall clocks forward by `ahead_ms`, or back if `ahead_ms` is negative.
 
-    A jump of the same size in the other direction heals it. Needs `Clocked`.
+    The fault is healed by a jump of the same size in the other direction. Needs `Clocked`.
     """
 
     target: Target = "any"
@@ -100,9 +102,10 @@ class ClockJump(msgspec.Struct, frozen=True, tag_field="fault", tag="clock"):
 
 
 class ClockDrift(msgspec.Struct, frozen=True, tag_field="fault", tag="drift"):
-    """Run members' clocks and timers faster by `ppm` millionths, or slower if it is negative.
+    """Run members' clocks and timers faster by `ppm` millionths, or slower if `ppm` is negative.
 
-    The normal rate heals it; the time that the clocks gained or lost stays. Needs `Clocked`.
+    The fault is healed by setting the clocks to the normal rate. The time that the clocks gained or
+    lost is not corrected. Needs `Clocked`.
     """
 
     target: Target = "any"
@@ -113,8 +116,8 @@ class ClockDrift(msgspec.Struct, frozen=True, tag_field="fault", tag="drift"):
 class DiskFault(msgspec.Struct, frozen=True, tag_field="fault", tag="disk"):
     """Make members' disks slow, full or faulty. Needs `Disked`.
 
-    `splitbrain.nemesis.capabilities.DiskState` describes the fields. A healthy disk heals it,
-    and a restart if the member stopped because of its disk.
+    `splitbrain.nemesis.capabilities.DiskState` describes the fields. The fault is healed by making
+    the disk healthy again. If the member has stopped because of its disk, it is also restarted.
     """
 
     target: Target = "any"
@@ -135,8 +138,8 @@ class BitRot(msgspec.Struct, frozen=True, tag_field="fault", tag="rot"):
 
 
 StepAction = Literal["crash", "power", "pause", "sleep", "isolate"]
-"""What happens to a member at a step of the write path. crash: its process is killed. power:
-its machine loses power (a process that keeps unsynced writes back loses them). pause: the
+"""The action on a member at a step of the write path. crash: its process is killed. power:
+its machine loses power, or its process is killed if the system cannot lose power. pause: the
 member is paused. sleep: only the step is delayed. isolate: the member's links are cut."""
 
 STEP_ACTIONS: tuple[StepAction, ...] = ("crash", "power", "pause", "sleep", "isolate")
@@ -145,14 +148,14 @@ STEP_ACTIONS: tuple[StepAction, ...] = ("crash", "power", "pause", "sleep", "iso
 class AtStep(msgspec.Struct, frozen=True, tag_field="fault", tag="step"):
     """Do something to a member when it reaches a failpoint of the write path.
 
-    `failpoint` is a name such as `before_leader_wal`. The fault hits the first of the selected
-    members that reaches the failpoint for the `visit`-th time after the fault was armed. The
-    fault is armed just before the operation number `operation` of the schedule begins
-    (`Schedule.operation_numbers` defines the numbers), or at `begin_ms` if `operation` is 0.
+    `failpoint` is a name such as `before_leader_wal`. The fault is armed just before the operation
+    number `operation` of the schedule begins (`Schedule.operation_numbers` defines the numbers), or
+    at `begin_ms` if `operation` is 0. The fault hits the first of the selected members that reaches
+    the failpoint for the `visit`-th time after that.
 
-    From the moment when the member reaches the step, the fault is in force for its scheduled
-    duration. It is then healed as `do` requires: by a restart, by SIGCONT, or by opening the
-    links. A fault at a step that is never reached has no effect.
+    The scheduled duration of the fault begins when the member reaches the failpoint. At its end the
+    fault is healed as `do` requires: by a restart, by SIGCONT, or by opening the links. A fault at
+    a step that is never reached has no effect.
 
     Needs `HasFailpoints`, and `Pausable`, `Killable` or `Partitionable` as `do` requires.
     """

@@ -64,10 +64,10 @@ class Nemesis:
         }
 
     async def run(self) -> None:
-        """Inject and heal every fault at its time; returns when the last one is healed.
+        """Inject and heal every fault at its time. Returns when the last fault is healed.
 
-        A fault that fails is recorded and skipped, and the others continue. If the call is
-        cancelled, the faults in force stay: `heal_all` heals them.
+        If a fault fails, the failure is recorded, and the other faults continue. If the call is
+        cancelled, the faults in force stay; `heal_all` heals them.
         """
         tasks = [
             asyncio.create_task(self._run_fault(number, scheduled), name=f"fault {number}")
@@ -85,7 +85,7 @@ class Nemesis:
     async def heal_all(self) -> None:
         """Heal all faults in force: open all links, resume and restart members.
 
-        It may be called in any state and several times, after `run` has ended or was
+        This method may be called in any state and several times, after `run` has ended or was
         cancelled. It tries every member and link, and raises the first error at the end.
         """
         unfinished = list(self._unhealed)
@@ -142,6 +142,7 @@ class Nemesis:
             del self._injected[number]
 
     async def _inject(self, scheduled: ScheduledFault, trigger: Trigger | None) -> Injected:
+        # The label "aim" must stay, because another label would change every draw.
         random = stream(scheduled.seed, "aim")
         if not isinstance(scheduled.fault, AtStep):
             return await inject(scheduled.fault, self._in_force, random)
@@ -156,8 +157,9 @@ class Nemesis:
     def _end_ms(self, scheduled: ScheduledFault) -> float:
         """The time to heal a fault that has begun, in ms since the load began.
 
-        A fault at a step lasts its scheduled duration from the moment when the step was
-        reached. A step that sleeps may be reached at any later time, so `heal_all` disarms it.
+        A fault at a step lasts its scheduled duration from the moment when the step was reached. A
+        step that is delayed by `sleep` may be reached at any later time, so `heal_all` clears its
+        failpoint at the end.
         """
         if not isinstance(scheduled.fault, AtStep):
             return scheduled.end_ms

@@ -1,4 +1,4 @@
-"""Targets: which members a fault hits, chosen when the fault begins.
+"""Targets: the rules that select the members which a fault hits, when the fault begins.
 
 The functions are pure: the caller passes the random stream.
 """
@@ -16,10 +16,10 @@ def choose_targets(
 ) -> tuple[MemberName, ...]:
     """The members that `target` selects, in the order of `members`.
 
-    Without a known leader, "leader" and "follower" select any one member; "follower" does
-    so in a cluster of one too. "minority" selects at least one member and fewer than half
-    (no member in a cluster of one or two). "majority" selects more than half, but not all
-    where that is possible.
+    If no leader is known, "leader" and "follower" select any one member. In a cluster of one,
+    "follower" selects that member. "minority" selects at least one member and fewer than half (no
+    member in a cluster of one or two). "majority" selects more than half, but not all members if a
+    smaller majority exists.
     """
     count = len(members)
     match target:

@@ -1,11 +1,11 @@
-"""Partitions: which directed links a shape cuts.
+"""Partitions: the directed links that each shape cuts.
 
-A link is `(source, target)`: what `source` sends to `target`. The functions are pure: the
-caller passes the random stream. They return links in the order of the members, whatever was
-drawn.
+A link is `(source, target)`, and carries the bytes that `source` sends to `target`. The functions
+are pure: the caller passes the random stream. They return links in the order of the members,
+whatever was drawn.
 
-Source: the partitions of Jepsen's nemesis (isolated node, halves, bridge, ring of
-majorities); one-way partitions follow Jepsen's asymmetric packet loss.
+Source: the partitions of Jepsen's nemesis (isolated node, halves, bridge, ring of majorities);
+one-way partitions follow Jepsen's asymmetric packet loss.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ def cut_links(
 ) -> tuple[Link, ...]:
     """The links that `shape` cuts; `chosen` are the members that the fault's target selects.
 
-    isolate, isolate_leader: each chosen member from all others. halves: the largest minority
-    from the rest (with two members: one from the other); chosen members are in the minority
-    as far as there is room. bridge: see `bridge`. ring: see `ring`. one_way: the links from
-    chosen members to all others.
+    - isolate, isolate_leader: the links between each chosen member and all others.
+    - halves: the links between the largest minority and the rest (of two members: between both).
+      Chosen members are in the minority as far as there is room.
+    - bridge: see `bridge`.
+    - ring: see `ring`.
+    - one_way: the links from chosen members to all others.
     """
     match shape:
         case "isolate" | "isolate_leader":
@@ -48,7 +50,7 @@ def cut_links(
 
 
 def bridge(members: Sequence[MemberName], random: Random) -> tuple[Link, ...]:
-    """Cut two halves from each other; one drawn member stays connected to both.
+    """Cut two halves from each other; one member, which is drawn, stays connected to both.
 
     Returns no links for fewer than three members.
     """
@@ -63,10 +65,11 @@ def bridge(members: Sequence[MemberName], random: Random) -> tuple[Link, ...]:
 def ring(members: Sequence[MemberName], random: Random) -> tuple[Link, ...]:
     """Connect each member to a majority, and no two members to the same majority.
 
-    The members form a ring in drawn order. Each stays connected to as many neighbours on
-    either side as make a majority with it. With three members both neighbours would be all
-    members, so links are cut one way instead: each member receives only from its predecessor
-    and sends only to its successor. Returns no links for fewer than three members.
+    The members form a ring in drawn order. Each member stays connected to as many neighbours on
+    either side as make a majority with it. In a cluster of three, a member and its two neighbours
+    would be all members. Therefore links are cut one way in that case: each member receives only
+    from its predecessor and sends only to its successor. Returns no links for fewer than three
+    members.
     """
     count = len(members)
     if count < 3:

@@ -38,7 +38,7 @@ class SeedResult(msgspec.Struct, frozen=True):
 
 
 def run_seed(seed: int, given: Mapping[str, Any]) -> SeedResult:
-    """Draw and simulate one seed of a campaign. `given` holds options that are not drawn."""
+    """Draw and simulate one seed of a campaign. The options in `given` are not drawn."""
     began = time.perf_counter()
     schedule = draw_swarm_schedule(seed, given)
     with temporary_run_folder() as folder:
@@ -62,8 +62,10 @@ def run_seed(seed: int, given: Mapping[str, Any]) -> SeedResult:
 def campaign(
     seeds: Iterable[int], given: Mapping[str, Any], workers: int = 1
 ) -> Iterator[SeedResult]:
-    """The results of `seeds`, in the order in which the runs end. With one worker this is the
-    order of the seeds."""
+    """The results of `seeds`, in the order in which the runs end.
+
+    With one worker this is the order of the seeds.
+    """
     if workers == 1:
         for seed in seeds:
             yield run_seed(seed, given)
@@ -79,8 +81,11 @@ def campaign(
 
 
 def _prepare_worker() -> None:
-    """Only the main process of a campaign handles Ctrl-C. It ends its workers by SIGTERM, and
-    each worker then removes the folder of its run."""
+    """Ignore Ctrl-C in a worker process, and handle SIGTERM.
+
+    Only the main process of a campaign handles Ctrl-C. It ends its workers by SIGTERM, and each
+    worker then removes the folder of its run.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, remove_folders_and_exit)
 

@@ -1,4 +1,4 @@
-"""The corpus: runs that once found something, and are repeated before all others.
+"""The corpus: saved runs that found a bug. Tests repeat them before they draw new seeds.
 
 The corpus is a folder. Each of its files is a saved run:
 
@@ -55,7 +55,7 @@ class SavedRun:
 def read_corpus(folder: Path) -> list[SavedRun]:
     """The saved runs of `folder` in the order of their names; [] if there is no such folder.
 
-    Raises BadArguments, with the file and the field, for a file that is not a saved run.
+    Raises BadArguments for a file that is not a saved run. The error names the file and the field.
     """
     files = [*folder.glob("*.json"), *folder.glob(f"*{SUFFIX}")]
     return [read_saved_run(path) for path in sorted(files)]
@@ -115,9 +115,10 @@ def _given(options: Options) -> dict[str, Any]:
 def add_to_corpus(schedule: Schedule, folder: Path, name: str, why: str) -> list[Path]:
     """Save a run in `folder`, and return the files that were written.
 
-    A run that its options and seed give is saved as a seed. The schedule is saved as well if
-    it is short enough and simulated: later versions may draw another run from the same seed.
-    Any other run is saved as a schedule. Raises BadArguments if a file exists already.
+    If the options and the seed of a run determine its schedule, the run is saved as a seed. If such
+    a run is also simulated and its schedule is short enough, the schedule is saved too, because a
+    later version may draw another schedule from the same seed. Any other run is saved as a
+    schedule. Raises BadArguments if a file exists already.
     """
     if not re.fullmatch(r"\w[\w.,=+-]*", name):
         raise BadArguments(

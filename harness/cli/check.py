@@ -125,8 +125,11 @@ def _check_run(
     folder: Path, names: tuple[str, ...], changed: dict[str, Any], observer: TerminalJudging,
     no_report: bool,
 ) -> RunResult:
-    """Judge a run again. With other checkers or limits than those of the run, nothing is written,
-    because the stored verdict of a run is that of its own checkers and limits."""
+    """Judge a run again.
+
+    If `names` or `changed` select other checkers or limits than those of the run, no file is
+    written, because the stored verdict of a run is the verdict of the run's checkers and limits.
+    """
     import dataclasses
 
     import msgspec

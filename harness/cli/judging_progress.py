@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 
 class TerminalJudging(JudgingObserver):
-    """A context that shows on stderr which checker runs, and for how long. It shows nothing if
-    stderr is not a terminal."""
+    """A context that shows on stderr which checker runs, and for how long.
+
+    It shows nothing if stderr is not a terminal.
+    """
 
     def __init__(self) -> None:
         self._progress: Progress | None = None

@@ -43,8 +43,10 @@ def print_outcome(result: RunResult) -> None:
 
 
 def print_failed_faults(faults: Sequence[FaultCount]) -> None:
-    """Warn about faults that were not injected or not healed: the run tested less than it seems
-    to have."""
+    """Warn about faults that were not injected or not healed.
+
+    Because of such a fault, the run tested less than it seems to have tested.
+    """
     failed = [one for one in faults if one.failed]
     if failed:
         click.secho(

@@ -1,7 +1,7 @@
 """The options of a run as options of a command.
 
-An option that is not given has the value of `[tool.splitbrain]`, or the default of
-`splitbrain.harness.schedule.options.Options`.
+The value of an option that is not given comes from `[tool.splitbrain]`, or else from the defaults
+of `splitbrain.harness.schedule.options.Options`.
 """
 
 from __future__ import annotations
@@ -89,8 +89,10 @@ budget_option = _option(
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add every option of a run to `command`. An option that is not given is None; `given` leaves
-    it out."""
+    """Add every option of a run to `command`.
+
+    The value of an option that is not given is None, and `given` leaves such options out.
+    """
     for option in reversed(OPTIONS):
         command = option(command)
     return command
@@ -108,8 +110,10 @@ DRAWN = (
 
 
 def simulated_alone(command: click.Command) -> click.Command:
-    """Remove the options of processes from `command`, and name the options that are drawn in its
-    help."""
+    """Adapt `command` to simulation: remove the options that only processes have.
+
+    The help of each option that the seed draws shows `drawn` as its default.
+    """
     command.params = [one for one in command.params if one.name not in PROCESSES_ONLY]
     for one in command.params:
         if isinstance(one, click.Option) and one.name in DRAWN and one.help:

@@ -20,8 +20,11 @@ ALLOWED = ("system", "etcd_binary", "budget", "search_limit_s", "store", "name",
 
 
 def schedule_from(path: Path, given: Mapping[str, Any]) -> Schedule:
-    """The schedule at `path`, on the system that `given` names. Raises BadArguments if the
-    system does not support it, and for options that a schedule determines."""
+    """The schedule at `path`, adapted to the system that `given` names.
+
+    Raises BadArguments if the system does not support the schedule, or if `given` contains an
+    option that a schedule determines.
+    """
     others = sorted(given.keys() - set(ALLOWED))
     if others:
         raise BadArguments(

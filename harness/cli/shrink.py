@@ -177,8 +177,10 @@ def _write(schedule: Schedule, out: Path | None, store: str | None) -> Path:
 
 
 def _free(folder: Path, name: str, suffix: str) -> Path:
-    """The path of a file with this name in `folder` that does not exist; a number is added to the
-    name if necessary."""
+    """The path of a new file in `folder`, with the given name.
+
+    If a file with that name exists, a number is added to the name.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     names = (name, *(f"{name}-{number}" for number in range(2, 10_000)))
     return next(

@@ -1,8 +1,8 @@
 """One persistent HTTP/1.1 connection of a client, for the load of a run.
 
-It sends one POST at a time and reads the answer with httptools, the parser of Node.js. It
-does nothing else, because on a machine with few cores the cost of the client for each
-request decides whether the harness or the store limits the rate of a run.
+A connection sends one POST at a time and reads the answer with httptools, the parser of Node.js. It
+supports nothing else, so that a request costs the client little. On a machine with few cores, a
+costly client would limit the rate of a run before the store does.
 
 Source: RFC 9112, sections 6 and 7.
 """
@@ -47,8 +47,9 @@ class HttpConnection(asyncio.Protocol):
     async def ask(self, request: bytes, timeout_s: float) -> tuple[int, bytes]:
         """Send `request`, a complete HTTP request, and return the answer's status and body.
 
-        Raises NotConnected or ConnectionLost, or TimeoutError after `timeout_s`. It closes
-        the connection after an error, because the answer could still arrive.
+        Raises NotConnected, ConnectionLost, or TimeoutError after `timeout_s`. After an error the
+        connection is closed, because the answer could still arrive and be taken for the answer to
+        the next request.
         """
         if self._transport is None or self._answer is not None:
             raise NotConnected("the connection is closed or busy")

@@ -69,8 +69,8 @@ class _Member:
 class GatewayClient:
     """Sends requests and returns their outcome. A failure of the store raises no error.
 
-    It never retries, because a retried write could take effect twice although the history
-    records it once. Use `open_clients` to make one.
+    A request is never sent twice, because a retried write could take effect twice although the
+    history records it once. Use `open_clients` to make a `GatewayClient`.
     """
 
     def __init__(self, timeout_ms: int) -> None:

@@ -34,7 +34,7 @@ CONNECT_TIMEOUT_S = 2.0
 LINE_BYTES_MAX = 256 * 1024 * 1024
 """One line of a watch is a batch of up to 1000 revisions."""
 ALL_KEYS = "\0"
-"""As `key` and as `range_end`."""
+"""The value of `key` and of `range_end` that selects all keys."""
 Kind = TypeVar("Kind")
 WatchFrom = Callable[[int], AsyncGenerator[WatchAnswer, None]]
 """Opens a watch of all keys that begins at a revision."""
@@ -57,7 +57,7 @@ async def member_state(
 ) -> MemberState:
     """Read the whole state of member `name`.
 
-    `peer_url` is the address at which the member itself listens, not that of a proxy.
+    `peer_url` is the peer address at which the member listens, not the address of its proxy.
     `at_revision` is the revision of the hash; None means the present one. Raises
     aiohttp.ClientError, TimeoutError or SystemFailed.
     """
@@ -97,9 +97,9 @@ async def hash_kv(
 ) -> HashKV:
     """Read HashKV at a revision (0: the present one).
 
-    etcd's gateway serves HashKV since release 3.6. The `/v3/maintenance/hash` of earlier
-    releases is another hash: that of the whole backend, without a revision. Those releases
-    serve HashKV to their peers over HTTP, so this function falls back to the peer URL.
+    etcd's gateway serves HashKV since release 3.6. Earlier releases serve `/v3/maintenance/hash`,
+    which is the hash of the whole backend without a revision and cannot replace HashKV. These
+    releases serve HashKV to their peers over HTTP, so this function then uses the peer URL.
     """
     try:
         return await _request(session, url + HASH_KV_PATH, {"revision": str(at_revision)}, HashKV)

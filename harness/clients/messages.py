@@ -30,8 +30,8 @@ def to_bytes(text: str) -> bytes:
 def to_text(data: bytes) -> str:
     """The text that a history records for a key or value of a store.
 
-    The harness writes only text. Bytes that are not UTF-8 come from a store that corrupts
-    values; they become `\\xff`.
+    The harness writes only text, so bytes that are not UTF-8 come from a store that corrupts
+    values. Each such byte is written as `\\xff` or the like.
     """
     return data.decode("utf-8", "backslashreplace")
 

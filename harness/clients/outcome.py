@@ -1,14 +1,15 @@
 """Decides the outcome of a request that was not answered with success.
 
-`fail` means that the request certainly had no effect and never will have one. Every other
-error is `info`. A wrong `fail` makes a correct store look broken, while a needless `info`
-only slows the checkers down, so an error that is in no table is `info`.
+The outcome `fail` means that the request certainly had no effect and never will have one. The
+outcome of every other error is `info`. A wrong `fail` makes the checkers reject a correct store,
+while a needless `info` only slows the checkers down. Therefore an error that is in no table is
+`info`.
 
-A read has no effect that could be uncertain, so every error of a read is `fail`.
+A read has no effect on the store, so every error of a read is `fail`.
 
-Source: etcd 3.5, server/etcdserver (v3_server.go, server.go, apply.go) and api/v3rpc
-(quota.go, key.go, interceptor.go), which show where in the path of a write each error
-arises; grpc-gateway's runtime/errors.go for the status codes.
+Source: etcd 3.5, server/etcdserver (v3_server.go, server.go, apply.go) and api/v3rpc (quota.go,
+key.go, interceptor.go), which show where in the path of a write each error arises; grpc-gateway's
+runtime/errors.go for the status codes.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ Certainty = Literal["fail", "info"]
 class Row:
     """One kind of error, and its outcome.
 
-    `sign` is the beginning of the error's message, a status code, or the text that is
-    recorded for a type of exceptions.
+    `sign` is used in three ways. In V3_MESSAGES it is the beginning of the error's message. In
+    STATUSES it is the status code of the answer. In EXCEPTIONS it is the text that the history
+    records for an exception of that type. `reason` explains why the outcome is certain or not.
     """
 
     sign: str

@@ -1,8 +1,9 @@
-"""Encodes requests of the lease, lock and election services for etcd's v3 JSON gateway, and
-decodes the answers. Requests of the key-value service go on to `clients/kv_codec.py`.
+"""Encodes requests of the lease, lock and election services for etcd's v3 JSON gateway, and decodes
+the answers.
 
-Source: etcd's documentation of the gRPC gateway, `rpc.proto`, `v3lock.proto`,
-`v3election.proto`.
+This module passes requests of the key-value service to `clients/kv_codec.py`.
+
+Source: etcd's documentation of the gRPC gateway, `rpc.proto`, `v3lock.proto`, `v3election.proto`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from splitbrain.histories.watch import WatchRequest
 
 
 async def watch(url: str, request: WatchRequest) -> AsyncGenerator[WatchAnswer, None]:
-    """Yield answers until the stream ends; close the generator to cancel the watch.
+    """Yield the answers of a watch until its stream ends. Close the generator to cancel the watch.
 
     `url` is the member's client URL. Raises NotConnected or ConnectionLost.
     """

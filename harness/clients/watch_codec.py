@@ -1,8 +1,8 @@
 """Encodes watches for etcd's v3 JSON gateway, and decodes the lines of their answers.
 
-A stream is one POST. Its body contains the requests, and each line of its answer contains
-one response. HTTP/1.1 allows a server to stop reading once it has begun to answer, so the
-body contains all requests from the start, and a stream carries one watch.
+A stream is one POST, which carries one watch. The body of the POST contains the requests, and each
+line of the answer contains one response. The whole body is sent at the start, because HTTP/1.1
+allows a server to stop reading once it has begun to answer.
 
 Source: etcd's documentation of the gRPC gateway, `rpc.proto`.
 """
@@ -30,8 +30,8 @@ WATCH = "/v3/watch"
 class WatchAnswer(msgspec.Struct, frozen=True):
     """One response of a stream.
 
-    It reports progress if it is neither `created` nor `cancelled` and has no `changes`.
-    `previous` is empty, or contains one element for each change.
+    The response reports progress if it is neither `created` nor `cancelled` and has no `changes`.
+    `previous` contains one element for each change, or is empty.
     """
 
     revision: int

@@ -1,7 +1,7 @@
 """Draws the schedule of a run from its options and a seed.
 
-Pure: the same options and seed give the same schedule in any process. Each consumer draws
-from a random stream of its own (`splitbrain.histories.random_stream`).
+This module is pure: the same options and seed give the same schedule in any process. Each consumer
+draws from a separate random stream (`splitbrain.histories.random_stream`).
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ NODES_DRAWN = (1, 3, 3, 3, 5)
 
 
 def draw_schedule(options: Options) -> Schedule:
-    """The schedule that `options` and their seed give; a seed is drawn if they have none.
+    """The schedule that `options` and their seed determine. If they have no seed, a seed is drawn.
 
-    Raises BadArguments for a workload, system or kind of fault that does not exist, and for
-    one that the system does not support.
+    Raises BadArguments for an unknown workload, system or kind of fault, and for a kind of fault
+    that the system does not support.
     """
     options = msgspec.structs.replace(options, seed=seed_or_drawn(options.seed))
     workload = make_workload(options.workload, options.workload_options)
@@ -53,7 +53,7 @@ def is_drawn(schedule: Schedule) -> bool:
 
 
 def draw_swarm_schedule(seed: int, given: Mapping[str, Any]) -> Schedule:
-    """The schedule of one seed of a campaign. `given` holds options that are not drawn."""
+    """The schedule of one seed of a campaign. The options in `given` are not drawn."""
     return draw_schedule(read_options(draw_options(seed, given)))
 
 
@@ -99,10 +99,11 @@ def draw_for(
 def _operations(
     options: Options, seed: int, client: int, members: int, workload: Workload
 ) -> Iterator[ScheduledOperation]:
-    """As many operations as fit in the time limit if each one is answered at once.
+    """The operations of one client, as many as fit in the time limit if each is answered at once.
 
-    The times between operations are exponential, with the mean at which all clients together
-    begin `rate` operations a second: a Poisson process, as of many independent users.
+    The times between operations are exponential. Their mean is such that all clients together begin
+    `rate` operations a second. The operations of all clients therefore form a Poisson process, as
+    requests of many independent users do.
     """
     drafts = workload.operations(stream(seed, "client", client), client)
     pace = stream(seed, "pace", client)
@@ -135,7 +136,9 @@ def _operations(
 
 
 def _draw_member(random: Random, members: int, follower_share: float) -> tuple[bool, int]:
-    """Whether the operation goes to a follower, and to which one. The draws do not depend on
-    the share."""
+    """Draw whether the operation goes to a follower, and the number of the member or follower.
+
+    Both values are always drawn, so that `follower_share` does not change later draws.
+    """
     to_follower = random.random() < follower_share
     return to_follower, random.randrange(members)

@@ -1,7 +1,8 @@
-"""Swarm testing: each seed draws which faults, settings and conditions a run has at all.
+"""Swarm testing: each seed draws the kinds of faults, settings and conditions that its run uses.
 
-Many runs with a few features each find more than one run with all of them, because one
-feature hides what another would show. Source: Groce et al., "Swarm Testing", ISSTA 2012.
+Many runs with a few features each find more bugs than the same number of runs with all features,
+because one feature hides what another would show. Source: Groce et al., "Swarm Testing", ISSTA
+2012.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ KIND_WEIGHTS: Mapping[str, int] = {
 }
 """How often each kind of fault is drawn for a run."""
 OF_PROCESSES = ("kill", "pause", "partition", "latency", "power", "step")
-"""The kinds that processes support. A process that holds back what it has not synced can
-lose power, too."""
+"""The kinds that processes support. `power` is among them, because a SIGKILL of a member that
+runs with `--hold-unsynced` loses unsynced writes as a power loss does."""
 KINDS_AT_ONCE = (1, 2, 2, 3, 3, 4)
 """The number of kinds in a run. With more, the cluster is down most of the time, and a run in
 which nothing is answered finds nothing."""
@@ -124,9 +125,9 @@ def _conditions(random: Random) -> tuple[NetworkConditions, DiskConditions, int]
 
 
 def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of one seed of a campaign: `given`, and drawn ones for the rest.
+    """The options of one seed of a campaign: `given`, and drawn values for all others.
 
-    With `swarm` False, only what processes support is drawn
+    With `swarm` False, only features that real processes support are drawn
     (`splitbrain.harness.systems.support`).
     """
     random = stream(seed, "swarm", "options")

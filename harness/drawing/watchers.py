@@ -22,7 +22,7 @@ ASK_PROGRESS_SHARE = 0.3
 STARTS: tuple[tuple[Start, int], ...] = (
     ("resume", 50), ("now", 10), ("past", 20), ("future", 12), ("first", 8)
 )
-"""Where a stream starts, with the weight of each choice."""
+"""The possible starts of a stream, with the weight of each."""
 
 
 @runtime_checkable
@@ -34,8 +34,10 @@ class WatchingWorkload(Protocol):
     """The number of watchers."""
 
     def watch(self, random: Random, watcher: int) -> WatchRequest:
-        """The request of watcher number `watcher`, with `start_revision` 0. If it has
-        `ask_progress`, some of its streams ask for progress."""
+        """The request of watcher number `watcher`, with `start_revision` 0.
+
+        If the request has `ask_progress`, some of the watcher's streams ask for progress.
+        """
         ...
 
 

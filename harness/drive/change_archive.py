@@ -1,10 +1,11 @@
-"""Keeps the members' change logs, which a compaction shortens.
+"""Keeps the parts of the members' change logs that a compaction removes.
 
-The checkers judge a run by the members' change logs, and a compaction removes the beginning
-of the logs. So every member's log is read before a compaction is sent. At the end of the run,
-the changes that were read earlier are put in front of those that the member still has. A
-compaction is not sent if no member's log could be read up to the revision to compact, because
-the checkers could not judge the removed changes.
+The checkers judge a run by the members' change logs, and a compaction removes the beginning of
+these logs. Therefore the harness reads every member's log before it sends a compaction. At the end
+of the run, it puts the changes that it read earlier in front of those that the member still has.
+
+If no member's log can be read up to the revision to compact, the harness does not send the
+compaction, because the checkers could not judge the removed changes.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class ChangeArchive:
                 self._archived[state.member] = self._with_archived(state)
 
     def covers(self, revision: int) -> bool:
-        """Whether the archive contains all changes of some member from revision 1 to
+        """Whether the archive contains all changes of at least one member from revision 1 to
         `revision`."""
         return any(
             state.first_revision <= 1 and state.revision >= revision
@@ -89,7 +90,7 @@ def _revision(change: Change) -> int:
 class ArchivingClient:
     """A client that reads all members' change logs before it sends a compaction.
 
-    It does not send a compaction that the archive does not cover; the operation fails.
+    A compaction that the archive does not cover is not sent. The operation then ends in `fail`.
     """
 
     def __init__(self, client: Client, archive: ChangeArchive) -> None:

@@ -217,8 +217,10 @@ class Drive:
             await self._watchers.finish(states, revision)
 
     def _next_process(self) -> int:
-        """A process number above those of all clients. Each `info` raised the number of one
-        client by the number of clients."""
+        """A process number above those of all clients.
+
+        After each `info`, the process number of the client has increased by the number of clients.
+        """
         clients = len(self._schedule.clients)
         infos = self._load.counts.outcomes["info"] if self._load else 0
         return clients * (infos + 1)
@@ -241,8 +243,10 @@ class Drive:
             self._system.end_adverse_conditions()
 
     def _record_adverse_conditions(self, *phases: FaultPhase) -> None:
-        """Record adverse conditions as one fault that lasts for the whole load. Its number
-        follows those of the schedule's faults."""
+        """Record adverse conditions as one fault that lasts for the whole load.
+
+        The number of this fault follows the numbers of the schedule's faults.
+        """
         if isinstance(self._system, AdverseConditions) and self._system.has_adverse_conditions:
             for phase in phases:
                 self._record_fault(ADVERSE_CONDITIONS, FaultEvent(
@@ -290,7 +294,7 @@ class Drive:
         return tuple(records)
 
     def _relative(self, path: Path) -> str:
-        """`path` relative to the run's folder if it is below it, so that the folder can be
+        """`path` relative to the run's folder if it is inside the folder, so that the folder can be
         moved."""
         path, folder = path.absolute(), self._folder.path
         return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
@@ -324,8 +328,10 @@ async def _cancel_and_wait(task: asyncio.Task[None]) -> None:
 
 
 def _error_text(problem: BaseException) -> str:
-    """The message of one of our errors; for any other exception also its type and the line of
-    source that raised it."""
+    """The message of an error of this project.
+
+    For any other exception, the text also contains its type and the source line that raised it.
+    """
     if isinstance(problem, SplitbrainError):
         return str(problem)
     trace = problem.__traceback__

@@ -1,5 +1,7 @@
-"""After all faults are healed: waits until the members agree, sends the final reads, and
-gathers the members' states."""
+"""The phases after all faults are healed.
+
+The harness waits until the members agree, sends the final reads, and gathers the members' states.
+"""
 
 from __future__ import annotations
 
@@ -41,11 +43,11 @@ def agree(statuses: Sequence[Status | None]) -> bool:
 async def wait_for_agreement(
     client: Client, system: System, members: Sequence[str], timeout_ms: int
 ) -> int | None:
-    """Wait until all members agree, and return their revision; None after `timeout_ms`.
+    """Wait until all members agree. Returns their revision, or None after `timeout_ms`.
 
-    A system may have an attribute `in_flight_s`: the longest time that a frame is under way.
-    The wait begins after that time, because a frame that is still in flight, for example a
-    forwarded write, could change the members' states after they agreed.
+    A system may have an attribute `in_flight_s`, the longest time that a frame is under way. The
+    wait begins after that time, because a frame that is still under way, for example a forwarded
+    write, could change the members' states after they agreed.
     """
     await asyncio.sleep(getattr(system, "in_flight_s", 0.0))
     deadline = asyncio.get_running_loop().time() + timeout_ms / 1000
@@ -95,9 +97,9 @@ async def gather_states(
 ) -> tuple[MemberState, ...]:
     """Read every member's state, with its hash at `revision`.
 
-    The state of a member that cannot be read contains the error. A write with an unknown
-    outcome may be applied after the members agreed, while their states are read. If the
-    states have different revisions, all of them are read again, at most `GATHER_TRIES` times.
+    If a member cannot be read, its state contains the error. A write with an unknown outcome may be
+    applied after the members agreed, while their states are read. If the states then have different
+    revisions, all of them are read again, at most `GATHER_TRIES` times.
     """
     for _ in range(GATHER_TRIES - 1):
         states = await _states(system, members, revision)

@@ -1,6 +1,6 @@
-"""What a client has seen in its answers, for operations that depend on it.
+"""Records the values that a client has seen in answers, for operations that depend on them.
 
-Nothing here is random: the same schedule and the same answers give the same requests.
+This module draws nothing: the same schedule and the same answers give the same requests.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from splitbrain.histories.service import AnyRequest, AnyResult
 
 
 class Seen(NamedTuple):
-    """A key as a client last saw it.
+    """The state of a key as one client last saw it.
 
-    The answer to a put contains no version and no create_revision. After its own put the
-    client therefore assumes the values that the key has if no other client has written it.
+    The answer to a put contains no version and no create_revision. After a put the client therefore
+    assumes the values that the key has if no other client has written it since the client last saw
+    it.
     """
 
     value: str = ""
@@ -47,11 +48,11 @@ ABSENT = Seen()
 
 
 class LastSeen:
-    """Each key as one client last saw it.
+    """The last state of each key that one client has seen.
 
-    The client learns from its acknowledged writes, and from its linearizable reads of the
-    present revision. A key that was never seen, or was absent, has the value "" and 0 in all
-    other fields.
+    The client learns from its acknowledged writes, and from its linearizable reads of the present
+    revision. If the client has never seen a key, or saw that it was absent, the value is "" and all
+    other fields are 0.
     """
 
     def __init__(self) -> None:

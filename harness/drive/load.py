@@ -144,8 +144,10 @@ class Load:
         return True
 
     async def _operate(self, process: int, scheduled: ScheduledOperation, seen: LastSeen) -> int:
-        """Send one operation, after the read that it needs, if any. Returns the process number
-        of the client's next operation."""
+        """Send one operation, after the read that it needs, if any.
+
+        Returns the process number of the client's next operation.
+        """
         member = choose_member(scheduled, self._schedule.members, self._leader.name)
         look = seen.look(scheduled)
         if look is not None:
@@ -158,8 +160,10 @@ class Load:
     async def _send(
         self, process: int, f: str, request: AnyRequest, member: str, seen: LastSeen
     ) -> tuple[int, bool]:
-        """Send and record one operation. Returns the process number of the next one, and
-        whether the outcome was `ok`."""
+        """Send and record one operation.
+
+        Returns the process number of the next operation, and whether the outcome was `ok`.
+        """
         url = self._system.address(member).client_url
         self.counts.begun += 1
         self._recorder.invoke(process, f, request, member)

@@ -73,9 +73,9 @@ class WatchLoad:
     async def finish(self, states: Sequence[MemberState], agreed_revision: int | None) -> None:
         """Wait until each watcher has received its events, then close the streams.
 
-        The expected events are the changes in `states`, the members' final states. The wait
-        ends after `LAST_EVENTS_TIMEOUT_S`, and is skipped if the members agreed on no revision
-        (`agreed_revision` is None).
+        The expected events are the changes in `states`, the members' final states. The wait ends
+        after `LAST_EVENTS_TIMEOUT_S`. If `agreed_revision` is None, the members have not agreed on
+        a revision, and there is no wait.
         """
         for watcher in self._watchers:
             watcher.keep_streams()

@@ -1,9 +1,9 @@
 """Exports histories as Jepsen's EDN, which Knossos and Elle read.
 
-A history of another tool is written as it was read. In a history of our own, operations on
-single keys become operations of registers: read, write and cas, with values [key value] as in
-Jepsen's independent tests. Operations on a set become its adds and reads. Operations of the
-workloads `append` and `wr` become transactions.
+A history that another tool recorded is written as it was read. In a history of this project,
+operations on single keys become operations of registers: read, write and cas, with values [key
+value] as in Jepsen's independent tests. Operations on a set become adds and reads of a set.
+Operations of the workloads `append` and `wr` become transactions.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ FORMATS = ("jepsen-edn",)
 def export(path: Path, out: Path, form: str = "", keyed: bool | None = None) -> int:
     """Write the history in the file `path` to `out` as Jepsen's EDN; returns the operation count.
 
-    `form` is the format of `path`; it is detected if not given. `keyed` is as in `read_file`.
-    Raises BadArguments if `path` is not a history, or has operations for which Knossos and Elle
-    have no model.
+    `form` is the format of `path`. If it is not given, it is detected from the content. `keyed` has
+    the same meaning as in `read_file`. Raises BadArguments if `path` is not a history, or contains
+    operations for which Knossos and Elle have no model.
     """
     from splitbrain.harness.judging.history_file import read_file
 
@@ -89,10 +89,10 @@ def _micro(micro: MicroOperation, with_reads: bool) -> list[Any]:
 
 
 def foreign_operations(history: History) -> list[ForeignOperation]:
-    """The operations of a history of our own in Jepsen's form.
+    """The operations of a history of this project in Jepsen's form.
 
-    They are transactions, operations of sets, or operations of registers. Raises NotApplicable
-    or Undecidable if the history is neither of them.
+    The operations are transactions, operations of sets, or operations of registers. Raises
+    NotApplicable or Undecidable if the history contains none of these three kinds.
     """
     functions = {op.f for op in history.operations}
     if LISTS in functions or REGISTERS in functions:
@@ -107,8 +107,8 @@ def foreign_operations(history: History) -> list[ForeignOperation]:
 def _one_for_each_call(transactions: list[Transaction]) -> list[Transaction]:
     """The first transaction of each call.
 
-    A call whose guard failed gives two transactions: the one that read, and the one whose
-    writes did not happen. Both have the same events.
+    A call whose guard failed is represented by two transactions with the same events. The first one
+    contains the reads that took effect, and the second one the writes that did not.
     """
     first: dict[int, Transaction] = {}
     for one in transactions:

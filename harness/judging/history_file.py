@@ -1,4 +1,4 @@
-"""Judges a history file: one of ours without its run folder, or one of another tool."""
+"""Judges a history file of this project without its run folder, or of another tool."""
 
 from __future__ import annotations
 
@@ -84,10 +84,10 @@ class FileOptions:
 
 @dataclass(frozen=True, slots=True)
 class HistoryFile:
-    """The content of a file.
+    """The content of a file, in one of three fields.
 
-    A history of ours is in `history`, with the members' states from its sidecar file in
-    `members`. The operations of another tool are in `foreign`. Transactions are in
+    A history of this project is in `history`, and the members' states from its sidecar file are in
+    `members`. Operations that another tool recorded are in `foreign`. Transactions are in
     `transactions`.
     """
 
@@ -114,8 +114,8 @@ class FileResult:
 
     @property
     def valid(self) -> bool | None:
-        """The merged verdict of the checkers that had something to judge; None if there is no
-        such checker."""
+        """The merged verdict of the checkers that had something to judge; None (unknown) if there
+        are none."""
         applying = [verdict for verdict in self.verdicts if verdict.applies]
         return merged(applying)
 
@@ -155,9 +155,10 @@ def parse_models(names: Sequence[str], consistency_model: str = "") -> tuple[str
 
 
 def find_history(path: Path) -> Path | None:
-    """The history file at `path`, or in the folder `path`; None for the folder of a run of ours.
+    """The history file at `path` or in the folder `path`.
 
-    Raises BadArguments if there is no history.
+    Returns None if `path` is the folder of a run of this project. Raises BadArguments if there is
+    no history.
     """
     if not path.exists():
         raise BadArguments(f"{path} does not exist; expected a run's folder or a history file")
@@ -300,10 +301,10 @@ def _read_own(path: Path) -> History:
 
 
 def _own_checkers(history: History, options: FileOptions) -> Mapping[str, Checker]:
-    """The named checkers; by default all that can judge a history of ours without its run.
+    """The named checkers; by default all that can judge a history of this project without its run.
 
-    By default mutual exclusion is not judged if the holders of locks fence their writes. Such
-    locks remain safe when two clients hold one at the same time.
+    By default, mutual exclusion is not judged if clients fence their writes under a lock. Such
+    writes are safe even if two clients hold the lock at the same time.
     """
     from splitbrain.checkers.catalogue import CHECKERS
     from splitbrain.checkers.coordination.lock import MUTUAL_EXCLUSION, has_fenced_writes
@@ -326,11 +327,10 @@ def _own_checkers(history: History, options: FileOptions) -> Mapping[str, Checke
 
 
 def read_file(path: Path, form: str, keyed: bool | None) -> Sequence[ForeignOperation]:
-    """The operations in a file of another tool. Values that are pairs are split into key and
-    value.
+    """The operations in a file of another tool. Values that are pairs are split into key and value.
 
-    `keyed` is whether values are pairs; None: this is inferred from the values. Raises
-    HistoryError if the file has not the format `form`.
+    `keyed` tells whether values are pairs; None: this is inferred from the values. Raises
+    HistoryError if the file does not have the format `form`.
     """
     operations = read_foreign(path, form)
     with_key = sum(op.key != "" for op in operations)

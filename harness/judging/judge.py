@@ -33,7 +33,8 @@ INTERRUPTED = "interrupted before it was decided"
 class JudgingObserver:
     """Displays the progress of judging.
 
-    An interrupt sets `interrupted`. The verdicts that were not reached before it are unknown.
+    If the user interrupts the judging, `interrupted` is set, and the verdicts that were not reached
+    before are unknown.
     """
 
     interrupted = False
@@ -53,11 +54,12 @@ def judge(
 ) -> RunResult:
     """Judge the run in `folder` and write its `results.json`.
 
-    `checkers` are those of the run's workload by default. If others are given, nothing is
-    written, because the verdict of a run is that of all its checkers. `found_in_run` are the
-    verdicts that a simulation reached while it ran, with its `digest`; by default they are
-    taken from the results of an earlier judgement. `record` replaces `run.json`. Raises
-    BadArguments if `folder` is not the folder of a run.
+    `checkers` are by default those of the run's workload. If other checkers are given, no file is
+    written, because the stored verdict of a run is the verdict of all its checkers.
+
+    `found_in_run` contains the verdicts that a simulation reached while it ran, with its `digest`.
+    By default these are taken from the results of an earlier judgement. `record` replaces
+    `run.json`. Raises BadArguments if `folder` is not the folder of a run.
     """
     record = record or folder.read_record()
     began = time.perf_counter()
@@ -141,8 +143,11 @@ def _verdict_of(name: str, checker: Checker, evidence: Evidence) -> Verdict:
 
 
 def merged(verdicts: Sequence[Verdict], error: str = "") -> bool | None:
-    """The verdict of a run. Without any verdict, and for a run that failed, it is unknown
-    unless an anomaly was found."""
+    """The verdict of a run: the merged verdicts of its checkers.
+
+    If there are no verdicts, or if the run failed, the result is unknown, unless an anomaly was
+    found.
+    """
     valids = [verdict.valid for verdict in verdicts]
     return merge([*valids, None] if error or not valids else valids)
 

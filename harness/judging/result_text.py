@@ -16,8 +16,10 @@ def reproduce_line(result: RunResult) -> str:
 
 
 def summary(results: Results) -> str:
-    """A line for each checker whose verdict is invalid or unknown: its first anomaly, or the
-    reason."""
+    """A line for each checker whose verdict is invalid or unknown.
+
+    The line contains the checker's first anomaly, or the reason why the verdict is unknown.
+    """
     lines = []
     for verdict in results.verdicts:
         if verdict.valid is True:

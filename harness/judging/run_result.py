@@ -35,7 +35,7 @@ class RunResult:
 
     @property
     def exit_code(self) -> int:
-        """As in Jepsen: 0 valid, 1 invalid, 2 unknown, 255 the harness failed.
+        """The exit code, as in Jepsen: 0 valid, 1 invalid, 2 unknown, 255 the harness failed.
 
         A run with a proven anomaly is invalid, even if it failed later.
         """

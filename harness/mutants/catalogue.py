@@ -1,9 +1,9 @@
-"""The planted bugs by name.
+"""The planted bugs (mutants) by name.
 
-A mutant is a module in a subpackage of this package. It contains a value `MUTANT` and a function
-`plant`, which replaces functions of `splitbrain.node` from outside, so the member itself
-contains no switch. The name of the module is the name of the mutant, and the subpackage is the
-room of the member that the mutant breaks.
+A mutant is a module in a subpackage of this package. The name of the module is the name of the
+mutant. The subpackage is named after the part of the member that the mutant breaks. The module
+contains a value `MUTANT` and a function `plant`, which replaces functions of `splitbrain.node` from
+outside. Therefore the member itself contains no switch for planted bugs.
 """
 
 from __future__ import annotations

@@ -18,13 +18,13 @@ leaders, and the run waits only briefly for members that never agree."""
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`what` describes the wrong behaviour, and `source` names real bugs or documents that it
-    is taken from.
+    """A planted bug.
 
-    `found_by` names the checkers that can find it. At least one of them must find it in
-    simulation; in a run of processes the first one must. `run` holds options of
-    `splitbrain run` under which the bug shows soon; empty means that only simulation finds
-    it in reasonable time. `flags` are extra command-line flags for the members.
+    `what` describes the wrong behaviour. `source` names the real bugs or the documents from which
+    the bug is taken. `found_by` names the checkers that can find it. In simulation, at least one of
+    them must find it. In a run of processes, the first one must find it. `run` contains options of
+    `splitbrain run` under which the bug shows soon. If `run` is empty, only simulation finds the
+    bug in reasonable time. `flags` are extra command-line flags for the members.
     """
 
     what: str

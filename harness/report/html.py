@@ -1,8 +1,9 @@
-"""Render the templates of `templates/` to HTML that is safe and needs no network.
+"""Renders the templates of `templates/` to HTML that is safe and needs no network.
 
-Names, values, errors and logs of a run are untrusted text. All output is escaped. A content
-security policy forbids loading anything and allows only two scripts, named by their hashes:
-plotly.js and `report.js`. So a hostile value stays text even if an escape were missing.
+Names, values, errors and logs of a run are untrusted text. All output is escaped. In addition, a
+content security policy forbids the page to load anything. It allows only two scripts, plotly.js and
+`report.js`, which it names by their hashes. Therefore a hostile value is never executed, even if an
+escape is missing.
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ def _plotly_js() -> str:
 def _policy(scripts: Sequence[str], *, eval_needed: bool) -> str:
     """A content security policy that allows `scripts` and fetches nothing.
 
-    plotly's WebGL traces compile their drawing code with `Function`; a policy calls that eval.
+    The policy allows eval, because plotly's WebGL traces compile their drawing code with
+    `Function`.
     """
     hashes = [
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

@@ -1,7 +1,7 @@
 """The index of a store: a table of its runs, the newest first, with links to their reports.
 
 The page is one file without scripts, so that it can be a CI artifact. `splitbrain serve` renders
-it again for each request.
+the page again for each request.
 """
 
 from __future__ import annotations

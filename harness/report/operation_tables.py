@@ -53,7 +53,7 @@ class FaultRow:
     detail: str
     begin_s: float
     end_s: float
-    """When it was healed; the end of the run if never."""
+    """The time at which the fault was healed; the end of the run if it never was."""
     healed: bool
     ok: int
     fail: int

@@ -1,7 +1,7 @@
-"""Read a run's folder into values, as far as its files can be read.
+"""Reads a run's folder into values, as far as its files can be read.
 
-Reports matter most for runs that went wrong. So a file that is missing, torn or of another shape
-becomes a sentence in `Run.problems` and never raises an exception.
+Reports matter most for runs that went wrong. Therefore this module never raises an exception for a
+file that is missing, torn or of another shape. It adds a sentence about the file to `Run.problems`.
 """
 
 from __future__ import annotations
@@ -126,9 +126,9 @@ def _events(path: Path, problems: list[str]) -> list[Event]:
 
 
 def _faults(files: RunFolder, events: list[Event]) -> tuple[FaultWindow, ...]:
-    """The faults in the history or, if it contains none, in nemesis.jsonl.
+    """The faults in the history or, if the history contains no faults, in nemesis.jsonl.
 
-    The history may be torn before its faults.
+    A torn history may end before the events of the faults.
     """
     of_nemesis = [event for event in events if event.process == NEMESIS]
     path = files.nemesis

@@ -75,7 +75,7 @@ def _anomalies(run: Run) -> Iterator[DrawnAnomaly]:
 def by_turns(found: Sequence[tuple[str, Anomaly]]) -> list[tuple[str, Anomaly]]:
     """The first anomaly of each checker and kind, then the second of each, and so on.
 
-    Otherwise a hundred anomalies of one kind would hide the only one of another kind.
+    In another order, a hundred anomalies of one kind could hide the only one of another kind.
     """
     kinds: dict[tuple[str, str], list[tuple[str, Anomaly]]] = {}
     for checker, anomaly in found:

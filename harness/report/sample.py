@@ -1,6 +1,7 @@
-"""Choose the operations to draw when a run has more than a page can show.
+"""Chooses the operations to draw when a run has more than a page can show.
 
-The page reports how many operations are drawn, of how many, and which are always among them.
+The page reports the number of operations drawn, the number of all operations, and the operations
+that are always drawn.
 """
 
 from __future__ import annotations
@@ -49,10 +50,11 @@ class Sample:
 
 
 def sample(spans: Sequence[Span], named: Iterable[int], drawn_max: int = DRAWN_MAX) -> Sample:
-    """At most `drawn_max` of `spans`; more only if more have outcome `fail` or `info`.
+    """At most `drawn_max` of `spans`. There are more only if more spans have outcome `fail` or
+    `info`.
 
-    `named` are indexes of events, of invocations or completions. Their operations are always in
-    the sample.
+    `named` contains indexes of events, which are invocations or completions. The operations of
+    these events are always in the sample.
     """
     if len(spans) <= drawn_max:
         return Sample(tuple(spans), len(spans))

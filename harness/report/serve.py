@@ -48,9 +48,10 @@ class Entry:
 
 
 def serve(store: Path, host: str = "127.0.0.1", port: int = 8080) -> None:
-    """Serve `store` until Ctrl-C. Port 0 is any free port.
+    """Serve `store` until Ctrl-C. With port 0, the server takes any free port.
 
-    Raises BadArguments if it cannot listen there, FileNotFoundError if `store` does not exist.
+    Raises BadArguments if the server cannot listen there, and FileNotFoundError if `store` does not
+    exist.
     """
     pages = application(store)
     listener = listen(host, port)
@@ -122,9 +123,9 @@ async def _path(request: web.Request) -> web.StreamResponse:
 
 
 def within(store: Path, requested: str) -> Path | None:
-    """The resolved path of `requested` in `store`, which is resolved too.
+    """The resolved path of `requested` in the resolved path `store`.
 
-    None if it leads out of the store or is not a valid path.
+    Returns None if `requested` leads out of the store or is not a valid path.
     """
     if "\0" in requested:
         return None

@@ -1,8 +1,8 @@
 """Operations as a report draws them: their times, requests and results.
 
-`splitbrain.histories.history` raises an error if events are not a history. `pair` accepts any
-events, because reports matter most for runs that went wrong. Values stay undecoded, because
-workloads may use any JSON.
+`splitbrain.histories.history` raises an error if events are not a history. The function `pair` in
+this module accepts any events, because reports matter most for runs that went wrong. Values are not
+decoded into types, because workloads may use any JSON.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Span(msgspec.Struct, frozen=True, gc=False):
 def pair(events: Iterable[Event]) -> tuple[tuple[Span, ...], tuple[str, ...]]:
     """The operations in the order of their invocations, and sentences about unpaired events.
 
-    If a process invokes an operation before its previous one completed, the previous one
-    becomes `info`. A completion without an invocation is left out.
+    If a process invokes an operation before its previous operation completed, the previous
+    operation becomes `info`. A completion without an invocation is left out.
     """
     pending: dict[int, tuple[int, Event]] = {}
     spans: list[Span | None] = []
@@ -119,8 +119,8 @@ def last_time_ns(spans: Sequence[Span]) -> int:
 def lanes(spans: Sequence[Span]) -> dict[int, int]:
     """The row of each process, so that a row shows one client.
 
-    After an `info`, a client continues as a new process, which takes over the row of the old
-    one. So a row never contains two operations at the same time.
+    After an `info`, a client continues as a new process. The new process takes over the row of the
+    old one. Therefore a row never contains two operations at the same time.
     """
     first: dict[int, int] = {}
     last: dict[int, Span] = {}

@@ -1,7 +1,7 @@
-"""Executes a schedule: the one way in which every command, test and campaign runs.
+"""Executes a schedule. Every command, test and campaign runs its schedules by this module.
 
-The run gets a folder in the store with its schedule. The system is started and driven, in
-real time or in simulation, then the folder is judged and the report is written.
+The run gets a folder in the store, which contains its schedule. The system is started and driven,
+in real time or in simulation. Then the folder is judged and the report is written.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from splitbrain.harness.systems.version_text import version_text
 from splitbrain.harness.workloads.catalogue import make_workload
 
 INVARIANTS = "invariants"
-"""The name of the verdict on what must be true at every step of a simulated run."""
+"""The name of the verdict on the conditions that must be true at every step of a simulation."""
 CHEAP_CHECKER = "statistics"
 """The checker that judges instead of all others if only the invariants matter."""
 
@@ -52,9 +52,9 @@ def execute(
 ) -> RunResult:
     """Run `schedule` in a new folder of its store, from any thread.
 
-    Ctrl-C ends the load early, and the run is judged. A second Ctrl-C stops everything at once
-    and raises KeyboardInterrupt. `make` makes the system under test. Raises BadArguments for
-    a schedule that cannot be run; every other failure is in the result.
+    The first Ctrl-C ends the load early, and the run is judged. A second Ctrl-C stops everything at
+    once and raises KeyboardInterrupt. `make` makes the system under test. Raises BadArguments for a
+    schedule that cannot be run; every other failure is in the result.
     """
     progress = progress or Silent()
     folder = open_folder(schedule)
@@ -82,9 +82,9 @@ async def execute_async(
     *,
     report: bool = True,
 ) -> RunResult:
-    """As `execute`, on the caller's event loop. Cancelling it stops all that it started."""
+    """Like `execute`, on the caller's event loop. A cancellation stops everything at once."""
     if schedule.system == SIMULATED:
-        # A simulation has an event loop of its own, in virtual time.
+        # A simulation has a separate event loop, in virtual time.
         return await asyncio.to_thread(execute, schedule, progress, make, report=report)
     folder = open_folder(schedule)
     await _drive(schedule, folder, progress or Silent(), make)
@@ -102,7 +102,7 @@ def run_sync(
     *,
     report: bool = True,
 ) -> RunResult:
-    """Execute the schedule that `options` and their seed give; see `execute`."""
+    """Execute the schedule that `options` and their seed determine; see `execute`."""
     return execute(draw_schedule(options), progress, make, report=report)
 
 
@@ -113,7 +113,7 @@ async def run(
     *,
     report: bool = True,
 ) -> RunResult:
-    """Execute the schedule that `options` and their seed give; see `execute_async`."""
+    """Execute the schedule that `options` and their seed determine; see `execute_async`."""
     return await execute_async(draw_schedule(options), progress, make, report=report)
 
 
@@ -124,10 +124,10 @@ def execute_simulated(
     *,
     checker: str = "",
 ) -> RunResult:
-    """Simulate `schedule` in `folder`, which exists, and judge the run. Writes no report.
+    """Simulate `schedule` in the existing folder `folder`, and judge the run. Writes no report.
 
-    With `checker`, only that checker judges. If it is "invariants", the load ends when the first
-    invariant is violated.
+    With `checker`, only that checker judges. If `checker` is "invariants", the load ends when the
+    first invariant is violated.
     """
     from splitbrain.harness.simulation.run import simulate
 

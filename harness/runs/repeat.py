@@ -11,14 +11,14 @@ from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.temporary import temporary_run_folder
 
 Repeated = tuple[RunResult, str | None]
-"""The first run, and the first event in which the second one differs; None if it is equal."""
+"""The first run, and the first event in which the second run differs; None if equal."""
 
 
 def execute_twice(schedule: Schedule) -> Repeated:
     """Execute `schedule` with a report, and once more without.
 
-    A schedule with a planted bug is executed in a process of its own, because the bug stays in
-    the process. Raises BadArguments.
+    A schedule with a planted bug is executed in a separate process, because the bug cannot be
+    removed from a process. Raises BadArguments.
     """
     if not schedule.options.mutant:
         return _execute_twice(schedule)
@@ -32,8 +32,10 @@ def _execute_twice(schedule: Schedule) -> Repeated:
 
 
 def difference(result: RunResult, schedule: Schedule) -> str | None:
-    """The first event in which another run of `schedule` differs from `result`; None if the
-    digests are equal."""
+    """Run `schedule` again, and return the first event that differs from the run of `result`.
+
+    Returns None if the digests of the two runs are equal.
+    """
     from splitbrain.harness.simulation.digest import first_difference
 
     with temporary_run_folder() as other:

@@ -13,8 +13,8 @@ SAFE_PATH = "PYTHONSAFEPATH"
 def safe_path() -> Iterator[None]:
     """Within the context, child processes of Python do not search the working directory first.
 
-    multiprocessing starts its servers and workers with `python -c`, which would otherwise
-    import a user's `struct.py` in place of the standard library's.
+    multiprocessing starts its servers and workers with `python -c`. Without this context, they
+    would import a user's `struct.py` in place of the standard library's.
     """
     before = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"

@@ -6,10 +6,10 @@ import msgspec
 
 
 class NetworkConditions(msgspec.Struct, frozen=True):
-    """How a healthy link behaves.
+    """The behaviour of a healthy link.
 
-    By default a connection behaves like TCP: frames arrive whole, in order and once. With
-    `loose`, each frame may be lost, duplicated or overtaken on its own.
+    By default a connection behaves like TCP: frames arrive whole, in order and once. With `loose`,
+    each frame may be lost, duplicated or overtaken, independent of the other frames.
     """
 
     delay_us: tuple[int, int] = (80, 120)

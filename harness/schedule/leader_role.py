@@ -14,8 +14,8 @@ from splitbrain.nemesis.fault import Fault, MemberName, Partition
 def with_leader(schedule: Schedule, leader: MemberName | None) -> Schedule:
     """The schedule in which `leader` and the expected leader have exchanged their roles.
 
-    Returns the same schedule if it expects no leader or `leader` is not known. Members differ
-    only in their names, so the exchanged schedule asks for the same run.
+    If the schedule expects no leader or `leader` is not known, the schedule is returned unchanged.
+    Members differ only in their names, so the exchanged schedule describes an equivalent run.
     """
     expected = schedule.leader
     if not expected or leader is None or leader == expected or leader not in schedule.members:

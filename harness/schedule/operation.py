@@ -10,9 +10,11 @@ from splitbrain.histories.service import AnyRequest
 class ScheduledOperation(msgspec.Struct, frozen=True, omit_defaults=True):
     """One operation of a client.
 
-    It begins `think_us` µs after the client's previous operation began, or at once if that
-    one took longer. `request` is sent to member number `member`, an index into the schedule's
-    members; with `to_follower`, to the follower of that number at that moment.
+    The operation is due `think_us` µs after the client's previous operation was due. If the
+    previous operation has not ended by then, the operation begins when the previous one ends.
+    `request` is sent to the member with index `member` in the schedule's members. With
+    `to_follower`, it is sent to follower number `member` among the members that are followers when
+    the operation begins.
     """
 
     think_us: int

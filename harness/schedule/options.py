@@ -122,8 +122,11 @@ def read_options(given: Mapping[str, Any], folder: Path | None = None) -> Option
 
 
 def project_options(folder: Path) -> dict[str, Any]:
-    """The table `[tool.splitbrain]` in the nearest pyproject.toml at or above `folder`; {} if
-    there is no such file or table. Raises BadArguments for a file that cannot be read."""
+    """The table `[tool.splitbrain]` in the nearest pyproject.toml at or above `folder`.
+
+    Returns {} if there is no such file or table. Raises BadArguments for a file that cannot be
+    read.
+    """
     for place in (folder, *folder.parents):
         path = place / "pyproject.toml"
         if not path.is_file():
@@ -148,8 +151,11 @@ def project_options(folder: Path) -> dict[str, Any]:
 
 
 def parse_list(name: str, value: object) -> list[Any]:
-    """The list in `value`: for `nemesis` such as "kill,pause", "all" or "none"; for `nodes` such
-    as "1,3,5" or 3. Raises BadArguments."""
+    """The list in `value`. Raises BadArguments.
+
+    For `nemesis`, `value` is for example "kill,pause", "all" or "none". For `nodes`, it is for
+    example "1,3,5" or 3.
+    """
     if name == "nemesis":
         try:
             return list(parse_kinds(str(value)))

@@ -42,7 +42,7 @@ disk down."""
 class TimedOperation(msgspec.Struct, frozen=True):
     """An operation with its absolute time.
 
-    `client` begins the operation `at_us` µs after the load began, or when its previous
+    `client` begins the operation `at_us` µs after the load began, or when the client's previous
     operation ends, whichever is later. `think_us` of `operation` is ignored.
     """
 
@@ -113,8 +113,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     def operation_numbers(self) -> tuple[tuple[int, ...], ...]:
         """For each client, the numbers of its operations.
 
-        Operations are numbered from 1 in the order in which they are scheduled to begin; of
-        two that begin at the same time, the one of the lower client comes first.
+        Operations are numbered from 1 in the order in which they are scheduled to begin. If two
+        operations begin at the same time, the operation of the lower client comes first.
         """
         due = []
         for client, own in enumerate(self.clients):
@@ -148,11 +148,12 @@ def with_plain_environment(schedule: Schedule) -> Schedule:
 
 
 def fixed_options(schedule: Schedule) -> Options:
-    """The options without those that only guide the drawing, and with those that repeat a
-    value of the schedule set to that value.
+    """The options of `schedule` in a form that does not contradict its other values.
 
-    The number of clients is kept: what each client wrote is read at the end, also if a smaller
-    schedule gives its operations to another client.
+    Options that only guide the drawing are set to their defaults. Options that repeat a value of
+    the schedule, such as the seed, are set to that value. The number of clients is kept, because
+    the values that each client wrote are read at the end, also if a smaller schedule gives its
+    operations to another client.
     """
     return replace(
         schedule.options, swarm=False, nemesis=(), nodes=(len(schedule.members),),
@@ -184,8 +185,8 @@ def clients_of(
 def with_operations(schedule: Schedule, operations: Mapping[int, TimedOperation]) -> Schedule:
     """The same schedule with only these operations, given by their present numbers.
 
-    Clients without operations are removed. A fault at a step of an operation follows its
-    operation, or is removed with it.
+    Clients without operations are removed. A fault at a step that is armed by an operation refers
+    to the new number of that operation. If the operation is removed, the fault is removed as well.
     """
     kept = sorted(operations.items(), key=lambda one: (one[1].at_us, one[1].client, one[0]))
     clients = {client: place for place, client in enumerate(sorted({o.client for _, o in kept}))}

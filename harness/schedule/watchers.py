@@ -28,8 +28,10 @@ class ScheduledStream(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ScheduledWatcher(msgspec.Struct, frozen=True):
-    """One watcher: its request without the start revision, and its streams. After the last
-    stream the watcher begins again with the first one."""
+    """One watcher: its request without the start revision, and its streams.
+
+    After the last stream the watcher begins again with the first one.
+    """
 
     request: WatchRequest
     streams: tuple[ScheduledStream, ...]

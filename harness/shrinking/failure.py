@@ -14,15 +14,19 @@ from splitbrain.harness.store.temporary import temporary_run_folder
 
 @contextmanager
 def temporary_run(schedule: Schedule, checker: str = "") -> Iterator[RunResult]:
-    """Simulate `schedule` in a folder that exists only within the context. With `checker`,
-    only that checker judges."""
+    """Simulate `schedule` in a folder that exists only within the context.
+
+    With `checker`, only that checker judges.
+    """
     with temporary_run_folder() as folder:
         yield execute_simulated(schedule, folder, checker=checker)
 
 
 def fails(schedule: Schedule, checker: str) -> bool:
-    """Whether `checker` finds a run of `schedule` invalid. False if the harness or the system
-    fails."""
+    """Whether `checker` finds a run of `schedule` invalid.
+
+    Returns False if the harness or the system fails.
+    """
     try:
         with temporary_run(schedule, checker) as result:
             return checker in failing_checkers(result)
@@ -31,7 +35,10 @@ def fails(schedule: Schedule, checker: str) -> bool:
 
 
 def failing_checkers(result: RunResult) -> tuple[str, ...]:
-    """The checkers that found the run invalid. The invariants come last, because they depend
-    on the members' internal state, and the other checkers only on the history."""
+    """The checkers that found the run invalid, with the invariants last.
+
+    The invariants come last because they depend on the members' internal state, while the other
+    checkers depend only on the history.
+    """
     invalid = [one.checker for one in result.results.verdicts if one.valid is False]
     return tuple(sorted(invalid, key=lambda name: name == INVARIANTS))

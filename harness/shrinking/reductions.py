@@ -1,7 +1,7 @@
-"""Reductions: each function yields candidates that are smaller than a given schedule.
+"""Reductions: each function yields candidates, which are schedules smaller than the given one.
 
-Candidates that remove more come first. The functions are pure; the search determines which
-candidates still fail.
+Candidates that remove more come first. The functions are pure. They do not determine whether a
+candidate still fails; the search runs the candidates.
 """
 
 from __future__ import annotations
@@ -52,8 +52,11 @@ GAPS_MS = (0, 100, 500, 1500)
 
 
 def subsets(items: Sequence[T], least: int = 1) -> Iterator[list[T]]:
-    """`items` without a part of them: without all, without each half, without each quarter,
-    and so on, down to parts of `least` items."""
+    """`items` without one part of them, for parts of decreasing size.
+
+    The first part is the whole list, then each half, each quarter, and so on, down to parts of
+    `least` items.
+    """
     size = len(items)
     while size >= max(least, 1):
         for begin in range(0, len(items), size):
@@ -112,7 +115,7 @@ def far_fewer_operations(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def fewer_clients(schedule: Schedule) -> Iterator[Schedule]:
-    """All operations on one client; then without each of the clients."""
+    """Schedules with all operations on one client, then schedules without one of the clients."""
     numbered = list(enumerate(schedule.operations, start=1))
     clients = range(len(schedule.clients))
     if len(clients) > 1:
@@ -132,7 +135,7 @@ def fewer_watchers(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def shorter_watchers(schedule: Schedule) -> Iterator[Schedule]:
-    """One watcher has only the first half of its streams, or only one of them."""
+    """Schedules in which one watcher has only the first half of its streams, or one of them."""
     watchers = schedule.watchers
     for place, one in enumerate(watchers):
         for kept in (one.streams[: len(one.streams) // 2], *((a,) for a in one.streams)):
@@ -179,8 +182,11 @@ def _within(fault: Fault, members: Sequence[str]) -> Fault | None:
 
 
 def plainer_environment(schedule: Schedule) -> Iterator[Schedule]:
-    """An ideal network, ideal disks, default settings and no rare conditions: first all of
-    these, then each alone."""
+    """Schedules with a plainer environment.
+
+    The first one has an ideal network, ideal disks, default settings and no rare conditions. Each
+    of the others has only one of these.
+    """
     defaults = dict(default_settings(schedule.system))
     yield with_plain_environment(schedule)
     yield replace(schedule, buggify=False)
@@ -205,11 +211,10 @@ def plainer_environment(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def faults_for_environment(schedule: Schedule) -> Iterator[Schedule]:
-    """The plain environment and one additional fault: the leader is isolated, or members are
+    """The plain environment with one additional fault: the leader is isolated, or members are
     killed.
 
-    The fault replaces adverse conditions of the environment that happened to have the same
-    effect.
+    The fault replaces adverse conditions of the environment that happened to have the same effect.
     """
     if has_plain_environment(schedule):
         return
@@ -262,8 +267,10 @@ def shorter_holds(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def rounder_times(schedule: Schedule) -> Iterator[Schedule]:
-    """Times that are multiples of 1 s, 100 ms or 10 ms: first all times, then the time of each
-    operation alone."""
+    """Schedules whose times are multiples of 1 s, 100 ms or 10 ms.
+
+    First all times are rounded, then the time of each operation alone.
+    """
     numbered = dict(enumerate(schedule.operations, start=1))
     for step_ms in ROUND_MS:
         moved = {number: _rounded(one, step_ms) for number, one in numbered.items()}
@@ -291,8 +298,10 @@ def _rounded_fault(one: ScheduledFault, step_ms: int) -> ScheduledFault:
 
 
 def quicker_conclusions(schedule: Schedule) -> Iterator[Schedule]:
-    """The run waits shorter for members that do not agree. This makes each later candidate
-    quicker."""
+    """Schedules that wait a shorter time for members that do not agree.
+
+    This makes each later candidate quicker.
+    """
     for quiet_ms in (2_000, 8_000):
         if schedule.options.quiet_timeout_ms > quiet_ms:
             options = replace(schedule.options, quiet_timeout_ms=quiet_ms)
@@ -335,9 +344,11 @@ def moved_earlier(schedule: Schedule, from_ms: int, by_ms: int) -> Schedule:
 
 
 def plainer_faults(schedule: Schedule) -> Iterator[Schedule]:
-    """One fault is replaced by a plainer one: a kill instead of a power loss, a fault of a disk
-    or a clock; a cut instead of slow links. Plainer faults are easier to understand, and real
-    processes support them, too."""
+    """Schedules in which one fault is replaced by a plainer one.
+
+    A kill replaces a power loss, a fault of a disk or a fault of a clock. A cut replaces slow
+    links. Plainer faults are easier to understand, and real processes support them too.
+    """
     faults = schedule.faults
     for place, one in enumerate(faults):
         for fault in _plainer(one.fault):

@@ -5,9 +5,9 @@ Isolating Failure-Inducing Input", 2002). The candidates of each reduction are t
 candidate that still fails replaces the schedule. The search ends when no reduction makes the
 schedule smaller.
 
-A smaller schedule changes everything that is drawn during the simulated run, such as delays. A
-candidate that no longer fails is therefore also tried with a few other seeds. The result may
-have another seed than the original schedule.
+All draws during a simulated run, such as delays, change when the schedule becomes smaller, and a
+candidate may stop failing only for that reason. Therefore a candidate that does not fail is also
+tried with a few other seeds. The result may have another seed than the original schedule.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def failing_checker(schedule: Schedule, expected: str = "") -> str:
 
 
 class _Search:
-    """The state of a search: the smallest failing schedule, and what was tried."""
+    """The state of a search: the smallest failing schedule, and the schedules that were tried."""
 
     def __init__(self, schedule: Schedule, deadline: float, on_smaller: OnSmaller) -> None:
         self.smallest = schedule
@@ -128,10 +128,10 @@ class _Search:
             pass
 
     def _reduce(self, reduction: Reduction, other_seeds: int) -> bool:
-        """Apply one reduction as often as possible. Returns whether it was applied.
+        """Apply one reduction as often as possible. Returns whether it was applied at least once.
 
-        After a success the search continues with the next candidates. It does not try the
-        earlier ones again, because most of them would still not fail.
+        After a success the search continues with the next candidates. The earlier candidates are
+        not tried again, because most of them would still not fail.
         """
         reduced = False
         position = 0
@@ -154,8 +154,10 @@ class _Search:
         return None
 
     def attempt(self, schedule: Schedule) -> bool:
-        """Continue with `schedule` if it fails. Returns False if it does not, or was tried
-        before."""
+        """Continue with `schedule` if it fails.
+
+        Returns False if `schedule` does not fail, or was tried before.
+        """
         mark = fingerprint(schedule)
         if mark in self._tried:
             return False

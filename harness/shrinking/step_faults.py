@@ -1,13 +1,13 @@
 """Moves a schedule's faults to steps of the write path, and increases the times between events.
 
-A fault at a point in time interrupts whatever its member does then, and in a real process this
-differs from run to run. A fault at a step always interrupts the same work: for example before
-the third entry is in the log, or after the second one was applied.
+A fault at a point in time interrupts whatever its member does at that time. In a real process this
+differs from run to run. A fault at a step always interrupts the same work, for example just before
+the third entry is in the log, or just after the second one was applied.
 
-The trace of a simulated run shows between which steps a member was when a fault began. The
-fault is tried at those steps, and stays there if the schedule still fails. Of all candidates,
-the one that fails with the most other seeds is the best, because another seed changes all
-delays in the simulation, as another machine does.
+The trace of a simulated run shows between which steps a member was when a fault began. The fault is
+tried at those steps, and is moved to a step if the schedule still fails. The best candidate is the
+one that fails with the most other seeds, because another seed changes all delays in the simulation,
+as another machine does.
 """
 
 from __future__ import annotations
@@ -80,10 +80,10 @@ class StepSchedule:
 
 
 def at_steps(schedule: Schedule) -> StepSchedule:
-    """A schedule with the same failure, with faults at steps if possible, and with wide gaps
-    between events.
+    """A schedule that fails by the same checker and is easier to repeat with real processes.
 
-    `schedule` must fail by its `fails_by`.
+    Its faults begin at steps if possible, and the gaps between its events are wide. `schedule` must
+    fail by its `fails_by`.
     """
     best = _best(schedule, [*_with_wide_gaps(resolve_targets(schedule)), schedule])
     # A fault that is moved to a step becomes the first one. Those after it keep their numbers.
@@ -104,8 +104,10 @@ def failing_seeds(schedule: Schedule) -> int:
 
 
 def _best(before: Schedule, candidates: Iterable[Schedule]) -> StepSchedule:
-    """The candidate that fails with the most seeds, or the first of several; `before` if no
-    candidate fails."""
+    """The candidate that fails with the most seeds, or the first of several such candidates.
+
+    Returns `before` if no candidate fails.
+    """
     best = StepSchedule(before, -1, SEEDS)
     for candidate in candidates:
         if not fails(candidate, candidate.fails_by):
@@ -122,8 +124,10 @@ def _best(before: Schedule, candidates: Iterable[Schedule]) -> StepSchedule:
 
 
 def _with_wide_gaps(schedule: Schedule) -> Iterator[Schedule]:
-    """`schedule` with the election timeouts of real processes, and with gaps between events
-    that are long enough for processes to keep their order. The longest gaps come first."""
+    """`schedule` with the election timeouts of real processes, and with wide gaps between events.
+
+    The gaps are long enough for processes to keep the order of events. The longest gaps come first.
+    """
     slow = replace(
         schedule,
         options=replace(
@@ -141,7 +145,7 @@ def _with_wide_gaps(schedule: Schedule) -> Iterator[Schedule]:
 def _spaced(schedule: Schedule, gap_ms: int, together_ms: int, *, to_the_end: bool) -> Schedule:
     """`schedule` with `gap_ms` between any two times, in the same order.
 
-    Times that are at most `together_ms` apart become one. With `to_the_end`, faults last until
+    Times that are at most `together_ms` apart become one time. With `to_the_end`, faults last until
     the end of the load.
     """
     operations = dict(enumerate(schedule.operations, start=1))
@@ -201,7 +205,7 @@ def _at_nearby_steps(schedule: Schedule, place: int) -> Iterator[Schedule]:
 def _at_added_write(schedule: Schedule, place: int) -> Iterator[Schedule]:
     """`schedule` with an additional write, and fault number `place` at a step of this write.
 
-    The write is sent to the fault's member at the time of the fault. It is for members that
+    The write is sent to the fault's member at the time of the fault. This is useful if the member
     executed no step near that time.
     """
     scheduled = schedule.faults[place]
@@ -266,8 +270,11 @@ def action_of(scheduled: ScheduledFault) -> StepAction | None:
 def _nearby_steps(
     folder: RunFolder, schedule: Schedule, place: int, member: str
 ) -> list[tuple[int, str, int]]:
-    """The operation, failpoint and visit of the steps around the time at which the fault began:
-    the failpoints after the last steps that were executed, and before the next steps."""
+    """The operation, failpoint and visit of each step near the time at which the fault began.
+
+    These are the failpoints after the last steps that were executed before that time, and those
+    before the next steps.
+    """
     began_ns = _began_ns(folder, place)
     begun = _begun(folder, schedule)
     record = folder.read_record()
@@ -286,11 +293,11 @@ def _nearby_steps(
 def _visit(
     event: TraceEvent, failpoint: str, events: list[TraceEvent], begun: list[tuple[int, int]]
 ) -> tuple[int, str, int] | None:
-    """The last operation that began before `event`, the failpoint, and how often the member
-    executed the step since then.
+    """The last operation that began before `event`, the failpoint, and the number of the visit.
 
-    None before the first operation: the steps that a member executes without any operation
-    differ from run to run.
+    The number of the visit counts how often the member executed the step since that operation
+    began. Returns None if `event` is before the first operation, because the steps that a member
+    executes without any operation differ from run to run.
     """
     earlier = [(at_ns, number) for at_ns, number in begun if at_ns <= event.ns]
     if not earlier:

@@ -64,8 +64,10 @@ def _named(scheduled: ScheduledFault, began: FaultEvent) -> ScheduledFault:
 
 
 def first_leader(folder: RunFolder) -> str:
-    """The leader at the beginning of the load, from the members' traces; "" if the traces
-    contain no leader."""
+    """The leader at the beginning of the load, read from the members' traces.
+
+    Returns "" if the traces contain no leader.
+    """
     record = folder.read_record()
     load_ns = next((one.begin for one in record.phases if one.name == "load"), 0)
     leads = [

@@ -1,8 +1,8 @@
-"""The backend on a simulated disk: it is in memory, with the durability of LMDB.
+"""The backend on a simulated disk. Its data is in memory, and it has the durability of LMDB.
 
-A committed transaction survives any crash as a whole. Buffered writes are lost with the
-process. A commit that is running when the process or the machine stops takes effect as a
-whole or not at all, because LMDB switches its root in one write.
+A committed transaction survives any crash as a whole. Buffered writes are lost with the process. If
+a commit is running when the process or the machine stops, the commit takes effect as a whole or not
+at all, because LMDB switches its root in one write.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class StoredBackend:
         self.stop_at_once(random)
 
     def stop_at_once(self, random: Random) -> bool | None:
-        """Stop with the process: a running commit takes effect with probability one half.
+        """Stop with the process. A running commit takes effect with probability one half.
 
-        Returns whether it took effect, or None if no commit was running.
+        Returns whether the commit took effect, or None if no commit was running.
         """
         work, self.running_commit = self.running_commit, None
         if work is None:

@@ -1,7 +1,7 @@
 """Rare conditions inside the members, made frequent (FoundationDB's BUGGIFY).
 
-A member asks its world at named points whether a rare condition occurs: a full queue, a batch
-of one entry, a slow start. Each point is on or off for a whole run.
+The code of a member has named points, at each of which it asks its world whether a rare condition
+occurs: a full queue, a batch of one entry, a slow start. Each point is on or off for a whole run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from random import Random
 from splitbrain.histories.random_stream import stream
 
 POINT_ON_PERCENT = 50
-"""The chance that a point is on in a run with rare conditions."""
+"""The probability that a point is on in a run with rare conditions."""
 FIRES_PERCENT = (2, 10, 25, 60)
 """How often a point fires when it is reached: one of these, drawn for each point that is on."""
 LOSSY_FIRES_PERCENT_MAX = 25
@@ -45,8 +45,10 @@ def _percent(random: Random, point: str) -> int:
 
 
 class Buggify:
-    """The named points of one run. `reached` is called with the name of each condition that
-    occurs."""
+    """The named points of one run.
+
+    `reached` is called with the name of each condition that occurs.
+    """
 
     def __init__(self, seed: int, reached: Callable[[str], None], *, on: bool) -> None:
         self._seed = seed

@@ -1,7 +1,7 @@
 """The client of simulated members: the gateway's requests and answers, without sockets.
 
-A request is encoded as for a real member and decoded by the member's codec, and its handler
-runs in the member's process. A failed request raises the same errors as a real connection
+A request is encoded as for a real member and decoded by the member's codec. The handler of the
+request runs in the member's process. A failed request raises the same errors as a real connection
 (`HttpConnection`), so that `splitbrain.harness.clients.outcome` decides its outcome.
 """
 

@@ -84,8 +84,10 @@ class SimulatedCluster:
 
     @property
     def has_adverse_conditions(self) -> bool:
-        """Whether network, disks or members behave worse than ideal ones. Under adverse
-        conditions the cluster is not required to recover."""
+        """Whether network, disks or members behave worse than ideal ones.
+
+        Under adverse conditions the cluster is not required to recover.
+        """
         return (
             self.buggify.on
             or self.network.conditions != IDEAL_NETWORK
@@ -169,7 +171,7 @@ class SimulatedCluster:
                 future.set_result(None)
 
     def kill(self, name: str) -> None:
-        """End the process as SIGKILL does. What it wrote stays in the page cache."""
+        """End the process as SIGKILL does. The data that it wrote stays in the page cache."""
         member = self.members[name]
         if member.process is not None and not member.process.ended:
             if not self.stopping:
@@ -188,8 +190,10 @@ class SimulatedCluster:
                 await future
 
     def lose_power(self, names: Sequence[str]) -> None:
-        """The machines lose power at the same moment: processes, page caches, and what the
-        network has not sent yet are lost."""
+        """Cut the power of the machines at the same moment.
+
+        Processes, page caches, and what the network has not sent yet are lost.
+        """
         self.coverage.sometimes("power was lost on several machines at once", len(names) > 1)
         for name in names:
             member = self.members[name]

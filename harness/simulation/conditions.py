@@ -135,8 +135,11 @@ class Coverage:
         self.counts: dict[str, int] = dict.fromkeys(CONDITIONS, 0)
 
     def reached(self, condition: str) -> None:
-        """Count one occurrence. Raises KeyError if the condition is not in CONDITIONS, because the
-        summary of a campaign would not list it as missing."""
+        """Count one occurrence of the condition.
+
+        Raises KeyError if the condition is not in CONDITIONS, because the summary of a campaign
+        reports only missing conditions that are in CONDITIONS.
+        """
         self.counts[condition] += 1
 
     def sometimes(self, condition: str, occurred: bool) -> None:

@@ -1,7 +1,7 @@
 """The disk of a machine, and the view that one process has of it (`splitbrain.node.world.Disk`).
 
 A process that crashes loses nothing that it wrote, because the page cache belongs to the
-machine. A power loss (`MachineDisk.lose_power`) loses data; `volume.py` describes what
+machine. A power loss (`MachineDisk.lose_power`) loses data; `disk_content.py` describes what
 remains.
 """
 
@@ -57,7 +57,7 @@ class MachineDisk:
         self.awaited: list[asyncio.Future[None]] = []
         """Futures that are completed when the disk next begins a sync."""
         self.lost_durable_data = False
-        """Whether the disk has ever lost or changed data after it reported it durable."""
+        """Whether the disk has ever lost or changed data that it had reported as durable."""
 
     def begins_to_sync(self) -> None:
         for future in self.awaited:
@@ -130,7 +130,7 @@ class SimulatedFile:
         self._inode = inode
         self._open = True
         self.unsynced_bytes = inode.unsynced_bytes
-        """Includes what earlier processes of the member wrote."""
+        """The unsynced bytes, including those that earlier processes of the member wrote."""
         self._lost_bytes = int(inode.dropped)
         """What a failed sync dropped. No later sync makes it durable, unless another process
         of the member writes all of it again."""

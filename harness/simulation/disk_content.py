@@ -6,7 +6,7 @@ A file consists of its page cache, which every process reads, its content at the
 and the writes since then. After a power loss, each sector that was written since the last
 sync contains one of the versions that it had since then, independent of the other sectors,
 because the disk may have written them back in any order and at any time. A sector itself is
-never torn. The size is the durable one, or one that the file has had since.
+never torn. The size of the file is the durable one, or one that the file has had since.
 
 A directory keeps its entries of the last sync, and after a power loss a prefix of the changes
 since then, because file systems journal their changes in order. Changes of different
@@ -30,8 +30,9 @@ ROOT = "."
 class Inode:
     """A file.
 
-    The page cache still contains what a failed sync dropped, but no later sync makes it
-    durable, because Linux marks the pages as clean (Rebello et al., USENIX ATC 2020).
+    After a failed sync, the page cache still contains the data that the sync dropped. No later sync
+    makes that data durable, because Linux marks the pages as clean (Rebello et al., USENIX ATC
+    2020).
     """
 
     __slots__ = ("cached", "dropped", "durable", "size", "sizes", "writes")
@@ -75,7 +76,7 @@ class Inode:
         return len(self.writes), len(self.sizes)
 
     def sync(self, covered: tuple[int, int]) -> None:
-        """Make durable what `mark` covered. Later writes stay pending."""
+        """Make the writes that `mark` covered durable. Later writes stay pending."""
         size, content = self.durable
         writes, sizes = covered
         for offset, data in self.writes[:writes]:
@@ -89,8 +90,10 @@ class Inode:
             self.dropped = content.rstrip(b"\0") != self.cached.rstrip(b"\0")
 
     def fail_sync(self, covered: tuple[int, int], random: Random) -> None:
-        """Apply a failed sync: a random part of the sectors that it covered is durable. The
-        others never will be, although the page cache contains them."""
+        """Apply a failed sync: a random part of the sectors that it covered becomes durable.
+
+        The other sectors never become durable, although the page cache contains them.
+        """
         size, content = self._torn(covered, random)
         self.durable = (size, content)
         self.dropped = True
@@ -98,7 +101,7 @@ class Inode:
         del self.sizes[: covered[1]]
 
     def lose_power(self, random: Random) -> None:
-        """Replace the page cache by what is left after a power loss."""
+        """Replace the page cache by the content that is left after a power loss."""
         size, content = self._torn(self.mark(), random)
         self.size, self.cached = size, content
         self.durable = (size, bytearray(content))

@@ -49,8 +49,8 @@ LAG_ENTRIES = 50
 class InvariantMonitor:
     """Observes the members of a run through the loop, and collects `violations`.
 
-    Each violation begins with the virtual time in s. `deposed_longer_by` is the number of
-    entries by which the log of a deposed leader is made longer than that of its successor.
+    The text of a violation begins with the virtual time in s. `deposed_longer_by` is the number of
+    entries by which the log of a deposed leader is made longer than the log of its successor.
     """
 
     def __init__(
@@ -264,11 +264,12 @@ class InvariantMonitor:
         self._conditions_of_commit(seen, raft)
 
     def _provoke_deposed_leaders(self, raft: Raft) -> None:
-        """Send a read to each leader of an earlier term, and extend its log.
+        """Send a read to each leader of an earlier term, and extend the log of that leader.
 
-        It is called after `raft` was elected or has committed an entry. An answer to the read
-        would be stale. The log of a deposed leader becomes longer than that of its successor,
-        by entries that are never committed and must disappear.
+        This method is called after `raft` was elected or has committed an entry. If a deposed
+        leader answers the read, the answer is stale. The log of the deposed leader becomes longer
+        than the log of its successor. The additional entries are never committed and must
+        disappear.
         """
         for name, one in self._seen.items():
             member = self._members[name]
@@ -328,7 +329,7 @@ class InvariantMonitor:
                     self._check_match(name, raft, peer.match, other, one)
 
     def _check_acknowledged(self, name: str, seen: ObservedRaft) -> None:
-        """The log of `name` was changed, so check that it still contains what was acknowledged."""
+        """Check that the log of `name`, which was changed, still contains acknowledged entries."""
         for leader, one in self._seen.items():
             if one.raft.role is Role.LEADER and leader != name:
                 for peer in one.raft.peers:
@@ -338,8 +339,12 @@ class InvariantMonitor:
     def _check_match(
         self, leader: str, raft: Raft, match: int, name: str, seen: ObservedRaft
     ) -> None:
-        """Check one match index. A member in another term is skipped, because another leader may
-        have changed its log."""
+        """Check that the follower `name` durably stores the leader's entry at the index `match`.
+
+        `match` is the highest index that the leader counts as stored on the follower. The check is
+        skipped if the follower is in another term, because the leader of that term may have
+        replaced entries in the follower's log.
+        """
         if not match or seen.raft.term != raft.term:
             return
         term = raft.log.term_at(match)
@@ -438,8 +443,11 @@ class InvariantMonitor:
         server.linearizable_read = linearizable_read  # type: ignore[method-assign]
 
     def resumed(self, member: Member) -> None:
-        """`member` resumes after a pause. If it was leader and is deposed, it gets a read before
-        it receives any message."""
+        """Record that `member` resumes after a pause.
+
+        If the member was leader and has been deposed, it gets a read before it receives any
+        message.
+        """
         server = member.server
         if (
             server is not None
@@ -450,16 +458,20 @@ class InvariantMonitor:
             self._loop.soon(member.process, self._read, server)
 
     def stopped(self, name: str, why: str) -> None:
-        """A member has stopped itself. After a disk has lost durable data, members may find that
-        their data is missing, and stop."""
+        """Check the reason why a member has stopped itself.
+
+        If a disk has lost durable data, members may find that their data is missing, and stop.
+        """
         lost_durable_data = any(member.disk.lost_durable_data for member in self._members.values())
         if "DiskError" not in why and not lost_durable_data:
             self._violated(f"{name} stopped itself: {why}")
 
     def disagreed(self, waited_ms: int) -> None:
-        """The members did not agree: `waited_ms` after all faults were healed they had not
-        applied the same entries, or did not follow the same leader. A disk that has lost
-        durable data may prevent agreement."""
+        """Report that the members did not agree within `waited_ms` after all faults were healed.
+
+        They had not applied the same entries, or did not follow the same leader. If a disk has lost
+        durable data, the disagreement is not a violation, because the loss may prevent agreement.
+        """
         if not any(member.disk.lost_durable_data for member in self._members.values()):
             self._violated(
                 f"the members did not agree within {waited_ms / 1000:g} s after all was healed"

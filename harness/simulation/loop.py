@@ -49,7 +49,7 @@ class Livelock(SplitbrainError):
 class _Handle:
     """A callback, and the process on whose behalf it runs.
 
-    It replaces `asyncio.Handle` and `TimerHandle`, which copy the context for each callback
+    This class replaces `asyncio.Handle` and `TimerHandle`, which copy the context for each callback
     and are slower.
     """
 
@@ -85,11 +85,13 @@ def _nothing() -> None:
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """`now_ns` is the virtual time since the loop was made. If `observe` is set, it is called
-    after each callback of a process, with that process.
+    """An asyncio event loop of virtual time.
 
-    All callbacks share one context: tasks do not have their own context variables, and the
-    code of a member uses none.
+    `now_ns` is the virtual time since the loop was made. If `observe` is set, it is called after
+    each callback of a process, with that process as its argument.
+
+    All callbacks share one context, so tasks do not have separate context variables. The code of a
+    member uses no context variables.
     """
 
     def __init__(self) -> None:
@@ -145,7 +147,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return handle
 
     def soon(self, process: Process | None, callback: Callable[..., object], *args: Any) -> None:
-        """As `call_soon`, on behalf of `process`."""
+        """Like `call_soon`, on behalf of `process`."""
         self._soon.append(_Handle(callback, args, process, 0))
 
     def create_task(
@@ -269,8 +271,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         )
 
     def _end_generator(self, generator: Any) -> None:
-        """Close an asynchronous generator that was dropped before its end, on behalf of its
-        process, if that still runs."""
+        """Close an asynchronous generator that was dropped before its end.
+
+        It is closed on behalf of its process, if that process still runs.
+        """
         if self.current is None or self.current.runs:
             self.call_soon(lambda: self.create_task(generator.aclose()))
 

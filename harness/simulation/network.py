@@ -1,15 +1,15 @@
 """The network between machines: connections over directed links that delay, hold and break.
 
-By default a connection has the semantics of TCP. Its frames arrive complete, in order, and
-once. The operating system retransmits what a link loses, so a lost packet is a long delay. A
-link that is held (a black hole, or cut in one direction) keeps the frames and delivers them
-late, in order. If a pair is cut in both directions, its connections break, and frames in
-flight are lost. When a process ends, what it has sent still arrives. When a machine loses
-power, only frames on the wire arrive, and its peers do not notice until the machine is back
-and they send to it again.
+By default a connection has the semantics of TCP. Its frames arrive complete, in order, and once.
+The operating system retransmits packets that a link loses, so a lost packet is a long delay. A link
+that is held (a black hole, or cut in one direction) keeps the frames and delivers them late, in
+order. If a pair of machines is cut in both directions, its connections break, and frames in flight
+are lost. When a process ends, the frames that it has sent still arrive. When a machine loses power,
+only frames on the wire arrive. The peers of the machine do not notice the power loss until the
+machine is back and they send to it again.
 
-With `NetworkConditions.loose` it has message semantics: each frame may be lost, arrive twice,
-or overtake other frames. Raft requires no more of a network.
+With `NetworkConditions.loose` a connection has message semantics: each frame may be lost, arrive
+twice, or overtake other frames. Raft requires no more of a network.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ class Connection:
             self._loop.soon(None, dialler.lost, self)
 
     def finish(self) -> None:
-        """The dialling process has ended: it sends no more, and what it has sent still arrives."""
+        """The dialling process has ended. It sends no more, but sent frames still arrive."""
         self.dialler = None
         if self.queued_bytes == 0:
             self._detach()
@@ -200,8 +200,10 @@ class Connection:
         self._loop.at_ns(self._loop.now_ns + RETRANSMIT_NS, None, self._retransmit)
 
     def _retransmit(self) -> None:
-        """Retransmit what was not acknowledged. A machine that is back does not know the
-        connection and answers with a reset."""
+        """Retransmit the data that was not acknowledged.
+
+        A machine that was restarted does not know the connection and answers with a reset.
+        """
         if self.broken or self.dialler is None:
             return
         if self.queued_bytes and self.target.powered and not self.dialler.cut_off:

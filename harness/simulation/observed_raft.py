@@ -1,4 +1,4 @@
-"""A member's Raft as it was after its last step, and what of it is durable."""
+"""A member's Raft as it was after its last step, and the part of it that is durable."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ObservedRaft:
         self.durable = log.durable
 
     def note_synced(self) -> None:
-        """Record what the disk reports as durable now. It stays durable during later writes."""
+        """Record the part that the disk reports as durable now. It stays durable afterwards."""
         log, storage = self.raft.log, self.server.storage
         if not storage.unsynced_bytes:
             self.synced = min(log.persisting, storage.last_index)
@@ -50,7 +50,7 @@ class ObservedRaft:
     def durable_index(self) -> int:
         """The index up to which the log is durable, as the disk reports it.
 
-        Raft's own value is used only if its log was truncated below what had been synced.
+        If the log was truncated below the index that had been synced, Raft's value is used instead.
         """
         log, storage = self.raft.log, self.server.storage
         if not storage.unsynced_bytes:

@@ -1,9 +1,9 @@
-"""A simulated process: everything that runs on the loop on behalf of a member, from one start
-to its end.
+"""A simulated process.
 
-Every callback on the loop belongs to the process that scheduled it, or to the harness. A
-paused process keeps its callbacks for later. A process that has ended never runs again, not
-even its `finally` blocks, as after a SIGKILL.
+The process is everything that runs on the loop on behalf of a member, from one start of the member
+to its end. Every callback on the loop belongs to the process that scheduled it, or to the harness.
+A paused process keeps its callbacks for later. A process that has ended never runs again, not even
+its `finally` blocks, as after a SIGKILL.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from typing import Any
 
 class Ended(BaseException):
     """Raised in the code of a process that ends itself, because a crash at a failpoint does not
-    return. It is no `Exception`, so that `except Exception` does not catch it."""
+    return.
+
+    This is not an `Exception`, so that `except Exception` does not catch it.
+    """
 
 
 class Process:

@@ -119,8 +119,10 @@ async def drive(
 
 @functools.cache
 def _freeze_loaded_objects() -> None:
-    """Exclude the objects that exist before the first run from garbage collection, so that
-    the collection after each run only examines the objects of that run."""
+    """Exclude the objects that exist before the first run from garbage collection.
+
+    The collection after each run then examines only the objects of that run.
+    """
     gc.collect()
     gc.freeze()
 

@@ -1,4 +1,4 @@
-"""What a simulated run shows besides its history."""
+"""The results of a simulated run besides its history."""
 
 from __future__ import annotations
 

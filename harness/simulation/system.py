@@ -32,8 +32,8 @@ _POLL_S = 0.02
 class SimulatedSystem:
     """The system on `cluster`, which was made on the loop of the run.
 
-    It supports all faults: it is Killable, Pausable, Partitionable, Powered, Clocked, Disked
-    and HasFailpoints. The members' logs and traces are written by `stop`.
+    The system supports all faults: it is Killable, Pausable, Partitionable, Powered, Clocked,
+    Disked and HasFailpoints. The method `stop` writes the members' logs and traces.
     """
 
     name = "simulated"
@@ -161,8 +161,10 @@ class SimulatedSystem:
         self.cluster.network.set_link(source, target, state)
 
     async def lose_power(self, members: Sequence[MemberName]) -> None:
-        """Mostly after a disk has begun a sync, because a power loss can only harm what is
-        not durable yet."""
+        """Cut the power of `members`, in most cases just after one of their disks has begun a sync.
+
+        A power loss can only harm data that is not durable yet.
+        """
         running = [name for name in members if self.cluster.members[name].runs]
         if running and self._random.random() * 100 < POWER_LOST_DURING_SYNC_PERCENT:
             await self.cluster.wait_for_sync(running, SYNC_WAIT_S_MAX)

@@ -1,8 +1,8 @@
 """The watch of a client at a simulated member: a stream of lines over the simulated network.
 
-It behaves like a TCP connection. Lines arrive in order. The stream breaks when the member's
-process ends. If the machine loses power, the stream is silent until the client's keep-alive
-ends it.
+The stream behaves like a TCP connection. Lines arrive in order. The stream breaks when the member's
+process ends. If the machine loses power, no lines arrive, and the client's keep-alive ends the
+stream after a while.
 """
 
 from __future__ import annotations

@@ -97,8 +97,10 @@ def _may_run(run: RunFolder, now: datetime | None) -> bool:
 
 
 def _age(folder: Path, now: datetime | None) -> timedelta:
-    """The time since the run started, by the name of its folder; by the folder's time of
-    modification if the name has another form."""
+    """The time since the run started, computed from the name of its folder.
+
+    If the name has another form, the folder's time of modification is used.
+    """
     now = now or datetime.now(UTC)
     try:
         started = datetime.strptime(folder.name.split("-")[0], _STARTED).replace(tzinfo=UTC)

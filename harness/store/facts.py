@@ -1,7 +1,8 @@
 """Reads the records of a run as far as they can be read.
 
-Reports and tables show runs that failed, and runs of other releases. So these readers never
-raise: a file that is missing, torn or of another shape gives None and a sentence about it.
+Reports and tables also show runs that failed, and runs of other releases. Therefore these readers
+never raise. For a file that is missing, torn or of another shape, they return None and a sentence
+about the file.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ class MemberFacts(msgspec.Struct, frozen=True):
 
 
 class RunFacts(msgspec.Struct, frozen=True):
-    """`run.json`, a `splitbrain.harness.store.records.RunRecord` of this or another release.
+    """The content of `run.json`, a `splitbrain.harness.store.records.RunRecord`, of any release.
 
-    The options are not decoded, because a store outlives the options of one release.
+    The options are not decoded, because another release may have other options.
     """
 
     test: str = ""
@@ -107,17 +108,17 @@ class StateFacts(msgspec.Struct, frozen=True):
 
 
 def read_run_facts(folder: RunFolder) -> tuple[RunFacts | None, str]:
-    """`run.json`, and what is wrong with it ("" if nothing is)."""
+    """The content of `run.json`, and a sentence about a problem with it, or ""."""
     return _read(folder.record, RunFacts)
 
 
 def read_result_facts(folder: RunFolder) -> tuple[ResultFacts | None, str]:
-    """`results.json`, and what is wrong with it ("" if nothing is)."""
+    """The content of `results.json`, and a sentence about a problem with it, or ""."""
     return _read(folder.results, ResultFacts)
 
 
 def read_state_facts(member: MemberFiles) -> tuple[StateFacts | None, str]:
-    """`state.json` of a member, and what is wrong with it ("" if nothing is)."""
+    """The content of a member's `state.json`, and a sentence about a problem with it, or ""."""
     return _read(member.state, StateFacts)
 
 

@@ -11,7 +11,7 @@ from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
 
 FORMAT = 1
-"""Raised when a file of a run's folder changes its meaning."""
+"""Incremented when a file of a run's folder changes its meaning."""
 
 PROCESS_NOTE = (
     "Real processes repeat the schedule (operations, faults, their times), not the interleaving."
@@ -31,7 +31,7 @@ class Phase(msgspec.Struct, frozen=True):
 
 
 class MemberRecord(msgspec.Struct, frozen=True):
-    """A member, and where its files are, relative to the run's folder."""
+    """A member, and the paths of its files, relative to the run's folder."""
 
     name: str
     client_url: str
@@ -62,7 +62,9 @@ class RunRecord(msgspec.Struct, frozen=True):
 
 class FaultCount(msgspec.Struct, frozen=True):
     """One fault, and the outcomes of the operations that were invoked while it was in force.
-    `begin` and `end` are in ns since the start of the run."""
+
+    `begin` and `end` are in ns since the start of the run.
+    """
 
     fault: int
     f: str

@@ -140,7 +140,7 @@ class RunFolder:
     # --- results.json ------------------------------------------------------------------
 
     def read_results(self) -> Results | None:
-        """None if the run was not judged, or its results cannot be read."""
+        """The results; None if the run was not judged, or its results cannot be read."""
         try:
             return msgspec.json.decode(self.results.read_bytes(), type=Results)
         except (OSError, msgspec.MsgspecError):

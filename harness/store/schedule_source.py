@@ -15,11 +15,11 @@ def is_schedule_text(path: Path) -> bool:
 
 
 def schedule_at(path: Path) -> Schedule:
-    """The schedule in the text file `path`, or that of the run whose folder, or any file in
-    its folder, is `path`.
+    """The schedule in the text file `path`, or the schedule of a run.
 
-    A `repro.json` may contain the schedule itself; otherwise `schedule.json` in the same folder
-    is read. Raises BadArguments if there is no schedule, or one of another format.
+    For a run, `path` is its folder or any file in its folder. A `repro.json` may contain the
+    schedule itself; otherwise `schedule.json` in the same folder is read. Raises BadArguments if
+    there is no schedule, or if the schedule has another format.
     """
     if is_schedule_text(path):
         return read_schedule(path)

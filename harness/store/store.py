@@ -1,8 +1,8 @@
-"""The store of runs: `store/<test>/<time>-<seed>/`, and `store/latest`, a link to the newest.
+"""The store of runs: `store/<test>/<time>-<seed>/`, and `store/latest`, a link to the newest run.
 
-Several runs may start in the same second with the same seed, in one process or in many
-(`pytest -n`). A run's folder is made by one `mkdir`, which only one process can win; the
-others add a number to the name.
+Several runs may start in the same second with the same seed, in one process or in many (`pytest
+-n`). A run's folder is made by one `mkdir`, which succeeds in only one process. The others add a
+number to the name.
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ def make_run_folder(
 def point_latest(store: Path, folder: Path) -> None:
     """Make `store/latest` a relative link to `folder`, in one step.
 
-    If `latest` exists and is not a link, it is left alone, because this module did not make
-    it.
+    If `latest` exists and is not a link, it is not changed, because this module did not make it.
     """
     latest = store / "latest"
     if latest.exists() and not latest.is_symlink():

@@ -18,8 +18,10 @@ in_use: list[Path] = []
 
 @contextmanager
 def temporary_run_folder() -> Iterator[RunFolder]:
-    """A folder in memory, if the machine has a file system there and TMPDIR is not set: a
-    run's files are read once and removed."""
+    """A folder for the files of a run that are read once and removed.
+
+    The folder is in memory, if the machine has a file system there and TMPDIR is not set.
+    """
     with tempfile.TemporaryDirectory(prefix="splitbrain-", dir=_parent()) as folder:
         path = Path(folder)
         in_use.append(path)

@@ -1,9 +1,9 @@
 """Generates valid histories of transactions over lists or registers, of any size.
 
-It simulates clients in virtual time against one serializable store. Each transaction takes
-effect at one moment between its invocation and its answer. An uncertain transaction takes
-effect at a moment after its invocation, or never. A failed transaction never takes effect. A
-few keys are in use at a time. Each is replaced by a new key after `WRITES_PER_KEY_MAX` writes, so
+The generator simulates clients in virtual time against one serializable store. Each transaction
+takes effect at one moment between its invocation and its answer. An uncertain transaction takes
+effect at a moment after its invocation, or never. A failed transaction never takes effect. A few
+keys are in use at a time. Each key is replaced by a new one after `WRITES_PER_KEY_MAX` writes, so
 that lists stay short. The same arguments give the same history.
 """
 

@@ -28,13 +28,14 @@ def corrupt_append(
     """
     corrupted = list(transactions)
     corrupt = APPEND_CORRUPTIONS[kind][1]
+    # The label "spoil" must stay, because another label would change every draw.
     return corrupted if corrupt(corrupted, stream(seed, "spoil", kind)) else None
 
 
 def _inserted(*groups: tuple[tuple[MicroOperation, ...], ...]) -> Corrupt:
-    """Inserts transactions over keys of their own at a random place.
+    """Inserts transactions, over keys that no other transaction uses, at a random place.
 
-    Those of a group run concurrently, and the groups run one after another.
+    The transactions of a group run concurrently, and the groups run one after another.
     """
 
     def insert(transactions: list[Transaction], random: Random) -> bool:

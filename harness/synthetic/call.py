@@ -14,8 +14,8 @@ Fate = Literal["ok", "fail", "info"]
 class Call:
     """A pending operation and its drawn outcome, `fate`.
 
-    When the operation was invoked, `floor` was the highest revision in any answer, and
-    `compacted` the highest revision of any acknowledged compaction. `result` and `error` are
+    `floor` is the highest revision in any answer before the operation was invoked. `compacted` is
+    the highest revision of any compaction that was acknowledged before. `result` and `error` are
     set when the operation takes effect.
     """
 

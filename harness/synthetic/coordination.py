@@ -1,6 +1,6 @@
 """Generates runs with leases, locks and elections, valid or with one planted bug.
 
-It simulates clients in virtual time against the model in
+The generator simulates clients in virtual time against the model in
 `splitbrain.harness.synthetic.coordination_store`. A client may pause for longer than the time to
 live of its lease. The same arguments give the same run.
 """
@@ -140,7 +140,7 @@ class _Run:
     queue: list[tuple[int, int, Callable[[], None]]] = field(default_factory=list)
     queued: list[tuple[int, Lock | Campaign, AnyResult]] = field(default_factory=list)
     steps: int = 0
-    """The number of steps and events so far: it orders those of equal times."""
+    """The number of steps and events so far. It orders steps and events of equal times."""
     until: int = 0
 
     def schedule(self, at: int, step: Callable[[], None]) -> None:
@@ -230,10 +230,10 @@ def generate_coordination(
 ) -> Evidence | None:
     """Generate a run of the workload `lease`, `lock` or `election`.
 
-    It lasts `seconds` of virtual time. `pauses` is the share of operations under a lock, or as
-    leader, before which the client pauses for longer than the time to live of its lease.
-    `corrupt` is a name in `COORDINATION_CORRUPTIONS`, or "". Returns None if that bug was not
-    possible anywhere in the run.
+    The run lasts `seconds` of virtual time. Before some operations under a lock, or as leader, the
+    client pauses for longer than the time to live of its lease; `pauses` is the share of these
+    operations. `corrupt` is a name in `COORDINATION_CORRUPTIONS`, or "". Returns None if that bug
+    was not possible anywhere in the run.
     """
     random = stream(seed, "synthetic", workload)
     store = CoordinationStore(bug=corrupt, bug_from_ns=seconds * S // 3)

@@ -94,9 +94,9 @@ class Lease:
 
 @dataclass(slots=True)
 class CoordinationStore:
-    """The sequential store, whose clock is `now`, in ns.
+    """The sequential store. `now` is the time of its clock, in ns.
 
-    `bug` is a name in `COORDINATION_CORRUPTIONS`, or "". It happens whenever possible after
+    `bug` is a name in `COORDINATION_CORRUPTIONS`, or "". The bug happens whenever possible after
     `bug_from_ns`.
     """
 

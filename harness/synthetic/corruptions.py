@@ -1,8 +1,8 @@
 """Known ways to corrupt a valid history.
 
-A corruption is applied once, at the first place where a checker can find it. It imitates a bug
-of a store: it changes one effect, one answer, the change log or one member, so that the history
-is certainly invalid, whatever operations follow.
+A corruption is applied once, at the first place where a checker can find it. It imitates a bug of a
+store by changing one effect, one answer, the change log or one member's state. The resulting
+history is certainly invalid, whatever operations follow.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ StateCorruption = Callable[[list[MemberState]], list[MemberState] | None]
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """A way to corrupt a history, by one function for the part that it changes.
+    """A way to corrupt a history. It has a function for the part of the history that it changes.
 
-    `answer` changes the answer of an operation, `effect` its changes of the store, and `states`
-    the states of the members. `before` lets an operation take effect before it is invoked.
-    Each function returns None if the corruption is not possible at this place. With
-    `compaction`, a read below the compacted revision is answered. `members_min` is the number
-    of members' states that a checker needs to find the corruption.
+    `answer` changes the answer of an operation, `effect` its changes of the store, and `states` the
+    states of the members. `before` lets an operation take effect before it is invoked. Each
+    function returns None if the corruption is not possible at this place. With `compaction`, a read
+    below the compacted revision is answered. `members_min` is the number of members' states that a
+    checker needs to find the corruption.
     """
 
     description: str

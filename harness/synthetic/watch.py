@@ -174,7 +174,8 @@ class _Watchers:
         return max(1, now - self._random.randrange(300))
 
     def _stream(self, watcher: int, request: WatchRequest, now: int, until: int) -> int:
-        """Write a stream that is opened at the revision `now` and closed at `until`.
+        """Write a stream that is opened at the store's revision `now` and closed at revision
+        `until`.
 
         Returns the revision at which the watcher resumes.
         """

@@ -40,6 +40,7 @@ def corrupt_watched(run: WatchedRun, kind: str, seed: int = 0) -> WatchedRun | N
     Returns None if the corruption is not possible anywhere.
     """
     lines = list(run.lines)
+    # The label "spoil" must stay, because another label would change every draw.
     if not WATCH_CORRUPTIONS[kind][1](run, lines, stream(seed, "spoil", kind)):
         return None
     return replace(run, lines=tuple(lines))

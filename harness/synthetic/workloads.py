@@ -16,8 +16,8 @@ Draw = Callable[[Random, int, int], Request]
 class SyntheticWorkload:
     """A workload of a generated history.
 
-    With `adds`, writes have the function `add`, which the checkers of sets require. With
-    `leases`, leases end from time to time.
+    With `adds`, writes are recorded with the function `add`, which the checkers of sets require.
+    With `leases`, leases end from time to time.
     """
 
     description: str
@@ -27,7 +27,7 @@ class SyntheticWorkload:
 
 
 def draw_kv(random: Random, number: int, revision: int, keys: int = 12) -> Request:
-    """As the workload `kv`: every request of the key-value service except compaction."""
+    """Like the workload `kv`: every request of the key-value service except compaction."""
     key = f"k{random.randrange(keys):03d}"
     first = random.randrange(keys)
     low, high = f"k{first:03d}", f"k{first + 1 + random.randrange(4):03d}"
@@ -71,7 +71,7 @@ def _draw_txn(random: Random, number: int, key: str, low: str, high: str) -> Txn
 
 
 def draw_aged(random: Random, number: int, revision: int) -> Request:
-    """As `kv`, with compactions, reads of revisions that may be compacted, and puts with leases."""
+    """Like `kv`, with compactions, reads of possibly compacted revisions, and puts with leases."""
     kind = random.random()
     if kind < 0.005:
         return Compact(max(1, revision - random.randrange(10, 60)))
@@ -83,7 +83,7 @@ def draw_aged(random: Random, number: int, revision: int) -> Request:
 
 
 def draw_register(random: Random, number: int, revision: int) -> Request:
-    """As the workload `register`: put, get and compare-and-swap of a few keys.
+    """Like the workload `register`: put, get and compare-and-swap of a few keys.
 
     The keys are replaced after every 2000 operations.
     """
@@ -98,7 +98,7 @@ def draw_register(random: Random, number: int, revision: int) -> Request:
 
 
 def draw_set(random: Random, number: int, revision: int) -> Request:
-    """As the workload `set`: adds of unique elements, and a few reads."""
+    """Like the workload `set`: adds of unique elements, and a few reads."""
     client = number % 10
     if random.random() < 0.15:
         return Range(f"set/{client}/", f"set/{client}0", limit=10)

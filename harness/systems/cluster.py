@@ -27,7 +27,7 @@ from splitbrain.nemesis.fault import MemberName
 
 START_TRIES_MAX = 3
 PORT_LOST = ("address already in use", "something else listens on")
-"""What the members of etcd and of this project log when they cannot bind, in lower case."""
+"""Texts that members of etcd and of this project log if they cannot bind, in lower case."""
 _POLL_S = 0.02
 log = logging.getLogger("splitbrain.systems")
 
@@ -263,7 +263,7 @@ class ProcessCluster(ABC):
     async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
         """Set the state of the link from `source` to `target`; see `proxies/proxy.py`.
 
-        The state is in force when the call returns.
+        The state is in force when this method returns.
         """
         self._place_of(source)
         self._place_of(target)
@@ -286,8 +286,8 @@ class ProcessCluster(ABC):
     def ended_by_themselves(self) -> Sequence[str]:
         """One text for each process that ended without a fault, with the last lines of its log.
 
-        A process is reported even if a fault restarted its member later, because a crash
-        must not be taken for a kill.
+        Such a process is reported even if a fault restarted its member later, because otherwise a
+        crash would be taken for a kill.
         """
         for name in self._processes:
             self._notice_own_end(name)
@@ -309,10 +309,10 @@ class ProcessCluster(ABC):
         return process.pid if process is not None and process.alive() else None
 
     async def leader(self) -> MemberName | None:
-        """The leader of the highest term that a member reports now.
+        """The leader of the highest term that a member reports at this time.
 
-        None if no member reports a leader, or if that leader does not run or is paused: it
-        does not lead then, even if its followers have not noticed yet.
+        Returns None if no member reports a leader. Also returns None if that leader is paused or
+        does not run, because it cannot lead then, even if its followers have not noticed yet.
         """
         statuses = [one for one in (await self._statuses()).values() if one.leader]
         if not statuses:
@@ -322,8 +322,10 @@ class ProcessCluster(ABC):
         return name if name is not None and self._can_answer(name) else None
 
     async def state(self, member: MemberName, at_revision: int | None = None) -> MemberState:
-        """Read status, HashKV at `at_revision` and change log; the result has an `error` if the
-        member does not answer."""
+        """Read the member's status, HashKV at `at_revision` and change log.
+
+        If the member does not answer, the result has an `error`.
+        """
         try:
             place = self._place_of(member)
             return await member_state(

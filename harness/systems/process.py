@@ -1,10 +1,12 @@
-"""One process of a member. It is signalled by its identity, never by its name.
+"""One process of a member. The process is signalled by its identity, never by its name.
 
-The process has its own session and process group, so a Ctrl-C in the terminal does not
-reach it, and signals reach its children. Its stdout and stderr are appended to its log. The
-kernel kills it when the thread that started it ends, for whatever reason: PR_SET_PDEATHSIG
-refers to the thread, not to the process, so start members in the thread whose loop drives
-them.
+The process has a separate session and process group. Therefore a Ctrl-C in the terminal does not
+reach it, and a signal to the group reaches its children too. Its stdout and stderr are appended to
+its log.
+
+The kernel kills the process when the thread that started it ends, for whatever reason. Start
+members in the thread whose loop drives them, because PR_SET_PDEATHSIG refers to the parent thread
+and not to the parent process.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ class MemberProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """None while the process runs; -9 after a SIGKILL."""
+        """The exit code: None while the process runs, -9 after a SIGKILL."""
         return self._child.poll()
 
     def alive(self) -> bool:
@@ -60,10 +62,10 @@ class MemberProcess:
         return self.exit_code is None
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process and its children. Does nothing if it has ended.
+        """Send a signal to the process and its children. Does nothing if the process has ended.
 
-        A child that has ended keeps its pid until `poll` has returned its exit code, and
-        `alive` calls `poll` first. So the number of the group cannot belong to another one.
+        A process that has ended keeps its pid until `poll` has returned its exit code, and `alive`
+        calls `poll` first. Therefore the number of the group cannot belong to another group.
         """
         if self.alive() and self._identity.is_running():
             os.killpg(self.pid, number)
@@ -90,10 +92,10 @@ class MemberProcess:
         self.signal(signal.SIGCONT)
 
     def is_stopped(self) -> bool:
-        """Whether every thread has stopped after a SIGSTOP.
+        """Whether every thread of the process has stopped after a SIGSTOP.
 
-        The signal takes effect when a thread next leaves the kernel, so a thread that waits
-        for a disk stops later.
+        A thread stops when it next leaves the kernel, so a thread that waits for a disk stops
+        later.
         """
         states = []
         for stat in Path(f"/proc/{self.pid}/task").glob("*/stat"):
@@ -128,7 +130,7 @@ class MemberProcess:
         await self.kill_and_wait()
 
     async def wait(self, timeout_ms: int) -> int | None:
-        """Wait for the end; the exit code, or None if the process still runs after `timeout_ms`."""
+        """Wait for the end. Returns the exit code; None if the process runs after `timeout_ms`."""
         deadline = time.monotonic() + timeout_ms / 1000
         # Polling needs neither a child watcher in the loop nor a signal handler.
         while (code := self.exit_code) is None and time.monotonic() < deadline:  # noqa: ASYNC110
@@ -167,11 +169,11 @@ def spawn(
 
 
 def die_with_parent() -> Callable[[], None]:
-    """Returns what a child does between fork and exec: it asks the kernel to kill it when its
-    parent ends.
+    """Returns a function for a child to call between fork and exec.
 
-    All names are looked up beforehand. Between fork and exec the child only makes two system
-    calls, because another thread may have held any lock at the fork.
+    The function asks the kernel to kill the child when its parent ends. It only makes two system
+    calls, and all names in it are looked up beforehand, because another thread may have held any
+    lock at the fork.
     """
     prctl, parent, getppid, exit_now = _LIBC.prctl, os.getpid(), os.getppid, os._exit
     death = int(signal.SIGKILL)
@@ -200,8 +202,8 @@ def python_env() -> dict[str, str]:
 def log_tail(log: Path) -> str:
     """The last lines of a log for an error message, each indented by two spaces.
 
-    At most LOG_TAIL_LINES_MAX lines and LOG_TAIL_BYTES_MAX bytes. Without a log, or if it is
-    empty, the text says so.
+    The text has at most LOG_TAIL_LINES_MAX lines and LOG_TAIL_BYTES_MAX bytes. If there is no log,
+    or the log is empty, the text is a note about that.
     """
     try:
         with log.open("rb") as file:

@@ -25,10 +25,11 @@ STOPPED_POLL_S = 0.002
 
 
 class PythonNode(ProcessCluster):
-    """A cluster of this project's own members.
+    """A cluster of this project's members.
 
-    `command` starts a member, without its flags; members with a planted bug have another
-    command. With `admin` the members accept failpoints, so that the system is `HasFailpoints`.
+    `command` starts a member and does not include the member's flags. Members with a planted bug
+    have another command. With `admin` the members accept failpoints, so that the system is
+    `HasFailpoints`.
     """
 
     name = "python_node"
@@ -78,7 +79,7 @@ class PythonNode(ProcessCluster):
     async def _failpoint(
         self, method: str, member: MemberName, failpoint: str, term: str
     ) -> str | None:
-        """Send a request about a failpoint; None if the member accepted it, else the reason."""
+        """Send a request about a failpoint. Returns None if it was accepted, else the reason."""
         url = f"{self.address(member).client_url}/admin/failpoints/{failpoint}"
         timeout = aiohttp.ClientTimeout(total=FAILPOINT_TIMEOUT_S)
         try:

@@ -1,4 +1,4 @@
-"""Which schedules a system can run, and the schedule that comes nearest to another one."""
+"""Decides which schedules a system can run, and adapts schedules to it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from splitbrain.nemesis.fault import AtStep, Fault, Kill, PowerLoss
 from splitbrain.nemesis.nemesis import name_of
 
 HOLD_UNSYNCED = "--hold-unsynced"
-"""The flag of our own member that keeps unsynced writes out of the file system, so that a
+"""The flag that keeps unsynced writes of this project's member out of the file system, so that a
 SIGKILL loses them as a power loss would."""
 
 SAME_NEEDS = {"rot": "disk"}
-"""A fault that is never drawn → the kind of fault that needs the same of a system."""
+"""A fault that is never drawn → the kind of fault that needs the same protocol of a system."""
 
 def refuse_unsupported(schedule: Schedule) -> None:
     """Raise BadArguments if the schedule's system cannot run it."""
@@ -59,11 +59,11 @@ def refuse_unsupported(schedule: Schedule) -> None:
 
 
 def adapted(schedule: Schedule, system: str, etcd_binary: str = "") -> Schedule:
-    """The schedule that comes nearest to `schedule` on another system.
+    """A schedule for `system` that differs from `schedule` only where the system requires it.
 
-    A power loss becomes the kill of a process that holds back what it has not synced, for
-    systems whose members can do that. Raises BadArguments for what the system does not
-    support.
+    On `python_node`, a power loss becomes a SIGKILL of a member that runs with `--hold-unsynced`.
+    Such a member keeps unsynced writes in its memory, so they are lost with the process. Raises
+    BadArguments if the schedule contains something else that the system does not support.
     """
     options = replace(
         schedule.options, system=system, etcd_binary=etcd_binary or schedule.options.etcd_binary

@@ -44,7 +44,7 @@ class CrashReporter(Protocol):
     """A system that notices when a member ends although the harness did not end it."""
 
     def ended_by_themselves(self) -> Sequence[str]:
-        """One text for each such end since the start: member, exit code, last lines of its log."""
+        """One text for each such end since the start: member, exit code, last lines of the log."""
         ...
 
 
@@ -115,5 +115,5 @@ class System(Protocol):
         ...
 
     def versions(self) -> Mapping[str, str]:
-        """What is needed to repeat the run, for example the version and path of the binary."""
+        """The data needed to repeat the run, for example the version and path of the binary."""
         ...

@@ -19,7 +19,7 @@ class Versioned(Protocol):
 def version_text(system: System) -> str:
     """Names the tested version, and the binary if there is one.
 
-    A system without a method `version_text` is named with what `versions()` returns.
+    If the system has no method `version_text`, the text is made from the result of `versions()`.
     """
     if isinstance(system, Versioned):
         return system.version_text()

@@ -30,7 +30,7 @@ LOG_LINES_SHOWN = 8
 class Cluster:
     """A started cluster.
 
-    `run` awaits a coroutine of `system` and returns its result. The members run all the time;
+    `run` awaits a coroutine of `system` and returns its result. The members run all the time, but
     the event loop of the harness runs only during a call of `run` or of another method.
     """
 
@@ -118,8 +118,10 @@ def keep_or_remove_cluster_data(cluster: Cluster, *, failed: bool) -> None:
 def options_of_case(
     base: Mapping[str, Any], seed: int | SavedRun, given: Mapping[str, Any]
 ) -> Options:
-    """The options of one test case: `base`, then those of a saved run, then `given` by the
-    test. The later ones win."""
+    """The options of one test case: `base`, then those of a saved run, then `given` by the test.
+
+    Later options replace earlier ones.
+    """
     saved = seed.options if isinstance(seed, SavedRun) else {}
     number = seed.seed if isinstance(seed, SavedRun) else seed
     return read_options({**base, **saved, "seed": number, **given})

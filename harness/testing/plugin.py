@@ -9,12 +9,12 @@ with its anomalies, the path of its report and the command that repeats it. With
 `--splitbrain-system simulated` each case is run twice, and the two runs must be equal.
 
 `splitbrain_cluster` is a started cluster, which is stopped after the test. If the test fails,
-the failure shows the cluster's folder and the end of each member's log. A simulated system has
-no such cluster: the test is skipped.
+the failure shows the cluster's folder and the end of each member's log. For a simulated system
+the test is skipped, because such a system has no started cluster.
 
 `splitbrain_schedule` runs one schedule, as `splitbrain shrink` prints it.
 
-`@pytest.mark.splitbrain(workload="kv", …)` gives a test its own options. The options of the call
+`@pytest.mark.splitbrain(workload="kv", …)` sets options for one test. The options of the call
 of `splitbrain_run` have priority over all others, and pytest's command line has priority over the
 mark. Saved runs of another system or workload than that of the test are left out.
 
@@ -195,8 +195,10 @@ def splitbrain_seed(request: pytest.FixtureRequest) -> Any:
 def splitbrain_run(
     request: pytest.FixtureRequest, splitbrain_seed: Any
 ) -> Callable[..., RunResult]:
-    """A function that takes options of a run as keywords, and returns the result of the run. If
-    the run is not valid, the test fails."""
+    """A function that takes options of a run as keywords, and returns the result of the run.
+
+    If the run is not valid, the test fails.
+    """
     from splitbrain.harness.testing.cluster import options_of_case
 
     def run(**options: Any) -> RunResult:
@@ -282,10 +284,10 @@ def _executed(schedule: Schedule) -> tuple[RunResult, str | None]:
 
 @contextlib.contextmanager
 def _error_as_failure(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail the test with the message of an expected error, without a traceback, because the frames
-    of the harness do not help its user.
+    """Fail the test with the message of an expected error.
 
-    An error that several tests share is printed in full once in each process.
+    The traceback is left out, because the frames of the harness do not help its user. An error that
+    several tests share is printed in full once in each process.
     """
     __tracebackhide__ = True
     from splitbrain.harness.errors import SplitbrainError

@@ -63,8 +63,11 @@ PERCENTS = (1.0, 20.0, 100.0)
 
 
 def check_schedule(schedule: Schedule) -> None:
-    """Run `schedule` in simulation. Raises AssertionError with the anomalies if the run is not
-    valid. Under hypothesis, the schedule is also printed as a pytest test."""
+    """Run `schedule` in simulation.
+
+    Raises AssertionError with the anomalies if the run is not valid. Under hypothesis, the schedule
+    is also printed as a pytest test.
+    """
     with temporary_run(schedule) as run:
         if run.valid is True:
             return
@@ -148,8 +151,10 @@ def schedules(
 
 
 def requests(keys: Sequence[str]) -> st.SearchStrategy[tuple[str, Any]]:
-    """A strategy that draws the name of an operation and its request. `_with_value` sets the values
-    that are written."""
+    """A strategy that draws the name of an operation and its request.
+
+    `_with_value` sets the values that are written.
+    """
     key = st.sampled_from(list(keys))
     get = key.map(lambda one: ("get", Range(one)))
     put = key.map(lambda one: ("put", Put(one)))
@@ -165,8 +170,10 @@ def _swap(key: str, target: Any, absent: bool) -> tuple[str, Txn]:
 
 
 def _with_value(request: Any, number: int) -> Any:
-    """The same request, in which a put writes the value `v<number>`. No other operation writes that
-    value, because each has a number of its own."""
+    """The same request, in which a put writes the value `v<number>`.
+
+    No other operation writes that value, because each operation has a different number.
+    """
     match request:
         case Put(key=key):
             return Put(key, f"v{number}")
@@ -226,8 +233,10 @@ def _fault_of(kind: str, members: Sequence[str], operations: int) -> st.SearchSt
 
 
 def environments() -> st.SearchStrategy[dict[str, Any]]:
-    """A strategy that draws the fields of a schedule for the members' settings and the network. The
-    default values come first, so that hypothesis shrinks towards them."""
+    """A strategy that draws the fields of a schedule for the members' settings and the network.
+
+    The default values come first, so that hypothesis shrinks towards them.
+    """
     settings = st.fixed_dictionaries({}, optional={
         "snapshot_count": st.sampled_from((3, 10, 50)),
         "catch_up_entries": st.sampled_from((1, 5)),

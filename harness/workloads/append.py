@@ -16,10 +16,10 @@ class Append:
     """Transactions of one to `operations_max` operations, which read lists and append to them.
 
     The store has no lists, so a list is encoded as a value. An append takes two steps, as in
-    Jepsen's append test for etcd. The client reads the keys. Then one transaction, guarded by
-    the mod_revision of each key, reads them again and puts the longer lists; if a guard fails,
-    it only reads them. After `operations_per_client` transactions a client continues with the
-    next `keys` lists, which limits their length.
+    Jepsen's append test for etcd. First the client reads the keys. Then one transaction, guarded by
+    the mod_revision of each key, reads the keys again and puts the longer lists. If a guard fails,
+    the transaction only reads the keys. After `operations_per_client` transactions a client
+    continues with the next `keys` lists, which limits the length of a list.
     """
 
     name: ClassVar[str] = "append"
@@ -76,8 +76,9 @@ class Append:
 class WriteRead:
     """Transactions of one to `operations_max` operations, which read and write registers.
 
-    Half of the transactions that write have no guards. The others compare the keys that they
-    write with what the client last read of them, and read them if a guard fails.
+    Half of the transactions that write have no guards. Each of the others has guards, which compare
+    the keys that it writes with the state of these keys that the client last read. If a guard
+    fails, the transaction reads the keys instead.
     """
 
     name: ClassVar[str] = "wr"

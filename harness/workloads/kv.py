@@ -158,7 +158,7 @@ class KV:
     def _branch(
         self, random: Random, values: UniqueValues, reads: float = 0.3
     ) -> tuple[Put | Range | Delete | Txn, ...]:
-        """One to three operations on different keys, because a store refuses two writes of a key.
+        """One to three operations on different keys, because a store refuses two writes of one key.
 
         In some branches all operations but the first are in a nested transaction.
         """

@@ -17,10 +17,10 @@ IDS_PER_CLIENT = 1_000_000
 class Lease:
     """Each client uses one lease after the other, with a time to live of `ttl` to `ttl + 2` s.
 
-    It attaches keys to the lease, keeps it alive, queries its time to live, reads, and at last
-    revokes the lease or leaves it to expire. Clients share the keys, so keys move from lease
-    to lease. Some puts detach a key from its lease, and a few use the client's previous lease,
-    which may not exist any more.
+    The client attaches keys to the lease, keeps it alive, queries its time to live, and reads. At
+    the end the client revokes the lease or leaves it to expire. Clients share the keys, so keys
+    move from lease to lease. Some puts detach a key from its lease, and a few use the client's
+    previous lease, which may have ended.
     """
 
     name: ClassVar[str] = "lease"

@@ -19,12 +19,11 @@ COORDINATION_CHECKERS = ("availability", "statistics", "lease")
 class Locks:
     """Each client repeatedly acquires one of `locks` locks, writes under it, and releases it.
 
-    A lock depends on a lease of `ttl` seconds, as in etcd's client library. With `fencing` 1
-    a write under the lock is a transaction that succeeds only while the key of the lock
-    exists, and the checker `fencing` judges it. With `fencing` 0 it is a plain put, and the
-    checker `mutual_exclusion` decides whether two clients ever held the lock at once. Without
-    fencing, a lease can expire while the holder of the lock is paused, so etcd is invalid
-    with 0.
+    A lock depends on a lease of `ttl` seconds, as in etcd's client library. With `fencing` 1, a
+    write under the lock is a transaction that succeeds only while the key of the lock exists, and
+    the checker `fencing` judges these writes. With `fencing` 0, such a write is a plain put, and
+    the checker `mutual_exclusion` decides whether two clients ever held the lock at once. Real etcd
+    is invalid with `fencing` 0, because a lease can expire while the holder of the lock is paused.
     """
 
     name: ClassVar[str] = "lock"
@@ -74,9 +73,10 @@ class Locks:
 class Election:
     """Each client repeatedly takes part in one of `elections` elections.
 
-    It campaigns, proclaims after it is elected, queries the leader, and resigns, or revokes
-    its lease of `ttl` seconds, or sometimes leaves the lease to expire. If `ttl` is not longer
-    than the timeout of a request, leases of clients that still campaign expire as well.
+    The client campaigns, proclaims after it is elected, and queries the leader. Then it resigns, or
+    revokes its lease of `ttl` seconds, or sometimes leaves the lease to expire. If `ttl` is not
+    longer than the timeout of a request, the lease of a client can also expire while the client
+    still campaigns.
     """
 
     name: ClassVar[str] = "election"

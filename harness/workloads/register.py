@@ -14,13 +14,13 @@ from splitbrain.histories.kv import Compare, Put, Range, Txn
 class Register:
     """Put, get and compare-and-swap over `keys` registers.
 
-    After `operations_per_client` operations a client continues with the next `keys`
-    registers, so that the history of a register stays short enough for a general search.
+    After `operations_per_client` operations a client continues with the next `keys` registers, so
+    that the history of a register stays short enough for a general search.
 
-    A compare-and-swap is a transaction: if the value of the key (or, half of the time, its
-    mod_revision) is what this client last read, it puts a new value, otherwise it gets the
-    key. The client fills in what it last read when it sends the operation. A client that has
-    not read the key yet expects that it does not exist.
+    A compare-and-swap is a transaction. It compares the value of the key (or, half of the time, its
+    mod_revision) with the one that this client last read. If they are equal, the transaction puts a
+    new value; otherwise it gets the key. The client sets the expected value when it sends the
+    operation. A client that has not read the key yet expects that the key does not exist.
     """
 
     name: ClassVar[str] = "register"

@@ -14,8 +14,8 @@ from splitbrain.histories.kv import Compare, Put, Range, Txn
 class Set:
     """Adds unique elements and reads them all at the end.
 
-    An element is a key below `set/<client>/` whose value is the element. It is added by a
-    put, or by a transaction that puts it if it does not exist. `reads_percent` of the
+    An element is stored as a key below `set/<client>/`, whose value is the element. The key is
+    written by a put, or by a transaction that puts it if it does not exist. `reads_percent` of the
     operations count the elements or read some of them.
     """
 

@@ -1,14 +1,16 @@
-"""The interface of a workload: it draws the operations of the clients, and names the
-checkers that judge them.
+"""The interface of a workload, which draws the operations of the clients and names the checkers
+that judge the run.
 
-A workload is a class. Its keyword arguments are its options (`workload_options`). It draws
-operations only from the random generator that it is given: it reads no clock, no answer and
-no other client. An operation that depends on earlier answers refers to them by
-`expect_last_seen`, `revision_back` or `append_to_seen`, and the client fills them in when it
-sends the operation. The history records what was sent.
+A workload is a class. Its options are the keyword arguments of its constructor
+(`workload_options`). The operations that a workload draws depend only on the random generator that
+it receives. They do not depend on a clock, on an answer or on another client.
 
-A workload of a user is named by a dotted path (`package.module:Class`) or by an entry point
-of the group `splitbrain.workloads`.
+An operation can refer to earlier answers by `expect_last_seen`, `revision_back` or
+`append_to_seen`. The client replaces the reference by a value when it sends the operation. The
+history records the request that was sent.
+
+A user's workload is named by a dotted path (`package.module:Class`) or by an entry point of the
+group `splitbrain.workloads`.
 """
 
 from __future__ import annotations
@@ -38,8 +40,8 @@ class Draft:
     """The positions of comparisons of the transaction. Each is sent with the value or the
     revision that this client last read of its key."""
     revision_back: int = 0
-    """If it is not 0, a range or compaction is sent at so many revisions before the highest
-    one that this client has seen."""
+    """If not 0, a range or compaction is sent at this many revisions before the highest
+    revision that this client has seen."""
     after_ok: bool = False
     """Send the operation only if this client's previous operation succeeded."""
     append_to_seen: bool = False

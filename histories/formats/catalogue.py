@@ -193,7 +193,7 @@ def read_foreign(path: Path, name: str) -> list[ForeignOperation]:
 
 
 def micro_operations(path: Path, name: str) -> tuple[str, ...]:
-    """Which of append, r and w the first transactions of `path` contain.
+    """The names append, r and w, as far as the first transactions of `path` contain them.
 
     Returns () if the file is not a history of transactions, or if its beginning is invalid.
     """

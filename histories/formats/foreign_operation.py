@@ -50,11 +50,12 @@ class ForeignEvent(msgspec.Struct, frozen=True, gc=False):
 class ForeignOperation(msgspec.Struct, frozen=True, gc=False):
     """One operation: its function, argument and answer, and the events between which it ran.
 
-    `call` and `ret` are positions of events (line numbers in logs). `ret` is None if it is
-    unknown when the operation ended. `argument` is the argument of `f`, `answer` its result.
-    `outcome` is as in a history of our own. `key` is "" if the history is of one object.
-    `call_ns` and `ended_ns` are the times in the file, in ns, or None. `ended` is the position
-    of the completion, also if the operation ended in `info`.
+    `call` and `ret` are positions of events (line numbers in logs). `ret` is None if the time at
+    which the operation ended is unknown. `ended` is the position of the completion, also if the
+    operation ended in `info`. `call_ns` and `ended_ns` are the times in the file, in ns, or None.
+
+    `argument` is the argument of the function `f`, and `answer` is its result. `outcome` has the
+    same meaning as in a history of this project. `key` is "" if the history is about one object.
     """
 
     process: int
@@ -87,10 +88,10 @@ def pair_events_as(
 ) -> list[T]:
     """Pair each invocation with its completion, in the order of the calls.
 
-    Calls `make` with both events; the completion is None if there is none. Events that are not
-    of a client are left out. Raises HistoryError for a completion without an invocation, and
-    for a second invocation of a process while its first is pending. `source` is the file's
-    name for the message.
+    `make` is called with both events. The second one is None if there is no completion. Events that
+    do not belong to a client are left out. Raises HistoryError for a completion without an
+    invocation, and for a second invocation of a process while its first is pending. `source` is the
+    file's name for the message.
     """
     pending: dict[int, tuple[int, ForeignEvent]] = {}
     operations: list[T | None] = []
@@ -201,8 +202,8 @@ def foreign_operation(invoke: ForeignEvent, end: ForeignEvent | None) -> Foreign
 def is_keyed(operations: Iterable[ForeignOperation]) -> bool:
     """Whether values are pairs [key, value], as in Jepsen's independent tests.
 
-    Every argument must be a pair, whose second element is again a pair for a compare-and-swap.
-    A history of compare-and-swaps alone is not keyed.
+    Every argument must be a pair. The second element of a compare-and-swap's argument must be a
+    pair again. A history that contains only compare-and-swaps is not keyed.
     """
     has_other = False
     for op in operations:

@@ -103,8 +103,9 @@ def _maps(path: Path) -> Iterator[tuple[int, dict[Any, Any]]]:
 def quick_rows(block: bytes) -> list[list[Any]] | None:
     """The maps of `block`, which has one map on each line.
 
-    Each map is a list in which keys and values alternate. Returns None if the block contains
-    anything but plain vectors, numbers and keywords, or does not have one map on each line.
+    Each map is returned as a list in which keys and values alternate. Returns None if the block
+    contains anything but plain vectors, numbers and keywords, or does not have one map on each
+    line.
     """
     block = _BARE_TAG.sub(b"", block)
     lines = block.count(b"\n") + (not block.endswith(b"\n"))

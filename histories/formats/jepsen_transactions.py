@@ -27,9 +27,9 @@ _NAMES = {":append": "append", "append": "append", ":r": "r", "r": "r", ":w": "w
 
 
 def micro_operation_names(operations: Iterable[ForeignOperation]) -> tuple[str, ...]:
-    """Which of append, r and w the first transactions of `operations` contain.
+    """The names append, r and w, as far as the first transactions of `operations` contain them.
 
-    Returns () if one of them is not a transaction.
+    Returns () if one of the first operations is not a transaction.
     """
     names: dict[str, None] = {}
     for op in islice(operations, SAMPLE_OPERATIONS):
@@ -46,8 +46,8 @@ def micro_operation_names(operations: Iterable[ForeignOperation]) -> tuple[str, 
 def read_jepsen_transactions(events: Iterable[ForeignEvent], source: str) -> list[Transaction]:
     """The transactions of `events`, in the order of their invocations.
 
-    Does not keep the events. Raises HistoryError for a value that is not a transaction, and for
-    events that do not pair up; `source` is the file's name for the message.
+    The function keeps no events in memory. Raises HistoryError for a value that is not a
+    transaction, and for events that do not pair up; `source` is the file's name for the message.
     """
 
     def convert(invoke: ForeignEvent, end: ForeignEvent | None) -> Transaction:

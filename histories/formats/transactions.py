@@ -90,8 +90,8 @@ def is_transactions(first_line: bytes | str) -> bool:
 def read_transactions(path: Path) -> list[Transaction]:
     """The transactions of `path`, in the order of their invocations.
 
-    A last line that a crash cut short is dropped. Raises HistoryError with the line that is not
-    such an event, or with the event that does not fit the events before it.
+    A last line that a crash cut short is dropped. Raises HistoryError for a line that is not such
+    an event, and for an event that does not fit the events before it.
     """
     with collector_paused(), path.open("rb", buffering=0) as file:
         pairing = _Pairing()
@@ -235,8 +235,8 @@ def _not_a_transaction(invoke: _Invoke, problem: Exception) -> HistoryError:
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
     """Blocks of `file` that contain whole lines.
 
-    A last line without a line end counts if it is JSON. Otherwise a crash cut it short, and
-    it is dropped.
+    A last line without a line end is used if it is valid JSON. Otherwise a crash cut the line
+    short, and it is dropped.
     """
     rest = b""
     while block := file.read(BLOCK_BYTES):

@@ -1,9 +1,9 @@
 """The faults that are in force on a system, and how faults that overlap compose.
 
-Each fault in force has a token. A member is killed while any token kills it, paused while
-any token pauses it and no token kills it, and running otherwise: it restarts when the last
-kill ends, and is paused again at once if a pause is still in force. Links compose in the
-`LinkTable`.
+Each fault in force has a token. A member is killed while any token kills it. It is paused while any
+token pauses it and no token kills it. Otherwise it runs. When the last kill of a member ends, the
+member restarts. If a pause is still in force, the member is paused again at once. Links compose in
+the `LinkTable`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class FaultsInForce:
         """Heals the other faults in force, those of clocks and disks."""
 
     async def stop_members(self, how: Stop, members: tuple[MemberName, ...]) -> Undo:
-        """Kill or pause `members` until the returned Undo is called. Heals what it did on error."""
+        """Kill or pause `members` until the returned Undo is called. On error, heals them."""
         token = self._next_token()
         self._stops[token] = (how, members)
 
@@ -63,7 +63,7 @@ class FaultsInForce:
         return undo
 
     async def set_links(self, links: Mapping[Link, LinkState]) -> Undo:
-        """Add a condition to each link until the returned Undo is called. Heals it on error."""
+        """Add a condition to each link until the returned Undo is called. On error, removes it."""
         token = self._next_token()
         self._links.add(token, links)
         changed = tuple(links)
@@ -92,9 +92,9 @@ class FaultsInForce:
         return undo
 
     async def release_all(self) -> None:
-        """Heal every fault, also those that were left half injected by an error or a cancel.
+        """Heal every fault, including those that an error or a cancellation left half injected.
 
-        It tries every member and link, and raises the first error at the end.
+        The method tries every member and link, and raises the first error at the end.
         """
         self._stops.clear()
         self._links = LinkTable()

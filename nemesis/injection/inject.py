@@ -25,12 +25,12 @@ class Injected:
 
 @singledispatch
 async def inject(fault: object, in_force: FaultsInForce, random: Random) -> Injected:
-    """Inject `fault` into `in_force.system`; `random` draws the members that it hits.
+    """Inject `fault` into `in_force.system`; `random` draws the members that the fault hits.
 
-    The fault is in force when the function returns. The returned `undo` heals it and may be
-    called twice. On error, the function heals what it did and raises FaultError if the system
-    does not support the fault, or else the system's own error. Register the injector of a new
-    type of fault with `@inject.register`.
+    The fault is in force when the function returns. The returned `undo` heals the fault and may be
+    called twice. On error, the function heals the part that it has injected. Then it raises
+    FaultError if the system does not support the fault, or else the error of the system. Register
+    the injector of a new type of fault with `@inject.register`.
     """
     raise TypeError(
         f"{fault!r} is not a fault that the nemesis can inject: expected a fault of "
@@ -78,10 +78,10 @@ async def _latency(fault: Latency, in_force: FaultsInForce, random: Random) -> I
 async def resolve_target(
     target: Target, in_force: FaultsInForce, random: Random, on: tuple[MemberName, ...] = ()
 ) -> tuple[MemberName, ...]:
-    """The members that `target` selects at this time, or those in `on` if there are any.
+    """The members in `on` or, if `on` is empty, the members that `target` selects at this time.
 
-    Asks the system for its leader only where the target depends on it. Raises FaultError for
-    a name in `on` that is not a member of the cluster.
+    The system is asked for its leader only if the target depends on the leader. Raises FaultError
+    for a name in `on` that is not a member of the cluster.
     """
     if on:
         unknown = [name for name in on if name not in in_force.system.members]

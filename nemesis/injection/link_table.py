@@ -1,7 +1,7 @@
 """The links of a cluster while several faults affect them.
 
-Each fault in force adds a condition to some links. The effective state of a link combines
-all its conditions, and changes again as they are removed.
+Each fault in force adds a condition to some links. The effective state of a link combines all its
+conditions, and is computed again when one of them is removed.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ class LinkTable:
 
 
 def combine(one: LinkState, other: LinkState) -> LinkState:
-    """Both conditions at once, as of two devices in a row.
+    """The state of a link on which both conditions are in force, as of two devices in a row.
 
-    The link is cut if either cuts it, delays and jitters add up, and the lower rate applies.
+    The link is cut if either condition cuts it. Delays and jitters add up, and the lower rate
+    applies.
     """
     rates = [rate for rate in (one.rate_bytes_per_s, other.rate_bytes_per_s) if rate]
     return LinkState(

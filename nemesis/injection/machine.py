@@ -1,6 +1,7 @@
 """Injectors of the faults that only a simulated machine supports: power, clocks, disks.
 
-Importing the module registers them with `inject`, which it exports for that reason.
+The import of this module registers its injectors with `inject`. The module re-exports `inject`, so
+that code which imports `inject` from here can inject these faults too.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The injector of faults at a step of the write path.
 
-The member pauses itself when it reaches the step, as by SIGSTOP, so that everything that
-happens to it then happens at exactly that step: it is killed, loses its power or its links,
-or stays paused for a while.
+The member pauses itself when it reaches the step, as if by SIGSTOP. While it is paused, it is
+killed, loses its power or its links, or stays paused for a while. Therefore the fault happens at
+exactly that step.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class ArmedFault:
     async def inject_when_reached(self) -> Injected:
         """Wait for the first member that reaches the step, and inject the fault there.
 
-        The fault `sleep` counts as in force at once, because the member does not report that
-        it reached the step.
+        If the action is `sleep`, the fault counts as in force at once, because the member does not
+        report when it reaches the step.
         """
         if self._fault.do == "sleep":
             return Injected(self.members, (), self.undo)
@@ -71,9 +71,10 @@ class ArmedFault:
                 wait.cancel()
 
     async def _inject(self, member: MemberName, undos: list[Undo]) -> tuple[Link, ...]:
-        """Do to the paused `member` what the fault requires; returns the links that it cut.
+        """Do to the paused `member` what the fault requires. Returns the links that were cut.
 
-        The first of `undos` resumes the member. The function adds those of what it does.
+        The first of `undos` resumes the member. The function appends the undo of each change that
+        it makes.
         """
         in_force = self._in_force
         if self._fault.do == "isolate":
@@ -104,8 +105,8 @@ class ArmedFault:
 async def arm(fault: AtStep, in_force: FaultsInForce, random: Random, sleep_ms: int) -> ArmedFault:
     """Set the failpoint of the selected members, so that they pause or sleep at the step.
 
-    The fault `sleep` delays the step by `sleep_ms`. Raises FaultError if the system has no
-    failpoints, or if it cannot be set on any of the members.
+    If the action is `sleep`, the step is delayed by `sleep_ms`. Raises FaultError if the system has
+    no failpoints, or if the failpoint cannot be set on any of the members.
     """
     system = in_force.system
     if not isinstance(system, HasFailpoints):

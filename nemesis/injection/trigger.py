@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 
 class Trigger:
-    """The trigger of one fault.
+    """The trigger of one fault that is armed by an operation.
 
-    `due` is set when the fault's operation is about to begin. `armed` is set when the fault
-    is in place, or when arming it failed.
+    `due` is set when that operation is about to begin. `armed` is set when the fault has been
+    armed, or when arming it has failed.
     """
 
     def __init__(self) -> None:

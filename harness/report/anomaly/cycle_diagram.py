@@ -1,7 +1,7 @@
 """An SVG diagram of a cycle of transactions: boxes in a ring, an arrow for each dependency.
 
-The text has the colour of the page's text. The tooltip of an arrow gives the reason of the
-dependency. The diagram needs no script.
+The diagram needs no script. Its text has the colour of the page's text. The tooltip of an arrow
+gives the reason of the dependency.
 """
 
 from __future__ import annotations
@@ -143,8 +143,8 @@ def _arrow(step: Mapping[str, Any], placed: Mapping[str, Box]) -> str:
 def _bend(one: Box, other: Box) -> tuple[float, float]:
     """The control point of the arrow's curve.
 
-    It lies to the left of the line from `one` to `other`. So two arrows between the same boxes,
-    in opposite directions, bend to opposite sides.
+    The point lies to the left of the line from `one` to `other`. Therefore two arrows between the
+    same boxes, in opposite directions, bend to opposite sides.
     """
     across, down = other.x - one.x, other.y - one.y
     length = math.hypot(across, down) or 1.0

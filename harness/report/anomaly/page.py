@@ -20,10 +20,10 @@ DRAWN_MAX = 12
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An anomaly, the checker that found it, and the operations that it is drawn among.
+    """An anomaly, the checker that found it, and the operations among which it is drawn.
 
-    `spans` are in the order of their invocations, as
-    `splitbrain.harness.report.spans.pair` returns them.
+    `spans` are in the order of their invocations, as `splitbrain.harness.report.spans.pair` returns
+    them.
     """
 
     checker: str

@@ -1,8 +1,9 @@
 """The picture of an anomaly: a bar for each operation of its proof, on the row of its process.
 
-The label of a bar is the request and the answer. Neighbours are pale. Below the processes there
-is a lane for each member that a fault hit. The steps of a partial linearization are numbers on
-their bars, and a cross marks the operation that must come next but cannot.
+The label of a bar is the request and the answer. Neighbours, which are operations that the anomaly
+does not name, are pale. Below the processes there is a lane for each member that a fault hit. If
+the anomaly contains a partial linearization, the operations in it are numbered, and a cross marks
+the operation that must come next but cannot.
 """
 
 from __future__ import annotations

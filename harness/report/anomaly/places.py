@@ -1,7 +1,7 @@
 """The horizontal place of each operation in a picture of an anomaly.
 
-A picture is drawn twice. In order, only the order of begins and ends counts and each bar is as
-wide as its label. To scale, the axis is the time of the run.
+A picture is drawn twice. In the picture "in order", only the order of begins and ends counts, and
+each bar is as wide as its label. In the picture "to scale", the axis is the time of the run.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def places_in_order(
 ) -> tuple[dict[int, Place], list[tuple[int, float]]]:
     """The place in px of each span, by `invoked`, and the marks of all begins and ends.
 
-    A mark is (ns, px); both numbers increase. At one time, begins come before ends, because
-    those operations are concurrent. Each bar is at least as wide as its label. A bar without an
-    end, and that of an operation of unknown outcome, lasts to the right edge.
+    A mark is (ns, px), and both numbers increase. If a begin and an end have the same time, the
+    begin comes first, because those operations are concurrent. Each bar is at least as wide as its
+    label. The bar of an operation without an end, or of unknown outcome, lasts to the right edge.
     """
     widths = {
         span.invoked: len(labels[span.invoked]) * CHARACTER_PX + LABEL_PADDING_PX for span in spans
@@ -61,8 +61,9 @@ def places_in_order(
 def _edges(spans: Sequence[Span]) -> list[tuple[int, bool, int]]:
     """Each begin and end as (ns, whether it is an end, `invoked`), from left to right.
 
-    At one time, begins come before ends. The exception is a process that ends an operation
-    and begins its next one at that time, because operations of a process must not overlap.
+    If a begin and an end have the same time, the begin comes first. There is one exception: if a
+    process ends an operation and begins its next one at the same time, the end comes first, because
+    operations of one process must not overlap.
     """
     operations_of: dict[int, list[Span]] = {}
     for span in sorted(spans, key=lambda span: (span.call, span.invoked)):

@@ -148,9 +148,9 @@ def _cycle_of(anomaly: Anomaly, drawn: set[int]) -> tuple[tuple[CycleStep, ...],
 
 
 def _order_of(anomaly: Anomaly) -> tuple[int | None, tuple[int, ...]]:
-    """The operation that is stuck and the partial linearization, by `invoked`.
+    """The operation that cannot come next and the partial linearization, by `invoked`.
 
-    (None, ()) if the anomaly does not contain both.
+    Returns (None, ()) if the anomaly does not contain both.
     """
     stuck, order = anomaly.detail.get("stuck"), anomaly.detail.get("linearization", ())
     if not isinstance(stuck, int) or not isinstance(order, list | tuple):
@@ -164,8 +164,8 @@ def _order_of(anomaly: Anomaly) -> tuple[int | None, tuple[int, ...]]:
 def _neighbours(involved: Sequence[Span], spans: Sequence[Span]) -> tuple[Span, ...]:
     """The operations nearest in time to `involved` that touch one of the same keys.
 
-    If the involved operations have no keys, all operations count. The search stops before the
-    picture becomes too wide.
+    If the involved operations have no keys, all operations are candidates. The search stops before
+    the picture becomes too wide.
     """
     begin, end = _window(involved)
     own = {span.invoked for span in involved}
@@ -195,9 +195,9 @@ def _neighbours(involved: Sequence[Span], spans: Sequence[Span]) -> tuple[Span, 
 
 
 def short_labels(proof: Proof) -> dict[int, str]:
-    """The labels that bars in order are made wide enough for, by `invoked`.
+    """The labels, by `invoked`, that determine the width of the bars in the picture "in order".
 
-    A neighbour's label is shorter than that of an operation which the anomaly names.
+    The label of a neighbour is shorter than that of an operation that the anomaly names.
     """
     near = {s.invoked: clip(_words(s), NEIGHBOUR_CHARACTERS_MAX) for s in proof.neighbours}
     return near | {span.invoked: _label(span, proof) for span in proof.involved}

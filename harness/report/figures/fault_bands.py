@@ -28,8 +28,9 @@ LABEL_DISTANCE_MIN = 0.02
 def bands(faults: Sequence[FaultWindow], end_ns: int) -> list[dict[str, Any]]:
     """A shape for each fault, from its begin to its end or, if never healed, to `end_ns`.
 
-    The more bands overlap, the paler each is, so that their sum does not hide the operations.
-    Each band has the fault's number as its label, unless it would touch the previous label.
+    If many bands overlap, each of them is paler, so that together they do not hide the operations.
+    The label of a band is the fault's number. The label is left out if it would touch the previous
+    label.
     """
     deepest = 1 + max(_slots(sorted(faults, key=lambda f: f.begin), end_ns), default=0)
     opacity = min(BAND_OPACITY, BANDS_OPACITY_MAX / deepest)

@@ -1,7 +1,7 @@
 """The layout that all figures of a report share.
 
-All figures have the same left and right margins, so that their time axes line up. The page sets
-the colours of text and grid, because it knows whether it is dark.
+All figures have the same left and right margins, so that their time axes line up. The colours of
+text and grid are set by the page, which has a light and a dark form.
 """
 
 from __future__ import annotations

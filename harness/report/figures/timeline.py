@@ -1,9 +1,9 @@
 """The figure of operations per process, below the lanes of the members that faults hit.
 
 A bar lasts from the invocation to the completion of an operation. A dotted line follows an
-operation of unknown outcome, because it may take effect at any later time; the line ends where
-another process takes over the row. A tick at each invocation keeps operations visible that are
-shorter than a pixel.
+operation of unknown outcome, because the operation may take effect at any later time. The line ends
+where another process takes over the row. A tick at each invocation keeps operations visible that
+are shorter than a pixel.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def timeline(
 ) -> go.Figure:
     """The timeline of `spans`, each of which is drawn once.
 
-    `rows` is the row of each process. If `spans` is a sample, `rows` must come from all
-    operations; without it, the rows come from `spans`.
+    `rows` is the row of each process. If `spans` is a sample, `rows` must be computed from all
+    operations. If `rows` is not given, it is computed from `spans`.
     """
     row_of = lanes(spans) if rows is None else rows
     row_count = max(row_of.values(), default=-1) + 1

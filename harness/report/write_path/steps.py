@@ -1,8 +1,8 @@
 """The traces of a run's members, joined into one table with a row for each client's write.
 
-A row has a place for each step on each member. The table is one array of integers, so that
-100,000 writes take tens of megabytes and not gigabytes. If a member traced a step twice, such as
-in a replay after a restart, the first time counts.
+A row has a column for each step on each member. The table is one array of integers, so that 100,000
+writes take tens of megabytes and not gigabytes. A member may trace a step twice, for example when
+it replays its log after a restart. In that case the first time counts.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ NUMBER_IN_PATH = {
 
 @dataclass(slots=True)
 class WriteSteps:
-    """Row r is request `requests[r]`. Times are ns of the members' common clock.
+    """The times of the steps of all writes. Row r belongs to request `requests[r]`.
 
-    `indexes` and `revisions` are the Raft index and the revision of each row; 0 is unknown.
+    Times are in ns of the clock that all members share. `indexes` and `revisions` are the Raft
+    index and the revision of each row; 0 is unknown.
     """
 
     members: tuple[str, ...]
@@ -57,7 +58,7 @@ class WriteSteps:
     row_of: dict[int, int] = field(default_factory=dict)
 
     def at(self, row: int, step: str, member: str) -> int | None:
-        """When `member` had done `step`, in ns; None if it did not."""
+        """The time in ns at which `member` had done `step`; None if it did not do the step."""
         place = _STEP_PLACE[step] * len(self.members) + self.members.index(member)
         ns = self.ns[row * self._width + place]
         return None if ns == NEVER else ns
@@ -125,7 +126,8 @@ class WriteSteps:
 def read_steps(paths: Mapping[str, Path]) -> tuple[WriteSteps | None, tuple[str, ...]]:
     """The steps in the traces at `paths`, by member name, and sentences about problems.
 
-    The steps are None if there are no traces: the system cannot write them, or tracing was off.
+    The steps are None if there are no traces, because the system cannot write traces or tracing was
+    off.
     """
     if not paths:
         return None, ()

@@ -1,7 +1,8 @@
 """The waterfall of one write: a bar for each step of the write path on each member.
 
-The bars are in the order of time. A bar begins when the step before it on the write path was
-done, on any member, and ends when its own step was done. So the bars show where the time went.
+The bars are in the order of time. The bar of a step begins when the previous step of the write path
+was done on any member, and ends when the step itself was done. Therefore the bars show where the
+time went.
 """
 
 from __future__ import annotations
@@ -85,10 +86,11 @@ def _begin(done: Sequence[tuple[int, str, str]], ns: int, step: str, member: str
 def choose_writes(
     steps: WriteSteps, seed: int, revisions: Iterable[int] = (), requests: Iterable[int] = ()
 ) -> tuple[ChosenWrite, ...]:
-    """At most 200 different writes to offer waterfalls of, in groups.
+    """At most 200 different writes for which the page shows waterfalls, in groups.
 
-    The groups are the writes that anomalies name by revision or request, the slowest, those
-    around the median, those never answered, and some at random, drawn from `seed`.
+    The groups are: writes that anomalies name by revision or request, the slowest writes, writes
+    around the median, writes that were never answered, and some writes at random, drawn from
+    `seed`.
     """
     named_revisions, named_requests = set(revisions) - {0}, set(requests) - {0}
     rows = range(len(steps.requests))

@@ -1,8 +1,8 @@
 """One direction of one proxied connection: moves bytes from a source transport to a sink.
 
-On a slow link, chunks wait in a queue until they are due. While the link is held, or the
-queue or the sink is full, the source is not read. The kernel's windows then stop the sender,
-as they do on a network that delivers nothing, and no byte is lost. The end of the stream
+On a slow link, chunks wait in a queue until they are due. While the link is held, or the queue or
+the sink is full, no bytes are read from the source. The TCP windows of the kernel then stop the
+sender, as they do on a network that delivers nothing, and no byte is lost. The end of the stream
 waits in the same queue.
 """
 
@@ -71,7 +71,7 @@ class Lane:
         self._move()
 
     def ended(self) -> None:
-        """The source has ended. The sink is ended after all bytes before have reached it."""
+        """The source has ended. End the sink after all earlier bytes have reached it."""
         self._source = None  # if it were read again, it would report its end again
         self._enqueue(_END)
         self._move()

@@ -1,6 +1,7 @@
-"""One directed link between two members: computes when bytes may be passed on.
+"""One directed link between two members: computes when bytes must be delivered.
 
-It reads no clock. The time in seconds is an argument, and the result is a time in seconds.
+This module reads no clock. The caller passes the time, in seconds of the caller's clock, and the
+result is a time in seconds of the same clock.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class Link:
         self.state: LinkState = NORMAL
         self._random = random
         self._free_at_s = 0.0
-        """When the link with a limited rate has passed on all bytes accepted so far."""
+        """With a limited rate: the time at which all bytes accepted so far have been passed on."""
 
     def set(self, state: LinkState) -> None:
         self.state = state
@@ -43,10 +44,12 @@ class Link:
         return max(int(rate * SLOW_PIECE_S), 1) if rate else 0
 
     def due_s(self, now_s: float, size: int) -> float:
-        """When a chunk of `size` bytes that arrives now is due on the other side.
+        """The time in s, by the caller's clock, at which a chunk of bytes must be delivered.
 
-        The result does not depend on other chunks of the connection; the caller keeps them in
-        order.
+        The chunk has `size` bytes and arrives at `now_s`. If the link has a limited rate, the chunk
+        waits until the link has passed on all bytes that it accepted before, from any connection.
+        The delay of the link is added to that time. Jitter can give a later chunk an earlier time,
+        so the caller must keep the chunks of a connection in order.
         """
         state = self.state
         due = now_s

@@ -1,21 +1,21 @@
 """Loopback TCP proxies between members: one listener for each member's advertised peer URL.
 
 The proxies do not parse the members' protocol. They find out which member dialled a
-connection from the process that owns its other end. What `a` sends to `b` is then the forward
-direction of connections that `a` dialled, and the backward direction of connections that `b`
-dialled: etcd sends most of its messages in the answers to requests of their receiver. A
-directed link applies to both.
+connection from the process that owns the other end of the connection. The directed link from
+`a` to `b` applies to the forward direction of connections that `a` dialled, and to the backward
+direction of connections that `b` dialled. The second case matters because etcd sends most of its
+messages in the answers to requests of their receiver.
 
 - If both links of a pair are closed (`open` is False), its connections are reset, and new ones
   as well.
 - If a link is held (`black_hole`, or closed in one direction), connections stay open and new
   ones are accepted, but no byte passes in that direction. The target is dialled only when
-  bytes may reach it. What waits passes when the link is normal again: late, in order, and
-  without loss, as after TCP's retransmissions in a real outage.
+  bytes may reach it. The bytes that wait pass when the link is normal again: late, in order,
+  and without loss, as after TCP's retransmissions in a real outage.
 - A dialler that is not the process of a member is refused, because the proxies could not
   apply a partition to its bytes.
 
-`proxy_process.py` runs them in a separate process.
+`proxy_process.py` runs the proxies in a separate process.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.fault import MemberName
 
 CONNECTIONS_MAX = 4_096
-"""Of all proxies together; more connections are refused."""
+"""The limit for all proxies together. Connections beyond it are refused."""
 WRITE_BUFFER_BYTES_MAX = 1024 * 1024
 _LOOKUPS_MAX = 25
 _LOOKUP_PAUSE_S = 0.02
@@ -57,10 +57,10 @@ class Proxies:
         self._connections: dict[Connection, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.refused = 0
-        """How many connections were refused because no member dialled them."""
+        """The number of connections that were refused because no member dialled them."""
 
     async def listen(self, target: MemberName, port: int) -> int:
-        """Open the proxy in front of `target`, which listens on `port`; the port of the proxy."""
+        """Open the proxy in front of `target` at port `port`. Returns the port of the proxy."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
             lambda: DiallerEnd(self, target, (HOST, port)), HOST, 0, backlog=512
@@ -120,9 +120,10 @@ class Proxies:
             connection.link_changed()
 
     async def _find_dialler(self, dialler_end: DiallerEnd) -> MemberName | None:
-        """The member that dialled, or None.
+        """The member that dialled the connection, or None.
 
-        Retries for half a second, because a member may dial before `set_owners` is called.
+        The search is repeated for half a second, because a member may dial before `set_owners` is
+        called.
         """
         for _ in range(_LOOKUPS_MAX):
             names = {pid: name for name, pid in self._pids.items()}
@@ -169,7 +170,7 @@ class DiallerEnd(asyncio.Protocol):
         self._proxies.accepted(self)
 
     def join(self, connection: Connection) -> None:
-        """Pass what is read to `connection`, beginning with what was read before."""
+        """Pass the bytes that are read to `connection`, beginning with those read before."""
         self.connection = connection
         connection.forward.read_from(self.transport, reading=not self._received_early)
         for data in self._received_early:

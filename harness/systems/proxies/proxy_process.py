@@ -6,7 +6,7 @@ network.
 
 The harness sends one JSON line for each command over a socket pair and waits for its answer,
 so that the state of a link is in force when `set_link` returns. The process ends when the
-harness closes its end of the pair, or ends itself.
+harness exits or closes its end of the pair.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class ProxyProcess:
         self._writer: asyncio.StreamWriter | None = None
         self._lock = asyncio.Lock()
         self._unread_answers = 0
-        """How many answers have not been read yet."""
+        """The number of answers that have not been read yet."""
 
     async def start(self) -> None:
         ours, theirs = socket.socketpair()
@@ -76,7 +76,7 @@ class ProxyProcess:
         self._reader, self._writer = await asyncio.open_unix_connection(sock=ours)
 
     async def listen(self, target: MemberName, port: int) -> int:
-        """Open the proxy in front of `target`, which listens on `port`; the port of the proxy."""
+        """Open the proxy in front of `target` at port `port`. Returns the port of the proxy."""
         return (await self._ask(Listen(target, port))).port
 
     async def set_owners(self, pids: Mapping[MemberName, int]) -> None:
