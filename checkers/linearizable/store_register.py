@@ -43,7 +43,7 @@ class Swap(NamedTuple):
 
 
 class Before(NamedTuple):
-    """What an answer shows of the state that a write met: the `value`, if it is `known`."""
+    """The value that the register had before a write, if the answer shows it (`known`)."""
 
     swapped: bool
     known: bool
