@@ -48,8 +48,8 @@ NAME = "transactions"
 def check_history(evidence: Evidence) -> Verdict:
     """Transactions fulfil the consistency model, by default strict serializability.
 
-    The model is `evidence.consistency`. Undecided if an element is written twice. Applies to
-    histories with operations `append` or `wr`, and without deletes.
+    The model is `evidence.consistency`. The verdict is undecided if an element is written twice.
+    The checker applies to histories with operations `append` or `wr`, and without deletes.
     """
     functions = {op.f for op in evidence.history.operations}
     if LISTS not in functions and REGISTERS not in functions:
@@ -156,8 +156,11 @@ def _verdict(
 
 
 def _worst_first(anomalies: Sequence[Anomaly]) -> list[Anomaly]:
-    """One anomaly of each kind, then a second one of each, and so on. Within each round, those
-    that contradict the weakest models come first."""
+    """Sort the anomalies so that the first few show all kinds.
+
+    One anomaly of each kind comes first, then a second one of each kind, and so on. Within each
+    round, the anomalies that contradict the weakest models come first.
+    """
     severity = {kind: place for place, kind in enumerate(CONTRADICTS)}
     seen: dict[str, int] = {}
     ranked = []
