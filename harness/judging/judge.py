@@ -63,20 +63,24 @@ def judge(
     """
     record = record or folder.read_record()
     began = time.perf_counter()
-    error = record.error
+    error, unreadable = record.error, ""
     evidence = Evidence(History.of(()))
     try:
         if observer:
             observer.show("reading")
         evidence = read_evidence(folder, record)
     except (HistoryError, OSError) as problem:
-        error = error or f"the history cannot be read: {problem}"
+        unreadable = f"the history cannot be read: {problem}"
+        error = error or unreadable
     except KeyboardInterrupt:
         if observer is None:
             raise
         observer.interrupted = True
     chosen = checkers or checkers_of(record.options)
-    verdicts = judge_evidence(evidence, chosen, observer)
+    verdicts = (
+        tuple(Verdict(name, None, why=unreadable) for name in chosen) if unreadable
+        else judge_evidence(evidence, chosen, observer)
+    )
     if found_in_run is None:
         found_in_run, digest = _found_earlier(folder) if checkers is None else ((), "")
     verdicts = (*verdicts, *(one for one in found_in_run if one.checker not in chosen))
@@ -84,7 +88,9 @@ def judge(
     results = msgspec.structs.replace(
         results, digest=digest, judged_s=round(time.perf_counter() - began, 3)
     )
-    if checkers is None and not (observer and observer.interrupted):
+    # Results that could be reached before are better than those of an unreadable history.
+    keep = bool(unreadable) and folder.read_results() is not None
+    if checkers is None and not keep and not (observer and observer.interrupted):
         folder.write_results(results)
     return RunResult(folder.path, results, record.ended, error)
 

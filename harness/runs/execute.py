@@ -23,7 +23,7 @@ from splitbrain.harness.judging.judge import checkers_of, judge
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.schedule.command_line import run_line, shown
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.schedule.schedule import SIMULATED, Schedule
+from splitbrain.harness.schedule.schedule import SIMULATED, Schedule, describe
 from splitbrain.harness.store.records import SIMULATED_NOTE, Repro, RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.store import make_run_folder
@@ -168,7 +168,7 @@ def open_folder(schedule: Schedule) -> RunFolder:
 
 def _title(schedule: Schedule, folder: RunFolder) -> str:
     return (
-        f"{schedule.options.test_name()}, seed {schedule.seed}, {len(schedule.members)} members: "
+        f"{schedule.options.test_name()}, seed {schedule.seed}, {describe(schedule)}: "
         f"{folder.path}"
     )
 

@@ -28,6 +28,11 @@ def capabilities_of(options: Options) -> frozenset[str]:
     if options.system == SIMULATED:
         return frozenset(KINDS)
     make = _built_in_class(options.system) or load_system(options.system)
+    if not callable(make):
+        raise BadArguments(
+            f"the system {options.system} is {make!r:.100}; expected a class, or a function that "
+            "makes a system"
+        )
     if not isinstance(make, type):
         return frozenset(KINDS)
     return frozenset(name for name in KINDS if issubclass(make, KINDS[name].needs))

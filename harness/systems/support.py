@@ -68,6 +68,8 @@ def adapted(schedule: Schedule, system: str, etcd_binary: str = "") -> Schedule:
     options = replace(
         schedule.options, system=system, etcd_binary=etcd_binary or schedule.options.etcd_binary
     )
+    if system not in (SIMULATED, PYTHON_NODE):
+        options = replace(options, mutant="")  # another store has no planted bugs
     if schedule.system == SIMULATED and system != SIMULATED:
         plain = {
             name: value for name, value in schedule.settings.items()

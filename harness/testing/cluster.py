@@ -118,10 +118,10 @@ def keep_or_remove_cluster_data(cluster: Cluster, *, failed: bool) -> None:
 def options_of_case(
     base: Mapping[str, Any], seed: int | SavedRun, given: Mapping[str, Any]
 ) -> Options:
-    """The options of one test case: `base`, then those of a saved run, then `given` by the test.
+    """The options of one test case: `base`, which the options `given` by the test replace.
 
-    Later options replace earlier ones.
+    The options of a saved run replace both, because it is to be repeated as it was.
     """
-    saved = seed.options if isinstance(seed, SavedRun) else {}
-    number = seed.seed if isinstance(seed, SavedRun) else seed
-    return read_options({**base, **saved, "seed": number, **given})
+    if isinstance(seed, SavedRun):
+        return read_options({**base, **given, **seed.options, "seed": seed.seed})
+    return read_options({**base, "seed": seed, **given})

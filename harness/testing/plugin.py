@@ -136,7 +136,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         saved = _saved_runs(metafunc)
     except BadArguments as problem:
-        raise pytest.UsageError(str(problem)) from problem
+        raise pytest.Collector.CollectError(str(problem)) from None
     drawn = metafunc.config.stash[_seeds]
     metafunc.parametrize(
         "splitbrain_seed",
@@ -149,14 +149,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _saved_runs(metafunc: pytest.Metafunc) -> list[SavedRun]:
     from splitbrain.harness.campaign.corpus import read_corpus
 
+    if "splitbrain_run" not in metafunc.fixturenames:
+        return []  # a saved run is a whole run: a test of a cluster cannot repeat it
     config = metafunc.config
     options = _options(config, metafunc.definition)
     corpus = read_corpus(config.rootpath / str(config.getini("splitbrain_corpus")))
-    # A saved schedule contains a whole run, so a test that only starts a cluster cannot use it.
-    whole_runs = "splitbrain_run" in metafunc.fixturenames
-    return [
-        one for one in corpus if one.fits(options) and (whole_runs or one.schedule is None)
-    ]
+    return [one for one in corpus if one.fits(options)]
 
 
 def _options(config: pytest.Config, item: pytest.Item | pytest.Function) -> dict[str, Any]:
@@ -205,10 +203,13 @@ def splitbrain_run(
         __tracebackhide__ = True
         from msgspec.structs import replace
 
+        from splitbrain.harness.campaign.corpus import SavedRun
         from splitbrain.harness.drawing.draw import draw_schedule
 
         with _error_as_failure(request):
             base = _options(request.config, request.node)
+            if isinstance(splitbrain_seed, SavedRun) and not splitbrain_seed.fits(options):
+                pytest.skip("the saved run is of another system or workload")
             chosen = options_of_case(base, splitbrain_seed, options)
             saved = getattr(splitbrain_seed, "schedule", None)
             if saved is None:
