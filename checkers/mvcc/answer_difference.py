@@ -72,9 +72,10 @@ def _kind(result: Result) -> str:
 
 
 def wrong_header(result: Result, before: int, after: int) -> str:
-    """Describes a response inside a transaction whose header has a wrong revision; "" if none has.
+    """Describe a response inside a transaction whose header has a wrong revision.
 
-    Such a header has revision 0, or the revision before or after the transaction.
+    Returns "" if there is no such response. The allowed revisions are 0, `before` and `after`,
+    which are the revisions before and after the transaction.
     """
     if not isinstance(result, TxnResult):
         return ""

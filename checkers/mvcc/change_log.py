@@ -30,12 +30,12 @@ NO_LOG = ChangeLog(1, 0, {}, final=False)
 
 
 def change_log(members: Sequence[MemberState], findings: Findings) -> ChangeLog:
-    """The change log of the reference member, extended to earlier revisions by the member that
-    compacted least.
+    """Return the change log of the reference member.
 
-    A missing revision is an anomaly. The log is final if the state of a majority of the members
-    is known and one of them knew a leader. (A member that reports neither a leader nor a Raft
-    log counts as if it knew a leader.)
+    Revisions that the reference member has compacted are taken from the member that compacted
+    least. A missing revision is an anomaly. The log is final, that is, no later write is possible,
+    if the state of a majority of the members is known and at least one of these members knew a
+    leader. A member that reports neither a leader nor a Raft log is treated as if it knew a leader.
     """
     known = reference(members)
     if known is None:

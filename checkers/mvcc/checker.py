@@ -36,12 +36,13 @@ NAME = "mvcc"
 def check_mvcc(evidence: Evidence) -> Verdict:
     """Each answer is that of a sequential store at its revision; no acknowledged write is lost.
 
-    Judges the history, and the members' change logs and hashes if they are known. In a history
-    with locks or elections the store makes keys itself. Then only the members are compared, and
-    the checker does not apply if they agree.
+    The checker judges the history, and the members' change logs and hashes if they are known. In a
+    history with locks or elections, the store creates keys itself. Such a history cannot be
+    judged, so the checker only compares the members. If they agree, it does not apply.
 
-    Undecided if the state of a member could not be read, if a member was behind, if the search
-    for the writers of unknown revisions reached its limit, or if answers have no revision.
+    The verdict is undecided if the state of a member could not be read, if a member was behind, if
+    the search for the writers of unknown revisions reached its limit, or if answers have no
+    revision.
     """
     service = next((op for op in evidence.history.services if makes_keys(op.request)), None)
     findings = Findings()

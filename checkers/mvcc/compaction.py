@@ -1,35 +1,38 @@
-"""Compactions, reads of compacted revisions, and requests that were refused for either.
+"""Checks compactions, reads of past revisions, and refusals because of a compacted or future one.
 
 A compaction to revision C that is answered at revision R makes no revision. It takes effect
 between the write of R and the write of R + 1. From then on the store refuses reads below C, and
 compactions to C or below. This gives four rules:
 
-1. Of two compactions, the one to the lower revision comes first. Its answer does not have the
-   higher R. If both have the same R, then the other one had not returned when it was invoked.
-2. A read of revision r that was answered comes before each compaction to C > r. The revision
-   in its header is not above R. If it is equal to R, then the compaction had not returned when
-   the read was invoked. (A serializable read may still see the earlier state of its member.)
-3. A request that was refused because r is compacted comes after a compaction to C > r, so it
-   has seen R. (If that compaction has no answer, the request has seen C, because a compaction
-   to a future revision is refused.) `mvcc/revision_order.py` treats the refused request as one
-   more operation that saw this revision. Without such a compaction the refusal is wrong. A
-   request that was invoked after the refusal returned is not answered if it reads r or below,
-   or compacts to r + 1 or below.
-4. A request that must be recent and was refused because r is a future revision was invoked
-   before any operation that saw r returned.
+1. Let c and d be compactions, and let c have the lower revision C. Then c takes effect before d.
+   So the R of c is not higher than the R of d. If both have the same R, then d had not returned
+   when c was invoked.
+2. A read of revision r that was answered takes effect before each compaction to C > r. So the
+   revision in the header of the read's answer is not above R. If this revision is equal to R,
+   then the compaction had not returned when the read was invoked. (A serializable read is exempt
+   from the last sentence, because it may see an earlier state of its member.)
+3. A request that was refused because r is compacted takes effect after a compaction to C > r, so
+   the request has seen R. (If that compaction has no answer, then R is unknown, and the request
+   has seen C, because a compaction to a future revision is refused.) `mvcc/revision_order.py`
+   treats the refused request as one more operation that saw this revision. If there is no such
+   compaction, the refusal is wrong. After the refusal returned, reads of r or a lower revision
+   must also be refused, and so must compactions to r + 1 or a lower revision.
+4. If a request that must be recent was refused because r is a future revision, then the request
+   was invoked before any operation that saw r returned.
 
-If a transaction was refused, the branch that would have run is unknown, so rules 3 and 4 may be
-about either branch.
+If a transaction was refused, it is unknown which of its branches would have run. For rules 3 and
+4, r may therefore be a revision in either branch.
 
-It is sufficient to check pairs. Consider a cycle of orders by rules 1 and 2 and by real time
-among operations of one revision. It contains two neighbours that violate one of the rules: the
-compaction that comes first by real time has the lower C, so that an operation that precedes the
-higher compaction also precedes the lower one, or violates rule 2.
+It is sufficient to check pairs of operations. Consider a cycle of operations with one revision,
+in which rule 1, rule 2 or real time puts each operation before the next one. Such a cycle always
+contains two neighbours that violate a rule. The reason is that the compaction that is first by
+real time has the lower C. So an operation that precedes the other compaction also precedes this
+one, or it violates rule 2.
 
-Compactions that are not in the history (etcd's `--auto-compaction-*`) show in the states of the
-members. If there are any, or if no state is known, then a compaction to any revision that
-already exists may have taken place. The refused request then saw at least the revision that it
-asked for or, if it is a read, the next one.
+There can be compactions that are not in the history (etcd's `--auto-compaction-*`). They are
+visible in the states of the members. If there are any, or if no state is known, then a compaction
+to any revision that already exists may have taken place. A refused compaction then saw at least
+the revision in its request, and a refused read at least the revision after that one.
 
 Source: etcd 3.5, server/mvcc/kvstore.go (checkCompaction, updateCompactRev) and
 kvstore_txn.go (rangeKeys). Cost: n log n.
@@ -154,8 +157,10 @@ class Compactions:
     # --- rules 3 and 4
 
     def seen_by_refused(self) -> list[tuple[Operation, int]]:
-        """The operations that were refused because a revision is compacted, each with the revision
-        that it has seen."""
+        """Return the operations that were refused because a revision is compacted.
+
+        Each operation is paired with the lowest revision that it can have seen (rule 3).
+        """
         seen = []
         for op in self._refused:
             if COMPACTED in (op.error or ""):
@@ -215,8 +220,10 @@ class Compactions:
         self._check_after_refusals(findings)
 
     def _check_after_refusals(self, findings: Findings) -> None:
-        """After a refusal, reads of the same revision or below, and compactions to it or below,
-        are refused, too."""
+        """Check the last part of rule 3: later requests for the same or a lower revision.
+
+        They must be refused as well, no matter whether they are reads or compactions.
+        """
         refused = sorted(
             (op for op in self._refused if COMPACTED in (op.error or "")), key=_returned
         )

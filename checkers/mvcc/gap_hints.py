@@ -1,9 +1,9 @@
-"""Facts about the gaps that follow from the answers alone, before any replay.
+"""Collects facts about the gaps that follow from the answers alone, before any replay.
 
-A gap is a revision without a known writer. A key-value in an answer names the revision that
-made it, and shows that no later revision changed its key, up to the revision of the answer. Its
-create_revision names the revision that created the key, and its version counts the puts since
-then. These facts leave the search in `mvcc/gap_search.py` few candidates.
+A gap is a revision without a known writer. A key-value in an answer gives three facts. Its
+mod_revision is the last revision, up to the revision of the answer, that changed the key. Its
+create_revision is the revision that created the key. Its version is the number of puts since the
+key was created. These facts reduce the candidates that the search in `mvcc/gap_search.py` tries.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class GapHints:
         return place > 0 and until[mods[place - 1]] >= revision
 
     def shape(self, request: Request) -> Request:
-        """`request` without the values that no answer and no comparison ever shows.
+        """Return `request` without the values that appear in no answer and in no comparison.
 
         Requests with the same shape are interchangeable.
         """

@@ -1,20 +1,22 @@
 """Finds writers for the revisions without a known writer, by a search.
 
-Where no change log is available, a revision without an acknowledged writer is a *gap*: an
-uncertain write that was invoked early enough made it, or a lease that ended. The replay chooses
-a candidate at each gap and continues. An answer that then does not fit is a *conflict*, and the
-search returns to the last gap that can have caused it.
+If no change log is available, a revision without an acknowledged writer is a *gap*. The writer of
+a gap is an uncertain write that was invoked early enough, or the end of a lease. At each gap, the
+replay chooses one of these candidates and continues. If a later answer does not fit, this is a
+*conflict*, and the search returns to the last gap that can have caused the conflict.
 
-These gaps are known for each key. The *taint* of a key is the set of gaps on which its present
-key-value depends. A gap taints all keys that any of its candidates may change, not only those
-that the chosen one changes. The keys that a candidate compares pass their taints to the keys
-that it writes. A taint ends where an answer that fits shows the key-value of the key, because
-from there on the key-value is known whatever was chosen before.
+To find this gap, the search keeps the *taint* of each key: the set of gaps on which the key's
+present key-value depends. A gap taints all keys that any of its candidates may change, not only
+the keys that the chosen candidate changes. If a candidate compares a key, the taint of this key is
+added to the taints of the keys that the candidate writes. The taint of a key ends at an answer
+that fits and contains the key's key-value, because from then on the key-value is known and does
+not depend on earlier choices.
 
-A conflict about keys without a taint does not depend on any choice, so it is an anomaly. If all
-candidates of a gap fail, then this is a conflict of the gaps that caused these failures.
-So no combination is tried twice without need and none is left out. The search ends with a
-writer for each gap, or with a proof that there is none.
+If the keys of a conflict have no taint, the conflict does not depend on any choice, so it is an
+anomaly. If all candidates of a gap fail, then this is a new conflict, and its gaps are those that
+caused these failures. In this way the search skips only combinations that must fail for a reason
+that is already known. It ends with a writer for each gap, or with a proof that no assignment of
+writers exists.
 
 Requests that differ only in values that no answer shows are tried once. `Makers` in
 `model/uncertain_writes.py` ensures that each uncertain write is used at most once.
@@ -238,8 +240,10 @@ class GapSearch:
         return choice
 
     def _made(self, option: _Option, choice: _Choice) -> Made | None:
-        """The changes that the gap makes with this candidate, or None if they contradict an
-        answer."""
+        """Return the changes that the gap makes if this candidate is its writer.
+
+        Returns None if these changes contradict an answer.
+        """
         if not option.operations:
             return self._ended(option.lease, choice)
         request = option.operations[0].request

@@ -32,12 +32,13 @@ the history."""
 
 
 class Replay:
-    """One sweep over the revisions. `run` adds the anomalies to `findings`.
+    """Replays all writes on a sequential store, one revision after another, and judges the answers.
 
-    A search among the uncertain writes, if it is necessary, ends after `search_limit_s`
-    seconds. A read of a past revision is judged when the sweep is at that revision. Only such
-    reads inside transactions need a store that keeps the past: without `past` they raise
-    NoPastError.
+    `run` does this in one sweep and adds the anomalies to `findings`. If a search among the
+    uncertain writes is necessary, it ends after `search_limit_s` seconds. A read of a past revision
+    is judged when the sweep is at that revision. This is not possible for such a read inside a
+    transaction, which needs a store that keeps the past revisions. `past` selects such a store.
+    Without `past`, such a read raises NoPastError.
     """
 
     def __init__(
@@ -113,10 +114,11 @@ class Replay:
         return known if end is None else known[: bisect_left(known, end)]
 
     def _find_gaps(self) -> tuple[list[int], int | None]:
-        """The revisions without a known writer, and the revision at which the replay must end.
+        """Return the gaps (revisions without a known writer), and where the replay must end.
 
-        The replay ends before a revision if there are more gaps up to it than operations that
-        can have made them. This is an anomaly. None: the replay reaches the last revision.
+        The replay ends before a revision if the number of gaps up to this revision is higher than
+        the number of operations that can have written them. This is an anomaly. If the replay
+        reaches the last revision, the second value is None.
         """
         calls, found = self._calls, []
         spare = -1
@@ -232,9 +234,10 @@ class Replay:
     def _made_otherwise(
         self, revision: int, writer: Operation, made: Made, logged: Sequence[Change]
     ) -> bool:
-        """Report that the changes at `revision` are not those of `writer`.
+        """Report that the changes at `revision` are not those that `writer` should have made.
 
-        Returns whether `writer` made them nevertheless, with a wrong effect.
+        Returns True if `writer` made these changes, with a wrong effect. Returns False if the
+        write is lost and another operation made the changes.
         """
         own = same_keys_and_values(made, logged) or is_part(made, logged)
         if own or named_by(writer, logged):
@@ -325,9 +328,9 @@ class Replay:
             self._search.fixed(op)
 
     def _of_the_future(self, op: Operation, now: int) -> bool:
-        """Report `op` if it is a read of a revision after `now`, the revision of its answer.
+        """Report `op` and return True if it reads a revision after `now`.
 
-        Returns whether it is.
+        `now` is the revision of the answer to `op`.
         """
         request = op.request
         if type(request) is Range:

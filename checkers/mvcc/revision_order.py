@@ -5,40 +5,45 @@ linearizable read, a comparison that failed, a delete of an absent key) has rank
 history is linearizable if and only if
 
 1. no two writes have the same rank, and the ranks agree with real time: among the operations
-   that had returned before an operation was invoked, none has a higher rank or, if the operation
-   is a write, the same rank;
+   that had returned before an operation was invoked, no operation has a higher rank or, if the
+   invoked operation is a write, the same rank;
 2. each revision up to the last one that was seen has a writer. The writer is the acknowledged
-   write with this revision, or one uncertain write, or a lease that ended then, with all its
-   keys. An uncertain writer was invoked before any operation that saw this revision or a
-   later one returned, and it makes exactly the changes of the revision. Each uncertain write
-   writes at most once;
+   write with this revision, or one uncertain write, or the end of a lease, which deletes all keys
+   of the lease. An uncertain writer makes exactly the changes of the revision. It was invoked
+   before the first return of an operation that saw this revision or a later one. Each uncertain
+   write is the writer of at most one revision;
 3. each answer is that of a sequential store that has made all writes up to R.
 
 *If*: take the operations in the order of their ranks, and those with the same rank in the order
-of their invocations. By rules 2 and 3 a sequential store gives these answers. The order agrees
-with real time. For two operations with an answer this is rule 1. For an uncertain writer of R,
-every operation with rank 2R or more returned after its invocation, by rule 2, and the uncertain
-writer itself never returned.
+of their invocations. By rules 2 and 3 a sequential store gives these answers. It remains to show
+that this order agrees with real time. For two operations with an answer, this follows from rule 1.
+For an uncertain writer of R, rule 2 implies that every operation with rank 2R or more returned
+after the uncertain writer was invoked. The uncertain writer itself never returned, so no
+operation must come after it by real time.
 
 *Only if*: the revision of a correct store counts its writes, so any linearization orders the
 answered operations by rank. Then rules 1 and 3 are fulfilled, and the writer of R in the
-linearization fulfils rule 2. The deadline of R ("before any operation that saw R or a later
-revision returned") never decreases as R increases, and is equivalent to "above every revision
-that had been returned by then".
+linearization fulfils rule 2.
 
-The change log tells which uncertain write made R, normally by its unique value. If several
-uncertain writes can have made R (deletes have no value), a matching decides for all revisions
-at once (`model/uncertain_writes.py`). Where no change log is available, the revisions without
-an acknowledged write are gaps, and a search among the uncertain writes fills them
+The *deadline* of R is the first return of an operation that saw R or a later revision. An
+uncertain writer of R must be invoked before it. The deadline never decreases as R increases. An
+equivalent condition is that R is above every revision that had been returned when the writer was
+invoked.
+
+The change log shows which uncertain write made R, normally by its unique value. If several
+uncertain writes can have made R (deletes have no value), a matching assigns the writers of all
+revisions at once (`model/uncertain_writes.py`). If no change log is available, the revisions
+without an acknowledged write are gaps, and a search among the uncertain writes finds their writers
 (`mvcc/gap_search.py`). Everything else stays the same.
 
-A serializable read is exempt from rule 1 as the later operation. As the earlier operation it
-counts, because a revision that any member shows is committed. It sees no revision before the
-invocation of the write that made it. A read at a past revision r shows the store at r. Its
-header shows the current revision like any other header, and gives it its rank.
+Rule 1 compares an earlier and a later operation. A serializable read is exempt as the later
+operation, because it may return an old state. It is not exempt as the earlier operation, because
+a revision that any member shows is committed. A serializable read cannot show a revision whose
+write was invoked after the read returned. A read at a past revision r shows the store at r. Its
+rank comes from the current revision, which its header contains like any other header.
 
 Compactions make no revision. Compactions with the same rank have an order among themselves and
-with reads of the past: `mvcc/compaction.py` contains the rules and the proof.
+with reads of past revisions. `mvcc/compaction.py` contains the rules and the proof.
 
 Cost: n log n for sorting, one sweep over the operations, and one over the revisions. The search
 for the writers of gaps is exponential in the worst case and has a limit.
@@ -129,7 +134,8 @@ def order_answers(
 ) -> Answers:
     """Order the operations with an answer by revision. Two writes at one revision are an anomaly.
 
-    `refused` are operations that failed in a way that shows that they had seen a revision.
+    `refused` contains operations that failed, each with a revision that its error proves it to have
+    seen.
     """
     certain: list[Operation] = []
     revisions: list[int] = []

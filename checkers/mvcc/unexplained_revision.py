@@ -29,7 +29,7 @@ class UnexplainedRevisions:
     ) -> None:
         """Report `revision`, which made `changes`.
 
-        `used` is the revision that is assigned to each uncertain write, by its invocation.
+        `used` maps the invocation of each uncertain write to the revision that is assigned to it.
         """
         what = f"revision {revision} contains {wording.changes(changes)}"
         if self._every_operation is None:

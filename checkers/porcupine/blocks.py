@@ -1,24 +1,29 @@
 """Decides histories that consist of blocks in a known order, by sorting instead of a search.
 
-If values are unique, an answer names the operations that wrote what it shows. Then all
-observations fall into *blocks*. A block is a sequence of operations that have the same order in
-every linearization, without any other effect between them: a write, the reads of its value, the
-compare-and-swap that met it, the reads of the next value, and so on. A block is a list of
-groups. The operations of one group are in any order, and those of a later group come later.
+If values are unique, each value in an answer identifies the operation that wrote it. Then the
+operations form *blocks*. A block is a sequence of operations that are in the same order in every
+linearization, and no other operation that changes the state can be between them. An example is a
+write, the reads of its value, the compare-and-swap that replaced this value, the reads of the new
+value, and so on. A block is represented as a list of groups. The operations of one group may be
+in any order, and the operations of a later group come after those of an earlier group.
 
-Of two blocks, one is completely before the other. Block A must be before B if an operation of A
-returns before an operation of B is called: with f the first return and s the last call of a
-block, f(A) < s(B). So the history is linearizable if and only if
+Because blocks are not interleaved, one of any two blocks is completely before the other. Let f be
+the first return of a block, and s its last call. Block A must be before block B if an operation
+of A returns before an operation of B is called, that is, if f(A) < s(B). So the history is
+linearizable if and only if
 
 1. within each block, no operation returns before an operation of an earlier group is called, and
 2. no two blocks must each be before the other: not both f(A) < s(B) and f(B) < s(A).
 
-This is sufficient, because a longer cycle cannot exist without a cycle of two: in a cycle of
-three or more, f(A) < s(B) <= f(C) < s(A) <= f(B) ... would return to f(A). Blocks with f < s are
-intervals that must not overlap. Blocks with s <= f must not lie within one of these intervals.
+Pairs are sufficient, because a longer cycle of "must be before" always contains a cycle of two
+blocks. Otherwise a cycle of three or more blocks would give a chain of inequalities
+f(A) < s(B) <= f(C) < s(A) <= f(B) ... that returns to f(A), which is impossible.
+
+The second condition is a condition on intervals. The intervals of blocks with f < s must not
+overlap each other, and the interval of a block with s <= f must not lie within one of them.
 Checking this takes one sort and one bisection for each block: O(n log n).
 
-The initial state is a block that began before all operations (`starting`).
+With `starting`, the first block contains the initial state and begins before all operations.
 
 Sources: Gibbons and Korach, "Testing shared memories" (1997), section 4, for blocks of one write
 and its reads (clusters and zones); Lee and Mathur, "Efficient decrease-and-conquer
@@ -47,8 +52,8 @@ def _no_order() -> list[int]:
 class Decision:
     """The result of a fast algorithm for one partition.
 
-    If it is `legal`, `order()` returns a linearization as indexes of operations. An operation that
-    never returned and whose effect was not observed is not in it.
+    If the partition is `legal`, `order()` returns a linearization as indexes of operations. The
+    linearization leaves out operations that never returned and whose effect was not observed.
     """
 
     legal: bool
@@ -134,10 +139,11 @@ def _in_order(
 
 
 def merged(orders: Sequence[Sequence[int]], calls: Sequence[float]) -> list[int]:
-    """Merge the linearizations of several independent objects to one.
+    """Merge the linearizations of several independent objects into one linearization.
 
-    Each operation takes effect at the latest call of the operations up to it in its own order.
-    This time is between its own call and return.
+    Each operation gets a time: the latest call among itself and the operations before it in the
+    linearization of its object. This time is between the call and the return of the operation.
+    The merged linearization is sorted by these times.
     """
     points: list[tuple[float, int]] = []
     for order in orders:

@@ -38,8 +38,8 @@ class PartitionInfo(Generic[I, O]):
 class CheckInfo(Generic[I, O]):
     """The details of a result, for explanations and pictures.
 
-    The search ends when a partition is illegal. The partitions that are undecided then stay
-    UNKNOWN.
+    The search ends as soon as one partition is illegal. Partitions that are still undecided at
+    that time have the result UNKNOWN.
     """
 
     partitions: tuple[PartitionInfo[I, O], ...]
@@ -53,10 +53,10 @@ def check_operations(
     timeout_s: float | None = None,
     memory_bytes_max: int = MEMORY_BYTES_MAX,
 ) -> CheckResult:
-    """Whether `operations` are linearizable with respect to `model`.
+    """Check whether `operations` are linearizable with respect to `model`.
 
-    UNKNOWN after `timeout_s` seconds (None: no limit), or if the search uses more than
-    `memory_bytes_max`, or more than half of the memory that was free.
+    Returns UNKNOWN after `timeout_s` seconds (None: no limit), or if the search uses more than
+    `memory_bytes_max` bytes, or more than half of the memory that was free at its start.
     """
     return _run(model, _partitions(model, operations), timeout_s, memory_bytes_max, False)[0]
 
@@ -77,9 +77,9 @@ def check_events(
     timeout_s: float | None = None,
     memory_bytes_max: int = MEMORY_BYTES_MAX,
 ) -> CheckResult:
-    """`check_operations` for calls and returns in the order of their times.
+    """Check a history that is given as calls and returns in the order of their times.
 
-    A call without a return may have taken effect or not.
+    A call without a return may have taken effect or not. The rest is as in `check_operations`.
     """
     parts = _event_partitions(model, events)
     return _run(model, parts, timeout_s, memory_bytes_max, False)[0]
@@ -96,7 +96,7 @@ def check_events_verbose(
 
 
 def operations_of(events: Sequence[Event]) -> list[Operation[Any, Any]]:
-    """Pair the calls with the returns. The times are indexes in `events`.
+    """Pair the calls with the returns. The times of the operations are indexes in `events`.
 
     Raises ValueError if a return has no call, or if an id is called or returns twice.
     """
@@ -240,8 +240,10 @@ class _Limits:
 
 
 def _search_all(parts: list[_Part[S, I, O]], limits: _Limits) -> tuple[CheckResult, str]:
-    """Search all partitions in turn with budgets that double, so that an exponential partition
-    does not prevent an illegal one from being found."""
+    """Search all partitions in turn, with a budget that doubles in each round.
+
+    An exponential partition therefore does not prevent the search from finding an illegal one.
+    """
     open_parts = parts
     budget = _FIRST_BUDGET_NODES
     while open_parts:

@@ -29,9 +29,10 @@ def resident_bytes() -> int:
 
 
 def free_bytes() -> int:
-    """The free memory of the machine and, if there is one, of the control group.
+    """Return the number of bytes that this process can still get.
 
-    `sys.maxsize` if it is unknown.
+    This is the free memory of the machine, or that of the control group if the group has less.
+    Returns `sys.maxsize` if the number is unknown.
     """
     free = sys.maxsize
     try:

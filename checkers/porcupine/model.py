@@ -26,14 +26,14 @@ class CheckResult(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[I, O]):
-    """A call and its return. Times have any unit, and may be positions in a log.
+    """A call and its return. Times may have any unit, and may be positions in a log.
 
-    An operation with an infinite `ret` never returned: it may take effect at any time from `call`
-    on, or never. Its `output` is unknown (None by convention), and `Model.step` must accept
-    every answer that it could have received.
+    An operation with an infinite `ret` never returned. It may take effect at any time from `call`
+    on, or never. Its `output` is unknown and by convention None. `Model.step` must accept this
+    output in each state in which the object could have given some answer.
 
-    At equal times calls come before returns, so that an operation that is called when another one
-    returns is concurrent with it.
+    At equal times calls come before returns. An operation that is called at the time at which
+    another one returns is therefore concurrent with the other one.
     """
 
     client: Hashable
@@ -82,15 +82,15 @@ class Model(Generic[S, I, O]):
     one, which is slow.
 
     `partition` splits operations into independent groups, usually by key. The history is
-    linearizable if and only if each group is (P-compositionality, Horn and Kroening).
+    linearizable if and only if each group is linearizable (P-compositionality, Horn and Kroening).
     `partition_events` does the same for events.
 
-    `read_only(input, output)` returns True if the operation changes no state, whatever state it
-    meets. Such an operation is linearized as soon as its answer fits, without a branch. If it
-    does change a state, ValueError is raised.
+    `read_only(input, output)` returns True if the operation leaves every state unchanged. The
+    search linearizes such an operation as soon as its output fits, without a branch. It raises
+    ValueError if `step` returns another state for such an operation.
 
     `reads_narrow` is for states that are sets of possible states. Then a read-only operation may
-    remove some of the possible states. It is placed at once if it removes none.
+    remove some of the possible states. If it removes no state, the search linearizes it at once.
 
     `decide(operations)` is a faster algorithm for some histories of one partition (see
     `splitbrain.checkers.porcupine.blocks`). Its result must equal that of the search: `step`

@@ -8,25 +8,26 @@ removed from the list, and backtracking inserts it again.
 
 Six rules keep the search small. None of them changes a result:
 
-- *A configuration is its remaining part.* All operations before the first one in the list are
-  linearized. So the key of the cache is that operation, a bitset of the linearized operations
-  after it, and the state. Its size does not grow with the history, and where no operation is
-  pending, only the state remains of the past.
+- *A configuration is its remaining part.* A configuration is the set of linearized operations
+  together with the state. All operations that were called before the first one in the list are
+  linearized. So the key of the cache contains that first operation, a bitset of the linearized
+  operations after it, and the state. The size of the key does not grow with the history. At a
+  point where no operation is pending, the past appears in the key only as the state.
 - *Reads are free.* An operation that changes no state, and whose answer fits the present state, is
-  linearized at once. A linearization that places it later can be changed to place it here,
-  because it affects no other operation.
-- *The most urgent of equal operations.* Of several possible operations with equal input and
-  output, only the one that returns first is tried. In a linearization that has another one here,
-  the two can be exchanged. So objects with few kinds of operations (the increments of a counter,
-  one element of a set) are decided in polynomial time.
+  linearized at once. If a linearization places the operation later, it can be moved here, because
+  it affects no other operation.
+- *The most urgent of equal operations.* If several possible operations have equal input and
+  output, only the one that returns first is tried. If a linearization has another one of them at
+  this position, the two can be exchanged. So objects with few kinds of operations (the increments
+  of a counter, one element of a set) are decided in polynomial time.
 - *Operations that never returned* may be left out. They are not in the list or the bitset.
   Those with equal input are interchangeable, so the one called first is used first. An operation
-  is not used if it would not change the state. It is also not used if the next operation would be
-  possible without it and would leave the same state: a write that is overwritten before any read
-  can be left out. A configuration is already refuted if the same one was refuted with a subset of
-  these operations used.
+  is not used if it would not change the state. It is also not used if the operation after it would
+  be possible without it and would leave the same state. For example, a write that is overwritten
+  before any read can be left out. A configuration is refuted without a search if a configuration
+  was already refuted that is equal except that it used only some of these operations.
 - *No record without a choice.* A configuration with only one possible operation is not cached, and
-  is not a point to return to.
+  backtracking does not stop there.
 - *Urgent operations first.* The possible operation that returns first is tried first, because it
   blocks all operations that are called later.
 
@@ -204,10 +205,11 @@ class Search(Generic[S, I, O]):
         return self.found
 
     def _moves(self) -> list[tuple[float, int, int]]:
-        """The possible next operations, as (return, operation, next state).
+        """Linearize all reads that fit, and return the operations that can be next.
 
-        An operation that returned is given by its index in the list, another one by ~kind. Reads
-        that fit are linearized here.
+        Each is a tuple (return time, operation, next state). An operation that returned is
+        represented by its index in the list. An operation that never returned is represented by
+        the bitwise complement `~kind` of the number of its kind.
         """
         nxt, call, ret, rows, kinds = self._next, self._call, self._ret, self._rows, self._kinds
         state = self._state
@@ -364,10 +366,11 @@ class Search(Generic[S, I, O]):
                 self._longest[last] = self._linearized(trail)
 
     def longest_partials(self) -> list[tuple[int, ...]]:
-        """The longest partial linearizations, the longest first, as indexes in `operations`.
+        """Return the longest partial linearizations, the longest first, as indexes in `operations`.
 
-        If a linearization was found, only this one. Else the longest one, and the longest ones
-        that end with some of the operations. Empty without `keep_partials`.
+        If a linearization was found, the result contains only this one. Otherwise the result
+        contains the longest partial linearization and, for some of the operations, the longest one
+        that ends with this operation. The result is empty without `keep_partials`.
         """
         if not self._keep_partials:
             return []

@@ -15,10 +15,10 @@ _STATE_BYTES = 150
 
 
 class Kind(Generic[I, O]):
-    """The operations with equal input and output, which are interchangeable except for times.
+    """A group of operations with equal input and output. They differ only in their times.
 
-    `row` maps the number of a state to that of the next state, or to IMPOSSIBLE. `reads` is
-    whether the model declares the operations read-only.
+    `row` maps the number of a state to the number of the next state, or to IMPOSSIBLE. `reads` is
+    True if the model declares the operations read-only.
     """
 
     __slots__ = ("common", "input", "output", "reads", "row")

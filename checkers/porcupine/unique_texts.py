@@ -1,16 +1,20 @@
-"""Decides texts to which pieces are appended without a search, if the pieces are unique.
+"""Decides texts with put, append and get without a search, if the written pieces are unique.
 
-A get shows all pieces since the last put, in the order in which they were written. If no piece is
-a prefix of another one, a text can be split into pieces in only one way. Then each get names the
-writes before it. A put, the appends that gets show after it, and these gets are a block as in
-`porcupine/blocks.py`. A write that no get shows is a block of its own, which can be anywhere
-except within another block. Cost: O(n log n) and linear in the length of the texts.
+A *piece* is the text that one put or append writes. A get returns all pieces since the last put,
+in the order in which they were written. If no piece is a prefix of another one, a text can be
+split into pieces in only one way. Then each get identifies the writes that came before it. A put,
+the appends that gets show after it, and these gets form a block as in `porcupine/blocks.py`. A
+write that no get shows is a block that contains only this write. It can be anywhere except within
+another block. Cost: O(n log n) and linear in the length of the texts.
 
-If a piece was appended several times, all assignments of these appends to the places where the
-piece is shown are tried, if there are few. Before that the history is decided without the times
-of these appends, because a contradiction without them remains one with them. A text may have
-been started twice, by puts of one piece or by an append to the empty text. It is assumed to have
-been started once: a history that is legal in this way is legal, and otherwise it is undecided.
+A piece may have been appended several times. If there are few ways to assign these appends to the
+places where the piece is shown, all ways are tried. Before that, the history is decided with the
+times of these appends ignored. If it is illegal even so, then it is illegal.
+
+A text is *started* by a put, or by an append to the empty text. The same text may have been
+started twice, by two puts of one piece, or by a put and an append to the empty text. The algorithm
+assumes that each text was started once. If the history is legal under this assumption, then it is
+legal. Otherwise it is undecided.
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ def decide_text(
     calls: Sequence[float],
     rets: Sequence[float],
 ) -> Decision | None:
-    """Decide whether the operations are those of one text, which is "" at the start.
+    """Decide whether the operations can be those of one text that is "" at the start.
 
     `texts[n]` is the text that the n-th operation returned, put or appended. Returns None
     (undecided) if a piece is empty, written too often, or a prefix of another one.
@@ -74,10 +78,11 @@ def decide_text(
 
 
 class _Placing:
-    """The write at each place where a piece is shown.
+    """The assignment of a write to each place where a piece is shown.
 
-    A piece that is written once is placed immediately. For other pieces each place has a
-    placeholder, numbered from the number of operations on, until an assignment is chosen.
+    If a piece was written once, its write is assigned immediately. Otherwise each place gets a
+    placeholder until `decide` chooses an assignment. Placeholders are numbers that begin at the
+    number of operations.
     """
 
     def __init__(
@@ -170,10 +175,12 @@ class _Shown:
         self._longest_first = sorted((text for text in shown if text), key=len, reverse=True)
 
     def starts(self) -> tuple[list[str], bool] | None:
-        """The pieces with which the initial text may start; whether a text may be started twice.
+        """Return (pieces, twice).
 
-        "" means that no get shows an append to the initial text. None if no order of the writes
-        gives one of the texts.
+        `pieces` are the pieces that may have been the first append to the initial text. The piece
+        "" means that no get shows an append to the initial text. `twice` is True if a text may
+        have been started twice. Returns None if one of the texts is impossible in every order of
+        the writes.
         """
         starts = {"": None}
         certain = ""
@@ -192,10 +199,10 @@ class _Shown:
         return [certain] if certain else list(starts), again
 
     def blocks(self, start: str, placing: _Placing) -> list[Block] | None:
-        """The blocks that the gets show, that of the initial text first.
+        """Return the blocks that the gets show. The first one is that of the initial text.
 
-        `start` is the piece that was appended to the initial text. None if no order of the writes
-        gives one of the texts.
+        `start` is the piece that was appended first to the initial text. Returns None if one of the
+        texts is impossible in every order of the writes.
         """
         first: list[list[int]] = [self._shown.get("", [])]
         blocks: list[Block] = [first]
@@ -226,8 +233,8 @@ class _Shown:
     ) -> int | None:
         """Add the writes of the pieces of `text` and the gets of each prefix to `block`.
 
-        The first piece is one of `writes`. Returns the number of gets, or None if a piece is shown
-        more often than it was written.
+        `writes` are the possible writes of the first piece. Returns the number of gets, or None if
+        a piece is shown more often than it was written.
         """
         at = len(self._piece_at(text, 0))
         shown = 0

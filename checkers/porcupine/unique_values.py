@@ -1,13 +1,17 @@
 """Decides registers in O(n log n) if no value is written twice.
 
-Each operation met a value, wrote one, or both (a compare-and-swap that succeeded, or a write whose
-answer shows the previous value). A value that was met names its writer. So a write, its reads,
-and the one operation that met the value and wrote the next one are a block as in
-`porcupine/blocks.py`: no other write is between them. Two operations cannot both have met the
-same value and written another one.
+An operation *meets* the value that the register has just before the operation takes effect. Each
+operation shows the value that it met, or writes a value, or both. It does both if it is a
+compare-and-swap that succeeded, or a write whose answer contains the previous value.
 
-An operation that never returned may be left out, unless its value was met by an operation that
-certainly happened. Then it happened, too, and the value that it met itself counts.
+Because values are unique, each value that was met identifies its writer. So a write, the reads of
+its value, and the one operation that met this value and wrote the next one form a block in the
+sense of `porcupine/blocks.py`: no other write can be between them. If two operations met the same
+value and each wrote another one, the history is illegal.
+
+An operation that never returned may be left out of the linearization. This is not possible if an
+operation that certainly happened met its value. Then the operation without a return certainly
+happened, too, and the writer of the value that it met is also certain.
 """
 
 from __future__ import annotations
@@ -34,9 +38,9 @@ def decide_register(
 ) -> Decision | None:
     """Decide whether the operations are those of one register that starts at `initial`.
 
-    The n-th operation met `met[n]` (NOTHING: an unknown value) and wrote `wrote[n]` (NOTHING: it
-    wrote no value). Returns None (undecided) if a value is written twice, or if `initial` is
-    written.
+    The n-th operation met `met[n]` and wrote `wrote[n]`. NOTHING means in `met` that the value is
+    unknown, and in `wrote` that the operation wrote no value. Returns None (undecided) if a value
+    is written twice, or if `initial` is written.
     """
     writer: dict[Hashable, int] = {}
     unending = False
@@ -91,9 +95,10 @@ def _block(
     readers: dict[Hashable, list[int]],
     next_writer: dict[Hashable, int],
 ) -> Block:
-    """The block from `value` on, as long as an operation met the value and wrote the next one.
+    """Return the block that begins with `value`.
 
-    Removes the operations of the block from `readers` and `next_writer`.
+    The block continues with the next value as long as an operation met the current value and wrote
+    another one. The operations of the block are removed from `readers` and `next_writer`.
     """
     block = [written, readers.pop(value, [])]
     following = next_writer.pop(value, None)

@@ -1,19 +1,26 @@
-"""Decides registers that are deleted, if all other values are unique.
+"""Decides registers that can be deleted, if all written values other than "empty" are unique.
 
-Values that are written once give blocks, as in `porcupine/unique_values.py`. But an operation that
-met the empty register does not show which delete it met. Two bounds decide nearly all histories:
+The register is *empty* at the start and after each delete. An operation *meets* the value that the
+register has just before the operation takes effect. Unique values give blocks, as described in
+`porcupine/unique_values.py`: a write, the operations that met its value, and so on. An operation
+that met the empty register is different, because its answer does not show which delete emptied
+the register. This module therefore uses two tests, which together decide nearly all histories:
 
-- *Illegal*, if the blocks and the deletes (each a block of its own) cannot be ordered; leaving
-  out the operations that met the empty register makes no order impossible. Also illegal if an
-  operation met the empty register, but each delete that was called before it returned is
-  certainly followed by a value that certainly came before the operation.
-- *Legal*, if a greedy plan succeeds. It goes through time and delays the operations that would
-  fill the register as long as possible. An operation that met the empty register is placed as
-  soon as the register is empty. If one of them cannot wait any longer, the most urgent delete is
-  placed for it, after all values that can be placed before. The resulting order is verified,
-  operation by operation.
+- *Illegal.* The first test ignores the operations that met the empty register. If the blocks and
+  the deletes (each delete is one block) have no valid order, then the history is illegal, because
+  fewer operations only make it easier to find an order. The second test checks each operation X
+  that met the empty register. The history is illegal if a value was certainly written before X,
+  and if each delete that was called before X returned certainly took effect before that value.
+- *Legal.* A greedy algorithm (`_Plan`) builds one order and takes the pieces by their deadlines.
+  A piece is a block, a delete, or an operation that met the empty register. The algorithm places
+  a block that fills the register as late as possible. It places the operations that met the empty
+  register as soon as the register is empty. If such an operation cannot wait any longer, the
+  algorithm first places all blocks that can be placed already, and then the delete with the
+  earliest deadline. `_verified` then checks the order operation by operation. The history is legal
+  if the order is a linearization.
 
-All other histories are left to the search. Cost: O(n log n).
+If neither test decides, the result is None, and the history is left to the search. Cost:
+O(n log n).
 """
 
 from __future__ import annotations
@@ -31,15 +38,21 @@ from splitbrain.checkers.porcupine.unique_values import NOTHING, certain_operati
 
 @dataclass(slots=True)
 class _Piece:
-    """A block, a delete, or an operation that met the empty register. It is placed as a whole."""
+    """A block, a delete, or an operation that met the empty register.
+
+    The plan places all operations of a piece directly after each other.
+    """
 
     groups: list[list[int]]
     release: float = -math.inf
-    """The earliest time at which it can be placed."""
+    """The earliest time at which the piece can be placed."""
     deadline: float = math.inf
-    """The time by which it must be placed."""
+    """The time by which the piece must be placed: the first return of its operations."""
     until: float = -math.inf
-    """The last call in it. If this is after `deadline`, no other piece can be placed between."""
+    """The last call of the operations of a block.
+
+    If `until` is after `deadline`, no other piece can be placed between these two times.
+    """
     needs_empty: bool = False
     leaves_empty: bool = False
     placed: bool = False
@@ -52,10 +65,11 @@ def decide_with_deletes(
     rets: Sequence[float],
     empty: Hashable,
 ) -> Decision | None:
-    """`decide_register` for a register that is `empty` at the start and after each delete.
+    """Decide a register that has the value `empty` at the start and after each delete.
 
-    A delete is an operation that wrote `empty`. Returns None (undecided) if another value is
-    written twice, or if neither bound decides.
+    `met`, `wrote`, `calls` and `rets` are those of `decide_register`. A delete is an operation that
+    wrote `empty`. Returns None (undecided) if another value is written twice, or if neither of the
+    two tests in the module's description decides.
     """
     pieces = _Pieces.of(met, wrote, calls, rets, empty)
     if pieces is None:
@@ -130,7 +144,7 @@ class _Pieces:
         return found
 
     def bound(self, calls: Sequence[float], rets: Sequence[float]) -> bool:
-        """Check the first bound: False means illegal. Sets the times of the blocks."""
+        """Run the test for illegal histories; False means illegal. Also sets the blocks' times."""
         sure = [piece.groups for piece in self.deletes if piece.deadline != math.inf]
         blocks = [piece.groups for piece in self.blocks]
         if not decide_blocks([*blocks, *sure], calls, rets).legal:
@@ -143,8 +157,11 @@ class _Pieces:
         return self._empty_register_possible(calls, rets)
 
     def _empty_register_possible(self, calls: Sequence[float], rets: Sequence[float]) -> bool:
-        """Whether each operation that met the empty register can be placed after a delete or the
-        start, without a value that is certainly between."""
+        """Check that the register can have been empty for each operation that met it empty.
+
+        Such an operation takes effect after the start or after a delete. Returns False if, for one
+        of them, a block that fills the register is certainly between that point and the operation.
+        """
         by_return = sorted((piece.deadline, piece.until) for piece in self.blocks)
         returns = [first for first, _ in by_return]
         latest_calls = list(accumulate((last for _, last in by_return), max))
@@ -172,7 +189,7 @@ def _last_before(times: list[float], time: float, strictly: bool) -> int:
 
 
 class _Plan:
-    """Places the pieces greedily, in the order of their deadlines."""
+    """The greedy algorithm: places the pieces in the order of their deadlines."""
 
     def __init__(self, found: _Pieces, calls: Sequence[float]) -> None:
         everything = [*found.blocks, *found.deletes, *found.observers]
@@ -241,10 +258,11 @@ class _Plan:
         self._place_waiting()
 
     def _place_all(self, batch: list[_Piece]) -> bool:
-        """Place `batch`, with its last piece last.
+        """Place all pieces of `batch`. Returns whether this was possible.
 
-        First a piece that needs an empty register, if it is empty, then other values, then deletes
-        and the pieces that wait for one.
+        If the register is empty, one piece that needs an empty register is placed first. Then come
+        the pieces that neither need nor leave an empty register, and then all others, with a
+        delete before each piece that needs one. The last piece of `batch` is placed last.
         """
         *before, last = batch
         if self._empty:

@@ -48,8 +48,8 @@ NAME = "transactions"
 def check_history(evidence: Evidence) -> Verdict:
     """Transactions fulfil the consistency model, by default strict serializability.
 
-    The model is `evidence.consistency`. Undecided if an element is written twice. Applies to
-    histories with operations `append` or `wr`, and without deletes.
+    The model is `evidence.consistency`. The verdict is undecided if an element is written twice.
+    The checker applies to histories with operations `append` or `wr`, and without deletes.
     """
     functions = {op.f for op in evidence.history.operations}
     if LISTS not in functions and REGISTERS not in functions:
@@ -72,11 +72,12 @@ def check_transactions(
 ) -> Verdict:
     """Judge whether `transactions`, over lists or over registers, show an anomaly.
 
-    `transactions` are in the order of their invocations. Invalid if an anomaly contradicts
-    `model`. Anomalies that `model` allows are only counted. Valid means that no anomaly was
-    found: this proves the model for lists if each element was read, but not for registers.
-    Undecided if an element was written twice, or if the search was broken off. Every register
-    starts with `initial`, or is absent if it is None. Raises ValueError for an unknown model.
+    `transactions` are in the order of their invocations. Every register starts with the value
+    `initial` (None: the register is absent). The verdict is invalid if an anomaly contradicts
+    `model`. Anomalies that `model` allows are only counted. The verdict is valid if no anomaly was
+    found. For lists this proves the model, provided that each element was read. For registers it
+    does not prove the model. The verdict is undecided if an element was written twice, or if the
+    search ended without a result. Raises ValueError for an unknown model.
 
     Sources: see `splitbrain.checkers.transactions.models`.
     """
@@ -156,8 +157,11 @@ def _verdict(
 
 
 def _worst_first(anomalies: Sequence[Anomaly]) -> list[Anomaly]:
-    """One anomaly of each kind, then a second one of each, and so on. Within each round, those
-    that contradict the weakest models come first."""
+    """Sort the anomalies so that the first few show all kinds.
+
+    One anomaly of each kind comes first, then a second one of each kind, and so on. Within each
+    round, the anomalies that contradict the weakest models come first.
+    """
     severity = {kind: place for place, kind in enumerate(CONTRADICTS)}
     seen: dict[str, int] = {}
     ranked = []

@@ -11,9 +11,9 @@ from splitbrain.checkers.transactions.order import Timing
 
 
 def components(count: int, parts: Sequence[tuple[Nodes, Nodes]]) -> Nodes:
-    """The number of the component of each of `count` nodes.
+    """Return, for each of `count` nodes, the number of its strongly connected component.
 
-    `parts` are edges as pairs of arrays: sources and targets.
+    `parts` contains the edges. Each part is a pair of arrays: the sources and the targets.
     """
     # The import takes a tenth of a second or more, and only histories of transactions need it.
     from scipy.sparse import csr_array
@@ -28,7 +28,7 @@ def components(count: int, parts: Sequence[tuple[Nodes, Nodes]]) -> Nodes:
 
 
 def with_order(edges: Edges, timing: Timing, order: str) -> Nodes:
-    """The components of the graph of `edges` and the edges of `order`.
+    """Return the component of each node in the graph of `edges` and the edges of `order`.
 
     Nodes are indexes in `timing.nodes`. `order` is "process", "realtime" or "" (no order).
     """
@@ -44,12 +44,15 @@ def with_order(edges: Edges, timing: Timing, order: str) -> Nodes:
 def with_single_antidependencies(
     edges: Edges, anti: Edges, timing: Timing, order: str
 ) -> tuple[Nodes, Nodes]:
-    """The components of the walks on which no edge of `anti` follows another one.
+    """Return the components of nodes that are connected by walks without adjacent `anti` edges.
 
-    Each node is in the graph twice: as reached by an edge of `edges` or of the order, and as
-    reached by an edge of `anti`. The two arrays are the components of these two copies.
+    `anti` contains the anti-dependencies. The graph contains two copies of each node. An edge of
+    `edges` or of the order leads to the first copy, and an edge of `anti` leads to the second. No
+    edge of `anti` begins at a second copy, so a walk never takes two of them in succession. The
+    two arrays contain the component of each node's first and second copy.
 
-    Cerone and Gotsman 2016: such a closed walk contradicts snapshot isolation.
+    A closed walk of this kind that has an anti-dependency contradicts snapshot isolation (Cerone
+    and Gotsman 2016).
     """
     count = len(timing.nodes)
     parts = [

@@ -1,16 +1,25 @@
-"""Finds cycles of dependencies and names their kind.
+"""Finds cycles of dependencies between transactions, and determines the kind of each cycle.
 
+    kind           edges of the cycle (defined in `transactions/dependencies.py`)
     G0             only ww
     G1c            ww and wr
     G-single       one rw, otherwise ww and wr
-    G-nonadjacent  several rw, and no rw follows another
+    G-nonadjacent  several rw, but no two of them in succession
     G2-item        any cycle with rw
 
-The name ends in `-process` or `-realtime` if the cycle contains an edge of that order. Whether a
-kind exists is decided exactly, by the components of the graph of its edges. Only for G-single a
-search is necessary, which may be broken off (`SEARCH_STEPS_MAX`). In each component whose
-transactions show no worse kind, the shortest cycle is searched, in up to `EXAMPLES_MAX`
-components, the smallest first.
+The kinds are listed from the worst to the least bad. The name of a kind ends in `-process` or
+`-realtime` if the cycle also contains an edge of the session order or of the real-time order.
+
+For all kinds except G-single, the strongly connected components of a graph decide exactly whether
+the kind exists. For G-single a search is necessary, which ends without a result after
+`SEARCH_STEPS_MAX` edges. As examples, the shortest cycles are searched in up to `EXAMPLES_MAX`
+components, the smallest first. A component is skipped if its transactions already show a worse
+kind.
+
+Anomalies that are not cycles between transactions are found while the dependencies are inferred,
+in `transactions/list_append.py` and `transactions/register.py`: G1a, G1b, internal, lost-update,
+garbage-read and future-read in both, dirty-update, duplicate-elements and incompatible-order for
+lists, and cyclic-versions for registers.
 
 Sources: Adya 1999; Kingsbury and Alvaro 2020, section 6.
 """
@@ -89,8 +98,10 @@ def _on_cycles(dependencies: Dependencies, nodes: Nodes, edges: Edges, order: st
 
 
 def _within(edges: Edges, nodes: Nodes, count: int) -> Edges:
-    """The edges between `nodes`, renumbered to indexes in `nodes`. `count` is the number of all
-    transactions."""
+    """Return the edges between `nodes`. Their ends are renumbered to indexes in `nodes`.
+
+    `count` is the number of all transactions.
+    """
     place = np.full(count, -1, np.int32)
     place[nodes] = np.arange(len(nodes), dtype=np.int32)
     source, target = place[edges.source], place[edges.target]
@@ -202,10 +213,10 @@ def _groups(
 
 
 def _name(steps: list[Step], order: str) -> str:
-    """The kind of a cycle, by its edges.
+    """Return the kind of a cycle, which its edges determine.
 
-    With an assumed edge, which is derived from `order`, the cycle contradicts only models that
-    respect this order.
+    An assumed edge is derived from `order`. A cycle with such an edge contradicts only models that
+    respect this order, so its kind is always G2-item with the suffix of the order.
     """
     kinds = [step.kind for step in steps]
     if WW_ASSUMED in kinds or RW_ASSUMED in kinds:

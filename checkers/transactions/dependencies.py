@@ -1,9 +1,15 @@
 """The dependencies between transactions, as arrays of edges.
 
-Node `i` is the transaction at index `i`. `ww`: the version of the target follows that of the
-source. `wr`: the target read a version that the source wrote. `rw`: the source read the version
-before that of the target. A transaction is *committed* if it is `ok`, or if its outcome is
-unknown and a write of it was read. Only committed transactions have edges.
+Node `i` is the transaction at index `i`. There are three kinds of edges between a source and a
+target, each about one key:
+
+    ww   the target wrote the version that follows the version that the source wrote
+    wr   the target read the version that the source wrote
+    rw   the source read a version, and the target wrote the version that follows it
+         (an anti-dependency)
+
+A transaction is *committed* if its outcome is `ok`, or if its outcome is unknown and another
+transaction read one of its writes. Only committed transactions have edges.
 
 Source: Adya 1999, section 4.4 (direct serialization graph).
 """

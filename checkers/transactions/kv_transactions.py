@@ -1,11 +1,12 @@
 """Converts the key-value requests of a history to transactions of micro-operations.
 
-In the workload `append` each key is a list (`splitbrain.histories.list_value`), in `wr` a
-register. A transaction of the store is one transaction. A get, a range and a put are transactions
-of their own. A comparison that succeeded is a read of its key: it shows the value or, by the
-mod_revision, the value that an answer showed at this revision. A transaction whose comparisons
-failed is converted to two: one with the reads of its other branch, and a failed one with the
-writes that it did not make.
+In the workload `append` each key is a list (`splitbrain.histories.list_value`). In the workload
+`wr` each key is a register. Each transaction of the store is converted to one transaction, and so
+is each get, range and put. A comparison that succeeded is converted to a read of its key. If it
+compares the value, this is the value of the read. If it compares the mod_revision, the value of
+the read is the value that some answer contains for this key and mod_revision. A transaction whose
+comparisons failed is converted to two transactions: one with the reads of its other branch, and a
+failed one with the writes that it did not make.
 
 Reads that may return an old state (serializable reads, and reads of past revisions) are left out,
 because no consistency model applies to them.

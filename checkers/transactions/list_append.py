@@ -4,9 +4,10 @@ Each element is appended to a key once, so a read shows which transactions wrote
 which order. The longest read of a key gives the order of its versions, and every other read must
 be a prefix of it. A key whose reads contradict each other gives no edges.
 
-An element that no read shows was appended after all elements that the longest read shows, because
-lists only grow. For a transaction with an unknown outcome this is so only if another of its
-elements was read.
+If an element is in no read, it was appended after all elements of the longest read, because lists
+only grow. If the transaction that appended the element has an unknown outcome, this conclusion
+requires that another element of the transaction was read. Otherwise the transaction may not have
+taken effect.
 
 Source: Kingsbury and Alvaro 2020, sections 4 and 6.
 """
@@ -38,10 +39,10 @@ some edges are left out. This may hide a cycle of lost elements, and never adds 
 
 
 def infer_list_append(transactions: Sequence[Transaction]) -> Dependencies:
-    """The dependencies of `transactions` over lists.
+    """Return the dependencies of `transactions` over lists.
 
     Raises UnusableHistory if an element was appended to a key twice, or if a transaction reads or
-    writes something other than a list. Linear in the number of elements that were read.
+    writes a value that is not a list. The cost is linear in the number of elements that were read.
     """
     inference = _Inference(transactions)
     inference.gather()
@@ -175,9 +176,10 @@ class _Inference:
                 self._check_run(place, key, run)
 
     def _check_run(self, place: int, key: Key, run: tuple[Element, ...]) -> None:
-        """The elements that a transaction appended to a key are in its order, and complete.
+        """Check that a read shows all elements that one transaction appended to a key, in order.
 
-        (Elements of others between them show as a cycle.)
+        (This check ignores elements of other transactions between them, because they cause a
+        cycle.)
         """
         whole = self._longest[key]
         if run[0] in whole:
@@ -350,10 +352,11 @@ class _Inference:
                         self.committed[writer] = True
 
     def edges(self) -> Edges:
-        """The edges of all keys.
+        """Return the edges of all keys.
 
-        The versions of all keys are numbered consecutively: `begin[key] + n` is the version with n
-        elements. `maker` wrote it, and `after` wrote the next version with a known writer.
+        The versions of all keys are numbered consecutively. The version of `key` with n elements
+        has the number `begin[key] + n`. For each number, `maker` contains the transaction that
+        wrote the version, and `after` the one that wrote the next version with a known writer.
         """
         if not self._longest:
             return Edges.none()

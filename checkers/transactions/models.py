@@ -1,8 +1,8 @@
 """Consistency models, the anomalies that each forbids, and the models that an anomaly contradicts.
 
-A history fulfils a model if it shows no anomaly that the model forbids, itself or through a weaker
-model that it implies. All edges are about items, not predicates, so a cycle with
-anti-dependencies also contradicts repeatable read.
+A model forbids the anomalies in its definition, and those of each weaker model that it implies. A
+history fulfils a model if it shows no anomaly that the model forbids. All dependencies are about
+items, not predicates, so a cycle with anti-dependencies also contradicts repeatable read.
 
 Sources: Adya 1999, Adya, Liskov and O'Neil 2000 (read-uncommitted PL-1, read-committed PL-2,
 consistent-view PL-2+, repeatable-read PL-2.99, serializable PL-3, snapshot-isolation PL-SI);

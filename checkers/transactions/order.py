@@ -1,9 +1,11 @@
 """The session order and the real-time order of transactions, as few edges.
 
-Real time is an interval order with up to n² pairs. Its edges go through *barriers*: there is one
-between a group of ends and the begins that follow them. Edges lead from a transaction to the
-first barrier after its end, from each barrier to the next, and from the last barrier before its
-begin to a transaction. At most 3 n edges give the same reachability.
+For n transactions, the real-time order has up to n² pairs. To reduce this number, its edges go
+through *barriers*, which are additional nodes. Sort the ends and begins of all transactions by
+time. A barrier is between each group of ends and the begins that follow it. There are edges from
+each transaction to the first barrier after its end, from each barrier to the next one, and to
+each transaction from the last barrier before its begin. These are at most 3 n edges, with the
+same reachability as all pairs.
 """
 
 from __future__ import annotations
@@ -33,10 +35,12 @@ class Timing:
         self.process: Times = np.array([one.process for one in chosen], np.int64)
 
     def process_edges(self) -> tuple[Nodes, Nodes]:
-        """The edges from each transaction that ended to the next one of its process that ended.
+        """Return the edges of the session order, as arrays of sources and targets.
 
-        There are also edges to the transactions without an end in between, which may take effect
-        at any later time. Nodes are indexes in `nodes`.
+        There is an edge from each transaction that ended to the next one of its process that
+        ended. There are also edges to the transactions between these two that never ended. No
+        edge begins at such a transaction, because it may take effect at any later time. Nodes are
+        indexes in `nodes`.
         """
         order = np.lexsort((self.invoked, self.process))
         ended = self.returned[order] != NEVER
@@ -49,7 +53,7 @@ class Timing:
         return source[same].astype(np.int32), target[same].astype(np.int32)
 
     def realtime_edges(self) -> tuple[Nodes, Nodes, int]:
-        """The edges between transactions and barriers, and the number of barriers.
+        """Return the edges between transactions and barriers, and the number of barriers.
 
         Transactions are indexes in `nodes`. Barriers are numbered from `len(nodes)` on.
         """

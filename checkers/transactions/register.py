@@ -48,12 +48,13 @@ def infer_registers(
     writes_follow_reads: bool = True,
     initial: Element | None = None,
 ) -> Dependencies:
-    """The dependencies of `transactions` over registers.
+    """Return the dependencies of `transactions` over registers.
 
-    `order` is the order that the model respects: "process" and "realtime" also order versions.
-    With `writes_follow_reads`, the version that a transaction read of a key is before the version
-    that it wrote. Every key starts with the value `initial`; None means absent. Raises
-    UnusableHistory if a value was written to a key twice, or if a transaction is over lists.
+    `order` is the order that the model respects: "process", "realtime" or "". The first two also
+    determine an order of versions. With `writes_follow_reads`, if a transaction read and wrote the
+    same key, the version that it read is before the version that it wrote. Every key starts with
+    the value `initial` (None: the key is absent). Raises UnusableHistory if a value was written to
+    a key twice, or if a transaction is over lists.
     """
     inference = _Inference(transactions, order, writes_follow_reads, initial)
     inference.gather()
@@ -265,9 +266,9 @@ class _Inference:
         self, pairs: dict[tuple[Version, Version], str],
         known: dict[tuple[Version, Version], str], kind: str,
     ) -> dict[tuple[Version, Version], str]:
-        """The `pairs` of the keys whose versions have no cycle, together with the pairs `known`.
+        """Return the `pairs` of the keys without a cycle of versions, and report the other cycles.
 
-        The cycles of the other keys are reported.
+        The cycles are searched in `pairs` together with the pairs `known`.
         """
         contradictory: dict[Key, None] = {}
         for group in cyclic({**known, **pairs}):

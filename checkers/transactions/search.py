@@ -1,8 +1,9 @@
-"""The shortest cycle through one of the given edges, by breadth-first search in a component.
+"""Finds the shortest cycle through one of the given edges, by breadth-first search in a component.
 
-The session order and the real-time order need no edges here. The transactions are sorted by
-begin, so those after the end of a transaction are the tail of a row, and each part of a row is
-visited once.
+The session order and the real-time order are not stored as edges here. Instead there are rows: a
+row contains the transactions of one process, or all transactions, sorted by their begin. The
+transactions that begin after the end of a given transaction are the tail of a row. The search
+visits each part of a row only once.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class Web:
     def shortest(
         self, required: Edges, allowed: tuple[int, ...], anti: Anti, budget: int
     ) -> tuple[list[Step] | None, int]:
-        """The shortest cycle found, and the number of edges that were visited.
+        """Return the shortest cycle that was found, and the number of edges that were visited.
 
         The cycle begins with an edge of `required` and continues with edges of the kinds
         `allowed`. The search ends when more than `budget` edges were visited or, after a cycle
@@ -113,10 +114,11 @@ class Web:
         self, start: int, goal: int, first: int, allowed: tuple[int, ...], anti: Anti,
         below: int | None,
     ) -> tuple[list[Step] | None, int]:
-        """The shortest path from `start` to `goal` with fewer than `below` steps, and its cost.
+        """Return the shortest path from `start` to `goal` with fewer than `below` steps.
 
-        The search visits states: 2 n for node n and, with `apart`, 2 n + 1 for node n if the last
-        edge was an anti-dependency.
+        The second value is the number of edges that were visited. The search visits states, which
+        are numbers. The state of node n is 2 n + 1 if `anti` is "apart" and the last edge was an
+        anti-dependency, and 2 n otherwise.
         """
         apart = anti == "apart"
         begin = 2 * start + (1 if apart and first in (RW, RW_ASSUMED) else 0)

@@ -1,9 +1,11 @@
 """The order of the versions of a register, as far as it is known.
 
-A register does not show its past. Three facts are known. The initial value was before all written
-values. The value that a transaction read was before the value that it wrote to the same key (any
-other order makes a cycle that read-committed forbids). If the model respects sessions or real
-time, the value that one transaction left was before the value that a later one found.
+A read of a register shows only the present value, so the order of the versions must be inferred.
+Three facts are known. The initial value was before all written values. The value that a
+transaction read was before the value that it wrote to the same key, because any other order makes
+a cycle that read-committed forbids. If the model respects sessions or real time, the last version
+that one transaction read or wrote was before the first version that a later one read or wrote, or
+both are the same version.
 
 Source: Kingsbury and Alvaro 2020, section 5.
 """
@@ -50,8 +52,9 @@ class VersionOrder:
 def by_process(uses: Iterable[Use]) -> VersionOrder:
     """The order of the versions of one key by sessions.
 
-    The version that a process left is before the one that it found next. A transaction without an
-    end may take effect at any later time, so it orders nothing after it.
+    The last version that a transaction read or wrote is before the first version that the next
+    transaction of its process read or wrote. A transaction without an end may take effect at any
+    later time, so no pair begins with its version.
     """
     order = VersionOrder()
     before: dict[int, Use] = {}
@@ -67,8 +70,8 @@ def by_process(uses: Iterable[Use]) -> VersionOrder:
 def by_realtime(uses: Iterable[Use]) -> VersionOrder:
     """The order of the versions of one key by real time.
 
-    The version that a transaction left is before the one that a later transaction found. Only
-    pairs without a third transaction between them are added.
+    The last version that a transaction read or wrote is before the first version that a later
+    transaction read or wrote. Only pairs without a third transaction between them are added.
     """
     order = VersionOrder()
     events: list[tuple[int, bool, Use]] = []

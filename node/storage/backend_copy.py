@@ -1,10 +1,17 @@
 """The whole content of a backend as bytes, with a checksum that reveals damage.
 
-    magic (8) | bucket records … | end record | CRC32C of all before (4)
+A copy is a sequence of records between a magic number and a checksum. The numbers in parentheses
+are sizes in bytes, and integers are unsigned and little-endian.
 
-A bucket record: 1, name length (2), name, then its pairs, each: 2, key length (4),
-value length (4), key, value. The end record: 3, number of pairs (8). Integers are
-little-endian. Equal contents have equal bytes, whichever backend wrote them.
+    copy:           magic (8) | bucket record and its pair records … | end record | checksum (4)
+    bucket record:  1 (1) | length of the name (2) | name
+    pair record:    2 (1) | length of the key (4) | length of the value (4) | key | value
+    end record:     3 (1) | number of pairs in the copy (8)
+
+The first byte of a record is its type: 1, 2 or 3. A bucket record is followed by the pair records
+of this bucket, in key order. The checksum is the CRC32C of all bytes before it. If two backends
+have the same content, their copies have the same bytes, even if the backends are of different
+types (LMDB or memory).
 """
 
 from __future__ import annotations
@@ -27,7 +34,7 @@ class CopyCorrupt(Exception):
 
 
 def encode_copy(content: Content) -> bytes:
-    """`content`: each bucket with its pairs in key order."""
+    """Return the copy of `content`: a sequence of buckets with their pairs in key order."""
     copy = bytearray(MAGIC)
     pairs = 0
     for bucket, bucket_pairs in content:
@@ -43,7 +50,7 @@ def encode_copy(content: Content) -> bytes:
 
 
 def check_copy(copy: bytes) -> None:
-    """Raises CopyCorrupt with the given and the expected value."""
+    """Raise CopyCorrupt if the magic number or the checksum is wrong."""
     if len(copy) < len(MAGIC) + _END.size + _CRC.size or not copy.startswith(MAGIC):
         raise CopyCorrupt(
             f"{len(copy)} bytes that begin with {copy[:8]!r} are not a copy of a backend; "

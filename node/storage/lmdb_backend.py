@@ -1,8 +1,9 @@
 """The backend with LMDB: one file, and one synced transaction for each flush.
 
-The event loop's thread calls all methods. Flushes and copies run in the thread behind `run`, so
-that a slow disk does not block the event loop. During a flush, reads merge the batch in flight
-with the committed content, so they return the same result before and after the commit.
+All methods are called in the event loop's thread. Flushes and copies run in another thread, which
+the argument `run` provides, so that a slow disk does not block the event loop. During a flush,
+reads merge the batch that the flush is writing with the committed content. They therefore return
+the same result before and after the commit.
 
 LMDB (Chu 2011) commits by writing unused pages, syncing them, and then switching the root. After
 a crash at any point the file contains the last committed transaction completely. It needs no
@@ -27,9 +28,12 @@ MAP_SIZE_BYTES = 4 * 1024**3
 
 
 class LmdbBackend:
-    """`path` is a directory, which is created if it does not exist. `map_size_bytes` limits the
-    size of the file; it uses address space, not memory. Raises DiskError if the file cannot be
-    opened."""
+    """A backend that stores its data in an LMDB file.
+
+    `path` is a directory, which is created if it does not exist. `map_size_bytes` limits the size
+    of the file. LMDB reserves this much address space, but not this much memory. The constructor
+    raises DiskError if the file cannot be opened.
+    """
 
     def __init__(self, path: str | Path, *, run: Run, map_size_bytes: int = MAP_SIZE_BYTES) -> None:
         self._path = str(path)
@@ -87,8 +91,11 @@ class LmdbBackend:
         return self._buffer.operations
 
     async def flush(self) -> None:
-        """Make the writes durable that were buffered at the time of the call. Concurrent flushes
-        run one after another. Raises DiskError; then the member must stop."""
+        """Make all writes durable that were buffered before the call.
+
+        Concurrent flushes run one after another. Raises DiskError, after which the member must
+        stop.
+        """
         async with self._flushing:
             if self._failure is not None:
                 raise DiskError(f"{self._path}: an earlier write failed ({self._failure})")
@@ -162,8 +169,10 @@ class LmdbBackend:
         return pages * page_bytes
 
     def close(self) -> None:
-        """Close the file. Buffered writes are lost, as in a crash. Must not be called during a
-        flush."""
+        """Close the file. Buffered writes are lost, as in a crash.
+
+        The caller must not call this method during a flush.
+        """
         self._reader.abort()
         self._env.close()
 

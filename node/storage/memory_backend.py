@@ -108,8 +108,11 @@ class MemoryBackend:
         )
 
     def crash(self) -> None:
-        """Lose everything that is not committed. A commit in progress (`run`) must have ended, or
-        must be cancelled before its work."""
+        """Discard all writes that are not committed, as a power loss does.
+
+        If a commit was started with `run`, it must have ended, or the caller must cancel it before
+        it does its work.
+        """
         self._buffer.discard()
         self._flushing = asyncio.Lock()
 

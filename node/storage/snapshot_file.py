@@ -1,23 +1,29 @@
-"""Snapshot files: `{term:016x}-{index:016x}.snap`, each with a CRC32C.
+"""Reads and writes snapshot files, named `{term:016x}-{index:016x}.snap`, each with a CRC32C.
 
-A member's own snapshot contains only metadata: its data is the backend, which must be durable up
-to `metadata.index` before the file is written. A snapshot from a leader also contains a copy of
-the leader's backend, until it is installed: the log takes the snapshot first, and the backend is
-replaced afterwards. If the member crashes in between, the next start installs the snapshot from
-this file.
+There are two kinds of snapshot. A snapshot that the member makes itself contains only metadata,
+because its data is the backend. The backend must be durable up to `metadata.index` before the
+file is written. A snapshot from a leader also contains a copy of the leader's backend. The member
+records this snapshot in the log first, and replaces its backend afterwards. If the member crashes
+in between, the next start installs the snapshot from this file. After the installation the copy
+is not needed.
+
+A snapshot's *mark* is the record of the write-ahead log that names the snapshot.
 
 The order on disk
 -----------------
-1. own snapshot: the backend is flushed up to the index
-2. the snapshot file is durable under its name
-3. its mark in the log is durable
-4. snapshot from a leader: the hard state with its commit index; then the backend is replaced
-5. older segments and snapshots are removed
+1. For a snapshot that the member makes itself, the backend is flushed up to the index.
+2. The snapshot file becomes durable under its name.
+3. The mark of the snapshot in the log becomes durable.
+4. For a snapshot from a leader, the hard state with the snapshot's commit index becomes durable,
+   and then the backend is replaced.
+5. Older segments and snapshots are removed.
 
-A crash after step 2 leaves a file without a mark. The member does not use it, because the log may
-lack the entries after it. A mark without a file is possible only if the disk has lost the file;
-then an older snapshot with a mark is used, if the log reaches back to it. At its start the member
-uses the newest file that is complete and has a mark.
+A crash after step 2 leaves a file without a mark. The member does not use this file, because the
+log may lack the entries after the snapshot. A mark without a file is possible only if the disk has
+lost the file. Then the member uses an older snapshot with a mark, if the log reaches back to this
+snapshot. At its start the member uses the newest file that is complete and has a mark.
+
+The format of a file, with sizes in bytes, is
 
     magic (8) | CRC32C of the rest (4) | msgpack of (metadata, data)
 
@@ -83,9 +89,10 @@ class SnapshotFiles:
         await self._disk.replace(self._path(snapshot.metadata), encode_snapshot(snapshot))
 
     def load_newest(self, marks: Sequence[SnapshotMetadata]) -> Snapshot | None:
-        """The newest complete snapshot with a mark in `marks`; None if there is none.
+        """Return the newest complete snapshot with a mark in `marks`, or None if there is none.
 
-        A damaged file is renamed to `*.snap.broken`, and an older one is used. Raises DiskError.
+        A damaged file is renamed to `*.snap.broken`, and the next older file is tried. Raises
+        DiskError.
         """
         marked = {snapshot_name(mark) for mark in marks}
         for name in reversed(self._names()):
@@ -99,8 +106,10 @@ class SnapshotFiles:
         return None
 
     def metadata_kept(self) -> list[SnapshotMetadata]:
-        """The metadata of the complete snapshots, oldest first. The log is needed from the first
-        of them on."""
+        """Return the metadata of the complete snapshots, oldest first.
+
+        The log must keep the entries from the first of these snapshots on.
+        """
         found = []
         for name in self._names():
             try:

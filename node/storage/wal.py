@@ -1,4 +1,5 @@
-"""The write-ahead log, which makes entries and hard states durable before a member promises them.
+"""The write-ahead log, which makes entries and hard states durable before a member acknowledges
+them to other members.
 
 The log consists of preallocated segments of `segment_bytes`. Each segment begins with a head
 (link to the previous segment, metadata, hard state), so that the segments before a snapshot can
@@ -6,9 +7,9 @@ be removed. When a segment is full, the next one is written under a temporary na
 then renamed.
 
 The log has one owner, which makes one call at a time: any number of `append`s, then `sync`.
-Appended records may be promised to other members only after `sync` has returned. After a
-DiskError the log accepts no more records: the content of the file's tail is unknown, and a
-failed sync must not be retried (Rebello et al., "Can Applications Recover from fsync
+The member may acknowledge appended records only after `sync` has returned. After a
+DiskError the log accepts no more records, because the content of the file's tail is unknown, and
+because a failed sync must not be retried (Rebello et al., "Can Applications Recover from fsync
 Failures?", USENIX ATC 2020).
 
 Source: etcd's server/storage/wal.
@@ -127,12 +128,13 @@ class Wal:
         *,
         segment_bytes: int = SEGMENT_BYTES,
     ) -> tuple[Wal, WalMetadata, HardState, list[Entry]]:
-        """Open the log. Returns the log, its metadata, the last hard state, and the entries after
-        the snapshot `after`, whose mark must be in the log.
+        """Open the log and repair its end.
 
-        A torn tail is cut off. Everything that is returned is durable: records that a killed
-        process wrote without a sync are synced here. Raises WalCorrupt, DiskError, and
-        FileNotFoundError if there is no log.
+        Returns the log, its metadata, the last hard state, and the entries after the snapshot
+        `after`. The log must contain the mark of this snapshot. A torn record at the end is cut
+        off. All returned data is durable, because `open` syncs the records that a killed process
+        wrote without a sync. Raises WalCorrupt, DiskError, and FileNotFoundError if there is no
+        log.
         """
         replay = _replay(disk, directory, after)
         assert replay.metadata is not None
@@ -166,8 +168,10 @@ class Wal:
             self._file.truncate(max(tail.file_bytes, tail.end))
 
     def _extend_trimmed(self, tail: Tail) -> None:
-        """Undo `trim`: give the segment its full size again, so that the following syncs
-        need not make a new file size durable."""
+        """Undo `trim` by giving the segment its full size again.
+
+        The following syncs then need not make a new file size durable.
+        """
         assert self._file is not None
         if tail.torn is None and tail.file_bytes == tail.end < self._segment_bytes:
             self._file.truncate(self._segment_bytes)
@@ -178,11 +182,11 @@ class Wal:
         await self._disk.sync_directory(self._directory)
 
     def _write_again(self, tail: Tail) -> None:
-        """Write the records again that are not known to be durable, so that the sync covers them.
+        """Write the records that may not be durable again, so that the next sync covers them.
 
-        If a sync failed before the restart, its pages are clean in the page cache. They can be
-        read, but they are not on the disk, and a later sync would not write them (Rebello et
-        al., section 3).
+        After a failed sync, the kernel marks the affected pages in the page cache as clean. After a
+        restart of the process these pages can be read, but they are not on the disk, and a later
+        sync would not write them (Rebello et al., section 3).
         """
         assert self._file is not None
         if tail.end > tail.durable:
@@ -190,7 +194,7 @@ class Wal:
             self._file.write(tail.durable, content[tail.durable : tail.end])
 
     def append(self, hard_state: HardState | None, entries: Sequence[Entry]) -> None:
-        """Write to the page cache; `sync` makes the records durable. Raises DiskError.
+        """Write records to the page cache. Only `sync` makes them durable. Raises DiskError.
 
         Entries are written before the hard state, so that after a torn write the commit index
         is never beyond the end of the log.
@@ -235,8 +239,10 @@ class Wal:
         return self._file.unsynced_bytes if self._file is not None else 0
 
     async def sync(self) -> None:
-        """Make all appended records durable; begin another segment if this one is full.
-        Raises DiskError."""
+        """Make all appended records durable, and begin another segment if this one is full.
+
+        Raises DiskError.
+        """
         file = self._open_file()
         end, commit = self._end, self._hard_state.commit
         try:
@@ -259,12 +265,15 @@ class Wal:
     async def save_snapshot_mark(
         self, metadata: SnapshotMetadata, *, committed: bool = False
     ) -> None:
-        """Record durably that a snapshot exists. The snapshot's file must be durable already: a
-        file without a mark is not used, but a mark without its file would be a gap.
+        """Record durably that a snapshot exists. This record is the snapshot's mark.
 
-        With `committed`, the hard state's commit index is raised to the snapshot's index before
-        the mark, so that the mark counts at once. Otherwise it counts when a later hard state
-        has that commit index.
+        The snapshot's file must already be durable. A file without a mark is harmless, because it
+        is not used, but a mark without its file would leave a gap in the data.
+
+        A mark is valid only if its index is not above the commit index of the log's last hard
+        state (see `snapshot_marks`). With `committed`, this method raises the commit index to the
+        snapshot's index before it writes the mark, so that the mark is valid at once. Otherwise
+        the mark becomes valid when a later hard state reaches that commit index.
         """
         if committed and self._hard_state.commit < metadata.index:
             self.append(msgspec.structs.replace(self._hard_state, commit=metadata.index), ())
@@ -274,12 +283,14 @@ class Wal:
         await self.sync()
 
     async def release(self, index: Index) -> int:
-        """Remove the segments that are not needed to open the log after a snapshot at `index` or
-        later. `index` is the index of the oldest snapshot that is kept. Returns the number of
-        removed segments.
+        """Remove the segments that no kept snapshot needs, and return their number.
 
-        A mark beyond the durable commit index would not count after a crash (see
-        `snapshot_marks`), so the segments that the newest earlier mark needs are kept until then.
+        `index` is the index of the oldest snapshot that is kept. Opening the log after this or a
+        later snapshot needs only the segments that remain.
+
+        A mark beyond the durable commit index would be ignored after a crash (see
+        `snapshot_marks`). As long as there is such a mark, the segments that the newest valid mark
+        needs are kept as well.
         """
         bound = min(index, self._durable_commit)
         usable = [mark for mark in self._marks if mark.metadata.index <= bound]
@@ -347,8 +358,10 @@ class Wal:
         self._durable_commit = commit
 
     def _head_records(self, name: SegmentName) -> list[bytes]:
-        """The records that make a segment readable without the earlier segments, which may be
-        removed."""
+        """Return the records with which a segment begins: its head, the metadata, the hard state.
+
+        They make the segment readable without the earlier segments, which may be removed.
+        """
         head = SegmentHead(name.sequence, self._link)
         self._link = self._durable = 0
         return [
@@ -420,8 +433,11 @@ class _Replay:
             refuse(path, self.tail.end, f"a record of type {record.type}", "1 to 5")
 
     def _take_entry(self, entry: Entry, path: str) -> None:
-        """An entry overrides the earlier entry at its index and all entries after that, because a
-        new leader had other entries there (Raft paper, section 5.3)."""
+        """Add an entry and drop the earlier entries from its index on.
+
+        A repeated index means that a new leader had other entries from there on (Raft paper,
+        section 5.3).
+        """
         self.last_index = entry.index
         position = entry.index - self.after.index - 1
         if position < 0:
@@ -436,11 +452,14 @@ class _Replay:
 def _replay(
     disk: Disk, directory: str, after: SnapshotMetadata | None, *, decode_entries: bool = True
 ) -> _Replay:
-    """Read everything after the mark of `after`; None means from the first segment on.
+    """Read the log from the snapshot `after` on. If `after` is None, read the whole log.
 
-    The segment that contains the entry after the snapshot usually contains the mark, too. The
-    mark is in an earlier segment only if it did not count after a crash, and the member received
-    the entries of the snapshot one by one afterwards.
+    A mark is the record that a snapshot exists. Reading begins with the segment that contains the
+    entry after the snapshot, because the mark is usually in this segment or a later one. If no
+    mark of the snapshot is found, all segments are read. The mark is in an earlier segment in one
+    case: the member crashed before the log's commit index reached the snapshot, the start ignored
+    the mark for this reason (see `snapshot_marks`), and afterwards the member received the
+    entries of the snapshot one by one. Raises WalCorrupt if the log contains no mark of `after`.
     """
     segments = list_segments(disk, directory)
     if not segments:
@@ -487,11 +506,11 @@ def _has_mark(marks: list[_Mark], snapshot: SnapshotMetadata) -> bool:
 
 
 def snapshot_marks(disk: Disk, directory: str) -> list[SnapshotMetadata]:
-    """The marks of all snapshots that are committed according to the log, oldest first.
+    """Return the valid snapshot marks of the log, oldest first. The log is not changed.
 
-    A mark beyond the commit index of the last hard state does not count: the member crashed
-    while it received a leader's snapshot, and did not install it. This function changes
-    nothing. Raises WalCorrupt, DiskError.
+    A mark is valid if its index is not above the commit index of the last hard state. A mark above
+    it means that the member crashed while it received a leader's snapshot, before it installed
+    the snapshot. Raises WalCorrupt, DiskError.
     """
     replay = _replay(disk, directory, None, decode_entries=False)
     marks = [mark.metadata for mark in replay.marks]

@@ -1,9 +1,11 @@
-"""The bytes of a record of the write-ahead log, and the distinction of torn and corrupt records.
+"""Encodes and decodes records of the write-ahead log, and distinguishes torn from corrupt records.
+
+The format of a record, with sizes in bytes, is
 
     length (4) | durable (4) | body CRC (4) | link (4) | body … | padding … END_MARK
 
-Integers are little-endian. Records begin at multiples of 16 bytes, so that a header never spans
-two sectors. The body is a type byte followed by the content.
+The first four fields are the header. Integers are little-endian. Records begin at multiples of 16
+bytes, so that a header never spans two sectors. The body is a type byte followed by the content.
 
 - `durable`: the offset in this segment up to which everything was synced when the record was
   written.
@@ -15,19 +17,20 @@ Torn records at the end of the last segment
 -------------------------------------------
 Segments are preallocated with zeros. After a power loss, the writes since the last sync can be
 incomplete: each sector (512 bytes) has its old or its new content, in any combination, or the
-file ends early. Synced data is not affected, and the member has not promised unsynced data to
-other members. A record that fails its check therefore counts as torn, and may be cut off with
-everything after it, if a lost sector explains the failure:
+file ends early. Synced data is not affected, and the member has not acknowledged unsynced data to
+other members. A record that fails its check is therefore treated as torn, and is cut off with
+everything after it, if a lost sector explains the failure. One of these signs is necessary:
 
-- its header is zeros, and so is the rest of the sector from the header on, or
-- the part of the record in one sector consists of zeros, or
-- its END_MARK is missing and only zeros follow (the write ended early).
+- The header and the rest of its sector consist of zeros.
+- The part of the record in one sector consists of zeros.
+- The END_MARK is missing and only zeros follow, because the write ended early.
 
-A failure without such a sign is not a torn write: bits have changed, perhaps in acknowledged
-data. The sign alone is not sufficient either: if a complete later record says that this offset
-was durable when that record was written, then the missing data was synced and the disk has lost
-it. The member refuses to start in both cases. One kind of damage remains undetected: damage to
-the last synced batch that looks exactly like a lost sector, because no later record exists.
+A failure without such a sign is not a torn write, because bits have changed, perhaps in
+acknowledged data. The sign alone is not sufficient either. If the field `durable` of a complete
+later record covers this offset, then the missing data was synced before that record was written,
+so the disk has lost it. The member refuses to start in both cases. One kind of damage remains
+undetected: damage to the last synced batch that looks exactly like a lost sector. It cannot be
+detected, because no later record exists.
 
 Source: etcd's server/storage/wal (chained CRC, zeros in a sector as the sign of a torn
 entry); Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST
@@ -73,8 +76,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """No record can be read: the found and the expected data, and whether a lost sector explains
-    the difference (`torn`)."""
+    """The reason why no record can be read: the data that was found, and that was expected.
+
+    `torn` is True if a lost sector explains the difference.
+    """
 
     found: str
     expected: str
@@ -117,9 +122,10 @@ def crc_matches(found: int, computed: int) -> bool:
 
 
 def read_record(data: bytes, at: int, *, link: int, file_bytes: int) -> Record | Damage | None:
-    """The record at offset `at`, or None after the last record.
+    """Return the record at offset `at`, its damage, or None after the last record.
 
-    `data` is the segment without the zeros at its end, and `file_bytes` its size with them.
+    `data` is the content of the segment without the zeros at its end. `file_bytes` is the size of
+    the segment with these zeros.
     """
     if at >= len(data):
         return None

@@ -31,8 +31,12 @@ def refuse(path: str, offset: int, found: str, expected: str) -> NoReturn:
 
 @dataclass(frozen=True, slots=True, order=True)
 class SegmentName:
-    """The name of a segment. An entry of an earlier segment has an index of `index` or more only
-    if this segment or a later one overrides the entry."""
+    """The name of a segment: its sequence number, and the index of the entry that was next when the
+    segment was created.
+
+    If an earlier segment contains an entry at `index` or above, then this segment or a later one
+    overrides that entry.
+    """
 
     sequence: int
     index: Index
@@ -60,17 +64,23 @@ def list_segments(disk: Disk, directory: str) -> list[SegmentName]:
 
 
 class SegmentHead(msgspec.Struct, frozen=True, array_like=True):
-    """The first record of a segment. `link` is the link of the last record of the previous
-    segment (0: there is none)."""
+    """The first record of a segment.
+
+    `link` is the link of the last record of the previous segment, or 0 if there is no previous
+    segment.
+    """
 
     sequence: int
     link: int
 
 
 class Tail(msgspec.Struct):
-    """The end of a segment. `end` is the offset after the last record. `torn` is set if torn data
-    after it must be cut off. No later record proves that the data from `durable` to `end` was
-    synced."""
+    """The end of a segment.
+
+    `end` is the offset after the last record. `torn` is set if there is torn data after `end`,
+    which must be cut off. The records prove that the data before `durable` was synced. It is
+    unknown whether the data from `durable` to `end` was synced.
+    """
 
     end: int = 0
     link: int = 0
@@ -82,11 +92,14 @@ class Tail(msgspec.Struct):
 def read_segment(
     disk: Disk, path: str, name: SegmentName, *, link: int | None, last: bool, tail: Tail
 ) -> Iterator[Record]:
-    """Yields all records except the first. `link` is the link of the previous segment's last
-    record, or None if it is unknown. Updates `tail` while it reads. Raises WalCorrupt.
+    """Yield all records of a segment except the first one, and update `tail` after each.
 
-    Only the last segment can end with a torn record: a segment is synced before the next one is
-    created, and the head of a segment is synced before the segment gets its name.
+    `link` is the link of the previous segment's last record, or None if it is unknown. Raises
+    WalCorrupt.
+
+    Only the last segment can end with a torn record, because a segment is synced before the next
+    one is created. The head of a segment is never torn, because it is synced before the segment
+    gets its name.
     """
     content = disk.read(path)
     data = content.rstrip(b"\0")

@@ -42,9 +42,12 @@ class WriteBuffer:
         return not self.operations and not any(self.in_flight.values())
 
     def begin_flush(self) -> dict[bytes, Writes]:
-        """Move the pending writes into the batch in flight, and return that batch. If the previous
-        flush was cancelled, it is unknown whether its batch was committed; that batch becomes
-        part of this one, and a second commit of it changes nothing."""
+        """Move the pending writes into the batch in flight, and return this batch.
+
+        If the previous flush was cancelled, it is unknown whether its batch was committed. The new
+        batch then also contains the writes of the previous one. Committing them a second time
+        changes nothing.
+        """
         self.in_flight = {
             bucket: {**self.in_flight[bucket], **writes} for bucket, writes in self.pending.items()
         }
@@ -63,8 +66,11 @@ class WriteBuffer:
         self.operations = 0
 
     def capture(self, bucket: bytes, start: bytes = b"", end: bytes | None = None) -> Writes:
-        """Both layers of a part of a bucket merged, in key order. Later writes do not change the
-        result."""
+        """Return the writes of both layers to a range of keys of a bucket, in key order.
+
+        A write in `pending` replaces a write to the same key in `in_flight`. Later writes do not
+        change the result.
+        """
         merged: Writes = {}
         for layer in (self.in_flight[bucket], self.pending[bucket]):
             for key, value in layer.items():

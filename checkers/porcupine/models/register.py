@@ -1,8 +1,9 @@
 """Registers, one for each key, with the operations read, write and compare-and-swap.
 
 The output of a read is the value (None: no value yet). The output of a write is None. The output
-of a compare-and-swap is whether it met the expected value. An operation that never returned
-has the output None, which for a compare-and-swap means that it is unknown whether it succeeded.
+of a compare-and-swap is True if the register had the expected value, and False otherwise. An
+operation that never returned has the output None. For a compare-and-swap this means that it is
+unknown whether the operation succeeded.
 """
 
 from __future__ import annotations
@@ -67,8 +68,9 @@ def _describe(given: Input, output: Value) -> str:
 def _decide(operations: Sequence[Operation[Input, Value]], initial: Value) -> Decision | None:
     """Decide by unique values, if no compare-and-swap failed.
 
-    A failed compare-and-swap does not show the value that it met. A value that was met and that no
-    operation can have written is illegal in any case.
+    A failed compare-and-swap does not show the value that the register had at that time, so a
+    history with one is left to the search. The exception is a history in which an operation shows
+    a value that no operation can have written: this history is illegal in any case.
     """
     if not _all_written(operations, initial):
         return ILLEGAL

@@ -61,7 +61,8 @@ def _describe(given: Add | Remove | Contains, output: bool | None) -> str:
 def element_set() -> Model[bool, Add | Remove | Contains, bool | None]:
     """A set that is judged element by element.
 
-    An element has two states, and two kinds of operations change it, so the search is polynomial.
+    The search is polynomial, because an element has only two states (absent and present), and only
+    two kinds of operations change its state (add and remove).
     """
     return Model(
         init=bool,
@@ -87,9 +88,10 @@ def _step_whole(
 def _decide_growing(operations: Sequence[Operation[Add | ReadAll, Elements | None]]) -> Decision:
     """Decide a set that only grows.
 
-    The reads are ordered by inclusion, and an add is between the last read without its element and
-    the first read with it. Of several adds of an element only the first effect counts. It can be
-    that of the add that was called first, and the others can come at any time after it.
+    The reads are ordered by inclusion. An add takes effect between the last read without its
+    element and the first read with it. If an element was added several times, only the add that
+    takes effect first changes the set. It can be assumed that this is the add that was called
+    first, because the others can take effect at any time after it.
     """
     reads: dict[Elements, list[int]] = {}
     adds: dict[Hashable, list[int]] = {}
