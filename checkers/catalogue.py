@@ -53,7 +53,7 @@ def describe(name: str) -> str:
 
 
 def judge(evidence: Evidence, names: Sequence[str] = ()) -> tuple[Verdict, ...]:
-    """The verdicts of the checkers `names`, or of all checkers if `names` is empty.
+    """Return the verdicts of the checkers `names`, or of all checkers if `names` is empty.
 
     A checker that raises gets an undecided verdict that contains the error. Raises KeyError
     for an unknown name.

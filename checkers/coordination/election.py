@@ -1,10 +1,13 @@
-"""`election`: the leader that an answer names is the leader by the members' change log.
+"""`election`: each answer about a leader agrees with the members' change log.
 
-    campaign   is answered after the turn of its key began: not while another key was first in
-               the queue, and not if the key was deleted with its lease before its turn
-    leader     the answer is the key whose turn it was at the revision of the answer, with its
-               value at that revision, and the answer is not older than an earlier one
-    proclaim   if acknowledged, the value was put on the leader's key at the revision answered
+The clients of an election wait in a queue of keys. A key's *turn* lasts from the time when it is
+the first key in the queue until it is deleted (`coordination/wait_queue.py`).
+
+    campaign   is answered only after the turn of its key began. It is not answered while another
+               key is first in the queue, or if the key was deleted with its lease before its turn
+    leader     the answer contains the key whose turn it was at the revision of the answer, and
+               the key's value at that revision. The answer is not older than an earlier answer
+    proclaim   if acknowledged, the value was put on the leader's key at the revision of the answer
     resign     if acknowledged, the key is deleted
 
 Two clients may believe at the same time that they lead, as with any lease. This is not judged
@@ -43,8 +46,8 @@ NAME = "election"
 def check_election(evidence: Evidence) -> Verdict:
     """An elected key had its turn; answers name the leader; proclaiming and resigning work.
 
-    Undecided without a change log from the first revision on. Applies to histories with
-    elections.
+    The verdict is undecided without a change log from the first revision on. The checker applies
+    to histories with elections.
     """
     history = evidence.history
     named = [op for op in history.services if isinstance(op.request, Campaign | Leader)]

@@ -1,21 +1,23 @@
 """`lease`: keys are deleted with their lease, neither early nor late; answers are true.
 
 The members' change log is the reference. It shows which key was attached to which lease at each
-revision, and which deletions no operation asked for: these are the ends of leases. The time of a
-revision is bounded: it is after the last invocation of an operation that had to be recent and
-did not show the revision, and before the return of the first answer that did.
+revision. It also shows deletions that no operation requested, which are the ends of leases. The
+exact time of a revision is unknown, but the answers bound it. An operation that must be recent
+and does not show the revision was invoked before that time. The first answer that shows the
+revision returned after that time.
 
     revoked       if a revocation is acknowledged at revision V, no key is attached to the lease
                   at V or later
-    early         a lease that was granted or kept alive by an operation that was invoked at t and
-                  answered with a time to live of T does not end before t + T, unless a
-                  revocation was invoked: neither because of a clock nor by a deposed leader
-    late          the keys are deleted soon after the last possible renewal plus T. This time
+    early         let an operation that grants or renews a lease be invoked at t and answered with
+                  a time to live of T. Then the lease does not end before t + T, unless a
+                  revocation was invoked. Neither a clock nor a deposed leader may end it earlier
+    late          the keys are deleted soon after the last possible renewal plus T. This period
                   starts again at each change of term, because a new leader extends each lease by
-                  its whole time to live, as etcd does, and at the end of each fault
-    kept alive    no keep-alive succeeds after the end of the lease was seen
-    time to live  the answer is not more than was granted, and not less than what certainly
-                  remains; the keys that it names were attached to the lease
+                  its whole time to live, as etcd does. It also starts again at the end of each
+                  fault
+    kept alive    no keep-alive succeeds after an answer has shown the end of the lease
+    time to live  the remaining time in an answer is not more than was granted, and not less than
+                  the time that certainly remains. The keys in the answer were attached to the lease
 
 Cost: n log n. Source: etcd's Lease service and its lessor (server/lease/lessor.go: renewals by
 the leader's clock, `Promote` extends, the loop that revokes runs every 500 ms).
@@ -97,9 +99,9 @@ class _Lease:
 
 @dataclass(frozen=True, slots=True)
 class _Attachment:
-    """A key that is attached to a lease from revision `first` on, up to revision `end`.
+    """A key that is attached to a lease from revision `first` up to, not including, `end`.
 
-    The key is not attached at `end`. None: it is attached to the end of the run.
+    If `end` is None, the key stays attached until the end of the run.
     """
 
     key: str
@@ -113,7 +115,8 @@ class _Attachment:
 def check_lease(evidence: Evidence) -> Verdict:
     """Keys are deleted with their lease, neither early nor late; answers about leases are true.
 
-    Undecided without a change log from the first revision on. Applies to histories with leases.
+    The verdict is undecided without a change log from the first revision on. The checker applies
+    to histories with leases.
     """
     history = evidence.history
     services = [op for op in history.services if _is_of_lease(op)]
@@ -331,9 +334,9 @@ class _Check:
     def _seen_ended(
         self, lease: _Lease
     ) -> Iterator[tuple[int, str, ServiceOperation | None, int]]:
-        """Times at which the lease had certainly ended.
+        """Return times at which the lease had certainly ended.
 
-        Each with the reason in words, the operation that shows it, and the revision.
+        Each time has the reason in words, the operation that shows the end, and the revision.
         """
         if lease.id in self._ends:
             revision, keys = self._ends[lease.id]

@@ -2,19 +2,22 @@
 
 The lease of a lock can end while its holder is paused or partitioned and still believes that it
 has the lock. Then two clients hold the lock at the same time, although the store is correct.
-etcd's lock guarantees fencing by revision: a write on the condition that the lock's key exists
-takes effect only during the turn of this key.
 
-    mutual_exclusion  no two clients hold a lock at the same time: from the answer to the lock to
-                      the invocation of its release
-    fencing           a lock is granted during the turn of its key, at the revision of the answer;
-                      each write that compares the key of a lock (`version` > 0, or its create or
-                      mod revision) took effect during the turn of that key; so the create
-                      revisions of the lock's keys never decrease along the writes to a key
+The clients of a lock wait in a queue of keys. A key's *turn* lasts from the time when it is the
+first key in the queue until it is deleted (`coordination/wait_queue.py`). etcd's lock guarantees
+fencing by revision: if a write has the condition that the lock's key exists, the write takes
+effect only during the turn of this key.
 
-`mutual_exclusion` is judged by times only, `fencing` exactly, by the members' change log. A
-history can violate `mutual_exclusion` and still be valid for `fencing`, which then counts the
-pairs of simultaneous holders.
+    mutual_exclusion  no two clients hold a lock at the same time. A client holds a lock from the
+                      answer to its lock request to the invocation of the release
+    fencing           when a lock is granted, it is the turn of its key at the revision of the
+                      answer. Each write that compares the key of a lock (`version` > 0, or its
+                      create or mod revision) took effect during the turn of that key. So the
+                      create revisions of the lock's keys never decrease along the writes to a key
+
+`mutual_exclusion` is judged by times only. `fencing` is judged exactly, by the members' change
+log. A history can violate `mutual_exclusion` and still be valid for `fencing`. The verdict of
+`fencing` then contains the number of pairs of simultaneous holders.
 
 Cost: n log n in the locks that were held, and in the writes.
 
@@ -79,8 +82,9 @@ def check_mutual_exclusion(evidence: Evidence) -> Verdict:
 def check_fencing(evidence: Evidence) -> Verdict:
     """A lock is granted, and writes fenced by its key take effect, during the key's turn only.
 
-    Counts how often two clients held a lock at the same time, which fencing tolerates. Undecided
-    without a change log from the first revision on. Applies to histories with locks.
+    The verdict also counts how often two clients held a lock at the same time, which is not an
+    anomaly for fencing. The verdict is undecided without a change log from the first revision on.
+    The checker applies to histories with locks.
     """
     history = evidence.history
     locks = [op for op in history.services if isinstance(op.request, Lock)]

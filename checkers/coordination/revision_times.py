@@ -1,7 +1,8 @@
 """Bounds on the times at which revisions were made and terms began, from the answers.
 
-A revision existed at the return of the first answer that shows it or a later one. It did not yet
-exist at the invocation of an operation that had to be recent and does not show it.
+A revision existed at the return of the first answer that shows this revision or a later one. If
+an operation must be recent and does not show the revision, then the revision did not yet exist
+when the operation was invoked.
 """
 
 from __future__ import annotations

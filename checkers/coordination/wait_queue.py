@@ -1,7 +1,9 @@
 """The keys that wait for a lock or an election, and whose turn it was, by the change log.
 
-etcd's locks and elections use the same recipe. A client puts a key under the name, with a lease.
-The key that was created first has its turn until it is deleted, by its owner or with its lease.
+etcd's locks and elections use the same recipe. Each client puts a key with a lease under the name
+of the lock or election. These keys form a queue, in the order of their creation. The *turn* of a
+key lasts from the time when it is the first key in the queue until it is deleted, by its owner or
+with its lease.
 
 Source: etcd's client/v3/concurrency (key.go, mutex.go, election.go).
 """

@@ -32,10 +32,11 @@ EXPLANATION_S_MAX = 10.0
 def register_operations(
     logged: Iterable[ForeignOperation], failed_swap_reads: bool = True
 ) -> list[Operation[registers.Input, registers.Value]]:
-    """Reads, writes and compare-and-swaps. Operations that did not happen are left out.
+    """Convert reads, writes and compare-and-swaps. Operations that did not happen are left out.
 
-    With `failed_swap_reads`, a compare-and-swap that failed took place and met another value,
-    as in the logs of porcupine. Otherwise it did not happen, as in Knossos.
+    With `failed_swap_reads`, a failed compare-and-swap means that the operation took place and
+    found another value than the expected one, as in the logs of porcupine. Otherwise it means that
+    the operation did not happen, as in Knossos.
     """
     operations: list[Operation[registers.Input, registers.Value]] = []
     for op in logged:

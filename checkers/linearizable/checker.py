@@ -1,17 +1,18 @@
 """`linearizable`: each key is a linearizable register, by the search of porcupine.
 
-This checker uses values only and ignores all revisions, so it is a second opinion on `mvcc`,
-which orders operations by revisions. Each key is judged by itself (P-compositionality), which
-is exact for operations on one key. A range over several keys is judged as a read of each key;
-only `mvcc` judges what it shows about the keys together.
+This checker uses values only and ignores all revisions. It is therefore a second opinion on the
+checker `mvcc`, which orders operations by revisions. Each key is judged separately
+(P-compositionality). This is exact for operations on one key. A range over several keys is judged
+as one read of each key. Whether the values of different keys in its answer fit together is judged
+only by `mvcc`.
 
 If each value of a key is written once, as the workloads do, the key is decided by sorting. Only
 the remaining keys, such as some that are deleted, need a search.
 
 The checker applies if each write is of one key: a put, a delete of one key, or a transaction of
-the form "if this key has this value, put it, else read it". A comparison of `mod_revision` is
-treated as a comparison with the value that this revision wrote. An answer must show that
-value, and the values of the key must be unique.
+the form "if this key has this value, put another one, else read the key". A comparison of
+`mod_revision` is treated as a comparison with the value that was written at this revision. This
+requires that some answer shows that value, and that the values of the key are unique.
 """
 
 from __future__ import annotations
@@ -84,8 +85,9 @@ class Undecidable(Exception):
 def check_linearizable(evidence: Evidence) -> Verdict:
     """Every key is a linearizable register, by its values alone.
 
-    Judges histories in which each write is of one key. Undecided if the search reaches its
-    limit of time or memory, or if the value with which an operation compared is unknown.
+    The checker applies to histories in which each write is of one key. The verdict is undecided if
+    the search reaches its limit of time or memory, or if the value with which an operation
+    compared is unknown.
     """
     try:
         operations = register_operations(evidence.history)
@@ -110,7 +112,7 @@ def check_linearizable(evidence: Evidence) -> Verdict:
 
 
 def register_operations(history: History) -> list[Op]:
-    """The history as operations on registers. The times are the indexes of events.
+    """Convert the history to operations on registers. The times are the indexes of events.
 
     Raises NotApplicable if an operation is not on one register, and Undecidable if the value
     with which an operation compared is unknown.
@@ -301,11 +303,11 @@ def _before_swap(op: Recorded) -> Before:
 def _explain(
     part: PartitionInfo[Any, Any], recorded: Mapping[int, Recorded], deadline: float
 ) -> Anomaly:
-    """Explain an illegal partition by the part of its shortest illegal prefix that is necessary.
+    """Explain an illegal partition by the necessary part of its shortest illegal prefix.
 
-    An operation that is left out cannot be the reason for the contradiction. A read may always
-    be left out. A write is left out if no remaining operation met its value. Otherwise it stays
-    as a write that may have happened or not.
+    The other operations are weakened as long as the prefix stays illegal. A read is removed. A
+    write is removed if no remaining operation shows its value. Otherwise the write is kept as a
+    write that may have happened or not.
     """
     operations = list(part.operations)
     ends = sorted(op.ret for op in operations if op.ret != math.inf)
@@ -354,8 +356,10 @@ def _explain(
 
 
 def _until(operations: list[Op], ends: list[float], count: int) -> list[Op]:
-    """The operations that were called by the `count`-th return. Those that return later are
-    pending."""
+    """Return the operations that were called before the `count`-th return.
+
+    The operations that return later are pending.
+    """
     if not count:
         return []
     last = ends[count - 1]

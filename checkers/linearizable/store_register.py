@@ -1,9 +1,10 @@
 """One key of a v3 store as a register of porcupine: its operations and their answers.
 
-If each value is written once and each operation shows the value that it met, the register is
+An operation *meets* the value that the register has just before the operation takes effect. If
+each value is written once and each answer shows the value that the operation met, the register is
 decided by sorting (`splitbrain.checkers.porcupine.unique_values` and
-`unique_values_with_deletes`). An operation that met a value that no operation can have written
-makes the history illegal.
+`unique_values_with_deletes`). The history is illegal if an operation met a value that no operation
+can have written.
 """
 
 from __future__ import annotations
@@ -102,8 +103,10 @@ def describe(given: Input, output: Any) -> str:
 
 
 def _decide(operations: Sequence[Op]) -> Decision | None:
-    """Decide without a search if each value is written once and each operation shows the value
-    that it met. Nearly all histories of puts, gets and compare-and-swaps are of this kind."""
+    """Decide without a search if each value is written once and each answer shows the met value.
+
+    Nearly all histories of puts, gets and compare-and-swaps are of this kind.
+    """
     if not _all_written(operations):
         return ILLEGAL
     met: list[Any] = []
@@ -175,9 +178,9 @@ def _all_written(operations: Sequence[Op]) -> bool:
 
 
 def _effect(op: Op) -> tuple[Any, Any] | None:
-    """The value that an operation met and the value that it wrote. Either may be NOTHING.
+    """Return the value that an operation met and the value that it wrote.
 
-    None if they depend on the order of the operations.
+    Either may be NOTHING. Returns None if these values depend on the order of the operations.
     """
     given, output = op.input, op.output
     known = output is not None and isinstance(output, Before) and output.known

@@ -14,7 +14,7 @@ T = TypeVar("T")
 def minimise(
     items: Sequence[T], fails: Callable[[list[T]], bool], calls_max: int = 500
 ) -> list[T]:
-    """A part of `items`, in the same order, that still `fails` and is minimal.
+    """Return a minimal part of `items`, in the same order, for which `fails` is still true.
 
     Minimal means that no single item can be removed. `fails(items)` must be true. After
     `calls_max` calls of `fails`, the best part so far is returned: it fails, but it may not be
@@ -42,7 +42,7 @@ def minimise(
 
 
 def shortest_prefix(length: int, fails: Callable[[int], bool]) -> int:
-    """The smallest n with `fails(n)`. `fails` must be monotonic, and true for `length`.
+    """Return the smallest n with `fails(n)`. `fails` must be monotonic, and true for `length`.
 
     Short prefixes are tried first, so that no tried prefix is much longer than twice the result.
     """

@@ -1,10 +1,10 @@
 """The smallest part of a history that still shows an anomaly.
 
-An operation is not simply removed, because that could make a valid history invalid: a read whose
-writer is removed. Instead it is *weakened* to an operation that says less, so that a proof that
-the weaker history is invalid also proves it for the whole history. A write with an answer becomes
-a write that may have happened or not. A read is removed. The operations that cannot be weakened
-are those that the proof needs.
+An operation cannot simply be removed, because that could make a valid history invalid. For
+example, a read is invalid without the write of its value. Instead an operation is *weakened*: it
+is replaced by an operation that claims less. If the weaker history is invalid, then the whole
+history is invalid, too. A write with an answer is weakened to a write that may have happened or
+not. A read is weakened by removing it. The proof needs the operations that cannot be weakened.
 
 Source: Zeller and Hildebrandt 2002 for the search, see `minimise/delta_debugging.py`.
 """
@@ -42,13 +42,13 @@ def needed(
     deadline: float,
     begun: Callable[[T], float] | None = None,
 ) -> list[T]:
-    """The `items` that a proof needs unchanged. `items` are in the order of their calls.
+    """Return the `items` that a proof needs unchanged. `items` are in the order of their calls.
 
-    `ended` returns the time when an item ended. It is infinite for an item without an end, which
-    is already weak. `weaken` returns an item that says less, or None to remove it. `fails`
-    returns whether a history is invalid, and must be true for `items`. With `begun`, items that
-    begin after the last end of a kept item are left out. At `deadline` (of `time.monotonic`) the
-    best result so far is returned.
+    `ended` returns the time when an item ended. This time is infinite for an item without an end,
+    which is already weak. `weaken` returns a weaker item, or None if the item is to be removed.
+    `fails` returns whether a history is invalid, and must be true for `items`. With `begun`, items
+    that begin after the last end of a kept item are left out. At `deadline` (a time of
+    `time.monotonic`) the best result so far is returned.
     """
     weak = {id(item): weaken(item) for item in items}
 
@@ -119,7 +119,7 @@ def furthest(
 ) -> NoOrder:
     """Explain the `needed` operations, all of one partition, by their longest linearization.
 
-    The linearization may contain some of `others`, which are no part of the proof.
+    The linearization may contain some operations of `others`, which are not part of the proof.
     """
     whole = dataclasses.replace(model, partition=None)
     own = {id(op) for op in needed}
@@ -176,10 +176,11 @@ def _is_legal(model: Model[Any, Any, Any], order: Sequence[Operation[Any, Any]])
 def shortest_history(
     evidence: Evidence, checker: Checker, anomaly: Anomaly, deadline: float
 ) -> tuple[Recorded, ...]:
-    """The operations that `checker` needs to find an anomaly of the same kind.
+    """Return the operations that `checker` needs to find an anomaly of the kind of `anomaly`.
 
-    The anomaly must be about one of the same events. Empty if `anomaly` names no operation of the
-    history. The members' states and traces are kept unchanged.
+    The anomaly that it finds must have an event in common with `anomaly`. The result is empty if
+    `anomaly` contains no operation of the history. The members' states and traces are kept
+    unchanged.
     """
     operations = evidence.history.operations
     named = set(anomaly.events)

@@ -1,4 +1,4 @@
-"""The answer of a sequential v3 store to a request, and the changes that the request makes.
+"""Computes the answer of a sequential v3 store to a request, and the changes of the request.
 
 Transactions are evaluated as in etcd. All comparisons, including those of nested
 transactions, are made before the first write. The operations of the chosen branch then run
@@ -50,10 +50,11 @@ real answer has this count."""
 def evaluate(
     store: SequentialStore, request: Request, given: Result | None = None
 ) -> tuple[Result, Made]:
-    """The answer to `request`, and its changes. `store` is not changed.
+    """Return the answer to `request`, and the changes of the request. `store` is not changed.
 
-    The headers are copied from `given`, the answer that was observed, so that the two
-    answers are equal if everything but the headers is equal. Without `given` they are empty.
+    `given` is the answer that was observed. Its headers are copied to the returned answer, so that
+    the two answers are equal if everything except the headers is equal. Without `given`, the
+    headers are empty.
     """
     header = NO_HEADER if given is None else given.header
     kind = type(request)
@@ -119,10 +120,10 @@ def _range(store: SequentialStore, request: Range, header: Header) -> RangeResul
 def answer_range(
     request: Range, held: Sequence[KeyValue], count: int, header: Header = NO_HEADER
 ) -> RangeResult:
-    """The answer to `request` if its interval contains `count` keys.
+    """Return the answer to `request` if its interval contains `count` keys.
 
-    `held` are the first of these keys, in order: at least as many as the limit of the request,
-    and all of them if the request sorts.
+    `held` contains the first of these keys, in order. It must contain at least as many keys as the
+    limit of the request, and all keys if the request sorts.
     """
     if request.count_only:
         return RangeResult(header, (), count)

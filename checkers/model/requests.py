@@ -68,9 +68,9 @@ def must_be_recent(request: Request) -> bool:
 
 
 def reaches_the_present(request: Request) -> bool:
-    """Whether the revision in the answer's header must be recent.
+    """Whether the revision in the header of the answer must be recent.
 
-    This includes linearizable reads of a past revision.
+    This is also the case for linearizable reads of a past revision.
     """
     if isinstance(request, Range):
         return not request.serializable

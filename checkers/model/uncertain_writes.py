@@ -59,10 +59,10 @@ class WriteIndex:
 
 
 class Makers:
-    """Assigns a different writer to each revision, and reassigns earlier ones where necessary.
+    """Assigns a different writer to each revision, and changes earlier assignments if necessary.
 
-    The matching is found by augmenting paths (Kuhn's algorithm). Nearly always there is one
-    candidate, and no search is necessary.
+    The assignment is a matching, which is found by augmenting paths (Kuhn's algorithm). Nearly
+    always a revision has only one candidate, and no search is necessary.
     """
 
     def __init__(self) -> None:
@@ -74,8 +74,10 @@ class Makers:
         """The inverse of `of`: the revision, by the index of the operation's invocation."""
 
     def demand(self, revision: int, operations: Sequence[Operation]) -> bool:
-        """Assign one of `operations` to `revision`. Returns False if that is impossible while all
-        earlier demands stay fulfilled."""
+        """Assign one of `operations` to `revision` as its writer.
+
+        Returns False if that is impossible without leaving an earlier revision without a writer.
+        """
         self.candidates[revision] = operations
         return _augment(revision, self.candidates, self.of, self.made)
 

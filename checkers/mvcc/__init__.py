@@ -1,3 +1,4 @@
-"""Linearizability of the whole store, by the revisions
-on its answers and by the members' change logs.
+"""Checks linearizability of the whole store, by the revisions in the answers and the change logs.
+
+The change logs are those of the members.
 """

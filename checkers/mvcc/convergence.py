@@ -1,8 +1,8 @@
 """Checks that all members have the same change log, revision and hash.
 
 Each member is compared with the reference member, which has the highest revision. A member
-with a lower revision is an anomaly only if it has applied as much of the Raft log. Otherwise its
-state was read too early, and the verdict is undecided.
+with a lower revision is an anomaly only if it has applied the Raft log at least as far as the
+reference member. Otherwise its state was read too early, and the verdict is undecided.
 """
 
 from __future__ import annotations

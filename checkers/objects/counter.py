@@ -1,18 +1,22 @@
-"""`counter`: each acknowledged increment counts once, and stays.
+"""`counter`: each acknowledged increment is counted once and is never lost.
 
-A counter is a key whose value is a number. An absent key is 0. It is changed by operations
-with the function `increment`. Each is a compare-and-swap of the number: a transaction "if the
-value is 4, or the key is absent, put 5". A counter is read by gets that must be recent, and by
-compare-and-swaps that failed and return the value. If the number that an increment met is
-unknown, as in the histories of other tools, the increment is a put of "+5" or "-5".
+A counter is a key whose value is a number. An absent key is treated as 0. Operations with the
+function `increment` change the counter. Each of them is a compare-and-swap of the number, that is,
+a transaction such as "if the value is 4, put 5" or "if the key is absent, put 5". A counter is
+read by gets that must be recent, and by compare-and-swaps that failed and return the value. In
+the histories of other tools, the number before an increment is unknown. Such an increment is
+represented as a put of "+5" or "-5".
 
-    lost        a read shows less than what was acknowledged before its invocation
-    unexpected  a read shows more than all increments that were invoked before its return
-    stale       a read shows less than a read that returned before its invocation
-    duplicated  two acknowledged increments met the same number, so one of them is not counted
+    lost        a read shows less than the sum of the increments that were acknowledged before the
+                read was invoked
+    unexpected  a read shows more than the sum of the increments that were invoked before the read
+                returned
+    stale       a read shows less than another read that returned before this read was invoked
+    duplicated  two acknowledged increments changed the same number, so one of them is not counted
     never read  an increment was acknowledged and no later read exists: the verdict is undecided
 
-An increment without an answer may count from its invocation on, or never. A decrease is an
+An increment without an answer may take effect at any time after its invocation, or never. A
+decrease is an
 increment by a negative amount. If there are decreases, reads may decrease and numbers may
 repeat, so that only the bounds (lost and unexpected) are judged.
 
@@ -120,8 +124,11 @@ def _number(text: str, op: Operation) -> int:
 
 
 class _Sweep:
-    """One sweep over the events. An amount is possible from its invocation on, and sure from its
-    return on."""
+    """One sweep over the events.
+
+    The amount of an increment is possible from the invocation of the increment on, and certain
+    from its return on.
+    """
 
     def __init__(self, steps: dict[int, _Step], findings: Findings) -> None:
         self._steps = steps

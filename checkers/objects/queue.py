@@ -6,18 +6,18 @@ order in which elements are taken is not judged.
 
     lost        an acknowledged element is missing from a later read, no operation can have taken
                 it, and it does not come out later
-    stale       an element was taken and a later read shows it; or it is missing from a read
-                although no operation had taken it, and it is there again later
-    duplicated  more acknowledged operations took an element than put it in
-    unexpected  an element was taken or shown, but no operation had put it in by then, or only
-                operations that failed
+    stale       an element was taken and a later read shows it; or an element is missing from a
+                read although no operation had taken it, and it comes out or is shown later
+    duplicated  an element was taken by more acknowledged operations than had put it in
+    unexpected  an element was taken or shown, but until then no operation had put it in, apart
+                from operations that failed
     never read  an acknowledged element was neither taken nor covered by a later read: the verdict
                 is undecided
 
-A `dequeue` without an answer may have taken the element that it names. In the histories of other
-tools it names no element and may have taken any one element, so that as many missing elements
-as there are such operations are not reported. After an interval that was deleted without an
-answer (in the histories of other tools a `drain`), no missing element is reported.
+A `dequeue` without an answer may have taken the element in its request. In the histories of other
+tools, the request contains no element, so the operation may have taken any one element. For each
+such operation, one missing element is not reported. If the delete of an interval has no answer (a
+`drain` in the histories of other tools), no missing element is reported after it.
 
 Cost: n log n, and linear in the elements that the reads show.
 Source: Jepsen's checker `total-queue`.
@@ -85,8 +85,11 @@ def check_queue(evidence: Evidence) -> Verdict:
 
 
 class _Sweep:
-    """One sweep over the events. A read is judged at its return, against the elements that were
-    acknowledged at its invocation and those that may have been taken by its return."""
+    """One sweep over the events.
+
+    A read is judged at its return. It is compared with the elements that were acknowledged before
+    its invocation, and with the elements that may have been taken before its return.
+    """
 
     def __init__(self, history: History, findings: Findings) -> None:
         self._findings = findings
@@ -187,9 +190,9 @@ class _Sweep:
         self._unnamed += answer.deleted - len(answer.prev_kvs)
 
     def _put_in_before(self, element: _Element, op: Operation) -> bool:
-        """Whether an operation can have put the element in before `op` returned.
+        """Return whether an operation can have put the element in before `op` returned.
 
-        If not, this is reported.
+        If there is no such operation, an anomaly is reported.
         """
         if element.entered:
             return True

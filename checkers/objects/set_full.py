@@ -1,9 +1,10 @@
 """`set_full`: an element that is added to a set stays in it.
 
-An element is *known* from the moment when its add was acknowledged or a read showed it. Each
-read that is invoked later and covers its key must show it. Elements are keys, added by
-operations with the function `add`. Reads are ranges that must be recent. (A serializable read
-makes elements known, but it may lack some.)
+Elements are keys. They are added by operations with the function `add`, and read by ranges that
+must be recent. An element is *known* from the time when its add was acknowledged or a read
+returned it. Each read that is invoked later and whose interval contains the key must return the
+element. (A serializable read also makes elements known, but known elements may be missing from
+it.)
 
     lost        a known element is missing from all reads that cover it, from some read on
     stale       a known element is missing from a later read, and a still later read shows it
@@ -73,8 +74,11 @@ def check_set_full(evidence: Evidence) -> Verdict:
 
 
 class _Sweep:
-    """One sweep over the events. A read must show the elements that were known at its
-    invocation, and makes elements known at its return."""
+    """One sweep over the events.
+
+    A read must show the elements that were known at its invocation. At its return, the elements
+    that it shows become known.
+    """
 
     def __init__(self, adds: list[Operation], findings: Findings) -> None:
         self._findings = findings
@@ -131,9 +135,9 @@ class _Sweep:
 
     @staticmethod
     def _covered_up_to(request: Range, result: RangeResult) -> tuple[bytes | None, bool]:
-        """The end of the interval that an answer covers, and whether the end is included.
+        """Return the end of the interval that an answer covers, and whether the end is included.
 
-        If a limit cut the answer off, this is its last key.
+        If a limit cut the answer off, the end is the last key of the answer.
         """
         if result.more and result.kvs:
             return text_order(result.kvs[-1].key), True

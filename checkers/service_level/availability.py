@@ -24,8 +24,9 @@ NAME = "availability"
 def check_availability(evidence: Evidence) -> Verdict:
     """The cluster answers again within the bound after the last fault was healed.
 
-    Undecided if a fault was never healed, or if the first answer came late but no operation was
-    pending from the end of the bound to the invocation of that operation.
+    The verdict is undecided if a fault was never healed. It is also undecided if the first answer
+    came after the bound, but no operation was waiting for an answer between the end of the bound
+    and the invocation of the operation with that answer.
     """
     history = evidence.history
     counts: dict[str, Any] = {"outcomes": _outcomes(history.operations)}
@@ -67,9 +68,9 @@ def check_availability(evidence: Evidence) -> Verdict:
 
 
 def _unanswered(history: History, late: int, until: int | None) -> list[Operation]:
-    """The operations that were pending at the time `late`, or invoked later without success.
+    """Return the operations that were pending at time `late`, or invoked later without success.
 
-    With `until`, only operations that were invoked before it. Times are in ns.
+    With `until`, only operations that were invoked before `until` are returned. Times are in ns.
     """
     end = history.end_ns
     return [

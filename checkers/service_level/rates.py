@@ -34,9 +34,10 @@ def share_answered(operations: Sequence[Operation]) -> float:
 
 
 def during_faults(history: History) -> dict[str, list[Operation]]:
-    """The operations that were invoked during each kind of fault, and the others under "none".
+    """Return the operations that were invoked during each kind of fault, by kind.
 
-    Empty if the history contains no fault.
+    The operations that were invoked during no fault are under "none". The result is empty if the
+    history contains no fault.
     """
     if not history.faults:
         return {}
@@ -76,9 +77,10 @@ class Recovery:
 
 
 def recoveries(history: History) -> list[Recovery]:
-    """One recovery for each time that the last fault in force was healed.
+    """Return the recoveries. One begins each time that the last active fault was healed.
 
-    An answer of the cluster is the answer to a write, or to a read that must be recent.
+    A recovery ends at the next answer of the cluster. This is the answer to a write, or to a read
+    that must be recent.
     """
     answers = sorted(
         (op for op in history.operations

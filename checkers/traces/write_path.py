@@ -6,15 +6,15 @@ over all events in the order of time. Each rule is true of every run of a correc
 
 - *Synced before committed.* When (index, term) is marked committed for the first time on any
   member, a majority must have synced it. A follower traces `follower_wal` before it
-  acknowledges, and a leader traces `leader_wal` before it counts itself. Only the first mark is
-  judged, because a committed entry stays committed through later leaders, restarts and
-  snapshots. The log of each member is tracked through overwrites: a new entry at an index drops
-  all later ones. A member that was killed between a write and its trace line has entries that
-  its trace lacks. So after a restart two kinds of entries count as synced: an entry that was
-  already sent when the member restarted, and an entry of an older term than that of the leader
-  that commits it.
-- *A leader commits first.* The member with the first mark is leader, or was leader since its
-  last start. (It may lose leadership in the same turn in which it commits.)
+  acknowledges, and a leader traces `leader_wal` before it includes itself in the majority. Only
+  the first commit of an entry is judged, because a committed entry stays committed through later
+  leaders, restarts and snapshots. The checker follows the log of each member, including
+  overwrites: a new entry at an index drops all later entries. If a member was killed between a
+  write to its log and the trace line, its log contains entries that its trace lacks. So after a
+  restart two kinds of entries are treated as synced: an entry that was already sent when the
+  member restarted, and an entry of an older term than that of the leader that commits it.
+- *A leader commits first.* The member that commits an entry first is leader, or was leader since
+  its last start. (It may lose leadership in the same event-loop turn in which it commits.)
 - *Committed before applied.* Before a member applies an entry, the entry is committed on some
   member, and on this member since its last start.
 - *Applied in order, once.* Between two starts a member applies increasing indexes, above the

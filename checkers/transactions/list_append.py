@@ -199,8 +199,12 @@ class _Inference:
             )
 
     def _append_in(self, place: int, made: Append, state: dict[Key, Any]) -> None:
-        """`state` is what this transaction knows of each key: the elements (a list if only the end
-        is known), and the index of the read from which it knows them."""
+        """Add an append to `state`, which contains what this transaction knows of each key.
+
+        For each key, `state` has the elements and the index of the read that showed them (-1 if
+        there is no such read). The elements are a tuple, or a list if only the end of the key's
+        value is known.
+        """
         known, read = state.get(made.key, (None, -1))
         if known is None:
             state[made.key] = ([made.element], -1)

@@ -33,9 +33,9 @@ class Use:
     invoked: int
     returned: int | None
     first: Version
-    """The first version that it read or wrote."""
+    """The first version that the transaction read or wrote."""
     last: Version
-    """The version that it left."""
+    """The last version that the transaction read or wrote."""
 
 
 @dataclass(slots=True)

@@ -5,20 +5,21 @@ The members' change log is the reference. For each stream (one watch on one memb
     ordered       events arrive in the order of revisions and, within a revision, in the order of
                   the change log
     unique        no event arrives twice
-    reliable      no event is missing before a later event, before a progress notification, or, if
-                  the stream was open to the end of the run, before the end
-    atomic        no answer ends within a revision, unless it is a fragment
+    reliable      if a later event or a progress notification arrives, no event before it is
+                  missing. If the stream was open to the end of the run, no event at all is missing
+    atomic        an answer contains all events of a revision, unless it is a fragment
     resumable     the events from `start_revision` on arrive, from any member. Each stream is
-                  judged from its own start, so that a watcher that reconnects misses nothing
-    bookmarkable  a progress notification is true, and names no future revision
-    filtered      only events of the requested keys and kinds arrive, with the right prev_kv,
-                  and none before a start in the future
-    compaction    a watch whose start the member has compacted is cancelled with the compacted
-                  revision; no watch is cancelled for a compaction that it does not need
+                  judged from its `start_revision`, so a watcher that reconnects misses no event
+    bookmarkable  when a progress notification arrives, all events up to its revision have arrived,
+                  and this revision is not in the future
+    filtered      only events of the requested keys and kinds arrive, with the right prev_kv. If
+                  the start is in the future, no event of an earlier revision arrives
+    compaction    if the member has compacted the start of a watch, the watch is cancelled with the
+                  compacted revision. A watch that needs no compacted revision is not cancelled
 
-The rest of the history adds two rules. No event arrives before the invocation of its write. An
-event that a watcher received is committed, so an operation that is invoked later and must be
-recent sees that revision or a later one.
+Two more rules compare the events with the rest of the history. No event arrives before the
+invocation of its write. An event that a watcher received is committed, so each later operation
+that must be recent sees the revision of the event or a later one.
 
 The check is exact for the events received, as far as the members' change logs reach. For
 revisions that all members compacted, the watchers are only compared with each other, and the
@@ -54,8 +55,8 @@ NAME = "watch"
 def check_watch(evidence: Evidence) -> Verdict:
     """Each watch receives its events: ordered, unique, reliable, atomic and resumable.
 
-    Undecided if all members compacted some of the revisions, or if no watch was created. Applies
-    to runs with watchers.
+    The verdict is undecided if some revisions were compacted by all members, or if no watch was
+    created. The checker applies to runs with watchers.
     """
     streams = evidence.watches
     if not streams:

@@ -52,7 +52,8 @@ class Compactions:
         )
 
     def done_before(self, revision: int) -> Compaction | None:
-        """The highest compaction that a member at `revision` has certainly made.
+        """Return the compaction to the highest revision that a member at `revision` has certainly
+        made.
 
         A member has made a compaction if its revision is above that of the compaction's answer,
         because it applies later log entries after the compaction.
@@ -70,9 +71,10 @@ class Times:
     writers: list[Operation]
 
     def earliest(self, revision: int) -> tuple[int, Operation] | None:
-        """The earliest time at which `revision` can exist, and the write that shows it.
+        """Return the earliest time at which `revision` can exist, and the write that proves it.
 
-        This is the latest invocation of an acknowledged write of `revision` or an earlier one.
+        All earlier revisions exist by then. So this time is the latest invocation among the
+        acknowledged writes of `revision` and of all earlier revisions.
         """
         place = bisect_right(self.revisions, revision)
         return (self.calls[place - 1], self.writers[place - 1]) if place else None

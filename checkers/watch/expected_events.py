@@ -1,9 +1,10 @@
-"""The events that a watcher should receive: the part of the change log that it asked for.
+"""Computes the events that a watcher should receive: the requested part of the change log.
 
-The change log is that of the reference member, extended to earlier revisions by the member that
-compacted least. For revisions that are in no log (no state is known, or all members compacted
-them), the events that the watchers received take its place. Then the watchers are only compared
-with each other, and `Truth.logged` is false for these revisions.
+The change log is that of the reference member. Earlier revisions that this member has compacted
+are taken from the member that compacted least. Some revisions may be in no log, because no state
+is known, or because all members compacted them. For these revisions, the events that the watchers
+received are used instead. Then the watchers are only compared with each other, and `Truth.logged`
+is false for these revisions.
 """
 
 from __future__ import annotations
@@ -101,9 +102,10 @@ class Truth:
 
     @property
     def previous(self) -> list[KeyValue | None]:
-        """For each change, the key-value of its key before it.
+        """Return, for each change, the key-value that its key had before the change.
 
-        None if the key was absent, UNKNOWN if the log does not reach back far enough.
+        The value is None if the key was absent, and UNKNOWN if the log does not reach back far
+        enough.
         """
         if self._previous is None:
             self._previous = [UNKNOWN] * len(self.changes)
@@ -161,10 +163,10 @@ def find_truth(members: Sequence[MemberState], streams: Sequence[WatchStream]) -
 
 
 def _seen(streams: Sequence[WatchStream], low: int, high: int | None) -> list[Change]:
-    """The changes of revisions from `low` up to, but not including, `high` that a watcher received.
+    """Return the changes that watchers received, from revision `low` up to, not including, `high`.
 
-    If watchers received different changes of a key at a revision, the first one counts. The
-    changes of one revision are in the order in which the streams first contain them.
+    If watchers received different changes of a key at one revision, only the first change is
+    returned. The changes of one revision are in the order in which the streams first contain them.
     """
     found: dict[int, dict[str, Change]] = {}
     for stream in streams:

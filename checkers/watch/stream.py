@@ -1,7 +1,7 @@
 """Compares one stream of a watch with the events that it should contain.
 
-Normally the received events are a part of the expected events, which one comparison of lists
-shows. Only if they are not, `Explained` looks at each event.
+Normally the received events are a contiguous part of the expected events. One comparison of lists
+decides whether this is so. Only if it is not so, `Explained` examines each event.
 """
 
 from __future__ import annotations
@@ -233,9 +233,9 @@ class StreamCheck:
             )
 
     def check_end(self, selection: Selection, place: int) -> None:
-        """A stream that was open to the end of the run has received all events.
+        """Check that a stream that was open to the end of the run has received all events.
 
-        `place` is the index of the first event that it has not received.
+        `place` is the index of the first expected event that the stream has not received.
         """
         closed = self._stream.closed
         if closed is None or not closed.settled:

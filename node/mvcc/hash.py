@@ -21,8 +21,11 @@ _PAIRS_AT_ONCE = 1024
 
 
 class HashResult(msgspec.Struct, frozen=True):
-    """`hash` covers all changes up to `hash_revision` that are not compacted;
-    `compact_revision` is -1 before the first compaction."""
+    """The result of hashing the store.
+
+    `hash` covers all changes up to `hash_revision` that are not compacted. `compact_revision` is
+    -1 before the first compaction.
+    """
 
     hash: int
     compact_revision: int

@@ -7,8 +7,10 @@ FROM_KEY = b"\0"
 
 
 def end_of(key: bytes, range_end: bytes) -> bytes | None:
-    """The first key after the interval; None if the interval has no end. With an empty
-    `range_end` the interval contains only `key`."""
+    """Return the first key after the interval, or None if the interval has no end.
+
+    With an empty `range_end` the interval contains only `key`.
+    """
     if range_end == FROM_KEY:
         return None
     return range_end or key + b"\0"

@@ -44,8 +44,10 @@ class KeyIndex:
 
     @classmethod
     def of(cls, changes: Iterable[tuple[bytes, Packed]]) -> KeyIndex:
-        """An index of `changes`, which are in the order of their revisions. This is faster than
-        calls of `add`, because the keys are sorted once."""
+        """Create an index of `changes`, which must be in the order of their revisions.
+
+        This is faster than calls of `add`, because the keys are sorted only once.
+        """
         index = cls()
         index._changes = {}
         for key, packed in changes:
@@ -54,8 +56,10 @@ class KeyIndex:
         return index
 
     def add(self, key: bytes, packed: Packed) -> None:
-        """Add a change with a later revision than all others: a put, or a tombstone for a key that
-        exists."""
+        """Add a change: a put, or a tombstone for a key that exists.
+
+        The revision of the change must be higher than all revisions in the index.
+        """
         changes: Changes | None = self._changes.get(key)
         if changes is None:
             self._changes[key] = packed
@@ -110,8 +114,10 @@ class KeyIndex:
         return [(key, packed) for key, packed in pairs if packed is not None]
 
     def generations(self, key: bytes) -> list[list[Revision]]:
-        """A key's changes, as one list for each generation; a generation that ended contains its
-        tombstone. This is slow, and meant for tests."""
+        """Return a key's changes, as one list for each generation.
+
+        A generation that ended contains its tombstone. This method is slow and meant for tests.
+        """
         generations: list[list[Revision]] = [[]]
         for packed in _as_array(self._changes.get(key, array("Q"))):
             generations[-1].append(revision_of(packed))
@@ -122,8 +128,9 @@ class KeyIndex:
     def compact(self, main: int) -> array[int]:
         """Remove the changes that are invisible at revision `main` and later revisions.
 
-        Returns the removed changes, with those of one key in their order. They must be removed
-        from the backend in that order: otherwise a crash could bring back a deleted key.
+        Returns the removed changes. The changes of one key are in the order of their revisions,
+        and must be removed from the backend in this order. Otherwise a crash between a tombstone's
+        removal and that of an earlier put could bring back a deleted key.
         """
         forgotten = array("Q")
         for key in list(self._changes):
@@ -194,11 +201,11 @@ def visible_at(changes: Changes, main: int) -> Packed | None:
 
 
 def first_kept(changes: array[int], main: int) -> int:
-    """The position of the first change that a compaction at `main` keeps.
+    """Return the position of the first change of a key that a compaction at `main` keeps.
 
-    This is the last change at or before `main`. A tombstone before `main` is not kept, because
-    it is invisible. A tombstone at `main` is kept, because a watch from `main` must deliver its
-    event (etcd up to 3.5.15 dropped it).
+    This is the last change at or before `main`, unless it is a tombstone before `main`. Such a
+    tombstone is not kept, because it is invisible. A tombstone at `main` is kept, because a watch
+    from `main` must deliver its event (etcd up to 3.5.15 dropped this tombstone).
     """
     position = bisect_left(changes, (main + 1) << MAIN_SHIFT) - 1
     if position < 0:

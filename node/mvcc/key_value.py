@@ -31,8 +31,11 @@ class EventType(IntEnum):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One change of a key. `previous` is the key before the revision; it is None if the key did
-    not exist, if that revision is compacted, or if the previous value was not requested."""
+    """One change of a key.
+
+    `previous` is the key-value before the revision of the change. It is None if the key did not
+    exist, if the previous revision is compacted, or if the previous value was not requested.
+    """
 
     type: EventType
     kv: KeyValue
@@ -57,8 +60,10 @@ decode_key_value = msgspec.msgpack.Decoder(KeyValue).decode
 
 
 def create_revision_of(previous: KeyValue | None, main: int) -> int:
-    """The create revision of a key after a put at revision `main`. It stays the same until the
-    key is deleted."""
+    """Return the create revision of a key after a put at revision `main`.
+
+    The create revision stays the same until the key is deleted.
+    """
     return main if previous is None else previous.create_revision
 
 

@@ -1,10 +1,14 @@
 """Revisions: the store's logical clock, and the keys of changes in the backend.
 
-`main` increases by one with each transaction that changes something; `sub` numbers the
-changes of the transaction from 0. In memory a change is one packed integer that sorts by
-revision:  main (39 bits) | sub (24 bits) | tombstone (1 bit).  In the backend's bucket `key`
-it has a key of 17 bytes, main "_" sub, big-endian, followed by a "t" for a tombstone, as in
-etcd.
+A revision is a pair (main, sub). `main` increases by one with each transaction that makes at least
+one change. `sub` numbers the changes of the transaction from 0. In memory, a change is represented
+by one packed integer, so that changes sort by revision:
+
+    main (39 bits) | sub (24 bits) | tombstone (1 bit)
+
+In the backend's bucket `key`, a change has a key of 17 bytes, as in etcd: main (8 bytes,
+big-endian), "_", and sub (8 bytes, big-endian). The key of a tombstone has an additional "t" at
+the end.
 
 Source: etcd's server/storage/mvcc/revision.go.
 """

@@ -1,10 +1,11 @@
 """The multi-version store: every change has a revision, and old revisions can be read.
 
-The index of keys is in memory, and the values are in the backend; each transaction writes both.
-The consistent index is the index of the last log entry whose effect the store contains. It is
-written in the same batch of the backend as the writes that it covers, so that after a crash
-the log is applied from the following entry on, and no entry is applied twice. This requires
-that there is no await between `set_consistent_index` and the entry's transaction.
+The index of keys is in memory, and the values are in the backend. Each transaction writes both.
+
+The *consistent index* is the index of the last log entry whose effect the store contains. The
+backend makes it durable in the same batch as the writes of this entry. After a crash, the member
+therefore applies the log from the next entry on, and applies no entry twice. This requires that
+there is no await between `set_consistent_index` and the transaction of the entry.
 
 Buckets of the backend: `key` contains a `KeyValue` for each change, under its revision; `meta`
 contains the consistent index and the compacted revision.
@@ -96,8 +97,11 @@ class Store:
         return len(self._index)
 
     def set_consistent_index(self, index: int, term: int) -> None:
-        """Record that the store contains the effects of all entries up to `index`. There must be
-        no await between this call and the writes of that entry, in either order."""
+        """Record that the store contains the effects of all entries up to `index`.
+
+        The call may come before or after the writes of the entry at `index`, but there must be no
+        await between the call and these writes.
+        """
         self._consistent_index, self._consistent_term = index, term
         self._backend.put(_META, _CONSISTENT_INDEX, _INDEX_AND_TERM.pack(index, term))
 
@@ -109,8 +113,10 @@ class Store:
         return None if packed is None else self._value_at(packed)
 
     def get_at(self, key: bytes, revision: int) -> KeyValue | None:
-        """The key at `revision`; None if it did not exist. Raises CompactedRevision,
-        FutureRevision."""
+        """Return the key-value of `key` at `revision`, or None if the key did not exist then.
+
+        Raises CompactedRevision, FutureRevision.
+        """
         self._check_revision(revision, self._revision)
         packed = self._index.at(key, revision)
         return None if packed is None else self._value_at(packed)
@@ -124,12 +130,11 @@ class Store:
         limit: int = 0,
         count_only: bool = False,
     ) -> RangeResult:
-        """Read the keys of an interval at `revision` (0 or less: now), at most `limit` keys (0:
-        all).
+        """Read at most `limit` keys (0: all) of an interval at `revision` (0 or less: now).
 
-        With an empty `range_end` the interval contains only `key`; with b"\\0" it contains all
-        keys from `key` on; otherwise it ends before `range_end`. Raises CompactedRevision,
-        FutureRevision.
+        With an empty `range_end` the interval contains only `key`. With the `range_end` b"\\0" it
+        contains all keys from `key` on. With any other `range_end` it contains the keys from `key`
+        up to, not including, `range_end`. Raises CompactedRevision, FutureRevision.
         """
         return self.range_at(
             key,
@@ -150,8 +155,10 @@ class Store:
         limit: int,
         count_only: bool,
     ) -> RangeResult:
-        """`range` with `current` as the newest visible revision, which is greater inside a
-        transaction that has changed something."""
+        """Read a range as in `range`, with `current` as the newest visible revision.
+
+        Inside a transaction that has made a change, `current` is greater than the store's revision.
+        """
         self._check_revision(revision, current)
         at = None if revision <= 0 or revision == current else revision
         if not range_end:
@@ -171,16 +178,20 @@ class Store:
         return RangeResult([] if count_only else [self._value_at(packed)], 1, current)
 
     def changes(self, first: int, end: int) -> Iterator[Event]:
-        """The changes of revisions `first` up to, not including, `end`, in order, without the
-        compacted changes and without previous values."""
+        """Yield the changes from revision `first` up to, not including, `end`, in order.
+
+        Compacted changes are left out. The events have no previous values.
+        """
         start, stop = backend_key(pack(max(first, 0))), backend_key(pack(end))
         for key, value in self._backend.range(_KEYS, start, stop):
             kind = EventType.DELETE if is_tombstone(packed_from(key)) else EventType.PUT
             yield Event(kind, decode_key_value(value))
 
     def read_now(self, start: bytes, end: bytes | None) -> list[KeyValue]:
-        """The keys from `start` up to, not including, `end` (None: no end), with the changes of
-        the current transaction."""
+        """Return the keys from `start` up to, not including, `end` (None: no end).
+
+        The result includes the changes of the current transaction.
+        """
         return [self._value_at(packed) for packed in self._index.select(start, end, None)[0]]
 
     def _value_at(self, packed: Packed) -> KeyValue:
@@ -220,9 +231,9 @@ class Store:
     def compact(self, revision: int) -> None:
         """Remove the changes that are invisible at `revision` and later revisions.
 
-        They are invisible at once; `remove_compacted` removes them from the backend later, in
-        pieces. After a restart the store continues to remove the changes that are left.
-        Raises CompactedRevision, FutureRevision.
+        Reads cannot see these changes from the return of this call on. `remove_compacted` removes
+        them from the backend later, in pieces. After a restart the store continues to remove the
+        changes that are left. Raises CompactedRevision, FutureRevision.
         """
         if revision <= self._compacted:
             raise CompactedRevision(revision, self._compacted)
@@ -243,8 +254,10 @@ class Store:
         return len(self._forgotten) - self._removed
 
     def remove_compacted(self, limit: int = REMOVALS_AT_ONCE) -> int:
-        """Remove up to `limit` compacted changes from the backend; returns how many are left.
-        The owner calls this before a flush until no changes are left."""
+        """Remove up to `limit` compacted changes from the backend; return how many are left.
+
+        The owner of the store calls this method before each flush until no changes are left.
+        """
         until = min(self._removed + limit, len(self._forgotten))
         for packed in self._forgotten[self._removed : until]:
             self._backend.delete(_KEYS, backend_key(packed))
@@ -256,10 +269,10 @@ class Store:
     # --- hashes -------------------------------------------------------------------
 
     def hash_kv(self, revision: int = 0) -> HashResult:
-        """A hash of all changes up to `revision` (0: now) that are not compacted. It is equal
-        on members with the same history and the same compacted revision.
+        """Return a hash of all changes up to `revision` (0: now) that are not compacted.
 
-        Linear in the number of changes. Raises CompactedRevision, FutureRevision.
+        The hash is equal on members with the same history and the same compacted revision. The
+        cost is linear in the number of changes. Raises CompactedRevision, FutureRevision.
         """
         self._check_revision(revision, self._revision)
         until = revision if revision > 0 else self._revision
@@ -268,8 +281,11 @@ class Store:
         return HashResult(hash_changes(pairs, forgotten), self._compacted, until)
 
     def hash(self) -> int:
-        """A hash of the whole backend except the consistent index. It includes compacted changes
-        that are not removed yet, so the hashes of two members can differ for a while."""
+        """Return a hash of the whole backend except the consistent index.
+
+        The hash includes compacted changes that are not removed yet, so the hashes of two members
+        can differ for a while.
+        """
         crc = 0
         for bucket in BUCKETS:
             pairs = self._backend.range(bucket, b"")
@@ -280,8 +296,10 @@ class Store:
     # --- start and restore --------------------------------------------------------
 
     def restore(self) -> None:
-        """Load the content of the backend after `Backend.replace_with`. Watchers continue from
-        their current revision."""
+        """Load the content of the backend after `Backend.replace_with`.
+
+        Watchers continue from their current revision.
+        """
         before = self._revision
         self._load()
         self.watches.store_replaced(before)
@@ -289,9 +307,10 @@ class Store:
     def _load(self) -> None:
         """Load the index, the revisions and the consistent index from the backend.
 
-        Changes that were compacted, but not removed before a crash, are compacted again; the
-        compacted revision is durable before the first removal. The store's revision is at least
-        the compacted revision, because the newest change may be compacted.
+        Some changes may have been compacted, but not yet removed when the member crashed. They are
+        compacted again. This is possible because the compacted revision is durable before the
+        first removal. The store's revision is set to at least the compacted revision, because the
+        newest change may have been removed by the compaction.
         """
         self._forgotten, self._removed = array("Q"), 0
         self._writing = False
@@ -308,8 +327,10 @@ class Store:
         )
 
     def _stored_changes(self) -> Iterator[tuple[bytes, Packed]]:
-        """Yields key and change in the order of the revisions. At the end it sets the store's
-        revision to that of the last change."""
+        """Yield each key and change, in the order of the revisions.
+
+        At the end, this method sets the store's revision to that of the last change.
+        """
         packed = pack(FIRST_REVISION)
         for key, value in self._backend.range(_KEYS, b""):
             packed = packed_from(key)

@@ -2,11 +2,11 @@
 
 A watcher is *synced* when all events up to the store's revision are delivered or wait in its
 buffer. `WatchHub.notify` adds events to the buffers of synced watchers when a transaction ends.
-If a buffer is full, its watcher becomes *unsynced*: no more events are added, and when the
-consumer has emptied the buffer, the watcher reads the missing events from the backend, in
-pieces, until it has caught up. A watch from an old revision works in the same way. A slow
-consumer therefore uses a limited amount of memory and loses no events, unless a compaction
-removes them; then the watcher is cancelled with the compacted revision.
+If a buffer is full, its watcher becomes *unsynced*, which means that `notify` adds no more events.
+When the consumer has emptied the buffer, the watcher reads the missing events from the backend,
+in pieces, until it has caught up. A watch from an old revision works in the same way. A slow
+consumer therefore uses a limited amount of memory and loses no events. The only exception is a
+compaction that removes missing events. Then the watcher is cancelled with the compacted revision.
 
 All events of one revision are in one batch.
 
@@ -51,9 +51,12 @@ class History(Protocol):
 
 
 class WatchBatch(msgspec.Struct, frozen=True):
-    """`events` are all events of one or more revisions, in order. This and the earlier batches
-    contain all of the watcher's events up to `revision`. If `compact_revision` is not 0, the
-    watcher is cancelled because its next events are compacted, and this is its last batch."""
+    """A batch of a watcher's events.
+
+    `events` contains all events of one or more revisions, in order. This batch and the earlier
+    ones contain all of the watcher's events up to `revision`. If `compact_revision` is not 0, the
+    watcher is cancelled because its next events are compacted, and this is its last batch.
+    """
 
     events: tuple[Event, ...]
     revision: int
@@ -135,8 +138,10 @@ class Watcher:
         return not (self.no_put if event.type is EventType.PUT else self.no_delete)
 
     def offer(self, batch: WatchBatch) -> bool:
-        """Put `batch` into the buffer. Returns False if the buffer is full. An empty buffer
-        accepts a batch of any size, because a revision is never split."""
+        """Put `batch` into the buffer. Returns False if the buffer is full.
+
+        An empty buffer accepts a batch of any size, because a revision is never split.
+        """
         size = sum(event_bytes(event) for event in batch.events)
         if self._buffer and self._buffer_bytes + size > self._buffer_bytes_max:
             return False
@@ -196,9 +201,9 @@ class WatchHub:
     ) -> Watcher:
         """Watch an interval from `start_revision` on; 0 means from the next revision on.
 
-        If the start is before the compacted revision, the first batch reports that. `range_end`
-        has the same meaning as in a range. `progress_notify` is stored for the API, which sends
-        the progress notifications.
+        If `start_revision` is compacted, the first batch reports the compacted revision and
+        cancels the watcher. `range_end` has the same meaning as in a range. `progress_notify` is
+        only stored for the API, which sends the progress notifications.
         """
         current = self._history.revision
         watcher = Watcher(
@@ -216,15 +221,19 @@ class WatchHub:
         return watcher
 
     def cancel(self, watcher: Watcher) -> None:
-        """Deliver no more events; `next_batch` returns None once the buffer is empty. It is no
-        error if the watcher is cancelled already."""
+        """Add no more events to the watcher's buffer. `next_batch` returns None when it is empty.
+
+        The watcher may be cancelled already.
+        """
         self._leave(watcher)
         self._watchers.pop(watcher.id, None)
         watcher.end()
 
     def progress(self, watcher: Watcher) -> int:
-        """The revision up to which all events of `watcher` were delivered. This is the store's
-        revision if no earlier event waits."""
+        """Return the revision up to which all events of `watcher` were delivered.
+
+        If no event is waiting, this is the store's revision.
+        """
         return watcher.delivered_revision(self._history.revision)
 
     def notify(self, revision: int, events: Sequence[Event]) -> None:
@@ -240,8 +249,11 @@ class WatchHub:
                 watcher.next_revision = revision
 
     def store_replaced(self, revision: int) -> None:
-        """A leader's snapshot has replaced the store, which was at `revision` before. Watchers
-        read the events in between from the backend."""
+        """Continue all watches after a leader's snapshot has replaced the content of the store.
+
+        `revision` is the store's revision before the replacement. Watchers read the events after
+        it from the backend.
+        """
         for watcher in self._watchers.values():
             if watcher.synced:
                 self._leave(watcher)
@@ -252,8 +264,11 @@ class WatchHub:
                     watcher._wake.set()
 
     def catch_up(self, watcher: Watcher) -> WatchBatch | None:
-        """Read one piece of the events that an unsynced watcher is missing. Returns None if the
-        piece contains no event for this watcher. After the last piece the watcher is synced."""
+        """Read one piece of the events that an unsynced watcher is missing.
+
+        Returns None if the piece contains no event for this watcher. After the last piece the
+        watcher is synced.
+        """
         compacted = self._history.compacted_revision
         if watcher.next_revision < compacted:
             self.cancel(watcher)
@@ -270,8 +285,10 @@ class WatchHub:
         return WatchBatch(events, end - 1) if events else None
 
     def _with_previous(self, watcher: Watcher, event: Event) -> Event:
-        """`event` with its previous value, if the watcher requested it and it is not compacted, as
-        in etcd."""
+        """Add the previous value to `event` if the watcher requested previous values.
+
+        The previous value stays None if it is compacted, as in etcd.
+        """
         before = event.kv.mod_revision - 1
         if not watcher.prev_kv or before < self._history.compacted_revision or before < 1:
             return event

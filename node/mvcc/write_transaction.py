@@ -27,8 +27,10 @@ class WritableStore(Protocol):
         ...
 
     def read_now(self, start: bytes, end: bytes | None) -> list[KeyValue]:
-        """Return the keys from `start` up to, not including, `end` (None: no end), with the
-        changes of this transaction."""
+        """Return the keys from `start` up to, not including, `end` (None: no end).
+
+        The result includes the changes of this transaction.
+        """
         ...
 
     def range_at(
@@ -49,8 +51,10 @@ class WritableStore(Protocol):
         ...
 
     def end_write(self, revision: int, events: list[Event]) -> None:
-        """End the transaction: the store's revision becomes `revision`, and watchers
-        receive `events`."""
+        """End the transaction.
+
+        The store's revision becomes `revision`, and watchers receive `events`.
+        """
         ...
 
 
@@ -112,9 +116,10 @@ class WriteTransaction:
         limit: int = 0,
         count_only: bool = False,
     ) -> RangeResult:
-        """As `Store.range`, with the changes of this transaction.
+        """Read a range as `Store.range` does, including the changes of this transaction.
 
-        Raises CompactedRevision, FutureRevision."""
+        Raises CompactedRevision, FutureRevision.
+        """
         return self._store.range_at(
             key,
             range_end,
@@ -125,8 +130,11 @@ class WriteTransaction:
         )
 
     def end(self) -> int:
-        """End the transaction. If it has changes, they become the store's next revision and
-        watchers are notified. Returns the store's revision."""
+        """End the transaction and return the store's revision.
+
+        If the transaction has changes, they become the store's next revision, and watchers are
+        notified.
+        """
         revision = self.revision
         self._store.end_write(revision, self._events)
         return revision

@@ -14,8 +14,8 @@ MEMBER_ID_MAX: MemberId = 2**64 - 1
 class Config:
     """Settings of one member.
 
-    `voters` is used for a new cluster; a restart from a snapshot uses the voters in the
-    snapshot. Times are in ticks; the owner decides how long a tick is.
+    `voters` is used for a new cluster. A restart from a snapshot uses the voters in the snapshot
+    instead. Times are in ticks. The owner of the `Raft` decides how long a tick is.
 
     Raises ConfigInvalid.
     """

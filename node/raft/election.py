@@ -37,12 +37,14 @@ def accept_higher_term(raft: RaftState, message: Message) -> bool:
 
 
 def answer_lower_term(raft: RaftState, message: Message) -> None:
-    """Answer a message of a lower term if silence could block a member forever.
+    """Answer a message of a lower term if a member could otherwise wait forever.
 
-    A member that returns from a partition with a higher term ignores the old leader, and the
-    leader ignores its vote requests while it has a lease. A response with the higher term makes
-    the leader step down. A pre-candidate with a lower term would repeat its requests forever,
-    so it gets a rejection with the current term. Other messages of a lower term are dropped.
+    There are two such cases. In the first, this member returns from a partition with a higher term
+    than the leader. It ignores the leader's messages, and the leader ignores its vote requests as
+    long as the leader has a lease. A response with the higher term makes the leader step down. In
+    the second case, the sender is a pre-candidate with a lower term, which would repeat its
+    requests forever. It gets a rejection with the current term. All other messages of a lower term
+    are dropped.
     """
     guarded = raft.config.check_quorum or raft.config.pre_vote
     if guarded and message.type in (MessageType.APP, MessageType.HEARTBEAT):
@@ -94,8 +96,10 @@ def vote_is_free(raft: RaftState, message: Message) -> bool:
 
 
 def log_is_up_to_date(log: Log, last_index: Index, last_term: Term) -> bool:
-    """Whether a log with this last entry is at least as up to date as `log`. Source: Raft paper,
-    5.4.1."""
+    """Whether a log with the given last entry is at least as up to date as `log`.
+
+    Source: Raft paper, 5.4.1.
+    """
     return (last_term, last_index) >= (log.last_term, log.last_index)
 
 

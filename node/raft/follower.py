@@ -45,16 +45,18 @@ def log_matches(log: Log, index: Index, term: Term) -> bool:
 
 
 def contradicts_committed(log: Log, index: Index, term: Term) -> bool:
-    """Whether the leader's log has a different entry where this log's entry is committed. This
-    happens only if a member has lost durable data."""
+    """Whether the leader has another entry at `index`, although this log's entry is committed.
+
+    This happens only if a member has lost durable data.
+    """
     return index <= log.committed and log.term_at(index) not in (None, term)
 
 
 def append_entries(log: Log, message: Message) -> Index:
-    """Append the missing entries; return the index up to which this log matches the leader's.
+    """Append the missing entries; return the index up to which this log matches the leader's log.
 
-    Entries that the log already contains stay, and so do the entries after them, because the
-    message may be old.
+    Entries of the message that the log already contains are kept. The entries after them are kept,
+    too, because the message may be old.
     """
     conflict = log.find_conflict(message.entries)
     if conflict:
@@ -68,7 +70,7 @@ def committable_index(leader_commit: Index, matching: Index) -> Index:
 
 
 def acknowledge(raft: RaftState, leader: MemberId, index: Index) -> None:
-    """Acknowledge that this log is durable up to `index` and equal to the leader's.
+    """Acknowledge that this log is durable up to `index` and equal to the leader's log.
 
     Several appends before one sync get one acknowledgement.
     """
@@ -111,7 +113,7 @@ def reject_append(raft: RaftState, message: Message) -> None:
 
 
 def on_heartbeat(raft: RaftState, message: Message) -> None:
-    """HEARTBEAT: take the commit index, and respond with the context, which confirms reads.
+    """Handle HEARTBEAT: take the commit index, and respond with the context, which confirms reads.
 
     The response does not depend on anything that must be durable.
     """
@@ -146,9 +148,12 @@ def on_snapshot(raft: RaftState, message: Message) -> None:
 
 
 def restore(raft: RaftState, snapshot: Snapshot) -> bool:
-    """Replace the log by `snapshot`. Returns False if the log is kept: the entries of the
-    snapshot are committed here already, this member is not in its configuration, or the log
-    contains the snapshot's last entry."""
+    """Replace the log by `snapshot`. Returns False if the log is kept.
+
+    The log is kept in three cases: the entries of the snapshot are already committed here, this
+    member is not in the configuration of the snapshot, or the log contains the snapshot's last
+    entry.
+    """
     metadata = snapshot.metadata
     conf_state = metadata.conf_state
     if metadata.index <= raft.log.committed:
@@ -182,8 +187,11 @@ def on_read_index(raft: RaftState, message: Message) -> None:
 
 
 def can_forward(raft: RaftState, origin: MemberId) -> bool:
-    """Whether a leader other than `origin` is known. Two members that each believe that the
-    other is leader would otherwise forward a message between them forever."""
+    """Whether a leader other than `origin` is known.
+
+    A message is not forwarded to the member from which it came. Otherwise two members that each
+    regard the other one as leader would forward a message to each other forever.
+    """
     return raft.leader not in (NONE, origin)
 
 

@@ -55,8 +55,11 @@ def propose(raft: RaftState, data: bytes) -> None:
 
 
 def has_room(raft: RaftState, size_bytes: int) -> bool:
-    """Whether the limit of uncommitted bytes allows the proposal. If nothing is uncommitted, a
-    proposal of any size is accepted, because it could never be accepted otherwise."""
+    """Whether the limit of uncommitted bytes allows the proposal.
+
+    If there are no uncommitted bytes, a proposal of any size is accepted. Otherwise a proposal
+    above the limit could never be accepted.
+    """
     return (
         raft.uncommitted_bytes == 0
         or raft.uncommitted_bytes + size_bytes <= raft.config.uncommitted_bytes_max
@@ -64,8 +67,11 @@ def has_room(raft: RaftState, size_bytes: int) -> bool:
 
 
 def on_proposal(raft: RaftState, message: Message) -> None:
-    """PROP, forwarded by a follower. A proposal that exceeds the limit is dropped without a
-    response, so its client gets an unknown outcome."""
+    """Handle PROP, which a follower forwarded.
+
+    A proposal that exceeds the limit of uncommitted bytes is dropped without a response, so its
+    client gets an unknown outcome.
+    """
     append_proposals(raft, message.entries)
 
 
@@ -149,8 +155,10 @@ def nudge(raft: RaftState, progress: Progress) -> None:
 
 
 def await_snapshot(raft: RaftState, progress: Progress) -> None:
-    """Called once per heartbeat. A snapshot without a result for `snapshot_ticks_max` ticks
-    counts as lost."""
+    """Treat a snapshot as lost if it has no result after `snapshot_ticks_max` ticks.
+
+    The leader calls this function once per heartbeat.
+    """
     progress.snapshot_elapsed += raft.config.heartbeat_ticks
     if progress.snapshot_elapsed >= raft.config.snapshot_ticks_max:
         on_snapshot_status(raft, progress.id, delivered=False)
@@ -221,8 +229,10 @@ def on_unreachable(raft: RaftState, member: MemberId) -> None:
 
 
 def on_snapshot_status(raft: RaftState, member: MemberId, *, delivered: bool) -> None:
-    """Leave the snapshot state and probe at the next heartbeat: the follower may still be
-    installing a delivered snapshot."""
+    """Leave the snapshot state. The leader then probes the follower at the next heartbeat.
+
+    It does not probe at once, because the follower may still be installing a delivered snapshot.
+    """
     progress = raft.progress.get(member)
     if progress is None or progress.state is not ProgressState.SNAPSHOT:
         return

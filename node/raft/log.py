@@ -21,8 +21,10 @@ from splitbrain.node.raft.message import Entry, Index, Snapshot, SnapshotMetadat
 
 
 class Log:
-    """`entries` are the durable entries after `snapshot`; `committed` and `applied` are
-    between the index of the snapshot and the last entry.
+    """The log of one member.
+
+    `entries` are the durable entries after `snapshot`. `committed` and `applied` are between the
+    index of the snapshot and the index of the last entry.
 
     Raises StateInvalid if these values contradict each other.
     """
@@ -104,8 +106,11 @@ class Log:
         return tuple(self._entries[first - base : last - base + 1])
 
     def last_within(self, first: Index, last: Index, bytes_max: int) -> Index:
-        """The last index, at most `last`, up to which the entries from `first` on have at most
-        `bytes_max` of payload. The result is at least `first`."""
+        """Return the last index up to which the entries from `first` on fit into `bytes_max`.
+
+        Only the bytes of the payload are counted. The result is at least `first` and at most
+        `last`.
+        """
         entries = self._entries
         base = self.compacted_index + 1
         room = bytes_max
@@ -116,11 +121,11 @@ class Log:
         return last
 
     def likely_match(self, index: Index, term: Term) -> tuple[Index, Term]:
-        """The last position at which this log can agree with another log that has an entry of
-        `term` at `index`.
+        """Return the last position at which this log can agree with another log.
 
-        Returns the last index up to `index` whose term here is not greater than `term`, and
-        that term (0 if it is compacted). In this way one round skips a whole term of a diverged
+        The other log has an entry of `term` at `index`. The position is the last index, at most
+        `index`, whose entry in this log has a term of at most `term`. Returns this index and its
+        term (0 if the entry is compacted). In this way one round skips a whole term of a diverged
         tail instead of one entry (Raft paper, 5.3, end). Source: etcd-io/raft,
         `findConflictByTerm`.
         """
@@ -187,8 +192,8 @@ class Log:
     def persisted_to(self, index: Index) -> None:
         """Record that the entries handed out up to `index` are durable.
 
-        Entries that were replaced meanwhile do not count: a replacement moves `persisting`
-        back to before the first replaced entry.
+        Entries that were replaced in the meantime are not recorded as durable, because a
+        replacement moves `persisting` back to before the first replaced entry.
         """
         self.durable = max(self.durable, min(index, self.persisting))
 

@@ -21,7 +21,7 @@ class ProgressState(Enum):
 
 
 class Progress:
-    """One follower (or the leader itself, whose `match` is its own durable log).
+    """The leader's knowledge of one member. For the leader itself, `match` is its durable index.
 
     Invariant: 0 <= match < next.
     """
@@ -120,8 +120,10 @@ class Progress:
         return commit > self.sent_commit and self.sent_commit < self.next - 1
 
     def acknowledge(self, index: Index) -> bool:
-        """Record that the follower's log is durable and equal up to `index`. Returns False if that
-        was known already."""
+        """Record that the follower's log is durable and equal to the leader's log up to `index`.
+
+        Returns False if that was known already.
+        """
         if index <= self.match:
             return False
         self.match = index

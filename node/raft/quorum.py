@@ -26,8 +26,8 @@ def majority(voters: Sequence[MemberId]) -> int:
 def quorum_index(voters: Sequence[MemberId], acknowledged: Mapping[MemberId, int]) -> int:
     """The highest index that a majority of `voters` has acknowledged.
 
-    A voter that is not in `acknowledged` counts as 0. Source: Raft paper, figure 2,
-    the leader's last rule, without its condition on the term.
+    For a voter that is not in `acknowledged`, the index is 0. Source: Raft paper, figure 2, the
+    last rule for leaders, without its condition on the term.
     """
     ascending = sorted([acknowledged.get(voter, 0) for voter in voters])
     return ascending[len(ascending) - majority(voters)]

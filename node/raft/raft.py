@@ -75,11 +75,11 @@ _PRE_VOTE = MessageType.PRE_VOTE
 
 
 class Raft(RaftState):
-    """One member.
+    """One member's Raft.
 
-    A member of a new cluster starts with `config.voters` and no other state. A restart
-    passes the durable state: the hard state, the metadata of the newest snapshot, the
-    entries after it, and `applied`, the index up to which the state machine has applied.
+    A member of a new cluster starts with `config.voters` and no other state. At a restart, the
+    caller passes the durable state: the hard state, the metadata of the newest snapshot, the
+    entries after it, and `applied`, the index up to which the state machine has applied entries.
     Committed entries after `applied` are handed out again.
 
     Raises StateInvalid if these values contradict each other.
@@ -155,9 +155,9 @@ class Raft(RaftState):
     def propose(self, data: bytes) -> None:
         """Append `data` to the log if this member leads; otherwise forward it to the leader.
 
-        The only confirmation is the committed entry itself, which may never appear;
-        proposing the data again may then commit it twice. Raises ProposalDropped if the
-        proposal certainly did not enter a log and was not forwarded.
+        The only confirmation is the committed entry itself, which may never appear. If the caller
+        then proposes the data again, the data may be committed twice. Raises ProposalDropped if
+        the proposal certainly did not enter a log and was not forwarded.
         """
         if self.role is _LEADER:
             leader.propose(self, data)
@@ -279,8 +279,10 @@ class Raft(RaftState):
                 replication.send_due(self)
 
     def _send_forwards(self, entries: list[Entry]) -> None:
-        """Send PROPs of at most `message_bytes_max` to the current leader. The proposals are
-        lost if there is no leader."""
+        """Send the proposals to the current leader, in PROPs of at most `message_bytes_max`.
+
+        If there is no leader, the proposals are lost.
+        """
         if self.leader == NONE:
             return
         if self.role is _LEADER:  # this member was elected meanwhile

@@ -1,10 +1,10 @@
 """Linearizable reads that need no entry in the log.
 
-A leader records its commit index when a read arrives. It may answer the read once a majority
-has acknowledged a heartbeat that was sent later, because then no other member was leader at
-the time of the read. One round of heartbeats answers all reads that arrived before it. The
-context of a heartbeat is the number of reads so far in this term, so a later acknowledgement
-also covers earlier reads.
+A leader records its commit index when a read arrives. It may answer the read as soon as a majority
+has acknowledged a heartbeat that was sent after that, because this proves that no member had a
+higher term's leadership when the read arrived. One round of heartbeats answers all reads that
+arrived before it. The context of a heartbeat is the number of reads so far in this term. An
+acknowledgement of a context therefore confirms all reads up to this number.
 
 Source: Raft thesis, 6.4; etcd-io/raft, `read_only.go`.
 """
@@ -54,15 +54,19 @@ class ReadIndex:
         self.round_due = True
 
     def heartbeat_context(self) -> bytes:
-        """The context of the next heartbeat, which confirms all reads so far; empty if no read
-        waits."""
+        """Return the context of the next heartbeat, which confirms all reads so far.
+
+        The context is empty if no read is waiting.
+        """
         if not self._pending:
             return b""
         return self._received.to_bytes(_CONTEXT_BYTES, "big")
 
     def acknowledge(self, member: MemberId, context: bytes) -> None:
-        """Record that `member` answered the heartbeat with `context`. A context that this leader
-        did not send is ignored."""
+        """Record that `member` answered the heartbeat with `context`.
+
+        A context that this leader did not send is ignored.
+        """
         if len(context) != _CONTEXT_BYTES:
             return
         position = int.from_bytes(context, "big")
@@ -70,8 +74,10 @@ class ReadIndex:
             self._acknowledged[member] = position
 
     def take_confirmed(self, voters: Sequence[MemberId]) -> list[PendingRead]:
-        """Remove and return the reads that a majority of `voters` has confirmed, in the order of
-        their arrival."""
+        """Remove and return the reads that a majority of `voters` has confirmed.
+
+        The reads are in the order of their arrival.
+        """
         confirmed = quorum.quorum_index(voters, self._acknowledged)
         reads = [self._pending.popleft() for _ in range(confirmed - self._confirmed)]
         self._confirmed = max(confirmed, self._confirmed)

@@ -5,11 +5,12 @@ The owner of a `Raft` handles one `Ready` at a time, in this order:
 1. Send `messages` (APP, HEARTBEAT, SNAP and others). They may be sent at once, in parallel
    with the member's own disk write (Ongaro's thesis, 10.2.1).
 2. Persist `snapshot`, `entries` and `hard_state`; sync if `must_sync`.
-3. Send `messages_after_sync`: votes, append responses, and other messages that promise what
-   was just persisted.
-4. Pass `committed_entries` to the state machine; answer `read_states` once it has applied up
-   to their index.
-5. Call `raft.advance(ready)`. Only then does the member count its own log as durable.
+3. Send `messages_after_sync`: votes, append responses, and other messages whose content is true
+   only because step 2 made it durable.
+4. Pass `committed_entries` to the state machine. Answer each read state in `read_states` when the
+   state machine has applied entries up to its index.
+5. Call `raft.advance(ready)`. Before this call, the member does not treat the new part of its own
+   log as durable.
 
 Source: etcd-io/raft, `Ready` and `Advance`.
 """

@@ -25,8 +25,10 @@ def acknowledge_own_entries(raft: RaftState) -> None:
 
 
 def maybe_commit(raft: RaftState) -> bool:
-    """Commit up to the index that a majority has made durable. Returns True if the commit index
-    increased."""
+    """Commit up to the index that a majority has made durable.
+
+    Returns True if the commit index increased.
+    """
     index = agreed_index(raft)
     if index <= raft.log.committed or not may_commit(raft, index):
         return False
@@ -41,14 +43,18 @@ def agreed_index(raft: RaftState) -> Index:
 
 
 def may_commit(raft: RaftState, index: Index) -> bool:
-    """Whether the entry at `index` may be committed by counting replicas: only an entry of the
-    current term. Source: Raft paper, figure 8."""
+    """Whether the entry at `index` may be committed by counting replicas.
+
+    This is allowed only for an entry of the current term. Source: Raft paper, figure 8.
+    """
     return raft.log.term_at(index) == raft.term
 
 
 def committed_in_own_term(raft: RaftState) -> bool:
-    """Whether the leader knows all entries that earlier leaders committed. Source: thesis,
-    6.4."""
+    """Whether the leader has committed an entry of its own term.
+
+    If so, it knows all entries that earlier leaders committed. Source: thesis, 6.4.
+    """
     return raft.log.term_at(raft.log.committed) == raft.term
 
 
@@ -76,9 +82,9 @@ def send_due(raft: RaftState) -> None:
 def _send_append(
     raft: RaftState, progress: Progress, recent: dict[tuple[Index, Index], tuple[Entry, ...]]
 ) -> bool:
-    """Send one APP, or a SNAP instead. Returns False if nothing more can be sent now.
+    """Send one APP, or a SNAP instead. Returns False if no further message can be sent now.
 
-    `recent` shares one tuple of entries between followers at the same position.
+    `recent` is a cache of entries, so that followers at the same position share one tuple.
     """
     log = raft.log
     before = progress.next - 1
@@ -134,8 +140,8 @@ def _payload_bytes(entries: tuple[Entry, ...]) -> int:
 def maybe_send_snapshot(raft: RaftState, progress: Progress) -> bool:
     """Announce the newest snapshot to a follower that is active.
 
-    The owner fills in the data. The data may be newer than announced, up to the applied index,
-    if the metadata is changed accordingly.
+    The owner of the `Raft` adds the data to the message. The data may be newer than the announced
+    snapshot, up to the applied index, if the owner changes the metadata accordingly.
     """
     if not progress.recent_active:
         progress.append_due = False  # until it answers a heartbeat

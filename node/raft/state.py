@@ -30,7 +30,7 @@ from splitbrain.node.raft.ready import ReadState, Role
 
 
 class RaftState:
-    """One member's term, vote, role, log and, while it leads, its view of the others.
+    """One member's term, vote, role and log and, while it is leader, the progress of the others.
 
     Raises StateInvalid if hard state, snapshot, entries and `applied` contradict each other.
     """
@@ -127,8 +127,10 @@ class RaftState:
     # Leadership and configuration
 
     def reset_progress(self) -> None:
-        """Start a leadership: the followers' logs are unknown, and this member's own match
-        is its durable log."""
+        """Reset the progress of all members at the start of a leadership.
+
+        The followers' logs are unknown. The `match` of this member is its durable index.
+        """
         config = self.config
         self.progress = {
             member: Progress(
@@ -147,8 +149,10 @@ class RaftState:
             own.acknowledge(self.log.durable)
 
     def forget_leadership(self) -> None:
-        """Clear the leader's fields. Reads that wait here get no answer; their callers ask
-        again."""
+        """Clear the leader's fields.
+
+        Reads that wait at this leader get no answer, and their callers ask again.
+        """
         self.progress = {}
         self.peers = ()
         self.sends_due = False
@@ -157,8 +161,11 @@ class RaftState:
         self.postponed_reads = []
 
     def adopt_configuration(self, conf_state: ConfState) -> None:
-        """Use the voters and learners of `conf_state`. Membership change is not
-        implemented, so this happens only at the start and with a received snapshot."""
+        """Use the voters and learners of `conf_state`.
+
+        Membership change is not implemented, so this happens only at the start of the member, and
+        when it restores a snapshot from a leader.
+        """
         if conf_state.voters:
             self.voters = tuple(sorted(conf_state.voters))
             self.learners = tuple(sorted(conf_state.learners))

@@ -24,7 +24,9 @@ class ProgressStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """`progress` is in the order of ids, and empty unless the member is leader.
+    """The state of one member's Raft, for reports.
+
+    `progress` is in the order of ids. It is empty unless the member is leader.
 
     `contradiction` describes the first message of a peer that contradicted this member's
     committed entries, which means that some member's log has lost entries. The member ignored
