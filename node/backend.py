@@ -35,8 +35,10 @@ class Backend(Protocol):
     def range(
         self, bucket: bytes, start: bytes, end: bytes | None = None, limit: int = 0
     ) -> Iterator[tuple[bytes, bytes]]:
-        """The pairs from `start` up to, not including, `end` (None: no end), in key order, at most
-        `limit` (0: all)."""
+        """Return at most `limit` (0: all) pairs, in key order.
+
+        Their keys are from `start` up to, not including, `end` (None: no end).
+        """
         ...
 
     @property

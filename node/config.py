@@ -11,8 +11,10 @@ from splitbrain.node.identity import cluster_id, member_id
 
 
 class ConfigError(ValueError):
-    """A flag, or a combination of flags, is invalid; the message contains the given and the
-    expected value."""
+    """A flag, or a combination of flags, is invalid.
+
+    The message contains the given and the expected value.
+    """
 
 
 @dataclass(frozen=True, slots=True)

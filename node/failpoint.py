@@ -1,9 +1,10 @@
 """Failpoints: named places before and after each step of the write path, and of the
 installation of a received snapshot, where a test can inject a failure.
 
-A failpoint is off, or it is a chain of terms as in gofail. The first term that applies acts:
-`off`, `sleep(MS)`, `panic` (the process ends at once, as if killed), `pause` (the process stops,
-as by SIGSTOP, until it is continued), `error` (the step fails). `N*term` applies to the first N
+A failpoint is off, or it is a chain of terms as in gofail, separated by "->". At each visit of the
+failpoint, the first term that applies is executed. The terms are `off`, `sleep(MS)` (wait for MS
+milliseconds), `panic` (the process ends at once, as if killed), `pause` (the process stops, as by
+SIGSTOP, until it is continued) and `error` (the step fails). `N*term` applies to the first N
 visits, `N#term` only to the N-th visit, and `P%term` with a probability of P percent.
 
     before_leader_wal=panic
@@ -11,8 +12,8 @@ visits, `N#term` only to the N-th visit, and `P%term` with a probability of P pe
     before_apply_mvcc=3#panic
     after_client_request=2*off->error
 
-Set by the environment variable `SPLITBRAIN_FAILPOINTS`, entries separated by ";",
-or over the admin endpoint, which is off by default.
+Failpoints are set by the environment variable `SPLITBRAIN_FAILPOINTS`, with entries separated by
+";", or over the admin endpoint, which is off by default.
 """
 
 from __future__ import annotations
@@ -159,8 +160,10 @@ def _known(name: str) -> str:
 
 
 class Failpoints:
-    """The failpoints of one member. `armed` is False while no failpoint is set, so that a step
-    only checks one flag."""
+    """The failpoints of one member.
+
+    `armed` is False while no failpoint is set, so that a step only checks one flag.
+    """
 
     def __init__(self, host: Host, settings: dict[str, str] | None = None) -> None:
         self._host = host

@@ -21,8 +21,10 @@ class MemberMetrics(Metrics):
         self._known = False
 
     def leader_seen(self, known: bool, *, leading: bool) -> None:
-        """Record that the leader changed or was lost. As in etcd, each newly found leader counts as
-        one change."""
+        """Record that the leader changed or was lost.
+
+        As in etcd, the metric of leader changes increases each time that a new leader is found.
+        """
         if known and not self._known:
             self.leader_changes.inc()
         self._known = known

@@ -5,9 +5,9 @@
     member/wal/     the write-ahead log
     member/snap/    snapshots; member/snap/db the backend
 
-Recovery reads, in this order: the newest complete snapshot with a mark in the log; the log after
-it; the backend. If the member crashed before it installed a leader's snapshot, that snapshot
-replaces the backend. Entries up to the backend's consistent index are not applied again.
+Recovery first reads the newest complete snapshot with a mark in the log, then the log after this
+snapshot, and then the backend. If the member crashed before it installed a leader's snapshot, that
+snapshot replaces the backend. Entries up to the backend's consistent index are not applied again.
 """
 
 from __future__ import annotations
@@ -32,8 +32,11 @@ NO_SNAPSHOT = SnapshotMetadata()
 
 
 class DataRefused(Exception):
-    """The data directory belongs to another member or cluster, or is damaged, so the member must
-    not serve it. The message contains the found and the expected value, and what to do."""
+    """The member must not serve its data directory.
+
+    The directory belongs to another member or cluster, or is damaged. The message contains the
+    found and the expected value, and the action to take.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +139,12 @@ class MemberStorage:
             await self._wal.save(hard_state, entries, sync=sync)
 
     async def save_snapshot(self, metadata: SnapshotMetadata) -> None:
-        """Record that the backend durably contains everything up to `metadata.index`, and remove
-        older segments and snapshots. Raises DiskError.
+        """Record that the backend is durable up to `metadata.index`, and remove older files.
 
-        Entries can be applied before the hard state with their commit index is written. The mark
-        is therefore written with its commit index: otherwise the snapshot might not count after
-        a crash, although an older snapshot was removed for it.
+        The older segments and snapshots are removed. Entries can be applied before the hard state
+        with their commit index is written. The mark of the snapshot is therefore written together
+        with its commit index. Otherwise the mark might be ignored after a crash, although older
+        snapshots have been removed. Raises DiskError.
         """
         async with self._turn:
             await self._snapshots.save(Snapshot(metadata))
@@ -163,8 +166,10 @@ class MemberStorage:
             await self._snapshots.save(Snapshot(snapshot.metadata))
 
     def trim(self) -> None:
-        """Return the disk space that the log preallocated and does not use. The tasks that
-        write must have ended. Raises DiskError."""
+        """Free the disk space that the log preallocated and does not use.
+
+        The tasks that write must have ended. Raises DiskError.
+        """
         self._wal.trim()
 
     def close(self) -> None:
@@ -173,12 +178,13 @@ class MemberStorage:
 
 
 def consistent_tail(after: SnapshotMetadata, entries: Sequence[Entry]) -> Sequence[Entry]:
-    """The entries that can follow the snapshot, because terms never decrease along a log.
+    """Return the entries that can follow the snapshot `after`.
 
-    A member that received a leader's snapshot may have had entries of a deposed leader beyond it,
-    and the log on the disk still contains them. Raft dropped them when it restored the snapshot.
-    If they came back after a restart, the member would vote as if its log ended in their older
-    term, and could help to elect a member that lacks committed entries.
+    Terms never decrease along a log. So if an entry has a lower term than the snapshot or the entry
+    before it, this entry and all later ones are dropped. Such entries exist if a member had entries of a deposed leader when it received a snapshot from
+    a leader. Raft dropped these entries when it restored the snapshot, but the log on the disk
+    still contains them. If they came back after a restart, the member would vote as if its log
+    ended in their older term, and could help to elect a member that lacks committed entries.
     """
     term = after.term
     for position, entry in enumerate(entries):

@@ -1,8 +1,8 @@
 """The members of the cluster: their peer URLs from the initial configuration, and the attributes
 (name and client URLs) that each member has published through the log.
 
-The attributes are in the backend's bucket `members`, so that every snapshot contains them, and
-in the same batch as the consistent index of their entry.
+The attributes are in the backend's bucket `members`, so that every snapshot contains them. They
+are written in the same batch as the consistent index of their entry.
 
 Source: etcd's `server/etcdserver/api/membership` (RaftAttributes, Attributes).
 """
@@ -32,8 +32,11 @@ class Membership:
         self.restore()
 
     def members(self) -> list[Member]:
-        """All members in the order of their ids. A member that has not published its attributes
-        yet has the name from the flags and no client URLs."""
+        """Return all members in the order of their ids.
+
+        A member that has not published its attributes yet has the name from the flags and no
+        client URLs.
+        """
         published = {self.own.member_id: self.own, **self._published}
         members = []
         for peer in self._peers:
@@ -43,8 +46,10 @@ class Membership:
         return members
 
     def record(self, attributes: MemberAttributesRequest) -> None:
-        """Apply a committed entry. There must be no await between this call and
-        `Store.set_consistent_index`."""
+        """Apply a committed entry.
+
+        There must be no await between this call and `Store.set_consistent_index`.
+        """
         self._published[attributes.member_id] = attributes
         key = _key(attributes.member_id)
         self._backend.put(_MEMBERS, key, msgspec.json.encode(attributes))

@@ -85,8 +85,11 @@ class Pending(Generic[T]):
         return len(self._futures) >= self._requests_max
 
     async def wait_for(self, request: int, begin: Callable[[], Awaitable[None]]) -> T:
-        """Register `request`, call `begin` to propose it, and wait for the result. Raises the
-        errors of `begin`, the deadline's error, or the error that the request resulted in."""
+        """Register `request`, call `begin` to propose it, and wait for the result.
+
+        Raises the errors of `begin`, the deadline's error, or the error that is the result of the
+        request.
+        """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._futures[request] = future
         self._deadline.watch(future)  # type: ignore[arg-type]
@@ -98,8 +101,10 @@ class Pending(Generic[T]):
             self._futures.pop(request, None)
 
     def resolve(self, request: int, result: T | Exception) -> None:
-        """Set the result of `request` if it waits at this member. Most entries are requests of
-        other members."""
+        """Set the result of `request` if it waits at this member.
+
+        Most entries are requests that wait at other members.
+        """
         future = self._futures.get(request)
         if future is None or future.done():
             return

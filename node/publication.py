@@ -1,6 +1,6 @@
 """Publishes a member's name and client URLs to the cluster, through the log.
 
-The member does this at each start, and repeats the proposal until it has applied it itself:
+The member does this at each start. It repeats the proposal until it has applied the entry, because
 there may be no leader at first, or the leader that accepted the proposal may fail.
 
 Source: etcd's `EtcdServer.publish`.
@@ -29,8 +29,11 @@ async def publish(
     propose: Callable[[bytes], None],
     retry_s: float,
 ) -> None:
-    """Return once this member has applied `attributes`. The apply resolves `waiting`, which raises
-    RpcError after a timeout; `propose` raises ProposalDropped."""
+    """Propose `attributes` until this member has applied them.
+
+    Applying the entry resolves `waiting`, which raises RpcError after a timeout. `propose` raises
+    ProposalDropped. In both cases the proposal is repeated.
+    """
     while True:
         request = ids.next()
         data = encode(InternalRequest(request, attributes))

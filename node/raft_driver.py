@@ -34,8 +34,10 @@ INBOX_MESSAGES_MAX = 8192
 
 
 class LogContradicted(Exception):
-    """A peer contradicted this member's committed entries, so the log of some member has lost
-    entries. No member can know which one, so this member stops."""
+    """A peer contradicted this member's committed entries, so this member stops.
+
+    The log of some member has lost entries, and it is impossible to determine which one.
+    """
 
 
 class RaftDriver:
@@ -113,7 +115,9 @@ class RaftDriver:
 
     async def propose(self, subject: Traced, data: bytes) -> None:
         """Propose a client's entry to Raft, which forwards it if this member is not leader.
-        Raises ProposalDropped, FailpointError."""
+
+        Raises ProposalDropped, FailpointError.
+        """
         step = "leader_receive" if self._raft.role is Role.LEADER else "follower_forward"
         await self._path.before(step)
         self._raft.propose(data)
@@ -123,7 +127,9 @@ class RaftDriver:
 
     def propose_own(self, data: bytes) -> None:
         """Propose an entry of the member itself, which is not part of a client's write.
-        Raises ProposalDropped."""
+
+        Raises ProposalDropped.
+        """
         self._raft.propose(data)
         self._wake.set()
 
@@ -257,8 +263,10 @@ class RaftDriver:
             await self._world.clock.sleep(self._world.random.uniform(0.0, 0.3))
 
     def _trace_promises(self, ready: Ready, step: str) -> None:
-        """Trace the persisted entries and vote. Entries are traced only if the disk reports that
-        everything is synced."""
+        """Trace the persisted entries and vote.
+
+        Entries are traced only if the disk reports that everything is synced.
+        """
         if self._storage.unsynced_bytes == 0:
             for entry in ready.entries:
                 self._path.trace(step, traced(entry))
@@ -271,9 +279,12 @@ class RaftDriver:
             self._path.trace("vote", Traced(term=hard_state.term), peer=candidate)
 
     def _newly_committed(self) -> Sequence[Entry]:
-        """The newly committed entries, for traces and failpoints; empty while both are off. This
-        includes entries that this Ready does not hand out yet (`committed_bytes_max`), because
-        its messages already tell the other members that they are committed."""
+        """Return the newly committed entries for traces and failpoints; empty if both are off.
+
+        The result includes committed entries that this Ready does not contain yet because of
+        `committed_bytes_max`. The messages of this Ready already inform the other members that
+        these entries are committed.
+        """
         log = self._raft.log
         first = max(self._marked, log.compacted_index) + 1
         self._marked = max(self._marked, log.committed)
@@ -296,8 +307,10 @@ class RaftDriver:
             await self._path.after_each("apply_notify", [traced(entry) for entry in entries])
 
     async def _send_snapshot(self, message: Message) -> None:
-        """Send a follower the current backend, which may be newer than the snapshot that Raft
-        announced."""
+        """Send the current backend to a follower.
+
+        The backend may be newer than the snapshot that Raft announced.
+        """
         if self.transport.sends_snapshot(message.to):
             return  # Raft gave up on the earlier snapshot, but its result is still reported
         try:
@@ -332,8 +345,10 @@ class RaftDriver:
         )
 
     async def _snapshot_of_now(self) -> Snapshot:
-        """The current content of the backend as a snapshot. Raises StateInvalid if Raft has no
-        snapshot at the applied index."""
+        """Return the current content of the backend as a snapshot.
+
+        Raises StateInvalid if Raft has no snapshot at the applied index.
+        """
         metadata = self._raft.describe_snapshot(self._store.consistent_index)
         # No await before this call, which captures the current content and then encodes it.
         return Snapshot(metadata, await self._storage.backend.snapshot())

@@ -21,8 +21,10 @@ RETRY_S = 0.5
 
 
 class ReadBarrier:
-    """`ask(context)` requests a read index from Raft, which answers by `confirmed`. `applied`
-    returns the index up to which this member has applied.
+    """Makes reads wait until this member has applied the leader's commit index.
+
+    `ask(context)` requests a read index from Raft. The answer arrives by a call of `confirmed`.
+    `applied` returns the index up to which this member has applied entries.
 
     A context is a request id, which is unique in the whole life of the cluster. An answer to a
     round of another member, or of this member before a restart, is therefore never accepted.

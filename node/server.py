@@ -70,9 +70,9 @@ when apply is 5,000 entries behind commit (maxGapBetweenApplyAndCommitIndex)."""
 class Server:
     """One member of a cluster, in a real or simulated world.
 
-    `start` recovers the state from the data directory and begins to serve peers and clients;
-    `stop` ends that and flushes the backend. If the disk fails, the member stops itself by
-    `world.stop`, because it could no longer keep its promises to other members.
+    `start` recovers the state from the data directory and begins to serve peers and clients. `stop`
+    ends the service and flushes the backend. If the disk fails, the member stops itself by
+    `world.stop`, because it cannot make durable what it would acknowledge to other members.
     """
 
     def __init__(self, world: ApiWorld, config: Config) -> None:
@@ -93,8 +93,11 @@ class Server:
     # --- starting and stopping ------------------------------------------------
 
     async def start(self) -> None:
-        """Recover, then serve. Raises DirectoryInUse, AddressInUse, DataRefused (the data belongs
-        to another member, or is corrupt), DiskError."""
+        """Recover the state, then serve.
+
+        Raises DirectoryInUse, AddressInUse, DiskError, and DataRefused if the data belongs to
+        another member or is corrupt.
+        """
         config, world = self._config, self._world
         world.disk.lock()
         await self._refuse_taken_addresses()
@@ -121,8 +124,11 @@ class Server:
         self._log_start()
 
     async def _refuse_taken_addresses(self) -> None:
-        """Check the peer addresses before anything is written. A new data directory belongs to its
-        peer URLs, so it would refuse other URLs at the next attempt."""
+        """Refuse to start if a peer address is in use, before any data is written.
+
+        A new data directory is tied to its peer URLs. If it were created with an address that is in
+        use, the next start with another address would be refused.
+        """
         for url in self._config.listen_peer_urls:
             listener = await self._world.network.listen_peers(url, _refuse_peer)
             await listener.close()
@@ -228,8 +234,10 @@ class Server:
         await self._storage.backend.flush()
 
     def close(self, *, trim: bool = False) -> None:
-        """Close the files, once the member's tasks have ended. `trim` also returns the disk
-        space that the log preallocated and does not use."""
+        """Close the files. The member's tasks must have ended.
+
+        With `trim`, the disk space that the log preallocated and does not use is freed.
+        """
         if trim:
             try:
                 self._storage.trim()
@@ -290,8 +298,10 @@ class Server:
         return ResponseHeader(self.cluster_id, self.member_id, self.store.revision, self.raft.term)
 
     def health(self) -> tuple[bool, str]:
-        """Whether the member can serve, and the reason if not: without a leader it cannot, as in
-        etcd's /health."""
+        """Return whether the member can serve, and the reason if it cannot.
+
+        A member without a leader cannot serve, as in etcd's /health.
+        """
         return (True, "") if self.raft.leader else (False, "RAFT NO LEADER")
 
     def status(self) -> StatusResponse:

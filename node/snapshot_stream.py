@@ -1,7 +1,8 @@
 """Sends a snapshot to a follower in chunks, over a separate connection.
 
-Each follower gets one snapshot at a time. On a slow link a large snapshot can take longer than
-Raft's timeout for it; if a second snapshot replaced the first one, none would ever arrive.
+Each follower gets one snapshot at a time. On a slow link, sending a large snapshot can take longer
+than Raft's timeout for the snapshot. If a second snapshot then replaced the first one, no snapshot
+would ever arrive.
 
 Source: etcd's rafthttp, which has a snapshot sender besides the stream of messages.
 """
@@ -44,8 +45,11 @@ def chunks(stream: int, message: Message, chunk_bytes: int) -> Iterator[Snapshot
 
 
 class SnapshotSender:
-    """Sends snapshots to one follower. `dial` opens a link with a queue of the given size in
-    bytes; `sent` is called with the size of each frame."""
+    """Sends snapshots to one follower.
+
+    `dial` opens a link with a queue of the given size in bytes. `sent` is called with the size of
+    each frame in bytes.
+    """
 
     def __init__(
         self, world: World, dial: Callable[[int], PeerLink], sent: Callable[[int], None]
@@ -66,8 +70,10 @@ class SnapshotSender:
             self._link.close()
 
     async def send(self, message: Message) -> bool:
-        """Send a SNAP message. Returns whether all of it was sent; only the follower's
-        acknowledgement shows that the follower has installed it."""
+        """Send a SNAP message. Returns whether all of it was sent.
+
+        Only the follower's acknowledgement shows that the follower has installed the snapshot.
+        """
         assert not self.busy, "a snapshot is already being sent to this follower"
         assert message.snapshot is not None
         chunk_bytes, queue_bytes_max = CHUNK_BYTES, QUEUE_BYTES_MAX
@@ -88,8 +94,11 @@ class SnapshotSender:
             self._link = None
 
     async def _send_frames(self, link: PeerLink, frames: Iterable[bytes]) -> bool:
-        """Wait for the connection, then send the frames. If the connection breaks, the frames in
-        its queue are lost and the later ones are useless, so the snapshot has failed."""
+        """Wait for the connection, then send the frames.
+
+        If the connection breaks, the snapshot has failed, because the frames in the queue are lost
+        and the later frames are useless without them.
+        """
         begun = False
         for frame in frames:
             waited_s = 0.0
@@ -115,8 +124,10 @@ class SnapshotSender:
 
 
 class SnapshotReceiver:
-    """Combines the chunks of one connection. After a gap the chunks are ignored, and the sender's
-    Raft sends another snapshot."""
+    """Combines the chunks of one connection.
+
+    After a gap the remaining chunks are ignored, and the sender's Raft sends another snapshot.
+    """
 
     def __init__(self, receive: Callable[[Message], None]) -> None:
         self._decode = msgspec.msgpack.Decoder(SnapshotChunk).decode

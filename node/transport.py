@@ -40,8 +40,11 @@ class Traffic:
 
 
 class Transport:
-    """The links of one member. It calls `receive` with each message that arrives, and
-    `unreachable` with each peer to which a message could not be sent."""
+    """The links of one member to its peers.
+
+    The transport calls `receive` with each message that arrives, and `unreachable` with each peer
+    to which a message could not be sent.
+    """
 
     def __init__(
         self,
@@ -144,8 +147,10 @@ class Transport:
         return peer in self._snapshots and self._snapshots[peer].busy
 
     async def send_snapshot(self, message: Message) -> bool:
-        """Send a SNAP message with its data. Returns whether all of it was sent. Must not be
-        called while `sends_snapshot` is true for the same peer."""
+        """Send a SNAP message with its data. Returns whether all of it was sent.
+
+        The caller must not call this method while `sends_snapshot` is true for the same peer.
+        """
         assert message.type is MessageType.SNAP
         sender = self._snapshots.get(message.to)
         if sender is None:

@@ -47,8 +47,11 @@ class DirectoryInUse(Exception):
 
 
 class File(Protocol):
-    """A file opened for writing. Written data is in the page cache, so it survives the process,
-    but survives a power loss only after `sync` has returned."""
+    """A file opened for writing.
+
+    Written data is in the page cache, so it survives the end of the process. It survives a power
+    loss only after `sync` has returned.
+    """
 
     unsynced_bytes: int
     """The number of written bytes that the disk does not know to be durable."""
@@ -60,8 +63,10 @@ class File(Protocol):
     def truncate(self, size: int) -> None: ...
 
     async def sync(self) -> None:
-        """Make all written data durable (fdatasync). Raises DiskError; after that the content of
-        the file's tail is unknown."""
+        """Make all written data durable (fdatasync).
+
+        Raises DiskError, after which the content of the file's tail is unknown.
+        """
         ...
 
     def close(self) -> None: ...
@@ -93,8 +98,10 @@ class Disk(Protocol):
         ...
 
     async def replace(self, path: str, data: bytes) -> None:
-        """Replace a file atomically and durably: write a temporary file, sync it, rename it, and
-        sync the directory."""
+        """Replace a file atomically and durably.
+
+        Write a temporary file, sync this file, rename it, and sync the directory.
+        """
         ...
 
     def rename(self, source: str, target: str) -> None: ...
@@ -121,9 +128,12 @@ class PeerLink(Protocol):
     breaks."""
 
     def send(self, frame: bytes) -> bool:
-        """Queue a frame. Returns False if the frame was dropped because there is no connection or
-        the queue is full. Frames arrive completely and in order, or not at all; True does not
-        mean that the frame arrives."""
+        """Put a frame into the queue.
+
+        Returns False if the frame was dropped because there is no connection or the queue is full.
+        True does not mean that the frame arrives. Frames arrive completely and in order, or not at
+        all.
+        """
         ...
 
     @property
@@ -152,9 +162,11 @@ class Network(Protocol):
     async def listen_peers(
         self, url: str, accept: Callable[[bytes], Callable[[bytes], None]]
     ) -> Closable:
-        """Accept peers' connections at `url`. `accept(hello)` is called with the first frame of
-        each connection; it returns the receiver of the later frames, or raises
-        ConnectionRefusedError to close the connection. Raises AddressInUse."""
+        """Accept peers' connections at `url`. Raises AddressInUse.
+
+        `accept(hello)` is called with the first frame of each connection. It returns the receiver
+        of the later frames, or raises ConnectionRefusedError to close the connection.
+        """
         ...
 
     def dial_peer(self, url: str, hello: bytes, *, queue_bytes_max: int) -> PeerLink:
@@ -196,9 +208,11 @@ class World(Protocol):
         ...
 
     def buggify(self, place: str) -> bool:
-        """Whether to provoke a rare condition now; always False in the real world. `place` names
-        the condition. The resulting behaviour must be correct, such as a short queue. Source:
-        FoundationDB's BUGGIFY."""
+        """Whether the caller should provoke a rare condition; always False in the real world.
+
+        `place` is the name of the condition. The condition must be one that correct code can meet,
+        such as a short queue. Source: FoundationDB's BUGGIFY.
+        """
         ...
 
     def crash(self) -> None:

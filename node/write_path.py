@@ -17,8 +17,10 @@ from splitbrain.node.world import World
 
 
 class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A line of `trace.jsonl`, described in docs/reference/write-path.md. `request` is 0 if the
-    step does not belong to a client's request."""
+    """A line of `trace.jsonl`, described in docs/reference/write-path.md.
+
+    `request` is 0 if the step does not belong to a client's request.
+    """
 
     member: str
     step: str
@@ -39,8 +41,11 @@ class Traced(msgspec.Struct, frozen=True):
 
 
 class WritePath:
-    """Traces the steps of one member and executes its failpoints. `observed` is False while
-    tracing and failpoints are off, so that the member collects no data for them."""
+    """Traces the steps of one member and executes its failpoints.
+
+    `observed` is False while tracing and failpoints are off, so that the member collects no data
+    for them.
+    """
 
     def __init__(self, world: World, member: str, failpoints: Failpoints, *, tracing: bool) -> None:
         self._world = world

@@ -184,9 +184,10 @@ def _key_end(data: bytes, at: int) -> int:
 
 
 def value_end(data: bytes, at: int) -> int:
-    """The offset after the value that starts at `at`, after optional spaces.
+    """Return the offset after the value at `at`. There may be spaces between `at` and the value.
 
-    Raises the GoJsonError that Go's scanner would return, and `Incomplete` if the text ends first.
+    Raises the GoJsonError that Go's scanner would return, and `Incomplete` if the text ends before
+    the value does.
     """
     closers = bytearray()  # the closing brackets of the open arrays and objects
     while True:
@@ -224,9 +225,10 @@ def value_end(data: bytes, at: int) -> int:
 
 
 def first_value(data: bytes, at: int = 0) -> tuple[int, int] | None:
-    """The begin and end offsets of the next value of a stream; None if only spaces are left.
+    """Return the begin and end offsets of the next value of a stream; None if only spaces are left.
 
-    The text after the value is not checked, as in Go's `json.Decoder`."""
+    The text after the value is not checked, as in Go's `json.Decoder`.
+    """
     at = _skip(_SPACE, data, at)
     if at >= len(data):
         return None
@@ -261,8 +263,10 @@ def kind(raw: bytes) -> str:
 
 
 def type_error(raw: bytes, go_type: str, *, literal: bool = False) -> GoJsonError:
-    """Go's error for a value of the wrong type. With `literal`, the message quotes the number,
-    which does not fit the type."""
+    """Return Go's error for a value of the wrong type.
+
+    With `literal`, the value is a number that does not fit the type, and the message quotes it.
+    """
     value = kind(raw)
     if literal and value == "number":
         value += " " + raw.decode()
@@ -359,8 +363,10 @@ def byte_string(raw: bytes) -> bytes:
 
 
 def base64_decode(text: bytes) -> bytes:
-    """Decode padded base64 with the standard alphabet. Line ends are skipped, and the unused bits
-    of the last character are ignored."""
+    """Decode padded base64 with the standard alphabet.
+
+    Line ends are skipped, and the unused bits of the last character are ignored.
+    """
     out = bytearray()
     at = 0
     while True:
@@ -390,8 +396,11 @@ def base64_decode(text: bytes) -> bytes:
 
 
 def _check_padding(text: bytes, at: int, characters: int) -> None:
-    """Check the padding. `at` is the offset after the first "=", which follows `characters`
-    characters of its quantum."""
+    """Check the padding of base64.
+
+    `at` is the offset after the first "=". `characters` is the number of characters before this
+    "=" in its quantum (group of four characters).
+    """
     if characters < 2:
         raise _corrupt(at - 1)
     if characters == 2:

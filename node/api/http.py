@@ -166,8 +166,11 @@ class HttpServer:
             ) from None
 
     async def _watch(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Send one line per response. As in the gateway, the headers are sent with the first
-        line: a stream without a watch sends nothing until the client disconnects."""
+        """Send one line per response.
+
+        As in the gateway, the headers are sent with the first line. A stream without a watch
+        therefore sends no bytes until the client disconnects.
+        """
         if request.method != "POST":
             return _refused(405, "Method Not Allowed")
         requests = json_codec.WatchRequests(self.body_bytes_max)
@@ -192,8 +195,11 @@ class HttpServer:
     async def _first_watch_requests(
         self, request: web.BaseRequest, requests: json_codec.WatchRequests
     ) -> list[WatchRequest]:
-        """The first requests of the body. If the body begins with an invalid request, this raises
-        RpcError; an invalid request later in the body only ends the reading."""
+        """Return the first requests of the body.
+
+        Raises RpcError if the body begins with an invalid request. An invalid request later in the
+        body only ends the reading.
+        """
         found: list[WatchRequest] = []
         while not found:
             data = await request.content.readany()
@@ -320,8 +326,11 @@ def _camel(code: Code) -> str:
 
 
 def _server(http: HttpServer, log: Log) -> web.Server:
-    """aiohttp's low-level server with a limit on bodies. When a client disconnects, its handler is
-    cancelled, because a watch without events would not notice it otherwise."""
+    """Return aiohttp's low-level server, with a limit on the size of bodies.
+
+    When a client disconnects, the handler of its request is cancelled. Otherwise the handler of a
+    watch without events would not notice that the client has disconnected.
+    """
     loop = asyncio.get_running_loop()
 
     def make(
@@ -360,8 +369,10 @@ class _Listening:
 
 
 async def serve(url: str, api: Api, log: Log) -> Closable:
-    """Serve `api` at `url` ("http://127.0.0.1:2379"). `log` gets one line for each malformed
-    request. Raises AddressInUse."""
+    """Serve `api` at `url` ("http://127.0.0.1:2379").
+
+    `log` gets one line for each malformed request. Raises AddressInUse.
+    """
     parts = urlsplit(url)
     if parts.hostname is None or parts.port is None:
         raise ValueError(f"{url!r} is not a usable address; expected http://HOST:PORT")

@@ -52,8 +52,10 @@ def _reason(problem: HttpProcessingError) -> str:
 
 
 def http_logger(log: Log) -> logging.Logger:
-    """A logger for one server. It is not registered in `logging`, so that two members in one
-    process do not share it."""
+    """Return a logger for one server.
+
+    The logger is not registered in `logging`, so that two members in one process do not share it.
+    """
     logger = logging.Logger("http", logging.DEBUG)
     logger.addHandler(MemberLogHandler(log))
     return logger

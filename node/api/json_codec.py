@@ -129,7 +129,8 @@ _READERS: dict[
 def decode_request(method: str, body: bytes) -> Any:
     """Decode the request of a `method` ("/v3/kv/put") from an HTTP body.
 
-    Raises RpcError (INVALID_ARGUMENT, with Go's message) if the body is invalid."""
+    Raises RpcError (INVALID_ARGUMENT, with Go's message) if the body is invalid.
+    """
     decode, finish, reader = _READERS[method]
     if decode is not None:
         try:
@@ -151,15 +152,17 @@ def _decode_exactly(reader: json_reader.Message, body: bytes) -> Any:
 class WatchRequests:
     """Decodes the watch requests in a body that arrives in pieces.
 
-    `bytes_max` limits the size of an incomplete request."""
+    `bytes_max` limits the size of an incomplete request.
+    """
 
     def __init__(self, bytes_max: int) -> None:
         self._rest = b""
         self._bytes_max = bytes_max
 
     def feed(self, data: bytes) -> list[rpc.WatchRequest]:
-        """Add a piece; return the requests that are complete now. Empty requests (`{}`, `null`)
-        are ignored.
+        """Add a piece of the body, and return the requests that it completes.
+
+        Empty requests (`{}`, `null`) are ignored.
 
         Raises RpcError (UNKNOWN, with Go's message) for an invalid request: the gateway uses this
         code for all errors of the stream."""

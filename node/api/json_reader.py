@@ -44,8 +44,11 @@ class Field:
 
 @dataclass(slots=True)
 class Message:
-    """A message. `build(values, union)` creates the value from the given fields and from the field
-    that was used in the oneof."""
+    """The description of a message.
+
+    `build(values, union)` creates the message's value from the given fields and from the field
+    that was used in the oneof.
+    """
 
     build: Callable[[dict[str, Any], dict[str, Any]], Any]
     fields: tuple[Field, ...] = ()

@@ -39,8 +39,10 @@ class MemberPort(Protocol):
 
     @property
     def watch_buffer_bytes(self) -> int:
-        """The size of a watcher's event buffer. When it is full, the watcher reads the later
-        events from the backend."""
+        """The size of a watcher's event buffer in bytes.
+
+        When the buffer is full, the watcher reads the later events from the backend.
+        """
         ...
 
     @property
@@ -65,8 +67,10 @@ class MemberPort(Protocol):
         ...
 
     async def linearizable_read(self) -> None:
-        """Return once the store contains everything that was committed at the time of the
-        call. Raises RpcError if no leader confirms that in time."""
+        """Return once the store contains all entries that were committed at the time of the call.
+
+        Raises RpcError if no leader confirms the commit index in time.
+        """
         ...
 
     def status(self) -> StatusResponse: ...

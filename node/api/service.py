@@ -71,8 +71,8 @@ Answer = TypeVar(
 class Api:
     """The services of one member.
 
-    `methods` maps a method ("/v3/kv/put") to its handler. `watch`, which is a stream, is not in
-    it. Handlers raise RpcError.
+    `methods` maps a method ("/v3/kv/put") to its handler. It does not contain `watch`, which is a
+    stream. Handlers raise RpcError.
     """
 
     def __init__(
@@ -158,8 +158,11 @@ class Api:
                 raise errors.message_too_large(size, bytes_max)
 
     def _from_here(self, response: Answer) -> Answer:
-        """`response` with this member's header. The revision of the response is kept, because it
-        belongs to the state that the response was created from."""
+        """Return `response` with this member's header.
+
+        The revision of the response is kept, because it is the revision of the state from which the
+        response was created.
+        """
         header = self.member.header()
         if response.header.revision:
             header = ResponseHeader(
@@ -170,8 +173,10 @@ class Api:
     # --- Watch --------------------------------------------------------------------
 
     def watch(self, requests: AsyncIterator[WatchRequest]) -> AsyncGenerator[WatchResponse, None]:
-        """The responses to a stream of watch requests, until the reader stops. The end of the
-        requests does not end the watches."""
+        """Return the responses to a stream of watch requests, until the reader stops.
+
+        The end of the requests does not end the watches.
+        """
         return WatchStream(self.member).run(requests)
 
     # --- Maintenance and Cluster --------------------------------------------------
@@ -180,8 +185,10 @@ class Api:
         return replace(self.member.status(), header=self.member.header())
 
     async def hash(self, _request: HashRequest) -> HashResponse:
-        """A hash of the whole backend, which can differ between members while compacted keys are
-        removed."""
+        """Return a hash of the whole backend.
+
+        The hash can differ between members while compacted keys are being removed.
+        """
         return HashResponse(header=self.member.header(), hash=self.member.store.hash())
 
     async def hash_kv(self, request: HashKVRequest) -> HashKVResponse:

@@ -121,8 +121,8 @@ class WatchStream:
     async def _send_progress(self) -> None:
         """Send one response for the whole stream, unless one of its watchers has events to send.
 
-        etcd 3.5.1 always sends a response, which can claim that events were sent although they
-        were not. Later releases (3.5.8) behave as here.
+        etcd 3.5.1 always sends a response. This response can claim that events were sent although
+        they were not. Releases from 3.5.8 on behave like this method.
         """
         active = [name for name, watcher in self._watchers.items() if not watcher.cancelled]
         if all(self._caught_up(watch_id) for watch_id in active):

@@ -42,8 +42,10 @@ Response = WriteResponse
 
 
 def apply(store: Store, operation: Operation) -> Response | RpcError:
-    """Apply `operation`. Returns the response, whose header contains only the revision, or an
-    error."""
+    """Apply `operation`, and return the response or an error.
+
+    The header of the response contains only the revision.
+    """
     try:
         validation.check_request(operation)
         match operation:
@@ -91,16 +93,21 @@ def apply_compaction(store: Store, request: CompactionRequest) -> CompactionResp
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The operations of the branch that a transaction takes; nested transactions are replaced by
-    their chosen branches."""
+    """The operations of the branch that a transaction takes.
+
+    Nested transactions are replaced by their chosen branches.
+    """
 
     succeeded: bool
     operations: tuple[PutRequest | RangeRequest | DeleteRangeRequest | Chosen, ...]
 
 
 def apply_txn(store: Store, request: TxnRequest) -> TxnResponse:
-    """Apply a transaction completely or not at all. All comparisons and checks, including those
-    of nested transactions, use the state before the transaction and precede the first write."""
+    """Apply a transaction completely or not at all.
+
+    All comparisons and checks, including those of nested transactions, are made before the first
+    write and use the state before the transaction.
+    """
     chosen = chosen_branch(store, request)
     check_chosen(store, chosen)
     transaction = store.write()
@@ -144,8 +151,12 @@ def chosen_branch(source: Readable, request: TxnRequest) -> Chosen:
 
 
 def compare_holds(source: Readable, compare: Compare) -> bool:
-    """Whether a comparison succeeds. Over an interval it must succeed for every key. An absent key
-    compares as zero, but a comparison of its value fails, because an empty value is a value."""
+    """Whether a comparison succeeds.
+
+    A comparison over an interval succeeds if it succeeds for every key of the interval. For an
+    absent key, all numbers are zero. A comparison of the value of an absent key fails, because an
+    empty value is a value.
+    """
     kvs = source.range(compare.key, compare.range_end).kvs
     if not kvs:
         return compare.target != CompareTarget.VALUE and relation_holds(
@@ -155,8 +166,10 @@ def compare_holds(source: Readable, compare: Compare) -> bool:
 
 
 def relation_holds(compare: Compare, kv: KeyValue) -> bool:
-    """Whether the relation is true. An unknown target compares as equal, and an unknown relation
-    is always true."""
+    """Whether the relation of `compare` is true for `kv`.
+
+    If the target is unknown, both sides are treated as equal. An unknown relation is always true.
+    """
     sign = compared(compare, kv)
     match compare.result:
         case CompareResult.EQUAL:
@@ -200,16 +213,20 @@ def compared_number(target: int, kv: KeyValue) -> int | None:
 
 
 def check_chosen(store: Store, chosen: Chosen) -> None:
-    """Raises RpcError if any operation would fail. Puts are checked first, then ranges, as in
-    etcd."""
+    """Raise RpcError if any operation would fail.
+
+    Puts are checked first, then ranges, as in etcd.
+    """
     check_chosen_puts(store, chosen, [])
     check_chosen_ranges(store, chosen)
 
 
 def check_chosen_puts(store: Store, chosen: Chosen, deleted: list[validation.Interval]) -> None:
-    """Check the puts. `deleted` contains the intervals that earlier operations delete. A put that
-    keeps the previous value of a key fails if an earlier operation deletes the key. etcd 3.5.1
-    does not check this and panics in the middle of the transaction."""
+    """Check the puts. `deleted` contains the intervals that earlier operations delete.
+
+    A put that keeps the previous value of a key fails if an earlier operation deletes the key.
+    etcd 3.5.1 does not check this and panics in the middle of the transaction.
+    """
     for operation in chosen.operations:
         match operation:
             case Chosen():
@@ -228,8 +245,10 @@ def check_chosen_puts(store: Store, chosen: Chosen, deleted: list[validation.Int
 
 
 def in_interval(key: bytes, begin: bytes, end: bytes) -> bool:
-    """Whether `key` is in the interval. An empty `end` means only `begin`; "\\0" means all keys
-    from `begin` on."""
+    """Whether `key` is in the interval.
+
+    An empty `end` means only the key `begin`. "\\0" means all keys from `begin` on.
+    """
     if not end:
         return key == begin
     return begin <= key and (end == b"\0" or key < end)
@@ -247,8 +266,11 @@ def check_chosen_ranges(store: Store, chosen: Chosen) -> None:
 
 
 def check_revision(store: Store, revision: int) -> None:
-    """Check a revision against the state before the transaction. A negative revision means the
-    newest revision in a single range, but counts as compacted in a transaction, as in etcd."""
+    """Check a revision against the state before the transaction.
+
+    In a single range, a negative revision means the newest revision. In a transaction, it is
+    treated as compacted, as in etcd.
+    """
     if revision > store.revision:
         raise errors.future_revision()
     if revision != 0 and revision < store.compacted_revision:

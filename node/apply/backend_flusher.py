@@ -1,9 +1,9 @@
 """Flushes the backend in batches, takes snapshots, and compacts the log.
 
 An applied entry is readable at once. It reaches the backend's file later, in one transaction
-with other entries and with the consistent index. From time to time the durable content of the
-backend counts as a snapshot. The log before the snapshot is then discarded, except some entries
-for slow followers.
+with other entries and with the consistent index. From time to time the flusher records the durable
+content of the backend as a snapshot. The log before the snapshot is then discarded, except some
+entries for slow followers.
 
 Source: etcd's backend batch (100 ms or 10,000 operations) and its snapshot trigger.
 """
@@ -105,9 +105,9 @@ class BackendFlusher:
         self._world.log("info", "took a snapshot", index=metadata.index, term=metadata.term)
 
     def _compactable_index(self, snapshot: SnapshotMetadata) -> Index:
-        """The index up to which neither a slow follower nor Raft needs the log.
+        """Return the index up to which neither a slow follower nor Raft needs the log.
 
-        Raft counts an entry as applied only when its whole Ready is done. If the log's disk is
-        slow, that can be later than the flush of the backend.
+        Raft treats an entry as applied only when the whole Ready that contains it is done. If the
+        log's disk is slow, that can be later than the flush of the backend.
         """
         return min(snapshot.index - self._config.catch_up_entries, self._raft.log.applied)

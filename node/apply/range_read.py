@@ -60,9 +60,11 @@ def read_range(source: Readable, request: RangeRequest) -> RangeResponse:
 
 
 def fetch_limit(request: RangeRequest) -> int:
-    """How many keys to fetch (0: all). One more than the limit shows whether there are more keys.
-    A sorted or filtered range is fetched completely. But as in etcd, a range with a sort target
-    and without a sort order is cut first and sorted afterwards.
+    """Return the number of keys to fetch (0: all).
+
+    This is one more than the limit, to find out whether there are more keys. A sorted or filtered
+    range is fetched completely. As in etcd, there is one exception: a range with a sort target but
+    without a sort order is cut first and sorted afterwards.
     """
     filtered = (
         request.min_mod_revision
@@ -76,8 +78,10 @@ def fetch_limit(request: RangeRequest) -> int:
 
 
 def passes(request: RangeRequest, kv: KeyValue) -> bool:
-    """Whether the filters accept `kv`. A bound of zero has no effect; other bounds are
-    inclusive."""
+    """Whether the filters accept `kv`.
+
+    A bound of zero has no effect. Other bounds are inclusive.
+    """
     return (
         (request.max_mod_revision == 0 or kv.mod_revision <= request.max_mod_revision)
         and (request.min_mod_revision == 0 or kv.mod_revision >= request.min_mod_revision)
@@ -96,9 +100,12 @@ _SORT_KEYS: dict[int, Callable[[KeyValue], bytes | int]] = {
 
 
 def sorted_kvs(kvs: list[KeyValue], request: RangeRequest) -> list[KeyValue]:
-    """Sort by the request's target and order. A target other than the key sorts in ascending order
-    if no order is given; an unknown order leaves the keys unsorted. Equal elements stay in key
-    order (etcd's sort is not stable for seven or more keys)."""
+    """Sort by the request's target and order.
+
+    If no order is given and the target is not the key, the order is ascending. With an unknown
+    order the keys stay unsorted. Equal elements stay in key order (etcd's sort is not stable for
+    seven or more keys).
+    """
     order = request.sort_order
     if order == SortOrder.NONE and request.sort_target != SortTarget.KEY:
         order = SortOrder.ASCEND

@@ -1,7 +1,7 @@
 """The errors of the v3 API: gRPC codes and etcd's messages.
 
-By these codes and messages a client distinguishes "certainly did not happen" from "may have
-happened", so they are exactly etcd's.
+From these codes and messages, a client determines whether a request certainly did not happen or
+may have happened. They are therefore exactly those of etcd.
 
 Source: etcd 3.5.1, `api/v3rpc/rpctypes/error.go`; the HTTP statuses are those of
 grpc-gateway 1.16, `runtime/errors.go`.

@@ -89,8 +89,11 @@ class PutRequest(
 class RangeRequest(
     Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="op", tag="range"
 ):
-    """Reads `key` (no `range_end`), an interval `[key, range_end)`, or all keys from `key` on
-    ("\\0")."""
+    """Reads one key or an interval of keys.
+
+    Without `range_end`, only `key` is read. With the `range_end` "\\0", all keys from `key` on are
+    read. With any other `range_end`, the interval `[key, range_end)` is read.
+    """
 
     key: bytes = b""
     range_end: bytes = b""
@@ -121,11 +124,13 @@ class DeleteRangeRequest(
 
 
 class Compare(Struct, frozen=True, omit_defaults=True):
-    """Compares the `target` of `key` (or of each key up to `range_end`) with `operand` by the
-    relation `result`. The operand is a value for VALUE, and a number for every other target.
+    """Compares the `target` of `key` with `operand` by the relation `result`.
 
-    The protobuf message can contain an operand for another target. etcd then compares with zero or
-    the empty value, so `compare_operand` normalises the operand when a request is read."""
+    With `range_end`, each key from `key` up to, not including, `range_end` is compared. The operand
+    is a value for the target VALUE, and a number for every other target. The protobuf message can
+    contain an operand that belongs to another target. etcd then compares with zero or the empty
+    value, so `compare_operand` normalises the operand when a request is read.
+    """
 
     key: bytes = b""
     result: EnumNumber = 0
@@ -137,11 +142,11 @@ class Compare(Struct, frozen=True, omit_defaults=True):
 class TxnRequest(
     Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="op", tag="txn"
 ):
-    """Executes `success` if every comparison succeeds, otherwise `failure`, atomically and with one
-    revision.
+    """Executes `success` if every comparison succeeds, and otherwise `failure`.
 
-    An operation is None if the request contained an empty operation; such a request is refused
-    before it is proposed."""
+    The branch is executed atomically and with one revision. An operation is None if the request
+    contained an empty operation. Such a request is refused before it is proposed.
+    """
 
     compare: tuple[Compare, ...] = ()
     success: tuple[RequestOp | None, ...] = ()

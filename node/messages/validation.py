@@ -1,8 +1,8 @@
 """Validates requests: refuses those that etcd refuses before they reach Raft.
 
-The same checks run again when a committed request is applied, without the limits, which can differ
-between members. An invalid committed request must have the same error as its result on every
-member, and must not stop a member.
+The same checks run again when a committed request is applied. The limits are not checked then,
+because they can differ between members. The result of an invalid committed request must be the
+same error on every member, and the request must not stop a member.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/key.go`.
 """
@@ -48,8 +48,11 @@ def check_delete_range(request: DeleteRangeRequest) -> None:
 
 
 def check_txn(request: TxnRequest, operations_max: int | None) -> None:
-    """Check a transaction. `operations_max` limits the comparisons and each branch, summed over
-    this level and the nested levels (None: no limit)."""
+    """Check a transaction.
+
+    `operations_max` limits the number of comparisons and the number of operations of each branch,
+    summed over this level and the nested levels (None: no limit).
+    """
     check_txn_operations(request, operations_max)
     check_overlaps(request.success)
     check_overlaps(request.failure)
@@ -91,8 +94,9 @@ def check_overlaps(
     """Check that no execution of a branch puts a key twice, or puts and deletes it.
 
     Returns the put keys and the deleted intervals for the level above. The checks and their order
-    are etcd's, with its gaps: a deletion of all keys from a key on (end "\\0") overlaps nothing,
-    and the puts of a nested transaction are not compared with deletions of a later one.
+    are those of etcd. They have two gaps: a deletion of all keys from a key on (end "\\0") is
+    treated as if it overlapped no put, and the puts of a nested transaction are not compared with
+    the deletions of a later nested transaction.
     """
     puts: dict[bytes, None] = {}
     deletions = [
@@ -148,8 +152,10 @@ def check_request(
 
 
 def is_read_only(request: TxnRequest) -> bool:
-    """Whether the transaction contains only ranges. A nested transaction counts as a write, as in
-    etcd."""
+    """Whether the transaction contains only ranges.
+
+    A nested transaction is treated as a write, as in etcd.
+    """
     return all(
         isinstance(operation, RangeRequest) for operation in (*request.success, *request.failure)
     )

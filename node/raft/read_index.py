@@ -1,8 +1,8 @@
 """Linearizable reads that need no entry in the log.
 
 A leader records its commit index when a read arrives. It may answer the read as soon as a majority
-has acknowledged a heartbeat that was sent after that, because this proves that no member had a
-higher term's leadership when the read arrived. One round of heartbeats answers all reads that
+has acknowledged a heartbeat that was sent after that, because this proves that no member had been
+elected for a higher term when the read arrived. One round of heartbeats answers all reads that
 arrived before it. The context of a heartbeat is the number of reads so far in this term. An
 acknowledgement of a context therefore confirms all reads up to this number.
 

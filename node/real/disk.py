@@ -30,8 +30,11 @@ def _disk_errors(what: str) -> Iterator[None]:
 
 
 class RealFile:
-    """With `hold`, unsynced data stays in this process's memory, so that a kill loses it as a
-    power loss would. Otherwise it is in the page cache, which survives a kill."""
+    """A file of the operating system.
+
+    With `hold`, unsynced data stays in the memory of this process, so that a kill loses the data
+    as a power loss would. Without `hold`, the data is in the page cache, which survives a kill.
+    """
 
     def __init__(
         self, path: Path, descriptor: int, syncer: ThreadPoolExecutor, *, hold: bool
@@ -87,8 +90,11 @@ class RealFile:
 
 
 class RealDisk:
-    """Paths are relative to `root`. One thread syncs the WAL and another one works for the
-    backend, so that neither waits for the other."""
+    """The disk of the operating system. Paths are relative to `root`.
+
+    One thread syncs the WAL and another one works for the backend, so that neither waits for the
+    other.
+    """
 
     def __init__(
         self, root: Path, *, backend_quota_bytes: int, hold_unsynced: bool = False

@@ -110,9 +110,9 @@ class _FrameSender(asyncio.Protocol):
 class TcpPeerLink:
     """A link that reconnects whenever the connection breaks, until it is closed.
 
-    Frames are dropped while there is no connection, or if they do not fit into
-    `queue_bytes_max`: Raft repeats the messages that matter, and a queue of old heartbeats is
-    useless.
+    Frames are dropped while there is no connection, or if they do not fit into a queue of
+    `queue_bytes_max` bytes. This is harmless, because Raft repeats the messages that matter, and
+    a queue of old heartbeats is useless.
     """
 
     def __init__(

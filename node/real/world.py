@@ -20,8 +20,11 @@ from splitbrain.node.world import Clock, Disk, DiskError
 
 
 class RealWorld:
-    """Without a `seed`, random numbers come from the operating system. Without a `trace_path`, no
-    trace is written. Raises DiskError if the trace cannot be opened."""
+    """The real clock, disk, network and randomness.
+
+    Without a `seed`, random numbers come from the operating system. Without a `trace_path`, no
+    trace is written. Raises DiskError if the trace cannot be opened.
+    """
 
     def __init__(
         self,
