@@ -181,10 +181,11 @@ def consistent_tail(after: SnapshotMetadata, entries: Sequence[Entry]) -> Sequen
     """Return the entries that can follow the snapshot `after`.
 
     Terms never decrease along a log. So if an entry has a lower term than the snapshot or the entry
-    before it, this entry and all later ones are dropped. Such entries exist if a member had entries of a deposed leader when it received a snapshot from
-    a leader. Raft dropped these entries when it restored the snapshot, but the log on the disk
-    still contains them. If they came back after a restart, the member would vote as if its log
-    ended in their older term, and could help to elect a member that lacks committed entries.
+    before it, this entry and all later ones are dropped. Such entries exist if a member had
+    entries of a deposed leader when it received a snapshot from a leader. Raft dropped these
+    entries when it restored the snapshot, but the log on the disk still contains them. If they
+    came back after a restart, the member would vote as if its log ended in their older term, and
+    could help to elect a member that lacks committed entries.
     """
     term = after.term
     for position, entry in enumerate(entries):

@@ -27,7 +27,7 @@ class Turn:
     began: int | None = None
     """The begin of its turn, or None if it never had its turn."""
     ended: int | None = None
-    """When the key was deleted, or None if it existed to the end."""
+    """The revision at which the key was deleted, or None if it existed to the end of the run."""
     puts: list[tuple[int, str]] = field(default_factory=list)
     """The values of the key, each with the revision that put it."""
 

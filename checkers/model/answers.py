@@ -1,4 +1,4 @@
-"""What an answer shows: its revision, its key-values, and whether it wrote."""
+"""Reads facts from an answer: its revision, its key-values, and whether the request wrote."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from splitbrain.histories.kv import (
 
 
 class GapHints:
-    """What the answers of the `certain` operations show about the revisions `gaps`."""
+    """The facts that the answers of the `certain` operations show about the revisions `gaps`."""
 
     def __init__(
         self, operations: Sequence[Operation], certain: Sequence[Operation], gaps: Iterable[int]

@@ -151,7 +151,7 @@ class Replay:
         """The revisions without a known change and without an acknowledged writer, ascending."""
         log, writers = self._log, self._answers.writers
         last = self._answers.seen[-1] if self._answers.seen else 1
-        # A revision in the members' state was made, also if no answer shows it.
+        # A revision in the members' state exists, even if no answer shows it.
         last = log.last if log.final else max(last, log.last)
         for first, end in ((2, log.first), (max(2, log.last + 1), last + 1)):
             for revision in range(first, min(end, last + 1)):

@@ -117,7 +117,8 @@ def _none_within(
     begins = [begin for begin, _ in forward]
     for first_return, last_call in backward:
         place = bisect_left(begins, last_call) - 1
-        # The forward intervals are disjoint: only the last that begins before can contain it.
+        # The forward intervals are disjoint, so only the last one that begins before `last_call`
+        # can contain this interval.
         if place >= 0 and first_return < forward[place][1]:
             return False
     return True

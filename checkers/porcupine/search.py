@@ -97,8 +97,8 @@ class Search(Generic[S, I, O]):
         self._keep_partials = keep_partials
         self._longest: dict[int, tuple[int, ...]] = {}
         self._copied = 0
-        # The longest trail so far consists of its part that is still in the trail, and of the
-        # operations that were undone since, the last first.
+        # The longest trail so far consists of two parts: the part that is still in the trail, and
+        # the operations that were undone since then. The operation that was undone last is first.
         self._deepest = 0
         self._deepest_left = 0
         self._deepest_undone: list[int] = []

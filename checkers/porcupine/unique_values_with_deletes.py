@@ -233,7 +233,8 @@ class _Plan:
             self._advance(piece.deadline)
             batch = [piece]
             if piece.until > piece.deadline:
-                # No other piece can be placed until its end: urgent pieces are placed before.
+                # No other piece can be placed between the deadline and the last call of this
+                # block. So the pieces with a deadline in this time are placed before the block.
                 later = place
                 while later < len(self._urgent) and self._urgent[later].deadline < piece.until:
                     if not self._urgent[later].placed:
@@ -288,13 +289,13 @@ class _Plan:
         return False
 
     def _place(self, piece: _Piece) -> bool:
-        # A piece that fills the register can come after one that needs it empty.
+        # Before a block fills the empty register, the blocks that need it empty are placed.
         while self._empty and not piece.needs_empty and not piece.leaves_empty and self._needy:
             _, _, needy = heapq.heappop(self._needy)
             if not needy.placed:
                 self._put(needy)
         if not self._empty and piece.leaves_empty:
-            # Values that are placed while the register has a value need not fill it later.
+            # Blocks that are placed while the register has a value need not fill it again later.
             filling, self._filling = self._filling, []
             for filler in filling:
                 if not filler.placed:

@@ -64,7 +64,7 @@ class Recovery:
     """The time from the end of the last fault in force to the first answer of the cluster."""
 
     healed: int
-    """When the last fault in force was healed, in ns."""
+    """The time when the last active fault was healed, in ns."""
     first: Operation | None
     """The first answer, or None if there is none by `until`."""
     until: int

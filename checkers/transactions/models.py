@@ -61,7 +61,7 @@ SYNONYMS: Mapping[str, str] = {
 DEFAULT = "strict-serializable"
 
 CONTRADICTS: Mapping[str, Sequence[str]] = {
-    # Shown by single transactions, or by the versions of a key.
+    # Anomalies that single transactions or the versions of a key show.
     "garbage-read": ("read-uncommitted",),
     "duplicate-elements": ("read-uncommitted",),
     "G1a": ("read-committed",),

@@ -62,7 +62,7 @@ class Timing:
         ended = ended[np.argsort(self.returned[ended], kind="stable")]
         before = np.searchsorted(self.returned[ended], self.invoked)
         barriers = np.unique(before[before > 0])
-        # Barrier j is after the first barriers[j] ends.
+        # Barrier j comes directly after the first `barriers[j]` ends.
         to = np.searchsorted(barriers, np.arange(len(ended)), side="right")
         reaches = to < len(barriers)
         waits = np.flatnonzero(before > 0)

@@ -71,7 +71,8 @@ class Web:
         by_time = np.argsort(invoked, kind="stable")
         row = _Row(invoked[by_time].tolist(), group[by_time].tolist())
         for node in row.nodes:
-            # Sessions first, so that a step within a session is reported as such.
+            # The row of the session comes first, so that a step within a session is reported as
+            # such, and not as a step in real time.
             self._row_of[node].insert(0, (len(self._rows), kind))
         self._rows.append(row)
 

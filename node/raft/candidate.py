@@ -8,7 +8,7 @@ from splitbrain.node.raft.state import RaftState
 
 
 def on_pre_vote_response(raft: RaftState, message: Message) -> None:
-    # A grant contains the requested term. A grant for an earlier attempt does not count.
+    # A grant contains the requested term. A grant for an earlier attempt is ignored.
     if message.reject or message.term == raft.term + 1:
         election.record_vote(raft, message.from_, granted=not message.reject)
 

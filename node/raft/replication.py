@@ -160,7 +160,7 @@ def broadcast_heartbeat(raft: RaftState) -> None:
     raft.reads.round_due = False
     context = raft.reads.heartbeat_context()
     for progress in raft.peers:
-        # Not beyond the follower's match: its log may differ after that.
+        # The commit index is at most the follower's match, because its log may differ after that.
         commit = min(progress.match, raft.log.committed)
         progress.sent_commit = max(progress.sent_commit, commit)
         raft.send(

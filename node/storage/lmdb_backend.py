@@ -74,8 +74,8 @@ class LmdbBackend:
         self, bucket: bytes, start: bytes, end: bytes | None = None, limit: int = 0
     ) -> Iterator[tuple[bytes, bytes]]:
         writes = self._buffer.capture(bucket, start, end)
-        # A separate reader: a flush can end, and renew the shared reader, before the caller
-        # takes the last pair.
+        # This needs a separate reader, because a flush can end, and renew the shared reader,
+        # before the caller takes the last pair.
         reader = self._env.begin()
         return _limited(self._overlaid(reader, bucket, writes, start, end), limit)
 
@@ -191,8 +191,8 @@ class LmdbBackend:
 
 
 def _write(transaction: Any, database: Any, writes: Writes) -> None:
-    # In key order, and in one call: separate calls would pass the interpreter's lock to and fro
-    # between this thread and a busy event loop.
+    # All pairs are written in key order and in one call. Separate calls would pass the
+    # interpreter's lock to and fro between this thread and a busy event loop.
     cursor = transaction.cursor(database)
     cursor.putmulti(sorted((key, value) for key, value in writes.items() if value is not None))
     for key, value in writes.items():

@@ -298,7 +298,7 @@ class Wal:
             return 0
         oldest = max(usable, key=lambda mark: (mark.metadata.index, mark.sequence))
         segments = list_segments(self._disk, self._directory)
-        # A mark that did not count after a crash can be in a much earlier segment than the
+        # A mark that was ignored after a crash can be in a much earlier segment than the
         # entries after it.
         in_segment = [name.sequence for name in segments].index(oldest.sequence)
         keep = min(_first_needed(segments, oldest.metadata.index), in_segment)

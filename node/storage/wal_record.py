@@ -172,7 +172,7 @@ def has_zero_sector(data: bytes, begin: int, end: int) -> bool:
 
 
 def was_durable(data: bytes, at: int) -> bool:
-    """Whether a complete record after `at` says that the data at `at` was synced."""
+    """Whether a complete record after `at` proves that the data at `at` was synced."""
     for place in range(at + ALIGNMENT_BYTES, len(data) - _HEADER.size, ALIGNMENT_BYTES):
         length, durable, crc, _ = _HEADER.unpack_from(data, place)
         begin = place + _HEADER.size
