@@ -3,9 +3,9 @@
 The decision by sorting ignores such answers, so its order may place one of these deletes where the
 key is absent. `place_deletes` repairs the order by moves that change no other answer:
 
-- the delete moves to a place where the key exists and the next operation is a write whose answer
-  does not depend on the state;
-- or a put whose value no operation met moves to the place before the delete.
+- The delete moves to a place where the key exists and the next operation is a write whose answer
+  does not depend on the state.
+- Otherwise a put whose value appears in no answer moves to the place before the delete.
 
 If no move helps, the order stays undecided, and the caller must search.
 """
@@ -31,10 +31,11 @@ def place_deletes(
     calls: Sequence[float],
     rets: Sequence[float],
 ) -> list[int] | None:
-    """A linearization like `order` in which every one of `deletes` finds the key; None if unknown.
+    """Change `order` to a linearization in which each of `deletes` finds the key.
 
-    `puts` are the puts, and `blind` the writes whose answers fit every state. `step(n, state)`
-    applies the operation n, and returns whether its answer fits and the new state.
+    Returns None if no such linearization was found. `puts` are the puts, and `blind` the writes
+    whose answers fit every state. `step(n, state)` applies operation n. It returns whether the
+    answer fits, and the new state.
     """
     found = list(order)
     if len(deletes) * len(found) > STEPS_MAX:

@@ -44,7 +44,7 @@ class Swap(NamedTuple):
 
 
 class Before(NamedTuple):
-    """What an answer shows of the state that a write met: the `value`, if it is `known`.
+    """The value that the register had before a write, if the answer shows it (`known`).
 
     If only `present` is true, the key existed with an unknown value, as after a delete that
     returned `deleted: 1`.

@@ -53,7 +53,7 @@ class Transitions(Generic[S, I, O]):
 
     @property
     def held_bytes(self) -> int:
-        """An estimate of the memory, which does not count objects that the states refer to."""
+        """An estimate of the memory in bytes, without the objects to which the states refer."""
         return self._states_bytes + self.computed * _ROW_ENTRY_BYTES
 
     def forget(self) -> None:

@@ -6,8 +6,8 @@
                         latencies of puts only
     availability        the share of the operations that must be answered; `availability.kill`
                         is the share of those that were invoked during a kill
-    recovery            the time from the moment when the last fault in force was healed to the
-                        next answer
+    recovery            the time from the healing of the last active fault to the next answer of
+                        the cluster
 
 Cost: n log n.
 """

@@ -61,7 +61,7 @@ def during_faults(history: History) -> dict[str, list[Operation]]:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """The time from the end of the last fault in force to the first answer of the cluster."""
+    """The time from the end of the last active fault to the first answer of the cluster."""
 
     healed: int
     """The time when the last active fault was healed, in ns."""
@@ -113,7 +113,7 @@ def _pending_between(history: History, begin: int, end: int) -> bool:
 
 
 def _fault_periods(faults: Sequence[FaultWindow]) -> list[tuple[int, int | None]]:
-    """The periods (begin, end) in ns with a fault in force. The end is None if it never ended."""
+    """The periods (begin, end) in ns with an active fault; end is None if it was never healed."""
     merged: list[tuple[int, int | None]] = []
     for fault in sorted(faults, key=lambda fault: fault.begin):
         if merged and (merged[-1][1] is None or fault.begin <= merged[-1][1]):

@@ -72,11 +72,12 @@ def check_transactions(
 ) -> Verdict:
     """Judge whether `transactions`, over lists or over registers, show an anomaly.
 
-    `transactions` are in the order of their invocations. Invalid if an anomaly contradicts
-    `model`. Anomalies that `model` allows are only counted. Valid means that no anomaly was
-    found: this proves the model for lists if each element was read, but not for registers.
-    Undecided if an element was written twice, or if the search was broken off. Every register
-    starts with `initial`, or is absent if it is None. Raises ValueError for an unknown model.
+    `transactions` are in the order of their invocations. Every register starts with the value
+    `initial` (None: the register is absent). The verdict is invalid if an anomaly contradicts
+    `model`. Anomalies that `model` allows are only counted. The verdict is valid if no anomaly was
+    found. For lists this proves the model, provided that each element was read. For registers it
+    does not prove the model. The verdict is undecided if an element was written twice, or if the
+    search ended without a result. Raises ValueError for an unknown model.
 
     Sources: see `splitbrain.checkers.transactions.models`.
     """

@@ -17,9 +17,9 @@ components, the smallest first. A component is skipped if its transactions alrea
 kind.
 
 Anomalies that are not cycles between transactions are found while the dependencies are inferred,
-in `transactions/list_append.py` and `transactions/register.py`: G1a, G1b, internal, lost-update,
-garbage-read and future-read in both, dirty-update, duplicate-elements and incompatible-order for
-lists, and cyclic-versions for registers.
+in `transactions/list_append.py` and `transactions/register.py`. Both find G1a, G1b, internal,
+lost-update, garbage-read and future-read. Only lists can show dirty-update, duplicate-elements and
+incompatible-order. Only registers can show cyclic-versions.
 
 Sources: Adya 1999; Kingsbury and Alvaro 2020, section 6.
 """

@@ -21,8 +21,9 @@ def report_lost_updates(
 ) -> None:
     """Add a lost update to `finds` for each version that two or more transactions updated.
 
-    `updates` maps a key and the value that was read to the positions in `transactions` of
-    those that read it and then wrote to the key. `write` names the write: "wrote to it".
+    `updates` maps each pair (key, value) to the transactions that read this value of the key and
+    then wrote to the key. They are given as indexes in `transactions`. `write` describes the write
+    in the message, for example "wrote to it".
     """
     for (key, version), nodes in updates.items():
         if len(nodes) < 2:

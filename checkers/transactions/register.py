@@ -50,10 +50,11 @@ def infer_registers(
 ) -> Dependencies:
     """Return the dependencies of `transactions` over registers.
 
-    `order` is the order that the model respects: "process" and "realtime" also order versions.
-    With `writes_follow_reads`, the version that a transaction read of a key is before the version
-    that it wrote. Every key starts with the value `initial`; None means absent. Raises
-    UnusableHistory if a value was written to a key twice, or if a transaction is over lists.
+    `order` is the order that the model respects: "process", "realtime" or "". The first two also
+    determine an order of versions. With `writes_follow_reads`, if a transaction read and wrote the
+    same key, the version that it read is before the version that it wrote. Every key starts with
+    the value `initial` (None: the key is absent). Raises UnusableHistory if a value was written to
+    a key twice, or if a transaction is over lists.
     """
     inference = _Inference(transactions, order, writes_follow_reads, initial)
     inference.gather()

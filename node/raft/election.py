@@ -137,7 +137,7 @@ def run_for_pre_vote(raft: RaftState) -> None:
 
 
 def run_for_vote(raft: RaftState) -> None:
-    """Start an election. The own vote counts once it is durable, in `acknowledge_own_vote`."""
+    """Start an election. `acknowledge_own_vote` counts this member's vote when it is durable."""
     become_candidate(raft)
     for member in raft.voters:
         if member != raft.id:
@@ -205,8 +205,10 @@ def become_leader(raft: RaftState) -> None:
 
 
 def draw_election_timeout(raft: RaftState) -> None:
-    """Draw between one and two times `election_ticks`, so that two members seldom campaign at
-    the same time."""
+    """Draw a timeout between one and two times `election_ticks`.
+
+    Because the timeout is random, two members seldom campaign at the same time.
+    """
     ticks = raft.config.election_ticks
     raft.election_timeout = ticks + raft.random.randrange(ticks)
 

@@ -243,7 +243,10 @@ class Raft(RaftState):
         return ready
 
     def advance(self, ready: Ready) -> None:
-        """Report that `ready` was persisted, sent and applied; only then does it count."""
+        """Report that `ready` was persisted, sent and applied.
+
+        Before this call, the Raft does not treat its entries as durable or applied.
+        """
         assert ready is self._in_flight, "advance() got a Ready that is not the last one"
         self._in_flight = None
         if ready.hard_state is not None:

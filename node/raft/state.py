@@ -122,8 +122,6 @@ class RaftState:
         self.log.append((Entry(self.term, self.log.last_index + 1, data=data),))
         self.sends_due = True
 
-    # Time
-
     # Leadership and configuration
 
     def reset_progress(self) -> None:
