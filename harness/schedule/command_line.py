@@ -22,7 +22,7 @@ def run_line(options: Options, seed: int) -> str:
     """
     words = ["splitbrain", "run"]
     # What the command would use for an option that is not given: a mutant and the project's
-    # pyproject.toml have options of their own.
+    # pyproject.toml have separate options.
     used = read_options({"mutant": options.mutant} if options.mutant else {})
     for name in Options.__struct_fields__:
         value = getattr(options, name)
