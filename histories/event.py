@@ -26,7 +26,7 @@ NEMESIS: Literal["nemesis"] = "nemesis"
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One event.
+    """One event of a history.
 
     `value` is JSON: the request for `invoke` and the answer for `ok`. For key-value
     operations these are `splitbrain.histories.kv.Request` and `splitbrain.histories.kv.Result`.

@@ -44,7 +44,7 @@ class Write(
 class Read(
     msgspec.Struct, frozen=True, gc=False, array_like=True, tag="r", forbid_unknown_fields=True
 ):
-    """Reads `value` from `key`: a list as a tuple, a register's value, or None if it is missing.
+    """Reads `value` from `key`: a list as a tuple, a register's value, or None if there is none.
 
     In a transaction that is not `ok`, the value is None and has no meaning.
     """

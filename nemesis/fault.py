@@ -35,8 +35,10 @@ PARTITION_SHAPES: tuple[PartitionShape, ...] = (
 
 
 class Kill(msgspec.Struct, frozen=True, tag_field="fault", tag="kill"):
-    """Send SIGKILL to members. The fault is healed by a restart on the same data. Needs
-    `Killable`."""
+    """Send SIGKILL to members. Needs `Killable`.
+
+    The fault is healed by a restart on the same data.
+    """
 
     target: Target = "any"
     on: tuple[MemberName, ...] = ()

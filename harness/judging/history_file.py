@@ -121,11 +121,11 @@ class FileResult:
 
 
 def parse_models(names: Sequence[str], consistency_model: str = "") -> tuple[str, str]:
-    """Split `names`, the values of `--model`, into the model and the consistency of
-    transactions.
+    """Split the values of `--model` into the model and the consistency of transactions.
 
-    `consistency_model` is the value of `--consistency-model`. Each result is "" if it is not
-    named. Raises BadArguments for an unknown name, and for two of the same kind.
+    `names` are the values of `--model`, and `consistency_model` is the value of
+    `--consistency-model`. Each of the two results is "" if it is not given. Raises BadArguments
+    for an unknown name, and for two names of the same kind.
     """
     model = consistency = ""
     for name in names:

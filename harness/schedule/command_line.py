@@ -21,8 +21,8 @@ def run_line(options: Options, seed: int) -> str:
     Raises BadArguments if the project's pyproject.toml has wrong options.
     """
     words = ["splitbrain", "run"]
-    # What the command would use for an option that is not given: a mutant and the project's
-    # pyproject.toml have options of their own.
+    # The values that the command would use for options that are not given. They need not be the
+    # defaults, because a mutant and the nearest pyproject.toml can set other values.
     used = read_options({"mutant": options.mutant} if options.mutant else {})
     for name in Options.__struct_fields__:
         value = getattr(options, name)

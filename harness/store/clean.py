@@ -33,9 +33,9 @@ def old_runs(
 ) -> Iterator[OldRun]:
     """The runs of `store` that may be removed, the oldest first.
 
-    The newest `keep` runs of each test stay. With `older_than`, so do runs that started less
-    than that long ago; with `only_valid`, so do runs that are not valid. A run that may
-    still be going on stays in any case.
+    The newest `keep` runs of each test are kept. With `older_than`, runs that started less than
+    that long ago are kept too. With `only_valid`, runs that are not valid are kept too. A run that
+    may still be going on is always kept.
     """
     by_test: dict[Path, list[Path]] = {}
     for folder in begun_folders(store):

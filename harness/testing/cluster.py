@@ -97,8 +97,10 @@ class Cluster:
 
 @contextlib.contextmanager
 def open_cluster(options: Options) -> Iterator[Cluster]:
-    """Start the cluster that `options` name, with a folder in the store, and stop it at the
-    end. Raises BadArguments and SystemFailed."""
+    """A context that starts the cluster that `options` describe, and stops it at the end.
+
+    The cluster has a folder in the store. Raises BadArguments and SystemFailed.
+    """
     schedule = draw_schedule(options)
     folder = open_folder(schedule)
     system = make_system(schedule, folder.path)

@@ -93,8 +93,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _chosen_seeds(config: pytest.Config) -> list[int]:
-    """The seeds from the given first one on; without it, with --lf or --ff, the seeds of the
-    tests that failed; otherwise those from a random seed on."""
+    """The seeds of each test.
+
+    With a seed on the command line, these are the seeds from that one on. Otherwise, with --lf or
+    --ff, they are the seeds of the tests that failed. Otherwise they start with a random seed.
+    """
     from splitbrain.harness.drawing.seed import seed_or_drawn
 
     first, count = config.getoption("--splitbrain-seed"), config.getoption("--splitbrain-runs")
@@ -252,9 +255,12 @@ def splitbrain_cluster(
 
 @pytest.fixture
 def splitbrain_schedule(request: pytest.FixtureRequest) -> Callable[..., RunResult]:
-    """A function that takes a schedule, its text (as `splitbrain shrink` prints it) or the path
-    of its file, and returns the result. A run that is not valid fails the test. A simulated
-    schedule is run twice, and the test also fails if the two runs differ."""
+    """A function that runs a schedule and returns the result.
+
+    The argument is a schedule, its text (as `splitbrain shrink` prints it) or the path of its file.
+    The test fails if the run is not valid. A simulated schedule is run twice, and the test also
+    fails if the two runs differ.
+    """
 
     def run(schedule: Schedule | str | Path) -> RunResult:
         __tracebackhide__ = True

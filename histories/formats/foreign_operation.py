@@ -30,9 +30,9 @@ BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 class ForeignEvent(msgspec.Struct, frozen=True, gc=False):
     """One event. `place` is its position among all events of the file, from 0.
 
-    `process` is None if the event is not of a client, but of Jepsen's nemesis for example.
-    `line` is the number of its line, from 1, for messages. `time` is in ns. `key` is the object,
-    if the event has a field for it.
+    `process` is None if the event does not belong to a client, but for example to Jepsen's nemesis.
+    `line` is the number of the event's line, from 1, for messages. `time` is in ns. `key` is the
+    object, if the event has a field for it.
     """
 
     place: int

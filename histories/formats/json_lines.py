@@ -54,7 +54,7 @@ class _Sample(msgspec.Struct):
 
 
 def is_json_lines(beginning: str) -> bool:
-    """Whether a file with this beginning has the format. Histories of our own have it too."""
+    """Whether a file with this beginning has the format. Histories of this project have it too."""
     text = beginning.removeprefix(BYTE_ORDER_MARK).lstrip()
     try:
         if text.startswith("["):
