@@ -17,6 +17,7 @@ from splitbrain.checkers.verdict import Verdict, merge
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.judging.counts import by_fault, by_function
 from splitbrain.harness.judging.crashes import CRASHED, crash_verdict
+from splitbrain.harness.judging.run_evidence import EVIDENCE, missing_evidence
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.schedule.command_line import run_line
 from splitbrain.harness.schedule.options import Options
@@ -28,7 +29,7 @@ from splitbrain.histories.member_state import MemberState
 from splitbrain.histories.trace import TraceEvent, read_trace
 from splitbrain.histories.watch import read_streams
 
-OF_THE_RUN = (CRASHED,)
+OF_THE_RUN = (CRASHED, EVIDENCE)
 """The verdicts that are no checker's. Each judgement makes them again."""
 INTERRUPTED = "interrupted before it was decided"
 
@@ -83,6 +84,8 @@ def judge(
     verdicts = (*verdicts, *(one for one in found_in_run if one.checker not in chosen))
     crashed = crash_verdict(record, evidence.history.faults)
     verdicts = verdicts if crashed is None else (*verdicts, crashed)
+    lacking = missing_evidence(verdicts, evidence.history, _accepted(record.options, checkers))
+    verdicts = verdicts if lacking is None else (*verdicts, lacking)
     results = _results(folder, record, evidence, verdicts, error)
     results = msgspec.structs.replace(
         results, digest=digest, judged_s=round(time.perf_counter() - began, 3)
@@ -90,6 +93,19 @@ def judge(
     if checkers is None and not (observer and observer.interrupted):
         folder.write_results(results)
     return RunResult(folder.path, results, record.ended, error)
+
+
+def _accepted(
+    options: Options, checkers: Mapping[str, Checker] | None
+) -> tuple[str, ...] | None:
+    """The functions that may always fail. None if a part of the checkers judges, because the
+    outcomes of all functions belong to the verdict of the whole run."""
+    from splitbrain.harness.workloads.catalogue import make_workload
+
+    if checkers is not None:
+        return None
+    workload = make_workload(options.workload, options.workload_options)
+    return (*getattr(workload, "may_always_fail", ()), *options.allow_unanswered)
 
 
 def _found_earlier(folder: RunFolder) -> tuple[tuple[Verdict, ...], str]:

@@ -7,6 +7,10 @@ no other client. An operation that depends on earlier answers refers to them by
 `expect_last_seen`, `revision_back` or `append_to_seen`, and the client fills them in when it
 sends the operation. The history records what was sent.
 
+Every function that a workload issues must succeed at least once in ten tries, otherwise the run is
+unknown. The class attribute `may_always_fail` names the functions for which that is not so; a
+workload without it names none.
+
 A workload of a user is named by a dotted path (`package.module:Class`) or by an entry point
 of the group `splitbrain.workloads`.
 """
