@@ -50,7 +50,7 @@ def crash_verdict(record: RunRecord, faults: Sequence[FaultWindow]) -> Verdict |
     anomalies = tuple(_anomaly(crash) for crash in others if not crash.port_lost)
     counts = {"ended by themselves": len(record.crashes), "excused": len(excused)}
     valid = merge((not anomalies, None if why else True))
-    return Verdict(CRASHED, valid, anomalies, counts, why)
+    return Verdict(CRASHED, valid, anomalies, counts, why=why)
 
 
 def lets_stop(window: FaultWindow, crash: Crash) -> bool:
