@@ -50,6 +50,16 @@ def not_applicable(checker: str, reason: str, counts: dict[str, Any] | None = No
     return Verdict(checker, True, counts=counts or {}, why=NOT_APPLICABLE + reason)
 
 
+def with_evidence(verdict: Verdict, found: object, missing: str) -> Verdict:
+    """`verdict`, but undecided if it is valid although no evidence was `found`.
+
+    Evidence is anything that could have shown a violation. `missing` says what there is none of.
+    """
+    if found or verdict.valid is not True or not verdict.applies:
+        return verdict
+    return msgspec.structs.replace(verdict, valid=None, why=missing)
+
+
 def merge(valids: Iterable[bool | None]) -> bool | None:
     """False over None over True: unknown is never a pass. True if `valids` is empty."""
     merged: bool | None = True

@@ -26,7 +26,7 @@ from splitbrain.checkers.coordination.wait_queue import Turns
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import ANOMALIES_MAX
 from splitbrain.checkers.reference_member import reference
-from splitbrain.checkers.verdict import Anomaly, Verdict, merge, not_applicable
+from splitbrain.checkers.verdict import Anomaly, Verdict, merge, not_applicable, with_evidence
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.lock import (
     Campaign,
@@ -74,7 +74,8 @@ def check_election(evidence: Evidence) -> Verdict:
         "anomalies": len(anomalies),
     }
     valid = merge((not anomalies, None if why else True))
-    return Verdict(NAME, valid, tuple(anomalies[:ANOMALIES_MAX]), counts, why=why)
+    verdict = Verdict(NAME, valid, tuple(anomalies[:ANOMALIES_MAX]), counts, why=why)
+    return with_evidence(verdict, any(counts.values()), "no operation of an election succeeded")
 
 
 def _judge(op: ServiceOperation, turns: Turns, times: RevisionTimes) -> Iterator[Anomaly]:

@@ -37,7 +37,7 @@ from splitbrain.checkers.model.answers import made_revision
 from splitbrain.checkers.model.requests import parts
 from splitbrain.checkers.model.sequential_store import in_interval
 from splitbrain.checkers.reference_member import reference
-from splitbrain.checkers.verdict import Anomaly, Verdict, merge, not_applicable
+from splitbrain.checkers.verdict import Anomaly, Verdict, merge, not_applicable, with_evidence
 from splitbrain.histories.history import FaultWindow, History, Operation
 from splitbrain.histories.kv import Delete
 from splitbrain.histories.lease import (
@@ -132,10 +132,12 @@ def check_lease(evidence: Evidence) -> Verdict:
     if again:
         unknown.append(f"{len(again)} leases (first {again[0]}) were granted more than once")
     valid = merge((not check.anomalies, None if unknown else True))
-    return Verdict(
+    verdict = Verdict(
         checker=NAME, valid=valid, anomalies=tuple(check.anomalies), counts=check.counts(),
         why="; ".join(unknown),
     )
+    succeeded = any(op.outcome == "ok" for op in services)
+    return with_evidence(verdict, succeeded, "no operation of a lease succeeded")
 
 
 def _is_of_lease(op: ServiceOperation) -> bool:

@@ -36,7 +36,7 @@ from splitbrain.checkers.coordination.wait_queue import Turns
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import ANOMALIES_MAX
 from splitbrain.checkers.reference_member import reference
-from splitbrain.checkers.verdict import Anomaly, Verdict, merge, not_applicable
+from splitbrain.checkers.verdict import Anomaly, Verdict, merge, not_applicable, with_evidence
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import Put, Txn
 from splitbrain.histories.lease import LeaseRevoke
@@ -76,7 +76,8 @@ def check_mutual_exclusion(evidence: Evidence) -> Verdict:
     pairs = list(_overlapping(held))
     anomalies = tuple(_overlap(*pair) for pair in pairs[:ANOMALIES_MAX])
     counts = {"locks held": len(held), "held by two at once": len(pairs)}
-    return Verdict(MUTUAL_EXCLUSION, not pairs, anomalies, counts)
+    verdict = Verdict(MUTUAL_EXCLUSION, not pairs, anomalies, counts)
+    return with_evidence(verdict, len(held) > 1, "fewer than two locks were held and released")
 
 
 def check_fencing(evidence: Evidence) -> Verdict:
@@ -124,7 +125,8 @@ def check_fencing(evidence: Evidence) -> Verdict:
         "anomalies": len(anomalies),
     }
     valid = merge((not anomalies, None if why else True))
-    return Verdict(FENCING, valid, tuple(anomalies[:ANOMALIES_MAX]), counts, why=why)
+    verdict = Verdict(FENCING, valid, tuple(anomalies[:ANOMALIES_MAX]), counts, why=why)
+    return with_evidence(verdict, counts["locks granted"] or written, "no lock was granted")
 
 
 # --- holders, by times

@@ -48,7 +48,7 @@ from splitbrain.checkers.porcupine import (
     check_operations,
     check_operations_verbose,
 )
-from splitbrain.checkers.verdict import Anomaly, Verdict, not_applicable
+from splitbrain.checkers.verdict import Anomaly, Verdict, not_applicable, with_evidence
 from splitbrain.checkers.wording import together
 from splitbrain.histories.history import History
 from splitbrain.histories.history import Operation as Recorded
@@ -86,8 +86,8 @@ def check_linearizable(evidence: Evidence) -> Verdict:
     """Every key is a linearizable register, by its values alone.
 
     The checker applies to histories in which each write is of one key. The verdict is undecided if
-    the search reaches its limit of time or memory, or if the value with which an operation
-    compared is unknown.
+    no answer shows a value, if the search reaches its limit of time or memory, or if the value with
+    which an operation compared is unknown.
     """
     try:
         operations = register_operations(evidence.history)
@@ -98,7 +98,10 @@ def check_linearizable(evidence: Evidence) -> Verdict:
     result, info = check_operations_verbose(REGISTERS, operations, evidence.search_limit_s)
     counts = {"operations": len(operations), "keys": len(info.partitions)}
     if result is CheckResult.OK:
-        return Verdict(NAME, True, counts=counts)
+        return with_evidence(
+            Verdict(NAME, True, counts=counts), any(map(_shows, operations)),
+            "no answer shows the value of a key: no read and no compare-and-swap succeeded",
+        )
     if result is CheckResult.UNKNOWN:
         return Verdict(NAME, None, counts=counts, why=info.why)
     illegal = [part for part in info.partitions if part.result is CheckResult.ILLEGAL]
@@ -106,6 +109,13 @@ def check_linearizable(evidence: Evidence) -> Verdict:
     recorded = {op.invoked: op for op in evidence.history.operations}
     anomalies = tuple(_explain(part, recorded, deadline) for part in illegal)
     return Verdict(NAME, False, anomalies, counts)
+
+
+def _shows(op: Op) -> bool:
+    """Whether the answer to `op` shows something about the value that it met."""
+    if isinstance(op.input, Read):
+        return True
+    return op.output is not None and (op.output.known or isinstance(op.input, Swap))
 
 
 # --- from requests to registers ------------------------------------------------

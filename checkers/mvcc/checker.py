@@ -24,7 +24,7 @@ from splitbrain.checkers.mvcc.compaction import Compactions, check_reached
 from splitbrain.checkers.mvcc.convergence import check_members_equal
 from splitbrain.checkers.mvcc.replay import Replay
 from splitbrain.checkers.mvcc.revision_order import Answers, check_real_time, order_answers
-from splitbrain.checkers.verdict import Verdict, not_applicable
+from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
 from splitbrain.histories.garbage_collection import collector_paused
 from splitbrain.histories.history import Operation
 from splitbrain.histories.member_state import MemberState
@@ -40,9 +40,9 @@ def check_mvcc(evidence: Evidence) -> Verdict:
     history with locks or elections, the store creates keys itself. Such a history cannot be
     judged, so the checker only compares the members. If they agree, it does not apply.
 
-    The verdict is undecided if the state of a member could not be read, if a member was behind, if
-    the search for the writers of unknown revisions reached its limit, or if answers have no
-    revision.
+    The verdict is undecided if no operation succeeded and no state of a member is known, if the
+    state of a member could not be read, if a member was behind, if the search for the writers of
+    unknown revisions reached its limit, or if answers have no revision.
     """
     service = next((op for op in evidence.history.services if makes_keys(op.request)), None)
     findings = Findings()
@@ -58,7 +58,8 @@ def check_mvcc(evidence: Evidence) -> Verdict:
             evidence.history.operations, log, findings, evidence.members, evidence.search_limit_s
         )
     counts = _counts(evidence, log, findings)
-    return _verdict(findings, counts)
+    found = counts["ok"] or evidence.members
+    return with_evidence(_verdict(findings, counts), found, "no operation succeeded")
 
 
 def check_operations(

@@ -32,7 +32,7 @@ from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.model.requests import must_be_recent
-from splitbrain.checkers.verdict import Verdict, not_applicable
+from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import Compare, Put, Range, RangeResult, Txn, TxnResult
 
@@ -91,9 +91,12 @@ def check_counter(evidence: Evidence) -> Verdict:
     except _NotACounter as reason:
         return Verdict(NAME, None, why=str(reason))
     counts["anomalies"] = findings.count
-    return Verdict(
+    verdict = Verdict(
         NAME, findings.valid, tuple(findings.anomalies), counts,
         why="; ".join(findings.unknown),
+    )
+    return with_evidence(
+        verdict, counts["reads"], "no read of a counter succeeded"
     )
 
 

@@ -36,7 +36,7 @@ from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.model.answers import made_revision
 from splitbrain.checkers.model.requests import must_be_recent, parts
 from splitbrain.checkers.model.sequential_store import text_order
-from splitbrain.checkers.verdict import Verdict, not_applicable
+from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import Delete, DeleteResult, Put, Range, RangeResult
 
@@ -78,10 +78,12 @@ def check_queue(evidence: Evidence) -> Verdict:
     sweep.run()
     counts = sweep.finish()
     counts["anomalies"] = findings.count
-    return Verdict(
+    verdict = Verdict(
         NAME, findings.valid, tuple(findings.anomalies), counts,
         why="; ".join(findings.unknown),
     )
+    found = counts["reads"] or counts["taken out"]
+    return with_evidence(verdict, found, "no element was taken out, and no read succeeded")
 
 
 class _Sweep:

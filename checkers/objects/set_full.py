@@ -28,7 +28,7 @@ from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.model.answers import made_revision
 from splitbrain.checkers.model.requests import must_be_recent, parts
 from splitbrain.checkers.model.sequential_store import text_order
-from splitbrain.checkers.verdict import Verdict, not_applicable
+from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import Delete, Put, Range, RangeResult
 
@@ -67,10 +67,11 @@ def check_set_full(evidence: Evidence) -> Verdict:
     sweep.run(history)
     counts = sweep.finish()
     counts["anomalies"] = findings.count
-    return Verdict(
+    verdict = Verdict(
         NAME, findings.valid, tuple(findings.anomalies), counts,
         why="; ".join(findings.unknown),
     )
+    return with_evidence(verdict, counts["reads"], "no read of the set succeeded")
 
 
 class _Sweep:

@@ -21,7 +21,7 @@ import msgspec
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.traces.write_path import no_traces
-from splitbrain.checkers.verdict import Verdict
+from splitbrain.checkers.verdict import Verdict, with_evidence
 from splitbrain.checkers.wording import seconds
 from splitbrain.histories.trace import TraceEvent
 
@@ -54,7 +54,9 @@ def check_raft_safety(evidence: Evidence) -> Verdict:
             elif event.step == "lead":
                 _check_leader(event, leaders, findings)
     counts["terms led"] = len(leaders)
-    return Verdict(NAME, not findings.count, tuple(findings.anomalies), counts)
+    verdict = Verdict(NAME, not findings.count, tuple(findings.anomalies), counts)
+    found = counts["votes"] or counts["terms led"]
+    return with_evidence(verdict, found, "the traces contain no vote and no leader")
 
 
 def _check_vote(

@@ -42,7 +42,7 @@ from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.model.answers import made_revision
-from splitbrain.checkers.verdict import Verdict, not_applicable
+from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
 from splitbrain.histories.history import History
 from splitbrain.histories.trace import STEPS, TraceEvent
 
@@ -109,7 +109,7 @@ class WritePathSweep:
         self._members = {name: _Member(name) for name in traces}
         self._majority = len(traces) // 2 + 1
         self._first_seen: dict[tuple[int, int], int] = {}
-        self._committed: dict[int, int] = {}
+        self.committed: dict[int, int] = {}
         """Term by index, for the entries that any member marked committed."""
         self._revisions: dict[int, tuple[int, int, int, str]] = {}
         """(term, request, revision, member) by index, of the first apply."""
@@ -187,7 +187,7 @@ class WritePathSweep:
         self._commit(member, event)
 
     def _follower_commit(self, member: _Member, event: TraceEvent) -> None:
-        if event.index not in self._committed and not member.led_term:
+        if event.index not in self.committed and not member.led_term:
             self._add(
                 "committed by a follower first",
                 f"{event.member} marked index {event.index} committed at "
@@ -199,9 +199,9 @@ class WritePathSweep:
     def _commit(self, member: _Member, event: TraceEvent) -> None:
         index, term = event.index, event.term
         member.committed = max(member.committed, index)
-        known = self._committed.get(index)
+        known = self.committed.get(index)
         if known is None:
-            self._committed[index] = term
+            self.committed[index] = term
             self._check_majority(member, event)
         elif known != term:
             self._add(
@@ -250,11 +250,11 @@ class WritePathSweep:
                 event,
             )
         member.applied = max(member.applied, index)
-        if index not in self._committed or index > member.committed:
+        if index not in self.committed or index > member.committed:
             self._add(
                 "applied before committed",
                 f"{event.member} applied index {index} at {self._time(event.ns)}, which "
-                + ("no member" if index not in self._committed else "it")
+                + ("no member" if index not in self.committed else "it")
                 + " had marked committed",
                 event,
             )
@@ -338,7 +338,9 @@ def check_write_path(evidence: Evidence) -> Verdict:
         "answers traced": len(sweep.answers),
         "anomalies": findings.count,
     }
-    return Verdict(NAME, not findings.count, tuple(findings.anomalies), counts)
+    verdict = Verdict(NAME, not findings.count, tuple(findings.anomalies), counts)
+    found = sweep.committed or sweep.answers or acknowledged
+    return with_evidence(verdict, found, "no entry was committed and no write was answered")
 
 
 def no_traces(name: str, evidence: Evidence) -> Verdict:

@@ -36,7 +36,7 @@ from splitbrain.checkers.transactions.models import (
     weakest,
 )
 from splitbrain.checkers.transactions.register import infer_registers
-from splitbrain.checkers.verdict import Anomaly, Verdict, not_applicable
+from splitbrain.checkers.verdict import Anomaly, Verdict, not_applicable, with_evidence
 from splitbrain.checkers.wording import seconds
 from splitbrain.histories.garbage_collection import collector_paused
 from splitbrain.histories.kv import Delete
@@ -99,7 +99,12 @@ def _check(
     for kind, name in ((WW, "ww"), (WR, "wr"), (RW, "rw")):
         counts[name] = int((dependencies.edges.kind == kind).sum())
     cycles = find_cycles(dependencies, order_of(model))
-    return _verdict(dependencies, cycles, model, counts)
+    reads = any(
+        one.outcome == "ok" and any(type(made) is Read for made in one.operations)
+        for one in transactions
+    )
+    verdict = _verdict(dependencies, cycles, model, counts)
+    return with_evidence(verdict, reads, "no transaction that read a key succeeded")
 
 
 def infer(

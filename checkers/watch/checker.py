@@ -40,7 +40,7 @@ from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.model.answers import made_revision
 from splitbrain.checkers.model.requests import must_be_recent
-from splitbrain.checkers.verdict import Verdict, not_applicable
+from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
 from splitbrain.checkers.watch.compactions import Compaction, Compactions, Times
 from splitbrain.checkers.watch.expected_events import find_truth
 from splitbrain.checkers.watch.stream import StreamCheck
@@ -97,9 +97,10 @@ def check_watch(evidence: Evidence) -> Verdict:
         "anomalies": findings.count,
     }
     anomalies = sorted(findings.anomalies, key=lambda one: one.detail.get("revision", 0))
-    return Verdict(
+    verdict = Verdict(
         NAME, findings.valid, tuple(anomalies), counts, why="; ".join(findings.unknown)
     )
+    return with_evidence(verdict, events or progress, "no watcher received an event")
 
 
 def _writers(operations: Sequence[Operation]) -> dict[int, Operation]:

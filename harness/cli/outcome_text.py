@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import click
 
 from splitbrain.checkers.verdict import Verdict
-from splitbrain.harness.judging.result_text import reproduce_line
+from splitbrain.harness.judging.result_text import count_lines, reproduce_line
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.schedule.command_line import shown
 from splitbrain.harness.store.records import FaultCount
@@ -22,10 +22,9 @@ NOT_APPLICABLE = ("-", "bright_black")
 def print_outcome(result: RunResult) -> None:
     """Print the verdicts, the anomalies, the path of the report and the command that repeats the
     run."""
-    counts = result.results.operations.get("all", {})
-    text = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     rate = f", {result.results.rate:g}/s" if result.results.rate else ""
-    click.echo(f"operations: {text or 'none'}{rate}")
+    first, *rest = count_lines(result.results.operations)
+    click.echo("\n".join((f"operations: {first}{rate}", *rest)))
     print_verdicts(result.results.verdicts)
     print_failed_faults(result.results.faults)
     if result.error:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from splitbrain.harness.cli.run_options import budget_option, given, run_options
+
+if TYPE_CHECKING:
+    from splitbrain.harness.schedule.schedule import Schedule
 
 
 @click.command("run", short_help="Run one test against a cluster and judge it.")
@@ -55,6 +58,22 @@ def command(schedule: Path | None, no_report: bool, quiet: bool, **options: Any)
         draw_schedule(read_options(chosen)) if schedule is None
         else schedule_from(schedule, chosen)
     )
+    note = _mutant_note(scheduled) if schedule is None else ""
+    if note and not quiet:
+        click.secho(note, fg="yellow", err=True)
     result = execute(scheduled, progress, report=not no_report)
     print_outcome(result)
+    if note and quiet and result.valid is not False:
+        click.secho(note, fg="yellow", err=True)
     return result.exit_code
+
+
+def _mutant_note(schedule: Schedule) -> str:
+    """Why the run is not known to reach its planted bug; "" if it is, or has none."""
+    from splitbrain.harness.mutants.reach import why_out_of_reach
+    from splitbrain.harness.schedule.schedule import SIMULATED
+
+    options = schedule.options
+    if not options.mutant or options.system == SIMULATED:
+        return ""
+    return why_out_of_reach(options.mutant, options.workload, options.nemesis)

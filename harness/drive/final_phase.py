@@ -71,7 +71,7 @@ async def final_reads(
     process: int,
     limit_s: float = FINAL_READS_LIMIT_S,
 ) -> None:
-    """Send each of `drafts` to every member, as processes from number `process` on.
+    """Send each of `drafts` to each of `members`, as processes from number `process` on.
 
     A read that fails is sent again until `limit_s` seconds have passed since the first one.
     After that, each remaining read is sent once. Each attempt is recorded as an operation.

@@ -16,6 +16,8 @@ from splitbrain.checkers.evidence import Checker, Evidence
 from splitbrain.checkers.verdict import Verdict, merge
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.judging.counts import by_fault, by_function
+from splitbrain.harness.judging.crashes import CRASHED, crash_verdict
+from splitbrain.harness.judging.run_evidence import EVIDENCE, missing_evidence
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.schedule.command_line import run_line
 from splitbrain.harness.schedule.options import Options
@@ -27,6 +29,8 @@ from splitbrain.histories.member_state import MemberState
 from splitbrain.histories.trace import TraceEvent, read_trace
 from splitbrain.histories.watch import read_streams
 
+OF_THE_RUN = (CRASHED, EVIDENCE)
+"""The verdicts that are no checker's. Each judgement makes them again."""
 INTERRUPTED = "interrupted before it was decided"
 
 
@@ -84,6 +88,10 @@ def judge(
     if found_in_run is None:
         found_in_run, digest = _found_earlier(folder) if checkers is None else ((), "")
     verdicts = (*verdicts, *(one for one in found_in_run if one.checker not in chosen))
+    crashed = crash_verdict(record, evidence.history.faults)
+    verdicts = verdicts if crashed is None else (*verdicts, crashed)
+    lacking = missing_evidence(verdicts, evidence.history, _accepted(record.options, checkers))
+    verdicts = verdicts if lacking is None else (*verdicts, lacking)
     results = _results(folder, record, evidence, verdicts, error)
     results = msgspec.structs.replace(
         results, digest=digest, judged_s=round(time.perf_counter() - began, 3)
@@ -95,6 +103,19 @@ def judge(
     return RunResult(folder.path, results, record.ended, error)
 
 
+def _accepted(
+    options: Options, checkers: Mapping[str, Checker] | None
+) -> tuple[str, ...] | None:
+    """The functions that may always fail. None if a part of the checkers judges, because the
+    outcomes of all functions belong to the verdict of the whole run."""
+    from splitbrain.harness.workloads.catalogue import make_workload
+
+    if checkers is not None:
+        return None
+    workload = make_workload(options.workload, options.workload_options)
+    return (*getattr(workload, "may_always_fail", ()), *options.allow_unanswered)
+
+
 def _found_earlier(folder: RunFolder) -> tuple[tuple[Verdict, ...], str]:
     """The verdicts of earlier results that no checker can reach again, and the digest."""
     from splitbrain.checkers.catalogue import CHECKERS
@@ -102,7 +123,8 @@ def _found_earlier(folder: RunFolder) -> tuple[tuple[Verdict, ...], str]:
     earlier = folder.read_results()
     if earlier is None or not earlier.digest:
         return (), ""
-    kept = tuple(verdict for verdict in earlier.verdicts if verdict.checker not in CHECKERS)
+    known = (*CHECKERS, *OF_THE_RUN)
+    kept = tuple(verdict for verdict in earlier.verdicts if verdict.checker not in known)
     return kept, earlier.digest
 
 
@@ -167,7 +189,7 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
             traces[member.name] = tuple(read_trace(folder.path / member.trace))
     return Evidence(
         history=History.read(folder.history),
-        members=tuple(_states(folder, [member.name for member in record.members])),
+        members=tuple(_states(folder, _judged_members(record))),
         traces=traces,
         availability_bound_ms=record.options.availability_bound_ms,
         search_limit_s=record.options.search_limit_s,
@@ -176,6 +198,12 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
         watches=read_streams(folder.watches),
         budget=read_limits(record.options.budget),
     )
+
+
+def _judged_members(record: RunRecord) -> list[str]:
+    """The members whose states are judged: with `allow_crash`, those that ran at the end."""
+    gone = record.ended_members if record.options.allow_crash else ()
+    return [member.name for member in record.members if member.name not in gone]
 
 
 def _states(folder: RunFolder, members: Sequence[str]) -> list[MemberState]:

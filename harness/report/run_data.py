@@ -140,7 +140,8 @@ def _faults(files: RunFolder, events: list[Event]) -> tuple[FaultWindow, ...]:
 def _end(facts: RunFacts, spans: tuple[Span, ...], faults: tuple[FaultWindow, ...]) -> int:
     fault_times = [time for fault in faults for time in (fault.begin, fault.end or 0)]
     phase_times = [phase.end for phase in facts.phases if phase.name in ("load", "final reads")]
-    return max([last_time_ns(spans), *fault_times, *phase_times], default=0)
+    crash_times = [crash.at for crash in facts.crashes]
+    return max([last_time_ns(spans), *fault_times, *phase_times, *crash_times], default=0)
 
 
 # --- members ------------------------------------------------------------------

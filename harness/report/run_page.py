@@ -100,7 +100,7 @@ def _time_figures(run: Run, shown: Sample) -> dict[str, go.Figure]:
     members = [member.name for member in run.members]
     rows = lanes(run.spans)
     return {
-        "timeline": timeline(shown.spans, run.faults, members, run.end_ns, rows),
+        "timeline": timeline(shown.spans, run.faults, members, run.end_ns, rows, run.facts.crashes),
         "latency": latency(shown.spans, run.spans, run.faults, run.end_ns),
         "rate": rate(run.spans, run.faults, run.end_ns),
     }

@@ -9,8 +9,8 @@ from typing import Any
 
 from splitbrain.harness.schedule.options import DEFAULTS, Options, flag_of, read_options
 
-LISTS = ("nemesis", "nodes")
-SWITCHES = ("trace", "swarm")
+LISTS = ("nemesis", "nodes", "allow_unanswered")
+SWITCHES = ("trace", "swarm", "allow_crash")
 NOT_OF_THE_RUN = ("seed", "store", "name", "keep_data")
 """Options that do not change what happens in a run, and the seed, which is added separately."""
 

@@ -76,6 +76,10 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     budget: str = ""
     """Limits of the service level, such as p99=200ms,availability=99%,recovery=5s. A run that
     exceeds one is invalid. See `splitbrain.checkers.service_level.budget`."""
+    allow_crash: bool = False
+    """Whether a member may end by itself. Otherwise such a run is invalid."""
+    allow_unanswered: tuple[str, ...] = ()
+    """Functions of the workload of which no operation needs to succeed."""
     trace: bool = True
     """Whether members trace the steps of the write path, if the system supports it."""
     swarm: bool = False
@@ -143,7 +147,7 @@ def project_options(folder: Path) -> dict[str, Any]:
             for name, value in table.items()
         }
         refuse_unknown(options, f"an option of [tool.splitbrain] in {path}")
-        for name in ("nemesis", "nodes"):
+        for name in ("nemesis", "nodes", "allow_unanswered"):
             if name in options and not isinstance(options[name], list):
                 options[name] = parse_list(name, options[name])
         return options
@@ -151,11 +155,10 @@ def project_options(folder: Path) -> dict[str, Any]:
 
 
 def parse_list(name: str, value: object) -> list[Any]:
-    """The list in `value`. Raises BadArguments.
-
-    For `nemesis`, `value` is for example "kill,pause", "all" or "none". For `nodes`, it is for
-    example "1,3,5" or 3.
-    """
+    """The list in `value`: for `nemesis` such as "kill,pause", "all" or "none"; for `nodes` such
+    as "1,3,5" or 3; for `allow_unanswered` such as "cas,revoke". Raises BadArguments."""
+    if name == "allow_unanswered":
+        return [word.strip() for word in str(value).split(",") if word.strip()]
     if name == "nemesis":
         try:
             return list(parse_kinds(str(value)))

@@ -36,6 +36,14 @@ class MemberFacts(msgspec.Struct, frozen=True):
     trace: str | None = None
 
 
+class CrashFacts(msgspec.Struct, frozen=True):
+    """A member that ended by itself, `at` ns after the start of the run."""
+
+    member: str = ""
+    how: str = ""
+    at: int = 0
+
+
 class RunFacts(msgspec.Struct, frozen=True):
     """The content of `run.json`, a `splitbrain.harness.store.records.RunRecord`, of any release.
 
@@ -52,6 +60,7 @@ class RunFacts(msgspec.Struct, frozen=True):
     ended: str = ""
     error: str = ""
     quiet: bool | None = None
+    crashes: tuple[CrashFacts, ...] = ()
 
     @property
     def system(self) -> str:

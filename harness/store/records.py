@@ -9,6 +9,7 @@ import msgspec
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.harness.systems.crash import Crash
 
 FORMAT = 1
 """Incremented when a file of a run's folder changes its meaning."""
@@ -57,6 +58,10 @@ class RunRecord(msgspec.Struct, frozen=True):
     quiet: bool | None = None
     """Whether the members agreed in time after all faults were healed; None if the run ended
     earlier."""
+    crashes: tuple[Crash, ...] = ()
+    """The members that ended by themselves, in the order in which the harness noticed it."""
+    ended_members: tuple[str, ...] = ()
+    """The members that did not run at the end because they had crashed."""
     format: int = FORMAT
 
 

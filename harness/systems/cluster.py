@@ -15,6 +15,7 @@ import aiohttp
 from splitbrain.harness.clients.member_state import member_state, status
 from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.errors import SystemFailed
+from splitbrain.harness.systems.crash import PORT_LOST, Crash, crash_of
 from splitbrain.harness.systems.member_files import MemberFiles
 from splitbrain.harness.systems.ports import HOST, Ports
 from splitbrain.harness.systems.process import MemberProcess, log_tail, spawn
@@ -26,8 +27,6 @@ from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.fault import MemberName
 
 START_TRIES_MAX = 3
-PORT_LOST = ("address already in use", "something else listens on")
-"""Texts that members of etcd and of this project log if they cannot bind, in lower case."""
 _POLL_S = 0.02
 log = logging.getLogger("splitbrain.systems")
 
@@ -70,8 +69,10 @@ class ProcessCluster(ABC):
         self._places: dict[MemberName, Place] = {}
         self._processes: dict[MemberName, MemberProcess] = {}
         self._paused: dict[MemberName, None] = {}
-        self._own_ends: dict[MemberProcess, str] = {}
+        self._crashes: dict[MemberProcess, Crash] = {}
         """How processes ended that the harness had not killed."""
+        self._log_begins: dict[MemberProcess, int] = {}
+        """The size of the member's log when each process started."""
         self._names: dict[int, MemberName] = {}
         """Member id → name, from the answers of the members."""
         self._proxies: ProxyProcess | None = None
@@ -136,7 +137,8 @@ class ProcessCluster(ABC):
             self._ports.release()
 
     async def _open(self) -> None:
-        self._own_ends.clear()
+        self._crashes.clear()
+        self._log_begins.clear()
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         if self.settings.proxied:
             self._proxies = ProxyProcess(self.settings.seed, self.settings.folder / "proxies.log")
@@ -175,7 +177,10 @@ class ProcessCluster(ABC):
             **settings.extra_env,
             **settings.member_env.get(name, {}),
         }
-        self._processes[name] = spawn(command, env, self.log_path(name))
+        log_path = self.log_path(name)
+        log_begin = log_path.stat().st_size if log_path.exists() else 0
+        process = self._processes[name] = spawn(command, env, log_path)
+        self._log_begins[process] = log_begin
 
     async def _update_owners(self) -> None:
         """Send the proxies the process id of each running member."""
@@ -228,7 +233,7 @@ class ProcessCluster(ABC):
     async def kill(self, member: MemberName) -> None:
         """Send SIGKILL, also to a paused process, and wait for its end."""
         self._paused.pop(member, None)
-        self._notice_own_end(member)
+        self._notice_crash(member)
         if (process := self._process(member)) is not None:
             await process.kill_and_wait()
 
@@ -237,7 +242,7 @@ class ProcessCluster(ABC):
         process = self._process(member)
         if process is not None and process.kill_sent:
             await process.kill_and_wait()  # a cancelled call of `kill` may not have waited
-        self._notice_own_end(member)
+        self._notice_crash(member)
         if not self.alive(member):
             self._spawn(member)
         await self._update_owners()
@@ -283,24 +288,22 @@ class ProcessCluster(ABC):
         process = self._process(member)
         return process is not None and process.alive()
 
-    def ended_by_themselves(self) -> Sequence[str]:
-        """One text for each process that ended without a fault, with the last lines of its log.
+    def ended_by_themselves(self) -> Sequence[Crash]:
+        """One crash for each process that ended without a fault, in the order of notice.
 
         Such a process is reported even if a fault restarted its member later, because otherwise a
         crash would be taken for a kill.
         """
         for name in self._processes:
-            self._notice_own_end(name)
-        return tuple(self._own_ends.values())
+            self._notice_crash(name)
+        return tuple(self._crashes.values())
 
-    def _notice_own_end(self, member: MemberName) -> None:
+    def _notice_crash(self, member: MemberName) -> None:
         process = self._process(member)
-        if process is None or process.alive() or process.kill_sent or process in self._own_ends:
+        if process is None or process.alive() or process.kill_sent or process in self._crashes:
             return
-        log = self.log_path(member)
-        self._own_ends[process] = (
-            f"{member} ended by itself with exit code {process.exit_code}; its log ({log}) ends:\n"
-            f"{log_tail(log)}"
+        self._crashes[process] = crash_of(
+            member, process.exit_code, self.log_path(member), self._log_begins.get(process, 0)
         )
 
     def pid(self, member: MemberName) -> int | None:

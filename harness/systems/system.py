@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from splitbrain.harness.systems.crash import Crash
 from splitbrain.histories.member_state import MemberState
 from splitbrain.nemesis.capabilities import Killable, LinkState, Partitionable, Pausable
 from splitbrain.nemesis.fault import MemberName
@@ -21,6 +22,7 @@ from splitbrain.nemesis.fault import MemberName
 __all__ = [
     "Address",
     "AdverseConditions",
+    "Crash",
     "CrashReporter",
     "Killable",
     "LinkState",
@@ -43,8 +45,12 @@ class Address(msgspec.Struct, frozen=True):
 class CrashReporter(Protocol):
     """A system that notices when a member ends although the harness did not end it."""
 
-    def ended_by_themselves(self) -> Sequence[str]:
-        """One text for each such end since the start: member, exit code, last lines of the log."""
+    def ended_by_themselves(self) -> Sequence[Crash | str]:
+        """One crash for each such end since the start, in the order in which they were noticed.
+
+        A text that begins with the name of the member is also accepted. The method is called
+        several times a second, and an end that it returned once stays in the result.
+        """
         ...
 
 

@@ -340,13 +340,15 @@ def _checked(
 
 def failure_text(result: RunResult) -> str:
     """The anomalies, the path of the report and the command that repeats the run."""
-    from splitbrain.harness.judging.result_text import reproduce_line, summary
+    from splitbrain.harness.judging.result_text import count_lines, reproduce_line, summary
 
     word = {True: "valid", False: "invalid", None: "unknown"}[result.valid]
     lines = [f"the run is {word}"]
     if result.error:
         lines.append(f"the run failed: {result.error}")
     lines += [summary(result.results)] if summary(result.results) else []
+    first, *rest = count_lines(result.results.operations)
+    lines += [f"operations: {first}", *rest]
     lines.append(f"report: {result.report or result.folder}")
     lines.append(f"reproduce: {reproduce_line(result)}")
     return "\n".join(lines)

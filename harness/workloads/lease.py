@@ -26,6 +26,8 @@ class Lease:
     name: ClassVar[str] = "lease"
     description: ClassVar[str] = "leases kept alive, revoked or left to expire, with keys attached"
     checkers: ClassVar[Sequence[str]] = (*ALWAYS, "lease")
+    may_always_fail: ClassVar[Sequence[str]] = ("revoke",)
+    """Each lease may have expired before it is revoked."""
     needs: ClassVar[Sequence[str]] = ("lease",)
 
     def __init__(self, keys: int = 12, ttl: int = 2) -> None:

@@ -29,6 +29,8 @@ class Locks:
     name: ClassVar[str] = "lock"
     description: ClassVar[str] = "locks with leases, and writes under them, fenced or not"
     checkers: ClassVar[Sequence[str]] = (*COORDINATION_CHECKERS, "fencing")
+    may_always_fail: ClassVar[Sequence[str]] = ("revoke",)
+    """Each lease may have expired before it is revoked."""
     needs: ClassVar[Sequence[str]] = ("lease", "lock")
 
     def __init__(self, locks: int = 3, ttl: int = 2, fencing: int = 1) -> None:
@@ -82,6 +84,8 @@ class Election:
     name: ClassVar[str] = "election"
     description: ClassVar[str] = "campaigns, proclamations, queries of the leader, resignations"
     checkers: ClassVar[Sequence[str]] = (*COORDINATION_CHECKERS, "election")
+    may_always_fail: ClassVar[Sequence[str]] = ("leader", "revoke")
+    """An election has no leader while its members wait, and each lease may have expired."""
     needs: ClassVar[Sequence[str]] = ("lease", "election")
 
     def __init__(self, elections: int = 2, ttl: int = 5) -> None:

@@ -5,12 +5,12 @@ A workload is a class. Its options are the keyword arguments of its constructor
 (`workload_options`). The operations that a workload draws depend only on the random generator that
 it receives. They do not depend on a clock, on an answer or on another client.
 
-An operation can refer to earlier answers by `expect_last_seen`, `revision_back` or
-`append_to_seen`. The client replaces the reference by a value when it sends the operation. The
-history records the request that was sent.
+Every function that a workload issues must succeed at least once in ten tries, otherwise the run is
+unknown. The class attribute `may_always_fail` names the functions for which that is not so; a
+workload without it names none.
 
-A user's workload is named by a dotted path (`package.module:Class`) or by an entry point of the
-group `splitbrain.workloads`.
+A workload of a user is named by a dotted path (`package.module:Class`) or by an entry point
+of the group `splitbrain.workloads`.
 """
 
 from __future__ import annotations

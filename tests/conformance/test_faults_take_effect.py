@@ -153,8 +153,10 @@ async def test_a_member_that_ends_by_itself_is_reported_although_a_fault_restart
         await asyncio.sleep(0.01)
     await system.kill("n2")
     await system.restart("n2")
-    (report,) = system.ended_by_themselves()
-    assert report.startswith("n2 ended by itself with exit code -9; its log (")
+    (crash,) = system.ended_by_themselves()
+    assert (crash.member, crash.how) == ("n2", "signal 9 (SIGKILL)")
+    assert crash.log_tail
+    assert crash.log == str(system.log_path("n2"))
     await running.agreement()
 
 

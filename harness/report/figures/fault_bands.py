@@ -13,7 +13,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from splitbrain.harness.report.figures.layout import plain
-from splitbrain.harness.report.figures.palette import faded, fault_colour
+from splitbrain.harness.report.figures.palette import CRASH, faded, fault_colour
+from splitbrain.harness.store.facts import CrashFacts
 from splitbrain.histories.history import FaultWindow
 
 CLUSTER = "cluster"
@@ -166,5 +167,23 @@ def _lane_trace(kind: str, bars: Sequence[LaneBar], end_ns: int, axis: str) -> g
         constraintext="none",
         marker={"color": faded(colour, 0.85), "line": {"color": colour, "width": 1}},
         customdata=[["fault", bar.fault.fault] for bar in bars],
+        hoverinfo="none",
+    )
+
+
+def crash_trace(crashes: Sequence[CrashFacts], lanes: Sequence[str], *, axis: str) -> go.Scatter:
+    """A cross on the lane of each member that ended by itself, at the time when it ended."""
+    drawn = [crash for crash in crashes if crash.member in lanes]
+    return go.Scatter(
+        mode="markers",
+        name="ended by itself",
+        yaxis=axis,
+        x=[crash.at / 1e9 for crash in drawn],
+        y=[lanes.index(crash.member) for crash in drawn],
+        marker={"symbol": "x", "size": 13, "color": CRASH, "line": {"color": "#fff", "width": 1}},
+        customdata=[
+            ["note", f"{crash.member} ended by itself at {crash.at / 1e9:.3f} s: {crash.how}"]
+            for crash in drawn
+        ],
         hoverinfo="none",
     )

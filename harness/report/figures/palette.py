@@ -43,6 +43,8 @@ FAULTS: dict[str, str] = {
     "step": "#9a5fc0",
 }
 OTHER_FAULT = "#a0714f"
+CRASH = "#d01c1c"
+"""The end of a member that the harness did not cause."""
 
 SERIES = ("#2b83c6", "#d98a1e", "#0f9d78", "#b4649e", "#7a7f87", "#6f74d8", "#a0714f")
 """For members or kinds of operations, in their order. `report.js` contains the same colours."""

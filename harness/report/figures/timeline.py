@@ -17,6 +17,7 @@ import plotly.graph_objects as go
 
 from splitbrain.harness.report.figures.fault_bands import (
     bands,
+    crash_trace,
     lane_layers,
     lane_names,
     lane_traces,
@@ -30,6 +31,7 @@ from splitbrain.harness.report.figures.layout import (
 from splitbrain.harness.report.figures.palette import OUTCOMES, Look, faded
 from splitbrain.harness.report.figures.typed_array import GAP, integers, times
 from splitbrain.harness.report.spans import Span, lanes
+from splitbrain.harness.store.facts import CrashFacts
 from splitbrain.histories.history import FaultWindow, Outcome
 
 SVG_SPANS_MAX = 6_000
@@ -49,11 +51,13 @@ def timeline(
     members: Sequence[str],
     end_ns: int,
     rows: Mapping[int, int] | None = None,
+    crashes: Sequence[CrashFacts] = (),
 ) -> go.Figure:
     """The timeline of `spans`, each of which is drawn once.
 
-    `rows` is the row of each process. If `spans` is a sample, `rows` must be computed from all
-    operations. If `rows` is not given, it is computed from `spans`.
+    `rows` is the row of each process. If `spans` is a sample, `rows` must come from all
+    operations; without it, the rows come from `spans`. Each of `crashes` is a cross on the lane
+    of its member.
     """
     row_of = lanes(spans) if rows is None else rows
     row_count = max(row_of.values(), default=-1) + 1
@@ -70,6 +74,8 @@ def timeline(
             figure.add_traces(_traces(outcome, own, rows_of_drawn, line))
     if fault_lanes:
         figure.add_traces(lane_traces(faults, fault_lanes, end_ns, axis="y2"))
+    if crashes:
+        figure.add_trace(crash_trace(crashes, fault_lanes, axis="y2"))
     hide_long_labels(figure)
     plain_layout(figure, height_px=rows_px + lanes_px + 34 + 40 + 12)
     share = rows_px / (rows_px + lanes_px + 12)

@@ -10,9 +10,12 @@ import pytest
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.harness.cli.main import COMMANDS, run_main
 from splitbrain.harness.judging import judge as judge_module
+from splitbrain.harness.judging.run_result import RunResult
+from splitbrain.harness.runs import execute as execute_module
 from splitbrain.harness.schedule.command_line import sim_line
 from splitbrain.harness.schedule.options import FLAGS, Options, flag_of
 from splitbrain.harness.store import run_folder
+from splitbrain.harness.store.records import Results
 
 FAKE = "tests.unit.fake_store:FakeSystem"
 SHORT = ["--system", FAKE, "--nemesis", "none", "--nodes", "1", "--rate", "50",
@@ -56,6 +59,21 @@ def test_every_option_of_a_run_can_be_given_on_the_command_line(
     for name in Options.__struct_fields__:
         assert "--" + renamed.get(name, flag_of(name)) in shown
     assert set(FLAGS) <= set(Options.__struct_fields__)
+
+
+def test_a_run_that_cannot_reach_its_mutant_names_the_command_that_can(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = RunResult(tmp_path, Results(True, (), {}, (), ""), "time limit")
+    monkeypatch.setattr(execute_module, "execute", lambda *_, **__: result)
+    given = ["--mutant", "wal_not_synced", "--workload", "set", "--seed", "1"]
+    for quiet in ([], ["--quiet"]):
+        assert run_main(["run", *given, *quiet]) == 0
+        shown = click.unstyle(capsys.readouterr().err)
+        assert shown.count("splitbrain run --mutant wal_not_synced") == 1
+        assert "the workload kv, not set" in shown
+    assert run_main(["run", "--mutant", "wal_not_synced", "--seed", "1"]) == 0
+    assert "splitbrain run --mutant" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("verdict", "code"), [

@@ -7,6 +7,7 @@ import pytest
 
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.cli.outcome_text import print_failed_faults, verdict_line
+from splitbrain.harness.judging.result_text import count_lines
 from splitbrain.harness.store.records import FaultCount
 
 
@@ -26,6 +27,16 @@ def test_a_checker_without_anything_to_judge_is_not_shown_as_valid(
     verdict: Verdict, message: str
 ) -> None:
     assert click.unstyle(verdict_line(verdict)) == message
+
+
+def test_operations_are_counted_by_function() -> None:
+    row = {"ok": 3, "fail": 1, "info": 0}
+    assert count_lines({"all": row, "put": row, "final_read": {"ok": 2}}) == [
+        "3 ok, 1 fail, 0 info",
+        "  put         3 ok, 1 fail, 0 info",
+        "  final_read  2 ok",
+    ]
+    assert count_lines({}) == ["none"]
 
 
 def test_the_number_of_failed_faults_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

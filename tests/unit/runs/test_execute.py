@@ -28,6 +28,7 @@ from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.records import Results, RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.schedule_source import schedule_at
+from splitbrain.harness.systems.crash import Crash
 from splitbrain.harness.systems.system import Address
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Put, Range
@@ -205,17 +206,76 @@ def test_a_system_that_fails_ends_the_run_and_is_stopped_and_recorded(tmp_path: 
     assert saved.valid is not True
 
 
-def test_a_run_in_which_a_member_ended_by_itself_is_not_valid(tmp_path: Path) -> None:
+def crashing(crash: Crash | str) -> Callable[[Schedule, Path], FakeSystem]:
+    """Makes a system whose member n2 ends after a few operations, as `crash` describes."""
+
     def make(schedule: Schedule, folder: Path) -> FakeSystem:
         class Crashing(FakeSystem):
-            def ended_by_themselves(self) -> tuple[str, ...]:
-                return ("n2 ended by itself with exit code 2",)
+            ended: tuple[Crash | str, ...] = ()
+
+            def ended_by_themselves(self) -> tuple[Crash | str, ...]:
+                if self.store.revision > 20 and not self.ended:
+                    self.ended = (crash,)
+                    asyncio.get_running_loop().create_task(self.kill("n2"))
+                return self.ended
+
         return Crashing(schedule.members, folder)
 
-    result = run_sync(options(tmp_path), make=make, report=False)
-    assert (result.valid, result.exit_code) == (None, 255)
-    assert result.error == "n2 ended by itself with exit code 2"
-    assert judge(RunFolder(result.folder)).exit_code == 255
+    return make
+
+
+PANIC = Crash(
+    "n2", "exit code 2", ("panic: index out of range", "goroutine 7 [running]:"),
+    ("the last line but one", "exit status 2"), "elsewhere/n2.log",
+)
+
+
+def test_a_member_that_ends_by_itself_makes_the_run_invalid_and_the_load_goes_on(
+    tmp_path: Path,
+) -> None:
+    result = run_sync(options(tmp_path), make=crashing(PANIC))
+    assert (result.valid, result.exit_code, result.error) == (False, 1, "")
+    (crashed,) = [one for one in result.results.verdicts if one.checker == "crashed"]
+    (anomaly,) = crashed.anomalies
+    assert anomaly.members == ("n2",)
+    for words in ("n2 ended by itself with exit code 2", "  panic: index out of range\n",
+                  "  exit status 2"):
+        assert words in anomaly.because
+    record = RunFolder(result.folder).read_record()
+    (crash,) = record.crashes
+    assert record.ended_members == ("n2",)
+    history = History.read(result.folder / "history.jsonl")
+    down = crash.at + 150_000_000  # the end takes some time
+    later = [one for one in history.operations if one.call > down and one.outcome == "ok"]
+    assert {one.node for one in later} == {"n1", "n3"}
+    assert {one.node for one in history.operations if one.f == "final_read"} == {"n1", "n3"}
+    again = judge(RunFolder(result.folder))
+    assert [one.checker for one in again.results.verdicts] == ["answered", "crashed"]
+    assert again.exit_code == 1
+    assert "n2 ended by itself at" in (result.folder / "report.html").read_text()
+
+
+def test_a_system_may_describe_a_crash_by_a_text(tmp_path: Path) -> None:
+    result = run_sync(options(tmp_path), make=crashing("n2 hit an assertion"), report=False)
+    assert result.exit_code == 1
+    (crash,) = RunFolder(result.folder).read_record().crashes
+    assert (crash.member, crash.how) == ("n2", "hit an assertion")
+
+
+def test_a_crash_that_is_allowed_is_listed_and_the_run_is_valid(tmp_path: Path) -> None:
+    result = run_sync(options(tmp_path, allow_crash=True), make=crashing(PANIC), report=False)
+    assert (result.valid, result.exit_code) == (True, 0)
+    crashed = result.results.verdicts[-1]
+    assert crashed.counts == {"ended by themselves": 1, "excused": 1}
+
+
+def test_the_record_of_an_older_run_has_no_crashes(tmp_path: Path) -> None:
+    folder = RunFolder(run_sync(options(tmp_path), report=False).folder)
+    record = msgspec.json.decode(folder.record.read_bytes())
+    del record["crashes"], record["ended_members"]
+    del record["options"]["allow_crash"]
+    folder.record.write_bytes(msgspec.json.encode(record))
+    assert folder.read_record().crashes == ()
 
 
 def test_the_history_before_a_failure_of_the_load_is_kept(tmp_path: Path) -> None:

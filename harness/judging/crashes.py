@@ -1,0 +1,101 @@
+"""`crashed`: no member ends by itself.
+
+A crash, a panic, an abort and an exit are the same here: the process ended although the harness
+did not end it. An end is excused if a fault lets the store stop:
+
+- a kill, a power loss, or a crash at a step, of that member and in force at that time;
+- a full or failing disk of that member, in force at that time;
+- damage to its disk at any earlier time: bit rot, a lying disk or misdirected writes. A store
+  may find the damage later, and must then stop.
+
+The option `--allow-crash` excuses every end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from splitbrain.checkers.verdict import Anomaly, Verdict, merge
+from splitbrain.checkers.wording import seconds
+from splitbrain.harness.store.records import RunRecord
+from splitbrain.harness.systems.crash import Crash
+from splitbrain.histories.history import FaultWindow
+from splitbrain.nemesis.fault import AtStep, BitRot, DiskFault, Fault, Kill, PowerLoss
+
+CRASHED = "crashed"
+NOTICED_LATE_NS = 1_000_000_000
+"""A crash may have happened this long before the harness noticed it."""
+LINES_SHOWN_MAX = 8
+LINE_SHOWN_CHARACTERS_MAX = 240
+
+
+def crash_verdict(record: RunRecord, faults: Sequence[FaultWindow]) -> Verdict | None:
+    """The verdict on the crashes of a run; None if there was no crash.
+
+    Undecided if a member could not start again because another program took its port.
+    """
+    if not record.crashes:
+        return None
+    excused = [
+        crash for crash in record.crashes
+        if record.options.allow_crash or any(lets_stop(one, crash) for one in faults)
+    ]
+    others = [crash for crash in record.crashes if crash not in excused]
+    why = "; ".join(
+        f"{crash.member} could not start again, because another program took its port"
+        for crash in others if crash.port_lost
+    )
+    anomalies = tuple(_anomaly(crash) for crash in others if not crash.port_lost)
+    counts = {"ended by themselves": len(record.crashes), "excused": len(excused)}
+    valid = merge((not anomalies, None if why else True))
+    return Verdict(CRASHED, valid, anomalies, counts, why=why)
+
+
+def lets_stop(window: FaultWindow, crash: Crash) -> bool:
+    """Whether the fault in `window` excuses `crash`."""
+    if crash.member not in window.members or crash.at < window.begin:
+        return False
+    in_force = window.end is None or crash.at - NOTICED_LATE_NS <= window.end
+    try:
+        fault = msgspec.json.decode(window.detail, type=Fault)
+    except msgspec.MsgspecError:  # a fault of a user
+        return in_force and window.f in ("kill", "power", "disk")
+    match fault:
+        case Kill() | PowerLoss():
+            return in_force
+        case AtStep(do=("crash" | "power")):
+            return in_force
+        case DiskFault():
+            if fault.lying or fault.misdirect_percent:
+                return True
+            fails = fault.full or fault.write_error_percent or fault.sync_error_percent
+            return in_force and bool(fails)
+        case BitRot():
+            return True
+    return False
+
+
+def _anomaly(crash: Crash) -> Anomaly:
+    who = f"{crash.member} ended" if crash.member else "a member ended"
+    because = f"{who} by itself with {crash.how}, noticed at {seconds(crash.at)}"
+    if not crash.member:
+        because = f"a member ended by itself: {crash.how}"
+    if crash.how == "signal 9 (SIGKILL)":
+        because += " (the harness did not send it; the kernel sends it when memory runs out)"
+    if crash.panic:
+        because += f". The panic begins:\n{_shown(crash.panic[:LINES_SHOWN_MAX])}"
+    if crash.log_tail:
+        because += f"\nIts log ({crash.log}) ends:\n{_shown(crash.log_tail[-LINES_SHOWN_MAX:])}"
+    return Anomaly(
+        CRASHED, because, members=(crash.member,) if crash.member else (),
+        detail={
+            "how": crash.how, "at_ns": crash.at, "panic": list(crash.panic),
+            "log_tail": list(crash.log_tail),
+        },
+    )
+
+
+def _shown(lines: Sequence[str]) -> str:
+    return "\n".join(f"  {line[:LINE_SHOWN_CHARACTERS_MAX]}" for line in lines)

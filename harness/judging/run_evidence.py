@@ -1,0 +1,111 @@
+"""`evidence`: a run is valid only if something in it could have shown a violation.
+
+The verdict exists only if evidence is missing, and is then unknown, for one of these reasons:
+
+- No operation succeeded.
+- No checker judged the answers: every checker was not applicable, or there was none.
+  `availability` and `statistics` do not count, because they judge times.
+- A function was invoked at least `INVOCATIONS_MIN` times and never succeeded, and faults do not
+  explain it: `SERVED_MIN` times or more, the same member answered other operations that need a
+  majority directly before and after. A workload names the functions for which that is normal in
+  `may_always_fail`, and a user in `--allow-unanswered`. Source: Jepsen's checker `stats`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+
+from splitbrain.checkers.model.requests import must_be_recent
+from splitbrain.checkers.verdict import NOT_APPLICABLE, Verdict
+from splitbrain.harness.judging.counts import by_function
+from splitbrain.histories.history import History, Operation
+from splitbrain.histories.service import ServiceOperation
+
+EVIDENCE = "evidence"
+INVOCATIONS_MIN = 10
+SERVED_MIN = 5
+TIMES_ONLY = ("availability", "statistics")
+"""The checkers that judge times, and not what the store answered."""
+
+
+def missing_evidence(
+    verdicts: Sequence[Verdict],
+    history: History | None = None,
+    may_always_fail: Collection[str] | None = None,
+) -> Verdict | None:
+    """The verdict on a run with `verdicts`; None if no evidence is missing.
+
+    Without `history`, the outcomes of operations are not judged. Without `may_always_fail`,
+    those of each function are not judged.
+    """
+    reasons = []
+    if history is not None:
+        reasons += _no_success(by_function(history))
+    reasons += _no_judge(verdicts)
+    if history is not None and may_always_fail is not None and not reasons:
+        reasons += [
+            f"{f}: 0 of {count} ok; if that is right, accept it with --allow-unanswered {f}"
+            for f, count in unanswered(history).items() if f not in may_always_fail
+        ]
+    return Verdict(EVIDENCE, None, why="; ".join(reasons)) if reasons else None
+
+
+def unanswered(history: History) -> dict[str, int]:
+    """The functions that never succeeded, with the number of invocations, unless there are few
+    invocations or faults explain it."""
+    operations = by_function(history)
+    tries = {f: sum(row.values()) for f, row in operations.items() if f != "all"}
+    suspects = {
+        f: count for f, count in tries.items()
+        if count >= INVOCATIONS_MIN and not operations[f]["ok"]
+    }
+    if not suspects:
+        return {}
+    served = _served(history, suspects)
+    return {f: count for f, count in suspects.items() if served[f] >= SERVED_MIN}
+
+
+def _served(history: History, functions: Collection[str]) -> Counter[str]:
+    """How often each of `functions` was invoked on a member between two other operations there
+    that succeeded and needed a majority."""
+    everything: list[Operation | ServiceOperation] = [*history.operations, *history.services]
+    by_member: dict[str | None, list[Operation | ServiceOperation]] = {}
+    for op in sorted(everything, key=lambda one: one.invoked):
+        needs_majority = isinstance(op, ServiceOperation) or must_be_recent(op.request)
+        if needs_majority or op.f in functions:
+            by_member.setdefault(op.node, []).append(op)
+    served: Counter[str] = Counter()
+    for ops in by_member.values():
+        for f in functions:
+            pending, answered = 0, False
+            for op in ops:
+                if op.f == f:
+                    pending += answered
+                    continue
+                answered = op.outcome == "ok"
+                served[f] += pending * answered
+                pending = 0
+    return served
+
+
+def _no_success(operations: Mapping[str, Mapping[str, int]]) -> list[str]:
+    row = operations.get("all", {})
+    if row.get("ok", 0):
+        return []
+    count = sum(row.values())
+    return [f"no operation succeeded: 0 of {count} ok" if count else "there is no operation"]
+
+
+def _no_judge(verdicts: Sequence[Verdict]) -> list[str]:
+    others = [verdict for verdict in verdicts if verdict.checker not in TIMES_ONLY]
+    if any(verdict.applies for verdict in others):
+        return []
+    if not others:
+        names = " and ".join(verdict.checker for verdict in verdicts)
+        only = f", only {names}" if names else ""
+        return [f"no checker judged what the store answered{only}"]
+    whys = "; ".join(
+        f"{verdict.checker}: {verdict.why.removeprefix(NOT_APPLICABLE)}" for verdict in others
+    )
+    return [f"no checker had anything to judge ({whys})"]

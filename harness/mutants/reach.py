@@ -1,0 +1,35 @@
+"""Whether a run of real processes can reach a planted bug."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from splitbrain.harness.mutants.catalogue import mutant
+
+
+def why_out_of_reach(name: str, workload: str, nemesis: Collection[str]) -> str:
+    """Why a run with `workload` and the faults `nemesis` is not known to reach the mutant `name`,
+    and the command that finds it; "" if the run is known to reach it.
+
+    Raises BadArguments if there is no such mutant.
+    """
+    run = mutant(name).run
+    if not run:
+        return (
+            f"runs of real processes are not known to reach the mutant {name}; in simulation it is "
+            f"found by: splitbrain hunt --mutant {name}"
+        )
+    needs = []
+    if run.get("workload", workload) != workload:
+        needs.append(f"the workload {run['workload']}, not {workload}")
+    faults = run.get("nemesis", ())
+    assert isinstance(faults, tuple)
+    missing = [kind for kind in faults if kind not in nemesis]
+    if missing:
+        needs.append(f"faults of the kind {', '.join(missing)}")
+    if not needs:
+        return ""
+    return (
+        f"the mutant {name} is known to show with {' and '.join(needs)}; it is found by: "
+        f"splitbrain run --mutant {name}"
+    )

@@ -1,0 +1,98 @@
+"""A crash: a member ended although the harness did not end it. Reads the proof from its log."""
+
+from __future__ import annotations
+
+import re
+import signal
+from pathlib import Path
+
+import msgspec
+
+from splitbrain.nemesis.fault import MemberName
+
+PANIC_LINES_MAX = 12
+LOG_LINES_MAX = 20
+LINE_CHARACTERS_MAX = 500
+LOG_READ_BYTES_MAX = 8_000_000
+"""A longer log is read from this many bytes before its end."""
+
+PORT_LOST = ("address already in use", "something else listens on")
+"""What the members of etcd and of this project log when they cannot bind, in lower case."""
+
+_PANIC = re.compile(
+    r"^(panic: |\tpanic: |fatal error: |runtime: |SIG[A-Z]+: |unexpected fault address )"  # Go
+    r"|\"level\":\s*\"(panic|fatal|dpanic)\""  # zap, and this project's own member
+    r"|^Traceback \(most recent call last\)"  # Python
+    r"|^thread '.*' panicked at "  # Rust
+    r"|^(Exception in thread |# A fatal error has been detected)"  # Java
+    r"|^(terminate called |.*[Aa]ssertion .* failed|.*ERROR: \w+Sanitizer|\*\*\* .* \*\*\*)"  # C++
+    r"|\b(FATAL|PANIC)\b"
+)
+
+
+class Crash(msgspec.Struct, frozen=True):
+    """One end of a member that the harness did not cause."""
+
+    member: MemberName
+    how: str
+    """How it ended: `exit code 2`, or `signal 6 (SIGABRT)`."""
+    panic: tuple[str, ...] = ()
+    """The first lines of the panic or the traceback, if its log contains one."""
+    log_tail: tuple[str, ...] = ()
+    """The last lines of its log."""
+    log: str = ""
+    """The path of its log."""
+    at: int = 0
+    """When the harness noticed it, in ns since the start of the run."""
+
+    @property
+    def port_lost(self) -> bool:
+        """Whether the member could not bind, because another program took its port."""
+        return any(words in line.lower() for line in self.log_tail for words in PORT_LOST)
+
+
+def crash_of(member: MemberName, exit_code: int | None, log: Path, log_begin: int = 0) -> Crash:
+    """The crash of a process with `exit_code`, whose output begins at byte `log_begin` of `log`."""
+    lines = _last_lines(log, log_begin)
+    return Crash(
+        member,
+        ending(exit_code),
+        panic=first_panic_lines(lines),
+        log_tail=tuple(lines[-LOG_LINES_MAX:]),
+        log=str(log),
+    )
+
+
+def ending(exit_code: int | None) -> str:
+    """`exit_code` in words. A negative one is the number of the signal that ended the process."""
+    if exit_code is None or exit_code >= 0:
+        return f"exit code {exit_code}"
+    try:
+        return f"signal {-exit_code} ({signal.Signals(-exit_code).name})"
+    except ValueError:
+        return f"signal {-exit_code}"
+
+
+def first_panic_lines(lines: list[str]) -> tuple[str, ...]:
+    """The first lines of the last panic in `lines`; () if there is none.
+
+    Lines that follow each other and all look like the beginning of a panic are one panic: Go
+    prints a line for each panic that a deferred function raised again.
+    """
+    place = next((at for at in reversed(range(len(lines))) if _PANIC.search(lines[at])), None)
+    if place is None:
+        return ()
+    while place and _PANIC.search(lines[place - 1]):
+        place -= 1
+    return tuple(lines[place : place + PANIC_LINES_MAX])
+
+
+def _last_lines(log: Path, begin: int) -> list[str]:
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(begin, size - LOG_READ_BYTES_MAX, 0))
+            text = file.read(LOG_READ_BYTES_MAX).decode(errors="replace")
+    except OSError as problem:
+        return [f"(no log: {problem})"]
+    return [line[:LINE_CHARACTERS_MAX] for line in text.splitlines() if line.strip()]
