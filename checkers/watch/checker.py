@@ -43,7 +43,7 @@ from splitbrain.checkers.model.requests import must_be_recent
 from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
 from splitbrain.checkers.watch.compactions import Compaction, Compactions, Times
 from splitbrain.checkers.watch.expected_events import find_truth
-from splitbrain.checkers.watch.stream import StreamCheck
+from splitbrain.checkers.watch.stream_check import StreamCheck
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Compact
 from splitbrain.histories.member_state import MemberState

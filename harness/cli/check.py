@@ -165,6 +165,7 @@ def _print_run(result: RunResult, picture: Path | None) -> int:
 
 def _print_file(checked: FileResult, picture: Path | None) -> int:
     from splitbrain.harness.cli.outcome_text import WORDS, print_verdicts
+    from splitbrain.harness.exit_codes import exit_code_of
 
     read = checked.file
     model = f", {read.model}" if read.model else ""
@@ -185,7 +186,7 @@ def _print_file(checked: FileResult, picture: Path | None) -> int:
         from splitbrain.harness.report.anomaly.check_pictures import draw_file
 
         _draw(lambda: draw_file(checked, picture))
-    return {True: 0, False: 1, None: 2}[checked.valid]
+    return exit_code_of(checked.valid)
 
 
 def _print_memory() -> None:

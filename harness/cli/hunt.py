@@ -37,9 +37,9 @@ def command(budget: float, **options: Any) -> int:
     if not budget > 0:
         raise BadArguments(f"--budget {budget:g}: expected a number of seconds above 0")
     from splitbrain.harness.campaign.campaign import SeedResult, hunt
-    from splitbrain.harness.cli.exit_codes import EXIT_INTERRUPTED
     from splitbrain.harness.cli.interrupt import Stopping
     from splitbrain.harness.drawing.seed import seed_or_drawn
+    from splitbrain.harness.exit_codes import EXIT_INTERRUPTED
     from splitbrain.harness.schedule.command_line import sim_line
 
     chosen = {**given(options), "system": "simulated"}

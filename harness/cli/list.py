@@ -77,7 +77,8 @@ FORMER_NAMES = {"spoils": "corruptions"}
 def command(section: str | None) -> int:
     """List workloads, nemeses, systems, checkers, mutants and corruptions, or one SECTION alone.
 
-    Each name is printed as the option in the title of its section takes it.
+    The title of each section names the option that takes its names. The names can be
+    used there as they are printed.
     """
     for title in (FORMER_NAMES.get(section, section),) if section else SECTIONS:
         option, rows_of = SECTIONS[title]

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 
 import click
 
-from splitbrain.harness.cli.exit_codes import EXIT_BAD_ARGUMENTS, EXIT_FAILED, EXIT_INTERRUPTED
 from splitbrain.harness.errors import BadArguments, SplitbrainError
+from splitbrain.harness.exit_codes import EXIT_BAD_ARGUMENTS, EXIT_FAILED, EXIT_INTERRUPTED
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 

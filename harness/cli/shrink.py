@@ -59,9 +59,9 @@ def command(
     Exit codes: 0 done, 130 ended early by Ctrl-C, 254 bad arguments or the run is not
     invalid, 255 the harness failed.
     """
-    from splitbrain.harness.cli.exit_codes import EXIT_INTERRUPTED
     from splitbrain.harness.cli.interrupt import Stopping
     from splitbrain.harness.errors import BadArguments
+    from splitbrain.harness.exit_codes import EXIT_INTERRUPTED
     from splitbrain.harness.judging.judge import checkers_of
     from splitbrain.harness.runs.execute import INVARIANTS
     from splitbrain.harness.schedule.options import flag_of

@@ -99,9 +99,9 @@ def _many(chosen: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> in
 
     from splitbrain.harness.campaign.campaign import campaign
     from splitbrain.harness.campaign.summary import Summary, result_lines
-    from splitbrain.harness.cli.exit_codes import EXIT_INTERRUPTED
     from splitbrain.harness.cli.interrupt import Stopping
     from splitbrain.harness.drawing.seed import seed_or_drawn
+    from splitbrain.harness.exit_codes import EXIT_INTERRUPTED, EXIT_INVALID
 
     first = seed_or_drawn(chosen.pop("seed", None))
     if not quiet:
@@ -131,4 +131,4 @@ def _many(chosen: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> in
         click.echo(f"\nstopped after {summary.runs} of {runs} seeds", err=True)
     for line in summary.lines(time.monotonic() - began, chosen):
         click.echo(line)
-    return EXIT_INTERRUPTED if stopped and summary.exit_code != 1 else summary.exit_code
+    return EXIT_INTERRUPTED if stopped and summary.exit_code != EXIT_INVALID else summary.exit_code

@@ -25,8 +25,8 @@ from splitbrain.harness.workloads.catalogue import make_workload
 from splitbrain.harness.workloads.workload import Draft, Workload
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.catalogue import KINDS
-from splitbrain.nemesis.drawing import draw_faults, tempo_for
 from splitbrain.nemesis.errors import FaultError
+from splitbrain.nemesis.fault_drawing import draw_faults, tempo_for
 
 NODES_DRAWN = (1, 3, 3, 3, 5)
 """The number of members where the options do not give one."""

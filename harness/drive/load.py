@@ -144,7 +144,8 @@ class Load:
         return True
 
     async def _operate(self, process: int, scheduled: ScheduledOperation, seen: LastSeen) -> int:
-        """Send one operation, after the read that it needs, if any.
+        """Send one operation. A transaction that appends to lists is preceded by a read of them
+        (`LastSeen.look`). If this read does not succeed, the operation is not sent.
 
         Returns the process number of the client's next operation.
         """

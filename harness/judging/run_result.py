@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from splitbrain.harness.exit_codes import exit_code_of
 from splitbrain.harness.simulation.simulated_run import SimulatedRun
 from splitbrain.harness.store.records import Results
 
@@ -39,8 +40,4 @@ class RunResult:
 
         A run with a proven anomaly is invalid, even if it failed later.
         """
-        if self.valid is False:
-            return 1
-        if self.error:
-            return 255
-        return 0 if self.valid else 2
+        return exit_code_of(self.valid, self.error)

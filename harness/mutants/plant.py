@@ -12,7 +12,7 @@ from splitbrain.harness.mutants import catalogue
 _planted: list[str] = []
 
 
-def plant(mutant: str) -> None:
+def plant_once(mutant: str) -> None:
     """Plant the bug `mutant` into the members of this process; an empty name plants no bug.
 
     Raises BadArguments if the process already contains another bug, or if `mutant` is unknown.

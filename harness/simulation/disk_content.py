@@ -30,9 +30,9 @@ ROOT = "."
 class Inode:
     """A file.
 
-    After a failed sync, the page cache still contains the data that the sync dropped. No later sync
-    makes that data durable, because Linux marks the pages as clean (Rebello et al., USENIX ATC
-    2020).
+    A failed sync drops the data that it should have written. The page cache still contains that
+    data, but no later sync makes it durable unless it is written again, because Linux marks the
+    pages as clean (Rebello et al., USENIX ATC 2020).
     """
 
     __slots__ = ("cached", "dropped", "durable", "size", "sizes", "writes")

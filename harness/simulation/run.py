@@ -12,7 +12,7 @@ import warnings
 
 from splitbrain.harness.drive.drive import Drive
 from splitbrain.harness.drive.progress import Progress, Silent
-from splitbrain.harness.mutants.plant import plant
+from splitbrain.harness.mutants.plant import plant_once
 from splitbrain.harness.schedule.schedule import Schedule, default_settings
 from splitbrain.harness.simulation.cluster import SimulatedCluster
 from splitbrain.harness.simulation.digest import digest
@@ -57,7 +57,7 @@ def simulate(
 def _simulate(
     schedule: Schedule, folder: RunFolder, progress: Progress, *, end_when_violated: bool
 ) -> SimulatedRun:
-    plant(schedule.options.mutant)
+    plant_once(schedule.options.mutant)
     began = time.perf_counter()
     _freeze_loaded_objects()
     loop = VirtualLoop()

@@ -82,10 +82,12 @@ def _transaction(op: ForeignOperation) -> Transaction:
 def _micro_operations(
     op: ForeignOperation, value: Any, ok: bool, shown: str
 ) -> tuple[MicroOperation, ...]:
-    """The micro-operations of `value`, whose representation in Python is `shown`.
+    """The micro-operations of `value`. `shown` is `repr(value)`.
 
-    Integers are converted together, which is fast. If there are other values, each is replaced by
-    its identity: strings have quotes, and msgspec refuses floats and booleans.
+    If the only quotes in `shown` are those of the function names, no key or value is a string.
+    Then msgspec converts all micro-operations at once, which is fast; it refuses floats and
+    booleans. Otherwise each one is converted alone, and a value that is not an integer is replaced
+    by its identity.
     """
     try:
         quotes = shown.count("'") + shown.count('"')

@@ -153,9 +153,9 @@ def chosen_branch(source: Readable, request: TxnRequest) -> Chosen:
 def compare_holds(source: Readable, compare: Compare) -> bool:
     """Whether a comparison succeeds.
 
-    A comparison over an interval succeeds if it succeeds for every key of the interval. For an
-    absent key, all numbers are zero. A comparison of the value of an absent key fails, because an
-    empty value is a value.
+    A comparison over an interval succeeds if it succeeds for every key that exists in it. If no
+    key exists, the comparison is made with an absent key, whose numbers are all zero. A comparison
+    of the value of an absent key fails, because an empty value is a value.
     """
     kvs = source.range(compare.key, compare.range_end).kvs
     if not kvs:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from splitbrain.harness.campaign.summary import Summary
-from splitbrain.harness.cli.exit_codes import EXIT_INTERRUPTED
+from splitbrain.harness.exit_codes import EXIT_INTERRUPTED
 from splitbrain.harness.schedule.text import read_schedule
 
 COMMAND = "from splitbrain.harness.cli.main import main; main()"

@@ -148,9 +148,10 @@ def _cycle_of(anomaly: Anomaly, drawn: set[int]) -> tuple[tuple[CycleStep, ...],
 
 
 def _order_of(anomaly: Anomaly) -> tuple[int | None, tuple[int, ...]]:
-    """The operation that cannot come next and the partial linearization, by `invoked`.
+    """The operation that cannot come next, and the partial linearization.
 
-    Returns (None, ()) if the anomaly does not contain both.
+    Each operation is given by the index of its invocation (`Span.invoked`). Returns (None, ()) if
+    the anomaly does not contain both.
     """
     stuck, order = anomaly.detail.get("stuck"), anomaly.detail.get("linearization", ())
     if not isinstance(stuck, int) or not isinstance(order, list | tuple):

@@ -1,8 +1,8 @@
 """The waterfall of one write: a bar for each step of the write path on each member.
 
-The bars are in the order of time. The bar of a step begins when the previous step of the write path
-was done on any member, and ends when the step itself was done. Therefore the bars show where the
-time went.
+The bars are in the order of time. The bar of a step begins when the last of the steps that must
+precede it was done (on the same member, except where the write passes between members), and ends
+when the step itself was done. Bars can overlap.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splitbrain.nemesis.catalogue import KINDS, parse_kinds
-from splitbrain.nemesis.drawing import draw_faults, tempo_for
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import Partition, ScheduledFault
+from splitbrain.nemesis.fault_drawing import draw_faults, tempo_for
 from splitbrain.nemesis.nemesis import name_of
 
 THREE = ("n1", "n2", "n3")
@@ -98,7 +98,7 @@ def test_a_schedule_is_equal_after_encoding_and_decoding() -> None:
 
 def test_a_schedule_is_the_same_in_another_interpreter_with_another_hash_seed() -> None:
     code = (
-        "import msgspec;from splitbrain.nemesis.drawing import draw_faults;"
+        "import msgspec;from splitbrain.nemesis.fault_drawing import draw_faults;"
         "print(msgspec.json.encode(draw_faults(11,('kill','pause','partition','latency'),"
         "60000,('n1','n2','n3'))).decode())"
     )
