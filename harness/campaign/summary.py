@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from splitbrain.checkers.verdict import merge
 from splitbrain.harness.campaign.campaign import SeedResult
-from splitbrain.harness.exit_codes import EXIT_INVALID, EXIT_UNKNOWN, EXIT_VALID
+from splitbrain.harness.exit_codes import exit_code_of
 from splitbrain.harness.schedule.command_line import sim_line
 from splitbrain.harness.simulation.conditions import CONDITIONS
 
@@ -36,9 +37,8 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        if any(one.valid is False for one in self.not_valid):
-            return EXIT_INVALID
-        return EXIT_UNKNOWN if self.not_valid or not self.runs else EXIT_VALID
+        valids = [one.valid for one in self.not_valid]
+        return exit_code_of(merge(valids or [True if self.runs else None]))
 
     def lines(self, elapsed_s: float, given: Mapping[str, Any]) -> Iterator[str]:
         done = ", ".join(f"{count:,} {outcome}" for outcome, count in self.operations.items())
