@@ -25,10 +25,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from splitbrain.node import member_metrics
-from splitbrain.node.api.service import Api
+from splitbrain.node.api.v3_service import Api
 from splitbrain.node.api.world import ApiWorld
 from splitbrain.node.apply.applier import Applied, Applier
-from splitbrain.node.apply.backend_flusher import BackendFlusher
+from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
 from splitbrain.node.config import Config
 from splitbrain.node.failpoint import FailpointError, Failpoints, parse_all
 from splitbrain.node.member_storage import MemberStorage

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.harness.drawing.draw import draw_schedule, is_drawn
-from splitbrain.harness.drive.drive import Drive
 from splitbrain.harness.drive.progress import Progress, Silent
+from splitbrain.harness.drive.run_phases import Drive
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.judging.judge import checkers_of, judge
 from splitbrain.harness.judging.run_result import RunResult

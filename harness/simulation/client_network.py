@@ -10,7 +10,7 @@ from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnec
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.network import Machine, Network
 from splitbrain.harness.simulation.process import Process
-from splitbrain.node.api.service import Api
+from splitbrain.node.api.v3_service import Api
 from splitbrain.node.messages.errors import RpcError
 
 CLIENT = "clients"

@@ -27,7 +27,7 @@ from splitbrain.harness.simulation.watch_stream import watch
 from splitbrain.histories.service import AnyRequest
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.api import json_codec
-from splitbrain.node.api.service import Api
+from splitbrain.node.api.v3_service import Api
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.rpc import StatusRequest
 

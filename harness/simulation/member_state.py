@@ -23,7 +23,7 @@ from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.simulation.client_network import ClientNetwork
 from splitbrain.histories.member_state import MemberState
 from splitbrain.node.api.json_codec import encode_response, encode_watch_line
-from splitbrain.node.api.service import Api
+from splitbrain.node.api.v3_service import Api
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.rpc import (
     HashKVRequest,

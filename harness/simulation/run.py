@@ -10,8 +10,8 @@ import gc
 import time
 import warnings
 
-from splitbrain.harness.drive.drive import Drive
 from splitbrain.harness.drive.progress import Progress, Silent
+from splitbrain.harness.drive.run_phases import Drive
 from splitbrain.harness.mutants.plant import plant_once
 from splitbrain.harness.schedule.schedule import Schedule, default_settings
 from splitbrain.harness.simulation.cluster import SimulatedCluster

@@ -14,7 +14,7 @@ from splitbrain.harness.simulation.disk import MachineDisk, SimulatedDisk
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.network import Accept, Dialler, Network
 from splitbrain.harness.simulation.process import Ended, Process
-from splitbrain.node.api.service import Api
+from splitbrain.node.api.v3_service import Api
 from splitbrain.node.world import Clock, Closable, Disk
 
 

@@ -1,4 +1,4 @@
-"""The v3 API as JSON over HTTP: the carrier for `splitbrain.node.api.service`.
+"""The v3 API as JSON over HTTP: the carrier for `splitbrain.node.api.v3_service`.
 
 Paths, methods, statuses and bodies are those of etcd's gateway and of etcd's other handlers
 (/health, /version, /metrics). It uses aiohttp's low-level server without the application, router
@@ -28,7 +28,7 @@ from splitbrain.node import metrics
 from splitbrain.node.api import json_codec
 from splitbrain.node.api.http_log import MALFORMED, http_logger
 from splitbrain.node.api.ports import Log
-from splitbrain.node.api.service import MESSAGE_OVERHEAD_BYTES, Api
+from splitbrain.node.api.v3_service import MESSAGE_OVERHEAD_BYTES, Api
 from splitbrain.node.messages.errors import Code, RpcError
 from splitbrain.node.messages.rpc import WatchRequest
 from splitbrain.node.world import AddressInUse, Closable

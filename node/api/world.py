@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from splitbrain.node.api.service import Api
+from splitbrain.node.api.v3_service import Api
 from splitbrain.node.world import Closable, Network, World
 
 

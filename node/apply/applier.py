@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from splitbrain.node.apply.apply import apply
-from splitbrain.node.apply.backend_flusher import BackendFlusher
+from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
 from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.membership import Membership
 from splitbrain.node.messages.errors import RpcError

@@ -9,7 +9,7 @@ from random import Random
 from urllib.parse import urlsplit
 
 from splitbrain.node.api.ports import Log
-from splitbrain.node.api.service import Api
+from splitbrain.node.api.v3_service import Api
 from splitbrain.node.real.peer_connection import FrameReceiver, TcpPeerLink
 from splitbrain.node.world import AddressInUse, Closable
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.api import service
+from splitbrain.node.api import v3_service
 from splitbrain.node.apply import apply, range_read
 from splitbrain.node.messages.rpc import RangeRequest, RangeResponse
 
@@ -24,4 +24,4 @@ def plant() -> None:
         return replace(answer, more=answer.more or 0 < request.limit <= len(answer.kvs))
 
     apply.read_range = read_range  # type: ignore[attr-defined]
-    service.read_range = read_range  # type: ignore[attr-defined]
+    v3_service.read_range = read_range  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from splitbrain.node.api.http import serve
-from splitbrain.node.api.service import Api
+from splitbrain.node.api.v3_service import Api
 from splitbrain.node.metrics import Metrics
 from splitbrain.node.world import AddressInUse
 from tests.conformance.server_pair import free_port

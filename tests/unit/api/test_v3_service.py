@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 
 import pytest
 
-from splitbrain.node.api.service import Api
+from splitbrain.node.api.v3_service import Api
 from splitbrain.node.messages import errors, rpc
 from splitbrain.node.messages.errors import RpcError
 from tests.unit.api.lone_member import LoneMember
