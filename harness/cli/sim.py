@@ -47,9 +47,8 @@ def command(
       splitbrain sim --schedule store/shrunk/vote_not_persisted-7.schedule
 
     \b
-    Exit codes: 0 all runs are valid, 1 a run is invalid, 2 a run is unknown, 130 Ctrl-C ended
-    the command before all seeds were run and no run was invalid, 254 bad arguments, 255 the
-    harness failed.
+    Exit codes: 1 if any run is invalid, else 130 if Ctrl-C ended the command early, else 2 if
+    any run is unknown, else 0; 254 bad arguments, 255 the harness failed.
     """
     from splitbrain.harness.errors import BadArguments
 

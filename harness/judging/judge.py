@@ -58,12 +58,14 @@ def judge(
 ) -> RunResult:
     """Judge the run in `folder` and write its `results.json`.
 
-    `checkers` are by default those of the run's workload. If other checkers are given, no file is
-    written, because the stored verdict of a run is the verdict of all its checkers.
+    `checkers` are those of the run's workload by default. `found_in_run` are verdicts that only the
+    simulation could reach, and `digest` is the digest of the simulated run. By default, and only
+    without `checkers`, both are taken from the existing `results.json`. `record` replaces
+    `run.json`.
 
-    `found_in_run` contains the verdicts that a simulation reached while it ran, with its `digest`.
-    By default these are taken from the results of an earlier judgement. `record` replaces
-    `run.json`. Raises BadArguments if `folder` is not the folder of a run.
+    The results are not written if `checkers` are given (because the verdict of a run is that of all
+    its checkers), if the judging was interrupted, or if the history cannot be read and there are
+    results already. Raises BadArguments if there is neither a `record` nor a `run.json`.
     """
     record = record or folder.read_record()
     began = time.perf_counter()

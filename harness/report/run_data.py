@@ -1,7 +1,9 @@
 """Reads a run's folder into values, as far as its files can be read.
 
 Reports matter most for runs that went wrong. Therefore this module never raises an exception for a
-file that is missing, torn or of another shape. It adds a sentence about the file to `Run.problems`.
+file that is missing, torn or of another shape. For the record, the results, the history, the traces
+and the members' states, it adds a sentence about the file to `Run.problems`. A last line of the
+history that was cut off is left out silently, because a run that was killed ends with one.
 """
 
 from __future__ import annotations

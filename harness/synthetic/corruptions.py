@@ -38,13 +38,15 @@ StateCorruption = Callable[[list[MemberState]], list[MemberState] | None]
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """A way to corrupt a history. It has a function for the part of the history that it changes.
+    """A way to corrupt a history.
 
-    `answer` changes the answer of an operation, `effect` its changes of the store, and `states` the
-    states of the members. `before` lets an operation take effect before it is invoked. Each
-    function returns None if the corruption is not possible at this place. With `compaction`, a read
-    below the compacted revision is answered. `members_min` is the number of members' states that a
-    checker needs to find the corruption.
+    Exactly one of `answer`, `effect`, `before`, `states` and `compaction` is set. `answer` changes
+    the answer of an operation. `effect` replaces the changes that an operation makes in the store,
+    and may change its outcome. `before` lets an operation take effect before it is invoked, and
+    sets its answer. `states` changes the states of the members. Each function returns None if the
+    corruption is not possible at this place. With `compaction`, a read below the compacted revision
+    is answered. `members_min` is the number of members' states that a checker needs to find the
+    corruption.
     """
 
     description: str

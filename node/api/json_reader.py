@@ -44,10 +44,10 @@ class Field:
 
 @dataclass(slots=True)
 class Message:
-    """The description of a message.
+    """The fields of one protobuf message, and how to make its value.
 
-    `build(values, union)` creates the message's value from the given fields and from the field
-    that was used in the oneof.
+    `build(values, union)` makes the value. `values` contains the ordinary fields by name. `union`
+    contains the field of the message's oneof that was given, and is {} if there is none.
     """
 
     build: Callable[[dict[str, Any], dict[str, Any]], Any]
