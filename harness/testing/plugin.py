@@ -15,10 +15,11 @@ the test is skipped, because such a system has no started cluster.
 `splitbrain_schedule` runs one schedule, as `splitbrain shrink` prints it.
 
 `@pytest.mark.splitbrain(workload="kv", …)` sets options for one test. The options of the call
-of `splitbrain_run` have priority over all others, and pytest's command line has priority over the
-mark. Saved runs of another system or workload than that of the test are left out.
+of `splitbrain_run` have priority over those of the command line, and these over the mark. A saved
+run is repeated as it was: none of these options changes it. Saved runs of another system or
+workload than that of the test are left out.
 
-`--lf` repeats the seeds of the last session. Every run has its own ports and folder, so that
+`--lf` repeats the seeds of the tests that failed. Every run has its own ports and folder, so that
 `pytest -n` is safe.
 """
 
