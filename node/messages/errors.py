@@ -147,10 +147,6 @@ def no_leader() -> RpcError:
     return RpcError(Code.UNAVAILABLE, "etcdserver: no leader")
 
 
-def not_leader() -> RpcError:
-    return RpcError(Code.FAILED_PRECONDITION, "etcdserver: not leader")
-
-
 def leader_changed() -> RpcError:
     return RpcError(Code.UNAVAILABLE, "etcdserver: leader changed")
 
@@ -161,19 +157,6 @@ def stopped() -> RpcError:
 
 def timed_out() -> RpcError:
     return RpcError(Code.UNAVAILABLE, "etcdserver: request timed out")
-
-
-def timed_out_leader_failed() -> RpcError:
-    return RpcError(
-        Code.UNAVAILABLE,
-        "etcdserver: request timed out, possibly due to previous leader failure",
-    )
-
-
-def timed_out_connection_lost() -> RpcError:
-    return RpcError(
-        Code.UNAVAILABLE, "etcdserver: request timed out, possibly due to connection lost"
-    )
 
 
 def corrupt() -> RpcError:

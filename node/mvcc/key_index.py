@@ -108,11 +108,6 @@ class KeyIndex:
             return self._count_alive(start, end)
         return sum(1 for _ in self._visible(start, end, main))
 
-    def keys_now(self, start: bytes, end: bytes | None) -> list[tuple[bytes, Packed]]:
-        """The keys that exist now, and the last put of each."""
-        pairs = ((key, self.latest(key)) for key in self._in_order(start, end))
-        return [(key, packed) for key, packed in pairs if packed is not None]
-
     def generations(self, key: bytes) -> list[list[Revision]]:
         """Return a key's changes, as one list for each generation.
 
