@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from itertools import count
 from random import Random
 from typing import ClassVar
 
@@ -12,7 +14,41 @@ from splitbrain.histories.kv import Compare, Put, Range, Txn
 from splitbrain.histories.list_value import fresh
 
 
-class Append:
+class _Transactions(ABC):
+    """Each client continues with the next `keys` keys after `operations_per_client` transactions.
+
+    The keys of a workload begin with its name and a slash.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(
+        self, keys: int = 4, operations_max: int = 4, operations_per_client: int = 40
+    ) -> None:
+        if not (1 <= keys <= 10 and 1 <= operations_max <= 20 and operations_per_client >= 1):
+            raise BadArguments(
+                f"the workload {self.name} with keys={keys}, operations_max={operations_max}, "
+                f"operations_per_client={operations_per_client}: expected 1 to 10 keys, 1 to 20 "
+                "operations, and at least 1 operation per client"
+            )
+        self.keys = keys
+        self.operations_max = operations_max
+        self.operations_per_client = operations_per_client
+
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
+        values = UniqueValues(client)
+        for number in count():
+            yield self._draw(random, values, number // self.operations_per_client)
+
+    @abstractmethod
+    def _draw(self, random: Random, values: UniqueValues, generation: int) -> Draft:
+        """One transaction on the keys of `generation`."""
+
+    def final_operations(self, clients: int) -> Sequence[Draft]:
+        return (Draft(FINAL_READ, Range(f"{self.name}/", f"{self.name}0")),)
+
+
+class Append(_Transactions):
     """Transactions of one to `operations_max` operations, which read lists and append to them.
 
     The store has no lists, so a list is encoded as a value. An append takes two steps, as in
@@ -25,22 +61,6 @@ class Append:
     name: ClassVar[str] = "append"
     description: ClassVar[str] = "transactions that read lists and append to them"
     checkers: ClassVar[Sequence[str]] = (*ALWAYS, "transactions")
-
-    def __init__(
-        self, keys: int = 4, operations_max: int = 4, operations_per_client: int = 40
-    ) -> None:
-        _check(self.name, keys, operations_max, operations_per_client)
-        self.keys = keys
-        self.operations_max = operations_max
-        self.operations_per_client = operations_per_client
-
-    def operations(self, random: Random, client: int) -> Iterator[Draft]:
-        values = UniqueValues(client)
-        count = 0
-        while True:
-            generation = count // self.operations_per_client
-            count += 1
-            yield self._draw(random, values, generation)
 
     def _draw(self, random: Random, values: UniqueValues, generation: int) -> Draft:
         branch: dict[tuple[str, str], Range | Put] = {}
@@ -69,11 +89,8 @@ class Append:
             append_to_seen=True,
         )
 
-    def final_operations(self, clients: int) -> Sequence[Draft]:
-        return (Draft(FINAL_READ, Range("append/", "append0")),)
 
-
-class WriteRead:
+class WriteRead(_Transactions):
     """Transactions of one to `operations_max` operations, which read and write registers.
 
     Half of the transactions that write have no guards. Each of the others has guards, which compare
@@ -85,48 +102,23 @@ class WriteRead:
     description: ClassVar[str] = "transactions that read and write registers"
     checkers: ClassVar[Sequence[str]] = (*ALWAYS, "transactions")
 
-    def __init__(
-        self, keys: int = 4, operations_max: int = 4, operations_per_client: int = 40
-    ) -> None:
-        _check(self.name, keys, operations_max, operations_per_client)
-        self.keys = keys
-        self.operations_max = operations_max
-        self.operations_per_client = operations_per_client
-
-    def operations(self, random: Random, client: int) -> Iterator[Draft]:
-        values = UniqueValues(client)
-        count = 0
-        while True:
-            generation = count // self.operations_per_client
-            count += 1
-            branch: dict[tuple[str, bool], Range | Put] = {}
-            for _ in range(random.randint(1, self.operations_max)):
-                key = f"wr/{generation:04d}.{random.randrange(self.keys)}"
-                write = random.random() < 0.5
-                if (key, write) not in branch:
-                    branch[(key, write)] = Put(key, values.take()) if write else Range(key)
-            written = [key for key, write in branch if write]
-            if not written or random.random() < 0.5:
-                yield Draft("wr", Txn((), tuple(branch.values())))
-                continue
-            yield Draft(
-                "wr",
-                Txn(
-                    tuple(Compare(key, "value", "=", "") for key in written),
-                    tuple(branch.values()),
-                    tuple(Range(key) for key in written),
-                ),
-                expect_last_seen=tuple(range(len(written))),
-            )
-
-    def final_operations(self, clients: int) -> Sequence[Draft]:
-        return (Draft(FINAL_READ, Range("wr/", "wr0")),)
-
-
-def _check(name: str, keys: int, operations_max: int, operations_per_client: int) -> None:
-    if not (1 <= keys <= 10 and 1 <= operations_max <= 20 and operations_per_client >= 1):
-        raise BadArguments(
-            f"the workload {name} with keys={keys}, operations_max={operations_max}, "
-            f"operations_per_client={operations_per_client}: expected 1 to 10 keys, 1 to 20 "
-            "operations, and at least 1 operation per client"
+    def _draw(self, random: Random, values: UniqueValues, generation: int) -> Draft:
+        branch: dict[tuple[str, bool], Range | Put] = {}
+        for _ in range(random.randint(1, self.operations_max)):
+            key = f"wr/{generation:04d}.{random.randrange(self.keys)}"
+            write = random.random() < 0.5
+            if (key, write) not in branch:
+                branch[(key, write)] = Put(key, values.take()) if write else Range(key)
+        success = tuple(branch.values())
+        written = [key for key, write in branch if write]
+        if not written or random.random() < 0.5:
+            return Draft("wr", Txn((), success))
+        return Draft(
+            "wr",
+            Txn(
+                tuple(Compare(key, "value", "=", "") for key in written),
+                success,
+                tuple(Range(key) for key in written),
+            ),
+            expect_last_seen=tuple(range(len(written))),
         )
