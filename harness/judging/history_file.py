@@ -329,7 +329,7 @@ def _own_checkers(history: History, options: FileOptions) -> Mapping[str, Checke
 def read_file(path: Path, form: str, keyed: bool | None) -> Sequence[ForeignOperation]:
     """The operations in a file of another tool. Values that are pairs are split into key and value.
 
-    `keyed` tells whether values are pairs; None: this is inferred from the values. Raises
+    `keyed`: whether values are pairs; None: this is inferred from the values. Raises
     HistoryError if the file does not have the format `form`.
     """
     operations = read_foreign(path, form)
