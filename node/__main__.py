@@ -143,7 +143,7 @@ def main(**flags: object) -> None:
     except ConfigError as problem:
         click.echo(f"error: {problem}", err=True)
         sys.exit(EXIT_FLAGS)
-    # Everything that exists now stays until the end, so the garbage collector can ignore it.
+    # All objects that exist now live until the end, so the garbage collector can ignore them.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     # A thread that returns from the disk must not wait 5 ms for the interpreter's lock.

@@ -1,1 +1,1 @@
-"""etcd's v3 services for clients, and their carrier, JSON over HTTP."""
+"""etcd's v3 services for clients, as handlers of values and as JSON over HTTP."""
