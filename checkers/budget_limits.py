@@ -19,10 +19,10 @@ class Limit(NamedTuple):
     measure: str
     """p50 to p99.9 or max (of the latencies), availability, or recovery."""
     of: str
-    """The function (for latencies) or the kind of fault (for availability) that the limit is
-    about. Empty: all operations."""
+    """For a latency: the function of the operations, such as `put`. For availability: the kind of
+    fault. Empty: all operations."""
     bound: float
-    """Nanoseconds. For availability: a share from 0 to 1."""
+    """In nanoseconds. For availability: a share from 0 to 1."""
 
     @property
     def percent(self) -> float:
@@ -30,19 +30,19 @@ class Limit(NamedTuple):
         return 100.0 if self.measure == "max" else float(self.measure[1:])
 
     def shown(self) -> str:
-        """`200 ms`, `99 %`."""
+        """Return the bound with its unit, such as `200 ms` or `99 %`."""
         return shown(self.measure, self.bound)
 
 
 def shown(measure: str, value: float) -> str:
-    """A measured value with a suitable unit: `200 ms`, `5 s`, `99 %`."""
+    """Return a measured value with a suitable unit, such as `200 ms`, `5 s` or `99 %`."""
     if measure == "availability":
         return f"{value * 100:.4g} %"
     return f"{value / 1e6:.4g} ms" if value < 1e9 else f"{value / 1e9:.4g} s"
 
 
 def read_limits(text: str) -> tuple[Limit, ...]:
-    """Read limits that are separated by commas. Raises ValueError."""
+    """Parse limits that are separated by commas. Raises ValueError."""
     return tuple(_limit(part.strip()) for part in text.split(",") if part.strip())
 
 

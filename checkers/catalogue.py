@@ -48,7 +48,7 @@ CHECKERS: Mapping[str, Checker] = {
 
 
 def describe(name: str) -> str:
-    """The first line of the checker's docstring."""
+    """Return the first line of the checker's docstring."""
     return (CHECKERS[name].__doc__ or "").strip().partition("\n")[0]
 
 

@@ -20,8 +20,8 @@ class Findings:
     count: int = 0
     """The number of all anomalies, including those that are not kept."""
     unknown: list[str] = field(default_factory=list)
-    """Reasons why a part of the history is undecided. Without an anomaly, each of them makes
-    the verdict undecided."""
+    """Reasons why a part of the history is undecided. If there is a reason and no anomaly, the
+    verdict is undecided."""
     uncertain_applied: int = 0
     """The number of writes without an answer that took effect."""
     by_kind: dict[str, int] = field(default_factory=dict)

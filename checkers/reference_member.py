@@ -8,11 +8,15 @@ from splitbrain.histories.member_state import MemberState
 
 
 def readable(members: Sequence[MemberState]) -> list[MemberState]:
-    """The members whose state could be read at the end of the run."""
+    """Return the members whose state could be read at the end of the run."""
     return [member for member in members if member.error is None]
 
 
 def reference(members: Sequence[MemberState]) -> MemberState | None:
-    """The member with the highest revision and, among those, the longest change log."""
+    """Return the member with the highest revision.
+
+    Of several such members, returns the one with the longest change log. None if no state is
+    known.
+    """
     known = readable(members)
     return min(known, key=lambda m: (-m.revision, m.first_revision)) if known else None

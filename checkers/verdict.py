@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 NOT_APPLICABLE = "not applicable: "
-"""The beginning of `Verdict.why` if the history contains nothing for the checker to judge."""
+"""`Verdict.why` begins with this text if the history contains nothing for the checker to judge."""
 
 
 class Anomaly(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One violation of what a store guarantees, and the proof of it."""
+    """One violation of a guarantee of the store, and the proof of the violation."""
 
     kind: str
     because: str
@@ -46,14 +46,15 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=False):
 
 
 def not_applicable(checker: str, reason: str, counts: dict[str, Any] | None = None) -> Verdict:
-    """The verdict of a checker that found nothing to judge. `reason` names what is missing."""
+    """Return the verdict of a checker that found nothing to judge, for the given reason."""
     return Verdict(checker, True, counts=counts or {}, why=NOT_APPLICABLE + reason)
 
 
 def with_evidence(verdict: Verdict, found: object, missing: str) -> Verdict:
-    """`verdict`, but undecided if it is valid although no evidence was `found`.
+    """Return `verdict`, but make it undecided if it is valid although no evidence was `found`.
 
-    Evidence is anything that could have shown a violation. `missing` says what there is none of.
+    Evidence is anything that could have shown a violation. `missing` is the reason, such as "no
+    read succeeded".
     """
     if found or verdict.valid is not True or not verdict.applies:
         return verdict
@@ -61,7 +62,7 @@ def with_evidence(verdict: Verdict, found: object, missing: str) -> Verdict:
 
 
 def merge(valids: Iterable[bool | None]) -> bool | None:
-    """False over None over True: unknown is never a pass. True if `valids` is empty."""
+    """Merge verdicts: False over None over True. An empty `valids` gives True."""
     merged: bool | None = True
     for valid in valids:
         if valid is False:

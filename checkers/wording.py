@@ -1,4 +1,4 @@
-"""Texts for operations, changes and times in the messages of checkers."""
+"""Formats operations, changes and times for the messages of checkers."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from splitbrain.histories.member_state import Change
 
 
 def seconds(ns: int) -> str:
-    """`3.200 s`."""
+    """Format a time: `3.200 s`."""
     return f"{ns / 1e9:.3f} s"
 
 
 def together(count: int) -> str:
-    """`this operation`, `these 3 operations together`."""
+    """Return `this operation`, or `these 3 operations together`."""
     return "this operation" if count == 1 else f"these {count} operations together"
 
 
 VALUE_SHOWN = 60
-"""A value with more characters is shortened in a message."""
+"""A message shortens a value that has more characters than this."""
 
 
 def value(text: str) -> str:
-    """`'40'`. A long value is shown by its beginning and its length."""
+    """Format a value: `'40'`. A long value is shown by its beginning and its length."""
     if len(text) <= VALUE_SHOWN:
         return repr(text)
     return f"{text[: VALUE_SHOWN // 2]!r}… ({len(text):,} characters)"
 
 
 def node(op: Operation) -> str:
-    """`n2`, or `process 3` if the member is unknown."""
+    """Return the name of the member, such as `n2`, or `process 3` if the member is unknown."""
     return op.node or f"process {op.process}"
 
 
 def request(given: Request) -> str:
-    """`put r1=40`, `get r1`, `range [a, c)`, `delete r1`, `txn of 2 comparisons`."""
+    """Describe a request: `put r1='40'`, `get r1`, `range [a, c)`, `txn of 2 comparisons`."""
     match given:
         case Put(key, written):
             return f"put {key}={value(written)}"
@@ -57,25 +57,25 @@ def _end(end: str) -> str:
 
 
 def operation(op: Operation) -> str:
-    """`process 3's put r1='40' on n2`, without `on n2` if the member is unknown."""
+    """Describe an operation: `process 3's put r1='40' on n2`. `on n2` requires a known member."""
     on = f" on {op.node}" if op.node else ""
     return f"process {op.process}'s {request(op.request)}{on}"
 
 
 def answered(op: Operation) -> str:
-    """`n3 answered revision 41 at 3.200 s`."""
+    """Describe an answer: `n3 answered revision 41 at 3.200 s`."""
     revision = op.result.header.revision if op.result else 0
     return f"{node(op)} answered revision {revision} at {seconds(op.ret or 0)}"
 
 
 def changes(made: Sequence[Change]) -> str:
-    """`put r1='40' (create 3, version 2), delete r2`."""
+    """Describe changes: `put r1='40' (create 3, version 2), delete r2`."""
     shown = ", ".join(change(one) for one in made[:4])
     return f"{shown}, …" if len(made) > 4 else shown or "nothing"
 
 
 def change(made: Change) -> str:
-    """`put r1='40' (create 3, version 2)` or `delete r2`."""
+    """Describe a change: `put r1='40' (create 3, version 2)` or `delete r2`."""
     if made.kind == "delete":
         return f"delete {made.key}"
     lease = f", lease {made.lease}" if made.lease else ""
@@ -86,7 +86,7 @@ def change(made: Change) -> str:
 
 
 def indexes(*ops: Operation) -> tuple[int, ...]:
-    """The indexes of the invocations and returns of `ops`, ascending."""
+    """Return the indexes of the invocations and returns of `ops`, ascending."""
     found = {
         index
         for op in ops

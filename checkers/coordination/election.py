@@ -1,17 +1,21 @@
 """`election`: each answer about a leader agrees with the members' change log.
 
-The clients of an election wait in a queue of keys. A key's *turn* lasts from the time when it is
-the first key in the queue until it is deleted (`coordination/wait_queue.py`).
+Each candidate of an election puts a key. These keys form a queue (`coordination/wait_queue.py`).
+The *turn* of a key begins when the key is first in the queue, and ends when the key is deleted.
+The checker judges four kinds of answers:
 
-    campaign   is answered only after the turn of its key began. It is not answered while another
-               key is first in the queue, or if the key was deleted with its lease before its turn
-    leader     the answer contains the key whose turn it was at the revision of the answer, and
-               the key's value at that revision. The answer is not older than an earlier answer
-    proclaim   if acknowledged, the value was put on the leader's key at the revision of the answer
-    resign     if acknowledged, the key is deleted
+    campaign   The answer returns after the turn of the candidate's key began. A key that was
+               deleted before its turn gets no answer.
+    leader     The answer contains the key that has its turn at the revision of the answer, and
+               this key's value at that revision. The answer has no lower revision than an answer
+               that was received before the request.
+    proclaim   If the request is acknowledged, the value was put on the leader's key at the
+               revision of the answer.
+    resign     If the request is acknowledged, the leader's key does not exist at the revision of
+               the answer.
 
-Two clients may believe at the same time that they lead, as with any lease. This is not judged
-(see `splitbrain.checkers.coordination.lock`).
+Two candidates may believe at the same time that they lead, because a lease can expire unnoticed.
+This is not an anomaly here (see `splitbrain.checkers.coordination.lock`).
 
 Cost: n log n. Source: etcd's Election service and its concurrency package.
 """
@@ -44,10 +48,10 @@ NAME = "election"
 
 
 def check_election(evidence: Evidence) -> Verdict:
-    """An elected key had its turn; answers name the leader; proclaiming and resigning work.
+    """Campaigns are won in turn; answers name the right leader; proclaim and resign take effect.
 
-    The verdict is undecided without a change log from the first revision on. The checker applies
-    to histories with elections.
+    The checker applies only to histories that contain elections. The verdict is undecided if no
+    member's change log begins at the first revision.
     """
     history = evidence.history
     named = [op for op in history.services if isinstance(op.request, Campaign | Leader)]
@@ -160,7 +164,11 @@ def _leader_text(named: tuple[str, str] | None) -> str:
 
 
 def _stale_leaders(history: History) -> Iterator[Anomaly]:
-    """Report answers to `leader` that are older than an answer before their invocation."""
+    """Report each answer to `leader` whose revision is too low.
+
+    The revision must be at least that of every answer that returned before the request was
+    invoked.
+    """
     ended: list[tuple[int, int, Operation | ServiceOperation]] = []
     for op in history.operations:
         if op.result is not None and op.returned is not None:

@@ -1,26 +1,26 @@
-"""`lease`: keys are deleted with their lease, neither early nor late; answers are true.
+"""`lease`: keys are deleted with their lease, neither too early nor too late.
 
-The members' change log is the reference. It shows which key was attached to which lease at each
-revision. It also shows deletions that no operation requested, which are the ends of leases. The
-exact time of a revision is unknown, but the answers bound it. An operation that must be recent
-and does not show the revision was invoked before that time. The first answer that shows the
-revision returned after that time.
+The reference is the members' change log. It shows which key was attached to which lease at each
+revision. A deletion in the log that no operation requested is the end of a lease.
 
-    revoked       if a revocation is acknowledged at revision V, no key is attached to the lease
-                  at V or later
-    early         let an operation that grants or renews a lease be invoked at t and answered with
-                  a time to live of T. Then the lease does not end before t + T, unless a
-                  revocation was invoked. Neither a clock nor a deposed leader may end it earlier
-    late          the keys are deleted soon after the last possible renewal plus T. This period
-                  starts again at each change of term, because a new leader extends each lease by
-                  its whole time to live, as etcd does. It also starts again at the end of each
-                  fault
-    kept alive    no keep-alive succeeds after an answer has shown the end of the lease
-    time to live  the remaining time in an answer is not more than was granted, and not less than
-                  the time that certainly remains. The keys in the answer were attached to the lease
+The log contains no times, but the answers bound the time of each revision
+(`coordination/revision_times.py`).
 
-Cost: n log n. Source: etcd's Lease service and its lessor (server/lease/lessor.go: renewals by
-the leader's clock, `Promote` extends, the loop that revokes runs every 500 ms).
+    revoked       After a revocation was acknowledged at revision V, no key is attached to the
+                  lease at V or later.
+    early         An operation that grants or renews a lease is invoked at time t and answered
+                  with a time to live of T. The lease does not end before t + T, unless a
+                  revocation was invoked. A wrong clock or a deposed leader is no excuse.
+    late          The keys are deleted soon after the last possible renewal plus T. The period
+                  starts again at each change of term, because a new leader of etcd extends each
+                  lease by its whole time to live. It also starts again at the end of each fault.
+    kept alive    After an answer has shown the end of a lease, no keep-alive of it succeeds.
+    time to live  The remaining time in an answer is at most the granted time, and at least the
+                  time that certainly remains. The keys in the answer were attached to the lease.
+
+Cost: n log n. Source: etcd's Lease service and its lessor (server/lease/lessor.go). There the
+leader's clock decides about renewals, `Promote` extends the leases, and a loop revokes expired
+leases every 500 ms.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ from splitbrain.histories.service import ServiceOperation
 NAME = "lease"
 S = 1_000_000_000
 CLOCK_ERROR_NS = 50_000_000
-"""The possible difference between the clocks of members and clients over the time of a lease."""
+"""How far the clocks of members and clients can drift apart during one lease."""
 LATE_NS = 5 * S
 """The time allowed from the end of a lease to the deletion of its keys. The leader looks for
-expired leases twice a second and revokes them through Raft, it may be busy, and a new leader
-adds an election timeout."""
+expired leases twice a second and revokes them through Raft. A busy leader needs longer, and a
+change of leader adds an election timeout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class _Renewal:
 
     @property
     def lives_until(self) -> int:
-        """The lease cannot have expired before this time."""
+        """The time before which the lease cannot have expired."""
         return self.call + self.ttl_ns - CLOCK_ERROR_NS
 
 
@@ -84,8 +84,8 @@ class _Lease:
     id: int
     grant: ServiceOperation | None = None
     grants: int = 0
-    """The number of grants that may have taken effect. If it is more than one, there are several
-    leases with this id."""
+    """The number of grants that may have taken effect. If this number is greater than one, several
+    leases had this id."""
     ttl_ns: int = 0
     renewals: list[_Renewal] = field(default_factory=list)
     last_try: int = 0
@@ -94,12 +94,12 @@ class _Lease:
     queries: list[ServiceOperation] = field(default_factory=list)
     """The operations keep-alive and time-to-live."""
     uncertain: bool = False
-    """Whether a grant or keep-alive has no answer, so that it may take effect at any time."""
+    """Whether a grant or keep-alive has no answer. Such a request may take effect at any time."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Attachment:
-    """A key that is attached to a lease from revision `first` up to, not including, `end`.
+    """A key that is attached to a lease from revision `first` until just before revision `end`.
 
     If `end` is None, the key stays attached until the end of the run.
     """
@@ -109,14 +109,15 @@ class _Attachment:
     first: int
     end: int | None
     by_lease: bool
-    """Whether the key was deleted with its lease, and not changed by an operation."""
+    """Whether the attachment ended because the lease ended, and not by an operation."""
 
 
 def check_lease(evidence: Evidence) -> Verdict:
     """Keys are deleted with their lease, neither early nor late; answers about leases are true.
 
-    The verdict is undecided without a change log from the first revision on. The checker applies
-    to histories with leases.
+    The checker applies only to histories that contain operations on leases. The verdict is
+    undecided if no member's change log begins at the first revision, or if a lease was granted
+    more than once.
     """
     history = evidence.history
     services = [op for op in history.services if _is_of_lease(op)]
@@ -173,7 +174,7 @@ class _Check:
                 self._check_time_to_live(op, op.result)
 
     def granted_again(self) -> list[int]:
-        """The ids that were granted more than once. These leases are not judged."""
+        """Return the ids that were granted more than once. They are not judged."""
         return [lease.id for lease in self._leases.values() if lease.grants > 1]
 
     def counts(self) -> dict[str, int]:
@@ -221,7 +222,7 @@ class _Check:
                 self._kept_alive += isinstance(result, LeaseKeepAliveResult)
 
     def _follow_keys(self) -> None:
-        """Find the keys of each lease, and the deletions that are the end of a lease."""
+        """Find the keys of each lease, and the deletions that the end of a lease caused."""
         writers = {
             answered_revision(op): op
             for op in self._history.operations
@@ -338,7 +339,8 @@ class _Check:
     ) -> Iterator[tuple[int, str, ServiceOperation | None, int]]:
         """Return times at which the lease had certainly ended.
 
-        Each time has the reason in words, the operation that shows the end, and the revision.
+        Each item contains the time, the reason in words, the operation that shows the end (if one
+        does) and the revision.
         """
         if lease.id in self._ends:
             revision, keys = self._ends[lease.id]
@@ -391,7 +393,7 @@ class _Check:
                 return
 
     def _new_starts(self, faults: Iterable[FaultWindow], until: int) -> list[int]:
-        """The times up to `until` at which the time of each lease may start again."""
+        """Return the times up to `until` at which leases may start again with their full time."""
         terms = self._clock.terms[: bisect_right(self._clock.terms, until)]
         ends = [
             min(until, until if fault.end is None else fault.end)
@@ -442,7 +444,7 @@ class _Check:
 
 
 def _answer(op: ServiceOperation) -> str:
-    """`n2 answered process 3's keep-alive of lease 7`."""
+    """Describe an answer, as in `n2 answered process 3's keep-alive of lease 7`."""
     request = op.request
     what = {
         LeaseGrant: "grant", LeaseRevoke: "revocation", LeaseKeepAlive: "keep-alive",

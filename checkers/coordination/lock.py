@@ -3,26 +3,28 @@
 The lease of a lock can end while its holder is paused or partitioned and still believes that it
 has the lock. Then two clients hold the lock at the same time, although the store is correct.
 
-The clients of a lock wait in a queue of keys. A key's *turn* lasts from the time when it is the
-first key in the queue until it is deleted (`coordination/wait_queue.py`). etcd's lock guarantees
-fencing by revision: if a write has the condition that the lock's key exists, the write takes
-effect only during the turn of this key.
+The clients of a lock wait in a queue of keys (`coordination/wait_queue.py`). The *turn* of a key
+begins when the key is first in the queue, and ends when the key is deleted. A transaction is
+*fenced* by a lock if it has the condition that the lock's key exists. A correct store then
+executes the writes of the transaction only during the turn of the key.
 
-    mutual_exclusion  no two clients hold a lock at the same time. A client holds a lock from the
-                      answer to its lock request to the invocation of the release
-    fencing           when a lock is granted, it is the turn of its key at the revision of the
-                      answer. Each write that compares the key of a lock (`version` > 0, or its
-                      create or mod revision) took effect during the turn of that key. So the
-                      create revisions of the lock's keys never decrease along the writes to a key
+    mutual_exclusion  No two clients hold a lock at the same time. A client holds a lock from the
+                      answer to its lock request until it invokes the release.
+    fencing           When a lock is granted, its key has its turn at the revision of the answer.
+                      Each fenced write took effect during the turn of the lock's key. Therefore
+                      successive writes to one key never go back to an older key of the lock.
+
+A write counts as fenced if it compares the version of a lock's key (`version` > 0), its create
+revision or its mod revision.
 
 `mutual_exclusion` is judged by times only. `fencing` is judged exactly, by the members' change
-log. A history can violate `mutual_exclusion` and still be valid for `fencing`. The verdict of
-`fencing` then contains the number of pairs of simultaneous holders.
+log. A history can violate `mutual_exclusion` and satisfy `fencing`. The verdict of `fencing`
+therefore also contains the number of pairs of simultaneous holders.
 
-Cost: n log n in the locks that were held, and in the writes.
+Cost: n log n in the number of locks that were held, and in the number of writes.
 
-Source: Jepsen's analysis of etcd 3.4.3 (2020); Kleppmann, "How to do distributed locking"
-(2016); etcd's concurrency package.
+Source: Jepsen's analysis of etcd 3.4.3 (2020); Kleppmann, "How to do distributed locking" (2016);
+etcd's concurrency package.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ FENCING = "fencing"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A lock and its holder, from the answer to the lock to the invocation of the release."""
+    """A lock that a client holds, from the answer to its request until it invokes the release."""
 
     name: str
     key: str
@@ -68,7 +70,7 @@ class Held:
 def check_mutual_exclusion(evidence: Evidence) -> Verdict:
     """No two clients hold the same lock at the same time.
 
-    Applies to histories with locks.
+    The checker applies only to histories that contain lock operations.
     """
     held = _held(evidence.history)
     if not any(isinstance(op.request, Lock) for op in evidence.history.services):
@@ -81,11 +83,11 @@ def check_mutual_exclusion(evidence: Evidence) -> Verdict:
 
 
 def check_fencing(evidence: Evidence) -> Verdict:
-    """A lock is granted, and writes fenced by its key take effect, during the key's turn only.
+    """A lock is granted, and writes fenced by it take effect, only during the turn of its key.
 
-    The verdict also counts how often two clients held a lock at the same time, which is not an
-    anomaly for fencing. The verdict is undecided without a change log from the first revision on.
-    The checker applies to histories with locks.
+    The checker applies only to histories that contain lock operations. The verdict is undecided if
+    no member's change log begins at the first revision. The verdict also counts how often two
+    clients held a lock at the same time. For `fencing` this is not an anomaly.
     """
     history = evidence.history
     locks = [op for op in history.services if isinstance(op.request, Lock)]
@@ -133,7 +135,7 @@ def check_fencing(evidence: Evidence) -> Verdict:
 
 
 def _held(history: History) -> list[Held]:
-    """The locks that were granted and released, in the order in which they were granted."""
+    """Return the locks that were granted and released, in the order in which they were granted."""
     releases: dict[str | int, ServiceOperation] = {}
     for op in history.services:
         if isinstance(op.request, Unlock):
@@ -156,7 +158,10 @@ def _held(history: History) -> list[Held]:
 
 
 def _overlapping(held: Sequence[Held]) -> Iterator[tuple[Held, Held]]:
-    """Pairs of simultaneous holders: each holder with the longest one that began before it."""
+    """Return pairs of simultaneous holders.
+
+    Each holder is paired with one earlier holder: the one whose period ends last.
+    """
     longest: dict[str, Held] = {}
     for one in held:
         before = longest.get(one.name)
@@ -207,7 +212,7 @@ def _wrong_grants(locks: Sequence[ServiceOperation], turns: Turns) -> Iterator[A
 
 
 def has_fenced_writes(history: History) -> bool:
-    """Whether a write compares the key of a lock, so that the client relies on fencing."""
+    """Whether a write compares the key of a lock. If so, the client relies on fencing."""
     names = {op.request.name for op in history.services if isinstance(op.request, Lock)}
     return bool(names and _fences(history.operations, names))
 
@@ -215,7 +220,10 @@ def has_fenced_writes(history: History) -> bool:
 def _fences(
     operations: Sequence[Operation], names: Container[str]
 ) -> dict[tuple[str, str], tuple[Operation, str]]:
-    """The fenced writes, by key and value: the operation, and the key of the lock it compares."""
+    """Return the fenced writes by key and value.
+
+    Each has the operation that writes it, and the lock key that the operation compares.
+    """
     found: dict[tuple[str, str], tuple[Operation, str]] = {}
     for op in operations:
         request = op.request
@@ -237,7 +245,8 @@ def _fences(
 _TRUE_ONLY_IF_PRESENT = {
     ("version", ">"), ("create", ">"), ("create", "="), ("mod", "="), ("mod", ">"),
 }
-"""Comparisons that are false for an absent key; for "=" with an operand above 0."""
+"""Comparisons (target, relation) that are false for an absent key. A comparison with "=" also
+needs an operand above 0."""
 
 
 def _write_out_of_turn(
@@ -245,7 +254,7 @@ def _write_out_of_turn(
 ) -> Anomaly | None:
     """Report a fenced write that took effect outside the turn of its lock's key.
 
-    A comparison reads the revision before the one that its transaction makes.
+    The comparison of a transaction reads the revision before the transaction's own revision.
     """
     turn = turns.of_key(key, revision - 1)
     if turn is not None and turn.has_turn_at(revision - 1):

@@ -1,8 +1,8 @@
 """Bounds on the times at which revisions were made and terms began, from the answers.
 
-A revision existed at the return of the first answer that shows this revision or a later one. If
-an operation must be recent and does not show the revision, then the revision did not yet exist
-when the operation was invoked.
+Upper bound: a revision existed when the first answer with this revision or a higher one returned.
+Lower bound: if a linearizable operation is answered with a lower revision, the revision did not
+yet exist when the operation was invoked.
 """
 
 from __future__ import annotations
@@ -37,28 +37,28 @@ class RevisionTimes:
         self.terms = _terms(history)
 
     def made_before(self, revision: int) -> int | None:
-        """The upper bound: `revision` existed at this time. None if no answer shows it."""
+        """Return a time at which `revision` certainly existed, or None if no answer shows it."""
         place = bisect_left(self._shown, revision)
         return self._shown_by[place] if place < len(self._shown) else None
 
     def not_made_at(self, revision: int) -> int:
-        """The lower bound: `revision` did not exist yet at this time. 0 if there is no bound."""
+        """Return a time at which `revision` certainly did not exist yet, or 0 if none is known."""
         place = bisect_left(self._seen, revision)
         return self._seen_at[place - 1] if place else 0
 
     @property
     def last(self) -> int:
-        """The last invocation of an operation that had to be recent and was answered."""
+        """The time of the last invocation of a linearizable operation that was answered."""
         return self._seen_at[-1] if self._seen_at else 0
 
 
 def answered_revision(op: Operation | ServiceOperation) -> int:
-    """The revision in the header of the answer, or 0 without an answer."""
+    """Return the revision in the header of the answer, or 0 without an answer."""
     return op.result.header.revision if op.result is not None else 0
 
 
 def _terms(history: History) -> list[int]:
-    """The times at which an answer first showed a higher term than all answers before."""
+    """Return the times at which an answer first showed a higher term than all answers before."""
     everything: list[Operation | ServiceOperation] = [*history.operations, *history.services]
     shown = sorted(
         (op.ret, op.result.header.raft_term)

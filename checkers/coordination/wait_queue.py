@@ -1,8 +1,8 @@
-"""The keys that wait for a lock or an election, and whose turn it was, by the change log.
+"""The queue of keys that wait for a lock or an election, as the change log shows it.
 
 etcd's locks and elections use the same recipe. Each client puts a key with a lease under the name
 of the lock or election. These keys form a queue, in the order of their creation. The *turn* of a
-key lasts from the time when it is the first key in the queue until it is deleted, by its owner or
+key begins when the key is first in the queue. It ends when the key is deleted, by its owner or
 with its lease.
 
 Source: etcd's client/v3/concurrency (key.go, mutex.go, election.go).
@@ -18,16 +18,16 @@ from splitbrain.histories.member_state import Change
 
 @dataclass(slots=True)
 class Turn:
-    """One key in the queue. All numbers are revisions."""
+    """One key in the queue, from its creation to its deletion. All numbers are revisions."""
 
     name: str
     """The name of the lock or election."""
     key: str
     created: int
     began: int | None = None
-    """The begin of its turn, or None if it never had its turn."""
+    """The revision at which the turn of the key began, or None if it never had its turn."""
     ended: int | None = None
-    """The revision at which the key was deleted, or None if it existed to the end of the run."""
+    """The revision at which the key was deleted, or None if it was never deleted."""
     puts: list[tuple[int, str]] = field(default_factory=list)
     """The values of the key, each with the revision that put it."""
 
@@ -79,11 +79,11 @@ class Turns:
         turn.puts.append((change.revision, change.value))
 
     def of_key(self, key: str, revision: int) -> Turn | None:
-        """The turn of `key`: of its last creation up to `revision`."""
+        """Return the turn of `key` after its last creation at or before `revision`."""
         return next(
             (one for one in reversed(self._of_key.get(key, ())) if one.created <= revision), None
         )
 
     def holder(self, name: str, revision: int) -> Turn | None:
-        """The key that has its turn at `revision`, if there is one."""
+        """Return the key that has its turn at `revision`, if there is one."""
         return next((one for one in self.of_name[name] if one.has_turn_at(revision)), None)

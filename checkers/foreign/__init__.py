@@ -1,1 +1,1 @@
-"""Histories that other tools recorded, judged by the model that their operations belong to."""
+"""Judges histories that other tools recorded, by the model of their operations."""

@@ -1,4 +1,4 @@
-"""Registers, texts and locks in histories of other tools, judged by porcupine.
+"""Registers, strings and locks in histories of other tools, judged by porcupine.
 
 The events in a verdict are line numbers of the file, and the times are those in the file.
 """
@@ -23,8 +23,8 @@ from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.formats.value_identity import identity, value_text
 
 NOT_TEXT = "\U0010ffff"
-"""The first character of the text that represents a value that is not a text. No text of a
-history begins with it, so no appends can produce the value."""
+"""The prefix of a string that represents a value of another type. No string in a history begins
+with this character, so a value of another type never equals a string, or a result of appends."""
 EXPLANATION_S_MAX = 10.0
 """The time limit for making the explanations smaller, for all partitions together."""
 
@@ -34,9 +34,9 @@ def register_operations(
 ) -> list[Operation[registers.Input, registers.Value]]:
     """Convert reads, writes and compare-and-swaps. Operations that did not happen are left out.
 
-    With `failed_swap_reads`, a failed compare-and-swap means that the operation took place and
-    found another value than the expected one, as in the logs of porcupine. Otherwise it means that
-    the operation did not happen, as in Knossos.
+    With `failed_swap_reads`, a failed compare-and-swap took place and found another value than the
+    expected one, as in the logs of porcupine. Without it, a failed compare-and-swap did not
+    happen, as in Knossos.
     """
     operations: list[Operation[registers.Input, registers.Value]] = []
     for op in logged:
@@ -78,9 +78,9 @@ def _pair(op: ForeignOperation) -> tuple[Any, Any]:
 def key_value_operations(
     logged: Iterable[ForeignOperation], initial: str = ""
 ) -> list[Operation[key_value.Input, key_value.Output]]:
-    """Gets, puts and appends; failed ones are left out, and gets without an answer.
+    """Convert gets, puts and appends. Failed operations and gets without an answer are left out.
 
-    A get that returned nil found the `initial` text, or the empty text if there is none.
+    A get that returned nil is converted to a get that returned `initial`.
     """
     operations: list[Operation[key_value.Input, key_value.Output]] = []
     for op in logged:
@@ -108,7 +108,7 @@ def key_value_operations(
 
 
 def _any_text(value: Any) -> str:
-    """A text as it is. Any other value as a text that no text of the history is equal to."""
+    """Return a string unchanged. Convert another value to a string that is not in the history."""
     return value if isinstance(value, str) else NOT_TEXT + value_text(value)
 
 
@@ -119,7 +119,7 @@ def _text(op: ForeignOperation, value: Any) -> str:
 
 
 def mutex_operations(logged: Iterable[ForeignOperation]) -> list[Operation[mutex.Input, None]]:
-    """Acquires and releases. Failed operations are left out."""
+    """Convert acquires and releases. Failed operations are left out."""
     operations: list[Operation[mutex.Input, None]] = []
     for op in logged:
         if op.outcome != "fail":
@@ -137,7 +137,7 @@ def check_registers(
     failed_swap_reads: bool = False,
     initial: Any = None,
 ) -> Verdict:
-    """Each key is a linearizable register: read, write and compare-and-swap.
+    """Each key is a linearizable register with the operations read, write and compare-and-swap.
 
     Every register starts with the value `initial`.
     """
@@ -157,9 +157,9 @@ def _observes(op: Operation[registers.Input, registers.Value]) -> bool:
 def check_key_values(
     logged: Logged, timeout_s: float | None = None, initial: Any = None
 ) -> Verdict:
-    """Each key is a linearizable text: get, put and append.
+    """Each key is a linearizable string with the operations get, put and append.
 
-    Every key starts with the text `initial`, or with the empty text if it is None.
+    Every key starts with the string `initial`, or with the empty string if `initial` is None.
     """
     first = "" if initial is None else _any_text(initial)
     operations = key_value_operations(logged, first)
@@ -174,7 +174,7 @@ def check_key_values(
 def check_mutexes(
     logged: Logged, timeout_s: float | None = None, initial: Any = None
 ) -> Verdict:
-    """Each key is a lock that one process at a time has.
+    """Each key is a linearizable lock that at most one process holds.
 
     Every lock starts as held if `initial` is true.
     """

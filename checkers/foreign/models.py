@@ -1,6 +1,6 @@
-"""The models by which histories of other tools are judged, and the choice of the model.
+"""The models for histories of other tools, and the choice of a model for a history.
 
-The model is inferred from the functions of the operations (`model_of`), or given by name.
+`model_of` infers the model from the functions of the operations. A user can also name the model.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from splitbrain.histories.formats.jepsen_transactions import micro_operation_nam
 
 
 class LogChecker(Protocol):
-    """Judges a log within `timeout_s`; every object starts as `initial`, or empty if it is None.
+    """A function that judges a log. Its verdict is undecided if it takes longer than `timeout_s`.
 
-    Raises HistoryError for values that the model does not know.
+    Every object starts with the value `initial`, or empty if `initial` is None. Raises
+    HistoryError for a value that the model does not allow.
     """
 
     def __call__(
@@ -38,7 +39,7 @@ class LogChecker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LogModel:
-    """A kind of object that a log can be about."""
+    """A kind of object that a log can describe."""
 
     text: str
     """A description for messages."""
@@ -52,8 +53,8 @@ TRANSACTION_MODELS = {
     "list-append": ("append", "r"),
     "rw-register": ("w", "r"),
 }
-"""The models of transactions, with the functions of their micro-operations. They are judged by
-`splitbrain.checkers.transactions`."""
+"""The models of transactions, with the functions of their micro-operations.
+`splitbrain.checkers.transactions` judges them."""
 
 
 class UnknownModel(ValueError):
@@ -96,7 +97,7 @@ MODELS: dict[str, LogModel] = {
 
 
 def model_of(logged: Logged) -> str:
-    """The name of the model that matches the functions in a log. Raises UnknownModel."""
+    """Return the name of the model that matches the functions in a log. Raises UnknownModel."""
     functions = {op.f: None for op in logged}
     of_transactions = model_of_micro(micro_operation_names(logged))
     if of_transactions:
@@ -114,7 +115,7 @@ def model_of(logged: Logged) -> str:
 
 
 def model_of_micro(names: Sequence[str]) -> str:
-    """The name of the model with the micro-operations `names`; "" if there is none."""
+    """Return the name of the transaction model with the micro-operations `names`, or ""."""
     for name, known in TRANSACTION_MODELS.items():
         if names and set(known).issuperset(names):
             return name

@@ -1,9 +1,13 @@
 """Counters, unique ids, queues and sets in histories of other tools.
 
-They are judged by the checkers for recorded histories: each operation of a log is converted to
-the request that a client of a store would have sent. The functions are those of Jepsen: `add`
-and `read` of a number; `generate`; `enqueue`, `dequeue` and `drain`, which dequeues until the
-queue is empty; `add` and `read` of a set.
+Each operation of a log is converted to the request that a client of an etcd-like store would have
+sent. The checkers for recorded histories then judge the requests. The functions of the operations
+are those of Jepsen:
+
+    counter     `add`, and `read` of a number
+    unique ids  `generate`
+    queue       `enqueue`, `dequeue`, and `drain`, which dequeues until the queue is empty
+    set         `add`, and `read` of the elements
 """
 
 from __future__ import annotations
@@ -47,8 +51,8 @@ def check_counters(
 ) -> Verdict:
     """Each acknowledged `add` of a number counts once in later reads.
 
-    Every counter starts at `initial`, or at 0. A read that returned another value than a whole
-    number is unexpected.
+    Every counter starts at `initial`, or at 0 if `initial` is None. A read that returned something
+    other than a whole number is an anomaly of the kind `unexpected`.
     """
     if not any(op.f == "read" and op.outcome == "ok" for op in logged):
         return _no_evidence("counter", "no read of a counter was answered")
@@ -109,7 +113,7 @@ def _number(op: ForeignOperation, given: object, event: int | None) -> int:
 
 
 def _whole(given: object) -> int | None:
-    """`given` as an int, or None. A float of JSON such as 1.0 is equal to the int 1."""
+    """Return `given` as an int, or None if it is no whole number. The number 1.0 counts as 1."""
     if type(given) is int:
         return given
     if isinstance(given, float) and not isinstance(given, Float) and given.is_integer():
@@ -135,7 +139,7 @@ def check_generated_ids(
     return verdict_of(findings, len(given), len(logged))
 
 
-# --- what an object contains at the start, and what shows nothing -----------------------
+# --- initial elements, and logs without evidence ----------------------------------------
 
 
 def _no_evidence(checker: str, why: str) -> Verdict:
@@ -143,7 +147,7 @@ def _no_evidence(checker: str, why: str) -> Verdict:
 
 
 def _first_operations(f: str, logged: Logged, values: list[Any]) -> list[ForeignOperation]:
-    """Acknowledged operations `f` before all of `logged`, which give each object its `values`."""
+    """Return operations `f` that add `values` to each object before the log begins."""
     keys = list(dict.fromkeys(op.key for op in logged))
     at = -2 * len(keys) * len(values)
     made = []
@@ -158,7 +162,7 @@ def _first_operations(f: str, logged: Logged, values: list[Any]) -> list[Foreign
 
 
 def _without_first(verdict: Verdict) -> Verdict:
-    """`verdict` whose anomalies name no events of the first operations."""
+    """Remove the events of the operations that `_first_operations` made from all anomalies."""
     anomalies = tuple(
         msgspec.structs.replace(one, events=tuple(at for at in one.events if at >= 0))
         for one in verdict.anomalies
@@ -182,7 +186,7 @@ def _elements(initial: Any) -> list[Any]:
 def check_queues(
     logged: Logged, timeout_s: float | None = None, initial: Any = None
 ) -> Verdict:
-    """Each enqueued element is dequeued once. Each key is a queue.
+    """Each enqueued element is dequeued exactly once. Each key is a queue.
 
     Every queue starts with the elements `initial`.
     """
@@ -222,7 +226,7 @@ def _found_empty(op: ForeignOperation) -> bool:
 
 
 def _queued(op: ForeignOperation) -> Iterator[Operation]:
-    """`op` as requests of a client. A `drain` becomes several."""
+    """Convert `op` to requests of a client. A `drain` becomes several requests."""
     nothing = RangeResult(_HEADER)
     if op.f == "enqueue":
         yield recorded(op, Put(value_text(op.argument)), PutResult(_HEADER), f=ENQUEUE)
@@ -247,7 +251,7 @@ def _queued(op: ForeignOperation) -> Iterator[Operation]:
 def check_sets(
     logged: Logged, timeout_s: float | None = None, initial: Any = None
 ) -> Verdict:
-    """The elements of each set: none is lost, stale, duplicated or unexpected.
+    """No element of a set is lost, stale, duplicated or unexpected. Each key is a set.
 
     Every set starts with the elements `initial`.
     """
@@ -278,7 +282,7 @@ def check_sets(
 
 
 def _set_history(logged: Logged) -> History:
-    """The log as a history of keys: an element is a key, and a read is a range over all keys."""
+    """Convert the log to a history of keys. An element is a key, and a read is a range."""
     return History((), tuple(_set_operation(op) for op in logged), ())
 
 

@@ -1,6 +1,6 @@
 """Converts an operation from the log of another tool to an operation of a recorded history.
 
-The indexes of its events are line numbers of the file.
+The event indexes of the converted operation are line numbers of the file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MS = 1_000_000
 
 
 def times_of(op: ForeignOperation) -> tuple[int, int | None]:
-    """The begin and end of `op` in ns. Without times in the log, each event takes a millisecond."""
+    """Return the begin and end of `op` in ns. If the log has no times, events are 1 ms apart."""
     call = op.call * MS if op.call_ns is None else op.call_ns
     if op.ended is None:
         return call, None
@@ -26,7 +26,10 @@ def times_of(op: ForeignOperation) -> tuple[int, int | None]:
 def recorded(
     op: ForeignOperation, request: Request, result: Result | None, f: str = ""
 ) -> Operation:
-    """`op` as the operation `request`. It has the answer `result` if `op` succeeded."""
+    """Convert `op` to a recorded operation with `request`.
+
+    The recorded operation has the answer `result` if `op` succeeded.
+    """
     call, end = times_of(op)
     return Operation(
         process=op.process, f=f or op.f, node=op.node, outcome=op.outcome, request=request,

@@ -1,4 +1,4 @@
-"""The times and outcomes of a log as a history without values, for statistics and budgets."""
+"""Converts a log to a history without values, for the checkers `statistics` and `budget`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def has_times(logged: Logged) -> bool:
 
 
 def timed_history(logged: Logged) -> History:
-    """The times and outcomes of a log. Empty if the log contains no times."""
+    """Return the times and outcomes of a log. The history is empty if the log has no times."""
     if not has_times(logged):
         return History((), (), ())
     return History((), tuple(
@@ -31,7 +31,7 @@ def timed_history(logged: Logged) -> History:
 
 
 def timed_transactions(transactions: Sequence[Transaction]) -> History:
-    """The times and outcomes of transactions. Empty if they have no times."""
+    """Return the times and outcomes of transactions. The history is empty without times."""
     if not any(one.call_ns > 0 for one in transactions):
         return History((), (), ())
     return History((), tuple([
@@ -45,4 +45,4 @@ def timed_transactions(transactions: Sequence[Transaction]) -> History:
 
 
 NOTHING = Put("")
-"""The request of every operation: it is not used."""
+"""The request of every operation. No checker of times reads it."""

@@ -1,18 +1,19 @@
 """`linearizable`: each key is a linearizable register, by the search of porcupine.
 
 This checker uses values only and ignores all revisions. It is therefore a second opinion on the
-checker `mvcc`, which orders operations by revisions. Each key is judged separately
-(P-compositionality). This is exact for operations on one key. A range over several keys is judged
-as one read of each key. Whether the values of different keys in its answer fit together is judged
-only by `mvcc`.
+checker `mvcc`, which orders operations by revisions.
 
-If each value of a key is written once, as the workloads do, the key is decided by sorting. Only
-the remaining keys, such as some that are deleted, need a search.
+Each key is judged separately (P-compositionality), which is exact for operations on one key. A
+range over several keys counts as one read of each key. Only `mvcc` judges whether the values of
+different keys in one answer belong together.
 
-The checker applies if each write is of one key: a put, a delete of one key, or a transaction of
-the form "if this key has this value, put another one, else read the key". A comparison of
-`mod_revision` is treated as a comparison with the value that was written at this revision. This
-requires that some answer shows that value, and that the values of the key are unique.
+If each value of a key is written once, as in the project's workloads, the key is decided by
+sorting. Most other keys need a search.
+
+The checker applies only if each write is a put, a delete of one key, or a transaction of the form
+"if this key has this value, put another one, else read the key". A comparison of `mod_revision`
+counts as a comparison with the value that this revision wrote. For this, some answer must show the
+value, and the key's values must be unique.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ NAME = "linearizable"
 EXPLANATION_S_MAX = 10.0
 """The time limit for making the explanations smaller, for all keys together."""
 QUESTION_S_MAX = 0.5
-"""If it takes longer to refute a part of a history, the part is not used as an explanation."""
+"""The time limit in seconds for refuting one part of a history. If the limit is reached, the part
+is not used as an explanation."""
 
 
 class NotApplicable(Exception):
@@ -79,15 +81,15 @@ class NotApplicable(Exception):
 
 
 class Undecidable(Exception):
-    """The value with which an operation compared is unknown."""
+    """No answer shows the one value that a comparison of `mod_revision` refers to."""
 
 
 def check_linearizable(evidence: Evidence) -> Verdict:
     """Every key is a linearizable register, by its values alone.
 
-    The checker applies to histories in which each write is of one key. The verdict is undecided if
-    no answer shows a value, if the search reaches its limit of time or memory, or if the value with
-    which an operation compared is unknown.
+    The checker applies only to histories in which each write changes one key. The verdict is
+    undecided if no answer shows a value, if the search reaches its limit of time or memory, or if
+    the history does not show the value that a comparison of `mod_revision` refers to.
     """
     try:
         operations = register_operations(evidence.history)
@@ -112,7 +114,7 @@ def check_linearizable(evidence: Evidence) -> Verdict:
 
 
 def _shows(op: Op) -> bool:
-    """Whether the answer to `op` shows something about the value that it met."""
+    """Whether the answer to `op` contains information about the value before `op`."""
     if isinstance(op.input, Read):
         return True
     return op.output is not None and (op.output.known or isinstance(op.input, Swap))
@@ -124,8 +126,8 @@ def _shows(op: Op) -> bool:
 def register_operations(history: History) -> list[Op]:
     """Convert the history to operations on registers. The times are the indexes of events.
 
-    Raises NotApplicable if an operation is not on one register, and Undecidable if the value
-    with which an operation compared is unknown.
+    Raises NotApplicable if an operation is not on one register, and Undecidable if the history
+    does not show the value that a comparison of `mod_revision` refers to.
     """
     for service in history.services:
         if makes_keys(service.request):
@@ -148,7 +150,7 @@ def register_operations(history: History) -> list[Op]:
 
 
 class _Values:
-    """The value that a revision wrote to a key, as answers show it."""
+    """The values that revisions wrote to keys, as far as answers show them."""
 
     def __init__(self, operations: Sequence[Recorded]) -> None:
         self._at: dict[tuple[str, int], str] = {}
@@ -173,7 +175,7 @@ class _Values:
         self._names = [text_order(key) for key in self._keys]
 
     def keys_in(self, request: Range) -> list[str]:
-        """All written keys in the interval of `request`."""
+        """Return all keys in the interval of `request` that some operation writes."""
         first = bisect_left(self._names, text_order(request.key))
         end = request.range_end
         last = len(self._names) if end == "\0" else bisect_left(self._names, text_order(end))
@@ -218,7 +220,7 @@ def _operations(op: Recorded, values: _Values) -> Iterator[Op]:
 
 
 def _expiries(op: Recorded) -> Iterator[Op]:
-    """A key that was put with a lease may be deleted at any later time."""
+    """Yield a delete at an unknown time for each key that `op` puts with a lease."""
     for part in parts(op.request):
         if isinstance(part, Put) and part.lease:
             yield Operation(op.process, Write(part.key, None), op.invoked + 0.5, None)
@@ -255,7 +257,10 @@ def _before_delete(op: Recorded) -> Before:
 
 
 def _swap(op: Recorded, values: _Values) -> Swap:
-    """A transaction with one comparison and one put of the same key, and at most one read of it."""
+    """Convert a transaction to a compare-and-swap. Raises NotApplicable if it has another form.
+
+    The form is one comparison, one put of the same key, and at most one read of it.
+    """
     txn = op.request
     assert isinstance(txn, Txn)
     compare = txn.compare[0] if len(txn.compare) == 1 else None
@@ -282,7 +287,7 @@ def _plain_get(request: Range, key: str) -> bool:
 
 
 def _expected(compare: Compare, values: _Values, event: int) -> tuple[State, bool]:
-    """The value of a comparison for equality or inequality, and whether it is for inequality."""
+    """Return the value that is compared, and whether the comparison is for inequality."""
     match compare:
         case Compare(_, "value", "=", operand):
             return str(operand), False
@@ -315,9 +320,9 @@ def _explain(
 ) -> Anomaly:
     """Explain an illegal partition by the necessary part of its shortest illegal prefix.
 
-    The other operations are weakened as long as the prefix stays illegal. A read is removed. A
-    write is removed if no remaining operation shows its value. Otherwise the write is kept as a
-    write that may have happened or not.
+    All other operations are weakened as long as the prefix stays illegal. A read is removed. A
+    write is removed if no remaining operation shows its value. Any other write becomes pending,
+    which means that it may or may not have happened.
     """
     operations = list(part.operations)
     ends = sorted(op.ret for op in operations if op.ret != math.inf)
@@ -368,7 +373,7 @@ def _explain(
 def _until(operations: list[Op], ends: list[float], count: int) -> list[Op]:
     """Return the operations that were called before the `count`-th return.
 
-    The operations that return later are pending.
+    Those that return later than the `count`-th return are made pending.
     """
     if not count:
         return []
@@ -377,7 +382,7 @@ def _until(operations: list[Op], ends: list[float], count: int) -> list[Op]:
 
 
 def _with_only(kept: list[Op], before: list[Op]) -> list[Op]:
-    """`kept` unchanged, and the writes in `before` whose values they may have met, as pending."""
+    """Return `kept`, and as pending the writes in `before` whose values `kept` may have met."""
     held = {op.call for op in kept}
     met = {op.input.expected for op in kept if isinstance(op.input, Swap)}
     blind = False
@@ -389,7 +394,7 @@ def _with_only(kept: list[Op], before: list[Op]) -> list[Op]:
         elif op.output is not None and op.output.present:
             blind = True
         elif isinstance(op.input, Swap) and op.output is not None:
-            # It met an unknown value, which any write may have written.
+            # The operation met an unknown value, which any write may have written.
             blind = blind or op.output.swapped is op.input.negated
     others = [
         _pending(op)

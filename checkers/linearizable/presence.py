@@ -1,7 +1,9 @@
-"""Places deletes whose answers show that the key existed, without its value.
+"""Moves deletes that found their key to places in an order where the key exists.
 
-The decision by sorting ignores such answers, so its order may place one of these deletes where the
-key is absent. `place_deletes` repairs the order by moves that change no other answer:
+An answer such as `deleted: 1` shows that the key existed, but does not show its value. The
+algorithm that orders operations by sorting (`porcupine/unique_values_with_deletes.py`) ignores
+such answers. It may therefore place such a delete where the key is absent. `place_deletes` repairs
+the order by moves that change no other answer:
 
 - The delete moves to a place where the key exists and the next operation is a write whose answer
   does not depend on the state.
@@ -17,7 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 STEPS_MAX = 20_000_000
-"""The maximal number of places that are examined for one key."""
+"""The maximum of deletes times operations for one key. Above it, the order stays undecided."""
 
 Step = Callable[[int, Any], tuple[bool, Any]]
 
@@ -33,9 +35,10 @@ def place_deletes(
 ) -> list[int] | None:
     """Change `order` to a linearization in which each of `deletes` finds the key.
 
-    Returns None if no such linearization was found. `puts` are the puts, and `blind` the writes
-    whose answers fit every state. `step(n, state)` applies operation n. It returns whether the
-    answer fits, and the new state.
+    Returns None if no such linearization was found. Operations are numbers. `puts` are the puts,
+    and `blind` the writes whose answers fit every state. `step(n, state)` applies operation n. It
+    returns whether the answer fits, and the new state. `calls` and `rets` are the times of each
+    operation.
     """
     found = list(order)
     if len(deletes) * len(found) > STEPS_MAX:
@@ -58,7 +61,7 @@ def place_deletes(
 
 
 def _states(order: Sequence[int], step: Step) -> list[Any]:
-    """The state before each place of `order`, and after the last."""
+    """Return the state before each place of `order`, and after the last place."""
     state: Any = None
     states = []
     for n in order:
@@ -71,7 +74,7 @@ def _moved(
     order: list[int], states: list[Any], place: int, blind: set[int], calls: Sequence[float],
     rets: Sequence[float],
 ) -> list[int] | None:
-    """`order` with the delete at `place` moved to where the key exists."""
+    """Return `order` with the delete at `place` moved to where the key exists, or None."""
     delete = order[place]
     earliest, latest = _window(order, place, calls, rets)
     for at in range(earliest, latest + 1):
@@ -88,7 +91,10 @@ def _filled(
     order: list[int], place: int, spare: list[int], puts: set[int], blind: set[int],
     calls: Sequence[float], rets: Sequence[float],
 ) -> list[int] | None:
-    """`order` with an unread put moved, or added from `spare`, before the delete at `place`."""
+    """Return `order` with an unread put before the delete at `place`, or None.
+
+    The put is moved there from another place, or taken from `spare`.
+    """
     for at, n in enumerate(order):
         unread = n in puts and (at + 1 == len(order) or order[at + 1] in blind)
         if not unread or (at + 1 < len(order) and at + 1 == place):
@@ -108,7 +114,10 @@ def _filled(
 def _window(
     order: Sequence[int], place: int, calls: Sequence[float], rets: Sequence[float]
 ) -> tuple[int, int]:
-    """The first and last place in `order` before which the operation at `place` may move."""
+    """Return the first and the last place in `order` before which an operation may move.
+
+    The operation is the one at `place`.
+    """
     n = order[place]
     earliest = place
     while earliest and rets[order[earliest - 1]] >= calls[n]:

@@ -1,10 +1,10 @@
-"""One key of a v3 store as a register of porcupine: its operations and their answers.
+"""One key of an etcd-like store as a register of porcupine: its operations and their answers.
 
-An operation *meets* the value that the register has just before the operation takes effect. If
-each value is written once and each answer shows the value that the operation met, the register is
-decided by sorting (`splitbrain.checkers.porcupine.unique_values` and
-`unique_values_with_deletes`). The history is illegal if an operation met a value that no operation
-can have written.
+The value that an operation *meets* is the value of the register just before the operation takes
+effect. A register is decided by sorting if each value is written once and each answer shows the
+value that the operation met (`porcupine/unique_values.py`,
+`porcupine/unique_values_with_deletes.py`). If an operation met a value that no operation can have
+written, the history is illegal.
 """
 
 from __future__ import annotations
@@ -22,20 +22,23 @@ from splitbrain.checkers.porcupine.unique_values_with_deletes import decide_with
 
 
 class Read(NamedTuple):
-    """Output: the value, or None for an absent key."""
+    """A read. Its output is the value, or None for an absent key."""
 
     key: str
 
 
 class Write(NamedTuple):
-    """Output: a `Before`. A delete writes None."""
+    """A put, or a delete if `value` is None. Its output is a `Before`."""
 
     key: str
     value: str | None
 
 
 class Swap(NamedTuple):
-    """Put `value` if the key holds `expected` (`negated`: if not). Output: a `Before`."""
+    """A compare-and-swap: put `value` if the register has the value `expected`.
+
+    If `negated`, put `value` if the register has any other value. The output is a `Before`.
+    """
 
     key: str
     expected: str | None
@@ -44,10 +47,11 @@ class Swap(NamedTuple):
 
 
 class Before(NamedTuple):
-    """The value that the register had before a write, if the answer shows it (`known`).
+    """What the answer to a write shows about the value of the register before the write.
 
-    If only `present` is true, the key existed with an unknown value, as after a delete that
-    returned `deleted: 1`.
+    If `known`, `value` is that value. If only `present`, the key existed with an unknown value, as
+    after a delete that returned `deleted: 1`. `swapped` is false if a compare-and-swap put
+    nothing.
     """
 
     swapped: bool
@@ -81,14 +85,14 @@ def _step(state: State, given: Input, output: Any) -> tuple[bool, State]:
 
 
 def read_only(given: Input, output: Any) -> bool:
-    """Whether the operation changes no state: a read, or a swap that failed."""
+    """Whether the operation leaves the state unchanged: a read, or a failed compare-and-swap."""
     return isinstance(given, Read) or (
         isinstance(given, Swap) and output is not None and not output.swapped
     )
 
 
 def describe(given: Input, output: Any) -> str:
-    """`put r1=40`, `get r1 -> 40`, `if r1 = 40 put 41 -> not put`."""
+    """Describe an operation: `put r1=40`, `get r1 -> 40`, `if r1 = 40 put 41 -> not put`."""
     match given:
         case Read(key):
             return f"get {key} -> {output}"
@@ -103,9 +107,10 @@ def describe(given: Input, output: Any) -> str:
 
 
 def _decide(operations: Sequence[Op]) -> Decision | None:
-    """Decide without a search if each value is written once and each answer shows the met value.
+    """Decide by sorting if each value is written once and each answer shows the met value.
 
-    Nearly all histories of puts, gets and compare-and-swaps are of this kind.
+    Nearly all histories of puts, gets and compare-and-swaps are of this kind. Returns None if the
+    history needs a search.
     """
     if not _all_written(operations):
         return ILLEGAL
@@ -141,7 +146,10 @@ def _shows_presence(op: Op) -> bool:
 def _with_presence(
     operations: Sequence[Op], order: Sequence[int], calls: Sequence[float], rets: Sequence[float]
 ) -> list[int] | None:
-    """`order`, changed such that all answers fit which show that the key existed."""
+    """Change `order` so that each delete whose answer shows an existing key finds the key.
+
+    Returns None if no such order was found.
+    """
     writes = {n for n, op in enumerate(operations) if isinstance(op.input, Write)}
 
     def step(n: int, state: State) -> tuple[bool, State]:
@@ -161,7 +169,7 @@ def _fits_every_state(op: Op) -> bool:
 
 
 def _all_written(operations: Sequence[Op]) -> bool:
-    """Whether an operation may have written each value that was met."""
+    """Whether for each value that was met, some operation may have written it."""
     written: set[State] = {None}
     met: list[State] = []
     for op in operations:
@@ -180,7 +188,8 @@ def _all_written(operations: Sequence[Op]) -> bool:
 def _effect(op: Op) -> tuple[Any, Any] | None:
     """Return the value that an operation met and the value that it wrote.
 
-    Either may be NOTHING. Returns None if these values depend on the order of the operations.
+    A value is NOTHING if the operation did not write, or if the met value is unknown. Returns None
+    if the values depend on the order of the operations.
     """
     given, output = op.input, op.output
     known = output is not None and isinstance(output, Before) and output.known

@@ -17,8 +17,8 @@ def minimise(
     """Return a minimal part of `items`, in the same order, for which `fails` is still true.
 
     Minimal means that no single item can be removed. `fails(items)` must be true. After
-    `calls_max` calls of `fails`, the best part so far is returned: it fails, but it may not be
-    minimal.
+    `calls_max` calls of `fails`, the function returns the smallest failing part found so far,
+    which may not be minimal.
     """
     part = list(items)
     chunk = max(1, len(part) // 2)
@@ -44,7 +44,7 @@ def minimise(
 def shortest_prefix(length: int, fails: Callable[[int], bool]) -> int:
     """Return the smallest n with `fails(n)`. `fails` must be monotonic, and true for `length`.
 
-    Short prefixes are tried first, so that no tried prefix is much longer than twice the result.
+    Short prefixes are tried first. Therefore no tried prefix is much longer than twice the result.
     """
     low, high = 0, min(1, length)
     while high < length and not fails(high):

@@ -2,9 +2,9 @@
 
 An operation cannot simply be removed, because that could make a valid history invalid. For
 example, a read is invalid without the write of its value. Instead an operation is *weakened*: it
-is replaced by an operation that claims less. If the weaker history is invalid, then the whole
-history is invalid, too. A write with an answer is weakened to a write that may have happened or
-not. A read is weakened by removing it. The proof needs the operations that cannot be weakened.
+is replaced by an operation that claims less. A write with an answer becomes a write that may or
+may not have happened. A read is removed. If the weaker history is invalid, the whole history is
+invalid, too. The operations that cannot be weakened explain the anomaly.
 
 Source: Zeller and Hildebrandt 2002 for the search, see `minimise/delta_debugging.py`.
 """
@@ -31,7 +31,8 @@ from splitbrain.histories.kv import writes
 T = TypeVar("T")
 
 QUESTION_S_MAX = 2.0
-"""If it takes longer to refute a part of a history, the part is not used as an explanation."""
+"""The time limit in seconds for refuting one part of a history. If the limit is reached, the part
+is not used as an explanation."""
 
 
 def needed(
@@ -42,13 +43,15 @@ def needed(
     deadline: float,
     begun: Callable[[T], float] | None = None,
 ) -> list[T]:
-    """Return the `items` that a proof needs unchanged. `items` are in the order of their calls.
+    """Return a small part of `items` that must stay unchanged so that the history remains invalid.
 
-    `ended` returns the time when an item ended. This time is infinite for an item without an end,
-    which is already weak. `weaken` returns a weaker item, or None if the item is to be removed.
-    `fails` returns whether a history is invalid, and must be true for `items`. With `begun`, items
-    that begin after the last end of a kept item are left out. At `deadline` (a time of
-    `time.monotonic`) the best result so far is returned.
+    `items` are in the order of their calls. All other items are weakened.
+
+    `ended` returns the end time of an item. The time is infinite for an item without an end, which
+    is already weak. `weaken` returns a weaker item, or None to remove the item. `fails` returns
+    whether a history is invalid, and must be true for `items`. With `begun`, items that begin
+    after the last end of a kept item are left out. At `deadline` (a time of `time.monotonic`) the
+    function returns the best result so far.
     """
     weak = {id(item): weaken(item) for item in items}
 
@@ -76,14 +79,14 @@ def needed(
 
 @dataclass(frozen=True, slots=True)
 class NoOrder:
-    """The explanation why operations are not linearizable."""
+    """Explains why operations are not linearizable."""
 
     needed: tuple[Operation[Any, Any], ...]
     """These operations have no linearization, whether or not each other operation took effect."""
     order: tuple[Operation[Any, Any], ...]
-    """The longest partial linearization of `needed`, and of other operations that it needs."""
+    """The longest partial linearization of `needed`. It may contain other operations."""
     stuck: Operation[Any, Any] | None
-    """The operation that must come next in `order` and does not fit, if there is one."""
+    """The operation that must come next after `order` and does not fit, if there is one."""
     state: str
     """The state after `order`, as text."""
 
@@ -117,9 +120,10 @@ def furthest(
     needed: Sequence[Operation[Any, Any]],
     others: Sequence[Operation[Any, Any]],
 ) -> NoOrder:
-    """Explain the `needed` operations, all of one partition, by their longest linearization.
+    """Explain why the operations `needed`, all of one partition, have no linearization.
 
-    The linearization may contain some operations of `others`, which are not part of the proof.
+    The explanation contains the longest partial linearization. This linearization may contain some
+    operations of `others`.
     """
     whole = dataclasses.replace(model, partition=None)
     own = {id(op) for op in needed}
@@ -140,7 +144,7 @@ def furthest(
 def _longest(
     model: Model[Any, Any, Any], operations: list[Operation[Any, Any]]
 ) -> list[Operation[Any, Any]]:
-    """The partial linearization with the most operations that returned."""
+    """Return the partial linearization with the most operations that returned."""
     _, info = check_operations_verbose(model, operations, QUESTION_S_MAX)
     found: list[Operation[Any, Any]] = []
     for part in info.partitions:
@@ -152,7 +156,7 @@ def _longest(
 def _one_less(
     model: Model[Any, Any, Any], order: list[Operation[Any, Any]], own: set[int]
 ) -> list[Operation[Any, Any]]:
-    """`order` without one operation that is not in `own` and not necessary, if there is one."""
+    """Remove from `order` one unnecessary operation that is not in `own`, if there is one."""
     for place in reversed(range(len(order))):
         if id(order[place]) not in own:
             rest = order[:place] + order[place + 1 :]
@@ -178,9 +182,8 @@ def shortest_history(
 ) -> tuple[Recorded, ...]:
     """Return the operations that `checker` needs to find an anomaly of the kind of `anomaly`.
 
-    The anomaly that it finds must have an event in common with `anomaly`. The result is empty if
-    `anomaly` contains no operation of the history. The members' states and traces are kept
-    unchanged.
+    The found anomaly must have an event in common with `anomaly`. The result is empty if `anomaly`
+    names no operation of the history. The members' states and traces are kept unchanged.
     """
     operations = evidence.history.operations
     named = set(anomaly.events)
@@ -210,7 +213,11 @@ def needed_of(
     fails: Callable[[list[Recorded]], bool],
     deadline: float,
 ) -> list[Recorded]:
-    """The `candidates` (indexes of invocations) that `fails` needs unchanged."""
+    """Return the operations that must stay unchanged so that `fails` remains true.
+
+    Only operations whose invocation index is in `candidates` can be in the result. All others are
+    weakened.
+    """
 
     def ended(op: Recorded) -> float:
         if op.outcome == "info" or op.invoked not in candidates or op.returned is None:
@@ -221,7 +228,7 @@ def needed_of(
 
 
 def weaken(op: Recorded) -> Recorded | None:
-    """A write becomes a write that may have happened or not. A read is removed (None)."""
+    """Turn a write into a write that may or may not have happened. Return None for a read."""
     if not writes(op.request):
         return None
     return msgspec.structs.replace(op, outcome="info", result=None, ret=None)

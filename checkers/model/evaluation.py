@@ -43,8 +43,8 @@ from splitbrain.histories.member_state import Change
 NO_HEADER = Header()
 NOTHING: Made = ()
 OF_THE_FUTURE = -1
-"""The count in the answer to a read of a future revision. A store refuses such a read, so no
-real answer has this count."""
+"""The count in the model's answer to a read of a future revision. A store refuses such a read, so
+no real answer has this count."""
 
 
 def evaluate(
@@ -53,8 +53,7 @@ def evaluate(
     """Return the answer to `request`, and the changes of the request. `store` is not changed.
 
     `given` is the answer that was observed. Its headers are copied to the returned answer, so that
-    the two answers are equal if everything except the headers is equal. Without `given`, the
-    headers are empty.
+    a comparison of the two answers ignores the headers. Without `given`, the headers are empty.
     """
     header = NO_HEADER if given is None else given.header
     kind = type(request)
@@ -138,7 +137,7 @@ def answer_range(
 
 
 def in_order(request: Range, held: Sequence[KeyValue]) -> list[KeyValue]:
-    """`held`, sorted as `request` asks. The sort is stable: `held` is in the order of the keys."""
+    """Sort `held` as `request` asks. The sort is stable, and `held` is sorted by key."""
     by_key = request.sort_by == "key"
     return sorted(
         held, key=lambda kv: name_of(kv.key if by_key else kv.value), reverse=request.descend

@@ -14,14 +14,14 @@ FEW = 2000
 
 
 def name_of(key: str) -> str:
-    """A text that sorts as the bytes of `key` do. For an ASCII key this is `key` itself."""
+    """Return a string that sorts as the bytes of `key` do: `key` itself if it is ASCII."""
     if key.isascii():
         return key
     return key.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 def key_of(name: str) -> str:
-    """The key with `name_of(key) == name`."""
+    """Return the key with `name_of(key) == name`."""
     if name.isascii():
         return name
     return name.encode("latin-1").decode("utf-8", "surrogateescape")
@@ -34,8 +34,8 @@ class KeyOrder:
         self._few: list[str] | None = []
         self._many = SortedList()
         self._non_ascii = False
-        """Whether a key that is not ASCII was ever added. If not, every bound that is not ASCII is
-        above all keys, so that the bounds need no conversion."""
+        """Whether a non-ASCII key was ever added. If not, every non-ASCII bound is above all keys,
+        and bounds need no conversion."""
 
     def add(self, key: str) -> None:
         """Add `key`, which must not be in the set."""

@@ -29,7 +29,7 @@ def ranges(request: Request) -> Iterator[Range]:
 
 
 def reads_made(request: Request, result: Result | None) -> Iterator[Range]:
-    """The reads that took place: for a transaction, those in the branch that the answer names."""
+    """Yield the reads that took place. In a transaction, `result` shows the executed branch."""
     if isinstance(request, Range):
         yield request
     elif isinstance(request, Txn) and isinstance(result, TxnResult):
@@ -39,7 +39,7 @@ def reads_made(request: Request, result: Result | None) -> Iterator[Range]:
 
 
 def put_keys(request: Request, result: Result) -> Iterator[str]:
-    """The keys that `request` put, in the branch that the answer names."""
+    """Yield the keys that `request` put. In a transaction, `result` shows the executed branch."""
     if isinstance(request, Put):
         yield request.key
     elif isinstance(request, Txn) and isinstance(result, TxnResult):
@@ -57,7 +57,10 @@ def compares(request: Request) -> Iterator[Compare]:
 
 
 def must_be_recent(request: Request) -> bool:
-    """Whether the answer must reflect everything that was acknowledged before the invocation."""
+    """Whether the answer must reflect everything that was acknowledged before the invocation.
+
+    This is true for each request that is linearizable and does not read a past revision.
+    """
     match request:
         case Range(serializable=serializable, revision=revision):
             return not serializable and revision <= 0
@@ -70,7 +73,7 @@ def must_be_recent(request: Request) -> bool:
 def reaches_the_present(request: Request) -> bool:
     """Whether the revision in the header of the answer must be recent.
 
-    This is also the case for linearizable reads of a past revision.
+    This is also true for a linearizable read of a past revision.
     """
     if isinstance(request, Range):
         return not request.serializable

@@ -17,7 +17,7 @@ Made = Sequence[KeyValue | str]
 
 
 def text_order(text: str) -> bytes:
-    """The bytes of `text`. Keys and values are compared by their bytes."""
+    """Return the bytes of `text`. Keys and values are compared by their bytes."""
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -40,13 +40,13 @@ class NoPastError(Exception):
 
 
 class SequentialStore:
-    """The key-values at `revision` and, with `past`, at all earlier revisions."""
+    """The key-values at `revision`. With `past`, also those at all earlier revisions."""
 
     def __init__(self, past: bool = True) -> None:
         self.revision = 1
         self.now: dict[str, KeyValue] = {}
         self.leases: dict[int, dict[str, None]] = {}
-        """The keys that are deleted when a lease ends, by lease."""
+        """The keys that are attached to each lease."""
         self._order = KeyOrder()
         self._versions: dict[str, tuple[list[int], list[KeyValue | None]]] | None = None
         self._ever = KeyOrder()
@@ -93,7 +93,7 @@ class SequentialStore:
     # --- back to an earlier state
 
     def mark(self) -> tuple[int, int]:
-        """A mark for `undo`. From the first mark on, all writes are recorded in a journal."""
+        """Return a mark for `undo`. From the first mark on, a journal records all writes."""
         if self._journal is None:
             self._journal = []
         return self.revision, len(self._journal)
@@ -149,7 +149,10 @@ class SequentialStore:
             holdings.append(held)
 
     def past(self, begin: str, end: str, revision: int) -> list[KeyValue]:
-        """The key-values in the interval at `revision`. Raises NoPastError without `past`."""
+        """Return the key-values in the interval at `revision`.
+
+        Raises NoPastError if the store was created without `past`.
+        """
         if self._versions is None:
             raise NoPastError
         found = []
@@ -164,7 +167,7 @@ class SequentialStore:
 
 
 def made_by(revision: int, changes: Iterable[Change]) -> list[KeyValue | str]:
-    """The entries `changes` of a change log, all of `revision`, as `Made`."""
+    """Convert the change log entries `changes`, all of `revision`, to a `Made`."""
     return [
         one.key
         if one.kind == "delete"
@@ -174,7 +177,7 @@ def made_by(revision: int, changes: Iterable[Change]) -> list[KeyValue | str]:
 
 
 def changes_of(revision: int, made: Made) -> list[Change]:
-    """The inverse of `made_by`: `made` as entries of a change log."""
+    """Convert `made` to entries of a change log. The inverse of `made_by`."""
     return [
         Change(revision, "delete", one)
         if isinstance(one, str)

@@ -1,4 +1,7 @@
-"""Matches uncertain writes to the revisions that they made. Each write is used at most once."""
+"""Matches writes without an answer to the revisions that they made.
+
+Each write is matched to at most one revision.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +34,14 @@ class WriteIndex:
                     self._deletes.setdefault(part.key, {})[op.invoked] = op
 
     def putters(self, key: str, value: str) -> list[Operation]:
-        """The operations that put `value` to `key`, in either branch of a transaction."""
+        """Return the operations that put `value` to `key`, in either branch of a transaction."""
         return list(self._puts.get((key, value), {}).values())
 
     def makers(self, changes: Sequence[Change]) -> list[Operation]:
-        """The operations that can have made `changes`.
+        """Return the operations that may have made `changes`.
 
-        They are found by the key and value of the first put or, if all changes are deletes, by
-        the first key.
+        The lookup uses only one change: the first put or, if all changes are deletes, the first
+        delete.
         """
         for change in changes:
             if change.kind == "put":
@@ -46,7 +49,7 @@ class WriteIndex:
         return self._deleters_of(changes[0].key) if changes else []
 
     def _deleters_of(self, key: str) -> list[Operation]:
-        """The operations that delete `key`, in the order of their invocations."""
+        """Return the operations that delete `key`, in the order of their invocations."""
         known = self._deleters.get(key)
         if known is not None:
             return known
@@ -61,7 +64,7 @@ class WriteIndex:
 class Makers:
     """Assigns a different writer to each revision, and changes earlier assignments if necessary.
 
-    The assignment is a matching, which is found by augmenting paths (Kuhn's algorithm). Nearly
+    The assignment is a bipartite matching, found by augmenting paths (Kuhn's algorithm). Nearly
     always a revision has only one candidate, and no search is necessary.
     """
 
@@ -76,7 +79,7 @@ class Makers:
     def demand(self, revision: int, operations: Sequence[Operation]) -> bool:
         """Assign one of `operations` to `revision` as its writer.
 
-        Returns False if that is impossible without leaving an earlier revision without a writer.
+        Returns False if every such assignment would leave an earlier revision without a writer.
         """
         self.candidates[revision] = operations
         return _augment(revision, self.candidates, self.of, self.made)
@@ -89,7 +92,10 @@ class Makers:
             del self.made[op.invoked]
 
     def withdraw_from(self, revision: int) -> None:
-        """Remove the demands for `revision` and later ones. Demands are made in ascending order."""
+        """Remove the demands for `revision` and all later revisions.
+
+        The demands must have been made in the order of the revisions.
+        """
         while self.candidates:
             last = next(reversed(self.candidates))
             if last < revision:

@@ -16,7 +16,7 @@ from splitbrain.histories.kv import (
 
 
 def difference(expected: Result, given: Result) -> str:
-    """How `given` differs from `expected`, apart from the headers; "" if they are equal."""
+    """Describe how `given` differs from `expected`, apart from headers. "" if they are equal."""
     if type(expected) is not type(given):
         return f"answered {_kind(given)}, expected {_kind(expected)}"
     if isinstance(expected, PutResult) and isinstance(given, PutResult):

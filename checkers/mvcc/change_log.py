@@ -19,8 +19,8 @@ class ChangeLog:
     last: int
     changes: Mapping[int, Sequence[Change]]
     final: bool = True
-    """Whether no revision above `last` was ever committed, so that an acknowledged write above
-    it is lost."""
+    """Whether no revision above `last` can have been committed. If so, an acknowledged write with
+    a revision above `last` is lost."""
 
     def covers(self, revision: int) -> bool:
         return self.first <= revision <= self.last
@@ -32,10 +32,12 @@ NO_LOG = ChangeLog(1, 0, {}, final=False)
 def change_log(members: Sequence[MemberState], findings: Findings) -> ChangeLog:
     """Return the change log of the reference member.
 
-    Revisions that the reference member has compacted are taken from the member that compacted
-    least. A missing revision is an anomaly. The log is final, that is, no later write is possible,
-    if the state of a majority of the members is known and at least one of these members knew a
-    leader. A member that reports neither a leader nor a Raft log is treated as if it knew a leader.
+    If the reference member has compacted a revision, the revision is taken from the member that
+    compacted least. A missing revision is an anomaly.
+
+    The log is final if the state of a majority of the members is known and at least one of these
+    members knew a leader. A member that reports neither a leader nor a Raft log is treated as if
+    it knew a leader.
     """
     known = reference(members)
     if known is None:
@@ -76,7 +78,7 @@ def _is_final(members: Sequence[MemberState]) -> bool:
 
 
 def changes_between(member: MemberState, first: int, last: int) -> Sequence[Change]:
-    """The changes of the revisions `first` to `last` in the change log of `member`."""
+    """Return the changes of the revisions `first` to `last` in the change log of `member`."""
     changes = member.changes
     start = bisect_left(changes, first, key=_revision)
     return changes[start : bisect_left(changes, last + 1, key=_revision)]

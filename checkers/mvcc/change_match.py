@@ -12,7 +12,7 @@ from splitbrain.histories.member_state import Change
 
 
 def makes(made: Made, logged: Sequence[Change]) -> bool:
-    """Whether `made` is exactly `logged`. A delete is compared by its key only."""
+    """Whether `made` equals `logged`. A delete is compared by its key only."""
     if len(made) != len(logged):
         return False
     for one, entry in zip(made, logged, strict=True):
@@ -68,7 +68,7 @@ def _of_logged(logged: Sequence[Change]) -> list[tuple[str, str, str]]:
 
 
 def named_by(op: Operation, logged: Sequence[Change]) -> bool:
-    """Whether `op` contains all puts in `logged`, in either branch, so that they are its own."""
+    """Whether `logged` has a put, and `op` contains all puts in `logged`, in any branch."""
     puts = {(part.key, part.value) for part in parts(op.request) if isinstance(part, Put)}
     made = [(change.key, change.value) for change in logged if change.kind == "put"]
     return bool(made) and all(one in puts for one in made)

@@ -3,11 +3,11 @@
 - Revisions are unique and increase along real time.
 - Each acknowledged write is in the change log at its revision, with the right version and
   create_revision.
-- The change log contains no failed write and no change without a writer.
+- The change log contains no failed write, and no change that no operation can have made.
 - Each answer shows the state of the store at its revision.
 - All members have the same state.
 
-The check is sound and complete: `mvcc/revision_order.py` gives the proof.
+The check is sound and complete. `mvcc/revision_order.py` contains the proof.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def check_mvcc(evidence: Evidence) -> Verdict:
     """Each answer is that of a sequential store at its revision; no acknowledged write is lost.
 
     The checker judges the history, and the members' change logs and hashes if they are known. In a
-    history with locks or elections, the store creates keys itself. Such a history cannot be
-    judged, so the checker only compares the members. If they agree, it does not apply.
+    history with locks or elections, the store creates keys itself, and the checker can only
+    compare the members. If the members agree, the verdict on such a history is "not applicable".
 
     The verdict is undecided if no operation succeeded and no state of a member is known, if the
     state of a member could not be read, if a member was behind, if the search for the writers of

@@ -1,41 +1,34 @@
-"""Checks compactions, reads of past revisions, and refusals because of a compacted or future one.
+"""Checks compactions, reads of past revisions, and the refusals of both.
 
 A compaction to revision C that is answered at revision R makes no revision. It takes effect
-between the write of R and the write of R + 1. From then on the store refuses reads below C, and
-compactions to C or below. This gives four rules:
+between the write of R and the write of R + 1. From then on the store refuses reads of revisions
+below C, and compactions to C or below. This gives four rules:
 
-1. Let c and d be compactions, and let c have the lower revision C. Then c takes effect before d.
-   So the R of c is not higher than the R of d. If both have the same R, then d had not returned
-   when c was invoked.
-2. A read of revision r that was answered takes effect before each compaction to C > r. So the
-   revision in the header of the read's answer is not above R. If this revision is equal to R,
-   then the compaction had not returned when the read was invoked. (A serializable read is exempt
-   from the last sentence, because it may see an earlier state of its member.)
-3. A request that was refused because r is compacted takes effect after a compaction to C > r, so
-   the request has seen R. (If that compaction has no answer, then R is unknown, and the request
-   has seen C, because a compaction to a future revision is refused.) `mvcc/revision_order.py`
-   treats the refused request as one more operation that saw this revision. If there is no such
-   compaction, the refusal is wrong. After the refusal returned, reads of r or a lower revision
-   must also be refused, and so must compactions to r + 1 or a lower revision.
-4. If a request that must be recent was refused because r is a future revision, then the request
-   was invoked before any operation that saw r returned.
+1. Compactions take effect in the order of their C. So if c has a lower C than d, the R of c is not
+   higher than the R of d. If both have the same R, d had not returned when c was invoked.
+2. An answered read of revision r takes effect before each compaction to C > r. So the revision in
+   the header of the read's answer is at most R. If it equals R, the compaction had not returned
+   when the read was invoked. (The last sentence does not apply to a serializable read, which may
+   see an earlier state of its member.)
+3. A request that was refused because r is compacted takes effect after some compaction to C > r.
+   So the request has seen R. (If that compaction has no answer, R is unknown. The request has
+   then seen C, because the store refuses a compaction to a future revision.) The refused request
+   counts as an operation that saw this revision (`mvcc/revision_order.py`). If no such compaction
+   was invoked, the refusal is wrong. After the refusal returned, the store must also refuse reads
+   of r or lower, and compactions to r + 1 or lower.
+4. If a linearizable request was refused because r is a future revision, no operation that saw r
+   had returned when the request was invoked.
 
 If a transaction was refused, it is unknown which of its branches would have run. For rules 3 and
 4, r may therefore be a revision in either branch.
 
-It is sufficient to check pairs of operations. Consider a cycle of operations with one revision,
-in which rule 1, rule 2 or real time puts each operation before the next one. Such a cycle always
-contains two neighbours that violate a rule. The reason is that the compaction that is first by
-real time has the lower C. So an operation that precedes the other compaction also precedes this
-one, or it violates rule 2.
+etcd can also compact by itself (`--auto-compaction-*`). Such compactions are not in the history,
+but the states of the members show them. If there are any, or if no state is known, any existing
+revision may have been compacted. A refused compaction then saw at least the revision in its
+request, and a refused read saw at least the revision after the one that it asked for.
 
-There can be compactions that are not in the history (etcd's `--auto-compaction-*`). They are
-visible in the states of the members. If there are any, or if no state is known, then a compaction
-to any revision that already exists may have taken place. A refused compaction then saw at least
-the revision in its request, and a refused read at least the revision after that one.
-
-Source: etcd 3.5, server/mvcc/kvstore.go (checkCompaction, updateCompactRev) and
-kvstore_txn.go (rangeKeys). Cost: n log n.
+Source: etcd 3.5, server/mvcc/kvstore.go (checkCompaction, updateCompactRev) and kvstore_txn.go
+(rangeKeys). Cost: n log n.
 """
 
 from __future__ import annotations
@@ -52,12 +45,18 @@ from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Compact
 from splitbrain.histories.member_state import MemberState
 
+# It is sufficient to check pairs of operations. Consider a cycle of operations with one revision,
+# in which rule 1, rule 2 or real time puts each operation before the next one. Such a cycle always
+# contains two neighbours that violate a rule. The reason: of two compactions, the one that is
+# first by real time has the lower C. An operation that precedes the other compaction therefore
+# also precedes this one, or it violates rule 2.
+
 COMPACTED = "required revision has been compacted"
 FUTURE = "required revision is a future revision"
 
 
 def past_revisions(op: Operation) -> Iterator[int]:
-    """The past revisions that `op` reads.
+    """Yield the past revisions that `op` reads.
 
     If `op` is a transaction without an answer, the reads of both branches are included.
     """
@@ -68,7 +67,10 @@ def past_revisions(op: Operation) -> Iterator[int]:
 
 
 class Compactions:
-    """The compactions of a history, and the operations that were refused because of one."""
+    """The compactions of a history, and the operations that were refused because of a revision.
+
+    `done` contains the acknowledged compactions, by their target revision.
+    """
 
     def __init__(self, operations: Sequence[Operation], members: Sequence[MemberState]) -> None:
         compactions = [op for op in operations if type(op.request) is Compact]
@@ -222,7 +224,7 @@ class Compactions:
     def _check_after_refusals(self, findings: Findings) -> None:
         """Check the last part of rule 3: later requests for the same or a lower revision.
 
-        They must be refused as well, no matter whether they are reads or compactions.
+        The store must refuse such reads and compactions, too.
         """
         refused = sorted(
             (op for op in self._refused if COMPACTED in (op.error or "")), key=_returned
@@ -255,7 +257,10 @@ class Compactions:
 def check_reached(
     refused: Sequence[tuple[Operation, int]], last: int, findings: Findings
 ) -> None:
-    """No request is refused for a compaction to a revision above `last`, the members' last one."""
+    """Report refusals that need a compaction at a revision above `last`.
+
+    `last` is the highest revision of the members at the end of the run.
+    """
     for op, revision in refused:
         if revision > last:
             findings.add(
@@ -270,7 +275,7 @@ def check_reached(
 def _highest_so_far(
     operations: Sequence[Operation], value: Callable[[Operation], int]
 ) -> list[Operation]:
-    """For each index, the operation up to there with the highest `value`."""
+    """Return for each index the operation with the highest `value` up to this index."""
 
     def more(one: Operation, other: Operation) -> Operation:
         return one if value(one) >= value(other) else other
@@ -290,7 +295,7 @@ def _refused(op: Operation) -> bool:
 
 
 def _asked(op: Operation) -> int:
-    """The lowest revision that the refused operation `op` asked for."""
+    """Return the lowest revision that the refused operation `op` asked for."""
     return _target(op) if isinstance(op.request, Compact) else min(past_revisions(op))
 
 
@@ -299,7 +304,7 @@ def _highest_asked(op: Operation) -> int:
 
 
 def _needed(op: Operation) -> int:
-    """The lowest revision to which a compaction refuses `op`."""
+    """Return the lowest target revision of a compaction that causes a refusal of `op`."""
     return _target(op) if isinstance(op.request, Compact) else min(past_revisions(op)) + 1
 
 

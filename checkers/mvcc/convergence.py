@@ -65,7 +65,10 @@ def _applied_as_much(member: MemberState, known: MemberState) -> bool:
 
 
 def first_divergence(one: MemberState, other: MemberState) -> int | None:
-    """The first revision at which the two change logs differ, of those that both contain."""
+    """Return the first revision at which the change logs differ. None if they do not differ.
+
+    Only revisions that both logs contain are compared.
+    """
     first = max(one.first_revision, other.first_revision)
     last = min(one.revision, other.revision)
     ours, theirs = changes_between(one, first, last), changes_between(other, first, last)

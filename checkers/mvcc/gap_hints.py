@@ -1,4 +1,4 @@
-"""Collects facts about the gaps that follow from the answers alone, before any replay.
+"""Collects facts about gaps from the answers alone, before any replay.
 
 A gap is a revision without a known writer. A key-value in an answer gives three facts. Its
 mod_revision is the last revision, up to the revision of the answer, that changed the key. Its
@@ -26,16 +26,17 @@ from splitbrain.histories.kv import (
 
 
 class GapHints:
-    """The facts that the answers of the `certain` operations show about the revisions `gaps`."""
+    """The facts about the revisions `gaps` that the answers of the `certain` operations show."""
 
     def __init__(
         self, operations: Sequence[Operation], certain: Sequence[Operation], gaps: Iterable[int]
     ) -> None:
         self.shown: dict[int, dict[str, KeyValue]] = {gap: {} for gap in gaps}
-        """For each gap, the key-values that it made, as answers show."""
+        """For each gap, the key-values that the gap made, as far as answers show them."""
         self.pinned: dict[int, int] = {}
-        """The revisions of uncertain operations, by the index of the invocation: an answer shows a
-        key-value that this operation alone can have put."""
+        """The revisions of some operations without an answer, by the index of the invocation. An
+        operation is in the map if an answer shows a key-value that only this operation can have
+        put."""
         self._until: dict[str, dict[int, int]] = {}
         self._sorted: dict[str, list[int]] = {}
         self._mentioned: dict[tuple[str, str], int] = {}
@@ -45,7 +46,7 @@ class GapHints:
         self._operands: set[str] = set()
         self._ordered = False
         self.born: dict[int, dict[str, None]] = {gap: {} for gap in self.shown}
-        """For each gap, the keys that it created, as answers show."""
+        """For each gap, the keys that the gap created, as far as answers show them."""
         self._versions: dict[str, dict[int, tuple[int, int]]] = {}
         """(version, create_revision), by key and mod_revision."""
         self._puts: dict[str, list[int]] = {}
@@ -90,7 +91,10 @@ class GapHints:
                     self.shown[mod].setdefault(kv.key, kv)
 
     def _count_puts(self, certain: Sequence[Operation]) -> None:
-        """No gap put a key if its version grew by exactly its acknowledged puts."""
+        """Find intervals of revisions in which no gap put a key.
+
+        This is the case if the key's version grew by exactly the number of its acknowledged puts.
+        """
         for op in certain:
             assert op.result is not None
             for key in put_keys(op.request, op.result):
@@ -128,7 +132,7 @@ class GapHints:
         return place > 0 and until[mods[place - 1]] >= revision
 
     def shape(self, request: Request) -> Request:
-        """Return `request` without the values that appear in no answer and in no comparison.
+        """Remove the values that appear in no answer and in no comparison from `request`.
 
         Requests with the same shape are interchangeable.
         """

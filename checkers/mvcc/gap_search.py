@@ -1,22 +1,25 @@
 """Finds writers for the revisions without a known writer, by a search.
 
-If no change log is available, a revision without an acknowledged writer is a *gap*. The writer of
-a gap is an uncertain write that was invoked early enough, or the end of a lease. At each gap, the
-replay chooses one of these candidates and continues. If a later answer does not fit, this is a
-*conflict*, and the search returns to the last gap that can have caused the conflict.
+If no change log is available, a revision without an acknowledged writer is a *gap*. An *uncertain
+write* is a write without an answer. The writer of a gap is an uncertain write that was invoked
+early enough, or the end of a lease. At each gap, the replay chooses one of these candidates and
+continues. If a later answer does not fit the choices, this is a *conflict*, and the search returns
+to the last gap that can have caused the conflict.
 
 To find this gap, the search keeps the *taint* of each key: the set of gaps on which the key's
-present key-value depends. A gap taints all keys that any of its candidates may change, not only
-the keys that the chosen candidate changes. If a candidate compares a key, the taint of this key is
-added to the taints of the keys that the candidate writes. The taint of a key ends at an answer
-that fits and contains the key's key-value, because from then on the key-value is known and does
-not depend on earlier choices.
+present key-value depends.
 
-If the keys of a conflict have no taint, the conflict does not depend on any choice, so it is an
-anomaly. If all candidates of a gap fail, then this is a new conflict, and its gaps are those that
-caused these failures. In this way the search skips only combinations that must fail for a reason
-that is already known. It ends with a writer for each gap, or with a proof that no assignment of
-writers exists.
+- A gap taints all keys that any of its candidates may change, not only the keys that the chosen
+  candidate changes.
+- If a candidate compares a key, the taint of this key is added to the taints of the keys that the
+  candidate writes.
+- If an answer fits and contains the key-value of a key, the taint of the key is removed. From then
+  on the key-value is known and does not depend on earlier choices.
+
+If the keys of a conflict have no taint, no choice can avoid the conflict, so it is an anomaly. If
+all candidates of a gap fail, the failure is a new conflict, which depends on the earlier gaps that
+made the candidates fail. The search therefore skips only combinations that are already known to
+fail. It ends with a writer for each gap, or with a proof that no assignment of writers exists.
 
 Requests that differ only in values that no answer shows are tried once. `Makers` in
 `model/uncertain_writes.py` ensures that each uncertain write is used at most once.
@@ -41,7 +44,7 @@ from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Delete, KeyValue, Put, Range, Request
 
 Gaps = int
-"""A set of gaps as an integer: bit n is gap number n."""
+"""A set of gaps, as an integer in which bit n stands for gap number n."""
 
 
 class Conflict(Exception):
@@ -68,7 +71,7 @@ class _Shape:
 
 @dataclass(frozen=True, slots=True)
 class _Option:
-    """A candidate for a gap: one of `operations` or, if there are none, the end of `lease`."""
+    """A candidate for a gap: one of `operations`, or the end of `lease` if there are none."""
 
     operations: Sequence[Operation]
     lease: int = 0
@@ -81,11 +84,11 @@ class _Choice:
     options: Iterator[_Option]
     mark: tuple[int, int]
     before: int
-    """The length of the trail of taints before this gap."""
+    """The length of the undo log of taints before this gap."""
     opened: int
-    """The length of the trail after the keys that this gap may change were tainted."""
+    """The length of the undo log after the keys that this gap may change were tainted."""
     conflicts: Gaps = 0
-    """The earlier gaps that caused the failures of candidates here."""
+    """The earlier gaps that made candidates of this gap fail."""
 
 
 class GapSearch:
@@ -136,7 +139,7 @@ class GapSearch:
     # --- candidates
 
     def _shape(self, uncertain: Sequence[Operation]) -> list[_Shape]:
-        """The operations that no answer pins to a revision, grouped by shape."""
+        """Group the operations that no answer pins to a revision by shape."""
         shapes: dict[Request, _Shape] = {}
         for op in uncertain:
             if op.invoked in self._hints.pinned or not any(True for _ in parts(op.request)):
@@ -147,7 +150,7 @@ class GapSearch:
         return list(shapes.values())
 
     def _first_changes(self, uncertain: Sequence[Operation]) -> dict[str, int]:
-        """The first invocation of an operation that may change a key and is not pinned, by key."""
+        """Return by key the first invocation of an unpinned operation that may change the key."""
         first: dict[str, int] = {}
         for op in uncertain:
             if op.invoked not in self._hints.pinned:
@@ -184,7 +187,7 @@ class GapSearch:
         return options
 
     def _may_change(self, revision: int, options: Sequence[_Option]) -> Iterable[str]:
-        """The keys that the gap may change, whatever is chosen here and at earlier gaps."""
+        """Yield the keys that the gap may change, for any choice here and at earlier gaps."""
         if self._hints.shown[revision]:
             for option in options:
                 yield from self._keys(option.operations[0].request)
@@ -198,7 +201,7 @@ class GapSearch:
     # --- forward
 
     def choose(self, revision: int) -> None:
-        """Make the next candidate for the gap `revision`. Raises Conflict if there is none."""
+        """Try the next candidate for the gap `revision`. Raises Conflict if none is left."""
         choice = self._choices[-1] if self._choices else None
         if choice is None or choice.revision != revision:
             choice = self._open(revision)
@@ -240,7 +243,7 @@ class GapSearch:
         return choice
 
     def _made(self, option: _Option, choice: _Choice) -> Made | None:
-        """Return the changes that the gap makes if this candidate is its writer.
+        """Return the changes of the gap if this candidate is its writer.
 
         Returns None if these changes contradict an answer.
         """
@@ -265,7 +268,7 @@ class GapSearch:
         return None
 
     def _ended(self, lease: int, choice: _Choice) -> Made | None:
-        """The changes if `lease` ends here, or None if they contradict an answer."""
+        """Return the changes if `lease` ends here, or None if the changes contradict an answer."""
         keys = sorted(self._store.leases.get(lease, ()))
         if keys and not any(self._hints.untouched(key, choice.revision) for key in keys):
             return keys
@@ -336,11 +339,14 @@ class GapSearch:
         return sum(choice.gap for choice in self._choices if choice.revision < revision)
 
     def shown(self, revision: int) -> Sequence[KeyValue]:
-        """The key-values that the gap `revision` made, as answers show. Empty if it is no gap."""
+        """Return the key-values that the gap `revision` made, as far as answers show them.
+
+        The result is empty if `revision` is no gap.
+        """
         return tuple(self._hints.shown.get(revision, {}).values())
 
     def whichever_made(self, revision: int) -> str:
-        """The end of a message about an anomaly that no choice avoids: it names the gaps."""
+        """Return the end of a message about an anomaly that no choice avoids, with the gaps."""
         before = [gap for gap in self.gaps if gap <= revision]
         if not before:
             return ""
@@ -348,7 +354,10 @@ class GapSearch:
         return f"; whichever uncertain writes made revisions without a known writer ({listed})"
 
     def fixed(self, op: Operation) -> None:
-        """Remove the taints of the keys that the answer of `op`, which fits, shows completely."""
+        """Remove the taints of the keys whose key-values the answer of `op` shows completely.
+
+        The answer must fit.
+        """
         if not self._taint:
             return
         request = op.request
@@ -378,7 +387,7 @@ class GapSearch:
     def back(self, conflict: Conflict) -> int | None:
         """Undo everything up to the last gap that can have caused `conflict`, and return that gap.
 
-        Returns None if there is no candidate left.
+        Returns None if no gap can have caused the conflict.
         """
         if self.deepest is None or conflict.revision >= self.deepest.revision:
             self.deepest = conflict

@@ -1,7 +1,7 @@
 """Fast comparisons of the most frequent answers, without evaluating the request.
 
-A comparison succeeds only if the answer is certainly right. Otherwise the caller evaluates the
-request with `model/evaluation.py`.
+A comparison returns True only if the answer is certainly right. Otherwise the caller must evaluate
+the request with `model/evaluation.py`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def read_agrees(store: SequentialStore, request: Range, result: Result) -> bool:
 def put_agrees(
     store: SequentialStore, request: Put, result: Result, logged: Sequence[Change]
 ) -> KeyValue | None:
-    """The key-value after a put if `result` and `logged` are certainly right, else None."""
+    """Return the key-value after a put if `result` and `logged` are certainly right, else None."""
     if type(result) is not PutResult or len(logged) != 1:
         return None
     key = request.key

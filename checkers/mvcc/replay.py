@@ -1,4 +1,4 @@
-"""Checks rules 2 and 3 of `mvcc/revision_order.py`: replays the writes and compares each answer."""
+"""Checks rules 2 and 3 of `mvcc/revision_order.py`: replays writes and compares answers."""
 
 from __future__ import annotations
 
@@ -27,18 +27,20 @@ from splitbrain.histories.member_state import Change
 
 STEPS_PER_REVISION_MAX = 20
 STEPS_MAX = 1_000_000
-"""A search visits at most STEPS_MAX revisions plus STEPS_PER_REVISION_MAX for each revision of
-the history."""
+"""A search takes at most STEPS_MAX steps, and STEPS_PER_REVISION_MAX more for each revision of the
+history. A step visits one revision."""
 
 
 class Replay:
-    """Replays all writes on a sequential store, one revision after another, and judges the answers.
+    """Replays all writes on a sequential store, one revision after another, and judges answers.
 
-    `run` does this in one sweep and adds the anomalies to `findings`. If a search among the
-    uncertain writes is necessary, it ends after `search_limit_s` seconds. A read of a past revision
-    is judged when the sweep is at that revision. This is not possible for such a read inside a
-    transaction, which needs a store that keeps the past revisions. `past` selects such a store.
-    Without `past`, such a read raises NoPastError.
+    `run` adds the anomalies to `findings`. If revisions have no known writer, `run` searches among
+    the writes without an answer for at most `search_limit_s` seconds.
+
+    A plain read of a past revision is judged when the replay is at that revision. A transaction
+    that reads a past revision can only be judged by a store that keeps all revisions, which is
+    slower. With `past`, the store keeps them. Without `past`, such a transaction raises
+    NoPastError.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Replay:
         self._store = SequentialStore(past=past)
         self._makers = Makers()
         self._unclaimed: dict[int, Sequence[Change]] = {}
-        """The changes of revisions without an acknowledged writer, from the change log."""
+        """The changes of revisions without an acknowledged writer, by revision."""
         self._reported: set[tuple[str, int, int]] = set()
         self._search: GapSearch | None = None
         uncertain = [op for op in operations if op.outcome == "info" and _may_write(op)]
@@ -96,7 +98,7 @@ class Replay:
         self._report_unexplained()
 
     def _at(self, revision: int) -> None:
-        """Make `revision`, and compare the answers that show it."""
+        """Make `revision`, and compare the answers that show this revision."""
         if self._search is not None and revision in self._search.gaps:
             self._search.choose(revision)
         elif revision in self._log.changes or revision in self._answers.writers:
@@ -116,9 +118,9 @@ class Replay:
     def _find_gaps(self) -> tuple[list[int], int | None]:
         """Return the gaps (revisions without a known writer), and where the replay must end.
 
-        The replay ends before a revision if the number of gaps up to this revision is higher than
-        the number of operations that can have written them. This is an anomaly. If the replay
-        reaches the last revision, the second value is None.
+        The replay ends before a revision if there are more gaps up to this revision than
+        operations that can have written them. This is an anomaly. If the replay reaches the last
+        revision, the second value is None.
         """
         calls, found = self._calls, []
         spare = -1
@@ -140,7 +142,7 @@ class Replay:
         return found, None
 
     def _leased(self) -> int:
-        """The number of puts with a lease: so many ends of leases can have made a revision."""
+        """Return the number of puts with a lease. At most so many revisions are ends of leases."""
         return sum(
             isinstance(part, Put) and part.lease != 0
             for op in self._operations
@@ -148,7 +150,7 @@ class Replay:
         )
 
     def _without_writer(self) -> Iterator[int]:
-        """The revisions without a known change and without an acknowledged writer, ascending."""
+        """Yield the revisions without a known change and without an acknowledged writer."""
         log, writers = self._log, self._answers.writers
         last = self._answers.seen[-1] if self._answers.seen else 1
         # A revision in the members' state exists, even if no answer shows it.
@@ -201,7 +203,7 @@ class Replay:
     def _put_as_logged(
         self, revision: int, writer: Operation | None, logged: Sequence[Change] | None
     ) -> bool:
-        """Make `revision` if it is a put that is certainly right. Returns whether it was made."""
+        """Make `revision` if it is a put that is certainly right. Return whether it was made."""
         if writer is None or logged is None or type(writer.request) is not Put:
             return False
         assert writer.result is not None
@@ -252,12 +254,15 @@ class Replay:
         return kind == "wrong effect"
 
     def _made_by_another(self, revision: int, logged: Sequence[Change]) -> bool:
-        """Whether another acknowledged write with the same revision made the changes."""
+        """Whether another write that was acknowledged at the same revision made the changes."""
         rivals = self._answers.rivals.get(revision, ())
         return any(makes(evaluate(self._store, op.request)[1], logged) for op in rivals)
 
     def _assign_uncertain_write(self, revision: int, logged: Sequence[Change]) -> None:
-        """Assign an uncertain write that makes exactly these changes to `revision`."""
+        """Find the writer of `revision`: an uncertain write that makes exactly `logged`.
+
+        The end of a lease needs no writer.
+        """
         if self._lease_ended(logged):
             return
         deadline = self._answers.deadline(revision)
@@ -283,7 +288,7 @@ class Replay:
             )
 
     def _lease_ended(self, logged: Sequence[Change]) -> bool:
-        """Whether the changes are exactly the deletes that the end of one lease makes."""
+        """Whether `logged` is exactly the deletes that the end of one lease makes."""
         if not logged or logged[0].kind != "delete" or not self._store.leases:
             return False
         held = self._store.now.get(logged[0].key)
@@ -330,7 +335,7 @@ class Replay:
     def _of_the_future(self, op: Operation, now: int) -> bool:
         """Report `op` and return True if it reads a revision after `now`.
 
-        `now` is the revision of the answer to `op`.
+        `now` is the revision of the answer.
         """
         request = op.request
         if type(request) is Range:
@@ -370,7 +375,7 @@ class Replay:
     def _add_or_conflict(
         self, op: Operation, kind: str, because: str, revision: int
     ) -> None:
-        """Add an anomaly, or raise Conflict if a choice for a gap can be the cause."""
+        """Add an anomaly, or raise Conflict if a choice of the search can be the cause."""
         if self._search is not None:
             gaps = self._search.concerned(op.request)
             if gaps:
@@ -384,7 +389,7 @@ class Replay:
             self._findings.add(kind, because, op, revision=revision)
 
     def _no_choice_fits(self, conflict: Conflict) -> None:
-        """Report that no choice of writers for the gaps fits."""
+        """Report that every choice of writers for the gaps contradicts an answer."""
         assert self._search is not None
         shown = self._search.shown(conflict.revision)
         if shown and conflict.op is None:
@@ -419,7 +424,7 @@ class Replay:
 
 
 def _how(op: Operation) -> str:
-    """How recent the answer to `op` must be, if not fully recent."""
+    """Return how `op` reads, for a message. "" for a linearizable read of the current revision."""
     if isinstance(op.request, Range) and op.request.revision:
         return f", read at revision {op.request.revision}"
     return "" if must_be_recent(op.request) else ", serializable"

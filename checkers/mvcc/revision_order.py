@@ -1,49 +1,44 @@
 """Linearizability of a store that returns its revision with each answer.
 
-An acknowledged write that made revision R has rank 2R. An answer that saw the store at R (a
-linearizable read, a comparison that failed, a delete of an absent key) has rank 2R + 1. The
-history is linearizable if and only if
+An acknowledged write that made revision R has rank 2R. An operation that saw the store at R and
+wrote nothing (a read, a comparison that failed, a delete of an absent key) has rank 2R + 1. An
+*uncertain* write is a write without an answer. The history is linearizable if and only if three
+rules are satisfied:
 
-1. no two writes have the same rank, and the ranks agree with real time: among the operations
-   that had returned before an operation was invoked, no operation has a higher rank or, if the
-   invoked operation is a write, the same rank;
-2. each revision up to the last one that was seen has a writer. The writer is the acknowledged
+1. No two writes have the same rank, and the ranks agree with real time: if an operation returned
+   before another was invoked, the earlier one does not have the higher rank. If the later one is
+   a write, the two ranks also differ.
+2. Each revision up to the last one that was seen has a writer. The writer is the acknowledged
    write with this revision, or one uncertain write, or the end of a lease, which deletes all keys
    of the lease. An uncertain writer makes exactly the changes of the revision. It was invoked
-   before the first return of an operation that saw this revision or a later one. Each uncertain
-   write is the writer of at most one revision;
-3. each answer is that of a sequential store that has made all writes up to R.
+   before the *deadline* of the revision: the first return of an operation that saw this revision
+   or a later one. Each uncertain write is the writer of at most one revision.
+3. Each answer is that of a sequential store that has made all writes up to R.
 
-*If*: take the operations in the order of their ranks, and those with the same rank in the order
-of their invocations. By rules 2 and 3 a sequential store gives these answers. It remains to show
-that this order agrees with real time. For two operations with an answer, this follows from rule 1.
-For an uncertain writer of R, rule 2 implies that every operation with rank 2R or more returned
-after the uncertain writer was invoked. The uncertain writer itself never returned, so no
-operation must come after it by real time.
+*If*: take the operations in the order of their ranks, and those with the same rank in the order of
+their invocations. By rules 2 and 3 a sequential store gives these answers. It remains to show that
+this order agrees with real time. For two operations with an answer, this follows from rule 1. For
+an uncertain writer of R, rule 2 implies that every operation with rank 2R or more returned after
+the uncertain writer was invoked. The uncertain writer itself never returned, so real time puts no
+operation after it.
 
 *Only if*: the revision of a correct store counts its writes, so any linearization orders the
-answered operations by rank. Then rules 1 and 3 are fulfilled, and the writer of R in the
-linearization fulfils rule 2.
-
-The *deadline* of R is the first return of an operation that saw R or a later revision. An
-uncertain writer of R must be invoked before it. The deadline never decreases as R increases. An
-equivalent condition is that R is above every revision that had been returned when the writer was
-invoked.
+answered operations by rank. Then rules 1 and 3 are satisfied, and the writer of R in the
+linearization satisfies rule 2.
 
 The change log shows which uncertain write made R, normally by its unique value. If several
 uncertain writes can have made R (deletes have no value), a matching assigns the writers of all
 revisions at once (`model/uncertain_writes.py`). If no change log is available, the revisions
-without an acknowledged write are gaps, and a search among the uncertain writes finds their writers
-(`mvcc/gap_search.py`). Everything else stays the same.
+without an acknowledged write are gaps. A search among the uncertain writes then finds the writers
+of the gaps (`mvcc/gap_search.py`).
 
-Rule 1 compares an earlier and a later operation. A serializable read is exempt as the later
-operation, because it may return an old state. It is not exempt as the earlier operation, because
-a revision that any member shows is committed. A serializable read cannot show a revision whose
-write was invoked after the read returned. A read at a past revision r shows the store at r. Its
-rank comes from the current revision, which its header contains like any other header.
+Rule 1 does not apply if the later operation is a serializable read, because such a read may return
+an old state. It does apply if the earlier operation is one, because a revision that any member
+shows is committed. A read at a past revision r shows the store at r. Its rank comes from the
+current revision, which is in the header of its answer.
 
-Compactions make no revision. Compactions with the same rank have an order among themselves and
-with reads of past revisions. `mvcc/compaction.py` contains the rules and the proof.
+Compactions make no revision. The order of compactions and reads of past revisions with the same
+rank is checked in `mvcc/compaction.py`.
 
 Cost: n log n for sorting, one sweep over the operations, and one over the revisions. The search
 for the writers of gaps is exponential in the worst case and has a limit.
@@ -77,37 +72,40 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The operations with an answer, in the order that the rules need."""
+    """The operations with an answer, with their ranks and in the orders that the rules need."""
 
     certain: list[Operation]
     """The operations whose answer has a revision."""
     without: list[Operation]
-    """The operations whose answer has no revision, or a number that cannot be a revision. If
-    there are any, the operations cannot be ordered."""
+    """The operations whose answer has no revision, or a number that cannot be a revision. If this
+    list is not empty, the operations cannot be ordered."""
     ranks: Numbers
     """The rank of each certain operation."""
     returns: Numbers
     """The index of the event that ended each certain operation."""
     writers: dict[int, Operation]
-    """The acknowledged write of each revision. If several have the same revision: the first."""
+    """The acknowledged write of each revision. If several writes have the same revision, the
+    first of them."""
     readers: dict[int, list[Operation]]
-    """The answers that show each revision. A read of the past shows the one it asked for."""
+    """The operations that saw each revision and wrote nothing. A read of a past revision is listed
+    under the past revision."""
     seen: list[int]
     """All revisions that appear in headers, ascending."""
     deadlines: list[int]
-    """For each revision in `seen`, the first return of an operation that saw it or a later one."""
+    """For each revision in `seen`, the first return of an operation that saw this revision or a
+    later one."""
     refused: Sequence[tuple[Operation, int]] = ()
-    """Operations that failed in a way that shows that they had seen a revision."""
+    """Operations that failed, each with a revision that the operation must have seen."""
     rivals: Mapping[int, Sequence[Operation]] = field(default_factory=dict)
-    """The further acknowledged writes with the same revision as one in `writers`."""
+    """The acknowledged writes that have the same revision as a write in `writers`."""
 
     def deadline(self, revision: int) -> int | None:
-        """The first return of an operation that saw `revision` or a later one, or None."""
+        """Return the first return of an operation that saw `revision` or a later one, or None."""
         place = bisect_left(self.seen, revision)
         return self.deadlines[place] if place < len(self.seen) else None
 
     def first_to_see(self, revision: int) -> list[Operation]:
-        """The operation with the return that `deadline` gives, if there is one."""
+        """Return the operation whose return is the deadline of `revision`, if there is one."""
         deadline = self.deadline(revision)
         if deadline is None:
             return []
@@ -134,8 +132,7 @@ def order_answers(
 ) -> Answers:
     """Order the operations with an answer by revision. Two writes at one revision are an anomaly.
 
-    `refused` contains operations that failed, each with a revision that its error proves it to have
-    seen.
+    `refused` contains operations that failed, each with a revision that it must have seen.
     """
     certain: list[Operation] = []
     revisions: list[int] = []
@@ -184,7 +181,10 @@ def order_answers(
 
 
 def _deadlines(shown: Numbers, returns: Numbers) -> tuple[list[int], list[int]]:
-    """The revisions `shown`, ascending, and the first return that shows each or a later one."""
+    """Return the revisions in `shown`, ascending, and the deadline of each.
+
+    The deadline is the first return of an operation that saw the revision or a later one.
+    """
     order = np.lexsort((returns, shown))
     ascending = shown[order]
     first = np.flatnonzero(np.diff(ascending, prepend=-1))
@@ -207,7 +207,7 @@ def _add_duplicate(
 
 
 def check_real_time(answers: Answers, findings: Findings) -> None:
-    """Check rule 1: compare each operation with the highest rank that had returned before it."""
+    """Check rule 1: compare each operation with the highest rank returned before its call."""
     certain, ranks = answers.certain, answers.ranks
     calls = np.array([op.invoked for op in certain], np.int64)
     refused = answers.refused
@@ -230,7 +230,7 @@ def check_real_time(answers: Answers, findings: Findings) -> None:
 def _add_order_violation(
     op: Operation, holder: Operation, before: int, wrote: bool, findings: Findings
 ) -> None:
-    """Report that `holder` had shown the revision `before` when `op` was invoked."""
+    """Report that `holder` had shown the revision `before` already when `op` was invoked."""
     seen = revision_of(op)
     if wrote and seen == before and holder.result is not None and made_revision(holder.result):
         return  # already reported as a duplicate revision

@@ -1,24 +1,25 @@
 """`counter`: each acknowledged increment is counted once and is never lost.
 
-A counter is a key whose value is a number. An absent key is treated as 0. Operations with the
-function `increment` change the counter. Each of them is a compare-and-swap of the number, that is,
-a transaction such as "if the value is 4, put 5" or "if the key is absent, put 5". A counter is
-read by gets that must be recent, and by compare-and-swaps that failed and return the value. In
-the histories of other tools, the number before an increment is unknown. Such an increment is
+A counter is a key whose value is a number. An absent key counts as 0. Operations with the function
+`increment` change the counter. Each of them is a compare-and-swap of the number, that is, a
+transaction such as "if the value is 4, put 5" or "if the key is absent, put 5". Reads of the
+counter are linearizable gets, and compare-and-swaps that failed and return the value. In the
+histories of other tools, the number before an increment is unknown. Such an increment is
 represented as a put of "+5" or "-5".
 
-    lost        a read shows less than the sum of the increments that were acknowledged before the
-                read was invoked
-    unexpected  a read shows more than the sum of the increments that were invoked before the read
-                returned
-    stale       a read shows less than another read that returned before this read was invoked
-    duplicated  two acknowledged increments changed the same number, so one of them is not counted
-    never read  an increment was acknowledged and no later read exists: the verdict is undecided
+    lost        A read shows less than the sum of the increments that were acknowledged before the
+                read was invoked.
+    unexpected  A read shows more than the sum of the increments that were invoked before the read
+                returned.
+    stale       A read shows less than another read that returned before this read was invoked.
+    duplicated  Two acknowledged increments changed the same number, so one of them is not counted.
+    never read  An increment was acknowledged and no later read exists. This is not an anomaly, but
+                the verdict is undecided.
 
-An increment without an answer may take effect at any time after its invocation, or never. A
-decrease is an
-increment by a negative amount. If there are decreases, reads may decrease and numbers may
-repeat, so that only the bounds (lost and unexpected) are judged.
+An increment without an answer may take effect at any time after its invocation, or never.
+
+A decrease is an increment by a negative amount. In a counter with decreases, reads may decrease
+and numbers may repeat. The checker then judges only the bounds (`lost` and `unexpected`).
 
 Cost: n log n. Source: Jepsen's checker `counter` has the same bounds.
 """
@@ -41,12 +42,12 @@ INCREMENT = "increment"
 
 
 class _NotACounter(Exception):
-    """An increment has another form, or a value is not a number."""
+    """An increment is not a compare-and-swap of a number, or a value is not a number."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """An increment: the number that it met (None if unknown), and the amount that it adds."""
+    """An increment: the number before it (`met`, None if unknown), and the amount that it adds."""
 
     op: Operation
     key: str
@@ -73,13 +74,14 @@ class _Counter:
     unread: Operation | None = None
     """The first increment that was acknowledged after the last invocation of a read."""
     at_call: dict[int, tuple[int, int, tuple[int, Operation] | None]] = field(default_factory=dict)
-    """`sure_up`, `sure_down` and `highest` at the invocation of each pending read, by its event."""
+    """`sure_up`, `sure_down` and `highest` at the invocation of each pending read, by the index of
+    the invocation."""
 
 
 def check_counter(evidence: Evidence) -> Verdict:
     """Each acknowledged increment counts once: none is lost, stale or duplicated.
 
-    Applies to histories with operations `increment`.
+    The checker applies only to histories that contain operations `increment`.
     """
     history = evidence.history
     if not any(op.f == INCREMENT for op in history.operations):
@@ -127,7 +129,7 @@ def _number(text: str, op: Operation) -> int:
 
 
 class _Sweep:
-    """One sweep over the events.
+    """Judges all reads in one sweep over the events.
 
     The amount of an increment is possible from the invocation of the increment on, and certain
     from its return on.
@@ -197,7 +199,11 @@ class _Sweep:
             self._check_met_once(step)
 
     def _check_met_once(self, step: _Step) -> None:
-        """A counter that never decreases leaves each number once."""
+        """Report an increment that met the same number as an earlier one.
+
+        In a counter that never decreases, only one acknowledged increment can change a given
+        number.
+        """
         first = self._met.setdefault((step.key, step.met), step)
         if first is not step:
             self._findings.add(
@@ -248,7 +254,7 @@ def _refused(op: Operation) -> bool:
 
 
 def _shown(op: Operation, counters: dict[str, _Counter]) -> Iterator[tuple[str, int]]:
-    """The counters that the answer of `op` shows, with their numbers."""
+    """Yield the counters that the answer of `op` shows, with their numbers."""
     if op.outcome != "ok":
         return
     request = op.request

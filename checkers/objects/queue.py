@@ -1,25 +1,27 @@
 """`queue`: each element that is put into a queue comes out of it once.
 
-An element of a queue is a key. An operation `enqueue` creates the key, and an operation
-`dequeue` deletes it. Ranges may read the queue, as a consumer does that looks for work. The
-order in which elements are taken is not judged.
+An element of a queue is a key. An operation `enqueue` creates the key, and an operation `dequeue`
+deletes it. Ranges read the queue, as a consumer does to find work. The order in which elements are
+taken is not judged.
 
-    lost        an acknowledged element is missing from a later read, no operation can have taken
-                it, and it does not come out later
-    stale       an element was taken and a later read shows it; or an element is missing from a
-                read although no operation had taken it, and it comes out or is shown later
-    duplicated  an element was taken by more acknowledged operations than had put it in
-    unexpected  an element was taken or shown, but until then no operation had put it in, apart
-                from operations that failed
-    never read  an acknowledged element was neither taken nor covered by a later read: the verdict
-                is undecided
+    lost        An acknowledged element is missing from a later read, no operation can have taken
+                it, and it does not come out later.
+    stale       An element was taken, and a later read shows it. Or an element that no operation
+                had taken is missing from a read, and comes out or is shown later.
+    duplicated  More acknowledged operations took an element than operations had put it in.
+    unexpected  An element was taken or shown before any operation had put it in. An enqueue that
+                failed does not count.
+    never read  An acknowledged element was not taken, and no later read covers it. This is not an
+                anomaly, but the verdict is undecided.
 
 A `dequeue` without an answer may have taken the element in its request. In the histories of other
-tools, the request contains no element, so the operation may have taken any one element. For each
-such operation, one missing element is not reported. If the delete of an interval has no answer (a
-`drain` in the histories of other tools), no missing element is reported after it.
+tools, the request names no element, so the operation may have taken any one element. For each such
+operation, the checker does not report one missing element. If a delete of an interval has no
+answer (a `drain` in the histories of other tools), the checker reports no missing element after
+it.
 
 Cost: n log n, and linear in the elements that the reads show.
+
 Source: Jepsen's checker `total-queue`.
 """
 
@@ -44,14 +46,15 @@ NAME = "queue"
 ENQUEUE = "enqueue"
 DEQUEUE = "dequeue"
 DEQUEUE_ONE = "dequeue one"
-"""A `dequeue` without an answer in the history of another tool: it may have taken any element."""
+"""The function of a `dequeue` without an answer in the history of another tool. Such a dequeue may
+have taken any element."""
 
 
 @dataclass(slots=True)
 class _Element:
     key: str
     entered: list[Operation] = field(default_factory=list)
-    """The operations that put the element in or may have: acknowledged, or without an answer."""
+    """The operations that put the element in, or may have: acknowledged, or without an answer."""
     refused: list[Operation] = field(default_factory=list)
     """The operations that failed to put the element in."""
     acknowledged: Operation | None = None
@@ -60,15 +63,17 @@ class _Element:
     taken: list[Operation] = field(default_factory=list)
     """The acknowledged operations that took the element."""
     missing_from: Operation | None = None
-    """The first read since the element was last seen that lacks it without a reason."""
+    """The first read without the element since the element was last seen, although no operation
+    can have taken it."""
     covered: bool = False
-    """Whether a read that was invoked after the acknowledgement covers the element."""
+    """Whether the interval of a read that was invoked after the acknowledgement contains the
+    element."""
 
 
 def check_queue(evidence: Evidence) -> Verdict:
     """Each element of a queue comes out once: none is lost, stale, duplicated or unexpected.
 
-    Applies to histories with operations `enqueue`.
+    The checker applies only to histories that contain operations `enqueue`.
     """
     history = evidence.history
     if not any(op.f == ENQUEUE for op in history.operations):
@@ -87,10 +92,10 @@ def check_queue(evidence: Evidence) -> Verdict:
 
 
 class _Sweep:
-    """One sweep over the events.
+    """Judges all reads in one sweep over the events.
 
-    A read is judged at its return. It is compared with the elements that were acknowledged before
-    its invocation, and with the elements that may have been taken before its return.
+    A read is judged when it returns. It is compared with the elements that were acknowledged
+    before its invocation, and with the elements that may have been taken before its return.
     """
 
     def __init__(self, history: History, findings: Findings) -> None:
@@ -192,9 +197,9 @@ class _Sweep:
         self._unnamed += answer.deleted - len(answer.prev_kvs)
 
     def _put_in_before(self, element: _Element, op: Operation) -> bool:
-        """Return whether an operation can have put the element in before `op` returned.
+        """Whether an operation can have put the element in before `op` returned.
 
-        If there is no such operation, an anomaly is reported.
+        If not, this is reported as an anomaly.
         """
         if element.entered:
             return True
@@ -240,7 +245,7 @@ class _Sweep:
         )
 
     def finish(self) -> dict[str, int]:
-        """Judge the elements that are missing to the end, and return the counts."""
+        """Report the elements that are still missing at the end, and return the counts."""
         missing = [one for one in self._elements.values() if one.missing_from is not None]
         for element in () if self._drained else missing[self._unnamed :]:
             read = element.missing_from
@@ -284,7 +289,7 @@ def _may_take(op: Operation) -> bool:
 
 
 def _shows_all(op: Operation) -> dict[str, None] | None:
-    """The keys in the answer to a range, if the answer is complete and must be recent."""
+    """Return the keys in the answer to a linearizable range, or None if it is not complete."""
     request, answer = op.request, op.result
     if op.outcome != "ok" or not isinstance(request, Range) or not isinstance(answer, RangeResult):
         return None

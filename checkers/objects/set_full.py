@@ -1,18 +1,19 @@
 """`set_full`: an element that is added to a set stays in it.
 
-Elements are keys. They are added by operations with the function `add`, and read by ranges that
-must be recent. An element is *known* from the time when its add was acknowledged or a read
-returned it. Each read that is invoked later and whose interval contains the key must return the
-element. (A serializable read also makes elements known, but known elements may be missing from
-it.)
+Elements are keys. Operations with the function `add` add them, and linearizable ranges read them.
+An element is *known* from the time when its add was acknowledged or a read returned it. Each read
+that is invoked later and whose interval contains the key must return the element. (A serializable
+read also makes elements known, but need not return all known elements.)
 
-    lost        a known element is missing from all reads that cover it, from some read on
-    stale       a known element is missing from a later read, and a still later read shows it
-    never read  an acknowledged element is covered by no later read: the verdict is undecided
-    duplicated  an element appears twice in one answer
-    unexpected  an element is shown, but it was never added, or only by adds that failed
+    lost        From some read on, all reads whose interval contains a known element lack it.
+    stale       A known element is missing from a read, and a later read shows it.
+    never read  No later read covers an acknowledged element. This is not an anomaly, but the
+                verdict is undecided.
+    duplicated  An element appears twice in one answer.
+    unexpected  An element is shown, but it was never added, or only by adds that failed.
 
 Cost: n log n, and linear in the elements that the reads show.
+
 Source: Jepsen's checker `set-full`.
 """
 
@@ -43,15 +44,15 @@ class _Element:
     key: str
     known_by: Operation
     missing_from: Operation | None = None
-    """The first read that lacks the element, since a read last showed it."""
+    """The first read without the element since the last read that showed it."""
     shown: bool = False
-    """Whether a read shows it that was invoked after it became known."""
+    """Whether a read that was invoked after the element became known shows the element."""
 
 
 def check_set_full(evidence: Evidence) -> Verdict:
     """Added elements stay in the set: none is lost, stale, duplicated or unexpected.
 
-    Applies to histories with operations `add` and without deletes.
+    The checker applies only to histories that contain operations `add` and no deletes.
     """
     history = evidence.history
     adds = [op for op in history.operations if op.f == ADD]
@@ -75,10 +76,10 @@ def check_set_full(evidence: Evidence) -> Verdict:
 
 
 class _Sweep:
-    """One sweep over the events.
+    """Judges all reads in one sweep over the events.
 
-    A read must show the elements that were known at its invocation. At its return, the elements
-    that it shows become known.
+    A read must show the elements that were known at its invocation. When the read returns, the
+    elements in its answer become known.
     """
 
     def __init__(self, adds: list[Operation], findings: Findings) -> None:
@@ -187,7 +188,7 @@ class _Sweep:
         self._findings.add("unexpected", because, op, *attempts[:1])
 
     def finish(self) -> dict[str, int]:
-        """Judge the elements that the last reads lack, and return the counts."""
+        """Report the elements that the last reads lack, and return the counts."""
         never_read = 0
         for element in self._known.values():
             missing = element.missing_from

@@ -1,15 +1,14 @@
-"""`unique_ids`: no id is given to two operations, and revisions increase along real time.
+"""`unique_ids`: no two operations get the same id, and revisions increase along real time.
 
-If a history has operations `generate`, which write, then the revision that each of them made
-is its id. In all other histories the ids are the revisions of all acknowledged writes, because
-a store with revisions gives each write a different one. In the histories of other tools an id
-is the answer to `generate`.
+If a history has operations `generate`, which write, the id of such an operation is the revision
+that it made. In all other histories the ids are the revisions of all acknowledged writes. In the
+histories of other tools, an id is the answer to `generate`.
 
-    duplicated  two acknowledged operations were given the same id
-    stale       an operation was given a lower revision than an operation that returned before
-                its invocation (only if the ids are revisions)
+    duplicated  Two acknowledged operations got the same id.
+    stale       An operation got a lower revision than an operation that returned before its
+                invocation (only if the ids are revisions).
 
-The checker reads nothing but the ids. Cost: n log n.
+The checker reads only the ids. Cost: n log n.
 
 Source: Jepsen's checker `unique-ids`; for revisions, etcd's API guarantees.
 """
@@ -32,7 +31,7 @@ GENERATE = "generate"
 def check_unique_ids(evidence: Evidence) -> Verdict:
     """No two acknowledged writes have the same revision, and revisions increase along real time.
 
-    Applies to histories with acknowledged writes and revisions.
+    The checker applies only to histories in which acknowledged writes have revisions.
     """
     operations = evidence.history.operations
     generated = [op for op in operations if op.f == GENERATE]
@@ -60,7 +59,7 @@ def verdict_of(findings: Findings, ids: int, attempts: int) -> Verdict:
 def each_once(
     what: str, given: Iterable[tuple[Hashable, Operation]], findings: Findings
 ) -> None:
-    """Report each operation that was given the id of an earlier one. `what` names the ids."""
+    """Report each operation that got the same id as an earlier one. `what` names the ids."""
     first: dict[Hashable, Operation] = {}
     for name, op in given:
         earlier = first.setdefault(name, op)
@@ -75,7 +74,7 @@ def each_once(
 
 
 def _check_increasing(numbers: list[tuple[int, Operation]], findings: Findings) -> None:
-    """Compare each number with the highest number that was returned before its invocation."""
+    """Compare each number with the highest number that had been returned at its invocation."""
     by_return = sorted(numbers, key=lambda one: one[1].returned or 0)
     place = 0
     highest: tuple[int, Operation] | None = None

@@ -1,8 +1,8 @@
 """A linearizability checker for any sequential model; it imports nothing else of the project.
 
 A history is linearizable if each operation can be assigned an instant between its call and its
-return at which it takes effect, so that the answers are those of a sequential object. The object
-is described by a `Model`, and the history is a list of `Operation`s (or `Event`s):
+return at which it takes effect, so that the answers are those of a sequential object. A `Model`
+describes the object. The history is a list of `Operation`s (or `Event`s):
 
     from splitbrain.checkers.porcupine import CheckResult, Model, Operation, check_operations
 
@@ -18,13 +18,17 @@ is described by a `Model`, and the history is a list of `Operation`s (or `Event`
         Operation(client=1, input="read", call=5, output=1, ret=6),
     ])  # CheckResult.OK
 
-How to write a model: make the state a hashable value (a tuple, a frozenset, a text) and never
-change it in `step`. Return (False, state) if the object would not have given this output. Provide
-`partition` if parts of the object are independent; it reduces the cost more than anything else.
-Provide `read_only` to name the operations that change no state. An operation that never returned
-has an infinite `ret`: it may have happened or not, and `step` must accept its unknown output
-(None). `NondeterministicModel` is for objects for which one answer allows several next states;
-`.to_model()` converts it to a `Model`.
+How to write a model:
+
+- The state is a hashable value (a tuple, a frozenset, a string). `step` never changes it.
+- `step` returns (False, state) if the object would not have given this output.
+- `partition` splits the history if parts of the object are independent. This reduces the cost more
+  than anything else.
+- `read_only` tells which operations change no state.
+- An operation that never returned has an infinite `ret`. It may or may not have happened. `step`
+  must accept its unknown output (None).
+- If one answer allows several next states, use a `NondeterministicModel`. Its method `to_model`
+  converts it to a `Model`.
 
 The result is OK, ILLEGAL, or UNKNOWN if a limit of time or memory was reached.
 `check_operations_verbose` also returns the longest partial linearizations of each partition. The

@@ -1,23 +1,19 @@
 """Decides histories that consist of blocks in a known order, by sorting instead of a search.
 
 If values are unique, each value in an answer identifies the operation that wrote it. Then the
-operations form *blocks*. A block is a sequence of operations that are in the same order in every
-linearization, and no other operation that changes the state can be between them. An example is a
-write, the reads of its value, the compare-and-swap that replaced this value, the reads of the new
-value, and so on. A block is represented as a list of groups. The operations of one group may be
-in any order, and the operations of a later group come after those of an earlier group.
+operations form *blocks*. A block is a sequence of operations that have the same order in every
+linearization, with no other state-changing operation between them. An example is a write, the
+reads of its value, the compare-and-swap that replaced this value, the reads of the new value, and
+so on. A block is represented as a list of groups. The operations of one group may be in any order,
+and the operations of a later group come after those of an earlier group.
 
-Because blocks are not interleaved, one of any two blocks is completely before the other. Let f be
-the first return of a block, and s its last call. Block A must be before block B if an operation
-of A returns before an operation of B is called, that is, if f(A) < s(B). So the history is
-linearizable if and only if
+Blocks cannot interleave, so of any two blocks one is completely before the other. Let f be the
+first return of a block, and s its last call. Block A must be before block B if an operation of A
+returns before an operation of B is called, that is, if f(A) < s(B). So the history is linearizable
+if and only if
 
 1. within each block, no operation returns before an operation of an earlier group is called, and
 2. no two blocks must each be before the other: not both f(A) < s(B) and f(B) < s(A).
-
-Pairs are sufficient, because a longer cycle of "must be before" always contains a cycle of two
-blocks. Otherwise a cycle of three or more blocks would give a chain of inequalities
-f(A) < s(B) <= f(C) < s(A) <= f(B) ... that returns to f(A), which is impossible.
 
 The second condition is a condition on intervals. The intervals of blocks with f < s must not
 overlap each other, and the interval of a block with s <= f must not lie within one of them.
@@ -26,10 +22,10 @@ Checking this takes one sort and one bisection for each block: O(n log n).
 With `starting`, the first block contains the initial state and begins before all operations.
 
 Sources: Gibbons and Korach, "Testing shared memories" (1997), section 4, for blocks of one write
-and its reads (clusters and zones); Lee and Mathur, "Efficient decrease-and-conquer
-linearizability monitoring" (2025), and Abdulla, Grahn, Jonsson, Krishna and Mishra, "Efficient
-linearizability monitoring" (2025), for intervals of values in other objects. The argument for
-blocks of several values is the same.
+and its reads (clusters and zones); Lee and Mathur, "Efficient decrease-and-conquer linearizability
+monitoring" (2025), and Abdulla, Grahn, Jonsson, Krishna and Mishra, "Efficient linearizability
+monitoring" (2025), for intervals of values in other objects. The argument for blocks of several
+values is the same.
 """
 
 from __future__ import annotations
@@ -38,6 +34,10 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+# It is sufficient to check pairs of blocks. A cycle of three blocks A, B and C, of which no two
+# form a cycle, would require f(A) < s(B) <= f(C) < s(A) <= f(B) < s(C) <= f(A). This is
+# impossible. The same chain exists for longer cycles.
 
 Group = Sequence[int]
 Block = Sequence[Group]
@@ -53,7 +53,7 @@ class Decision:
     """The result of a fast algorithm for one partition.
 
     If the partition is `legal`, `order()` returns a linearization as indexes of operations. The
-    linearization leaves out operations that never returned and whose effect was not observed.
+    linearization leaves out operations that never returned and whose effect no answer shows.
     """
 
     legal: bool
@@ -68,7 +68,8 @@ def decide_blocks(
 ) -> Decision:
     """Decide whether the `blocks` can be put in an order.
 
-    With `starting`, the first block contains the initial state.
+    `calls` and `rets` are the times of the operations. With `starting`, the first block contains
+    the initial state.
     """
     bounds: list[tuple[float, float]] = []
     forward: list[tuple[float, float]] = []
@@ -100,7 +101,7 @@ def decide_blocks(
 
 
 def _disjoint(forward: list[tuple[float, float]]) -> bool:
-    """Whether no two intervals overlap. Sorts `forward`."""
+    """Whether no two intervals overlap. As a side effect, sorts `forward`."""
     forward.sort()
     end = -math.inf
     for begin, last in forward:

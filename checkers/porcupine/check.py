@@ -16,8 +16,8 @@ from splitbrain.checkers.porcupine.search import Search
 MEMORY_BYTES_MAX = 2 << 30
 _FIRST_BUDGET_NODES = 500
 _SLICE_S = 0.03
-"""The time between two checks of the clock and the memory: the steps of a model may be slow, and
-its states may be large."""
+"""The maximal time between two checks of the limits. The steps of a model may be slow, and its
+states may be large."""
 _PARTIALS_NODES = 2_000
 _PARTIALS_S = 1.0
 """Limits for the search for partial linearizations of a partition that is known to be illegal."""
@@ -30,16 +30,16 @@ class PartitionInfo(Generic[I, O]):
     operations: tuple[Operation[I, O], ...]
     result: CheckResult
     partials: tuple[tuple[int, ...], ...]
-    """The longest partial linearizations found, the longest first, as indexes in `operations`. If
-    the result is OK, this is one complete linearization."""
+    """The longest partial linearizations found, as indexes in `operations`, the longest first. If
+    the result is OK, the only element is a complete linearization."""
 
 
 @dataclass(frozen=True)
 class CheckInfo(Generic[I, O]):
     """The details of a result, for explanations and pictures.
 
-    The search ends as soon as one partition is illegal. Partitions that are still undecided at
-    that time have the result UNKNOWN.
+    The search ends when it finds the first illegal partition. Partitions that are still undecided
+    at that time have the result UNKNOWN.
     """
 
     partitions: tuple[PartitionInfo[I, O], ...]
@@ -67,7 +67,7 @@ def check_operations_verbose(
     timeout_s: float | None = None,
     memory_bytes_max: int = MEMORY_BYTES_MAX,
 ) -> tuple[CheckResult, CheckInfo[I, O]]:
-    """`check_operations` with the details of the result."""
+    """Check as `check_operations` does, and return the details of the result, too."""
     return _run(model, _partitions(model, operations), timeout_s, memory_bytes_max, True)
 
 
@@ -79,7 +79,8 @@ def check_events(
 ) -> CheckResult:
     """Check a history that is given as calls and returns in the order of their times.
 
-    A call without a return may have taken effect or not. The rest is as in `check_operations`.
+    A call without a return may or may not have taken effect. The limits are those of
+    `check_operations`.
     """
     parts = _event_partitions(model, events)
     return _run(model, parts, timeout_s, memory_bytes_max, False)[0]
@@ -91,7 +92,7 @@ def check_events_verbose(
     timeout_s: float | None = None,
     memory_bytes_max: int = MEMORY_BYTES_MAX,
 ) -> tuple[CheckResult, CheckInfo[Any, Any]]:
-    """`check_events` with the details of the result."""
+    """Check as `check_events` does, and return the details of the result, too."""
     return _run(model, _event_partitions(model, events), timeout_s, memory_bytes_max, True)
 
 
@@ -182,7 +183,7 @@ class _Part(Generic[S, I, O]):
         return self.result
 
     def advance(self, nodes: int) -> int:
-        """Continue the search. Returns the number of visited configurations, at most `nodes`."""
+        """Continue the search by at most `nodes` configurations. Return how many were visited."""
         search = self._started()
         before = search.visited
         search.advance(nodes, time.monotonic() + _SLICE_S)
@@ -224,7 +225,7 @@ class _Limits:
         self._resident_at_first: int | None = None
 
     def reached(self, parts: Sequence[_Part[S, I, O]]) -> str:
-        """The limit that is reached; "" if none is."""
+        """Describe the limit that is reached. Returns "" if no limit is reached."""
         if time.monotonic() > self._deadline:
             return "the time limit was reached"
         resident = resident_bytes()
@@ -240,9 +241,9 @@ class _Limits:
 
 
 def _search_all(parts: list[_Part[S, I, O]], limits: _Limits) -> tuple[CheckResult, str]:
-    """Search all partitions in turn, with a budget that doubles in each round.
+    """Search all partitions in turn, with a budget of configurations that doubles in each round.
 
-    An exponential partition therefore does not prevent the search from finding an illegal one.
+    Therefore a partition whose search is exponential does not delay the others for long.
     """
     open_parts = parts
     budget = _FIRST_BUDGET_NODES

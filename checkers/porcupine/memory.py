@@ -1,7 +1,7 @@
 """The memory that this process uses, and the memory that it can still get.
 
-The numbers come from Linux's /proc and control groups. On other systems they are unknown, and a
-search is limited by its own estimates.
+The numbers come from Linux's /proc and control groups. On other systems the numbers are unknown,
+and only its own estimates limit a search.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _GROUPS = (
 
 
 def resident_bytes() -> int:
-    """The resident memory of this process; 0 if it is unknown."""
+    """Return the resident memory of this process. 0 if the number is unknown."""
     try:
         pages = Path("/proc/self/statm").read_bytes().split()[1]
     except (OSError, IndexError):
@@ -31,7 +31,7 @@ def resident_bytes() -> int:
 def free_bytes() -> int:
     """Return the number of bytes that this process can still get.
 
-    This is the free memory of the machine, or that of the control group if the group has less.
+    The number is the free memory of the machine or of the control group, whichever is less.
     Returns `sys.maxsize` if the number is unknown.
     """
     free = sys.maxsize

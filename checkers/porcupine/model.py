@@ -17,7 +17,7 @@ O = TypeVar("O")  # noqa: E741 - its output
 
 
 class CheckResult(Enum):
-    """The result of a search. UNKNOWN: a limit of time or memory was reached first."""
+    """The result of a check. UNKNOWN means that a limit of time or memory was reached first."""
 
     OK = "ok"
     ILLEGAL = "illegal"
@@ -32,8 +32,8 @@ class Operation(Generic[I, O]):
     on, or never. Its `output` is unknown and by convention None. `Model.step` must accept this
     output in each state in which the object could have given some answer.
 
-    At equal times calls come before returns. An operation that is called at the time at which
-    another one returns is therefore concurrent with the other one.
+    At equal times calls come before returns. If one operation is called at the time at which
+    another returns, the two are therefore concurrent.
     """
 
     client: Hashable
@@ -52,9 +52,10 @@ class Operation(Generic[I, O]):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The call of an operation with its input, or the return with its output.
+    """The call of an operation with its input, or the return of an operation with its output.
 
-    Both have the same `id`. The order of a list of events is their order in time.
+    The call and the return of one operation have the same `id`. The order of a list of events is
+    their order in time.
     """
 
     client: Hashable
@@ -76,25 +77,24 @@ class Model(Generic[S, I, O]):
     """A sequential specification.
 
     `init()` returns the initial state. `step(state, input, output)` returns whether an object in
-    `state` can answer `input` with `output`, and its next state. It must not change the state
-    that it gets. States should be hashable and equal by value: then they are interned, and each
-    transition is computed once. States that are not hashable are compared with `equal` one by
-    one, which is slow.
+    `state` can answer `input` with `output`, and its next state. `step` must not change the state
+    that it gets. States should be hashable and equal by value, so that each transition is computed
+    only once. States that are not hashable are compared with `equal` one by one, which is slow.
 
     `partition` splits operations into independent groups, usually by key. The history is
     linearizable if and only if each group is linearizable (P-compositionality, Horn and Kroening).
     `partition_events` does the same for events.
 
     `read_only(input, output)` returns True if the operation leaves every state unchanged. The
-    search linearizes such an operation as soon as its output fits, without a branch. It raises
-    ValueError if `step` returns another state for such an operation.
+    search linearizes such an operation as soon as its output fits, without a branch. The search
+    raises ValueError if `step` returns another state for such an operation.
 
     `reads_narrow` is for states that are sets of possible states. Then a read-only operation may
     remove some of the possible states. If it removes no state, the search linearizes it at once.
 
     `decide(operations)` is a faster algorithm for some histories of one partition (see
-    `splitbrain.checkers.porcupine.blocks`). Its result must equal that of the search: `step`
-    remains the specification. If it returns None, the partition is searched.
+    `splitbrain.checkers.porcupine.blocks`). If it returns None, the partition is searched.
+    Otherwise its result must equal that of a search with `step`.
     """
 
     init: Callable[[], S]
@@ -111,7 +111,7 @@ class Model(Generic[S, I, O]):
 
 @dataclass(frozen=True)
 class NondeterministicModel(Generic[S, I, O]):
-    """A specification that allows several next states.
+    """A sequential specification in which an answer may allow several next states.
 
     `init` returns all initial states. `step` returns all next states, or no state if the answer is
     impossible. States must be hashable.
@@ -126,7 +126,7 @@ class NondeterministicModel(Generic[S, I, O]):
     describe_state: Callable[[S], str] = repr
 
     def to_model(self) -> Model[frozenset[S], I, O]:
-        """A deterministic model whose states are the sets of possible states."""
+        """Return a deterministic model whose states are the sets of possible states."""
 
         def step(states: frozenset[S], given: I, output: O) -> tuple[bool, frozenset[S]]:
             reached = frozenset(after for s in states for after in self.step(s, given, output))

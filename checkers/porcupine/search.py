@@ -1,33 +1,32 @@
 """The search for a linearization of one partition.
 
-The algorithm is Wing and Gong's search with Lowe's cache of refuted configurations. It repeatedly
+The algorithm is Wing and Gong's search with Lowe's cache of refuted configurations. A
+*configuration* is the set of linearized operations together with the state. The search repeatedly
 chooses the next operation to take effect, among the operations that were called before the first
-return of an operation that is not yet linearized. If no operation fits, it backtracks. The
+return of an operation that is not yet linearized. If no operation fits, the search backtracks. The
 operations are in a doubly linked list in the order of their calls. A linearized operation is
 removed from the list, and backtracking inserts it again.
 
 Six rules keep the search small. None of them changes a result:
 
-- *A configuration is its remaining part.* A configuration is the set of linearized operations
-  together with the state. All operations that were called before the first one in the list are
-  linearized. So the key of the cache contains that first operation, a bitset of the linearized
-  operations after it, and the state. The size of the key does not grow with the history. At a
-  point where no operation is pending, the past appears in the key only as the state.
+- *Small cache keys.* All operations that were called before the first one in the list are
+  linearized. So a key contains this first operation, a bitset of the linearized operations after
+  it, and the state. The size of the key does not grow with the history.
 - *Reads are free.* An operation that changes no state, and whose answer fits the present state, is
-  linearized at once. If a linearization places the operation later, it can be moved here, because
-  it affects no other operation.
+  linearized at once. If a linearization places the operation later, the operation can be moved
+  here, because it affects no other operation.
 - *The most urgent of equal operations.* If several possible operations have equal input and
   output, only the one that returns first is tried. If a linearization has another one of them at
   this position, the two can be exchanged. So objects with few kinds of operations (the increments
   of a counter, one element of a set) are decided in polynomial time.
 - *Operations that never returned* may be left out. They are not in the list or the bitset.
   Those with equal input are interchangeable, so the one called first is used first. An operation
-  is not used if it would not change the state. It is also not used if the operation after it would
-  be possible without it and would leave the same state. For example, a write that is overwritten
-  before any read can be left out. A configuration is refuted without a search if a configuration
-  was already refuted that is equal except that it used only some of these operations.
-- *No record without a choice.* A configuration with only one possible operation is not cached, and
-  backtracking does not stop there.
+  that would not change the state is not used. An operation is also not used if the operation after
+  it would be possible without it and would leave the same state. For example, a write that is
+  overwritten before any read can be left out. A configuration needs no search if a refuted
+  configuration is equal, except that it used only some of these operations.
+- *No cache entry without a choice.* A configuration with only one possible operation is not
+  cached, and backtracking does not stop there.
 - *Urgent operations first.* The possible operation that returns first is tried first, because it
   blocks all operations that are called later.
 
@@ -48,9 +47,10 @@ from splitbrain.checkers.porcupine.model import I, Model, O, Operation, S
 from splitbrain.checkers.porcupine.states import Kind, Transitions
 
 _ENTRY_BYTES = 240
-"""The memory of a cached configuration in CPython: key, bitset, entry in the dict."""
+"""The memory of a cached configuration in CPython: the key, the bitset and the dict entry."""
 _NEVER = math.nan
-"""The call of a missing operation. It is not before any return, not even an infinite one."""
+"""The call of a missing operation. No comparison with this value is true, so a missing operation
+is never called before a return."""
 _TRANSITIONS_MAX = 20_000
 """`advance` pauses after this number of new transitions, because states may be large."""
 
@@ -61,7 +61,10 @@ _call = attrgetter("call")
 
 
 class _Choice:
-    """A configuration with several possible moves: `moves` are left, the next one last."""
+    """A configuration with several possible moves.
+
+    `moves` contains the moves that are not yet tried. The last of them is tried next.
+    """
 
     __slots__ = ("base", "moves", "pending", "state", "undo", "window")
 
@@ -113,7 +116,7 @@ class Search(Generic[S, I, O]):
         self._state: int = self._transitions.first
         self._pending = 0
         self._before: int = self._state
-        """The state before the last move, if that was an operation that never returned."""
+        """The state before the last move, if the move was an operation that never returned."""
 
     def _lay_out(self, operations: Sequence[Operation[I, O]]) -> None:
         """Put the operations that returned in a linked list, and group the others by kind."""
@@ -173,9 +176,10 @@ class Search(Generic[S, I, O]):
         self._cached = self._windows_bytes = 0
 
     def advance(self, nodes: int, until: float = math.inf) -> bool | None:
-        """Visit about `nodes` more configurations, at least one, and stop after `until`.
+        """Visit about `nodes` more configurations, at least one.
 
-        `until` is a time of `time.monotonic`. Returns `found`: None if undecided.
+        Stops at `until`, which is a time of `time.monotonic`. Returns `found`, which is None if
+        the search has not yet decided.
         """
         transitions = self._transitions
         pause = transitions.computed + _TRANSITIONS_MAX
@@ -207,9 +211,9 @@ class Search(Generic[S, I, O]):
     def _moves(self) -> list[tuple[float, int, int]]:
         """Linearize all reads that fit, and return the operations that can be next.
 
-        Each is a tuple (return time, operation, next state). An operation that returned is
+        A move is a tuple (return time, operation, next state). An operation that returned is
         represented by its index in the list. An operation that never returned is represented by
-        the bitwise complement `~kind` of the number of its kind.
+        `~kind`, the bitwise complement of the number of its kind.
         """
         nxt, call, ret, rows, kinds = self._next, self._call, self._ret, self._rows, self._kinds
         state = self._state
@@ -267,7 +271,7 @@ class Search(Generic[S, I, O]):
                     moves.append((math.inf, ~place, after))
 
     def _read(self, i: int) -> int:
-        """Remove `i` from the list. Returns the operation after it."""
+        """Remove `i` from the list. Return the operation after it."""
         before, behind = self._prev[i], self._next[i]
         self._next[before], self._prev[behind] = behind, before
         self._trail.append(i)
@@ -298,7 +302,11 @@ class Search(Generic[S, I, O]):
             self._never_next[place] = self._never_calls[place][used + 1]
 
     def _is_new(self) -> bool:
-        """Whether neither this configuration was refuted, nor one with fewer operations used."""
+        """Whether the configuration still needs a search.
+
+        It needs none if it was refuted, or if an equal configuration was refuted that used only
+        some of its operations that never returned.
+        """
         key = (self._base, self._window, self._state)
         refuted = self._cache.get(key)
         pending = self._pending
@@ -314,7 +322,7 @@ class Search(Generic[S, I, O]):
         return True
 
     def _go_back(self) -> None:
-        """Return to the last choice with a move that is not yet tried, and make it."""
+        """Return to the last choice that has an untried move, and make this move."""
         nxt, prv, trail = self._next, self._prev, self._trail
         while self._choices:
             choice = self._choices[-1]
@@ -340,7 +348,7 @@ class Search(Generic[S, I, O]):
         self.found = False
 
     def _linearized(self, trail: Sequence[int]) -> tuple[int, ...]:
-        """A trail as indexes in `operations`."""
+        """Convert a trail to indexes in `operations`."""
         used = [0] * len(self._never_places)
         order = []
         for i in trail:
@@ -352,7 +360,7 @@ class Search(Generic[S, I, O]):
         return tuple(order)
 
     def _note_dead_end(self) -> None:
-        """Keep the trail if it is the longest one, or the longest with this last operation."""
+        """Keep the trail if it is the longest of all, or the longest with this last operation."""
         trail = self._trail
         depth = len(trail)
         if depth > self._deepest:
@@ -366,11 +374,12 @@ class Search(Generic[S, I, O]):
                 self._longest[last] = self._linearized(trail)
 
     def longest_partials(self) -> list[tuple[int, ...]]:
-        """Return the longest partial linearizations, the longest first, as indexes in `operations`.
+        """Return the longest partial linearizations, the longest first.
 
-        If a linearization was found, the result contains only this one. Otherwise the result
-        contains the longest partial linearization and, for some of the operations, the longest one
-        that ends with this operation. The result is empty without `keep_partials`.
+        They are indexes in `operations`. If a linearization was found, the result contains only
+        this linearization. Otherwise the result contains the longest partial linearization. For
+        some operations it also contains the longest partial linearization that ends with the
+        operation. The result is empty without `keep_partials`.
         """
         if not self._keep_partials:
             return []

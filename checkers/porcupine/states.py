@@ -57,14 +57,14 @@ class Transitions(Generic[S, I, O]):
         return self._states_bytes + self.computed * _ROW_ENTRY_BYTES
 
     def forget(self) -> None:
-        """Drop the states. No transition can be computed after that."""
+        """Drop the states. After that, no transition can be computed."""
         self.states.clear()
         self._numbers.clear()
         self._kinds.clear()
         self._states_bytes = self.computed = 0
 
     def number(self, state: S) -> int:
-        """The number of `state`. A state that equals no earlier one gets a new number."""
+        """Return the number of `state`. A state that equals no earlier state gets a new number."""
         states = self.states
         if self._hashable:
             known = self._numbers.setdefault(state, len(states))
@@ -79,7 +79,7 @@ class Transitions(Generic[S, I, O]):
         return len(states) - 1
 
     def kind(self, given: I, output: O) -> Kind[I, O]:
-        """The kind of an operation. If input or output is not hashable, it is a new kind."""
+        """Return the kind of an operation. It is new if the input or output is not hashable."""
         # Named tuples of different classes can be equal, and 1 == True, so the key has the classes.
         key = (given.__class__, given, output.__class__, output)
         try:

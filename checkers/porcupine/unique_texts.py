@@ -1,20 +1,21 @@
-"""Decides texts with put, append and get without a search, if the written pieces are unique.
+"""Decides strings with put, append and get without a search, if the written pieces are unique.
 
-A *piece* is the text that one put or append writes. A get returns all pieces since the last put,
-in the order in which they were written. If no piece is a prefix of another one, a text can be
-split into pieces in only one way. Then each get identifies the writes that came before it. A put,
-the appends that gets show after it, and these gets form a block as in `porcupine/blocks.py`. A
-write that no get shows is a block that contains only this write. It can be anywhere except within
-another block. Cost: O(n log n) and linear in the length of the texts.
+A *piece* is the string that one put or append writes. A get returns all pieces since the last put,
+in the order in which they were written. If no piece is a prefix of another piece, a string can be
+split into pieces in only one way. Then each get identifies the writes that came before it.
 
-A piece may have been appended several times. If there are few ways to assign these appends to the
-places where the piece is shown, all ways are tried. Before that, the history is decided with the
-times of these appends ignored. If it is illegal even so, then it is illegal.
+A put, the appends that gets show after it, and these gets form a block as in
+`porcupine/blocks.py`. A write that no get shows is a block that contains only this write. It can
+be anywhere except within another block. Cost: O(n log n) and linear in the length of the strings.
 
-A text is *started* by a put, or by an append to the empty text. The same text may have been
-started twice, by two puts of one piece, or by a put and an append to the empty text. The algorithm
-assumes that each text was started once. If the history is legal under this assumption, then it is
-legal. Otherwise it is undecided.
+If a piece was appended several times, the algorithm assigns the appends to the places where the
+piece is shown. If there are few assignments, all of them are tried. Before that, the history is
+decided with the times of these appends ignored. If it is illegal then, it is illegal in any case.
+
+A string is *started* by a put, or by an append to the empty string. The same string may have been
+started twice, by two puts of one piece, or by a put and an append to the empty string. The
+algorithm assumes that each string was started once. If the history is legal under this assumption,
+it is legal. Otherwise it is undecided.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from splitbrain.checkers.porcupine.blocks import ILLEGAL, Block, Decision, decid
 
 What = Literal["get", "put", "append"]
 _WAYS_MAX = 64
-"""With more assignments than this, the search may be faster."""
+"""The maximal number of assignments that are tried. With more, the search may be faster."""
 _OFTEN_MAX = 6
 """The maximal number of writes of one piece."""
 
@@ -39,10 +40,10 @@ def decide_text(
     calls: Sequence[float],
     rets: Sequence[float],
 ) -> Decision | None:
-    """Decide whether the operations can be those of one text that is "" at the start.
+    """Decide whether the operations can be those of one string that is "" at the start.
 
-    `texts[n]` is the text that the n-th operation returned, put or appended. Returns None
-    (undecided) if a piece is empty, written too often, or a prefix of another one.
+    `texts[n]` is the string that the n-th operation returned, put or appended. Returns None
+    (undecided) if a piece is empty, written too often, or a prefix of another piece.
     """
     puts: dict[str, list[int]] = {}
     appends: dict[str, list[int]] = {}
@@ -95,7 +96,10 @@ class _Placing:
         self._opened = 0
 
     def place(self, writes: list[int]) -> int | None:
-        """The number of a write, or a placeholder, for one more place; None if no write is left."""
+        """Return the number of a write, or a placeholder, for one more place that shows the piece.
+
+        Returns None if no write is left.
+        """
         if len(writes) == 1:
             if writes[0] in self._placed:
                 return None
@@ -141,7 +145,7 @@ class _Placing:
         return None if len(ways) > _WAYS_MAX else ILLEGAL
 
     def _ways(self, twice: list[list[int]]) -> Iterator[list[int]]:
-        """All assignments: the write at each placeholder, in the order of the placeholders."""
+        """Yield all assignments. Each contains one write per placeholder, in order."""
         each = [permutations(writes, len(self._open.get(id(writes), ()))) for writes in twice]
         for filled in product(*each):
             chosen = [0] * self._opened
@@ -151,7 +155,7 @@ class _Placing:
             yield chosen
 
     def _named(self, found: Decision, chosen: list[int]) -> Decision:
-        """`found` with the numbers of operations instead of placeholders."""
+        """Replace the placeholders in `found` with the numbers of operations."""
         count = self._count
         return Decision(
             True, lambda: [n if n < count else chosen[n - count] for n in found.order()]
@@ -159,7 +163,7 @@ class _Placing:
 
 
 class _Shown:
-    """The writes by piece (`puts`, `appends`), and the gets by text (`shown`)."""
+    """The writes by piece (`puts`, `appends`), and the gets by the string that they returned."""
 
     def __init__(
         self,
@@ -175,12 +179,11 @@ class _Shown:
         self._longest_first = sorted((text for text in shown if text), key=len, reverse=True)
 
     def starts(self) -> tuple[list[str], bool] | None:
-        """Return (pieces, twice).
+        """Return the possible first appends, and whether a string may have been started twice.
 
-        `pieces` are the pieces that may have been the first append to the initial text. The piece
-        "" means that no get shows an append to the initial text. `twice` is True if a text may
-        have been started twice. Returns None if one of the texts is impossible in every order of
-        the writes.
+        The first value contains the pieces that may have been the first append to the initial
+        string. The piece "" means that no get shows an append to the initial string. Returns None
+        if a string is impossible in every order of the writes.
         """
         starts = {"": None}
         certain = ""
@@ -199,10 +202,10 @@ class _Shown:
         return [certain] if certain else list(starts), again
 
     def blocks(self, start: str, placing: _Placing) -> list[Block] | None:
-        """Return the blocks that the gets show. The first one is that of the initial text.
+        """Return the blocks that the gets show. The first block is that of the initial string.
 
-        `start` is the piece that was appended first to the initial text. Returns None if one of the
-        texts is impossible in every order of the writes.
+        `start` is the piece that was appended first to the initial string. Returns None if a
+        string is impossible in every order of the writes.
         """
         first: list[list[int]] = [self._shown.get("", [])]
         blocks: list[Block] = [first]

@@ -1,17 +1,17 @@
 """Decides registers in O(n log n) if no value is written twice.
 
-An operation *meets* the value that the register has just before the operation takes effect. Each
-operation shows the value that it met, or writes a value, or both. It does both if it is a
-compare-and-swap that succeeded, or a write whose answer contains the previous value.
+The value that an operation *meets* is the value of the register just before the operation takes
+effect. Each operation shows the value that it met, or writes a value, or both. It does both if it
+is a compare-and-swap that succeeded, or a write whose answer contains the previous value.
 
 Because values are unique, each value that was met identifies its writer. So a write, the reads of
 its value, and the one operation that met this value and wrote the next one form a block in the
 sense of `porcupine/blocks.py`: no other write can be between them. If two operations met the same
-value and each wrote another one, the history is illegal.
+value and each of them wrote a value, the history is illegal.
 
-An operation that never returned may be left out of the linearization. This is not possible if an
-operation that certainly happened met its value. Then the operation without a return certainly
-happened, too, and the writer of the value that it met is also certain.
+An operation X that never returned may be left out of the linearization, with one exception: if an
+operation that certainly happened met the value that X wrote, then X certainly happened, too. The
+same applies to the writer of the value that X met.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def decide_register(
 ) -> Decision | None:
     """Decide whether the operations are those of one register that starts at `initial`.
 
-    The n-th operation met `met[n]` and wrote `wrote[n]`. NOTHING means in `met` that the value is
-    unknown, and in `wrote` that the operation wrote no value. Returns None (undecided) if a value
-    is written twice, or if `initial` is written.
+    The n-th operation met `met[n]` and wrote `wrote[n]`. In `met`, NOTHING means that the value is
+    unknown. In `wrote`, NOTHING means that the operation wrote no value. Returns None (undecided)
+    if a value is written twice, or if `initial` is written.
     """
     writer: dict[Hashable, int] = {}
     unending = False
@@ -77,7 +77,10 @@ def decide_register(
 def certain_operations(
     met: Sequence[Hashable], writer: dict[Hashable, int], rets: Sequence[float]
 ) -> set[int]:
-    """The operations that returned, those whose values they met, and so on."""
+    """Return the operations that certainly happened.
+
+    These are the operations that returned, the writers of the values that they met, and so on.
+    """
     happened = {n for n, ret in enumerate(rets) if ret != math.inf}
     open_values = [met[n] for n in happened]
     while open_values:
@@ -98,7 +101,7 @@ def _block(
     """Return the block that begins with `value`.
 
     The block continues with the next value as long as an operation met the current value and wrote
-    another one. The operations of the block are removed from `readers` and `next_writer`.
+    another one. The function removes the operations of the block from `readers` and `next_writer`.
     """
     block = [written, readers.pop(value, [])]
     following = next_writer.pop(value, None)

@@ -1,26 +1,26 @@
 """Decides registers that can be deleted, if all written values other than "empty" are unique.
 
-The register is *empty* at the start and after each delete. An operation *meets* the value that the
-register has just before the operation takes effect. Unique values give blocks, as described in
-`porcupine/unique_values.py`: a write, the operations that met its value, and so on. An operation
-that met the empty register is different, because its answer does not show which delete emptied
-the register. This module therefore uses two tests, which together decide nearly all histories:
+The register is *empty* at the start and after each delete. The value that an operation *meets* is
+the value of the register just before the operation takes effect. Unique values give blocks, as
+described in `porcupine/unique_values.py`: a write, the operations that met its value, and so on.
+If an operation met the empty register, its answer does not show which delete emptied the register.
+This module therefore uses two tests, which together decide nearly all histories:
 
-- *Illegal.* The first test ignores the operations that met the empty register. If the blocks and
-  the deletes (each delete is one block) have no valid order, then the history is illegal, because
-  fewer operations only make it easier to find an order. The second test checks each operation X
-  that met the empty register. The history is illegal if a value was certainly written before X,
-  and if each delete that was called before X returned certainly took effect before that value.
-- *Legal.* A greedy algorithm (`_Plan`) builds one order and takes the pieces by their deadlines.
-  A piece is a block, a delete, or an operation that met the empty register. The algorithm places
-  a block that fills the register as late as possible. It places the operations that met the empty
-  register as soon as the register is empty. If such an operation cannot wait any longer, the
+- *Illegal.* The first part of the test ignores the operations that met the empty register. If the
+  blocks and the deletes (each delete is one block) have no valid order, the history is illegal,
+  because fewer operations only make it easier to find an order. The second part examines each
+  operation X that met the empty register. The history is illegal if a value was certainly written
+  before X, and each delete that was called before X returned certainly took effect before that
+  value was written.
+- *Legal.* A greedy algorithm (`_Plan`) builds one order from pieces. A piece is a block, a delete,
+  or an operation that met the empty register. The pieces are placed by their deadlines. A block
+  that fills the register is placed as late as possible. The operations that met the empty register
+  are placed as soon as the register is empty. If such an operation cannot wait any longer, the
   algorithm first places all blocks that can be placed already, and then the delete with the
   earliest deadline. `_verified` then checks the order operation by operation. The history is legal
   if the order is a linearization.
 
-If neither test decides, the result is None, and the history is left to the search. Cost:
-O(n log n).
+If neither test decides, the result is None, and the caller must search. Cost: O(n log n).
 """
 
 from __future__ import annotations
@@ -49,10 +49,8 @@ class _Piece:
     deadline: float = math.inf
     """The time by which the piece must be placed: the first return of its operations."""
     until: float = -math.inf
-    """The last call of the operations of a block.
-
-    If `until` is after `deadline`, no other piece can be placed between these two times.
-    """
+    """The last call of the operations of a block. If it is after `deadline`, no other piece can be
+    placed between the two times."""
     needs_empty: bool = False
     leaves_empty: bool = False
     placed: bool = False
@@ -67,9 +65,9 @@ def decide_with_deletes(
 ) -> Decision | None:
     """Decide a register that has the value `empty` at the start and after each delete.
 
-    `met`, `wrote`, `calls` and `rets` are those of `decide_register`. A delete is an operation that
+    `met`, `wrote`, `calls` and `rets` are as in `decide_register`. A delete is an operation that
     wrote `empty`. Returns None (undecided) if another value is written twice, or if neither of the
-    two tests in the module's description decides.
+    module's two tests decides.
     """
     pieces = _Pieces.of(met, wrote, calls, rets, empty)
     if pieces is None:
@@ -91,7 +89,8 @@ class _Pieces:
     deletes: list[_Piece] = field(default_factory=list)
     observers: list[_Piece] = field(default_factory=list)
     taken: list[int] = field(default_factory=list)
-    """The deletes at the end of a block: their answers show the value that they met."""
+    """The deletes at the end of a block. The answer of such a delete shows the value that it
+    met."""
     happened: set[int] = field(default_factory=set)
     consistent: bool = True
 
@@ -144,7 +143,10 @@ class _Pieces:
         return found
 
     def bound(self, calls: Sequence[float], rets: Sequence[float]) -> bool:
-        """Run the test for illegal histories; False means illegal. Also sets the blocks' times."""
+        """Run the test for illegal histories. Returns False if the history is illegal.
+
+        As a side effect, sets the times of the blocks.
+        """
         sure = [piece.groups for piece in self.deletes if piece.deadline != math.inf]
         blocks = [piece.groups for piece in self.blocks]
         if not decide_blocks([*blocks, *sure], calls, rets).legal:
@@ -157,10 +159,11 @@ class _Pieces:
         return self._empty_register_possible(calls, rets)
 
     def _empty_register_possible(self, calls: Sequence[float], rets: Sequence[float]) -> bool:
-        """Check that the register can have been empty for each operation that met it empty.
+        """Whether the register can have been empty for each operation that met the empty register.
 
         Such an operation takes effect after the start or after a delete. Returns False if, for one
-        of them, a block that fills the register is certainly between that point and the operation.
+        of these operations, a block that fills the register is certainly between that point and
+        the operation.
         """
         by_return = sorted((piece.deadline, piece.until) for piece in self.blocks)
         returns = [first for first, _ in by_return]
@@ -212,13 +215,13 @@ class _Plan:
             key=lambda piece: piece.release, reverse=True,
         )  # fmt: skip
         self._filling: list[_Piece] = []
-        """The other values that can be placed."""
+        """The blocks that can be placed and that need no empty register and leave none."""
         self._needy: list[tuple[float, int, _Piece]] = []
         """The blocks that need an empty register and can be placed, the most urgent first."""
         self._waiting: list[_Piece] = []
         """The operations that met the empty register, were called, and are not yet placed."""
         self._available: list[tuple[float, int, _Piece]] = []
-        """The deletes that were called, and blocks that end with one, the most urgent first."""
+        """The called deletes, and the blocks that end with a delete, the most urgent first."""
         self._calls = calls
         self._empty = True
         self._order: list[int] = []
@@ -245,7 +248,7 @@ class _Plan:
         return self._order
 
     def _advance(self, time: float) -> None:
-        """Advance to `time`: the pieces that are released by then become available."""
+        """Advance to `time`: make the pieces available whose release is at or before `time`."""
         while self._observers and self._observers[-1].release <= time:
             self._waiting.append(self._observers.pop())
         while self._deletes and self._deletes[-1].release <= time:
@@ -262,8 +265,9 @@ class _Plan:
         """Place all pieces of `batch`. Returns whether this was possible.
 
         If the register is empty, one piece that needs an empty register is placed first. Then come
-        the pieces that neither need nor leave an empty register, and then all others, with a
-        delete before each piece that needs one. The last piece of `batch` is placed last.
+        the pieces that need no empty register and leave none, and then all others. A delete is
+        placed before each piece that needs an empty register. The last piece of `batch` is placed
+        last.
         """
         *before, last = batch
         if self._empty:
@@ -279,7 +283,7 @@ class _Plan:
         return self._make_empty(last) and (last.placed or self._place(last))
 
     def _make_empty(self, piece: _Piece) -> bool:
-        """Place a delete if `piece` needs an empty register. Returns whether that succeeded."""
+        """Place a delete if `piece` needs an empty register. Returns False if none is left."""
         if piece.placed or self._empty or not piece.needs_empty:
             return True
         while self._available:

@@ -1,8 +1,8 @@
 """`availability`: the cluster answers again after its faults are healed.
 
-Only an answer of the whole cluster counts: the answer to a write, or to a read that must be
-recent. The checker also counts the outcomes of the operations during each kind of fault, and
-measures the time until each member answers again. Cost: n log n.
+Only the answer to a write or to a linearizable read counts, because such an answer needs a
+majority of the members. The checker also counts the outcomes of the operations during each kind of
+fault, and measures the time until each member answers again. Cost: n log n.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def check_availability(evidence: Evidence) -> Verdict:
     """The cluster answers again within the bound after the last fault was healed.
 
     The verdict is undecided if a fault was never healed. It is also undecided if the first answer
-    came after the bound, but no operation was waiting for an answer between the end of the bound
-    and the invocation of the operation with that answer.
+    came after the bound, but no operation was pending from the end of the bound until the answered
+    operation was invoked.
     """
     history = evidence.history
     counts: dict[str, Any] = {"outcomes": _outcomes(history.operations)}
@@ -70,7 +70,8 @@ def check_availability(evidence: Evidence) -> Verdict:
 def _unanswered(history: History, late: int, until: int | None) -> list[Operation]:
     """Return the operations that were pending at time `late`, or invoked later without success.
 
-    With `until`, only operations that were invoked before `until` are returned. Times are in ns.
+    With `until`, the result contains only operations that were invoked before `until`. Times are
+    in ns.
     """
     end = history.end_ns
     return [
@@ -102,7 +103,7 @@ def _no_answer(
 
 
 def _by_member(answered: Sequence[Operation], healed: int) -> dict[str, float]:
-    """For each member, the time in ms from the healing to its first answer."""
+    """Return for each member the time in ms from the healing to the member's first answer."""
     found: dict[str, float] = {}
     for op in answered:
         if op.node is not None and op.node not in found:
@@ -111,7 +112,10 @@ def _by_member(answered: Sequence[Operation], healed: int) -> dict[str, float]:
 
 
 def _during_faults(history: History) -> dict[str, dict[str, int]]:
-    """The outcomes of the operations that were invoked during each kind of fault, and without."""
+    """Return the outcomes of operations by the kind of fault that was active at their invocation.
+
+    The outcomes of all other operations are under "no fault".
+    """
     operations = sorted(history.operations, key=lambda op: op.call)
     calls = [op.call for op in operations]
     kinds: dict[str, list[FaultWindow]] = {}

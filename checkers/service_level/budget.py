@@ -2,12 +2,12 @@
 
     p99=200ms,availability=99%,recovery=5s
 
-    p50 … p99.9, max    the latencies of the operations that were answered; `p99.put` limits the
-                        latencies of puts only
-    availability        the share of the operations that must be answered; `availability.kill`
-                        is the share of those that were invoked during a kill
-    recovery            the time from the healing of the last active fault to the next answer of
-                        the cluster
+    p50 … p99.9, max    The latencies of the operations that were answered. `p99.put` limits the
+                        latencies of puts only.
+    availability        The share of the operations that must be answered. `availability.kill` is
+                        the share of the operations that were invoked during a kill.
+    recovery            The time from the healing of the last active fault to the next answer of
+                        the cluster.
 
 Cost: n log n.
 """
@@ -40,7 +40,7 @@ class Measured(NamedTuple):
     """A measured value, and the operations that show it best."""
 
     value: float
-    """In ns; for availability a share from 0 to 1."""
+    """In nanoseconds. For availability: a share from 0 to 1."""
     by: Sequence[Operation] = ()
     explanation: str = ""
 
@@ -48,7 +48,8 @@ class Measured(NamedTuple):
 def check_budget(evidence: Evidence) -> Verdict:
     """Latencies, availability and recovery times stay within the budget.
 
-    Undecided if there is nothing to measure. Applies if a budget is set.
+    The checker applies only if a budget is set. The verdict is undecided if the history contains
+    nothing to measure for a limit.
     """
     if not evidence.budget:
         return not_applicable(NAME, "no budget is set")
@@ -78,7 +79,7 @@ def _within(limit: Limit, value: float) -> bool:
 
 
 def _measure(limit: Limit, history: History) -> Measured | str:
-    """The measured value, or the reason why there is none."""
+    """Return the measured value, or a text that says why nothing could be measured."""
     if limit.measure == "recovery":
         return _recovery(history)
     if limit.measure == "availability":

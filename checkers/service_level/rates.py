@@ -12,32 +12,38 @@ from splitbrain.histories.history import FaultWindow, History, Operation
 
 
 def percentile(ascending: Sequence[int], percent: float) -> int:
-    """The smallest value that at least `percent` % of the values do not exceed (nearest rank)."""
+    """Return the smallest value that at least `percent` % of the values do not exceed.
+
+    `ascending` contains the sorted values (nearest-rank method).
+    """
     return ascending[max(0, math.ceil(percent / 100 * len(ascending)) - 1)]
 
 
 def by_latency(operations: Sequence[Operation]) -> list[Operation]:
-    """The answered operations, the fastest first."""
+    """Return the answered operations, the fastest first."""
     return sorted(
         (op for op in operations if op.outcome == "ok" and op.ended is not None), key=latency_ns
     )
 
 
 def latency_ns(op: Operation) -> int:
-    """The time from the invocation of `op` to its end."""
+    """Return the time from the invocation of `op` to its end."""
     return (op.ended or op.call) - op.call
 
 
 def share_answered(operations: Sequence[Operation]) -> float:
-    """The share of `operations` that was answered, 0 to 1. `operations` must not be empty."""
+    """Return the share of `operations` that was answered, from 0 to 1.
+
+    `operations` must not be empty.
+    """
     return sum(op.outcome == "ok" for op in operations) / len(operations)
 
 
 def during_faults(history: History) -> dict[str, list[Operation]]:
     """Return the operations that were invoked during each kind of fault, by kind.
 
-    The operations that were invoked during no fault are under "none". The result is empty if the
-    history contains no fault.
+    Operations that were invoked while no fault was active are under "none". The result is empty if
+    the history contains no fault.
     """
     if not history.faults:
         return {}
@@ -66,7 +72,7 @@ class Recovery:
     healed: int
     """The time when the last active fault was healed, in ns."""
     first: Operation | None
-    """The first answer, or None if there is none by `until`."""
+    """The operation with the first answer, or None if no answer came by `until`."""
     until: int
     """The begin of the next fault or the end of the history, in ns."""
 
@@ -77,10 +83,9 @@ class Recovery:
 
 
 def recoveries(history: History) -> list[Recovery]:
-    """Return the recoveries. One begins each time that the last active fault was healed.
+    """Return the recoveries. A recovery begins each time the last active fault is healed.
 
-    A recovery ends at the next answer of the cluster. This is the answer to a write, or to a read
-    that must be recent.
+    A recovery ends at the next answer to a write or to a linearizable read.
     """
     answers = sorted(
         (op for op in history.operations
@@ -113,7 +118,10 @@ def _pending_between(history: History, begin: int, end: int) -> bool:
 
 
 def _fault_periods(faults: Sequence[FaultWindow]) -> list[tuple[int, int | None]]:
-    """The periods (begin, end) in ns with an active fault; end is None if it was never healed."""
+    """Return the periods (begin, end) in ns with an active fault.
+
+    The end is None if a fault was never healed.
+    """
     merged: list[tuple[int, int | None]] = []
     for fault in sorted(faults, key=lambda fault: fault.begin):
         if merged and (merged[-1][1] is None or fault.begin <= merged[-1][1]):

@@ -1,6 +1,6 @@
-"""`statistics`: latencies, shares of answered operations and recovery times. Never invalid.
+"""`statistics`: measures latencies, shares of answered operations and recovery times.
 
-Cost: n log n.
+The verdict is always valid. Cost: n log n.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PERCENTILES = (50.0, 95.0, 99.0, 99.9)
 
 
 def check_statistics(evidence: Evidence) -> Verdict:
-    """Counts latencies, answered shares during faults, and recovery times; never invalid."""
+    """Measures latencies, answered shares during faults, and recovery times; never invalid."""
     history = evidence.history
     latencies: dict[tuple[str, str], list[int]] = {}
     for op in history.operations:
@@ -55,7 +55,10 @@ def _row(ascending: list[int]) -> dict[str, float]:
 
 
 def _fault_row(operations: Sequence[Operation]) -> dict[str, float | None]:
-    """The answered share and the latencies of `operations`. A latency is None without an answer."""
+    """Return the answered share and the latencies of `operations`.
+
+    The latencies are None if no operation was answered.
+    """
     answered = [latency_ns(op) for op in by_latency(operations)]
     row: dict[str, float | None] = {
         "asked": len(operations), "answered %": round(100 * share_answered(operations), 2),

@@ -1,16 +1,17 @@
 """`raft_safety`: Raft's election safety, and the votes that must survive a restart.
 
-- One leader in each term (Raft paper, figure 3: election safety).
+- Each term has at most one leader (Raft paper, figure 3: election safety).
 - A member votes for one candidate in each term, also across restarts.
-- A vote survives a restart: when a member starts, its log contains the term of its last vote or
-  a later term and, if it is the same term, that vote.
+- A vote survives a restart. When a member starts, its log contains the term of its last vote, or
+  a later term. If it is the same term, the log also contains the vote.
 
-A member traces `vote` when the vote is on its disk and before it sends the vote. At each `start`
-it traces the term and the vote that it finds. This is reliable also for a member that was
-killed, because it sent no vote without a trace line. Times in the verdict are relative to the
-first line of all traces.
+A member writes the trace event `vote` when the vote is on its disk, and before it sends the vote.
+At each `start` it traces the term and the vote that it finds. A killed member is judged correctly,
+too, because it sent no vote without a trace line. Times in the verdict are relative to the first
+line of all traces.
 
 Cost: linear in the traces.
+
 Source: Raft paper, figure 2: currentTerm and votedFor are persistent.
 """
 
@@ -31,7 +32,7 @@ NAME = "raft_safety"
 def check_raft_safety(evidence: Evidence) -> Verdict:
     """One leader and one vote of each member in a term; votes survive restarts.
 
-    Judges the members' traces. Applies to systems with traces.
+    The checker judges the members' traces. It applies only to systems with traces.
     """
     if not evidence.traces:
         return no_traces(NAME, evidence)

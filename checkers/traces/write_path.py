@@ -1,35 +1,38 @@
 """`write_path`: each write takes the eleven steps in order, on enough members.
 
-The checker reads the traces of the members. All members use the same clock, and a trace line is
-in the page cache before the effect of its step can leave the member. The checker makes one sweep
-over all events in the order of time. Each rule is true of every run of a correct cluster:
+The checker reads the traces of the members, in one sweep over all events in the order of time. All
+members use the same clock. A trace line is in the page cache before the effect of its step can
+leave the member. The rules are true of every run of a correct cluster:
 
 - *Synced before committed.* When (index, term) is marked committed for the first time on any
   member, a majority must have synced it. A follower traces `follower_wal` before it
   acknowledges, and a leader traces `leader_wal` before it includes itself in the majority. Only
   the first commit of an entry is judged, because a committed entry stays committed through later
   leaders, restarts and snapshots. The checker follows the log of each member, including
-  overwrites: a new entry at an index drops all later entries. If a member was killed between a
-  write to its log and the trace line, its log contains entries that its trace lacks. So after a
-  restart two kinds of entries are treated as synced: an entry that was already sent when the
-  member restarted, and an entry of an older term than that of the leader that commits it.
+  overwrites: a new entry at an index drops all later entries.
 - *A leader commits first.* The member that commits an entry first is leader, or was leader since
   its last start. (It may lose leadership in the same event-loop turn in which it commits.)
-- *Committed before applied.* Before a member applies an entry, the entry is committed on some
-  member, and on this member since its last start.
+- *Committed before applied.* Before a member applies an entry, some member has marked the entry
+  committed, and the member itself has done so since its last start.
 - *Applied in order, once.* Between two starts a member applies increasing indexes, above the
-  index that its backend contained at the start. Gaps are no anomaly: empty entries change
-  nothing, and a snapshot skips many entries. An index is one entry (a term and a request) and
-  makes one revision, on each member and after each restart.
+  index that its backend contained at the start. Gaps are allowed: empty entries change nothing,
+  and a snapshot skips many entries. At each index, all members apply the same entry (term and
+  request) and make the same revision, also after restarts.
 - *Proposed once.* A request id is unique in the life of a cluster, and no member proposes a
-  request again. A request at two indexes was proposed twice.
-- *Answered after its own apply.* The member that was called has applied the request since its
-  last start.
+  request again. If a request is at two indexes, it was proposed twice.
+- *Answered after its own apply.* A member answers a request only if it has applied the request
+  since its last start.
 - *The chain is complete.* A request that was answered had been accepted by the member, received
   by a leader, and committed at its index. Each acknowledged write in the history was answered
   by the member that the client called, at the revision that the client received.
 
+A kill between a write to the log and the trace line leaves entries in the log that the trace
+lacks. So after a restart the checker treats two kinds of entries as synced: entries that were
+already sent when the member restarted, and entries with an older term than that of the leader that
+commits them.
+
 Cost: n log n in the trace events.
+
 Source: Raft paper, figures 2 and 3; etcd's v3_server.go and raft.go for the order.
 """
 
@@ -48,7 +51,7 @@ from splitbrain.histories.trace import STEPS, TraceEvent
 
 NAME = "write_path"
 TRACING_SYSTEMS = ("python_node", "simulated")
-"""Systems that always write traces: if their traces are missing, the verdict is undecided."""
+"""The systems that always write traces. If their traces are missing, the verdict is undecided."""
 _ORDER = {step: place for place, step in enumerate(STEPS, start=1)}
 
 
@@ -64,15 +67,15 @@ class _Member:
     started_ns: int = 0
     started_term: int = 0
     led_term: int = 0
-    """The last term that it led since the last start; 0: none."""
+    """The last term in which the member was leader since its last start. 0: none."""
     log: dict[int, int] = field(default_factory=dict)
     """The synced entries: term by index."""
     log_end: int = 0
     committed: int = 0
-    """The highest index that it marked committed since the last start."""
+    """The highest index that the member marked committed since its last start."""
     applied: int = 0
     applied_requests: dict[int, int] = field(default_factory=dict)
-    """Index by request, since the last start."""
+    """The applied index of each request, since the last start."""
     requests: set[int] = field(default_factory=set)
 
     def sync(self, index: int, term: int) -> None:
@@ -93,7 +96,7 @@ class _Member:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A trace event `respond`, which is compared with the history."""
+    """The trace event `respond` of one answer, which is compared with the history."""
 
     member: str
     request: int
@@ -110,14 +113,14 @@ class WritePathSweep:
         self._majority = len(traces) // 2 + 1
         self._first_seen: dict[tuple[int, int], int] = {}
         self.committed: dict[int, int] = {}
-        """Term by index, for the entries that any member marked committed."""
+        """The term of each index that any member marked committed."""
         self._revisions: dict[int, tuple[int, int, int, str]] = {}
-        """(term, request, revision, member) by index, of the first apply."""
+        """For each index, the (term, request, revision, member) of the first apply."""
         self._places: dict[int, tuple[int, int]] = {}
-        """(index, term) by request."""
+        """The first (index, term) of each request."""
         self._received: dict[int, int] = {}
         self.answers: dict[tuple[str, int], _Answer] = {}
-        """By member and revision."""
+        """The answers by member and revision."""
         self.events = 0
         self._origin_ns = 0
         self._twice: set[int] = set()
@@ -229,8 +232,8 @@ class WritePathSweep:
             return True
         if member.lives < 2 or member.started_term < term:
             return False
-        # It may have synced the entry before its last start and been killed before it could
-        # trace that.
+        # The member may have synced the entry before its last start and been killed before it
+        # could trace the sync.
         if term < leader.led_term:
             return True
         return self._first_seen.get((index, term), event.ns) <= member.started_ns
@@ -301,12 +304,13 @@ class WritePathSweep:
     def _led(self, term: int) -> bool:
         """Whether a member was leader in `term` or later since its last start.
 
-        A follower that forwards a request may be leader when it proposes it.
+        A follower that forwards a request may have become leader by the time it proposes the
+        request.
         """
         return any(member.led_term >= term for member in self._members.values())
 
     def _time(self, ns: int) -> str:
-        """The time since the first line of all traces."""
+        """Describe the time since the first line of all traces."""
         return f"{wording.seconds(ns - self._origin_ns)} of the trace"
 
     def _add(self, kind: str, because: str, event: TraceEvent, *others: str) -> None:
@@ -317,8 +321,8 @@ class WritePathSweep:
 def check_write_path(evidence: Evidence) -> Verdict:
     """Each write is synced by a majority, committed, applied once and in order, then answered.
 
-    Compares the members' traces with each other and with the history. Undecided if the trace of
-    a member is missing. Applies to systems with traces.
+    The checker compares the members' traces with each other and with the history. It applies only
+    to systems with traces. The verdict is undecided if the trace of a member is missing or empty.
     """
     traces = evidence.traces
     if not traces:
@@ -344,7 +348,10 @@ def check_write_path(evidence: Evidence) -> Verdict:
 
 
 def no_traces(name: str, evidence: Evidence) -> Verdict:
-    """The verdict without traces: undecided for a system that always writes traces."""
+    """Return the verdict without traces.
+
+    It is undecided for a system that always writes traces, and "not applicable" for all others.
+    """
     if evidence.system in TRACING_SYSTEMS:
         return Verdict(name, None, why="the members' traces are missing")
     reason = f"{evidence.system or 'this history'} has no traces"

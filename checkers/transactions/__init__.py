@@ -1,10 +1,10 @@
-"""Anomalies of transactions over lists and registers, as defined by Adya and found as in Elle.
+"""Finds anomalies of transactions over lists and registers, as Elle does. Adya defined them.
 
     check_transactions(transactions, model="snapshot-isolation") -> Verdict
 
 `transactions` are `splitbrain.histories.transaction.Transaction`s in the order of their
-invocations. `MODELS` lists the consistency models, `DEFAULT` is strict-serializable, and
-`model_named` resolves synonyms such as `PL-3`.
+invocations. `MODELS` lists the consistency models. `DEFAULT` is strict-serializable. `model_named`
+resolves synonyms such as `PL-3`.
 """
 
 from splitbrain.checkers.transactions.checker import NAME, check_transactions

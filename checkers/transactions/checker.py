@@ -46,10 +46,11 @@ NAME = "transactions"
 
 
 def check_history(evidence: Evidence) -> Verdict:
-    """Transactions fulfil the consistency model, by default strict serializability.
+    """Transactions satisfy the consistency model, by default strict serializability.
 
-    The model is `evidence.consistency`. The verdict is undecided if an element is written twice.
-    The checker applies to histories with operations `append` or `wr`, and without deletes.
+    The model is `evidence.consistency`. The checker applies only to histories that contain
+    operations `append` or `wr` and no deletes. The verdict is undecided if an element is written
+    twice.
     """
     functions = {op.f for op in evidence.history.operations}
     if LISTS not in functions and REGISTERS not in functions:
@@ -73,13 +74,14 @@ def check_transactions(
     """Judge whether `transactions`, over lists or over registers, show an anomaly.
 
     `transactions` are in the order of their invocations. Every register starts with the value
-    `initial` (None: the register is absent). The verdict is invalid if an anomaly contradicts
-    `model`. Anomalies that `model` allows are only counted. The verdict is valid if no anomaly was
-    found. For lists this proves the model, provided that each element was read. For registers it
-    does not prove the model. The verdict is undecided if an element was written twice, or if the
-    search ended without a result. Raises ValueError for an unknown model.
+    `initial` (None: the register is absent).
 
-    Sources: see `splitbrain.checkers.transactions.models`.
+    The verdict is invalid if an anomaly contradicts `model`. Anomalies that `model` allows are
+    only counted. The verdict is undecided if an element was written twice, or if the search ended
+    without a result. Otherwise it is valid. For lists a valid verdict proves the model, provided
+    that each element was read. For registers it does not prove the model.
+
+    Raises ValueError for an unknown model. Sources: see `splitbrain.checkers.transactions.models`.
     """
     model = model_named(model)
     with collector_paused():
@@ -112,7 +114,7 @@ def infer(
     model: str = DEFAULT,
     initial: Element | None = None,
 ) -> Dependencies:
-    """The dependencies of `transactions`, which are all over lists or all over registers."""
+    """Return the dependencies of `transactions`. All must be over lists, or all over registers."""
     if of_registers(transactions):
         return infer_registers(
             transactions, order_of(model),
@@ -122,7 +124,7 @@ def infer(
 
 
 def of_registers(transactions: Sequence[Transaction]) -> bool:
-    """Whether the transactions are over registers: the first write or non-empty read decides."""
+    """Whether the transactions are over registers. The first write or non-empty read decides."""
     for one in transactions:
         for made in one.operations:
             if type(made) is Write:
@@ -186,7 +188,7 @@ def _found(one: Found, dependencies: Dependencies) -> Anomaly:
 
 
 def _cycle(cycle: Cycle, dependencies: Dependencies) -> Anomaly:
-    """A cycle in words. `detail["cycle"]` contains its transactions and steps for a picture."""
+    """Describe a cycle in words. `detail["cycle"]` contains the cycle for a picture."""
     transactions = dependencies.transactions
     names = {node: f"T{place}" for place, node in enumerate(dict.fromkeys(cycle.nodes), start=1)}
     steps = []

@@ -1,4 +1,4 @@
-"""Strongly connected components of the dependency graph, by scipy."""
+"""Finds strongly connected components of the dependency graph, by scipy."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def with_single_antidependencies(
     `anti` contains the anti-dependencies. The graph contains two copies of each node. An edge of
     `edges` or of the order leads to the first copy, and an edge of `anti` leads to the second. No
     edge of `anti` begins at a second copy, so a walk never takes two of them in succession. The
-    two arrays contain the component of each node's first and second copy.
+    two returned arrays contain the component of each node's first and second copy.
 
-    A closed walk of this kind that has an anti-dependency contradicts snapshot isolation (Cerone
-    and Gotsman 2016).
+    If a closed walk of this kind contains an anti-dependency, it contradicts snapshot isolation
+    (Cerone and Gotsman 2016).
     """
     count = len(timing.nodes)
     parts = [

@@ -7,14 +7,13 @@
     G-nonadjacent  several rw, but no two of them in succession
     G2-item        any cycle with rw
 
-The kinds are listed from the worst to the least bad. The name of a kind ends in `-process` or
-`-realtime` if the cycle also contains an edge of the session order or of the real-time order.
+The worst kind is first in the list. The name of a kind ends in `-process` or `-realtime` if the
+cycle also contains an edge of the session order or of the real-time order.
 
 For all kinds except G-single, the strongly connected components of a graph decide exactly whether
-the kind exists. For G-single a search is necessary, which ends without a result after
-`SEARCH_STEPS_MAX` edges. As examples, the shortest cycles are searched in up to `EXAMPLES_MAX`
-components, the smallest first. A component is skipped if its transactions already show a worse
-kind.
+the kind exists. G-single needs a search, which ends without a result after `SEARCH_STEPS_MAX`
+edges. The checker shows the shortest cycles of up to `EXAMPLES_MAX` components as examples. It
+skips a component whose transactions already show a worse kind.
 
 Anomalies that are not cycles between transactions are found while the dependencies are inferred,
 in `transactions/list_append.py` and `transactions/register.py`. Both find G1a, G1b, internal,
@@ -50,16 +49,16 @@ from splitbrain.checkers.transactions.search import Anti, Step, Web
 ORDERS = ("", "process", "realtime")
 BASES = ("G0", "G1c", "G-single", "G-nonadjacent", "G2-item")
 EXAMPLES_MAX = 5
-"""For each kind, the number of components of which a cycle is shown."""
+"""For each kind, the maximal number of components of which a cycle is shown."""
 COMPONENTS_MAX = 200
-"""For each kind, the number of components in which an example is searched."""
+"""For each kind, the maximal number of components that are searched for an example."""
 SEARCH_STEPS_MAX = 2_000_000
-"""For each kind, the number of edges that the search for examples visits."""
+"""For each kind, the maximal number of edges that the search for examples visits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """A cycle: each step ends where the next one begins, and the last where the first begins."""
+    """A cycle of transactions. Each step ends where the next one begins."""
 
     kind: str
     steps: tuple[Step, ...]
@@ -79,7 +78,10 @@ class CyclesFound:
 
 
 def find_cycles(dependencies: Dependencies, order: str) -> CyclesFound:
-    """The cycles of `dependencies` with the orders up to `order` ("", "process", "realtime")."""
+    """Find the cycles of `dependencies` and of the orders up to `order`.
+
+    `order` is "" (no order), "process" or "realtime".
+    """
     nodes = np.flatnonzero(dependencies.committed).astype(np.int32)
     everything = Edges.joined([dependencies.edges, dependencies.assumed])
     nodes = _on_cycles(dependencies, nodes, everything, order)
@@ -89,7 +91,7 @@ def find_cycles(dependencies: Dependencies, order: str) -> CyclesFound:
 
 
 def _on_cycles(dependencies: Dependencies, nodes: Nodes, edges: Edges, order: str) -> Nodes:
-    """The nodes of `nodes` that are on a cycle."""
+    """Return the nodes of `nodes` that are on a cycle."""
     if not len(nodes):
         return nodes
     timing = Timing(dependencies.transactions, nodes)
@@ -98,7 +100,7 @@ def _on_cycles(dependencies: Dependencies, nodes: Nodes, edges: Edges, order: st
 
 
 def _within(edges: Edges, nodes: Nodes, count: int) -> Edges:
-    """Return the edges between `nodes`. Their ends are renumbered to indexes in `nodes`.
+    """Return the edges between `nodes`, with their ends renumbered to indexes in `nodes`.
 
     `count` is the number of all transactions.
     """
@@ -165,7 +167,7 @@ class _Examination:
         self, base: str, order: str, members: list[npt.NDArray[np.int64]],
         edges: Edges, required: Edges, allowed: tuple[int, ...], anti: Anti,
     ) -> None:
-        """Search examples in the components `members` that show no kind as bad as `base` yet."""
+        """Search for examples in the components that show no kind as bad as `base` yet."""
         rank = BASES.index(base)
         fresh = [one for one in members if self._worst[one].min() > rank]
         fresh.sort(key=len)
@@ -203,7 +205,10 @@ class _Examination:
 def _groups(
     labels: Nodes, chosen: Nodes | None = None
 ) -> list[npt.NDArray[np.int64]]:
-    """The nodes of each component in `chosen`, or of each component with several nodes."""
+    """Return the nodes of each component in `chosen`.
+
+    Without `chosen`, returns the nodes of each component that has several nodes.
+    """
     if chosen is None:
         chosen = np.flatnonzero(np.bincount(labels) > 1).astype(np.int32)
     inside = np.flatnonzero(np.isin(labels, chosen))

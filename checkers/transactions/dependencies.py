@@ -45,7 +45,7 @@ class Edges:
 
     @classmethod
     def of(cls, kind: int, source: Sequence[int] | Nodes, target: Sequence[int] | Nodes) -> Edges:
-        """Edges of one kind. Loops and edges with a negative (missing) node are left out."""
+        """Return edges of one kind. Loops and edges with a negative (missing) node are dropped."""
         begin, end = np.asarray(source, np.int32), np.asarray(target, np.int32)
         kept = (begin != end) & (begin >= 0) & (end >= 0)
         begin, end = begin[kept], end[kept]
@@ -90,8 +90,8 @@ class Dependencies:
     found_count: dict[str, int] = field(default_factory=dict)
     """The number of anomalies of each kind, including those that `found` does not contain."""
     assumed: Edges = field(default_factory=Edges.none)
-    """Further edges, from versions that are ordered by sessions or by real time. They apply only
-    to models that respect this order."""
+    """Further edges, which follow from the order of versions by sessions or by real time. They
+    apply only to models that respect this order."""
 
 
 FOUND_MAX = 20
@@ -99,7 +99,7 @@ FOUND_MAX = 20
 
 
 class Finds:
-    """Collects anomalies: the first few of each kind in full, and the number of all."""
+    """Collects anomalies: the first few of each kind in full, and the number of all anomalies."""
 
     def __init__(self) -> None:
         self.kept: list[Found] = []

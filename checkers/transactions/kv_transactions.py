@@ -1,12 +1,14 @@
 """Converts the key-value requests of a history to transactions of micro-operations.
 
 In the workload `append` each key is a list (`splitbrain.histories.list_value`). In the workload
-`wr` each key is a register. Each transaction of the store is converted to one transaction, and so
-is each get, range and put. A comparison that succeeded is converted to a read of its key. If it
-compares the value, this is the value of the read. If it compares the mod_revision, the value of
-the read is the value that some answer contains for this key and mod_revision. A transaction whose
-comparisons failed is converted to two transactions: one with the reads of its other branch, and a
-failed one with the writes that it did not make.
+`wr` each key is a register. Each transaction, get, range and put becomes one transaction.
+
+A comparison that succeeded becomes a read of its key. If the comparison is with the value, the
+read has this value. If it is with the mod_revision, the read has the value that some answer shows
+for this key and mod_revision.
+
+A transaction whose comparisons failed becomes two transactions: one with the reads of its failure
+branch, and a failed one with the writes that it did not make.
 
 Reads that may return an old state (serializable reads, and reads of past revisions) are left out,
 because no consistency model applies to them.
@@ -41,7 +43,7 @@ LISTS, REGISTERS = "append", "wr"
 
 
 def transactions_of(history: History, lists: bool) -> list[Transaction]:
-    """The transactions of `history`, over lists or over registers, by invocation."""
+    """Return the transactions of `history`, over lists or registers, in order of invocation."""
     return list(_Reading(history, lists).run())
 
 
@@ -52,7 +54,7 @@ class _Reading:
     _keys: tuple[str, ...] = ()
     """All keys in puts, ascending."""
     _shown: dict[tuple[str, int], str] = field(default_factory=dict)
-    """The value of a key by its mod_revision, as answers show it."""
+    """The value of each key and mod_revision, as far as answers show it."""
 
     def run(self) -> Iterator[Transaction]:
         keys: dict[str, None] = {}
@@ -103,7 +105,7 @@ class _Reading:
 
     @staticmethod
     def _puts_on_success(request: Request) -> Iterator[Put]:
-        """The puts of a request if its comparisons succeed."""
+        """Yield the puts that a request makes if its comparisons succeed."""
         requests = request.success if isinstance(request, Txn) else (request,)
         for one in requests:
             for part in parts(one):
@@ -168,7 +170,7 @@ class _Reading:
             yield Read(key, self._value(shown.get(key)))
 
     def _compared(self, compare: Compare) -> Iterator[MicroOperation]:
-        """The read that a successful comparison implies."""
+        """Yield the read that a successful comparison implies, if it implies one."""
         if compare.result != "=" or compare.range_end:
             return
         if compare.target == "value":

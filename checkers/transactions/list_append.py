@@ -1,13 +1,13 @@
 """Infers the dependencies between transactions that append to lists and read them.
 
-Each element is appended to a key once, so a read shows which transactions wrote the list, and in
-which order. The longest read of a key gives the order of its versions, and every other read must
-be a prefix of it. A key whose reads contradict each other gives no edges.
+Each element is appended to a key once. A read therefore shows which transactions wrote the list,
+and in which order. The longest read of a key gives the order of its versions, and every other read
+must be a prefix of the longest read. A key whose reads contradict each other gives no edges.
 
-If an element is in no read, it was appended after all elements of the longest read, because lists
-only grow. If the transaction that appended the element has an unknown outcome, this conclusion
-requires that another element of the transaction was read. Otherwise the transaction may not have
-taken effect.
+If no read shows an element, the element was appended after all elements of the longest read,
+because lists only grow. If the transaction that appended the element has an unknown outcome, this
+conclusion requires that a read shows another element of the transaction. Otherwise the transaction
+may not have taken effect.
 
 Source: Kingsbury and Alvaro 2020, sections 4 and 6.
 """
@@ -34,8 +34,8 @@ from splitbrain.checkers.transactions.lost_updates import report_lost_updates
 from splitbrain.histories.transaction import Append, Element, Key, Read, Transaction
 
 PAIRS_MAX = 10_000
-"""The maximal number of edges from readers of a key's last version to unread appends. Beyond it
-some edges are left out. This may hide a cycle of lost elements, and never adds one."""
+"""The maximal number of edges from readers of a key's last version to unread appends. Further
+edges are left out. This may hide a cycle of lost elements, but never adds one."""
 
 
 def infer_list_append(transactions: Sequence[Transaction]) -> Dependencies:
@@ -66,7 +66,7 @@ class _Inference:
         self._writers: dict[Key, dict[Element, int]] = {}
         """The transaction that appended each element, whatever its outcome."""
         self._intermediate: dict[Key, set[Element]] = {}
-        """The elements after which the same transaction appended another one."""
+        """The elements after which the same transaction appended another element to the key."""
         self._runs: list[tuple[int, Key, tuple[Element, ...]]] = []
         """(transaction, key, elements) for transactions that appended several elements to a key."""
         self._longest: dict[Key, tuple[Element, ...]] = {}
@@ -77,7 +77,8 @@ class _Inference:
         self._read_key: list[int] = []
         self._read_length: list[int] = []
         self._updates: list[int] = []
-        """The indexes in the three lists above of reads whose transaction then appended."""
+        """The reads whose transaction then appended to the key, as indexes in the three lists
+        above."""
         self._readers: dict[Key, list[tuple[int, tuple[Element, ...]]]] | None = None
 
     # --- appends and reads
@@ -178,8 +179,7 @@ class _Inference:
     def _check_run(self, place: int, key: Key, run: tuple[Element, ...]) -> None:
         """Check that a read shows all elements that one transaction appended to a key, in order.
 
-        (This check ignores elements of other transactions between them, because they cause a
-        cycle.)
+        Elements of other transactions between them are ignored here, because they cause a cycle.
         """
         whole = self._longest[key]
         if run[0] in whole:
@@ -199,11 +199,11 @@ class _Inference:
             )
 
     def _append_in(self, place: int, made: Append, state: dict[Key, Any]) -> None:
-        """Add an append to `state`, which contains what this transaction knows of each key.
+        """Add an append to `state`, which contains what the transaction knows about each key.
 
-        For each key, `state` has the elements and the index of the read that showed them (-1 if
-        there is no such read). The elements are a tuple, or a list if only the end of the key's
-        value is known.
+        For each key, `state` has the elements, and the index of the read that showed them (-1 if
+        there is no such read). The elements are a tuple. They are a list if only the end of the
+        key's value is known.
         """
         known, read = state.get(made.key, (None, -1))
         if known is None:
@@ -273,7 +273,7 @@ class _Inference:
         return () if writer is None else (writer,)
 
     def _reads_of(self, key: Key) -> list[tuple[int, tuple[Element, ...]]]:
-        """All reads of `key` by transactions that are ok. Used only to report anomalies."""
+        """Return all reads of `key` by transactions that are ok. Used only to report anomalies."""
         if self._readers is None:
             self._readers = {}
             for place, one in enumerate(self._transactions):
@@ -343,7 +343,7 @@ class _Inference:
     # --- edges
 
     def commit_read_transactions(self) -> None:
-        """Mark transactions with an unknown outcome as committed if an element of them was read."""
+        """Mark a transaction with an unknown outcome as committed if a read shows its element."""
         for key, whole in self._longest.items():
             writers = self._writers[key]
             reads = [whole]
@@ -360,7 +360,8 @@ class _Inference:
 
         The versions of all keys are numbered consecutively. The version of `key` with n elements
         has the number `begin[key] + n`. For each number, `maker` contains the transaction that
-        wrote the version, and `after` the one that wrote the next version with a known writer.
+        wrote the version. `after` contains the transaction that wrote the next version whose
+        writer is known.
         """
         if not self._longest:
             return Edges.none()
@@ -412,13 +413,13 @@ class _Inference:
         ])
 
     def _makers(self, key: Key, whole: tuple[Element, ...]) -> list[int]:
-        """The committed transactions that appended the elements of `whole`; -1: none."""
+        """Return the committed transactions that appended the elements of `whole` (-1: none)."""
         writers, committed = self._writers[key], self.committed
         found = [writers.get(element, -1) for element in whole]
         return [one if one >= 0 and committed[one] else -1 for one in found]
 
     def _unseen(self, key: Key, whole: tuple[Element, ...]) -> list[int]:
-        """The committed transactions that appended an element to `key` that no read shows."""
+        """Return the committed transactions that appended an unread element to `key`."""
         seen = set(whole)
         return list(dict.fromkeys(
             writer for element, writer in self._writers[key].items()
@@ -426,7 +427,7 @@ class _Inference:
         ))
 
     def _before_unseen(self, unseen: dict[int, list[int]], readers: Any, version: Any) -> Edges:
-        """The edges from the readers of the longest list of a key to the unread appends."""
+        """Return the edges from the readers of a key's longest list to the unread appends."""
         source: list[int] = []
         target: list[int] = []
         if unseen:

@@ -1,4 +1,4 @@
-"""Explains in words why a transaction over lists must come before another one."""
+"""Explains in words why one transaction over lists must come before another."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Reasons:
         self._longest = longest
 
     def because(self, source: int, target: int, kind: int, name: Callable[[int], str]) -> str:
-        """The reason for the edge from `source` to `target`. `name` names a transaction."""
+        """Return the reason for the edge from `source` to `target`. `name` names a transaction."""
         one, other = name(source), name(target)
         if KINDS[kind] == "wr":
             for made in self._transactions[target].operations:
@@ -57,7 +57,7 @@ class Reasons:
         return self._writers[key].get(element) == node
 
     def _before(self, made: Append) -> tuple[Element, ...]:
-        """The elements before `made` in its list. If no read shows `made`, all elements."""
+        """Return the elements before `made` in its list, or all if no read shows `made`."""
         whole = self._longest[made.key]
         return whole[: whole.index(made.element)] if made.element in whole else whole
 
@@ -70,7 +70,7 @@ class Reasons:
         return False
 
     def _external_read(self, node: int, key: Key) -> tuple[Element, ...] | None:
-        """The list that `node` read of `key` before it appended to it, if it did."""
+        """Return the list that `node` read of `key` before its own appends, or None."""
         for made in self._transactions[node].operations:
             if made.key == key:
                 held: Any = made.value or () if type(made) is Read else None

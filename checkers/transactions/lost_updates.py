@@ -22,8 +22,8 @@ def report_lost_updates(
     """Add a lost update to `finds` for each version that two or more transactions updated.
 
     `updates` maps each pair (key, value) to the transactions that read this value of the key and
-    then wrote to the key. They are given as indexes in `transactions`. `write` describes the write
-    in the message, for example "wrote to it".
+    then wrote to the key. The transactions are indexes in `transactions`. `write` describes the
+    write in the message, for example "wrote to it".
     """
     for (key, version), nodes in updates.items():
         if len(nodes) < 2:

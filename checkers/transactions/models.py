@@ -1,13 +1,13 @@
 """Consistency models, the anomalies that each forbids, and the models that an anomaly contradicts.
 
 A model forbids the anomalies in its definition, and those of each weaker model that it implies. A
-history fulfils a model if it shows no anomaly that the model forbids. All dependencies are about
+history satisfies a model if it shows no anomaly that the model forbids. All dependencies are about
 items, not predicates, so a cycle with anti-dependencies also contradicts repeatable read.
 
 Sources: Adya 1999, Adya, Liskov and O'Neil 2000 (read-uncommitted PL-1, read-committed PL-2,
 consistent-view PL-2+, repeatable-read PL-2.99, serializable PL-3, snapshot-isolation PL-SI);
-Cerone, Bernardi and Gotsman 2015 (read-atomic and above); Cerone and Gotsman 2016 (a cycle
-without two adjacent anti-dependencies contradicts snapshot isolation, a cycle with a single
+Cerone, Bernardi and Gotsman 2015 (read-atomic and above); Cerone and Gotsman 2016 (a cycle without
+two adjacent anti-dependencies contradicts snapshot isolation, a cycle with a single
 anti-dependency contradicts parallel snapshot isolation); Daudjee and Salem 2004 and 2006 (strong
 session); Kingsbury and Alvaro 2020 (the meaning of each observation).
 """
@@ -43,7 +43,7 @@ IMPLIES: Mapping[str, Sequence[str]] = {
     "read-committed": ("read-uncommitted",),
     "read-uncommitted": (),
 }
-"""The models, the strongest first, each with the next weaker models that it implies."""
+"""The models, the strongest first. Each has the next weaker models that it implies."""
 
 SYNONYMS: Mapping[str, str] = {
     "strong-serializable": "strict-serializable",
@@ -91,17 +91,18 @@ CONTRADICTS: Mapping[str, Sequence[str]] = {
     "G-nonadjacent-realtime": ("strong-snapshot-isolation",),
     "G2-item-realtime": ("strict-serializable",),
 }
-"""The weakest models that each anomaly contradicts. All stronger models follow.
+"""The weakest models that each anomaly contradicts. The anomaly also contradicts all models that
+imply one of them.
 
-Versions that are ordered by sessions or by real time are ordered only in models that respect this
-order for reads and writes. A cycle of such versions contradicts no weaker model.
+The names ending in `-process` and `-realtime` rely on the order of sessions or on real time. Such
+an anomaly contradicts only models that respect this order.
 """
 
 MODELS: tuple[str, ...] = tuple(IMPLIES)
 
 
 def model_named(name: str) -> str:
-    """The model with this name or synonym. Raises ValueError with the known names."""
+    """Return the model with this name or synonym. Raises ValueError with the known names."""
     found = SYNONYMS.get(name, name)
     if found not in IMPLIES:
         near = difflib.get_close_matches(name, [*IMPLIES, *SYNONYMS], n=1)
@@ -111,7 +112,7 @@ def model_named(name: str) -> str:
 
 
 def implied(model: str) -> tuple[str, ...]:
-    """`model` and all models that it implies, the strongest first."""
+    """Return `model` and all models that it implies, the strongest first."""
     found = {model: None}
     queue = [model]
     for one in queue:
@@ -121,13 +122,13 @@ def implied(model: str) -> tuple[str, ...]:
 
 
 def contradicted(anomalies: Iterable[str]) -> tuple[str, ...]:
-    """All models that these anomalies contradict, the strongest first."""
+    """Return all models that these anomalies contradict, the strongest first."""
     direct = {model for anomaly in anomalies for model in CONTRADICTS[anomaly]}
     return tuple(one for one in MODELS if not direct.isdisjoint(implied(one)))
 
 
 def weakest(models: Iterable[str]) -> tuple[str, ...]:
-    """The models in `models` that imply no other model in it."""
+    """Return the models in `models` that imply no other model in `models`."""
     among = dict.fromkeys(models)
     return tuple(
         one for one in MODELS
@@ -141,7 +142,7 @@ def forbids(model: str, anomaly: str) -> bool:
 
 
 def order_of(model: str) -> str:
-    """The order between transactions that `model` respects: "realtime", "process" or ""."""
+    """Return the order between transactions that `model` respects: "realtime", "process" or ""."""
     weaker = implied(model)
     if "strong-read-uncommitted" in weaker:
         return "realtime"

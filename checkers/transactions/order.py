@@ -2,10 +2,13 @@
 
 For n transactions, the real-time order has up to n² pairs. To reduce this number, its edges go
 through *barriers*, which are additional nodes. Sort the ends and begins of all transactions by
-time. A barrier is between each group of ends and the begins that follow it. There are edges from
-each transaction to the first barrier after its end, from each barrier to the next one, and to
-each transaction from the last barrier before its begin. These are at most 3 n edges, with the
-same reachability as all pairs.
+time. There is a barrier between each group of ends and the begins that follow it. The edges go
+
+- from each transaction to the first barrier after its end,
+- from each barrier to the next barrier, and
+- from the last barrier before a transaction's begin to that transaction.
+
+These are at most 3 n edges. They reach the same transactions as all pairs.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ Times = npt.NDArray[np.int64]
 
 
 class Timing:
-    """The begin, the end (as indexes of events) and the process of the transactions `nodes`."""
+    """The begin, the end (indexes of events) and the process of the transactions `nodes`."""
 
     def __init__(self, transactions: Sequence[Transaction], nodes: Nodes) -> None:
         chosen = [transactions[node] for node in nodes.tolist()]
@@ -37,9 +40,9 @@ class Timing:
     def process_edges(self) -> tuple[Nodes, Nodes]:
         """Return the edges of the session order, as arrays of sources and targets.
 
-        There is an edge from each transaction that ended to the next one of its process that
-        ended. There are also edges to the transactions between these two that never ended. No
-        edge begins at such a transaction, because it may take effect at any later time. Nodes are
+        There is an edge from each transaction that ended to the next transaction of its process
+        that ended, and to the transactions between the two that never ended. No edge begins at a
+        transaction that never ended, because it may take effect at any later time. Nodes are
         indexes in `nodes`.
         """
         order = np.lexsort((self.invoked, self.process))

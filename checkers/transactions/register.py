@@ -2,7 +2,8 @@
 
 Each value is written to a key once, so a read shows which transaction wrote the value. The order
 of the versions is known in part (`transactions/versions.py`). Every key starts absent, or with the
-initial value that the caller names. A read of any other value that was never written is reported.
+initial value that the caller names. A read of any other value that no transaction wrote is an
+anomaly.
 
 Source: Kingsbury and Alvaro 2020, section 5; Adya 1999 for G1a and G1b.
 """
@@ -38,8 +39,8 @@ from splitbrain.checkers.transactions.versions import (
 from splitbrain.histories.transaction import Append, Element, Key, Transaction, Write
 
 PAIRS_MAX = 10_000
-"""The maximal number of edges from readers of a version to the writers of the next ones. Beyond
-it some edges are left out."""
+"""The maximal number of edges from readers of a version to the writers of later versions. Further
+edges are left out."""
 
 
 def infer_registers(
@@ -50,11 +51,13 @@ def infer_registers(
 ) -> Dependencies:
     """Return the dependencies of `transactions` over registers.
 
-    `order` is the order that the model respects: "process", "realtime" or "". The first two also
-    determine an order of versions. With `writes_follow_reads`, if a transaction read and wrote the
-    same key, the version that it read is before the version that it wrote. Every key starts with
-    the value `initial` (None: the key is absent). Raises UnusableHistory if a value was written to
-    a key twice, or if a transaction is over lists.
+    `order` is the order that the model respects: "process", "realtime" or "". If it is not empty,
+    it also orders versions. With `writes_follow_reads`, the version that a transaction read of a
+    key is before the version that the transaction wrote to the key. Every key starts with the
+    value `initial` (None: the key is absent).
+
+    Raises UnusableHistory if a value was written to a key twice, or if a transaction is over
+    lists.
     """
     inference = _Inference(transactions, order, writes_follow_reads, initial)
     inference.gather()
@@ -84,9 +87,10 @@ class _Inference:
         self._readers: dict[Version, list[int]] = {}
         """The transactions that read a version before they wrote the key."""
         self._intermediate: dict[Version, None] = {}
-        """The versions that the same transaction then replaced."""
+        """The versions that were replaced by the transaction that wrote them."""
         self._reads: list[dict[Key, Element | None]] = []
-        """For each transaction, its first read of each key, if that was before a write."""
+        """For each transaction, the value of its first read of each key, if the read was before
+        its writes of the key."""
         self._writes: list[dict[Key, Element]] = []
         """For each transaction, its last write of each key."""
         self._initial = initial
@@ -266,7 +270,7 @@ class _Inference:
         self, pairs: dict[tuple[Version, Version], str],
         known: dict[tuple[Version, Version], str], kind: str,
     ) -> dict[tuple[Version, Version], str]:
-        """Return the `pairs` of the keys without a cycle of versions, and report the other cycles.
+        """Return the `pairs` of the keys without a cycle of versions. Report the cycles.
 
         The cycles are searched in `pairs` together with the pairs `known`.
         """
@@ -310,7 +314,7 @@ class _Inference:
     # --- words
 
     def because(self, source: int, target: int, kind: int, name: Callable[[int], str]) -> str:
-        """The reason for the edge from `source` to `target`. `name` names a transaction."""
+        """Return the reason for the edge from `source` to `target`. `name` names a transaction."""
         one, other = name(source), name(target)
         what = KINDS[kind]
         if what == "wr":

@@ -1,7 +1,7 @@
-"""Finds the shortest cycle through one of the given edges, by breadth-first search in a component.
+"""Finds the shortest cycle through one of the given edges, by breadth-first search.
 
-The session order and the real-time order are not stored as edges here. Instead there are rows: a
-row contains the transactions of one process, or all transactions, sorted by their begin. The
+The session order and the real-time order are not stored as edges. Instead there are rows. A row
+contains the transactions of one process, or all transactions, sorted by their begin. The
 transactions that begin after the end of a given transaction are the tail of a row. The search
 visits each part of a row only once.
 """
@@ -19,11 +19,12 @@ from splitbrain.checkers.transactions.dependencies import PROCESS, REALTIME, RW,
 from splitbrain.checkers.transactions.order import NEVER, Timing
 
 STARTS_MAX = 100
-"""The number of edges from which a shorter cycle is searched, spread over all edges."""
+"""The maximal number of start edges for which a shorter cycle is searched, once a cycle was found.
+The start edges are spread over all edges."""
 
 Anti = Literal["none", "apart", "any"]
-"""The anti-dependencies that a path may contain: none (except for the first edge of the cycle),
-any that do not follow another one (`apart`), or any."""
+"""The anti-dependencies that a cycle may contain after its first edge: none, any that do not
+directly follow another one (`apart`), or any."""
 
 
 class Step(NamedTuple):
@@ -54,7 +55,7 @@ class Web:
         self._returned: list[int] = timing.returned[members].tolist()
         self._rows: list[_Row] = []
         self._row_of: list[list[tuple[int, int]]] = [[] for _ in range(len(members))]
-        """For each node, the rows (by number) with its successors, and the kind of step."""
+        """For each node, the number of each row with its successors, and the kind of step."""
         if order == "realtime":
             self._add_row(np.arange(len(members)), timing.invoked[members], REALTIME)
         if order in ("process", "realtime"):
@@ -119,7 +120,7 @@ class Web:
 
         The second value is the number of edges that were visited. The search visits states, which
         are numbers. The state of node n is 2 n + 1 if `anti` is "apart" and the last edge was an
-        anti-dependency, and 2 n otherwise.
+        anti-dependency. Otherwise it is 2 n.
         """
         apart = anti == "apart"
         begin = 2 * start + (1 if apart and first in (RW, RW_ASSUMED) else 0)
@@ -173,14 +174,14 @@ class Web:
 
 
 def _spread(count: int) -> Iterator[int]:
-    """The indexes of `count` edges: first a sample of all, then the others."""
+    """Yield the indexes of `count` edges: first a sample of all edges, then the others."""
     step = max(1, count // STARTS_MAX)
     yield from range(0, count, step)
     yield from (place for place in range(count) if place % step)
 
 
 class _Row(NamedTuple):
-    """Nodes in the order of their begins, and these begins."""
+    """Nodes in the order of their begins, and the begin of each node."""
 
     invoked: list[int]
     nodes: list[int]

@@ -1,11 +1,14 @@
 """The order of the versions of a register, as far as it is known.
 
 A read of a register shows only the present value, so the order of the versions must be inferred.
-Three facts are known. The initial value was before all written values. The value that a
-transaction read was before the value that it wrote to the same key, because any other order makes
-a cycle that read-committed forbids. If the model respects sessions or real time, the last version
-that one transaction read or wrote was before the first version that a later one read or wrote, or
-both are the same version.
+Three facts are known:
+
+- The initial value was before all written values.
+- The value that a transaction read was before the value that it wrote to the same key, because any
+  other order makes a cycle that read-committed forbids.
+- If the model respects sessions or real time, consider two transactions in this order. The last
+  version that the earlier one read or wrote was before the first version that the later one read
+  or wrote, or both are the same version.
 
 Source: Kingsbury and Alvaro 2020, section 5.
 """
@@ -50,7 +53,7 @@ class VersionOrder:
 
 
 def by_process(uses: Iterable[Use]) -> VersionOrder:
-    """The order of the versions of one key by sessions.
+    """Return the order of the versions of one key by sessions.
 
     The last version that a transaction read or wrote is before the first version that the next
     transaction of its process read or wrote. A transaction without an end may take effect at any
@@ -68,7 +71,7 @@ def by_process(uses: Iterable[Use]) -> VersionOrder:
 
 
 def by_realtime(uses: Iterable[Use]) -> VersionOrder:
-    """The order of the versions of one key by real time.
+    """Return the order of the versions of one key by real time.
 
     The last version that a transaction read or wrote is before the first version that a later
     transaction read or wrote. Only pairs without a third transaction between them are added.
@@ -91,7 +94,7 @@ def by_realtime(uses: Iterable[Use]) -> VersionOrder:
 
 
 def cyclic(pairs: Mapping[tuple[Version, Version], str]) -> list[list[Version]]:
-    """The groups of versions that precede each other, each in the order of appearance."""
+    """Return the groups of versions that precede each other, each in the order of appearance."""
     number: dict[Version, int] = {}
     for pair in pairs:
         for version in pair:

@@ -1,4 +1,4 @@
-"""Texts for transactions and their values in messages."""
+"""Formats transactions and their values for messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ OPERATIONS_MAX = 8
 
 
 def value(held: tuple[Element, ...] | Element | None) -> str:
-    """`[1 2 3]` for a list, `[… 7 8 9]` for a long one, the value itself for a register."""
+    """Format a value: `[1 2 3]` for a list, `[… 7 8 9]` for a long list, a register as it is."""
     if held is None:
         return "nothing"
     if not isinstance(held, tuple):
@@ -19,7 +19,7 @@ def value(held: tuple[Element, ...] | Element | None) -> str:
 
 
 def operation(made: Append | Write | Read) -> str:
-    """`append 3 to x`, `write x = 3`, `read x = [1 2 3]`."""
+    """Format an operation: `append 3 to x`, `write x = 3`, `read x = [1 2 3]`."""
     match made:
         case Append(key, element):
             return f"append {element} to {key}"
@@ -30,14 +30,14 @@ def operation(made: Append | Write | Read) -> str:
 
 
 def operations(transaction: Transaction) -> str:
-    """The operations of a transaction, separated by commas."""
+    """List the operations of a transaction, separated by commas."""
     made = [operation(one) for one in transaction.operations[:OPERATIONS_MAX]]
     more = ", …" if len(transaction.operations) > OPERATIONS_MAX else ""
     return ", ".join(made) + more
 
 
 def who(transaction: Transaction) -> str:
-    """`process 3, events 4 and 9`."""
+    """Name a transaction: `process 3, events 4 and 9`."""
     if transaction.returned is None:
         return f"process {transaction.process}, event {transaction.invoked}"
     return (
@@ -46,12 +46,12 @@ def who(transaction: Transaction) -> str:
 
 
 def transaction(made: Transaction) -> str:
-    """`process 3's transaction (append 3 to x, read y = [1])`."""
+    """Describe a transaction: `process 3's transaction (append 3 to x, read y = [1])`."""
     return f"process {made.process}'s transaction ({operations(made)})"
 
 
 def around_difference(held: tuple[Element, ...], other: tuple[Element, ...]) -> str:
-    """The part of `held` around the first difference from `other`."""
+    """Format the part of `held` around the first difference from `other`."""
     equal = 0
     while equal < min(len(held), len(other)) and held[equal] == other[equal]:
         equal += 1

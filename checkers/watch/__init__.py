@@ -1,1 +1,1 @@
-"""Watches: each watcher receives all the events that it asked for, in order, and no others."""
+"""Checks that each watcher receives all events that it asked for, in order, and no others."""

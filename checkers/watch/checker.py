@@ -1,30 +1,30 @@
 """`watch`: each watcher receives all the events that it asked for, in order, once, and no others.
 
-The members' change log is the reference. For each stream (one watch on one member):
+The reference is the members' change log. Each stream (one watch on one member) must be
 
-    ordered       events arrive in the order of revisions and, within a revision, in the order of
-                  the change log
-    unique        no event arrives twice
-    reliable      if a later event or a progress notification arrives, no event before it is
-                  missing. If the stream was open to the end of the run, no event at all is missing
-    atomic        an answer contains all events of a revision, unless it is a fragment
-    resumable     the events from `start_revision` on arrive, from any member. Each stream is
-                  judged from its `start_revision`, so a watcher that reconnects misses no event
-    bookmarkable  when a progress notification arrives, all events up to its revision have arrived,
-                  and this revision is not in the future
-    filtered      only events of the requested keys and kinds arrive, with the right prev_kv. If
-                  the start is in the future, no event of an earlier revision arrives
-    compaction    if the member has compacted the start of a watch, the watch is cancelled with the
-                  compacted revision. A watch that needs no compacted revision is not cancelled
+    ordered       Events arrive in the order of revisions and, within a revision, in the order of
+                  the change log.
+    unique        No event arrives twice.
+    reliable      If a later event or a progress notification arrives, no earlier event is missing.
+                  If the stream was open to the end of the run, no event at all is missing.
+    atomic        An answer contains all events of a revision, unless the answer is a fragment.
+    resumable     The events from `start_revision` on arrive, from any member. A watcher that
+                  reconnects therefore misses no event.
+    bookmarkable  When a progress notification arrives, all events up to its revision have arrived,
+                  and this revision is not in the future.
+    filtered      Only events of the requested keys and kinds arrive, with the right prev_kv. If
+                  the start is in the future, no event of an earlier revision arrives.
+    compaction    If the member has compacted the start of a watch, the watch is cancelled with the
+                  compacted revision. A watch that needs no compacted revision is not cancelled.
 
-Two more rules compare the events with the rest of the history. No event arrives before the
-invocation of its write. An event that a watcher received is committed, so each later operation
-that must be recent sees the revision of the event or a later one.
+Two more rules compare the events with the rest of the history. First, no event arrives before the
+invocation of its write. Second, an event that a watcher received is committed. So each later
+linearizable operation sees the revision of the event or a later one.
 
-The check is exact for the events received, as far as the members' change logs reach. For
-revisions that all members compacted, the watchers are only compared with each other, and the
-verdict is undecided at best. A stream that is stuck without any later event is found only at the
-end of a run.
+The check is exact for the events that were received, as far as the members' change logs reach.
+Where all members have compacted a revision, the events of the watchers are compared only with each
+other, and the verdict is at best undecided. If a stream stops and no later event arrives, the lost
+events are found only at the end of the run.
 
 Cost: linear in the events (one comparison of lists for each stream), n log n in the operations.
 
@@ -55,8 +55,8 @@ NAME = "watch"
 def check_watch(evidence: Evidence) -> Verdict:
     """Each watch receives its events: ordered, unique, reliable, atomic and resumable.
 
-    The verdict is undecided if some revisions were compacted by all members, or if no watch was
-    created. The checker applies to runs with watchers.
+    The checker applies only to runs with watchers. The verdict is undecided if watchers received
+    events of revisions that all members have compacted, or if no watch was created.
     """
     streams = evidence.watches
     if not streams:
@@ -104,7 +104,7 @@ def check_watch(evidence: Evidence) -> Verdict:
 
 
 def _writers(operations: Sequence[Operation]) -> dict[int, Operation]:
-    """The acknowledged writes, by revision."""
+    """Return the acknowledged writes by revision."""
     return {
         op.result.header.revision: op
         for op in operations
@@ -128,7 +128,7 @@ def _compactions(operations: Sequence[Operation], members: Sequence[MemberState]
 
 
 def _times(writers: dict[int, Operation]) -> Times:
-    """The earliest possible times of revisions, as a step function."""
+    """Return the earliest possible times of revisions, as a step function."""
     revisions: list[int] = []
     calls: list[int] = []
     named: list[Operation] = []
@@ -144,7 +144,7 @@ def _times(writers: dict[int, Operation]) -> Times:
 def _check_reads(
     streams: Sequence[WatchStream], operations: Sequence[Operation], findings: Findings
 ) -> None:
-    """Report answers that must be recent and show an older revision than an earlier event."""
+    """Report linearizable answers with a lower revision than an event that arrived before them."""
     arrivals = sorted(
         (answer.time, answer.changes[-1].revision, stream.number)
         for stream in streams

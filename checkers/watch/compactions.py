@@ -11,7 +11,7 @@ from splitbrain.histories.history import Operation
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """One invoked compaction to `revision`. `answered` is the revision of its answer, or None."""
+    """One compaction to `revision`. `answered` is the revision of its answer, or None."""
 
     revision: int
     call: int
@@ -22,8 +22,8 @@ class Compaction:
 class Compactions:
     """All compactions of a run.
 
-    With `others`, the store also compacts by itself (etcd's `--auto-compaction-*`), so that any
-    revision may have been compacted.
+    With `others`, the store also compacted by itself (etcd's `--auto-compaction-*`). Any revision
+    may then have been compacted.
     """
 
     def __init__(self, compactions: Sequence[Compaction], others: bool = False) -> None:
@@ -52,11 +52,10 @@ class Compactions:
         )
 
     def done_before(self, revision: int) -> Compaction | None:
-        """Return the compaction to the highest revision that a member at `revision` has certainly
-        made.
+        """Return the highest compaction that a member at `revision` has certainly made.
 
-        A member has made a compaction if its revision is above that of the compaction's answer,
-        because it applies later log entries after the compaction.
+        The member has made a compaction if its own revision is above that of the compaction's
+        answer, because it applies later log entries after the compaction.
         """
         place = bisect_left(self._answered, revision, key=lambda answered: answered or 0)
         return self._highest[place - 1] if place else None
@@ -73,8 +72,8 @@ class Times:
     def earliest(self, revision: int) -> tuple[int, Operation] | None:
         """Return the earliest time at which `revision` can exist, and the write that proves it.
 
-        All earlier revisions exist by then. So this time is the latest invocation among the
-        acknowledged writes of `revision` and of all earlier revisions.
+        All earlier revisions exist by then. So this time is the latest invocation of the
+        acknowledged writes at `revision` and at all earlier revisions.
         """
         place = bisect_right(self.revisions, revision)
         return (self.calls[place - 1], self.writers[place - 1]) if place else None

@@ -1,10 +1,10 @@
 """Computes the events that a watcher should receive: the requested part of the change log.
 
-The change log is that of the reference member. Earlier revisions that this member has compacted
-are taken from the member that compacted least. Some revisions may be in no log, because no state
-is known, or because all members compacted them. For these revisions, the events that the watchers
-received are used instead. Then the watchers are only compared with each other, and `Truth.logged`
-is false for these revisions.
+The change log is that of the reference member. Revisions that this member has compacted are taken
+from the member that compacted least. A revision may be in no log, because no state is known or
+because all members compacted it. For such a revision, the events that the watchers received are
+used instead. Then the watchers are only compared with each other, and `Truth.logged` is false for
+the revision.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Selection:
 class Truth:
     """All changes of the run in order, as far as they are known.
 
-    The revisions `first` to `last` are from the members' change logs. If `final`, there are no
-    revisions above `last`.
+    The revisions `first` to `last` are from the members' change logs. If `final`, no revision
+    above `last` exists.
     """
 
     changes: list[Change]
@@ -65,7 +65,7 @@ class Truth:
         return self.first <= revision and (self.final or revision <= self.last)
 
     def selection(self, request: WatchRequest) -> Selection:
-        """The changes that match `request`, at any revision."""
+        """Return the changes that match `request`, at any revision."""
         name = (request.key, request.range_end, request.no_put, request.no_delete)
         found = self._selections.get(name)
         if found is None:
@@ -94,7 +94,7 @@ class Truth:
         return [name for _, name in self._ordered[low:high]]
 
     def at(self, revision: int, key: str) -> Change | None:
-        """The change of `key` at `revision`, if there is one."""
+        """Return the change of `key` at `revision`, if there is one."""
         for place in self._keys.get(key, ()):
             if self.changes[place].revision == revision:
                 return self.changes[place]
@@ -143,7 +143,7 @@ def passes(request: WatchRequest, change: Change) -> bool:
 
 
 def find_truth(members: Sequence[MemberState], streams: Sequence[WatchStream]) -> Truth:
-    """The truth from the members' change logs and, where they lack revisions, from the events."""
+    """Join the members' change logs and, for revisions in no log, the events of the watchers."""
     known = reference(members)
     if known is None:
         return Truth(_seen(streams, 0, None), 1 << 62, 0, final=False)
@@ -163,7 +163,7 @@ def find_truth(members: Sequence[MemberState], streams: Sequence[WatchStream]) -
 
 
 def _seen(streams: Sequence[WatchStream], low: int, high: int | None) -> list[Change]:
-    """Return the changes that watchers received, from revision `low` up to, not including, `high`.
+    """Return the changes that watchers received with revisions from `low` to before `high`.
 
     If watchers received different changes of a key at one revision, only the first change is
     returned. The changes of one revision are in the order in which the streams first contain them.

@@ -1,7 +1,7 @@
 """Compares one stream of a watch with the events that it should contain.
 
-Normally the received events are a contiguous part of the expected events. One comparison of lists
-decides whether this is so. Only if it is not so, `Explained` examines each event.
+Normally the received events are a contiguous part of the expected events, and one comparison of
+lists shows this. Otherwise `Explained` examines each event.
 """
 
 from __future__ import annotations
@@ -28,14 +28,17 @@ Report = Callable[[str, str, int], None]
 
 
 def start_of(stream: WatchStream) -> int:
-    """The first revision of the stream, or 0 if it is unknown because the watch was not created."""
+    """Return the first revision of the stream, or 0 if it is unknown.
+
+    It is unknown if the watch was not created and the request names no revision.
+    """
     if stream.request.start_revision > 0:
         return stream.request.start_revision
     return stream.created.revision + 1 if stream.created is not None else 0
 
 
 def describe(request: WatchRequest) -> str:
-    """`all keys without deletes from revision 41 on`."""
+    """Describe a request: `all keys without deletes from revision 41 on`."""
     end = request.range_end
     what = f"key {request.key}" if not end else f"[{request.key}, {'∞' if end == chr(0) else end})"
     if (request.key, end) == ("\0", "\0"):
@@ -74,7 +77,7 @@ class StreamCheck:
         self.events = 0
         self.progress = 0
         self._false_progress = False
-        """Whether a progress notification was false, so that no notification is reliable."""
+        """Whether a progress notification was false. If so, no notification is relied on."""
         self.unlogged = 0
         """The number of events of revisions that are in no member's change log."""
 
@@ -105,7 +108,10 @@ class StreamCheck:
     # --- received as expected
 
     def _walk(self, selection: Selection, place: int) -> None:
-        """The events are right: check the ends of the answers, and the answers between them."""
+        """Check everything else of a stream whose events are right, answer by answer.
+
+        `place` is the index of the first expected event.
+        """
         revisions = selection.revisions
         ended: Cancelled | None = None
         for answer in self._stream.answers:
@@ -189,7 +195,10 @@ class StreamCheck:
     def check_progress(
         self, progress: Progress, missing: int | None, changes: Sequence[Change]
     ) -> None:
-        """`missing` is the revision of `changes`, the next event that was not sent yet."""
+        """Report a notification that came before all events up to its revision were sent.
+
+        `changes` contains the next event that was not sent yet, and `missing` is its revision.
+        """
         if missing is not None and missing <= progress.revision and missing >= self._start:
             self._false_progress = True
             self._report(
@@ -207,7 +216,7 @@ class StreamCheck:
             )
 
     def check_cancel(self, cancelled: Cancelled) -> None:
-        """A watch is cancelled only if its next event was compacted."""
+        """Report a cancellation if no event that the watch still needed was compacted."""
         revision = cancelled.compact_revision
         if not revision:
             return  # the member ended the watch for another reason, as if the connection broke
@@ -252,7 +261,7 @@ class StreamCheck:
     # --- compared with the rest of the run
 
     def _check_times(self, batches: Sequence[Events]) -> None:
-        """No event arrives before the invocation of its write."""
+        """Report an event that arrived before the invocation of its write."""
         for batch in batches:
             if not batch.changes:
                 continue
@@ -269,7 +278,7 @@ class StreamCheck:
                 return
 
     def _check_compaction(self) -> None:
-        """A member cancels a watch if it has compacted its start."""
+        """Report a watch that was not cancelled although the member had compacted its start."""
         created = self._stream.created
         assert created is not None
         compaction = self._compactions.done_before(created.revision)
@@ -299,7 +308,7 @@ class StreamCheck:
 
 
 class Explained:
-    """Compares the received events one by one, if they are not the expected ones."""
+    """Compares the received events one by one. Used if they are not the expected events."""
 
     def __init__(self, check: StreamCheck, selection: Selection, low: int) -> None:
         self._check = check
@@ -311,7 +320,7 @@ class Explained:
         self._report = check._report
         self._selection = selection
         self._place = low
-        """The index of the next expected event."""
+        """The index in the selection of the next expected event."""
         self._sent: set[int] = set()
         """The indexes of the expected events that were received."""
         self._skipped: dict[int, int] = {}
@@ -386,7 +395,7 @@ class Explained:
         return self._selection.changes[self._place - 1]
 
     def _find(self, change: Change) -> int | None:
-        """The index of the expected event with the key and revision of `change`, if any."""
+        """Return the index of the expected event with the key and revision of `change`, if any."""
         selection = self._selection
         if change.revision < self._start:
             return None

@@ -17,7 +17,7 @@ K = TypeVar("K", bound=Keyed)
 
 
 def by_key(operations: Sequence[Operation[K, Any]]) -> list[list[Operation[K, Any]]]:
-    """The operations of each key. The keys are in the order of their first operations."""
+    """Group the operations by key. The keys are in the order of their first operations."""
     parts: dict[Hashable, list[Operation[K, Any]]] = {}
     for op in operations:
         parts.setdefault(op.input.key, []).append(op)
@@ -25,7 +25,7 @@ def by_key(operations: Sequence[Operation[K, Any]]) -> list[list[Operation[K, An
 
 
 def places_by_key(operations: Sequence[Operation[K, Any]]) -> list[list[int]]:
-    """`by_key` with indexes in `operations` instead of operations."""
+    """Group as `by_key` does, but return indexes in `operations` instead of operations."""
     parts: dict[Hashable, list[int]] = {}
     for n, op in enumerate(operations):
         parts.setdefault(op.input.key, []).append(n)
@@ -33,7 +33,7 @@ def places_by_key(operations: Sequence[Operation[K, Any]]) -> list[list[int]]:
 
 
 def events_by_key(events: Sequence[Event]) -> list[list[Event]]:
-    """The events of each key. A return is in the group of its call."""
+    """Group the events by key. A return is in the group of its call."""
     parts: dict[Hashable, list[Event]] = {}
     keys: dict[int, Hashable] = {}
     for event in events:

@@ -8,13 +8,13 @@ from splitbrain.checkers.porcupine.model import Model
 
 
 class Add(NamedTuple):
-    """Output: the sum after the addition, or None if it is unknown."""
+    """Add `amount`. The output is the sum after the addition, or None if the sum is unknown."""
 
     amount: int
 
 
 class ReadSum(NamedTuple):
-    """Output: the sum."""
+    """Read the sum. The output is the sum."""
 
 
 def _step(state: int, given: Add | ReadSum, output: int | None) -> tuple[bool, int]:
@@ -25,7 +25,11 @@ def _step(state: int, given: Add | ReadSum, output: int | None) -> tuple[bool, i
 
 
 def counter(initial: int = 0) -> Model[int, Add | ReadSum, int | None]:
-    """A counter. Equal adds are interchangeable, so with few amounts the search is polynomial."""
+    """Return a model of a counter that starts with `initial`.
+
+    Equal adds are interchangeable. If there are few different amounts, the search is therefore
+    polynomial.
+    """
     return Model(
         init=lambda: initial,
         step=_step,

@@ -1,7 +1,7 @@
-"""A key-value store of texts with the operations get, put and append.
+"""A key-value store of strings with the operations get, put and append.
 
-A key that was never written has the value "". `key_value` partitions by key. `whole_key_value`
-has all keys in one state, for histories that cannot be partitioned.
+A key that was never written has the value "". `key_value` partitions by key. `whole_key_value` has
+all keys in one state, for histories that cannot be partitioned.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Append(NamedTuple):
 
 Input = Get | Put | Append
 Output = str | None
-"""The text that a get returned; None for the other operations."""
+"""The string that a get returned. None for the other operations."""
 
 Texts = tuple[tuple[str, str], ...]
-"""All keys with their texts, sorted."""
+"""All keys with their values, sorted."""
 
 
 def _step(state: str, given: Input, output: Output) -> tuple[bool, str]:
@@ -72,7 +72,7 @@ def _describe(given: Input, output: Output) -> str:
 
 
 def _decide(operations: Sequence[Operation[Input, Output]]) -> Decision | None:
-    """Decide one key, if the written pieces are unique."""
+    """Decide one key by sorting, if all strings that are put or appended are unique."""
     whats: list[What] = []
     texts: list[str] = []
     for op in operations:
@@ -88,7 +88,7 @@ def _decide(operations: Sequence[Operation[Input, Output]]) -> Decision | None:
 
 
 def _decide_whole(operations: Sequence[Operation[Input, Output]]) -> Decision | None:
-    """Decide each key by itself: keys are independent, so the history is legal if each key is."""
+    """Decide each key separately. The history is legal if each key is legal."""
     orders = []
     undecided = False
     for places in places_by_key(operations):

@@ -1,7 +1,7 @@
 """Locks, one for each key, with the operations acquire and release.
 
-Both have the output None. It is impossible to acquire a lock that is held, or to release one that
-is free. A refused attempt is not an operation.
+Both operations have the output None. A lock that is held cannot be acquired, and a lock that is
+free cannot be released. A refused attempt is not an operation.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def _describe(given: Input, output: None) -> str:
 
 
 def mutex() -> Model[bool, Input, None]:
-    """Locks that are all free at the start.
+    """Return a model of locks that are all free at the start.
 
-    The state does not contain the holder, because an operation without an answer may have happened
-    at any time.
+    The state does not contain the holder. A release without an answer may happen at any later
+    time, and its client may have acquired the lock again by then.
     """
     return Model(
         init=bool,

@@ -68,9 +68,9 @@ def _describe(given: Input, output: Value) -> str:
 def _decide(operations: Sequence[Operation[Input, Value]], initial: Value) -> Decision | None:
     """Decide by unique values, if no compare-and-swap failed.
 
-    A failed compare-and-swap does not show the value that the register had at that time, so a
-    history with one is left to the search. The exception is a history in which an operation shows
-    a value that no operation can have written: this history is illegal in any case.
+    A failed compare-and-swap does not show the value that the register had. A history that
+    contains one therefore needs a search. There is one exception: if an operation shows a value
+    that no operation can have written, the history is illegal in any case.
     """
     if not _all_written(operations, initial):
         return ILLEGAL
@@ -115,7 +115,7 @@ def _all_written(operations: Sequence[Operation[Input, Value]], initial: Value) 
 
 
 def register(initial: Value = None) -> Model[Value, Input, Value]:
-    """Registers that all have the value `initial` at the start."""
+    """Return a model of registers that all have the value `initial` at the start."""
     return Model(
         decide=lambda operations: _decide(operations, initial),
         init=lambda: initial,

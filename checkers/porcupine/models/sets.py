@@ -1,7 +1,7 @@
 """Two models of sets: one with add, remove and contains, and one that only grows.
 
 `element_set` is judged element by element. `grow_only_set` has reads of the whole set, as in
-Jepsen's `set` tests. Its reads are ordered by inclusion, so it is decided by sorting.
+Jepsen's `set` tests. Such reads are ordered by inclusion, so the model is decided by sorting.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from splitbrain.checkers.porcupine.models.by_key import by_key, events_by_key
 
 
 class Add(NamedTuple):
-    """Output: whether the element was absent before; None if it is unknown."""
+    """Add an element. The output is whether it was absent before, or None if unknown."""
 
     key: Hashable
 
 
 class Remove(NamedTuple):
-    """Output: whether the element was present before; None if it is unknown."""
+    """Remove an element. The output is whether it was present before, or None if unknown."""
 
     key: Hashable
 
 
 class Contains(NamedTuple):
-    """Output: whether the element is present."""
+    """Look for an element. The output is whether the element is present."""
 
     key: Hashable
 
 
 class ReadAll(NamedTuple):
-    """Output: all elements, a frozenset."""
+    """Read the whole set. The output is a frozenset of all elements."""
 
 
 def _step(
@@ -59,7 +59,7 @@ def _describe(given: Add | Remove | Contains, output: bool | None) -> str:
 
 
 def element_set() -> Model[bool, Add | Remove | Contains, bool | None]:
-    """A set that is judged element by element.
+    """Return a model of a set that is judged element by element.
 
     The search is polynomial, because an element has only two states (absent and present), and only
     two kinds of operations change its state (add and remove).
@@ -136,7 +136,7 @@ def _with_repeated_adds(
     order: list[int],
     adds: dict[Hashable, list[int]],
 ) -> list[int]:
-    """`order` with the repeated adds of elements inserted, each as early as possible."""
+    """Insert the repeated adds of elements into `order`, each as early as possible."""
     points: list[tuple[float, int]] = []
     latest = -math.inf
     first_add: dict[Hashable, float] = {}
@@ -158,7 +158,7 @@ def _with_repeated_adds(
 
 
 def grow_only_set() -> Model[Elements, Add | ReadAll, Elements | None]:
-    """A set whose elements are never removed, and whose reads show all elements.
+    """Return a model of a set whose elements are never removed and whose reads show all elements.
 
     The output of an add is ignored.
     """
