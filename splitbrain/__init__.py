@@ -2,7 +2,7 @@
 
     import splitbrain
 
-    class Transfers:                      # a workload of your own
+    class Transfers:                      # a user's workload
         name = "transfers"
         ...
 
@@ -11,8 +11,8 @@
 
 The names in `__all__` and the packages that `docs/reference/api.md` names are public.
 Everything else is internal and may change. A name is imported when it is first used, so that
-`import splitbrain` is cheap and a member process does not load the harness. `schedules` and
-`check_schedule` need hypothesis (extra `pytest`).
+`import splitbrain` is fast and a member process does not load the harness. `schedules` and
+`check_schedule` need hypothesis, which the extra `pytest` installs.
 """
 
 from __future__ import annotations

@@ -58,8 +58,8 @@ def command(
     PATH is the folder of a run, such as store/latest, or a history file: a history.jsonl of
     Splitbrain, Jepsen's history.edn or history.txt (or the folder of the Jepsen test), a log
     of porcupine, or plain JSON Lines. For a folder, results.json and report.html are written
-    again, unless other checkers or limits are given. A single file contains no states or
-    traces of members, so the checkers that need them are left out.
+    again, unless other checkers or limits are given. A single file contains no traces and no
+    watch streams, so the checkers that need them are left out.
 
     Ctrl-C ends the judging: the verdicts reached so far are printed, and the other checkers
     are unknown.
@@ -127,8 +127,8 @@ def _check_run(
 ) -> RunResult:
     """Judge a run again.
 
-    If `names` or `changed` select other checkers or limits than those of the run, no file is
-    written, because the stored verdict of a run is the verdict of the run's checkers and limits.
+    If checkers (`names`) or limits (`changed`) are given, no file is written. The stored verdict
+    of a run is always the verdict of the run's own checkers and limits.
     """
     import dataclasses
 

@@ -26,12 +26,12 @@ def command() -> None:
               default=Path("histories/corpus"), show_default=True,
               help="The folder of saved runs: the setting splitbrain_corpus of pytest.")
 def add(run: Path, why: str, name: str, folder: Path) -> int:
-    """Save RUN in the corpus: the folder of a run, a file in it, or a .schedule file.
+    """Save a run in the corpus. RUN is its folder, a file in it, or a .schedule file.
 
-    A run that was drawn from its options and seed is saved as these, in NAME.json. A
-    simulated run of at most 2,000 operations is also saved as NAME.schedule, because a later
-    version may draw another run from the same seed. A run of any other schedule is saved as
-    NAME.schedule.
+    If the run was drawn from options and a seed, NAME.json contains the options and the seed.
+    If such a run is simulated and has at most 2,000 operations, NAME.schedule is written too,
+    because a later version may draw another run from the same seed. A run that was not drawn
+    is saved only in NAME.schedule.
 
     \b
     Examples:
@@ -54,7 +54,7 @@ def add(run: Path, why: str, name: str, folder: Path) -> int:
 
 
 def _first_anomaly(path: Path) -> str:
-    """The first anomaly in the results of the run; a fixed sentence if there is none."""
+    """The first anomaly of the run at `path`; a fixed sentence if the run has no anomaly."""
     from splitbrain.harness.store.run_folder import RunFolder
 
     results = RunFolder(path if path.is_dir() else path.parent).read_results()

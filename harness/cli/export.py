@@ -18,7 +18,8 @@ def command(path: Path, form: str, output: Path) -> int:
 
     PATH is the folder of a run, or a file that `splitbrain check` reads. Operations on single
     keys become reads, writes and compare-and-swaps of registers, with values [key value].
-    Operations on sets and transactions stay as they are.
+    Operations on sets become adds and reads of sets. Operations of the workloads append and
+    wr become transactions.
 
     \b
     Examples:

@@ -37,9 +37,9 @@ def command(
 ) -> int:
     """Generate a history from a model of the store, with clients in virtual time.
 
-    The history is valid, or invalid at one place with --corrupt. The same arguments give the
-    same file, byte for byte. To check the history as that of a black box, delete the sidecar
-    file, or pass --members 0.
+    The history is valid. With --corrupt, it is invalid at one place. The same arguments give
+    the same file, byte for byte. The sidecar file contains the members' states. To judge the
+    history without them, delete that file, or pass --members 0.
 
     \b
     Examples:
@@ -119,7 +119,7 @@ def _write_transactions(
     output: Path, workload: str, operations: int, clients: int, uncertain: float, failing: float,
     seed: int, corrupt: str,
 ) -> None:
-    """Write a history of transactions. It has no sidecar file: checkers use the answers alone."""
+    """Write a history of transactions, without a sidecar file, which no checker would use."""
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.synthetic.append import generate_append
     from splitbrain.harness.synthetic.append_corruptions import corrupt_append

@@ -19,9 +19,9 @@ def command(budget: float, **options: Any) -> int:
     """Simulate seed after seed until a run is invalid.
 
     With --mutant, the members contain a planted bug, and the search ends when a checker
-    finds it. Without, the search is for real bugs of this project's own store. The command
-    prints the seed, the time that the search took, the first anomaly, and the command that
-    repeats the run.
+    finds it. Without --mutant, the search is for real bugs of this project's own store. The
+    command prints the seed, the time that the search took, the first anomaly, and the command
+    that repeats the run.
 
     Ctrl-C ends the search early.
 

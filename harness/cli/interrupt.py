@@ -13,8 +13,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Stopping:
     """A context in which SIGINT and SIGTERM raise KeyboardInterrupt and set `requested`.
 
-    An exception that is raised while Python collects garbage is lost: Python passes it to
-    `sys.unraisablehook` and continues. A loop therefore also calls `check`.
+    A signal can arrive while Python collects garbage. The exception is then lost, because Python
+    passes it to `sys.unraisablehook` and continues. Therefore a loop in this context must also call
+    `check`.
     """
 
     def __init__(self) -> None:

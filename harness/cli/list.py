@@ -9,7 +9,7 @@ import click
 from splitbrain.nemesis.catalogue import KINDS, FaultKind
 
 Row = tuple[str, str]
-"""A name exactly as the option takes it, and its description."""
+"""A name as the user types it after the option, and its description."""
 
 
 def _workloads() -> Iterable[Row]:
@@ -65,7 +65,7 @@ SECTIONS: dict[str, tuple[str, Callable[[], Iterable[Row]]]] = {
     "mutants": ("run --mutant", _mutants),
     "corruptions": ("generate --corrupt", _corruptions),
 }
-"""For each section: the option that takes its names, and its rows."""
+"""Title of a section → the option that takes its names, and the function that yields its rows."""
 
 FORMER_NAMES = {"spoils": "corruptions"}
 """Former names of sections, which are accepted and not shown."""

@@ -1,4 +1,4 @@
-"""The command `splitbrain`: its commands, and its exit codes.
+"""The command `splitbrain`: its subcommands and its exit codes.
 
 The exit codes are Jepsen's: 0 all runs are valid, 1 a run is invalid, 2 a run is unknown, 254
 bad arguments, 255 the harness failed. A command that is interrupted exits with 130, as shells do
@@ -92,7 +92,7 @@ def splitbrain() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The entry point. It always exits.
+    """The entry point of the program. Ends the process with the exit code of `run_main`.
 
     SIGTERM raises KeyboardInterrupt, as Ctrl-C does, so that processes and temporary folders are
     removed. Commands that handle SIGTERM themselves replace this handler.
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run_main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line `arguments` (None: those of the process) and return the exit code."""
+    """Run the command line `arguments` (None: `sys.argv`) and return the exit code."""
     try:
         code = splitbrain.main(
             None if arguments is None else list(arguments),

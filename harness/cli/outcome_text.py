@@ -42,9 +42,9 @@ def print_outcome(result: RunResult) -> None:
 
 
 def print_failed_faults(faults: Sequence[FaultCount]) -> None:
-    """Warn about faults that were not injected or not healed.
+    """Warn about faults that could not be injected or healed.
 
-    Because of such a fault, the run tested less than it seems to have tested.
+    A run with such a fault has tested less than its schedule contains.
     """
     failed = [one for one in faults if one.failed]
     if failed:

@@ -69,7 +69,10 @@ def command(schedule: Path | None, no_report: bool, quiet: bool, **options: Any)
 
 
 def _mutant_note(schedule: Schedule) -> str:
-    """Why the run is not known to reach its planted bug; "" if it is, or has none."""
+    """The reason why the run may not reach its planted bug.
+
+    Returns "" if the run is known to reach the bug, is simulated, or has no planted bug.
+    """
     from splitbrain.harness.mutants.reach import why_out_of_reach
     from splitbrain.harness.schedule.schedule import SIMULATED
 

@@ -90,7 +90,10 @@ budget_option = _option(
     " for one kind of fault. If one is exceeded, the run is invalid.", metavar="LIMITS",
     shown="none",
 )
-"""Not in `OPTIONS`, because in commands that search, --budget is the time of the search."""
+"""The option --budget of `splitbrain run`.
+
+It is not in `OPTIONS`, because --budget of `hunt` and `shrink` is the duration of the search.
+"""
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -151,7 +154,10 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pair(text: str) -> tuple[str, int | str]:
-    """The value of -o, NAME=VALUE; VALUE is a number if it looks like one."""
+    """The name and the value in `text`, the NAME=VALUE of an option -o.
+
+    The value is an int if VALUE is a whole number, otherwise a str.
+    """
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise BadArguments(f"-o {text}: expected NAME=VALUE, such as -o keys=3")

@@ -49,8 +49,8 @@ def clean(
 ) -> int:
     """Remove old runs from the store, with everything in their folders.
 
-    A run that is still in progress is never removed. The link store/latest then points to the
-    newest run that is left.
+    A run that is still in progress is never removed. If the link store/latest pointed to a
+    removed run, it then points to the newest run that is left.
 
     \b
     Examples:

@@ -20,10 +20,11 @@ ALLOWED = ("system", "etcd_binary", "budget", "search_limit_s", "store", "name",
 
 
 def schedule_from(path: Path, given: Mapping[str, Any]) -> Schedule:
-    """The schedule at `path`, adapted to the system that `given` names.
+    """The schedule at `path`, with the options in `given`.
 
-    Raises BadArguments if the system does not support the schedule, or if `given` contains an
-    option that a schedule determines.
+    If `given` contains another system, the schedule is adapted to that system. Raises BadArguments
+    if the system does not support the schedule, or if `given` contains an option that is not in
+    `ALLOWED`.
     """
     others = sorted(given.keys() - set(ALLOWED))
     if others:

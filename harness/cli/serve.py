@@ -1,4 +1,4 @@
-"""`splitbrain serve`: show the runs of a store in a web browser."""
+"""`splitbrain serve`: shows the runs of a store in a web browser."""
 
 from __future__ import annotations
 

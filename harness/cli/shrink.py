@@ -41,10 +41,10 @@ def command(
     PATH, the schedule is drawn from --seed and the other options; with --mutant and without
     --seed, the first seed whose run shows the planted bug is used.
 
-    The search removes operations, faults, members, and unusual settings, network conditions
-    and disk conditions, as long as the same checker finds the run invalid. The result is
-    written to a file for `splitbrain sim --schedule` and `splitbrain replay`, and printed as
-    a pytest test.
+    The search removes operations, faults and members, and resets settings, network conditions
+    and disk conditions to their defaults, as long as the same checker finds the run invalid.
+    The result is written to a file for `splitbrain sim --schedule` and `splitbrain replay`,
+    and printed as a pytest test.
 
     Ctrl-C ends the search early; the smallest schedule found so far is written.
 
@@ -111,7 +111,10 @@ def command(
 
 
 def _recorded(path: Path) -> Schedule:
-    """The schedule at `path`, for the simulated system. Raises BadArguments."""
+    """The schedule at `path`, adapted to the simulated system.
+
+    Raises BadArguments if there is no schedule, or if its system cannot be simulated.
+    """
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.schedule.schedule import SIMULATED, fixed
     from splitbrain.harness.store.schedule_source import schedule_at
@@ -128,8 +131,11 @@ def _recorded(path: Path) -> Schedule:
 
 
 def _drawn(chosen: dict[str, Any], budget: float) -> Schedule:
-    """The schedule of the seed in `chosen`, or of the first seed that shows the planted bug within
-    `budget` seconds."""
+    """The schedule of the seed in `chosen`.
+
+    Without a seed, the first seed is used whose run shows the planted bug. The search for that seed
+    ends after `budget` seconds. Raises BadArguments if the search finds no such seed.
+    """
     from splitbrain.harness.campaign.campaign import hunt
     from splitbrain.harness.drawing.draw import draw_swarm_schedule
     from splitbrain.harness.errors import BadArguments
@@ -189,7 +195,7 @@ def _free(folder: Path, name: str, suffix: str) -> Path:
 
 
 def _print_schedule(schedule: Schedule, file: Path) -> None:
-    """Print the schedule, the same as a test, and the command that runs it."""
+    """Print the schedule as text and as a pytest test, and the command that runs it."""
     from splitbrain.harness.schedule.text import as_text
     from splitbrain.harness.shrinking.test_source import as_test
 

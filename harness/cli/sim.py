@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from splitbrain.harness.schedule.schedule import Schedule
 
 PLAIN_PROGRESS_S = 30.0
-"""The period of progress lines if the output is not a terminal."""
+"""The time between two lines of progress if the output is not a terminal."""
 
 
 @simulated_alone
@@ -125,7 +125,7 @@ def _many(chosen: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> in
                 if summary.runs < runs:
                     stopping.check()
     except KeyboardInterrupt:
-        # The summary of the seeds that were run is printed nevertheless.
+        # The summary of the seeds that were run is printed in any case.
         stopped = True
         click.echo(f"\nstopped after {summary.runs} of {runs} seeds", err=True)
     for line in summary.lines(time.monotonic() - began, chosen):

@@ -1,4 +1,4 @@
-"""Shows the progress of a run on a terminal: a live panel, or plain lines elsewhere."""
+"""Shows the progress of a run: as a live panel on a terminal, otherwise as plain lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PlainLines(Silent):
-    """A line every few seconds, for output that is not a terminal, such as the log of a CI job."""
+    """Prints a line every few seconds, for output such as the log of a CI job."""
 
     period_s = 5.0
 
@@ -41,7 +41,7 @@ def plain(snapshot: Snapshot) -> str:
 
 
 class LivePanel(Silent):
-    """A panel that rich redraws in place."""
+    """Shows a panel on the terminal, which the library rich redraws in place."""
 
     period_s = 0.25
 

@@ -30,8 +30,8 @@ LOG_LINES_SHOWN = 8
 class Cluster:
     """A started cluster.
 
-    `run` awaits a coroutine of `system` and returns its result. The members run all the time, but
-    the event loop of the harness runs only during a call of `run` or of another method.
+    The members run all the time. The event loop of the harness runs only during a call of `run` or
+    of another method.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Cluster:
         return self.system.address(member).client_url
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Await `coroutine`: `cluster.run(cluster.system.leader())`."""
+        """Await `coroutine` and return its result: `cluster.run(cluster.system.leader())`."""
         return self._loop.run(coroutine)
 
     def call(self, member: str, request: Request) -> Completion:
@@ -97,9 +97,10 @@ class Cluster:
 
 @contextlib.contextmanager
 def open_cluster(options: Options) -> Iterator[Cluster]:
-    """A context that starts the cluster that `options` describe, and stops it at the end.
+    """Start the cluster that `options` describe, and stop it at the end of the context.
 
-    The cluster has a folder in the store. Raises BadArguments and SystemFailed.
+    The cluster gets a new folder in the store. Raises BadArguments if the options are wrong, and
+    SystemFailed if the cluster cannot be started.
     """
     schedule = draw_schedule(options)
     folder = open_folder(schedule)
@@ -120,9 +121,10 @@ def keep_or_remove_cluster_data(cluster: Cluster, *, failed: bool) -> None:
 def options_of_case(
     base: Mapping[str, Any], seed: int | SavedRun, given: Mapping[str, Any]
 ) -> Options:
-    """The options of one test case: `base`, which the options `given` by the test replace.
+    """The options of one test case.
 
-    The options of a saved run replace both, because it is to be repeated as it was.
+    An option in `given`, which the test sets, has priority over the same option in `base`. The
+    options of a saved run have priority over both, so that the run is repeated unchanged.
     """
     if isinstance(seed, SavedRun):
         return read_options({**base, **given, **seed.options, "seed": seed.seed})

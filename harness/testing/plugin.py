@@ -3,21 +3,22 @@
     def test_it_is_correct(splitbrain_run):
         splitbrain_run(workload="kv", nemesis=["kill"])
 
-`splitbrain_run` runs once for each case: the saved runs of the corpus folder, then
-`--splitbrain-runs` seeds from `--splitbrain-seed` on. A run that is not valid fails the test,
-with its anomalies, the path of its report and the command that repeats it. With
-`--splitbrain-system simulated` each case is run twice, and the two runs must be equal.
+A test that uses `splitbrain_run` is called once for each saved run in the corpus folder, and then
+for `--splitbrain-runs` seeds, which begin with `--splitbrain-seed`. A run that is not valid fails
+the test. The failure shows the anomalies, the path of the report and the command that repeats the
+run. With `--splitbrain-system simulated`, each run is executed twice. The test also fails if the
+two executions differ.
 
 `splitbrain_cluster` is a started cluster, which is stopped after the test. If the test fails,
 the failure shows the cluster's folder and the end of each member's log. For a simulated system
 the test is skipped, because such a system has no started cluster.
 
-`splitbrain_schedule` runs one schedule, as `splitbrain shrink` prints it.
+`splitbrain_schedule` runs one schedule. `splitbrain shrink` prints tests that use it.
 
-`@pytest.mark.splitbrain(workload="kv", …)` sets options for one test. The options of the call
-of `splitbrain_run` have priority over those of the command line, and these over the mark. A saved
-run is repeated as it was: none of these options changes it. Saved runs of another system or
-workload than that of the test are left out.
+`@pytest.mark.splitbrain(workload="kv", …)` sets options for one test. An option on pytest's command
+line has priority over the mark. An option in the call of `splitbrain_run` has priority over both.
+A saved run is always repeated with the saved options. A test repeats only saved runs of the test's
+system and workload.
 
 `--lf` repeats the seeds of the tests that failed. Every run has its own ports and folder, so that
 `pytest -n` is safe.
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 TIME_LIMIT_S = 10.0
 REPORT_PROPERTY = "splitbrain_report"
 LAST_FAILED = "cache/lastfailed"
-"""Where pytest's cache keeps the ids of the tests that failed when they were last run."""
+"""The key in pytest's cache of the ids of tests that failed when they were last run."""
 SEED_ID = re.compile(r"[\[-]seed-(\d+)[\]-]")
 """The seed in the id of a test case."""
 
@@ -96,8 +97,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def _chosen_seeds(config: pytest.Config) -> list[int]:
     """The seeds of each test.
 
-    With a seed on the command line, these are the seeds from that one on. Otherwise, with --lf or
-    --ff, they are the seeds of the tests that failed. Otherwise they start with a random seed.
+    If the command line contains a seed, the seeds begin with it. Otherwise, with --lf or --ff, the
+    seeds are those of the tests that failed. Otherwise the first seed is random.
     """
     from splitbrain.harness.drawing.seed import seed_or_drawn
 
@@ -162,8 +163,11 @@ def _saved_runs(metafunc: pytest.Metafunc) -> list[SavedRun]:
 
 
 def _options(config: pytest.Config, item: pytest.Item | pytest.Function) -> dict[str, Any]:
-    """The options of the runs of a test: defaults, `[tool.splitbrain]`, marks, command line. The
-    later ones have priority."""
+    """The options of the runs of a test, except those in the call of `splitbrain_run`.
+
+    The sources are the defaults, `[tool.splitbrain]`, the marks and the command line. A later
+    source has priority over an earlier one.
+    """
     from splitbrain.harness.schedule.options import DEFAULTS, parse_list, project_options
 
     found: dict[str, Any] = {
@@ -283,7 +287,11 @@ def splitbrain_schedule(request: pytest.FixtureRequest) -> Callable[..., RunResu
 
 
 def _executed(schedule: Schedule) -> tuple[RunResult, str | None]:
-    """Execute `schedule`; in simulation twice, with the first difference of the two runs."""
+    """Execute `schedule`, twice if it is simulated.
+
+    Returns the result of the first run, and the first difference between the two runs; None if
+    there is no difference or only one run.
+    """
     from splitbrain.harness.runs.execute import execute
     from splitbrain.harness.runs.repeat import execute_twice
 
@@ -294,8 +302,8 @@ def _executed(schedule: Schedule) -> tuple[RunResult, str | None]:
 def _error_as_failure(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail the test with the message of an expected error.
 
-    The traceback is left out, because the frames of the harness do not help its user. An error that
-    several tests share is printed in full once in each process.
+    The traceback is left out, because it shows only code of the harness. If several tests fail with
+    the same message, each process prints the whole message once, and then only its first line.
     """
     __tracebackhide__ = True
     from splitbrain.harness.errors import SplitbrainError

@@ -1,4 +1,4 @@
-"""Schedules as hypothesis strategies, which shrink and are kept in hypothesis's database.
+"""Strategies of hypothesis that draw schedules.
 
     from hypothesis import given
     from splitbrain import check_schedule, schedules
@@ -7,10 +7,10 @@
     def test_no_schedule_breaks_it(schedule):
         check_schedule(schedule)
 
-A schedule shrinks towards fewer members, faults and operations, earlier and shorter ones, one
-client, the default environment, and the seed 0. Below the failure of hypothesis, the schedule is
-also printed as a pytest test. `splitbrain.harness.shrinking` shrinks schedules that were found in
-other ways.
+Hypothesis shrinks a failing schedule, and keeps it in its database. It shrinks towards fewer
+members, faults and operations, earlier times, shorter faults, one client, default settings and
+network conditions, and the seed 0. With the failure, the schedule is also printed as a pytest test.
+Schedules that were found in other ways are shrunk by `splitbrain.harness.shrinking`.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def schedules(
 
     The number of members is one of `nodes`. At most `operations_max` operations of `clients`
     clients on `keys` keys begin within `time_limit_ms`, with at most `faults_max` faults of the
-    kinds `faults`. `rough` also draws settings of the members, network conditions, and rare
-    conditions inside the members. `options` are further options of a run.
+    kinds `faults`. With `rough`, settings of the members, network conditions, and rare conditions
+    inside the members are drawn too. `options` are further options of a run.
 
     Raises BadArguments for an unknown workload or fault.
     """
@@ -151,9 +151,9 @@ def schedules(
 
 
 def requests(keys: Sequence[str]) -> st.SearchStrategy[tuple[str, Any]]:
-    """A strategy that draws the name of an operation and its request.
+    """A strategy that draws the function (`f`) of an operation and its request.
 
-    `_with_value` sets the values that are written.
+    The requests write empty values, which `_with_value` replaces.
     """
     key = st.sampled_from(list(keys))
     get = key.map(lambda one: ("get", Range(one)))
