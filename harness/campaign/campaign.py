@@ -32,7 +32,7 @@ class SeedResult(msgspec.Struct, frozen=True):
     because: str = ""
     """The first anomaly of each checker, or the reason why the verdict is unknown."""
     conditions: dict[str, int] = {}
-    """How often each condition was reached."""
+    """How often each condition in `splitbrain.harness.simulation.conditions` was reached."""
     operations: dict[str, int] = {}
     """The number of operations by outcome."""
 
@@ -62,9 +62,10 @@ def run_seed(seed: int, given: Mapping[str, Any]) -> SeedResult:
 def campaign(
     seeds: Iterable[int], given: Mapping[str, Any], workers: int = 1
 ) -> Iterator[SeedResult]:
-    """The results of `seeds`, in the order in which the runs end.
+    """Run every seed of `seeds`, and yield the results in the order in which the runs end.
 
-    With one worker this is the order of the seeds.
+    `workers` is the number of processes. With one worker, the order is that of `seeds`. The options
+    in `given` are not drawn.
     """
     if workers == 1:
         for seed in seeds:
@@ -83,8 +84,8 @@ def campaign(
 def _prepare_worker() -> None:
     """Ignore Ctrl-C in a worker process, and handle SIGTERM.
 
-    Only the main process of a campaign handles Ctrl-C. It ends its workers by SIGTERM, and each
-    worker then removes the folder of its run.
+    On Ctrl-C, the main process of the campaign sends SIGTERM to its workers. Each worker then
+    removes the folder of its run.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, remove_folders_and_exit)
@@ -92,7 +93,8 @@ def _prepare_worker() -> None:
 
 def remove_folders_and_exit(number: int, _frame: FrameType | None) -> None:
     """A signal handler that ends this process and removes the folder of its run."""
-    # An exception could be raised where it is ignored, and the worker would continue.
+    # An exception is not enough: during garbage collection it is ignored, and the worker would
+    # continue.
     for folder in in_use:
         shutil.rmtree(folder, ignore_errors=True)
     os._exit(128 + number)

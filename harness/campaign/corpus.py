@@ -30,7 +30,7 @@ from splitbrain.harness.store.repro import read_repro
 from splitbrain.harness.store.whole_file import write_json
 
 SCHEDULE_OPERATIONS_MAX = 2_000
-"""The schedule of a drawn run is saved with its seed if it has at most this many operations."""
+"""A drawn run is also saved as a schedule if it has at most this many operations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class SavedRun:
     options: Mapping[str, Any]
     why: str = ""
     schedule: Schedule | None = None
-    """The schedule, if the file is a saved schedule; otherwise the seed and options give it."""
+    """The saved schedule; None if the schedule must be drawn from `seed` and `options`."""
 
     def fits(self, options: Mapping[str, Any]) -> bool:
         """Whether the run has the system and the workload that `options` name."""
@@ -104,8 +104,11 @@ def _of_repro(path: Path) -> SavedRun:
 
 
 def _given(options: Options) -> dict[str, Any]:
-    """All options that determine a run, also those that have their default value: the options
-    of a project, of a test or of a mutant must not replace them."""
+    """All options that determine a run.
+
+    Options with their default value are included. Otherwise the options of a project, a test or a
+    planted bug could replace them when the run is repeated.
+    """
     return {
         name: msgspec.to_builtins(getattr(options, name)) for name in options.__struct_fields__
         if name not in NOT_OF_THE_RUN
@@ -115,10 +118,10 @@ def _given(options: Options) -> dict[str, Any]:
 def add_to_corpus(schedule: Schedule, folder: Path, name: str, why: str) -> list[Path]:
     """Save a run in `folder`, and return the files that were written.
 
-    If the options and the seed of a run determine its schedule, the run is saved as a seed. If such
-    a run is also simulated and its schedule is short enough, the schedule is saved too, because a
-    later version may draw another schedule from the same seed. Any other run is saved as a
-    schedule. Raises BadArguments if a file exists already.
+    If `schedule` was drawn from its options and its seed, they are saved in `NAME.json`. If it is
+    also simulated and has at most `SCHEDULE_OPERATIONS_MAX` operations, the schedule is saved too,
+    because a later version may draw another schedule from the same seed. A schedule that was not
+    drawn is saved only as a schedule. Raises BadArguments if a file exists already.
     """
     if not re.fullmatch(r"\w[\w.,=+-]*", name):
         raise BadArguments(

@@ -1,8 +1,8 @@
 """One persistent HTTP/1.1 connection of a client, for the load of a run.
 
 A connection sends one POST at a time and reads the answer with httptools, the parser of Node.js. It
-supports nothing else, so that a request costs the client little. On a machine with few cores, a
-costly client would limit the rate of a run before the store does.
+supports nothing else, so that a request costs little CPU time. On a machine with few cores, a slow
+client would limit the rate of a run before the store does.
 
 Source: RFC 9112, sections 6 and 7.
 """
@@ -27,7 +27,10 @@ class ConnectionLost(OSError):
 
 
 class HttpConnection(asyncio.Protocol):
-    """Use `connect` to make one. While `usable` is true it accepts another request."""
+    """A persistent connection to one member. `connect` opens it.
+
+    While `usable` is true, the connection accepts a request.
+    """
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -48,8 +51,8 @@ class HttpConnection(asyncio.Protocol):
         """Send `request`, a complete HTTP request, and return the answer's status and body.
 
         Raises NotConnected, ConnectionLost, or TimeoutError after `timeout_s`. After an error the
-        connection is closed, because the answer could still arrive and be taken for the answer to
-        the next request.
+        connection is closed, because a late answer could be taken for the answer to the next
+        request.
         """
         if self._transport is None or self._answer is not None:
             raise NotConnected("the connection is closed or busy")
@@ -68,7 +71,7 @@ class HttpConnection(asyncio.Protocol):
             self._answer = None
 
     def close(self) -> None:
-        """Close the connection and drop what it has not sent yet. It may be called twice."""
+        """Close the connection and drop the data that is not sent yet. May be called twice."""
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()
@@ -87,7 +90,7 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None or self._answer.done():
-            self.close()  # without a request: it must not be taken for the next answer
+            self.close()  # unrequested data must not be taken for the next answer
             return
         try:
             self._parser.feed_data(data)

@@ -51,7 +51,7 @@ def completion_of_answer(request: AnyRequest, status: int, body: bytes) -> Compl
 
 
 def completion_of_exception(request: AnyRequest, error: OSError) -> Completion:
-    """The completion of a request that ended with an error of the connection, or in time."""
+    """The completion of a request that ended with an error of the connection or a timeout."""
     outcome, text = of_exception(request, error)
     return Completion(outcome, None, text)
 
@@ -67,7 +67,7 @@ class _Member:
 
 
 class GatewayClient:
-    """Sends requests and returns their outcome. A failure of the store raises no error.
+    """Sends requests and returns their outcomes. A failure of the store is also an outcome.
 
     A request is never sent twice, because a retried write could take effect twice although the
     history records it once. Use `open_clients` to make a `GatewayClient`.
@@ -78,7 +78,7 @@ class GatewayClient:
         self._members: dict[str, _Member] = {}
 
     async def call(self, url: str, request: AnyRequest) -> Completion:
-        """Send `request` to the member at `url`, its client URL: http, without a path."""
+        """Send `request` to the member whose client URL is `url`, such as http://HOST:PORT."""
         path, body = encode_any(request)
         member = self._member(url)
         try:
@@ -107,7 +107,7 @@ class GatewayClient:
             return None
 
     def close(self) -> None:
-        """Close the idle connections. It may be called twice."""
+        """Close the idle connections. May be called twice."""
         for member in self._members.values():
             while member.idle:
                 member.idle.pop().close()

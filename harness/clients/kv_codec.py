@@ -109,7 +109,7 @@ def _wire(request: Request) -> tuple[str, dict[str, Any]]:
 
 
 def _sorting(request: Range) -> dict[str, str]:
-    """Both sort fields. With a target alone, etcd sorts after it has applied the limit."""
+    """Both sort fields. If only the target is sent, etcd sorts after it has applied the limit."""
     if not request.sort_by:
         return {}
     return {
@@ -138,8 +138,8 @@ def _compare(compare: Compare) -> dict[str, Any]:
         "target": target,
         "result": COMPARE_RESULTS[compare.result],
     }
-    # The operand is sent even if it is zero, because etcd reads from the union which field it
-    # has to compare.
+    # The operand is sent even if it is zero, because the field that is set tells etcd what to
+    # compare.
     operand = compare.operand
     wire[field] = to_bytes(str(operand)) if compare.target == "value" else str(operand)
     if compare.range_end:
@@ -169,7 +169,7 @@ _error_decoder = msgspec.json.Decoder(Error, strict=False)
 def decode_result(request: Request, body: bytes) -> Result:
     """The result in an answer of status 200 to `request`.
 
-    Raises msgspec.MsgspecError if `body` is not such an answer.
+    Raises msgspec.MsgspecError if `body` is not an answer to this kind of request.
     """
     match request:
         case Put():

@@ -1,7 +1,7 @@
 """Reads the state of a member of an etcd-like store over etcd's JSON gateway.
 
-The state consists of the member's status, its HashKV, and its change log, which is a watch
-of all keys from revision 1.
+The state consists of the member's status, its HashKV, and its change log. The change log is read
+with a watch of all keys from revision 1.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from splitbrain.histories.watch import WatchRequest
 
 STATUS_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 10.0
-"""HashKV of a large store takes seconds, and so does the next batch of a watch."""
+"""For a large store, HashKV takes seconds, and a batch of a watch does too."""
 CONNECT_TIMEOUT_S = 2.0
 LINE_BYTES_MAX = 256 * 1024 * 1024
 """One line of a watch is a batch of up to 1000 revisions."""
@@ -48,7 +48,7 @@ def decode_status(body: bytes) -> Status:
 
 
 async def status(session: aiohttp.ClientSession, url: str) -> Status:
-    """Read the status. Raises aiohttp.ClientError, TimeoutError or SystemFailed."""
+    """Read a member's status. Raises aiohttp.ClientError, TimeoutError or SystemFailed."""
     return await _request(session, url + STATUS_PATH, {}, Status, timeout_s=STATUS_TIMEOUT_S)
 
 
@@ -97,9 +97,9 @@ async def hash_kv(
 ) -> HashKV:
     """Read HashKV at a revision (0: the present one).
 
-    etcd's gateway serves HashKV since release 3.6. Earlier releases serve `/v3/maintenance/hash`,
-    which is the hash of the whole backend without a revision and cannot replace HashKV. These
-    releases serve HashKV to their peers over HTTP, so this function then uses the peer URL.
+    etcd's gateway serves HashKV since release 3.6. Earlier releases serve HashKV only to their
+    peers, over HTTP, so this function then uses the peer URL. Their `/v3/maintenance/hash` cannot
+    replace HashKV, because it is the hash of the whole backend, at no given revision.
     """
     try:
         return await _request(session, url + HASH_KV_PATH, {"revision": str(at_revision)}, HashKV)
@@ -113,7 +113,7 @@ async def change_log(
 ) -> tuple[int, tuple[Change, ...]]:
     """Read all changes up to `to_revision`.
 
-    Returns the first revision that the member has not compacted, and the changes from there
+    Returns the first revision that the member has not compacted, and the changes from that revision
     on. Raises SystemFailed if the watch ends early.
     """
     first = 1

@@ -1,9 +1,9 @@
 """The messages of etcd's v3 JSON gateway, as a client reads and writes them.
 
 The gateway writes bytes as base64 and 64-bit integers as strings, and leaves out fields
-that are zero. Field names are those of the protobuf files, except in the answer to a
-status request, which is in camel case, and in the answers of the lease service. Decode
-with `strict=False`, so that msgspec accepts the integers in quotes.
+that are zero. The JSON names of fields are those of the protobuf files. The structs use the
+same names in snake case. Decode with `strict=False`, so that msgspec accepts the integers in
+quotes.
 
 Source: etcd's documentation of the gRPC gateway; `rpc.proto`, `kv.proto`, `v3lock.proto`,
 `v3election.proto`.
@@ -19,7 +19,7 @@ from splitbrain.histories.member_state import Change
 STATUS_PATH = "/v3/maintenance/status"
 HASH_KV_PATH = "/v3/maintenance/hashkv"
 PEER_HASH_KV_PATH = "/members/hashkv"
-"""At the member's peer URL, for releases whose gateway does not serve HashKV."""
+"""The path of HashKV at the peer URL, for releases whose gateway does not serve HashKV."""
 
 
 def to_bytes(text: str) -> bytes:
@@ -93,7 +93,7 @@ class DeleteAnswer(msgspec.Struct):
 
 
 class BranchAnswer(msgspec.Struct):
-    """One operation of a transaction: exactly one of the four fields is set."""
+    """The answer to one operation of a transaction. Exactly one of the four fields is set."""
 
     response_put: PutAnswer | None = None
     response_range: RangeAnswer | None = None
@@ -121,7 +121,7 @@ class LeaderKey(msgspec.Struct):
 
 
 class ServiceAnswer(msgspec.Struct):
-    """The fields of all answers of the three services; each answer contains some of them."""
+    """An answer of the lease, lock or election service. Each kind of answer sets some fields."""
 
     header: Header = msgspec.field(default_factory=Header)
     id: int = msgspec.field(default=0, name="ID")

@@ -2,8 +2,8 @@
 
 The outcome `fail` means that the request certainly had no effect and never will have one. The
 outcome of every other error is `info`. A wrong `fail` makes the checkers reject a correct store,
-while a needless `info` only slows the checkers down. Therefore an error that is in no table is
-`info`.
+while a needless `info` only slows the checkers down. Therefore an error that the tables below do
+not contain is `info`.
 
 A read has no effect on the store, so every error of a read is `fail`.
 
@@ -75,7 +75,7 @@ V3_MESSAGES: tuple[Row, ...] = (
     Row("etcdserver: corrupt cluster", "info",
         "the apply failed on this member, and may have succeeded on others"),
 )
-"""Selected by the beginning of the error's message; the first row that matches decides."""
+"""Errors by the beginning of their message. The first row that matches decides."""
 
 STATUSES: tuple[Row, ...] = (
     Row("400", "fail", "malformed or refused arguments (gRPC InvalidArgument, OutOfRange)"),
@@ -88,7 +88,7 @@ STATUSES: tuple[Row, ...] = (
     Row("503", "info", "gRPC Unavailable: the gateway may have forwarded the request before"),
     Row("504", "info", "gRPC DeadlineExceeded"),
 )
-"""Selected by the status code, if no row above matches the message."""
+"""Errors by status code. They are used if no row of `V3_MESSAGES` matches."""
 
 EXCEPTIONS: tuple[tuple[type[BaseException], Row], ...] = (
     (NotConnected, Row("connect failed", "fail", "no connection, so nothing was sent")),
@@ -103,8 +103,8 @@ EXCEPTIONS: tuple[tuple[type[BaseException], Row], ...] = (
                               "sent at least in part before the connection broke")),
     (OSError, Row("connection broke", "info", "sent at least in part before the connection broke")),
 )
-"""Selected by the type of the exception, from `clients/http_connection.py` or aiohttp; the
-first row that matches decides."""
+"""Errors by the type of the exception, which comes from `clients/http_connection.py` or aiohttp.
+The first row that matches decides."""
 
 UNKNOWN = Row("", "info", "in no table, so it may have taken effect")
 

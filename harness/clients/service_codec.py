@@ -70,7 +70,7 @@ def encode_any(request: AnyRequest) -> tuple[str, bytes]:
 
 
 def decode_any(request: AnyRequest, body: bytes) -> AnyResult:
-    """The result in an answer of status 200 to `request`. Raises MsgspecError."""
+    """The result in an answer of status 200 to `request`. Raises msgspec.MsgspecError."""
     if isinstance(request, ServiceRequest):
         wire = _decoder.decode(body)
         if isinstance(request, LeaseKeepAlive):

@@ -1,8 +1,8 @@
 """Encodes watches for etcd's v3 JSON gateway, and decodes the lines of their answers.
 
-A stream is one POST, which carries one watch. The body of the POST contains the requests, and each
-line of the answer contains one response. The whole body is sent at the start, because HTTP/1.1
-allows a server to stop reading once it has begun to answer.
+A stream is one POST for one watch. The body of the POST contains the requests, and each line of the
+answer contains one response. The whole body is sent at the start, because HTTP/1.1 allows a server
+to stop reading once it has begun to answer.
 
 Source: etcd's documentation of the gRPC gateway, `rpc.proto`.
 """
@@ -28,10 +28,10 @@ WATCH = "/v3/watch"
 
 
 class WatchAnswer(msgspec.Struct, frozen=True):
-    """One response of a stream.
+    """One response of a watch stream.
 
-    The response reports progress if it is neither `created` nor `cancelled` and has no `changes`.
-    `previous` contains one element for each change, or is empty.
+    A response that is not `created`, not `cancelled` and has no `changes` reports progress.
+    `previous` contains the key-value before each change; it is empty if the member sent none.
     """
 
     revision: int
@@ -45,7 +45,7 @@ class WatchAnswer(msgspec.Struct, frozen=True):
 
 
 def encode_watch(request: WatchRequest) -> bytes:
-    """The body of the POST."""
+    """The body of the POST that opens the watch `request`."""
     filters = [name for name, is_set in
                (("NOPUT", request.no_put), ("NODELETE", request.no_delete)) if is_set]
     create: dict[str, Any] = {

@@ -29,7 +29,7 @@ from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault_drawing import draw_faults, tempo_for
 
 NODES_DRAWN = (1, 3, 3, 3, 5)
-"""The number of members where the options do not give one."""
+"""The number of members is drawn from these if the options do not give it."""
 
 
 def draw_schedule(options: Options) -> Schedule:
@@ -45,7 +45,7 @@ def draw_schedule(options: Options) -> Schedule:
 
 
 def is_drawn(schedule: Schedule) -> bool:
-    """Whether the options and the seed of `schedule` alone give it."""
+    """Whether `draw_schedule` returns `schedule` for its options, which contain its seed."""
     try:
         return draw_schedule(schedule.options) == schedule
     except SplitbrainError:
@@ -60,8 +60,10 @@ def draw_swarm_schedule(seed: int, given: Mapping[str, Any]) -> Schedule:
 def draw_for(
     options: Options, workload: Workload, capabilities: Collection[str] = tuple(KINDS)
 ) -> Schedule:
-    """The schedule of `workload` for a system that supports the kinds of faults in
-    `capabilities`. Raises BadArguments if the options ask for another kind."""
+    """The schedule of `workload`, for a system that supports the kinds of faults `capabilities`.
+
+    Raises BadArguments if the options ask for another kind of fault.
+    """
     seed = seed_or_drawn(options.seed)
     count = stream(seed, "topology").choice(options.nodes or NODES_DRAWN)
     members = tuple(f"n{number}" for number in range(1, count + 1))
@@ -99,11 +101,11 @@ def draw_for(
 def _operations(
     options: Options, seed: int, client: int, members: int, workload: Workload
 ) -> Iterator[ScheduledOperation]:
-    """The operations of one client, as many as fit in the time limit if each is answered at once.
+    """The operations of one client that begin within the time limit if each is answered at once.
 
-    The times between operations are exponential. Their mean is such that all clients together begin
-    `rate` operations a second. The operations of all clients therefore form a Poisson process, as
-    requests of many independent users do.
+    The times between operations have an exponential distribution, so that the operations of all
+    clients together form a Poisson process with `rate` operations per second. Requests of many
+    independent users also form a Poisson process.
     """
     drafts = workload.operations(stream(seed, "client", client), client)
     pace = stream(seed, "pace", client)

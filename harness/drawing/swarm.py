@@ -1,8 +1,8 @@
 """Swarm testing: each seed draws the kinds of faults, settings and conditions that its run uses.
 
 Many runs with a few features each find more bugs than the same number of runs with all features,
-because one feature hides what another would show. Source: Groce et al., "Swarm Testing", ISSTA
-2012.
+because one feature can hide the bugs that another feature reveals. Source: Groce et al., "Swarm
+Testing", ISSTA 2012.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ KIND_WEIGHTS: Mapping[str, int] = {
     "kill": 4, "pause": 2, "partition": 7, "latency": 1, "power": 4, "clock": 1, "drift": 1,
     "disk": 2, "step": 6,
 }
-"""How often each kind of fault is drawn for a run."""
+"""The weights with which the kinds of faults are drawn for a run."""
 OF_PROCESSES = ("kill", "pause", "partition", "latency", "power", "step")
 """The kinds that processes support. `power` is among them, because a SIGKILL of a member that
 runs with `--hold-unsynced` loses unsynced writes as a power loss does."""
 KINDS_AT_ONCE = (1, 2, 2, 3, 3, 4)
-"""The number of kinds in a run. With more, the cluster is down most of the time, and a run in
-which nothing is answered finds nothing."""
+"""The number of kinds of faults in a run. With more kinds, the cluster is down most of the time,
+and a run without answers finds no bug."""
 ELECTIONS = ((10, 100), (10, 100), (20, 200), (30, 300), (100, 1000))
 """Heartbeat and election timeout in ms. Short timeouts give a short run many leaders."""
 WORKLOADS = ("kv", "kv", "kv", "kv", "register", "register", "set", "watch", "watch", "append")
@@ -42,12 +42,12 @@ LONG_PERCENT = (0, 10, 60, 60)
 """The percentage of long values that the workload kv puts. With many long values, a write to
 the log can be torn within one record, and segments fill up quickly."""
 NODES = (1, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5)
-"""The number of members. One member shows the effects of disks, five show what three cannot,
-and half of an even number is no majority."""
+"""The number of members. In a cluster of one member, no other member hides the effects of disk
+faults. In a cluster of five, two members can fail. In a cluster of four, half is not a majority."""
 HOLDS_IN_ELECTIONS = (1.5, 3.0, 6.0)
 """The least duration of a fault, in election timeouts."""
 USED_PERCENT: Mapping[str, int] = {"wal_segment_bytes": 65, "check_quorum": 55}
-"""The percentage of runs in which a setting is drawn; `USED_PERCENT_DEFAULT` for the others."""
+"""The percentage of runs that use a drawn value for a setting. Others: `USED_PERCENT_DEFAULT`."""
 USED_PERCENT_DEFAULT = 40
 
 
@@ -77,7 +77,8 @@ def draw_environment(seed: int) -> Environment:
 
 def _settings(random: Random) -> dict[str, int | bool]:
     drawn: dict[str, int | bool] = dict(SIMULATED_SETTINGS)
-    # In a short run a follower only needs a snapshot if both are small.
+    # In a short run a follower needs a snapshot only if `snapshot_count` and `catch_up_entries` are
+    # both small.
     short_log, count, kept = (
         random.random() < 0.7, random.choice((3, 3, 5, 10, 30)), random.choice((1, 1, 3, 10))
     )
@@ -93,7 +94,7 @@ def _settings(random: Random) -> dict[str, int | bool]:
         "request_timeout_ms": (300, 1000),
     }
     for name, values in choices.items():
-        # Each is drawn whether or not it is used, so that no draw shifts another.
+        # Both values are always drawn, so that the later draws do not depend on `used`.
         used = random.random() * 100 < USED_PERCENT.get(name, USED_PERCENT_DEFAULT)
         value = random.choice(values)
         if used:
@@ -117,7 +118,7 @@ def _conditions(random: Random) -> tuple[NetworkConditions, DiskConditions, int]
         reorder_percent=random.choice((0.0, 5.0, 30.0)),
     )
     disk = DiskConditions(
-        # A crash interrupts what waits for a disk.
+        # With a slow disk, a crash more often interrupts a write.
         sync_ms=random.choice((0.0, 0.0, 0.0, 2.0, 15.0)),
         commit_ms=random.choice((0.0, 5.0, 40.0, 200.0)),
     )
@@ -127,8 +128,8 @@ def _conditions(random: Random) -> tuple[NetworkConditions, DiskConditions, int]
 def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options of one seed of a campaign: `given`, and drawn values for all others.
 
-    With `swarm` False, only features that real processes support are drawn
-    (`splitbrain.harness.systems.support`).
+    If `given` contains `swarm` with the value False, only kinds of faults are drawn that real
+    processes support (`splitbrain.harness.systems.support`).
     """
     random = stream(seed, "swarm", "options")
     heartbeat_ms, election_ms = random.choice(ELECTIONS)

@@ -13,7 +13,7 @@ from splitbrain.histories.random_stream import stream
 from splitbrain.histories.watch import WatchRequest
 
 HOLD_MEAN_S = 1.5
-"""The mean time that a watcher keeps a stream before it goes to another member."""
+"""The mean time for which a watcher keeps a stream before it opens the next one."""
 STREAMS_MIN = 8
 DISTANCE_MAX = 300
 FUTURE_DISTANCE_MAX = 50
