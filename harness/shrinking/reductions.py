@@ -52,10 +52,10 @@ GAPS_MS = (0, 100, 500, 1500)
 
 
 def subsets(items: Sequence[T], least: int = 1) -> Iterator[list[T]]:
-    """`items` without one part of them, for parts of decreasing size.
+    """Yield copies of `items` from which one part is left out.
 
-    The first part is the whole list, then each half, each quarter, and so on, down to parts of
-    `least` items.
+    The left-out part is first the whole list, then each half, each quarter, and so on, down to
+    parts of `least` items.
     """
     size = len(items)
     while size >= max(least, 1):
@@ -65,7 +65,7 @@ def subsets(items: Sequence[T], least: int = 1) -> Iterator[list[T]]:
 
 
 def earlier_ends(schedule: Schedule) -> Iterator[Schedule]:
-    """Only the operations and faults that begin in the first part of the load."""
+    """Schedules with only the operations and faults that begin in the first part of the load."""
     limit_ms = schedule.time_limit_ms
     for part in (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85):
         yield ended_at(schedule, round(limit_ms * part))
@@ -95,20 +95,20 @@ def last_begin_ms(schedule: Schedule) -> int:
 
 
 def fewer_faults(schedule: Schedule) -> Iterator[Schedule]:
-    """Without some of the faults."""
+    """Schedules without some of the faults."""
     for kept in subsets(schedule.faults):
         yield with_changes(schedule, faults=tuple(kept))
 
 
 def fewer_operations(schedule: Schedule) -> Iterator[Schedule]:
-    """Without some of the operations, down to a single one."""
+    """Schedules without some of the operations, down to a single one."""
     numbered = list(enumerate(schedule.operations, start=1))
     for kept in subsets(numbered):
         yield with_operations(schedule, dict(kept))
 
 
 def far_fewer_operations(schedule: Schedule) -> Iterator[Schedule]:
-    """Without some of the operations: all, a half, a quarter, an eighth or a sixteenth."""
+    """Schedules without all, a half, a quarter, an eighth or a sixteenth of the operations."""
     numbered = list(enumerate(schedule.operations, start=1))
     for kept in subsets(numbered, least=len(numbered) // 16):
         yield with_operations(schedule, dict(kept))
@@ -129,7 +129,7 @@ def fewer_clients(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def fewer_watchers(schedule: Schedule) -> Iterator[Schedule]:
-    """Without some of the watchers."""
+    """Schedules without some of the watchers."""
     for kept in subsets(schedule.watchers):
         yield with_changes(schedule, watchers=tuple(kept))
 
@@ -146,7 +146,10 @@ def shorter_watchers(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def fewer_members(schedule: Schedule) -> Iterator[Schedule]:
-    """Only the first member, or only the first three."""
+    """Schedules with only the first member, or only the first three.
+
+    Operations of the other members are sent to a member that is left.
+    """
     for count in (1, 3):
         if count >= len(schedule.members):
             return
@@ -174,7 +177,11 @@ def fewer_members(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _within(fault: Fault, members: Sequence[str]) -> Fault | None:
-    """`fault` on those of its members that are in `members`; None if there is no such member."""
+    """`fault`, restricted to `members`.
+
+    A fault that names no members is returned unchanged. Returns None if the fault names only other
+    members.
+    """
     if not fault.on:
         return fault
     on = tuple(name for name in fault.on if name in members)
@@ -184,8 +191,9 @@ def _within(fault: Fault, members: Sequence[str]) -> Fault | None:
 def plainer_environment(schedule: Schedule) -> Iterator[Schedule]:
     """Schedules with a plainer environment.
 
-    The first one has an ideal network, ideal disks, default settings and no rare conditions. Each
-    of the others has only one of these.
+    The first schedule has an ideal network, ideal disks, default settings and no rare conditions
+    (`buggify`). Each of the others makes only a part of the environment plainer, down to a single
+    setting or a single condition of the network or the disks.
     """
     defaults = dict(default_settings(schedule.system))
     yield with_plain_environment(schedule)
@@ -211,10 +219,10 @@ def plainer_environment(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def faults_for_environment(schedule: Schedule) -> Iterator[Schedule]:
-    """The plain environment with one additional fault: the leader is isolated, or members are
-    killed.
+    """Schedules with the plain environment and one additional fault.
 
-    The fault replaces adverse conditions of the environment that happened to have the same effect.
+    The fault isolates the leader or kills members. It replaces adverse conditions that may have had
+    the same effect, such as a slow network.
     """
     if has_plain_environment(schedule):
         return
@@ -229,11 +237,16 @@ def faults_for_environment(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def simpler_operations(schedule: Schedule) -> Iterator[Schedule]:
-    """One transaction is replaced by a smaller one, or by one of its operations."""
+    """Schedules in which one transaction is replaced by a smaller one, or by one of its operations.
+
+    Transactions that append to lists stay as they are.
+    """
     numbered = dict(enumerate(schedule.operations, start=1))
     for number, one in numbered.items():
+        # Such a transaction puts the list that its client has read, with new elements at the end.
+        # A part of the transaction would put the new elements alone, and lose the others.
         if one.operation.append_to_seen:
-            continue  # a put that does not begin with the list that was read loses elements
+            continue
         for request in _simpler(one.operation.request):
             seen = one.operation.expect_last_seen
             expecting = seen if isinstance(request, Txn) else ()
@@ -256,7 +269,7 @@ def _simpler(request: AnyRequest) -> Iterator[Request]:
 
 
 def shorter_holds(schedule: Schedule) -> Iterator[Schedule]:
-    """One fault lasts shorter: for one of `HOLDS_MS`."""
+    """Schedules in which one fault lasts only one of `HOLDS_MS`."""
     faults = schedule.faults
     for place, one in enumerate(faults):
         for hold_ms in HOLDS_MS:
@@ -298,9 +311,9 @@ def _rounded_fault(one: ScheduledFault, step_ms: int) -> ScheduledFault:
 
 
 def quicker_conclusions(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules that wait a shorter time for members that do not agree.
+    """Schedules with a shorter `quiet_timeout_ms`.
 
-    This makes each later candidate quicker.
+    Runs in which the members never agree then end earlier, so that later candidates need less time.
     """
     for quiet_ms in (2_000, 8_000):
         if schedule.options.quiet_timeout_ms > quiet_ms:
@@ -309,7 +322,7 @@ def quicker_conclusions(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def closer_together(schedule: Schedule) -> Iterator[Schedule]:
-    """The gap before one operation or fault is reduced to one of `GAPS_MS`."""
+    """Schedules in which the gap before one operation or fault is reduced to one of `GAPS_MS`."""
     moments = sorted({
         *(one.at_us // 1000 for one in schedule.operations),
         *(one.begin_ms for one in schedule.faults),
@@ -322,7 +335,7 @@ def closer_together(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def moved_earlier(schedule: Schedule, from_ms: int, by_ms: int) -> Schedule:
-    """`schedule`, in which everything at `from_ms` or later happens `by_ms` earlier."""
+    """`schedule` with everything at `from_ms` or later moved `by_ms` earlier."""
 
     def moved(at_ms: int) -> int:
         return at_ms - by_ms if at_ms >= from_ms else at_ms

@@ -77,11 +77,11 @@ def shrink(
     budget_s: float = BUDGET_S,
     on_smaller: OnSmaller = lambda _, __: None,
 ) -> ShrinkResult:
-    """Search for `budget_s` seconds of wall time, or until Ctrl-C.
+    """Search for a smaller schedule that `checker` still finds invalid.
 
-    The verdict of `checker` must stay invalid. By default this is the schedule's `fails_by`,
-    or the first checker that finds the schedule invalid. Raises BadArguments if the schedule
-    does not fail.
+    The search ends after `budget_s` seconds of wall time, at Ctrl-C, or when no reduction makes the
+    schedule smaller. The default of `checker` is the schedule's `fails_by`, or the first checker
+    that finds the schedule invalid. Raises BadArguments if the schedule does not fail.
     """
     began = time.monotonic()
     checker = failing_checker(schedule, checker or schedule.fails_by)
@@ -96,8 +96,11 @@ def shrink(
 
 
 def failing_checker(schedule: Schedule, expected: str = "") -> str:
-    """The checker `expected`, or by default the first checker, that finds a run of `schedule`
-    invalid. Raises BadArguments if there is no such checker."""
+    """Simulate `schedule` and return a checker that finds the run invalid.
+
+    Returns `expected` if it is given, and otherwise the first such checker. Raises BadArguments if
+    no checker finds the run invalid, or `expected` does not.
+    """
     with temporary_run(schedule) as run:
         found = failing_checkers(run)
     if not found:
@@ -154,7 +157,7 @@ class _Search:
         return None
 
     def attempt(self, schedule: Schedule) -> bool:
-        """Continue with `schedule` if it fails.
+        """Simulate `schedule`, and continue the search with it if it fails.
 
         Returns False if `schedule` does not fail, or was tried before.
         """
@@ -171,7 +174,7 @@ class _Search:
 
 
 def _seeds(schedule: Schedule, others: int) -> Iterator[Schedule]:
-    """`schedule`, and the same with other seeds."""
+    """`schedule`, and copies of it with `others` other seeds."""
     yield schedule
     for seed in range(1, others + 1):
         if seed != schedule.seed:

@@ -1,13 +1,13 @@
 """Moves a schedule's faults to steps of the write path, and increases the times between events.
 
-A fault at a point in time interrupts whatever its member does at that time. In a real process this
-differs from run to run. A fault at a step always interrupts the same work, for example just before
-the third entry is in the log, or just after the second one was applied.
+A fault at a point in time interrupts whatever its member does at that time. In a real process, that
+work differs from run to run. A fault at a step always interrupts the same work, for example just
+before the third entry is in the log, or just after the second one was applied.
 
 The trace of a simulated run shows between which steps a member was when a fault began. The fault is
 tried at those steps, and is moved to a step if the schedule still fails. The best candidate is the
-one that fails with the most other seeds, because another seed changes all delays in the simulation,
-as another machine does.
+one that fails with the most other seeds. Another seed changes all delays in the simulation, as
+another machine changes the delays of real processes.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _best(before: Schedule, candidates: Iterable[Schedule]) -> StepSchedule:
 
 
 def _with_wide_gaps(schedule: Schedule) -> Iterator[Schedule]:
-    """`schedule` with the election timeouts of real processes, and with wide gaps between events.
+    """Copies of `schedule` with election timeouts of real processes and wide gaps between events.
 
     The gaps are long enough for processes to keep the order of events. The longest gaps come first.
     """
@@ -189,7 +189,7 @@ def _apart(moments: list[float], gap_ms: int, together_ms: int) -> Mapping[float
 
 
 def _at_nearby_steps(schedule: Schedule, place: int) -> Iterator[Schedule]:
-    """`schedule` with its fault number `place` at a step near the time at which it began."""
+    """Schedules in which fault number `place` begins at a step, near its original time."""
     scheduled = schedule.faults[place]
     do = action_of(scheduled)
     if do is None:
@@ -203,10 +203,10 @@ def _at_nearby_steps(schedule: Schedule, place: int) -> Iterator[Schedule]:
 
 
 def _at_added_write(schedule: Schedule, place: int) -> Iterator[Schedule]:
-    """`schedule` with an additional write, and fault number `place` at a step of this write.
+    """Schedules with an additional write, and fault number `place` at a step of this write.
 
-    The write is sent to the fault's member at the time of the fault. This is useful if the member
-    executed no step near that time.
+    The write is sent to the fault's member at the time of the fault. The additional write helps if
+    the member executed no step near that time.
     """
     scheduled = schedule.faults[place]
     do = action_of(scheduled)
@@ -245,7 +245,10 @@ def _mentions(one: TimedOperation, value: str) -> bool:
 
 
 def with_fault(schedule: Schedule, place: int, fault: AtStep) -> Schedule:
-    """`schedule` with `fault` in place of fault number `place`, for the same duration."""
+    """`schedule` with `fault` in place of fault number `place`, for the same duration.
+
+    `fault` becomes the first fault of the schedule.
+    """
     faults = schedule.faults
     held_ms = faults[place].end_ms - faults[place].begin_ms
     others = (*faults[:place], *faults[place + 1 :])
@@ -253,7 +256,8 @@ def with_fault(schedule: Schedule, place: int, fault: AtStep) -> Schedule:
 
 
 def action_of(scheduled: ScheduledFault) -> StepAction | None:
-    """The action of the same fault at a step; None if the fault has no such form."""
+    """The action at a step that has the same effect as the fault; None if there is no such action.
+    """
     match scheduled.fault:
         case Kill(on=(_,)):
             return "crash"
@@ -272,8 +276,8 @@ def _nearby_steps(
 ) -> list[tuple[int, str, int]]:
     """The operation, failpoint and visit of each step near the time at which the fault began.
 
-    These are the failpoints after the last steps that were executed before that time, and those
-    before the next steps.
+    The failpoints are those after the last steps that `member` executed before that time, and those
+    before its next steps.
     """
     began_ns = _began_ns(folder, place)
     begun = _begun(folder, schedule)

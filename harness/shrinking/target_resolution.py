@@ -21,7 +21,7 @@ from splitbrain.nemesis.fault import AtStep, Partition, ScheduledFault
 
 
 def resolve_targets(schedule: Schedule) -> Schedule:
-    """`schedule` with the members that a simulated run of it selected."""
+    """Replace the targets of faults and operations by the members that a simulated run selected."""
     with temporary_run(schedule, schedule.fails_by) as run:
         folder = RunFolder(run.folder)
         leader = first_leader(folder)
@@ -80,7 +80,7 @@ def first_leader(folder: RunFolder) -> str:
 
 
 def _followers(schedule: Schedule, folder: RunFolder) -> dict[int, str]:
-    """For each operation that was sent to a follower, by its number: the follower."""
+    """The number of each operation that was sent to a follower → the follower."""
     order, count = schedule.operation_numbers(), len(schedule.clients)
     sent = [0] * count
     followers: dict[int, str] = {}

@@ -22,7 +22,7 @@ PAGE_BYTES = 4096
 
 
 class StoredBackend:
-    """The file: the committed entries of each bucket."""
+    """The backend's file on the disk: the committed entries of each bucket."""
 
     def __init__(self) -> None:
         self.buckets: dict[bytes, Any] = {bucket: SortedDict() for bucket in BUCKETS}
@@ -48,7 +48,7 @@ class StoredBackend:
 
 
 class SimulatedBackend(MemoryBackend):
-    """The file as one process sees it. `run` executes commits and takes the disk's time."""
+    """The backend as one process sees it. `run` executes each commit after a delay of the disk."""
 
     def __init__(self, stored: StoredBackend, *, run: Run) -> None:
         super().__init__(run=run)

@@ -17,7 +17,8 @@ FIRES_PERCENT = (2, 10, 25, 60)
 """How often a point fires when it is reached: one of these, drawn for each point that is on."""
 LOSSY_FIRES_PERCENT_MAX = 25
 LOSSY = ("a frame finds its queue full", "the inbox is full")
-"""Points that lose messages: with more losses than this the cluster does nothing."""
+"""Points that lose messages. They fire in at most `LOSSY_FIRES_PERCENT_MAX` percent of their
+visits, because a cluster that loses more messages makes no progress."""
 FIRST_VISITS = 6
 FIRST_VISITS_FIRE_PERCENT = 50
 """Points that are reached rarely, such as member start, fire with at least this probability

@@ -61,12 +61,16 @@ class ClientNetwork:
         return self._machines[url]
 
     def listener(self, url: str) -> ClientListener | None:
-        """The listener at `url`; None if no process listens. A paused process listens."""
+        """The listener at `url`; None if no process listens. A paused process still listens."""
         listener = self._listeners.get(url)
         return None if listener is None or listener.process.ended else listener
 
     async def ask(self, url: str, serve: Serve[T], timeout_s: float) -> T:
-        """Execute `serve` in the member at `url`. Raises OSError or RpcError."""
+        """Execute `serve` in the process of the member at `url`, and return its result.
+
+        Raises RpcError if the member refuses the request, and OSError if the connection fails or
+        `timeout_s` has passed.
+        """
         exchange: Exchange[T] = Exchange(self, self._machines[url], url, serve)
         return await exchange.run(timeout_s)
 
@@ -135,7 +139,10 @@ class Exchange(Generic[T]):
         self._loop.at_ns(self._loop.now_ns + self._back.transit_ns(256), None, then)
 
     def member_gone(self) -> None:
-        """The process has ended, so its machine resets the connection if it has power."""
+        """Called when the member's process has ended.
+
+        A machine with power resets the connection.
+        """
         self._reached("a member ended with a request in flight")
         if self._machine.powered:
             self._fail(ConnectionLost("the member is gone"))

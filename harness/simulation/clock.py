@@ -1,8 +1,8 @@
 """The clocks of a machine, which can drift and jump relative to virtual time.
 
 The monotonic clock drifts, but it never jumps or goes back while the machine is up. The wall
-clock drifts and jumps. Both belong to the machine: they continue when a member restarts, and
-after a power loss the monotonic clock starts at 0.
+clock drifts and jumps. Both clocks belong to the machine, so they continue when a member restarts.
+After a power loss the monotonic clock starts at 0.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ DRIFT_PPM_MAX = 500_000
 
 
 class MachineClock:
-    """`drift_ppm`: how much faster than virtual time the clocks run, in parts per million."""
+    """The monotonic clock and the wall clock of one machine.
+
+    The clocks run faster than virtual time by `drift_ppm` parts per million.
+    """
 
     def __init__(self, loop: VirtualLoop, *, monotonic_ns: int = 0, drift_ppm: int = 0) -> None:
         self._loop = loop

@@ -192,7 +192,7 @@ class SimulatedCluster:
     def lose_power(self, names: Sequence[str]) -> None:
         """Cut the power of the machines at the same moment.
 
-        Processes, page caches, and what the network has not sent yet are lost.
+        The processes, the page caches, and frames that were not sent yet are lost.
         """
         self.coverage.sometimes("power was lost on several machines at once", len(names) > 1)
         for name in names:

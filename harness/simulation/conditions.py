@@ -1,7 +1,7 @@
 """Conditions that at least some runs of a campaign should reach: `sometimes(…)`.
 
-The simulated world and `invariants.py` observe them from outside the members. A condition
-that no run reaches shows what the campaign does not test.
+The simulated world and `invariants.py` observe the conditions from outside the members. A
+condition that no run reaches shows what the campaign does not test.
 
 Source: Antithesis's `sometimes` assertions; FoundationDB's coverage by TEST macros.
 """

@@ -81,7 +81,7 @@ class MachineDisk:
                 self.reached(f"a commit to the backend was interrupted, and {effect}")
 
     def rot(self) -> str:
-        """Flip one bit in the durable content of a file. Returns the place, for the record."""
+        """Flip one bit of a file. Returns the file and the offset as text."""
         files = [(path, inode) for path, inode in self.volume.files() if inode.cached]
         if not files:
             return "nothing to rot"
@@ -132,8 +132,8 @@ class SimulatedFile:
         self.unsynced_bytes = inode.unsynced_bytes
         """The unsynced bytes, including those that earlier processes of the member wrote."""
         self._lost_bytes = int(inode.dropped)
-        """What a failed sync dropped. No later sync makes it durable, unless another process
-        of the member writes all of it again."""
+        """The bytes that failed syncs dropped. No later sync makes them durable, unless all of
+        them are written again."""
 
     def write(self, offset: int, data: bytes) -> None:
         self._disk.check_alive()

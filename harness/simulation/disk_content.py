@@ -1,12 +1,12 @@
 """The content of a disk: files and directories, and the part of each that is durable.
 
-This module is pure. The clock and the view of a member are in `disk.py`.
+This module is pure. `disk.py` adds the time that operations take, and the view of a process.
 
 A file consists of its page cache, which every process reads, its content at the last sync,
-and the writes since then. After a power loss, each sector that was written since the last
-sync contains one of the versions that it had since then, independent of the other sectors,
-because the disk may have written them back in any order and at any time. A sector itself is
-never torn. The size of the file is the durable one, or one that the file has had since.
+and the writes since then. After a power loss, each sector contains its version at the last
+sync or one of its later versions, independent of the other sectors, because the disk may have
+written them back in any order and at any time. A sector itself is never torn. The size of the
+file is its size at the last sync, or a later one.
 
 A directory keeps its entries of the last sync, and after a power loss a prefix of the changes
 since then, because file systems journal their changes in order. Changes of different
@@ -130,7 +130,10 @@ class Inode:
         return chosen, content[:chosen]
 
     def rot(self, random: Random) -> int | None:
-        """Flip one bit of the durable content. Returns its offset, or None if the file is empty."""
+        """Flip one bit, in the page cache and on the disk.
+
+        Returns the offset of the changed byte, or None if the file is empty.
+        """
         if not self.cached:
             return None
         at = random.randrange(len(self.cached))
@@ -195,7 +198,7 @@ class Volume:
         return found
 
     def directory(self, path: str) -> Volume:
-        """Raises FileNotFoundError."""
+        """The directory at `path`. Raises FileNotFoundError."""
         found = self.at(path)
         if not isinstance(found, Volume):
             raise FileNotFoundError(f"no directory {path}")

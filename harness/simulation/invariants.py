@@ -3,7 +3,7 @@ conditions, which should be true sometimes.
 
     election safety        a term has at most one leader
     log matching           entries with the same index and term are equal, and so are their
-                           predecessors (checked for each entry; induction does the rest)
+                           predecessors (checked for each entry and its direct predecessor)
     leader completeness    a leader's log contains all entries committed in earlier terms
     state-machine safety   no two members commit different entries at an index, or have
                            different revisions after applying the same entry
@@ -19,8 +19,8 @@ conditions, which should be true sometimes.
                            member had committed when the read began
     agreement              after all faults are healed, the members agree
 
-These rules detect a bug close to its cause. A lost vote violates one of them at once, while
-different contents of two members need several more unlikely events.
+These rules detect a bug close to its cause. A lost vote violates one of them at once. The contents
+of two members differ only after several more unlikely events.
 
 Source: Raft paper, figures 2 and 3, and 5.4.2; Ongaro's thesis, 3.
 """
@@ -79,7 +79,7 @@ class InvariantMonitor:
         self._revisions: dict[int, int] = {}
 
     def synced(self, name: str) -> None:
-        """The disk of member `name` has synced a file."""
+        """Called when the disk of member `name` has synced a file."""
         seen, process = self._seen.get(name), self._members[name].process
         if seen is not None and process is not None and seen.life == process.life:
             seen.note_synced()
@@ -264,12 +264,12 @@ class InvariantMonitor:
         self._conditions_of_commit(seen, raft)
 
     def _provoke_deposed_leaders(self, raft: Raft) -> None:
-        """Send a read to each leader of an earlier term, and extend the log of that leader.
+        """Send a read to each running leader of an earlier term, and extend the log of that leader.
 
         This method is called after `raft` was elected or has committed an entry. If a deposed
-        leader answers the read, the answer is stale. The log of the deposed leader becomes longer
-        than the log of its successor. The additional entries are never committed and must
-        disappear.
+        leader answers the read, the answer is stale. If `deposed_longer_by` is not 0, the log of
+        the deposed leader becomes longer than the log of its successor. The additional entries are
+        never committed and must disappear.
         """
         for name, one in self._seen.items():
             member = self._members[name]
@@ -283,7 +283,7 @@ class InvariantMonitor:
         self._loop.create_task(_read(server), name="read")
 
     def _append_empty_entries(self, raft: Raft, successor: Raft) -> None:
-        """Append empty entries, which the member processes at its next tick."""
+        """Append empty entries to the log of `raft`. The member processes them at its next tick."""
         if raft.role is not Role.LEADER or raft.term >= successor.term:
             return
         last = raft.log.last_index
@@ -404,7 +404,7 @@ class InvariantMonitor:
     # --- members that start and stop ----------------------------------------------------------
 
     def began(self, member: Member) -> None:
-        """A member has started to serve. Record the conditions of its restart."""
+        """Called when `member` has started to serve. Records the conditions of its restart."""
         server = member.server
         if server is None:
             return
@@ -423,7 +423,7 @@ class InvariantMonitor:
             )
 
     def _check_reads(self, name: str, server: Server) -> None:
-        """Check each linearizable read of `server`.
+        """Replace `server.linearizable_read` by a method that also checks each read.
 
         Source: Raft thesis, 6.4: the read index is at least the largest commit index of any
         server at the time of the request.
@@ -478,7 +478,8 @@ class InvariantMonitor:
             )
 
     def down(self, stopped: Member) -> None:
-        """The process of `stopped` is about to end."""
+        """Called when the process of `stopped` is about to end. Records the conditions of its end.
+        """
         sometimes = self._coverage.sometimes
         sometimes("a member was killed while it started", stopped.server is None)
         server = stopped.server

@@ -35,7 +35,7 @@ from splitbrain.harness.errors import SplitbrainError
 from splitbrain.harness.simulation.process import Ended, Process
 
 EVENTS_AT_ONE_MOMENT_MAX = 1_000_000
-"""After so many callbacks at the same time the run is ended as a Livelock."""
+"""After this many callbacks at the same virtual time, the run ends with a `Livelock`."""
 
 
 class Deadlock(SplitbrainError):
@@ -138,7 +138,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def at_ns(
         self, when_ns: int, process: Process | None, callback: Callable[..., object], *args: Any
     ) -> _Handle:
-        """Call at a time, which is now at the earliest, on behalf of `process`."""
+        """Call `callback` at `when_ns`, or now if that time is past, on behalf of `process`."""
         if when_ns < self.now_ns:
             when_ns = self.now_ns
         handle = _Handle(callback, args, process, when_ns)
@@ -172,7 +172,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
     # --- running ---------------------------------------------------------------------
 
     def run_forever(self) -> None:
-        """Raises Deadlock if no callback is left, and Livelock if time does not advance."""
+        """Run callbacks until `stop` is called.
+
+        Raises Deadlock if no callback is left, and Livelock if time does not advance.
+        """
         self._check_closed()  # type: ignore[attr-defined]
         self._check_running()  # type: ignore[attr-defined]
         hooks = sys.get_asyncgen_hooks()
@@ -273,7 +276,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _end_generator(self, generator: Any) -> None:
         """Close an asynchronous generator that was dropped before its end.
 
-        It is closed on behalf of its process, if that process still runs.
+        The present process closes the generator, unless that process is paused or has ended.
         """
         if self.current is None or self.current.runs:
             self.call_soon(lambda: self.create_task(generator.aclose()))

@@ -1,4 +1,4 @@
-"""A member's Raft as it was after its last step, and the part of it that is durable."""
+"""The values of a member's Raft after its last step, and the part of them that is durable."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from splitbrain.node.server import Server
 
 
 class ObservedRaft:
-    """The values of a member's Raft after its last step, compared with the present ones."""
+    """The values of a member's Raft after its last observed step.
+
+    `InvariantMonitor` compares them with the present values.
+    """
 
     __slots__ = (
         "applied", "committed", "compacted", "durable", "last", "last_term", "leader", "life",
@@ -40,7 +43,7 @@ class ObservedRaft:
         self.durable = log.durable
 
     def note_synced(self) -> None:
-        """Record the part that the disk reports as durable now. It stays durable afterwards."""
+        """Record the log and the hard state as durable, if the disk reports no unsynced bytes."""
         log, storage = self.raft.log, self.server.storage
         if not storage.unsynced_bytes:
             self.synced = min(log.persisting, storage.last_index)

@@ -15,15 +15,18 @@ from typing import Any
 
 
 class Ended(BaseException):
-    """Raised in the code of a process that ends itself, because a crash at a failpoint does not
-    return.
+    """Raised to leave the code of a process that has ended, for example at a failpoint.
 
     This is not an `Exception`, so that `except Exception` does not catch it.
     """
 
 
 class Process:
-    """The loop only tests `runs`, which is false for a paused or ended process."""
+    """One process of a member, from its start to its end.
+
+    `life` counts the starts of the member, from 1. `runs` is False while the process is paused, and
+    after its end. The loop tests only `runs`.
+    """
 
     __slots__ = ("at_end", "backlog", "ended", "life", "name", "paused", "runs", "tasks")
 
@@ -36,9 +39,11 @@ class Process:
         self.backlog: deque[Any] = deque()
         """Callbacks that became due while the process was paused, in order."""
         self.tasks: dict[asyncio.Task[Any], None] = {}
-        """Kept after the end as well: garbage collection would run their `finally` blocks."""
+        """The unfinished tasks. They are kept after the end of the process, because garbage
+        collection would run their `finally` blocks."""
         self.at_end: list[Callable[[], None]] = []
-        """Called when the process ends: they break its connections and close its files."""
+        """Called when the process ends. These callbacks break its connections and stop its
+        backends."""
 
     def pause(self) -> None:
         self.paused = True

@@ -42,7 +42,7 @@ def simulate(
     """Run `schedule` in virtual time and leave its folder ready to be judged.
 
     With `end_when_violated`, the load ends when the first invariant is violated. Raises
-    BadArguments if this process has another planted bug than the schedule asks for.
+    BadArguments if this Python process already contains a planted bug other than the schedule's.
     """
     with warnings.catch_warnings():
         # A process that was killed leaves coroutines that were never started.

@@ -11,7 +11,7 @@ class SimulatedRun:
     """The facts of one simulated run that is over."""
 
     digest: str
-    """SHA-256 over its history and the members' final states (`harness/simulation/digest.py`)."""
+    """SHA-256 over the run's history, and the states and traces of its members (`digest.py`)."""
     simulated_s: float
     """Virtual time."""
     wall_s: float

@@ -30,7 +30,7 @@ _POLL_S = 0.02
 
 
 class SimulatedSystem:
-    """The system on `cluster`, which was made on the loop of the run.
+    """The system under test whose members run in `cluster`.
 
     The system supports all faults: it is Killable, Pausable, Partitionable, Powered, Clocked,
     Disked and HasFailpoints. The method `stop` writes the members' logs and traces.
@@ -38,7 +38,7 @@ class SimulatedSystem:
 
     name = "simulated"
     in_flight_s = 3.0
-    """In virtual time. No frame is under way for longer, see
+    """In virtual time. No frame is in flight for longer, see
     `splitbrain.harness.simulation.network`."""
 
     def __init__(self, cluster: SimulatedCluster, folder: Path) -> None:

@@ -105,7 +105,10 @@ class Stream:
             self._send(ConnectionLost(refusal.message))
 
     def member_gone(self) -> None:
-        """The process has ended, so its machine resets the connection if it has power."""
+        """Called when the member's process has ended.
+
+        A machine with power resets the connection.
+        """
         self._clients.network.reached("a member ended with a request in flight")
         if self._machine.powered:
             self._send(ConnectionLost("the member is gone"))

@@ -58,11 +58,11 @@ class MemberNetwork:
 
 
 class SimulatedWorld:
-    """The world of one process.
+    """`splitbrain.node.world.World` for one process.
 
-    `on_stop` is called when the member stops itself, with its exit code and the reason.
-    `on_pause` is called when a failpoint pauses it, with the name of the failpoint. Both run
-    on behalf of the harness.
+    `on_stop` is called with an exit code and a reason when the member stops itself or crashes at a
+    failpoint. `on_pause` is called with the name of the failpoint when a failpoint pauses the
+    member.
     """
 
     def __init__(
