@@ -59,8 +59,10 @@ def mutant(name: str) -> Mutant:
 
 
 def mutant_command(name: str) -> tuple[str, ...]:
-    """The command that starts a member with the bug `name`, in place of
-    `python -m splitbrain.node`. Raises BadArguments if there is no such mutant."""
+    """The command that starts a member with the bug `name`.
+
+    It replaces `python -m splitbrain.node`. Raises BadArguments if there is no such mutant.
+    """
     mutant(name)
     return (sys.executable, "-P", "-m", PACKAGE, name, "--")
 
@@ -76,7 +78,10 @@ def mutant_flags(name: str) -> tuple[str, ...]:
 
 
 def plant(name: str) -> None:
-    """Plant the bug `name` into this process until it ends. Raises BadArguments."""
+    """Plant the bug `name` into this process until it ends.
+
+    Raises BadArguments if there is no such mutant.
+    """
     _module(name).plant()
 
 

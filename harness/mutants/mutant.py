@@ -12,8 +12,8 @@ SHORT_RUN: Mapping[str, object] = {
     "election_ms": 400,
     "quiet_timeout_ms": 8_000,
 }
-"""Run options that suit most mutants: elections are fast, so that a few seconds see several
-leaders, and the run waits only briefly for members that never agree."""
+"""Run options that suit most mutants: elections are fast, so that several leaders are elected
+within a few seconds, and the run waits only briefly for members that never agree."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Whether a run of real processes can reach a planted bug."""
+"""Decides whether a run of real processes is known to reach a planted bug."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from splitbrain.harness.mutants.catalogue import mutant
 
 
 def why_out_of_reach(name: str, workload: str, nemesis: Collection[str]) -> str:
-    """Why a run with `workload` and the faults `nemesis` is not known to reach the mutant `name`,
-    and the command that finds it; "" if the run is known to reach it.
+    """Explain why a run of real processes is not known to reach the mutant `name`.
 
-    Raises BadArguments if there is no such mutant.
+    The text contains a command that finds the mutant. Returns "" if a run with `workload` and the
+    faults `nemesis` is known to reach it. Raises BadArguments if there is no such mutant.
     """
     run = mutant(name).run
     if not run:

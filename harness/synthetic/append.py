@@ -37,10 +37,11 @@ def generate_append(
     seed: int = 0,
     registers: bool = False,
 ) -> list[Transaction]:
-    """A strictly serializable history over lists, or over registers if `registers`.
+    """Generate a strictly serializable history of transactions over lists.
 
-    Transactions are in the order of their invocations. `uncertain` and `failing` are the shares
-    of transactions that end in `info` and `fail`.
+    With `registers`, the transactions use registers in place of lists. The transactions are in the
+    order of their invocations. `uncertain` and `failing` are the shares of transactions that end in
+    `info` and `fail`.
     """
     simulation = _Simulation(
         clients=clients, uncertain=uncertain, failing=failing, seed=seed, registers=registers

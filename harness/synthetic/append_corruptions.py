@@ -33,9 +33,10 @@ def corrupt_append(
 
 
 def _inserted(*groups: tuple[tuple[MicroOperation, ...], ...]) -> Corrupt:
-    """Inserts transactions, over keys that no other transaction uses, at a random place.
+    """A corruption that inserts transactions at a random place.
 
-    The transactions of a group run concurrently, and the groups run one after another.
+    The keys of these transactions occur in no other transaction. The transactions of a group run
+    concurrently, and the groups run one after another.
     """
 
     def insert(transactions: list[Transaction], random: Random) -> bool:
@@ -78,7 +79,7 @@ def _reads(
 ) -> list[tuple[int, int, Key, tuple[Any, ...]]]:
     """The reads of at least `elements_min` elements, in transactions that use the key only once.
 
-    Each is (position of the transaction, position of the micro-operation, key, elements).
+    Each read is (position of the transaction, position of the micro-operation, key, elements).
     """
     found = []
     for place, one in enumerate(transactions):

@@ -14,9 +14,9 @@ Fate = Literal["ok", "fail", "info"]
 class Call:
     """A pending operation and its drawn outcome, `fate`.
 
-    `floor` is the highest revision in any answer before the operation was invoked. `compacted` is
-    the highest revision of any compaction that was acknowledged before. `result` and `error` are
-    set when the operation takes effect.
+    `floor` is the highest revision in any answer before the invocation. `compacted` is the highest
+    revision of any compaction that was acknowledged before the invocation. `result` and `error`
+    are set when the operation takes effect.
     """
 
     process: int

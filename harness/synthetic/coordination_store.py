@@ -96,8 +96,8 @@ class Lease:
 class CoordinationStore:
     """The sequential store. `now` is the time of its clock, in ns.
 
-    `bug` is a name in `COORDINATION_CORRUPTIONS`, or "". The bug happens whenever possible after
-    `bug_from_ns`.
+    `bug` is a name in `COORDINATION_CORRUPTIONS`, or "". From `bug_from_ns` on, the bug happens
+    whenever it is possible.
     """
 
     bug: str = ""
@@ -111,7 +111,7 @@ class CoordinationStore:
     bug_done: bool = False
 
     def has_bug(self, bug: str) -> bool:
-        """Whether the planted bug is `bug` and happens at this time."""
+        """Whether `bug` is planted and happens now. If so, sets `bug_done`."""
         if self.bug != bug or self.now < self.bug_from_ns:
             return False
         self.bug_done = True
@@ -169,7 +169,11 @@ class CoordinationStore:
     # --- requests ---------------------------------------------------------------------
 
     def answer(self, request: AnyRequest) -> AnyResult:
-        """Answer `request`. Locks and campaigns only join the queue. Raises RefusedError."""
+        """Answer `request`. Raises RefusedError.
+
+        A lock or campaign only joins the queue. The client must receive the answer when
+        `is_granted` returns True.
+        """
         match request:
             case Put():
                 if request.lease and request.lease not in self.leases:
@@ -287,7 +291,10 @@ class CoordinationStore:
         raise AssertionError(request)
 
     def is_granted(self, request: Lock | Campaign) -> bool:
-        """Whether a lock or campaign in the queue is answered at this time. Raises RefusedError."""
+        """Whether the store now answers `request`, a lock or campaign in the queue.
+
+        Raises RefusedError if the key of the request is deleted.
+        """
         key = f"{request.name}/{request.lease:x}"
         kind = "lock" if isinstance(request, Lock) else "election"
         if key not in self.kvs:

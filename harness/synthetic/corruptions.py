@@ -2,7 +2,7 @@
 
 A corruption is applied once, at the first place where a checker can find it. It imitates a bug of a
 store by changing one effect, one answer, the change log or one member's state. The resulting
-history is certainly invalid, whatever operations follow.
+history is invalid, whatever operations follow.
 """
 
 from __future__ import annotations
@@ -38,15 +38,17 @@ StateCorruption = Callable[[list[MemberState]], list[MemberState] | None]
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """A way to corrupt a history.
+    """A way to corrupt a history. Exactly one of these fields is set:
 
-    Exactly one of `answer`, `effect`, `before`, `states` and `compaction` is set. `answer` changes
-    the answer of an operation. `effect` replaces the changes that an operation makes in the store,
-    and may change its outcome. `before` lets an operation take effect before it is invoked, and
-    sets its answer. `states` changes the states of the members. Each function returns None if the
-    corruption is not possible at this place. With `compaction`, a read below the compacted revision
-    is answered. `members_min` is the number of members' states that a checker needs to find the
-    corruption.
+    - `answer` changes the answer of an operation.
+    - `effect` replaces the changes that an operation makes in the store, and may change the outcome
+      of the operation.
+    - `before` makes an operation take effect before it is invoked, and sets its answer.
+    - `states` changes the states of the members.
+    - `compaction` makes the store answer a read below the compacted revision.
+
+    The functions return None if the corruption is not possible with their arguments. `members_min`
+    is the number of members' states that a checker needs to find the corruption.
     """
 
     description: str
@@ -91,7 +93,10 @@ class Corruptor:
         return changes if corrupted is None else corrupted
 
     def before(self, store: RecordedStore, call: Call, number: int) -> bool:
-        """Execute `call` before it is invoked, if the corruption requires it; returns whether."""
+        """Execute `call` before it is invoked, if the corruption requires this.
+
+        Returns whether `call` was executed.
+        """
         if self.corruption.before is None or self._is_idle(number) or call.fate != "ok":
             return False
         _, changes = evaluate(store, call.request)
@@ -109,7 +114,7 @@ class Corruptor:
         return members if corrupted is None else corrupted
 
     def ignores_compaction(self, call: Call, number: int) -> bool:
-        """Whether the read `call` is answered although a later revision was compacted before."""
+        """Whether the store answers the read `call` although its revision is compacted."""
         if not self.corruption.compaction or self._is_idle(number) or call.fate != "ok":
             return False
         request = call.request

@@ -51,7 +51,10 @@ class Recipe:
     corrupt: str = ""
 
     def make(self, emit: Callable[[Event], object]) -> list[MemberState]:
-        """Pass each event to `emit`; returns the members' states. Raises CannotCorruptError."""
+        """Generate the history, and pass each event to `emit`. Returns the members' states.
+
+        Raises CannotCorruptError if the corruption is not possible anywhere.
+        """
         corruptor = None
         if self.corrupt:
             corruptor = Corruptor(CORRUPTIONS[self.corrupt], self.operations // 2)
@@ -122,7 +125,7 @@ def generate(
 def generate_file(path: Path, recipe: Recipe) -> None:
     """Generate the history of `recipe` and write it to `path` event by event.
 
-    The members' states are written to its sidecar file.
+    The members' states are written to the sidecar file of `path`.
     """
     encode = msgspec.json.Encoder().encode
     with path.open("wb", buffering=1 << 20) as out:

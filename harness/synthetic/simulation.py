@@ -32,8 +32,8 @@ NULL = msgspec.Raw(b"null")
 class Simulation:
     """A queue of steps in virtual time. Each event of the history is passed to `emit`.
 
-    The steps are: a client invokes an operation, the operation takes effect, it returns, and a
-    lease ends.
+    The steps are: a client invokes an operation, the operation takes effect, the operation returns,
+    and a lease ends.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class Simulation:
         self.compacted = 0
         self._corruptor = corruptor
         self._compactable_max = 0
-        """The revision before the corrupted one. Compactions stop there, because the members'
-        logs must contain the corrupted revision. 0: no revision is corrupted yet."""
+        """The revision before the corrupted one, or 0 if no revision is corrupted yet. Compactions
+        stop there, because the members' logs must contain the corrupted revision."""
         self._compaction_acknowledged = 0
         """The highest revision of any acknowledged compaction so far."""
         self._workload = workload
@@ -137,7 +137,10 @@ class Simulation:
         self._schedule(ended, "return", call)
 
     def _invoke_late(self, now: int, call: Call) -> None:
-        """Invoke an operation that took effect before. Waits until a client has seen the effect."""
+        """Invoke an operation that has already taken effect.
+
+        The invocation is postponed until a client has seen the effect.
+        """
         assert call.result is not None
         assert self._corruptor is not None
         if self._floor < call.result.header.revision:
@@ -238,7 +241,7 @@ class Simulation:
 
 
 def _idle(process: int, client: int) -> Call:
-    """The call of a client that has not drawn its next operation."""
+    """The call of a client that has not drawn its next operation yet."""
     return Call(process=process, client=client, request=Range(""), f="", fate="ok")
 
 

@@ -12,9 +12,8 @@ from splitbrain.histories.trace import TraceEvent
 def traces_of(history: History, members: Sequence[str]) -> dict[str, list[TraceEvent]]:
     """The trace of each member, with the steps of each acknowledged write of `history`.
 
-    The first of `members` is the leader. A write without an answer has no steps in the traces, so
-    its revision does not occur in them either. The steps of a write begin at its invocation or
-    later.
+    The first of `members` is the leader. A write without an answer has no steps in the traces. The
+    steps of an acknowledged write begin at its invocation or later.
     """
     traces: dict[str, list[TraceEvent]] = {name: [] for name in members}
     leader, *followers = members

@@ -1,8 +1,8 @@
 """Generates valid runs with watchers, of any size, from a model of the store.
 
 Writers make one revision in each millisecond (puts, deletes and transactions of several keys),
-and compact from time to time. Each watcher watches its interval through one stream after the
-other, each at a random member. A stream starts at the present, past or future revision, at a
+and compact from time to time. Each watcher watches its interval through a sequence of streams,
+each at a random member. A stream starts at the present revision, a past one, a future one or a
 compacted one, or at the revision where the last stream ended. The same arguments give the same
 run.
 """
@@ -68,7 +68,7 @@ class WatchedRun:
 
 
 class _Writers:
-    """Writes one revision after another, each by one operation, and records them as events."""
+    """Writes one revision after another, each by one operation, and records the operations."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -147,7 +147,7 @@ class _Watchers:
         self._time = 0
 
     def _write(self, line: Line) -> None:
-        """Append `line`. The times of a stream increase, even if several answers come at once."""
+        """Append `line`, with a later time than the line before it in its stream."""
         self._time = max(self._time + 1, line.time)
         self.lines.append(msgspec.structs.replace(line, time=self._time))
 
@@ -174,8 +174,7 @@ class _Watchers:
         return max(1, now - self._random.randrange(300))
 
     def _stream(self, watcher: int, request: WatchRequest, now: int, until: int) -> int:
-        """Write a stream that is opened at the store's revision `now` and closed at revision
-        `until`.
+        """Write a stream that is open from the store's revision `now` to `until`.
 
         Returns the revision at which the watcher resumes.
         """

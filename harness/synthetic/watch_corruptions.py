@@ -186,7 +186,7 @@ def _leak(
     run: WatchedRun, lines: Lines, random: Random,
     fits: Callable[[WatchRequest, Change], bool],
 ) -> bool:
-    """Send a change that `fits`, at the revision of the answer before which it is inserted."""
+    """Insert an answer with a change that `fits`, at the revision of the next answer."""
     requests = _requests(lines)
     changes = run.history.members[0].changes
     places = [place for place, line in enumerate(lines) if isinstance(line, Events)]
