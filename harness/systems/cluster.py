@@ -70,7 +70,8 @@ class ProcessCluster(ABC):
         self._processes: dict[MemberName, MemberProcess] = {}
         self._paused: dict[MemberName, None] = {}
         self._crashes: dict[MemberProcess, Crash] = {}
-        """How processes ended that the harness had not killed."""
+        """Process → its crash, for processes that ended although the harness had not killed them.
+        """
         self._log_begins: dict[MemberProcess, int] = {}
         """The size of the member's log when each process started."""
         self._names: dict[int, MemberName] = {}
@@ -291,8 +292,8 @@ class ProcessCluster(ABC):
     def ended_by_themselves(self) -> Sequence[Crash]:
         """One crash for each process that ended without a fault, in the order of notice.
 
-        Such a process is reported even if a fault restarted its member later, because otherwise a
-        crash would be taken for a kill.
+        Such a process is reported even if a fault restarted its member later, because otherwise the
+        crash would look like a kill.
         """
         for name in self._processes:
             self._notice_crash(name)
@@ -314,8 +315,8 @@ class ProcessCluster(ABC):
     async def leader(self) -> MemberName | None:
         """The leader of the highest term that a member reports at this time.
 
-        Returns None if no member reports a leader. Also returns None if that leader is paused or
-        does not run, because it cannot lead then, even if its followers have not noticed yet.
+        Returns None if no member reports a leader, or if that leader is paused or does not run.
+        Such a member cannot lead, even if its followers have not noticed yet.
         """
         statuses = [one for one in (await self._statuses()).values() if one.leader]
         if not statuses:

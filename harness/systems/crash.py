@@ -1,4 +1,4 @@
-"""A crash: a member ended although the harness did not end it. Reads the proof from its log."""
+"""A crash: a member ended although the harness did not end it. The proof is read from its log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOG_READ_BYTES_MAX = 8_000_000
 """A longer log is read from this many bytes before its end."""
 
 PORT_LOST = ("address already in use", "something else listens on")
-"""What the members of etcd and of this project log when they cannot bind, in lower case."""
+"""Texts, in lower case, that members of etcd and of this project log if they cannot bind a port."""
 
 _PANIC = re.compile(
     r"^(panic: |\tpanic: |fatal error: |runtime: |SIG[A-Z]+: |unexpected fault address )"  # Go
@@ -35,15 +35,15 @@ class Crash(msgspec.Struct, frozen=True):
 
     member: MemberName
     how: str
-    """How it ended: `exit code 2`, or `signal 6 (SIGABRT)`."""
+    """How the member ended: `exit code 2`, or `signal 6 (SIGABRT)`."""
     panic: tuple[str, ...] = ()
-    """The first lines of the panic or the traceback, if its log contains one."""
+    """The first lines of the panic or the traceback, if the member's log contains one."""
     log_tail: tuple[str, ...] = ()
-    """The last lines of its log."""
+    """The last lines of the member's log."""
     log: str = ""
-    """The path of its log."""
+    """The path of the member's log."""
     at: int = 0
-    """When the harness noticed it, in ns since the start of the run."""
+    """When the harness noticed the end, in ns since the start of the run."""
 
     @property
     def port_lost(self) -> bool:
@@ -76,8 +76,8 @@ def ending(exit_code: int | None) -> str:
 def first_panic_lines(lines: list[str]) -> tuple[str, ...]:
     """The first lines of the last panic in `lines`; () if there is none.
 
-    Lines that follow each other and all look like the beginning of a panic are one panic: Go
-    prints a line for each panic that a deferred function raised again.
+    Consecutive lines that all look like the beginning of a panic are one panic, because Go prints a
+    line for each panic that a deferred function raised again.
     """
     place = next((at for at in reversed(range(len(lines))) if _PANIC.search(lines[at])), None)
     if place is None:

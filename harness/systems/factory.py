@@ -51,9 +51,9 @@ def _built_in_class(name: str) -> type | None:
 
 
 def check_program(options: Options) -> None:
-    """Check, before the run begins, that the program of the system exists.
+    """Check, before a run of etcd begins, that the etcd binary exists.
 
-    Raises BadArguments if the program does not exist, or is another program.
+    Raises BadArguments if there is no such program, or if it is not etcd.
     """
     if options.system != ETCD:
         return
@@ -68,9 +68,8 @@ def check_program(options: Options) -> None:
 def make_system(schedule: Schedule, folder: Path) -> System:
     """The system of `schedule`, not yet started, with its members' files in `folder`.
 
-    A user's system, named by a dotted path or an entry point, is called with the keywords
-    `members`, `member_seeds`, `folder` and `options`. Raises BadArguments if the system does not
-    exist.
+    The class or function of a user's system is called with the keywords `members`, `member_seeds`,
+    `folder` and `options`. Raises BadArguments if the system does not exist.
     """
     if schedule.system == PYTHON_NODE:
         return _python_node(schedule, folder)
@@ -121,8 +120,8 @@ def _settings(schedule: Schedule, folder: Path, flags: tuple[str, ...]) -> Clust
 def needs_proxies(schedule: Schedule) -> bool:
     """Whether a fault of the schedule needs proxies between the members.
 
-    If no fault needs proxies, they are not started. Proxies run on the same machine as the members,
-    where they reduce etcd's rate by an eighth.
+    Proxies are started only if they are needed, because they run on the same machine as the members
+    and reduce etcd's throughput by an eighth.
     """
     return any(
         isinstance(one.fault, Partition | Latency)

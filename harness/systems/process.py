@@ -169,12 +169,12 @@ def spawn(
 
 
 def die_with_parent() -> Callable[[], None]:
-    """Returns a function for a child to call between fork and exec.
+    """Return a function for a child to call between fork and exec.
 
-    The function asks the kernel to kill the child when its parent ends. It only makes two system
-    calls, and all names in it are looked up beforehand, because another thread may have held any
-    lock at the fork.
+    The function asks the kernel to kill the child when its parent ends. It makes only two system
+    calls and takes no lock, because another thread may have held the lock at the fork.
     """
+    # Therefore all names that the function uses are looked up before the fork.
     prctl, parent, getppid, exit_now = _LIBC.prctl, os.getpid(), os.getppid, os._exit
     death = int(signal.SIGKILL)
 

@@ -19,7 +19,7 @@ from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import MemberName
 
 COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "splitbrain.node")
-"""`-P`: a module of the working directory is not imported in place of one of the same name."""
+"""With `-P`, modules in the working directory do not replace modules of the same name."""
 FAILPOINT_TIMEOUT_S = 2.0
 STOPPED_POLL_S = 0.002
 
@@ -27,9 +27,8 @@ STOPPED_POLL_S = 0.002
 class PythonNode(ProcessCluster):
     """A cluster of this project's members.
 
-    `command` starts a member and does not include the member's flags. Members with a planted bug
-    have another command. With `admin` the members accept failpoints, so that the system is
-    `HasFailpoints`.
+    `command` starts a member, and does not include the member's flags. Members with a planted bug
+    have another command. With `admin`, the members accept failpoints.
     """
 
     name = "python_node"

@@ -1,4 +1,4 @@
-"""The services that a system serves and a workload needs, besides keys and watches."""
+"""Checks that a system serves the services of a workload, such as leases and locks."""
 
 from __future__ import annotations
 

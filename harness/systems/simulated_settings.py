@@ -16,8 +16,7 @@ TYPES = {
 
 
 def check_simulated_settings(schedule: Schedule) -> None:
-    """Raise BadArguments for a setting that a simulated member does not have, and for a value
-    that it does not accept."""
+    """Raise BadArguments for a setting that simulated members do not have or do not accept."""
     for name, value in schedule.settings.items():
         if name not in TYPES:
             raise BadArguments(

@@ -1,9 +1,8 @@
 """The interface of a system under test: `System`, and small optional protocols.
 
-A system supports a kind of faults by implementing a protocol: `Killable`, `Pausable`,
-`Partitionable`. Each fault needs one of them, and a schedule is only drawn with faults that
-the system supports. Clusters of real processes and the simulator implement the same
-protocols.
+A system supports a kind of faults by implementing a protocol such as `Killable`, `Pausable` or
+`Partitionable`. A schedule contains only faults that its system supports. Clusters of real
+processes and the simulator implement the same protocols.
 """
 
 from __future__ import annotations
@@ -34,7 +33,10 @@ __all__ = [
 
 
 class Address(msgspec.Struct, frozen=True):
-    """The URLs of a member: for clients, and for its peers (that of its proxy, if any)."""
+    """The URLs of a member.
+
+    `peer_url` is the address at which its peers reach it: that of its proxy, if it has one.
+    """
 
     name: MemberName
     client_url: str
@@ -46,10 +48,11 @@ class CrashReporter(Protocol):
     """A system that notices when a member ends although the harness did not end it."""
 
     def ended_by_themselves(self) -> Sequence[Crash | str]:
-        """One crash for each such end since the start, in the order in which they were noticed.
+        """One crash for each member that ended by itself since the system started.
 
-        A text that begins with the name of the member is also accepted. The method is called
-        several times a second, and an end that it returned once stays in the result.
+        The crashes are in the order in which the system noticed them. The method is called several
+        times a second, and each result contains all earlier ones. In place of a `Crash`, a text
+        that begins with the name of the member is also accepted.
         """
         ...
 
@@ -64,7 +67,7 @@ class AdverseConditions(Protocol):
         ...
 
     def end_adverse_conditions(self) -> None:
-        """From now on frames arrive, disks are fast, and rare conditions are rare."""
+        """Make links and disks ideal, and rare conditions rare, from now on."""
         ...
 
 
@@ -78,7 +81,7 @@ class System(Protocol):
 
     @property
     def members(self) -> Sequence[MemberName]:
-        """The names, in a fixed order, also before the start."""
+        """The names of the members in a fixed order, which are known before `start`."""
         ...
 
     async def start(self) -> None:
@@ -98,7 +101,7 @@ class System(Protocol):
         ...
 
     async def leader(self) -> MemberName | None:
-        """The leader of the highest term that a member reports now, or None."""
+        """The leader of the highest term that a member reports at this time, or None."""
         ...
 
     async def state(self, member: MemberName, at_revision: int | None = None) -> MemberState:

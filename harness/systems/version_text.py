@@ -9,7 +9,7 @@ from splitbrain.harness.systems.system import System
 
 @runtime_checkable
 class Versioned(Protocol):
-    """A system that writes the line itself."""
+    """A system that has its own method `version_text`."""
 
     def version_text(self) -> str:
         """For example `etcd 3.5.16, /usr/bin/etcd (from PATH)`."""
@@ -17,7 +17,7 @@ class Versioned(Protocol):
 
 
 def version_text(system: System) -> str:
-    """Names the tested version, and the binary if there is one.
+    """The tested version, and the binary if there is one.
 
     If the system has no method `version_text`, the text is made from the result of `versions()`.
     """

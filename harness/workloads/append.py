@@ -15,9 +15,10 @@ from splitbrain.histories.list_value import fresh
 
 
 class _Transactions(ABC):
-    """Each client continues with the next `keys` keys after `operations_per_client` transactions.
+    """A workload of transactions over `keys` keys at a time.
 
-    The keys of a workload begin with its name and a slash.
+    Each client continues with the next `keys` keys after `operations_per_client` transactions. The
+    keys of a workload begin with its name and a slash.
     """
 
     name: ClassVar[str]
@@ -93,9 +94,8 @@ class Append(_Transactions):
 class WriteRead(_Transactions):
     """Transactions of one to `operations_max` operations, which read and write registers.
 
-    Half of the transactions that write have no guards. Each of the others has guards, which compare
-    the keys that it writes with the state of these keys that the client last read. If a guard
-    fails, the transaction reads the keys instead.
+    Half of the transactions that write are guarded: each key that they write must still have the
+    value that the client last read. If a guard fails, the transaction only reads these keys.
     """
 
     name: ClassVar[str] = "wr"

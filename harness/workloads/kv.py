@@ -25,10 +25,10 @@ class KV:
     are linearizable, some are serializable, and some read a revision shortly before the last
     one that the client has seen.
 
-    A transaction compares one or two keys, or all keys of an interval. It compares the value,
-    mod_revision, version or create_revision with what the client last read, or tests by
-    version or create_revision whether the key exists. Both branches put, delete and read, and
-    some contain a nested transaction.
+    A transaction has one or two comparisons, each of a key or of all keys of an interval. A
+    comparison tests the value, mod_revision, version or create_revision that the client last
+    read, or tests by version or create_revision whether the key exists. Both branches put,
+    delete and read, and some contain a nested transaction.
     """
 
     name: ClassVar[str] = "kv"

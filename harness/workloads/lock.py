@@ -85,7 +85,7 @@ class Election:
     description: ClassVar[str] = "campaigns, proclamations, queries of the leader, resignations"
     checkers: ClassVar[Sequence[str]] = (*COORDINATION_CHECKERS, "election")
     may_always_fail: ClassVar[Sequence[str]] = ("leader", "revoke")
-    """An election has no leader while its members wait, and each lease may have expired."""
+    """An election may have no leader, and each lease may have expired before it is revoked."""
     needs: ClassVar[Sequence[str]] = ("lease", "election")
 
     def __init__(self, elections: int = 2, ttl: int = 5) -> None:

@@ -1,13 +1,13 @@
-"""The interface of a workload, which draws the operations of the clients and names the checkers
-that judge the run.
+"""The interface of a workload: it draws the clients' operations and names the checkers of the run.
 
 A workload is a class. Its options are the keyword arguments of its constructor
 (`workload_options`). The operations that a workload draws depend only on the random generator that
 it receives. They do not depend on a clock, on an answer or on another client.
 
-Every function that a workload issues must succeed at least once in ten tries, otherwise the run is
-unknown. The class attribute `may_always_fail` names the functions for which that is not so; a
-workload without it names none.
+A run is unknown if a function was invoked at least ten times and never succeeded, unless faults
+explain the failures. The optional class attribute `may_always_fail` names the functions that are
+exempt from this rule. The optional class attribute `needs` names the services besides keys and
+watches that the workload uses: "lease", "lock" or "election".
 
 A workload of a user is named by a dotted path (`package.module:Class`) or by an entry point
 of the group `splitbrain.workloads`.
@@ -37,16 +37,16 @@ class Draft:
     request: AnyRequest
     _: KW_ONLY
     expect_last_seen: tuple[int, ...] = ()
-    """The positions of comparisons of the transaction. Each is sent with the value or the
-    revision that this client last read of its key."""
+    """The positions of comparisons in the transaction. The operand of each of them is replaced by
+    the value or the revision that this client last read of the comparison's key."""
     revision_back: int = 0
-    """If not 0, a range or compaction is sent at this many revisions before the highest
-    revision that this client has seen."""
+    """If not 0, the range or compaction is sent at a revision that is this much lower than the
+    highest revision that this client has seen."""
     after_ok: bool = False
     """Send the operation only if this client's previous operation succeeded."""
     append_to_seen: bool = False
-    """Read the compared keys first, and append the values of the transaction to what was
-    read."""
+    """Read the compared keys first, and append the values of the transaction to the lists that
+    were read."""
 
 
 @runtime_checkable

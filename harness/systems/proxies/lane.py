@@ -42,7 +42,7 @@ class Lane:
         self._closed = False
 
     def read_from(self, source: asyncio.Transport, reading: bool) -> None:
-        """Set the source. `reading` is whether the transport is not paused at present."""
+        """Set the source. `reading` is False if the transport is paused at present."""
         self._source = source
         self._reading = reading
         self._set_reading()

@@ -73,7 +73,7 @@ class Proxies:
         self._pids = dict(pids)
 
     def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
-        """Set the state of a link. It applies to every byte that has not been passed on yet."""
+        """Set the state of a link. It applies also to bytes that the link has kept back so far."""
         self.link(source, target).set(state)
         for connection in tuple(self._connections):
             if {source, target} == {connection.source, connection.target}:
@@ -282,7 +282,10 @@ class Connection:
             self.lost(None)
 
     def lost(self, problem: Exception | None) -> None:
-        """Close both ends after one was lost: with a reset after an error, else after flushing."""
+        """Close both ends after one was lost.
+
+        After an error both ends are reset. Otherwise they are closed after all bytes are sent.
+        """
         self.forward.close()
         self.backward.close()
         for transport in self._transports():
@@ -307,7 +310,7 @@ def set_options(transport: asyncio.Transport) -> None:
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """Close with a RST, so that the other end notices immediately."""
+    """Close the connection with a RST, so that the other end notices immediately."""
     if not transport.is_closing():
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

@@ -39,7 +39,7 @@ End = tuple[str, int]
 def owner(here: End, there: End, pids: Iterable[int]) -> int | None:
     """The first of `pids` that owns the socket bound to `here` and connected to `there`.
 
-    A process also owns the sockets of its descendants. None if no process owns the socket.
+    A process also owns the sockets of its descendants. Returns None if no process owns the socket.
     """
     candidates = tuple(pids)
     try:
