@@ -26,7 +26,8 @@ class History:
     """Events in the order in which they were observed, and the operations and faults in them."""
 
     events: Sequence[Event]
-    """For a history that was read from a file, rebuilt from the operations at the first access."""
+    """If the history was read from a file, the events are rebuilt from the operations at the first
+    access."""
     operations: tuple[Operation, ...]
     """Operations of the key-value service, in the order of their invocations."""
     faults: tuple[FaultWindow, ...]
@@ -57,7 +58,7 @@ class History:
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> History:
-        """The history of `events`. Raises HistoryError if they do not pair up."""
+        """The history of `events`. Raises HistoryError if the events do not pair up."""
         ordered = tuple(events)
         operations, services = pair_events(ordered)
         return cls(ordered, tuple(operations), tuple(fault_windows(ordered)), tuple(services))

@@ -87,7 +87,10 @@ class Delete(
 
 
 class Compare(_Value, frozen=True):
-    """Compares the `target` field of `key` with `operand` by `result` (text for "value")."""
+    """Compares the field `target` of `key` with `operand`; `result` is the relation that must hold.
+
+    `operand` is text if `target` is "value", and a number otherwise.
+    """
 
     key: str
     target: Literal["value", "version", "create", "mod", "lease"]

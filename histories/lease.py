@@ -39,7 +39,10 @@ class LeaseTimeToLive(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op",
     tag="lease_time_to_live",
 ):
-    """`keys`: the answer lists the keys that are attached to the lease."""
+    """Asks for the time to live of a lease.
+
+    With `keys`, the answer also lists the keys that are attached to the lease.
+    """
 
     id: int
     keys: bool = False
@@ -51,7 +54,7 @@ LeaseRequest = LeaseGrant | LeaseRevoke | LeaseKeepAlive | LeaseTimeToLive
 class LeaseGrantResult(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="lease_grant"
 ):
-    """`ttl` may be longer than the requested one."""
+    """The answer to a `LeaseGrant`. `ttl` may be longer than the requested one."""
 
     header: Header = Header()
     id: int = 0

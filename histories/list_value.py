@@ -1,7 +1,7 @@
 """A list as the value of a key, such as `1.1 2.1 | 2.5`.
 
 A key-value store has no operation that appends, so a client that appends writes the whole list
-again. The elements behind the bar are those that the last put appended. Because of the bar, these
+again. The elements after the bar are those that the last put appended. Because of the bar, these
 elements are known even if the put overwrote elements that its client had not read.
 """
 
@@ -11,12 +11,12 @@ BAR = "|"
 
 
 def fresh(elements: list[str]) -> str:
-    """A list of `elements` alone, all of them appended by this put."""
+    """The value of a list that contains only `elements`, all of them appended by one put."""
     return " ".join([BAR, *elements])
 
 
 def extended(before: str, added: str) -> str:
-    """The list `before` followed by the elements of `added`, which is a value of `fresh`."""
+    """The list `before` followed by the elements of `added`, which is a result of `fresh`."""
     return " ".join([*elements_of(before), added])
 
 

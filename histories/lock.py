@@ -88,7 +88,7 @@ class UnlockResult(
 class CampaignResult(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="campaign"
 ):
-    """`revision` is the revision at which `key` was created."""
+    """The answer to a `Campaign`. `revision` is the revision at which `key` was created."""
 
     header: Header = Header()
     key: str = ""

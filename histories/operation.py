@@ -37,7 +37,7 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     ret: int | None
     """The time at which the operation has certainly ended; None for an `info`."""
     ended: int | None = None
-    """When the client stopped waiting, also for an `info`. For pictures and latencies only."""
+    """When the client stopped waiting, also for an `info`. Used only for pictures and latencies."""
 
 
 def pair_events(events: Iterable[Event]) -> tuple[list[Operation], list[ServiceOperation]]:

@@ -19,5 +19,5 @@ def subseed(seed: int, *path: str | int) -> int:
 
 
 def stream(seed: int, *path: str | int) -> random.Random:
-    """A random generator for the consumer named by `path` alone."""
+    """The random generator of the consumer named by `path`."""
     return random.Random(subseed(seed, *path))

@@ -1,7 +1,8 @@
 """Requests of all services, and operations of leases, locks and elections.
 
-The file of a history contains these operations in one order with those of the key-value service. A
-`History` keeps them in a separate field, because most checkers judge only keys and values.
+In the file of a history, the operations of all services are in one common order. A `History` keeps
+those of leases, locks and elections in a separate field, because most checkers judge only keys and
+values.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ AnyResult = Result | ServiceResult
 
 
 class ServiceOperation(msgspec.Struct, frozen=True, gc=False):
-    """Like `splitbrain.histories.operation.Operation`, for leases, locks and elections."""
+    """One operation on leases, locks or elections.
+
+    The fields are those of `splitbrain.histories.operation.Operation`.
+    """
 
     process: int
     f: str
@@ -47,5 +51,5 @@ def changes_store(request: AnyRequest) -> bool:
 
 
 def makes_keys(request: AnyRequest) -> bool:
-    """Whether the store writes or deletes keys for `request`, as for locks and elections."""
+    """Whether the store writes or deletes keys for `request`, a request of locks or elections."""
     return isinstance(request, LockRequest) and not isinstance(request, Leader)

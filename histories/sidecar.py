@@ -46,7 +46,10 @@ def write_members(history: Path, members: Sequence[MemberState]) -> None:
 
 
 def read_members(history: Path) -> tuple[MemberState, ...]:
-    """The states in the sidecar file of `history`; () without one. Raises HistoryError."""
+    """The states in the sidecar file of `history`, or () if there is no such file.
+
+    Raises HistoryError for a line that is not valid.
+    """
     path = members_path(history)
     if not path.is_file():
         return ()

@@ -6,7 +6,7 @@
     ["r", "x", 7]             reads the register x; null if it does not exist
 
 Each value is appended or written to a key only once in a history, so that the writer of every
-value that was read is known. As JSON, a micro-operation is such an array. The value of an
+value that was read is known. In JSON, a micro-operation is an array as above. The value of an
 event is the array of a transaction's micro-operations in their order
 (`splitbrain.histories.formats.transactions`).
 

@@ -42,7 +42,7 @@ NORMAL = LinkState()
 
 
 class HasLeader(Protocol):
-    """A cluster with named members and at most one leader. Every fault needs it."""
+    """A cluster with named members and at most one leader. Every fault needs this protocol."""
 
     @property
     def members(self) -> Sequence[MemberName]: ...
@@ -83,7 +83,10 @@ class Partitionable(Protocol):
     """A system whose links between members can be cut and slowed."""
 
     async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
-        """Set the state of the link from `source` to `target`; in force on return."""
+        """Set the state of the link from `source` to `target`.
+
+        The state is in force when the method returns.
+        """
         ...
 
 
@@ -95,12 +98,12 @@ class DiskState(msgspec.Struct, frozen=True):
     to a wrong place in its file.
 
     A correct store survives `slow_ms`, `full` and the errors of writes, syncs and reads on any
-    number of members. A member that cannot continue because of them stops. No store can survive a
-    lying disk or misdirected writes; at best it detects the damage afterwards.
+    number of members. A member that cannot continue because of such a fault stops. No store can
+    survive a lying disk or misdirected writes; at best it detects the damage afterwards.
     """
 
     slow_ms: int = 0
-    """Delay added to each sync: this long on average, at most twice as long."""
+    """The average delay added to each sync. The delay of one sync is at most twice as long."""
     full: bool = False
     write_error_percent: float = 0.0
     sync_error_percent: float = 0.0
@@ -135,7 +138,10 @@ class Clocked(Protocol):
         ...
 
     async def drift_clock(self, member: MemberName, ppm: int) -> None:
-        """Run all the member's clocks faster by `ppm` millionths; negative: slower, 0: normal."""
+        """Run all the member's clocks faster by `ppm` millionths.
+
+        With a negative `ppm` they run slower, and with 0 at the normal rate.
+        """
         ...
 
 
@@ -144,7 +150,7 @@ class Disked(Protocol):
     """A system whose disks can fail."""
 
     async def set_disk(self, member: MemberName, state: DiskState) -> None:
-        """Set the state of the member's disk; in force on return."""
+        """Set the state of the member's disk. It is in force when the method returns."""
         ...
 
     async def rot(self, member: MemberName) -> str:
@@ -171,7 +177,10 @@ class HasFailpoints(Protocol):
         ...
 
     async def clear_failpoint(self, member: MemberName, failpoint: str) -> None:
-        """Clear `failpoint`. A member that does not answer is skipped: a restart clears it."""
+        """Clear `failpoint` of the member.
+
+        Has no effect on a member that does not answer. A restart clears all failpoints.
+        """
         ...
 
     async def wait_until_paused_at(self, member: MemberName, failpoint: str) -> None:

@@ -148,12 +148,12 @@ STEP_ACTIONS: tuple[StepAction, ...] = ("crash", "power", "pause", "sleep", "iso
 
 
 class AtStep(msgspec.Struct, frozen=True, tag_field="fault", tag="step"):
-    """Do something to a member when it reaches a failpoint of the write path.
+    """Crash, pause, delay or isolate a member when it reaches a failpoint of the write path.
 
     `failpoint` is a name such as `before_leader_wal`. The fault is armed just before the operation
     number `operation` of the schedule begins (`Schedule.operation_numbers` defines the numbers), or
-    at `begin_ms` if `operation` is 0. The fault hits the first of the selected members that reaches
-    the failpoint for the `visit`-th time after that.
+    at `begin_ms` if `operation` is 0. Each selected member counts its visits of the failpoint from
+    then on. The fault hits the first member whose count reaches `visit`.
 
     The scheduled duration of the fault begins when the member reaches the failpoint. At its end the
     fault is healed as `do` requires: by a restart, by SIGCONT, or by opening the links. A fault at
@@ -183,4 +183,4 @@ class ScheduledFault(msgspec.Struct, frozen=True):
     end_ms: int
     fault: Fault
     seed: int
-    """The seed of the draws that are made when the fault begins: which members it hits."""
+    """The seed of the draws when the fault begins, such as the members that `target` selects."""

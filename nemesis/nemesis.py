@@ -39,7 +39,11 @@ class CurrentFault:
 
 
 class Nemesis:
-    """The faults of one run. `now_ms` returns the ms since the load began, by the loop's clock."""
+    """Injects and heals the faults of one run.
+
+    `now_ms` returns the ms since the load began, by the clock of the event loop. `record` is called
+    with each phase of each fault.
+    """
 
     def __init__(
         self,
@@ -53,7 +57,7 @@ class Nemesis:
         self._record = record
         self._now_ms = now_ms
         self._unhealed: dict[int, Phase] = {}
-        """The last phase of each fault that has begun, also of those that failed to heal."""
+        """The last phase of each fault that has begun and is not healed."""
         self._injected: dict[int, Injected] = {}
         self.triggers = Triggers()
         """The load announces each operation of the schedule here before the operation begins."""

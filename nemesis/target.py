@@ -17,9 +17,9 @@ def choose_targets(
     """The members that `target` selects, in the order of `members`.
 
     If no leader is known, "leader" and "follower" select any one member. In a cluster of one,
-    "follower" selects that member. "minority" selects at least one member and fewer than half (no
-    member in a cluster of one or two). "majority" selects more than half, but not all members if a
-    smaller majority exists.
+    "follower" selects the only member. "minority" selects at least one member and fewer than half
+    (no member in a cluster of one or two). "majority" selects more than half, but not all members
+    if a smaller majority exists.
     """
     count = len(members)
     match target:
@@ -47,7 +47,8 @@ def needs_leader(target: Target) -> bool:
 def targets_for(member_count: int) -> tuple[Target, ...]:
     """The targets to draw from in a cluster of `member_count` members.
 
-    A target is left out if it selects no member there, or the same members as another one.
+    A target is left out if it selects no member in such a cluster, or the same members as another
+    target.
     """
     if member_count == 1:
         return ("all",)

@@ -29,8 +29,8 @@ def cut_links(
     """The links that `shape` cuts; `chosen` are the members that the fault's target selects.
 
     - isolate, isolate_leader: the links between each chosen member and all others.
-    - halves: the links between the largest minority and the rest (of two members: between both).
-      Chosen members are in the minority as far as there is room.
+    - halves: the links between the largest minority and the rest. In a cluster of two, the links
+      between both members. Chosen members are in the minority as far as there is room.
     - bridge: see `bridge`.
     - ring: see `ring`.
     - one_way: the links from chosen members to all others.
@@ -65,11 +65,11 @@ def bridge(members: Sequence[MemberName], random: Random) -> tuple[Link, ...]:
 def ring(members: Sequence[MemberName], random: Random) -> tuple[Link, ...]:
     """Connect each member to a majority, and no two members to the same majority.
 
-    The members form a ring in drawn order. Each member stays connected to as many neighbours on
-    either side as make a majority with it. In a cluster of three, a member and its two neighbours
-    would be all members. Therefore links are cut one way in that case: each member receives only
-    from its predecessor and sends only to its successor. Returns no links for fewer than three
-    members.
+    The members form a ring in drawn order. Each member stays connected to its nearest neighbours on
+    both sides, so many that they form a majority with it. In a cluster of three, a member and its
+    two neighbours are all members. Therefore links in such a cluster are cut one way: each member
+    receives only from its predecessor and sends only to its successor. Returns no links for fewer
+    than three members.
     """
     count = len(members)
     if count < 3:

@@ -41,7 +41,7 @@ from splitbrain.histories.formats.value_identity import (
 
 DEPTH_MAX = 200
 DIGITS_MAX = 4_000
-"""Of a number. Python refuses to convert more than 4,300 digits."""
+"""The limit of the digits of a number. Python refuses to convert more than 4,300."""
 
 _TOKEN = re.compile(
     r"""[\s,]+
@@ -259,7 +259,7 @@ def _unescape(text: str, at: int) -> str:
 
 
 def _whole(text: str, at: int) -> str:
-    """`text`, unless it contains half of a surrogate pair, which is not a character."""
+    """Return `text`. Raises EdnError if it contains half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -24,7 +24,7 @@ ARGUMENT_EXPECTED = frozenset(("write", "cas", "add", "enqueue", "put", "append"
 ANSWER_EXPECTED = frozenset(("read", "get", "generate", "dequeue", "drain", "txn"))
 """Functions whose `ok` has a value, which may be nil."""
 BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
-"""May be the first character of a text file. It is no part of the history."""
+"""The byte order mark, which may be the first character of a text file. Readers skip it."""
 
 
 class ForeignEvent(msgspec.Struct, frozen=True, gc=False):
@@ -158,7 +158,10 @@ def check_client(process: int | None, name: object, kind: Kind) -> None:
 
 
 def check_value_present(f: str, kind: Kind) -> None:
-    """Raise HistoryError if an event without a value, of the type `kind`, must have one."""
+    """Raise HistoryError if an event of the type `kind` must have a value.
+
+    The function is called for an event without a value.
+    """
     if kind == "invoke" and f in ARGUMENT_EXPECTED:
         raise HistoryError(f"the invocation of {f} has no value: expected its argument")
     if kind == "ok" and f in ANSWER_EXPECTED:
@@ -166,8 +169,7 @@ def check_value_present(f: str, kind: Kind) -> None:
 
 
 def check_index(index: int, last: int) -> int:
-    """`index`, which must be greater than `last`, the index of the event before. Raises
-    HistoryError."""
+    """Return `index`. Raises HistoryError unless it is greater than the previous index, `last`."""
     if index <= last:
         raise HistoryError(
             f"the index is {index} after {last}: expected indexes that increase from line to line"

@@ -51,7 +51,10 @@ _MAP = re.compile(r"\{[^{}]*:(type|f|process)\s")
 
 
 def is_jepsen_edn(beginning: str) -> bool:
-    """Whether a file has the format; `beginning` are its first few hundred characters or more."""
+    """Whether a file that starts with `beginning` has the format.
+
+    `beginning` is the whole file, or at least a few hundred characters.
+    """
     try:
         for _, form in read_forms(beginning.removeprefix(BYTE_ORDER_MARK), enter=True):
             return isinstance(form, dict) and not {":type", ":process", ":f"}.isdisjoint(form)

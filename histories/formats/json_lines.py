@@ -47,14 +47,17 @@ class _Line(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 
 class _Sample(msgspec.Struct):
-    """The fields that a file of the format has for certain."""
+    """The fields that each event of the format has."""
 
     process: int | str
     type: Kind
 
 
 def is_json_lines(beginning: str) -> bool:
-    """Whether a file with this beginning has the format. Histories of this project have it too."""
+    """Whether a file with this beginning has the format.
+
+    The result is also True for a history of this project, whose format must be tested first.
+    """
     text = beginning.removeprefix(BYTE_ORDER_MARK).lstrip()
     try:
         if text.startswith("["):

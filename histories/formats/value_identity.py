@@ -92,13 +92,13 @@ class EdnSet(list[Any]):
 
 
 _UNAMBIGUOUS = re.compile(r"[^\W\d][^\"\\]*|:[^\"\\]*|[/@$%&*=?!<>~^|][^\"\\]*")
-"""Strings that can be written without quotes: no other value has such a text."""
+"""Strings that are written without quotes, because no other value has such a text."""
 _KEYWORD = re.compile(r":[^\s,;\"\\\[\]{}()]*")
 _WORDS = frozenset(("true", "false", "null", "nan", "inf"))
 
 
 def identity(value: Any) -> int | str | None:
-    """`value` as an int, a str or None, which are equal only for equal values."""
+    """`value` as an int, a str or None. Different values have different identities."""
     if value is None or type(value) is int:
         return value
     if type(value) is float and value.is_integer():

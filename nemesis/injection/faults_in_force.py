@@ -1,9 +1,8 @@
 """The faults that are in force on a system, and how faults that overlap compose.
 
-Each fault in force has a token. A member is killed while any token kills it. It is paused while any
-token pauses it and no token kills it. Otherwise it runs. When the last kill of a member ends, the
-member restarts. If a pause is still in force, the member is paused again at once. Links compose in
-the `LinkTable`.
+A member is killed while any fault kills it. It is paused while any fault pauses it and no fault
+kills it. Otherwise it runs. When the last kill of a member ends, the member restarts. If a pause is
+still in force, the member is paused again at once. Links compose in the `LinkTable`.
 """
 
 from __future__ import annotations
@@ -48,10 +47,13 @@ class FaultsInForce:
         """The state that each link was last set to; None where that is not known."""
         self._links_lock = asyncio.Lock()
         self._other_undos: dict[int, Undo] = {}
-        """Heals the other faults in force, those of clocks and disks."""
+        """Heals the other faults in force: those of clocks, disks and failpoints."""
 
     async def stop_members(self, how: Stop, members: tuple[MemberName, ...]) -> Undo:
-        """Kill or pause `members` until the returned Undo is called. On error, heals them."""
+        """Kill or pause `members` until the returned Undo is called.
+
+        On error, the members are healed before the error is raised.
+        """
         token = self._next_token()
         self._stops[token] = (how, members)
 
@@ -63,7 +65,10 @@ class FaultsInForce:
         return undo
 
     async def set_links(self, links: Mapping[Link, LinkState]) -> Undo:
-        """Add a condition to each link until the returned Undo is called. On error, removes it."""
+        """Add a condition to each link until the returned Undo is called.
+
+        On error, the conditions are removed before the error is raised.
+        """
         token = self._next_token()
         self._links.add(token, links)
         changed = tuple(links)
@@ -76,11 +81,14 @@ class FaultsInForce:
         return undo
 
     def is_killed(self, member: MemberName) -> bool:
-        """Whether a fault in force keeps `member` killed. It must not be started meanwhile."""
+        """Whether a fault in force keeps `member` killed. Such a member must not be started."""
         return self._required(member) == "killed"
 
     def register(self, heal: Undo) -> Undo:
-        """Add a fault of another kind, which `heal` heals. The returned Undo calls `heal` once."""
+        """Add a fault that affects neither processes nor links. `heal` heals the fault.
+
+        The returned Undo calls `heal`, and does nothing after `heal` has succeeded once.
+        """
         token = self._next_token()
         self._other_undos[token] = heal
 
@@ -143,7 +151,7 @@ class FaultsInForce:
                 self._conditions[member] = await self._act(member, now, required)
 
     async def _act(self, member: MemberName, now: Condition, required: Condition) -> Condition:
-        """One action on the way from `now` to `required`; returns the condition after it."""
+        """Take one action on the way from `now` to `required`; returns the condition after it."""
         if required == "killed":
             await self._killable().kill(member)
             return "killed"

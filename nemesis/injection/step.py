@@ -71,7 +71,7 @@ class ArmedFault:
                 wait.cancel()
 
     async def _inject(self, member: MemberName, undos: list[Undo]) -> tuple[Link, ...]:
-        """Do to the paused `member` what the fault requires. Returns the links that were cut.
+        """Apply the fault's action to the paused `member`. Returns the links that were cut.
 
         The first of `undos` resumes the member. The function appends the undo of each change that
         it makes.
@@ -106,7 +106,7 @@ async def arm(fault: AtStep, in_force: FaultsInForce, random: Random, sleep_ms: 
     """Set the failpoint of the selected members, so that they pause or sleep at the step.
 
     If the action is `sleep`, the step is delayed by `sleep_ms`. Raises FaultError if the system has
-    no failpoints, or if the failpoint cannot be set on any of the members.
+    no failpoints, or if the failpoint could be set on none of the members.
     """
     system = in_force.system
     if not isinstance(system, HasFailpoints):

@@ -28,7 +28,7 @@ class Triggers:
         return bool(self._waiting)
 
     def add(self, operation: int) -> Trigger:
-        """A new trigger that is due when `operation` is announced."""
+        """Add a new trigger that is due when `operation` is announced."""
         trigger = Trigger()
         self._waiting.setdefault(operation, []).append(trigger)
         return trigger
