@@ -29,8 +29,8 @@ NULL = msgspec.Raw(b"null")
 class Recorder:
     """Appends events to the file `path`, and events of the nemesis also to `nemesis_path`.
 
-    Times are in ns since the recorder was created. `origin_ns` is the time of its creation by
-    `clock_ns`. A recorder must not be shared by threads.
+    Times are in ns since the recorder was created. `origin_ns` is the time at which the recorder
+    was created, as `clock_ns` returned it. A recorder must not be shared by threads.
     """
 
     def __init__(

@@ -59,7 +59,7 @@ MicroOperation = Append | Write | Read
 class Transaction(msgspec.Struct, frozen=True, gc=False):
     """One transaction of one client.
 
-    `invoked` and `returned` are the indexes of its events, and only these two define the order in
+    `invoked` and `returned` are the indexes of its events. Only the indexes define the order in
     real time. Their meaning depends on the outcome:
 
     - `ok`: the transaction took effect between `invoked` and `returned`. If `returned` is None, it

@@ -58,8 +58,8 @@ def tempo_for(duration_ms: int, pace: float = 1.0) -> Tempo:
     """The tempo for a load of `duration_ms`, with `pace` times as many faults as usual.
 
     `LONG` is scaled down for shorter runs, so that a run of 30 s still has several faults of each
-    kind. With `pace` 1, each fault lasts long enough for an election of 1 s if the run is long
-    enough.
+    kind. With `pace` 1 and a load of at least 8 s, each fault lasts at least 1 s, which is long
+    enough for an election.
     """
     tempo = _tempo_for(duration_ms)
     if pace == 1.0:

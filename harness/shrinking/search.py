@@ -99,7 +99,7 @@ def failing_checker(schedule: Schedule, expected: str = "") -> str:
     """Simulate `schedule` and return a checker that finds the run invalid.
 
     Returns `expected` if it is given, and otherwise the first such checker. Raises BadArguments if
-    no checker finds the run invalid, or `expected` does not.
+    no checker finds the run invalid, or if `expected` is given and does not find it invalid.
     """
     with temporary_run(schedule) as run:
         found = failing_checkers(run)

@@ -256,8 +256,7 @@ def with_fault(schedule: Schedule, place: int, fault: AtStep) -> Schedule:
 
 
 def action_of(scheduled: ScheduledFault) -> StepAction | None:
-    """The action at a step that has the same effect as the fault; None if there is no such action.
-    """
+    """The action at a step that has the same effect as the fault, or None if there is none."""
     match scheduled.fault:
         case Kill(on=(_,)):
             return "crash"

@@ -404,7 +404,7 @@ class InvariantMonitor:
     # --- members that start and stop ----------------------------------------------------------
 
     def began(self, member: Member) -> None:
-        """Called when `member` has started to serve. Records the conditions of its restart."""
+        """Called when `member` has started to serve. Records the conditions reached."""
         server = member.server
         if server is None:
             return
@@ -478,8 +478,7 @@ class InvariantMonitor:
             )
 
     def down(self, stopped: Member) -> None:
-        """Called when the process of `stopped` is about to end. Records the conditions of its end.
-        """
+        """Called when the process of `stopped` is about to end. Records the conditions reached."""
         sometimes = self._coverage.sometimes
         sometimes("a member was killed while it started", stopped.server is None)
         server = stopped.server

@@ -70,8 +70,7 @@ class ProcessCluster(ABC):
         self._processes: dict[MemberName, MemberProcess] = {}
         self._paused: dict[MemberName, None] = {}
         self._crashes: dict[MemberProcess, Crash] = {}
-        """Process → its crash, for processes that ended although the harness had not killed them.
-        """
+        """Process → its crash, for each process that ended although the harness did not kill it."""
         self._log_begins: dict[MemberProcess, int] = {}
         """The size of the member's log when each process started."""
         self._names: dict[int, MemberName] = {}
@@ -290,7 +289,7 @@ class ProcessCluster(ABC):
         return process is not None and process.alive()
 
     def ended_by_themselves(self) -> Sequence[Crash]:
-        """One crash for each process that ended without a fault, in the order of notice.
+        """One crash for each process that ended without a fault, in the order of detection.
 
         Such a process is reported even if a fault restarted its member later, because otherwise the
         crash would look like a kill.

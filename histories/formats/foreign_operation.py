@@ -158,9 +158,9 @@ def check_client(process: int | None, name: object, kind: Kind) -> None:
 
 
 def check_value_present(f: str, kind: Kind) -> None:
-    """Raise HistoryError if an event of the type `kind` must have a value.
+    """Check an event without a value. Raises HistoryError if such an event must have a value.
 
-    The function is called for an event without a value.
+    The event is of the function `f` and of the type `kind`.
     """
     if kind == "invoke" and f in ARGUMENT_EXPECTED:
         raise HistoryError(f"the invocation of {f} has no value: expected its argument")

@@ -56,7 +56,8 @@ class _Sample(msgspec.Struct):
 def is_json_lines(beginning: str) -> bool:
     """Whether a file with this beginning has the format.
 
-    The result is also True for a history of this project, whose format must be tested first.
+    The result is also True for histories of this project, so the catalogue tests for their format
+    first.
     """
     text = beginning.removeprefix(BYTE_ORDER_MARK).lstrip()
     try:

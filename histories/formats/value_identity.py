@@ -1,8 +1,8 @@
 """The identity of values in the histories of other tools.
 
-Python treats 1, 1.0 and True as equal, and other tools do not. `identity` maps a value to an int,
-a str or None, such that two values have equal identities only if the tool that wrote the file
-treats them as equal:
+Python treats 1, 1.0 and True as equal, but other tools distinguish some of them. `identity` maps a
+value to an int, a str or None. Two values have equal identities only if the tool that wrote the
+file treats the values as equal:
 
     true, 1, "1"            are different
     1 and 1.0               are equal in JSON and different in EDN
