@@ -1,7 +1,7 @@
-"""The backend of the store: the protocol of the key-value file that LMDB and memory implement.
+"""The interface of the backend, the key-value file of a store. LMDB and memory implement it.
 
-Writes are buffered in order and become durable in batches. Reads see buffered writes at once.
-After a crash the backend contains a prefix of the batches, and each of them completely.
+Writes are buffered in order and become durable in batches. Reads see buffered writes at once. After
+a crash the backend contains the first batches up to some point, each of them completely.
 
 Source: the role of bbolt and its batch transaction in etcd (server/storage/backend).
 """
@@ -37,7 +37,7 @@ class Backend(Protocol):
     ) -> Iterator[tuple[bytes, bytes]]:
         """Return at most `limit` (0: all) pairs, in key order.
 
-        Their keys are from `start` up to, not including, `end` (None: no end).
+        The keys are from `start` up to, not including, `end` (None: no end).
         """
         ...
 
@@ -51,11 +51,11 @@ class Backend(Protocol):
         ...
 
     async def snapshot(self) -> bytes:
-        """A consistent copy of the whole content, with the buffered writes."""
+        """Return a consistent copy of the whole content, with the buffered writes."""
         ...
 
     async def replace_with(self, snapshot: bytes) -> None:
-        """Replace the content by `snapshot`, atomically and durably; drop buffered writes."""
+        """Replace the content by `snapshot`, atomically and durably. Drop buffered writes."""
         ...
 
     @property

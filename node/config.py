@@ -1,4 +1,4 @@
-"""The configuration of a member: etcd's flags under etcd's names, checked once."""
+"""The configuration of a member: etcd's flags, under etcd's names."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Config:
     wal_segment_bytes: int = 64 * 1024**2
     pre_vote: bool = True
     check_quorum: bool = True
-    """If False, a leader that hears from no other member remains leader, as in the Raft paper."""
+    """If False, a leader that hears from no other member stays leader, as in the Raft paper."""
     request_timeout_ms: int = 0
     """0 means 5 s plus two election timeouts, as in etcd."""
     watch_progress_interval_ms: int = 600_000
@@ -70,7 +70,7 @@ class Config:
 
     @property
     def request_timeout_s(self) -> float:
-        """Source: etcd's ServerConfig.ReqTimeout."""
+        """The timeout of a request. Source: etcd's ServerConfig.ReqTimeout."""
         return (self.request_timeout_ms or 5000 + 2 * self.election_ms) / 1000
 
     @property
@@ -140,7 +140,7 @@ def _check_times(config: Config) -> None:
 
 
 def parse_initial_cluster(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Parse `n1=http://…,n2=http://…`; a name can occur more than once. Raises ConfigError."""
+    """Parse `n1=http://…,n2=http://…`. A name can occur more than once. Raises ConfigError."""
     members: dict[str, list[str]] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         name, equals, url = entry.partition("=")
@@ -166,7 +166,7 @@ def parse_duration_ms(text: str, flag: str) -> int:
 
 
 def parse_urls(text: str, flag: str) -> tuple[str, ...]:
-    """A comma-separated list of http URLs with a port. Raises ConfigError."""
+    """Parse a comma-separated list of http URLs with a port. Raises ConfigError."""
     urls = tuple(checked_url(part.strip(), flag) for part in text.split(",") if part.strip())
     if not urls:
         raise ConfigError(f"{flag} is empty; expected a URL such as http://127.0.0.1:2379")

@@ -1,5 +1,7 @@
-"""Failpoints: named places before and after each step of the write path, and of the
-installation of a received snapshot, where a test can inject a failure.
+"""Failpoints: named places in the member's code where a test can inject a failure.
+
+There is a failpoint before and after each step of the write path, and before and after the two
+steps of installing a received snapshot.
 
 A failpoint is off, or it is a chain of terms as in gofail, separated by "->". At each visit of the
 failpoint, the first term that applies is executed. The terms are `off`, `sleep(MS)` (wait for MS
@@ -38,11 +40,11 @@ STEPS = (
     "backend_flush",
     "respond",
 )
-"""The eleven steps of the write path; the fourth and the tenth consist of two parts."""
+"""The eleven steps of the write path. The fourth and the tenth step consist of two parts."""
 
 SNAPSHOT_STEPS = ("snapshot_receive", "snapshot_restore")
-"""The installation of a leader's snapshot: the snapshot becomes durable and counts according to
-the log; then it replaces the backend."""
+"""The two steps of installing a leader's snapshot. First the snapshot becomes durable, with its
+mark in the log. Then it replaces the backend."""
 
 FAILPOINTS = tuple(
     f"{edge}_{step}" for step in (*STEPS, *SNAPSHOT_STEPS) for edge in ("before", "after")
@@ -87,7 +89,7 @@ class Host(Protocol):
 
 @dataclass(slots=True)
 class Term:
-    """One term of a chain, and the number of visits."""
+    """One term of a chain, and the number of its visits so far."""
 
     action: Literal["off", "panic", "pause", "error", "sleep"]
     sleep_ms: int = 0
@@ -162,7 +164,7 @@ def _known(name: str) -> str:
 class Failpoints:
     """The failpoints of one member.
 
-    `armed` is False while no failpoint is set, so that a step only checks one flag.
+    `armed` is False while no failpoint is set, so a step without failpoints only checks one flag.
     """
 
     def __init__(self, host: Host, settings: dict[str, str] | None = None) -> None:
@@ -185,7 +187,7 @@ class Failpoints:
         return {name: text for name, (text, _) in sorted(self._terms.items())}
 
     async def reach(self, name: str) -> None:
-        """Execute the failpoint `name`. Raises FailpointError; does not return from a panic."""
+        """Execute the failpoint `name`. Raises FailpointError. Does not return from a panic."""
         if name not in self._terms:
             return
         for term in self._terms[name][1]:

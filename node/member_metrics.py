@@ -1,7 +1,7 @@
 """The metrics of a running member, under etcd's names.
 
-Values that are part of the member's status are read when /metrics is requested, so that they do
-not slow down the write path.
+Values that are part of the member's status are read only when /metrics is requested, so they do not
+slow down the write path.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from splitbrain.node.mvcc.store import Store
 
 
 class MemberMetrics(Metrics):
-    """`member_id` and `version` become constant labels."""
+    """The metrics of a member. `member_id` and `version` become constant labels."""
 
     def __init__(self, member_id: int, version: str) -> None:
         super().__init__(server_id=f"{member_id:x}", version=version)
@@ -23,7 +23,7 @@ class MemberMetrics(Metrics):
     def leader_seen(self, known: bool, *, leading: bool) -> None:
         """Record that the leader changed or was lost.
 
-        As in etcd, the metric of leader changes increases each time that a new leader is found.
+        As in etcd, the counter of leader changes increases each time that a new leader is found.
         """
         if known and not self._known:
             self.leader_changes.inc()

@@ -1,13 +1,14 @@
 """The durable state of one member: log, snapshots, backend, and the owner of the data.
 
-    lock            held while the member runs
-    incarnation     how often the member has started on this data
+    lock            locked while the member runs
+    incarnation     the number of times that the member has started with this data
     member/wal/     the write-ahead log
-    member/snap/    snapshots; member/snap/db the backend
+    member/snap/    snapshots; member/snap/db is the backend
 
-Recovery first reads the newest complete snapshot with a mark in the log, then the log after this
-snapshot, and then the backend. If the member crashed before it installed a leader's snapshot, that
-snapshot replaces the backend. Entries up to the backend's consistent index are not applied again.
+Recovery first reads the newest complete snapshot that has a mark in the log, then the log after
+this snapshot, and then the backend. If the member crashed before it installed a leader's snapshot,
+that snapshot replaces the backend. Entries up to the backend's consistent index are not applied
+again.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Recovered:
 
 
 class MemberStorage:
-    """The storage that `open` returns. Calls that use the log run one after another."""
+    """The storage of a running member, created by `open`. Calls that use the log do not overlap."""
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class MemberStorage:
 
     @classmethod
     async def open(cls, disk: Disk, config: Config) -> MemberStorage:
-        """Raises DataRefused, DiskError."""
+        """Open the data of a member, or create it. Raises DataRefused, DiskError."""
         disk.make_directory(SNAPSHOTS)
         metadata = WalMetadata(config.cluster_id, config.member_id)
         snapshots = SnapshotFiles(disk, SNAPSHOTS)
@@ -104,7 +105,7 @@ class MemberStorage:
         return storage
 
     def check_applied(self, consistent_index: Index) -> None:
-        """Raises DataRefused if the backend and the log do not fit together."""
+        """Raise DataRefused if the backend and the log do not fit together."""
         last = self.recovered.snapshot.index + len(self.recovered.entries)
         if consistent_index > last:
             raise DataRefused(
@@ -139,15 +140,15 @@ class MemberStorage:
             await self._wal.save(hard_state, entries, sync=sync)
 
     async def save_snapshot(self, metadata: SnapshotMetadata) -> None:
-        """Record that the backend is durable up to `metadata.index`, and remove older files.
+        """Record that the backend is durable up to `metadata.index`.
 
-        The older segments and snapshots are removed. Entries can be applied before the hard state
-        with their commit index is written. The mark of the snapshot is therefore written together
-        with its commit index. Otherwise the mark might be ignored after a crash, although older
-        snapshots have been removed. Raises DiskError.
+        Removes the segments and snapshots that are no longer needed. Raises DiskError.
         """
         async with self._turn:
             await self._snapshots.save(Snapshot(metadata))
+            # Entries can be applied before the hard state with their commit index is written. The
+            # mark is therefore written together with its commit index. Otherwise recovery might
+            # ignore the mark, although the older snapshots have been removed.
             await self._wal.save_snapshot_mark(metadata, committed=True)
             await self._snapshots.remove_old(self._snapshots_kept)
             await self._wal.release(self._snapshots.metadata_kept()[0].index)
@@ -161,14 +162,14 @@ class MemberStorage:
         self.snapshot = snapshot.metadata
 
     async def snapshot_installed(self, snapshot: Snapshot) -> None:
-        """Remove the data of a received snapshot, because the backend now contains it."""
+        """Remove the data of a received snapshot from its file. The backend now contains it."""
         async with self._turn:
             await self._snapshots.save(Snapshot(snapshot.metadata))
 
     def trim(self) -> None:
         """Free the disk space that the log preallocated and does not use.
 
-        The tasks that write must have ended. Raises DiskError.
+        The tasks that write to the log must have ended. Raises DiskError.
         """
         self._wal.trim()
 
@@ -181,12 +182,12 @@ def consistent_tail(after: SnapshotMetadata, entries: Sequence[Entry]) -> Sequen
     """Return the entries that can follow the snapshot `after`.
 
     Terms never decrease along a log. So if an entry has a lower term than the snapshot or the entry
-    before it, this entry and all later ones are dropped. Such entries exist if a member had
-    entries of a deposed leader when it received a snapshot from a leader. Raft dropped these
-    entries when it restored the snapshot, but the log on the disk still contains them. If they
-    came back after a restart, the member would vote as if its log ended in their older term, and
-    could help to elect a member that lacks committed entries.
+    before it, this entry and all later ones are dropped.
     """
+    # Such entries exist if a member had entries of a deposed leader when it received a snapshot.
+    # Raft dropped these entries when it restored the snapshot, but the log on the disk still
+    # contains them. If they came back after a restart, the member would vote as if its log ended
+    # in their older term, and could help to elect a member that lacks committed entries.
     term = after.term
     for position, entry in enumerate(entries):
         if entry.term < term:

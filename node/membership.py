@@ -1,8 +1,9 @@
-"""The members of the cluster: their peer URLs from the initial configuration, and the attributes
-(name and client URLs) that each member has published through the log.
+"""The members of the cluster, with their URLs and names.
 
-The attributes are in the backend's bucket `members`, so that every snapshot contains them. They
-are written in the same batch as the consistent index of their entry.
+The peer URLs come from the initial configuration. Each member publishes its other attributes (name
+and client URLs) through the log. The published attributes are in the backend's bucket `members`, so
+every snapshot contains them. They are written in the same batch as the consistent index of their
+entry.
 
 Source: etcd's `server/etcdserver/api/membership` (RaftAttributes, Attributes).
 """
@@ -46,7 +47,7 @@ class Membership:
         return members
 
     def record(self, attributes: MemberAttributesRequest) -> None:
-        """Apply a committed entry.
+        """Store the attributes in a committed entry.
 
         There must be no await between this call and `Store.set_consistent_index`.
         """
@@ -55,7 +56,7 @@ class Membership:
         self._backend.put(_MEMBERS, key, msgspec.json.encode(attributes))
 
     def restore(self) -> None:
-        """Load the attributes from the backend, also after `Backend.replace_with`."""
+        """Load the attributes from the backend, at the start and after `Backend.replace_with`."""
         pairs = self._backend.range(_MEMBERS, b"")
         stored = [msgspec.json.decode(value, type=MemberAttributesRequest) for _, value in pairs]
         self._published = {attributes.member_id: attributes for attributes in stored}

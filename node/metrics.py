@@ -1,4 +1,4 @@
-"""The metrics of a member in Prometheus' format, under etcd's names; one registry per member.
+"""The metrics of a member in Prometheus' format, under etcd's names. A member has one registry.
 
 Source: the metrics of etcd 3.5.1 (`server/etcdserver/metrics.go`, `wal/metrics.go`,
 `backend/metrics.go`, `rafthttp/metrics.go`) and of go-grpc-prometheus.
@@ -73,7 +73,7 @@ class Metrics:
         self.read_indexes_failed = self._counter(
             "etcd_server_read_indexes_failed_total", "Linearizable reads that no leader confirmed."
         )
-        # A counter's name would end in "_total"; etcd's do not.
+        # These are gauges, because the name of a counter would end in "_total".
         self.health_success = self._gauge(
             "etcd_server_health_success", "Health checks that found the member healthy."
         )
@@ -151,7 +151,7 @@ class Metrics:
         gauge.set_function(read)
 
     def render(self) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 

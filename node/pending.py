@@ -1,11 +1,11 @@
 """Pending requests: requests that wait at this member until their entry is applied.
 
-Request ids are unique in the whole life of the cluster. An id consists of bits of the member's
-id, its incarnation (the number of its starts with this data), and a counter. If an id occurs
-twice in the log, the same request was proposed twice.
+Request ids are unique in the whole life of the cluster. An id consists of bits of the member's id,
+its incarnation (the number of its starts with this data), and a counter. If an id occurs twice in
+the log, the same request was proposed twice.
 
-Source: etcd's idutil, which uses the wall-clock time instead of the incarnation. The incarnation
-is stored on the disk, so it does not depend on a clock.
+Source: etcd's idutil, which uses the wall-clock time instead of the incarnation. The incarnation is
+stored on the disk and does not depend on a clock.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class RequestIds:
 class Deadline:
     """Sets an error on futures when their timeout has passed, by the member's own clock.
 
-    All timeouts are equal, so futures expire in the order of their registration, and one timer is
-    sufficient.
+    All timeouts are equal. Futures therefore expire in the order of their registration, and one
+    timer is sufficient.
     """
 
     def __init__(self, clock: Clock, timeout_s: float, error: Callable[[], Exception]) -> None:
@@ -70,7 +70,7 @@ class Deadline:
 
 
 class Pending(Generic[T]):
-    """Futures by request id; each is resolved when this member has applied its entry."""
+    """Futures by request id. Each is resolved when this member has applied the request's entry."""
 
     def __init__(self, deadline: Deadline, requests_max: int) -> None:
         self._deadline = deadline
@@ -103,7 +103,7 @@ class Pending(Generic[T]):
     def resolve(self, request: int, result: T | Exception) -> None:
         """Set the result of `request` if it waits at this member.
 
-        Most entries are requests that wait at other members.
+        Most requests wait at other members. They are ignored here.
         """
         future = self._futures.get(request)
         if future is None or future.done():

@@ -1,7 +1,7 @@
 """Publishes a member's name and client URLs to the cluster, through the log.
 
-The member does this at each start. It repeats the proposal until it has applied the entry, because
-there may be no leader at first, or the leader that accepted the proposal may fail.
+The member publishes them at each start. It repeats the proposal until it has applied the entry,
+because there may be no leader at first, or the leader that accepted the proposal may fail.
 
 Source: etcd's `EtcdServer.publish`.
 """
@@ -31,8 +31,8 @@ async def publish(
 ) -> None:
     """Propose `attributes` until this member has applied them.
 
-    Applying the entry resolves `waiting`, which raises RpcError after a timeout. `propose` raises
-    ProposalDropped. In both cases the proposal is repeated.
+    The proposal is repeated if `propose` raises ProposalDropped, or if `waiting` raises RpcError
+    after its timeout. Applying the entry resolves `waiting`.
     """
     while True:
         request = ids.next()

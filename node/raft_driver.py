@@ -1,6 +1,7 @@
 """Drives Raft: passes messages and ticks to it, and each `Ready` to the log, peers and store.
 
-This covers steps 2 to 9 of the write path. `splitbrain.node.raft.ready` defines their order.
+The driver performs steps 2 to 9 of the write path. `splitbrain.node.raft.ready` defines their
+order.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from splitbrain.node.write_path import Traced, WritePath
 APP, PROP, SNAP = MessageType.APP, MessageType.PROP, MessageType.SNAP
 
 INBOX_MESSAGES_MAX = 8192
-"""Maximal number of received messages that wait; more are dropped, as a network would do."""
+"""Maximal number of received messages that wait. Further messages are dropped, as a network would
+do."""
 
 
 class LogContradicted(Exception):
@@ -41,7 +43,7 @@ class LogContradicted(Exception):
 
 
 class RaftDriver:
-    """`run` is the task that drives Raft; only this task passes peers' messages to Raft.
+    """Drives Raft. `run` is the task. Only this task passes peers' messages to Raft.
 
     `leader_changed` is called when the role of this member or the leader changes.
     """
@@ -100,10 +102,10 @@ class RaftDriver:
             self._wake.set()
 
     def _tick_early(self) -> None:
-        """If no leader is known when a majority is first connected after the start, make
-        `election_ticks - 2` ticks at once, so that the first election comes soon.
+        """Make the first election come soon after the start.
 
-        Source: etcd's --initial-election-tick-advance.
+        If no leader is known when a majority is first connected, make `election_ticks - 2` ticks at
+        once. Source: etcd's --initial-election-tick-advance.
         """
         others = len(self._config.peers) - 1
         if self._raft.leader:
@@ -162,7 +164,7 @@ class RaftDriver:
     # --- output of Raft: steps 4 to 9 ---------------------------------------------
 
     async def run(self) -> None:
-        """Drive Raft forever. Raises DiskError and LogContradicted; then the member must stop."""
+        """Drive Raft forever. Raises DiskError, LogContradicted. The member must then stop."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -181,9 +183,9 @@ class RaftDriver:
             self._role_changed(ready.soft_state)
         for state in ready.read_states:
             self._reads.confirmed(state)
-        # Committed entries that are durable here already need not wait until this Ready is
-        # persisted. A leader's committed entries always are; a follower can receive an entry
-        # together with its commit.
+        # Committed entries that are already durable here need not wait until this Ready is
+        # persisted. A leader's committed entries are always durable. A follower can receive an
+        # entry together with its commit.
         early = are_durable(ready, marked)
         if early:
             await self._commit(ready, marked, leading)
@@ -279,11 +281,11 @@ class RaftDriver:
             self._path.trace("vote", Traced(term=hard_state.term), peer=candidate)
 
     def _newly_committed(self) -> Sequence[Entry]:
-        """Return the newly committed entries for traces and failpoints; empty if both are off.
+        """Return the newly committed entries for traces and failpoints. Empty if both are off.
 
         The result includes committed entries that this Ready does not contain yet because of
-        `committed_bytes_max`. The messages of this Ready already inform the other members that
-        these entries are committed.
+        `committed_bytes_max`. The messages of this Ready already tell the other members that these
+        entries are committed.
         """
         log = self._raft.log
         first = max(self._marked, log.compacted_index) + 1
@@ -307,10 +309,7 @@ class RaftDriver:
             await self._path.after_each("apply_notify", [traced(entry) for entry in entries])
 
     async def _send_snapshot(self, message: Message) -> None:
-        """Send the current backend to a follower.
-
-        The backend may be newer than the snapshot that Raft announced.
-        """
+        """Send the current backend to a follower. It may be newer than the announced snapshot."""
         if self.transport.sends_snapshot(message.to):
             return  # Raft gave up on the earlier snapshot, but its result is still reported
         try:

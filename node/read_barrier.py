@@ -1,7 +1,7 @@
 """Linearizable reads: request the leader's commit index, and wait until this member applies it.
 
-All waiting reads share one round. The next round starts when the current round is answered, so
-the number of messages does not depend on the number of reads.
+All waiting reads share one round. The next round starts when the current round is answered. The
+number of messages therefore does not depend on the number of reads.
 
 Source: Raft thesis, 6.4; etcd's `linearizableReadLoop`.
 """
@@ -23,11 +23,11 @@ RETRY_S = 0.5
 class ReadBarrier:
     """Makes reads wait until this member has applied the leader's commit index.
 
-    `ask(context)` requests a read index from Raft. The answer arrives by a call of `confirmed`.
+    `ask(context)` requests a read index from Raft. Raft's answer is passed to `confirmed`.
     `applied` returns the index up to which this member has applied entries.
 
-    A context is a request id, which is unique in the whole life of the cluster. An answer to a
-    round of another member, or of this member before a restart, is therefore never accepted.
+    A context is a request id, which is unique in the whole life of the cluster. A member therefore
+    never accepts an answer to another member's round, or to its own round before a restart.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class ReadBarrier:
         self._starting = False
 
     async def wait(self) -> None:
-        """Return when this member has applied all entries that were committed at the call.
+        """Return when this member has applied all entries that were committed when it was called.
 
-        Raises the deadline's error, or the error of `leader_changed`.
+        Raises the deadline's error, or the error passed to `leader_changed`.
         """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._next.append(future)
@@ -86,7 +86,7 @@ class ReadBarrier:
         self._ask(self._round.to_bytes(8, "big"))
 
     def confirmed(self, state: ReadState) -> None:
-        """Process Raft's answer to the current round. Answers to earlier rounds are too old."""
+        """Process Raft's answer to the current round. Answers to earlier rounds are ignored."""
         if int.from_bytes(state.context, "big") != self._round or not self._asked:
             return
         waiting, self._asked = self._asked, []
@@ -102,7 +102,7 @@ class ReadBarrier:
             self._begin_round()
 
     def advanced(self, applied: Index) -> None:
-        """Resolve the reads that waited until this member has applied up to `applied`."""
+        """Resolve the reads whose index is at most `applied`."""
         if not self._behind:
             return
         remaining: list[tuple[Index, list[asyncio.Future[None]]]] = []

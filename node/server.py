@@ -1,22 +1,22 @@
-"""One member: it assembles the parts and handles clients' writes and reads.
+"""One member: assembles its parts, and handles the writes and reads of clients.
 
 The eleven steps of the write path, in order:
 
     1   client_request    Server.propose: accepts a client's write
     2   follower_forward  RaftDriver.propose: this member is not leader; Raft forwards the write
     3   leader_receive    RaftDriver.propose, or RaftDriver._take_message for a forwarded write
-    4.1 leader_wal        RaftDriver._persist: the leader's log is synced
-    4.2 replicate         RaftDriver._replicate: sent to every follower, before the own sync
-    5   follower_wal      RaftDriver._persist: synced before the follower acknowledges
+    4.1 leader_wal        RaftDriver._persist: the leader syncs its log
+    4.2 replicate         RaftDriver._replicate: sends to every follower, before the leader's sync
+    5   follower_wal      RaftDriver._persist: syncs before the follower acknowledges
     6   quorum_ack        RaftDriver._commit: the entry is durable on a majority
-    7   leader_commit     RaftDriver._commit
+    7   leader_commit     RaftDriver._commit: the leader marks the entry committed
     8   follower_commit   RaftDriver._commit: a follower learns the commit index
-    9   apply_notify      RaftDriver._commit: passed to the applier
+    9   apply_notify      RaftDriver._commit: passes the entry to the applier
     10  apply_mvcc        Applier._apply_entry; BackendFlusher.flush follows later
-    11  respond           Server.propose again: after this member's own apply
+    11  respond           Server.propose again, after this member has applied the entry
 
 One task drives Raft and the WAL, one applies entries, and one flushes the backend. They share the
-thread of the event loop, and pass values only in this direction.
+thread of the event loop. Values pass only in this direction.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ FRAGMENT_OVERHEAD_BYTES = 512 * 1024
 etcd's grpcOverheadBytes."""
 
 PENDING_REQUESTS_MAX = 5000
-"""Maximal number of writes that wait at one member; more are refused. Source: etcd refuses writes
-when apply is 5,000 entries behind commit (maxGapBetweenApplyAndCommitIndex)."""
+"""Maximal number of writes that wait at one member. Further writes are refused. Source: etcd
+refuses writes if apply is 5,000 entries behind commit (maxGapBetweenApplyAndCommitIndex)."""
 
 
 class Server:
@@ -72,7 +72,7 @@ class Server:
 
     `start` recovers the state from the data directory and begins to serve peers and clients. `stop`
     ends the service and flushes the backend. If the disk fails, the member stops itself by
-    `world.stop`, because it cannot make durable what it would acknowledge to other members.
+    `world.stop`, because it can no longer make durable what it acknowledges to other members.
     """
 
     def __init__(self, world: ApiWorld, config: Config) -> None:
@@ -127,7 +127,7 @@ class Server:
         """Refuse to start if a peer address is in use, before any data is written.
 
         A new data directory is tied to its peer URLs. If it were created with an address that is in
-        use, the next start with another address would be refused.
+        use, a later start with another address would be refused.
         """
         for url in self._config.listen_peer_urls:
             listener = await self._world.network.listen_peers(url, _refuse_peer)
@@ -247,7 +247,7 @@ class Server:
 
     @property
     def storage(self) -> MemberStorage:
-        """Available once `start` has opened it."""
+        """The durable state. It is available after `start` has opened it."""
         return self._storage
 
     # --- methods that the API calls ---------------------------------------------
@@ -278,13 +278,13 @@ class Server:
         return done.response
 
     async def _after_respond(self) -> None:
-        # The response is written in a later iteration of the loop, and the failpoint must come
-        # after that.
+        # The response is written in a later iteration of the event loop. The failpoint must be
+        # reached after the response is written.
         await self._world.clock.sleep(0.005)
         await self._path.reached_after("respond")
 
     async def linearizable_read(self) -> None:
-        """Return once this member has applied all entries that were committed at the call."""
+        """Return when this member has applied all entries that were committed at the call."""
         try:
             await self._reads.wait()
         except RpcError:
@@ -300,7 +300,7 @@ class Server:
     def health(self) -> tuple[bool, str]:
         """Return whether the member can serve, and the reason if it cannot.
 
-        A member without a leader cannot serve, as in etcd's /health.
+        As in etcd's /health, a member that knows no leader cannot serve.
         """
         return (True, "") if self.raft.leader else (False, "RAFT NO LEADER")
 
@@ -318,7 +318,7 @@ class Server:
         )
 
     def members(self) -> list[Member]:
-        """All members, with the attributes that they have published."""
+        """Return all members, with the attributes that they have published."""
         return self._membership.members()
 
 
@@ -340,8 +340,8 @@ def raft_config(config: Config, world: World) -> RaftConfig:
         raft = replace(raft, inflight_messages_max=2)
     if world.buggify("few committed entries at once"):
         raft = replace(raft, committed_bytes_max=64)
-    # Without pre-vote, a member that cannot be elected and campaigns sooner than the others would
-    # keep them from ever campaigning.
+    # Without pre-vote, a short timeout is not safe for liveness: a member that cannot be elected
+    # would campaign before all others each time, so that they would never campaign.
     if raft.pre_vote and world.buggify("a short election timeout"):
         raft = replace(raft, election_ticks=max(2, raft.election_ticks // 3))
     if world.buggify("snapshots are given up soon"):
@@ -352,7 +352,7 @@ def raft_config(config: Config, world: World) -> RaftConfig:
 
 
 def watch_buffer_bytes(world: World) -> int:
-    """The size of a watcher's buffer. Even the smallest buffer accepts one batch of any size."""
+    """Return the size of a watcher's buffer. An empty buffer accepts a batch of any size."""
     return 1 if world.buggify("a watcher's buffer is small") else BUFFER_BYTES_MAX
 
 

@@ -1,10 +1,10 @@
 """Sends a snapshot to a follower in chunks, over a separate connection.
 
 Each follower gets one snapshot at a time. On a slow link, sending a large snapshot can take longer
-than Raft's timeout for the snapshot. If a second snapshot then replaced the first one, no snapshot
+than Raft's timeout for the snapshot. If a second snapshot then replaced the first, no snapshot
 would ever arrive.
 
-Source: etcd's rafthttp, which has a snapshot sender besides the stream of messages.
+Source: etcd's rafthttp, which sends snapshots separately from the stream of messages.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ CHUNK_BYTES = 1024**2
 QUEUE_BYTES_MAX = 4 * CHUNK_BYTES
 SNAPSHOT_BYTES_MAX = 4 * 1024**3
 STALL_S = 30.0
-"""Sending fails if no byte leaves this member for this time."""
+"""Sending fails if this member sends no byte for this time."""
 POLL_S = 0.02
 
 
 class SnapshotChunk(msgspec.Struct, frozen=True, array_like=True):
-    """Part of a snapshot. The last chunk contains the SNAP message without its data."""
+    """Part of a snapshot. The last chunk also contains the SNAP message, without its data."""
 
     stream: int
     number: int
@@ -72,7 +72,7 @@ class SnapshotSender:
     async def send(self, message: Message) -> bool:
         """Send a SNAP message. Returns whether all of it was sent.
 
-        Only the follower's acknowledgement shows that the follower has installed the snapshot.
+        A sent snapshot may not be installed. Only the follower's acknowledgement shows that it is.
         """
         assert not self.busy, "a snapshot is already being sent to this follower"
         assert message.snapshot is not None
@@ -94,10 +94,9 @@ class SnapshotSender:
             self._link = None
 
     async def _send_frames(self, link: PeerLink, frames: Iterable[bytes]) -> bool:
-        """Wait for the connection, then send the frames.
+        """Wait for the connection, then send the frames. Returns False if the connection breaks.
 
-        If the connection breaks, the snapshot has failed, because the frames in the queue are lost
-        and the later frames are useless without them.
+        The frames in the queue are then lost, and later frames are useless without them.
         """
         begun = False
         for frame in frames:
@@ -126,7 +125,8 @@ class SnapshotSender:
 class SnapshotReceiver:
     """Combines the chunks of one connection.
 
-    After a gap the remaining chunks are ignored, and the sender's Raft sends another snapshot.
+    If a chunk is missing, the later chunks of the snapshot are ignored, and the sender's Raft sends
+    another snapshot.
     """
 
     def __init__(self, receive: Callable[[Message], None]) -> None:

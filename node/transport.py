@@ -1,7 +1,7 @@
 """Sends Raft's messages between members, over links that can fail at any time.
 
 All messages of one `Ready` to one peer are sent in one frame. A snapshot is sent over a separate
-link (`splitbrain.node.snapshot_stream`), so that heartbeats do not wait for it.
+link (`splitbrain.node.snapshot_stream`), so heartbeats do not wait for it.
 
 Source: the two channels of etcd's rafthttp (stream and snapshot sender).
 """
@@ -36,7 +36,7 @@ class Traffic:
     sent_bytes: int = 0
     received_bytes: int = 0
     failures: int = 0
-    """Frames that were dropped."""
+    """The number of frames to the peer that were dropped."""
 
 
 class Transport:
@@ -70,7 +70,7 @@ class Transport:
             peer: self._snapshot_sender(peer, url) for peer, url in self._peers.items()
         }
         self.heard: dict[MemberId, None] = {}
-        """Peers that have connected to this member at least once."""
+        """The peers that have connected to this member at least once."""
 
     def start(self) -> None:
         for peer, url in self._peers.items():
@@ -126,7 +126,7 @@ class Transport:
             self._receive(message)
 
     def send(self, messages: Iterable[Message]) -> None:
-        """Send messages. If a frame cannot be sent, it is dropped and its peer is reported."""
+        """Send messages. If a frame cannot be sent, it is dropped, and `unreachable` is called."""
         by_peer: dict[MemberId, list[Message]] = {}
         for message in messages:
             by_peer.setdefault(message.to, []).append(message)
@@ -143,7 +143,7 @@ class Transport:
                 self.traffic[peer].failures += 1
 
     def sends_snapshot(self, peer: MemberId) -> bool:
-        """Whether a snapshot is being sent to `peer`; there is at most one at a time."""
+        """Whether a snapshot is being sent to `peer`. At most one is sent at a time."""
         return peer in self._snapshots and self._snapshots[peer].busy
 
     async def send_snapshot(self, message: Message) -> bool:

@@ -1,9 +1,9 @@
 """The interface to everything that is not deterministic: clock, disk, network, randomness.
 
 Everything that a member does outside its own memory goes through a `World`. The real world is
-`splitbrain.node.real.world`; the simulated world is part of the harness. Other modules of `node/`
-do not import `time`, `os`, `socket` or `threading` and do not iterate over sets if the order
-matters.
+`splitbrain.node.real.world`. The simulated world is part of the harness. Modules of `node/` outside
+`real/` do not import `time`, `os`, `socket` or `threading`. They do not iterate over sets if the
+order matters.
 
 Both worlds run an asyncio loop, so asyncio's tasks, futures and events may be used. The clock of
 the loop (`loop.time`, `asyncio.sleep`, `asyncio.timeout`, `wait_for`) must not be used, because a
@@ -24,8 +24,11 @@ class Timer(Protocol):
 
 
 class Clock(Protocol):
-    """A member's own clock. `trace_ns` is a clock that all members of a run share; it is only for
-    trace events, and no decision may depend on it."""
+    """A member's own clock.
+
+    `trace_ns` is a clock that all members of a run share. It is only for trace events. No decision
+    may depend on it.
+    """
 
     def monotonic_ns(self) -> int: ...
 
@@ -57,7 +60,7 @@ class File(Protocol):
     """The number of written bytes that the disk does not know to be durable."""
 
     def write(self, offset: int, data: bytes) -> None:
-        """Raises DiskError."""
+        """Write `data` at `offset`. Raises DiskError."""
         ...
 
     def truncate(self, size: int) -> None: ...
@@ -65,7 +68,7 @@ class File(Protocol):
     async def sync(self) -> None:
         """Make all written data durable (fdatasync).
 
-        Raises DiskError, after which the content of the file's tail is unknown.
+        Raises DiskError. The content of the file's tail is then unknown.
         """
         ...
 
@@ -78,7 +81,7 @@ class Disk(Protocol):
     def exists(self, path: str) -> bool: ...
 
     def list(self, path: str) -> list[str]:
-        """The names in a directory, sorted; empty if the directory does not exist."""
+        """Return the names in a directory, sorted. Empty if the directory does not exist."""
         ...
 
     def read(self, path: str) -> bytes: ...
@@ -86,7 +89,7 @@ class Disk(Protocol):
     def size(self, path: str) -> int: ...
 
     def make_directory(self, path: str) -> None:
-        """Create a directory and its parents. It is no error if it exists."""
+        """Create a directory and its parents. An existing directory is no error."""
         ...
 
     def create(self, path: str, *, preallocate_bytes: int = 0) -> File:
@@ -98,16 +101,16 @@ class Disk(Protocol):
         ...
 
     async def replace(self, path: str, data: bytes) -> None:
-        """Replace a file atomically and durably.
+        """Replace the content of a file atomically and durably.
 
-        Write a temporary file, sync this file, rename it, and sync the directory.
+        A temporary file is written, synced and renamed. Then the directory is synced.
         """
         ...
 
     def rename(self, source: str, target: str) -> None: ...
 
     def remove(self, path: str) -> None:
-        """Remove a file, or a directory with its content. It is no error if it does not exist."""
+        """Remove a file, or a directory with its content. A missing file is no error."""
         ...
 
     async def sync_directory(self, path: str) -> None:
@@ -124,15 +127,17 @@ class Disk(Protocol):
 
 
 class PeerLink(Protocol):
-    """A link to one peer. It connects in the background, and reconnects when the connection
-    breaks."""
+    """A link to one peer.
+
+    It connects in the background, and reconnects when the connection breaks.
+    """
 
     def send(self, frame: bytes) -> bool:
         """Put a frame into the queue.
 
         Returns False if the frame was dropped because there is no connection or the queue is full.
-        True does not mean that the frame arrives. Frames arrive completely and in order, or not at
-        all.
+        A result of True does not mean that the frame arrives. A frame arrives completely or not at
+        all, and frames arrive in order.
         """
         ...
 
@@ -141,16 +146,18 @@ class PeerLink(Protocol):
 
     @property
     def queued_bytes(self) -> int:
-        """An upper bound of the sent bytes that are still in this process."""
+        """An upper bound of the number of sent bytes that are still in this process."""
         ...
 
     def finish(self) -> None:
-        """Close the link once the queue is empty."""
+        """Close the link when the queue is empty."""
         ...
 
     def close(self) -> None:
-        """Close the link at once; queued frames may be lost. May be called after `finish`, and
-        more than once."""
+        """Close the link at once. Queued frames may be lost.
+
+        The method may be called after `finish`, and more than once.
+        """
         ...
 
 
@@ -170,7 +177,7 @@ class Network(Protocol):
         ...
 
     def dial_peer(self, url: str, hello: bytes, *, queue_bytes_max: int) -> PeerLink:
-        """A link to the peer at `url`, which reconnects with a backoff until it is closed."""
+        """Return a link to the peer at `url`. It reconnects with a backoff until it is closed."""
         ...
 
 
@@ -192,7 +199,7 @@ class World(Protocol):
     def random(self) -> Random: ...
 
     def trace(self, line: bytes) -> None:
-        """Write one line to the member's trace; in the page cache when it returns."""
+        """Write one line to the member's trace. The line is in the page cache when this returns."""
         ...
 
     def spawn(self, work: Awaitable[None], name: str) -> None:
@@ -208,9 +215,9 @@ class World(Protocol):
         ...
 
     def buggify(self, place: str) -> bool:
-        """Whether the caller should provoke a rare condition; always False in the real world.
+        """Whether the caller should provoke a rare condition. Always False in the real world.
 
-        `place` is the name of the condition. The condition must be one that correct code can meet,
+        `place` is the name of the condition. It must be a condition that correct code can meet,
         such as a short queue. Source: FoundationDB's BUGGIFY.
         """
         ...
@@ -220,6 +227,9 @@ class World(Protocol):
         ...
 
     def stand_still(self, place: str) -> None:
-        """Pause the member's process, as by SIGSTOP, until it is continued. `place` is the name of
-        the failpoint, for the log. A simulated process pauses at its next await."""
+        """Pause the member's process, as by SIGSTOP, until it is continued.
+
+        `place` is the name of the failpoint, for the log. A simulated process pauses at its next
+        await.
+        """
         ...

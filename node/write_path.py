@@ -1,9 +1,9 @@
 """Trace events and failpoints for the steps of the write path.
 
-The server calls `before(step)` and `after(step, …)` around each of the eleven steps. `after`
-means that the step is done: `leader_wal` is traced when the sync has returned, not when it was
-requested. A trace event is in the page cache before the effect of the step can leave the member,
-so the trace of a killed member contains every step that other members can have observed.
+The server calls `before(step)` and `after(step, …)` around each of the eleven steps. `after` means
+that the step is done: `leader_wal` is traced when the sync has returned. A trace event is in the
+page cache before the effect of the step can leave the member. So the trace of a killed member
+contains every step that other members can have observed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Traced(msgspec.Struct, frozen=True):
-    """The subject of a step: a request, and its entry once it has one."""
+    """The subject of a step: a request and, when it has one, its log entry."""
 
     request: int = 0
     term: int = 0
@@ -43,8 +43,8 @@ class Traced(msgspec.Struct, frozen=True):
 class WritePath:
     """Traces the steps of one member and executes its failpoints.
 
-    `observed` is False while tracing and failpoints are off, so that the member collects no data
-    for them.
+    `observed` is False while tracing and failpoints are off. The member then collects no data for
+    them.
     """
 
     def __init__(self, world: World, member: str, failpoints: Failpoints, *, tracing: bool) -> None:
@@ -74,7 +74,7 @@ class WritePath:
             await self.failpoints.reach(f"after_{step}")
 
     async def after_each(self, step: str, subjects: Iterable[Traced], *, peer: str = "") -> None:
-        """`after` for a step that processed several entries at once (one sync, one message)."""
+        """Do the same as `after`, for a step that processed several entries at once."""
         for subject in subjects:
             self.trace(step, subject, peer=peer)
         await self.reached_after(step)

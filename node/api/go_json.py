@@ -1,14 +1,14 @@
 """Reads JSON like Go's encoding/json, with the same error messages.
 
 etcd's gateway answers a malformed request with the error of Go's decoder in the body, so this
-reader must fail at the same byte with the same message. It is the slow and exact path: msgspec
-decodes requests in their usual form.
+reader must fail at the same byte with the same message. It is slow. It is used only for requests
+that msgspec does not accept (`splitbrain.node.api.json_codec`).
 
-Values stay raw (slices of the body, like Go's `json.RawMessage`) until they are read as the type
-of a field.
+Values stay raw (slices of the body, like Go's `json.RawMessage`) until they are read as the type of
+a field.
 
-Source: Go 1.16, `encoding/json/scanner.go`, `decode.go`, `encoding/base64`; probed
-against etcd 3.5.1, which is built with it.
+Source: Go 1.16, `encoding/json/scanner.go`, `decode.go`, `encoding/base64`; compared with etcd
+3.5.1, which is built with Go 1.16.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _invalid(character: int, where: str) -> GoJsonError:
 
 
 def quote(text: bytes) -> str:
-    """The text as a Go string literal, as `%q` prints it."""
+    """Return `text` as a Go string literal, as `%q` prints it."""
     out = ['"']
     for character in text.decode("utf-8", "surrogateescape"):
         code = ord(character)
@@ -101,7 +101,7 @@ def _character(data: bytes, at: int) -> int:
 
 
 def _string_end(data: bytes, at: int) -> int:
-    """The offset after the string whose opening quote is at `at`."""
+    """Return the offset after the string whose opening quote is at `at`."""
     at += 1
     while True:
         at = _skip(_PLAIN, data, at)
@@ -171,7 +171,7 @@ def _scalar_end(data: bytes, at: int) -> int:
 
 
 def _key_end(data: bytes, at: int) -> int:
-    """The offset after an object's key and colon; `at` is where the key should begin."""
+    """Return the offset after an object's key and colon. `at` is where the key should begin."""
     at = _skip(_SPACE, data, at)
     character = _character(data, at)
     if character != ord('"'):
@@ -225,7 +225,7 @@ def value_end(data: bytes, at: int) -> int:
 
 
 def first_value(data: bytes, at: int = 0) -> tuple[int, int] | None:
-    """Return the begin and end offsets of the next value of a stream; None if only spaces are left.
+    """Return the begin and end offsets of the next value of a stream, or None if there is none.
 
     The text after the value is not checked, as in Go's `json.Decoder`.
     """
@@ -236,7 +236,7 @@ def first_value(data: bytes, at: int = 0) -> tuple[int, int] | None:
 
 
 def whole_value(data: bytes) -> bytes:
-    """The single value in `data`, checked as by `json.Unmarshal`."""
+    """Return the single value in `data`, with the checks of `json.Unmarshal`."""
     start = _skip(_SPACE, data, 0)
     try:
         # Go signals the end of the text to its scanner by a space, which ends a number.
@@ -253,7 +253,7 @@ def whole_value(data: bytes) -> bytes:
 
 
 def kind(raw: bytes) -> str:
-    """Go's name for the type of a raw value."""
+    """Return Go's name for the type of a raw value."""
     first = raw[0]
     if first in b"tf":
         return "bool"
@@ -274,7 +274,7 @@ def type_error(raw: bytes, go_type: str, *, literal: bool = False) -> GoJsonErro
 
 
 def unquote(raw: bytes) -> bytes:
-    """The bytes of a string. Invalid UTF-8 and lone surrogates become U+FFFD."""
+    """Return the bytes of a string. Invalid UTF-8 and lone surrogates become U+FFFD."""
     text = raw[1:-1].decode("utf-8", "replace")
     if "\\" in text:
         text = _ESCAPE_SEQUENCE.sub(_unescape, text)
@@ -298,7 +298,7 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def members(raw: bytes) -> dict[str, bytes]:
-    """An object's raw members by name. Of two members with the same name the later one counts."""
+    """Return an object's raw members by name. If a name occurs twice, the later member counts."""
     if kind(raw) != "object":
         raise type_error(raw, "map[string]json.RawMessage")
     found: dict[str, bytes] = {}
@@ -316,7 +316,7 @@ def members(raw: bytes) -> dict[str, bytes]:
 
 
 def elements(raw: bytes, go_type: str = "[]json.RawMessage") -> list[bytes]:
-    """The raw elements of an array."""
+    """Return the raw elements of an array."""
     if kind(raw) != "array":
         raise type_error(raw, go_type)
     found: list[bytes] = []
@@ -351,7 +351,7 @@ def integer(raw: bytes, go_type: str, low: int, high: int) -> int:
 
 
 def byte_string(raw: bytes) -> bytes:
-    """The bytes of a base64 string or of an array of numbers, which Go reads as []byte."""
+    """Decode a base64 string, or an array of numbers, which Go also reads as []byte."""
     value = kind(raw)
     if value == "string":
         return base64_decode(unquote(raw))
@@ -398,8 +398,8 @@ def base64_decode(text: bytes) -> bytes:
 def _check_padding(text: bytes, at: int, characters: int) -> None:
     """Check the padding of base64.
 
-    `at` is the offset after the first "=". `characters` is the number of characters before this
-    "=" in its quantum (group of four characters).
+    `at` is the offset after the first "=". `characters` is the number of characters that this group
+    of four has before the "=".
     """
     if characters < 2:
         raise _corrupt(at - 1)

@@ -1,11 +1,11 @@
-"""The v3 API as JSON over HTTP: the carrier for `splitbrain.node.api.v3_service`.
+"""Serves the v3 API (`splitbrain.node.api.v3_service`) as JSON over HTTP.
 
 Paths, methods, statuses and bodies are those of etcd's gateway and of etcd's other handlers
-(/health, /version, /metrics). It uses aiohttp's low-level server without the application, router
-and middlewares, which would slow down each request.
+(/health, /version, /metrics). The server is aiohttp's low-level server. aiohttp's application,
+router and middlewares are not used, because they would slow down each request.
 
 Source: grpc-gateway 1.16, `runtime/mux.go`, `runtime/handler.go`; etcd 3.5.1,
-`server/embed/serve.go`, `etcdhttp`; probed against etcd 3.5.1.
+`server/embed/serve.go`, `etcdhttp`; compared with etcd 3.5.1.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ _ERROR_HEADERS = {**_CORS, "Content-Type": _JSON}
 _REFUSED_HEADERS = {**_CORS, "Content-Type": _TEXT, "X-Content-Type-Options": "nosniff"}
 
 _PROCESS = CollectorRegistry()
-"""Metrics of the process: memory, time, open files. They are here because a simulated member is
-not a process."""
+"""Metrics of the process: memory, time, open files. They are not among the member's metrics,
+because a simulated member is not a process."""
 ProcessCollector(registry=_PROCESS)
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -71,7 +71,7 @@ def _error(problem: RpcError) -> web.Response:
 
 
 def _refused(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
-    """A response like that of Go's http.Error."""
+    """Return a response like that of Go's http.Error."""
     return _answer(
         f"{text}\n".encode(), status=status, headers={**_REFUSED_HEADERS, **(headers or {})}
     )
@@ -166,7 +166,7 @@ class HttpServer:
             ) from None
 
     async def _watch(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Send one line per response.
+        """Answer with one line per watch response.
 
         As in the gateway, the headers are sent with the first line. A stream without a watch
         therefore sends no bytes until the client disconnects.
@@ -260,7 +260,7 @@ class HttpServer:
 
 
 def _clean(path: str) -> str:
-    """The path without empty, "." and ".." elements. Source: Go's net/http, `cleanPath`."""
+    """Remove empty, "." and ".." elements from a path. Source: Go's net/http, `cleanPath`."""
     steps: list[str] = []
     for step in path.split("/"):
         if step == "..":
@@ -302,7 +302,7 @@ GRPC_METHODS = {
 def _observer(
     registry: metrics.Metrics | None, method: str
 ) -> tuple[Callable[[], None], Callable[[Code, float], None]]:
-    """Two functions: one to call when a request arrives, and one to call when it ends."""
+    """Return two functions: one to call when a request arrives, and one to call when it ends."""
     if registry is None:
         return lambda: None, lambda _code, _seconds: None
     name, service = GRPC_METHODS[method]
@@ -321,7 +321,7 @@ def _observer(
 
 
 def _camel(code: Code) -> str:
-    """The code's name as Go prints it: InvalidArgument."""
+    """Return the code's name as Go prints it, such as InvalidArgument."""
     return "OK" if code is Code.OK else code.name.title().replace("_", "")
 
 

@@ -1,7 +1,7 @@
-"""aiohttp's log records as lines of the member's log.
+"""Converts aiohttp's log records to lines of the member's log.
 
-aiohttp logs a traceback for each request that it cannot parse. Such a request is the client's
-mistake: the member logs one line with the client's address and the reason.
+aiohttp logs a traceback for each request that it cannot parse. Such a request is a mistake of the
+client, so the member logs one line with the client's address and the reason.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _client(record: logging.LogRecord) -> str:
 
 
 def _reason(problem: HttpProcessingError) -> str:
-    """The first line of aiohttp's message; the other lines show the client's bytes."""
+    """Return the first line of aiohttp's message. The other lines show the client's bytes."""
     lines = problem.message.strip().splitlines()
     return lines[0].rstrip(":") if lines else type(problem).__name__
 
@@ -54,7 +54,7 @@ def _reason(problem: HttpProcessingError) -> str:
 def http_logger(log: Log) -> logging.Logger:
     """Return a logger for one server.
 
-    The logger is not registered in `logging`, so that two members in one process do not share it.
+    The logger is not registered in `logging`, so two members in one process do not share it.
     """
     logger = logging.Logger("http", logging.DEBUG)
     logger.addHandler(MemberLogHandler(log))

@@ -1,16 +1,13 @@
 """Converts requests from JSON and responses to JSON, byte for byte like etcd's gateway.
 
-Requests: msgspec decodes a request in the usual form. Other requests (names of enums, numbers in
-quotes, camel case, unknown fields, invalid requests) are decoded by
-`splitbrain.node.api.json_reader`, which reads like Go. A request that msgspec accepts here has
-the same value as in Go: padded base64 of the standard alphabet, integers without a fraction, and
-the later of two members with the same name.
+Requests: msgspec decodes requests in the usual form. `splitbrain.node.api.json_reader`, which reads
+exactly like Go, decodes all others: names of enums, numbers in quotes, camel case, unknown fields,
+and invalid requests. The two agree on every request that msgspec accepts.
 
-Responses: fields in the order of the protobuf definition without defaults, base64, 64-bit
-integers as strings, enums by name, and text escaped as in Go.
+Responses: fields are in the order of the protobuf definition, without defaults. Bytes are base64,
+64-bit integers are strings, enums are names, and text is escaped as in Go.
 
-Source: grpc-gateway 1.16 with `OrigName`, golang/protobuf 1.5.2 `jsonpb`; probed
-against etcd 3.5.1.
+Source: grpc-gateway 1.16 with `OrigName`, golang/protobuf 1.5.2 `jsonpb`; compared with etcd 3.5.1.
 """
 
 from __future__ import annotations
@@ -152,7 +149,7 @@ def _decode_exactly(reader: json_reader.Message, body: bytes) -> Any:
 class WatchRequests:
     """Decodes the watch requests in a body that arrives in pieces.
 
-    `bytes_max` limits the size of an incomplete request.
+    `bytes_max` is the maximal size of an incomplete request.
     """
 
     def __init__(self, bytes_max: int) -> None:
@@ -162,10 +159,9 @@ class WatchRequests:
     def feed(self, data: bytes) -> list[rpc.WatchRequest]:
         """Add a piece of the body, and return the requests that it completes.
 
-        Empty requests (`{}`, `null`) are ignored.
-
-        Raises RpcError (UNKNOWN, with Go's message) for an invalid request: the gateway uses this
-        code for all errors of the stream."""
+        Empty requests (`{}`, `null`) are ignored. Raises RpcError for an invalid request. Its code
+        is UNKNOWN, which the gateway uses for all errors of the stream, and its message is Go's.
+        """
         self._rest += data
         found: list[rpc.WatchRequest] = []
         at = 0
@@ -384,16 +380,16 @@ _WRITERS: dict[type, Callable[[Any], str]] = {
 
 
 def encode_response(response: rpc.Response) -> bytes:
-    """The HTTP body of a response."""
+    """Return the HTTP body of a response."""
     return _WRITERS[type(response)](response).encode()
 
 
 def encode_watch_line(response: rpc.WatchResponse) -> bytes:
-    """One line of a watch stream."""
+    """Return one line of a watch stream."""
     return f'{{"result":{_watch(response)}}}\n'.encode()
 
 
 def encode_error(error: RpcError) -> bytes:
-    """The HTTP body of an error. It contains the message twice, as in the gateway."""
+    """Return the HTTP body of an error. It contains the message twice, as in the gateway."""
     message = _text(error.message)
     return f'{{"error":{message},"code":{int(error.code)},"message":{message}}}'.encode()

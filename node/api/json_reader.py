@@ -1,11 +1,11 @@
-"""Reads requests from JSON exactly as etcd's gateway does: the slow path.
+"""Reads requests from JSON exactly as etcd's gateway does. It is slower than msgspec.
 
-The fields of each message are a table in the order of the protobuf descriptors. The gateway
-reads the fields in this order, which decides which of two errors is reported, and which field of
-a oneof is used if a request contains several.
+The fields of each message are a table in the order of the protobuf descriptors. The gateway reads
+the fields in this order. The order decides which of two errors is reported, and which field of a
+oneof is used if a request contains several.
 
-Source: golang/protobuf 1.5.2, `jsonpb/decode.go`, with unknown fields allowed as in
-grpc-gateway 1.16; compared with etcd 3.5.1.
+Source: golang/protobuf 1.5.2, `jsonpb/decode.go`, with unknown fields allowed as in grpc-gateway
+1.16; compared with etcd 3.5.1.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from splitbrain.node.api import go_json
 from splitbrain.node.api.go_json import GoJsonError
 from splitbrain.node.messages import errors, rpc
 
-# Nested transactions share the limit of operations with the outer ones, so with etcd's limit of 128
-# a deeper transaction cannot be valid.
+# A nested transaction and its outer transactions share one limit of operations. With etcd's limit
+# of 128, a deeper transaction therefore cannot be valid.
 TXN_DEPTH_MAX = 130
 
 Reader = Callable[[bytes, int], Any]
@@ -47,7 +47,8 @@ class Message:
     """The fields of one protobuf message, and how to make its value.
 
     `build(values, union)` makes the value. `values` contains the ordinary fields by name. `union`
-    contains the field of the message's oneof that was given, and is {} if there is none.
+    contains the field of the message's oneof that was given. It is empty if no such field was
+    given.
     """
 
     build: Callable[[dict[str, Any], dict[str, Any]], Any]
@@ -73,7 +74,7 @@ class Message:
 
 
 def _member(given: dict[str, bytes], known: Field) -> bytes | None:
-    """The raw member of a field. If both spellings are given, the camel-case one counts."""
+    """Return the raw member of a field. If both spellings are given, the camel-case one counts."""
     raw = given.get(known.json_name, given.get(known.name))
     return None if raw == b"null" else raw
 
@@ -96,7 +97,7 @@ def _bool(raw: bytes, _depth: int) -> bool:
 
 
 def _bare(raw: bytes) -> bytes:
-    """The raw number. A 64-bit number can be in quotes; the text in them is read as JSON."""
+    """Return the raw number. A 64-bit number can be in quotes; the quoted text is read as JSON."""
     if len(raw) >= 2 and raw[0] == ord('"'):
         return go_json.whole_value(raw[1:-1])
     return raw

@@ -1,4 +1,4 @@
-"""The protocols by which the v3 services use the member, its failpoints and its log."""
+"""The interfaces through which the v3 services use the member, its failpoints and its log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from splitbrain.node.mvcc.store import Store
 
 
 class MemberPort(Protocol):
-    """The member, as the services use it."""
+    """The part of a member that the services use."""
 
     @property
     def store(self) -> Store: ...
@@ -41,13 +41,13 @@ class MemberPort(Protocol):
     def watch_buffer_bytes(self) -> int:
         """The size of a watcher's event buffer in bytes.
 
-        When the buffer is full, the watcher reads the later events from the backend.
+        If the buffer is full, the watcher reads later events from the backend.
         """
         ...
 
     @property
     def watch_fragment_bytes(self) -> int:
-        """The size above which a watch response is split, if the client requested that."""
+        """The size above which a watch response is split, if the client requested fragments."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -59,10 +59,10 @@ class MemberPort(Protocol):
         ...
 
     async def propose(self, operation: WriteRequest) -> WriteResponse:
-        """Replicate and apply `operation`; return once this member has applied it.
+        """Replicate `operation`, and return its response when this member has applied it.
 
-        The header of the response contains only the revision. Raises RpcError if the
-        request is not accepted, if it times out, or if applying it results in an error.
+        The header of the response contains only the revision. Raises RpcError if the request is not
+        accepted, if it times out, or if applying it results in an error.
         """
         ...
 

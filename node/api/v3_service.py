@@ -1,7 +1,7 @@
 """The v3 services as functions from a request value to a response value.
 
-They check requests, read the store and propose writes. Carriers (HTTP with JSON, a simulated
-client) only transport requests and responses.
+The services check requests, read the store and propose writes. They do not depend on how requests
+are transported: the HTTP server and the simulated client call the same functions.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc` and `v3_server.go`.
 """
@@ -71,8 +71,8 @@ Answer = TypeVar(
 class Api:
     """The services of one member.
 
-    `methods` maps a method ("/v3/kv/put") to its handler. It does not contain `watch`, which is a
-    stream. Handlers raise RpcError.
+    `methods` maps a method ("/v3/kv/put") to its handler. Handlers raise RpcError. `watch` is not
+    in `methods`, because it is a stream.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Api:
         return await self.member.propose(request)
 
     def _check_message(self, payload_bytes: int, request: PutRequest | TxnRequest) -> None:
-        """Refuse a message that is so large that gRPC refuses it before etcd reads it."""
+        """Refuse a message that gRPC would refuse because of its size before etcd reads it."""
         bytes_max = self.member.request_bytes_max + MESSAGE_OVERHEAD_BYTES
         if payload_bytes > bytes_max - _SURELY_SMALL_BYTES:
             size = protobuf_size.request_bytes(request)
@@ -160,7 +160,7 @@ class Api:
     def _from_here(self, response: Answer) -> Answer:
         """Return `response` with this member's header.
 
-        The revision of the response is kept, because it is the revision of the state from which the
+        A revision in the response is kept, because it is the revision of the state from which the
         response was created.
         """
         header = self.member.header()
@@ -205,7 +205,7 @@ class Api:
         )
 
     async def alarm(self, request: AlarmRequest) -> AlarmResponse:
-        """The member raises no alarms, so GET and DEACTIVATE return an empty list."""
+        """Answer with an empty list: the member raises no alarms. ACTIVATE is not implemented."""
         if request.action == AlarmAction.ACTIVATE:
             raise errors.unimplemented("/etcdserverpb.Maintenance/Alarm")
         return AlarmResponse(header=self.member.header())

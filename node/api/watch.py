@@ -1,8 +1,8 @@
 """The Watch service: one stream of a client with any number of watchers.
 
-Requests and responses are independent. Responses wait in a short queue. While the queue is full,
-watchers wait, and their events stay in their bounded buffers (`splitbrain.node.mvcc.watch`). The
-end of the requests does not end the watches.
+A client can send requests while it receives responses. Responses wait in a short queue. While the
+queue is full, watchers wait, and their events stay in bounded buffers
+(`splitbrain.node.mvcc.watch`). The end of the requests does not end the watches.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/watch.go`, `mvcc/watcher.go`.
 """
@@ -28,7 +28,7 @@ from splitbrain.node.mvcc.watch import Watcher, event_bytes
 QUEUE_MAX = 16
 """Maximal number of responses that wait for a slow client. Source: etcd's ctrlStreamBufLen."""
 NO_WATCH_ID = -1
-"""The watch id in a response for the whole stream, or for a refused watch."""
+"""The watch id in a response that is for the whole stream or for a refused watch."""
 DUPLICATE_ID = "mvcc: duplicate watch ID provided on the WatchStream"
 EMPTY_RANGE = "mvcc: watcher range is empty"
 
@@ -42,10 +42,10 @@ class WatchStream:
         self._watchers: dict[int, Watcher] = {}
         self._pumps: dict[int, asyncio.Task[None]] = {}
         self._sending: dict[int, None] = {}
-        """Watchers with events that have left the buffer, but are not all in the queue."""
+        """The watchers with events that have left the buffer and are not yet in the queue."""
         self._progress_due: dict[int, bool] = {}
-        """Watchers that requested progress notifications. The value is False if events were sent in
-        this interval."""
+        """The watchers that requested progress notifications. The value is False if events were
+        sent to the watcher in this interval."""
         self._ticker: asyncio.Task[None] | None = None
         self._next_id = 0
 
@@ -119,10 +119,10 @@ class WatchStream:
         )
 
     async def _send_progress(self) -> None:
-        """Send one response for the whole stream, unless one of its watchers has events to send.
+        """Send one progress response for the whole stream, unless a watcher has unsent events.
 
-        etcd 3.5.1 always sends a response. This response can claim that events were sent although
-        they were not. Releases from 3.5.8 on behave like this method.
+        etcd 3.5.1 always sends a response, which can claim progress beyond events that were not
+        sent. Releases from 3.5.8 on behave like this method.
         """
         active = [name for name, watcher in self._watchers.items() if not watcher.cancelled]
         if all(self._caught_up(watch_id) for watch_id in active):
@@ -135,7 +135,7 @@ class WatchStream:
         return watch_id not in self._sending and delivered >= store.revision
 
     async def _notify_progress(self) -> None:
-        """In each interval, notify each watcher that requested it and that was sent no events."""
+        """In each interval, notify the watchers that requested progress and received no events."""
         while True:
             await self._member.sleep(self._member.watch_progress_interval_ms / 1000)
             for watch_id, due in list(self._progress_due.items()):
@@ -160,7 +160,7 @@ class WatchStream:
         return self._next_id - 1
 
     async def _cancel(self, watch_id: int) -> None:
-        """Cancel a watcher. As in etcd, there is no response for an unknown watcher."""
+        """Cancel a watcher. As in etcd, an unknown watcher gets no response."""
         watcher = self._watchers.pop(watch_id, None)
         if watcher is None:
             return
@@ -214,7 +214,7 @@ class WatchStream:
 
 
 def fragments(events: tuple[Event, ...], bytes_max: int) -> list[tuple[Event, ...]]:
-    """Split events into pieces of about `bytes_max` at most, each with at least one event."""
+    """Split events into pieces of about `bytes_max` at most. Each piece has at least one event."""
     pieces: list[list[Event]] = [[]]
     size = 0
     for event in events:

@@ -1,4 +1,4 @@
-"""The world of a member that also serves clients."""
+"""The world of a member that also serves clients, with the network that this needs."""
 
 from __future__ import annotations
 

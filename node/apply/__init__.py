@@ -1,1 +1,1 @@
-"""Step 10 of the write path: committed entries change the store, and the backend follows."""
+"""Step 10 of the write path: applies committed entries to the store and flushes the backend."""

@@ -1,6 +1,6 @@
 """Applies committed entries to the store, in order and exactly once: step 10 of the write path.
 
-A request that waits at this member is resolved here, after this member has applied its entry.
+If a client's request waits at this member, applying its entry also resolves the request.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from splitbrain.node.world import World
 from splitbrain.node.write_path import Traced, WritePath
 
 QUEUE_MAX = 64
-"""Maximal number of batches that wait to be applied; Raft waits while the queue is full."""
+"""Maximal number of batches that wait to be applied. Raft waits while the queue is full."""
 TURN_ENTRIES = 64
 """Number of entries that are applied before other tasks run."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToApply:
-    """One batch from Raft: a snapshot, if there is one, and the entries after it."""
+    """One batch from Raft: a snapshot (or None), and the entries after it."""
 
     snapshot: Snapshot | None
     entries: Sequence[Entry]
@@ -48,7 +48,7 @@ class Applied:
 
 
 class Applier:
-    """`enqueue` accepts batches; `run` is the task that applies them."""
+    """Applies batches in the order in which `enqueue` accepts them. `run` is the task."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Applier:
         self._room = asyncio.Event()
 
     async def enqueue(self, batch: ToApply) -> None:
-        """Add a batch to the queue; wait while the queue is full."""
+        """Add a batch to the queue. Wait while the queue is full."""
         queue_max = 1 if self._world.buggify("a short apply queue") else QUEUE_MAX
         while len(self._queue) >= queue_max:
             self._room.clear()
@@ -86,7 +86,7 @@ class Applier:
         self._filled.set()
 
     async def run(self) -> None:
-        """Apply batches forever. An error that it raises must stop the member."""
+        """Apply batches forever. If `run` raises an error, the member must stop."""
         while True:
             await self._filled.wait()
             self._filled.clear()
@@ -122,8 +122,8 @@ class Applier:
         subject = Traced(request.id, entry.term, entry.index)
         if self._path.observed:
             await self._path.before("apply_mvcc")
-        # No await between these two calls: a batch of the backend contains both the entry's
-        # writes and its index, or neither.
+        # There is no await between these two calls, so that one batch of the backend contains both
+        # the entry's writes and its index.
         outcome = apply(store, request.op)
         store.set_consistent_index(entry.index, entry.term)
         if self._path.observed:

@@ -1,8 +1,8 @@
 """Applies a committed request to the store: `apply(store, operation)`.
 
-The result depends only on the store and the operation, so it is the same on every member. If
-the operation is impossible (a compacted revision, a missing key), the result is an RpcError as
-a value, and the store does not change. A committed request must never stop a member.
+The result depends only on the store and the operation, so it is the same on every member. If the
+operation is impossible (a compacted revision, a missing key), the result is an RpcError as a value,
+and the store does not change. No committed request may stop a member.
 
 Source: etcd 3.5.1, `server/etcdserver/apply.go`.
 """
@@ -105,8 +105,8 @@ class Chosen:
 def apply_txn(store: Store, request: TxnRequest) -> TxnResponse:
     """Apply a transaction completely or not at all.
 
-    All comparisons and checks, including those of nested transactions, are made before the first
-    write and use the state before the transaction.
+    All comparisons and checks, including those of nested transactions, use the state before the
+    transaction. They are made before the first write.
     """
     chosen = chosen_branch(store, request)
     check_chosen(store, chosen)
@@ -123,9 +123,7 @@ def apply_txn(store: Store, request: TxnRequest) -> TxnResponse:
 
 
 def read_txn(store: Store, request: TxnRequest) -> TxnResponse:
-    """Execute a read-only transaction on the current state.
-
-    Raises RpcError."""
+    """Execute a read-only transaction on the current state. Raises RpcError."""
     chosen = chosen_branch(store, request)
     check_chosen(store, chosen)
     responses: list[ResponseOp] = []
@@ -153,9 +151,9 @@ def chosen_branch(source: Readable, request: TxnRequest) -> Chosen:
 def compare_holds(source: Readable, compare: Compare) -> bool:
     """Whether a comparison succeeds.
 
-    A comparison over an interval succeeds if it succeeds for every key that exists in it. If no
-    key exists, the comparison is made with an absent key, whose numbers are all zero. A comparison
-    of the value of an absent key fails, because an empty value is a value.
+    A comparison over an interval succeeds if it succeeds for every key in the interval. If the
+    interval contains no key, the comparison is made with an absent key. The version, revisions and
+    lease of an absent key are zero. A comparison with the value of an absent key always fails.
     """
     kvs = source.range(compare.key, compare.range_end).kvs
     if not kvs:
@@ -185,7 +183,7 @@ def relation_holds(compare: Compare, kv: KeyValue) -> bool:
 
 
 def compared(compare: Compare, kv: KeyValue) -> int:
-    """-1, 0 or 1: `kv` is less than, equal to, or greater than the operand."""
+    """Return -1, 0 or 1 if `kv` is less than, equal to, or greater than the operand."""
     operand = compare.operand
     if compare.target == CompareTarget.VALUE:
         # `compare_operand` has given the operand the right type. Another type counts as empty.
@@ -247,7 +245,8 @@ def check_chosen_puts(store: Store, chosen: Chosen, deleted: list[validation.Int
 def in_interval(key: bytes, begin: bytes, end: bytes) -> bool:
     """Whether `key` is in the interval.
 
-    An empty `end` means only the key `begin`. "\\0" means all keys from `begin` on.
+    If `end` is empty, the interval contains only the key `begin`. If `end` is "\\0", it contains
+    all keys from `begin` on.
     """
     if not end:
         return key == begin

@@ -1,9 +1,9 @@
 """Flushes the backend in batches, takes snapshots, and compacts the log.
 
-An applied entry is readable at once. It reaches the backend's file later, in one transaction
-with other entries and with the consistent index. From time to time the flusher records the durable
-content of the backend as a snapshot. The log before the snapshot is then discarded, except some
-entries for slow followers.
+An applied entry is readable at once. It reaches the backend's file later, in one transaction with
+other entries and with the consistent index. After `snapshot_count` entries the flusher records the
+durable content of the backend as a snapshot. The log before the snapshot is then discarded, except
+for some entries that slow followers may need.
 
 Source: etcd's backend batch (100 ms or 10,000 operations) and its snapshot trigger.
 """
@@ -23,7 +23,7 @@ from splitbrain.node.write_path import Traced, WritePath
 
 
 class BackendFlusher:
-    """`run` is the task that flushes; `schedule_flush` tells it that entries were applied."""
+    """Flushes the backend. `run` is the task. `schedule_flush` reports applied entries."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class BackendFlusher:
             )
 
     async def run(self) -> None:
-        """Flush forever. Raises DiskError; then the member must stop."""
+        """Flush forever. Raises DiskError. If it does, the member must stop."""
         while True:
             await self._due.wait()
             self._due.clear()
@@ -107,7 +107,7 @@ class BackendFlusher:
     def _compactable_index(self, snapshot: SnapshotMetadata) -> Index:
         """Return the index up to which neither a slow follower nor Raft needs the log.
 
-        Raft treats an entry as applied only when the whole Ready that contains it is done. If the
-        log's disk is slow, that can be later than the flush of the backend.
+        Raft treats an entry as applied only after the whole Ready that contains it is done. If the
+        log's disk is slow, this can be later than the flush of the backend.
         """
         return min(snapshot.index - self._config.catch_up_entries, self._raft.log.applied)

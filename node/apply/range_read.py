@@ -21,7 +21,7 @@ from splitbrain.node.mvcc.key_value import KeyValue, RangeResult
 
 
 class Readable(Protocol):
-    """The store, or a write transaction, which sees its own writes."""
+    """The store, or a write transaction. A transaction also reads its own writes."""
 
     def range(
         self,
@@ -37,7 +37,8 @@ class Readable(Protocol):
 def read_range(source: Readable, request: RangeRequest) -> RangeResponse:
     """Read a range. The header of the response contains only the revision.
 
-    Raises CompactedRevision, FutureRevision."""
+    Raises CompactedRevision, FutureRevision.
+    """
     found = source.range(
         request.key,
         request.range_end,
@@ -62,8 +63,8 @@ def read_range(source: Readable, request: RangeRequest) -> RangeResponse:
 def fetch_limit(request: RangeRequest) -> int:
     """Return the number of keys to fetch (0: all).
 
-    This is one more than the limit, to find out whether there are more keys. A sorted or filtered
-    range is fetched completely. As in etcd, there is one exception: a range with a sort target but
+    The number is the limit plus one, which shows whether there are more keys. A sorted or filtered
+    range is fetched completely. There is one exception, as in etcd: a range with a sort target but
     without a sort order is cut first and sorted afterwards.
     """
     filtered = (
@@ -102,9 +103,9 @@ _SORT_KEYS: dict[int, Callable[[KeyValue], bytes | int]] = {
 def sorted_kvs(kvs: list[KeyValue], request: RangeRequest) -> list[KeyValue]:
     """Sort by the request's target and order.
 
-    If no order is given and the target is not the key, the order is ascending. With an unknown
-    order the keys stay unsorted. Equal elements stay in key order (etcd's sort is not stable for
-    seven or more keys).
+    If the request has no order and its target is not the key, the order is ascending. With an
+    unknown order the keys stay unsorted. Equal elements stay in key order. (In etcd they may not:
+    its sort is not stable for seven or more keys.)
     """
     order = request.sort_order
     if order == SortOrder.NONE and request.sort_target != SortTarget.KEY:

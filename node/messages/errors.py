@@ -1,10 +1,10 @@
 """The errors of the v3 API: gRPC codes and etcd's messages.
 
-From these codes and messages, a client determines whether a request certainly did not happen or
-may have happened. They are therefore exactly those of etcd.
+A client uses the code and the message to decide whether a request certainly did not happen or may
+have happened. Both are therefore exactly those of etcd.
 
-Source: etcd 3.5.1, `api/v3rpc/rpctypes/error.go`; the HTTP statuses are those of
-grpc-gateway 1.16, `runtime/errors.go`.
+Source: etcd 3.5.1, `api/v3rpc/rpctypes/error.go`; the HTTP statuses are those of grpc-gateway 1.16,
+`runtime/errors.go`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ HTTP_STATUS: dict[Code, int] = {
 class RpcError(Exception):
     """A request was refused or failed. `code` is for programs, `message` for people.
 
-    One value can be raised many times. Errors with equal code and message are equal.
+    Errors with equal code and message are equal. One error can be raised many times.
     """
 
     def __init__(self, code: Code, message: str) -> None:
@@ -107,7 +107,7 @@ def duplicate_key() -> RpcError:
 
 
 def invalid_sort_option() -> RpcError:
-    """etcd 3.5.1 crashes for an unknown sort target; later releases return this error."""
+    """Return the error for an unknown sort target. etcd 3.5.1 crashes instead."""
     return RpcError(Code.INVALID_ARGUMENT, "etcdserver: invalid sort option")
 
 
@@ -128,7 +128,7 @@ def request_too_large() -> RpcError:
 
 
 def message_too_large(size_bytes: int, bytes_max: int) -> RpcError:
-    """The error of gRPC itself, before etcd reads the request."""
+    """Return the error with which gRPC itself refuses a message, before etcd reads it."""
     return RpcError(
         Code.RESOURCE_EXHAUSTED,
         f"grpc: received message larger than max ({size_bytes} vs. {bytes_max})",
@@ -164,6 +164,6 @@ def corrupt() -> RpcError:
 
 
 def unimplemented(method: str) -> RpcError:
-    """The error of gRPC for a method that the server does not implement."""
+    """Return the error of gRPC for a method that the server does not implement."""
     service, _, name = method.rpartition("/")
     return RpcError(Code.UNIMPLEMENTED, f"unknown method {name} for service {service}")

@@ -1,7 +1,7 @@
 """The payload of a log entry: a request, and the id by which a member waits for its result.
 
-It is encoded in msgpack, with a tag for the kind of operation and without default values. A
-member must apply exactly the same operations as the others, so it refuses an entry that it
+The payload is encoded in msgpack, with a tag for the kind of operation and without default values.
+All members must apply exactly the same operations. A member therefore refuses an entry that it
 cannot decode completely.
 """
 
@@ -30,12 +30,12 @@ class InternalRequest(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def client_id(self) -> int:
-        """The id if the request comes from a client; 0 for a member's attributes."""
+        """The id of a request from a client. 0 for a member's attributes."""
         return 0 if isinstance(self.op, MemberAttributesRequest) else self.id
 
 
 class UnreadableRequest(Exception):
-    """A committed entry contains no readable request: it is corrupt, or of a newer release."""
+    """A committed entry contains no readable request. It is corrupt, or of a newer release."""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -47,7 +47,7 @@ def encode(request: InternalRequest) -> bytes:
 
 
 def decode(data: bytes) -> InternalRequest:
-    """Raises UnreadableRequest."""
+    """Decode the payload of a log entry. Raises UnreadableRequest."""
     try:
         return _decoder.decode(data)
     except msgspec.MsgspecError as problem:

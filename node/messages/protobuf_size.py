@@ -1,4 +1,4 @@
-"""The size of a request in protobuf, which etcd's size limits refer to.
+"""Computes the size of a request in protobuf. etcd's size limits refer to this size.
 
 Source: the protobuf encoding; etcd's `rpc.proto` and `raft_internal.proto`.
 """
@@ -26,12 +26,12 @@ def _varint(number: int) -> int:
 
 
 def _data(size: int, tag: int = 1) -> int:
-    """The size of a field of `size` bytes, which is omitted if it is empty."""
+    """Return the size of a field that contains `size` bytes. An empty field is omitted."""
     return tag + _varint(size) + size if size else 0
 
 
 def _message(size: int) -> int:
-    """The size of a field that contains a message; it is present even if the message is empty."""
+    """Return the size of a field that contains a message. An empty message is not omitted."""
     return 1 + _varint(size) + size
 
 
@@ -59,7 +59,7 @@ def _operation_bytes(operation: RequestOp | None) -> int:
 
 
 def request_bytes(request: RequestOp | CompactionRequest) -> int:
-    """The message's size, as gRPC counts it."""
+    """Return the size of the message, as gRPC counts it."""
     match request:
         case PutRequest():
             return (
@@ -95,5 +95,5 @@ def request_bytes(request: RequestOp | CompactionRequest) -> int:
 
 
 def proposal_bytes(request: RequestOp | CompactionRequest) -> int:
-    """The size of the request as etcd proposes it to raft."""
+    """Return the size of the request as etcd proposes it to Raft."""
     return _RAFT_HEADER_BYTES + _message(request_bytes(request))

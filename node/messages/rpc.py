@@ -1,8 +1,8 @@
 """The requests and responses of etcd's v3 API as values.
 
-Bytes are bytes, and 64-bit integers are ints. Their form in JSON (base64, strings, omitted
-defaults) is defined by the carrier (`splitbrain.node.api.json_codec`). Names, defaults and the
-order of the fields are those of etcd's `rpc.proto` and `kv.proto`.
+Bytes are `bytes`, and 64-bit integers are `int`. `splitbrain.node.api.json_codec` defines their
+form in JSON (base64, strings, omitted defaults). Names, defaults and the order of the fields are
+those of etcd's `rpc.proto` and `kv.proto`.
 
 Enums are open, as in proto3: a field can contain any 32-bit number, and the `IntEnum`s name the
 defined values.
@@ -127,9 +127,10 @@ class Compare(Struct, frozen=True, omit_defaults=True):
     """Compares the `target` of `key` with `operand` by the relation `result`.
 
     With `range_end`, each key from `key` up to, not including, `range_end` is compared. The operand
-    is a value for the target VALUE, and a number for every other target. The protobuf message can
-    contain an operand that belongs to another target. etcd then compares with zero or the empty
-    value, so `compare_operand` normalises the operand when a request is read.
+    is a value for the target VALUE, and a number for every other target.
+
+    The protobuf message can contain an operand that belongs to another target. etcd then compares
+    with zero or the empty value. `compare_operand` does the same when a request is read.
     """
 
     key: bytes = b""
@@ -145,7 +146,7 @@ class TxnRequest(
     """Executes `success` if every comparison succeeds, and otherwise `failure`.
 
     The branch is executed atomically and with one revision. An operation is None if the request
-    contained an empty operation. Such a request is refused before it is proposed.
+    contains an empty operation. A request with an empty operation is refused before it is proposed.
     """
 
     compare: tuple[Compare, ...] = ()
@@ -172,7 +173,7 @@ WriteRequest = PutRequest | DeleteRangeRequest | TxnRequest | CompactionRequest
 
 
 def compare_operand(target: int, union: dict[str, int | bytes]) -> int | bytes:
-    """The operand for `target` in a Compare's `target_union` (field name → value)."""
+    """Return the operand for `target` in a Compare's `target_union` (field name → value)."""
     if target == CompareTarget.VALUE:
         return union.get("value", b"")
     field = COMPARE_UNION_FIELD.get(target)
@@ -203,7 +204,7 @@ class PutResponse(Struct, frozen=True, omit_defaults=True):
 
 
 class RangeResponse(Struct, frozen=True, omit_defaults=True):
-    """`count` is the number of keys in the interval, regardless of limit and filters."""
+    """The answer to a range. `count` is the number of keys without the limit and the filters."""
 
     header: ResponseHeader = ResponseHeader()
     kvs: tuple[KeyValue, ...] = ()

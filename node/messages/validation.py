@@ -1,8 +1,8 @@
 """Validates requests: refuses those that etcd refuses before they reach Raft.
 
-The same checks run again when a committed request is applied. The limits are not checked then,
-because they can differ between members. The result of an invalid committed request must be the
-same error on every member, and the request must not stop a member.
+The same checks run again when a committed request is applied, but without the limits, which can
+differ between members. An invalid committed request must have the same error as its result on every
+member, and must not stop a member.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/key.go`.
 """
@@ -93,9 +93,9 @@ def check_overlaps(
 ) -> tuple[dict[bytes, None], list[Interval]]:
     """Check that no execution of a branch puts a key twice, or puts and deletes it.
 
-    Returns the put keys and the deleted intervals for the level above. The checks and their order
-    are those of etcd. They have two gaps: a deletion of all keys from a key on (end "\\0") is
-    treated as if it overlapped no put, and the puts of a nested transaction are not compared with
+    Returns the put keys and the deleted intervals for the outer transaction. The checks and their
+    order are those of etcd. They have two gaps. A deletion of all keys from some key on (end "\\0")
+    is treated as if it overlapped no put. The puts of a nested transaction are not compared with
     the deletions of a later nested transaction.
     """
     puts: dict[bytes, None] = {}
@@ -137,7 +137,7 @@ def check_request(
     request: RangeRequest | PutRequest | DeleteRangeRequest | TxnRequest | CompactionRequest,
     operations_max: int | None = None,
 ) -> None:
-    """Raises RpcError if etcd would refuse the request."""
+    """Raise RpcError if etcd would refuse the request."""
     match request:
         case PutRequest():
             check_put(request)
@@ -170,7 +170,7 @@ def is_serializable(request: TxnRequest) -> bool:
 
 
 def payload_bytes(operation: RequestOp | CompactionRequest | None) -> int:
-    """The total size of the keys and values in a request."""
+    """Return the total size of the keys and values in a request."""
     match operation:
         case PutRequest():
             return len(operation.key) + len(operation.value)

@@ -1,8 +1,8 @@
 """Hashes for the comparison of members.
 
-`hash_changes` covers the changes that are not compacted. Members with the same history and the
-same compacted revision therefore have the same hash, no matter how many compacted changes each
-of them has already removed from its backend.
+`hash_changes` covers the changes that are not compacted. Members with the same history and the same
+compacted revision therefore have the same hash. It does not matter how many compacted changes each
+member has already removed from its backend.
 
 Source: etcd's server/storage/mvcc/hash.go for the choice of the hashed changes. The hash values
 differ from etcd's, because the encoding of the values differs.
@@ -33,7 +33,7 @@ class HashResult(msgspec.Struct, frozen=True):
 
 
 def hash_pairs(start: int, pairs: Iterable[tuple[bytes, bytes]]) -> int:
-    """CRC32C of keys and values, continuing from the CRC `start`."""
+    """Return the CRC32C of keys and values, continuing from the CRC `start`."""
     crc = start
     batch: list[bytes] = []
     for key, value in pairs:
@@ -45,7 +45,7 @@ def hash_pairs(start: int, pairs: Iterable[tuple[bytes, bytes]]) -> int:
 
 
 def hash_changes(pairs: Iterable[tuple[bytes, bytes]], forgotten: Container[Packed]) -> int:
-    """CRC32C of the backend's changes, without those that are compacted and not removed yet."""
+    """Return the CRC32C of the backend's changes, without the compacted changes in `forgotten`."""
     seen = (pair for pair in pairs if not is_forgotten(pair[0], forgotten))
     return hash_pairs(google_crc32c.value(b"key"), seen)
 

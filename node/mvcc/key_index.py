@@ -1,9 +1,10 @@
-"""The changes of each key: the part of the store that is in memory.
+"""The index of a store: for each key, the revisions of its changes. The index is in memory.
 
-The values are in the backend. The index contains the packed revisions of a key's changes, in
-ascending order. A tombstone ends a generation, and the next put starts a new one. Generations
-need no separate structure, because version and create revision are stored with the value. The
-history of a key with one change is an int; other histories are arrays with 8 bytes per change.
+The values are in the backend. For each key, the index contains the packed revisions of its changes,
+in ascending order. A tombstone ends a generation of the key, and the next put starts a new
+generation. The index does not store generations, because version and create revision are stored
+with the value. The changes of a key are an int if there is only one, and otherwise an array with 8
+bytes per change.
 
 Source: etcd's server/storage/mvcc/key_index.go (its generations), for the semantics.
 """
@@ -36,10 +37,10 @@ class KeyIndex:
     def __init__(self) -> None:
         self._changes: Any = SortedDict()
         self._dead = 0
-        """The number of keys that are deleted, but still have changes that are not compacted."""
+        """The number of deleted keys that still have changes that are not compacted."""
 
     def __len__(self) -> int:
-        """The number of keys that exist now."""
+        """Return the number of keys that exist now."""
         return len(self._changes) - self._dead
 
     @classmethod
@@ -75,7 +76,7 @@ class KeyIndex:
         self._dead += (packed & 1) - (last & 1)
 
     def latest(self, key: bytes) -> Packed | None:
-        """The last put of `key`; None if the key does not exist."""
+        """Return the last put of `key`, or None if the key does not exist."""
         changes: Changes | None = self._changes.get(key)
         if changes is None:
             return None
@@ -83,16 +84,18 @@ class KeyIndex:
         return None if is_tombstone(last) else last
 
     def at(self, key: bytes, main: int) -> Packed | None:
-        """The last put of `key` at revision `main`; None if the key did not exist then."""
+        """Return the last put of `key` at revision `main`, or None if it did not exist then."""
         changes: Changes | None = self._changes.get(key)
         return None if changes is None else visible_at(changes, main)
 
     def select(
         self, start: bytes, end: bytes | None, main: int | None, limit: int = 0
     ) -> tuple[list[Packed], int]:
-        """Find the keys from `start` up to, not including, `end` that existed at revision `main`
-        (None: now). Returns the last put of each of the first `limit` keys (0: of all keys) in
-        key order, and the number of all keys found."""
+        """Find the keys of an interval that existed at revision `main` (None: now).
+
+        The interval is from `start` up to, not including, `end`. Returns the last put of each of
+        the first `limit` keys (0: all keys) in key order, and the number of all keys found.
+        """
         if main is None and not self._dead:
             return self._select_alive(start, end, limit)
         found: list[Packed] = []
@@ -111,7 +114,7 @@ class KeyIndex:
     def generations(self, key: bytes) -> list[list[Revision]]:
         """Return a key's changes, as one list for each generation.
 
-        A generation that ended contains its tombstone. This method is slow and meant for tests.
+        A generation that ended contains its tombstone. This method is slow and is meant for tests.
         """
         generations: list[list[Revision]] = [[]]
         for packed in _as_array(self._changes.get(key, array("Q"))):
@@ -123,9 +126,9 @@ class KeyIndex:
     def compact(self, main: int) -> array[int]:
         """Remove the changes that are invisible at revision `main` and later revisions.
 
-        Returns the removed changes. The changes of one key are in the order of their revisions,
-        and must be removed from the backend in this order. Otherwise a crash between a tombstone's
-        removal and that of an earlier put could bring back a deleted key.
+        Returns the removed changes. The changes of one key are in the order of their revisions, and
+        must be removed from the backend in this order. In another order, a crash after the removal
+        of a tombstone could bring back a deleted key.
         """
         forgotten = array("Q")
         for key in list(self._changes):
@@ -159,7 +162,7 @@ class KeyIndex:
     def _select_alive(
         self, start: bytes, end: bytes | None, limit: int
     ) -> tuple[list[Packed], int]:
-        """`select` for the case that all keys in the index exist, so that counting is fast."""
+        """Return what `select` returns, if all keys in the index exist. Counting is then fast."""
         count = self._count_alive(start, end)
         found: list[Packed] = []
         for key in self._in_order(start, end):
@@ -182,7 +185,7 @@ def _as_array(changes: Changes) -> array[int]:
 
 
 def visible_at(changes: Changes, main: int) -> Packed | None:
-    """The last change at or before `main`, unless it is a tombstone."""
+    """Return the last change at or before `main`, or None if it is a tombstone."""
     if isinstance(changes, int):
         last = changes
         if main_of(last) > main:
@@ -198,9 +201,10 @@ def visible_at(changes: Changes, main: int) -> Packed | None:
 def first_kept(changes: array[int], main: int) -> int:
     """Return the position of the first change of a key that a compaction at `main` keeps.
 
-    This is the last change at or before `main`, unless it is a tombstone before `main`. Such a
-    tombstone is not kept, because it is invisible. A tombstone at `main` is kept, because a watch
-    from `main` must deliver its event (etcd up to 3.5.15 dropped this tombstone).
+    The compaction keeps the last change at or before `main`, and all later changes. If that last
+    change is a tombstone before `main`, it is not kept, because it is invisible. A tombstone at
+    `main` is kept, because a watch from `main` must deliver its event (etcd up to 3.5.15 dropped
+    this tombstone).
     """
     position = bisect_left(changes, (main + 1) << MAIN_SHIFT) - 1
     if position < 0:

@@ -45,9 +45,9 @@ class Event(msgspec.Struct, frozen=True):
 class RangeResult(msgspec.Struct, frozen=True):
     """The result of a range.
 
-    `kvs`: the keys found, in key order, at most as many as the limit allows. `count`: how
-    many keys the interval contains without the limit. `revision`: the revision of the store
-    at the time of the read, which is not necessarily the requested revision.
+    `kvs` contains the keys found, in key order, up to the limit. `count` is the number of keys in
+    the interval without the limit. `revision` is the revision of the store at the time of the read,
+    which is not necessarily the requested revision.
     """
 
     kvs: list[KeyValue]
@@ -68,5 +68,5 @@ def create_revision_of(previous: KeyValue | None, main: int) -> int:
 
 
 def version_after_put(previous: KeyValue | None) -> int:
-    """The version after a put: 1 for a new key. A deleted key that is put again is new."""
+    """Return the version after a put: 1 for a new key. A deleted key that is put again is new."""
     return 1 if previous is None else previous.version + 1

@@ -28,7 +28,7 @@ _KEY = struct.Struct(">QcQ")
 _pack_key = _KEY.pack
 
 Packed = int
-"""A change as one integer that fits into 64 bits without a sign."""
+"""A change as one integer that fits into 64 unsigned bits."""
 
 
 class Revision(NamedTuple):
@@ -37,7 +37,7 @@ class Revision(NamedTuple):
 
 
 class RevisionError(Exception):
-    """`asked` is the requested revision; `bound` is the limit that it exceeds."""
+    """A revision cannot be read. `asked` is the requested revision, and `bound` the limit."""
 
     def __init__(self, message: str, asked: int, bound: int) -> None:
         super().__init__(message)
@@ -88,12 +88,12 @@ def is_tombstone(packed: Packed) -> bool:
 
 
 def backend_key(packed: Packed) -> bytes:
-    """The key of the change in the backend."""
+    """Return the key of the change in the backend."""
     key = _pack_key(packed >> MAIN_SHIFT, b"_", packed >> 1 & SUB_MAX)
     return key + TOMBSTONE_MARK if packed & 1 else key
 
 
 def packed_from(key: bytes) -> Packed:
-    """The change with the backend key `key`."""
+    """Return the change with the backend key `key`."""
     main, _, sub = _KEY.unpack_from(key)
     return pack(main, sub, tombstone=len(key) > KEY_BYTES)

@@ -5,10 +5,10 @@ The index of keys is in memory, and the values are in the backend. Each transact
 The *consistent index* is the index of the last log entry whose effect the store contains. The
 backend makes it durable in the same batch as the writes of this entry. After a crash, the member
 therefore applies the log from the next entry on, and applies no entry twice. This requires that
-there is no await between `set_consistent_index` and the transaction of the entry.
+there is no await between the transaction of the entry and `set_consistent_index`.
 
-Buckets of the backend: `key` contains a `KeyValue` for each change, under its revision; `meta`
-contains the consistent index and the compacted revision.
+The backend has two buckets for the store. `key` contains a `KeyValue` for each change, under its
+revision. `meta` contains the consistent index and the compacted revision.
 
 Source: etcd's server/storage/mvcc.
 """
@@ -45,7 +45,7 @@ from splitbrain.node.mvcc.watch import WatchHub
 from splitbrain.node.mvcc.write_transaction import WriteTransaction
 
 FIRST_REVISION = 1
-"""The revision of an empty store; the first change has revision 2."""
+"""The revision of an empty store. The first change has revision 2."""
 NOT_COMPACTED = -1
 REMOVALS_AT_ONCE = 1000
 _KEYS = b"key"
@@ -67,7 +67,8 @@ class Store:
         self._consistent_index = self._consistent_term = 0
         self._writing = False
         self._forgotten = array("Q")
-        """Compacted changes to remove from the backend; `_removed` of them are removed."""
+        """The compacted changes to remove from the backend. The first `_removed` of them are
+        removed already."""
         self._removed = 0
         self.watches = WatchHub(self)
         self._load()
@@ -80,7 +81,7 @@ class Store:
 
     @property
     def compacted_revision(self) -> int:
-        """Earlier revisions cannot be read; -1 before the first compaction."""
+        """The revision of the last compaction, or -1. Earlier revisions cannot be read."""
         return self._compacted
 
     @property
@@ -108,7 +109,7 @@ class Store:
     # --- reading ------------------------------------------------------------------
 
     def get(self, key: bytes) -> KeyValue | None:
-        """The key now; None if it does not exist."""
+        """Return the key-value of `key` now, or None if the key does not exist."""
         packed = self._index.latest(key)
         return None if packed is None else self._value_at(packed)
 
@@ -214,13 +215,13 @@ class Store:
         return WriteTransaction(self, self._revision + 1, watched=self.watches.listening)
 
     def record_change(self, kv: KeyValue, sub: int, *, tombstone: bool) -> None:
-        """For a transaction: write one change into the index and the backend."""
+        """Write one change of a transaction into the index and the backend."""
         packed = pack(kv.mod_revision, sub, tombstone=tombstone)
         self._index.add(kv.key, packed)
         self._backend.put(_KEYS, backend_key(packed), encode_key_value(kv))
 
     def end_write(self, revision: int, events: list[Event]) -> None:
-        """For a transaction: set the store's revision, and notify the watchers of `events`."""
+        """End a transaction: set the store's revision, and notify the watchers of `events`."""
         self._writing = False
         self._revision = revision
         if events:
@@ -231,9 +232,8 @@ class Store:
     def compact(self, revision: int) -> None:
         """Remove the changes that are invisible at `revision` and later revisions.
 
-        Reads cannot see these changes from the return of this call on. `remove_compacted` removes
-        them from the backend later, in pieces. After a restart the store continues to remove the
-        changes that are left. Raises CompactedRevision, FutureRevision.
+        Reads do not see these changes after this call. `remove_compacted` removes them from the
+        backend later, in pieces, also after a restart. Raises CompactedRevision, FutureRevision.
         """
         if revision <= self._compacted:
             raise CompactedRevision(revision, self._compacted)
@@ -254,7 +254,7 @@ class Store:
         return len(self._forgotten) - self._removed
 
     def remove_compacted(self, limit: int = REMOVALS_AT_ONCE) -> int:
-        """Remove up to `limit` compacted changes from the backend; return how many are left.
+        """Remove up to `limit` compacted changes from the backend. Return how many are left.
 
         The owner of the store calls this method before each flush until no changes are left.
         """
@@ -307,10 +307,10 @@ class Store:
     def _load(self) -> None:
         """Load the index, the revisions and the consistent index from the backend.
 
-        Some changes may have been compacted, but not yet removed when the member crashed. They are
-        compacted again. This is possible because the compacted revision is durable before the
-        first removal. The store's revision is set to at least the compacted revision, because the
-        newest change may have been removed by the compaction.
+        A crash can leave compacted changes in the backend that were not removed yet. They are
+        compacted again, because the compacted revision is durable before the first removal. The
+        compaction may have removed the newest change, so the store's revision is at least the
+        compacted revision.
         """
         self._forgotten, self._removed = array("Q"), 0
         self._writing = False

@@ -1,12 +1,14 @@
 """Watches of keys: each event from a revision on is delivered exactly once, in order.
 
-A watcher is *synced* when all events up to the store's revision are delivered or wait in its
-buffer. `WatchHub.notify` adds events to the buffers of synced watchers when a transaction ends.
-If a buffer is full, its watcher becomes *unsynced*, which means that `notify` adds no more events.
-When the consumer has emptied the buffer, the watcher reads the missing events from the backend,
-in pieces, until it has caught up. A watch from an old revision works in the same way. A slow
-consumer therefore uses a limited amount of memory and loses no events. The only exception is a
-compaction that removes missing events. Then the watcher is cancelled with the compacted revision.
+A watcher is *synced* if all its events up to the store's revision are delivered or in its buffer.
+`WatchHub.notify` adds events to the buffers of synced watchers when a transaction ends.
+
+If the buffer of a watcher is full, the watcher becomes *unsynced*, and `notify` adds no more events
+to it. When the consumer has emptied the buffer, the watcher reads the missing events from the
+backend, in pieces, until it has caught up. A watch from an old revision works in the same way.
+
+A slow consumer therefore uses a limited amount of memory and loses no events. The only exception is
+a compaction that removes missing events. It cancels the watcher, with the compacted revision.
 
 All events of one revision are in one batch.
 
@@ -29,11 +31,11 @@ from splitbrain.node.mvcc.key_value import Event, EventType, KeyValue
 BUFFER_BYTES_MAX = 1 << 20
 EVENT_OVERHEAD_BYTES = 256
 REVISIONS_AT_ONCE = 256
-"""The number of revisions that one piece contains; between two pieces other tasks run."""
+"""The number of revisions that one piece contains. Between two pieces other tasks run."""
 
 
 class History(Protocol):
-    """The methods of the store that a hub calls."""
+    """The methods of the store that a `WatchHub` calls."""
 
     @property
     def revision(self) -> int: ...
@@ -42,20 +44,20 @@ class History(Protocol):
     def compacted_revision(self) -> int: ...
 
     def changes(self, first: int, end: int) -> Iterator[Event]:
-        """The changes of revisions `first` up to, not including, `end`, in order."""
+        """Return the changes of revisions `first` up to, not including, `end`, in order."""
         ...
 
     def get_at(self, key: bytes, revision: int) -> KeyValue | None:
-        """The key at `revision`; None if it did not exist. Raises CompactedRevision."""
+        """Return the key at `revision`, or None if it did not exist. Raises CompactedRevision."""
         ...
 
 
 class WatchBatch(msgspec.Struct, frozen=True):
     """A batch of a watcher's events.
 
-    `events` contains all events of one or more revisions, in order. This batch and the earlier
-    ones contain all of the watcher's events up to `revision`. If `compact_revision` is not 0, the
-    watcher is cancelled because its next events are compacted, and this is its last batch.
+    `events` contains all events of one or more revisions, in order. Together with the earlier
+    batches, it contains all of the watcher's events up to `revision`. If `compact_revision` is not
+    0, the watcher is cancelled because its next events are compacted, and this is its last batch.
     """
 
     events: tuple[Event, ...]
@@ -103,7 +105,7 @@ class Watcher:
         self.progress_notify = False
         self.next_revision = next_revision
         """For an unsynced watcher, the first revision whose events are neither delivered nor in
-        the buffer. A synced watcher ignores events before it."""
+        the buffer. A synced watcher ignores events before this revision."""
         self.synced = False
         self.cancelled = False
         self._hub = hub
@@ -113,7 +115,7 @@ class Watcher:
         self._wake = asyncio.Event()
 
     async def next_batch(self) -> WatchBatch | None:
-        """Wait for events; None once the watcher was cancelled by `WatchHub.cancel`."""
+        """Wait for events. Returns None after `WatchHub.cancel` has cancelled the watcher."""
         while True:
             if self._buffer:
                 batch, size = self._buffer.popleft()
@@ -151,7 +153,7 @@ class Watcher:
         return True
 
     def delivered_revision(self, current: int) -> int:
-        """The revision up to which `next_batch` has returned all events."""
+        """Return the revision up to which `next_batch` has returned all events."""
         if self._buffer:
             return self._buffer[0][0].events[0].kv.mod_revision - 1
         return current if self.synced else self.next_revision - 1
@@ -169,9 +171,9 @@ class WatchHub:
         self._history = history
         self._watchers: dict[int, Watcher] = {}
         self._by_key: dict[bytes, dict[int, Watcher]] = {}
-        """Synced watchers of a single key."""
+        """The synced watchers of a single key, by key."""
         self._of_ranges: dict[int, Watcher] = {}
-        """Synced watchers of more than one key; each event is compared with each of them."""
+        """The synced watchers of intervals. Each event is compared with each of them."""
         self._next_id = 0
 
     def __len__(self) -> int:
@@ -184,7 +186,7 @@ class WatchHub:
 
     @property
     def listening(self) -> bool:
-        """Whether any watcher is synced, so that transactions must collect their events."""
+        """Whether any watcher is synced. If so, transactions must collect their events."""
         return bool(self._by_key or self._of_ranges)
 
     def create(
@@ -199,11 +201,11 @@ class WatchHub:
         progress_notify: bool = False,
         buffer_bytes_max: int = BUFFER_BYTES_MAX,
     ) -> Watcher:
-        """Watch an interval from `start_revision` on; 0 means from the next revision on.
+        """Watch an interval from `start_revision` on. 0 means from the next revision on.
 
-        If `start_revision` is compacted, the first batch reports the compacted revision and
-        cancels the watcher. `range_end` has the same meaning as in a range. `progress_notify` is
-        only stored for the API, which sends the progress notifications.
+        If `start_revision` is compacted, the first batch reports the compacted revision and cancels
+        the watcher. `range_end` has the same meaning as in a range. `progress_notify` is only
+        stored. The API sends the progress notifications.
         """
         current = self._history.revision
         watcher = Watcher(
@@ -221,7 +223,7 @@ class WatchHub:
         return watcher
 
     def cancel(self, watcher: Watcher) -> None:
-        """Add no more events to the watcher's buffer. `next_batch` returns None when it is empty.
+        """Add no more events to the watcher's buffer. When it is empty, `next_batch` returns None.
 
         The watcher may be cancelled already.
         """
@@ -232,12 +234,12 @@ class WatchHub:
     def progress(self, watcher: Watcher) -> int:
         """Return the revision up to which all events of `watcher` were delivered.
 
-        If no event is waiting, this is the store's revision.
+        If no event is waiting, the result is the store's revision.
         """
         return watcher.delivered_revision(self._history.revision)
 
     def notify(self, revision: int, events: Sequence[Event]) -> None:
-        """Deliver `events`: all changes of `revision`, in order, with previous values."""
+        """Deliver `events`, which are all changes of `revision` in order, with previous values."""
         batches: dict[int, tuple[Watcher, list[Event]]] = {}
         for event in events:
             for watcher in self._watching(event.kv.key):
@@ -251,8 +253,8 @@ class WatchHub:
     def store_replaced(self, revision: int) -> None:
         """Continue all watches after a leader's snapshot has replaced the content of the store.
 
-        `revision` is the store's revision before the replacement. Watchers read the events after
-        it from the backend.
+        `revision` is the store's revision before the replacement. Watchers read the later events
+        from the backend.
         """
         for watcher in self._watchers.values():
             if watcher.synced:
@@ -318,13 +320,13 @@ class WatchHub:
 
 
 def seen_by(watcher: Watcher, event: Event) -> Event:
-    """`event` without the previous value, unless the watcher requested it."""
+    """Return `event` without the previous value, unless the watcher requested previous values."""
     if watcher.prev_kv or event.previous is None:
         return event
     return Event(event.type, event.kv)
 
 
 def event_bytes(event: Event) -> int:
-    """The approximate memory that an event in a buffer uses."""
+    """Return the approximate memory that an event in a buffer uses."""
     size = EVENT_OVERHEAD_BYTES + len(event.kv.key) + len(event.kv.value)
     return size + (len(event.previous.value) if event.previous is not None else 0)

@@ -1,7 +1,7 @@
-"""A transaction that changes the store; all its changes have the same revision.
+"""A transaction that changes the store. All its changes have the same revision.
 
-There must be no await between `Store.write()` and `end()`. Otherwise another task could read
-half of the transaction, or a flush of the backend could make half of it durable.
+There must be no await between `Store.write()` and `end()`. Otherwise another task could read half
+of the transaction, or a flush of the backend could make half of it durable.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class WritableStore(Protocol):
     """The methods of `Store` that a write transaction calls."""
 
     def get(self, key: bytes) -> KeyValue | None:
-        """Return the key as it is now, with the changes of this transaction."""
+        """Return the key as it is now, including the changes of this transaction."""
         ...
 
     def read_now(self, start: bytes, end: bytes | None) -> list[KeyValue]:
@@ -43,7 +43,7 @@ class WritableStore(Protocol):
         limit: int,
         count_only: bool,
     ) -> RangeResult:
-        """Read a range where `current` is the newest visible revision."""
+        """Read a range. `current` is the newest visible revision."""
         ...
 
     def record_change(self, kv: KeyValue, sub: int, *, tombstone: bool) -> None:
@@ -74,7 +74,7 @@ class WriteTransaction:
         return self._main if self._changes else self._main - 1
 
     def put(self, key: bytes, value: bytes, lease: int = 0) -> KeyValue | None:
-        """Put a key; returns its previous value."""
+        """Put a key. Return its previous key-value."""
         previous = self._store.get(key)
         kv = self.put_over(previous, key, value, lease)
         self._store.record_change(kv, self._changes, tombstone=False)
@@ -86,7 +86,7 @@ class WriteTransaction:
     def put_over(
         self, previous: KeyValue | None, key: bytes, value: bytes, lease: int
     ) -> KeyValue:
-        """The key after a put, where `previous` is the key before the put."""
+        """Return the key-value after a put. `previous` is the key-value before the put."""
         return KeyValue(
             key,
             create_revision_of(previous, self._main),
@@ -97,7 +97,7 @@ class WriteTransaction:
         )
 
     def delete_range(self, key: bytes, range_end: bytes = b"") -> list[KeyValue]:
-        """Delete the keys of an interval; returns their previous values in key order."""
+        """Delete the keys of an interval. Return their previous key-values in key order."""
         deleted = self._store.read_now(key, end_of(key, range_end))
         for previous in deleted:
             kv = KeyValue(previous.key, mod_revision=self._main)

@@ -1,4 +1,4 @@
-"""How a candidate or pre-candidate handles messages."""
+"""Handles the messages of a candidate or pre-candidate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def on_vote_response(raft: RaftState, message: Message) -> None:
 
 
 def on_append(raft: RaftState, message: Message) -> None:
-    """Another member was elected in this term, so this candidate becomes its follower."""
+    """Become a follower: another member was elected in this term."""
     election.become_follower(raft, message.term, message.from_)
     follower.on_append(raft, message)
 

@@ -27,23 +27,24 @@ class Config:
     pre_vote: bool = True
     check_quorum: bool = True
     message_bytes_max: int = 512 * 1024
-    """Maximal payload of one APP or PROP; a larger entry is sent in a message by itself."""
+    """Maximal payload of one APP or PROP. A larger entry is sent in a message by itself."""
     inflight_messages_max: int = 512
     """Maximal number of APPs that were sent to one follower and are not acknowledged yet."""
     inflight_bytes_max: int = 16 * 1024 * 1024
     uncommitted_bytes_max: int = 64 * 1024 * 1024
-    """Maximal payload that a leader accepts before it is committed and applied."""
+    """Maximal payload of the proposals that a leader has accepted and that are not yet applied."""
     committed_bytes_max: int = 4 * 1024 * 1024
     """Maximal payload of the committed entries in one Ready."""
     pending_reads_max: int = 16 * 1024
-    """Maximal number of reads that wait for a round of heartbeats; the leader drops more."""
+    """Maximal number of reads that wait for a round of heartbeats. The leader drops further
+    reads."""
     snapshot_ticks_max: int = 100
-    """After this time without an acknowledgement from a live follower, and without a report
-    of the transport, a snapshot counts as lost. The leader then probes the follower and can
-    send another snapshot."""
+    """A snapshot counts as lost if, for this time, a live follower does not acknowledge it and the
+    transport does not report its result. The leader then probes the follower and can send another
+    snapshot."""
     snapshots_first: bool = False
-    """For tests: a probed follower that lacks entries of the newest snapshot gets the snapshot,
-    even if the leader's log still contains those entries. Otherwise this is rare."""
+    """For tests, makes snapshots frequent: a probed follower that lacks entries of the newest
+    snapshot gets the snapshot, even if the leader's log still contains those entries."""
 
     def __post_init__(self) -> None:
         _check_members(self.id, self.voters)

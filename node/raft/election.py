@@ -1,7 +1,7 @@
 """Leader election: terms, votes, and the changes between the four roles.
 
-Source: Raft paper, 5.2 and 5.4.1; thesis, 9.6 (pre-vote) and 6.2 (check-quorum and the
-leader lease that results from it); the handling of terms follows etcd-io/raft.
+Source: Raft paper, 5.2 and 5.4.1; thesis, 9.6 (pre-vote) and 6.2 (check-quorum and the leader lease
+that results from it). The handling of terms follows etcd-io/raft.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from splitbrain.node.raft.ready import Role
 from splitbrain.node.raft.state import RaftState
 
 TRANSFER = b"transfer"
-"""Context of a VOTE that the leader itself requested; the leader lease does not block it."""
+"""Context of a VOTE that the leader itself requested. The leader lease does not block such a
+VOTE."""
 
 _FROM_A_LEADER = frozenset({MessageType.APP, MessageType.HEARTBEAT, MessageType.SNAP})
 _VOTE_REQUESTS = frozenset({MessageType.VOTE, MessageType.PRE_VOTE})
@@ -23,7 +24,7 @@ _VOTE_REQUESTS = frozenset({MessageType.VOTE, MessageType.PRE_VOTE})
 
 
 def accept_higher_term(raft: RaftState, message: Message) -> bool:
-    """Adopt the higher term of a message. Returns False if the message is to be ignored."""
+    """Adopt the higher term of a message. Returns False if the message must be ignored."""
     if message.type in _VOTE_REQUESTS:
         if in_leader_lease(raft) and not is_transfer(message):
             return False
@@ -39,12 +40,15 @@ def accept_higher_term(raft: RaftState, message: Message) -> bool:
 def answer_lower_term(raft: RaftState, message: Message) -> None:
     """Answer a message of a lower term if a member could otherwise wait forever.
 
-    There are two such cases. In the first, this member returns from a partition with a higher term
-    than the leader. It ignores the leader's messages, and the leader ignores its vote requests as
-    long as the leader has a lease. A response with the higher term makes the leader step down. In
-    the second case, the sender is a pre-candidate with a lower term, which would repeat its
-    requests forever. It gets a rejection with the current term. All other messages of a lower term
-    are dropped.
+    There are two such cases:
+
+    - This member returns from a partition with a higher term than the leader. It ignores the
+      leader's messages, and the leader ignores its vote requests while the leader has a lease. A
+      response with the higher term makes the leader step down.
+    - The sender is a pre-candidate with a lower term, which would repeat its requests forever. It
+      gets a rejection with the current term.
+
+    All other messages of a lower term are dropped.
     """
     guarded = raft.config.check_quorum or raft.config.pre_vote
     if guarded and message.type in (MessageType.APP, MessageType.HEARTBEAT):
@@ -83,7 +87,7 @@ def on_vote_request(raft: RaftState, message: Message) -> None:
 
 
 def can_grant_vote(raft: RaftState, message: Message) -> bool:
-    """Grant one vote per term, and only if the candidate's log contains all committed entries."""
+    """Whether the vote is still free, and the candidate's log contains all committed entries."""
     return vote_is_free(raft, message) and log_is_up_to_date(
         raft.log, message.index, message.log_term
     )
@@ -119,7 +123,7 @@ def is_promotable(raft: RaftState) -> bool:
 
 
 def campaign(raft: RaftState) -> None:
-    """Start an election, with a pre-vote first if pre-vote is on."""
+    """Start an election. It begins with a pre-vote if pre-vote is on."""
     if raft.role is Role.LEADER or not is_promotable(raft):
         return
     if raft.config.pre_vote:
@@ -179,7 +183,7 @@ def become_follower(raft: RaftState, term: Term, leader: MemberId) -> None:
 
 
 def become_pre_candidate(raft: RaftState) -> None:
-    """Term and vote do not change, so a failed pre-vote has no effect."""
+    """Become a pre-candidate. Term and vote do not change, so a failed pre-vote has no effect."""
     assert raft.role is not Role.LEADER, "a leader does not campaign"
     raft.role = Role.PRE_CANDIDATE
     raft.leader = NONE
@@ -195,7 +199,7 @@ def become_candidate(raft: RaftState) -> None:
 
 
 def become_leader(raft: RaftState) -> None:
-    """Append an empty entry: its commit also commits all entries before it."""
+    """Become leader, and append an empty entry. Its commit also commits all entries before it."""
     assert raft.role is Role.CANDIDATE, "only a candidate is elected"
     _enter_term(raft, raft.term)
     raft.role = Role.LEADER

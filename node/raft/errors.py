@@ -1,4 +1,4 @@
-"""The errors that a `Raft` raises to its owner. Messages of peers never cause them."""
+"""The errors that `Raft` raises to its owner. Messages of peers never cause them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ class RaftError(Exception):
 
 
 class ConfigInvalid(RaftError, ValueError):
-    """A `Config` is invalid; the message contains the given and the expected value."""
+    """A `Config` is invalid. The message contains the given and the expected value."""
 
 
 class StateInvalid(RaftError, ValueError):
-    """The state passed to `Raft(...)`, or a request to its log, is inconsistent: for example
-    the log has lost entries, or a snapshot is ahead of the applied index."""
+    """The state passed to `Raft(...)`, or a request to its log, is inconsistent.
+
+    For example, the log has lost entries, or a snapshot is ahead of the applied index.
+    """
 
 
 class DropReason(Enum):

@@ -1,4 +1,4 @@
-"""How a follower handles messages. A candidate uses these handlers after it became a follower.
+"""Handles the messages of a follower. A candidate that becomes a follower uses them, too.
 
 Source: Raft paper, figure 2; the hints in rejections follow etcd-io/raft.
 """
@@ -20,7 +20,7 @@ def hear_leader(raft: RaftState, leader: MemberId) -> None:
 
 
 def on_append(raft: RaftState, message: Message) -> None:
-    """APP: append the entries, or reject them with a hint where the logs may match."""
+    """Handle APP: append the entries, or reject them with a hint where the logs may match."""
     hear_leader(raft, message.from_)
     log = raft.log
     if contradicts_committed(log, message.index, message.log_term):
@@ -40,20 +40,20 @@ def on_append(raft: RaftState, message: Message) -> None:
 
 
 def log_matches(log: Log, index: Index, term: Term) -> bool:
-    """The consistency check of the Raft paper, 5.3, on the entry before the new entries."""
+    """Check that the entry before the new entries matches (Raft paper, 5.3)."""
     return log.matches(index, term)
 
 
 def contradicts_committed(log: Log, index: Index, term: Term) -> bool:
     """Whether the leader has another entry at `index`, although this log's entry is committed.
 
-    This happens only if a member has lost durable data.
+    This is possible only if a member has lost durable data.
     """
     return index <= log.committed and log.term_at(index) not in (None, term)
 
 
 def append_entries(log: Log, message: Message) -> Index:
-    """Append the missing entries; return the index up to which this log matches the leader's log.
+    """Append the missing entries. Return the index up to which this log matches the leader's.
 
     Entries of the message that the log already contains are kept. The entries after them are kept,
     too, because the message may be old.
@@ -65,14 +65,14 @@ def append_entries(log: Log, message: Message) -> Index:
 
 
 def committable_index(leader_commit: Index, matching: Index) -> Index:
-    """The index up to which a follower may commit: entries beyond `matching` may differ."""
+    """Return the index up to which a follower may commit. Entries beyond `matching` may differ."""
     return min(leader_commit, matching)
 
 
 def acknowledge(raft: RaftState, leader: MemberId, index: Index) -> None:
     """Acknowledge that this log is durable up to `index` and equal to the leader's log.
 
-    Several appends before one sync get one acknowledgement.
+    If several appends arrive before one sync, only the last acknowledgement is sent.
     """
     waiting = raft.messages_after_sync
     if waiting and covers(waiting[-1], leader, raft.term, index):
@@ -113,9 +113,10 @@ def reject_append(raft: RaftState, message: Message) -> None:
 
 
 def on_heartbeat(raft: RaftState, message: Message) -> None:
-    """Handle HEARTBEAT: take the commit index, and respond with the context, which confirms reads.
+    """Handle HEARTBEAT: take the commit index, and respond with the context of the message.
 
-    The response does not depend on anything that must be durable.
+    The leader needs the context to confirm reads. The response does not depend on anything that
+    must be durable.
     """
     hear_leader(raft, message.from_)
     log = raft.log
@@ -138,7 +139,7 @@ def on_heartbeat(raft: RaftState, message: Message) -> None:
 
 
 def on_snapshot(raft: RaftState, message: Message) -> None:
-    """SNAP: replace the log, unless the snapshot contains nothing new."""
+    """Handle SNAP: replace the log, unless the snapshot contains nothing new."""
     hear_leader(raft, message.from_)
     assert message.snapshot is not None
     if restore(raft, message.snapshot):
@@ -150,8 +151,8 @@ def on_snapshot(raft: RaftState, message: Message) -> None:
 def restore(raft: RaftState, snapshot: Snapshot) -> bool:
     """Replace the log by `snapshot`. Returns False if the log is kept.
 
-    The log is kept in three cases: the entries of the snapshot are already committed here, this
-    member is not in the configuration of the snapshot, or the log contains the snapshot's last
+    The log is kept in three cases: this member has already committed the entries of the snapshot,
+    this member is not in the configuration of the snapshot, or the log contains the snapshot's last
     entry.
     """
     metadata = snapshot.metadata
@@ -173,13 +174,13 @@ def restore(raft: RaftState, snapshot: Snapshot) -> bool:
 
 
 def on_proposal(raft: RaftState, message: Message) -> None:
-    """PROP from a member that believes that this member is leader."""
+    """Handle PROP, which another member sent because it regards this member as leader."""
     if can_forward(raft, message.from_):
         raft.forward(message.entries)
 
 
 def on_read_index(raft: RaftState, message: Message) -> None:
-    """Forward a READ_INDEX; the leader responds directly to the member that asked."""
+    """Forward a READ_INDEX. The leader responds directly to the member that asked."""
     if can_forward(raft, message.from_):
         raft.send(
             Message(MessageType.READ_INDEX, raft.leader, message.from_, context=message.context)
@@ -189,8 +190,8 @@ def on_read_index(raft: RaftState, message: Message) -> None:
 def can_forward(raft: RaftState, origin: MemberId) -> bool:
     """Whether a leader other than `origin` is known.
 
-    A message is not forwarded to the member from which it came. Otherwise two members that each
-    regard the other one as leader would forward a message to each other forever.
+    A message is not forwarded to the member from which it came. Otherwise two members that regard
+    each other as leader would forward a message to each other forever.
     """
     return raft.leader not in (NONE, origin)
 

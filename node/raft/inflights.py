@@ -10,8 +10,8 @@ from splitbrain.node.raft.message import Index
 class Inflights:
     """A window that is limited in messages and in bytes.
 
-    The byte limit is soft, as in etcd-io/raft: the message that exceeds it is still sent,
-    and the next one waits.
+    The byte limit is soft, as in etcd-io/raft: the message that exceeds it is still sent, and the
+    next message waits.
     """
 
     __slots__ = ("_bytes", "_bytes_max", "_messages_max", "_window")
@@ -23,14 +23,14 @@ class Inflights:
         self._window: deque[tuple[Index, int]] = deque()
 
     def add(self, last_index: Index, size_bytes: int) -> None:
-        """An append whose last entry is `last_index` was sent."""
+        """Record that an append whose last entry is `last_index` was sent."""
         assert not self.full(), "an append was sent into a full window"
         assert not self._window or last_index > self._window[-1][0], "appends sent out of order"
         self._window.append((last_index, size_bytes))
         self._bytes += size_bytes
 
     def free_up_to(self, index: Index) -> None:
-        """The follower acknowledged everything up to `index`."""
+        """Record that the follower acknowledged everything up to `index`."""
         window = self._window
         while window and window[0][0] <= index:
             self._bytes -= window.popleft()[1]

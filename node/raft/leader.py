@@ -1,4 +1,4 @@
-"""How a leader handles messages and ticks."""
+"""Handles the messages and ticks of a leader."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def propose(raft: RaftState, data: bytes) -> None:
 def has_room(raft: RaftState, size_bytes: int) -> bool:
     """Whether the limit of uncommitted bytes allows the proposal.
 
-    If there are no uncommitted bytes, a proposal of any size is accepted. Otherwise a proposal
-    above the limit could never be accepted.
+    If there are no uncommitted bytes, a proposal of any size is accepted. Otherwise a single
+    proposal above the limit could never be accepted.
     """
     return (
         raft.uncommitted_bytes == 0
@@ -67,10 +67,10 @@ def has_room(raft: RaftState, size_bytes: int) -> bool:
 
 
 def on_proposal(raft: RaftState, message: Message) -> None:
-    """Handle PROP, which a follower forwarded.
+    """Handle a PROP that a follower forwarded.
 
-    A proposal that exceeds the limit of uncommitted bytes is dropped without a response, so its
-    client gets an unknown outcome.
+    A proposal that exceeds the limit of uncommitted bytes is dropped without a response. Its client
+    gets an unknown outcome.
     """
     append_proposals(raft, message.entries)
 
@@ -172,7 +172,7 @@ def on_read_index(raft: RaftState, message: Message) -> None:
 
 
 def read_index(raft: RaftState, origin: MemberId, context: bytes) -> None:
-    """Accept a read. If too many reads wait, it is dropped, as if the network had lost it."""
+    """Accept a read. If too many reads wait, the read is dropped, as if the network had lost it."""
     if len(raft.reads) + len(raft.postponed_reads) >= raft.config.pending_reads_max:
         return
     if replication.committed_in_own_term(raft):
@@ -214,7 +214,7 @@ def answer_confirmed_reads(raft: RaftState) -> None:
 
 
 def confirmed_reads(raft: RaftState) -> list[PendingRead]:
-    """The reads after whose arrival a majority confirmed this leader."""
+    """Return the reads after whose arrival a majority has confirmed this leader."""
     return raft.reads.take_confirmed(raft.voters)
 
 
@@ -229,9 +229,9 @@ def on_unreachable(raft: RaftState, member: MemberId) -> None:
 
 
 def on_snapshot_status(raft: RaftState, member: MemberId, *, delivered: bool) -> None:
-    """Leave the snapshot state. The leader then probes the follower at the next heartbeat.
+    """Leave the snapshot state. The leader probes the follower at the next heartbeat.
 
-    It does not probe at once, because the follower may still be installing a delivered snapshot.
+    The leader does not probe at once, because the follower may still be installing the snapshot.
     """
     progress = raft.progress.get(member)
     if progress is None or progress.state is not ProgressState.SNAPSHOT:

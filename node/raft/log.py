@@ -5,11 +5,12 @@
 
 - `last_index >= committed >= applying >= applied`, and an entry up to `committed` is never
   replaced.
-- Entries up to `persisting` were handed out to be written; entries up to `durable` are known
+- Entries up to `persisting` were handed out to be written. Entries up to `durable` are known
   to be durable.
 - Entries up to `compacted_index` are only in snapshots.
 
-Source: etcd-io/raft, `log.go` and `log_unstable.go`. This log combines their two stores.
+Source: etcd-io/raft, `log.go` and `log_unstable.go`. This log combines the storage and the unstable
+entries of etcd-io/raft.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Log:
     ) -> None:
         _check_contiguous(snapshot, entries)
         self.snapshot = snapshot
-        """The newest snapshot, which a follower gets if it needs entries that are compacted."""
+        """The newest snapshot. A follower that needs compacted entries gets this snapshot."""
         self._entries: list[Entry] = list(entries)
         self.compacted_index: Index = snapshot.index
         self._compacted_term: Term = snapshot.term
@@ -80,7 +81,7 @@ class Log:
 
     @property
     def first_index(self) -> Index:
-        """The index of the first entry in the log; last_index + 1 if the log is empty."""
+        """The index of the first entry in the log, or `last_index` + 1 if the log is empty."""
         return self.compacted_index + 1
 
     @property
@@ -88,7 +89,7 @@ class Log:
         return self._entries[-1].term if self._entries else self._compacted_term
 
     def term_at(self, index: Index) -> Term | None:
-        """None if the term is unknown: `index` is compacted, or past the end."""
+        """Return the term of the entry at `index`, or None if it is compacted or past the end."""
         at = index - self.compacted_index
         if at > 0:
             return self._entries[at - 1].term if index <= self.last_index else None
@@ -99,7 +100,7 @@ class Log:
         return self.term_at(index) == term
 
     def between(self, first: Index, last: Index) -> tuple[Entry, ...]:
-        """Entries from `first` to `last`, both included."""
+        """Return the entries from `first` to `last`, both included."""
         assert first > self.compacted_index, f"{first} is compacted ({self.compacted_index})"
         assert last <= self.last_index, f"{last} is past the end ({self.last_index})"
         base = self.compacted_index + 1
@@ -124,10 +125,11 @@ class Log:
         """Return the last position at which this log can agree with another log.
 
         The other log has an entry of `term` at `index`. The position is the last index, at most
-        `index`, whose entry in this log has a term of at most `term`. Returns this index and its
-        term (0 if the entry is compacted). In this way one round skips a whole term of a diverged
-        tail instead of one entry (Raft paper, 5.3, end). Source: etcd-io/raft,
-        `findConflictByTerm`.
+        `index`, whose entry in this log has a term of at most `term`. Returns this index and the
+        entry's term (0 if the entry is compacted). A leader can therefore skip a whole term of a
+        diverged follower in one round (Raft paper, end of 5.3).
+
+        Source: etcd-io/raft, `findConflictByTerm`.
         """
         while index > 0:
             own = self.term_at(index)
@@ -139,7 +141,7 @@ class Log:
         return 0, 0
 
     def find_conflict(self, entries: Sequence[Entry]) -> Index:
-        """The index of the first entry that this log does not contain; 0 if it contains all."""
+        """Return the index of the first entry that this log lacks, or 0 if it lacks none."""
         for entry in entries:
             if not self.matches(entry.index, entry.term):
                 return entry.index
@@ -182,7 +184,7 @@ class Log:
         return self.persisting < self.last_index
 
     def take_unpersisted(self) -> tuple[Entry, ...]:
-        """Return the entries that are to be written, each once."""
+        """Return the entries that must be written. Each entry is returned once."""
         if self.persisting == self.last_index:
             return ()
         entries = self.between(self.persisting + 1, self.last_index)
@@ -240,7 +242,7 @@ class Log:
         return self.pending_snapshot is not None and not self.snapshot_persisting
 
     def take_snapshot(self) -> Snapshot | None:
-        """Return a received snapshot that is to be persisted, once."""
+        """Return a received snapshot that must be persisted. It is returned once."""
         if not self.has_unpersisted_snapshot:
             return None
         self.snapshot_persisting = True

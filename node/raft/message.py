@@ -1,7 +1,9 @@
 """The messages between members, and the entries of the log.
 
-A member is a 64-bit id; 0 means no member. Terms and indexes start at 1; 0 is before the
-first. Source: etcd-io/raft's `raft.proto`, figure 2 of the Raft paper.
+A member is identified by a 64-bit id. The id 0 means no member. Terms and indexes start at 1, and 0
+is before the first.
+
+Source: etcd-io/raft's `raft.proto`; figure 2 of the Raft paper.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ Index = int
 NONE: MemberId = 0
 
 # No value of this module is part of a reference cycle, so the garbage collector need not track
-# them (`gc=False`): a log of 100,000 entries would make each full collection slow.
+# the values (`gc=False`). A log of 100,000 tracked entries would make each full collection slow.
 
 
 class EntryType(IntEnum):

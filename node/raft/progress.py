@@ -1,9 +1,11 @@
-"""A leader's knowledge of one follower, which decides what it may send to the follower.
+"""A leader's knowledge of one follower. It decides what the leader may send to the follower.
 
-The leader first probes a follower, with one append per heartbeat, until an acknowledgement
-shows where the logs agree. Then it streams entries ahead of the acknowledgements (replicate).
-A follower that needs compacted entries gets a snapshot, and no appends until the snapshot is
-acknowledged or lost. Source: etcd-io/raft, `tracker/progress.go`.
+The leader first probes a follower, with one append per heartbeat, until an acknowledgement shows
+where the logs agree. Then it streams entries ahead of the acknowledgements (replicate). A follower
+that needs compacted entries gets a snapshot, and no appends until the snapshot is acknowledged or
+lost.
+
+Source: etcd-io/raft, `tracker/progress.go`.
 """
 
 from __future__ import annotations
@@ -55,15 +57,18 @@ class Progress:
         self.sent_commit: Index = 0
         """The highest commit index that was sent to the follower."""
         self.recent_active = False
-        """The follower has sent a message since the last quorum check."""
+        """Whether the follower has sent a message since the last quorum check."""
         self.paused = False
-        """The leader sends no append until an acknowledgement, a rejection, or a nudge."""
+        """Whether the leader waits with appends until an acknowledgement, a rejection, or the
+        response to the next heartbeat (`nudge_due`)."""
         self.append_due = False
-        """The leader sends an append even if it is empty, to learn the follower's position."""
+        """Whether the leader must send an append even if it is empty, to learn the follower's
+        position."""
         self.nudge_due = False
-        """The first response to the last regular heartbeat has not arrived yet. That response
-        ends `paused` and makes an append due, so that a lost append is noticed. Responses to
-        the heartbeats of reads do not, because each read would then cost an append."""
+        """Whether the first response to the last regular heartbeat has not arrived yet. That
+        response ends `paused` and makes an append due, so that a lost append is noticed.
+        Responses to the heartbeats of reads have no such effect, because each read would then
+        cost an append."""
         self.inflights = inflights
         self.is_learner = is_learner
 
@@ -85,7 +90,7 @@ class Progress:
         self.next = self.match + 1
 
     def become_snapshot(self, index: Index) -> None:
-        """Record that a snapshot at `index` was sent; appends wait."""
+        """Record that a snapshot at `index` was sent. No append is sent until it has a result."""
         self._enter(ProgressState.SNAPSHOT)
         self.pending_snapshot = index
         self.next = index + 1
@@ -100,7 +105,7 @@ class Progress:
         self.inflights.clear()
 
     def sent(self, entries: int, size_bytes: int, commit: Index) -> None:
-        """Record that an append was sent: a number of entries from `next` on, and `commit`."""
+        """Record that an append with `commit` and `entries` entries from `next` on was sent."""
         assert self.state is not ProgressState.SNAPSHOT, "an append to a follower in SNAPSHOT"
         self.append_due = False
         self.sent_commit = commit

@@ -1,6 +1,6 @@
 """Majorities: the index that a majority has acknowledged, and the result of a vote.
 
-Each function takes the voters that it counts. A joint configuration can therefore call it
+The voters are a parameter of each function. A joint configuration can therefore call a function
 once for each of its two sets of voters (Raft thesis, 4.3), and learners are not counted.
 """
 
@@ -19,12 +19,12 @@ class VoteResult(Enum):
 
 
 def majority(voters: Sequence[MemberId]) -> int:
-    """The smallest number of voters that is more than half."""
+    """Return the smallest number of voters that is more than half."""
     return len(voters) // 2 + 1
 
 
 def quorum_index(voters: Sequence[MemberId], acknowledged: Mapping[MemberId, int]) -> int:
-    """The highest index that a majority of `voters` has acknowledged.
+    """Return the highest index that a majority of `voters` has acknowledged.
 
     For a voter that is not in `acknowledged`, the index is 0. Source: Raft paper, figure 2, the
     last rule for leaders, without its condition on the term.
@@ -34,7 +34,7 @@ def quorum_index(voters: Sequence[MemberId], acknowledged: Mapping[MemberId, int
 
 
 def tally(voters: Sequence[MemberId], votes: Mapping[MemberId, bool]) -> VoteResult:
-    """WON with a majority of granted votes; LOST as soon as a majority is impossible."""
+    """Return WON with a majority of granted votes, and LOST once a majority is impossible."""
     granted = sum(1 for voter in voters if votes.get(voter) is True)
     if granted >= majority(voters):
         return VoteResult.WON

@@ -1,16 +1,16 @@
 """One member's Raft: a state machine without I/O, clock or tasks.
 
-Inputs are `tick`, `step`, `propose`, `read_index` and the reports of the transport.
-`ready()` returns everything that must be persisted, sent and applied as a result
-(`splitbrain.node.raft.ready` defines the contract), and `advance` reports that this was
-done. Inputs may arrive between the two calls.
+The inputs are `tick`, `step`, `propose`, `read_index` and the reports of the transport. `ready()`
+returns everything that must be persisted, sent and applied as a result
+(`splitbrain.node.raft.ready` defines the contract). `advance` reports that this was done. Inputs
+may arrive between the two calls.
 
-The modules `follower`, `candidate` and `leader` handle the messages of each role; the
-table `HANDLERS` selects the handler. `election` handles votes and terms, `replication`
-handles appends and commits, and `state` contains the fields that all of them change.
+The modules `follower`, `candidate` and `leader` handle the messages of each role. The table
+`HANDLERS` selects the handler. `election` handles votes and terms, `replication` handles appends
+and commits, and `state` contains the fields that all of them change.
 
-Source: Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm";
-Ongaro's thesis; etcd-io/raft.
+Source: Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm"; Ongaro's
+thesis; etcd-io/raft.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Raft(RaftState):
     A member of a new cluster starts with `config.voters` and no other state. At a restart, the
     caller passes the durable state: the hard state, the metadata of the newest snapshot, the
     entries after it, and `applied`, the index up to which the state machine has applied entries.
-    Committed entries after `applied` are handed out again.
+    Raft hands out the committed entries after `applied` again.
 
     Raises StateInvalid if these values contradict each other.
     """
@@ -113,7 +113,7 @@ class Raft(RaftState):
     # Inputs
 
     def tick(self) -> None:
-        """One tick of the member's clock has passed."""
+        """Advance the member's clock by one tick."""
         if self.role is _LEADER:
             leader.tick(self)
             return
@@ -127,11 +127,10 @@ class Raft(RaftState):
         election.campaign(self)
 
     def step(self, message: Message) -> None:
-        """Process one message from a peer.
+        """Process one message from a peer. The next `ready()` contains the results.
 
-        Never blocks, and never raises because of a peer's message: a message that is
-        stale, malformed or addressed to another member is dropped. The next `ready()`
-        contains the results.
+        Never blocks, and never raises because of a peer's message. A message that is stale,
+        malformed or addressed to another member is dropped.
 
         Source: Raft paper, figure 2; terms as in etcd-io/raft.
         """
@@ -153,11 +152,11 @@ class Raft(RaftState):
             handler(self, message)
 
     def propose(self, data: bytes) -> None:
-        """Append `data` to the log if this member leads; otherwise forward it to the leader.
+        """Append `data` to the log if this member leads. Otherwise forward it to the leader.
 
         The only confirmation is the committed entry itself, which may never appear. If the caller
-        then proposes the data again, the data may be committed twice. Raises ProposalDropped if
-        the proposal certainly did not enter a log and was not forwarded.
+        then proposes the data again, the data may be committed twice. Raises ProposalDropped if the
+        proposal certainly did not enter a log and was not forwarded.
         """
         if self.role is _LEADER:
             leader.propose(self, data)
@@ -169,9 +168,9 @@ class Raft(RaftState):
     def read_index(self, context: bytes) -> None:
         """Request the index that must be applied before a read is linearizable.
 
-        A later Ready contains a ReadState with the same `context`. If there is no leader,
-        a message is lost, or the leader steps down, no ReadState follows, and the caller
-        must ask again after a timeout.
+        A later Ready contains a ReadState with the same `context`. No ReadState follows if there is
+        no leader, if a message is lost, or if the leader steps down. The caller must then ask again
+        after a timeout.
         """
         if self.role is _LEADER:
             leader.read_index(self, self.id, context)
@@ -216,7 +215,7 @@ class Raft(RaftState):
         )
 
     def ready(self) -> Ready:
-        """Return everything that is to be done. Call `advance` before the next `ready`."""
+        """Return everything that must be done. `advance` must be called before the next `ready`."""
         assert self._in_flight is None, "ready() was called twice without advance()"
         self._flush_due()
         log = self.log
@@ -245,7 +244,7 @@ class Raft(RaftState):
     def advance(self, ready: Ready) -> None:
         """Report that `ready` was persisted, sent and applied.
 
-        Before this call, the Raft does not treat its entries as durable or applied.
+        Before this call, Raft does not treat the entries of `ready` as durable or applied.
         """
         assert ready is self._in_flight, "advance() got a Ready that is not the last one"
         self._in_flight = None
@@ -284,7 +283,7 @@ class Raft(RaftState):
     def _send_forwards(self, entries: list[Entry]) -> None:
         """Send the proposals to the current leader, in PROPs of at most `message_bytes_max`.
 
-        If there is no leader, the proposals are lost.
+        If no leader is known, the proposals are lost.
         """
         if self.leader == NONE:
             return
@@ -332,7 +331,7 @@ class Raft(RaftState):
     def describe_snapshot(self, index: Index) -> SnapshotMetadata:
         """Return the metadata of a snapshot at `index` without recording the snapshot.
 
-        The owner needs it when the data that it puts into a SNAP is newer than the
+        The owner needs this metadata if the data that it puts into a SNAP is newer than the
         announced snapshot. Raises StateInvalid if no snapshot is possible at `index`.
         """
         log = self.log
@@ -347,7 +346,7 @@ class Raft(RaftState):
         return SnapshotMetadata(index, term, ConfState(self.voters, self.learners))
 
     def compact(self, index: Index) -> None:
-        """Discard the log up to `index`; followers that need those entries get a snapshot.
+        """Discard the log up to `index`. Followers that need the discarded entries get a snapshot.
 
         Raises StateInvalid if the newest snapshot or the applied index is before `index`.
         """

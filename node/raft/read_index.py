@@ -1,10 +1,12 @@
 """Linearizable reads that need no entry in the log.
 
-A leader records its commit index when a read arrives. It may answer the read as soon as a majority
-has acknowledged a heartbeat that was sent after that, because this proves that no member had been
-elected for a higher term when the read arrived. One round of heartbeats answers all reads that
-arrived before it. The context of a heartbeat is the number of reads so far in this term. An
-acknowledgement of a context therefore confirms all reads up to this number.
+A leader records its commit index when a read arrives. It may answer the read when a majority has
+acknowledged a heartbeat that was sent after the arrival. These acknowledgements prove that no
+member had been elected for a higher term when the read arrived.
+
+One round of heartbeats answers all reads that arrived before it. The context of a heartbeat is the
+number of reads so far in this term, so an acknowledgement of a context confirms all reads up to
+this number.
 
 Source: Raft thesis, 6.4; etcd-io/raft, `read_only.go`.
 """
@@ -23,7 +25,7 @@ _CONTEXT_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class PendingRead:
-    """A read that `origin` requested with `context`; `index` is the commit index at that time."""
+    """A read of `origin`, with its `context`. `index` is the commit index when the read arrived."""
 
     origin: MemberId
     context: bytes
@@ -42,7 +44,7 @@ class ReadIndex:
         self._pending: deque[PendingRead] = deque()
         self._acknowledged: dict[MemberId, int] = {}
         self.round_due = False
-        """At least one read waits for which no heartbeat was sent yet."""
+        """Whether a read waits for which no heartbeat was sent yet."""
 
     def __len__(self) -> int:
         return len(self._pending)

@@ -4,9 +4,9 @@ The owner of a `Raft` handles one `Ready` at a time, in this order:
 
 1. Send `messages` (APP, HEARTBEAT, SNAP and others). They may be sent at once, in parallel
    with the member's own disk write (Ongaro's thesis, 10.2.1).
-2. Persist `snapshot`, `entries` and `hard_state`; sync if `must_sync`.
-3. Send `messages_after_sync`: votes, append responses, and other messages whose content is true
-   only because step 2 made it durable.
+2. Persist `snapshot`, `entries` and `hard_state`. Sync if `must_sync`.
+3. Send `messages_after_sync`: votes, append responses, and all other messages that claim something
+   that step 2 made durable.
 4. Pass `committed_entries` to the state machine. Answer each read state in `read_states` when the
    state machine has applied entries up to its index.
 5. Call `raft.advance(ready)`. Before this call, the member does not treat the new part of its own
@@ -39,14 +39,14 @@ class SoftState(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReadState(msgspec.Struct, frozen=True, gc=False):
-    """A read requested by `read_index(context)` may be served once `index` is applied."""
+    """The answer to `read_index(context)`: the read may be served when `index` is applied."""
 
     index: Index
     context: bytes
 
 
 class Ready(msgspec.Struct, frozen=True, gc=False):
-    """One output. None and an empty tuple mean that there is nothing new."""
+    """One output of a `Raft`. A field is None or an empty tuple if nothing is new."""
 
     soft_state: SoftState | None
     hard_state: HardState | None

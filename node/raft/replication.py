@@ -1,8 +1,8 @@
 """How a leader replicates its log and determines the commit index.
 
-The leader does not send immediately: it records what is due, and the next Ready contains the
-messages. So one APP contains all proposals between two Readies, and all reads share one round
-of heartbeats.
+The leader does not send immediately. It records what is due, and the next Ready contains the
+messages. Therefore one APP contains all proposals between two Readies, and all reads share one
+round of heartbeats.
 
 Source: Raft paper, 5.3 and 5.4.2; thesis, 10.2.1; flow control follows etcd-io/raft.
 """
@@ -45,7 +45,7 @@ def agreed_index(raft: RaftState) -> Index:
 def may_commit(raft: RaftState, index: Index) -> bool:
     """Whether the entry at `index` may be committed by counting replicas.
 
-    This is allowed only for an entry of the current term. Source: Raft paper, figure 8.
+    Only an entry of the current term may be committed in this way. Source: Raft paper, figure 8.
     """
     return raft.log.term_at(index) == raft.term
 
@@ -53,7 +53,7 @@ def may_commit(raft: RaftState, index: Index) -> bool:
 def committed_in_own_term(raft: RaftState) -> bool:
     """Whether the leader has committed an entry of its own term.
 
-    If so, it knows all entries that earlier leaders committed. Source: thesis, 6.4.
+    If so, the leader knows all entries that earlier leaders committed. Source: thesis, 6.4.
     """
     return raft.log.term_at(raft.log.committed) == raft.term
 
@@ -140,8 +140,8 @@ def _payload_bytes(entries: tuple[Entry, ...]) -> int:
 def maybe_send_snapshot(raft: RaftState, progress: Progress) -> bool:
     """Announce the newest snapshot to a follower that is active.
 
-    The owner of the `Raft` adds the data to the message. The data may be newer than the announced
-    snapshot, up to the applied index, if the owner changes the metadata accordingly.
+    The owner of the `Raft` adds the data to the message. If the owner changes the metadata
+    accordingly, the data may be newer than the announced snapshot, up to the applied index.
     """
     if not progress.recent_active:
         progress.append_due = False  # until it answers a heartbeat
@@ -160,7 +160,8 @@ def broadcast_heartbeat(raft: RaftState) -> None:
     raft.reads.round_due = False
     context = raft.reads.heartbeat_context()
     for progress in raft.peers:
-        # The commit index is at most the follower's match, because its log may differ after that.
+        # The commit index is at most the follower's match: after the match, the follower's log
+        # may differ.
         commit = min(progress.match, raft.log.committed)
         progress.sent_commit = max(progress.sent_commit, commit)
         raft.send(

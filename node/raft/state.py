@@ -1,8 +1,8 @@
 """The mutable state of one member's Raft, and the primitives that change it.
 
 `Raft` in `raft.py` adds the inputs and the outputs. The modules of the roles (`follower`,
-`candidate`, `leader`) and of the protocol (`election`, `replication`) take a `RaftState`, so
-that they do not import `Raft`, which dispatches to them.
+`candidate`, `leader`) and of the protocol (`election`, `replication`) take a `RaftState`. They do
+not import `Raft`, which imports them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from splitbrain.node.raft.ready import ReadState, Role
 
 
 class RaftState:
-    """One member's term, vote, role and log and, while it is leader, the progress of the others.
+    """One member's term, vote, role and log. A leader also has the progress of all members.
 
     Raises StateInvalid if hard state, snapshot, entries and `applied` contradict each other.
     """
@@ -66,8 +66,8 @@ class RaftState:
         self.election_elapsed = 0
         self.heartbeat_elapsed = 0
         self.election_timeout = 0
-        """In ticks; `election.draw_election_timeout` draws it at the start, and again whenever
-        the role or the term changes."""
+        """In ticks. `election.draw_election_timeout` draws it at the start, and again when the
+        role or the term changes."""
 
         # The fields of this group are used only while this member is leader.
         self.progress: dict[MemberId, Progress] = {}
@@ -79,7 +79,7 @@ class RaftState:
         self.uncommitted_bytes = 0
         """Payload of the proposals of this term that are not applied yet."""
         self.sends_due = False
-        """At least one follower has an append due."""
+        """Whether an append is due for at least one follower."""
 
         self.voters: tuple[MemberId, ...] = ()
         self.learners: tuple[MemberId, ...] = ()
@@ -94,16 +94,16 @@ class RaftState:
         """Proposals to forward to the leader."""
         self.read_states: list[ReadState] = []
         self.contradiction: str | None = None
-        """How a peer first contradicted this member's committed entries, if one did."""
+        """A description of the first message that contradicted this member's committed entries."""
 
     # Output
 
     def send(self, message: Message) -> None:
-        """Send a message that does not depend on anything that is not durable yet."""
+        """Send a message that does not depend on state that is not durable yet."""
         self.messages.append(message)
 
     def send_after_sync(self, message: Message) -> None:
-        """Send a message once all state up to now is durable, because it promises that."""
+        """Send a message that depends on the current state, after this state is durable."""
         self.messages_after_sync.append(message)
 
     def forward(self, entries: tuple[Entry, ...]) -> None:
@@ -111,7 +111,7 @@ class RaftState:
         self.forwards.extend(entries)
 
     def note_contradiction(self, description: str) -> None:
-        """Keep the first evidence that a peer and this member cannot both be right."""
+        """Record that a peer's message contradicts this member. Only the first one is kept."""
         if self.contradiction is None:
             self.contradiction = description
 
@@ -161,8 +161,8 @@ class RaftState:
     def adopt_configuration(self, conf_state: ConfState) -> None:
         """Use the voters and learners of `conf_state`.
 
-        Membership change is not implemented, so this happens only at the start of the member, and
-        when it restores a snapshot from a leader.
+        Membership change is not implemented. The configuration is therefore adopted only at the
+        start of the member, and when the member restores a snapshot from a leader.
         """
         if conf_state.voters:
             self.voters = tuple(sorted(conf_state.voters))

@@ -10,7 +10,7 @@ from splitbrain.node.raft.ready import Role
 
 
 class ProgressStatus(msgspec.Struct, frozen=True):
-    """A leader's view of one member. Its own `match` is the end of its durable log."""
+    """A leader's view of one member. The leader's own `match` is the end of its durable log."""
 
     id: MemberId
     match: Index
@@ -28,9 +28,9 @@ class Status(msgspec.Struct, frozen=True):
 
     `progress` is in the order of ids. It is empty unless the member is leader.
 
-    `contradiction` describes the first message of a peer that contradicted this member's
-    committed entries, which means that some member's log has lost entries. The member ignored
-    the message and is safe, but it may never catch up, so its owner should report this and stop.
+    `contradiction` describes the first message of a peer that contradicted this member's committed
+    entries. Such a message means that some member's log has lost entries. The member ignored the
+    message and is safe, but it may never catch up. Its owner should report this and stop.
     """
 
     id: MemberId

@@ -1,11 +1,11 @@
-"""Checks whether a message is well-formed; Raft drops a message that is not."""
+"""Checks whether a message is well-formed. Raft drops a message that is not."""
 
 from __future__ import annotations
 
 from splitbrain.node.raft.message import Message, MessageType
 
 TERM_MAX = 2**63
-"""A term above this limit could not be increased and still be encoded."""
+"""The limit of terms. A higher term could not be increased further and still be encoded."""
 
 _WITHOUT_TERM = frozenset({MessageType.PROP, MessageType.READ_INDEX})
 _LOCAL = frozenset({MessageType.UNREACHABLE, MessageType.SNAP_STATUS})

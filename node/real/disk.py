@@ -32,8 +32,8 @@ def _disk_errors(what: str) -> Iterator[None]:
 class RealFile:
     """A file of the operating system.
 
-    With `hold`, unsynced data stays in the memory of this process, so that a kill loses the data
-    as a power loss would. Without `hold`, the data is in the page cache, which survives a kill.
+    With `hold`, unsynced data stays in the memory of this process, so a kill loses the data as a
+    power loss would. Without `hold`, the data is in the page cache, which survives a kill.
     """
 
     def __init__(
@@ -72,8 +72,8 @@ class RealFile:
             os.ftruncate(self._descriptor, size)
 
     async def sync(self) -> None:
-        # In a thread, so that a slow disk delays only the callers of `sync`: heartbeats continue,
-        # and the leader's sync runs in parallel with those of its followers.
+        # The sync runs in a thread, so that a slow disk delays only the callers of `sync`.
+        # Heartbeats continue, and the leader's sync runs in parallel with the followers' syncs.
         self._release_held()
         covered = self.unsynced_bytes
         with _disk_errors(f"sync {self._path}"):
@@ -92,8 +92,7 @@ class RealFile:
 class RealDisk:
     """The disk of the operating system. Paths are relative to `root`.
 
-    One thread syncs the WAL and another one works for the backend, so that neither waits for the
-    other.
+    One thread syncs the WAL, and another works for the backend, so neither waits for the other.
     """
 
     def __init__(
@@ -204,7 +203,7 @@ class RealDisk:
         return backend
 
     def end_work(self) -> None:
-        """Wait until both threads have finished; they take no more work."""
+        """Wait until both threads have finished. They accept no more work."""
         self._syncer.shutdown(wait=True)
         self._backend_worker.shutdown(wait=True)
 

@@ -33,7 +33,7 @@ class _PeerListener:
 
 
 class RealNetwork:
-    """`log` writes a line of the member's log."""
+    """The network of the operating system. `log` writes a line of the member's log."""
 
     def __init__(self, random: Random, log: Log) -> None:
         self._random = random
@@ -60,8 +60,8 @@ class RealNetwork:
         )
 
     async def serve_clients(self, url: str, api: Api) -> Closable:
-        # The import of the HTTP carrier takes half of a member's start. A thread does it, so
-        # that the members find each other and elect a leader meanwhile.
+        # The import of the HTTP server takes half of a member's start. A thread does it, so
+        # that the members find each other and elect a leader in the meantime.
         serve = await asyncio.to_thread(_http_carrier)
         return await serve(url, api, self._log)
 

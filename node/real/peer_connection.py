@@ -1,8 +1,8 @@
-"""Frames between members over TCP.
+"""Sends and receives frames between members over TCP.
 
-A connection carries frames in one direction only, from the member that connects to the member
-that listens. Each directed link of the cluster is therefore a separate connection and can fail
-by itself.
+A connection carries frames in one direction only, from the member that connects to the member that
+listens. Each directed link of the cluster is therefore a separate connection and can fail
+independently.
 
 A frame consists of its length (4 bytes, big-endian), the CRC32C of its payload (4 bytes) and the
 payload. A wrong checksum ends the connection, because the position of the next frame is unknown.
@@ -33,7 +33,7 @@ def framed(payload: bytes) -> bytes:
 
 
 class FrameReceiver(asyncio.Protocol):
-    """One accepted connection. Its first frame identifies the peer; the others are messages."""
+    """One accepted connection. Its first frame identifies the peer. Later frames are messages."""
 
     def __init__(
         self,
@@ -110,9 +110,9 @@ class _FrameSender(asyncio.Protocol):
 class TcpPeerLink:
     """A link that reconnects whenever the connection breaks, until it is closed.
 
-    Frames are dropped while there is no connection, or if they do not fit into a queue of
-    `queue_bytes_max` bytes. This is harmless, because Raft repeats the messages that matter, and
-    a queue of old heartbeats is useless.
+    A frame is dropped if there is no connection, or if the queue already contains more than
+    `queue_bytes_max` bytes. This is harmless: Raft repeats the messages that matter, and a queue of
+    old heartbeats is useless.
     """
 
     def __init__(

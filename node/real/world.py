@@ -95,7 +95,7 @@ class RealWorld:
             stopping.set_result((code, why))
 
     async def stopped(self) -> tuple[int, str]:
-        """Wait for `stop`; return its exit code and reason."""
+        """Wait for `stop`. Return its exit code and reason."""
         return await asyncio.shield(self._stopping_future())
 
     def _stopping_future(self) -> asyncio.Future[tuple[int, str]]:

@@ -1,7 +1,7 @@
 """The whole content of a backend as bytes, with a checksum that reveals damage.
 
 A copy is a sequence of records between a magic number and a checksum. The numbers in parentheses
-are sizes in bytes, and integers are unsigned and little-endian.
+are sizes in bytes. Integers are unsigned and little-endian.
 
     copy:           magic (8) | bucket record and its pair records … | end record | checksum (4)
     bucket record:  1 (1) | length of the name (2) | name
@@ -9,9 +9,8 @@ are sizes in bytes, and integers are unsigned and little-endian.
     end record:     3 (1) | number of pairs in the copy (8)
 
 The first byte of a record is its type: 1, 2 or 3. A bucket record is followed by the pair records
-of this bucket, in key order. The checksum is the CRC32C of all bytes before it. If two backends
-have the same content, their copies have the same bytes, even if the backends are of different
-types (LMDB or memory).
+of this bucket, in key order. The checksum is the CRC32C of all bytes before it. Two backends with
+the same content have equal copies, even if one is an LMDB backend and the other is in memory.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ Content = Iterable[tuple[bytes, Iterable[tuple[bytes, bytes]]]]
 
 
 class CopyCorrupt(Exception):
-    """The bytes are not a complete copy of a backend; the leader must send another snapshot."""
+    """The bytes are not a complete copy of a backend. The leader must send another snapshot."""
 
 
 def encode_copy(content: Content) -> bytes:
@@ -66,7 +65,7 @@ def check_copy(copy: bytes) -> None:
 
 
 def decode_copy(copy: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Yields (bucket, key, value) in order. The caller must call `check_copy` first."""
+    """Yield (bucket, key, value) in order. The caller must call `check_copy` first."""
     at = len(MAGIC)
     bucket: bytes | None = None
     pairs = 0

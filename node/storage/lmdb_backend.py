@@ -1,13 +1,13 @@
 """The backend with LMDB: one file, and one synced transaction for each flush.
 
 All methods are called in the event loop's thread. Flushes and copies run in another thread, which
-the argument `run` provides, so that a slow disk does not block the event loop. During a flush,
-reads merge the batch that the flush is writing with the committed content. They therefore return
-the same result before and after the commit.
+the argument `run` provides, so a slow disk does not block the event loop. During a flush, reads
+combine the committed content with the batch that is being written. They therefore return the same
+result before and after the commit.
 
-LMDB (Chu 2011) commits by writing unused pages, syncing them, and then switching the root. After
-a crash at any point the file contains the last committed transaction completely. It needs no
-log and no repair.
+LMDB (Chu 2011) commits by writing unused pages, syncing them, and then switching the root. After a
+crash at any point the file contains the last committed transaction completely, without a log and
+without a repair.
 """
 
 from __future__ import annotations
@@ -93,8 +93,7 @@ class LmdbBackend:
     async def flush(self) -> None:
         """Make all writes durable that were buffered before the call.
 
-        Concurrent flushes run one after another. Raises DiskError, after which the member must
-        stop.
+        Concurrent flushes run one after another. Raises DiskError. The member must then stop.
         """
         async with self._flushing:
             if self._failure is not None:
@@ -116,7 +115,7 @@ class LmdbBackend:
             raise self._failure from problem
 
     async def snapshot(self) -> bytes:
-        """The content at the time of the call, without the writes after it."""
+        """Return the content at the time of the call, without later writes."""
         writes = {bucket: self._buffer.capture(bucket) for bucket in BUCKETS}
         reader = self._env.begin()
         return await self._run(lambda: self._copy(reader, writes))
@@ -131,7 +130,10 @@ class LmdbBackend:
             return encode_copy(content())
 
     async def replace_with(self, snapshot: bytes) -> None:
-        """Raises CopyCorrupt, without any change, or DiskError."""
+        """Replace the content by `snapshot`.
+
+        Raises CopyCorrupt, without any change, or DiskError.
+        """
         check_copy(snapshot)
         async with self._flushing:
             await self._run(lambda: self._replace(snapshot))

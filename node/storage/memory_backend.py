@@ -19,13 +19,13 @@ T = TypeVar("T")
 
 
 async def run_at_once(work: Callable[[], T]) -> T:
-    """Run `work` after all other ready tasks, as a thread would. The work takes no time."""
+    """Run `work` after all other ready tasks, as a thread would. `work` takes no time."""
     await asyncio.sleep(0)
     return work()
 
 
 class MemoryBackend:
-    """`run` decides how long a commit takes, and can make it fail with DiskError."""
+    """A backend in memory. `run` decides how long a commit takes, and can raise DiskError."""
 
     def __init__(self, *, run: Run = run_at_once) -> None:
         self._run = run
@@ -83,7 +83,7 @@ class MemoryBackend:
         return await self._run(lambda: encode_copy(content))
 
     async def replace_with(self, snapshot: bytes) -> None:
-        """Raises CopyCorrupt, without any change."""
+        """Replace the content by `snapshot`. Raises CopyCorrupt, without any change."""
         check_copy(snapshot)
         async with self._flushing:
             await self._run(lambda: self._replace(snapshot))
@@ -111,7 +111,7 @@ class MemoryBackend:
         """Discard all writes that are not committed, as a power loss does.
 
         If a commit was started with `run`, it must have ended, or the caller must cancel it before
-        it does its work.
+        it changes the content.
         """
         self._buffer.discard()
         self._flushing = asyncio.Lock()

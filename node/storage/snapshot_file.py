@@ -1,13 +1,12 @@
-"""Reads and writes snapshot files, named `{term:016x}-{index:016x}.snap`, each with a CRC32C.
+"""Reads and writes snapshot files, named `{term:016x}-{index:016x}.snap`.
 
-There are two kinds of snapshot. A snapshot that the member makes itself contains only metadata,
-because its data is the backend. The backend must be durable up to `metadata.index` before the
-file is written. A snapshot from a leader also contains a copy of the leader's backend. The member
-records this snapshot in the log first, and replaces its backend afterwards. If the member crashes
-in between, the next start installs the snapshot from this file. After the installation the copy
-is not needed.
+There are two kinds of snapshots. A snapshot that the member makes itself contains only metadata,
+because its data is the backend. A snapshot from a leader also contains a copy of the leader's
+backend. The member first records this snapshot in the log, and then replaces its backend. If it
+crashes in between, the next start installs the snapshot from the file. After the installation the
+copy is removed.
 
-A snapshot's *mark* is the record of the write-ahead log that names the snapshot.
+The *mark* of a snapshot is the record of the write-ahead log that names the snapshot.
 
 The order on disk
 -----------------
@@ -63,7 +62,7 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
 
 
 def decode_snapshot(data: bytes) -> Snapshot:
-    """Raises SnapshotCorrupt with the given and the expected value."""
+    """Decode the content of a file. Raises SnapshotCorrupt, which names the difference."""
     begin = len(MAGIC) + _CRC.size
     if len(data) < begin or not data.startswith(MAGIC):
         raise SnapshotCorrupt(f"begins with {data[:8]!r}; expected {MAGIC!r}")
@@ -75,14 +74,14 @@ def decode_snapshot(data: bytes) -> Snapshot:
 
 
 class SnapshotFiles:
-    """The snapshots in one directory of the disk, which the first save creates."""
+    """The snapshots in one directory of the disk. The first `save` creates the directory."""
 
     def __init__(self, disk: Disk, directory: str) -> None:
         self._disk = disk
         self._directory = directory
 
     async def save(self, snapshot: Snapshot) -> None:
-        """Save a snapshot; it is durable when this returns. Raises DiskError."""
+        """Save a snapshot. It is durable when this method returns. Raises DiskError."""
         if not self._disk.exists(self._directory):
             self._disk.make_directory(self._directory)
             await self._disk.sync_directory(self._directory.rpartition("/")[0] or ".")
@@ -129,7 +128,7 @@ class SnapshotFiles:
         return removed
 
     def _names(self) -> list[str]:
-        """The names of the files, oldest first, because terms and indexes have a fixed width."""
+        """Return the names of the files, oldest first. Terms and indexes have a fixed width."""
         return [name for name in self._disk.list(self._directory) if name.endswith(SUFFIX)]
 
     def _path(self, metadata: SnapshotMetadata) -> str:

@@ -1,16 +1,14 @@
-"""The write-ahead log, which makes entries and hard states durable before a member acknowledges
-them to other members.
+"""The write-ahead log. It makes entries and hard states durable before they are acknowledged.
 
-The log consists of preallocated segments of `segment_bytes`. Each segment begins with a head
-(link to the previous segment, metadata, hard state), so that the segments before a snapshot can
-be removed. When a segment is full, the next one is written under a temporary name, synced, and
-then renamed.
+The log consists of preallocated segments of `segment_bytes`. Each segment begins with a head (link
+to the previous segment, metadata, hard state), so the segments before a snapshot can be removed.
+When a segment is full, the next one is written under a temporary name, synced, and then renamed.
 
-The log has one owner, which makes one call at a time: any number of `append`s, then `sync`.
-The member may acknowledge appended records only after `sync` has returned. After a
-DiskError the log accepts no more records, because the content of the file's tail is unknown, and
-because a failed sync must not be retried (Rebello et al., "Can Applications Recover from fsync
-Failures?", USENIX ATC 2020).
+The log has one owner, which makes one call at a time: any number of `append`s, then `sync`. The
+member may acknowledge appended records only after `sync` has returned. After a DiskError the log
+accepts no more records, because the content of the file's tail is unknown, and because a failed
+sync must not be retried (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX
+ATC 2020).
 
 Source: etcd's server/storage/wal.
 """
@@ -79,7 +77,7 @@ def wal_exists(disk: Disk, directory: str) -> bool:
 
 
 class Wal:
-    """A log that `create` or `open` has returned."""
+    """An open log. `create` and `open` return one."""
 
     def __init__(
         self, disk: Disk, directory: str, metadata: WalMetadata, *, segment_bytes: int
@@ -132,9 +130,10 @@ class Wal:
 
         Returns the log, its metadata, the last hard state, and the entries after the snapshot
         `after`. The log must contain the mark of this snapshot. A torn record at the end is cut
-        off. All returned data is durable, because `open` syncs the records that a killed process
-        wrote without a sync. Raises WalCorrupt, DiskError, and FileNotFoundError if there is no
-        log.
+        off. All returned data is durable, because `open` also syncs records that a killed process
+        wrote without a sync.
+
+        Raises WalCorrupt, DiskError, and FileNotFoundError if there is no log.
         """
         replay = _replay(disk, directory, after)
         assert replay.metadata is not None
@@ -151,7 +150,7 @@ class Wal:
         return wal, replay.metadata, replay.hard_state, replay.entries
 
     async def _repair_tail(self, tail: Tail) -> None:
-        """Cut off a torn record, and make the records that were read durable."""
+        """Cut off a torn record, and make all complete records durable."""
         for name in self._disk.list(self._directory):
             if name.endswith(ASIDE):
                 self._disk.remove(f"{self._directory}/{name}")
@@ -170,7 +169,7 @@ class Wal:
     def _extend_trimmed(self, tail: Tail) -> None:
         """Undo `trim` by giving the segment its full size again.
 
-        The following syncs then need not make a new file size durable.
+        Later syncs then need not make a new file size durable.
         """
         assert self._file is not None
         if tail.torn is None and tail.file_bytes == tail.end < self._segment_bytes:
@@ -182,7 +181,7 @@ class Wal:
         await self._disk.sync_directory(self._directory)
 
     def _write_again(self, tail: Tail) -> None:
-        """Write the records that may not be durable again, so that the next sync covers them.
+        """Write the records again that may not be durable, so that the next sync covers them.
 
         After a failed sync, the kernel marks the affected pages in the page cache as clean. After a
         restart of the process these pages can be read, but they are not on the disk, and a later
@@ -196,8 +195,8 @@ class Wal:
     def append(self, hard_state: HardState | None, entries: Sequence[Entry]) -> None:
         """Write records to the page cache. Only `sync` makes them durable. Raises DiskError.
 
-        Entries are written before the hard state, so that after a torn write the commit index
-        is never beyond the end of the log.
+        Entries are written before the hard state. Therefore the commit index is never beyond the
+        end of the log after a torn write.
         """
         records = [self._framed(RecordType.ENTRY, _encode(entry)) for entry in entries]
         if hard_state is not None and hard_state != self._hard_state:
@@ -235,11 +234,11 @@ class Wal:
 
     @property
     def unsynced_bytes(self) -> int:
-        """How many bytes are not known to be durable, as the disk reports it."""
+        """The number of bytes that are not known to be durable, as the disk reports it."""
         return self._file.unsynced_bytes if self._file is not None else 0
 
     async def sync(self) -> None:
-        """Make all appended records durable, and begin another segment if this one is full.
+        """Make all appended records durable. If this segment is full, begin another one.
 
         Raises DiskError.
         """
@@ -257,7 +256,7 @@ class Wal:
     async def save(
         self, hard_state: HardState | None, entries: Sequence[Entry], *, sync: bool
     ) -> None:
-        """`append`, and then `sync` if `sync` is true."""
+        """Call `append`, and then `sync` if `sync` is true."""
         self.append(hard_state, entries)
         if sync:
             await self.sync()
@@ -265,15 +264,15 @@ class Wal:
     async def save_snapshot_mark(
         self, metadata: SnapshotMetadata, *, committed: bool = False
     ) -> None:
-        """Record durably that a snapshot exists. This record is the snapshot's mark.
+        """Write the mark of a snapshot durably: the record that the snapshot exists.
 
         The snapshot's file must already be durable. A file without a mark is harmless, because it
         is not used, but a mark without its file would leave a gap in the data.
 
-        A mark is valid only if its index is not above the commit index of the log's last hard
-        state (see `snapshot_marks`). With `committed`, this method raises the commit index to the
-        snapshot's index before it writes the mark, so that the mark is valid at once. Otherwise
-        the mark becomes valid when a later hard state reaches that commit index.
+        A mark is valid only if its index is not above the commit index of the log's last hard state
+        (see `snapshot_marks`). With `committed`, this method first raises the commit index to the
+        snapshot's index, so the mark is valid at once. Without it, the mark becomes valid when a
+        later hard state reaches the snapshot's index.
         """
         if committed and self._hard_state.commit < metadata.index:
             self.append(msgspec.structs.replace(self._hard_state, commit=metadata.index), ())
@@ -285,12 +284,12 @@ class Wal:
     async def release(self, index: Index) -> int:
         """Remove the segments that no kept snapshot needs, and return their number.
 
-        `index` is the index of the oldest snapshot that is kept. Opening the log after this or a
-        later snapshot needs only the segments that remain.
+        `index` is the index of the oldest snapshot that is kept. The remaining segments are
+        sufficient to open the log after this snapshot or a later one.
 
-        A mark beyond the durable commit index would be ignored after a crash (see
-        `snapshot_marks`). As long as there is such a mark, the segments that the newest valid mark
-        needs are kept as well.
+        If a mark is beyond the durable commit index, a start after a crash would ignore it (see
+        `snapshot_marks`). While such a mark exists, the segments that the newest valid mark needs
+        are kept, too.
         """
         bound = min(index, self._durable_commit)
         usable = [mark for mark in self._marks if mark.metadata.index <= bound]
@@ -315,10 +314,10 @@ class Wal:
         return keep
 
     def trim(self) -> None:
-        """Cut the preallocated, unused tail off the newest segment, before a clean stop.
+        """Cut the unused preallocated space off the newest segment, before a clean stop.
 
-        A crash at any point is safe, because only zeros behind the last record are cut off,
-        and a segment may end directly behind its last record. Raises DiskError.
+        A crash at any point is safe, because only zeros after the last record are cut off, and a
+        segment may end directly after its last record. Raises DiskError.
         """
         if self._file is not None:
             self._file.truncate(self._end)
@@ -360,7 +359,7 @@ class Wal:
     def _head_records(self, name: SegmentName) -> list[bytes]:
         """Return the records with which a segment begins: its head, the metadata, the hard state.
 
-        They make the segment readable without the earlier segments, which may be removed.
+        These records make the segment readable without the earlier segments, which may be removed.
         """
         head = SegmentHead(name.sequence, self._link)
         self._link = self._durable = 0
@@ -371,7 +370,7 @@ class Wal:
         ]
 
     async def _give_name(self, aside: str, name: SegmentName) -> None:
-        """Rename a segment durably: the sync of the directory makes the rename durable."""
+        """Rename a segment, and sync the directory, which makes the rename durable."""
         self._disk.rename(aside, self._path(name))
         await self._disk.sync_directory(self._directory)
 
@@ -399,13 +398,13 @@ def _parent(directory: str) -> str:
 
 
 def _first_needed(segments: list[SegmentName], index: Index) -> int:
-    """The position of the last segment that begins at or before `index`."""
+    """Return the position of the last segment that begins at or before `index`."""
     return max((at for at, name in enumerate(segments) if name.index <= index), default=0)
 
 
 @dataclass(slots=True)
 class _Replay:
-    """The state that results from the records of a log, read in order."""
+    """The state that results from reading the records of a log in order."""
 
     after: SnapshotMetadata
     metadata: WalMetadata | None = None
@@ -433,10 +432,10 @@ class _Replay:
             refuse(path, self.tail.end, f"a record of type {record.type}", "1 to 5")
 
     def _take_entry(self, entry: Entry, path: str) -> None:
-        """Add an entry and drop the earlier entries from its index on.
+        """Add an entry, and drop the earlier entries at and after its index.
 
-        A repeated index means that a new leader had other entries from there on (Raft paper,
-        section 5.3).
+        If an index occurs again, a new leader has replaced the entries from this index on (Raft
+        paper, section 5.3).
         """
         self.last_index = entry.index
         position = entry.index - self.after.index - 1
@@ -454,12 +453,9 @@ def _replay(
 ) -> _Replay:
     """Read the log from the snapshot `after` on. If `after` is None, read the whole log.
 
-    A mark is the record that a snapshot exists. Reading begins with the segment that contains the
-    entry after the snapshot, because the mark is usually in this segment or a later one. If no
-    mark of the snapshot is found, all segments are read. The mark is in an earlier segment in one
-    case: the member crashed before the log's commit index reached the snapshot, the start ignored
-    the mark for this reason (see `snapshot_marks`), and afterwards the member received the
-    entries of the snapshot one by one. Raises WalCorrupt if the log contains no mark of `after`.
+    Reading begins with the segment that contains the entry after the snapshot. The mark of the
+    snapshot is usually in this segment or a later one. If it is not, all segments are read. Raises
+    WalCorrupt if the log contains no mark of `after`.
     """
     segments = list_segments(disk, directory)
     if not segments:
@@ -469,6 +465,9 @@ def _replay(
     needed = segments[_first_needed(segments, after.index) :]
     replay = _replay_segments(disk, directory, needed, after, decode_entries)
     if not _has_mark(replay.marks, after):
+        # The mark is in an earlier segment in one case. The member crashed before the log's commit
+        # index reached the snapshot, so the start ignored the mark (see `snapshot_marks`).
+        # Afterwards the member received the entries of the snapshot one by one.
         replay = _replay_segments(disk, directory, segments, after, decode_entries)
     if not _has_mark(replay.marks, after):
         refuse(directory, 0, "no mark of the snapshot", f"one at index {after.index}")
@@ -508,9 +507,9 @@ def _has_mark(marks: list[_Mark], snapshot: SnapshotMetadata) -> bool:
 def snapshot_marks(disk: Disk, directory: str) -> list[SnapshotMetadata]:
     """Return the valid snapshot marks of the log, oldest first. The log is not changed.
 
-    A mark is valid if its index is not above the commit index of the last hard state. A mark above
-    it means that the member crashed while it received a leader's snapshot, before it installed
-    the snapshot. Raises WalCorrupt, DiskError.
+    A mark is valid if its index is not above the commit index of the last hard state. A mark with a
+    higher index shows that the member crashed while it received a leader's snapshot, before it
+    installed the snapshot. Raises WalCorrupt, DiskError.
     """
     replay = _replay(disk, directory, None, decode_entries=False)
     marks = [mark.metadata for mark in replay.marks]

@@ -1,41 +1,42 @@
-"""Encodes and decodes records of the write-ahead log, and distinguishes torn from corrupt records.
+"""Encodes and decodes records of the write-ahead log, and tells torn records from corrupt ones.
 
 The format of a record, with sizes in bytes, is
 
     length (4) | durable (4) | body CRC (4) | link (4) | body … | padding … END_MARK
 
 The first four fields are the header. Integers are little-endian. Records begin at multiples of 16
-bytes, so that a header never spans two sectors. The body is a type byte followed by the content.
+bytes, so a header never spans two sectors. The body is a type byte followed by the content.
 
 - `durable`: the offset in this segment up to which everything was synced when the record was
   written.
-- `body CRC`: CRC32C of length, durable and body, so that a record can be checked by itself.
+- `body CRC`: CRC32C of length, durable and body. It checks a record without the other records.
 - `link`: CRC32C of the header fields before it, continuing the link of the previous record. This
   chain, as in etcd's WAL, reveals a missing record or a record from another place.
 
-Torn records at the end of the last segment
--------------------------------------------
-Segments are preallocated with zeros. After a power loss, the writes since the last sync can be
-incomplete: each sector (512 bytes) has its old or its new content, in any combination, or the
-file ends early. Synced data is not affected, and the member has not acknowledged unsynced data to
-other members. A record that fails its check is therefore treated as torn, and is cut off with
-everything after it, if a lost sector explains the failure. One of these signs is necessary:
+Torn records at the end of the last segment ------------------------------------------- Segments are
+preallocated with zeros. After a power loss, the writes since the last sync can be incomplete: each
+sector (512 bytes) has its old or its new content, in any combination, or the file ends early.
+Synced data is not affected, and the member has not acknowledged unsynced data to other members.
+
+If a record fails its check, and a lost sector explains the failure, the record is *torn*. It is
+then cut off, together with everything after it. A lost sector leaves one of these signs:
 
 - The header and the rest of its sector consist of zeros.
 - The part of the record in one sector consists of zeros.
 - The END_MARK is missing and only zeros follow, because the write ended early.
 
-A failure without such a sign is not a torn write, because bits have changed, perhaps in
-acknowledged data. The sign alone is not sufficient either. If the field `durable` of a complete
-later record covers this offset, then the missing data was synced before that record was written,
-so the disk has lost it. The member refuses to start in both cases. One kind of damage remains
-undetected: damage to the last synced batch that looks exactly like a lost sector. It cannot be
-detected, because no later record exists.
+The member refuses to start in two cases:
 
-Source: etcd's server/storage/wal (chained CRC, zeros in a sector as the sign of a torn
-entry); Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST
-2018, on why a log must not cut off records that it
-cannot read.
+- The failure has no such sign. Then bits have changed, perhaps in acknowledged data.
+- A complete later record has a field `durable` that covers the offset. Then the missing data was
+  synced before the later record was written, so the disk has lost synced data.
+
+One kind of damage cannot be detected, because no later record exists: damage to the last synced
+batch that looks exactly like a lost sector.
+
+Source: etcd's server/storage/wal (chained CRC, zeros in a sector as the sign of a torn entry);
+Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST 2018, on why a log
+must not cut off records that it cannot read.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """The reason why no record can be read: the data that was found, and that was expected.
+    """The reason why a record cannot be read: the data that was found, and that was expected.
 
     `torn` is True if a lost sector explains the difference.
     """
@@ -87,14 +88,14 @@ class Damage:
 
 
 def record_bytes(body_bytes: int) -> int:
-    """The size of a record on the disk, including END_MARK and padding."""
+    """Return the size of a record on the disk, including END_MARK and padding."""
     return -(-(_HEADER.size + body_bytes + 1) // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
 
 
 def encode_record(
     kind: RecordType, content: bytes, *, link: int, durable: int
 ) -> tuple[bytes, int]:
-    """The bytes of a record that follows the record with `link`, and the link of the new record."""
+    """Return the bytes of a new record, and its link. `link` is the link of the previous record."""
     body = bytes((kind,)) + content
     length = len(body)
     assert length <= BODY_BYTES_MAX, f"{length} bytes in a record; at most {BODY_BYTES_MAX} allowed"
@@ -122,7 +123,7 @@ def crc_matches(found: int, computed: int) -> bool:
 
 
 def read_record(data: bytes, at: int, *, link: int, file_bytes: int) -> Record | Damage | None:
-    """Return the record at offset `at`, its damage, or None after the last record.
+    """Return the record at offset `at`, or its damage, or None if there are no more records.
 
     `data` is the content of the segment without the zeros at its end. `file_bytes` is the size of
     the segment with these zeros.

@@ -1,4 +1,4 @@
-"""One segment file of the write-ahead log: its name, and how it is read."""
+"""One segment file of the write-ahead log: its name, and how to read it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ASIDE = ".tmp"
 
 
 class WalCorrupt(Exception):
-    """The log is damaged, and a torn write does not explain it: the member must not start."""
+    """The log is damaged, and no torn write explains the damage. The member must not start."""
 
 
 def refuse(path: str, offset: int, found: str, expected: str) -> NoReturn:
@@ -31,11 +31,10 @@ def refuse(path: str, offset: int, found: str, expected: str) -> NoReturn:
 
 @dataclass(frozen=True, slots=True, order=True)
 class SegmentName:
-    """The name of a segment: its sequence number, and the index of the entry that was next when the
-    segment was created.
+    """The name of a segment: its sequence number, and the index of its first possible entry.
 
-    If an earlier segment contains an entry at `index` or above, then this segment or a later one
-    overrides that entry.
+    `index` is the index of the entry that was next when the segment was created. If an earlier
+    segment contains an entry at `index` or above, this segment or a later one replaces that entry.
     """
 
     sequence: int
@@ -46,7 +45,7 @@ class SegmentName:
 
 
 def parse_segment_name(name: str) -> SegmentName | None:
-    """None if `name` is not the name of a segment."""
+    """Parse the name of a segment. Returns None if `name` is not such a name."""
     stem, dot, suffix = name.partition(".")
     sequence, dash, index = stem.partition("-")
     if dot + suffix != SUFFIX or not dash or len(sequence) != 16 or len(index) != 16:
@@ -58,7 +57,7 @@ def parse_segment_name(name: str) -> SegmentName | None:
 
 
 def list_segments(disk: Disk, directory: str) -> list[SegmentName]:
-    """The segments in the order of their sequence numbers."""
+    """Return the segments in the order of their sequence numbers."""
     names = (parse_segment_name(name) for name in disk.list(directory))
     return sorted(name for name in names if name is not None)
 
@@ -77,9 +76,9 @@ class SegmentHead(msgspec.Struct, frozen=True, array_like=True):
 class Tail(msgspec.Struct):
     """The end of a segment.
 
-    `end` is the offset after the last record. `torn` is set if there is torn data after `end`,
-    which must be cut off. The records prove that the data before `durable` was synced. It is
-    unknown whether the data from `durable` to `end` was synced.
+    `end` is the offset after the last record. `torn` is set if torn data follows, which must be cut
+    off. The records prove that the data before `durable` was synced. It is unknown whether the data
+    from `durable` to `end` was synced. `file_bytes` is the size of the file.
     """
 
     end: int = 0
@@ -94,12 +93,10 @@ def read_segment(
 ) -> Iterator[Record]:
     """Yield all records of a segment except the first one, and update `tail` after each.
 
-    `link` is the link of the previous segment's last record, or None if it is unknown. Raises
-    WalCorrupt.
-
-    Only the last segment can end with a torn record, because a segment is synced before the next
-    one is created. The head of a segment is never torn, because it is synced before the segment
-    gets its name.
+    `link` is the link of the previous segment's last record, or None if it is unknown. Only the
+    last segment can end with a torn record, because a segment is synced before the next one is
+    created. The head of a segment is never torn, because it is synced before the segment gets its
+    name. Raises WalCorrupt.
     """
     content = disk.read(path)
     data = content.rstrip(b"\0")

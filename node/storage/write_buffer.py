@@ -1,8 +1,8 @@
-"""Writes that a backend has accepted, but that are not durable yet.
+"""Writes that a backend has accepted and that are not durable yet.
 
-There are two layers: `pending` contains new writes, and `in_flight` is the batch that a flush
-is writing. A read looks first at `pending`, then at `in_flight`, then at the committed content.
-Within a batch only the last write to a key counts, because the batch becomes durable as a whole.
+There are two layers. `pending` contains new writes, and `in_flight` is the batch that a flush is
+writing. A read looks first in `pending`, then in `in_flight`, then in the committed content. Within
+a batch only the last write to a key counts, because the batch becomes durable as a whole.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 Writes = dict[bytes, bytes | None]
-"""The new values of a bucket's keys; None means deleted."""
+"""The new values of a bucket's keys. None means deleted."""
 Pairs = Iterator[tuple[bytes, bytes]]
 
 
@@ -27,7 +27,7 @@ class WriteBuffer:
         self.operations += 1
 
     def find(self, bucket: bytes, key: bytes) -> tuple[bool, bytes | None]:
-        """Whether a layer contains `key`, and the value there (None: deleted, or not found)."""
+        """Return whether a layer contains `key`, and its value (None: deleted, or not found)."""
         pending = self.pending[bucket]
         if key in pending:
             return True, pending[key]
@@ -45,8 +45,7 @@ class WriteBuffer:
         """Move the pending writes into the batch in flight, and return this batch.
 
         If the previous flush was cancelled, it is unknown whether its batch was committed. The new
-        batch then also contains the writes of the previous one. Committing them a second time
-        changes nothing.
+        batch then also contains the writes of that batch. Committing a write twice is harmless.
         """
         self.in_flight = {
             bucket: {**self.in_flight[bucket], **writes} for bucket, writes in self.pending.items()
@@ -68,8 +67,8 @@ class WriteBuffer:
     def capture(self, bucket: bytes, start: bytes = b"", end: bytes | None = None) -> Writes:
         """Return the writes of both layers to a range of keys of a bucket, in key order.
 
-        A write in `pending` replaces a write to the same key in `in_flight`. Later writes do not
-        change the result.
+        A write in `pending` replaces a write to the same key in `in_flight`. The result is a copy,
+        which later writes do not change.
         """
         merged: Writes = {}
         for layer in (self.in_flight[bucket], self.pending[bucket]):
@@ -80,7 +79,7 @@ class WriteBuffer:
 
 
 def overlaid(committed: Pairs, writes: Writes) -> Pairs:
-    """Merge `committed` and `writes`, both in key order; `writes` has precedence."""
+    """Merge `committed` and `writes`, both in key order. `writes` has precedence."""
     if not writes:
         yield from committed
         return
