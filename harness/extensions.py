@@ -1,7 +1,7 @@
 """Loads a user's classes: from a dotted path, or from an entry point of an installed package.
 
-If the import of a user's module fails, the error is one line that names the place in that module. A
-traceback would mostly show this project's code.
+If the import of a user's module fails, the error is one line that names the place in that module,
+because a traceback would mostly show this project's code.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def entry_points_of(group: str) -> dict[str, EntryPoint]:
 
 
 def origin_of(point: EntryPoint) -> str:
-    """Describes an entry point in a list of what is available."""
+    """The description of an entry point in a list of available names."""
     return f"{point.value}, of an installed package"
 
 

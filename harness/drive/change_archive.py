@@ -2,7 +2,7 @@
 
 The checkers judge a run by the members' change logs, and a compaction removes the beginning of
 these logs. Therefore the harness reads every member's log before it sends a compaction. At the end
-of the run, it puts the changes that it read earlier in front of those that the member still has.
+of the run, it puts these archived changes in front of the changes that the member still has.
 
 If no member's log can be read up to the revision to compact, the harness does not send the
 compaction, because the checkers could not judge the removed changes.
@@ -63,7 +63,7 @@ class ChangeArchive:
         return None if state.error is not None else state
 
     def with_archived_changes(self, states: Sequence[MemberState]) -> tuple[MemberState, ...]:
-        """`states`, the final states, each with the archived changes of its member in front."""
+        """The final `states`, each with the archived changes in front of its own changes."""
         return tuple(
             state if state.error is not None else self._with_archived(state) for state in states
         )
@@ -73,7 +73,7 @@ class ChangeArchive:
         if archived is None or archived.first_revision >= state.first_revision:
             return state
         if archived.revision < state.first_revision - 1:
-            # Somebody else compacted the revisions between the two.
+            # The member compacted revisions that are not archived, so the log would have a gap.
             return state
         until = bisect_right(archived.changes, state.first_revision - 1, key=_revision)
         return msgspec.structs.replace(

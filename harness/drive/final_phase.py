@@ -18,7 +18,7 @@ from splitbrain.histories.recorder import Recorder
 POLL_S = 0.1
 FINAL_READS_LIMIT_S = 60.0
 FINAL_READS_LIMIT_DISAGREED_S = 5.0
-"""The limit if the members did not agree: then more time rarely helps."""
+"""The limit if the members did not agree. More time rarely helps in that case."""
 FINAL_READ_PAUSE_S = 0.5
 GATHER_TIMEOUT_S = 60.0
 GATHER_TRIES = 5
@@ -45,9 +45,9 @@ async def wait_for_agreement(
 ) -> int | None:
     """Wait until all members agree. Returns their revision, or None after `timeout_ms`.
 
-    A system may have an attribute `in_flight_s`, the longest time that a frame is under way. The
-    wait begins after that time, because a frame that is still under way, for example a forwarded
-    write, could change the members' states after they agreed.
+    A system may have an attribute `in_flight_s`, the longest delay of a frame in its network. The
+    wait begins after that time, because a frame that arrives later, for example a forwarded write,
+    could change the members' states after they agreed.
     """
     await asyncio.sleep(getattr(system, "in_flight_s", 0.0))
     deadline = asyncio.get_running_loop().time() + timeout_ms / 1000
@@ -98,8 +98,8 @@ async def gather_states(
     """Read every member's state, with its hash at `revision`.
 
     If a member cannot be read, its state contains the error. A write with an unknown outcome may be
-    applied after the members agreed, while their states are read. If the states then have different
-    revisions, all of them are read again, at most `GATHER_TRIES` times.
+    applied while the states are read. If the states have different revisions for this reason, all
+    of them are read again, up to `GATHER_TRIES` times in total.
     """
     for _ in range(GATHER_TRIES - 1):
         states = await _states(system, members, revision)

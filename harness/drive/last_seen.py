@@ -1,6 +1,6 @@
-"""Records the values that a client has seen in answers, for operations that depend on them.
+"""Records what a client has seen in answers, for operations that depend on it.
 
-This module draws nothing: the same schedule and the same answers give the same requests.
+Nothing here is random: the same schedule and the same answers give the same requests.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from splitbrain.histories.service import AnyRequest, AnyResult
 class Seen(NamedTuple):
     """The state of a key as one client last saw it.
 
-    The answer to a put contains no version and no create_revision. After a put the client therefore
-    assumes the values that the key has if no other client has written it since the client last saw
-    it.
+    The answer to a put contains no version and no create_revision. After a put, they are therefore
+    computed from the state that the client saw before, as if no other client had written the key
+    since.
     """
 
     value: str = ""
@@ -88,7 +88,7 @@ class LastSeen:
 
     @staticmethod
     def look(scheduled: ScheduledOperation) -> Txn | None:
-        """The read that must precede `scheduled`, or None."""
+        """The read that the client sends before `scheduled`; None if no read is needed."""
         if not scheduled.append_to_seen or not isinstance(scheduled.request, Txn):
             return None
         keys = dict.fromkeys(one.key for one in scheduled.request.compare)
@@ -101,7 +101,7 @@ class LastSeen:
         self._learn(request, result, revision)
 
     def _with_seen_prefix(self, request: Txn) -> Txn:
-        """`request`, with the seen list of each key in front of the elements that it puts."""
+        """`request`, in which each put appends elements to the list that the client last saw."""
         success = tuple(
             msgspec.structs.replace(
                 one, value=extended(self._keys.get(one.key, ABSENT).value, one.value)
@@ -123,7 +123,7 @@ class LastSeen:
             case "value" if seen.mod:
                 return msgspec.structs.replace(compare, operand=seen.value)
             case "value":
-                # No value is equal to that of an absent key, but its mod_revision is 0.
+                # An absent key has no value to compare with, but its mod_revision is 0.
                 return msgspec.structs.replace(compare, target="mod", operand=0)
             case _:
                 return compare

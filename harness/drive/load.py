@@ -25,7 +25,7 @@ followed by a burst of operations."""
 
 
 LOOK = "look"
-"""The `f` of a read that an operation needs before it can be sent."""
+"""The function (`f`) of a read that a client sends before an operation that depends on it."""
 
 
 class Client(Protocol):
@@ -39,7 +39,7 @@ class Client(Protocol):
 
 
 class LeaderPoll:
-    """Asks the system for its leader at regular intervals, so that no operation has to."""
+    """Asks the system for its leader at regular intervals, so that operations need not ask."""
 
     PERIOD_S = 0.2
 
@@ -144,10 +144,10 @@ class Load:
         return True
 
     async def _operate(self, process: int, scheduled: ScheduledOperation, seen: LastSeen) -> int:
-        """Send one operation. A transaction that appends to lists is preceded by a read of them
-        (`LastSeen.look`). If this read does not succeed, the operation is not sent.
+        """Send one operation, and return the process number of the client's next operation.
 
-        Returns the process number of the client's next operation.
+        Before a transaction that appends to lists, the lists are read (`LastSeen.look`). If the
+        read does not succeed, the transaction is not sent.
         """
         member = choose_member(scheduled, self._schedule.members, self._leader.name)
         look = seen.look(scheduled)
@@ -183,7 +183,7 @@ class Load:
 
 
 def choose_member(scheduled: ScheduledOperation, members: Sequence[str], leader: str | None) -> str:
-    """The member that an operation is sent to while `leader` leads (None: not known)."""
+    """The member to which an operation is sent. `leader` is the present leader, None if unknown."""
     if scheduled.to_follower and leader is not None and len(members) > 1:
         followers = [member for member in members if member != leader]
         return followers[scheduled.member % len(followers)]
@@ -193,7 +193,10 @@ def choose_member(scheduled: ScheduledOperation, members: Sequence[str], leader:
 def record(
     recorder: Recorder, process: int, f: str, member: str, completion: Completion
 ) -> bool:
-    """Record the outcome of an operation. Returns whether its process is retired."""
+    """Record the outcome of an operation.
+
+    Returns whether the process is retired: after `info` it must not invoke another operation.
+    """
     if completion.outcome == "ok" and completion.result is not None:
         recorder.ok(process, f, completion.result, member)
         return False

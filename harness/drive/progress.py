@@ -9,7 +9,10 @@ from typing import Protocol, Self
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A run at one moment. Times are in seconds since the load began."""
+    """A run at one moment. Times are in seconds since the load began.
+
+    Outside the load, `limit_s` is 0 and only `phase` has a meaning.
+    """
 
     phase: str
     elapsed_s: float = 0.0

@@ -1,7 +1,7 @@
 """Drives one run through its phases: set-up, load, heal, quiet, final reads, gather.
 
-The run leaves a folder that can be judged in any case. A failure of the harness or of the
-system ends the run early, and the history contains what was observed until then.
+The run always leaves a folder that can be judged. A failure of the harness or of the system
+ends the run early, and the history contains what was observed until then.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ ADVERSE_CONDITIONS = "adverse_conditions"
 CRASH_POLL_S = 0.05
 
 OpenClients = Callable[[int], AbstractAsyncContextManager[Client]]
-"""Opens clients whose requests have this timeout in ms. The context closes them."""
+"""Opens a client. The argument is the timeout of its requests in ms. The context closes it."""
 
 
 class Drive:
@@ -127,7 +127,7 @@ class Drive:
     def _notice_crashes(self) -> None:
         """Record the crashes that the system has noticed since the last call."""
         if not isinstance(self._system, CrashReporter) or not self._members:
-            return  # an end during the set-up is the error of the set-up
+            return  # a crash during the set-up is reported as the error of the set-up
         reported = tuple(self._system.ended_by_themselves())
         for one in reported[len(self._crashes):]:
             crash = self._crash_of(one)
@@ -143,7 +143,7 @@ class Drive:
         return Crash(first, rest, at=now) if named else Crash("", reported, at=now)
 
     async def _watch_crashes(self) -> None:
-        """Notice crashes until cancelled, so that each gets the time at which it happened."""
+        """Until cancelled, record each crash soon after it happens, so that its time is right."""
         while True:
             self._notice_crashes()
             await asyncio.sleep(CRASH_POLL_S)
@@ -238,8 +238,8 @@ class Drive:
                 self._progress.say(
                     f"the members did not agree within {timeout_ms} ms after all faults were healed"
                 )
-        # Shrinking may give the operations of one client to another. The keys of both clients
-        # are read.
+        # Shrinking may move operations to a client with a lower number. The final reads must
+        # still include the keys of the clients that existed before.
         clients = max(len(schedule.clients), schedule.options.clients)
         with self._phase("final reads"):
             await final_reads(
@@ -258,7 +258,8 @@ class Drive:
     def _next_process(self) -> int:
         """A process number above those of all clients.
 
-        After each `info`, the process number of the client has increased by the number of clients.
+        A client begins with its own number. Each `info` increases its process number by the number
+        of clients.
         """
         clients = len(self._schedule.clients)
         infos = self._load.counts.outcomes["info"] if self._load else 0
@@ -337,8 +338,10 @@ class Drive:
         return tuple(records)
 
     def _relative(self, path: Path) -> str:
-        """`path` relative to the run's folder if it is inside the folder, so that the folder can be
-        moved."""
+        """`path` relative to the run's folder, so that the folder can be moved.
+
+        A path outside the folder stays absolute.
+        """
         path, folder = path.absolute(), self._folder.path
         return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
@@ -371,9 +374,10 @@ async def _cancel_and_wait(task: asyncio.Task[None]) -> None:
 
 
 def _error_text(problem: BaseException) -> str:
-    """The message of an error of this project.
+    """The text of `problem` for the record of the run.
 
-    For any other exception, the text also contains its type and the source line that raised it.
+    For an exception that is not an error of this project, the text also contains its type and the
+    source line that raised it.
     """
     if isinstance(problem, SplitbrainError):
         return str(problem)

@@ -1,4 +1,4 @@
-"""The watchers of a run, from set-up to the end. Does nothing for a schedule without watchers."""
+"""The watchers of a run, and the archive of the members' change logs, from set-up to the end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RunWatchers:
     """The watchers of one run.
 
     Call `start` when the members serve, `finish` with the members' final states, and `close`
-    in any case.
+    in any case. Without watchers in the schedule, these methods do nothing.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class RunWatchers:
     async def start(
         self, open_clients: Callable[[int], AbstractAsyncContextManager[Client]]
     ) -> None:
-        """Raises SystemFailed if the system's clients cannot watch."""
+        """Start the watchers. Raises SystemFailed if the system's clients cannot watch."""
         if not self._schedule.watchers:
             return
         client = await self._open.enter_async_context(open_clients(STREAM_TIMEOUT_MS))
@@ -70,7 +70,7 @@ class RunWatchers:
         return ArchivingClient(client, self._archive) if compacts else client
 
     def with_archived_changes(self, states: Sequence[MemberState]) -> tuple[MemberState, ...]:
-        """The members' states with the changes that were read before they were compacted."""
+        """The members' `states`, with the changes that were archived before a compaction."""
         return self._archive.with_archived_changes(states)
 
     async def finish(self, states: Sequence[MemberState], agreed_revision: int | None) -> None:

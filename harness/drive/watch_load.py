@@ -1,4 +1,4 @@
-"""The watchers of a run: each keeps one stream at a time, at changing members, and records it."""
+"""The watchers of a run. Each keeps one stream at a time, at changing members, and records it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from splitbrain.histories.watch import (
 )
 
 LAST_EVENTS_TIMEOUT_S = 15.0
-"""After the members agreed, the watchers get this long to receive the last events."""
+"""How long the watchers may take to receive the last events after the members agreed."""
 POLL_S = 0.05
 BACK_OFF_S = 0.1
 """The pause before the next stream if the last one received no answer."""
@@ -42,7 +42,10 @@ class WatchingClient(Protocol):
 
 
 class WatchLoad:
-    """All watchers of a run, from `start` to `close`. `finish` first waits for the last events."""
+    """All watchers of a run.
+
+    `finish` waits for the last events and then closes the streams; `close` does not wait.
+    """
 
     def __init__(
         self,
@@ -105,7 +108,7 @@ class WatchLoad:
 
 
 class _Watcher:
-    """One watcher. It knows revisions only from the answers that it received."""
+    """One watcher. It learns revisions only from the answers that it receives."""
 
     def __init__(
         self,
@@ -126,7 +129,7 @@ class _Watcher:
         self._recorder = recorder
         self._highest = 0
         self._next = 0
-        """The revision from which the next stream resumes; 0: nothing was received yet."""
+        """The revision from which the next stream resumes; 0 if nothing was received yet."""
         self._start = 0
         """The first revision of the present stream; 0 if no stream was created."""
         self._delivered = 0
@@ -220,7 +223,7 @@ class _Watcher:
             self._next = self._next or self._start
         elif answer.cancelled:
             self._recorder.write(Cancelled(now, number, answer.compact_revision, answer.reason))
-            # A compaction leaves this as the oldest revision that can be watched.
+            # After a compaction, this is the oldest revision from which a watch can start.
             self._next = answer.compact_revision or self._next
         elif answer.changes:
             self._recorder.write(Events(

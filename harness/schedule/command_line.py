@@ -12,17 +12,19 @@ from splitbrain.harness.schedule.options import DEFAULTS, Options, flag_of, read
 LISTS = ("nemesis", "nodes", "allow_unanswered")
 SWITCHES = ("trace", "swarm", "allow_crash")
 NOT_OF_THE_RUN = ("seed", "store", "name", "keep_data")
-"""Options that do not change what happens in a run, and the seed, which is added separately."""
+"""Options that do not change what happens in a run; and the seed, which is added separately."""
 
 
 def run_line(options: Options, seed: int) -> str:
-    """`splitbrain run …` with the seed and every option that the command would not use by itself.
+    """The command line `splitbrain run …` that repeats a run.
 
-    Raises BadArguments if the project's pyproject.toml has wrong options.
+    It contains the seed and every option whose value is not the default, or is not the value that
+    the command would use without the option. Raises BadArguments if the nearest pyproject.toml has
+    wrong options.
     """
     words = ["splitbrain", "run"]
-    # The values that the command would use for options that are not given. They need not be the
-    # defaults, because a mutant and the nearest pyproject.toml can set other values.
+    # The values that the command would use for options that are not given. They can differ from
+    # the defaults, because a mutant and the nearest pyproject.toml set values too.
     used = read_options({"mutant": options.mutant} if options.mutant else {})
     for name in Options.__struct_fields__:
         value = getattr(options, name)
@@ -33,7 +35,7 @@ def run_line(options: Options, seed: int) -> str:
 
 
 def sim_line(seed: int, given: Mapping[str, Any]) -> str:
-    """`splitbrain sim …` for one seed of a campaign with the options `given`."""
+    """The command line `splitbrain sim …` for one seed of a campaign with the options `given`."""
     words = ["splitbrain", "sim"]
     for name, value in given.items():
         if name != "system" and name not in NOT_OF_THE_RUN:
@@ -57,6 +59,6 @@ def option_words(name: str, value: object) -> list[str]:
 
 
 def shown(path: Path) -> str:
-    """`path` as a user would type it: relative to the working directory if it is below."""
+    """`path` as a user would type it: relative to the working directory if it is inside that."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

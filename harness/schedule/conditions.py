@@ -13,9 +13,9 @@ class NetworkConditions(msgspec.Struct, frozen=True):
     """
 
     delay_us: tuple[int, int] = (80, 120)
-    """The least delay of a frame, and the mean of the exponential delay added to it."""
+    """The least delay of a frame, and the mean of the random delay that is added to it."""
     slow_percent: float = 0.02
-    """The share of frames that wait for a retransmission: 200 ms or a multiple."""
+    """The percentage of frames that wait for a retransmission, which takes 200, 400 or 800 ms."""
     loose: bool = False
     loss_percent: float = 0.0
     duplicate_percent: float = 0.0

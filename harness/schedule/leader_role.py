@@ -1,4 +1,4 @@
-"""Gives the role of a schedule's expected leader to the member that leads."""
+"""Exchanges a schedule's expected leader with the member that really leads."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from splitbrain.nemesis.fault import Fault, MemberName, Partition
 
 
 def with_leader(schedule: Schedule, leader: MemberName | None) -> Schedule:
-    """The schedule in which `leader` and the expected leader have exchanged their roles.
+    """`schedule`, with `leader` and the expected leader exchanged in operations and faults.
 
-    If the schedule expects no leader or `leader` is not known, the schedule is returned unchanged.
-    Members differ only in their names, so the exchanged schedule describes an equivalent run.
+    If the schedule expects no leader or `leader` is None, the schedule is returned unchanged.
+    Members differ only in their names, so the new schedule describes an equivalent run.
     """
     expected = schedule.leader
     if not expected or leader is None or leader == expected or leader not in schedule.members:

@@ -23,18 +23,18 @@ class ScheduledOperation(msgspec.Struct, frozen=True, omit_defaults=True):
     member: int
     to_follower: bool = False
     expect_last_seen: tuple[int, ...] = ()
-    """The positions of those comparisons of the transaction `request` whose operand is
-    replaced by what this client last saw of their key."""
+    """Positions of comparisons in the transaction `request`. Their operands are replaced by the
+    state of the compared key that this client last saw."""
     after_ok: bool = False
     """The operation is skipped unless this client's previous operation succeeded. Operations
     with `after_ok` that follow a skipped one are skipped, too."""
     revision_back: int = 0
-    """A range or compaction is sent at this many revisions before the highest revision that
-    this client has seen."""
+    """If not 0, the revision of the range or compaction `request` is this much lower than the
+    highest revision that this client has seen."""
     append_to_seen: bool = False
     """The values that the transaction `request` puts are lists (`histories/list_value.py`).
-    The client first reads the keys that are compared, by an operation `look`, and puts the
-    values that it read in front. If `look` is not answered, the transaction is not sent."""
+    The client first reads the compared keys, with an operation `look`, and appends the new elements
+    to the lists that it has read. If `look` does not succeed, the transaction is not sent."""
 
 
 class ClientOperations(msgspec.Struct, frozen=True):

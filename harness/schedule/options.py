@@ -31,7 +31,7 @@ def flag_of(name: str) -> str:
 
 
 class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_fields=True):
-    """The options of a run. With a seed, they determine its schedule. Names contain the units."""
+    """The options of a run. With a seed, they determine the schedule of the run."""
 
     system: str = "python_node"
     """A name in `splitbrain list systems`, or a dotted path `package.module:Class`."""
@@ -67,10 +67,10 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     heartbeat_ms: int = 100
     election_ms: int = 1_000
     quiet_timeout_ms: int = 30_000
-    """The time for the members to agree after all faults are healed. After that the run
-    continues; verdicts that need the missing states are unknown."""
+    """How long the run waits for the members to agree after all faults are healed. Then it
+    continues in any case."""
     availability_bound_ms: int = 10_000
-    """The time in which the cluster must answer again after the last fault was healed."""
+    """The time within which the cluster must answer again after the last fault is healed."""
     search_limit_s: float = 60.0
     """A checker that has searched for this time without a result is undecided."""
     budget: str = ""
@@ -155,8 +155,11 @@ def project_options(folder: Path) -> dict[str, Any]:
 
 
 def parse_list(name: str, value: object) -> list[Any]:
-    """The list in `value`: for `nemesis` such as "kill,pause", "all" or "none"; for `nodes` such
-    as "1,3,5" or 3; for `allow_unanswered` such as "cas,revoke". Raises BadArguments."""
+    """The list that `value` represents for the option `name`. Raises BadArguments.
+
+    Examples: "kill,pause", "all" or "none" for `nemesis`; "1,3,5" or 3 for `nodes`; "cas,revoke"
+    for `allow_unanswered`.
+    """
     if name == "allow_unanswered":
         return [word.strip() for word in str(value).split(",") if word.strip()]
     if name == "nemesis":
@@ -173,7 +176,7 @@ def parse_list(name: str, value: object) -> list[Any]:
 
 
 def refuse_unknown(names: Mapping[str, Any], what: str) -> None:
-    """Raise BadArguments, "NAME is not `what`", for a name that is not an option."""
+    """Raise BadArguments, with the message "NAME is not `what`", if one of `names` is no option."""
     known = Options.__struct_fields__
     for name in names:
         if name not in known:

@@ -3,9 +3,9 @@
 A schedule contains everything that determines a run except the interleaving of real
 processes: the options, the members, every operation of every client, the faults and their
 times, the watchers, the members' settings and, in simulation, the behaviour of network and
-disks. It is drawn from a seed (`splitbrain.harness.drawing`), drawn by hypothesis, written by
-hand as text (`splitbrain.harness.schedule.text`) or made smaller by shrinking, and one
-function executes it (`splitbrain.harness.runs.execute`).
+disks. Schedules are drawn from a seed (`splitbrain.harness.drawing`), drawn by hypothesis, written
+by hand as text (`splitbrain.harness.schedule.text`) or made smaller by shrinking. One function
+executes all of them (`splitbrain.harness.runs.execute`).
 """
 
 from __future__ import annotations
@@ -80,9 +80,9 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     disk: DiskConditions = IDEAL_DISK
     """Simulation only."""
     deposed_longer_by: int = 0
-    """Simulation only: the log of a leader that was deposed and does not know it yet is
-    extended to this many entries more than its successor's. The additional entries are empty
-    and are never committed. 0: the log is left as it is."""
+    """Simulation only: if not 0, empty entries are added to the log of a leader that was deposed
+    and does not know it yet, until it has this many entries more than its successor's log. The
+    added entries are never committed."""
     buggify: bool = False
     """Simulation only: makes rare conditions inside the members frequent."""
     fails_by: str = ""
@@ -134,13 +134,12 @@ def default_settings(system: str) -> Mapping[str, int | bool]:
 
 
 def has_plain_environment(schedule: Schedule) -> bool:
-    """Whether settings, network and disks are the default ones and no rare condition is
-    made frequent."""
+    """Whether settings, network and disks have their default values, and `buggify` is False."""
     return with_plain_environment(schedule) == schedule
 
 
 def with_plain_environment(schedule: Schedule) -> Schedule:
-    """The same members, operations and faults in the default environment."""
+    """The same members, operations and faults with default settings, network and disks."""
     return replace(
         schedule, settings=dict(default_settings(schedule.system)), network=IDEAL_NETWORK,
         disk=IDEAL_DISK, deposed_longer_by=0, buggify=False,
@@ -148,12 +147,11 @@ def with_plain_environment(schedule: Schedule) -> Schedule:
 
 
 def fixed_options(schedule: Schedule) -> Options:
-    """The options of `schedule` in a form that does not contradict its other values.
+    """The options of `schedule`, changed so that they agree with its other fields.
 
-    Options that only guide the drawing are set to their defaults. Options that repeat a value of
-    the schedule, such as the seed, are set to that value. The number of clients is kept, because
-    the values that each client wrote are read at the end, also if a smaller schedule gives its
-    operations to another client.
+    Options that only guide the drawing are set to their defaults. Options that repeat a field of
+    the schedule, such as the seed, are set to that field. The number of clients is kept, although a
+    smaller schedule may have fewer: the final reads must include the keys of all original clients.
     """
     return replace(
         schedule.options, swarm=False, nemesis=(), nodes=(len(schedule.members),),
@@ -171,7 +169,7 @@ def fixed(schedule: Schedule) -> Schedule:
 def clients_of(
     operations: Iterable[TimedOperation], clients: int = 1
 ) -> tuple[ClientOperations, ...]:
-    """The operations of each client, at least `clients` of them, from timed operations."""
+    """The timed `operations`, divided by client. The result has at least `clients` clients."""
     own: dict[int, list[ScheduledOperation]] = {client: [] for client in range(clients)}
     last_us: dict[int, int] = {}
     for one in sorted(operations, key=lambda timed: timed.at_us):
@@ -183,10 +181,11 @@ def clients_of(
 
 
 def with_operations(schedule: Schedule, operations: Mapping[int, TimedOperation]) -> Schedule:
-    """The same schedule with only these operations, given by their present numbers.
+    """The same schedule with only the given operations.
 
-    Clients without operations are removed. A fault at a step that is armed by an operation refers
-    to the new number of that operation. If the operation is removed, the fault is removed as well.
+    `operations` maps the present number of each remaining operation to the operation. Clients
+    without operations are removed. A fault at a step of an operation gets the new number of that
+    operation. If the operation is removed, the fault is removed as well.
     """
     kept = sorted(operations.items(), key=lambda one: (one[1].at_us, one[1].client, one[0]))
     clients = {client: place for place, client in enumerate(sorted({o.client for _, o in kept}))}
@@ -211,7 +210,7 @@ def _renumbered(
 
 
 def with_changes(schedule: Schedule, **changed: Any) -> Schedule:
-    """The same schedule with other fields; options that repeat a field follow."""
+    """The same schedule with the fields in `changed`, and options that agree with them."""
     return fixed(replace(schedule, **changed))
 
 

@@ -1,4 +1,4 @@
-"""Schedules as text: the content of a `.schedule` file, and of a test's string.
+"""Schedules as text: the content of a `.schedule` file, or a string in a test.
 
     fails by raft_safety
     seed 7
@@ -15,8 +15,8 @@
 
 Each line is one statement. The order of lines matters only for faults, and for operations of
 one client at the same time. Empty lines and lines that begin with "#" are ignored. Operations
-are numbered from 1 in the order in which they begin. `led by`: if another member leads when
-the load begins, the two exchange their roles. The reference is `docs/reference/schedules.md`.
+are numbered from 1 in the order in which they begin. `led by n1` names the expected leader
+(`Schedule.leader`). The reference is `docs/reference/schedules.md`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ DERIVED = (
     "swarm", "nemesis", "nodes", "rate", "seed", "time_limit_s", "follower_share", "fault_pace",
     "store", "name", "keep_data",
 )
-"""Options that the other lines of a schedule determine, or that do not change the run."""
+"""Options that a schedule has no line for: other lines determine them, or they change nothing."""
 
 FAULT_NAMES = tuple(
     str(kind.__struct_config__.tag) for kind in get_args(Fault) if kind is not AtStep
@@ -190,8 +190,8 @@ _MEMBERS = re.compile(r"members (?P<names>[\w ]+?)(?:, led by (?P<leader>\w+))?"
 
 
 def read_schedule(path: Path) -> Schedule:
-    """The schedule in the file `path`. Raises BadArguments, with the line and what was expected,
-    if the file does not contain a schedule."""
+    """The schedule in the file `path`. Raises as `parse_schedule` does, or if the file cannot be
+    read."""
     try:
         return parse_schedule(path.read_text(), str(path))
     except (OSError, UnicodeDecodeError) as problem:
@@ -199,9 +199,9 @@ def read_schedule(path: Path) -> Schedule:
 
 
 def parse_schedule(text: str, name: str = "the schedule") -> Schedule:
-    """The schedule that `text` describes, written by `as_text` or by hand.
+    """The schedule that `text` describes. `name` is the name of the text in error messages.
 
-    Raises BadArguments with the line that is wrong.
+    Raises BadArguments, which quotes the wrong line and says what was expected.
     """
     reader = _Reader(name)
     for number, line in enumerate(text.splitlines(), start=1):
@@ -236,7 +236,7 @@ class _Reader:
         self._watchers: list[ScheduledWatcher] = []
         self._leader = ""
         self._once: set[str] = set()
-        """The words read so far that may appear only once."""
+        """The words that were read and may not appear again."""
 
     def take(self, number: int, line: str) -> None:
         self._line = f"{self._name}, line {number}: {line!r}"

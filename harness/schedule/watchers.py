@@ -12,12 +12,16 @@ Start = Literal["resume", "now", "past", "future", "first"]
 
 
 class ScheduledStream(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The next stream of a watcher, at member number `member`.
+    """One stream of a watcher, at the member with index `member` in the schedule's members.
 
-    The watcher keeps the stream for `hold_us` µs unless it breaks. The stream starts where the
-    previous one stopped (`resume`), at the next revision (`now`), `distance` revisions before
-    or after the highest revision that the watcher knows of (`past`, `future`), or at revision
-    1 (`first`).
+    The watcher keeps the stream for `hold_us` µs unless the stream breaks. `start` determines the
+    revision at which the stream starts:
+
+    - `resume`: where the watcher's previous stream stopped;
+    - `now`: the next revision;
+    - `past`, `future`: `distance` revisions before or after the highest revision that the watcher
+      has seen;
+    - `first`: revision 1.
     """
 
     member: int
