@@ -1,12 +1,12 @@
-"""`crashed`: no member ends by itself.
+"""The verdict `crashed`: a run is invalid if a member ended by itself.
 
-A crash, a panic, an abort and an exit are the same here: the process ended although the harness
-did not end it. An end is excused if a fault lets the store stop:
+A member ended by itself if its process ended although the harness did not end it: by a crash, a
+panic, an abort or an exit. The end is excused if one of these faults hit the member:
 
-- a kill, a power loss, or a crash at a step, of that member and in force at that time;
-- a full or failing disk of that member, in force at that time;
-- damage to its disk at any earlier time: bit rot, a lying disk or misdirected writes. A store
-  may find the damage later, and must then stop.
+- a kill, a power loss, or a crash at a step, in force when the member ended;
+- a full or failing disk, in force when the member ended;
+- bit rot, a lying disk or misdirected writes, at any earlier time, because a store may find the
+  damage later and must then stop.
 
 The option `--allow-crash` excuses every end.
 """
@@ -34,7 +34,8 @@ LINE_SHOWN_CHARACTERS_MAX = 240
 def crash_verdict(record: RunRecord, faults: Sequence[FaultWindow]) -> Verdict | None:
     """The verdict on the crashes of a run; None if there was no crash.
 
-    Undecided if a member could not start again because another program took its port.
+    The verdict is undecided if a member could not start again because another program took its
+    port.
     """
     if not record.crashes:
         return None

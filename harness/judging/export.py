@@ -35,9 +35,9 @@ FORMATS = ("jepsen-edn",)
 def export(path: Path, out: Path, form: str = "", keyed: bool | None = None) -> int:
     """Write the history in the file `path` to `out` as Jepsen's EDN; returns the operation count.
 
-    `form` is the format of `path`. If it is not given, it is detected from the content. `keyed` has
-    the same meaning as in `read_file`. Raises BadArguments if `path` is not a history, or contains
-    operations for which Knossos and Elle have no model.
+    `form` is the format of `path`; "": detected from the content. `keyed`: whether values are pairs
+    [key, value]; None: inferred from the values. Raises BadArguments if `path` is not a history, or
+    contains operations for which Knossos and Elle have no model.
     """
     from splitbrain.harness.judging.history_file import read_file
 
@@ -63,7 +63,7 @@ def export(path: Path, out: Path, form: str = "", keyed: bool | None = None) -> 
 
 
 def foreign_transaction(one: Transaction) -> ForeignOperation:
-    """A transaction in Jepsen's form. In its invocation, the values of reads are nil."""
+    """A transaction in Jepsen's form, in which the reads of an invocation have the value nil."""
     argument = [_micro(micro, with_reads=False) for micro in one.operations]
     answer = [_micro(micro, with_reads=True) for micro in one.operations]
     ended = one.returned
@@ -91,8 +91,8 @@ def _micro(micro: MicroOperation, with_reads: bool) -> list[Any]:
 def foreign_operations(history: History) -> list[ForeignOperation]:
     """The operations of a history of this project in Jepsen's form.
 
-    The operations are transactions, operations of sets, or operations of registers. Raises
-    NotApplicable or Undecidable if the history contains none of these three kinds.
+    All of them are transactions, or all are operations of sets, or all are operations of registers.
+    Raises NotApplicable or Undecidable if the history contains other operations.
     """
     functions = {op.f for op in history.operations}
     if LISTS in functions or REGISTERS in functions:
@@ -105,10 +105,11 @@ def foreign_operations(history: History) -> list[ForeignOperation]:
 
 
 def _one_for_each_call(transactions: list[Transaction]) -> list[Transaction]:
-    """The first transaction of each call.
+    """The first of the transactions with the same invocation.
 
-    A call whose guard failed is represented by two transactions with the same events. The first one
-    contains the reads that took effect, and the second one the writes that did not.
+    If the comparisons of a request failed, `transactions_of` converts the request to two
+    transactions: the first contains the reads that were answered, and the second contains the
+    writes that did not take effect.
     """
     first: dict[int, Transaction] = {}
     for one in transactions:
@@ -117,7 +118,7 @@ def _one_for_each_call(transactions: list[Transaction]) -> list[Transaction]:
 
 
 def _set_operation(op: Operation) -> ForeignOperation | None:
-    """An add to a set, or a read of a whole set; None for a read that returns less.
+    """An add to a set, or a read of a whole set; None for a read of a part of a set.
 
     The set is the part of the key before the last "/", and the element is the rest.
     """

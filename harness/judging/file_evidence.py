@@ -1,4 +1,4 @@
-"""Whether a judged file contains evidence: a valid verdict without any is unknown."""
+"""Decides whether a judged file contains evidence. Without evidence its verdict is unknown."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def missing_evidence(
     verdicts: Sequence[Verdict],
     named: bool,
 ) -> tuple[Verdict, ...]:
-    """An unknown verdict with the reason, if `verdicts` could not have been invalid; else none.
+    """An unknown verdict with the reason, if nothing in the file could have shown a violation.
 
-    `history` is a history of Splitbrain, or None for another tool's, whose `transactions` are
-    given if it has any. If the user `named` no checker, the verdicts of times and counts are not
-    enough.
+    Returns () otherwise. `history` is the history of Splitbrain in the file; None for a file of
+    another tool. `transactions` are the transactions in the file. `named` is True if the user named
+    the checkers. If it is False, the verdicts of the checkers `WITHOUT_EVIDENCE` do not count.
     """
     if transactions and not any(map(_reads, transactions)):
         why = "no completed transaction read anything, so that nothing could have shown a violation"

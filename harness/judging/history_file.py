@@ -1,4 +1,4 @@
-"""Judges a history file of this project without its run folder, or of another tool."""
+"""Judges a single history file, which this project or another tool recorded."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ from splitbrain.histories.transaction import Transaction
 KNOWN_MODELS = (*MODELS, *TRANSACTION_MODELS)
 
 NOT_OF_A_FILE = ("write_path", "raft_safety", "watch")
-"""Checkers that have nothing to judge in a history file. They judge it only if named."""
+"""Checkers that find no evidence in a single file. They run only if the user names them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileOptions:
-    """How to judge a file. An empty value, or None, is inferred from the file."""
+    """How to judge a file. A value that is empty or None is inferred from the file."""
 
     form: str = ""
     """A name in `splitbrain.histories.formats.catalogue.FORMATS`."""
@@ -79,16 +79,16 @@ class FileOptions:
     """Whether values are pairs [key, value]."""
     options: Options = field(default_factory=Options)
     initial: str | None = None
-    """The value with which every object starts, as EDN or JSON; None: as the model has it."""
+    """The value with which every object starts, as EDN or JSON; None: the default of the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryFile:
-    """The content of a file, in one of three fields.
+    """The content of a file.
 
     A history of this project is in `history`, and the members' states from its sidecar file are in
-    `members`. Operations that another tool recorded are in `foreign`. Transactions are in
-    `transactions`.
+    `members`. For other files, transactions are in `transactions`, and operations that another tool
+    recorded are in `foreign`.
     """
 
     form: str
@@ -114,18 +114,17 @@ class FileResult:
 
     @property
     def valid(self) -> bool | None:
-        """The merged verdict of the checkers that had something to judge; None (unknown) if there
-        are none."""
+        """The merged verdict of the checkers that apply; None (unknown) if no checker applies."""
         applying = [verdict for verdict in self.verdicts if verdict.applies]
         return merged(applying)
 
 
 def parse_models(names: Sequence[str], consistency_model: str = "") -> tuple[str, str]:
-    """Split the values of `--model` into the model and the consistency of transactions.
+    """The model of the operations, and the consistency model of transactions; "" if not given.
 
-    `names` are the values of `--model`, and `consistency_model` is the value of
-    `--consistency-model`. Each of the two results is "" if it is not given. Raises BadArguments
-    for an unknown name, and for two names of the same kind.
+    `names` are the values of `--model`, which can name either. `consistency_model` is the value of
+    `--consistency-model`. Raises BadArguments for an unknown name, and for two names of the same
+    kind.
     """
     model = consistency = ""
     for name in names:
@@ -222,7 +221,7 @@ _TOO_DEEP = "contains values that are nested too deeply: expected at most a few 
 
 
 def one_line(message: str) -> str:
-    """`message` with line ends as escapes."""
+    """`message` with each line end replaced by its escape."""
     return message.replace("\n", "\\n").replace("\r", "\\r")
 
 
@@ -256,10 +255,10 @@ def _read(path: Path, form: str, options: FileOptions) -> HistoryFile:
 
 
 def _read_transactions(path: Path) -> HistoryFile:
-    """The transactions of a file in our format.
+    """The transactions of a file in this project's format.
 
-    If its reader refuses a line, the file is read as plain JSON Lines, whose values may have any
-    type. If that fails as well, the error that contains the line is raised.
+    If the reader of that format refuses a line, the file is read as plain JSON Lines, whose values
+    may have any type. If that fails as well, the more precise of the two errors is raised.
     """
     try:
         form, transactions = TRANSACTIONS, read_transactions(path)
@@ -301,9 +300,9 @@ def _read_own(path: Path) -> History:
 
 
 def _own_checkers(history: History, options: FileOptions) -> Mapping[str, Checker]:
-    """The named checkers; by default all that can judge a history of this project without its run.
+    """The named checkers; by default all that can judge a single history file of this project.
 
-    By default, mutual exclusion is not judged if clients fence their writes under a lock. Such
+    By default, mutual exclusion is not judged if clients fence their writes under a lock. Fenced
     writes are safe even if two clients hold the lock at the same time.
     """
     from splitbrain.checkers.catalogue import CHECKERS
@@ -327,10 +326,10 @@ def _own_checkers(history: History, options: FileOptions) -> Mapping[str, Checke
 
 
 def read_file(path: Path, form: str, keyed: bool | None) -> Sequence[ForeignOperation]:
-    """The operations in a file of another tool. Values that are pairs are split into key and value.
+    """The operations in a file of another tool.
 
-    `keyed`: whether values are pairs; None: this is inferred from the values. Raises
-    HistoryError if the file does not have the format `form`.
+    `keyed`: whether every value is a pair [key, value], which is then split; None: this is inferred
+    from the values. Raises HistoryError if the file does not have the format `form`.
     """
     operations = read_foreign(path, form)
     with_key = sum(op.key != "" for op in operations)
@@ -354,7 +353,10 @@ def _is_pair(value: object) -> bool:
 
 
 def foreign_checkers(file: HistoryFile, options: FileOptions) -> Mapping[str, Checker]:
-    """The checkers of the model of a history of another tool."""
+    """The checkers for `file`, a history of another tool: those of its model, or the named ones.
+
+    Raises BadArguments if an operation, a checker or an option does not belong to the model.
+    """
     model = MODELS[file.model]
     unknown = next((op for op in file.foreign if op.f not in model.functions), None)
     if unknown is not None:
@@ -384,7 +386,7 @@ def foreign_checkers(file: HistoryFile, options: FileOptions) -> Mapping[str, Ch
 
 
 def _time_checkers(file: HistoryFile, options: FileOptions) -> Mapping[str, Checker]:
-    """The checkers that judge the times of operations, if no checkers are named."""
+    """The checkers that judge the times of operations; {} if the user names checkers."""
     if options.checkers:
         return {}
     if has_times(file.foreign) or any(one.call_ns > 0 for one in file.transactions):
@@ -403,8 +405,8 @@ def _bound(
 ) -> Checker:
     """`checker`, applied to `operations`."""
     if checker is check_registers:
-        # In this format a failed compare-and-set is an answer: the value was different. In
-        # other formats it only shows that the operation did not take effect.
+        # In the format jepsen-log, a failed compare-and-set is an answer: the value was
+        # different. In other formats it only shows that the operation did not take effect.
         return lambda _: check_registers(
             operations, limit_s, failed_swap_reads=form == "jepsen-log", initial=initial
         )

@@ -21,14 +21,14 @@ EXPECTED: dict[str, tuple[tuple[type, ...], str]] = {
     "list-append": ((), "no --initial, because lists start empty"),
     "rw-register": ((int, str, float, bool, list, dict), "a value"),
 }
-"""For each model the types of an initial value, and their description. A register has any."""
+"""Model → the types of its initial value, and a description. Other models accept any value."""
 
 
 def initial_value(text: str | None, form: str, model: str) -> Any:
-    """The value that `text` represents: EDN for files in EDN, JSON for others.
+    """The value of `text`, which is EDN for a file in EDN and JSON for any other file.
 
-    Returns None for None, and for nil and null. Raises BadArguments for a value that the model
-    cannot start with.
+    Returns None if `text` is None, nil or null. Raises BadArguments for a value with which the
+    model cannot start.
     """
     if text is None:
         return None
@@ -51,9 +51,10 @@ def initial_value(text: str | None, form: str, model: str) -> Any:
 
 
 def initial_register(text: str | None, form: str, of_lists: bool, raw: bool) -> int | str | None:
-    """The value of `text` as that of a register of transactions.
+    """The initial value of the registers that transactions read and write, from `text`.
 
-    `raw` is for files in which strings are not replaced by their identity.
+    The readers of most formats replace each value by its identity (`value_identity`), so this
+    function does the same. With `raw`, a string stays as it is.
     """
     value = initial_value(text, form, "list-append" if of_lists else "rw-register")
     return value if raw and type(value) is str else identity(value)

@@ -1,7 +1,6 @@
-"""Judges the folder of a run: the verdict of each checker, and the merged one.
+"""Judges the folder of a run: the verdict of each checker, and the merged verdict.
 
-A run that has just ended and one that `splitbrain check` reads years later are judged by the
-same code.
+`splitbrain check` judges a stored run with the same code that judged the run when it ended.
 """
 
 from __future__ import annotations
@@ -30,15 +29,15 @@ from splitbrain.histories.trace import TraceEvent, read_trace
 from splitbrain.histories.watch import read_streams
 
 OF_THE_RUN = (CRASHED, EVIDENCE)
-"""The verdicts that are no checker's. Each judgement makes them again."""
+"""The verdicts that `judge` itself adds to those of the checkers."""
 INTERRUPTED = "interrupted before it was decided"
 
 
 class JudgingObserver:
     """Displays the progress of judging.
 
-    If the user interrupts the judging, `interrupted` is set, and the verdicts that were not reached
-    before are unknown.
+    If the user interrupts the judging, `interrupted` becomes True, and the verdicts of the
+    remaining checkers are unknown.
     """
 
     interrupted = False
@@ -58,14 +57,14 @@ def judge(
 ) -> RunResult:
     """Judge the run in `folder` and write its `results.json`.
 
-    `checkers` are those of the run's workload by default. `found_in_run` are verdicts that only the
-    simulation could reach, and `digest` is the digest of the simulated run. By default, and only
-    without `checkers`, both are taken from the existing `results.json`. `record` replaces
-    `run.json`.
+    By default, `checkers` are those of the run's workload. `record` replaces `run.json`.
+    `found_in_run` are verdicts that only the simulation could reach, and `digest` is the digest of
+    the simulated run. If both are missing and `checkers` too, they are taken from an existing
+    `results.json`.
 
-    The results are not written if `checkers` are given (because the verdict of a run is that of all
-    its checkers), if the judging was interrupted, or if the history cannot be read and there are
-    results already. Raises BadArguments if there is neither a `record` nor a `run.json`.
+    `results.json` is not written in three cases: `checkers` are given, because the stored verdict
+    is that of all checkers of the run; the judging was interrupted; the history cannot be read and
+    `results.json` exists already. Raises BadArguments if `record` and `run.json` are both missing.
     """
     record = record or folder.read_record()
     began = time.perf_counter()
@@ -98,7 +97,7 @@ def judge(
     results = msgspec.structs.replace(
         results, digest=digest, judged_s=round(time.perf_counter() - began, 3)
     )
-    # Results that could be reached before are better than those of an unreadable history.
+    # Earlier results are worth more than those of a history that cannot be read any more.
     keep = bool(unreadable) and folder.read_results() is not None
     if checkers is None and not keep and not (observer and observer.interrupted):
         folder.write_results(results)
@@ -108,8 +107,11 @@ def judge(
 def _accepted(
     options: Options, checkers: Mapping[str, Checker] | None
 ) -> tuple[str, ...] | None:
-    """The functions that may always fail. None if a part of the checkers judges, because the
-    outcomes of all functions belong to the verdict of the whole run."""
+    """The functions of which no operation needs to succeed.
+
+    Returns None if `checkers` are given: the outcomes of functions are judged only together with
+    all checkers of the run.
+    """
     from splitbrain.harness.workloads.catalogue import make_workload
 
     if checkers is not None:
@@ -119,7 +121,7 @@ def _accepted(
 
 
 def _found_earlier(folder: RunFolder) -> tuple[tuple[Verdict, ...], str]:
-    """The verdicts of earlier results that no checker can reach again, and the digest."""
+    """The verdicts in `results.json` that only the simulation could reach, and the digest."""
     from splitbrain.checkers.catalogue import CHECKERS
 
     earlier = folder.read_results()
@@ -137,8 +139,8 @@ def judge_evidence(
 ) -> tuple[Verdict, ...]:
     """The verdict of every checker.
 
-    A checker that raises has not passed: its verdict is unknown. With an `observer`, the
-    verdicts that an interrupt prevented are unknown, too.
+    If a checker raises an exception, its verdict is unknown. With an `observer`, a
+    KeyboardInterrupt ends the judging, and the remaining verdicts are unknown too.
     """
     verdicts = []
     for name, checker in checkers.items():
@@ -175,8 +177,8 @@ def _verdict_of(name: str, checker: Checker, evidence: Evidence) -> Verdict:
 def merged(verdicts: Sequence[Verdict], error: str = "") -> bool | None:
     """The verdict of a run: the merged verdicts of its checkers.
 
-    If there are no verdicts, or if the run failed, the result is unknown, unless an anomaly was
-    found.
+    If there are no verdicts, the result is unknown. If the run failed (`error`), the result is
+    invalid if a verdict is invalid, otherwise unknown.
     """
     valids = [verdict.valid for verdict in verdicts]
     return merge([*valids, None] if error or not valids else valids)
@@ -203,7 +205,7 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
 
 
 def _judged_members(record: RunRecord) -> list[str]:
-    """The members whose states are judged: with `allow_crash`, those that ran at the end."""
+    """The members whose states are judged. With `allow_crash`, only those that ran at the end."""
     gone = record.ended_members if record.options.allow_crash else ()
     return [member.name for member in record.members if member.name not in gone]
 

@@ -12,7 +12,7 @@ VERDICT_WORDS = {True: "valid", False: "INVALID", None: "unknown"}
 
 
 def reproduce_line(result: RunResult) -> str:
-    """The command that repeats the run, and a shorter one that needs the run's folder."""
+    """The command that repeats the run, and a shorter command that needs the run's folder."""
     line, shorter = result.results.reproduce, f"splitbrain replay {shown(result.folder)}"
     return line if line == shorter else f"{line}   (or: {shorter})"
 

@@ -1,14 +1,16 @@
-"""`evidence`: a run is valid only if something in it could have shown a violation.
+"""The verdict `evidence`: a run is valid only if something in it could have shown a violation.
 
-The verdict exists only if evidence is missing, and is then unknown, for one of these reasons:
+The verdict exists only if evidence is missing. It is always unknown, for one of these reasons:
 
 - No operation succeeded.
-- No checker judged the answers: every checker was not applicable, or there was none.
-  `availability` and `statistics` do not count, because they judge times.
+- No checker judged the answers, because no checker was applicable. `availability` and `statistics`
+  do not count, because they judge times.
 - A function was invoked at least `INVOCATIONS_MIN` times and never succeeded, and faults do not
-  explain it: `SERVED_MIN` times or more, the same member answered other operations that need a
-  majority directly before and after. A workload names the functions for which that is normal in
-  `may_always_fail`, and a user in `--allow-unanswered`. Source: Jepsen's checker `stats`.
+  explain that. Faults are no explanation if at least `SERVED_MIN` of the invocations came between
+  two other operations that the same member answered and that need a majority. A workload lists
+  functions that need not succeed in `may_always_fail`; a user lists them in `--allow-unanswered`.
+
+Source: Jepsen's checker `stats`.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ EVIDENCE = "evidence"
 INVOCATIONS_MIN = 10
 SERVED_MIN = 5
 TIMES_ONLY = ("availability", "statistics")
-"""The checkers that judge times, and not what the store answered."""
+"""The checkers that judge only the times of answers, not their content."""
 
 
 def missing_evidence(
@@ -36,8 +38,8 @@ def missing_evidence(
 ) -> Verdict | None:
     """The verdict on a run with `verdicts`; None if no evidence is missing.
 
-    Without `history`, the outcomes of operations are not judged. Without `may_always_fail`,
-    those of each function are not judged.
+    `may_always_fail` are the functions of which no operation needs to succeed. If it is None, the
+    outcomes of single functions are not judged. If `history` is None, no outcomes are judged.
     """
     reasons = []
     if history is not None:
@@ -52,8 +54,10 @@ def missing_evidence(
 
 
 def unanswered(history: History) -> dict[str, int]:
-    """The functions that never succeeded, with the number of invocations, unless there are few
-    invocations or faults explain it."""
+    """The functions that never succeeded, with their numbers of invocations.
+
+    Functions with few invocations, and functions whose failures faults explain, are left out.
+    """
     operations = by_function(history)
     tries = {f: sum(row.values()) for f, row in operations.items() if f != "all"}
     suspects = {
@@ -67,8 +71,11 @@ def unanswered(history: History) -> dict[str, int]:
 
 
 def _served(history: History, functions: Collection[str]) -> Counter[str]:
-    """How often each of `functions` was invoked on a member between two other operations there
-    that succeeded and needed a majority."""
+    """For each of `functions`, the number of invocations that faults do not explain.
+
+    Directly before and after such an invocation, the same member answered an operation that needs
+    a majority.
+    """
     everything: list[Operation | ServiceOperation] = [*history.operations, *history.services]
     by_member: dict[str | None, list[Operation | ServiceOperation]] = {}
     for op in sorted(everything, key=lambda one: one.invoked):

@@ -19,7 +19,7 @@ class RunResult:
     ended: str
     """How the run ended: "time limit", "interrupted" or "failed"."""
     error: str = ""
-    """Why the harness or the system failed, if one did."""
+    """Why the harness or the system failed; "" if neither failed."""
     report: Path | None = None
     """The report, if one was written."""
     simulated: SimulatedRun | None = None
@@ -31,7 +31,10 @@ class RunResult:
 
     @property
     def digest(self) -> str:
-        """For a simulated run: equal for the same schedule and sources. Otherwise empty."""
+        """The digest of a simulated run; "" for other runs.
+
+        The same schedule and sources give the same digest.
+        """
         return self.results.digest
 
     @property

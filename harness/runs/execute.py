@@ -1,7 +1,7 @@
-"""Executes a schedule. Every command, test and campaign runs its schedules by this module.
+"""Executes a schedule. Every command, test and campaign uses this module.
 
-The run gets a folder in the store, which contains its schedule. The system is started and driven,
-in real time or in simulation. Then the folder is judged and the report is written.
+The run gets a new folder, which contains its schedule. Then the system is started and driven, in
+real time or in simulation. At the end, the folder is judged and the report is written.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from splitbrain.harness.workloads.catalogue import make_workload
 INVARIANTS = "invariants"
 """The name of the verdict on the conditions that must be true at every step of a simulation."""
 CHEAP_CHECKER = "statistics"
-"""The checker that judges instead of all others if only the invariants matter."""
+"""If only the invariants matter, this fast checker judges the run in place of all others."""
 
 MakeSystem = Callable[[Schedule, Path], System]
 
@@ -54,7 +54,7 @@ def execute(
 
     The first Ctrl-C ends the load early, and the run is judged. A second Ctrl-C stops everything at
     once and raises KeyboardInterrupt. `make` makes the system under test. Raises BadArguments for a
-    schedule that cannot be run; every other failure is in the result.
+    schedule that cannot be run. The result reports every other failure.
     """
     progress = progress or Silent()
     folder = open_folder(schedule)
@@ -82,7 +82,7 @@ async def execute_async(
     *,
     report: bool = True,
 ) -> RunResult:
-    """Like `execute`, on the caller's event loop. A cancellation stops everything at once."""
+    """Run `schedule` as `execute` does, on the caller's event loop. Cancelling stops everything."""
     if schedule.system == SIMULATED:
         # A simulation has a separate event loop, in virtual time.
         return await asyncio.to_thread(execute, schedule, progress, make, report=report)
@@ -124,7 +124,7 @@ def execute_simulated(
     *,
     checker: str = "",
 ) -> RunResult:
-    """Simulate `schedule` in the existing folder `folder`, and judge the run. Writes no report.
+    """Simulate `schedule` in the existing folder `folder`, and judge the run without a report.
 
     With `checker`, only that checker judges. If `checker` is "invariants", the load ends when the
     first invariant is violated.
@@ -146,9 +146,9 @@ def execute_simulated(
 
 
 def open_folder(schedule: Schedule) -> RunFolder:
-    """A new folder for a run of `schedule`, which contains the schedule.
+    """Make a new folder in the store for a run of `schedule`, and write the schedule into it.
 
-    Raises BadArguments if the schedule cannot be run, or the folder cannot be made.
+    Raises BadArguments if the schedule cannot be run, or if the folder cannot be made.
     """
     options = schedule.options
     checkers_of(options)

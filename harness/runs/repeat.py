@@ -11,11 +11,11 @@ from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.temporary import temporary_run_folder
 
 Repeated = tuple[RunResult, str | None]
-"""The first run, and the first event in which the second run differs; None if equal."""
+"""The result of the first run, and the first event that differs in the second run, or None."""
 
 
 def execute_twice(schedule: Schedule) -> Repeated:
-    """Execute `schedule` with a report, and once more without.
+    """Execute `schedule` with a report, and simulate it again without one.
 
     A schedule with a planted bug is executed in a separate process, because the bug cannot be
     removed from a process. Raises BadArguments.

@@ -11,10 +11,10 @@ SAFE_PATH = "PYTHONSAFEPATH"
 
 @contextmanager
 def safe_path() -> Iterator[None]:
-    """Within the context, child processes of Python do not search the working directory first.
+    """Within the context, new Python processes do not import from the working directory first.
 
     multiprocessing starts its servers and workers with `python -c`. Without this context, they
-    would import a user's `struct.py` in place of the standard library's.
+    would import a user's `struct.py` in place of the module of the standard library.
     """
     before = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"

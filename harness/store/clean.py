@@ -13,7 +13,7 @@ from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.store import begun_folders, point_latest
 
 RUNNING_AFTER_CHANGE = timedelta(hours=1)
-"""A run without an end counts as running for this long after its last change."""
+"""A run without a recorded end counts as running until this time after its last change."""
 _STARTED = "%Y%m%dT%H%M%SZ"
 
 
@@ -56,9 +56,10 @@ def old_runs(
 
 
 def remove_runs(store: Path, runs: Sequence[OldRun]) -> None:
-    """Remove the folders of `runs`. `store/latest` then points to the newest run left.
+    """Remove the folders of `runs`.
 
-    Raises OSError if a folder cannot be removed, and ValueError for one outside the store.
+    If `store/latest` pointed to one of them, it then points to the newest remaining run. Raises
+    OSError if a folder cannot be removed, and ValueError for a folder outside the store.
     """
     root = store.resolve()
     try:
@@ -84,8 +85,11 @@ def _repoint_latest(store: Path) -> None:
 
 
 def _may_run(run: RunFolder, now: datetime | None) -> bool:
-    """Whether the run may still go on: it has not ended by its record, or has no record that
-    can be read, and a file of it changed within the last hour."""
+    """Whether the run may still be in progress.
+
+    That is so if its record contains no end or cannot be read, and if one of its files changed
+    within `RUNNING_AFTER_CHANGE`.
+    """
     facts, _ = read_run_facts(run)
     if facts is not None and facts.ended != "running":
         return False
@@ -110,7 +114,7 @@ def _age(folder: Path, now: datetime | None) -> timedelta:
 
 
 def _size_bytes(folder: Path) -> int:
-    """The disk space of the files below `folder`: preallocated blocks count, holes do not."""
+    """The disk space of the files below `folder`, with preallocated blocks and without holes."""
     return sum(
         path.lstat().st_blocks * 512 for path in folder.rglob("*") if not path.is_symlink()
     )

@@ -1,8 +1,8 @@
-"""Reads the records of a run as far as they can be read.
+"""Reads the records of a run for reports, as far as they can be read.
 
 Reports and tables also show runs that failed, and runs of other releases. Therefore these readers
-never raise. For a file that is missing, torn or of another shape, they return None and a sentence
-about the file.
+never raise. For a file that is missing or damaged, or has another structure, they return None and a
+sentence about the file.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class CrashFacts(msgspec.Struct, frozen=True):
 
 
 class RunFacts(msgspec.Struct, frozen=True):
-    """The content of `run.json`, a `splitbrain.harness.store.records.RunRecord`, of any release.
+    """The content of `run.json` of any release (`splitbrain.harness.store.records.RunRecord`).
 
     The options are not decoded, because another release may have other options.
     """
@@ -83,7 +83,7 @@ class RunFacts(msgspec.Struct, frozen=True):
 
 
 class ResultFacts(msgspec.Struct, frozen=True):
-    """The part of `results.json`, a `splitbrain.harness.store.records.Results`, in a report."""
+    """The part of `results.json` that reports show (`splitbrain.harness.store.records.Results`)."""
 
     valid: bool | None = None
     verdicts: tuple[Verdict, ...] = ()

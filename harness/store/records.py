@@ -24,7 +24,7 @@ PhaseName = Literal["set-up", "load", "heal", "quiet", "final reads", "gather"]
 
 
 class Phase(msgspec.Struct, frozen=True):
-    """A part of the run, in ns since its start: the clock of the history's events."""
+    """A part of the run. Times are in ns since the start of the run, as in the history."""
 
     name: PhaseName
     begin: int
@@ -42,7 +42,7 @@ class MemberRecord(msgspec.Struct, frozen=True):
 
 
 class RunRecord(msgspec.Struct, frozen=True):
-    """`run.json`. Written at the start and again at the end."""
+    """The content of `run.json`, which is written at the start, after the set-up and at the end."""
 
     test: str
     seed: int
@@ -79,11 +79,15 @@ class FaultCount(msgspec.Struct, frozen=True):
     outcomes: dict[str, int]
     """ok, fail, info → the number of operations."""
     failed: str = ""
-    """Why the fault could not be injected, or not be healed; "" if it was."""
+    """Why the fault could not be injected or healed; "" if it could."""
 
 
 class Results(msgspec.Struct, frozen=True):
-    """`results.json`. `valid` is the merged verdict: False over None over True."""
+    """The content of `results.json`.
+
+    `valid` is the merged verdict: False if a verdict is False, otherwise None if one is None,
+    otherwise True.
+    """
 
     valid: bool | None
     verdicts: tuple[Verdict, ...]
@@ -98,17 +102,18 @@ class Results(msgspec.Struct, frozen=True):
     judged_s: float = 0.0
     """The duration of judging."""
     digest: str = ""
-    """For a simulated run: SHA-256 of its history and of all members' final states."""
+    """For a simulated run: SHA-256 of history, watch streams, final states and traces."""
     error: str = ""
-    """Why the harness or the system failed; "" if neither did."""
+    """Why the harness or the system failed; "" if neither failed."""
     format: int = FORMAT
 
 
 class Repro(msgspec.Struct, frozen=True):
-    """`repro.json`: how to repeat the run on another machine.
+    """The content of `repro.json`: how to repeat the run on another machine.
 
-    The schedule is in `schedule.json` in the same folder, or in `schedule` if this file is used
-    alone. The file is also accepted as a saved seed (`harness/campaign/corpus.py`).
+    The schedule is in `schedule.json` in the same folder. If `repro.json` is used alone, the
+    schedule is in the field `schedule`. The corpus accepts the file as a saved seed
+    (`harness/campaign/corpus.py`).
     """
 
     seed: int

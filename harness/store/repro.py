@@ -9,7 +9,7 @@ from splitbrain.harness.store.records import FORMAT, Repro
 
 
 def read_repro(file: Path) -> Repro:
-    """The `repro.json` at `file`. Raises BadArguments if it is not one of this format."""
+    """The content of the `repro.json` at `file`. Raises BadArguments if it cannot be read."""
     data = read_bytes(file, "repro.json")
     check_format(file, data, FORMAT)
     return decode(file, data, Repro, "a repro.json")

@@ -4,7 +4,7 @@
       run.json        RunRecord: what ran, with which options, and how it ended
       schedule.json   Schedule: everything that determines the run
       repro.json      Repro: the versions of the run and the command that repeats it
-      history.jsonl   one event a line: operations and faults, in one order
+      history.jsonl   the events of operations and faults in the order of recording, one a line
       nemesis.jsonl   the events of the process "nemesis" alone
       watch.jsonl     the watchers' requests and answers (`histories/watch.py`)
       results.json    Results: the verdicts
@@ -88,7 +88,7 @@ class RunFolder:
     # --- run.json ------------------------------------------------------------------
 
     def read_record(self) -> RunRecord:
-        """Raises BadArguments if this is not the folder of a run."""
+        """The record in `run.json`. Raises BadArguments if this is not the folder of a run."""
         file = self.record
         try:
             return msgspec.json.decode(file.read_bytes(), type=RunRecord)
@@ -106,7 +106,7 @@ class RunFolder:
     # --- schedule.json ---------------------------------------------------------------
 
     def read_schedule(self) -> Schedule:
-        """Raises BadArguments if there is none, or if its format is another one."""
+        """The schedule. Raises BadArguments if it is missing, damaged or of another format."""
         file = self.path / SCHEDULE
         if not file.is_file() and (self.path / OLD_PLAN).is_file():
             raise BadArguments(
@@ -131,7 +131,7 @@ class RunFolder:
     # --- repro.json --------------------------------------------------------------------
 
     def read_repro(self) -> Repro:
-        """Raises BadArguments if there is none, or if its format is another one."""
+        """The content of `repro.json`. Raises as `read_schedule` does."""
         return read_repro(self.path / REPRO)
 
     def write_repro(self, repro: Repro) -> None:
@@ -160,8 +160,10 @@ class RunFolder:
     # --- the members' folders ----------------------------------------------------------
 
     def read_state(self, member: str) -> MemberState | None:
-        """The final state of a member; None if it was not gathered. A file that cannot be
-        decoded gives a state with an error."""
+        """The final state of a member; None if it was not gathered.
+
+        If the file cannot be decoded, the state contains the error.
+        """
         file = self.member(member).state
         if not file.is_file():
             return None

@@ -1,4 +1,4 @@
-"""Reads the schedule that a path names."""
+"""Reads a schedule from a text file or from the folder of a run."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 LEAST_BYTES = 1 << 20
-"""Smaller files are left alone."""
+"""Files and runs of zeros that are shorter than this are not changed."""
 CHUNK_BYTES = 1 << 20
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -20,8 +20,10 @@ _FALLOC_FL_PUNCH_HOLE = 0x02
 
 
 def free_zero_tails(folder: Path) -> int:
-    """Turn the zeros at the end of each file below `folder` into a hole. Returns the number of
-    bytes freed. No process may write to the files meanwhile."""
+    """Turn the zeros at the end of each file below `folder` into a hole.
+
+    Returns the number of bytes freed. No other process may write to the files at the same time.
+    """
     freed = 0
     for path in sorted(folder.rglob("*")):
         # A file system without holes, or a file that this user may not write, stays as it is.

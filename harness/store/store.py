@@ -56,14 +56,19 @@ def run_folders(store: Path) -> list[Path]:
 
 
 def begun_folders(store: Path) -> list[Path]:
-    """As `run_folders`, and also the folders of clusters, and of runs that ended before they
-    wrote a record."""
+    """The folders in `store` that have a record or a schedule, the oldest first.
+
+    Besides the `run_folders`, these are the folders of clusters that tests started, and of runs
+    that ended before they wrote a record.
+    """
     return _folders_with(store, (RUN, SCHEDULE))
 
 
 def _folders_with(store: Path, names: tuple[str, ...]) -> list[Path]:
     """The folders `store/<test>/<run>` that contain one of the files `names`, the oldest first.
-    A test or a run that is a link is left out, because it is elsewhere."""
+
+    Symbolic links are left out, because the folders that they name are elsewhere.
+    """
     found = {
         path.parent
         for name in names for path in store.glob(f"*/*/{name}")

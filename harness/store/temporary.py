@@ -1,4 +1,4 @@
-"""Run folders that are removed when the run is over."""
+"""Temporary run folders, which are removed when the run has been judged."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from splitbrain.harness.store.run_folder import RunFolder
 _MEMORY = "/dev/shm"
 
 in_use: list[Path] = []
-"""The temporary folders of this process, for a signal handler that ends it at once."""
+"""The temporary folders of this process. A signal handler that ends it removes them."""
 
 
 @contextmanager
 def temporary_run_folder() -> Iterator[RunFolder]:
-    """A folder for the files of a run that are read once and removed.
+    """A context with a new run folder, which is removed at the end.
 
-    The folder is in memory, if the machine has a file system there and TMPDIR is not set.
+    The folder is in memory (/dev/shm) if the machine has that file system and TMPDIR is not set.
     """
     with tempfile.TemporaryDirectory(prefix="splitbrain-", dir=_parent()) as folder:
         path = Path(folder)

@@ -1,4 +1,4 @@
-"""The versions that the outcome of a run may depend on."""
+"""The versions of software on which the outcome of a run may depend."""
 
 from __future__ import annotations
 

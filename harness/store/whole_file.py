@@ -10,12 +10,12 @@ import msgspec
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write `value` as indented JSON to `path`. A reader never sees a part of it."""
+    """Write `value` as indented JSON to `path`. A reader never sees a partly written file."""
     write_whole(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write `data` to `path`. A reader sees the old content or the new one, never a part."""
+    """Write `data` to `path`. A reader sees the old content or the new content, never a mixture."""
     number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     temporary = Path(name)
     try:
