@@ -25,7 +25,7 @@ class CountTable:
 
 
 def single_counts(counts: Mapping[str, Any]) -> dict[str, Any]:
-    """The counts that are neither a row nor a table. The page shows them next to the verdict."""
+    """The counts that are single numbers. The page shows them next to the verdict."""
     return {name: count for name, count in counts.items() if not isinstance(count, Mapping)}
 
 
@@ -42,7 +42,7 @@ def count_tables(counts: Mapping[str, Any]) -> tuple[CountTable, ...]:
 
 
 def _rows(counts: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The name and the cells of each row, also of the rows in tables."""
+    """The name and the cells of each row, including the rows of tables."""
     for name, count in counts.items():
         if not isinstance(count, Mapping) or not count:
             continue

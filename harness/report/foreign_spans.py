@@ -1,4 +1,4 @@
-"""Convert operations of foreign history formats to spans."""
+"""Converts operations that another tool recorded to spans."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ READS = ("read", "get")
 def spans_of(logged: Iterable[ForeignOperation]) -> tuple[Span, ...]:
     """The spans of `logged`, in the same order.
 
-    A history without times gets a time of 1 ms for each event.
+    In a history without times, the event with index i gets the time i ms.
     """
     return tuple(_span(op) for op in logged)
 
@@ -43,7 +43,7 @@ def _span(op: ForeignOperation) -> Span:
 def spans_of_transactions(transactions: Iterable[Transaction]) -> tuple[Span, ...]:
     """The spans of `transactions`, in the same order.
 
-    A history without times gets a time of 1 ms for each event.
+    In a history without times, the event with index i gets the time i ms.
     """
     return tuple(_transaction_span(transaction) for transaction in transactions)
 

@@ -1,9 +1,9 @@
 """Renders the templates of `templates/` to HTML that is safe and needs no network.
 
-Names, values, errors and logs of a run are untrusted text. All output is escaped. In addition, a
-content security policy forbids the page to load anything. It allows only two scripts, plotly.js and
-`report.js`, which it names by their hashes. Therefore a hostile value is never executed, even if an
-escape is missing.
+Names, values, errors and logs of a run are untrusted text. All output is escaped. In addition, the
+page has a content security policy, which forbids the page to load anything. The policy allows only
+two scripts, plotly.js and `report.js`, and identifies them by their hashes. Therefore a hostile
+value is never executed, even if an escape is missing.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _printable(value: Any) -> Any:
 
 
 def embedded(json: str) -> Markup:
-    """JSON made safe inside a script element: "<" is escaped, so no tag can end the element."""
+    """`json` for a script element. Each "<" is escaped, so that no tag can end the element."""
     return Markup(json.replace("<", "\\u003c").replace("\u2028", "\\u2028"))
 
 
@@ -95,8 +95,8 @@ def _plotly_js() -> str:
 def _policy(scripts: Sequence[str], *, eval_needed: bool) -> str:
     """A content security policy that allows `scripts` and fetches nothing.
 
-    The policy allows eval, because plotly's WebGL traces compile their drawing code with
-    `Function`.
+    With `eval_needed`, the policy also allows eval, because plotly's WebGL traces compile their
+    drawing code with `Function`.
     """
     hashes = [
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

@@ -21,7 +21,11 @@ ERRORS_MAX = 20
 
 @dataclass(frozen=True, slots=True)
 class KindRow:
-    """The operations of one `f`. Latencies are in ms, of outcome `ok`; None if there is none."""
+    """The operations of one function (`f`).
+
+    Latencies are in ms, and only of operations with outcome `ok`. They are None if there is no such
+    operation.
+    """
 
     f: str
     ok: int
@@ -59,7 +63,7 @@ class FaultRow:
     fail: int
     info: int
     p99: float | None
-    """The latency in ms, of outcome `ok`; None if there is none."""
+    """A latency as in `KindRow`."""
     longest_without_ok_s: float
     """The longest time, while the fault was active, in which no operation succeeded."""
     failed: str = ""
@@ -67,7 +71,10 @@ class FaultRow:
 
 
 def kind_rows(spans: Sequence[Span]) -> tuple[KindRow, ...]:
-    """A row for each `f`, in the order of their first operations; with several, also "all"."""
+    """A row for each function, in the order of their first operations.
+
+    If there are several functions, a row "all" for all operations is added.
+    """
     by_f: dict[str, list[Span]] = {}
     for span in spans:
         by_f.setdefault(span.f, []).append(span)
@@ -145,7 +152,7 @@ def _fault(
 
 
 def _detail(fault: FaultWindow) -> str:
-    """The settings of a fault: `shape=halves how=cut`."""
+    """The settings of a fault as text, such as `shape=halves how=cut`."""
     try:
         value = msgspec.json.decode(fault.detail)
     except (msgspec.MsgspecError, UnicodeDecodeError):

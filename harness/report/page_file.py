@@ -1,4 +1,4 @@
-"""Write a page to its file."""
+"""Writes a page to its file."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Reads a run's folder into values, as far as its files can be read.
 
 Reports matter most for runs that went wrong. Therefore this module never raises an exception for a
-file that is missing, torn or of another shape. For the record, the results, the history, the traces
-and the members' states, it adds a sentence about the file to `Run.problems`. A last line of the
-history that was cut off is left out silently, because a run that was killed ends with one.
+file that is missing or damaged, or has another structure. If that file is the record, the results,
+the history, a trace or a member's state, a sentence about it is added to `Run.problems`. An
+incomplete last line of the history is left out silently, because a run that was killed ends so.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Run:
     """The name and the indented text of each JSON file."""
     problems: tuple[str, ...]
     end_ns: int
-    """The last time in the history, the faults, and the load and final-read phases."""
+    """The last time of an operation, a fault, a crash, or the phases load and final reads."""
 
     @property
     def valid(self) -> bool | None:
@@ -105,7 +105,7 @@ def read_run(folder: Path) -> Run:
 
 
 def _kept(read: tuple[T | None, str], problems: list[str]) -> T | None:
-    """The value that was read; the problem, if there is one, goes to `problems`."""
+    """The value in `read`. If `read` contains a problem, it is added to `problems`."""
     value, problem = read
     if problem:
         problems.append(problem)
@@ -113,7 +113,7 @@ def _kept(read: tuple[T | None, str], problems: list[str]) -> T | None:
 
 
 def _events(path: Path, problems: list[str]) -> list[Event]:
-    """The events before the first damaged line, with a sentence in `problems` if there is one."""
+    """The events before the first damaged line. A sentence about damage is added to `problems`."""
     events: list[Event] = []
     try:
         for event in read_events(path):

@@ -75,7 +75,7 @@ def _anomalies(run: Run) -> Iterator[DrawnAnomaly]:
 def by_turns(found: Sequence[tuple[str, Anomaly]]) -> list[tuple[str, Anomaly]]:
     """The first anomaly of each checker and kind, then the second of each, and so on.
 
-    In another order, a hundred anomalies of one kind could hide the only one of another kind.
+    In another order, a hundred anomalies of one kind could hide the only anomaly of another kind.
     """
     kinds: dict[tuple[str, str], list[tuple[str, Anomaly]]] = {}
     for checker, anomaly in found:
@@ -123,7 +123,7 @@ def _reproduce(run: Run) -> str:
 
 
 def _waterfalls(run: Run) -> tuple[WaterfallOption, ...]:
-    """The list of writes with waterfalls; () if no member wrote a trace."""
+    """The writes for which the page can show a waterfall; () if no member wrote a trace."""
     if run.steps is None:
         return ()
     anomalies = [anomaly for _, anomaly in run.results.anomalies] if run.results else []
@@ -131,7 +131,7 @@ def _waterfalls(run: Run) -> tuple[WaterfallOption, ...]:
 
 
 def _grouped(options: Sequence[WaterfallOption]) -> dict[str, list[tuple[int, WaterfallOption]]]:
-    """Each group's options, with their places in `options`."""
+    """Group → the options in it, each with its index in `options`."""
     groups: dict[str, list[tuple[int, WaterfallOption]]] = {}
     for place, option in enumerate(options):
         groups.setdefault(option.group, []).append((place, option))
@@ -139,5 +139,5 @@ def _grouped(options: Sequence[WaterfallOption]) -> dict[str, list[tuple[int, Wa
 
 
 def _leaders(run: Run) -> dict[int, str]:
-    """The member's name for each member id."""
+    """Member id → the name of the member."""
     return {m.state.member_id: m.name for m in run.members if m.state and m.state.member_id}

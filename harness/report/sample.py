@@ -1,7 +1,6 @@
 """Chooses the operations to draw when a run has more than a page can show.
 
-The page reports the number of operations drawn, the number of all operations, and the operations
-that are always drawn.
+The page reports how many of the operations are drawn, and which operations are always drawn.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from splitbrain.harness.report.spans import Span
 DRAWN_MAX = 20_000
 SLOWEST_KEPT = 1_000
 UNCERTAIN_MAX = 100_000
-"""The most operations with outcome `fail` or `info` that are drawn. The page reports the rest."""
+"""The most operations with outcome `fail` or `info` that are drawn. The page counts the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The chosen operations, in the order of all."""
+    """The chosen operations, in the order of their invocations."""
 
     spans: tuple[Span, ...]
     of: int
@@ -50,11 +49,11 @@ class Sample:
 
 
 def sample(spans: Sequence[Span], named: Iterable[int], drawn_max: int = DRAWN_MAX) -> Sample:
-    """At most `drawn_max` of `spans`. There are more only if more spans have outcome `fail` or
-    `info`.
+    """Choose `drawn_max` of `spans`, or all if there are not more.
 
-    `named` contains indexes of events, which are invocations or completions. The operations of
-    these events are always in the sample.
+    Always chosen are the operations whose invocation or completion is an event with an index in
+    `named`, and up to `UNCERTAIN_MAX` operations with outcome `fail` or `info`. If these are more
+    than `drawn_max`, the sample is larger.
     """
     if len(spans) <= drawn_max:
         return Sample(tuple(spans), len(spans))

@@ -140,7 +140,7 @@ def within(store: Path, requested: str) -> Path | None:
 
 
 def is_report(store: Path, path: Path) -> bool:
-    """Whether `path` is the path of a run's report, also if it was not written."""
+    """Whether `path` is the path of a run's report, even if the report was not written."""
     depth = len(path.relative_to(store).parts)
     return path.name == REPORT and depth == 3 and is_run(path.parent)
 
@@ -151,14 +151,17 @@ def is_run(folder: Path) -> bool:
 
 
 def _report(path: Path) -> web.StreamResponse:
-    """The report of a run; rendered from its current files if it was not written."""
+    """The report of a run. If it was not written, it is rendered from the run's other files."""
     if path.is_file():
         return web.FileResponse(path)
     return web.Response(text=render_run(read_run(path.parent)), content_type="text/html")
 
 
 def _file(path: Path) -> web.StreamResponse:
-    """A file: text to be shown, any other file to be saved, so that no HTML of a run is shown."""
+    """The response for a file: plain text, or a download for any file that is not a text file.
+
+    The browser therefore never renders HTML from the folder of a run.
+    """
     if path.suffix in TEXT_SUFFIXES and (path.suffix or path.name in TEXT_NAMES):
         return web.FileResponse(path, headers={"Content-Type": "text/plain; charset=utf-8"})
     headers = {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"}

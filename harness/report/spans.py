@@ -1,7 +1,7 @@
 """Operations as a report draws them: their times, requests and results.
 
-`splitbrain.histories.history` raises an error if events are not a history. The function `pair` in
-this module accepts any events, because reports matter most for runs that went wrong. Values are not
+`splitbrain.histories.history` raises an error if the events do not form a history. `pair` in this
+module accepts any events, because reports matter most for runs that went wrong. Values are not
 decoded into types, because workloads may use any JSON.
 """
 
@@ -117,10 +117,10 @@ def last_time_ns(spans: Sequence[Span]) -> int:
 
 
 def lanes(spans: Sequence[Span]) -> dict[int, int]:
-    """The row of each process, so that a row shows one client.
+    """The row of each process in a figure.
 
-    After an `info`, a client continues as a new process. The new process takes over the row of the
-    old one. Therefore a row never contains two operations at the same time.
+    After an `info`, a client continues as a new process. A new process takes over a row that an
+    earlier process has left after an `info`. So a row never contains two operations at one time.
     """
     first: dict[int, int] = {}
     last: dict[int, Span] = {}
@@ -152,7 +152,7 @@ def lanes(spans: Sequence[Span]) -> dict[int, int]:
 
 
 def span_columns(spans: Sequence[Span]) -> dict[str, list[Any]]:
-    """The fields that a tooltip shows of each operation, as columns. Times are µs."""
+    """The fields of each operation that a tooltip shows, as columns. Times are in µs."""
     return {
         "event": [span.invoked for span in spans],
         "returned": [span.returned for span in spans],

@@ -1,7 +1,7 @@
 """Requests and answers in a short notation: `put r1=40`, `rev 57`.
 
-Requests and answers of a key-value store are decoded and get this notation. Values of any other
-workload are shown as JSON. All of it is untrusted text.
+Requests and answers of a key-value store are decoded and written in this notation. Other values are
+shown as JSON. Both are untrusted text.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def answer_text(value: bytes) -> str:
 
 
 def keys_of(value: bytes) -> tuple[str, ...]:
-    """The keys in a request, in its order; () if it is not a request of a key-value store."""
+    """The keys in a request, in order; () if `value` is not a request of a key-value store."""
     try:
         return tuple(dict.fromkeys(_keys(_requests.decode(value))))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -75,7 +75,7 @@ def revision_of(value: bytes) -> int:
 
 
 def answered_write(request: bytes, answer: bytes) -> bool:
-    """Whether an operation with outcome `ok` made a revision, judged by its answer."""
+    """Whether the answer of an operation with outcome `ok` shows that it made a revision."""
     if b'"op":"range"' in request[:40]:
         return False
     try:

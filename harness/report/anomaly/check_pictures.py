@@ -1,4 +1,4 @@
-"""Draw the anomalies of a judged run or file, each with the shortest history that shows it."""
+"""Draws the anomalies of a judged run or file, each with the shortest history that shows it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _draw_own(
 
 
 def _anomalies(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, Anomaly]]:
-    """The first few anomalies of each checker, so that each checker has one in the page."""
+    """The first few anomalies of each checker, so that the page shows at least one of each."""
     invalid = [verdict for verdict in verdicts if verdict.anomalies]
     each = max(1, DRAWN_MAX // max(1, len(invalid)))
     for verdict in invalid:
@@ -93,7 +93,8 @@ def _anomalies(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, Anomaly]]:
 def _shortened(name: str, anomaly: Anomaly, evidence: Evidence, deadline: float) -> Anomaly:
     """`anomaly` with the events of the shortest part of the history that shows it.
 
-    Returns it unchanged if it is short already or the monotonic time `deadline` has passed.
+    Returns `anomaly` unchanged if it is short already, or if the monotonic time `deadline` has
+    passed.
     """
     from splitbrain.checkers.catalogue import CHECKERS
 

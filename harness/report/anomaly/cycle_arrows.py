@@ -1,4 +1,4 @@
-"""The steps of a cycle of transactions as arrows between the bars of a picture."""
+"""Draws the dependencies of a cycle of transactions as arrows between the bars of a picture."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ def draw_cycle(
     *,
     bar_height: float,
 ) -> None:
-    """Add an arrow for each step, from bar to bar, with its kind in the middle.
+    """Add an arrow for each dependency in `proof.cycle`, from bar to bar.
 
-    Row r of `figure` is the process `processes[r]`. The tooltip of the kind gives the reason.
+    The label in the middle of an arrow is the kind of dependency (ww, wr, …), and its tooltip is
+    the reason. Row r of `figure` belongs to the process `processes[r]`.
     """
     row = {span.invoked: processes.index(span.process) for span in proof.involved}
     middles: list[tuple[float, float, CycleStep]] = []
@@ -53,7 +54,7 @@ def draw_cycle(
 
 
 def _tooltips(proof: Proof, middles: Sequence[tuple[float, float, CycleStep]]) -> go.Scatter:
-    """Markers with tooltips behind the kinds, because annotations have no tooltips."""
+    """Markers behind the labels of the arrows, with the tooltips that annotations cannot have."""
     return go.Scatter(
         name="comes before", mode="markers",
         x=[x for x, _, _ in middles], y=[y for _, y, _ in middles],

@@ -50,7 +50,7 @@ class Box:
 
 
 def cycle_diagram(cycle: Mapping[str, Any]) -> str:
-    """The SVG of `detail["cycle"]`, which the checker `transactions` writes.
+    """The SVG of `cycle`, which the checker `transactions` writes to `Anomaly.detail["cycle"]`.
 
     Returns "" for a cycle of more than `BOXES_MAX` transactions.
     """
@@ -82,7 +82,7 @@ def _lines(transaction: Mapping[str, Any], count: int) -> tuple[str, ...]:
 
 
 def _ring(texts: Sequence[tuple[str, ...]]) -> tuple[list[Box], float, float]:
-    """Boxes on an ellipse, none of which overlaps another, and the diagram's width and height."""
+    """Boxes on an ellipse that do not overlap, and the width and height of the diagram in px."""
     half_width = max(len(line) for lines in texts for line in lines) * CHARACTER_PX / 2 + PADDING_PX
     half_height = max(len(lines) for lines in texts) * LINE_PX / 2 + PADDING_PX
     count = len(texts)

@@ -18,7 +18,7 @@ from splitbrain.harness.report.value_text import clip
 from splitbrain.histories.history import FaultWindow
 
 OPERATIONS_LISTED_MAX = 60
-"""In the table below the picture of an anomaly."""
+"""The most operations in the table below the picture of an anomaly."""
 DETAIL_CHARACTERS_MAX = 4_000
 
 

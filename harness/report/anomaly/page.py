@@ -1,4 +1,4 @@
-"""A page with the pictures of anomalies alone, which `check --picture` writes."""
+"""The page that `splitbrain check --picture` writes: only the pictures of anomalies."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def render_pictures(
     members: Sequence[str] = (),
     title: str = "",
 ) -> str:
-    """A page of the first `DRAWN_MAX` anomalies, which needs no network."""
+    """The HTML page of the first `DRAWN_MAX` anomalies. The page loads nothing from the network."""
     drawn = [_drawn(n, one, faults, members) for n, one in enumerate(found[:DRAWN_MAX], start=1)]
     figures: dict[str, go.Figure] = {}
     spans: dict[int, Span] = {}

@@ -1,9 +1,9 @@
 """The picture of an anomaly: a bar for each operation of its proof, on the row of its process.
 
-The label of a bar is the request and the answer. Neighbours, which are operations that the anomaly
-does not name, are pale. Below the processes there is a lane for each member that a fault hit. If
-the anomaly contains a partial linearization, the operations in it are numbered, and a cross marks
-the operation that must come next but cannot.
+The label of a bar is the request and the answer. Pale bars are neighbours: operations that the
+anomaly does not name. Below the rows of processes, there is a row for each member that a fault hit.
+If the anomaly contains a partial linearization, its operations are numbered, and a cross marks the
+operation that must come next but cannot.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ STUCK_COLOUR = "#c8102e"
 
 
 def picture_in_order(proof: Proof, members: Sequence[str]) -> go.Figure:
-    """The picture in order: begins and ends are in the right order, not to scale."""
+    """The picture "in order", which shows the order of begins and ends, but not the times."""
     places, marks = places_in_order(proof.spans, short_labels(proof))
     width = max(WIDTH_PX_MIN, max(place.end for place in places.values()) + STEP_PX)
     figure = _picture(proof, members, places, lambda ns: _between(marks, ns))
@@ -58,7 +58,7 @@ def picture_in_order(proof: Proof, members: Sequence[str]) -> go.Figure:
 
 
 def picture_to_scale(proof: Proof, members: Sequence[str]) -> go.Figure:
-    """The picture on the time axis of the run."""
+    """The picture "to scale", on the time axis of the run."""
     places = places_to_scale(proof.spans)
     figure = _picture(proof, members, places, lambda ns: ns / 1e9)
     low, high = min(p.begin for p in places.values()), max(p.end for p in places.values())
@@ -68,7 +68,11 @@ def picture_to_scale(proof: Proof, members: Sequence[str]) -> go.Figure:
 
 
 def _between(marks: Sequence[tuple[int, float]], ns: int) -> float:
-    """The px of time `ns`, interpolated between the marks; outside of them, the nearer edge."""
+    """The horizontal position, in px, of the time `ns` in a picture in order.
+
+    It is interpolated between the neighbouring `marks`, which are pairs (ns, px). A time outside
+    the marks is at the edge of the picture.
+    """
     place = bisect_left(marks, (ns, 0.0))
     if place == 0:
         return 0.0
@@ -84,7 +88,7 @@ def _picture(
     places: Mapping[int, Place],
     position: Callable[[int], float],
 ) -> go.Figure:
-    """The bars of `proof` at `places`; `position` maps ns to the same axis."""
+    """The figure of `proof`, with bars at `places`. `position` maps a time in ns to the x axis."""
     spans = proof.spans
     processes = list(dict.fromkeys(span.process for span in sorted(spans, key=lambda s: s.call)))
     figure = go.Figure()
@@ -119,7 +123,7 @@ def _picture(
 def _operation_bars(
     proof: Proof, processes: Sequence[int], places: Mapping[int, Place]
 ) -> list[go.Bar]:
-    """A trace for each outcome, of the named operations and of the neighbours."""
+    """For each outcome, a trace of the named operations and a trace of the neighbours."""
     height = BAR_OF_CYCLE_SHARE if proof.cycle else BAR_SHARE
     texts = labels(proof)
     traces = []
@@ -179,7 +183,10 @@ def _bars(
 
 
 def order_points(order: Sequence[int], places: Mapping[int, Place]) -> list[float]:
-    """A point within the bar of each operation at which it can take effect, never decreasing."""
+    """An x position within the bar of each operation in `order`, at which it can take effect.
+
+    The positions never decrease.
+    """
     whole = max(p.end for p in places.values()) - min(p.begin for p in places.values())
     step = whole / 80
     at = -math.inf
@@ -194,7 +201,7 @@ def order_points(order: Sequence[int], places: Mapping[int, Place]) -> list[floa
 def _order_traces(
     proof: Proof, processes: Sequence[int], places: Mapping[int, Place]
 ) -> list[go.Scatter]:
-    """The numbers of the order on the lower edges of the bars, and the cross."""
+    """The numbers of the partial linearization, on the lower edges of the bars, and the cross."""
     process_of = {span.invoked: span.process for span in proof.involved}
     edge = BAR_SHARE / 2
     traces = []
@@ -241,7 +248,7 @@ def _fault_bar(
     position: Callable[[int], float],
     in_legend: bool,
 ) -> go.Bar:
-    """`fault` on the lanes of the members that it hit, below `row_count` rows of processes."""
+    """`fault` on the rows of the members that it hit, below `row_count` rows of processes."""
     left, right = edges
     begin = min(right, max(left, position(fault.begin)))
     end = right if fault.end is None else min(right, max(begin, position(fault.end)))

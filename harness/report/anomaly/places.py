@@ -1,6 +1,6 @@
 """The horizontal place of each operation in a picture of an anomaly.
 
-A picture is drawn twice. In the picture "in order", only the order of begins and ends counts, and
+Each anomaly has two pictures. The picture "in order" shows only the order of begins and ends, and
 each bar is as wide as its label. In the picture "to scale", the axis is the time of the run.
 """
 
@@ -15,14 +15,14 @@ from splitbrain.harness.report.spans import Span
 CHARACTER_PX = 6.4
 LABEL_PADDING_PX = 16
 STEP_PX = 22
-"""The distance of two events in a picture in order."""
+"""The distance between two begins or ends in a picture in order."""
 LAST_RANK = 1_000_000_000
 """The rank of an end that comes after all begins of the same time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The begin and the end of a bar: px in a picture in order, else s of the run."""
+    """The begin and the end of a bar: in px in a picture in order, in seconds in one to scale."""
 
     begin: float
     end: float
@@ -31,11 +31,11 @@ class Place:
 def places_in_order(
     spans: Sequence[Span], labels: Mapping[int, str]
 ) -> tuple[dict[int, Place], list[tuple[int, float]]]:
-    """The place in px of each span, by `invoked`, and the marks of all begins and ends.
+    """The place of each span in px, by `Span.invoked`, and the marks of all begins and ends.
 
-    A mark is (ns, px), and both numbers increase. If a begin and an end have the same time, the
-    begin comes first, because those operations are concurrent. Each bar is at least as wide as its
-    label. The bar of an operation without an end, or of unknown outcome, lasts to the right edge.
+    A mark is a pair (ns, px), and both numbers increase. `_edges` defines the order. Each bar is at
+    least as wide as its label. The bar of an operation without an end, or with an unknown outcome,
+    extends to the right edge.
     """
     widths = {
         span.invoked: len(labels[span.invoked]) * CHARACTER_PX + LABEL_PADDING_PX for span in spans
@@ -61,9 +61,9 @@ def places_in_order(
 def _edges(spans: Sequence[Span]) -> list[tuple[int, bool, int]]:
     """Each begin and end as (ns, whether it is an end, `invoked`), from left to right.
 
-    If a begin and an end have the same time, the begin comes first. There is one exception: if a
-    process ends an operation and begins its next one at the same time, the end comes first, because
-    operations of one process must not overlap.
+    If a begin and an end have the same time, the begin comes first, because the two operations are
+    concurrent. There is one exception: if a process ends an operation and begins its next one at
+    the same time, the end comes first, because operations of one process must not overlap.
     """
     operations_of: dict[int, list[Span]] = {}
     for span in sorted(spans, key=lambda span: (span.call, span.invoked)):
@@ -84,15 +84,15 @@ def _edges(spans: Sequence[Span]) -> list[tuple[int, bool, int]]:
 
 
 def width_px(spans: Sequence[Span], labels: Mapping[int, str]) -> float:
-    """The width of the picture in order of `spans`."""
+    """The width, in px, of the picture "in order" of `spans`."""
     places, _ = places_in_order(spans, labels)
     return max(place.end for place in places.values()) + STEP_PX
 
 
 def places_to_scale(spans: Sequence[Span]) -> dict[int, Place]:
-    """The place of each span in seconds of the run, by `invoked`.
+    """The place of each span in seconds since the start of the run, by `Span.invoked`.
 
-    An operation without an end or of unknown outcome lasts to the right edge.
+    The bar of an operation without an end, or with an unknown outcome, extends to the right edge.
     """
     begin = min(span.call for span in spans)
     last = max(span.call if span.ended is None else span.ended for span in spans)

@@ -35,7 +35,7 @@ NAME_CHARACTERS_MAX = 12
 class CycleStep:
     """One dependency of a cycle: the transaction `source` comes before `target`.
 
-    Transactions are named by the event of their invocation.
+    Both are indexes of the events in which the transactions were invoked.
     """
 
     source: int
@@ -46,7 +46,10 @@ class CycleStep:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The operations and faults in the picture of an anomaly."""
+    """The operations and faults in the picture of an anomaly.
+
+    Fields refer to an operation by `Span.invoked`, the index of the event of its invocation.
+    """
 
     involved: tuple[Span, ...]
     """The operations that the anomaly names."""
@@ -55,14 +58,14 @@ class Proof:
     left_out: int
     """The number of named operations beyond `INVOLVED_MAX`."""
     order: tuple[int, ...] = ()
-    """The longest partial linearization, by `invoked`."""
+    """The longest partial linearization."""
     stuck: int | None = None
-    """The operation, by `invoked`, that must come next in that order but cannot."""
+    """The operation that must follow `order` but cannot."""
     state: str = ""
-    """The state of the object after that order."""
+    """The state of the object after the operations in `order`."""
     cycle: tuple[CycleStep, ...] = ()
     names: Mapping[int, str] = field(default_factory=dict)
-    """The anomaly's names of the transactions in the cycle, by `invoked`."""
+    """The names, such as T1, that the anomaly gives to the transactions in `cycle`."""
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -73,7 +76,7 @@ class Proof:
 def proof_of(
     anomaly: Anomaly, spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int
 ) -> Proof:
-    """The proof of `anomaly` among `spans`, which are in the order of their invocations.
+    """The proof of `anomaly`. `spans` are all operations, in the order of their invocations.
 
     The proof is empty if the anomaly names no operation.
     """
@@ -123,7 +126,7 @@ class _Step(msgspec.Struct):
 
 
 class _Cycle(msgspec.Struct):
-    """`detail["cycle"]` as `splitbrain.checkers.transactions` writes it."""
+    """The part of `Anomaly.detail` that `splitbrain.checkers.transactions` writes for a cycle."""
 
     transactions: list[_Transaction]
     steps: list[_Step]
@@ -163,10 +166,10 @@ def _order_of(anomaly: Anomaly) -> tuple[int | None, tuple[int, ...]]:
 
 
 def _neighbours(involved: Sequence[Span], spans: Sequence[Span]) -> tuple[Span, ...]:
-    """The operations nearest in time to `involved` that touch one of the same keys.
+    """The operations nearest in time to `involved` that touch one of their keys.
 
-    If the involved operations have no keys, all operations are candidates. The search stops before
-    the picture becomes too wide.
+    If the involved operations have no keys, all other operations are candidates. The search stops
+    before the picture becomes too wide.
     """
     begin, end = _window(involved)
     own = {span.invoked for span in involved}
@@ -205,7 +208,7 @@ def short_labels(proof: Proof) -> dict[int, str]:
 
 
 def labels(proof: Proof) -> dict[int, str]:
-    """The labels of all bars, by `invoked`. The page cuts those that do not fit."""
+    """The labels of all bars, by `invoked`. The page cuts labels that do not fit."""
     return {span.invoked: _label(span, proof) for span in proof.spans}
 
 

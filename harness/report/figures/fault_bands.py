@@ -21,13 +21,13 @@ CLUSTER = "cluster"
 """The name of the lane for faults that name no member."""
 BAND_OPACITY = 0.13
 BANDS_OPACITY_MAX = 0.3
-"""The sum over all bands at one moment."""
+"""The greatest total opacity of bands that overlap."""
 LABEL_DISTANCE_MIN = 0.02
-"""The least distance of the numbers of two bands, as a share of the run."""
+"""The least distance between the labels of two bands, as a share of the run's time."""
 
 
 def bands(faults: Sequence[FaultWindow], end_ns: int) -> list[dict[str, Any]]:
-    """A shape for each fault, from its begin to its end or, if never healed, to `end_ns`.
+    """A band for each fault, from its begin to its end, or to `end_ns` if it was never healed.
 
     If many bands overlap, each of them is paler, so that together they do not hide the operations.
     The label of a band is the fault's number. The label is left out if it would touch the previous
@@ -77,7 +77,7 @@ def band_end(fault: FaultWindow, end_ns: int) -> int:
 
 
 def lane_names(faults: Sequence[FaultWindow], members: Sequence[str]) -> list[str]:
-    """A lane for each member, and one for the faults that name no member, if there are any."""
+    """The names of the lanes: all members, and `CLUSTER` if a fault names no member."""
     named = dict.fromkeys(members)
     named.update(dict.fromkeys(member for fault in faults for member in fault.members))
     if any(not fault.members for fault in faults):
@@ -87,7 +87,7 @@ def lane_names(faults: Sequence[FaultWindow], members: Sequence[str]) -> list[st
 
 @dataclass(frozen=True, slots=True)
 class LaneBar:
-    """A fault on a lane. Lane r is centred at y = r and overlapping faults share its height."""
+    """A fault on a lane. The centre of lane r is y = r. Overlapping faults share its height."""
 
     fault: FaultWindow
     y: float
@@ -96,7 +96,7 @@ class LaneBar:
 
 
 LANE_HEIGHT = 0.84
-"""The height of all bars of a lane together; lanes are 1 apart."""
+"""The height of a lane's bars together. The distance between the centres of two lanes is 1."""
 
 
 def lane_bars(

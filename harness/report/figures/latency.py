@@ -18,16 +18,17 @@ from splitbrain.histories.history import FaultWindow
 
 BINS_MAX = 240
 LEAST_LATENCY_MS = 0.001
-"""Shorter latencies are drawn here. A simulated operation may take 0 ms, and a logarithmic axis
-has no zero."""
+"""Shorter latencies are drawn as this one. A simulated operation may take 0 ms, and a logarithmic
+axis has no zero."""
 
 
 def latency(
     drawn: Sequence[Span], spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int
 ) -> go.Figure:
-    """A point for each operation of `drawn` that ended, and lines of percentiles.
+    """The figure of latencies: a point for each operation of `drawn` that ended, and percentiles.
 
-    The percentiles are over all `spans` with outcome `ok`. The axis is in ms and logarithmic.
+    The percentiles are over all operations in `spans` with outcome `ok`. The axis is in ms and
+    logarithmic.
     """
     figure = go.Figure()
     points = go.Scattergl if len(drawn) > SVG_SPANS_MAX // 2 else go.Scatter
@@ -64,7 +65,10 @@ def latency(
 
 
 def bin_seconds(end_ns: int) -> float:
-    """The least round width of which at most `BINS_MAX` fit into the run, in s."""
+    """The width of a bin, in s: 1, 2 or 5 times a power of ten.
+
+    It is the smallest such width that divides the run into at most `BINS_MAX` bins.
+    """
     least = max(end_ns / 1e9, 0.001) / BINS_MAX
     power = 10.0 ** math.floor(math.log10(least))
     return next(step * power for step in (1, 2, 5, 10) if step * power >= least * 0.999)

@@ -14,7 +14,7 @@ LEFT_MARGIN_PX = 96
 RIGHT_MARGIN_PX = 18
 
 INK = "ink"
-"""The `meta` of a trace of pale bars. The page gives their labels its own text colour."""
+"""The `meta` of a trace of pale bars. The page draws their labels in its text colour."""
 
 
 def plain_layout(figure: go.Figure, height_px: int) -> None:

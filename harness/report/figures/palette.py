@@ -47,7 +47,7 @@ CRASH = "#d01c1c"
 """The end of a member that the harness did not cause."""
 
 SERIES = ("#2b83c6", "#d98a1e", "#0f9d78", "#b4649e", "#7a7f87", "#6f74d8", "#a0714f")
-"""For members or kinds of operations, in their order. `report.js` contains the same colours."""
+"""The colours of members or functions, in their order. `report.js` contains the same colours."""
 
 DEPENDENCIES = {
     "ww": "#d9541e",

@@ -17,7 +17,10 @@ from splitbrain.histories.history import FaultWindow
 
 
 def rate(spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int) -> go.Figure:
-    """Completions per second by outcome and, below, those with outcome `ok` by `f`."""
+    """The figure of completions per second.
+
+    The upper half shows them by outcome, the lower half shows those with outcome `ok` by function.
+    """
     width = bin_seconds(end_ns) * 2
     count = math.ceil(max(end_ns / 1e9, 0.001) / width)
     middles = [(place + 0.5) * width for place in range(count)]

@@ -2,8 +2,8 @@
 
 A bar lasts from the invocation to the completion of an operation. A dotted line follows an
 operation of unknown outcome, because the operation may take effect at any later time. The line ends
-where another process takes over the row. A tick at each invocation keeps operations visible that
-are shorter than a pixel.
+where another process begins in the same row. Each invocation has a tick, so that operations that
+are shorter than a pixel are visible.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ROW_PX = (9, 20)
 """The least and the greatest height of the row of a process."""
 ROWS_PX_MAX = 640
 LANE_PX = 20
-"""The height of a lane for each fault that is active on it at the same time."""
+"""A lane has this height for each fault that is active on it at the same time."""
 LAYERS_MAX = 4
 
 
@@ -53,11 +53,11 @@ def timeline(
     rows: Mapping[int, int] | None = None,
     crashes: Sequence[CrashFacts] = (),
 ) -> go.Figure:
-    """The timeline of `spans`, each of which is drawn once.
+    """The figure of the operations in `spans`.
 
-    `rows` is the row of each process. If `spans` is a sample, `rows` must come from all
-    operations; without it, the rows come from `spans`. Each of `crashes` is a cross on the lane
-    of its member.
+    `rows` is the row of each process. If it is None, the rows are computed from `spans`. If `spans`
+    is a sample, the caller must compute `rows` from all operations. Each of `crashes` is a cross on
+    the lane of its member.
     """
     row_of = lanes(spans) if rows is None else rows
     row_count = max(row_of.values(), default=-1) + 1
@@ -170,7 +170,7 @@ def _ticks(line: Any, look: Look, outcome: Outcome, own: Sequence[Span], rows: _
 
 
 def _tails(line: Any, own: Sequence[Span], rows: _Rows) -> Any:
-    """Dotted lines from when the client stopped waiting until another process takes the row."""
+    """Dotted lines from the time when the client stopped waiting until another process begins."""
     xs: list[float] = []
     ys: list[float] = []
     for span in own:

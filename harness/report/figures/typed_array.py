@@ -1,6 +1,6 @@
-"""Numbers as base64 of a typed array, which plotly.js reads without parsing.
+"""Encodes numbers as typed arrays in base64, which plotly.js reads without parsing.
 
-They take a fifth of the space of the same numbers in decimal, and plotly does not validate them.
+The encoded form takes a fifth of the space of decimal numbers, and plotly does not validate it.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from collections.abc import Iterable
 from typing import Literal
 
 TypedArray = dict[str, str]
-"""`dtype` and `bdata`, plotly's form of a typed array."""
+"""Plotly's form of a typed array, with the keys `dtype` and `bdata`."""
 
 GAP = float("nan")
 """Separates two segments of one line."""
 
 
 def floats(numbers: Iterable[float]) -> TypedArray:
-    """Single precision: with 24 bits, a time of 100 s is exact to 8 µs."""
+    """Numbers in single precision. With its 24 bits, a time of 100 s is exact to 8 µs."""
     return _typed("f", "f4", array("f", numbers))
 
 
 def doubles(numbers: Iterable[float]) -> TypedArray:
-    """Double precision."""
+    """Numbers in double precision."""
     return _typed("d", "f8", array("d", numbers))
 
 

@@ -1,8 +1,8 @@
 """The traces of a run's members, joined into one table with a row for each client's write.
 
-A row has a column for each step on each member. The table is one array of integers, so that 100,000
-writes take tens of megabytes and not gigabytes. A member may trace a step twice, for example when
-it replays its log after a restart. In that case the first time counts.
+The table has a column for each pair of a step and a member. It is stored as one array of integers,
+so that 100,000 writes take tens of megabytes and not gigabytes. A member may trace a step twice,
+for example when it replays its log after a restart. The table then contains the earlier time.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ class WriteSteps:
     row_of: dict[int, int] = field(default_factory=dict)
 
     def at(self, row: int, step: str, member: str) -> int | None:
-        """The time in ns at which `member` had done `step`; None if it did not do the step."""
+        """The time in ns at which `member` completed `step`; None if it did not do the step."""
         place = _STEP_PLACE[step] * len(self.members) + self.members.index(member)
         ns = self.ns[row * self._width + place]
         return None if ns == NEVER else ns
 
     def of_row(self, row: int) -> list[tuple[int, str, str]]:
-        """(ns, step, member) of each step done, in the order of time, then of the path."""
+        """(ns, step, member) of each completed step, in the order of time, then of the path."""
         start = row * self._width
         count = len(self.members)
         done = [
@@ -124,10 +124,10 @@ class WriteSteps:
 
 
 def read_steps(paths: Mapping[str, Path]) -> tuple[WriteSteps | None, tuple[str, ...]]:
-    """The steps in the traces at `paths`, by member name, and sentences about problems.
+    """The steps in the members' traces, and sentences about problems.
 
-    The steps are None if there are no traces, because the system cannot write traces or tracing was
-    off.
+    `paths` maps the name of each member to its trace. The steps are None if `paths` is empty: the
+    system cannot write traces, or tracing was off.
     """
     if not paths:
         return None, ()
@@ -177,7 +177,7 @@ def _events_until_damage(member: str, path: Path, problems: list[str]) -> Iterat
 
 @dataclass(frozen=True, slots=True)
 class StepTimes:
-    """Times in ms from `client_request` until the first and the last member had done `step`."""
+    """Times in ms from `client_request` until the first and the last member completed `step`."""
 
     step: str
     writes: int

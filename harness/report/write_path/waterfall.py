@@ -1,8 +1,8 @@
 """The waterfall of one write: a bar for each step of the write path on each member.
 
-The bars are in the order of time. The bar of a step begins when the last of the steps that must
-precede it was done (on the same member, except where the write passes between members), and ends
-when the step itself was done. Bars can overlap.
+The bars are in the order of time. The bar of a step begins when the last of its predecessors was
+complete, and ends when the step itself was complete. `_PREDECESSORS` lists the predecessors of each
+step. Most of them are on the same member. Bars can overlap.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from splitbrain.harness.report.write_path.steps import WriteSteps
 from splitbrain.histories.random_stream import stream
 
-# The most writes of each group, 200 together.
+# The most writes in each group of the list. Together they are 200.
 OF_ANOMALIES_MAX = 50
 SLOWEST_MAX = 60
 AROUND_MEDIAN_MAX = 30
@@ -21,7 +21,7 @@ UNANSWERED_MAX = 30
 AT_RANDOM_MAX = 30
 
 _PREDECESSORS: dict[str, tuple[tuple[str, bool], ...]] = {
-    # step: the steps that must come before it, and whether on the same member
+    # step: its predecessors, and whether each must be on the same member
     "client_request": (),
     "follower_forward": (("client_request", True),),
     "leader_receive": (("follower_forward", False), ("client_request", True)),
@@ -50,14 +50,14 @@ class StepBar:
 
 @dataclass(frozen=True, slots=True)
 class ChosenWrite:
-    """A row of `WriteSteps`, and the group of the list that offers it."""
+    """A row of `WriteSteps`, and its group in the page's list of writes."""
 
     row: int
     group: str
 
 
 def bars_of(steps: WriteSteps, row: int) -> tuple[StepBar, ...]:
-    """A bar for each step that was done for the write in `row`, in the order of time."""
+    """A bar for each completed step of the write in `row`, in the order of time."""
     done = steps.of_row(row)
     if not done:
         return ()
@@ -70,7 +70,7 @@ def bars_of(steps: WriteSteps, row: int) -> tuple[StepBar, ...]:
 
 
 def _begin(done: Sequence[tuple[int, str, str]], ns: int, step: str, member: str) -> int:
-    """The time, in ns, of the last step before `step` that was done no later than `ns`."""
+    """The time, in ns, of the last predecessor of `step` that was complete at the time `ns`."""
     before = [
         other_ns
         for other_ns, other, where in done

@@ -1,4 +1,4 @@
-"""The list of writes from which the page offers waterfalls."""
+"""The list of writes from which the user selects the waterfall that the page shows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class WaterfallOption(msgspec.Struct, frozen=True):
 def waterfall_options(
     steps: WriteSteps, spans: Sequence[Span], anomalies: Sequence[Anomaly], seed: int
 ) -> tuple[WaterfallOption, ...]:
-    """At most 200 of the writes in `steps`; those at random are drawn from `seed`."""
+    """The list: at most 200 of the writes in `steps`, chosen by `choose_writes`."""
     by_revision = writes_by_revision(spans)
     details = [anomaly.detail for anomaly in anomalies]
     revisions = {
