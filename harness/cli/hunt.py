@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import click
@@ -22,6 +23,9 @@ def command(budget: float, **options: Any) -> int:
     finds it. Without --mutant, the search is for real bugs of this project's own store. The
     command prints the seed, the time that the search took, the first anomaly, and the command
     that repeats the run.
+
+    If the planted bug is not found, the command prints which conditions near it the runs
+    reached, and how often.
 
     Ctrl-C ends the search early.
 
@@ -45,10 +49,12 @@ def command(budget: float, **options: Any) -> int:
     chosen = {**given(options), "system": "simulated"}
     first = seed_or_drawn(chosen.pop("seed", None))
     tried: list[int] = []
+    conditions: Counter[str] = Counter()
     with Stopping() as stopping:
 
         def on_result(result: SeedResult) -> None:
             tried.append(result.seed)
+            conditions.update(result.conditions)
             if result.valid is not False:
                 stopping.check()
 
@@ -56,13 +62,23 @@ def command(budget: float, **options: Any) -> int:
             found, _, wall_s = hunt(chosen, budget, first, on_result)
         except KeyboardInterrupt:
             click.echo(f"stopped after {len(tried)} seeds from {first} on: no run was invalid")
+            _print_near(chosen.get("mutant", ""), conditions)
             return EXIT_INTERRUPTED
     click.echo(f"{len(tried)} seeds from {first} on, in {wall_s:.1f} s")
     if found is None:
         click.echo("no run was invalid")
+        _print_near(chosen.get("mutant", ""), conditions)
         return 0
     click.echo(f"seed {found.seed}: {found.simulated_s:.1f} s simulated in {found.wall_s:.2f} s")
     click.echo(f"INVALID by {', '.join(found.found_by)}")
     click.echo(f"  {found.because}")
     click.echo(f"reproduce: {sim_line(found.seed, chosen)}")
     return 1
+
+
+def _print_near(mutant: str, conditions: Counter[str]) -> None:
+    """Print how often the conditions near the planted bug were reached, if there is one."""
+    from splitbrain.harness.campaign.near_conditions import near_lines
+
+    if mutant:
+        click.echo("\n".join(near_lines(mutant, conditions)))

@@ -13,6 +13,9 @@ from splitbrain.harness.cli.run_options import given, run_options, simulated_alo
 if TYPE_CHECKING:
     from splitbrain.harness.schedule.schedule import Schedule
 
+PRINTED_LINES_MAX = 50
+"""A longer schedule is only written to its file."""
+
 Print = Callable[[str], object]
 
 
@@ -43,8 +46,10 @@ def command(
 
     The search removes operations, faults and members, and resets settings, network conditions
     and disk conditions to their defaults, as long as the same checker finds the run invalid.
-    The result is written to a file for `splitbrain sim --schedule` and `splitbrain replay`,
-    and printed as a pytest test.
+    The result is written to a file for `splitbrain sim --schedule` and `splitbrain replay`.
+    If it has at most 50 lines, it is also printed as a pytest test. If --budget ends before
+    every single part was tried, the command says so, and a longer search may find a smaller
+    schedule.
 
     Ctrl-C ends the search early; the smallest schedule found so far is written.
 
@@ -107,6 +112,11 @@ def command(
         click.echo(file)
     else:
         _print_schedule(smallest, file)
+        if not shrunk.minimal and not early:
+            click.echo(
+                f"not minimal: the budget of {budget:g} s ended first; to continue: "
+                f"splitbrain shrink {file} --budget {3 * budget:g}"
+            )
     return EXIT_INTERRUPTED if early else 0
 
 
@@ -195,13 +205,11 @@ def _free(folder: Path, name: str, suffix: str) -> Path:
 
 
 def _print_schedule(schedule: Schedule, file: Path) -> None:
-    """Print the schedule as text and as a pytest test, and the command that runs it."""
-    from splitbrain.harness.schedule.text import as_text
+    """Print the schedule as a pytest test, unless it is long, and the command that runs it."""
     from splitbrain.harness.shrinking.test_source import as_test
 
-    click.echo("")
-    click.echo(as_text(schedule))
-    click.echo("The same as a pytest test:\n")
-    click.echo(as_test(schedule))
+    source = as_test(schedule)
+    if source.count("\n") <= PRINTED_LINES_MAX:
+        click.echo(f"\nAs a pytest test:\n\n{source}")
     click.echo(f"schedule: {file}")
     click.echo(f"reproduce: splitbrain sim --schedule {file}")

@@ -58,6 +58,11 @@ def mutant(name: str) -> Mutant:
     return found
 
 
+def room_of(name: str) -> str:
+    """The part of the member in which the bug `name` is planted, such as "raft"."""
+    return str(_module(name).__name__).split(".")[-2]
+
+
 def mutant_command(name: str) -> tuple[str, ...]:
     """The command that starts a member with the bug `name`.
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from splitbrain.harness.errors import SplitbrainError
+from splitbrain.harness.errors import BadArguments, SplitbrainError
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.runs.execute import INVARIANTS, execute_simulated
 from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.harness.shrinking.sent_operations import sent_operations
+from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.temporary import temporary_run_folder
+from splitbrain.histories.history import History
 
 
 @contextmanager
@@ -22,16 +26,81 @@ def temporary_run(schedule: Schedule, checker: str = "") -> Iterator[RunResult]:
         yield execute_simulated(schedule, folder, checker=checker)
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What the run of a failing schedule shows about the first anomaly.
+
+    The values guide the search only: they say which parts of the schedule to keep first.
+    """
+
+    at_ms: int | None
+    """When the last operation of the anomaly ended, in ms since the load began. With an anomaly
+    of the invariants, when the load ended. None: the anomaly names no operation."""
+    operations: frozenset[int]
+    """The numbers of the schedule's operations that the anomaly names."""
+
+
+def first_failure(schedule: Schedule, expected: str = "") -> tuple[str, Failure]:
+    """Simulate `schedule`. Returns the checker that finds the run invalid, and what it shows.
+
+    The checker is `expected`, or by default the first one that finds the run invalid. Raises
+    BadArguments if there is no such checker.
+    """
+    with temporary_run(schedule) as run:
+        found = failing_checkers(run)
+        if not found:
+            raise BadArguments(
+                "nothing to shrink: a simulated run of this schedule is not invalid; give a "
+                "schedule that fails in simulation"
+            )
+        if expected and expected not in found:
+            raise BadArguments(
+                f"a run of this schedule is invalid by {', '.join(found)}, not by {expected}"
+            )
+        checker = expected or found[0]
+        return checker, _failure(schedule, run, checker)
+
+
+def failure_of(schedule: Schedule, checker: str) -> Failure | None:
+    """Simulate `schedule`. Returns None if `checker` does not find the run invalid.
+
+    Returns None also if the harness or the system fails.
+    """
+    try:
+        with temporary_run(schedule, checker) as result:
+            if checker not in failing_checkers(result):
+                return None
+            return _failure(schedule, result, checker)
+    except SplitbrainError:
+        return None
+
+
+def _failure(schedule: Schedule, result: RunResult, checker: str) -> Failure:
+    folder = RunFolder(result.folder)
+    sent = sent_operations(schedule, History.read(folder.history))
+    load_ns = next((one.begin for one in folder.read_record().phases if one.name == "load"), 0)
+    if checker == INVARIANTS:
+        ends = [one.end for one in sent]
+        return Failure(_ms_after(load_ns, ends), frozenset())
+    (verdict,) = [one for one in result.results.verdicts if one.checker == checker]
+    named = set(verdict.anomalies[0].events) if verdict.anomalies else set()
+    shown = [one for one in sent if named.intersection(one.events)]
+    return Failure(
+        _ms_after(load_ns, [one.end for one in shown]), frozenset(one.number for one in shown)
+    )
+
+
+def _ms_after(begin_ns: int, ends_ns: list[int]) -> int | None:
+    """The ms from `begin_ns` to the last of `ends_ns`, rounded up; None if there is no end."""
+    return -(-(max(ends_ns) - begin_ns) // 1_000_000) if ends_ns else None
+
+
 def fails(schedule: Schedule, checker: str) -> bool:
     """Whether `checker` finds a run of `schedule` invalid.
 
     Returns False if the harness or the system fails.
     """
-    try:
-        with temporary_run(schedule, checker) as result:
-            return checker in failing_checkers(result)
-    except SplitbrainError:
-        return False
+    return failure_of(schedule, checker) is not None
 
 
 def failing_checkers(result: RunResult) -> tuple[str, ...]:

@@ -100,6 +100,12 @@ def fewer_faults(schedule: Schedule) -> Iterator[Schedule]:
         yield with_changes(schedule, faults=tuple(kept))
 
 
+def far_fewer_faults(schedule: Schedule) -> Iterator[Schedule]:
+    """Without some of the faults: all, a half, a quarter or an eighth."""
+    for kept in subsets(schedule.faults, least=len(schedule.faults) // 8):
+        yield with_changes(schedule, faults=tuple(kept))
+
+
 def fewer_operations(schedule: Schedule) -> Iterator[Schedule]:
     """Schedules without some of the operations, down to a single one."""
     numbered = list(enumerate(schedule.operations, start=1))
@@ -126,6 +132,16 @@ def fewer_clients(schedule: Schedule) -> Iterator[Schedule]:
             yield with_operations(
                 schedule, {number: one for number, one in numbered if one.client != client}
             )
+
+
+def half_the_clients(schedule: Schedule) -> Iterator[Schedule]:
+    """Without the operations of one half or one quarter of the clients."""
+    numbered = list(enumerate(schedule.operations, start=1))
+    clients = range(len(schedule.clients))
+    for kept in subsets(clients, least=len(clients) // 4):
+        yield with_operations(
+            schedule, {number: one for number, one in numbered if one.client in kept}
+        )
 
 
 def fewer_watchers(schedule: Schedule) -> Iterator[Schedule]:
@@ -188,20 +204,19 @@ def _within(fault: Fault, members: Sequence[str]) -> Fault | None:
     return replace(fault, on=on) if on else None
 
 
-def plainer_environment(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules with a plainer environment.
-
-    The first schedule has an ideal network, ideal disks, default settings and no rare conditions
-    (`buggify`). Each of the others makes only a part of the environment plainer, down to a single
-    setting or a single condition of the network or the disks.
-    """
-    defaults = dict(default_settings(schedule.system))
+def plain_environment(schedule: Schedule) -> Iterator[Schedule]:
+    """The plain environment; or without rare conditions, with ideal network and disks, or with
+    default settings."""
     yield with_plain_environment(schedule)
     yield replace(schedule, buggify=False)
-    yield replace(
-        schedule, network=IDEAL_NETWORK, disk=IDEAL_DISK, deposed_longer_by=0
-    )
-    yield replace(schedule, settings=defaults)
+    yield replace(schedule, network=IDEAL_NETWORK, disk=IDEAL_DISK, deposed_longer_by=0)
+    yield replace(schedule, settings=dict(default_settings(schedule.system)))
+
+
+def plainer_environment(schedule: Schedule) -> Iterator[Schedule]:
+    """The schedules of `plain_environment`, and then schedules with one plainer value each."""
+    defaults = dict(default_settings(schedule.system))
+    yield from plain_environment(schedule)
     for name, value in schedule.settings.items():
         if defaults.get(name) != value:
             kept = {**defaults, **{k: v for k, v in schedule.settings.items() if k != name}}

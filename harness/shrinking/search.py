@@ -5,6 +5,10 @@ Isolating Failure-Inducing Input", 2002). The candidates of each reduction are t
 candidate that still fails replaces the schedule. The search ends when no reduction makes the
 schedule smaller.
 
+The search has three stages. The first one uses what the failing run showed. The second one removes
+large parts by few candidates, because the runs of a large schedule are slow. The third one tries
+to remove every single part.
+
 All draws during a simulated run, such as delays, change when the schedule becomes smaller, and a
 candidate may stop failing only for that reason. Therefore a candidate that does not fail is also
 tried with a few other seeds. The result may have another seed than the original schedule.
@@ -20,13 +24,19 @@ from dataclasses import dataclass
 import msgspec
 from msgspec.structs import replace
 
-from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.schedule import Schedule, with_seed
-from splitbrain.harness.shrinking.failure import failing_checkers, fails, temporary_run
+from splitbrain.harness.shrinking.failure import Failure, failure_of, first_failure
+from splitbrain.harness.shrinking.proof_reductions import (
+    GuidedReduction,
+    ended_after_anomaly,
+    last_faults,
+    operations_of_anomaly,
+)
 from splitbrain.harness.shrinking.reductions import (
     Reduction,
     closer_together,
     earlier_ends,
+    far_fewer_faults,
     far_fewer_operations,
     faults_for_environment,
     fewer_clients,
@@ -34,6 +44,8 @@ from splitbrain.harness.shrinking.reductions import (
     fewer_members,
     fewer_operations,
     fewer_watchers,
+    half_the_clients,
+    plain_environment,
     plainer_environment,
     plainer_faults,
     quicker_conclusions,
@@ -42,19 +54,26 @@ from splitbrain.harness.shrinking.reductions import (
     shorter_watchers,
     simpler_operations,
 )
+from splitbrain.harness.shrinking.shorter_values import shorter_values
 from splitbrain.harness.shrinking.target_resolution import resolve_targets
 
-COARSE: tuple[Reduction, ...] = (
-    quicker_conclusions, earlier_ends, plainer_environment, fewer_faults, plainer_faults,
-    far_fewer_operations, fewer_watchers, faults_for_environment,
+GUIDED: tuple[GuidedReduction, ...] = (
+    ended_after_anomaly, operations_of_anomaly, last_faults, ended_after_anomaly,
 )
+COARSE: tuple[Reduction, ...] = (
+    shorter_values, quicker_conclusions, earlier_ends, far_fewer_operations, half_the_clients,
+    plain_environment, far_fewer_faults, fewer_watchers, faults_for_environment,
+)
+"""Operations come before faults, because they determine how long a run takes."""
 FINE: tuple[Reduction, ...] = (
-    fewer_faults, fewer_operations, fewer_watchers, shorter_watchers, fewer_clients,
-    fewer_members, plainer_environment, plainer_faults, simpler_operations, closer_together,
-    shorter_holds, earlier_ends, rounder_times,
+    shorter_values, fewer_faults, fewer_operations, fewer_watchers, shorter_watchers,
+    fewer_clients, fewer_members, plainer_environment, plainer_faults, simpler_operations,
+    closer_together, shorter_holds, earlier_ends, rounder_times,
 )
 OTHER_SEEDS = 2
 """The number of other seeds that a candidate is tried with, when runs are short."""
+SHORT_RUNS = 300
+"""Runs are short if the budget suffices for this many of them."""
 BUDGET_S = 60.0
 
 OnSmaller = Callable[[Schedule, int], None]
@@ -69,6 +88,9 @@ class ShrinkResult:
     tries: int
     """The number of simulated runs."""
     wall_s: float
+    minimal: bool
+    """Whether the search ended because no reduction made the schedule smaller. False: the budget
+    or Ctrl-C ended the search, and a longer search may find a smaller schedule."""
 
 
 def shrink(
@@ -84,51 +106,59 @@ def shrink(
     that finds the schedule invalid. Raises BadArguments if the schedule does not fail.
     """
     began = time.monotonic()
-    checker = failing_checker(schedule, checker or schedule.fails_by)
-    search = _Search(replace(schedule, fails_by=checker), began + budget_s, on_smaller)
+    checker, failure = first_failure(schedule, checker or schedule.fails_by)
+    search = _Search(replace(schedule, fails_by=checker), failure, budget_s, began, on_smaller)
     # After Ctrl-C the result is the smallest schedule found so far, as after the budget.
     with contextlib.suppress(KeyboardInterrupt):
+        search.run_guided()
         search.run(COARSE, other_seeds=0)
+        search.run_guided()
         search.attempt(resolve_targets(search.smallest))
         search.run(FINE, other_seeds=OTHER_SEEDS)
         search.attempt(resolve_targets(search.smallest))
-    return ShrinkResult(search.smallest, search.tries, time.monotonic() - began)
-
-
-def failing_checker(schedule: Schedule, expected: str = "") -> str:
-    """Simulate `schedule` and return a checker that finds the run invalid.
-
-    Returns `expected` if it is given, and otherwise the first such checker. Raises BadArguments if
-    no checker finds the run invalid, or if `expected` is given and does not find it invalid.
-    """
-    with temporary_run(schedule) as run:
-        found = failing_checkers(run)
-    if not found:
-        raise BadArguments(
-            "nothing to shrink: a simulated run of this schedule is not invalid; give a schedule "
-            "that fails in simulation"
-        )
-    if expected and expected not in found:
-        raise BadArguments(
-            f"a run of this schedule is invalid by {', '.join(found)}, not by {expected}"
-        )
-    return expected or found[0]
+    return ShrinkResult(
+        search.smallest, search.tries, time.monotonic() - began, minimal=search.complete
+    )
 
 
 class _Search:
     """The state of a search: the smallest failing schedule, and the schedules that were tried."""
 
-    def __init__(self, schedule: Schedule, deadline: float, on_smaller: OnSmaller) -> None:
+    def __init__(
+        self, schedule: Schedule, failure: Failure, budget_s: float, began: float,
+        on_smaller: OnSmaller,
+    ) -> None:
         self.smallest = schedule
         self.tries = 0
-        self._deadline = deadline
+        self.complete = False
+        """Whether the last round tried all candidates, and none of them failed."""
+        self._failure = failure
+        self._budget_s, self._deadline = budget_s, began + budget_s
         self._on_smaller = on_smaller
+        self._run_s = time.monotonic() - began
         self._tried: set[bytes] = set()
+
+    def run_guided(self) -> None:
+        """Apply each reduction that uses what the last failing run showed once."""
+        for reduction in GUIDED:
+            for candidate in reduction(self.smallest, self._failure):
+                if self._late or self.attempt(candidate):
+                    break
 
     def run(self, reductions: Sequence[Reduction], other_seeds: int) -> None:
         """Apply all reductions in turn, until a round makes the schedule no smaller."""
+        self.complete = False
         while sum(self._reduce(one, other_seeds) for one in reductions):
             pass
+        self.complete = not self._late
+
+    @property
+    def _late(self) -> bool:
+        return time.monotonic() > self._deadline
+
+    @property
+    def _runs_are_short(self) -> bool:
+        return self._run_s * SHORT_RUNS < self._budget_s
 
     def _reduce(self, reduction: Reduction, other_seeds: int) -> bool:
         """Apply one reduction as often as possible. Returns whether it was applied at least once.
@@ -149,8 +179,8 @@ class _Search:
         for place, candidate in enumerate(reduction(self.smallest)):
             if place < position:
                 continue
-            for schedule in _seeds(candidate, other_seeds):
-                if time.monotonic() > self._deadline:
+            for schedule in _seeds(candidate, other_seeds if self._runs_are_short else 0):
+                if self._late:
                     return None
                 if self.attempt(schedule):
                     return place
@@ -166,9 +196,12 @@ class _Search:
             return False
         self._tried.add(mark)
         self.tries += 1
-        if not fails(schedule, schedule.fails_by):
+        began = time.monotonic()
+        failure = failure_of(schedule, schedule.fails_by)
+        self._run_s = time.monotonic() - began
+        if failure is None:
             return False
-        self.smallest = schedule
+        self.smallest, self._failure = schedule, failure
         self._on_smaller(schedule, self.tries)
         return True
 

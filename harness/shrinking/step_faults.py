@@ -29,6 +29,7 @@ from splitbrain.harness.schedule.schedule import (
     with_seed,
 )
 from splitbrain.harness.shrinking.failure import fails, temporary_run
+from splitbrain.harness.shrinking.sent_operations import sent_operations
 from splitbrain.harness.shrinking.target_resolution import resolve_targets
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.workloads.catalogue import make_workload
@@ -319,15 +320,7 @@ def _began_ns(folder: RunFolder, place: int) -> int | None:
 
 def _begun(folder: RunFolder, schedule: Schedule) -> list[tuple[int, int]]:
     """The time in ns at which each operation of the schedule began, and its number."""
-    order, count = schedule.operation_numbers(), len(schedule.clients)
-    sent = [0] * count
-    found = []
-    for operation in sorted(
-        History.read(folder.history).operations, key=lambda one: one.call
-    ):
-        client = operation.process % count if count else 0
-        if operation.f == "final_read" or not count or sent[client] >= len(order[client]):
-            continue
-        found.append((operation.call, order[client][sent[client]]))
-        sent[client] += 1
-    return found
+    return [
+        (one.call, one.number)
+        for one in sent_operations(schedule, History.read(folder.history))
+    ]

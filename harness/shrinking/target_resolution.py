@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from splitbrain.harness.schedule.leader_role import with_leader
 from splitbrain.harness.schedule.schedule import Schedule, with_changes, with_operations
 from splitbrain.harness.shrinking.failure import temporary_run
+from splitbrain.harness.shrinking.sent_operations import sent_operations
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.histories.event import FaultEvent
 from splitbrain.histories.history import History
@@ -80,17 +81,9 @@ def first_leader(folder: RunFolder) -> str:
 
 
 def _followers(schedule: Schedule, folder: RunFolder) -> dict[int, str]:
-    """The number of each operation that was sent to a follower → the follower."""
-    order, count = schedule.operation_numbers(), len(schedule.clients)
-    sent = [0] * count
-    followers: dict[int, str] = {}
-    for operation in sorted(History.read(folder.history).operations,
-                            key=lambda one: one.call):
-        client = operation.process % count if count else 0
-        if operation.f == "final_read" or not count or sent[client] >= len(order[client]):
-            continue
-        number, place = order[client][sent[client]], sent[client]
-        sent[client] += 1
-        if schedule.clients[client].operations[place].to_follower and operation.node:
-            followers[number] = operation.node
-    return followers
+    """For each operation that was sent to a follower, by its number: the follower."""
+    return {
+        one.number: one.member
+        for one in sent_operations(schedule, History.read(folder.history))
+        if one.member and schedule.clients[one.client].operations[one.place].to_follower
+    }

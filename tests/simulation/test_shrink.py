@@ -84,6 +84,35 @@ def test_the_printed_source_is_a_test_that_fails(
     assert again.returncode == 0, again.stdout + again.stderr
 
 
+def test_a_search_that_the_budget_ends_says_so_and_prints_no_long_schedule(tmp_path: Path) -> None:
+    done = splitbrain(
+        "shrink", "--mutant", "create_revision_kept_over_delete", "--seed", "1", "--rate", "25",
+        "--workload", "kv", "--time-limit", "30", "--budget", "0.1", "--store", str(tmp_path),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not minimal: the budget of 0.1 s ended first" in done.stdout
+    assert "to continue: splitbrain shrink " in done.stdout
+    assert "def test_" not in done.stdout
+    assert len(done.stdout.splitlines()) < 10
+    (file,) = (tmp_path / "shrunk").iterdir()
+    assert str(file) in done.stdout
+
+
+def test_a_large_schedule_shrinks_by_what_its_anomaly_shows(tmp_path: Path) -> None:
+    file = tmp_path / "small.schedule"
+    done = splitbrain(
+        "shrink", "--mutant", "create_revision_kept_over_delete", "--seed", "1", "--rate", "25",
+        "--workload", "kv", "--time-limit", "60", "--fault-pace", "3", "--out", str(file),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " faults, 1562 operations, " in done.stdout.splitlines()[0]
+    assert "not minimal" not in done.stdout
+    assert done.stdout.count("lasts ") == 1  # nothing is printed twice
+    faults, operations = read_schedule(file).size
+    assert faults <= 6
+    assert operations <= 12
+
+
 def test_a_schedule_that_does_not_fail_is_refused() -> None:
     given = {"system": "simulated", "time_limit_s": 1.0, "nodes": (1,)}
     with pytest.raises(BadArguments, match="not invalid"):

@@ -1,0 +1,66 @@
+"""Selects the conditions that lie near a planted bug.
+
+If a hunt does not find the bug, these conditions show how near the runs came to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from splitbrain.harness.mutants.catalogue import mutant, room_of
+from splitbrain.harness.simulation.conditions import (
+    BUGGIFIED,
+    CLIENTS,
+    CLOCKS,
+    CONDITIONS,
+    DISKS,
+    ELECTIONS,
+    LOGS,
+    NETWORKS,
+    RESTARTS,
+    STORES,
+    WATCHES,
+)
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "api": (*CLIENTS, *STORES, *WATCHES),
+    "apply": (*STORES, *RESTARTS, *LOGS),
+    "mvcc": (*STORES, *WATCHES),
+    "raft": (*ELECTIONS, *LOGS, *RESTARTS, *NETWORKS, *CLOCKS),
+    "server": (*CLIENTS, *ELECTIONS, *STORES),
+    "storage": (*DISKS, *RESTARTS, *LOGS),
+}
+"""For each part of the member in which bugs are planted: the conditions that concern that part."""
+NEAR_MIN = 3
+STEM_LETTERS = 5
+"""Words with the same first letters count as the same word: snapshot, snapshots."""
+SHORT_WORD_LETTERS = 4
+"""Words with fewer letters are ignored."""
+COMMON_STEMS = frozenset(("membe", "befor", "after", "entri", "entry", "other", "store", "again"))
+
+
+def near_conditions(name: str) -> tuple[str, ...]:
+    """The conditions of the planted bug's part that mention the same things as its description.
+
+    If they are fewer than `NEAR_MIN`, all conditions of that part.
+    """
+    of_part = (*GROUPS.get(room_of(name), CONDITIONS), *BUGGIFIED)
+    described = _stems(f"{name.replace('_', ' ')} {mutant(name).what}")
+    near = tuple(one for one in of_part if described & _stems(one))
+    return near if len(near) >= NEAR_MIN else of_part[: -len(BUGGIFIED)]
+
+
+def near_lines(name: str, counts: Mapping[str, int]) -> Iterator[str]:
+    """How often the runs reached each of these conditions, as lines of text."""
+    near = near_conditions(name)
+    reached = sum(1 for one in near if counts.get(one))
+    yield f"conditions near {name} that the runs reached: {reached} of {len(near)}"
+    for one in sorted(near, key=lambda condition: -counts.get(condition, 0)):
+        count = counts.get(one, 0)
+        yield f"  {format(count, ',') if count else 'never':>9}  {one}"
+
+
+def _stems(text: str) -> frozenset[str]:
+    words = re.findall(rf"[a-z]{{{SHORT_WORD_LETTERS},}}", text.lower())
+    return frozenset(word[:STEM_LETTERS] for word in words) - COMMON_STEMS

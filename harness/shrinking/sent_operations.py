@@ -1,0 +1,91 @@
+"""Relates the operations of a recorded history to the operations of the schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from splitbrain.harness.drive.last_seen import LastSeen
+from splitbrain.harness.drive.load import LOOK
+from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.harness.workloads.workload import FINAL_READ
+from splitbrain.histories.history import History
+from splitbrain.histories.operation import Operation
+from splitbrain.histories.service import ServiceOperation
+
+
+@dataclass(frozen=True, slots=True)
+class SentOperation:
+    """An operation of the schedule that a client has sent.
+
+    `number` is its number in the schedule, and `place` its place among the operations of
+    `client`. The times are in ns since the start of the run.
+    """
+
+    number: int
+    client: int
+    place: int
+    member: str
+    events: tuple[int, ...]
+    """The indexes of its events: invocation, completion, and those of the look before it."""
+    call: int
+    end: int
+    """When the client stopped to wait; the same as `call` if that is unknown."""
+
+
+def sent_operations(schedule: Schedule, history: History) -> list[SentOperation]:
+    """The operations of the load of a run of `schedule`, in the order in which they began.
+
+    A look, which reads a key before an operation that depends on it, belongs to that operation.
+    The final reads are not part of the schedule, and are left out.
+    """
+    clients = [_Client(number, schedule) for number in range(len(schedule.clients))]
+    if not clients:
+        return []
+    recorded: list[Operation | ServiceOperation] = [*history.operations, *history.services]
+    found = []
+    for one in sorted(recorded, key=lambda operation: operation.call):
+        if one.f != FINAL_READ:
+            sent = clients[one.process % len(clients)].sent(one)
+            found += [sent] if sent else []
+    return found
+
+
+class _Client:
+    """The position of one client in its list of operations."""
+
+    def __init__(self, client: int, schedule: Schedule) -> None:
+        self._client = client
+        self._operations = schedule.clients[client].operations
+        self._numbers = schedule.operation_numbers()[client]
+        self._place = 0
+        self._succeeded = LastSeen().succeeded
+        self._look: tuple[int, ...] = ()
+
+    def sent(self, one: Operation | ServiceOperation) -> SentOperation | None:
+        """The operation of the schedule that `one` records. None for a look, which only begins it.
+        """
+        events = tuple(index for index in (one.invoked, one.returned) if index is not None)
+        while not self._look and self._skipped():
+            self._place += 1
+        place = self._place
+        if place >= len(self._operations):
+            return None
+        self._succeeded = one.outcome == "ok"
+        if one.f == LOOK:
+            self._look = events if self._succeeded else ()
+            self._place += not self._succeeded
+            return None
+        events, self._look = self._look + events, ()
+        self._place += 1
+        return SentOperation(
+            self._numbers[place], self._client, place, one.node or "", events, one.call,
+            one.ended or one.ret or one.call,
+        )
+
+    def _skipped(self) -> bool:
+        """Whether the client did not send its next operation, because the one before failed."""
+        place = self._place
+        return (
+            place < len(self._operations) and self._operations[place].after_ok
+            and not self._succeeded
+        )
