@@ -111,6 +111,12 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
 )
 @click.option("--wal-segment-bytes", type=int, default=64 * 1024**2, show_default=True)
 @click.option(
+    "--seal-log",
+    is_flag=True,
+    help="Record the durable end of the log in another file, before entries are acknowledged, so"
+    " that a disk that loses synced data is noticed. Costs a second sync for each write.",
+)
+@click.option(
     "--experimental-watch-progress-notify-interval",
     default="10m",
     show_default=True,
@@ -191,6 +197,7 @@ def _config(flags: dict[str, object]) -> Config:
             backend_batch_interval_ms=number("backend_batch_interval"),
             backend_batch_operations_max=number("backend_batch_limit"),
             wal_segment_bytes=number("wal_segment_bytes"),
+            seal_log=bool(flags["seal_log"]),
             watch_progress_interval_ms=parse_duration_ms(
                 text("experimental_watch_progress_notify_interval"),
                 "--experimental-watch-progress-notify-interval",

@@ -53,6 +53,9 @@ class Config:
     backend_batch_interval_ms: int = 100
     backend_batch_operations_max: int = 10_000
     wal_segment_bytes: int = 64 * 1024**2
+    seal_log: bool = False
+    """Whether each sync of the log also records in another file what the log must contain, so that
+    the loss of acknowledged records is noticed."""
     pre_vote: bool = True
     check_quorum: bool = True
     """If False, a leader that hears from no other member stays leader, as in the Raft paper."""

@@ -3,6 +3,7 @@
     lock            locked while the member runs
     incarnation     the number of times that the member has started with this data
     member/wal/     the write-ahead log
+    member/seal     with `seal_log`: what the log must contain
     member/snap/    snapshots; member/snap/db is the backend
 
 Recovery first reads the newest complete snapshot that has a mark in the log, then the log after
@@ -20,11 +21,13 @@ from dataclasses import dataclass
 from splitbrain.node.backend import Backend
 from splitbrain.node.config import Config
 from splitbrain.node.raft.message import Entry, HardState, Index, Snapshot, SnapshotMetadata
+from splitbrain.node.storage.seal import SealFile
 from splitbrain.node.storage.snapshot_file import SnapshotFiles
 from splitbrain.node.storage.wal import Wal, WalCorrupt, WalMetadata, snapshot_marks, wal_exists
 from splitbrain.node.world import Disk
 
 WAL = "member/wal"
+SEAL = "member/seal"
 SNAPSHOTS = "member/snap"
 BACKEND = "member/snap/db"
 INCARNATION = "incarnation"
@@ -78,16 +81,20 @@ class MemberStorage:
         disk.make_directory(SNAPSHOTS)
         metadata = WalMetadata(config.cluster_id, config.member_id)
         snapshots = SnapshotFiles(disk, SNAPSHOTS)
+        seal = SealFile(disk, SEAL) if config.seal_log else None
         try:
             if not wal_exists(disk, WAL):
                 _refuse_leftovers(disk)
-                wal = await Wal.create(disk, WAL, metadata, segment_bytes=config.wal_segment_bytes)
+                wal = await Wal.create(
+                    disk, WAL, metadata, segment_bytes=config.wal_segment_bytes, seal=seal
+                )
                 newest, recovered = None, Recovered(HardState(), NO_SNAPSHOT, ())
             else:
-                newest = snapshots.load_newest(snapshot_marks(disk, WAL))
+                sealed = seal.read() if seal is not None else None
+                newest = snapshots.load_newest(snapshot_marks(disk, WAL, sealed))
                 start = newest.metadata if newest else NO_SNAPSHOT
                 wal, found, hard_state, entries = await Wal.open(
-                    disk, WAL, start, segment_bytes=config.wal_segment_bytes
+                    disk, WAL, start, segment_bytes=config.wal_segment_bytes, seal=seal
                 )
                 _check_owner(found, metadata, config)
                 recovered = Recovered(hard_state, start, consistent_tail(start, entries))
@@ -197,11 +204,12 @@ def consistent_tail(after: SnapshotMetadata, entries: Sequence[Entry]) -> Sequen
 
 
 def _refuse_leftovers(disk: Disk) -> None:
-    if disk.exists(f"{BACKEND}/data.mdb"):
-        raise DataRefused(
-            f"there is a backend ({BACKEND}) but no write-ahead log ({WAL}): part of the data "
-            "directory is missing; restore the whole directory, or use an empty --data-dir"
-        )
+    for what, path in (("a backend", f"{BACKEND}/data.mdb"), ("a seal", SEAL)):
+        if disk.exists(path):
+            raise DataRefused(
+                f"there is {what} ({path}) but no write-ahead log ({WAL}): part of the data "
+                "directory is missing; restore the whole directory, or use an empty --data-dir"
+            )
 
 
 def _check_owner(found: WalMetadata, expected: WalMetadata, config: Config) -> None:

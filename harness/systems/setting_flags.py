@@ -21,6 +21,7 @@ SETTING_FLAGS: Mapping[str, Mapping[str, Flags]] = {
         "catch_up_entries": _number("--snapshot-catchup-entries"),
         "snapshots_kept": _number("--max-snapshots"),
         "wal_segment_bytes": _number("--wal-segment-bytes"),
+        "seal_log": lambda value: ("--seal-log",) if value else (),
         "backend_batch_interval_ms": _number("--backend-batch-interval"),
         "backend_batch_operations_max": _number("--backend-batch-limit"),
         "pre_vote": lambda value: () if value else ("--no-pre-vote",),

@@ -10,18 +10,29 @@ accepts no more records, because the content of the file's tail is unknown, and 
 sync must not be retried (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX
 ATC 2020).
 
+With a seal (`splitbrain.node.storage.seal`), `sync` also makes the seal durable before it returns.
+Then a log that has lost its last records is refused at the next start.
+
 Source: etcd's server/storage/wal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
-from splitbrain.node.raft.message import Entry, HardState, Index, SnapshotMetadata
-from splitbrain.node.storage.wal_record import Record, RecordType, encode_record
+from splitbrain.node.raft.message import Entry, HardState, Index, SnapshotMetadata, Term
+from splitbrain.node.storage.seal import Seal, SealFile
+from splitbrain.node.storage.wal_record import RecordType, encode_record
+from splitbrain.node.storage.wal_replay import (
+    NO_SNAPSHOT,
+    Mark,
+    WalMetadata,
+    first_needed,
+    replay,
+    snapshot_marks,
+)
 from splitbrain.node.storage.wal_segment_reader import (
     ASIDE,
     SegmentHead,
@@ -29,8 +40,6 @@ from splitbrain.node.storage.wal_segment_reader import (
     Tail,
     WalCorrupt,
     list_segments,
-    read_segment,
-    refuse,
 )
 from splitbrain.node.world import Disk, DiskError, File
 
@@ -45,31 +54,7 @@ __all__ = [
 ]
 
 SEGMENT_BYTES = 64 * 1024**2
-NO_SNAPSHOT = SnapshotMetadata()
-"""The snapshot before the first entry of a log that starts at index 1."""
 _encode = msgspec.msgpack.Encoder().encode
-_decode_entry = msgspec.msgpack.Decoder(Entry).decode
-_decode_hard_state = msgspec.msgpack.Decoder(HardState).decode
-_decode_mark = msgspec.msgpack.Decoder(SnapshotMetadata).decode
-
-
-class WalMetadata(msgspec.Struct, frozen=True, array_like=True):
-    """The cluster and the member that own the log, and the version that wrote it."""
-
-    cluster_id: int
-    member_id: int
-    version: str = ""
-
-
-_decode_metadata = msgspec.msgpack.Decoder(WalMetadata).decode
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """A snapshot's mark, and the sequence number of the segment that contains it."""
-
-    metadata: SnapshotMetadata
-    sequence: int
 
 
 def wal_exists(disk: Disk, directory: str) -> bool:
@@ -80,14 +65,24 @@ class Wal:
     """An open log. `create` and `open` return one."""
 
     def __init__(
-        self, disk: Disk, directory: str, metadata: WalMetadata, *, segment_bytes: int
+        self,
+        disk: Disk,
+        directory: str,
+        metadata: WalMetadata,
+        *,
+        segment_bytes: int,
+        seal: SealFile | None,
     ) -> None:
         self._disk = disk
+        self._seal = seal
         self._directory = directory
         self._metadata = metadata
         self._segment_bytes = segment_bytes
         self._hard_state = HardState()
         self._last_index: Index = 0
+        self._last: tuple[Term, Index] = (0, 0)
+        """Term and index of the last entry. After a received snapshot, which may end before the
+        last entry, the later of the two in the order in which votes compare logs."""
         self._segment = SegmentName(-1, 0)
         self._file: File | None = None
         self._end = 0
@@ -96,7 +91,7 @@ class Wal:
         self._why_closed = ""
         self._durable_commit: Index = 0
         """The commit index of the last hard state that was synced."""
-        self._marks: list[_Mark] = []
+        self._marks: list[Mark] = []
         """The marks in the existing segments, oldest first."""
 
     @classmethod
@@ -107,14 +102,16 @@ class Wal:
         metadata: WalMetadata,
         *,
         segment_bytes: int = SEGMENT_BYTES,
+        seal: SealFile | None = None,
     ) -> Wal:
         """Create a log with the mark of the empty snapshot. Raises FileExistsError, DiskError."""
         if wal_exists(disk, directory):
             raise FileExistsError(f"{directory} already contains a write-ahead log; open it")
         disk.make_directory(directory)
         await disk.sync_directory(_parent(directory))
-        wal = cls(disk, directory, metadata, segment_bytes=segment_bytes)
+        wal = cls(disk, directory, metadata, segment_bytes=segment_bytes, seal=seal)
         await wal._begin_segment(SegmentName(0, 0), NO_SNAPSHOT)
+        await wal._write_seal(wal._appended())
         return wal
 
     @classmethod
@@ -125,6 +122,7 @@ class Wal:
         after: SnapshotMetadata = NO_SNAPSHOT,
         *,
         segment_bytes: int = SEGMENT_BYTES,
+        seal: SealFile | None = None,
     ) -> tuple[Wal, WalMetadata, HardState, list[Entry]]:
         """Open the log and repair its end.
 
@@ -135,19 +133,21 @@ class Wal:
 
         Raises WalCorrupt, DiskError, and FileNotFoundError if there is no log.
         """
-        replay = _replay(disk, directory, after)
-        assert replay.metadata is not None
-        wal = cls(disk, directory, replay.metadata, segment_bytes=segment_bytes)
-        wal._hard_state = replay.hard_state
-        wal._last_index = max(after.index, replay.last_index)
-        wal._segment = replay.segment
-        wal._link, wal._end = replay.tail.link, replay.tail.end
+        found = replay(disk, directory, after, seal.read() if seal is not None else None)
+        assert found.metadata is not None
+        wal = cls(disk, directory, found.metadata, segment_bytes=segment_bytes, seal=seal)
+        wal._hard_state = found.hard_state
+        wal._last_index = max(after.index, found.last_index)
+        wal._last = max((after.term, after.index), (found.last_term, found.last_index))
+        wal._segment = found.segment
+        wal._link, wal._end = found.tail.link, found.tail.end
         wal._durable = wal._end
-        wal._durable_commit = replay.hard_state.commit
-        wal._marks = replay.marks
+        wal._durable_commit = found.hard_state.commit
+        wal._marks = found.marks
         wal._file = disk.open(wal._path(wal._segment))
-        await wal._repair_tail(replay.tail)
-        return wal, replay.metadata, replay.hard_state, replay.entries
+        await wal._repair_tail(found.tail)
+        await wal._write_seal(wal._appended())
+        return wal, found.metadata, found.hard_state, found.entries
 
     async def _repair_tail(self, tail: Tail) -> None:
         """Cut off a torn record, and make all complete records durable."""
@@ -204,6 +204,7 @@ class Wal:
             self._hard_state = hard_state
         if entries:
             self._last_index = entries[-1].index
+            self._last = (entries[-1].term, entries[-1].index)
         self._write(records)
 
     def _framed(self, kind: RecordType, content: bytes) -> bytes:
@@ -240,15 +241,18 @@ class Wal:
     async def sync(self) -> None:
         """Make all appended records durable. If this segment is full, begin another one.
 
+        With a seal, the log is sealed before this method returns.
+
         Raises DiskError.
         """
-        file = self._open_file()
-        end, commit = self._end, self._hard_state.commit
+        file, appended = self._open_file(), self._appended()
         try:
             await sync_file(file)
-            self._durable, self._durable_commit = end, commit
+            self._durable, self._durable_commit = appended.end, appended.hard_state.commit
             if self._is_full():
                 await self._cut()
+                appended = self._appended()
+            await self._write_seal(appended)
         except DiskError as problem:
             self._fail(problem)
             raise
@@ -278,7 +282,8 @@ class Wal:
             self.append(msgspec.structs.replace(self._hard_state, commit=metadata.index), ())
         self._write([self._framed(RecordType.SNAPSHOT_MARK, _encode(metadata))])
         self._last_index = max(self._last_index, metadata.index)
-        self._marks.append(_Mark(metadata, self._segment.sequence))
+        self._last = max(self._last, (metadata.term, metadata.index))
+        self._marks.append(Mark(metadata, self._segment.sequence))
         await self.sync()
 
     async def release(self, index: Index) -> int:
@@ -300,7 +305,7 @@ class Wal:
         # A mark that was ignored after a crash can be in a much earlier segment than the
         # entries after it.
         in_segment = [name.sequence for name in segments].index(oldest.sequence)
-        keep = min(_first_needed(segments, oldest.metadata.index), in_segment)
+        keep = min(first_needed(segments, oldest.metadata.index), in_segment)
         for name in segments[:keep]:
             self._disk.remove(self._path(name))
         if keep:
@@ -313,6 +318,16 @@ class Wal:
         ]
         return keep
 
+    def _appended(self) -> Seal:
+        """The seal of all appended records, which is true once they are durable."""
+        term, index = self._last
+        return Seal(self._segment.sequence, self._end, self._link, self._hard_state, term, index)
+
+    async def _write_seal(self, seal: Seal) -> None:
+        """Seal the log. The member may acknowledge what it contains only after this."""
+        if self._seal is not None:
+            await self._seal.write(seal)
+
     def trim(self) -> None:
         """Cut the unused preallocated space off the newest segment, before a clean stop.
 
@@ -323,7 +338,9 @@ class Wal:
             self._file.truncate(self._end)
 
     def close(self) -> None:
-        """Close the file without a sync."""
+        """Close the files without a sync."""
+        if self._seal is not None:
+            self._seal.close()
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -344,7 +361,7 @@ class Wal:
         records = self._head_records(name)
         if mark is not None:
             records.append(self._framed(RecordType.SNAPSHOT_MARK, _encode(mark)))
-            self._marks.append(_Mark(mark, name.sequence))
+            self._marks.append(Mark(mark, name.sequence))
         commit = self._hard_state.commit
         data = b"".join(records)
         aside = self._path(name) + ASIDE
@@ -395,122 +412,3 @@ async def sync_file(file: File) -> None:
 
 def _parent(directory: str) -> str:
     return directory.rpartition("/")[0] or "."
-
-
-def _first_needed(segments: list[SegmentName], index: Index) -> int:
-    """Return the position of the last segment that begins at or before `index`."""
-    return max((at for at, name in enumerate(segments) if name.index <= index), default=0)
-
-
-@dataclass(slots=True)
-class _Replay:
-    """The state that results from reading the records of a log in order."""
-
-    after: SnapshotMetadata
-    metadata: WalMetadata | None = None
-    hard_state: HardState = field(default_factory=HardState)
-    entries: list[Entry] = field(default_factory=list)
-    marks: list[_Mark] = field(default_factory=list)
-    last_index: Index = 0
-    segment: SegmentName = field(default_factory=lambda: SegmentName(0, 0))
-    tail: Tail = field(default_factory=Tail)
-
-    def take(self, record: Record, path: str, *, decode_entries: bool) -> None:
-        if record.type == RecordType.ENTRY:
-            if decode_entries:
-                self._take_entry(_decode_entry(record.content), path)
-        elif record.type == RecordType.HARD_STATE:
-            self.hard_state = _decode_hard_state(record.content)
-        elif record.type == RecordType.SNAPSHOT_MARK:
-            self.marks.append(_Mark(_decode_mark(record.content), self.segment.sequence))
-        elif record.type == RecordType.METADATA:
-            metadata = _decode_metadata(record.content)
-            if self.metadata is not None and metadata != self.metadata:
-                refuse(path, self.tail.end, f"the log of {metadata}", f"that of {self.metadata}")
-            self.metadata = metadata
-        else:
-            refuse(path, self.tail.end, f"a record of type {record.type}", "1 to 5")
-
-    def _take_entry(self, entry: Entry, path: str) -> None:
-        """Add an entry, and drop the earlier entries at and after its index.
-
-        If an index occurs again, a new leader has replaced the entries from this index on (Raft
-        paper, section 5.3).
-        """
-        self.last_index = entry.index
-        position = entry.index - self.after.index - 1
-        if position < 0:
-            return
-        if position > len(self.entries):
-            expected = self.after.index + len(self.entries) + 1
-            refuse(path, self.tail.end, f"entry {entry.index}", f"entry {expected}")
-        del self.entries[position:]
-        self.entries.append(entry)
-
-
-def _replay(
-    disk: Disk, directory: str, after: SnapshotMetadata | None, *, decode_entries: bool = True
-) -> _Replay:
-    """Read the log from the snapshot `after` on. If `after` is None, read the whole log.
-
-    Reading begins with the segment that contains the entry after the snapshot. The mark of the
-    snapshot is usually in this segment or a later one. If it is not, all segments are read. Raises
-    WalCorrupt if the log contains no mark of `after`.
-    """
-    segments = list_segments(disk, directory)
-    if not segments:
-        raise FileNotFoundError(f"{directory} contains no write-ahead log; create it")
-    if after is None:
-        return _replay_segments(disk, directory, segments, NO_SNAPSHOT, decode_entries)
-    needed = segments[_first_needed(segments, after.index) :]
-    replay = _replay_segments(disk, directory, needed, after, decode_entries)
-    if not _has_mark(replay.marks, after):
-        # The mark is in an earlier segment in one case. The member crashed before the log's commit
-        # index reached the snapshot, so the start ignored the mark (see `snapshot_marks`).
-        # Afterwards the member received the entries of the snapshot one by one.
-        replay = _replay_segments(disk, directory, segments, after, decode_entries)
-    if not _has_mark(replay.marks, after):
-        refuse(directory, 0, "no mark of the snapshot", f"one at index {after.index}")
-    return replay
-
-
-def _replay_segments(
-    disk: Disk,
-    directory: str,
-    segments: list[SegmentName],
-    after: SnapshotMetadata,
-    decode_entries: bool,
-) -> _Replay:
-    replay = _Replay(after)
-    link: int | None = None
-    for position, name in enumerate(segments):
-        path = f"{directory}/{name}"
-        if name.sequence != segments[0].sequence + position:
-            refuse(path, 0, "this segment", f"number {segments[0].sequence + position}")
-        replay.segment = name
-        last = position == len(segments) - 1
-        for record in read_segment(disk, path, name, link=link, last=last, tail=replay.tail):
-            replay.take(record, path, decode_entries=decode_entries)
-        link = replay.tail.link
-    if replay.metadata is None:
-        refuse(f"{directory}/{segments[-1]}", replay.tail.end, "no metadata", "a metadata record")
-    return replay
-
-
-def _has_mark(marks: list[_Mark], snapshot: SnapshotMetadata) -> bool:
-    return any(
-        (mark.metadata.index, mark.metadata.term) == (snapshot.index, snapshot.term)
-        for mark in marks
-    )
-
-
-def snapshot_marks(disk: Disk, directory: str) -> list[SnapshotMetadata]:
-    """Return the valid snapshot marks of the log, oldest first. The log is not changed.
-
-    A mark is valid if its index is not above the commit index of the last hard state. A mark with a
-    higher index shows that the member crashed while it received a leader's snapshot, before it
-    installed the snapshot. Raises WalCorrupt, DiskError.
-    """
-    replay = _replay(disk, directory, None, decode_entries=False)
-    marks = [mark.metadata for mark in replay.marks]
-    return [mark for mark in marks if mark.index <= replay.hard_state.commit]

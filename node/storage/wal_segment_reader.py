@@ -88,15 +88,36 @@ class Tail(msgspec.Struct):
     file_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class SealedEnd:
+    """The offset up to which the seal requires a segment to be complete, and the link there."""
+
+    end: int
+    link: int
+
+
+NOTHING_SEALED = SealedEnd(0, 0)
+"""There is a seal, and it requires nothing of this segment."""
+
+
 def read_segment(
-    disk: Disk, path: str, name: SegmentName, *, link: int | None, last: bool, tail: Tail
+    disk: Disk,
+    path: str,
+    name: SegmentName,
+    *,
+    link: int | None,
+    last: bool,
+    sealed: SealedEnd | None,
+    tail: Tail,
 ) -> Iterator[Record]:
     """Yield all records of a segment except the first one, and update `tail` after each.
 
-    `link` is the link of the previous segment's last record, or None if it is unknown. Only the
-    last segment can end with a torn record, because a segment is synced before the next one is
-    created. The head of a segment is never torn, because it is synced before the segment gets its
-    name. Raises WalCorrupt.
+    `link` is the link of the previous segment's last record, or None if it is unknown. `sealed` is
+    None if the log has no seal. Raises WalCorrupt.
+
+    Only the last segment can end with a torn record, because a segment is synced before the next
+    one is created. The head of a segment is never torn, because it is synced before the segment
+    gets its name.
     """
     content = disk.read(path)
     data = content.rstrip(b"\0")
@@ -108,18 +129,42 @@ def read_segment(
         if found is None:
             if tail.end == 0:
                 refuse(path, 0, "nothing", "the head of a segment")
+            if sealed is not None and tail.end < sealed.end:
+                refuse(path, tail.end, "the end of the log", f"more, up to offset {sealed.end}")
             return
         if isinstance(found, Damage):
-            if not (found.torn and last and tail.end > 0 and not was_durable(data, tail.end)):
+            if not (last and is_torn(found, data, tail.end, sealed)):
                 refuse(path, tail.end, found.found, found.expected)
             tail.torn = found
             return
         begin, tail.end, tail.link = tail.end, found.end, found.link
         tail.durable = found.durable
+        if sealed is not None and begin < sealed.end:
+            _check_sealed(path, found, sealed)
         if begin == 0:
             _check_head(path, name, found, link)
         else:
             yield found
+
+
+def is_torn(damage: Damage, data: bytes, at: int, sealed: SealedEnd | None) -> bool:
+    """Whether `damage` at offset `at` is that of a record that was never synced.
+
+    After the sealed end, all damage is. Without a seal, a lost sector must explain it.
+    """
+    if at == 0 or was_durable(data, at):
+        return False
+    return damage.torn if sealed is None else at >= sealed.end
+
+
+def _check_sealed(path: str, record: Record, sealed: SealedEnd) -> None:
+    """Raise WalCorrupt if `record` reaches the sealed end, but is not the record that ended there
+    when the log was sealed."""
+    if record.end >= sealed.end and (record.end, record.link) != (sealed.end, sealed.link):
+        refuse(
+            path, record.end, f"the end of a record with link {record.link:#010x}",
+            f"one at offset {sealed.end} with {sealed.link:#010x}, which the seal names",
+        )
 
 
 def _check_head(path: str, name: SegmentName, record: Record, link: int | None) -> None:

@@ -1,0 +1,131 @@
+"""The seal of the write-ahead log: a record in another file of what the log must contain.
+
+A log by itself cannot show that its last records are missing. A power loss before their sync
+leaves the same bytes as a disk that lost them after their sync, and only in the second case may
+the member have acknowledged them. The seal tells the two cases apart. It is written after each
+sync of the log, and it is durable before the member acknowledges anything of that sync. So
+
+- if the log is complete up to the seal, all that it lacks was never acknowledged;
+- if it is not, the disk has lost acknowledged data, and the seal still contains what this member
+  has promised to other members: its term and vote, and the last entry of its log.
+
+The file has two slots of 4096 bytes, written in turn, so that a torn write of a slot leaves the
+other one. A slot contains, with sizes in bytes,
+
+    magic (8) | CRC32C of the rest (4) | length (4) | number of the write (8) | msgpack of `Seal`
+
+The seal and the log are separate files. A fault of the disk that damages both is found only if
+the rest of one of them contradicts the other.
+
+Source: Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST 2018 (a
+persist record distinguishes a crash from a corruption); TigerBeetle's redundant headers.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import google_crc32c
+import msgspec
+
+from splitbrain.node.raft.message import HardState, Index, Term
+from splitbrain.node.world import Disk, File
+
+MAGIC = b"SBSEAL\x00\x01"
+SLOT_BYTES = 4096
+"""The largest unit that disks write, so that a torn write damages one slot only."""
+SLOTS = 2
+_CRC_AT = len(MAGIC)
+_CHECKED_AT = _CRC_AT + 4
+_HEADER = struct.Struct("<IQ")
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Seal(msgspec.Struct, frozen=True, array_like=True):
+    """The durable end of the log, and the promises that this member may have made until then."""
+
+    sequence: int
+    """The sequence number of the newest segment."""
+    end: int
+    """The offset in that segment up to which the log is durable."""
+    link: int
+    """The link of the record that ends there."""
+    hard_state: HardState
+    last_term: Term
+    last_index: Index
+    """Term and index of the last entry of the log."""
+
+
+_decode = msgspec.msgpack.Decoder(Seal).decode
+
+
+class SealFile:
+    """The file `path` with the seal of one log. The first `write` creates the file."""
+
+    def __init__(self, disk: Disk, path: str) -> None:
+        self._disk = disk
+        self._path = path
+        self._file: File | None = None
+        self._number = 0
+
+    def read(self) -> Seal | None:
+        """The newest seal that is complete; None if there is none. Raises DiskError."""
+        if not self._disk.exists(self._path):
+            return None
+        content = self._disk.read(self._path)
+        slots = [decode_slot(content[at : at + SLOT_BYTES]) for at in slot_offsets()]
+        newest = max((slot for slot in slots if slot is not None), default=None, key=_number)
+        if newest is None:
+            return None
+        self._number = newest[0]
+        return newest[1]
+
+    async def write(self, seal: Seal) -> None:
+        """Replace the older slot by `seal`. It is durable when this returns. Raises DiskError."""
+        file = self._file or await self._open()
+        self._number += 1
+        file.write(self._number % SLOTS * SLOT_BYTES, encode_slot(self._number, seal))
+        await file.sync()
+
+    async def _open(self) -> File:
+        if self._disk.exists(self._path):
+            self._file = self._disk.open(self._path)
+        else:
+            self._file = self._disk.create(self._path, preallocate_bytes=SLOTS * SLOT_BYTES)
+            await self._file.sync()
+            await self._disk.sync_directory(self._path.rpartition("/")[0] or ".")
+        return self._file
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def slot_offsets() -> range:
+    return range(0, SLOTS * SLOT_BYTES, SLOT_BYTES)
+
+
+def encode_slot(number: int, seal: Seal) -> bytes:
+    body = _encode(seal)
+    checked = _HEADER.pack(len(body), number) + body
+    crc: int = google_crc32c.value(checked)
+    slot = MAGIC + crc.to_bytes(4, "little") + checked
+    assert len(slot) <= SLOT_BYTES, f"a seal of {len(slot)} bytes does not fit into a slot"
+    return slot
+
+
+def decode_slot(slot: bytes) -> tuple[int, Seal] | None:
+    """The number and the seal of a slot; None if the slot is empty or damaged."""
+    if not slot.startswith(MAGIC) or len(slot) < _CHECKED_AT + _HEADER.size:
+        return None
+    length, number = _HEADER.unpack_from(slot, _CHECKED_AT)
+    end = _CHECKED_AT + _HEADER.size + length
+    crc = int.from_bytes(slot[_CRC_AT:_CHECKED_AT], "little")
+    if end > len(slot) or google_crc32c.value(slot[_CHECKED_AT:end]) != crc:
+        return None
+    return number, _decode(slot[_CHECKED_AT + _HEADER.size : end])
+
+
+def _number(slot: tuple[int, Seal]) -> int:
+    return slot[0]
