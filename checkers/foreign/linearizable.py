@@ -13,7 +13,7 @@ from typing import Any
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.foreign.recorded_operation import Logged
-from splitbrain.checkers.minimise.history_part import NoOrder, no_order
+from splitbrain.checkers.minimise.no_order import NoOrder, no_order, sentence
 from splitbrain.checkers.porcupine import CheckResult, Model, Operation, check_operations_verbose
 from splitbrain.checkers.porcupine.models import key_value, mutex
 from splitbrain.checkers.porcupine.models import register as registers
@@ -231,32 +231,21 @@ def _anomaly(
         # Without a key there are two spaces in its place.
         return described.replace("  ", " ", 1) if op.input.key == "" else described
 
-    because = (
-        f"no order explains {wording.together(len(found.needed))} "
-        f"({'; '.join(text(op) for op in found.needed[:8])}"
-        f"{'; …' * (len(found.needed) > 8)}), "
-        "whether or not each of the other operations took effect"
-    )
-    stuck = found.stuck
-    if stuck is not None:
-        who = by_call[int(stuck.call)]
-        after = "at the start"
-        if found.order:
-            after = f"after {'; '.join(text(op) for op in found.order[-3:])}"
-        because += (
-            f". Process {who.process}'s {text(stuck)}, which ended {_when(who)}, does not fit: "
-            f"{after} the state is {found.state}"
-        )
+    def who(op: Operation[Any, Any]) -> str:
+        one = by_call[int(op.call)]
+        return f"process {one.process}, {_when(one)}"
+
+    events = {int(at) for op in found.shown for at in (op.call, op.ret) if at != math.inf}
     return Anomaly(
         "not linearizable",
-        because,
-        tuple(sorted(int(at) for op in found.needed for at in (op.call, op.ret)
-                     if at != math.inf)),
+        sentence(found, text, who, f"the state is {found.state.replace(NOT_TEXT, '')}"),
+        tuple(sorted(events)),
         detail={
-            "operations": [int(op.call) for op in found.needed],
+            "operations": [int(op.call) for op in found.shown],
+            "needed": [int(op.call) for op in found.needed],
             "linearization": [int(op.call) for op in found.order],
-            "stuck": None if stuck is None else int(stuck.call),
-            "state": found.state,
+            "stuck": None if found.blamed is None else int(found.blamed.call),
+            "state": found.state.replace(NOT_TEXT, ""),
         },
     )
 

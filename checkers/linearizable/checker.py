@@ -21,11 +21,11 @@ from __future__ import annotations
 import math
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.linearizable.explanation import explain
 from splitbrain.checkers.linearizable.store_register import (
     REGISTERS,
     Before,
@@ -34,23 +34,16 @@ from splitbrain.checkers.linearizable.store_register import (
     State,
     Swap,
     Write,
-    describe,
-    read_only,
 )
-from splitbrain.checkers.minimise.delta_debugging import minimise, shortest_prefix
-from splitbrain.checkers.minimise.history_part import furthest
 from splitbrain.checkers.model.answers import key_values
 from splitbrain.checkers.model.requests import must_be_recent, parts
 from splitbrain.checkers.model.sequential_store import text_order
 from splitbrain.checkers.porcupine import (
     CheckResult,
     Operation,
-    PartitionInfo,
-    check_operations,
     check_operations_verbose,
 )
-from splitbrain.checkers.verdict import Anomaly, Verdict, not_applicable, with_evidence
-from splitbrain.checkers.wording import together
+from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
 from splitbrain.histories.history import History
 from splitbrain.histories.history import Operation as Recorded
 from splitbrain.histories.kv import (
@@ -71,9 +64,6 @@ from splitbrain.histories.service import makes_keys
 NAME = "linearizable"
 EXPLANATION_S_MAX = 10.0
 """The time limit for making the explanations smaller, for all keys together."""
-QUESTION_S_MAX = 0.5
-"""The time limit in seconds for refuting one part of a history. If the limit is reached, the part
-is not used as an explanation."""
 
 
 class NotApplicable(Exception):
@@ -109,7 +99,7 @@ def check_linearizable(evidence: Evidence) -> Verdict:
     illegal = [part for part in info.partitions if part.result is CheckResult.ILLEGAL]
     deadline = time.monotonic() + EXPLANATION_S_MAX
     recorded = {op.invoked: op for op in evidence.history.operations}
-    anomalies = tuple(_explain(part, recorded, deadline) for part in illegal)
+    anomalies = tuple(explain(part, recorded, deadline) for part in illegal)
     return Verdict(NAME, False, anomalies, counts)
 
 
@@ -310,107 +300,3 @@ def _before_swap(op: Recorded) -> Before:
     if isinstance(first, PutResult) and first.prev_kv is not None:
         return Before(result.succeeded, True, first.prev_kv.value)
     return Before(result.succeeded, False, None)
-
-
-# --- an illegal register, explained ----------------------------------------------
-
-
-def _explain(
-    part: PartitionInfo[Any, Any], recorded: Mapping[int, Recorded], deadline: float
-) -> Anomaly:
-    """Explain an illegal partition by the necessary part of its shortest illegal prefix.
-
-    All other operations are weakened as long as the prefix stays illegal. A read is removed. A
-    write is removed if no remaining operation shows its value. Any other write becomes pending,
-    which means that it may or may not have happened.
-    """
-    operations = list(part.operations)
-    ends = sorted(op.ret for op in operations if op.ret != math.inf)
-
-    def illegal_at(count: int) -> bool:
-        return count == len(ends) or _is_illegal(_until(operations, ends, count))
-
-    before = _until(operations, ends, shortest_prefix(len(ends), illegal_at))
-    certain = [op for op in before if op.ret != math.inf]
-
-    def still_illegal(kept: list[Op]) -> bool:
-        return time.monotonic() < deadline and _is_illegal(_with_only(kept, before))
-
-    needed = certain
-    if still_illegal(certain):
-        needed = minimise(certain, still_illegal)
-    key = part.operations[0].input.key
-    others = [op for op in before if not read_only(op.input, op.output)]
-    found = furthest(REGISTERS, needed, others)
-    events = sorted({int(at) for op in needed for at in (op.call, op.ret)})
-    steps = "; ".join(describe(op.input, op.output) for op in needed[:8])
-    because = (
-        f"{key} is not a linearizable register: no order explains {together(len(needed))} "
-        f"({steps}), whether or not each of the other operations took effect"
-    )
-    if found.stuck is not None:
-        stuck = describe(found.stuck.input, found.stuck.output)
-        who = recorded[int(found.stuck.call)]
-        because += (
-            f". The answer of {wording.node(who)} to process {who.process} at "
-            f"{wording.seconds(who.ret or 0)}, {stuck}, does not fit: after the longest order "
-            f"that fits, {key} = {found.state}"
-        )
-    return Anomaly(
-        "not linearizable",
-        because,
-        tuple(events),
-        detail={
-            "key": key,
-            "operations": [int(op.call) for op in part.operations],
-            "linearization": [int(op.call) for op in found.order],
-            "stuck": None if found.stuck is None else int(found.stuck.call),
-            "state": found.state,
-        },
-    )
-
-
-def _until(operations: list[Op], ends: list[float], count: int) -> list[Op]:
-    """Return the operations that were called before the `count`-th return.
-
-    Those that return later than the `count`-th return are made pending.
-    """
-    if not count:
-        return []
-    last = ends[count - 1]
-    return [_pending(op) if op.ret > last else op for op in operations if op.call <= last]
-
-
-def _with_only(kept: list[Op], before: list[Op]) -> list[Op]:
-    """Return `kept`, and as pending the writes in `before` whose values `kept` may have met."""
-    held = {op.call for op in kept}
-    met = {op.input.expected for op in kept if isinstance(op.input, Swap)}
-    blind = False
-    for op in kept:
-        if isinstance(op.input, Read):
-            met.add(op.output)
-        elif op.output is not None and op.output.known:
-            met.add(op.output.value)
-        elif op.output is not None and op.output.present:
-            blind = True
-        elif isinstance(op.input, Swap) and op.output is not None:
-            # The operation met an unknown value, which any write may have written.
-            blind = blind or op.output.swapped is op.input.negated
-    others = [
-        _pending(op)
-        for op in before
-        if op.call not in held
-        and not isinstance(op.input, Read)
-        and (blind or op.input.value in met)
-    ]
-    return kept + others
-
-
-def _pending(op: Op) -> Op:
-    """`op` without its return."""
-    return Operation(op.client, op.input, op.call, None)
-
-
-def _is_illegal(operations: list[Op]) -> bool:
-    return check_operations(REGISTERS, operations, QUESTION_S_MAX) is CheckResult.ILLEGAL
-

@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from splitbrain.checkers import wording
 from splitbrain.checkers.linearizable.presence import place_deletes
 from splitbrain.checkers.porcupine import Model, Operation
 from splitbrain.checkers.porcupine.blocks import ILLEGAL, Decision
@@ -91,19 +92,29 @@ def read_only(given: Input, output: Any) -> bool:
     )
 
 
+def state_text(state: State) -> str:
+    """Return `'40'`, or `absent` for a key that does not exist."""
+    return "absent" if state is None else wording.value(state)
+
+
 def describe(given: Input, output: Any) -> str:
-    """Describe an operation: `put r1=40`, `get r1 -> 40`, `if r1 = 40 put 41 -> not put`."""
+    """Describe an operation, as `put r='4'`, `get r -> '4'` or `if r = '4' put '5' -> put`."""
     match given:
         case Read(key):
-            return f"get {key} -> {output}"
+            return f"get {key} -> {state_text(output)}"
         case Write(key, value):
-            if value is not None:
-                return f"put {key}={value}"
-            return f"delete {key}" + (" -> it existed" if output and output.present else "")
+            asked = f"delete {key}" if value is None else f"put {key}={wording.value(value)}"
+            if output is not None and output.known:
+                return f"{asked} -> found {state_text(output.value)}"
+            return asked + (" -> it existed" if output and output.present else "")
         case Swap(key, expected, negated, value):
             sign = "!=" if negated else "="
             answer = "?" if output is None else "put" if output.swapped else "not put"
-            return f"if {key} {sign} {expected} put {value} -> {answer}"
+            found = f", found {state_text(output.value)}" if output and output.known else ""
+            return (
+                f"if {key} {sign} {state_text(expected)} put {wording.value(value)} "
+                f"-> {answer}{found}"
+            )
 
 
 def _decide(operations: Sequence[Op]) -> Decision | None:
@@ -218,5 +229,5 @@ REGISTERS: Model[State, Input, Any] = Model(
     read_only=read_only,
     decide=_decide,
     describe_operation=describe,
-    describe_state=str,
+    describe_state=state_text,
 )

@@ -93,14 +93,15 @@ def _anomalies(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, Anomaly]]:
 def _shortened(name: str, anomaly: Anomaly, evidence: Evidence, deadline: float) -> Anomaly:
     """`anomaly` with the events of the shortest part of the history that shows it.
 
-    Returns `anomaly` unchanged if it is short already, or if the monotonic time `deadline` has
-    passed.
+    Returns `anomaly` unchanged if it is short already, if it blames an operation and so contains
+    the whole proof, or if the monotonic time `deadline` has passed.
     """
     from splitbrain.checkers.catalogue import CHECKERS
 
     checker: Checker | None = CHECKERS.get(name)
     is_short = len(anomaly.events) < 2 * OPERATIONS_TO_SHORTEN_MIN - 1
-    if checker is None or is_short or time.monotonic() > deadline:
+    is_whole = "stuck" in anomaly.detail
+    if checker is None or is_short or is_whole or time.monotonic() > deadline:
         return anomaly
     kept = shortest_history(evidence, checker, anomaly, deadline)
     events = sorted({at for op in kept for at in (op.invoked, op.returned) if at is not None})

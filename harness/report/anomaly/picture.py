@@ -2,8 +2,8 @@
 
 The label of a bar is the request and the answer. Pale bars are neighbours: operations that the
 anomaly does not name. Below the rows of processes, there is a row for each member that a fault hit.
-If the anomaly contains a partial linearization, its operations are numbered, and a cross marks the
-operation that must come next but cannot.
+If the anomaly contains a linearization, its operations are numbered, and a cross marks the
+operation that fits into no order of them.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ def _order_traces(
     traces = []
     if proof.order:
         traces.append(go.Scatter(
-            name="longest partial linearization",
+            name="an order of the others",
             mode="lines+markers+text",
             x=order_points(proof.order, places),
             y=[processes.index(process_of[at]) + edge for at in proof.order],
@@ -216,7 +216,7 @@ def _order_traces(
             line={"color": ORDER_COLOUR, "width": 1.5, "dash": "dot", "shape": "vh"},
             marker={"size": 14, "color": ORDER_COLOUR, "opacity": 1},
             customdata=[
-                ["note", f"step {number} of the longest partial linearization"
+                ["note", f"step {number} of an order of the others"
                  + (f"; the state after it is {proof.state}" if number == len(proof.order) else "")]
                 for number in range(1, len(proof.order) + 1)
             ],
@@ -224,16 +224,16 @@ def _order_traces(
             cliponaxis=False,
         ))
     if proof.stuck is not None:
-        after = f"after step {len(proof.order)}" if proof.order else "at the beginning"
+        after = f"after step {len(proof.order)}" if proof.order else "at the start"
         traces.append(go.Scatter(
-            name="must come next, but cannot",
+            name="does not fit",
             mode="markers",
             x=[places[proof.stuck].end],
             y=[processes.index(process_of[proof.stuck])],
             marker={"size": 17, "symbol": "x", "color": STUCK_COLOUR,
                     "line": {"color": "#fff", "width": 1.5}},
-            customdata=[["note", f"this operation must take effect before this point, but cannot: "
-                                 f"{after} the state is {proof.state}"]],
+            customdata=[["note", f"this operation fits into no order of the others; {after} of the "
+                                 f"order that is shown the state is {proof.state}"]],
             hoverinfo="none",
             cliponaxis=False,
         ))

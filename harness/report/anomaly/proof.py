@@ -1,9 +1,9 @@
 """The part of a history that proves an anomaly.
 
 A proof contains the operations that the anomaly names, a few neighbours that touch the same
-keys at about the same time, and the faults during that time. If the anomaly describes the
-longest partial linearization, the proof contains that order and the operation that must come
-next but cannot. If the anomaly is a cycle of transactions, the proof contains its steps.
+keys at about the same time, and the faults during that time. If the anomaly blames one operation
+and has a linearization of the others, the proof contains both. If the anomaly is a cycle of
+transactions, the proof contains its steps.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ class Proof:
     left_out: int
     """The number of named operations beyond `INVOLVED_MAX`."""
     order: tuple[int, ...] = ()
-    """The longest partial linearization."""
+    """A linearization of the operations except `stuck`."""
     stuck: int | None = None
-    """The operation that must follow `order` but cannot."""
+    """The operation that fits into no order of the others."""
     state: str = ""
     """The state of the object after the operations in `order`."""
     cycle: tuple[CycleStep, ...] = ()
@@ -151,7 +151,7 @@ def _cycle_of(anomaly: Anomaly, drawn: set[int]) -> tuple[tuple[CycleStep, ...],
 
 
 def _order_of(anomaly: Anomaly) -> tuple[int | None, tuple[int, ...]]:
-    """The operation that cannot come next, and the partial linearization.
+    """The operation that is blamed, and the linearization without it.
 
     Each operation is given by the index of its invocation (`Span.invoked`). Returns (None, ()) if
     the anomaly does not contain both.

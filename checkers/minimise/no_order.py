@@ -1,0 +1,239 @@
+"""The explanation why operations on an object have no linearization.
+
+The explanation consists of three parts:
+
+- the *needed* operations, which have no linearization, whether or not each other operation took
+  effect;
+- one of the needed operations, which is *blamed*: without it the rest has a linearization;
+- the operations that support it: those that the linearization of the rest contains, and those
+  that wrote what the blamed operation claims to have seen.
+
+If several needed operations could be blamed, it is the one that returned last. It is then the
+first answer that no order explains: all answers before it fit together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from splitbrain.checkers import wording
+from splitbrain.checkers.minimise.delta_debugging import minimise
+from splitbrain.checkers.minimise.weakening import Weakening
+from splitbrain.checkers.porcupine import (
+    CheckResult,
+    Model,
+    Operation,
+    check_operations,
+    check_operations_verbose,
+)
+
+QUESTION_S_MAX = 2.0
+"""If it takes longer to refute a part of a history, the part is not used as an explanation."""
+QUESTION_S_MIN = 0.01
+"""The time limit of a question after the deadline."""
+SHOWN_IN_TEXT_MAX = 8
+ORDER_IN_TEXT_MAX = 4
+
+Op = Operation[Any, Any]
+Useful = Callable[[Sequence[Op], Sequence[Op]], Sequence[Op]]
+"""A function of the certain and the weakened operations of a history. It returns the weakened
+operations that can matter: if some order explains the history, one with only these does."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoOrder:
+    """The explanation why operations are not linearizable."""
+
+    shown: tuple[Op, ...]
+    """The needed operations and those that support them, in the order of their calls."""
+    needed: tuple[Op, ...]
+    """These operations have no linearization, whether or not each other operation took effect."""
+    order: tuple[Op, ...]
+    """A linearization of `shown` without `blamed`. It may leave out operations that never
+    returned, and operations of `shown` that are not needed. Empty if `blamed` is None."""
+    blamed: Op | None
+    """The needed operation whose answer does not fit to the others. None if the time did not
+    suffice to find it."""
+    is_first: bool
+    """Whether all operations that returned before `blamed` are linearizable together."""
+    state: str
+    """The state after `order`, as text."""
+
+
+def _all(certain: Sequence[Op], weakened: Sequence[Op]) -> Sequence[Op]:
+    return weakened
+
+
+def no_order(
+    model: Model[Any, Any, Any],
+    operations: Sequence[Op],
+    deadline: float,
+    useful: Useful = _all,
+) -> NoOrder:
+    """Explain operations of one partition of `model` that are not linearizable.
+
+    The explanation is made smaller until `deadline`, a time of `time.monotonic`.
+    """
+    return _Explanation(model, operations, deadline, useful).explain()
+
+
+class _Explanation:
+    def __init__(
+        self, model: Model[Any, Any, Any], operations: Sequence[Op], deadline: float,
+        useful: Useful,
+    ) -> None:
+        self._model = dataclasses.replace(model, partition=None)
+        self._deadline = deadline
+        self._useful = useful
+        self._history = Weakening(
+            sorted(operations, key=lambda op: (op.call, op.ret)),
+            ended=lambda op: op.ret, weaken=self._weaken, begun=lambda op: op.call,
+        )
+
+    def explain(self) -> NoOrder:
+        history = self._history
+        prefix = history.shortest_prefix(self._is_illegal, self._deadline)
+        needed = history.needed(prefix, self._is_illegal, self._deadline)
+        blamed, order, is_first = self._blame(prefix, needed)
+        support: list[Op] = []
+        if blamed is not None:
+            support = self._support(blamed)
+            required = {id(op) for op in (*needed, *support)}
+            order = self._pruned(order, required)
+        state = self._model.init()
+        for op in order:
+            state = self._model.step(state, op.input, op.output)[1]
+        originals = [history.original(op) for op in order]
+        shown = {id(op): op for op in (*needed, *support, *originals)}
+        return NoOrder(
+            shown=tuple(sorted(shown.values(), key=lambda op: (op.call, op.ret))),
+            needed=tuple(needed),
+            order=tuple(originals),
+            blamed=blamed,
+            is_first=is_first,
+            state=self._model.describe_state(state),
+        )
+
+    def _weaken(self, op: Op) -> Op | None:
+        if self._model.read_only(op.input, op.output):
+            return None
+        return Operation(op.client, op.input, op.call, None)
+
+    # --- who is blamed
+
+    def _blame(
+        self, prefix: Sequence[Op], needed: Sequence[Op]
+    ) -> tuple[Op | None, list[Op], bool]:
+        """The blamed operation, a linearization of the rest, and `NoOrder.is_first`.
+
+        The linearization contains the other needed operations, and may contain weakened ones.
+        """
+        for op, rest, is_first in self._choices(prefix, needed):
+            order = self._linearization(rest)
+            if order is not None:
+                return op, order, is_first
+        return None, [], False
+
+    def _choices(
+        self, prefix: Sequence[Op], needed: Sequence[Op]
+    ) -> Iterator[tuple[Op, list[Op], bool]]:
+        """The operations that may be blamed, the best choice first, as in `_blame`.
+
+        Usually the last operation of the shortest prefix can be removed, and the others of the
+        prefix are linearizable as they are. If another operation saw its effect, its removal is
+        not enough. Then a needed operation is chosen that can be removed from the needed ones.
+        If there is none, the last operation stays, but its answer is ignored.
+        """
+        last = prefix[-1]
+        before = self._history.keeping(prefix[:-1])
+        yield last, [op for op in before if self._history.original(op) is not last], True
+        for op in sorted(needed, key=lambda one: one.ret, reverse=True):
+            rest = self._history.keeping([one for one in needed if one is not op])
+            rest = [one for one in rest if self._history.original(one) is not op]
+            yield op, self._cut(rest), False
+        yield last, before, True
+
+    def _support(self, blamed: Op) -> list[Op]:
+        """The fewest operations without which `blamed` alone has no linearization."""
+        order = self._linearization(self._cut(self._history.keeping([blamed])))
+        pruned = self._pruned(order or [], {id(blamed)})
+        return [self._history.original(op) for op in pruned if op is not blamed]
+
+    def _pruned(self, order: list[Op], required: set[int]) -> list[Op]:
+        """`order` without operations that it does not need, except `required` operations."""
+        def with_only(spare: Sequence[Op]) -> list[Op]:
+            own = {id(op) for op in spare}
+            return [op for op in order if id(op) in own or is_required(op)]
+
+        def is_required(op: Op) -> bool:
+            return id(self._history.original(op)) in required
+
+        spare = minimise(
+            [op for op in order if not is_required(op)],
+            lambda some: time.monotonic() < self._deadline and self._is_legal(with_only(some)),
+        )
+        return with_only(spare)
+
+    # --- questions to the checker
+
+    def _cut(self, operations: Sequence[Op]) -> list[Op]:
+        certain = [op for op in operations if op.ret != math.inf]
+        weakened = [op for op in operations if op.ret == math.inf]
+        return [*certain, *self._useful(certain, weakened)]
+
+    def _limit_s(self) -> float:
+        left = self._deadline - time.monotonic()
+        return max(QUESTION_S_MIN, min(QUESTION_S_MAX, left / 4))
+
+    def _is_illegal(self, operations: list[Op]) -> bool:
+        result = check_operations(self._model, self._cut(operations), self._limit_s())
+        return result is CheckResult.ILLEGAL
+
+    def _linearization(self, operations: list[Op]) -> list[Op] | None:
+        result, info = check_operations_verbose(self._model, operations, self._limit_s())
+        if result is not CheckResult.OK:
+            return None
+        (part,) = info.partitions
+        return [part.operations[n] for n in part.partials[0]] if part.partials else []
+
+    def _is_legal(self, order: Sequence[Op]) -> bool:
+        state = self._model.init()
+        for op in order:
+            possible, state = self._model.step(state, op.input, op.output)
+            if not possible:
+                return False
+        return True
+
+
+def sentence(
+    found: NoOrder, text: Callable[[Op], str], who: Callable[[Op], str], state: str
+) -> str:
+    """Explain `found` in words.
+
+    `text` describes an operation with its answer, `who` names the client, the member or the
+    time, as in "n1 to process 3 at 0.004 s", and `state` describes `found.state`.
+    """
+    shown = "; ".join(text(op) for op in found.shown[:SHOWN_IN_TEXT_MAX])
+    more = "; …" * (len(found.shown) > SHOWN_IN_TEXT_MAX)
+    because = (
+        f"no order explains {wording.together(len(found.shown))} ({shown}{more}), whether or not "
+        "each of the other operations took effect"
+    )
+    if found.blamed is None:
+        return because
+    named = f"{who(found.blamed)}, {text(found.blamed)}"
+    if not found.order:
+        return f"{because}. The answer of {named}, does not fit: at the start {state}"
+    order = "; ".join(text(op) for op in found.order[-ORDER_IN_TEXT_MAX:])
+    if len(found.order) > ORDER_IN_TEXT_MAX:
+        order = f"…; {order}"
+    first = "The first" if found.is_first else "An"
+    return (
+        f"{because}. {first} answer that does not fit is that of {named}: without it, the others "
+        f"fit in the order {order}, and then {state}"
+    )
