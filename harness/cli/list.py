@@ -77,8 +77,8 @@ FORMER_NAMES = {"spoils": "corruptions"}
 def command(section: str | None) -> int:
     """List workloads, nemeses, systems, checkers, mutants and corruptions, or one SECTION alone.
 
-    The title of each section names the option that takes its names. The names can be
-    used there as they are printed.
+    The title of each section names the option that takes its names. The option takes each
+    name exactly as it is printed.
     """
     for title in (FORMER_NAMES.get(section, section),) if section else SECTIONS:
         option, rows_of = SECTIONS[title]

@@ -1,7 +1,7 @@
 """The options of a run as options of a command.
 
-The value of an option that is not given comes from `[tool.splitbrain]`, or else from the defaults
-of `splitbrain.harness.schedule.options.Options`.
+An option that is not given gets its value from `[tool.splitbrain]`. If it is not set there, it has
+the default of `splitbrain.harness.schedule.options.Options`.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def _conditions(random: Random) -> tuple[NetworkConditions, DiskConditions, int]
 def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options of one seed of a campaign: `given`, and drawn values for all others.
 
-    If `given` contains `swarm` with the value False, only kinds of faults are drawn that real
+    If `given` contains `swarm` with the value False, the drawn kinds of faults are kinds that real
     processes support (`splitbrain.harness.systems.support`).
     """
     random = stream(seed, "swarm", "options")

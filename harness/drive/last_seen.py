@@ -51,8 +51,8 @@ class LastSeen:
     """The last state of each key that one client has seen.
 
     The client learns from its acknowledged writes, and from its linearizable reads of the present
-    revision. If the client has never seen a key, or saw that it was absent, the value is "" and all
-    other fields are 0.
+    revision. The state of a key that the client has never seen, or has seen to be absent, is
+    `ABSENT`.
     """
 
     def __init__(self) -> None:

@@ -105,7 +105,7 @@ def foreign_operations(history: History) -> list[ForeignOperation]:
 
 
 def _one_for_each_call(transactions: list[Transaction]) -> list[Transaction]:
-    """The first of the transactions with the same invocation.
+    """For each invocation, the first of its transactions.
 
     If the comparisons of a request failed, `transactions_of` converts the request to two
     transactions: the first contains the reads that were answered, and the second contains the

@@ -59,8 +59,8 @@ def judge(
 
     By default, `checkers` are those of the run's workload. `record` replaces `run.json`.
     `found_in_run` are verdicts that only the simulation could reach, and `digest` is the digest of
-    the simulated run. If both are missing and `checkers` too, they are taken from an existing
-    `results.json`.
+    the simulated run. If `found_in_run` and `checkers` are both None, the simulation's verdicts and
+    the digest are taken from an existing `results.json`.
 
     `results.json` is not written in three cases: `checkers` are given, because the stored verdict
     is that of all checkers of the run; the judging was interrupted; the history cannot be read and

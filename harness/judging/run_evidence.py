@@ -1,14 +1,15 @@
 """The verdict `evidence`: a run is valid only if something in it could have shown a violation.
 
-The verdict exists only if evidence is missing. It is always unknown, for one of these reasons:
+The verdict exists only if evidence is missing. Its value is then unknown, for one of these reasons:
 
 - No operation succeeded.
 - No checker judged the answers, because no checker was applicable. `availability` and `statistics`
   do not count, because they judge times.
 - A function was invoked at least `INVOCATIONS_MIN` times and never succeeded, and faults do not
-  explain that. Faults are no explanation if at least `SERVED_MIN` of the invocations came between
-  two other operations that the same member answered and that need a majority. A workload lists
-  functions that need not succeed in `may_always_fail`; a user lists them in `--allow-unanswered`.
+  explain that. Faults do not explain it if the member was able to serve: for at least `SERVED_MIN`
+  of the invocations, it answered an operation that needs a majority directly before, and another
+  directly after. A workload lists functions that need not succeed in `may_always_fail`; a user
+  lists them in `--allow-unanswered`.
 
 Source: Jepsen's checker `stats`.
 """

@@ -1,4 +1,4 @@
-"""`Verdict.counts` of a checker, divided into single numbers and tables.
+"""Divides the counts of a verdict (`Verdict.counts`) into single numbers and tables.
 
 A count is a number, a row (a mapping of numbers) or a table (a mapping of rows).
 """

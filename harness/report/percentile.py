@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """The smallest value in `ordered` such that a share of at least `share` is not larger.
+    """The smallest value v in `ordered` such that at least `share` of the values are at most v.
 
     `ordered` is ascending and not empty; `share` is between 0 and 1.
     """

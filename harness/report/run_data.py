@@ -3,7 +3,7 @@
 Reports matter most for runs that went wrong. Therefore this module never raises an exception for a
 file that is missing or damaged, or has another structure. If that file is the record, the results,
 the history, a trace or a member's state, a sentence about it is added to `Run.problems`. An
-incomplete last line of the history is left out silently, because a run that was killed ends so.
+incomplete last line of the history is left out silently, because a killed run leaves such a line.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from splitbrain.harness.store.run_folder import REPORT
 def write_report(run_folder: Path) -> Path:
     """Write `report.html` from the other files in `run_folder`; returns its path.
 
-    For a file that is missing or damaged, the report contains a sentence. Raises FileNotFoundError
-    if the folder does not exist, and OSError if the report cannot be written.
+    If a file is missing or damaged, the report says so. Raises FileNotFoundError if the folder does
+    not exist, and OSError if the report cannot be written.
     """
     # Imported here because plotly takes a second to import.
     from splitbrain.harness.report.run_data import read_run

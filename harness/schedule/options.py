@@ -107,10 +107,10 @@ def _short(name: str) -> str:
 
 
 def read_options(given: Mapping[str, Any], folder: Path | None = None) -> Options:
-    """The options from the defaults, the nearest pyproject.toml at or above `folder` (None: the
-    working directory) and `given`, in that order.
+    """The options of a run, merged from the four layers and checked.
 
-    Raises BadArguments for an unknown name or an impossible value.
+    `given` is the last layer. The nearest pyproject.toml at or above `folder` is used; None: the
+    working directory. Raises BadArguments for an unknown name or an impossible value.
     """
     refuse_unknown(given, "an option of a run")
     merged = {**project_options(folder or Path.cwd()), **given}

@@ -114,7 +114,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         """For each client, the numbers of its operations.
 
         Operations are numbered from 1 in the order in which they are scheduled to begin. If two
-        operations begin at the same time, the operation of the lower client comes first.
+        operations begin at the same time, that of the client with the lower number comes first.
         """
         due = []
         for client, own in enumerate(self.clients):

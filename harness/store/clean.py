@@ -35,7 +35,7 @@ def old_runs(
 
     The newest `keep` runs of each test are kept. With `older_than`, runs that started less than
     that long ago are kept too. With `only_valid`, runs that are not valid are kept too. A run that
-    may still be going on is always kept.
+    may still be in progress is always kept.
     """
     by_test: dict[Path, list[Path]] = {}
     for folder in begun_folders(store):
