@@ -54,8 +54,8 @@ class Config:
     backend_batch_operations_max: int = 10_000
     wal_segment_bytes: int = 64 * 1024**2
     seal_log: bool = False
-    """Whether each sync of the log also records in another file what the log must contain, so that
-    the loss of acknowledged records is noticed."""
+    """Whether each sync of the log also records the durable end of the log in another file. The
+    member then notices the loss of acknowledged records."""
     pre_vote: bool = True
     check_quorum: bool = True
     """If False, a leader that hears from no other member stays leader, as in the Raft paper."""

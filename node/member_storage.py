@@ -3,7 +3,7 @@
     lock            locked while the member runs
     incarnation     the number of times that the member has started with this data
     member/wal/     the write-ahead log
-    member/seal     with `seal_log`: what the log must contain
+    member/seal     with `seal_log`: the durable end of the log
     member/snap/    snapshots; member/snap/db is the backend
 
 Recovery first reads the newest complete snapshot that has a mark in the log, then the log after

@@ -1,8 +1,7 @@
 """Bounds on the times at which revisions were made and terms began, from the answers.
 
-Upper bound: a revision existed when the first answer with this revision or a higher one returned.
-Lower bound: if a linearizable operation is answered with a lower revision, the revision did not
-yet exist when the operation was invoked.
+The upper bound of revision R is the return of the first answer with revision R or higher. The lower
+bound is the last invocation of a linearizable operation that was answered with a revision below R.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The anomaly of a key that is not a linearizable register."""
+"""Explains why a key is not a linearizable register, as an anomaly."""
 
 from __future__ import annotations
 
@@ -57,9 +57,10 @@ def explain(
 
 
 def useful_writes(certain: Sequence[Op], weakened: Sequence[Op]) -> list[Op]:
-    """The `weakened` writes whose values a certain operation, or a useful swap, may have met.
+    """Return the `weakened` writes whose values another operation may have met.
 
-    All of them are useful if an operation may have met any value except one.
+    The other operation is certain, or is itself a useful compare-and-swap. If an operation may have
+    met any value except one, all weakened writes are useful.
     """
     met: set[State] = set()
     for op in certain:
@@ -83,7 +84,7 @@ def useful_writes(certain: Sequence[Op], weakened: Sequence[Op]) -> list[Op]:
 
 
 def _met(op: Op) -> set[State] | None:
-    """The values that `op` shows or claims to have met. None: any value, except one."""
+    """Return the values that `op` shows or claims to have met, or None if it may have met any."""
     given, output = op.input, op.output
     if isinstance(given, Read):
         return {output}

@@ -48,11 +48,10 @@ class Swap(NamedTuple):
 
 
 class Before(NamedTuple):
-    """What the answer to a write shows about the value of the register before the write.
+    """The part of an answer to a write that shows the register's value before the write.
 
     If `known`, `value` is that value. If only `present`, the key existed with an unknown value, as
-    after a delete that returned `deleted: 1`. `swapped` is false if a compare-and-swap put
-    nothing.
+    after a delete that returned `deleted: 1`. `swapped` is false if a compare-and-swap put nothing.
     """
 
     swapped: bool
@@ -93,7 +92,7 @@ def read_only(given: Input, output: Any) -> bool:
 
 
 def state_text(state: State) -> str:
-    """Return `'40'`, or `absent` for a key that does not exist."""
+    """Format a state: `'40'`, or `absent` for a key that does not exist."""
     return "absent" if state is None else wording.value(state)
 
 

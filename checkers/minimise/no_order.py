@@ -1,15 +1,14 @@
-"""The explanation why operations on an object have no linearization.
+"""Explains why operations on an object have no linearization.
 
-The explanation consists of three parts:
+The explanation has three parts:
 
-- the *needed* operations, which have no linearization, whether or not each other operation took
-  effect;
-- one of the needed operations, which is *blamed*: without it the rest has a linearization;
-- the operations that support it: those that the linearization of the rest contains, and those
-  that wrote what the blamed operation claims to have seen.
+- The *needed* operations have no linearization, whether or not each other operation took effect.
+- One of the needed operations is *blamed*. Without it, the rest has a linearization.
+- Further operations *support* the needed ones. They are in the linearization of the rest, or they
+  wrote the values that the blamed operation claims to have seen.
 
-If several needed operations could be blamed, it is the one that returned last. It is then the
-first answer that no order explains: all answers before it fit together.
+If several needed operations could be blamed, the one that returned last is blamed. Usually all
+answers before it fit together, so it is the first answer that no order explains.
 """
 
 from __future__ import annotations
@@ -33,32 +32,35 @@ from splitbrain.checkers.porcupine import (
 )
 
 QUESTION_S_MAX = 2.0
-"""If it takes longer to refute a part of a history, the part is not used as an explanation."""
+"""The time limit in seconds for refuting one part of a history. If the limit is reached, the part
+is not used as an explanation."""
 QUESTION_S_MIN = 0.01
-"""The time limit of a question after the deadline."""
+"""The smallest time limit in seconds for one part of a history. It is also used after the
+deadline."""
 SHOWN_IN_TEXT_MAX = 8
 ORDER_IN_TEXT_MAX = 4
 
 Op = Operation[Any, Any]
 Useful = Callable[[Sequence[Op], Sequence[Op]], Sequence[Op]]
 """A function of the certain and the weakened operations of a history. It returns the weakened
-operations that can matter: if some order explains the history, one with only these does."""
+operations that can matter. If the history has a linearization, it has one with only these weakened
+operations."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoOrder:
-    """The explanation why operations are not linearizable."""
+    """Explains why operations are not linearizable."""
 
     shown: tuple[Op, ...]
-    """The needed operations and those that support them, in the order of their calls."""
+    """The needed operations and their supporting operations, in the order of their calls."""
     needed: tuple[Op, ...]
     """These operations have no linearization, whether or not each other operation took effect."""
     order: tuple[Op, ...]
-    """A linearization of `shown` without `blamed`. It may leave out operations that never
-    returned, and operations of `shown` that are not needed. Empty if `blamed` is None."""
+    """A linearization of `shown` without `blamed`. It contains all needed operations that
+    returned, except `blamed`. Empty if `blamed` is None."""
     blamed: Op | None
-    """The needed operation whose answer does not fit to the others. None if the time did not
-    suffice to find it."""
+    """The needed operation whose answer does not fit the others. None if it was not found in
+    time."""
     is_first: bool
     """Whether all operations that returned before `blamed` are linearizable together."""
     state: str
@@ -129,9 +131,10 @@ class _Explanation:
     def _blame(
         self, prefix: Sequence[Op], needed: Sequence[Op]
     ) -> tuple[Op | None, list[Op], bool]:
-        """The blamed operation, a linearization of the rest, and `NoOrder.is_first`.
+        """Return the blamed operation, a linearization of the rest, and `NoOrder.is_first`.
 
-        The linearization contains the other needed operations, and may contain weakened ones.
+        The linearization contains the other needed operations, and may contain weakened operations.
+        If no operation can be blamed, the first value is None.
         """
         for op, rest, is_first in self._choices(prefix, needed):
             order = self._linearization(rest)
@@ -142,12 +145,13 @@ class _Explanation:
     def _choices(
         self, prefix: Sequence[Op], needed: Sequence[Op]
     ) -> Iterator[tuple[Op, list[Op], bool]]:
-        """The operations that may be blamed, the best choice first, as in `_blame`.
+        """Yield the operations that may be blamed, with the rest of the history and `is_first`.
 
-        Usually the last operation of the shortest prefix can be removed, and the others of the
-        prefix are linearizable as they are. If another operation saw its effect, its removal is
-        not enough. Then a needed operation is chosen that can be removed from the needed ones.
-        If there is none, the last operation stays, but its answer is ignored.
+        The best choice is first. Usually it is the last operation of the shortest prefix: without
+        it, the others of the prefix are linearizable. This fails if another operation saw the
+        effect of the last one. Then each needed operation is tried, without which the other needed
+        operations may be linearizable. Finally the last operation is kept, but its answer is
+        ignored.
         """
         last = prefix[-1]
         before = self._history.keeping(prefix[:-1])
@@ -159,13 +163,13 @@ class _Explanation:
         yield last, before, True
 
     def _support(self, blamed: Op) -> list[Op]:
-        """The fewest operations without which `blamed` alone has no linearization."""
+        """Return a minimal set of operations that `blamed` alone needs to be linearizable."""
         order = self._linearization(self._cut(self._history.keeping([blamed])))
         pruned = self._pruned(order or [], {id(blamed)})
         return [self._history.original(op) for op in pruned if op is not blamed]
 
     def _pruned(self, order: list[Op], required: set[int]) -> list[Op]:
-        """`order` without operations that it does not need, except `required` operations."""
+        """Remove from `order` all unnecessary operations, except `required` operations."""
         def with_only(spare: Sequence[Op]) -> list[Op]:
             own = {id(op) for op in spare}
             return [op for op in order if id(op) in own or is_required(op)]
@@ -215,8 +219,8 @@ def sentence(
 ) -> str:
     """Explain `found` in words.
 
-    `text` describes an operation with its answer, `who` names the client, the member or the
-    time, as in "n1 to process 3 at 0.004 s", and `state` describes `found.state`.
+    `text` describes an operation with its answer. `who` names the client, the member or the time,
+    as in "n1 to process 3 at 0.004 s". `state` describes `found.state`.
     """
     shown = "; ".join(text(op) for op in found.shown[:SHOWN_IN_TEXT_MAX])
     more = "; …" * (len(found.shown) > SHOWN_IN_TEXT_MAX)

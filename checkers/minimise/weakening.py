@@ -1,10 +1,10 @@
-"""A history of which some operations are kept, and the others are weakened.
+"""A history in which some operations are kept, and the others are weakened.
 
-An operation cannot simply be removed, because that could make a valid history invalid. For
-example, a read is invalid without the write of its value. Instead an operation is *weakened*: it
-is replaced by an operation that claims less. A write with an answer becomes a write that may or
-may not have happened. A read is removed. If the weaker history is invalid, the whole history is
-invalid, too. The operations that cannot be weakened explain the anomaly.
+An operation cannot simply be removed, because that could make a valid history invalid. For example,
+a read is invalid without the write of its value. Instead an operation is *weakened*: it is replaced
+by an operation that claims less. A write with an answer becomes a write that may or may not have
+happened. A read is removed. If the weaker history is invalid, the whole history is invalid, too.
+The operations that cannot be weakened explain the anomaly.
 
 Source: Zeller and Hildebrandt 2002 for the search, see `minimise/delta_debugging.py`.
 """
@@ -24,9 +24,9 @@ T = TypeVar("T")
 class Weakening(Generic[T]):
     """The operations `items`, in the order of their calls, and a weaker form of each.
 
-    `ended` returns the time when an item ended. This time is infinite for an item without an end,
-    which is already weak. `weaken` returns a weaker item, or None if the item is to be removed.
-    With `begun`, items that begin after the last end of a kept item are left out.
+    `ended` returns the end time of an item. The time is infinite for an item without an end, which
+    is already weak. `weaken` returns a weaker item, or None to remove the item. With `begun`, items
+    that begin after the last end of a kept item are left out.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class Weakening(Generic[T]):
             id(weak): item for item in items if (weak := self._weak[id(item)]) is not None
         }
         self.by_end = sorted((item for item in items if ended(item) != math.inf), key=ended)
-        """The items that ended."""
+        """The items that ended, in the order of their ends."""
 
     def keeping(self, kept: Sequence[T]) -> list[T]:
-        """The history in which all items except `kept` are weakened."""
+        """Return the history in which all items except `kept` are weakened."""
         whole = {id(item) for item in kept}
         last = max(map(self._ended, kept), default=-math.inf)
         return [
@@ -57,16 +57,17 @@ class Weakening(Generic[T]):
         ]
 
     def original(self, item: T) -> T:
-        """The item that was weakened to `item`, or `item` if it is not the result of that."""
+        """Return the item whose weaker form is `item`, or `item` if it is no weaker form."""
         return self._originals.get(id(item), item)
 
     def shortest_prefix(
         self, fails: Callable[[list[T]], bool], deadline: float
     ) -> list[T]:
-        """Return the shortest prefix of `by_end` that a failing history needs to keep.
+        """Return the shortest prefix of `by_end` for which the history that keeps it still fails.
 
-        `fails` returns whether a history is invalid, and must be true if all items are kept. At
-        `deadline` (a time of `time.monotonic`) the best result so far is returned.
+        All other items are weakened. `fails` returns whether a history is invalid, and must be true
+        if all items are kept. At `deadline` (a time of `time.monotonic`) the method returns the
+        best result so far.
         """
         def still_fails(count: int) -> bool:
             return count == len(self.by_end) or (
@@ -78,10 +79,10 @@ class Weakening(Generic[T]):
     def needed(
         self, prefix: Sequence[T], fails: Callable[[list[T]], bool], deadline: float
     ) -> list[T]:
-        """Return the items of `prefix` that a failing history needs to keep.
+        """Return a small part of `prefix` for which the history that keeps it still fails.
 
         The items are in the order of their calls. `fails` must be true if `prefix` is kept. At
-        `deadline` the best result so far is returned.
+        `deadline` the method returns the best result so far.
         """
         def still_fails(kept: Sequence[T]) -> bool:
             return time.monotonic() < deadline and fails(self.keeping(kept))

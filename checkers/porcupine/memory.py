@@ -1,7 +1,7 @@
 """The memory that this process uses, and the memory that it can still get.
 
-The numbers come from Linux's /proc and control groups. On other systems the numbers are unknown,
-and only its own estimates limit a search.
+The numbers come from Linux's /proc and control groups. On other systems they are unknown, and a
+search relies on its own estimates.
 """
 
 from __future__ import annotations

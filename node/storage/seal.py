@@ -1,21 +1,22 @@
-"""The seal of the write-ahead log: a record in another file of what the log must contain.
+"""The seal of the write-ahead log: a record in another file of the durable end of the log.
 
-A log by itself cannot show that its last records are missing. A power loss before their sync
-leaves the same bytes as a disk that lost them after their sync, and only in the second case may
-the member have acknowledged them. The seal tells the two cases apart. It is written after each
-sync of the log, and it is durable before the member acknowledges anything of that sync. So
+The log alone cannot show that its last records are missing. If power is lost before these records
+are synced, the log contains the same bytes as if the disk lost them after the sync. Only in the
+second case may the member have acknowledged them. The seal distinguishes the two cases. It is
+written after each sync of the log, and is durable before the member acknowledges any record of that
+sync. Therefore
 
-- if the log is complete up to the seal, all that it lacks was never acknowledged;
-- if it is not, the disk has lost acknowledged data, and the seal still contains what this member
-  has promised to other members: its term and vote, and the last entry of its log.
+- if the log is complete up to the seal, the missing records were never acknowledged;
+- if it is not, the disk has lost acknowledged data. The seal still contains the last promises of
+  this member: its term and vote, and the last entry of its log.
 
-The file has two slots of 4096 bytes, written in turn, so that a torn write of a slot leaves the
-other one. A slot contains, with sizes in bytes,
+The file has two slots of 4096 bytes, which are written in turn. A torn write of one slot leaves the
+other one intact. A slot contains, with sizes in bytes,
 
     magic (8) | CRC32C of the rest (4) | length (4) | number of the write (8) | msgpack of `Seal`
 
-The seal and the log are separate files. A fault of the disk that damages both is found only if
-the rest of one of them contradicts the other.
+If a fault of the disk damages both the seal and the log, it is noticed only if the rest of one file
+contradicts the other.
 
 Source: Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST 2018 (a
 persist record distinguishes a crash from a corruption); TigerBeetle's redundant headers.
@@ -33,7 +34,7 @@ from splitbrain.node.world import Disk, File
 
 MAGIC = b"SBSEAL\x00\x01"
 SLOT_BYTES = 4096
-"""The largest unit that disks write, so that a torn write damages one slot only."""
+"""The size of a slot: the largest unit that disks write, so a torn write damages only one slot."""
 SLOTS = 2
 _CRC_AT = len(MAGIC)
 _CHECKED_AT = _CRC_AT + 4
@@ -49,11 +50,11 @@ class Seal(msgspec.Struct, frozen=True, array_like=True):
     end: int
     """The offset in that segment up to which the log is durable."""
     link: int
-    """The link of the record that ends there."""
+    """The link of the record that ends at `end`."""
     hard_state: HardState
     last_term: Term
     last_index: Index
-    """Term and index of the last entry of the log."""
+    """The index of the last entry of the log. `last_term` is its term."""
 
 
 _decode = msgspec.msgpack.Decoder(Seal).decode
@@ -69,7 +70,7 @@ class SealFile:
         self._number = 0
 
     def read(self) -> Seal | None:
-        """The newest seal that is complete; None if there is none. Raises DiskError."""
+        """Return the newest complete seal, or None if there is none. Raises DiskError."""
         if not self._disk.exists(self._path):
             return None
         content = self._disk.read(self._path)
@@ -81,7 +82,7 @@ class SealFile:
         return newest[1]
 
     async def write(self, seal: Seal) -> None:
-        """Replace the older slot by `seal`. It is durable when this returns. Raises DiskError."""
+        """Replace the older slot by `seal`. The seal is durable afterwards. Raises DiskError."""
         file = self._file or await self._open()
         self._number += 1
         file.write(self._number % SLOTS * SLOT_BYTES, encode_slot(self._number, seal))
@@ -116,7 +117,7 @@ def encode_slot(number: int, seal: Seal) -> bytes:
 
 
 def decode_slot(slot: bytes) -> tuple[int, Seal] | None:
-    """The number and the seal of a slot; None if the slot is empty or damaged."""
+    """Return the number and the seal of a slot, or None if the slot is empty or damaged."""
     if not slot.startswith(MAGIC) or len(slot) < _CHECKED_AT + _HEADER.size:
         return None
     length, number = _HEADER.unpack_from(slot, _CHECKED_AT)

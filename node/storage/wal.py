@@ -81,8 +81,8 @@ class Wal:
         self._hard_state = HardState()
         self._last_index: Index = 0
         self._last: tuple[Term, Index] = (0, 0)
-        """Term and index of the last entry. After a received snapshot, which may end before the
-        last entry, the later of the two in the order in which votes compare logs."""
+        """Term and index of the last entry or of the last snapshot mark, whichever is later in the
+        order in which votes compare logs."""
         self._segment = SegmentName(-1, 0)
         self._file: File | None = None
         self._end = 0
@@ -241,9 +241,7 @@ class Wal:
     async def sync(self) -> None:
         """Make all appended records durable. If this segment is full, begin another one.
 
-        With a seal, the log is sealed before this method returns.
-
-        Raises DiskError.
+        If the log has a seal, the seal is durable, too, when this method returns. Raises DiskError.
         """
         file, appended = self._open_file(), self._appended()
         try:
@@ -319,12 +317,12 @@ class Wal:
         return keep
 
     def _appended(self) -> Seal:
-        """The seal of all appended records, which is true once they are durable."""
+        """Return the seal of all appended records. It is true only when they are durable."""
         term, index = self._last
         return Seal(self._segment.sequence, self._end, self._link, self._hard_state, term, index)
 
     async def _write_seal(self, seal: Seal) -> None:
-        """Seal the log. The member may acknowledge what it contains only after this."""
+        """Write the seal, if the log has one. Only then may the member acknowledge records."""
         if self._seal is not None:
             await self._seal.write(seal)
 

@@ -97,7 +97,7 @@ class SealedEnd:
 
 
 NOTHING_SEALED = SealedEnd(0, 0)
-"""There is a seal, and it requires nothing of this segment."""
+"""The sealed end of a segment of which the seal requires nothing."""
 
 
 def read_segment(
@@ -148,9 +148,10 @@ def read_segment(
 
 
 def is_torn(damage: Damage, data: bytes, at: int, sealed: SealedEnd | None) -> bool:
-    """Whether `damage` at offset `at` is that of a record that was never synced.
+    """Whether `damage` at offset `at` is that of a torn record, which was never synced.
 
-    After the sealed end, all damage is. Without a seal, a lost sector must explain it.
+    All damage after the sealed end counts as torn. Without a seal, a lost sector must explain the
+    damage.
     """
     if at == 0 or was_durable(data, at):
         return False
@@ -158,8 +159,11 @@ def is_torn(damage: Damage, data: bytes, at: int, sealed: SealedEnd | None) -> b
 
 
 def _check_sealed(path: str, record: Record, sealed: SealedEnd) -> None:
-    """Raise WalCorrupt if `record` reaches the sealed end, but is not the record that ended there
-    when the log was sealed."""
+    """Check the record at the sealed end of a segment.
+
+    Raises WalCorrupt if `record` reaches the sealed end, but another record ended there when the
+    log was sealed.
+    """
     if record.end >= sealed.end and (record.end, record.link) != (sealed.end, sealed.link):
         refuse(
             path, record.end, f"the end of a record with link {record.link:#010x}",
