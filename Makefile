@@ -22,7 +22,7 @@ demo: $(READY)
 
 # Lint, make the environments of other CPython versions, and run all tests except the long ones.
 test: lint pythons
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not campaign"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not campaign" --hypothesis-profile suite
 
 # Make an environment for each other installed CPython version, to compare digests with.
 pythons: $(READY)
