@@ -28,13 +28,13 @@ def made_revision(result: Result) -> bool:
 
 
 def revision_of(op: Operation) -> int:
-    """The revision in the header of the answer. `op` must have an answer."""
+    """Return the revision in the header of the answer. `op` must have an answer."""
     assert op.result is not None
     return op.result.header.revision
 
 
 def key_values(result: Result) -> Iterable[KeyValue]:
-    """All key-values in an answer, including those in nested responses."""
+    """Yield all key-values in an answer, including those in nested responses."""
     match result:
         case RangeResult():
             yield from result.kvs

@@ -59,7 +59,7 @@ class KeyOrder:
             del self._few[bisect_left(self._few, name)]
 
     def between(self, begin: str, end: str, limit: int | None = None) -> list[str]:
-        """The first `limit` keys in `[begin, end)`, or from `begin` on if `end` is "\\0"."""
+        """Return the first `limit` keys in `[begin, end)`, or from `begin` on if `end` is "\\0"."""
         low, high = self._bounds(begin, end)
         if limit is not None:
             high = min(high, low + limit)
@@ -67,7 +67,7 @@ class KeyOrder:
         return [key_of(name) for name in names] if self._non_ascii else names
 
     def count(self, begin: str, end: str) -> int:
-        """The number of keys in the interval."""
+        """Return the number of keys in the interval."""
         low, high = self._bounds(begin, end)
         return max(0, high - low)
 

@@ -8,7 +8,7 @@ from splitbrain.histories.kv import Compare, Delete, Put, Range, Request, Result
 
 
 def parts(request: Request) -> Iterator[Put | Delete]:
-    """All puts and deletes in `request`, in both branches of a transaction."""
+    """Yield all puts and deletes in `request`, in both branches of a transaction."""
     match request:
         case Put() | Delete():
             yield request
@@ -20,7 +20,7 @@ def parts(request: Request) -> Iterator[Put | Delete]:
 
 
 def ranges(request: Request) -> Iterator[Range]:
-    """All reads in `request`, in both branches of a transaction."""
+    """Yield all reads in `request`, in both branches of a transaction."""
     if isinstance(request, Range):
         yield request
     elif isinstance(request, Txn):
@@ -49,7 +49,7 @@ def put_keys(request: Request, result: Result) -> Iterator[str]:
 
 
 def compares(request: Request) -> Iterator[Compare]:
-    """All comparisons in `request`, including those of nested transactions."""
+    """Yield all comparisons in `request`, including those of nested transactions."""
     if isinstance(request, Txn):
         yield from request.compare
         for one in (*request.success, *request.failure):

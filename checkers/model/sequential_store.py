@@ -113,7 +113,7 @@ class SequentialStore:
     # --- intervals
 
     def interval(self, begin: str, end: str) -> list[KeyValue]:
-        """The key-values in the interval of a request, in the order of keys."""
+        """Return the key-values in the interval of a request, in the order of keys."""
         if not end:
             held = self.now.get(begin)
             return [] if held is None else [held]
@@ -121,16 +121,16 @@ class SequentialStore:
         return [now[key] for key in self._order.between(begin, end)]
 
     def first(self, begin: str, end: str, limit: int) -> list[KeyValue]:
-        """The first `limit` key-values in `[begin, end)`."""
+        """Return the first `limit` key-values in `[begin, end)`."""
         now = self.now
         return [now[key] for key in self._order.between(begin, end, limit)]
 
     def keys(self, begin: str, end: str) -> list[str]:
-        """The present keys in `[begin, end)`, in order."""
+        """Return the present keys in `[begin, end)`, in order."""
         return self._order.between(begin, end)
 
     def count(self, begin: str, end: str) -> int:
-        """The number of present keys in `[begin, end)`."""
+        """Return the number of present keys in `[begin, end)`."""
         return self._order.count(begin, end)
 
     # --- the past

@@ -159,7 +159,7 @@ class GapSearch:
         return first
 
     def _keys(self, request: Request) -> Iterator[str]:
-        """All keys that `request` may write, in either branch."""
+        """Yield all keys that `request` may write, in either branch."""
         for part in parts(request):
             if isinstance(part, Delete) and part.range_end:
                 yield from self._universe.between(part.key, part.range_end)
@@ -304,14 +304,14 @@ class GapSearch:
         return gaps
 
     def _reads(self, request: Request) -> Gaps:
-        """The gaps on which the comparisons of `request` depend."""
+        """Return the gaps on which the comparisons of `request` depend."""
         gaps = 0
         for compare in compares(request):
             gaps |= self._of_interval(compare.key, compare.range_end)
         return gaps
 
     def _writes(self, request: Request) -> Gaps:
-        """The gaps on which the key-values that `request` replaces depend."""
+        """Return the gaps on which the key-values that `request` replaces depend."""
         gaps = 0
         for part in parts(request):
             end = part.range_end if isinstance(part, Delete) else ""
@@ -319,7 +319,7 @@ class GapSearch:
         return gaps
 
     def concerned(self, request: Request) -> Gaps:
-        """The gaps on which the answer to `request` depends."""
+        """Return the gaps on which the answer to `request` depends."""
         gaps = self._reads(request) | self._writes(request)
         for one in ranges(request):
             if one is not request and one.revision > 0:
@@ -328,14 +328,14 @@ class GapSearch:
         return gaps
 
     def keys_concerned(self, keys: Iterable[str]) -> Gaps:
-        """The gaps on which the key-values of `keys` depend."""
+        """Return the gaps on which the key-values of `keys` depend."""
         gaps = 0
         for key in keys:
             gaps |= self._taint.get(key, 0)
         return gaps
 
     def gaps_before(self, revision: int) -> Gaps:
-        """The gaps before `revision` for which a candidate is chosen."""
+        """Return the gaps before `revision` for which a candidate is chosen."""
         return sum(choice.gap for choice in self._choices if choice.revision < revision)
 
     def shown(self, revision: int) -> Sequence[KeyValue]:

@@ -15,8 +15,9 @@ if and only if
 1. within each block, no operation returns before an operation of an earlier group is called, and
 2. no two blocks must each be before the other: not both f(A) < s(B) and f(B) < s(A).
 
-The second condition is a condition on intervals. The intervals of blocks with f < s must not
-overlap each other, and the interval of a block with s <= f must not lie within one of them.
+The second condition is about intervals, because each block has an interval between f and s.
+The intervals of blocks with f < s must not overlap each other, and the interval of a block with
+s <= f must not lie within one of them.
 Checking this takes one sort and one bisection for each block: O(n log n).
 
 With `starting`, the first block contains the initial state and begins before all operations.

@@ -304,8 +304,8 @@ class Search(Generic[S, I, O]):
     def _is_new(self) -> bool:
         """Whether the configuration still needs a search.
 
-        It needs none if it was refuted, or if an equal configuration was refuted that used only
-        some of its operations that never returned.
+        A search is unnecessary if the configuration was refuted. It is also unnecessary if an equal
+        configuration was refuted that used only some of its operations that never returned.
         """
         key = (self._base, self._window, self._state)
         refuted = self._cache.get(key)

@@ -110,7 +110,7 @@ def _decide_whole(operations: Sequence[Operation[Input, Output]]) -> Decision | 
 
 
 def key_value() -> Model[str, Input, Output]:
-    """A key-value store, partitioned by key."""
+    """Return a model of a key-value store, partitioned by key."""
     return Model(
         init=str,
         step=_step,
@@ -123,7 +123,7 @@ def key_value() -> Model[str, Input, Output]:
 
 
 def whole_key_value() -> Model[Texts, Input, Output]:
-    """A key-value store with all keys in one state."""
+    """Return a model of a key-value store with all keys in one state."""
     return Model(
         init=tuple,
         step=_whole_step,
