@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
 from splitbrain.harness.report.anomaly.places import Place
 from splitbrain.harness.report.anomaly.proof import CycleStep, Proof
+from splitbrain.harness.report.anomaly.rows import Rows
 from splitbrain.harness.report.figures.layout import plain
 from splitbrain.harness.report.figures.palette import dependency_colour
 
@@ -16,41 +16,43 @@ SHORT_KINDS = {"realtime": "rt", "process": "p"}
 
 
 def draw_cycle(
-    figure: go.Figure,
-    proof: Proof,
-    processes: Sequence[int],
-    places: Mapping[int, Place],
-    *,
-    bar_height: float,
+    figure: go.Figure, proof: Proof, rows: Rows, places: Mapping[int, Place]
 ) -> None:
     """Add an arrow for each dependency in `proof.cycle`, from bar to bar.
 
-    The label in the middle of an arrow is the kind of dependency (ww, wr, …), and its tooltip is
-    the reason. Row r of `figure` belongs to the process `processes[r]`.
+    The label of an arrow is the kind of dependency (ww, wr, …), and its tooltip is the reason. It
+    is in the gap beside the bar where the arrow begins, so that it hides no text.
     """
-    row = {span.invoked: processes.index(span.process) for span in proof.involved}
-    middles: list[tuple[float, float, CycleStep]] = []
+    process_of = {span.invoked: span.process for span in proof.involved}
+    labels: list[tuple[float, float, CycleStep]] = []
     for number, step in enumerate(proof.cycle, start=1):
         source, target = places[step.source], places[step.target]
-        down = row[step.target] - row[step.source]
+        one, other = process_of[step.source], process_of[step.target]
         share = number / (len(proof.cycle) + 1)
         begin_x = source.begin + share * (source.end - source.begin)
         end_x = target.begin + share * (target.end - target.begin)
-        edge = math.copysign(bar_height / 2, down) if down else bar_height / 2
-        begin_y, end_y = row[step.source] + edge, row[step.target] - (edge if down else -edge)
+        if one == other:
+            begin_y = end_y = label_y = rows.lower_edge(one) + rows.gap / 2
+            label_x = (begin_x + end_x) / 2
+        else:
+            down = rows.centres[other] > rows.centres[one]
+            begin_y = rows.lower_edge(one) if down else rows.upper_edge(one)
+            end_y = rows.upper_edge(other) if down else rows.lower_edge(other)
+            label_y = begin_y + (rows.gap if down else -rows.gap) / 2
+            label_x = begin_x + (end_x - begin_x) * (label_y - begin_y) / (end_y - begin_y)
         figure.add_annotation(
             x=end_x, y=end_y, ax=begin_x, ay=begin_y, xref="x", yref="y", axref="x", ayref="y",
             text="", showarrow=True, arrowhead=2, arrowsize=1.3, arrowwidth=1.8,
             arrowcolor=dependency_colour(step.kind),
         )
-        middles.append(((begin_x + end_x) / 2, (begin_y + end_y) / 2, step))
-    for x, y, step in middles:  # added last, so that they lie above the arrows
+        labels.append((label_x, label_y, step))
+    for x, y, step in labels:  # added last, so that they lie above the arrows
         figure.add_annotation(
             x=x, y=y, showarrow=False, text=plain(SHORT_KINDS.get(step.kind, step.kind)),
             font={"size": 11, "color": "#fff"}, bgcolor=dependency_colour(step.kind), borderpad=3,
         )
-    if middles:
-        figure.add_trace(_tooltips(proof, middles))
+    if labels:
+        figure.add_trace(_tooltips(proof, labels))
 
 
 def _tooltips(proof: Proof, middles: Sequence[tuple[float, float, CycleStep]]) -> go.Scatter:

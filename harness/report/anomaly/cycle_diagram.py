@@ -9,16 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 from xml.sax.saxutils import escape
 
 from splitbrain.harness.report.figures.palette import dependency_colour
-from splitbrain.harness.report.value_text import clip
+from splitbrain.harness.report.value_text import clean, clip
 
 CHARACTER_PX = 7.3
 LINE_PX = 17
-LINE_CHARACTERS_MAX = 38
-LINES_MAX = 6
+LINE_CHARACTERS_MAX = 48
+OPERATION_LINES_MAX = 8
+"""The text of one operation, such as the read of a long list, is cut to this many lines."""
+LINES_MAX = 24
+"""With more lines, a box contains only the transaction's name and process."""
 PADDING_PX = 10
 BULGE_PX = 46
 FULL_BOXES_MAX = 8
@@ -75,10 +79,14 @@ def _lines(transaction: Mapping[str, Any], count: int) -> tuple[str, ...]:
     head = f"{transaction['name']} · process {transaction['process']}"
     if count > FULL_BOXES_MAX:
         return (head,)
-    lines = [clip(str(text), LINE_CHARACTERS_MAX) for text in transaction["operations"]]
-    if len(lines) > LINES_MAX:
-        lines = [*lines[: LINES_MAX - 1], "…"]
-    return (head, *lines)
+    lines = [
+        line for text in transaction["operations"]
+        for line in wrap(
+            clean(str(text)), LINE_CHARACTERS_MAX, subsequent_indent="  ",
+            max_lines=OPERATION_LINES_MAX, placeholder=" …",
+        )
+    ]
+    return (head, *lines) if len(lines) <= LINES_MAX else (head,)
 
 
 def _ring(texts: Sequence[tuple[str, ...]]) -> tuple[list[Box], float, float]:

@@ -12,6 +12,7 @@ from splitbrain.checkers.verdict import Anomaly
 from splitbrain.harness.report.anomaly.cycle_diagram import cycle_diagram
 from splitbrain.harness.report.anomaly.picture import picture_in_order, picture_to_scale
 from splitbrain.harness.report.anomaly.proof import Proof, proof_of
+from splitbrain.harness.report.figures.layout import LEFT_MARGIN_PX, RIGHT_MARGIN_PX
 from splitbrain.harness.report.html import to_json
 from splitbrain.harness.report.spans import Span
 from splitbrain.harness.report.value_text import clip
@@ -20,6 +21,8 @@ from splitbrain.histories.history import FaultWindow
 OPERATIONS_LISTED_MAX = 60
 """The most operations in the table below the picture of an anomaly."""
 DETAIL_CHARACTERS_MAX = 4_000
+ORDER_PX_MAX = 20_000
+"""The greatest width of a picture in order. In a wider one, the labels are cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,14 @@ class DrawnAnomaly:
             f"anomaly-{self.number}-order": self.in_order,
             f"anomaly-{self.number}-scale": self.to_scale,
         }
+
+    @property
+    def order_px(self) -> int:
+        """The width in px at which no label of the picture in order is cut."""
+        if self.in_order is None:
+            return 0
+        width: int = int(self.in_order.layout.xaxis.range[1]) + LEFT_MARGIN_PX + RIGHT_MARGIN_PX
+        return min(width, ORDER_PX_MAX)
 
     @property
     def cycle(self) -> Markup:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -21,28 +22,30 @@ from splitbrain.harness.report.anomaly.places import (
     places_in_order,
     places_to_scale,
 )
-from splitbrain.harness.report.anomaly.proof import Proof, labels, short_labels
+from splitbrain.harness.report.anomaly.proof import Proof, label_lines
+from splitbrain.harness.report.anomaly.rows import LANE_PX, Rows, rows_of
 from splitbrain.harness.report.figures.fault_bands import LaneBar, lane_bars, lane_names
-from splitbrain.harness.report.figures.layout import INK, plain, plain_layout
+from splitbrain.harness.report.figures.layout import (
+    BOTTOM_MARGIN_PX,
+    INK,
+    TOP_MARGIN_PX,
+    plain,
+    plain_layout,
+)
 from splitbrain.harness.report.figures.palette import OUTCOMES, faded, fault_colour
 from splitbrain.harness.report.spans import Span
 from splitbrain.histories.history import FaultWindow, Outcome
 
 WIDTH_PX_MIN = 900
 TICK_PX = 78
-ROW_PX = 34
-ROW_WITH_ORDER_PX = 44
-ROW_OF_CYCLE_PX = 64
-BAR_SHARE = 0.74
-BAR_OF_CYCLE_SHARE = 0.42
-"""The height of a bar as a share of its row."""
 ORDER_COLOUR = "#3d7a2f"
+MARKER_PX = 14
 STUCK_COLOUR = "#c8102e"
 
 
 def picture_in_order(proof: Proof, members: Sequence[str]) -> go.Figure:
     """The picture "in order", which shows the order of begins and ends, but not the times."""
-    places, marks = places_in_order(proof.spans, short_labels(proof))
+    places, marks = places_in_order(proof.spans, label_lines(proof))
     width = max(WIDTH_PX_MIN, max(place.end for place in places.values()) + STEP_PX)
     figure = _picture(proof, members, places, lambda ns: _between(marks, ns))
     shown: list[tuple[int, float]] = []
@@ -89,30 +92,30 @@ def _picture(
     position: Callable[[int], float],
 ) -> go.Figure:
     """The figure of `proof`, with bars at `places`. `position` maps a time in ns to the x axis."""
-    spans = proof.spans
-    processes = list(dict.fromkeys(span.process for span in sorted(spans, key=lambda s: s.call)))
-    figure = go.Figure()
-    figure.add_traces(_operation_bars(proof, processes, places))
-    figure.add_traces(_order_traces(proof, processes, places))
-    draw_cycle(figure, proof, processes, places, bar_height=BAR_OF_CYCLE_SHARE)
+    labels = label_lines(proof)
     lanes = lane_names(proof.faults, [m for m in members if _is_hit(m, proof.faults)])
+    rows = rows_of(proof, labels, len(lanes))
+    figure = go.Figure()
+    figure.add_traces(_operation_bars(proof, rows, places, labels))
+    figure.add_traces(_order_traces(proof, rows, places))
+    figure.update_layout(shapes=_order_lines(proof, rows, places))
+    draw_cycle(figure, proof, rows, places)
     left, right = min(p.begin for p in places.values()), max(p.end for p in places.values())
-    bars = lane_bars(proof.faults, lanes, max(s.ended or s.call for s in spans))
+    bars = lane_bars(proof.faults, lanes, max(s.ended or s.call for s in proof.spans))
     kinds: set[str] = set()
     for fault in proof.faults:
         own = [bar for bar in bars if bar.fault is fault]
         in_legend = fault.f not in kinds
         kinds.add(fault.f)
         edges = left, right
-        figure.add_trace(_fault_bar(fault, own, len(processes), edges, position, in_legend))
-    rows = len(processes) + len(lanes)
-    plain_layout(figure, height_px=rows * _row_px(proof) + 90)
+        figure.add_trace(_fault_bar(fault, own, rows, edges, position, in_legend))
+    plain_layout(figure, height_px=round(rows.height) + TOP_MARGIN_PX + BOTTOM_MARGIN_PX)
     figure.update_layout(barmode="overlay", showlegend=True)
     figure.update_xaxes(zeroline=False)
     figure.update_yaxes(
-        range=[rows - 0.45, -0.55],
-        tickvals=list(range(rows)),
-        ticktext=[*(f"process {process}" for process in processes), *map(plain, lanes)],
+        range=[rows.height, 0],
+        tickvals=[*rows.centres.values(), *rows.lanes],
+        ticktext=[*(f"process {process}" for process in rows.centres), *map(plain, lanes)],
         fixedrange=True,
         zeroline=False,
         showgrid=False,
@@ -121,23 +124,16 @@ def _picture(
 
 
 def _operation_bars(
-    proof: Proof, processes: Sequence[int], places: Mapping[int, Place]
+    proof: Proof, rows: Rows, places: Mapping[int, Place], labels: Mapping[int, Sequence[str]]
 ) -> list[go.Bar]:
     """For each outcome, a trace of the named operations and a trace of the neighbours."""
-    height = BAR_OF_CYCLE_SHARE if proof.cycle else BAR_SHARE
-    texts = labels(proof)
     traces = []
     for outcome in OUTCOMES:
         for is_named, group in ((True, proof.involved), (False, proof.neighbours)):
             own = [span for span in group if span.outcome == outcome]
             if own:
-                bars = _bars(outcome, is_named, own, processes, places, texts)
-                traces.append(bars.update(width=height))
+                traces.append(_bars(outcome, is_named, own, rows, places, labels))
     return traces
-
-
-def _row_px(proof: Proof) -> int:
-    return ROW_OF_CYCLE_PX if proof.cycle else ROW_WITH_ORDER_PX if proof.order else ROW_PX
 
 
 def _is_hit(member: str, faults: Sequence[FaultWindow]) -> bool:
@@ -148,18 +144,19 @@ def _bars(
     outcome: Outcome,
     is_named: bool,
     spans: Sequence[Span],
-    processes: Sequence[int],
+    rows: Rows,
     places: Mapping[int, Place],
-    texts: Mapping[int, str],
+    labels: Mapping[int, Sequence[str]],
 ) -> go.Bar:
     look = OUTCOMES[outcome]
     return go.Bar(
         orientation="h",
         name=outcome if is_named else f"{outcome}, a neighbour",
-        y=[processes.index(span.process) for span in spans],
+        y=[rows.centres[span.process] for span in spans],
+        width=[rows.bars[span.process] for span in spans],
         base=[round(places[span.invoked].begin, 7) for span in spans],
         x=[round(places[s.invoked].end - places[s.invoked].begin, 9) for s in spans],
-        text=[plain(texts[span.invoked]) for span in spans],
+        text=["<br>".join(map(plain, labels[span.invoked])) for span in spans],
         textposition="inside",
         insidetextanchor="start",
         textangle=0,
@@ -198,23 +195,36 @@ def order_points(order: Sequence[int], places: Mapping[int, Place]) -> list[floa
     return points
 
 
-def _order_traces(
-    proof: Proof, processes: Sequence[int], places: Mapping[int, Place]
-) -> list[go.Scatter]:
+def _order_lines(
+    proof: Proof, rows: Rows, places: Mapping[int, Place]
+) -> list[dict[str, Any]]:
+    """The line through the numbers of the partial linearization, below the bars and labels."""
+    if not proof.order:
+        return []
+    process_of = {span.invoked: span.process for span in proof.involved}
+    points = [
+        (x, rows.lower_edge(process_of[at]))
+        for x, at in zip(order_points(proof.order, places), proof.order, strict=True)
+    ]
+    begin, *others = points
+    path = f"M {begin[0]},{begin[1]} " + " ".join(f"V {y} H {x}" for x, y in others)
+    line = {"color": faded(ORDER_COLOUR, 0.5), "width": 1.5, "dash": "dot"}
+    return [{"type": "path", "path": path, "layer": "below", "line": line}]
+
+
+def _order_traces(proof: Proof, rows: Rows, places: Mapping[int, Place]) -> list[go.Scatter]:
     """The numbers of the partial linearization, on the lower edges of the bars, and the cross."""
     process_of = {span.invoked: span.process for span in proof.involved}
-    edge = BAR_SHARE / 2
     traces = []
     if proof.order:
         traces.append(go.Scatter(
             name="an order of the others",
-            mode="lines+markers+text",
+            mode="markers+text",
             x=order_points(proof.order, places),
-            y=[processes.index(process_of[at]) + edge for at in proof.order],
+            y=[rows.lower_edge(process_of[at]) + MARKER_PX / 2 for at in proof.order],
             text=[str(number) for number in range(1, len(proof.order) + 1)],
             textfont={"size": 9, "color": "#fff"},
-            line={"color": ORDER_COLOUR, "width": 1.5, "dash": "dot", "shape": "vh"},
-            marker={"size": 14, "color": ORDER_COLOUR, "opacity": 1},
+            marker={"size": MARKER_PX, "color": ORDER_COLOUR, "opacity": 1},
             customdata=[
                 ["note", f"step {number} of an order of the others"
                  + (f"; the state after it is {proof.state}" if number == len(proof.order) else "")]
@@ -229,7 +239,7 @@ def _order_traces(
             name="does not fit",
             mode="markers",
             x=[places[proof.stuck].end],
-            y=[processes.index(process_of[proof.stuck])],
+            y=[rows.centres[process_of[proof.stuck]]],
             marker={"size": 17, "symbol": "x", "color": STUCK_COLOUR,
                     "line": {"color": "#fff", "width": 1.5}},
             customdata=[["note", f"this operation fits into no order of the others; {after} of the "
@@ -243,7 +253,7 @@ def _order_traces(
 def _fault_bar(
     fault: FaultWindow,
     bars: Sequence[LaneBar],
-    row_count: int,
+    rows: Rows,
     edges: tuple[float, float],
     position: Callable[[int], float],
     in_legend: bool,
@@ -257,10 +267,10 @@ def _fault_bar(
         orientation="h",
         name=plain(fault.f),
         showlegend=in_legend,
-        y=[row_count + bar.y for bar in bars],
+        y=[rows.lanes[0] + LANE_PX * bar.y for bar in bars],
         base=[begin] * len(bars),
         x=[end - begin] * len(bars),
-        width=[bar.height for bar in bars],
+        width=[LANE_PX * bar.height for bar in bars],
         text=[plain(f"{fault.fault} {fault.f}")] * len(bars),
         textposition="inside",
         insidetextanchor="start",

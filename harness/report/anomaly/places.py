@@ -29,16 +29,19 @@ class Place:
 
 
 def places_in_order(
-    spans: Sequence[Span], labels: Mapping[int, str]
+    spans: Sequence[Span], labels: Mapping[int, Sequence[str]]
 ) -> tuple[dict[int, Place], list[tuple[int, float]]]:
     """The place of each span in px, by `Span.invoked`, and the marks of all begins and ends.
+
+    `labels` are the lines of each label, by `Span.invoked`.
 
     A mark is a pair (ns, px), and both numbers increase. `_edges` defines the order. Each bar is at
     least as wide as its label. The bar of an operation without an end, or with an unknown outcome,
     extends to the right edge.
     """
     widths = {
-        span.invoked: len(labels[span.invoked]) * CHARACTER_PX + LABEL_PADDING_PX for span in spans
+        span.invoked: max(map(len, labels[span.invoked])) * CHARACTER_PX + LABEL_PADDING_PX
+        for span in spans
     }
     begins: dict[int, float] = {}
     ends: dict[int, float] = {}
@@ -83,7 +86,7 @@ def _edges(spans: Sequence[Span]) -> list[tuple[int, bool, int]]:
     return [(ns, is_end, invoked) for ns, _, invoked, is_end in sorted(keyed)]
 
 
-def width_px(spans: Sequence[Span], labels: Mapping[int, str]) -> float:
+def width_px(spans: Sequence[Span], labels: Mapping[int, Sequence[str]]) -> float:
     """The width, in px, of the picture "in order" of `spans`."""
     places, _ = places_in_order(spans, labels)
     return max(place.end for place in places.values()) + STEP_PX

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 import msgspec
 
@@ -26,8 +27,12 @@ NEIGHBOURS_MAX = 10
 NEIGHBOUR_CANDIDATES_MAX = 2_000
 WIDTH_WITH_NEIGHBOURS_PX_MAX = 1_200
 """Neighbours are drawn only while the picture in order is no wider than this."""
-LABEL_CHARACTERS_MAX = 64
-NEIGHBOUR_CHARACTERS_MAX = 22
+STATE_CHARACTERS_MAX = 64
+LINE_CHARACTERS_MAX = 48
+"""The length of a line in the label of an operation that the anomaly names."""
+NEIGHBOUR_LINE_CHARACTERS_MAX = 26
+NEIGHBOUR_LINES_MAX = 3
+"""The label of a neighbour, which proves nothing, is cut to this many lines."""
 NAME_CHARACTERS_MAX = 12
 
 
@@ -98,7 +103,7 @@ def proof_of(
         left_out=len(found) - len(involved),
         order=tuple(at for at in order if at in drawn),
         stuck=stuck if stuck in drawn else None,
-        state=clip(str(anomaly.detail.get("state", "")), LABEL_CHARACTERS_MAX),
+        state=clip(str(anomaly.detail.get("state", "")), STATE_CHARACTERS_MAX),
         cycle=cycle,
         names=names,
     )
@@ -189,7 +194,7 @@ def _neighbours(involved: Sequence[Span], spans: Sequence[Span]) -> tuple[Span, 
             break
         if not keys or keys.intersection(keys_of(span.request)):
             larger = Proof(tuple(involved), (*chosen, span), (), 0)
-            if width_px(larger.spans, short_labels(larger)) > WIDTH_WITH_NEIGHBOURS_PX_MAX:
+            if width_px(larger.spans, label_lines(larger)) > WIDTH_WITH_NEIGHBOURS_PX_MAX:
                 break
             chosen.append(span)
     return tuple(chosen)
@@ -198,25 +203,27 @@ def _neighbours(involved: Sequence[Span], spans: Sequence[Span]) -> tuple[Span, 
 # --- labels -------------------------------------------------------------------
 
 
-def short_labels(proof: Proof) -> dict[int, str]:
-    """The labels, by `invoked`, that determine the width of the bars in the picture "in order".
+def label_lines(proof: Proof) -> dict[int, tuple[str, ...]]:
+    """The lines of each bar's label, by `invoked`: the request, the answer and the member.
 
-    The label of a neighbour is shorter than that of an operation that the anomaly names.
+    The label of an operation that the anomaly names contains the whole text. The label of a
+    neighbour has shorter lines, and is cut to `NEIGHBOUR_LINES_MAX` of them.
     """
-    near = {s.invoked: clip(_words(s), NEIGHBOUR_CHARACTERS_MAX) for s in proof.neighbours}
-    return near | {span.invoked: _label(span, proof) for span in proof.involved}
-
-
-def labels(proof: Proof) -> dict[int, str]:
-    """The labels of all bars, by `invoked`. The page cuts labels that do not fit."""
-    return {span.invoked: _label(span, proof) for span in proof.spans}
+    near = {
+        span.invoked: tuple(wrap(
+            _label(span, proof), NEIGHBOUR_LINE_CHARACTERS_MAX, max_lines=NEIGHBOUR_LINES_MAX,
+            placeholder=" …",
+        ))
+        for span in proof.neighbours
+    }
+    named = {
+        span.invoked: tuple(wrap(_label(span, proof), LINE_CHARACTERS_MAX))
+        for span in proof.involved
+    }
+    return near | named
 
 
 def _label(span: Span, proof: Proof) -> str:
     name = f"{proof.names[span.invoked]}: " if span.invoked in proof.names else ""
     node = f" · {span.node}" if span.node else ""
-    return name + clip(_words(span), LABEL_CHARACTERS_MAX) + node
-
-
-def _words(span: Span) -> str:
-    return f"{span.request_text()} → {span.result_text()}"
+    return f"{name}{span.request_text()} → {span.result_text()}{node}"

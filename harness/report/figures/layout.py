@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 
 LEFT_MARGIN_PX = 96
 RIGHT_MARGIN_PX = 18
+TOP_MARGIN_PX, BOTTOM_MARGIN_PX = 34, 40
 
 INK = "ink"
 """The `meta` of a trace of pale bars. The page draws their labels in its text colour."""
@@ -22,7 +23,9 @@ def plain_layout(figure: go.Figure, height_px: int) -> None:
     figure.update_layout(
         template=go.layout.Template(),
         height=height_px,
-        margin={"l": LEFT_MARGIN_PX, "r": RIGHT_MARGIN_PX, "t": 34, "b": 40},
+        margin={
+            "l": LEFT_MARGIN_PX, "r": RIGHT_MARGIN_PX, "t": TOP_MARGIN_PX, "b": BOTTOM_MARGIN_PX,
+        },
         legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"},
         hovermode="closest",
         hoverdistance=16,

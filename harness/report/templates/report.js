@@ -135,7 +135,8 @@
       places.push(place);
       change.base.push(begins);
       change.x.push(lengths);
-      change.text.push(trace.text.map((label, at) => plain(fitted(unescaped(label), lengths[at] * pxPerUnit - labelPadPx))));
+      change.text.push(trace.text.map((label, at) => label.split("<br>")
+        .map((line) => plain(fitted(unescaped(line), lengths[at] * pxPerUnit - labelPadPx))).join("<br>")));
     });
     if (places.length) Plotly.restyle(element, change, places);
     if (!whole.ticks) return;

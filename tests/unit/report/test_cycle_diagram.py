@@ -75,3 +75,13 @@ def test_what_a_transaction_did_stands_as_text_whatever_it_says() -> None:
 
 def test_a_cycle_that_is_too_long_is_not_drawn() -> None:
     assert cycle_diagram(cycle_of(ring(BOXES_MAX + 1))) == ""
+
+
+def test_the_long_list_that_a_transaction_read_is_wrapped_not_cut() -> None:
+    (found,) = check_transactions(concurrent("rxay1", "ryax1"), "serializable").anomalies
+    cycle = found.detail["cycle"]
+    elements = [f"{number}.{number}" for number in range(40)]
+    cycle["transactions"][0]["operations"] = [f"read x = [{' '.join(elements)}]"]
+    drawn = ElementTree.fromstring(cycle_diagram(cycle))
+    text = " ".join(one.text or "" for one in drawn.iter(f"{SVG}text"))
+    assert all(element in text for element in elements)

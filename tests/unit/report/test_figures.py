@@ -19,9 +19,10 @@ from splitbrain.harness.report.anomaly.places import places_in_order
 from splitbrain.harness.report.anomaly.proof import (
     NEIGHBOURS_MAX,
     WIDTH_WITH_NEIGHBOURS_PX_MAX,
+    label_lines,
     proof_of,
-    short_labels,
 )
+from splitbrain.harness.report.anomaly.rows import rows_of
 from splitbrain.harness.report.figures.fault_bands import bands, lane_bars, lane_names
 from splitbrain.harness.report.figures.latency import bin_seconds, latency
 from splitbrain.harness.report.figures.rate import rate
@@ -215,10 +216,11 @@ def test_a_picture_in_order_keeps_the_order_and_gives_each_bar_its_words(spans: 
     if not spans:
         return
     proof = proof_of(Anomaly("k", "b", tuple(s.invoked for s in spans)), spans, (), 200 * S)
-    labels = short_labels(proof)
+    labels = label_lines(proof)
     places, _ = places_in_order(proof.spans, labels)
     for one in spans:
-        assert places[one.invoked].end - places[one.invoked].begin >= 6 * len(labels[one.invoked])
+        width = places[one.invoked].end - places[one.invoked].begin
+        assert width >= 6 * max(map(len, labels[one.invoked]))
         for other in spans:
             if one.outcome != "info" and one.ended is not None and one.ended < other.call:
                 assert places[one.invoked].end < places[other.invoked].begin
@@ -260,7 +262,7 @@ def test_bars_of_one_process_never_overlap_in_a_picture_in_order(spans: list[Spa
     if not spans:
         return
     proof = proof_of(Anomaly("k", "b", tuple(s.invoked for s in spans)), spans, (), 200 * S)
-    places, _ = places_in_order(proof.spans, short_labels(proof))
+    places, _ = places_in_order(proof.spans, label_lines(proof))
     for process in {one.process for one in spans}:
         own = sorted((s for s in spans if s.process == process), key=lambda s: s.invoked)
         for earlier, later in pairwise(own):
@@ -270,7 +272,7 @@ def test_bars_of_one_process_never_overlap_in_a_picture_in_order(spans: list[Spa
 def test_neighbours_that_would_make_the_picture_too_wide_are_left_out() -> None:
     spans = [span(at, at * S, at * S + S // 2, key="k" * 40) for at in range(40)]
     proof = proof_of(Anomaly("k", "b", (20,)), spans, (), 40 * S)
-    places, _ = places_in_order(proof.spans, short_labels(proof))
+    places, _ = places_in_order(proof.spans, label_lines(proof))
     assert 0 < len(proof.neighbours) < NEIGHBOURS_MAX
     assert max(place.end for place in places.values()) <= WIDTH_WITH_NEIGHBOURS_PX_MAX
 
@@ -289,3 +291,42 @@ def test_faults_at_one_time_on_one_member_are_apart_in_the_picture_of_an_anomaly
     traces = picture_in_order(proof, ("n1", "n2")).to_plotly_json()["data"]
     kill, pause = (t for t in traces if t["name"] in ("kill", "pause"))
     assert abs(kill["y"][0] - pause["y"][0]) >= (kill["width"][0] + pause["width"][0]) / 2 - 1e-9
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories(), st.integers(0, 3))
+def test_rows_do_not_overlap_and_hold_the_whole_label_of_each_named_operation(
+    spans: list[Span], lanes: int
+) -> None:
+    if not spans:
+        return
+    order = tuple(one.invoked for one in spans)
+    anomaly = Anomaly("k", "b", order, detail={"stuck": order[-1], "linearization": order[:-1]})
+    proof = proof_of(anomaly, spans, (), 200 * S)
+    labels = label_lines(proof)
+    for one in proof.involved:
+        words = f"{one.request_text()} → {one.result_text()} · n1"
+        assert "".join(labels[one.invoked]).replace(" ", "") == words.replace(" ", "")
+    rows = rows_of(proof, labels, lanes)
+    for above, below in pairwise(rows.centres):
+        assert rows.upper_edge(below) - rows.lower_edge(above) == rows.gap
+    for one in proof.spans:
+        assert rows.bars[one.process] >= 11 * len(labels[one.invoked])
+    last = max(rows.lower_edge(process) for process in rows.centres)
+    assert all(last < lane < rows.height for lane in rows.lanes)
+    assert len(rows.lanes) == lanes
+
+
+def test_the_numbers_of_an_order_are_below_the_bars() -> None:
+    spans = [span(1, 0, S), span(2, S, 2 * S, process=1), span(3, 2 * S, 3 * S, process=2)]
+    anomaly = Anomaly("k", "b", (1, 2, 3), detail={"stuck": 3, "linearization": [1, 2]})
+    proof = proof_of(anomaly, spans, (), 9 * S)
+    rows = rows_of(proof, label_lines(proof), 0)
+    figure = picture_in_order(proof, ()).to_plotly_json()
+    (numbered,) = (one for one in figure["data"] if one["name"] == "an order of the others")
+    radius = numbered["marker"]["size"] / 2
+    for y, process in zip(numbered["y"], (0, 1), strict=True):
+        assert y - radius >= rows.lower_edge(process)
+        assert y + radius <= rows.upper_edge(process + 1)
+    (line,) = figure["layout"]["shapes"]
+    assert line["layer"] == "below"
