@@ -55,8 +55,8 @@ def describe(name: str) -> str:
 def judge(evidence: Evidence, names: Sequence[str] = ()) -> tuple[Verdict, ...]:
     """Return the verdicts of the checkers `names`, or of all checkers if `names` is empty.
 
-    A checker that raises gets an undecided verdict that contains the error. Raises KeyError
-    for an unknown name.
+    If a checker raises an exception, its verdict is unknown and contains the error. An unknown
+    name raises KeyError.
     """
     return tuple(_run(name, CHECKERS[name], evidence) for name in names or CHECKERS)
 

@@ -1,8 +1,8 @@
 """The evidence of one run: everything that the checkers judge.
 
 A checker is a pure function `Evidence -> Verdict`. It never talks to a member. A field is
-empty if the run could not collect it. A checker that needs an empty field returns
-`valid=None` and names what is missing: unknown is never a pass.
+empty if the run could not collect it. If a checker needs this field, its verdict is unknown
+(`valid=None`) and names the missing evidence.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The anomalies that a checker has found so far, and what it could not decide."""
+"""The anomalies that a checker has found so far, and the reasons why it could not decide."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ ANOMALIES_MAX = 50
 
 @dataclass(slots=True)
 class Findings:
-    """Collects the anomalies of one checker, and the reasons why something is undecided."""
+    """Collects the anomalies of one checker, and the reasons why its verdict may be unknown."""
 
     anomalies: list[Anomaly] = field(default_factory=list)
     count: int = 0
     """The number of all anomalies, including those that are not kept."""
     unknown: list[str] = field(default_factory=list)
-    """Reasons why a part of the history is undecided. If there is a reason and no anomaly, the
-    verdict is undecided."""
+    """Reasons why a part of the history could not be judged. If there is a reason and no anomaly,
+    the verdict is unknown."""
     uncertain_applied: int = 0
     """The number of writes without an answer that took effect."""
     by_kind: dict[str, int] = field(default_factory=dict)
 
     @property
     def valid(self) -> bool | None:
-        """False if there is an anomaly, else None if something is undecided, else True."""
+        """False if there is an anomaly, else None if `unknown` has a reason, else True."""
         return merge((not self.count, None if self.unknown else True))
 
     def add(

@@ -30,7 +30,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=False):
 
     checker: str
     valid: bool | None
-    """True: valid. False: invalid, with at least one anomaly. None: undecided, for the reason
+    """True: valid. False: invalid, with at least one anomaly. None: unknown, for the reason
     in `why`."""
     anomalies: tuple[Anomaly, ...] = ()
     counts: dict[str, Any] = {}
@@ -51,7 +51,7 @@ def not_applicable(checker: str, reason: str, counts: dict[str, Any] | None = No
 
 
 def with_evidence(verdict: Verdict, found: object, missing: str) -> Verdict:
-    """Return `verdict`, but make it undecided if it is valid although no evidence was `found`.
+    """Return `verdict`, but make it unknown if it is valid although no evidence was `found`.
 
     Evidence is anything that could have shown a violation. `missing` is the reason, such as "no
     read succeeded".

@@ -1,12 +1,11 @@
 """The public API of Splitbrain.
 
+This example runs one test with the workload class `Transfers` of the module `my_workload`:
+
     import splitbrain
 
-    class Transfers:                      # a user's workload
-        name = "transfers"
-        ...
-
-    result = splitbrain.run_sync(splitbrain.read_options({"workload": "my.module:Transfers"}))
+    options = splitbrain.read_options({"workload": "my_workload:Transfers"})
+    result = splitbrain.run_sync(options)
     assert result.valid
 
 The names in `__all__` and the packages that `docs/reference/api.md` names are public.

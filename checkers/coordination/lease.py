@@ -115,9 +115,9 @@ class _Attachment:
 def check_lease(evidence: Evidence) -> Verdict:
     """Keys are deleted with their lease, neither early nor late; answers about leases are true.
 
-    The checker applies only to histories that contain operations on leases. The verdict is
-    undecided if no member's change log begins at the first revision, or if a lease was granted
-    more than once.
+    The checker applies only to histories that contain operations on leases. The verdict is unknown
+    if no member's change log begins at the first revision, or if a lease was granted more than
+    once.
     """
     history = evidence.history
     services = [op for op in history.services if _is_of_lease(op)]

@@ -85,9 +85,9 @@ def check_mutual_exclusion(evidence: Evidence) -> Verdict:
 def check_fencing(evidence: Evidence) -> Verdict:
     """A lock is granted, and writes fenced by it take effect, only during the turn of its key.
 
-    The checker applies only to histories that contain lock operations. The verdict is undecided if
-    no member's change log begins at the first revision. The verdict also counts how often two
-    clients held a lock at the same time. For `fencing` this is not an anomaly.
+    The checker applies only to histories that contain lock operations. The verdict is unknown if
+    no member's change log begins at the first revision. The counts of the verdict show how often
+    two clients held a lock at the same time. For `fencing` this is not an anomaly.
     """
     history = evidence.history
     locks = [op for op in history.services if isinstance(op.request, Lock)]
@@ -158,9 +158,9 @@ def _held(history: History) -> list[Held]:
 
 
 def _overlapping(held: Sequence[Held]) -> Iterator[tuple[Held, Held]]:
-    """Return pairs of simultaneous holders.
+    """Return pairs of clients that held one lock at the same time.
 
-    Each holder is paired with one earlier holder: the one whose period ends last.
+    Each holder is paired with at most one earlier holder: the one that releases the lock last.
     """
     longest: dict[str, Held] = {}
     for one in held:
@@ -212,7 +212,7 @@ def _wrong_grants(locks: Sequence[ServiceOperation], turns: Turns) -> Iterator[A
 
 
 def has_fenced_writes(history: History) -> bool:
-    """Whether a write compares the key of a lock. If so, the client relies on fencing."""
+    """Whether the history contains a write that is fenced by a lock."""
     names = {op.request.name for op in history.services if isinstance(op.request, Lock)}
     return bool(names and _fences(history.operations, names))
 
@@ -220,9 +220,9 @@ def has_fenced_writes(history: History) -> bool:
 def _fences(
     operations: Sequence[Operation], names: Container[str]
 ) -> dict[tuple[str, str], tuple[Operation, str]]:
-    """Return the fenced writes by key and value.
+    """Map (key, value) of each fenced write to its operation and the lock's key that it compares.
 
-    Each has the operation that writes it, and the lock key that the operation compares.
+    `names` are the names of the locks. Operations that failed are left out.
     """
     found: dict[tuple[str, str], tuple[Operation, str]] = {}
     for op in operations:
@@ -252,9 +252,11 @@ needs an operand above 0."""
 def _write_out_of_turn(
     op: Operation, key: str, written: str, revision: int, turns: Turns
 ) -> Anomaly | None:
-    """Report a fenced write that took effect outside the turn of its lock's key.
+    """Report the fenced write `op` if the lock's key `key` did not have its turn.
 
-    The comparison of a transaction reads the revision before the transaction's own revision.
+    `revision` is the revision that `op` made. The turn is judged at the revision before, because
+    the comparison of a transaction sees the store before its writes. Returns None if `key` had its
+    turn.
     """
     turn = turns.of_key(key, revision - 1)
     if turn is not None and turn.has_turn_at(revision - 1):

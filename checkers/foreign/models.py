@@ -26,7 +26,7 @@ from splitbrain.histories.formats.jepsen_transactions import micro_operation_nam
 
 
 class LogChecker(Protocol):
-    """A function that judges a log. Its verdict is undecided if it takes longer than `timeout_s`.
+    """A function that judges a log. Its verdict is unknown if it takes longer than `timeout_s`.
 
     Every object starts with the value `initial`, or empty if `initial` is None. Raises
     HistoryError for a value that the model does not allow.

@@ -78,7 +78,7 @@ def check_linearizable(evidence: Evidence) -> Verdict:
     """Every key is a linearizable register, by its values alone.
 
     The checker applies only to histories in which each write changes one key. The verdict is
-    undecided if no answer shows a value, if the search reaches its limit of time or memory, or if
+    unknown if no answer shows a value, if the search reaches its limit of time or memory, or if
     the history does not show the value that a comparison of `mod_revision` refers to.
     """
     try:

@@ -57,10 +57,11 @@ def explain(
 
 
 def useful_writes(certain: Sequence[Op], weakened: Sequence[Op]) -> list[Op]:
-    """Return the `weakened` writes whose values another operation may have met.
+    """Return the writes in `weakened` that an explanation of `certain` can need.
 
-    The other operation is certain, or is itself a useful compare-and-swap. If an operation may have
-    met any value except one, all weakened writes are useful.
+    An operation *meets* the value that the register has just before the operation. A write is
+    useful if a certain operation, or a useful compare-and-swap, may have met the value of the
+    write. If one of these operations may have met any value, all weakened writes are useful.
     """
     met: set[State] = set()
     for op in certain:

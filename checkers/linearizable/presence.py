@@ -9,7 +9,7 @@ the order by moves that change no other answer:
   does not depend on the state.
 - Otherwise a put whose value appears in no answer moves to the place before the delete.
 
-If no move helps, the order stays undecided, and the caller must search.
+If neither move is possible, the result is None, and the caller must search.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The sequential store: what each request answers and changes, one request at a time."""
+"""A sequential store that computes the answer and the changes of each request."""

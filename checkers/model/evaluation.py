@@ -121,8 +121,8 @@ def answer_range(
 ) -> RangeResult:
     """Return the answer to `request` if its interval contains `count` keys.
 
-    `held` contains the first of these keys, in order. It must contain at least as many keys as the
-    limit of the request, and all keys if the request sorts.
+    `held` contains these keys, in order. If the request has a limit and does not sort, `held` may
+    end at the limit.
     """
     if request.count_only:
         return RangeResult(header, (), count)

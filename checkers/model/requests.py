@@ -73,7 +73,8 @@ def must_be_recent(request: Request) -> bool:
 def reaches_the_present(request: Request) -> bool:
     """Whether the revision in the header of the answer must be recent.
 
-    This is also true for a linearizable read of a past revision.
+    This is the case for each request for which `must_be_recent` is true. It is also the case for a
+    linearizable read of a past revision, because the header contains the current revision.
     """
     if isinstance(request, Range):
         return not request.serializable

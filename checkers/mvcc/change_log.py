@@ -36,8 +36,7 @@ def change_log(members: Sequence[MemberState], findings: Findings) -> ChangeLog:
     compacted least. A missing revision is an anomaly.
 
     The log is final if the state of a majority of the members is known and at least one of these
-    members knew a leader. A member that reports neither a leader nor a Raft log is treated as if
-    it knew a leader.
+    members knew a leader. A member without a Raft log counts as a member that knew a leader.
     """
     known = reference(members)
     if known is None:

@@ -40,9 +40,12 @@ def check_mvcc(evidence: Evidence) -> Verdict:
     history with locks or elections, the store creates keys itself, and the checker can only
     compare the members. If the members agree, the verdict on such a history is "not applicable".
 
-    The verdict is undecided if no operation succeeded and no state of a member is known, if the
-    state of a member could not be read, if a member was behind, if the search for the writers of
-    unknown revisions reached its limit, or if answers have no revision.
+    The verdict is unknown in each of these cases:
+
+    - No operation succeeded, and no state of a member is known.
+    - The state of a member could not be read, or a member was behind when its state was read.
+    - An answer has no revision.
+    - The search for the writers of revisions without a known writer reached its limit.
     """
     service = next((op for op in evidence.history.services if makes_keys(op.request)), None)
     findings = Findings()
@@ -69,7 +72,11 @@ def check_operations(
     members: Sequence[MemberState] = (),
     search_limit_s: float = math.inf,
 ) -> None:
-    """Check the three rules of `mvcc/revision_order.py`, and the rules of `mvcc/compaction.py`."""
+    """Check the three rules of `mvcc/revision_order.py`, and the rules of `mvcc/compaction.py`.
+
+    Adds anomalies, and reasons why the verdict is unknown, to `findings`. The search for the
+    writers of revisions without a known writer ends after `search_limit_s` seconds.
+    """
     compactions = Compactions(operations, members)
     refused = compactions.seen_by_refused()
     answers = order_answers(operations, findings, refused)

@@ -2,7 +2,7 @@
 
 Each member is compared with the reference member, which has the highest revision. A member
 with a lower revision is an anomaly only if it has applied the Raft log at least as far as the
-reference member. Otherwise its state was read too early, and the verdict is undecided.
+reference member. Otherwise its state was read too early, and the verdict is unknown.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _applied_as_much(member: MemberState, known: MemberState) -> bool:
 
 
 def first_divergence(one: MemberState, other: MemberState) -> int | None:
-    """Return the first revision at which the change logs differ. None if they do not differ.
+    """Return the first revision at which two change logs differ, or None if they are equal.
 
     Only revisions that both logs contain are compared.
     """

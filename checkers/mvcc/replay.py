@@ -116,11 +116,11 @@ class Replay:
         return known if end is None else known[: bisect_left(known, end)]
 
     def _find_gaps(self) -> tuple[list[int], int | None]:
-        """Return the gaps (revisions without a known writer), and where the replay must end.
+        """Return the gaps, and the revision before which the replay must end (None: no end).
 
-        The replay ends before a revision if there are more gaps up to this revision than
-        operations that can have written them. This is an anomaly. If the replay reaches the last
-        revision, the second value is None.
+        A gap is a revision without a known writer. If there are more gaps up to a revision than
+        operations that can have written them, this is an anomaly, and the replay ends before this
+        revision.
         """
         calls, found = self._calls, []
         spare = -1
@@ -142,7 +142,7 @@ class Replay:
         return found, None
 
     def _leased(self) -> int:
-        """Return the number of puts with a lease. At most so many revisions are ends of leases."""
+        """Return the number of puts with a lease, the most revisions that ends of leases make."""
         return sum(
             isinstance(part, Put) and part.lease != 0
             for op in self._operations

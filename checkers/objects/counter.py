@@ -14,7 +14,7 @@ represented as a put of "+5" or "-5".
     stale       A read shows less than another read that returned before this read was invoked.
     duplicated  Two acknowledged increments changed the same number, so one of them is not counted.
     never read  An increment was acknowledged and no later read exists. This is not an anomaly, but
-                the verdict is undecided.
+                the verdict is unknown.
 
 An increment without an answer may take effect at any time after its invocation, or never.
 
@@ -199,7 +199,7 @@ class _Sweep:
             self._check_met_once(step)
 
     def _check_met_once(self, step: _Step) -> None:
-        """Report an increment that met the same number as an earlier one.
+        """Report an increment that changed the same number as an earlier increment.
 
         In a counter that never decreases, only one acknowledged increment can change a given
         number.

@@ -12,13 +12,13 @@ taken is not judged.
     unexpected  An element was taken or shown before any operation had put it in. An enqueue that
                 failed does not count.
     never read  An acknowledged element was not taken, and no later read covers it. This is not an
-                anomaly, but the verdict is undecided.
+                anomaly, but the verdict is unknown.
 
 A `dequeue` without an answer may have taken the element in its request. In the histories of other
 tools, the request names no element, so the operation may have taken any one element. For each such
-operation, the checker does not report one missing element. If a delete of an interval has no
-answer (a `drain` in the histories of other tools), the checker reports no missing element after
-it.
+operation, the checker therefore accepts one missing element. A delete of an interval (a `drain` in
+the histories of other tools) may have taken all elements. If such a delete has no answer, the
+checker accepts every missing element after the delete.
 
 Cost: n log n, and linear in the elements that the reads show.
 

@@ -8,7 +8,7 @@ read also makes elements known, but need not return all known elements.)
     lost        From some read on, all reads whose interval contains a known element lack it.
     stale       A known element is missing from a read, and a later read shows it.
     never read  No later read covers an acknowledged element. This is not an anomaly, but the
-                verdict is undecided.
+                verdict is unknown.
     duplicated  An element appears twice in one answer.
     unexpected  An element is shown, but it was never added, or only by adds that failed.
 

@@ -6,13 +6,12 @@ describes the object. The history is a list of `Operation`s (or `Event`s):
 
     from splitbrain.checkers.porcupine import CheckResult, Model, Operation, check_operations
 
-    counter = Model(
-        init=lambda: 0,
-        step=lambda n, given, answered: (
-            (True, n + 1) if given == "add" else (answered == n, n)
-        ),
-        read_only=lambda given, answered: given == "read",
-    )
+    def step(count, given, answered):
+        if given == "add":
+            return True, count + 1
+        return answered == count, count
+
+    counter = Model(init=lambda: 0, step=step)
     check_operations(counter, [
         Operation(client=0, input="add", call=0, output=None, ret=10),
         Operation(client=1, input="read", call=5, output=1, ret=6),
@@ -24,7 +23,7 @@ How to write a model:
 - `step` returns (False, state) if the object would not have given this output.
 - `partition` splits the history if parts of the object are independent. This reduces the cost more
   than anything else.
-- `read_only` tells which operations change no state.
+- `read_only` returns whether an operation changes no state. The search is then faster.
 - An operation that never returned has an infinite `ret`. It may or may not have happened. `step`
   must accept its unknown output (None).
 - If one answer allows several next states, use a `NondeterministicModel`. Its method `to_model`

@@ -115,7 +115,11 @@ def _disjoint(forward: list[tuple[float, float]]) -> bool:
 def _none_within(
     backward: list[tuple[float, float]], forward: list[tuple[float, float]]
 ) -> bool:
-    """Whether no interval from a last call to a first return lies inside a forward interval."""
+    """Whether no `backward` interval lies inside a `forward` interval.
+
+    An interval is a pair of a block's first return and its last call. It is backward if the last
+    call is not after the first return. The `forward` intervals must be sorted and disjoint.
+    """
     begins = [begin for begin, _ in forward]
     for first_return, last_call in backward:
         place = bisect_left(begins, last_call) - 1

@@ -38,7 +38,7 @@ class PartitionInfo(Generic[I, O]):
 class CheckInfo(Generic[I, O]):
     """The details of a result, for explanations and pictures.
 
-    The search ends when it finds the first illegal partition. Partitions that are still undecided
+    The search ends when it finds the first illegal partition. Partitions that are not yet decided
     at that time have the result UNKNOWN.
     """
 
@@ -67,7 +67,7 @@ def check_operations_verbose(
     timeout_s: float | None = None,
     memory_bytes_max: int = MEMORY_BYTES_MAX,
 ) -> tuple[CheckResult, CheckInfo[I, O]]:
-    """Check as `check_operations` does, and return the details of the result, too."""
+    """Check like `check_operations`. Returns the result and its details."""
     return _run(model, _partitions(model, operations), timeout_s, memory_bytes_max, True)
 
 
@@ -92,7 +92,7 @@ def check_events_verbose(
     timeout_s: float | None = None,
     memory_bytes_max: int = MEMORY_BYTES_MAX,
 ) -> tuple[CheckResult, CheckInfo[Any, Any]]:
-    """Check as `check_events` does, and return the details of the result, too."""
+    """Check like `check_events`. Returns the result and its details."""
     return _run(model, _event_partitions(model, events), timeout_s, memory_bytes_max, True)
 
 

@@ -24,9 +24,9 @@ NAME = "availability"
 def check_availability(evidence: Evidence) -> Verdict:
     """The cluster answers again within the bound after the last fault was healed.
 
-    The verdict is undecided if a fault was never healed. It is also undecided if the first answer
-    came after the bound, but no operation was pending from the end of the bound until the answered
-    operation was invoked.
+    The verdict is unknown if a fault was never healed. It is also unknown if the first answer came
+    late only because the clients sent no operation between the end of the bound and the operation
+    that was answered.
     """
     history = evidence.history
     counts: dict[str, Any] = {"outcomes": _outcomes(history.operations)}
@@ -68,10 +68,10 @@ def check_availability(evidence: Evidence) -> Verdict:
 
 
 def _unanswered(history: History, late: int, until: int | None) -> list[Operation]:
-    """Return the operations that were pending at time `late`, or invoked later without success.
+    """Return the operations that show that the cluster did not answer after the time `late`.
 
-    With `until`, the result contains only operations that were invoked before `until`. Times are
-    in ns.
+    These are the operations that were pending at `late`, and the operations that were invoked
+    later, but before `until` (None: no limit), and failed. Times are in ns.
     """
     end = history.end_ns
     return [

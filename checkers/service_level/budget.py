@@ -48,8 +48,8 @@ class Measured(NamedTuple):
 def check_budget(evidence: Evidence) -> Verdict:
     """Latencies, availability and recovery times stay within the budget.
 
-    The checker applies only if a budget is set. The verdict is undecided if the history contains
-    nothing to measure for a limit.
+    The checker applies only if a budget is set. The verdict is unknown if the history contains
+    nothing that one of the limits measures.
     """
     if not evidence.budget:
         return not_applicable(NAME, "no budget is set")
@@ -79,7 +79,7 @@ def _within(limit: Limit, value: float) -> bool:
 
 
 def _measure(limit: Limit, history: History) -> Measured | str:
-    """Return the measured value, or a text that says why nothing could be measured."""
+    """Return the value that `limit` bounds, or the reason why it could not be measured."""
     if limit.measure == "recovery":
         return _recovery(history)
     if limit.measure == "availability":

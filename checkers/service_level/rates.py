@@ -12,9 +12,9 @@ from splitbrain.histories.history import FaultWindow, History, Operation
 
 
 def percentile(ascending: Sequence[int], percent: float) -> int:
-    """Return the smallest value that at least `percent` % of the values do not exceed.
+    """Return the smallest value V such that at least `percent` % of the values are at most V.
 
-    `ascending` contains the sorted values (nearest-rank method).
+    `ascending` contains the sorted values. This is the nearest-rank method.
     """
     return ascending[max(0, math.ceil(percent / 100 * len(ascending)) - 1)]
 
@@ -74,7 +74,7 @@ class Recovery:
     first: Operation | None
     """The operation with the first answer, or None if no answer came by `until`."""
     until: int
-    """The begin of the next fault or the end of the history, in ns."""
+    """The start of the next fault or, if there is none, the end of the history, in ns."""
 
     @property
     def took_ns(self) -> int:
@@ -118,7 +118,7 @@ def _pending_between(history: History, begin: int, end: int) -> bool:
 
 
 def _fault_periods(faults: Sequence[FaultWindow]) -> list[tuple[int, int | None]]:
-    """Return the periods (begin, end) in ns with an active fault.
+    """Return the periods in which at least one fault was active, as pairs (begin, end) in ns.
 
     The end is None if a fault was never healed.
     """

@@ -6,9 +6,8 @@
   a later term. If it is the same term, the log also contains the vote.
 
 A member writes the trace event `vote` when the vote is on its disk, and before it sends the vote.
-At each `start` it traces the term and the vote that it finds. A killed member is judged correctly,
-too, because it sent no vote without a trace line. Times in the verdict are relative to the first
-line of all traces.
+A kill therefore hides no vote that was sent. At each `start` the member traces the term and the
+vote that it finds in its log. Times in the verdict are relative to the first line of all traces.
 
 Cost: linear in the traces.
 
@@ -30,7 +29,7 @@ NAME = "raft_safety"
 
 
 def check_raft_safety(evidence: Evidence) -> Verdict:
-    """One leader and one vote of each member in a term; votes survive restarts.
+    """Each term has one leader, each member votes once per term, and votes survive restarts.
 
     The checker judges the members' traces. It applies only to systems with traces.
     """

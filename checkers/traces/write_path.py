@@ -26,10 +26,10 @@ leave the member. The rules are true of every run of a correct cluster:
   by a leader, and committed at its index. Each acknowledged write in the history was answered
   by the member that the client called, at the revision that the client received.
 
-A kill between a write to the log and the trace line leaves entries in the log that the trace
-lacks. So after a restart the checker treats two kinds of entries as synced: entries that were
-already sent when the member restarted, and entries with an older term than that of the leader that
-commits them.
+A member can be killed after it has written an entry to its log and before it has written the trace
+line. After a restart, the checker therefore assumes that the member has synced two kinds of
+entries: entries that were in some member's trace before the restart, and entries with an older
+term than that of the leader that commits them.
 
 Cost: n log n in the trace events.
 
@@ -302,7 +302,7 @@ class WritePathSweep:
             self._add("incomplete chain", f"{answered}but no leader had received it", event)
 
     def _led(self, term: int) -> bool:
-        """Whether a member was leader in `term` or later since its last start.
+        """Whether some member was leader in `term` or a later term since its last start.
 
         A follower that forwards a request may have become leader by the time it proposes the
         request.
@@ -322,7 +322,7 @@ def check_write_path(evidence: Evidence) -> Verdict:
     """Each write is synced by a majority, committed, applied once and in order, then answered.
 
     The checker compares the members' traces with each other and with the history. It applies only
-    to systems with traces. The verdict is undecided if the trace of a member is missing or empty.
+    to systems with traces. The verdict is unknown if the trace of a member is missing or empty.
     """
     traces = evidence.traces
     if not traces:
@@ -348,9 +348,9 @@ def check_write_path(evidence: Evidence) -> Verdict:
 
 
 def no_traces(name: str, evidence: Evidence) -> Verdict:
-    """Return the verdict without traces.
+    """Return the verdict of the checker `name` on a run that has no traces.
 
-    It is undecided for a system that always writes traces, and "not applicable" for all others.
+    The verdict is unknown if the system normally writes traces, and otherwise "not applicable".
     """
     if evidence.system in TRACING_SYSTEMS:
         return Verdict(name, None, why="the members' traces are missing")
@@ -359,7 +359,10 @@ def no_traces(name: str, evidence: Evidence) -> Verdict:
 
 
 def _check_acknowledged(history: History, sweep: WritePathSweep, findings: Findings) -> int:
-    """Check that the member that was called answered each acknowledged write, at its revision."""
+    """Report each acknowledged write that the trace of the answering member does not contain.
+
+    Returns the number of acknowledged writes.
+    """
     count = 0
     for op in history.operations:
         if op.result is None or not made_revision(op.result) or op.node is None:

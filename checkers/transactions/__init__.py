@@ -1,4 +1,4 @@
-"""Finds anomalies of transactions over lists and registers, as Elle does. Adya defined them.
+"""Finds Adya's anomalies in transactions over lists and registers, as Elle does.
 
     check_transactions(transactions, model="snapshot-isolation") -> Verdict
 

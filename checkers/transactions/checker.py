@@ -49,7 +49,7 @@ def check_history(evidence: Evidence) -> Verdict:
     """Transactions satisfy the consistency model, by default strict serializability.
 
     The model is `evidence.consistency`. The checker applies only to histories that contain
-    operations `append` or `wr` and no deletes. The verdict is undecided if an element is written
+    operations `append` or `wr` and no deletes. The verdict is unknown if an element is written
     twice.
     """
     functions = {op.f for op in evidence.history.operations}
@@ -77,9 +77,9 @@ def check_transactions(
     `initial` (None: the register is absent).
 
     The verdict is invalid if an anomaly contradicts `model`. Anomalies that `model` allows are
-    only counted. The verdict is undecided if an element was written twice, or if the search ended
-    without a result. Otherwise it is valid. For lists a valid verdict proves the model, provided
-    that each element was read. For registers it does not prove the model.
+    only counted. The verdict is unknown if an element was written twice, or if the search ended
+    without a result. Otherwise it is valid. For lists, a valid verdict proves that the history
+    satisfies `model` if each element was read. For registers, it does not prove this.
 
     Raises ValueError for an unknown model. Sources: see `splitbrain.checkers.transactions.models`.
     """

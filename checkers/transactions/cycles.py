@@ -70,7 +70,7 @@ class Cycle:
 
 @dataclass(frozen=True, slots=True)
 class CyclesFound:
-    """Example cycles, the number of components by kind, and the kinds that are undecided."""
+    """Example cycles, the number of components of each kind, and the kinds without a result."""
 
     cycles: tuple[Cycle, ...]
     components: dict[str, int]
@@ -78,9 +78,9 @@ class CyclesFound:
 
 
 def find_cycles(dependencies: Dependencies, order: str) -> CyclesFound:
-    """Find the cycles of `dependencies` and of the orders up to `order`.
+    """Find cycles in `dependencies` and the order that the consistency model respects.
 
-    `order` is "" (no order), "process" or "realtime".
+    `order` is "" (no order), "process" or "realtime". "realtime" includes "process".
     """
     nodes = np.flatnonzero(dependencies.committed).astype(np.int32)
     everything = Edges.joined([dependencies.edges, dependencies.assumed])
@@ -167,7 +167,10 @@ class _Examination:
         self, base: str, order: str, members: list[npt.NDArray[np.int64]],
         edges: Edges, required: Edges, allowed: tuple[int, ...], anti: Anti,
     ) -> None:
-        """Search for examples in the components that show no kind as bad as `base` yet."""
+        """Search for example cycles of the kind `base`, with edges of `order`.
+
+        Searches only in the components `members` that do not yet show this kind or a worse kind.
+        """
         rank = BASES.index(base)
         fresh = [one for one in members if self._worst[one].min() > rank]
         fresh.sort(key=len)
@@ -218,7 +221,7 @@ def _groups(
 
 
 def _name(steps: list[Step], order: str) -> str:
-    """Return the kind of a cycle, which its edges determine.
+    """Return the kind of the cycle `steps`.
 
     An assumed edge is derived from `order`. A cycle with such an edge contradicts only models that
     respect this order, so its kind is always G2-item with the suffix of the order.

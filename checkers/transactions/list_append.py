@@ -201,9 +201,9 @@ class _Inference:
     def _append_in(self, place: int, made: Append, state: dict[Key, Any]) -> None:
         """Add an append to `state`, which contains what the transaction knows about each key.
 
-        For each key, `state` has the elements, and the index of the read that showed them (-1 if
-        there is no such read). The elements are a tuple. They are a list if only the end of the
-        key's value is known.
+        `state` maps each key to a pair: the elements that the transaction knows, and the index of
+        the read that showed them (-1: no read). The elements are a tuple if they are the whole
+        value of the key, and a list if they are only the end of the value.
         """
         known, read = state.get(made.key, (None, -1))
         if known is None:
@@ -285,7 +285,7 @@ class _Inference:
         return self._readers.get(key, [])
 
     def _check_writers(self) -> None:
-        """Report reads of elements without a writer or of failed transactions."""
+        """Report reads of elements that no transaction or a failed transaction appended."""
         transactions = self._transactions
         for key, whole in self._longest.items():
             writers = self._writers[key]

@@ -270,9 +270,9 @@ class _Inference:
         self, pairs: dict[tuple[Version, Version], str],
         known: dict[tuple[Version, Version], str], kind: str,
     ) -> dict[tuple[Version, Version], str]:
-        """Return the `pairs` of the keys without a cycle of versions. Report the cycles.
+        """Report each key whose versions form a cycle, and return the `pairs` of all other keys.
 
-        The cycles are searched in `pairs` together with the pairs `known`.
+        A cycle may consist of `pairs` and of the pairs `known`. `kind` is the kind of the anomaly.
         """
         contradictory: dict[Key, None] = {}
         for group in cyclic({**known, **pairs}):

@@ -23,8 +23,8 @@ linearizable operation sees the revision of the event or a later one.
 
 The check is exact for the events that were received, as far as the members' change logs reach.
 Where all members have compacted a revision, the events of the watchers are compared only with each
-other, and the verdict is at best undecided. If a stream stops and no later event arrives, the lost
-events are found only at the end of the run.
+other. If they agree, the verdict is unknown. If a stream stops and no later event arrives, the
+lost events are found only at the end of the run.
 
 Cost: linear in the events (one comparison of lists for each stream), n log n in the operations.
 
@@ -55,7 +55,7 @@ NAME = "watch"
 def check_watch(evidence: Evidence) -> Verdict:
     """Each watch receives its events: ordered, unique, reliable, atomic and resumable.
 
-    The checker applies only to runs with watchers. The verdict is undecided if watchers received
+    The checker applies only to runs with watchers. The verdict is unknown if watchers received
     events of revisions that all members have compacted, or if no watch was created.
     """
     streams = evidence.watches

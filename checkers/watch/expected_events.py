@@ -163,10 +163,11 @@ def find_truth(members: Sequence[MemberState], streams: Sequence[WatchStream]) -
 
 
 def _seen(streams: Sequence[WatchStream], low: int, high: int | None) -> list[Change]:
-    """Return the changes that watchers received with revisions from `low` to before `high`.
+    """Return the changes that watchers received, from revision `low` to before revision `high`.
 
-    If watchers received different changes of a key at one revision, only the first change is
-    returned. The changes of one revision are in the order in which the streams first contain them.
+    If `high` is None, there is no upper limit. If watchers received different changes of a key at
+    one revision, only the first change is returned. The changes of one revision are in the order
+    in which the streams first contain them.
     """
     found: dict[int, dict[str, Change]] = {}
     for stream in streams:

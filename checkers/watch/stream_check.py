@@ -108,9 +108,9 @@ class StreamCheck:
     # --- received as expected
 
     def _walk(self, selection: Selection, place: int) -> None:
-        """Check everything else of a stream whose events are right, answer by answer.
+        """Check the answers of a stream that contains the right events, one after the other.
 
-        `place` is the index of the first expected event.
+        `place` is the index of the first expected event in `selection`.
         """
         revisions = selection.revisions
         ended: Cancelled | None = None

@@ -89,9 +89,10 @@ def _decide_growing(operations: Sequence[Operation[Add | ReadAll, Elements | Non
     """Decide a set that only grows.
 
     The reads are ordered by inclusion. An add takes effect between the last read without its
-    element and the first read with it. If an element was added several times, only the add that
-    takes effect first changes the set. It can be assumed that this is the add that was called
-    first, because the others can take effect at any time after it.
+    element and the first read with the element. If an element was added several times, only the
+    add that takes effect first changes the set. The algorithm assumes that this is the add that
+    was called first. This assumption never makes a legal history illegal, because the other adds
+    of the element change nothing and can take effect later.
     """
     reads: dict[Elements, list[int]] = {}
     adds: dict[Hashable, list[int]] = {}
