@@ -23,8 +23,8 @@ if TYPE_CHECKING:
               help="The model of another tool's history (register, cas-register, kv, mutex, set, "
                    "counter, unique-ids, queue, list-append or rw-register), or the consistency "
                    "model that transactions must satisfy (strict-serializable, serializable, "
-                   "snapshot-isolation, …). Can be given once for each.  [default: inferred from "
-                   "the operations; strict-serializable]")
+                   "snapshot-isolation, …). To set both, give the option twice.  [default: "
+                   "inferred from the operations; strict-serializable]")
 @click.option("--consistency-model", "consistency", default="", metavar="NAME",
               help="The consistency model that transactions must satisfy, such as serializable or "
                    "snapshot-isolation.  [default: strict-serializable]")
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
                    "object, or as a plain value.  [default: detected from the values]")
 @click.option("--search-limit", type=float, default=None, metavar="S",
               help="Time limit of each checker that searches, in seconds. A checker that reaches "
-                   "it is undecided.  [default: that of the run, or 60]")
+                   "the limit gives the verdict unknown.  [default: that of the run, or 60]")
 @click.option("--budget", default="", metavar="LIMITS",
               help="Limits on latency, availability and recovery time, such as "
                    "p99=200ms,availability=99%,recovery=5s. If one is exceeded, the history is "
@@ -125,10 +125,11 @@ def _check_run(
     folder: Path, names: tuple[str, ...], changed: dict[str, Any], observer: TerminalJudging,
     no_report: bool,
 ) -> RunResult:
-    """Judge a run again.
+    """Judge a run again and write its `results.json` and `report.html`.
 
-    If checkers (`names`) or limits (`changed`) are given, no file is written. The stored verdict
-    of a run is always the verdict of the run's own checkers and limits.
+    `names` are the checkers to use (empty: the run's own checkers). `changed` contains limits that
+    replace those of the run. With either of them, no file is written, because the stored verdict
+    is always that of the run's own checkers and limits. With `no_report`, no report is written.
     """
     import dataclasses
 
@@ -196,7 +197,7 @@ def _print_memory() -> None:
 
 
 def _draw(draw: Callable[[], Path | None]) -> None:
-    """Draw the picture and print its path. Ctrl-C ends only the drawing; the verdict stays."""
+    """Draw the picture and print its path. Ctrl-C ends only the drawing, not the command."""
     try:
         drawn = draw()
     except KeyboardInterrupt:

@@ -54,7 +54,7 @@ def add(run: Path, why: str, name: str, folder: Path) -> int:
 
 
 def _first_anomaly(path: Path) -> str:
-    """The first anomaly of the run at `path`; a fixed sentence if the run has no anomaly."""
+    """Return the first anomaly of the run at `path`, or a fixed sentence if there is none."""
     from splitbrain.harness.store.run_folder import RunFolder
 
     results = RunFolder(path if path.is_dir() else path.parent).read_results()

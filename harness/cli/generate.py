@@ -38,8 +38,9 @@ def command(
     """Generate a history from a model of the store, with clients in virtual time.
 
     The history is valid. With --corrupt, it is invalid at one place. The same arguments give
-    the same file, byte for byte. The sidecar file contains the members' states. To judge the
-    history without them, delete that file, or pass --members 0.
+    the same file, byte for byte. A second file, the sidecar file, contains the members' final
+    states. `splitbrain check` reads it if it exists. To judge the history alone, delete the
+    sidecar file, or pass --members 0.
 
     \b
     Examples:
@@ -119,7 +120,7 @@ def _write_transactions(
     output: Path, workload: str, operations: int, clients: int, uncertain: float, failing: float,
     seed: int, corrupt: str,
 ) -> None:
-    """Write a history of transactions, without a sidecar file, which no checker would use."""
+    """Write a history of transactions. No sidecar file is written, because no checker needs it."""
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.synthetic.append import generate_append
     from splitbrain.harness.synthetic.append_corruptions import corrupt_append

@@ -54,6 +54,6 @@ class TerminalJudging(JudgingObserver):
 
 
 def peak_memory_bytes() -> int:
-    """The peak resident memory of this process, in bytes."""
+    """Return the peak resident memory of this process, in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -20,8 +20,7 @@ NOT_APPLICABLE = ("-", "bright_black")
 
 
 def print_outcome(result: RunResult) -> None:
-    """Print the verdicts, the anomalies, the path of the report and the command that repeats the
-    run."""
+    """Print the verdicts, the anomalies, the path of the report, and how to repeat the run."""
     rate = f", {result.results.rate:g}/s" if result.results.rate else ""
     first, *rest = count_lines(result.results.operations)
     click.echo("\n".join((f"operations: {first}{rate}", *rest)))
@@ -44,7 +43,7 @@ def print_outcome(result: RunResult) -> None:
 def print_failed_faults(faults: Sequence[FaultCount]) -> None:
     """Warn about faults that could not be injected or healed.
 
-    A run with such a fault has tested less than its schedule contains.
+    A run in which a fault failed tests less than its schedule describes.
     """
     failed = [one for one in faults if one.failed]
     if failed:
@@ -68,7 +67,7 @@ def print_verdicts(verdicts: Iterable[Verdict]) -> None:
 
 
 def verdict_line(verdict: Verdict) -> str:
-    """A verdict as one line: word, checker, time, and the reason if it is undecided."""
+    """Format a verdict as one line: verdict, checker, time and, if it is unknown, the reason."""
     word, colour = WORDS[verdict.valid] if verdict.applies else NOT_APPLICABLE
     why = f"  {verdict.why}" if verdict.why else ""
     mark = click.style(f"{word:8}", fg=colour)

@@ -25,8 +25,8 @@ def command(
     """Run the schedule of PATH again.
 
     PATH is the folder of a run, a file in it such as repro.json or report.html, or a
-    .schedule file as `splitbrain shrink` writes it. A .schedule file runs on the system that
-    it names, in simulation by default; --system selects another one.
+    .schedule file as `splitbrain shrink` writes it. A .schedule file that names no system
+    runs in simulation; --system selects another system.
 
     The schedule contains the members, the operations, and the faults with their times, so
     nothing is drawn. Real processes repeat the schedule, not the interleaving: a bug that
@@ -39,7 +39,7 @@ def command(
       splitbrain replay my.schedule --system python_node --times 3
 
     \b
-    Exit codes, of the last run: 0 valid, 1 invalid, 2 unknown, 254 bad arguments, 255 the
+    Exit codes: 0 the last run is valid, 1 invalid, 2 unknown; 254 bad arguments, 255 the
     harness failed.
     """
     from splitbrain.harness.cli.outcome_text import print_outcome

@@ -69,9 +69,10 @@ def command(schedule: Path | None, no_report: bool, quiet: bool, **options: Any)
 
 
 def _mutant_note(schedule: Schedule) -> str:
-    """The reason why the run may not reach its planted bug.
+    """Return the reason why the run may not show its planted bug.
 
-    Returns "" if the run is known to reach the bug, is simulated, or has no planted bug.
+    Returns "" if the run is simulated, if it has no planted bug, or if real processes show the
+    bug.
     """
     from splitbrain.harness.mutants.reach import why_out_of_reach
     from splitbrain.harness.schedule.schedule import SIMULATED

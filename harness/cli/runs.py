@@ -14,7 +14,7 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 def _duration(
     _context: click.Context, _parameter: click.Parameter, value: str | None
 ) -> timedelta | None:
-    """The value of --older-than, such as 90m, 12h, 7d or 2w, as a duration."""
+    """Convert the value of --older-than, such as 90m, 12h, 7d or 2w, to a duration."""
     if value is None:
         return None
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", value.strip())
@@ -35,7 +35,7 @@ def command() -> None:
 
 @command.command("clean", short_help="Remove old runs from the store.")
 @click.option("--store", type=click.Path(file_okay=False, path_type=Path), default=None,
-              help="The folder of runs.  [default: of [tool.splitbrain], or store]")
+              help="The folder of runs.  [default: `store` of [tool.splitbrain], or ./store]")
 @click.option("--keep", type=click.IntRange(min=0), default=10, show_default=True, metavar="N",
               help="Keep the N newest runs of each test.")
 @click.option("--older-than", callback=_duration, default=None, metavar="TIME",

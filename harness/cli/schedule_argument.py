@@ -20,11 +20,10 @@ ALLOWED = ("system", "etcd_binary", "budget", "search_limit_s", "store", "name",
 
 
 def schedule_from(path: Path, given: Mapping[str, Any]) -> Schedule:
-    """The schedule at `path`, with the options in `given`.
+    """Read the schedule at `path`, and set the options `given` in it.
 
-    If `given` contains another system, the schedule is adapted to that system. Raises BadArguments
-    if the system does not support the schedule, or if `given` contains an option that is not in
-    `ALLOWED`.
+    If `given` names another system, the schedule is adapted to that system. Raises BadArguments if
+    the system does not support the schedule, or if an option in `given` is not in `ALLOWED`.
     """
     others = sorted(given.keys() - set(ALLOWED))
     if others:

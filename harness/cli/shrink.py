@@ -23,8 +23,8 @@ Print = Callable[[str], object]
 @click.command("shrink", short_help="Make a failing schedule smaller.")
 @click.argument("path", type=click.Path(exists=True, path_type=Path), required=False)
 @click.option("--checker", default="", metavar="NAME",
-              help="The checker that must still find the run invalid.  [default: the first that "
-                   "does]")
+              help="The checker that must still find the run invalid.  [default: the first "
+                   "checker that finds the original run invalid]")
 @click.option("--budget", default=60.0, show_default=True, metavar="S",
               help="How long to search, in seconds of wall-clock time.")
 @click.option("--at-steps", is_flag=True,
@@ -38,11 +38,11 @@ def command(
     path: Path | None, checker: str, budget: float, at_steps: bool, out: Path | None, quiet: bool,
     **options: Any,
 ) -> int:
-    """Find a smaller schedule that still fails by the same checker, in simulation.
+    """Find a smaller schedule that the same checker still finds invalid, in simulation.
 
     PATH is the folder of a run of this project's own store, or a .schedule file. Without
-    PATH, the schedule is drawn from --seed and the other options; with --mutant and without
-    --seed, the first seed whose run shows the planted bug is used.
+    PATH, the schedule is drawn from --seed and the other options. With --mutant and without
+    --seed, the command first searches for a seed whose run shows the planted bug.
 
     The search removes operations, faults and members, and resets settings, network conditions
     and disk conditions to their defaults, as long as the same checker finds the run invalid.
@@ -121,7 +121,7 @@ def command(
 
 
 def _recorded(path: Path) -> Schedule:
-    """The schedule at `path`, adapted to the simulated system.
+    """Read the schedule at `path`, and adapt it to simulation.
 
     Raises BadArguments if there is no schedule, or if its system cannot be simulated.
     """
@@ -141,10 +141,10 @@ def _recorded(path: Path) -> Schedule:
 
 
 def _drawn(chosen: dict[str, Any], budget: float) -> Schedule:
-    """The schedule of the seed in `chosen`.
+    """Draw the schedule from the options `chosen` and their seed.
 
-    Without a seed, the first seed is used whose run shows the planted bug. The search for that seed
-    ends after `budget` seconds. Raises BadArguments if the search finds no such seed.
+    If they contain no seed, the first seed whose run shows the planted bug is used. The search for
+    this seed ends after `budget` seconds. Raises BadArguments if the search finds no seed.
     """
     from splitbrain.harness.campaign.campaign import hunt
     from splitbrain.harness.drawing.draw import draw_swarm_schedule
@@ -193,9 +193,9 @@ def _write(schedule: Schedule, out: Path | None, store: str | None) -> Path:
 
 
 def _free(folder: Path, name: str, suffix: str) -> Path:
-    """The path of a new file in `folder`, with the given name.
+    """Return the path of a new file in `folder` with the name `name` and the suffix `suffix`.
 
-    If a file with that name exists, a number is added to the name.
+    If a file with this name exists, a number is added to the name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = (name, *(f"{name}-{number}" for number in range(2, 10_000)))

@@ -29,7 +29,7 @@ class PlainLines(Silent):
 
 
 def plain(snapshot: Snapshot) -> str:
-    """A snapshot as one line of text."""
+    """Format a snapshot of the run's progress as one line of text."""
     if not snapshot.limit_s:
         return snapshot.phase
     counts = " ".join(f"{outcome} {count}" for outcome, count in snapshot.outcomes.items())
@@ -72,7 +72,7 @@ class LivePanel(Silent):
 
 
 def panel(snapshot: Snapshot) -> Table:
-    """A snapshot as a table with a column of names and a column of values."""
+    """Format a snapshot of the run's progress as a table of names and values."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
@@ -103,7 +103,10 @@ def panel(snapshot: Snapshot) -> Table:
 
 
 def progress_for(stream: TextIO | None = None) -> Progress:
-    """A panel if `stream` (None: standard output) is a terminal, otherwise plain lines."""
+    """Return a live panel if `stream` is a terminal, otherwise plain lines.
+
+    If `stream` is None, standard output decides.
+    """
     return LivePanel() if (stream or sys.stdout).isatty() else PlainLines()
 
 
