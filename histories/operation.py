@@ -44,8 +44,8 @@ def pair_events(events: Iterable[Event]) -> tuple[list[Operation], list[ServiceO
     """Pair invocations with completions, in the order of the invocations.
 
     Returns the operations of the key-value service and those of the other services. Raises
-    HistoryError for an event that does not fit the events before it, or whose value is not a
-    request or an answer.
+    HistoryError for an event that does not fit the events before it, such as a completion without
+    an invocation. Raises it also for a value that is not a request or an answer.
     """
     requests: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
     results: msgspec.json.Decoder[AnyResult] = msgspec.json.Decoder(AnyResult)

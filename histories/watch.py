@@ -149,8 +149,8 @@ class WatchStream:
 class WatchRecorder:
     """Appends lines to the file `path`.
 
-    Each line is passed to the operating system before the call returns, as
-    `splitbrain.histories.recorder` does. `now` returns the ns since the start of the run.
+    Each line is passed to the operating system before the call returns, as in
+    `splitbrain.histories.recorder`. `now` returns the ns since the start of the run.
     """
 
     def __init__(self, path: Path, now: Callable[[], int]) -> None:

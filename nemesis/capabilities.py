@@ -61,7 +61,10 @@ class Killable(Protocol):
         ...
 
     async def restart(self, member: MemberName) -> None:
-        """Start the member on its data. Returns when its process runs, before it serves."""
+        """Start a killed member again with the data on its disk.
+
+        Returns when the member's process runs, which may be before the member serves requests.
+        """
         ...
 
 

@@ -66,7 +66,10 @@ KINDS: dict[str, FaultKind] = {
 
 
 def parse_kinds(text: str) -> tuple[str, ...]:
-    """The kinds that a user typed: "kill,pause", "all" or "none". Raises FaultError."""
+    """The kinds that a user typed: "kill,pause", "all" or "none".
+
+    Raises FaultError for a name that is not a kind of fault.
+    """
     names = [name.strip() for name in text.split(",") if name.strip()]
     if names == ["all"]:
         return tuple(name for name, kind in KINDS.items() if kind.common)

@@ -65,11 +65,11 @@ def bridge(members: Sequence[MemberName], random: Random) -> tuple[Link, ...]:
 def ring(members: Sequence[MemberName], random: Random) -> tuple[Link, ...]:
     """Connect each member to a majority, and no two members to the same majority.
 
-    The members form a ring in drawn order. Each member stays connected to its nearest neighbours on
-    both sides, so many that they form a majority with it. In a cluster of three, a member and its
-    two neighbours are all members. Therefore links in such a cluster are cut one way: each member
-    receives only from its predecessor and sends only to its successor. Returns no links for fewer
-    than three members.
+    The members form a ring in drawn order. Each member stays connected to its nearest neighbours
+    on both sides. The number of neighbours is such that they and the member form a majority. In a
+    cluster of three, a member and its two neighbours are the whole cluster. Therefore links in
+    such a cluster are cut one way: each member receives only from its predecessor and sends only
+    to its successor. Returns no links for fewer than three members.
     """
     count = len(members)
     if count < 3:

@@ -112,7 +112,8 @@ class MemberStorage:
         return storage
 
     def check_applied(self, consistent_index: Index) -> None:
-        """Raise DataRefused if the backend and the log do not fit together."""
+        """Raise DataRefused if the backend is ahead of the log, or older than the newest snapshot.
+        """
         last = self.recovered.snapshot.index + len(self.recovered.entries)
         if consistent_index > last:
             raise DataRefused(

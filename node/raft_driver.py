@@ -354,7 +354,10 @@ class RaftDriver:
 
 
 def are_durable(ready: Ready, marked: Sequence[Entry]) -> bool:
-    """Whether the committed entries were durable in this log before this Ready."""
+    """Whether this log was already durable up to the last committed entry before `ready`.
+
+    `marked` are the newly committed entries. If it is empty, `ready.committed_entries` are used.
+    """
     if ready.snapshot is not None:
         return False
     committed, fresh = marked or ready.committed_entries, ready.entries

@@ -1,6 +1,8 @@
-"""Selects the conditions that lie near a planted bug.
+"""Selects the conditions that show how near the runs of a hunt came to a planted bug.
 
-If a hunt does not find the bug, these conditions show how near the runs came to it.
+A condition is a rare situation that simulated runs count, such as an election or a full queue
+(`splitbrain.harness.simulation.conditions`). A hunt that does not find the bug prints how often
+each selected condition occurred.
 """
 
 from __future__ import annotations
@@ -41,9 +43,10 @@ COMMON_STEMS = frozenset(("membe", "befor", "after", "entri", "entry", "other", 
 
 
 def near_conditions(name: str) -> tuple[str, ...]:
-    """The conditions of the planted bug's part that mention the same things as its description.
+    """The conditions whose texts share words with the description of the planted bug.
 
-    If they are fewer than `NEAR_MIN`, all conditions of that part.
+    Only conditions of the part of the member that contains the bug `name` are considered. If fewer
+    than `NEAR_MIN` of them share words, all conditions of that part are returned.
     """
     of_part = (*GROUPS.get(room_of(name), CONDITIONS), *BUGGIFIED)
     described = _stems(f"{name.replace('_', ' ')} {mutant(name).what}")
@@ -52,7 +55,10 @@ def near_conditions(name: str) -> tuple[str, ...]:
 
 
 def near_lines(name: str, counts: Mapping[str, int]) -> Iterator[str]:
-    """How often the runs reached each of these conditions, as lines of text."""
+    """Yield lines of text that show how often the runs reached each of the `near_conditions`.
+
+    `counts` maps each condition to the number of its occurrences.
+    """
     near = near_conditions(name)
     reached = sum(1 for one in near if counts.get(one))
     yield f"conditions near {name} that the runs reached: {reached} of {len(near)}"

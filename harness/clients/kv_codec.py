@@ -109,7 +109,11 @@ def _wire(request: Request) -> tuple[str, dict[str, Any]]:
 
 
 def _sorting(request: Range) -> dict[str, str]:
-    """Both sort fields. If only the target is sent, etcd sorts after it has applied the limit."""
+    """The gateway's two fields for the order of `request`: the sort target and the sort order.
+
+    Both are always sent, because etcd sorts after it has applied the limit if only the target is
+    sent.
+    """
     if not request.sort_by:
         return {}
     return {

@@ -45,7 +45,7 @@ def draw_schedule(options: Options) -> Schedule:
 
 
 def is_drawn(schedule: Schedule) -> bool:
-    """Whether `draw_schedule` returns `schedule` for its options, which contain its seed."""
+    """Whether `schedule` is exactly what `draw_schedule` draws from its options and seed."""
     try:
         return draw_schedule(schedule.options) == schedule
     except SplitbrainError:

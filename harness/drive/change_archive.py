@@ -47,8 +47,7 @@ class ChangeArchive:
                 self._archived[state.member] = self._with_archived(state)
 
     def covers(self, revision: int) -> bool:
-        """Whether the archive contains all changes of at least one member from revision 1 to
-        `revision`."""
+        """Whether some member's archived changes are complete from revision 1 to `revision`."""
         return any(
             state.first_revision <= 1 and state.revision >= revision
             for state in self._archived.values()

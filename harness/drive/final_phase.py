@@ -26,8 +26,7 @@ GATHER_PAUSE_S = 0.5
 
 
 def agree(statuses: Sequence[Status | None]) -> bool:
-    """Whether every member answered, and all have the same leader, applied index and
-    revision."""
+    """Whether every member answered, with the same leader, applied index and revision."""
     known = [one for one in statuses if one is not None]
     if len(known) < len(statuses) or not known:
         return False
@@ -71,10 +70,10 @@ async def final_reads(
     process: int,
     limit_s: float = FINAL_READS_LIMIT_S,
 ) -> None:
-    """Send each of `drafts` to each of `members`, as processes from number `process` on.
+    """Send each read in `drafts` to each of `members`, as processes from number `process` on.
 
-    A read that fails is sent again until `limit_s` seconds have passed since the first one.
-    After that, each remaining read is sent once. Each attempt is recorded as an operation.
+    A read that fails is sent again until `limit_s` seconds have passed since the first one. After
+    that, each remaining read is sent once. Each attempt is recorded as an operation.
     """
     deadline = asyncio.get_running_loop().time() + limit_s
     for member in members:

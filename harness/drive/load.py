@@ -84,8 +84,10 @@ class Load:
         self._sleeping: dict[asyncio.Task[None], None] = {}
 
     async def run(self) -> None:
-        """Run the clients until all have sent their operations, until the time limit, or
-        until `stop` is called. Then wait for the pending operations."""
+        """Run the clients until all operations are sent, the time is over, or `stop` is called.
+
+        Then wait for the pending operations.
+        """
         loop = asyncio.get_running_loop()
         begin_s = loop.time()
         end_s = begin_s + self._schedule.time_limit_ms / 1000

@@ -1,7 +1,9 @@
 """Drives one run through its phases: set-up, load, heal, quiet, final reads, gather.
 
-The run always leaves a folder that can be judged. A failure of the harness or of the system
-ends the run early, and the history contains what was observed until then.
+In the phase "quiet", the harness waits until the members agree without faults and load. In the
+phase "gather", it reads the members' states. The run always leaves a folder that can be judged. A
+failure of the harness or of the system ends the run early, and the history contains what was
+observed until then.
 """
 
 from __future__ import annotations
@@ -283,9 +285,10 @@ class Drive:
             self._system.end_adverse_conditions()
 
     def _record_adverse_conditions(self, *phases: FaultPhase) -> None:
-        """Record adverse conditions as one fault that lasts for the whole load.
+        """Record the system's adverse conditions as one fault that lasts for the whole load.
 
-        The number of this fault follows the numbers of the schedule's faults.
+        Adverse conditions are, for example, a lossy network in the simulation. The number of this
+        fault follows the numbers of the schedule's faults.
         """
         if isinstance(self._system, AdverseConditions) and self._system.has_adverse_conditions:
             for phase in phases:
@@ -348,8 +351,10 @@ class Drive:
 
 @contextlib.asynccontextmanager
 async def _in_background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run `coroutines` as tasks during the body of the context. After the body the tasks are
-    cancelled, and the first error of a task is raised."""
+    """Run `coroutines` as tasks during the body of the context.
+
+    After the body the tasks are cancelled, and the first error of a task is raised.
+    """
     tasks = [asyncio.create_task(one) for one in coroutines]
     try:
         yield

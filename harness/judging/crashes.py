@@ -1,7 +1,9 @@
-"""The verdict `crashed`: a run is invalid if a member ended by itself.
+"""The verdict `crashed`: a run is invalid if a member's process ended by itself.
 
-A member ended by itself if its process ended although the harness did not end it: by a crash, a
-panic, an abort or an exit. The end is excused if one of these faults hit the member:
+A process ended by itself if it ended by a crash, a panic, an abort or an exit, and the harness did
+not send it a signal. Such an end is excused if an injected fault can be its reason. A correct
+member may have to stop when its disk fails, and a user's system may report a killed process as one
+that ended by itself. These faults excuse the end of a member that they hit:
 
 - a kill, a power loss, or a crash at a step, in force when the member ended;
 - a full or failing disk, in force when the member ended;
@@ -34,8 +36,7 @@ LINE_SHOWN_CHARACTERS_MAX = 240
 def crash_verdict(record: RunRecord, faults: Sequence[FaultWindow]) -> Verdict | None:
     """The verdict on the crashes of a run; None if there was no crash.
 
-    The verdict is undecided if a member could not start again because another program took its
-    port.
+    The verdict is unknown if a member could not start again because another program took its port.
     """
     if not record.crashes:
         return None

@@ -35,9 +35,10 @@ FORMATS = ("jepsen-edn",)
 def export(path: Path, out: Path, form: str = "", keyed: bool | None = None) -> int:
     """Write the history in the file `path` to `out` as Jepsen's EDN; returns the operation count.
 
-    `form` is the format of `path`; "": detected from the content. `keyed`: whether values are pairs
-    [key, value]; None: inferred from the values. Raises BadArguments if `path` is not a history, or
-    contains operations for which Knossos and Elle have no model.
+    `form` is the format of the file. If it is "", the format is detected from the content. `keyed`
+    is True if values are pairs [key, value]. If it is None, this is inferred from the values.
+    Raises BadArguments if `path` is not a history, or contains operations for which Knossos and
+    Elle have no model.
     """
     from splitbrain.harness.judging.history_file import read_file
 
@@ -118,9 +119,10 @@ def _one_for_each_call(transactions: list[Transaction]) -> list[Transaction]:
 
 
 def _set_operation(op: Operation) -> ForeignOperation | None:
-    """An add to a set, or a read of a whole set; None for a read of a part of a set.
+    """Convert `op` to an add to a set or a read of a whole set.
 
-    The set is the part of the key before the last "/", and the element is the rest.
+    Returns None for a read of a part of a set. The name of the set is the part of the key before
+    the last "/", and the element is the rest.
     """
     if op.f == "add":
         put = next((part for part in parts(op.request) if isinstance(part, Put)), None)

@@ -19,11 +19,12 @@ def missing_evidence(
     verdicts: Sequence[Verdict],
     named: bool,
 ) -> tuple[Verdict, ...]:
-    """An unknown verdict with the reason, if nothing in the file could have shown a violation.
+    """An unknown verdict that says why nothing in the file could have shown a violation.
 
-    Returns () otherwise. `history` is the history of Splitbrain in the file; None for a file of
-    another tool. `transactions` are the transactions in the file. `named` is True if the user named
-    the checkers. If it is False, the verdicts of the checkers `WITHOUT_EVIDENCE` do not count.
+    Returns () if something could have shown one. `history` is the history in a file of this
+    project; None for a file of another tool. `transactions` are the transactions in the file.
+    `named` is True if the user named the checkers. If it is False, the verdicts of the checkers in
+    `WITHOUT_EVIDENCE` do not count as evidence.
     """
     if transactions and not any(map(_reads, transactions)):
         why = "no completed transaction read anything, so that nothing could have shown a violation"

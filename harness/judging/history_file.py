@@ -226,7 +226,8 @@ def one_line(message: str) -> str:
 
 
 def _times_of(file: HistoryFile) -> History:
-    """A history that contains only the times and outcomes of the operations."""
+    """A history that contains only the times and outcomes of the operations, without their values.
+    """
     if file.transactions:
         return timed_transactions(file.transactions)
     return timed_history(file.foreign)
@@ -328,8 +329,9 @@ def _own_checkers(history: History, options: FileOptions) -> Mapping[str, Checke
 def read_file(path: Path, form: str, keyed: bool | None) -> Sequence[ForeignOperation]:
     """The operations in a file of another tool.
 
-    `keyed`: whether every value is a pair [key, value], which is then split; None: this is inferred
-    from the values. Raises HistoryError if the file does not have the format `form`.
+    If `keyed` is True, every value is a pair [key, value], and the pairs are split. If it is None,
+    this is inferred from the values. Raises HistoryError if the file does not have the format
+    `form`.
     """
     operations = read_foreign(path, form)
     with_key = sum(op.key != "" for op in operations)
@@ -403,7 +405,7 @@ def _bound(
     checker: LogChecker, operations: Sequence[ForeignOperation], form: str, limit_s: float,
     initial: Any,
 ) -> Checker:
-    """`checker`, applied to `operations`."""
+    """Make a checker that applies `checker` to `operations` and needs no other evidence."""
     if checker is check_registers:
         # In the format jepsen-log, a failed compare-and-set is an answer: the value was
         # different. In other formats it only shows that the operation did not take effect.

@@ -54,7 +54,7 @@ def initial_register(text: str | None, form: str, of_lists: bool, raw: bool) -> 
     """The initial value of the registers that transactions read and write, from `text`.
 
     The readers of most formats replace each value by its identity (`value_identity`), so this
-    function does the same. With `raw`, a string stays as it is.
+    function replaces the initial value by its identity, too. With `raw`, a string stays as it is.
     """
     value = initial_value(text, form, "list-append" if of_lists else "rw-register")
     return value if raw and type(value) is str else identity(value)

@@ -57,10 +57,11 @@ def judge(
 ) -> RunResult:
     """Judge the run in `folder` and write its `results.json`.
 
-    By default, `checkers` are those of the run's workload. `record` replaces `run.json`.
-    `found_in_run` are verdicts that only the simulation could reach, and `digest` is the digest of
-    the simulated run. If `found_in_run` and `checkers` are both None, the simulation's verdicts and
-    the digest are taken from an existing `results.json`.
+    By default, `checkers` are those of the run's workload. `record` is the content of `run.json`;
+    if it is None, the file is read. `found_in_run` are the verdicts that the simulation itself
+    found, such as a broken invariant of Raft. `digest` is the digest of the simulated run. If
+    `found_in_run` and `checkers` are both None, the simulation's verdicts and the digest are taken
+    from an existing `results.json`.
 
     `results.json` is not written in three cases: `checkers` are given, because the stored verdict
     is that of all checkers of the run; the judging was interrupted; the history cannot be read and
@@ -107,10 +108,10 @@ def judge(
 def _accepted(
     options: Options, checkers: Mapping[str, Checker] | None
 ) -> tuple[str, ...] | None:
-    """The functions of which no operation needs to succeed.
+    """The functions whose operations may all fail, as `run_evidence.missing_evidence` takes them.
 
-    Returns None if `checkers` are given: the outcomes of functions are judged only together with
-    all checkers of the run.
+    Returns None if `checkers` are given, because the outcomes of functions are judged only
+    together with all checkers of the run.
     """
     from splitbrain.harness.workloads.catalogue import make_workload
 
@@ -121,7 +122,8 @@ def _accepted(
 
 
 def _found_earlier(folder: RunFolder) -> tuple[tuple[Verdict, ...], str]:
-    """The verdicts in `results.json` that only the simulation could reach, and the digest."""
+    """The verdicts in `results.json` that the simulation itself found, and the digest of the run.
+    """
     from splitbrain.checkers.catalogue import CHECKERS
 
     earlier = folder.read_results()
@@ -177,16 +179,19 @@ def _verdict_of(name: str, checker: Checker, evidence: Evidence) -> Verdict:
 def merged(verdicts: Sequence[Verdict], error: str = "") -> bool | None:
     """The verdict of a run: the merged verdicts of its checkers.
 
-    If there are no verdicts, the result is unknown. If the run failed (`error`), the result is
-    invalid if a verdict is invalid, otherwise unknown.
+    The result is True (valid), False (invalid) or None (unknown). If there are no verdicts, it is
+    unknown. If the run failed, `error` is not empty. The result is then invalid if any verdict is
+    invalid, and unknown otherwise.
     """
     valids = [verdict.valid for verdict in verdicts]
     return merge([*valids, None] if error or not valids else valids)
 
 
 def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
-    """The evidence that checkers judge. Raises HistoryError if the history or a trace cannot be
-    read."""
+    """The evidence of the run in `folder` that checkers judge.
+
+    Raises HistoryError if the history or a trace cannot be read.
+    """
     traces: dict[str, Sequence[TraceEvent]] = {}
     for member in record.members:
         if member.trace and (folder.path / member.trace).is_file():

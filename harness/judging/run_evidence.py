@@ -1,15 +1,17 @@
 """The verdict `evidence`: a run is valid only if something in it could have shown a violation.
 
-The verdict exists only if evidence is missing. Its value is then unknown, for one of these reasons:
+The verdict exists only if evidence is missing. It is then unknown, for one of these reasons:
 
 - No operation succeeded.
 - No checker judged the answers, because no checker was applicable. `availability` and `statistics`
   do not count, because they judge times.
-- A function was invoked at least `INVOCATIONS_MIN` times and never succeeded, and faults do not
-  explain that. Faults do not explain it if the member was able to serve: for at least `SERVED_MIN`
-  of the invocations, it answered an operation that needs a majority directly before, and another
-  directly after. A workload lists functions that need not succeed in `may_always_fail`; a user
-  lists them in `--allow-unanswered`.
+- A function never succeeded, although it was invoked at least `INVOCATIONS_MIN` times and the
+  member could serve. A member could serve at an invocation if it answered an operation that needs a
+  majority directly before, and another one directly after. At least `SERVED_MIN` of the invocations
+  must be of this kind. Otherwise faults explain the failures.
+
+Some functions may always fail, such as the revoke of a lease that may have ended. A workload lists
+these functions in `may_always_fail`, and a user lists them in `--allow-unanswered`.
 
 Source: Jepsen's checker `stats`.
 """
@@ -37,10 +39,11 @@ def missing_evidence(
     history: History | None = None,
     may_always_fail: Collection[str] | None = None,
 ) -> Verdict | None:
-    """The verdict on a run with `verdicts`; None if no evidence is missing.
+    """An unknown verdict that says which evidence the run lacks; None if it lacks none.
 
-    `may_always_fail` are the functions of which no operation needs to succeed. If it is None, the
-    outcomes of single functions are not judged. If `history` is None, no outcomes are judged.
+    `verdicts` are the verdicts of the run's checkers. `may_always_fail` are the functions whose
+    operations may all fail. If it is None, the outcomes of single functions are not judged. If
+    `history` is None, no outcomes are judged.
     """
     reasons = []
     if history is not None:
@@ -55,9 +58,10 @@ def missing_evidence(
 
 
 def unanswered(history: History) -> dict[str, int]:
-    """The functions that never succeeded, with their numbers of invocations.
+    """The functions that never succeeded, with the number of their invocations.
 
-    Functions with few invocations, and functions whose failures faults explain, are left out.
+    Functions with few invocations, and functions whose failures are explained by faults, are left
+    out.
     """
     operations = by_function(history)
     tries = {f: sum(row.values()) for f, row in operations.items() if f != "all"}
@@ -72,10 +76,10 @@ def unanswered(history: History) -> dict[str, int]:
 
 
 def _served(history: History, functions: Collection[str]) -> Counter[str]:
-    """For each of `functions`, the number of invocations that faults do not explain.
+    """For each of `functions`, the number of invocations at a member that was able to serve.
 
-    Directly before and after such an invocation, the same member answered an operation that needs
-    a majority.
+    A member was able to serve if it answered an operation that needs a majority directly before
+    the invocation, and another one directly after.
     """
     everything: list[Operation | ServiceOperation] = [*history.operations, *history.services]
     by_member: dict[str | None, list[Operation | ServiceOperation]] = {}

@@ -11,7 +11,7 @@ def why_out_of_reach(name: str, workload: str, nemesis: Collection[str]) -> str:
     """Explain why a run of real processes is not known to reach the mutant `name`.
 
     The text contains a command that finds the mutant. Returns "" if a run with `workload` and the
-    faults `nemesis` is known to reach it. Raises BadArguments if there is no such mutant.
+    faults `nemesis` is known to reach the mutant. Raises BadArguments if there is no such mutant.
     """
     run = mutant(name).run
     if not run:

@@ -2,8 +2,8 @@
 
 Names, values, errors and logs of a run are untrusted text. All output is escaped. In addition, the
 page has a content security policy, which forbids the page to load anything. The policy allows only
-two scripts, plotly.js and `report.js`, and identifies them by their hashes. Therefore a hostile
-value is never executed, even if an escape is missing.
+two scripts, plotly.js and `report.js`, and identifies them by their hashes. Therefore the browser
+does not execute a hostile value even if one place in the templates forgets to escape it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ NO_VALUE = "–"  # noqa: RUF001 (a dash)
 def render_figures(template: str, figures: dict[str, go.Figure], **values: Any) -> str:
     """Render `template` with embedded figures.
 
-    The keys of `figures` are the ids of the elements in which the figures are drawn.
+    The keys of `figures` are the ids of the elements in which the figures are drawn. `values` are
+    the variables of the template.
     """
     script = (TEMPLATES / "report.js").read_text()
     uses_webgl = any(trace.type == "scattergl" for f in figures.values() for trace in f.data)

@@ -90,7 +90,8 @@ def _anomalies_beyond(run: Run) -> int:
 
 
 def _must_be_drawn(anomalies: Iterable[DrawnAnomaly]) -> set[int]:
-    """The operations, by `invoked`, that a sample must contain."""
+    """The operations, by `Span.invoked`, that a sample must contain because `anomalies` show them.
+    """
     return {span.invoked for drawn in anomalies for span in drawn.proof.spans}
 
 

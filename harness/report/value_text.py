@@ -75,7 +75,7 @@ def revision_of(value: bytes) -> int:
 
 
 def answered_write(request: bytes, answer: bytes) -> bool:
-    """Whether the answer of an operation with outcome `ok` shows that it made a revision."""
+    """Whether the answer of an `ok` operation shows that the operation made a revision."""
     if b'"op":"range"' in request[:40]:
         return False
     try:

@@ -50,11 +50,12 @@ def execute(
     *,
     report: bool = True,
 ) -> RunResult:
-    """Run `schedule` in a new folder of its store, from any thread.
+    """Run `schedule` in a new folder of its store. May be called from any thread.
 
-    The first Ctrl-C ends the load early, and the run is judged. A second Ctrl-C stops everything at
-    once and raises KeyboardInterrupt. `make` makes the system under test. Raises BadArguments for a
-    schedule that cannot be run. The result reports every other failure.
+    The first Ctrl-C ends the load early, and the run is judged. A second Ctrl-C stops everything
+    at once and raises KeyboardInterrupt. `make` makes the system under test. With `report`, the
+    HTML report is written. Raises BadArguments for a schedule that cannot be run. The result
+    reports every other failure.
     """
     progress = progress or Silent()
     folder = open_folder(schedule)

@@ -17,8 +17,9 @@ Repeated = tuple[RunResult, str | None]
 def execute_twice(schedule: Schedule) -> Repeated:
     """Execute `schedule` with a report, and simulate it again without one.
 
-    A schedule with a planted bug is executed in a separate process, because the bug cannot be
-    removed from a process. Raises BadArguments.
+    Returns the first result, and the first event in which the runs differ (None if they are
+    equal). A schedule with a planted bug is executed in a separate process, because the bug cannot
+    be removed from a process. Raises BadArguments for a schedule that cannot be run.
     """
     if not schedule.options.mutant:
         return _execute_twice(schedule)

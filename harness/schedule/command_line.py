@@ -18,9 +18,9 @@ NOT_OF_THE_RUN = ("seed", "store", "name", "keep_data")
 def run_line(options: Options, seed: int) -> str:
     """The command line `splitbrain run …` that repeats a run.
 
-    It contains the seed and every option whose value is not the default, or is not the value that
-    the command would use without the option. Raises BadArguments if the nearest pyproject.toml has
-    wrong options.
+    The line contains the seed. It contains an option if the value is not the default, or if the
+    planted bug or the nearest pyproject.toml would set another value. Raises BadArguments if the
+    nearest pyproject.toml has wrong options.
     """
     words = ["splitbrain", "run"]
     # The values that the command would use for options that are not given. They can differ from

@@ -12,7 +12,7 @@ from splitbrain.nemesis.fault import Fault, MemberName, Partition
 
 
 def with_leader(schedule: Schedule, leader: MemberName | None) -> Schedule:
-    """`schedule`, with `leader` and the expected leader exchanged in operations and faults.
+    """`schedule` with the names of the expected leader and of `leader` swapped everywhere.
 
     If the schedule expects no leader or `leader` is None, the schedule is returned unchanged.
     Members differ only in their names, so the new schedule describes an equivalent run.

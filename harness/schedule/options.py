@@ -109,8 +109,9 @@ def _short(name: str) -> str:
 def read_options(given: Mapping[str, Any], folder: Path | None = None) -> Options:
     """The options of a run, merged from the four layers and checked.
 
-    `given` is the last layer. The nearest pyproject.toml at or above `folder` is used; None: the
-    working directory. Raises BadArguments for an unknown name or an impossible value.
+    `given` is the last layer. The second layer is the nearest pyproject.toml at or above `folder`.
+    If `folder` is None, the search begins in the working directory. Raises BadArguments for an
+    unknown name or an impossible value.
     """
     refuse_unknown(given, "an option of a run")
     merged = {**project_options(folder or Path.cwd()), **given}
@@ -176,7 +177,7 @@ def parse_list(name: str, value: object) -> list[Any]:
 
 
 def refuse_unknown(names: Mapping[str, Any], what: str) -> None:
-    """Raise BadArguments, with the message "NAME is not `what`", if one of `names` is no option."""
+    """Raise BadArguments, with the message "KEY is not `what`", for a key that is no option."""
     known = Options.__struct_fields__
     for name in names:
         if name not in known:

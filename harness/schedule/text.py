@@ -190,8 +190,10 @@ _MEMBERS = re.compile(r"members (?P<names>[\w ]+?)(?:, led by (?P<leader>\w+))?"
 
 
 def read_schedule(path: Path) -> Schedule:
-    """The schedule in the file `path`. Raises as `parse_schedule` does, or if the file cannot be
-    read."""
+    """The schedule in the file `path`.
+
+    Raises BadArguments if the file cannot be read, or if its text is not a schedule.
+    """
     try:
         return parse_schedule(path.read_text(), str(path))
     except (OSError, UnicodeDecodeError) as problem:
@@ -361,7 +363,10 @@ class _Reader:
         self._once.add(word)
 
     def _weather(self, text: str) -> None:
-        """The statement of format 1 for `network`, `disk` and `deposed longer by`."""
+        """Read the statement `weather` of format 1.
+
+        It contains the fields of the statements `network` and `disk`, and `deposed_longer_by`.
+        """
         fields = self._decoded(text, dict[str, Any])
         disk = {name: fields.pop(name) for name in ("sync_ms", "commit_ms") if name in fields}
         self._words["deposed_longer_by"] = fields.pop("deposed_longer_by", 0)

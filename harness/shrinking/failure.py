@@ -28,9 +28,9 @@ def temporary_run(schedule: Schedule, checker: str = "") -> Iterator[RunResult]:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What the run of a failing schedule shows about the first anomaly.
+    """What a failing run shows about its first anomaly.
 
-    The values guide the search only: they say which parts of the schedule to keep first.
+    The values only guide the search: they say which parts of the schedule to keep first.
     """
 
     at_ms: int | None

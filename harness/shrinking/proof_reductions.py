@@ -29,8 +29,16 @@ def ended_after_anomaly(schedule: Schedule, failure: Failure) -> Iterator[Schedu
 
 
 def operations_of_anomaly(schedule: Schedule, failure: Failure) -> Iterator[Schedule]:
-    """Only the operations of the anomaly; or these and the writes of their keys; or these and all
-    operations on their keys; or the operations of their clients; or these and all writes."""
+    """Schedules that keep few operations besides those of the anomaly.
+
+    They keep, one schedule after the other:
+
+    - only the operations of the anomaly;
+    - these operations, and all writes to their keys;
+    - these operations, and all operations on their keys;
+    - all operations of the clients of the anomaly's operations;
+    - the operations of the anomaly, and all writes.
+    """
     numbered = dict(enumerate(schedule.operations, start=1))
     shown = {number: one for number, one in numbered.items() if number in failure.operations}
     if not shown:
@@ -68,7 +76,7 @@ def last_faults(schedule: Schedule, failure: Failure) -> Iterator[Schedule]:
 
 
 def keys_of(request: AnyRequest) -> frozenset[str]:
-    """The keys at which the operations of `request` begin. Empty for other services."""
+    """The keys of `request`; of an interval, only the first key. Empty for other services."""
     match request:
         case Put() | Range() | Delete():
             return frozenset((request.key,))

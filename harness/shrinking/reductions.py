@@ -101,7 +101,7 @@ def fewer_faults(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def far_fewer_faults(schedule: Schedule) -> Iterator[Schedule]:
-    """Without some of the faults: all, a half, a quarter or an eighth."""
+    """Schedules without all, a half, a quarter or an eighth of the faults."""
     for kept in subsets(schedule.faults, least=len(schedule.faults) // 8):
         yield with_changes(schedule, faults=tuple(kept))
 
@@ -135,7 +135,7 @@ def fewer_clients(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def half_the_clients(schedule: Schedule) -> Iterator[Schedule]:
-    """Without the operations of one half or one quarter of the clients."""
+    """Schedules without the operations of one half or one quarter of the clients."""
     numbered = list(enumerate(schedule.operations, start=1))
     clients = range(len(schedule.clients))
     for kept in subsets(clients, least=len(clients) // 4):
@@ -205,8 +205,11 @@ def _within(fault: Fault, members: Sequence[str]) -> Fault | None:
 
 
 def plain_environment(schedule: Schedule) -> Iterator[Schedule]:
-    """The plain environment; or without rare conditions, with ideal network and disks, or with
-    default settings."""
+    """Schedules that are nearer to the plain environment.
+
+    The first one has the plain environment. The second one lacks only the rare conditions. The
+    third one has an ideal network and ideal disks. The fourth one has default settings.
+    """
     yield with_plain_environment(schedule)
     yield replace(schedule, buggify=False)
     yield replace(schedule, network=IDEAL_NETWORK, disk=IDEAL_DISK, deposed_longer_by=0)

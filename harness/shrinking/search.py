@@ -139,7 +139,7 @@ class _Search:
         self._tried: set[bytes] = set()
 
     def run_guided(self) -> None:
-        """Apply each reduction that uses what the last failing run showed once."""
+        """Apply once each reduction that uses what the last failing run showed."""
         for reduction in GUIDED:
             for candidate in reduction(self.smallest, self._failure):
                 if self._late or self.attempt(candidate):

@@ -35,8 +35,9 @@ class SentOperation:
 def sent_operations(schedule: Schedule, history: History) -> list[SentOperation]:
     """The operations of the load of a run of `schedule`, in the order in which they began.
 
-    A look, which reads a key before an operation that depends on it, belongs to that operation.
-    The final reads are not part of the schedule, and are left out.
+    Before some operations, the client reads the keys on which the operation depends. Such a read
+    is called a look, and belongs to the operation that follows. The final reads are not part of
+    the schedule, and are left out.
     """
     clients = [_Client(number, schedule) for number in range(len(schedule.clients))]
     if not clients:
@@ -62,7 +63,9 @@ class _Client:
         self._look: tuple[int, ...] = ()
 
     def sent(self, one: Operation | ServiceOperation) -> SentOperation | None:
-        """The operation of the schedule that `one` records. None for a look, which only begins it.
+        """The operation of the schedule that `one` records.
+
+        Returns None if `one` is a look. A look only begins the operation that depends on it.
         """
         events = tuple(index for index in (one.invoked, one.returned) if index is not None)
         while not self._look and self._skipped():

@@ -56,7 +56,8 @@ def _renamed(schedule: Schedule, names: dict[str, str]) -> Schedule:
 
 
 def _values(plain: Any) -> Iterator[str]:
-    """The values in the plain form of operations."""
+    """Yield the values of keys that occur in `plain`, which is made of dicts and lists like JSON.
+    """
     match plain:
         case dict():
             for name, one in plain.items():

@@ -141,7 +141,7 @@ class Exchange(Generic[T]):
     def member_gone(self) -> None:
         """Called when the member's process has ended.
 
-        A machine with power resets the connection.
+        If the machine still has power, it resets the connection.
         """
         self._reached("a member ended with a request in flight")
         if self._machine.powered:

@@ -1,5 +1,7 @@
-"""Checks a member's Raft after each of its steps: invariants, which must always be true, and
-conditions, which should be true sometimes.
+"""Checks the invariants of Raft after each step of a member, and counts rare conditions.
+
+Invariants must always be true. Conditions should be true at some time in a campaign
+(`splitbrain.harness.simulation.conditions`). The invariants are:
 
     election safety        a term has at most one leader
     log matching           entries with the same index and term are equal, and so are their
@@ -312,7 +314,10 @@ class InvariantMonitor:
             )
 
     def _check_commit_rule(self, name: str, raft: Raft) -> None:
-        """Source: Raft paper, 5.4.2: a leader commits earlier entries with one of its own term."""
+        """Check that the last entry that a leader commits by counting is of its own term.
+
+        Source: Raft paper, 5.4.2.
+        """
         term = raft.log.term_at(raft.log.committed)
         if term is not None and term != raft.term:
             self._violated(

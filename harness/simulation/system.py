@@ -161,9 +161,10 @@ class SimulatedSystem:
         self.cluster.network.set_link(source, target, state)
 
     async def lose_power(self, members: Sequence[MemberName]) -> None:
-        """Cut the power of `members`, in most cases just after one of their disks has begun a sync.
+        """Cut the power of `members`, usually just after one of their disks has begun a sync.
 
-        A power loss can only harm data that is not durable yet.
+        At that moment the loss does most harm, because only data that is not durable yet can be
+        lost.
         """
         running = [name for name in members if self.cluster.members[name].runs]
         if running and self._random.random() * 100 < POWER_LOST_DURING_SYNC_PERCENT:

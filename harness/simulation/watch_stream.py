@@ -107,7 +107,7 @@ class Stream:
     def member_gone(self) -> None:
         """Called when the member's process has ended.
 
-        A machine with power resets the connection.
+        If the machine still has power, it resets the connection.
         """
         self._clients.network.reached("a member ended with a request in flight")
         if self._machine.powered:

@@ -87,8 +87,8 @@ def _repoint_latest(store: Path) -> None:
 def _may_run(run: RunFolder, now: datetime | None) -> bool:
     """Whether the run may still be in progress.
 
-    That is so if its record contains no end or cannot be read, and if one of its files changed
-    within `RUNNING_AFTER_CHANGE`.
+    A run may be in progress if its record is unreadable or contains no end, and one of its files
+    has changed within `RUNNING_AFTER_CHANGE`.
     """
     facts, _ = read_run_facts(run)
     if facts is not None and facts.ended != "running":

@@ -49,8 +49,10 @@ def _free_zero_tail(path: Path) -> None:
 
 
 def _punch_hole(handle: int, offset: int, length: int) -> None:
-    """Free the blocks of a part of a file. The part reads as zeros, and the size of the file
-    does not change at any time. Raises OSError."""
+    """Free the blocks of a part of a file, which then reads as zeros.
+
+    The size of the file does not change at any time. Raises OSError.
+    """
     arguments = (_FALLOC_FL_PUNCH_HOLE | _FALLOC_FL_KEEP_SIZE, offset, length)
     done = _LIBC.fallocate(handle, arguments[0], *map(ctypes.c_int64, arguments[1:]))
     if done != 0:

@@ -186,7 +186,11 @@ def _leak(
     run: WatchedRun, lines: Lines, random: Random,
     fits: Callable[[WatchRequest, Change], bool],
 ) -> bool:
-    """Insert an answer with a change that `fits`, at the revision of the next answer."""
+    """Insert an answer with a change that its stream must not contain.
+
+    `fits` selects the change by the request of the stream and the change. The answer is inserted
+    at the revision of the stream's next answer.
+    """
     requests = _requests(lines)
     changes = run.history.members[0].changes
     places = [place for place, line in enumerate(lines) if isinstance(line, Events)]

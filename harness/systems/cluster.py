@@ -254,7 +254,7 @@ class ProcessCluster(ABC):
             await process.pause()
 
     def is_stopped(self, member: MemberName) -> bool:
-        """Whether the process runs and is stopped, though not by `pause`."""
+        """Whether the process was stopped by something other than `pause`, such as a failpoint."""
         process = self._process(member)
         stopped = process is not None and process.alive() and process.is_stopped()
         return stopped and member not in self._paused
@@ -289,10 +289,10 @@ class ProcessCluster(ABC):
         return process is not None and process.alive()
 
     def ended_by_themselves(self) -> Sequence[Crash]:
-        """One crash for each process that ended without a fault, in the order of detection.
+        """One crash for each process that ended although the harness did not kill it.
 
-        Such a process is reported even if a fault restarted its member later, because otherwise the
-        crash would look like a kill.
+        The crashes are in the order of detection. A process is reported even if a fault restarted
+        its member later, because otherwise the crash would look like a kill.
         """
         for name in self._processes:
             self._notice_crash(name)

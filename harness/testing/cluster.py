@@ -56,7 +56,7 @@ class Cluster:
         return self._loop.run(coroutine)
 
     def call(self, member: str, request: Request) -> Completion:
-        """Send one request to `member`, and return its completion: outcome, result, error."""
+        """Send SIGKILL to `member`. Raises BadArguments if the system does not support kills."""
         return self.run(self._call(member, request))
 
     async def _call(self, member: str, request: Request) -> Completion:
@@ -72,7 +72,7 @@ class Cluster:
         self.run(self._method("restart")(member))
 
     def pause(self, member: str) -> None:
-        """Send SIGSTOP to `member`. Raises BadArguments if the system cannot be paused."""
+        """Send SIGSTOP to `member`. Raises BadArguments if the system does not support pauses."""
         self.run(self._method("pause")(member))
 
     def resume(self, member: str) -> None:

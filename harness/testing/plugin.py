@@ -118,8 +118,10 @@ def _chosen_seeds(config: pytest.Config) -> list[int]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Send the seeds to a worker of pytest-xdist, because all workers must collect the same
-    tests."""
+    """Send the seeds to a worker of pytest-xdist.
+
+    All workers must collect the same tests, and each seed is a test case.
+    """
     node.workerinput["splitbrain_seeds"] = list(node.config.stash[_seeds])
 
 
@@ -189,8 +191,7 @@ def _options(config: pytest.Config, item: pytest.Item | pytest.Function) -> dict
 
 @pytest.fixture
 def splitbrain_seed(request: pytest.FixtureRequest) -> Any:
-    """The seed of this test case, or a saved run
-    (`splitbrain.harness.campaign.corpus.SavedRun`)."""
+    """The seed of this test case, or a `SavedRun` of the corpus."""
     return request.param
 
 
@@ -234,8 +235,7 @@ def splitbrain_run(
 def splitbrain_cluster(
     request: pytest.FixtureRequest, splitbrain_seed: Any
 ) -> Iterator[Cluster]:
-    """A started cluster, which is stopped after the test
-    (`splitbrain.harness.testing.cluster.Cluster`)."""
+    """A started `Cluster`, which is stopped after the test."""
     from splitbrain.harness.testing.cluster import (
         keep_or_remove_cluster_data,
         open_cluster,
@@ -289,8 +289,8 @@ def splitbrain_schedule(request: pytest.FixtureRequest) -> Callable[..., RunResu
 def _executed(schedule: Schedule) -> tuple[RunResult, str | None]:
     """Execute `schedule`, twice if it is simulated.
 
-    Returns the result of the first run, and the first difference between the two runs; None if
-    there is no difference or only one run.
+    Returns the result of the first run, and the first event in which the two runs differ. The
+    second value is None if the runs are equal, or if there is only one run.
     """
     from splitbrain.harness.runs.execute import execute
     from splitbrain.harness.runs.repeat import execute_twice
@@ -367,8 +367,10 @@ def failure_text(result: RunResult) -> str:
 
 
 class Reports:
-    """Collects the reports of the session's runs, including those of workers of pytest-xdist, and
-    writes the index of each store."""
+    """Collects the reports of the session's runs, and writes the index of each store.
+
+    With pytest-xdist, the reports of the workers are collected too.
+    """
 
     def __init__(self) -> None:
         self._found: list[Path] = []

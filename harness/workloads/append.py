@@ -43,7 +43,7 @@ class _Transactions(ABC):
 
     @abstractmethod
     def _draw(self, random: Random, values: UniqueValues, generation: int) -> Draft:
-        """One transaction on the keys of `generation`."""
+        """One transaction on the keys of `generation`, the number of a group of `keys` keys."""
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
         return (Draft(FINAL_READ, Range(f"{self.name}/", f"{self.name}0")),)

@@ -22,8 +22,9 @@ class Locks:
     A lock depends on a lease of `ttl` seconds, as in etcd's client library. With `fencing` 1, a
     write under the lock is a transaction that succeeds only while the key of the lock exists, and
     the checker `fencing` judges these writes. With `fencing` 0, such a write is a plain put, and
-    the checker `mutual_exclusion` decides whether two clients ever held the lock at once. Real etcd
-    is invalid with `fencing` 0, because a lease can expire while the holder of the lock is paused.
+    the checker `mutual_exclusion` decides whether two clients ever held the lock at once. With
+    `fencing` 0, runs of real etcd are invalid, because a lease can expire while the holder of the
+    lock is paused.
     """
 
     name: ClassVar[str] = "lock"

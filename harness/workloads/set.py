@@ -59,5 +59,5 @@ class Set:
 
 
 def _interval(client: int) -> tuple[str, str]:
-    """All keys that begin with `set/<client>/`: "0" follows "/"."""
+    """The interval of all keys that begin with `set/<client>/`: its first key and its end."""
     return f"set/{client}/", f"set/{client}0"

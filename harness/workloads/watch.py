@@ -103,7 +103,7 @@ class Watch:
         return self._several(random, values)
 
     def _interval(self, random: Random, key: str) -> Draft:
-        """A range from `key` to the last key, which is limited, counted or complete."""
+        """A read of all keys from `key` on: with a limit, as a count, or complete."""
         draw = random.random()
         limit = 1 + random.randrange(3) if draw < 0.3 else 0
         return Draft("range", Range(key, "l", limit=limit, count_only=draw > 0.7))

@@ -64,7 +64,7 @@ def _first_line(text: str) -> str:
 
 
 class _Sample(msgspec.Struct):
-    """The fields of an event that show whether a history is of our own."""
+    """The fields of an event that show whether this project wrote the history."""
 
     process: int | str
     type: str
@@ -193,7 +193,7 @@ def read_foreign(path: Path, name: str) -> list[ForeignOperation]:
 
 
 def micro_operations(path: Path, name: str) -> tuple[str, ...]:
-    """The names append, r and w, as far as the first transactions of `path` contain them.
+    """Those of the names append, r and w that occur in the first transactions of `path`.
 
     Returns () if the file is not a history of transactions, or if its beginning is invalid.
     """

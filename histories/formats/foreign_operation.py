@@ -141,7 +141,8 @@ def _check_same_operation(invoke: ForeignEvent, end: ForeignEvent, source: str) 
 def check_client(process: int | None, name: object, kind: Kind) -> None:
     """Raise HistoryError for an event of a client whose process is not a number.
 
-    `process` is the number, or None if the process is `name`, such as the nemesis.
+    `process` is None if the process is not a number. Then `name` is the process as the file names
+    it; only the nemesis may have such a process.
     """
     if process is not None:
         return
@@ -158,9 +159,9 @@ def check_client(process: int | None, name: object, kind: Kind) -> None:
 
 
 def check_value_present(f: str, kind: Kind) -> None:
-    """Check an event without a value. Raises HistoryError if such an event must have a value.
+    """Raise HistoryError if an event of function `f` and type `kind` must have a value.
 
-    The event is of the function `f` and of the type `kind`.
+    The caller has found that the event has no value.
     """
     if kind == "invoke" and f in ARGUMENT_EXPECTED:
         raise HistoryError(f"the invocation of {f} has no value: expected its argument")

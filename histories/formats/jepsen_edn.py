@@ -203,9 +203,9 @@ def _number(field: str, value: Any) -> int:
 
 
 def _check_spelling(row: dict[Any, Any]) -> None:
-    """Raise HistoryError for a field whose name is nearly that of a field that is missing.
+    """Raise HistoryError for a field whose name is a likely misspelling of a missing one.
 
-    Any other field that is not known is ignored, because Jepsen's tests add fields.
+    Any other unknown field is ignored, because Jepsen's tests add fields.
     """
     for name in row.keys() - _FIELDS:
         near = get_close_matches(str(name).lower(), _FIELDS - row.keys(), n=1, cutoff=0.75)

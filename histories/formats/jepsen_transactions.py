@@ -27,7 +27,7 @@ _NAMES = {":append": "append", "append": "append", ":r": "r", "r": "r", ":w": "w
 
 
 def micro_operation_names(operations: Iterable[ForeignOperation]) -> tuple[str, ...]:
-    """The names append, r and w, as far as the first transactions of `operations` contain them.
+    """Those of the names append, r and w that occur in the first transactions of `operations`.
 
     Returns () if one of the first operations is not a transaction.
     """
@@ -100,7 +100,7 @@ def _micro_operations(
 
 
 def _check_same_operations(op: ForeignOperation, answered: tuple[MicroOperation, ...]) -> None:
-    """Raise HistoryError unless `answered` are the operations of the invocation, in its order.
+    """Raise HistoryError unless `answered` has the operations of the invocation in the same order.
 
     Only the values of reads may differ.
     """

@@ -90,8 +90,9 @@ def is_transactions(first_line: bytes | str) -> bool:
 def read_transactions(path: Path) -> list[Transaction]:
     """The transactions of `path`, in the order of their invocations.
 
-    A last line that a crash cut short is dropped. Raises HistoryError for a line that is not such
-    an event, and for an event that does not fit the events before it.
+    A last line that a crash cut short is dropped. Raises HistoryError for a line that is not an
+    event of this format, and for an event that does not fit the events before it, such as a
+    completion without an invocation.
     """
     with collector_paused(), path.open("rb", buffering=0) as file:
         pairing = _Pairing()
@@ -185,7 +186,7 @@ class _Pairing:
         self._last = last
 
     def _check_same_operations(self, invoke: _Invoke, line: _Ok) -> None:
-        """Raise HistoryError unless `line` has the operations of the invocation.
+        """Raise HistoryError unless `line` has the operations of the invocation in the same order.
 
         Only the values of reads may differ.
         """

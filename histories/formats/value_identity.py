@@ -107,9 +107,10 @@ def identity(value: Any) -> int | str | None:
 
 
 def value_text(value: Any) -> str:
-    """`value` as text: a string without quotes if it cannot be confused with another value.
+    """The text of `value`, in which different values have different texts.
 
-    Different values have different texts.
+    A string is written without quotes unless the text could be confused with that of another
+    value.
     """
     if isinstance(value, str):
         if type(value) is str and value not in _WORDS and _UNAMBIGUOUS.fullmatch(value):

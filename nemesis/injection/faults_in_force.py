@@ -65,9 +65,10 @@ class FaultsInForce:
         return undo
 
     async def set_links(self, links: Mapping[Link, LinkState]) -> Undo:
-        """Add a condition to each link until the returned Undo is called.
+        """Add a `LinkState` to each link in `links` until the returned Undo is called.
 
-        On error, the conditions are removed before the error is raised.
+        Other faults may affect the same link; `LinkTable` combines their states. On error, the
+        added states are removed before the error is raised.
         """
         token = self._next_token()
         self._links.add(token, links)

@@ -1,7 +1,7 @@
 """The links of a cluster while several faults affect them.
 
-Each fault in force adds a condition to some links. The effective state of a link combines all its
-conditions, and is computed again when one of them is removed.
+Each fault in force adds a condition, which is a `LinkState`, to some links. The effective state of
+a link combines all its conditions, and is computed again when one of them is removed.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from splitbrain.nemesis.topology import Link
 
 
 class LinkTable:
-    """The conditions in force, by the token of the fault that added them.
+    """The conditions that faults in force have added to links.
 
-    The table does no I/O: it computes the state that each link must have.
+    A fault is identified by a token, which is a number. The table does no I/O: it only computes
+    the state that each link must have.
     """
 
     def __init__(self) -> None:

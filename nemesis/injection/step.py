@@ -21,7 +21,8 @@ from splitbrain.nemesis.topology import Link, links_touching
 
 
 class ArmedFault:
-    """A fault at a step that waits until a member reaches the step. `undo` disarms it."""
+    """A fault that takes effect when a member reaches a step of the write path. `undo` disarms it.
+    """
 
     def __init__(
         self,
@@ -73,8 +74,8 @@ class ArmedFault:
     async def _inject(self, member: MemberName, undos: list[Undo]) -> tuple[Link, ...]:
         """Apply the fault's action to the paused `member`. Returns the links that were cut.
 
-        The first of `undos` resumes the member. The function appends the undo of each change that
-        it makes.
+        `undos` already contains the undo that resumes the member. The function appends the undo of
+        each change that it makes.
         """
         in_force = self._in_force
         if self._fault.do == "isolate":

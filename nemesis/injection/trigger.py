@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 
 class Trigger:
-    """The trigger of one fault that is armed by an operation.
+    """Connects one operation of the load with one fault that must be armed just before it.
 
-    `due` is set when that operation is about to begin. `armed` is set when the fault has been
-    armed, or when arming it has failed.
+    The load sets `due` when the operation is about to begin, and waits for `armed`. The nemesis
+    sets `armed` when it has armed the fault, or has failed to arm it.
     """
 
     def __init__(self) -> None:

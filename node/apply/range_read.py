@@ -104,8 +104,8 @@ def sorted_kvs(kvs: list[KeyValue], request: RangeRequest) -> list[KeyValue]:
     """Sort by the request's target and order.
 
     If the request has no order and its target is not the key, the order is ascending. With an
-    unknown order the keys stay unsorted. Equal elements stay in key order. (In etcd they may not:
-    its sort is not stable for seven or more keys.)
+    unknown order the keys stay unsorted. Equal elements stay in key order. etcd 3.5.1 can return
+    equal elements in another order, because its sort is not stable for seven or more keys.
     """
     order = request.sort_order
     if order == SortOrder.NONE and request.sort_target != SortTarget.KEY:

@@ -162,7 +162,7 @@ class KeyIndex:
     def _select_alive(
         self, start: bytes, end: bytes | None, limit: int
     ) -> tuple[list[Packed], int]:
-        """Return what `select` returns, if all keys in the index exist. Counting is then fast."""
+        """Do what `select` does, in an index without deleted keys. Counting is then fast."""
         count = self._count_alive(start, end)
         found: list[Packed] = []
         for key in self._in_order(start, end):

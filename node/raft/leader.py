@@ -96,7 +96,10 @@ def on_append_response(raft: RaftState, message: Message) -> None:
 
 
 def on_rejection(raft: RaftState, progress: Progress, message: Message) -> None:
-    """Move `next` back to where the logs may agree, by the follower's hint and this log."""
+    """Move the follower's `next` back to the last index at which its log may match this log.
+
+    The result depends on the hint in the rejection and on the terms in this log.
+    """
     hint = message.reject_hint
     if message.log_term > 0:
         hint, _ = raft.log.likely_match(min(hint, raft.log.last_index), message.log_term)
@@ -214,7 +217,7 @@ def answer_confirmed_reads(raft: RaftState) -> None:
 
 
 def confirmed_reads(raft: RaftState) -> list[PendingRead]:
-    """Return the reads after whose arrival a majority has confirmed this leader."""
+    """Return the reads for which a majority has confirmed this leader after the read arrived."""
     return raft.reads.take_confirmed(raft.voters)
 
 

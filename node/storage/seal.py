@@ -1,22 +1,22 @@
-"""The seal of the write-ahead log: a record in another file of the durable end of the log.
+"""The seal of the write-ahead log: a file that records where the durable part of the log ends.
 
 The log alone cannot show that its last records are missing. If power is lost before these records
 are synced, the log contains the same bytes as if the disk lost them after the sync. Only in the
 second case may the member have acknowledged them. The seal distinguishes the two cases. It is
-written after each sync of the log, and is durable before the member acknowledges any record of that
-sync. Therefore
+written after each sync of the log, and is durable before the member acknowledges any record of
+that sync. The next start compares the log with the seal:
 
-- if the log is complete up to the seal, the missing records were never acknowledged;
-- if it is not, the disk has lost acknowledged data. The seal still contains the last promises of
-  this member: its term and vote, and the last entry of its log.
+- If the log is complete up to the seal, the missing records were never acknowledged.
+- Otherwise the disk has lost acknowledged data. The seal still contains the last promises of this
+  member: its term and vote, and the last entry of its log.
 
-The file has two slots of 4096 bytes, which are written in turn. A torn write of one slot leaves the
-other one intact. A slot contains, with sizes in bytes,
+The file has two slots of 4096 bytes, which are written in turn. A torn write of one slot leaves
+the other one intact. A slot has these fields, with sizes in bytes:
 
     magic (8) | CRC32C of the rest (4) | length (4) | number of the write (8) | msgpack of `Seal`
 
-If a fault of the disk damages both the seal and the log, it is noticed only if the rest of one file
-contradicts the other.
+If the disk damages both the seal and the log, the damage is noticed only if the rest of one file
+contradicts the rest of the other file.
 
 Source: Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST 2018 (a
 persist record distinguishes a crash from a corruption); TigerBeetle's redundant headers.

@@ -62,7 +62,7 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
 
 
 def decode_snapshot(data: bytes) -> Snapshot:
-    """Decode the content of a file. Raises SnapshotCorrupt, which names the difference."""
+    """Decode the content of a file. Raises SnapshotCorrupt with the reason."""
     begin = len(MAGIC) + _CRC.size
     if len(data) < begin or not data.startswith(MAGIC):
         raise SnapshotCorrupt(f"begins with {data[:8]!r}; expected {MAGIC!r}")

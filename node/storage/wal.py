@@ -317,7 +317,10 @@ class Wal:
         return keep
 
     def _appended(self) -> Seal:
-        """Return the seal of all appended records. It is true only when they are durable."""
+        """Return a seal that covers all appended records.
+
+        It may be written only when these records are durable.
+        """
         term, index = self._last
         return Seal(self._segment.sequence, self._end, self._link, self._hard_state, term, index)
 

@@ -8,15 +8,15 @@ The first four fields are the header. Integers are little-endian. Records begin 
 bytes, so a header never spans two sectors. The body is a type byte followed by the content.
 
 - `durable`: the offset in this segment up to which everything was synced when the record was
-  written.
+ written.
 - `body CRC`: CRC32C of length, durable and body. It checks a record without the other records.
 - `link`: CRC32C of the header fields before it, continuing the link of the previous record. This
-  chain, as in etcd's WAL, reveals a missing record or a record from another place.
+ chain, as in etcd's WAL, reveals a missing record or a record from another place.
 
-Torn records at the end of the last segment ------------------------------------------- Segments are
-preallocated with zeros. After a power loss, the writes since the last sync can be incomplete: each
-sector (512 bytes) has its old or its new content, in any combination, or the file ends early.
-Synced data is not affected, and the member has not acknowledged unsynced data to other members.
+Torn records occur only at the end of the last segment. Segments are preallocated with zeros. After
+a power loss, the writes since the last sync can be incomplete: each sector (512 bytes) has its old
+or its new content, in any combination, or the file ends early. Synced data is not affected, and
+the member has not acknowledged unsynced data to other members.
 
 If a record fails its check, and a lost sector explains the failure, the record is *torn*. It is
 then cut off, together with everything after it. A lost sector leaves one of these signs:
@@ -29,7 +29,7 @@ The member refuses to start in two cases:
 
 - The failure has no such sign. Then bits have changed, perhaps in acknowledged data.
 - A complete later record has a field `durable` that covers the offset. Then the missing data was
-  synced before the later record was written, so the disk has lost synced data.
+ synced before the later record was written, so the disk has lost synced data.
 
 One kind of damage cannot be detected, because no later record exists: damage to the last synced
 batch that looks exactly like a lost sector.

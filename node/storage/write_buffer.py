@@ -15,7 +15,7 @@ Pairs = Iterator[tuple[bytes, bytes]]
 
 
 class WriteBuffer:
-    """The two layers of each bucket. Raises KeyError for an unknown bucket."""
+    """The two layers of each bucket. All methods raise KeyError for an unknown bucket."""
 
     def __init__(self, buckets: Iterable[bytes]) -> None:
         self.pending: dict[bytes, Writes] = {bucket: {} for bucket in buckets}
@@ -65,10 +65,11 @@ class WriteBuffer:
         self.operations = 0
 
     def capture(self, bucket: bytes, start: bytes = b"", end: bytes | None = None) -> Writes:
-        """Return the writes of both layers to a range of keys of a bucket, in key order.
+        """Return the buffered writes to a range of keys of `bucket`, in key order.
 
-        A write in `pending` replaces a write to the same key in `in_flight`. The result is a copy,
-        which later writes do not change.
+        The range is from `start` up to, not including, `end` (None: no end). If both layers contain
+        a write to a key, the one in `pending` is returned. The result is a copy, which later writes
+        do not change.
         """
         merged: Writes = {}
         for layer in (self.in_flight[bucket], self.pending[bucket]):

@@ -1,5 +1,4 @@
-"""A compaction subtracts each forgotten tombstone, not each removed key, from the count of deleted
-keys."""
+"""A compaction subtracts the removed tombstones, not the removed keys, from the deleted keys."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def draw_file(result: FileResult, path: Path) -> Path | None:
 def _on_same_keys(
     anomaly: Anomaly, operations: Sequence[ForeignOperation]
 ) -> list[ForeignOperation]:
-    """The operations on the keys of the operations that the anomaly names."""
+    """The operations that touch any key of the operations that the anomaly names."""
     named = set(anomaly.events)
     keys = {op.key: None for op in operations if op.call in named or op.ended in named}
     return [op for op in operations if op.key in keys]
@@ -93,8 +93,8 @@ def _anomalies(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, Anomaly]]:
 def _shortened(name: str, anomaly: Anomaly, evidence: Evidence, deadline: float) -> Anomaly:
     """`anomaly` with the events of the shortest part of the history that shows it.
 
-    Returns `anomaly` unchanged if it is short already, if it blames an operation and so contains
-    the whole proof, or if the monotonic time `deadline` has passed.
+    Returns `anomaly` unchanged in three cases: it is short already; it blames an operation and so
+    contains the whole proof; the monotonic time `deadline` has passed.
     """
     from splitbrain.checkers.catalogue import CHECKERS
 

@@ -20,8 +20,8 @@ def draw_cycle(
 ) -> None:
     """Add an arrow for each dependency in `proof.cycle`, from bar to bar.
 
-    The label of an arrow is the kind of dependency (ww, wr, …), and its tooltip is the reason. It
-    is in the gap beside the bar where the arrow begins, so that it hides no text.
+    The label of an arrow is the kind of dependency (ww, wr, …), and its tooltip is the reason. The
+    label is in the gap beside the bar where the arrow begins, so that it hides no text.
     """
     process_of = {span.invoked: span.process for span in proof.involved}
     labels: list[tuple[float, float, CycleStep]] = []

@@ -1,9 +1,9 @@
 """The picture of an anomaly: a bar for each operation of its proof, on the row of its process.
 
 The label of a bar is the request and the answer. Pale bars are neighbours: operations that the
-anomaly does not name. Below the rows of processes, there is a row for each member that a fault hit.
-If the anomaly contains a linearization, its operations are numbered, and a cross marks the
-operation that fits into no order of them.
+anomaly does not name. Below the rows of processes, there is a row for each member that a fault
+hit. If the anomaly contains a partial linearization, its operations are numbered in their order. A
+cross marks the operation that cannot be added anywhere in this order.
 """
 
 from __future__ import annotations
@@ -258,7 +258,11 @@ def _fault_bar(
     position: Callable[[int], float],
     in_legend: bool,
 ) -> go.Bar:
-    """`fault` on the rows of the members that it hit, below `row_count` rows of processes."""
+    """The bars of `fault` on the rows of the members that it hit.
+
+    `edges` are the left and right edge of the picture. `position` maps a time in ns to the x axis.
+    With `in_legend`, the fault has an entry in the legend.
+    """
     left, right = edges
     begin = min(right, max(left, position(fault.begin)))
     end = right if fault.end is None else min(right, max(begin, position(fault.end)))

@@ -156,7 +156,7 @@ def _cycle_of(anomaly: Anomaly, drawn: set[int]) -> tuple[tuple[CycleStep, ...],
 
 
 def _order_of(anomaly: Anomaly) -> tuple[int | None, tuple[int, ...]]:
-    """The operation that is blamed, and the linearization without it.
+    """The operation that the anomaly blames, and a linearization of the others.
 
     Each operation is given by the index of its invocation (`Span.invoked`). Returns (None, ()) if
     the anomaly does not contain both.
@@ -204,10 +204,10 @@ def _neighbours(involved: Sequence[Span], spans: Sequence[Span]) -> tuple[Span, 
 
 
 def label_lines(proof: Proof) -> dict[int, tuple[str, ...]]:
-    """The lines of each bar's label, by `invoked`: the request, the answer and the member.
+    """The lines of each bar's label, by `Span.invoked`: the request, the answer and the member.
 
     The label of an operation that the anomaly names contains the whole text. The label of a
-    neighbour has shorter lines, and is cut to `NEIGHBOUR_LINES_MAX` of them.
+    neighbour has at most `NEIGHBOUR_LINES_MAX` lines, and shorter ones.
     """
     near = {
         span.invoked: tuple(wrap(

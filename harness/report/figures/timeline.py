@@ -102,7 +102,7 @@ class _Rows:
 
 
 def _traces(outcome: Outcome, own: Sequence[Span], rows: _Rows, line: Any) -> list[Any]:
-    """The traces of the operations `own`, all of `outcome`; `line` is the class of a trace."""
+    """Traces of the operations `own`, which all have `outcome`; `line` is the class of a trace."""
     look = OUTCOMES[outcome]
     xs: list[float] = []
     ys: list[float] = []

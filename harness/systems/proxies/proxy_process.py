@@ -114,7 +114,8 @@ class ProxyProcess:
         return answer
 
     async def _last_answer(self, reader: asyncio.StreamReader) -> bytes:
-        """Read the answer to the last command, after those to commands that were cancelled."""
+        """Read the answer to the last command. Skips the answers to commands that were cancelled.
+        """
         line = b""
         while self._unread_answers:
             line = await reader.readline()
