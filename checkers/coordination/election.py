@@ -69,7 +69,7 @@ def check_election(evidence: Evidence) -> Verdict:
     ]
     why = ""
     if known.first_revision > 2:
-        why = f"the change log begins at revision {known.first_revision}"
+        why = f"the change log contains no revision before {known.first_revision}"
     counts = {
         "elected": sum(isinstance(op.result, CampaignResult) for op in history.services),
         "asked who leads": sum(isinstance(op.result, LeaderResult) for op in history.services),

@@ -128,7 +128,7 @@ def check_lease(evidence: Evidence) -> Verdict:
     check.run()
     unknown = [] if known else ["no member's change log is known"]
     if known and known.first_revision > 2:
-        unknown.append(f"the change log begins at revision {known.first_revision}")
+        unknown.append(f"the change log contains no revision before {known.first_revision}")
     again = check.granted_again()
     if again:
         unknown.append(f"{len(again)} leases (first {again[0]}) were granted more than once")
@@ -337,10 +337,10 @@ class _Check:
     def _seen_ended(
         self, lease: _Lease
     ) -> Iterator[tuple[int, str, ServiceOperation | None, int]]:
-        """Return times at which the lease had certainly ended.
+        """Yield the times at which the lease had certainly ended.
 
-        Each item contains the time, the reason in words, the operation that shows the end (if one
-        does) and the revision.
+        Each item contains the time in ns, the reason in words, the operation that shows the end
+        (None: the change log shows it) and the revision.
         """
         if lease.id in self._ends:
             revision, keys = self._ends[lease.id]

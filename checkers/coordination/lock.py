@@ -119,7 +119,7 @@ def check_fencing(evidence: Evidence) -> Verdict:
         last[f"{lock}\0{change.key}"] = (token, key, change.revision)
     why = ""
     if known.first_revision > 2:
-        why = f"the change log begins at revision {known.first_revision}"
+        why = f"the change log contains no revision before {known.first_revision}"
     counts = {
         "locks granted": sum(op.outcome == "ok" for op in locks),
         "fenced writes": written,

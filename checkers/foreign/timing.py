@@ -17,7 +17,7 @@ def has_times(logged: Logged) -> bool:
 
 
 def timed_history(logged: Logged) -> History:
-    """Return the times and outcomes of a log. The history is empty if the log has no times."""
+    """Return a history of the times and outcomes in a log. It is empty if the log has no times."""
     if not has_times(logged):
         return History((), (), ())
     return History((), tuple(
@@ -31,7 +31,7 @@ def timed_history(logged: Logged) -> History:
 
 
 def timed_transactions(transactions: Sequence[Transaction]) -> History:
-    """Return the times and outcomes of transactions. The history is empty without times."""
+    """Return a history of the times and outcomes of transactions. It is empty without times."""
     if not any(one.call_ns > 0 for one in transactions):
         return History((), (), ())
     return History((), tuple([

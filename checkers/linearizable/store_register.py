@@ -50,8 +50,9 @@ class Swap(NamedTuple):
 class Before(NamedTuple):
     """The part of an answer to a write that shows the register's value before the write.
 
-    If `known`, `value` is that value. If only `present`, the key existed with an unknown value, as
-    after a delete that returned `deleted: 1`. `swapped` is false if a compare-and-swap put nothing.
+    If `known` is true, `value` is that value. If only `present` is true, the key existed, but its
+    value is unknown, as after a delete that returned `deleted: 1`. `swapped` is false if a
+    compare-and-swap put nothing.
     """
 
     swapped: bool

@@ -41,7 +41,7 @@ class WriteIndex:
         """Return the operations that may have made `changes`.
 
         The lookup uses only one change: the first put or, if all changes are deletes, the first
-        delete.
+        delete. The caller must therefore compare the other changes.
         """
         for change in changes:
             if change.kind == "put":

@@ -85,7 +85,7 @@ def check_counter(evidence: Evidence) -> Verdict:
     """
     history = evidence.history
     if not any(op.f == INCREMENT for op in history.operations):
-        return not_applicable(NAME, "no operation is increment")
+        return not_applicable(NAME, "the history has no operation increment")
     findings = Findings()
     try:
         steps = {op.invoked: _step(op) for op in history.operations if op.f == INCREMENT}
@@ -131,8 +131,8 @@ def _number(text: str, op: Operation) -> int:
 class _Sweep:
     """Judges all reads in one sweep over the events.
 
-    The amount of an increment is possible from the invocation of the increment on, and certain
-    from its return on.
+    After the invocation of an increment, a read may contain its amount. After the increment was
+    acknowledged, a read must contain it.
     """
 
     def __init__(self, steps: dict[int, _Step], findings: Findings) -> None:

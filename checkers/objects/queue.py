@@ -77,7 +77,7 @@ def check_queue(evidence: Evidence) -> Verdict:
     """
     history = evidence.history
     if not any(op.f == ENQUEUE for op in history.operations):
-        return not_applicable(NAME, "no operation is enqueue")
+        return not_applicable(NAME, "the history has no operation enqueue")
     findings = Findings()
     sweep = _Sweep(history, findings)
     sweep.run()
@@ -289,7 +289,10 @@ def _may_take(op: Operation) -> bool:
 
 
 def _shows_all(op: Operation) -> dict[str, None] | None:
-    """Return the keys in the answer to a linearizable range, or None if it is not complete."""
+    """Return the keys in the answer of `op`, if `op` is a linearizable range of all keys.
+
+    Returns None if `op` is another operation, or if a limit cut its answer off.
+    """
     request, answer = op.request, op.result
     if op.outcome != "ok" or not isinstance(request, Range) or not isinstance(answer, RangeResult):
         return None

@@ -57,7 +57,7 @@ def check_set_full(evidence: Evidence) -> Verdict:
     history = evidence.history
     adds = [op for op in history.operations if op.f == ADD]
     if not adds:
-        return not_applicable(NAME, "no operation is add")
+        return not_applicable(NAME, "the history has no operation add")
     deletes = [op for op in history.operations if _deletes(op)]
     if deletes:
         return not_applicable(

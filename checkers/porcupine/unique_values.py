@@ -38,9 +38,10 @@ def decide_register(
 ) -> Decision | None:
     """Decide whether the operations are those of one register that starts at `initial`.
 
-    The n-th operation met `met[n]` and wrote `wrote[n]`. In `met`, NOTHING means that the value is
-    unknown. In `wrote`, NOTHING means that the operation wrote no value. Returns None (undecided)
-    if a value is written twice, or if `initial` is written.
+    When the n-th operation took effect, the register had the value `met[n]`, and the operation
+    wrote `wrote[n]`. In `met`, NOTHING means that the value is unknown. In `wrote`, NOTHING means
+    that the operation wrote no value. Returns None (undecided) if a value is written twice, or if
+    `initial` is written.
     """
     writer: dict[Hashable, int] = {}
     unending = False

@@ -83,7 +83,7 @@ class Recovery:
 
 
 def recoveries(history: History) -> list[Recovery]:
-    """Return the recoveries. A recovery begins each time the last active fault is healed.
+    """Return one recovery for each time at which the last active fault was healed.
 
     A recovery ends at the next answer to a write or to a linearizable read.
     """

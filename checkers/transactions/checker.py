@@ -54,7 +54,7 @@ def check_history(evidence: Evidence) -> Verdict:
     """
     functions = {op.f for op in evidence.history.operations}
     if LISTS not in functions and REGISTERS not in functions:
-        return not_applicable(NAME, f"no operation is {LISTS} or {REGISTERS}")
+        return not_applicable(NAME, f"the history has no operation {LISTS} or {REGISTERS}")
     if LISTS in functions and REGISTERS in functions:
         return Verdict(NAME, None, why="the history contains operations on lists and on registers")
     for op in evidence.history.operations:
@@ -97,7 +97,7 @@ def _check(
     try:
         dependencies = infer(transactions, model, initial)
     except UnusableHistory as reason:
-        return Verdict(NAME, None, counts=counts, why=f"not to be judged: {reason}")
+        return Verdict(NAME, None, counts=counts, why=f"the history cannot be judged: {reason}")
     for kind, name in ((WW, "ww"), (WR, "wr"), (RW, "rw")):
         counts[name] = int((dependencies.edges.kind == kind).sum())
     cycles = find_cycles(dependencies, order_of(model))
@@ -155,8 +155,8 @@ def _verdict(
     undecided = [kind for kind in cycles.undecided if forbids(model, kind)]
     if undecided:
         why = (
-            f"the search for {', '.join(undecided)} was broken off: too many cycles of other "
-            "kinds"
+            f"the search for {', '.join(undecided)} reached its limit, because there are too many "
+            "cycles of other kinds"
         )
         return Verdict(NAME, None, counts=counts, why=why)
     allowed = f"found {', '.join(kinds)}, which {model} allows" if kinds else ""

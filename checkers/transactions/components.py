@@ -11,7 +11,7 @@ from splitbrain.checkers.transactions.order import Timing
 
 
 def components(count: int, parts: Sequence[tuple[Nodes, Nodes]]) -> Nodes:
-    """Return, for each of `count` nodes, the number of its strongly connected component.
+    """Return a label for each of `count` nodes: the number of its strongly connected component.
 
     `parts` contains the edges. Each part is a pair of arrays: the sources and the targets.
     """
@@ -28,7 +28,7 @@ def components(count: int, parts: Sequence[tuple[Nodes, Nodes]]) -> Nodes:
 
 
 def with_order(edges: Edges, timing: Timing, order: str) -> Nodes:
-    """Return the component of each node in the graph of `edges` and the edges of `order`.
+    """Return the component label of each node in the graph of `edges` and the edges of `order`.
 
     Nodes are indexes in `timing.nodes`. `order` is "process", "realtime" or "" (no order).
     """

@@ -177,9 +177,10 @@ class _Inference:
                 self._check_run(place, key, run)
 
     def _check_run(self, place: int, key: Key, run: tuple[Element, ...]) -> None:
-        """Check that a read shows all elements that one transaction appended to a key, in order.
+        """Check that the longest read of `key` shows the elements `run` in this order.
 
-        Elements of other transactions between them are ignored here, because they cause a cycle.
+        `run` contains the elements that the transaction `place` appended to `key`. Elements of
+        other transactions may be between them here, because `find_cycles` finds this case.
         """
         whole = self._longest[key]
         if run[0] in whole:

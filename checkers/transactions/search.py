@@ -36,7 +36,10 @@ class Step(NamedTuple):
 
 
 class Web:
-    """The edges and the orders between the nodes `members` (indexes in `timing.nodes`)."""
+    """The edges, and the session or real-time order, between the nodes `members`.
+
+    Nodes are indexes in `timing.nodes`.
+    """
 
     def __init__(
         self, timing: Timing, members: npt.NDArray[np.int64], edges: Edges, order: str

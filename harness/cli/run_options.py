@@ -99,7 +99,8 @@ It is not in `OPTIONS`, because --budget of `hunt` and `shrink` is the duration 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add every option of a run to `command`.
 
-    The value of an option that is not given is None, and `given` leaves such options out.
+    The value of an option that is not on the command line is None. The function `given` removes
+    these options.
     """
     for option in reversed(OPTIONS):
         command = option(command)

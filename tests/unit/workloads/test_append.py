@@ -156,7 +156,7 @@ def judged(*operations: Operation) -> tuple[bool | None, str]:
 
 def test_the_checker_reports_histories_to_which_it_does_not_apply() -> None:
     put = operation("put", Put("x", "1"), PutResult(Header(2)))
-    assert judged(put) == (True, "not applicable: no operation is append or wr")
+    assert judged(put) == (True, "not applicable: the history has no operation append or wr")
     delete = operation("delete", Delete("x"), DeleteResult(Header(2), 1), 1)
     assert "deletes" in judged(operation("wr", APPEND, None), delete)[1]
     both = judged(operation("wr", APPEND, None), operation("append", APPEND, None, 1))
