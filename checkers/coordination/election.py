@@ -7,8 +7,8 @@ The checker judges four kinds of answers:
     campaign   The answer returns after the turn of the candidate's key began. A key that was
                deleted before its turn gets no answer.
     leader     The answer contains the key that has its turn at the revision of the answer, and
-               this key's value at that revision. The answer has no lower revision than an answer
-               that was received before the request.
+               this key's value at that revision. The revision of the answer is at least that of
+               each answer that was received before the request.
     proclaim   If the request is acknowledged, the value was put on the leader's key at the
                revision of the answer.
     resign     If the request is acknowledged, the leader's key does not exist at the revision of

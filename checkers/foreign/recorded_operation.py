@@ -28,7 +28,8 @@ def recorded(
 ) -> Operation:
     """Convert `op` to a recorded operation with `request`.
 
-    The recorded operation has the answer `result` if `op` succeeded.
+    The recorded operation has the answer `result` if `op` succeeded. `f` is its function (empty:
+    that of `op`).
     """
     call, end = times_of(op)
     return Operation(

@@ -80,7 +80,8 @@ def certain_operations(
 ) -> set[int]:
     """Return the operations that certainly happened.
 
-    These are the operations that returned, the writers of the values that they met, and so on.
+    These are the operations that returned, the writers of the values that these operations met,
+    the writers of the values that those writers met, and so on.
     """
     happened = {n for n, ret in enumerate(rets) if ret != math.inf}
     open_values = [met[n] for n in happened]
