@@ -44,6 +44,11 @@ class Evidence:
     `splitbrain.checkers.transactions.MODELS`."""
     budget: tuple[Limit, ...] = ()
     """The limits that the checker `budget` checks. Empty: no limits."""
+    lease_checkpoint_s: int = 0
+    """The interval in s at which a leader records how much time each longer lease has left, so that
+    the next leader continues from there. 0: the store does not, or it is unknown."""
+    lease_checkpoints_persist: bool = False
+    """Whether a member that restarts still knows these records."""
 
 
 Checker = Callable[[Evidence], Verdict]

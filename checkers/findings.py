@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from splitbrain.checkers import wording
 from splitbrain.checkers.verdict import Anomaly, merge
 from splitbrain.histories.history import Operation
+from splitbrain.histories.service import ServiceOperation
 
 ANOMALIES_MAX = 50
 """This many anomalies of one kind are kept in full. Further ones are only counted."""
@@ -32,8 +33,8 @@ class Findings:
         return merge((not self.count, None if self.unknown else True))
 
     def add(
-        self, kind: str, because: str, *ops: Operation, members: tuple[str, ...] = (),
-        revision: int = 0,
+        self, kind: str, because: str, *ops: Operation | ServiceOperation,
+        members: tuple[str, ...] = (), revision: int = 0,
     ) -> None:
         """Add an anomaly that the operations `ops` show."""
         self.count += 1
@@ -46,7 +47,6 @@ class Findings:
                     detail=detail,
                 )
             )
-
 
     def extend(self, other: Findings) -> None:
         """Add everything that `other` contains."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Compact, Delete, Put, Range, Request, Txn
 from splitbrain.histories.member_state import Change
+from splitbrain.histories.service import ServiceOperation
 
 
 def seconds(ns: int) -> str:
@@ -85,7 +86,7 @@ def change(made: Change) -> str:
     )
 
 
-def indexes(*ops: Operation) -> tuple[int, ...]:
+def indexes(*ops: Operation | ServiceOperation) -> tuple[int, ...]:
     """Return the indexes of the invocations and returns of `ops`, ascending."""
     found = {
         index

@@ -1,7 +1,8 @@
 """The operations of a v3 store's lease service in a history.
 
 Times to live (`ttl`) are in whole seconds. If a lease does not exist, `ttl` is 0 in the answer
-to a keep-alive and -1 in the answer to a request for its time to live.
+to a keep-alive. In the answer to a request for its time to live, `ttl` is then -1 and `granted_ttl`
+0. Any other negative `ttl` is that of a lease which is overdue and still exists.
 
 Source: etcd's `rpc.proto` (Lease service), with the names of its JSON gateway.
 """

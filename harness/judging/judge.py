@@ -22,6 +22,7 @@ from splitbrain.harness.schedule.command_line import run_line
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.store.records import Results, RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
+from splitbrain.harness.systems.lease_checkpoints import lease_checkpoints
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.history import History
 from splitbrain.histories.member_state import MemberState
@@ -196,6 +197,7 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
     for member in record.members:
         if member.trace and (folder.path / member.trace).is_file():
             traces[member.name] = tuple(read_trace(folder.path / member.trace))
+    interval_s, persist = lease_checkpoints(record.options.system, record.options.member_flags)
     return Evidence(
         history=History.read(folder.history),
         members=tuple(_states(folder, _judged_members(record))),
@@ -206,6 +208,8 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
         workload=record.options.workload,
         watches=read_streams(folder.watches),
         budget=read_limits(record.options.budget),
+        lease_checkpoint_s=interval_s,
+        lease_checkpoints_persist=persist,
     )
 
 

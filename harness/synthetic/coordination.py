@@ -37,6 +37,8 @@ from splitbrain.histories.service import AnyRequest, AnyResult
 
 MS = 1_000_000
 EXPIRY_CHECK_NS = 500 * MS
+NEVER_GRANTED = 500_000
+"""A lease id of a client plus this number is the id of no lease."""
 
 Client = Generator[tuple[int, AnyRequest], AnyResult | None, None]
 """Yields (ns to wait, request) and receives the answer, or None if the request failed."""
@@ -45,26 +47,31 @@ Client = Generator[tuple[int, AnyRequest], AnyResult | None, None]
 # --- clients ----------------------------------------------------------------------------
 
 
-def _lease_client(random: Random, client: int) -> Client:
+def _lease_client(random: Random, client: int, ttl: int) -> Client:
     lease = client * 1_000_000
     count = 0
     while True:
         lease += 1
-        yield _think(random), LeaseGrant(lease, 2 + random.randrange(3))
+        kept_alive = random.random() < 0.7
+        yield _think(random), LeaseGrant(lease, ttl + random.randrange(3))
         for _ in range(random.randrange(3, 25)):
             count += 1
             key, kind = f"l{random.randrange(12):03d}", random.random()
+            if random.random() < 0.05:
+                key = f"l1{client:02d}{random.randrange(3)}"  # written seldom, so attached for long
             used = lease if kind < 0.9 or lease % 1_000_000 == 1 else lease - 1
+            if random.random() < 0.02:
+                used = lease + NEVER_GRANTED
             request: AnyRequest
             if kind < 0.3 or kind > 0.97:
                 request = Put(key, f"{client}.{count}", used if random.random() < 0.85 else 0)
             elif kind < 0.55:
                 request = Range(key) if random.random() < 0.5 else Range("l", "m")
-            elif kind < 0.8 or kind > 0.93:
+            elif kept_alive and (kind < 0.8 or kind > 0.93):
                 request = LeaseKeepAlive(used)
             else:
                 request = LeaseTimeToLive(used, keys=True)
-            yield _think(random), request
+            yield _think(random) * max(1, ttl // 4) * (1 if kept_alive else 4), request
         if random.random() < 0.5:
             yield _think(random), LeaseRevoke(lease)
 
@@ -118,12 +125,13 @@ def _think(random: Random) -> int:
     return int(random.expovariate(1 / (40 * MS))) + 1
 
 
-CLIENTS: Mapping[str, Callable[[Random, int, float], Client]] = {
-    "lease": lambda random, client, pauses: _lease_client(random, client),
-    "lock": _lock_client,
-    "election": _election_client,
+CLIENTS: Mapping[str, Callable[[Random, int, float, int], Client]] = {
+    "lease": lambda random, client, pauses, ttl: _lease_client(random, client, ttl),
+    "lock": lambda random, client, pauses, ttl: _lock_client(random, client, pauses),
+    "election": lambda random, client, pauses, ttl: _election_client(random, client, pauses),
 }
-"""The clients by workload. Arguments: random stream, client number, share of pauses."""
+"""The clients by workload. Arguments: random stream, client number, share of pauses, and the time
+to live of a lease in s."""
 
 
 # --- the run ----------------------------------------------------------------------------
@@ -142,6 +150,8 @@ class _Run:
     steps: int = 0
     """The number of steps and events so far. It orders steps and events of equal times."""
     until: int = 0
+    leader_change_s: int = 0
+    """The mean time between two leader changes; 0: the leader never changes."""
 
     def schedule(self, at: int, step: Callable[[], None]) -> None:
         self.steps += 1
@@ -152,11 +162,21 @@ class _Run:
         for number in range(len(self.clients)):
             self._resume(number, None)
         self.schedule(EXPIRY_CHECK_NS, self._expire)
+        self._plan_leader_change()
         while self.queue:
             at, _, step = heapq.heappop(self.queue)
             self.store.now = at
             step()
             self._grant()
+
+    def _plan_leader_change(self) -> None:
+        if self.leader_change_s and self.store.now < self.until:
+            wait = int(self.random.expovariate(1 / (self.leader_change_s * S)))
+            self.schedule(self.store.now + wait, self._change_leader)
+
+    def _change_leader(self) -> None:
+        self.store.change_leader()
+        self._plan_leader_change()
 
     def _expire(self) -> None:
         self.store.expire()
@@ -226,22 +246,26 @@ class _Run:
 
 def generate_coordination(
     workload: str, seconds: int = 30, clients: int = 6, seed: int = 0, pauses: float = 0.0,
-    corrupt: str = "",
+    corrupt: str = "", leader_change_s: int = 0, checkpoint_s: int = 0, ttl: int = 2,
 ) -> Evidence | None:
     """Generate a run of the workload `lease`, `lock` or `election`.
 
     The run lasts `seconds` of virtual time. Before some operations under a lock, or as leader, the
     client pauses for longer than the time to live of its lease; `pauses` is the share of these
     operations. `corrupt` is a name in `COORDINATION_CORRUPTIONS`, or "". Returns None if that bug
-    was not possible anywhere in the run.
+    was not possible anywhere in the run. `leader_change_s` is the mean time between leader changes,
+    and `checkpoint_s` the interval at which the leader records the remaining time of leases; with
+    0, neither happens. The leases of the workload `lease` live `ttl` to `ttl` + 2 seconds.
     """
     random = stream(seed, "synthetic", workload)
-    store = CoordinationStore(bug=corrupt, bug_from_ns=seconds * S // 3)
+    store = CoordinationStore(
+        bug=corrupt, bug_from_ns=seconds * S // 3, checkpoint_s=checkpoint_s
+    )
     simulated = [
-        CLIENTS[workload](stream(seed, "synthetic", workload, client), client, pauses)
+        CLIENTS[workload](stream(seed, "synthetic", workload, client), client, pauses, ttl)
         for client in range(clients)
     ]
-    run = _Run(store, random, simulated)
+    run = _Run(store, random, simulated, leader_change_s=leader_change_s)
     run.execute(seconds * S)
     if corrupt and not store.bug_done:
         return None
@@ -257,4 +281,6 @@ def generate_coordination(
         )
         for name in ("n1", "n2", "n3")
     )
-    return Evidence(History.of(events), states, workload=workload)
+    return Evidence(
+        History.of(events), states, workload=workload, lease_checkpoint_s=checkpoint_s
+    )

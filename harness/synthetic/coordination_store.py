@@ -47,6 +47,11 @@ from splitbrain.histories.member_state import Change
 from splitbrain.histories.service import AnyRequest, AnyResult
 
 S = 1_000_000_000
+ELECTION_NS = S // 2
+"""A new leader extends each lease by this time in addition."""
+SETTLED_NS = 7 * S
+"""A bug about the keys of a lease happens only with keys that were attached or detached this long
+ago, because later changes may be unknown to the member that answers."""
 
 COORDINATION_CORRUPTIONS: Mapping[str, tuple[str, str, str]] = {
     "lease-outlives-revocation": (
@@ -59,6 +64,20 @@ COORDINATION_CORRUPTIONS: Mapping[str, tuple[str, str, str]] = {
         "lease", "the reported time to live is too long", "wrong time to live"),
     "lease-foreign-key": (
         "lease", "a key is reported that is not attached to the lease", "wrong keys"),
+    "lease-forgets-key": ("lease", "an attached key is not reported", "wrong keys"),
+    "lease-keeps-key": ("lease", "a key is reported after it was detached", "wrong keys"),
+    "lease-time-restarts": (
+        "lease", "a request for the time to live renews the lease", "time started again"),
+    "lease-wrong-grant": (
+        "lease", "another granted time is reported than was granted", "wrong time to live"),
+    "lease-put-on-ended": (
+        "lease", "a put with a lease that has ended succeeds", "put on an ended lease"),
+    "lease-put-on-none": (
+        "lease", "a put with a lease that was never granted succeeds", "put on no lease"),
+    "lease-out-of-nothing": (
+        "lease", "a lease that was never granted is kept alive", "never granted"),
+    "lease-checkpoint-lost": (
+        "lease", "a new leader ignores how much time was left", "time started again"),
     "lock-granted-out-of-turn": (
         "lock", "a lock is granted to two clients", "granted out of turn"),
     "lock-granted-to-the-dead": (
@@ -86,10 +105,16 @@ class RefusedError(Exception):
 
 @dataclass(slots=True)
 class Lease:
-    """A lease: its time to live in s, and the time of its end in ns."""
+    """A lease: its time to live in s, and the time of its end in ns.
+
+    `recorded` is the remaining time in s that the leader recorded last, or None. The next record is
+    due at `record_at`, in ns.
+    """
 
     ttl: int
     until: int
+    recorded: int | None = None
+    record_at: int | None = None
 
 
 @dataclass(slots=True)
@@ -102,12 +127,18 @@ class CoordinationStore:
 
     bug: str = ""
     bug_from_ns: int = 0
+    checkpoint_s: int = 0
+    """The interval at which the leader records the remaining time of leases; 0: never."""
+    term: int = 2
     revision: int = 1
     now: int = 0
     kvs: dict[str, KeyValue] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     leases: dict[int, Lease] = field(default_factory=dict)
     immortal: dict[int, None] = field(default_factory=dict)
+    ended: dict[int, None] = field(default_factory=dict)
+    attached_at: dict[str, int] = field(default_factory=dict)
+    """When the lease of each key changed last."""
     bug_done: bool = False
 
     def has_bug(self, bug: str) -> bool:
@@ -119,6 +150,8 @@ class CoordinationStore:
 
     def put(self, key: str, value: str, lease: int = 0) -> None:
         before = self.kvs.get(key)
+        if (before.lease if before else 0) != lease:
+            self.attached_at[key] = self.now
         create = before.create_revision if before else self.revision
         version = before.version + 1 if before else 1
         self.kvs[key] = KeyValue(
@@ -135,13 +168,32 @@ class CoordinationStore:
             self.revision += 1
         for key in keys:
             del self.kvs[key]
+            self.attached_at[key] = self.now
             self.changes.append(Change(self.revision, "delete", key))
 
     def keys_of(self, lease: int) -> list[str]:
         return [key for key, kv in self.kvs.items() if kv.lease == lease]
 
+    def change_leader(self) -> None:
+        """A new leader extends each lease by the time that was recorded, or by the whole time."""
+        self.term += 1
+        for lease in self.leases.values():
+            left = lease.ttl if lease.recorded is None else lease.recorded
+            if left < lease.ttl and self.has_bug("lease-checkpoint-lost"):
+                left = lease.ttl
+            lease.until = self.now + left * S + ELECTION_NS
+            self._plan_record(lease, left)
+
+    def _plan_record(self, lease: Lease, left: int) -> None:
+        long = self.checkpoint_s and left > self.checkpoint_s
+        lease.record_at = self.now + self.checkpoint_s * S if long else None
+
     def expire(self) -> None:
+        """End the leases whose time is over, and record the remaining time of the others."""
         for number, lease in list(self.leases.items()):
+            if lease.record_at is not None and lease.record_at <= self.now:
+                lease.recorded = max(0, -(-(lease.until - self.now) // S))
+                self._plan_record(lease, lease.recorded)
             if number in self.immortal:
                 continue
             early = (
@@ -156,6 +208,7 @@ class CoordinationStore:
 
     def end_lease(self, number: int) -> None:
         del self.leases[number]
+        self.ended[number] = None
         self.delete(self.keys_of(number))
 
     def oldest_key(self, name: str) -> KeyValue | None:
@@ -164,7 +217,7 @@ class CoordinationStore:
         return min(queue, key=lambda kv: kv.create_revision, default=None)
 
     def header(self) -> Header:
-        return Header(self.revision, raft_term=2)
+        return Header(self.revision, raft_term=self.term)
 
     # --- requests ---------------------------------------------------------------------
 
@@ -176,11 +229,7 @@ class CoordinationStore:
         """
         match request:
             case Put():
-                if request.lease and request.lease not in self.leases:
-                    raise RefusedError("etcdserver: requested lease not found")
-                self.revision += 1
-                self.put(request.key, request.value, request.lease)
-                return PutResult(self.header())
+                return self._put(request)
             case Range():
                 found = self.kvs.get(request.key)
                 kvs: tuple[KeyValue, ...] = (found,) if found else ()
@@ -193,6 +242,15 @@ class CoordinationStore:
             case Txn():
                 return self._txn(request)
         return self._lease(request)
+
+    def _put(self, request: Put) -> PutResult:
+        if request.lease and request.lease not in self.leases:
+            bug = "lease-put-on-ended" if request.lease in self.ended else "lease-put-on-none"
+            if not self.has_bug(bug):
+                raise RefusedError("etcdserver: requested lease not found")
+        self.revision += 1
+        self.put(request.key, request.value, request.lease)
+        return PutResult(self.header())
 
     def _txn(self, request: Txn) -> TxnResult:
         passes = all(one.key in self.kvs for one in request.compare)
@@ -208,16 +266,21 @@ class CoordinationStore:
     def _lease(self, request: AnyRequest) -> AnyResult:
         match request:
             case LeaseGrant():
-                self.leases[request.id] = Lease(request.ttl, self.now + request.ttl * S)
+                granted = Lease(request.ttl, self.now + request.ttl * S)
+                self.leases[request.id] = granted
+                self._plan_record(granted, request.ttl)
                 return LeaseGrantResult(self.header(), request.id, request.ttl)
             case LeaseRevoke():
                 return self._revoke(request)
             case LeaseKeepAlive():
                 lease = self.leases.get(request.id)
                 if lease is None:
-                    wrong = self.has_bug("lease-renews-the-dead")
-                    return LeaseKeepAliveResult(self.header(), request.id, 5 if wrong else 0)
+                    known = request.id in self.ended
+                    bug = "lease-renews-the-dead" if known else "lease-out-of-nothing"
+                    ttl = 5 if self.has_bug(bug) else 0
+                    return LeaseKeepAliveResult(self.header(), request.id, ttl)
                 lease.until = self.now + lease.ttl * S
+                lease.recorded = None
                 return LeaseKeepAliveResult(self.header(), request.id, lease.ttl)
             case LeaseTimeToLive():
                 return self._time_to_live(request)
@@ -229,6 +292,7 @@ class CoordinationStore:
         keys = self.keys_of(request.id)
         if keys and self.has_bug("lease-outlives-revocation"):
             del self.leases[request.id]
+            self.ended[request.id] = None
             self.delete(keys[1:])
         else:
             self.end_lease(request.id)
@@ -238,17 +302,32 @@ class CoordinationStore:
         lease = self.leases.get(request.id)
         if lease is None:
             return LeaseTimeToLiveResult(self.header(), request.id, -1)
+        used = lease.ttl * S - (lease.until - self.now)
+        if used > 3 * S // 2 and self.has_bug("lease-time-restarts"):
+            lease.until = self.now + lease.ttl * S
         left = max(0, (lease.until - self.now) // S)
         if self.has_bug("lease-wrong-time"):
             left += 1000
-        keys = self.keys_of(request.id)
-        attached = {change.key for change in self.changes if change.lease == request.id}
+        return LeaseTimeToLiveResult(
+            header=self.header(), id=request.id, ttl=left,
+            granted_ttl=lease.ttl + self.has_bug("lease-wrong-grant"),
+            keys=tuple(self._reported_keys(request.id)),
+        )
+
+    def _reported_keys(self, number: int) -> list[str]:
+        keys = self.keys_of(number)
+        attached = {change.key for change in self.changes if change.lease == number}
         others = [key for key in self.kvs if key not in attached]
         if others and self.has_bug("lease-foreign-key"):
-            keys = [*keys, others[0]]
-        return LeaseTimeToLiveResult(
-            header=self.header(), id=request.id, ttl=left, granted_ttl=lease.ttl, keys=tuple(keys)
-        )
+            return [*keys, others[0]]
+        settled = [key for key, at in self.attached_at.items() if at < self.now - SETTLED_NS]
+        old = [key for key in settled if key in keys]
+        if old and self.has_bug("lease-forgets-key"):
+            keys.remove(old[0])
+        gone = [key for key in settled if key in attached and key not in keys]
+        if gone and self.has_bug("lease-keeps-key"):
+            keys.append(gone[0])
+        return keys
 
     def _queue(self, request: AnyRequest) -> AnyResult:
         match request:

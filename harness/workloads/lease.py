@@ -12,15 +12,21 @@ from splitbrain.histories.kv import Put, Range
 from splitbrain.histories.lease import LeaseGrant, LeaseKeepAlive, LeaseRevoke, LeaseTimeToLive
 
 IDS_PER_CLIENT = 1_000_000
+NEVER_GRANTED = IDS_PER_CLIENT // 2
+"""A lease id of a client plus this number is the id of no lease."""
+EARLIER_MAX = 4
+"""A client uses only its last few leases again."""
+OWN_KEY_SHARE = 0.05
+"""The share of operations on a key of the client alone, which stays attached for longer."""
 
 
 class Lease:
     """Each client uses one lease after the other, with a time to live of `ttl` to `ttl + 2` s.
 
-    The client attaches keys to the lease, keeps it alive, queries its time to live, and reads. At
-    the end the client revokes the lease or leaves it to expire. Clients share the keys, so keys
-    move from lease to lease. Some puts detach a key from its lease, and a few use the client's
-    previous lease, which may have ended.
+    The client attaches keys to the lease, queries its time to live, and reads. It keeps four of
+    five leases alive. At the end it revokes the lease or leaves it to expire. Clients share most
+    keys, so keys move from lease to lease. Some puts detach a key from its lease. A few operations
+    use an earlier lease of the client, which may have ended, or a lease that was never granted.
     """
 
     name: ClassVar[str] = "lease"
@@ -41,31 +47,39 @@ class Lease:
 
     def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
-        number, before = client * IDS_PER_CLIENT, 0
+        first = number = client * IDS_PER_CLIENT + 1
         while True:
-            number += 1
             yield Draft("grant", LeaseGrant(number, self.ttl + random.randrange(3)))
+            kept_alive = random.random() < 0.8
             for _ in range(random.randrange(4, 40)):
-                yield self._use(random, number, before, values)
+                yield self._use(random, number, number - first, kept_alive, values)
             if random.random() < 0.5:
                 yield Draft("revoke", LeaseRevoke(number))
-            before = number
+            number += 1
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
         return (Draft(FINAL_READ, Range("l", "m")),)
 
-    def _use(self, random: Random, lease: int, before: int, values: UniqueValues) -> Draft:
+    def _use(
+        self, random: Random, lease: int, earlier: int, kept_alive: bool, values: UniqueValues
+    ) -> Draft:
+        """An operation of a client that has used `earlier` leases before this one."""
         key = f"l{random.randrange(self.keys):03d}"
+        if random.random() < OWN_KEY_SHARE:
+            key = f"lc{lease // IDS_PER_CLIENT}"
+        other = lease + NEVER_GRANTED
+        if earlier and random.random() < 0.9:
+            other = lease - 1 - random.randrange(min(earlier, EARLIER_MAX))
         kind = random.random()
         if kind < 0.35:
             return Draft("put", Put(key, values.take(), lease=lease))
-        if kind < 0.38 and before:
-            return Draft("put", Put(key, values.take(), lease=before))
+        if kind < 0.38:
+            return Draft("put", Put(key, values.take(), lease=other))
         if kind < 0.45:
             return Draft("put", Put(key, values.take()))
         if kind < 0.7:
             return Draft("get", Range(key) if random.random() < 0.5 else Range("l", "m"))
-        queried = before if before and random.random() < 0.2 else lease
-        if kind < 0.88:
+        queried = other if random.random() < 0.2 else lease
+        if kind < 0.88 and kept_alive:
             return Draft("keep_alive", LeaseKeepAlive(queried))
         return Draft("time_to_live", LeaseTimeToLive(queried, keys=True))

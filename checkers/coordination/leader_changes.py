@@ -1,0 +1,51 @@
+"""When leaders changed, as far as the Raft terms in the answers show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from splitbrain.checkers.model.requests import must_be_recent
+from splitbrain.histories.history import History, Operation
+from splitbrain.histories.lease import LeaseGrant, LeaseRevoke
+from splitbrain.histories.service import ServiceOperation
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderChange:
+    """A leader of `term` was elected between `after` and `by`, in ns since the start of the run."""
+
+    term: int
+    after: int
+    """An operation that needs a leader was invoked then, and answered in an earlier term."""
+    by: int
+    """The first answer that shows the term, or a later one, returned then."""
+
+
+def leader_changes(history: History) -> tuple[LeaderChange, ...]:
+    """The elections of the run, in the order of their terms. The first one began the run.
+
+    An election is missing if no answer shows its term. Empty if the answers show no terms.
+    """
+    everything: list[Operation | ServiceOperation] = [*history.operations, *history.services]
+    answered = [
+        op for op in everything
+        if op.result is not None and op.ret is not None and op.result.header.raft_term
+    ]
+    answered.sort(key=lambda op: op.ret or 0)
+    found: list[LeaderChange] = []
+    highest = alive = 0
+    for op in answered:
+        assert op.result is not None
+        term = op.result.header.raft_term
+        if term > highest:
+            found.append(LeaderChange(term, min(alive, op.ret or 0), op.ret or 0))
+            highest = term
+        if _needs_a_leader(op):
+            alive = max(alive, op.call)
+    return tuple(found)
+
+
+def _needs_a_leader(op: Operation | ServiceOperation) -> bool:
+    if isinstance(op, ServiceOperation):
+        return isinstance(op.request, LeaseGrant | LeaseRevoke)
+    return must_be_recent(op.request)

@@ -1,0 +1,87 @@
+"""When a lease ends at the latest if leaders record how much time it has left.
+
+Without checkpoints, a new leader extends each lease by its whole time to live. That is allowed, and
+then a lease may live forever. With checkpoints, a leader records the remaining time of each lease
+through Raft at a fixed interval since it began to lead, or since the grant. A new leader extends
+the lease only by the time that was recorded last.
+
+The bound is exact only for some leases, and only these are judged:
+
+- The lease is longer than the interval: shorter ones are not recorded.
+- It was never kept alive. A keep-alive deletes the record, and in etcd no new one follows until the
+  next leader change.
+- No member was restarted, unless the records are durable. A restarted member has forgotten them
+  otherwise.
+- No fault of another kind was in force, such as one of a clock.
+- The answers show the terms.
+
+Source: etcd, server/lease/lessor.go (`scheduleCheckpointIfNeeded`, `Promote`); pull requests 9924
+and 13508.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from splitbrain.checkers import wording
+from splitbrain.checkers.coordination.lease_evidence import LATE_NS, LeaseEvidence
+from splitbrain.checkers.coordination.lease_records import Lease, S
+from splitbrain.histories.fault_window import FaultWindow
+
+WITHOUT_RESTART = frozenset(("pause", "partition", "latency"))
+"""Faults after which a member still knows what only its memory contained."""
+WITH_RESTART = frozenset(("kill", "power"))
+"""Faults after which a member knows what is on its disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class LatestEnd:
+    """The latest end of a lease, and the reason in words."""
+
+    end: int
+    because: str
+
+
+def latest_end_with_checkpoints(
+    given: LeaseEvidence, lease: Lease, until: int
+) -> LatestEnd | None:
+    """The latest end of `lease` by the elections up to `until`. None if it has no such bound."""
+    interval = given.checkpoint_s * S
+    granted = lease.granted
+    if (
+        not interval or granted is None or granted.ttl_ns <= interval or len(lease.tries) > 1
+        or not given.elections
+        or any(_forgets(given, fault) for fault in given.faults_between(granted.call, until))
+    ):
+        return None
+    result = granted.operation.result
+    term = result.header.raft_term if result is not None else 0
+    left = granted.ttl_ns
+    start = granted.ended
+    changes = 0
+    for election in given.elections:
+        if election.term <= term or election.by <= granted.call or election.after >= until:
+            continue
+        # The leader led from `start` at the latest to `election.after` at the earliest.
+        led = max(0, election.after - start - LATE_NS)
+        # A leader records no more once at most one interval is left.
+        surely_left = max(0, granted.call + granted.ttl_ns - start)
+        most = max(0, math.ceil(surely_left / interval) - 1)
+        left -= min(led // interval, most) * interval
+        left += LATE_NS
+        start = min(election.by, until)
+        changes += 1
+    if not changes:
+        return None
+    return LatestEnd(
+        start + left,
+        f"the remaining time is recorded every {given.checkpoint_s} s, so that at most "
+        f"{left / S:.0f} s were left at {wording.seconds(start)}, after {changes} leader "
+        f"change{'s' * (changes != 1)}",
+    )
+
+
+def _forgets(given: LeaseEvidence, fault: FaultWindow) -> bool:
+    harmless = WITHOUT_RESTART | (WITH_RESTART if given.checkpoints_persist else frozenset())
+    return fault.f not in harmless

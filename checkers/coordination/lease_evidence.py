@@ -1,0 +1,98 @@
+"""Everything that the rules of the checker `lease` judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from splitbrain.checkers.coordination.leader_changes import LeaderChange, leader_changes
+from splitbrain.checkers.coordination.lease_keys import LeaseKeys, follow_keys, queue_names
+from splitbrain.checkers.coordination.lease_records import Lease, Leases, S, gather
+from splitbrain.checkers.coordination.revision_times import RevisionTimes
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.reference_member import reference
+from splitbrain.histories.history import FaultWindow, History
+from splitbrain.histories.member_state import Change
+
+LATE_NS = 5 * S
+"""The time allowed from the end of a lease to the deletion of its keys. The leader looks for
+expired leases twice a second and revokes them through Raft, it may be busy, and a new leader
+adds an election timeout."""
+
+
+@dataclass(frozen=True)
+class LeaseEvidence:
+    """The history with its leases, and the members' change log, if it is whole."""
+
+    history: History
+    leases: Leases
+    clock: RevisionTimes
+    changes: tuple[Change, ...] | None
+    """None if no member's change log is known from the first revision on."""
+    unknown: str
+    """The reason why `changes` is None, or ""."""
+    checkpoint_s: int
+    """As `Evidence.lease_checkpoint_s`."""
+    checkpoints_persist: bool
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> LeaseEvidence:
+        known = reference(evidence.members)
+        unknown = ""
+        if known is None:
+            unknown = "no member's change log is known"
+        elif known.first_revision > 2:
+            unknown = f"the change log contains no revision before {known.first_revision}"
+        return cls(
+            history=evidence.history,
+            leases=gather(evidence.history.services),
+            clock=RevisionTimes(evidence.history),
+            changes=tuple(known.changes) if known is not None and not unknown else None,
+            unknown=unknown,
+            checkpoint_s=evidence.lease_checkpoint_s,
+            checkpoints_persist=evidence.lease_checkpoints_persist,
+        )
+
+    @cached_property
+    def keys(self) -> LeaseKeys:
+        """The keys of the leases. Empty without a change log."""
+        return follow_keys(self.history, self.changes or (), self.clock)
+
+    @cached_property
+    def elections(self) -> tuple[LeaderChange, ...]:
+        return leader_changes(self.history)
+
+    @cached_property
+    def queues(self) -> set[str]:
+        """The names of locks and elections."""
+        return queue_names(self.history)
+
+    def faults_between(self, begin: int, end: int) -> list[FaultWindow]:
+        """The faults that were in force at any time from `begin` to `end`."""
+        return [
+            fault for fault in self.history.faults
+            if fault.begin <= end and (fault.end is None or fault.end >= begin)
+        ]
+
+    def restarts(self, until: int) -> Iterable[int]:
+        """The latest times up to `until` at which the time of each lease may start again.
+
+        A new leader extends each lease by its whole time to live. While a fault is in force, a
+        leader change may be visible to no client.
+        """
+        for election in self.elections:
+            if election.by <= until + LATE_NS:
+                yield min(election.by, until)
+        for fault in self.history.faults:
+            if fault.begin <= until:
+                yield until if fault.end is None else min(fault.end, until)
+
+    def latest_start(self, lease: Lease, until: int) -> tuple[int, bool]:
+        """The latest time up to `until` at which the time of `lease` may have started.
+
+        The second value is True if this is a restart, and False if it is a grant or keep-alive.
+        """
+        last = lease.last_try(until)
+        restart = max(self.restarts(until), default=0)
+        return max(last, restart), restart > last

@@ -1,0 +1,151 @@
+"""The leases of a history: who granted, renewed, revoked and queried each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from splitbrain.histories.lease import (
+    LeaseGrant,
+    LeaseGrantResult,
+    LeaseKeepAlive,
+    LeaseKeepAliveResult,
+    LeaseRevoke,
+    LeaseTimeToLive,
+    LeaseTimeToLiveResult,
+)
+from splitbrain.histories.service import ServiceOperation, ServiceResult
+
+S = 1_000_000_000
+CLOCK_ERROR_NS = 50_000_000
+"""The possible difference between the clocks of members and clients over the time of a lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """A grant or a keep-alive that was answered with a time to live."""
+
+    call: int
+    ended: int
+    ttl_ns: int
+    operation: ServiceOperation
+
+    @property
+    def lives_until(self) -> int:
+        """The lease cannot have expired before this time."""
+        return self.call + self.ttl_ns - CLOCK_ERROR_NS
+
+
+@dataclass(slots=True)
+class Lease:
+    """All operations on one lease, in the order of their invocations."""
+
+    id: int
+    grants: list[ServiceOperation] = field(default_factory=list)
+    """The grants that may have taken effect. If there is more than one, there are several leases
+    with this id."""
+    ttl_ns: int = 0
+    """The longest time to live that was requested or granted."""
+    renewals: list[Renewal] = field(default_factory=list)
+    tries: list[ServiceOperation] = field(default_factory=list)
+    """The grants and keep-alives that may have taken effect."""
+    revokes: list[ServiceOperation] = field(default_factory=list)
+    """The revocations that may have taken effect."""
+    queries: list[ServiceOperation] = field(default_factory=list)
+    """The operations keep-alive and time-to-live."""
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether a grant or keep-alive has no answer, so that it may take effect at any time."""
+        return any(op.outcome == "info" for op in self.tries)
+
+    @property
+    def granted(self) -> Renewal | None:
+        """The only grant, if it was answered."""
+        if len(self.grants) != 1:
+            return None
+        return next((one for one in self.renewals if one.operation is self.grants[0]), None)
+
+    def last_try(self, until: int) -> int:
+        """The latest time up to `until` at which a grant or a keep-alive may have taken effect.
+
+        An operation without an answer counts at the time when its client gave up.
+        """
+        return max(
+            (min(op.ended or op.call, until) for op in self.tries if op.call <= until), default=0
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """The leases of a history by their ids."""
+
+    by_id: dict[int, Lease]
+    some_id_unknown: bool
+    """Whether the store may have granted a lease whose id no answer shows."""
+
+    def may_exist(self, number: int, until: int | None) -> bool:
+        """Whether the lease may have been granted up to the time `until` (None: at any time)."""
+        lease = self.by_id.get(number)
+        return self.some_id_unknown or (lease is not None and any(
+            until is None or op.call <= until for op in lease.grants
+        ))
+
+
+def gather(services: Sequence[ServiceOperation]) -> Leases:
+    """The leases of a history. Operations of locks and elections are ignored."""
+    by_id: dict[int, Lease] = {}
+    some_id_unknown = False
+    for op in services:
+        request, result = op.request, op.result
+        if not isinstance(request, LeaseGrant | LeaseKeepAlive | LeaseRevoke | LeaseTimeToLive):
+            continue
+        number = request.id or (result.id if isinstance(result, LeaseGrantResult) else 0)
+        if not number:
+            some_id_unknown |= op.outcome != "fail"
+            continue
+        lease = by_id.setdefault(number, Lease(number))
+        if isinstance(request, LeaseKeepAlive | LeaseTimeToLive):
+            lease.queries.append(op)
+        if op.outcome == "fail" or isinstance(request, LeaseTimeToLive):
+            continue
+        if isinstance(request, LeaseRevoke):
+            lease.revokes.append(op)
+            continue
+        lease.tries.append(op)
+        if isinstance(request, LeaseGrant):
+            lease.grants.append(op)
+            lease.ttl_ns = max(lease.ttl_ns, request.ttl * S)
+        if isinstance(result, LeaseGrantResult | LeaseKeepAliveResult) and result.ttl > 0:
+            ttl_ns = result.ttl * S
+            lease.ttl_ns = max(lease.ttl_ns, ttl_ns)
+            lease.renewals.append(Renewal(op.call, op.ret or op.call, ttl_ns, op))
+    return Leases(by_id, some_id_unknown)
+
+
+def is_not_found(result: ServiceResult | None) -> bool:
+    """Whether an answer says that the lease does not exist.
+
+    A request for the time to live is then answered with -1 and without the granted time. Any
+    other negative time is that of a lease which is overdue and still exists.
+    """
+    if isinstance(result, LeaseKeepAliveResult):
+        return result.ttl <= 0
+    return isinstance(result, LeaseTimeToLiveResult) and result.ttl == -1 and not result.granted_ttl
+
+
+def is_found(result: ServiceResult | None) -> bool:
+    """Whether an answer says that the lease exists."""
+    known = isinstance(result, LeaseKeepAliveResult | LeaseTimeToLiveResult)
+    return known and not is_not_found(result)
+
+
+def answer(op: ServiceOperation) -> str:
+    """Describe an answer: `n2 answered process 3's keep-alive of lease 7`."""
+    request = op.request
+    what = {
+        LeaseGrant: "grant", LeaseRevoke: "revocation", LeaseKeepAlive: "keep-alive",
+        LeaseTimeToLive: "time-to-live request",
+    }.get(type(request), op.f)
+    number = getattr(request, "id", 0) or getattr(op.result, "id", 0)
+    return f"{op.node or 'a member'} answered process {op.process}'s {what} of lease {number}"
