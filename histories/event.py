@@ -59,4 +59,4 @@ class FaultEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     links: tuple[tuple[str, str], ...] = ()
     """The links that the fault changed, each (source, target), from `began` on."""
     error: str = ""
-    """The reason of `failed`."""
+    """The reason why the fault could not be injected or healed; "" in other phases."""

@@ -47,9 +47,10 @@ class Tempo(msgspec.Struct, frozen=True):
 
 
 LONG = Tempo(hold_ms=(1_000, 6_000), gap_ms=(8_000, 16_000), tail_ms=10_000)
-"""The tempo of runs of a minute or more. Faults are shorter and longer than an election (1 s),
-as in Jepsen's etcd tests. With three kinds, one fault begins every five seconds. More faults
-would find less: a store that is always under a fault completes few operations."""
+"""The tempo of runs of a minute or more. Some faults are shorter than an election (1 s)
+and some are longer, as in Jepsen's etcd tests. With three kinds, one fault begins every five
+seconds. More faults would find less, because a store that is always under a fault completes few
+operations."""
 GAP_EXPONENT = 1.5
 """Gaps shrink faster than the run, so that a run of ten seconds still has faults of each kind."""
 
@@ -94,9 +95,10 @@ def draw_faults(
 ) -> tuple[ScheduledFault, ...]:
     """Draw faults of `kinds` for a load of `duration_ms`, in the order in which they begin.
 
-    With `snapshots`, faults of the kind "step" also hit members that receive or restore a snapshot.
-    A short run sends no snapshots if logs have the default length, and such a fault would have no
-    effect.
+    `tempo` is the frequency and the duration of the faults. By default it is
+    `tempo_for(duration_ms)`. With `snapshots`, faults of the kind "step" also hit members that
+    receive or restore a snapshot. A short run sends no snapshots if logs have the default length,
+    and such a fault would have no effect.
 
     Kinds that affect links are left out for a single member, which has no links. Raises FaultError
     for a kind that is unknown or not among `capabilities`.

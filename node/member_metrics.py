@@ -21,7 +21,7 @@ class MemberMetrics(Metrics):
         self._known = False
 
     def leader_seen(self, known: bool, *, leading: bool) -> None:
-        """Record that the leader changed or was lost.
+        """Record whether this member knows a leader (`known`) and is the leader (`leading`).
 
         As in etcd, the counter of leader changes increases each time that a new leader is found.
         """

@@ -110,9 +110,10 @@ def hunt(
     first_seed: int = 0,
     on_result: Callable[[SeedResult], None] = lambda _: None,
 ) -> tuple[SeedResult | None, int, float]:
-    """Simulate seed after seed until a run is invalid or the time is over.
+    """Simulate seed after seed, from `first_seed` on, until a run is invalid or the time is over.
 
-    Returns the invalid result or None, the number of seeds tried, and the wall time in s.
+    The time is `budget_s` of wall time. `on_result` is called with each result. Returns the invalid
+    result or None, the number of seeds tried, and the wall time in s.
     """
     began = time.monotonic()
     tried = 0

@@ -72,8 +72,9 @@ async def final_reads(
 ) -> None:
     """Send each read in `drafts` to each of `members`, as processes from number `process` on.
 
-    A read that fails is sent again until `limit_s` seconds have passed since the first one. After
-    that, each remaining read is sent once. Each attempt is recorded as an operation.
+    The reads are sent with `client` and recorded by `recorder`. A read that fails is sent again
+    until `limit_s` seconds have passed since the first one. After that, each remaining read is sent
+    once. Each attempt is recorded as an operation.
     """
     deadline = asyncio.get_running_loop().time() + limit_s
     for member in members:

@@ -58,11 +58,11 @@ def judge(
 ) -> RunResult:
     """Judge the run in `folder` and write its `results.json`.
 
-    By default, `checkers` are those of the run's workload. `record` is the content of `run.json`;
-    if it is None, the file is read. `found_in_run` are the verdicts that the simulation itself
-    found, such as a broken invariant of Raft. `digest` is the digest of the simulated run. If
-    `found_in_run` and `checkers` are both None, the simulation's verdicts and the digest are taken
-    from an existing `results.json`.
+    By default, `checkers` are those of the run's workload. `observer` displays the progress and can
+    interrupt the judging. `record` is the content of `run.json`; if it is None, the file is read.
+    `found_in_run` are the verdicts that the simulation itself found, such as a broken invariant of
+    Raft. `digest` is the digest of the simulated run. If `found_in_run` and `checkers` are both
+    None, the simulation's verdicts and the digest are taken from an existing `results.json`.
 
     `results.json` is not written in three cases: `checkers` are given, because the stored verdict
     is that of all checkers of the run; the judging was interrupted; the history cannot be read and

@@ -52,10 +52,10 @@ def execute(
 ) -> RunResult:
     """Run `schedule` in a new folder of its store. May be called from any thread.
 
-    The first Ctrl-C ends the load early, and the run is judged. A second Ctrl-C stops everything
-    at once and raises KeyboardInterrupt. `make` makes the system under test. With `report`, the
-    HTML report is written. Raises BadArguments for a schedule that cannot be run. The result
-    reports every other failure.
+    The first Ctrl-C ends the load early, and the run is judged. A second Ctrl-C stops everything at
+    once and raises KeyboardInterrupt. `progress` displays the run. `make` makes the system under
+    test. With `report`, the HTML report is written. Raises BadArguments for a schedule that cannot
+    be run. The result reports every other failure.
     """
     progress = progress or Silent()
     folder = open_folder(schedule)
@@ -83,7 +83,10 @@ async def execute_async(
     *,
     report: bool = True,
 ) -> RunResult:
-    """Run `schedule` as `execute` does, on the caller's event loop. Cancelling stops everything."""
+    """Run `schedule` as `execute` does, on the caller's event loop. Cancelling stops everything.
+
+    The arguments are those of `execute`.
+    """
     if schedule.system == SIMULATED:
         # A simulation has a separate event loop, in virtual time.
         return await asyncio.to_thread(execute, schedule, progress, make, report=report)
@@ -103,7 +106,10 @@ def run_sync(
     *,
     report: bool = True,
 ) -> RunResult:
-    """Execute the schedule that `options` and their seed determine; see `execute`."""
+    """Execute the schedule that is drawn from `options`.
+
+    The other arguments and the errors are those of `execute`.
+    """
     return execute(draw_schedule(options), progress, make, report=report)
 
 
@@ -114,7 +120,10 @@ async def run(
     *,
     report: bool = True,
 ) -> RunResult:
-    """Execute the schedule that `options` and their seed determine; see `execute_async`."""
+    """Execute the schedule that is drawn from `options`, on the caller's event loop.
+
+    The other arguments and the errors are those of `execute_async`.
+    """
     return await execute_async(draw_schedule(options), progress, make, report=report)
 
 

@@ -72,14 +72,14 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     availability_bound_ms: int = 10_000
     """The time within which the cluster must answer again after the last fault is healed."""
     search_limit_s: float = 60.0
-    """A checker that has searched for this time without a result is undecided."""
+    """If a checker has searched for this time without a result, its verdict is unknown."""
     budget: str = ""
     """Limits of the service level, such as p99=200ms,availability=99%,recovery=5s. A run that
     exceeds one is invalid. See `splitbrain.checkers.service_level.budget`."""
     allow_crash: bool = False
     """Whether a member may end by itself. Otherwise such a run is invalid."""
     allow_unanswered: tuple[str, ...] = ()
-    """Functions of the workload of which no operation needs to succeed."""
+    """Functions of the workload whose operations may all fail without making the run unknown."""
     trace: bool = True
     """Whether members trace the steps of the write path, if the system supports it."""
     swarm: bool = False
@@ -107,11 +107,12 @@ def _short(name: str) -> str:
 
 
 def read_options(given: Mapping[str, Any], folder: Path | None = None) -> Options:
-    """The options of a run, merged from the four layers and checked.
+    """The options of a run, merged from four layers and checked.
 
-    `given` is the last layer. The second layer is the nearest pyproject.toml at or above `folder`.
-    If `folder` is None, the search begins in the working directory. Raises BadArguments for an
-    unknown name or an impossible value.
+    The layers are the defaults, the nearest pyproject.toml at or above `folder`, the options that
+    the planted bug needs, and `given`. A later layer replaces values of an earlier one. If `folder`
+    is None, the search begins in the working directory. Raises BadArguments for an unknown name or
+    an impossible value.
     """
     refuse_unknown(given, "an option of a run")
     merged = {**project_options(folder or Path.cwd()), **given}

@@ -101,9 +101,10 @@ def shrink(
 ) -> ShrinkResult:
     """Search for a smaller schedule that `checker` still finds invalid.
 
-    The search ends after `budget_s` seconds of wall time, at Ctrl-C, or when no reduction makes the
-    schedule smaller. The default of `checker` is the schedule's `fails_by`, or the first checker
-    that finds the schedule invalid. Raises BadArguments if the schedule does not fail.
+    `on_smaller` is called with each smaller schedule. The search ends after `budget_s` seconds of
+    wall time, at Ctrl-C, or when no reduction makes the schedule smaller. The default of `checker`
+    is the schedule's `fails_by`, or the first checker that finds the schedule invalid. Raises
+    BadArguments if the schedule does not fail.
     """
     began = time.monotonic()
     checker, failure = first_failure(schedule, checker or schedule.fails_by)

@@ -39,8 +39,9 @@ def generate_append(
 ) -> list[Transaction]:
     """Generate a strictly serializable history of transactions over lists.
 
-    With `registers`, the transactions use registers in place of lists. The transactions are in the
-    order of their invocations. `uncertain` and `failing` are the shares of transactions that end in
+    `transactions` is their number, and `clients` the number of clients that execute them. With
+    `registers`, the transactions use registers in place of lists. The transactions are in the order
+    of their invocations. `uncertain` and `failing` are the shares of transactions that end in
     `info` and `fail`.
     """
     simulation = _Simulation(

@@ -224,7 +224,7 @@ class CoordinationStore:
     def answer(self, request: AnyRequest) -> AnyResult:
         """Answer `request`. Raises RefusedError.
 
-        A lock or campaign only joins the queue. The client must receive the answer when
+        A `Lock` or `Campaign` only joins a queue. Its answer must not reach the client before
         `is_granted` returns True.
         """
         match request:

@@ -56,7 +56,7 @@ class Cluster:
         return self._loop.run(coroutine)
 
     def call(self, member: str, request: Request) -> Completion:
-        """Send SIGKILL to `member`. Raises BadArguments if the system does not support kills."""
+        """Send one request to `member`, and return its completion: outcome, result, error."""
         return self.run(self._call(member, request))
 
     async def _call(self, member: str, request: Request) -> Completion:
@@ -64,7 +64,7 @@ class Cluster:
             return await client.call(self.url(member), request)
 
     def kill(self, member: str) -> None:
-        """Send SIGKILL to `member`. Raises BadArguments if the system cannot be killed."""
+        """Send SIGKILL to `member`. Raises BadArguments if the system does not support kills."""
         self.run(self._method("kill")(member))
 
     def restart(self, member: str) -> None:

@@ -99,7 +99,7 @@ def schedules(
     rough: bool = True,
     **options: Any,
 ) -> Schedule:
-    """A strategy that draws schedules.
+    """A strategy of hypothesis that draws schedules of the workload `workload`.
 
     The number of members is one of `nodes`. At most `operations_max` operations of `clients`
     clients on `keys` keys begin within `time_limit_ms`, with at most `faults_max` faults of the

@@ -209,9 +209,10 @@ def micro_operations(path: Path, name: str) -> tuple[str, ...]:
 
 
 def read_foreign_transactions(path: Path, name: str) -> list[Transaction]:
-    """The transactions of `path`, for which `micro_operations` returned at least one name.
+    """The transactions of the file `path`, which has the format `name` of another tool.
 
-    Raises HistoryError for a line that is not valid.
+    The file must contain transactions: `micro_operations` must return at least one name. Raises
+    HistoryError for a line that is not valid.
     """
     read = FORMATS[name].events
     assert read is not None

@@ -156,7 +156,7 @@ class Store:
         limit: int,
         count_only: bool,
     ) -> RangeResult:
-        """Read a range as in `range`, with `current` as the newest visible revision.
+        """Read a range as `range` does, with `current` as the newest visible revision.
 
         Inside a transaction that has made a change, `current` is greater than the store's revision.
         """

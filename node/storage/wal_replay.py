@@ -105,8 +105,10 @@ def replay(
     """Read the log from the snapshot `after` on. If `after` is None, read the whole log.
 
     Reading begins with the segment that contains the entry after the snapshot. The mark of the
-    snapshot is usually in this segment or a later one. If it is not, all segments are read. Raises
-    WalCorrupt if the log contains no mark of `after`, or if it ends before the seal.
+    snapshot is usually in this segment or a later one. If it is not, all segments are read.
+    `sealed` is the seal of the log, if it has one. If `decode_entries` is False, entries are
+    skipped and the result contains none. Raises WalCorrupt if the log contains no mark of `after`,
+    or if it ends before the seal.
     """
     segments = wal_segment_reader.list_segments(disk, directory)
     if not segments:

@@ -1,4 +1,4 @@
-"""A compaction subtracts the removed tombstones, not the removed keys, from the deleted keys."""
+"""After a compaction, the index counts fewer deleted keys than it contains."""
 
 from __future__ import annotations
 

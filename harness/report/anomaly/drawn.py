@@ -85,8 +85,10 @@ def draw_anomaly(
 ) -> DrawnAnomaly:
     """Find the proof of `anomaly` among `spans` and draw it.
 
-    `spans` are in the order of their invocations. `end_ns` is the end of the run; a fault that
-    was never healed lasts until then. An anomaly that names no operation has no pictures.
+    `spans` are all operations, in the order of their invocations. `faults` are the faults of the
+    run, which the pictures show on the rows of `members`. Without `with_pictures`, only the proof
+    is found. `end_ns` is the end of the run; a fault that was never healed lasts until then. An
+    anomaly that names no operation has no pictures.
     """
     proof = proof_of(anomaly, spans, faults, end_ns)
     drawn = with_pictures and bool(proof.involved)

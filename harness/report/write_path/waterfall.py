@@ -88,8 +88,8 @@ def choose_writes(
 ) -> tuple[ChosenWrite, ...]:
     """At most 200 different writes for which the page shows waterfalls, in groups.
 
-    The groups are: writes that anomalies name by revision or request, the slowest writes, writes
-    around the median, writes that were never answered, and some writes at random, drawn from
+    The groups are: writes that anomalies name (`revisions` and `requests`), the slowest writes,
+    writes around the median, writes that were never answered, and some writes at random, drawn from
     `seed`.
     """
     named_revisions, named_requests = set(revisions) - {0}, set(requests) - {0}
