@@ -70,8 +70,8 @@ class RunRow:
             return f"The run broke off: {error}"
         if results is None:
             return "still running" if self.facts.ended == "running" else "not judged"
-        undecided = [verdict for verdict in results.verdicts if verdict.valid is None]
-        return "; ".join(f"{v.checker}: {v.why or 'undecided'}" for v in undecided)
+        unknown = [verdict for verdict in results.verdicts if verdict.valid is None]
+        return "; ".join(f"{v.checker}: {v.why or 'unknown'}" for v in unknown)
 
 
 def run_rows(store: Path) -> tuple[tuple[RunRow, ...], int]:

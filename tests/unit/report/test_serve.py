@@ -115,7 +115,7 @@ def test_the_first_anomaly_is_whole_in_a_row_of_its_own_under_its_run(tmp_path: 
     assert "stale read" not in "".join(invalid[0])
 
 
-def test_the_reason_why_a_run_is_undecided_or_broke_off_is_under_its_row(tmp_path: Path) -> None:
+def test_the_reason_why_a_run_is_unknown_or_broke_off_is_under_its_row(tmp_path: Path) -> None:
     store = tmp_path / "store"
     write_run(store / "t" / "20260102T030405Z-1", SyntheticRun(30, valid=None, traced=False))
     broken = write_run(store / "t" / "20260102T030406Z-2", SyntheticRun(30, valid=None))
@@ -124,7 +124,7 @@ def test_the_reason_why_a_run_is_undecided_or_broke_off_is_under_its_row(tmp_pat
     table = RunsTable(write_index(store).read_text())
     assert [run[1] for run in table.runs] == [
         ["The run broke off: no port is free"],
-        ["linearizability: undecided; write_path: no member traced"],
+        ["linearizability: unknown; write_path: no member traced"],
     ]
 
 
