@@ -65,7 +65,7 @@ class _Client:
     def sent(self, one: Operation | ServiceOperation) -> SentOperation | None:
         """The operation of the schedule that `one` records.
 
-        Returns None if `one` is a look. A look only begins the operation that depends on it.
+        Returns None if `one` is a look, which is the read before an operation that depends on it.
         """
         events = tuple(index for index in (one.invoked, one.returned) if index is not None)
         while not self._look and self._skipped():

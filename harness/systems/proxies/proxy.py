@@ -1,19 +1,19 @@
 """Loopback TCP proxies between members: one listener for each member's advertised peer URL.
 
-The proxies do not parse the members' protocol. They find out which member dialled a
-connection from the process that owns the other end of the connection. The directed link from
-`a` to `b` applies to the forward direction of connections that `a` dialled, and to the backward
-direction of connections that `b` dialled. The second case matters because etcd sends most of its
-messages in the answers to requests of their receiver.
+The proxies do not parse the members' protocol. They find out which member dialled a connection from
+the process that owns the other end of the connection. The directed link from `a` to `b` applies to
+the forward direction of connections that `a` dialled, and to the backward direction of connections
+that `b` dialled. The second case matters because etcd sends most of its messages in the answers to
+requests of their receiver.
 
-- If both links of a pair are closed (`open` is False), its connections are reset, and new ones
-  as well.
+- If both links of a pair are closed (`open` is False), its connections are reset, and so are
+  new ones.
 - If a link is held (`black_hole`, or closed in one direction), connections stay open and new
-  ones are accepted, but no byte passes in that direction. The target is dialled only when
-  bytes may reach it. The bytes that wait pass when the link is normal again: late, in order,
-  and without loss, as after TCP's retransmissions in a real outage.
+ ones are accepted, but no byte passes in that direction. The target is dialled only when
+ bytes may reach it. The bytes that wait pass when the link is normal again: late, in order,
+ and without loss, as after TCP's retransmissions in a real outage.
 - A dialler that is not the process of a member is refused, because the proxies could not
-  apply a partition to its bytes.
+ apply a partition to its bytes.
 
 `proxy_process.py` runs the proxies in a separate process.
 """
