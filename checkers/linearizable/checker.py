@@ -13,7 +13,8 @@ sorting. Most other keys need a search.
 The checker applies only if each write is a put, a delete of one key, or a transaction of the form
 "if this key has this value, put another one, else read the key". A comparison of `mod_revision`
 counts as a comparison with the value that this revision wrote. For this, some answer must show the
-value, and the key's values must be unique.
+value, and the key's values must be unique. A transaction that only reads counts as one read for
+each of its ranges.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+from msgspec.structs import replace
 
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.linearizable.explanation import explain
@@ -203,6 +206,10 @@ def _operations(op: Recorded, values: _Values) -> Iterator[Op]:
                 raise NotApplicable(f"event {op.invoked} deletes an interval")
             before = _before_delete(op) if known else None
             yield Operation(op.process, Write(key, None), op.invoked, before, ret)
+        case Txn() if not any(True for _ in parts(op.request)):
+            if known and must_be_recent(op.request):
+                for given, output in _reads_of_txn(op.request, op.result, values):
+                    yield Operation(op.process, given, op.invoked, output, ret)
         case Txn():
             swap = _swap(op, values)
             before = _before_swap(op) if known else None
@@ -214,6 +221,21 @@ def _expiries(op: Recorded) -> Iterator[Op]:
     for part in parts(op.request):
         if isinstance(part, Put) and part.lease:
             yield Operation(op.process, Write(part.key, None), op.invoked + 0.5, None)
+
+
+def _reads_of_txn(request: Txn, result: Any, values: _Values) -> Iterator[tuple[Read, State]]:
+    """The reads of a transaction that only reads, and that must be recent.
+
+    Its serializable ranges are as recent as its other ranges.
+    """
+    if not isinstance(result, TxnResult):
+        return
+    branch = request.success if result.succeeded else request.failure
+    for one, answer in zip(branch, result.responses, strict=False):
+        if isinstance(one, Range):
+            yield from _reads(replace(one, serializable=False), answer, values)
+        elif isinstance(one, Txn):
+            yield from _reads_of_txn(one, answer, values)
 
 
 def _reads(request: Range, result: Any, values: _Values) -> Iterator[tuple[Read, State]]:

@@ -12,7 +12,7 @@ applyRange) and server/mvcc/kvstore_txn.go.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from splitbrain.checkers.model.key_order import name_of
 from splitbrain.checkers.model.sequential_store import (
@@ -53,7 +53,8 @@ def evaluate(
     """Return the answer to `request`, and the changes of the request. `store` is not changed.
 
     `given` is the answer that was observed. Its headers are copied to the returned answer, so that
-    a comparison of the two answers ignores the headers. Without `given`, the headers are empty.
+    a comparison of the two answers ignores the headers. Without `given`, the headers are empty, and
+    a transaction that the store refuses (`refusal_of`) changes nothing.
     """
     header = NO_HEADER if given is None else given.header
     kind = type(request)
@@ -64,8 +65,8 @@ def evaluate(
     if kind is Txn:
         transaction = _Transaction(store)
         result = transaction.run(request, given)  # type: ignore[arg-type]
-        if given is None and transaction.of_the_future:
-            return result, NOTHING  # the store refuses the whole transaction
+        if given is None and transaction.refusal:
+            return result, NOTHING
         return result, transaction.made
     if kind is Delete:
         gone = store.interval(request.key, request.range_end)  # type: ignore[union-attr]
@@ -73,6 +74,14 @@ def evaluate(
         return DeleteResult(header, len(gone), prev_kvs), [held.key for held in gone]
     assert kind is Compact
     return CompactResult(header), NOTHING
+
+
+def refusal_of(store: SequentialStore, txn: Txn) -> Literal["", "compacted", "future"]:
+    """Why the store refuses `txn` as a whole: because of the revision of one of the ranges that it
+    would execute. "": it does not refuse."""
+    transaction = _Transaction(store)
+    transaction.run(txn, None)
+    return transaction.refusal
 
 
 class Evaluation:
@@ -153,8 +162,8 @@ class _Transaction:
 
     def __init__(self, store: SequentialStore) -> None:
         self.made: list[KeyValue | str] = []
-        self.of_the_future = False
-        """Whether the transaction reads a future revision."""
+        self.refusal: Literal["", "compacted", "future"] = ""
+        """Why the store refuses the transaction, if it does."""
         self._store = store
         self._written: dict[str, KeyValue | None] = {}
         self._held: dict[int, bool] = {}
@@ -191,7 +200,11 @@ class _Transaction:
         if type(request) is Put:
             return self._put(request, header)
         if type(request) is Range:
-            self.of_the_future |= request.revision > self._store.revision
+            if request.revision > 0:
+                if request.revision > self._store.revision:
+                    self.refusal = "future"
+                elif request.revision < self._store.compacted:
+                    self.refusal = "compacted"
             if not self._written or request.revision > 0:
                 return _range(self._store, request, header)
             held = self._interval(request.key, request.range_end)

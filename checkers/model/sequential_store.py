@@ -47,6 +47,9 @@ class SequentialStore:
         self.now: dict[str, KeyValue] = {}
         self.leases: dict[int, dict[str, None]] = {}
         """The keys that are attached to each lease."""
+        self.compacted = 0
+        """Reads of revisions before this one are refused. Set from outside; no history is
+        removed."""
         self._order = KeyOrder()
         self._versions: dict[str, tuple[list[int], list[KeyValue | None]]] | None = None
         self._ever = KeyOrder()

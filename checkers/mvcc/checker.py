@@ -93,17 +93,22 @@ def check_operations(
     compactions.check_order(findings)
     compactions.check_reads(findings)
     compactions.check_refusals(answers.certain, findings)
-    findings.extend(_replayed(operations, answers, log, search_limit_s))
+    findings.extend(_replayed(operations, answers, log, compactions, search_limit_s))
 
 
 def _replayed(
-    operations: Sequence[Operation], answers: Answers, log: ChangeLog, search_limit_s: float
+    operations: Sequence[Operation],
+    answers: Answers,
+    log: ChangeLog,
+    compactions: Compactions,
+    search_limit_s: float,
 ) -> Findings:
     for past in (False, True):
         findings = Findings()
         try:
             Replay(
-                operations=operations, answers=answers, log=log, findings=findings, past=past,
+                operations=operations, answers=answers, log=log, findings=findings,
+                compacted_before=compactions.certain_before, past=past,
                 search_limit_s=search_limit_s,
             ).run()
         except NoPastError:

@@ -9,7 +9,8 @@ below C, and compactions to C or below. This gives four rules:
 2. An answered read of revision r takes effect before each compaction to C > r. So the revision in
    the header of the read's answer is at most R. If it equals R, the compaction had not returned
    when the read was invoked. (The last sentence does not apply to a serializable read, which may
-   see an earlier state of its member.)
+   see an earlier state of its member.) An uncertain transaction that reads r has therefore not made
+   a revision above R.
 3. A request that was refused because r is compacted takes effect after some compaction to C > r.
    So the request has seen R. (If that compaction has no answer, R is unknown. The request has
    then seen C, because the store refuses a compaction to a future revision.) The refused request
@@ -75,6 +76,10 @@ class Compactions:
     def __init__(self, operations: Sequence[Operation], members: Sequence[MemberState]) -> None:
         compactions = [op for op in operations if type(op.request) is Compact]
         self.done = sorted((op for op in compactions if op.outcome == "ok"), key=_target)
+        self._by_revision = sorted(self.done, key=revision_of)
+        self._revisions = [revision_of(op) for op in self._by_revision]
+        self._reached = _highest_so_far(self._by_revision, _target)
+        """For each of `_by_revision`, the compaction up to there with the highest target."""
         self._possible = [op for op in compactions if op.outcome != "fail"]
         self._refused = [op for op in operations if op.outcome == "fail" and _refused(op)]
         self._readers: list[Operation] = []
@@ -125,11 +130,18 @@ class Compactions:
 
     # --- rule 2
 
+    def certain_before(self, revision: int) -> int:
+        """The revision to which the store is certainly compacted when it makes `revision`."""
+        place = bisect_left(self._revisions, revision)
+        return _target(self._reached[place - 1]) if place else 0
+
     def check_reads(self, findings: Findings) -> None:
-        """Check rule 2."""
-        by_revision = sorted(self.done, key=revision_of)
-        revisions = [revision_of(op) for op in by_revision]
-        reached = _highest_so_far(by_revision, _target)
+        """Check rule 2 for answered reads.
+
+        `mvcc/replay.py` checks it for uncertain transactions that write, where it looks for the
+        writer of a revision.
+        """
+        by_revision, revisions, reached = self._by_revision, self._revisions, self._reached
         at: dict[int, list[Operation]] = {}
         for op in by_revision:
             at.setdefault(revision_of(op), []).append(op)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.findings import Findings
@@ -41,6 +41,9 @@ class Replay:
     that reads a past revision can only be judged by a store that keeps all revisions, which is
     slower. With `past`, the store keeps them. Without `past`, such a transaction raises
     NoPastError.
+
+    `compacted_before` returns the revision to which the store is certainly compacted when it makes
+    the given revision.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Replay:
         answers: Answers,
         log: ChangeLog,
         findings: Findings,
+        compacted_before: Callable[[int], int],
         past: bool = False,
         search_limit_s: float = math.inf,
     ) -> None:
@@ -58,6 +62,7 @@ class Replay:
         self._answers = answers
         self._log = log
         self._findings = findings
+        self._compacted_before = compacted_before
         self._store = SequentialStore(past=past)
         self._makers = Makers()
         self._unclaimed: dict[int, Sequence[Change]] = {}
@@ -99,6 +104,7 @@ class Replay:
 
     def _at(self, revision: int) -> None:
         """Make `revision`, and compare the answers that show this revision."""
+        self._store.compacted = self._compacted_before(revision)
         if self._search is not None and revision in self._search.gaps:
             self._search.choose(revision)
         elif revision in self._log.changes or revision in self._answers.writers:
@@ -145,7 +151,7 @@ class Replay:
         """Return the number of puts with a lease, the most revisions that ends of leases make."""
         return sum(
             isinstance(part, Put) and part.lease != 0
-            for op in self._operations
+            for op in self._operations if op.outcome != "fail"
             for part in parts(op.request)
         )
 

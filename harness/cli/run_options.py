@@ -47,6 +47,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
             shown="random, and printed"),
     _option("follower_share", "The share of operations that is sent to followers, from 0 to 1.",
             float, "SHARE"),
+    _option("bound_share", "The share of clients that send all their operations to one member, from"
+            " 0 to 1.", float, "SHARE"),
     _option("request_timeout_ms", "After this time without an answer, the outcome of an operation"
             " is unknown (info), in milliseconds.", int, "MS"),
     _option("heartbeat_ms", "The heartbeat interval of the members, in milliseconds.", int, "MS"),
@@ -112,7 +114,7 @@ PROCESSES_ONLY = ("system", "etcd_binary", "member_flags")
 
 DRAWN = (
     "workload", "nemesis", "fault_pace", "nodes", "clients", "rate", "time_limit_s",
-    "follower_share", "request_timeout_ms", "heartbeat_ms", "election_ms",
+    "follower_share", "bound_share", "request_timeout_ms", "heartbeat_ms", "election_ms",
 )
 """Options that the seed of a simulated run draws if they are not given
 (`splitbrain.harness.drawing`)."""

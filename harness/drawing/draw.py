@@ -110,6 +110,7 @@ def _operations(
     drafts = workload.operations(stream(seed, "client", client), client)
     pace = stream(seed, "pace", client)
     target = stream(seed, "target", client)
+    bound_to = _draw_bound(stream(seed, "bound", client), members, options.bound_share)
     rate_per_us = options.rate / options.clients / 1e6
     limit_us = options.time_limit_s * 1e6
     due_us = 0.0
@@ -124,6 +125,8 @@ def _operations(
         if due_us >= limit_us:
             return
         to_follower, member = _draw_member(target, members, options.follower_share)
+        if bound_to is not None:
+            to_follower, member = False, bound_to
         yield ScheduledOperation(
             think_us=gap_us,
             f=draft.f,
@@ -132,9 +135,20 @@ def _operations(
             to_follower=to_follower,
             expect_last_seen=draft.expect_last_seen,
             revision_back=draft.revision_back,
+            ranges_back=draft.ranges_back,
             after_ok=draft.after_ok,
             append_to_seen=draft.append_to_seen,
         )
+
+
+def _draw_bound(random: Random, members: int, bound_share: float) -> int | None:
+    """Draw the number of the member that a client is bound to; None: it is not bound.
+
+    Clients that are not bound soon all wait for a member that is cut off, because each of them
+    calls it sooner or later. A bound client stays at its member, before and after a fault.
+    """
+    bound, member = random.random() < bound_share, random.randrange(members)
+    return member if bound else None
 
 
 def _draw_member(random: Random, members: int, follower_share: float) -> tuple[bool, int]:

@@ -5,6 +5,8 @@ Nothing here is random: the same schedule and the same answers give the same req
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import count
 from typing import NamedTuple
 
 import msgspec
@@ -47,6 +49,35 @@ class Seen(NamedTuple):
 ABSENT = Seen()
 
 
+def revision_back(seen: int, back: int) -> int:
+    """The revision that is `back` revisions before `seen`, at least 1."""
+    return max(1, seen - back)
+
+
+def with_revisions(request: Txn, ranges_back: Sequence[tuple[int, int]], seen: int) -> Txn:
+    """`request`, with a revision in each of the ranges that `ranges_back` names.
+
+    `seen` is the highest revision that the client has seen. A range that the transaction does not
+    contain is ignored.
+    """
+    wanted = dict(ranges_back)
+    positions = count()
+
+    def changed(one: Put | Range | Delete | Txn) -> Put | Range | Delete | Txn:
+        if isinstance(one, Txn):
+            success = tuple(map(changed, one.success))
+            return msgspec.structs.replace(
+                one, success=success, failure=tuple(map(changed, one.failure))
+            )
+        if isinstance(one, Range) and (back := wanted.get(next(positions))) is not None:
+            return msgspec.structs.replace(one, revision=revision_back(seen, back))
+        return one
+
+    result = changed(request)
+    assert isinstance(result, Txn)
+    return result
+
+
 class LastSeen:
     """The last state of each key that one client has seen.
 
@@ -67,6 +98,8 @@ class LastSeen:
     def request(self, scheduled: ScheduledOperation) -> AnyRequest:
         """The request to send now for the operation `scheduled`."""
         request = scheduled.request
+        if scheduled.ranges_back and isinstance(request, Txn):
+            request = with_revisions(request, scheduled.ranges_back, self.revision)
         if scheduled.expect_last_seen and isinstance(request, Txn):
             chosen = frozenset(scheduled.expect_last_seen)
             compare = tuple(
@@ -75,11 +108,8 @@ class LastSeen:
             )
             request = msgspec.structs.replace(request, compare=compare)
             return self._with_seen_prefix(request) if scheduled.append_to_seen else request
-        if scheduled.revision_back and isinstance(request, Range):
-            revision = max(0, self.revision - scheduled.revision_back)
-            return msgspec.structs.replace(request, revision=revision)
-        if scheduled.revision_back and isinstance(request, Compact):
-            revision = max(1, self.revision - scheduled.revision_back)
+        if scheduled.revision_back is not None and isinstance(request, Range | Compact):
+            revision = revision_back(self.revision, scheduled.revision_back)
             return msgspec.structs.replace(request, revision=revision)
         if isinstance(request, Proclaim | Resign):
             revision = self._elected.get(request.key, 0)

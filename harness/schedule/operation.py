@@ -28,9 +28,13 @@ class ScheduledOperation(msgspec.Struct, frozen=True, omit_defaults=True):
     after_ok: bool = False
     """The operation is skipped unless this client's previous operation succeeded. Operations
     with `after_ok` that follow a skipped one are skipped, too."""
-    revision_back: int = 0
-    """If not 0, the revision of the range or compaction `request` is this much lower than the
-    highest revision that this client has seen."""
+    revision_back: int | None = None
+    """If not None, the revision of the range or compaction `request` is this much lower than the
+    highest revision that this client has seen. A negative number gives a later revision."""
+    ranges_back: tuple[tuple[int, int], ...] = ()
+    """The revisions of ranges in the transaction `request`. Each pair contains the position of a
+    range in the order of `splitbrain.checkers.model.requests.ranges`, and a number as in
+    `revision_back`."""
     append_to_seen: bool = False
     """The values that the transaction `request` puts are lists (`histories/list_value.py`).
     The client first reads the compared keys, with an operation `look`, and appends the new elements

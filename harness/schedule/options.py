@@ -61,7 +61,9 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     seed: int | None = None
     """None: the seed is drawn from the operating system, and written to repro.json."""
     follower_share: float = 0.7
-    """The share of operations that are sent to a follower."""
+    """The share of operations that are sent to a follower, of the clients that are not bound."""
+    bound_share: float = 0.25
+    """The share of clients that are bound to one member: they send all operations to it."""
     request_timeout_ms: int = 2_000
     """An operation without an answer in this time ends with the outcome `info`."""
     heartbeat_ms: int = 100
@@ -199,8 +201,9 @@ def check(options: Options) -> None:
     _positive(options, "fault_pace")
     _positive(options, "time_limit_s")
     _positive(options, "search_limit_s")
-    if not 0 <= options.follower_share <= 1:
-        raise BadArguments(f"follower_share = {options.follower_share}: expected 0 to 1")
+    for name in ("follower_share", "bound_share"):
+        if not 0 <= getattr(options, name) <= 1:
+            raise BadArguments(f"{name} = {getattr(options, name)}: expected 0 to 1")
     if options.election_ms < 5 * options.heartbeat_ms:
         raise BadArguments(
             f"election_ms = {options.election_ms} with heartbeat_ms = {options.heartbeat_ms}: "

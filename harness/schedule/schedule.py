@@ -157,7 +157,8 @@ def fixed_options(schedule: Schedule) -> Options:
         schedule.options, swarm=False, nemesis=(), nodes=(len(schedule.members),),
         rate=DEFAULTS.rate, fault_pace=DEFAULTS.fault_pace, seed=schedule.seed,
         time_limit_s=max(schedule.time_limit_ms, 1) / 1000,
-        follower_share=DEFAULTS.follower_share, store=DEFAULTS.store, name="",
+        follower_share=DEFAULTS.follower_share, bound_share=DEFAULTS.bound_share,
+        store=DEFAULTS.store, name="",
     )
 
 

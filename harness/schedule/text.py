@@ -60,8 +60,8 @@ FORMATS_READ = (1, FORMAT)
 RENAMED_CHECKERS = {"promises": "raft_safety"}
 """Names of checkers in format 1."""
 DERIVED = (
-    "swarm", "nemesis", "nodes", "rate", "seed", "time_limit_s", "follower_share", "fault_pace",
-    "store", "name", "keep_data",
+    "swarm", "nemesis", "nodes", "rate", "seed", "time_limit_s", "follower_share", "bound_share",
+    "fault_pace", "store", "name", "keep_data",
 )
 """Options that a schedule has no line for: other lines determine them, or they change nothing."""
 
@@ -133,8 +133,11 @@ def _operation_line(one: TimedOperation) -> str:
     notes = ""
     if operation.expect_last_seen:
         notes += f" expecting {','.join(map(str, operation.expect_last_seen))}"
-    if operation.revision_back:
+    if operation.revision_back is not None:
         notes += f" back {operation.revision_back}"
+    if operation.ranges_back:
+        pairs = (f"{place}:{back}" for place, back in operation.ranges_back)
+        notes += f" ranges back {','.join(pairs)}"
     if operation.append_to_seen:
         notes += " appending"
     if operation.after_ok:
@@ -175,8 +178,8 @@ _TIME = r"(?P<at>\d+(?:\.\d+)?) ms"
 _SEED = r"(?: seed (?P<seed>\d+))?"
 _OPERATION = re.compile(
     rf"{_TIME} +client (?P<client>\d+) +(?P<f>\S+) on (?P<to>follower \d+|n\d+)"
-    r"(?: expecting (?P<expecting>[\d,]+))?(?: back (?P<back>\d+))?(?P<appending> appending)?"
-    r"(?P<after_ok> after ok)?"
+    r"(?: expecting (?P<expecting>[\d,]+))?(?: back (?P<back>-?\d+))?"
+    r"(?: ranges back (?P<ranges>[\d:,-]+))?(?P<appending> appending)?(?P<after_ok> after ok)?"
     r" +(?P<request>\{.*\})"
 )
 _STEP = re.compile(
@@ -269,13 +272,20 @@ class _Reader:
             member=member,
             to_follower=bool(kind),
             expect_last_seen=tuple(map(int, re.findall(r"\d+", found["expecting"] or ""))),
-            revision_back=int(found["back"] or 0),
+            revision_back=None if found["back"] is None else int(found["back"]),
+            ranges_back=self._ranges_back(found["ranges"]),
             append_to_seen=bool(found["appending"]),
             after_ok=bool(found["after_ok"]),
         )
         at_us = round(float(found["at"]) * 1000)
         self._operations.append(TimedOperation(at_us, int(found["client"]), operation))
         return True
+
+    def _ranges_back(self, text: str | None) -> tuple[tuple[int, int], ...]:
+        pairs = [re.fullmatch(r"(\d+):(-?\d+)", one) for one in (text or "").split(",") if one]
+        if None in pairs:
+            raise self._refuse("expected pairs such as `ranges back 0:5,2:-1`")
+        return tuple((int(one[1]), int(one[2])) for one in pairs if one is not None)
 
     def _step(self, line: str) -> bool:
         found = _STEP.fullmatch(line)

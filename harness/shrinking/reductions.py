@@ -11,7 +11,9 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from splitbrain.checkers.model.requests import ranges
 from splitbrain.harness.schedule.conditions import IDEAL_DISK, IDEAL_NETWORK
+from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.schedule.schedule import (
     Schedule,
     TimedOperation,
@@ -266,11 +268,31 @@ def simpler_operations(schedule: Schedule) -> Iterator[Schedule]:
         if one.operation.append_to_seen:
             continue
         for request in _simpler(one.operation.request):
-            seen = one.operation.expect_last_seen
-            expecting = seen if isinstance(request, Txn) else ()
-            simpler = replace(one.operation, request=request, expect_last_seen=expecting)
+            simpler = _with_request(one.operation, request)
             changed = {**numbered, number: replace(one, operation=simpler)}
             yield with_operations(schedule, changed)
+
+
+def _with_request(operation: ScheduledOperation, request: Request) -> ScheduledOperation:
+    """`operation` with `request`, a part of its transaction, in place of the transaction.
+
+    Ranges that the client sends at a revision keep this revision.
+    """
+    assert isinstance(operation.request, Txn)
+    backs = dict(operation.ranges_back)
+    back_of = {
+        id(one): backs.get(place) for place, one in enumerate(ranges(operation.request))
+    }
+    if isinstance(request, Txn):
+        kept = tuple(
+            (place, back) for place, one in enumerate(ranges(request))
+            if (back := back_of.get(id(one))) is not None
+        )
+        return replace(operation, request=request, ranges_back=kept)
+    return replace(
+        operation, request=request, expect_last_seen=(), ranges_back=(),
+        revision_back=back_of.get(id(request)),
+    )
 
 
 def _simpler(request: AnyRequest) -> Iterator[Request]:

@@ -7,45 +7,91 @@ from random import Random
 from typing import ClassVar, Literal
 
 from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.workloads.ranges_at_revisions import (
+    draw_back,
+    draw_refused_back,
+    with_ranges_back,
+)
 from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
-from splitbrain.histories.kv import Compare, Delete, Put, Range, Txn
+from splitbrain.histories.kv import Compact, Compare, Delete, Put, Range, Txn
 
 LONG = (600, 3000)
 """The length of long values in characters (least, most). They are longer than a sector of a
 disk, so that a single write can be torn."""
+LARGE = (4_000, 12_000, 40_000, 130_000)
+"""The lengths of large values. The longest is longer than a segment of a write-ahead log with
+the smallest settings, and a small part of the largest request that etcd accepts (1.5 MiB)."""
+LARGE_KEYS = 3
+MANY = (60, 100)
+"""The least and the largest number of puts of a transaction of many puts. etcd accepts 128."""
+BURST_PERCENT = 0.4
+"""The percentage of a client's operations that begin a burst of compactions."""
+BURST = (1, 1, 2, 3, 5)
+"""The number of compactions in a burst."""
+NEVER_GRANTED = 7
+"""The id of a lease that does not exist."""
 
 Order = Literal["", "key", "value"]
 Target = Literal["value", "version", "create", "mod"]
+Operation = Put | Range | Delete | Txn
 
 
 class KV:
-    """Put, get, delete, ranges, reads of past revisions and transactions over `keys` keys.
+    """Put, get, delete, ranges, reads of past revisions, transactions and compactions.
 
-    `long_percent` of the values are long. Some ranges are sorted by key or value. Most reads
-    are linearizable, some are serializable, and some read a revision shortly before the last
-    one that the client has seen.
+    Most operations are on `keys` keys. `long_percent` of their values are long. Some ranges are
+    sorted by key or value. Most reads are linearizable, some are serializable, and some read a
+    revision near the last one that the client has seen. This revision can be compacted or in the
+    future.
 
     A transaction has one or two comparisons, each of a key or of all keys of an interval. A
     comparison tests the value, mod_revision, version or create_revision that the client last
     read, or tests by version or create_revision whether the key exists. Both branches put,
-    delete and read, and some contain a nested transaction.
+    delete and read, and some contain a nested transaction. Some of the reads are at a revision.
+    Other transactions only read, and mix serializable and linearizable ranges. Others contain an
+    operation that the store refuses. Then the other operations must have no effect.
+
+    `many_percent` of the operations are transactions of 60 to 100 puts, or read or delete the
+    keys of these transactions. `large_percent` of the operations put large values next to small
+    ones, or read them.
+
+    With `compactions` 0 no client compacts. With `txn_revisions` 0 no transaction that writes
+    reads at a revision, which makes the members of every release of etcd diverge (issue 18667).
     """
 
     name: ClassVar[str] = "kv"
     description: ClassVar[str] = (
-        "put, get, delete, intervals, reads of the past and multi-key transactions"
+        "put, get, delete, intervals, reads of the past, multi-key transactions and compactions"
     )
     checkers: ClassVar[Sequence[str]] = ALWAYS
+    may_always_fail: ClassVar[Sequence[str]] = ("compact",)
+    """No compaction is sent to a system whose change logs cannot be read."""
 
-    def __init__(self, keys: int = 12, long_percent: int = 2) -> None:
+    def __init__(
+        self,
+        *,
+        keys: int = 12,
+        long_percent: int = 2,
+        many_percent: int = 1,
+        large_percent: int = 1,
+        compactions: int = 1,
+        txn_revisions: int = 1,
+    ) -> None:
         if not 2 <= keys <= 1000:
             raise BadArguments(f"the workload kv with keys={keys}: expected 2 to 1000")
-        if not 0 <= long_percent <= 100:
-            raise BadArguments(
-                f"the workload kv with long_percent={long_percent}: expected 0 to 100"
-            )
+        for name, given, most in (
+            ("long_percent", long_percent, 100), ("many_percent", many_percent, 50),
+            ("large_percent", large_percent, 50), ("compactions", compactions, 1),
+            ("txn_revisions", txn_revisions, 1),
+        ):
+            if not 0 <= given <= most:
+                raise BadArguments(f"the workload kv with {name}={given}: expected 0 to {most}")
         self.keys = keys
         self.long_percent = long_percent
+        self.many_percent = many_percent
+        self.large_percent = large_percent
+        self.compactions = compactions
+        self.txn_revisions = txn_revisions
 
     def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
@@ -56,13 +102,32 @@ class KV:
             self._interval,
             self._past,
             self._txn,
+            self._read_txn,
+            self._refused_txn,
         ]
-        weights = [25, 22, 8, 15, 6, 24]
+        weights = [25, 22, 8, 15, 6, 24, 4, 1]
         while True:
-            yield random.choices(kinds, weights)[0](random, values)
+            kind = random.random() * 100
+            if self.compactions and kind < BURST_PERCENT:
+                for _ in range(random.choice(BURST)):
+                    yield self._compact(random)
+            elif 1 <= kind < 1 + self.many_percent:
+                yield self._many(random, values)
+            elif 99 >= kind > 99 - self.large_percent:
+                yield self._large(random, values)
+            else:
+                yield random.choices(kinds, weights)[0](random, values)
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
-        return (Draft(FINAL_READ, Range("k", "l")),)
+        return tuple(
+            Draft(FINAL_READ, Range(key, end))
+            for key, end, percent in (
+                ("k", "l", 100),
+                ("large/", "large0", self.large_percent),
+                ("many/", "many0", self.many_percent),
+            )
+            if percent
+        )
 
     def _key(self, random: Random) -> str:
         return f"k{random.randrange(self.keys):03d}"
@@ -79,6 +144,8 @@ class KV:
     def _value(self, random: Random, values: UniqueValues) -> str:
         long = random.random() * 100 < self.long_percent
         return values.take(random.randrange(*LONG) if long else 0)
+
+    # --- reads and deletes
 
     def _get(self, random: Random, values: UniqueValues) -> Draft:
         return Draft("get", Range(self._key(random), serializable=random.random() < 0.2))
@@ -116,9 +183,16 @@ class KV:
     def _past(self, random: Random, values: UniqueValues) -> Draft:
         key, end = self._bounds(random)
         serializable = random.random() < 0.5
-        # Mostly recent revisions, which a member that lags has not applied yet.
-        back = 1 + int(30 * random.random() ** 3)
-        return Draft("range", Range(key, end, serializable=serializable), revision_back=back)
+        return Draft(
+            "range", Range(key, end, serializable=serializable), revision_back=draw_back(random)
+        )
+
+    def _compact(self, random: Random) -> Draft:
+        """A compaction at the newest revision that the client has seen, or shortly before it."""
+        back = random.choice((0, 0, 1, random.randrange(10), random.randrange(60)))
+        return Draft("compact", Compact(0, physical=random.random() < 0.3), revision_back=back)
+
+    # --- transactions
 
     def _txn(self, random: Random, values: UniqueValues) -> Draft:
         comparisons = [self._compare(random) for _ in range(random.choice((1, 1, 2)))]
@@ -132,7 +206,12 @@ class KV:
             success=self._branch(random, values),
             failure=self._branch(random, values, reads=0.6),
         )
-        return Draft("txn", request, expect_last_seen=seen)
+        draft = Draft("txn", request, expect_last_seen=seen)
+        if not self.txn_revisions:
+            return draft
+        return with_ranges_back(
+            draft, lambda one: draw_back(random) if random.random() < 0.15 else None
+        )
 
     def _compare(self, random: Random) -> Compare:
         key, end = self._key(random), ""
@@ -157,7 +236,7 @@ class KV:
 
     def _branch(
         self, random: Random, values: UniqueValues, reads: float = 0.3
-    ) -> tuple[Put | Range | Delete | Txn, ...]:
+    ) -> tuple[Operation, ...]:
         """One to three operations on different keys, because a store refuses two writes of one key.
 
         In some branches all operations but the first are in a nested transaction.
@@ -184,3 +263,88 @@ class KV:
             else:
                 branch.append(Delete(key, prev_kv=random.random() < 0.5))
         return tuple(branch)
+
+    def _read_txn(self, random: Random, values: UniqueValues) -> Draft:
+        """A transaction that only reads.
+
+        If one of its ranges is linearizable, the whole transaction is. If all are serializable,
+        the member answers from its own state.
+        """
+        serializable = random.choice((0.2, 0.5, 1.0))
+
+        def reads(most: int) -> tuple[Range, ...]:
+            return tuple(
+                self._range(random, serializable=random.random() < serializable)
+                for _ in range(random.randint(1, most))
+            )
+
+        comparisons = (self._compare(random),) if random.random() < 0.5 else ()
+        failure = reads(2) if comparisons else ()
+        draft = Draft("txn", Txn(comparisons, reads(4), failure))
+        return with_ranges_back(
+            draft, lambda one: draw_back(random) if random.random() < 0.2 else None
+        )
+
+    def _range(self, random: Random, *, serializable: bool) -> Range:
+        kind = random.random()
+        if kind < 0.5:
+            return Range(self._key(random), serializable=serializable)
+        if kind < 0.6 and self.many_percent:
+            return Range("many/", "many0", limit=5, serializable=serializable)
+        key, end = self._bounds(random) if kind < 0.9 else ("k", "l")
+        return Range(
+            key, end, limit=random.choice((0, 0, 2)), serializable=serializable,
+            count_only=random.random() < 0.1,
+        )
+
+    def _refused_txn(self, random: Random, values: UniqueValues) -> Draft:
+        """A transaction of puts and deletes, and of one operation that the store refuses.
+
+        That operation is a put with a lease that does not exist, or a range at a compacted or
+        future revision.
+        """
+        keys = [f"k{number:03d}" for number in random.sample(range(self.keys), 2)]
+        first = Put(keys[0], self._value(random, values))
+        last = Put(keys[1], values.take()) if random.random() < 0.7 else Delete(keys[1])
+        at_revision = self.txn_revisions and random.random() < 0.7
+        refused: Put | Range = (
+            Range(self._key(random)) if at_revision
+            else Put("k", values.take(), lease=NEVER_GRANTED)
+        )
+        branch: list[Operation] = [first, last]
+        branch.insert(random.randrange(3), refused)
+        if random.random() < 0.2:
+            branch = [branch[0], Txn((), tuple(branch[1:]))]
+        draft = Draft("txn", Txn((), tuple(branch)))
+        return with_ranges_back(draft, lambda one: draw_refused_back(random))
+
+    # --- many and large values
+
+    def _many(self, random: Random, values: UniqueValues) -> Draft:
+        """Puts of many keys at one revision, or a read or delete of these keys."""
+        kind = random.random()
+        if kind < 0.6:
+            count = random.randint(*MANY)
+            puts = tuple(Put(f"many/{number:02d}", values.take()) for number in range(count))
+            return Draft("txn", Txn((), puts))
+        if kind < 0.7:
+            return Draft("delete", Delete("many/", "many0"))
+        limit = random.choice((0, 3, 50))
+        return Draft(
+            "range", Range("many/", "many0", limit=limit, serializable=random.random() < 0.3)
+        )
+
+    def _large(self, random: Random, values: UniqueValues) -> Draft:
+        """A put of a large value, alone or between small ones, or a read of one."""
+        kind = random.random()
+        key = f"large/{random.randrange(LARGE_KEYS)}"
+        if kind < 0.4:
+            return Draft("get", Range(key))
+        put = Put(key, values.take(random.choice(LARGE)), prev_kv=random.random() < 0.2)
+        if kind < 0.6:
+            return Draft("put", put)
+        if kind < 0.7:
+            return Draft("delete", Delete("large/", "large0", prev_kv=random.random() < 0.5))
+        first, last = (f"k{number:03d}" for number in random.sample(range(self.keys), 2))
+        small = (Put(first, values.take()), put, Put(last, values.take()))
+        return Draft("txn", Txn((), small))

@@ -21,6 +21,9 @@ class Register:
     mod_revision) with the one that this client last read. If they are equal, the transaction puts a
     new value; otherwise it gets the key. The client sets the expected value when it sends the
     operation. A client that has not read the key yet expects that the key does not exist.
+
+    Some operations are transactions that get two registers. Their ranges are linearizable or
+    serializable.
     """
 
     name: ClassVar[str] = "register"
@@ -51,6 +54,8 @@ class Register:
                 yield Draft("get", Range(key))
             elif kind < 0.65:
                 yield Draft("put", Put(key, values.take(), prev_kv=random.random() < 0.3))
+            elif kind >= 0.96:
+                yield self._reads(random, generation)
             else:
                 yield self._swap(key, values.take(), by_value=random.random() < 0.5)
 
@@ -58,6 +63,13 @@ class Register:
         compare = Compare(key, "value", "=", "") if by_value else Compare(key, "mod", "=", 0)
         swap = Txn((compare,), success=(Put(key, value),), failure=(Range(key),))
         return Draft("cas", swap, expect_last_seen=(0,))
+
+    def _reads(self, random: Random, generation: int) -> Draft:
+        numbers = random.sample(range(self.keys), min(self.keys, 2))
+        return Draft("read", Txn((), tuple(
+            Range(f"r{generation}.{number}", serializable=random.random() < 0.4)
+            for number in numbers
+        )))
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
         return (Draft(FINAL_READ, Range("r", "s")),)

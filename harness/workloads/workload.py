@@ -39,9 +39,13 @@ class Draft:
     expect_last_seen: tuple[int, ...] = ()
     """The positions of comparisons in the transaction. The operand of each of them is replaced by
     the value or the revision that this client last read of the comparison's key."""
-    revision_back: int = 0
-    """If not 0, the range or compaction is sent at a revision that is this much lower than the
-    highest revision that this client has seen."""
+    revision_back: int | None = None
+    """If not None, the range or compaction is sent at a revision that is this much lower than the
+    highest revision that this client has seen. A negative number gives a later revision."""
+    ranges_back: tuple[tuple[int, int], ...] = ()
+    """The revisions of ranges in the transaction. Each pair contains the position of a range and a
+    number as in `revision_back`. The ranges of `success` are counted from 0, then those of
+    `failure`. The ranges of a nested transaction are counted in its place."""
     after_ok: bool = False
     """Send the operation only if this client's previous operation succeeded."""
     append_to_seen: bool = False

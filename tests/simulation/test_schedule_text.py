@@ -44,6 +44,21 @@ def test_watchers_are_unchanged_by_writing_and_reading() -> None:
     assert parse_schedule(as_text(schedule)) == schedule
 
 
+def test_revisions_relative_to_what_a_client_saw_are_read_and_written() -> None:
+    lines = """
+    6 ms  client 0  compact on n1 back 0  {"op":"compact","revision":0}
+    6 ms  client 0  range on n1 back -3  {"op":"range","key":"k1"}
+    7 ms  client 0  txn on n1 ranges back 0:5,1:-2  {"op":"txn","compare":[]}
+    8 ms  client 0  range on n1  {"op":"range","key":"k1"}
+    """
+    schedule = parse_schedule(SMALL + lines)
+    (own, _) = (one.operations for one in schedule.clients)
+    assert [(one.revision_back, one.ranges_back) for one in own[1:]] == [
+        (0, ()), (-3, ()), (None, ((0, 5), (1, -2))), (None, ()),
+    ]
+    assert parse_schedule(as_text(schedule)) == schedule
+
+
 def test_a_schedule_written_by_hand_is_read() -> None:
     schedule = parse_schedule(SMALL)
     assert [one.fault for one in schedule.faults] == [
@@ -69,6 +84,7 @@ def test_a_schedule_written_by_hand_is_read() -> None:
         ("option wrkload 1", "did you mean workload"),
         ('option clients "many"', "an option is wrong"),
         ("hello", "not understood"),
+        ('5 ms  client 0  txn on n1 ranges back 5  {"op":"txn"}', "expected pairs"),
         ("5 ms  client 0  put on n1  {}", "line"),
     ],
 )

@@ -12,9 +12,10 @@ from splitbrain.harness.drawing.draw import draw_swarm_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.schedule import with_operations
 from splitbrain.harness.schedule.text import parse_schedule, read_schedule
-from splitbrain.harness.shrinking.reductions import subsets
+from splitbrain.harness.shrinking.reductions import simpler_operations, subsets
 from splitbrain.harness.shrinking.search import shrink
 from splitbrain.harness.systems.support import adapted
+from splitbrain.histories.kv import Range, Txn
 from splitbrain.nemesis.fault import AtStep
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +27,30 @@ def splitbrain(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str
         [sys.executable, "-c", MAIN, *words],
         cwd=cwd, capture_output=True, text=True, timeout=120, check=False,
     )
+
+
+def test_a_smaller_transaction_reads_at_the_same_revisions() -> None:
+    a, b, c = ('{"op":"range","key":"KEY"}'.replace("KEY", key) for key in "abc")
+    request = f'{{"op":"txn","success":[{a},{b}],"failure":[{c}]}}'
+    schedule = parse_schedule(f"""
+        seed 1
+        members n1
+        option workload "kv"
+        5 ms  client 0  txn on n1 ranges back 0:5,2:-2  {request}
+        lasts 10 ms
+    """)
+    found = {
+        (one.request, one.revision_back, one.ranges_back)
+        for smaller in simpler_operations(schedule)
+        for one in smaller.clients[0].operations
+    }
+    first, second, third = Range("a"), Range("b"), Range("c")
+    assert found == {
+        (first, 5, ()), (second, None, ()), (third, -2, ()),
+        (Txn((), (first, second)), None, ((0, 5),)),
+        (Txn((), (first,), (third,)), None, ((0, 5), (1, -2))),
+        (Txn((), (second,), (third,)), None, ((1, -2),)),
+    }
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ FUTURE = "etcdserver: mvcc: required revision is a future revision"
 def requests(draw: st.DrawFn, number: int, unique: bool) -> Any:
     key = draw(st.sampled_from(KEYS))
     value = f"v{number}" if unique else draw(st.sampled_from("xy"))
-    kind = draw(st.integers(0, 10))
+    kind = draw(st.integers(0, 12))
     if kind <= 2:
         return Put(key, value, draw(st.sampled_from((0, 0, 7))), prev_kv=draw(st.booleans()))
     if kind == 3:
@@ -45,6 +45,11 @@ def requests(draw: st.DrawFn, number: int, unique: bool) -> Any:
         return Range("a", "c", revision=past, serializable=draw(st.booleans()))
     if kind == 8:
         return Compact(draw(st.integers(1, 4)))
+    if kind == 11:
+        return _reads(draw, key)
+    if kind == 12:  # refused as a whole if the revision is compacted or in the future
+        refused = Range(key, revision=draw(st.integers(1, 4)))
+        return Txn((), (Put("a", value), refused))
     others: tuple[Branch, ...] = (Delete("a", "c"), Range(key), Put("b", value))
     other = draw(st.sampled_from(others))
     within = draw(st.sampled_from((Range("a", "c"), Range("a", "c", keys_only=True),
@@ -63,6 +68,18 @@ def _interval(draw: st.DrawFn) -> Range:
         "a", draw(st.sampled_from(("b", "c", "\0"))), limit=draw(st.integers(0, 1)),
         count_only=draw(st.booleans()), keys_only=draw(st.booleans()),
     )
+
+
+def _reads(draw: st.DrawFn, key: str) -> Txn:
+    """A transaction that only reads, in part serializably, and in part at a revision."""
+    reads = tuple(
+        Range(
+            "a", draw(st.sampled_from(("", "c"))), revision=draw(st.sampled_from((0, 0, 1, 3))),
+            serializable=draw(st.booleans()),
+        )
+        for _ in range(draw(st.integers(1, 2)))
+    )
+    return Txn((_comparison(draw, key),), reads, (Range(key),))
 
 
 def _comparison(draw: st.DrawFn, key: str) -> Compare:

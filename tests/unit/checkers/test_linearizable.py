@@ -285,3 +285,22 @@ def test_a_single_operation_that_proves_it_is_described_as_one() -> None:
     script.did(Range("a"), read("a", "nobody wrote it"), 2)
     (anomaly,) = judge(script).anomalies
     assert "no order explains this operation (get a -> 'nobody wrote it')" in anomaly.because
+
+
+def test_a_read_only_transaction_is_judged_as_reads_unless_all_are_serializable() -> None:
+    for serializable, valid in ((False, False), (True, True)):
+        script = ScriptedHistory()
+        script.did(Put("a", "1"), PutResult(), 2)
+        script.did(Put("b", "1"), PutResult(), 3)
+        txn = Txn((), (
+            Range("a", serializable=True), Range("b", serializable=serializable),
+            Range("a", revision=1, serializable=True),
+        ))
+        past = read("a", None)
+        good = TxnResult(succeeded=True, responses=(read("a", "1"), read("b", "1"), past))
+        script.did(Range("a"), read("a", "1"), 3)
+        script.did(txn, good, 3)
+        assert judge(script).valid is True
+        stale = TxnResult(succeeded=True, responses=(read("a", None), read("b", "1"), past))
+        script.did(txn, stale, 3)
+        assert judge(script).valid is valid

@@ -435,6 +435,54 @@ def test_an_uncertain_transaction_that_would_be_refused_changes_nothing() -> Non
     assert kinds(check_mvcc(Evidence(script.history()))) == {"phantom write"}
 
 
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("before", [True, False])
+def test_an_uncertain_transaction_that_reads_a_compacted_revision_changes_nothing(
+    known: bool, before: bool
+) -> None:
+    script = ScriptedHistory()
+    script.did(Put("a", "1"), PutResult(), 2)
+    script.did(Put("a", "2"), PutResult(), 3)
+    if before:
+        script.did(Compact(3), CompactResult(), 3)
+    script.info(script.invoke(Txn((), (Put("b", "1"), Range("a", revision=2)))))
+    b1 = Change(4, "put", "b", "1", 4, 1)
+    script.did(Range("b"), read(KeyValue("b", "1", 4, 4, 1)), 4)
+    if not before:
+        script.did(Compact(3), CompactResult(), 4)
+    states = members([A1, A2, b1], compact_revision=3) if known else ()
+    verdict = check_mvcc(Evidence(script.history(), states))
+    assert kinds(verdict) == ({"wrong effect"} if before else set())
+
+
+def test_a_transaction_that_was_refused_half_way_changes_nothing() -> None:
+    refused = "etcdserver: mvcc: required revision is a future revision"
+    for revision, error in ((9, refused), (0, "etcdserver: requested lease not found")):
+        script = ScriptedHistory()
+        script.did(Put("a", "1"), PutResult(), 2)
+        txn = Txn((), (Put("a", "2"), Range("a", revision=revision), Put("c", "1", lease=7)))
+        script.fail(script.invoke(txn), error)
+        assert judge(script, [A1]).valid is True
+        assert kinds(judge(script, [A1, A2])) == {"failed write present"}
+
+
+def test_the_ranges_of_a_read_only_transaction_are_of_one_revision() -> None:
+    b1 = Change(3, "put", "b", "1", 3, 1)
+    kb1 = KeyValue("b", "1", 3, 3, 1)
+    for serializable, stale in ((False, {"stale read"}), (True, set[str]())):
+        script = ScriptedHistory()
+        script.did(Put("a", "1"), PutResult(), 2)
+        script.did(Put("b", "1"), PutResult(), 3)
+        txn = Txn((), (Range("a", serializable=True), Range("b", serializable=serializable)))
+        script.did(txn, TxnResult(succeeded=True, responses=(read(KV1), read(kb1))), 3)
+        assert judge(script, [A1, b1]).valid is True
+        script.did(txn, TxnResult(succeeded=True, responses=(read(KV1), read())), 2)
+        assert kinds(judge(script, [A1, b1])) == stale
+        script.events = script.events[:-2]
+        script.did(txn, TxnResult(succeeded=True, responses=(read(), read(kb1))), 3)
+        assert kinds(judge(script, [A1, b1])) == {"wrong answer"}
+
+
 def test_a_refusal_without_a_possible_compaction_is_wrong() -> None:
     script = ScriptedHistory()
     script.did(Put("a", "1"), PutResult(), 2)

@@ -97,9 +97,27 @@ def test_all_clients_together_begin_operations_at_the_given_rate() -> None:
 
 
 def test_followers_get_their_share_of_the_operations() -> None:
-    operations = [one for client in drawn().clients for one in client.operations]
+    roaming = msgspec.structs.replace(SOME, bound_share=0)
+    operations = [one for client in drawn(options=roaming).clients for one in client.operations]
     share = sum(one.to_follower for one in operations) / len(operations)
     assert 0.65 < share < 0.75
+
+
+def test_a_bound_client_calls_one_member_and_the_others_are_as_before() -> None:
+    roaming = msgspec.structs.replace(SOME, bound_share=0, clients=20, nodes=(5,))
+    before = drawn(options=roaming).clients
+    after = drawn(options=msgspec.structs.replace(roaming, bound_share=0.5)).clients
+    members = [
+        {one.member for one in client.operations} if client != unbound else set()
+        for client, unbound in zip(after, before, strict=True)
+    ]
+    assert all(len(found) <= 1 for found in members)
+    assert 5 <= sum(map(len, members)) <= 15
+    assert len(set.union(*members)) > 1
+    bound = [client for client, found in zip(after, members, strict=True) if found]
+    assert not any(one.to_follower for client in bound for one in client.operations)
+    everywhere = drawn(options=msgspec.structs.replace(roaming, bound_share=1)).clients
+    assert all(len({one.member for one in client.operations}) == 1 for client in everywhere)
 
 
 def test_another_kind_of_fault_changes_no_operation() -> None:

@@ -3,6 +3,7 @@ from typing import Literal
 from splitbrain.harness.drive.last_seen import LastSeen
 from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.histories.kv import (
+    Compact,
     Compare,
     Delete,
     DeleteResult,
@@ -99,6 +100,28 @@ def test_a_read_of_the_past_is_sent_at_a_revision_that_was_seen_to_exist() -> No
         assert isinstance(request, Range)
         return request.revision
 
-    assert revision() == 0
+    assert revision() == 1
     seen.observe(Put("a", "4"), PutResult(Header(12)))
     assert revision() == 7
+
+
+def test_a_compaction_can_be_at_the_newest_revision_and_a_read_after_it() -> None:
+    seen = LastSeen()
+    seen.observe(Put("a", "4"), PutResult(Header(12)))
+    for back, revision in ((0, 12), (-3, 15), (12, 1), (1_000, 1)):
+        compact = ScheduledOperation(0, "compact", Compact(0), 0, revision_back=back)
+        assert seen.request(compact) == Compact(revision)
+        read = ScheduledOperation(0, "range", Range("a"), 0, revision_back=back)
+        assert seen.request(read) == Range("a", revision=revision)
+
+
+def test_the_ranges_of_a_transaction_are_sent_at_revisions_by_their_position() -> None:
+    seen = LastSeen()
+    seen.observe(Put("a", "4"), PutResult(Header(12)))
+    inner = Txn((), (Range("c"),), (Range("d"),))
+    request = Txn((), (Put("x"), Range("a"), inner), (Range("e"), Range("f")))
+    scheduled = ScheduledOperation(0, "txn", request, 0, ranges_back=((1, 4), (2, -1), (4, 0)))
+    sent = Txn((), (Range("c", revision=8),), (Range("d", revision=13),))
+    assert seen.request(scheduled) == Txn(
+        (), (Put("x"), Range("a"), sent), (Range("e"), Range("f", revision=12))
+    )

@@ -314,7 +314,8 @@ def test_a_history_that_cannot_be_exported_is_refused(
     assert run_main(["export", str(tmp_path / "none"), "-o", "x"]) == 254
     path = tmp_path / "h.jsonl"
     path.write_text(
-        '{"index":0,"time":0,"process":0,"type":"invoke","f":"swap","value":{"op":"txn"}}\n'
+        '{"index":0,"time":0,"process":0,"type":"invoke","f":"swap","value":'
+        '{"op":"txn","success":[{"op":"put","key":"a"},{"op":"put","key":"b"}]}}\n'
     )
     assert run_main(["export", str(path), "-o", str(tmp_path / "out.edn")]) == 254
     assert "cannot be written as Jepsen's EDN" in capsys.readouterr().err

@@ -1,0 +1,53 @@
+"""Draws the revisions at which ranges read, relative to the newest that their client has seen.
+
+The revisions are expressed as `Draft.revision_back`: 0 is the newest revision that the client has
+seen, and a negative number is a future revision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+
+from splitbrain.checkers.model.requests import ranges
+from splitbrain.harness.workloads.workload import Draft
+from splitbrain.histories.kv import Range, Txn
+
+RECENT_BACK_MAX = 30
+OLDEST = 1_000_000
+"""More revisions than a run makes. A read so far back is at revision 1, which is compacted after
+the first compaction."""
+NEAR_FUTURE = 8
+"""A revision so near may exist when the request is executed."""
+FAR_FUTURE = (200, 1000)
+
+
+def draw_back(random: Random) -> int:
+    """Mostly a recent revision, which a member that lags has not applied yet; sometimes the oldest
+    revision, or one in the near future."""
+    draw = random.random()
+    if draw < 0.05:
+        return -random.randint(1, NEAR_FUTURE)
+    if draw < 0.08:
+        return OLDEST
+    return int(RECENT_BACK_MAX * random.random() ** 3)
+
+
+def draw_refused_back(random: Random) -> int:
+    """A revision that the store usually refuses: in the future, or the oldest."""
+    draw = random.random()
+    if draw < 0.3:
+        return -random.randint(1, NEAR_FUTURE)
+    return OLDEST if draw < 0.6 else -random.randint(*FAR_FUTURE)
+
+
+def with_ranges_back(draft: Draft, draw: Callable[[Range], int | None]) -> Draft:
+    """`draft`, a transaction, in which `draw` gives the revisions back of each range.
+
+    Ranges for which `draw` returns None have no revision.
+    """
+    assert isinstance(draft.request, Txn)
+    drawn = ((place, draw(one)) for place, one in enumerate(ranges(draft.request)))
+    pairs = tuple((place, back) for place, back in drawn if back is not None)
+    return replace(draft, ranges_back=pairs)
