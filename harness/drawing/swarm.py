@@ -38,9 +38,18 @@ and a run without answers finds no bug."""
 ELECTIONS = ((10, 100), (10, 100), (20, 200), (30, 300), (100, 1000))
 """Heartbeat and election timeout in ms. Short timeouts give a short run many leaders."""
 WORKLOADS = ("kv", "kv", "kv", "kv", "register", "register", "set", "watch", "watch", "append")
-LONG_PERCENT = (0, 10, 60, 60)
-"""The percentage of long values that the workload kv puts. With many long values, a write to
-the log can be torn within one record, and segments fill up quickly."""
+KV_OPTIONS: Mapping[str, tuple[int, ...]] = {
+    # With many long values, a write to the log can be torn within one record, and segments fill
+    # up quickly.
+    "long_percent": (0, 10, 60, 60),
+    "many_percent": (0, 0, 1, 8),
+    "large_percent": (0, 0, 0, 3),
+    # Compactions refuse reads of the past, which find other bugs.
+    "compactions": (0, 1, 1),
+}
+"""The options of the workload kv that are drawn."""
+BOUND_SHARES = (0.0, 0.0, 0.3, 0.6, 1.0)
+"""The share of clients that are bound to one member."""
 NODES = (1, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5)
 """The number of members. In a cluster of one member, no other member hides the effects of disk
 faults. In a cluster of five, two members can fail. In a cluster of four, half is not a majority."""
@@ -145,6 +154,7 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
         "rate": random.choice((50.0, 100.0, 200.0)),
         "time_limit_s": random.choice((5.0, 8.0, 12.0)),
         "follower_share": random.choice((0.3, 0.7, 0.95)),
+        "bound_share": stream(seed, "swarm", "bound clients").choice(BOUND_SHARES),
         "request_timeout_ms": random.choice((200, 500, 2000)),
         "heartbeat_ms": heartbeat_ms,
         "election_ms": election_ms,
@@ -153,8 +163,10 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     }
     chosen = {**drawn, **given}
     if chosen["workload"] == "kv" and "workload_options" not in given:
-        long_percent = stream(seed, "swarm", "long values").choice(LONG_PERCENT)
-        chosen["workload_options"] = {"long_percent": long_percent}
+        chosen["workload_options"] = {
+            name: stream(seed, "swarm", "kv", name).choice(values)
+            for name, values in KV_OPTIONS.items()
+        }
     return chosen
 
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from splitbrain.checkers.model.answers import made_revision
 from splitbrain.checkers.model.evaluation import evaluate
+from splitbrain.checkers.model.requests import must_be_recent
 from splitbrain.checkers.model.sequential_store import Made
 from splitbrain.harness.synthetic.call import Call
 from splitbrain.harness.synthetic.recorded_store import RecordedStore
@@ -46,6 +47,7 @@ class Corruption:
     - `before` makes an operation take effect before it is invoked, and sets its answer.
     - `states` changes the states of the members.
     - `compaction` makes the store answer a read below the compacted revision.
+    - `refused` makes the store execute the first operation of a transaction that it refuses.
 
     The functions return None if the corruption is not possible with their arguments. `members_min`
     is the number of members' states that a checker needs to find the corruption.
@@ -57,6 +59,7 @@ class Corruption:
     before: EffectCorruption | None = None
     states: StateCorruption | None = None
     compaction: bool = False
+    refused: bool = False
     members_min: int = 0
 
 
@@ -113,6 +116,17 @@ class Corruptor:
         self.done = corrupted is not None
         return members if corrupted is None else corrupted
 
+    def refused(self, store: RecordedStore, call: Call, number: int) -> Made:
+        """Return the changes that the store makes although it refuses the operation `call`."""
+        request = call.request
+        if not self.corruption.refused or self._is_idle(number) or not isinstance(request, Txn):
+            return ()
+        put = next(iter(request.success), None)
+        if request.compare or not isinstance(put, Put):
+            return ()
+        self.done = True
+        return evaluate(store, put)[1]
+
     def ignores_compaction(self, call: Call, number: int) -> bool:
         """Whether the store answers the read `call` although its revision is compacted."""
         if not self.corruption.compaction or self._is_idle(number) or call.fate != "ok":
@@ -136,6 +150,22 @@ def _stale_read(store: RecordedStore, call: Call, result: Any) -> Result | None:
         return None
     revision = call.floor - 1
     then = replace(request, revision=revision)
+    answer, _ = evaluate(store, then)
+    corrupted: Result = replace(answer, header=replace(result.header, revision=revision))
+    return corrupted
+
+
+def _stale_transaction(store: RecordedStore, call: Call, result: Any) -> Result | None:
+    request = call.request
+    if not isinstance(request, Txn) or request.compare or call.floor < 3:
+        return None
+    reads = [one for one in request.success if isinstance(one, Range)]
+    if len(reads) < len(request.success) or not must_be_recent(request):
+        return None
+    revision = call.floor - 1
+    then = replace(request, success=tuple(
+        replace(one, revision=one.revision or revision) for one in reads
+    ))
     answer, _ = evaluate(store, then)
     corrupted: Result = replace(answer, header=replace(result.header, revision=revision))
     return corrupted
@@ -308,6 +338,13 @@ CORRUPTIONS: Mapping[str, Corruption] = {
     ),
     "compacted-read": Corruption(
         "a read below the compacted revision is answered", compaction=True,
+    ),
+    "stale-transaction": Corruption(
+        "a transaction that reads, in part serializably, misses an acknowledged write",
+        answer=_stale_transaction,
+    ),
+    "refused-half-way": Corruption(
+        "a transaction is refused after its first operation took effect", refused=True,
     ),
     "lost-write": Corruption("an acknowledged write has no effect", effect=_lost_write),
     "applied-twice": Corruption(

@@ -77,15 +77,14 @@ class Recipe:
 
 def _states(simulation: Simulation, members: int) -> list[MemberState]:
     revision = simulation.store.revision
-    changes = tuple(
-        one for one in simulation.store.changes if one.revision > simulation.compacted
-    )
+    compacted = simulation.store.compacted
+    changes = tuple(one for one in simulation.store.changes if one.revision > compacted)
     return [
         MemberState(
             member=f"n{number}",
             revision=revision,
-            first_revision=max(1, simulation.compacted + 1),
-            compact_revision=simulation.compacted,
+            first_revision=max(1, compacted + 1),
+            compact_revision=compacted,
             hash=revision * 2654435761 % 2**32,
             hash_revision=revision,
             member_id=number,

@@ -12,18 +12,19 @@ from collections.abc import Callable
 
 import msgspec
 
-from splitbrain.checkers.model.evaluation import answer_range, evaluate
+from splitbrain.checkers.model.evaluation import answer_range, evaluate, refusal_of
 from splitbrain.checkers.model.sequential_store import Made
 from splitbrain.harness.synthetic.call import Call, Fate
 from splitbrain.harness.synthetic.corruptions import Corruptor
 from splitbrain.harness.synthetic.recorded_store import RecordedStore
 from splitbrain.harness.synthetic.workloads import SyntheticWorkload
 from splitbrain.histories.event import Event, EventType
-from splitbrain.histories.kv import Compact, Header, Range, Request, Result
+from splitbrain.histories.kv import Compact, Header, Range, Request, Result, Txn
 from splitbrain.histories.random_stream import stream
 
 COMPACTED = "etcdserver: mvcc: required revision has been compacted"
 FUTURE = "etcdserver: mvcc: required revision is a future revision"
+REFUSALS = {"": "", "compacted": COMPACTED, "future": FUTURE}
 LEASE_NS = 200_000_000
 """The average lifetime of a lease."""
 NULL = msgspec.Raw(b"null")
@@ -49,7 +50,6 @@ class Simulation:
     ) -> None:
         self._random = stream(seed, "synthetic")
         self.store = RecordedStore()
-        self.compacted = 0
         self._corruptor = corruptor
         self._compactable_max = 0
         """The revision before the corrupted one, or 0 if no revision is corrupted yet. Compactions
@@ -158,12 +158,15 @@ class Simulation:
 
     def _take_effect(self, call: Call) -> None:
         request, store = call.request, self.store
-        if isinstance(request, Compact) or (isinstance(request, Range) and request.revision):
-            error = self._refusal(request, call)
-            if error:
-                call.fate = "fail" if call.fate == "ok" else call.fate
-                call.error = error
-                return
+        error = self._refusal(request, call)
+        if error:
+            if self._corruptor is not None and call.fate == "ok":
+                changes = self._corruptor.refused(store, call, self._invoked)
+                if changes:
+                    store.commit(changes)
+            call.fate = "fail" if call.fate == "ok" else call.fate
+            call.error = error
+            return
         result, changes = evaluate(store, request)
         claimed = store.revision + bool(changes)
         if self._corruptor is not None and self._corruptor.corruption.effect is not None:
@@ -187,19 +190,25 @@ class Simulation:
             self._compactable_max = before
         return changes
 
-    def _refusal(self, request: Range | Compact, call: Call) -> str:
+    def _refusal(self, request: Request, call: Call) -> str:
+        """The error if the store refuses `request`, or ""."""
+        if isinstance(request, Txn):
+            return REFUSALS[refusal_of(self.store, request)]
+        if not isinstance(request, Range | Compact) or not request.revision:
+            return ""
         if request.revision > self.store.revision:
             return FUTURE
+        compacted = self.store.compacted
         if isinstance(request, Range):
-            if request.revision >= self.compacted:
+            if request.revision >= compacted:
                 return ""
             corruptor = self._corruptor
             if corruptor is not None and corruptor.ignores_compaction(call, self._invoked):
                 return ""
             return COMPACTED
-        if request.revision <= self.compacted:
+        if request.revision <= compacted:
             return COMPACTED
-        self.compacted = request.revision
+        self.store.compacted = request.revision
         return ""
 
     def _end_lease(self, now: int, call: Call) -> None:

@@ -82,6 +82,36 @@ def draw_aged(random: Random, number: int, revision: int) -> Request:
     return draw_kv(random, number, revision)
 
 
+def draw_mixed(random: Random, number: int, revision: int, keys: int = 12) -> Request:
+    """Like `kv`, with what clients send rarely: transactions that read at a revision, that only
+    read, that are refused or that put many keys; large values; and bursts of compactions."""
+    key, other = f"k{random.randrange(keys):03d}", f"k{random.randrange(keys):03d}n"
+    if number % 400 < 3:
+        return Compact(max(1, revision - random.choice((0, 0, 1, random.randrange(60)))))
+    kind = random.random()
+    at = max(1, revision - int(30 * random.random() ** 3))
+    if kind < 0.03:
+        refused = random.choice((revision + random.randint(1, 30), 1))
+        branch: list[Put | Range] = [Put(key, f"v{number}"), Put(other, f"w{number}")]
+        branch.insert(random.randrange(1, 3), Range(key, revision=refused))
+        return Txn((), tuple(branch))
+    if kind < 0.06:
+        return Txn((), (Put(key, f"v{number}"), Range("k", "l", limit=3, revision=at)))
+    if kind < 0.10:
+        reads = (
+            Range(key, serializable=random.random() < 0.5),
+            Range("k", "l", limit=4, serializable=random.random() < 0.5),
+            Range(other, revision=random.choice((0, at))),
+        )
+        return Txn((), reads[: random.randint(1, 3)])
+    if kind < 0.11:
+        return Txn((), tuple(Put(f"many/{n:02d}", f"v{number}.{n}") for n in range(60)))
+    if kind < 0.12:
+        large = f"v{number}".ljust(20_000, "~")
+        return Txn((), (Put(key, f"v{number}"), Put("large", large), Put(other, f"w{number}")))
+    return draw_kv(random, number, revision, keys)
+
+
 def draw_register(random: Random, number: int, revision: int) -> Request:
     """Like the workload `register`: put, get and compare-and-swap of a few keys.
 
@@ -114,6 +144,10 @@ WORKLOADS: Mapping[str, SyntheticWorkload] = {
     ),
     "kv-aged": SyntheticWorkload(
         "kv with compactions, and leases that end", draw_aged, leases=True,
+    ),
+    "kv-mixed": SyntheticWorkload(
+        "kv with transactions of other kinds, many and large values, and bursts of compactions",
+        draw_mixed,
     ),
     "register": SyntheticWorkload(
         "put, get and compare-and-swap of a few keys at a time", draw_register,

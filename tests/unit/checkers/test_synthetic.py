@@ -20,11 +20,16 @@ from splitbrain.histories.history import History
 from splitbrain.histories.sidecar import members_path, read_members
 
 NOT_OF = {
-    "register": {"compacted-read", "torn-transaction", "wrong-deleted", "past-as-present"},
+    "register": {
+        "compacted-read", "torn-transaction", "wrong-deleted", "past-as-present",
+        "stale-transaction", "refused-half-way",
+    },
     "set": {
         "compacted-read", "torn-transaction", "wrong-deleted", "past-as-present", "phantom-write",
+        "stale-transaction", "refused-half-way",
     },
-    "kv": {"compacted-read"},
+    "kv": {"compacted-read", "stale-transaction", "refused-half-way"},
+    "kv-aged": {"stale-transaction", "refused-half-way"},
 }
 """What a workload has no place for."""
 
