@@ -25,7 +25,7 @@ MAIN = "from splitbrain.harness.cli.main import main; main()"
 def splitbrain(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", MAIN, *words],
-        cwd=cwd, capture_output=True, text=True, timeout=120, check=False,
+        cwd=cwd, capture_output=True, text=True, timeout=700, check=False,
     )
 
 
@@ -128,6 +128,7 @@ def test_a_large_schedule_shrinks_by_what_its_anomaly_shows(tmp_path: Path) -> N
     done = splitbrain(
         "shrink", "--mutant", "create_revision_kept_over_delete", "--seed", "1", "--rate", "25",
         "--workload", "kv", "--time-limit", "60", "--fault-pace", "3", "--out", str(file),
+        "--budget", "600",
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " faults, 1562 operations, " in done.stdout.splitlines()[0]
