@@ -154,7 +154,7 @@ def _draw_bound(random: Random, members: int, bound_share: float) -> int | None:
 def _draw_member(random: Random, members: int, follower_share: float) -> tuple[bool, int]:
     """Draw whether the operation goes to a follower, and the number of the member or follower.
 
-    Both values are always drawn, so that `follower_share` does not change later draws.
+    The two values are drawn in every case, so that `follower_share` does not change later draws.
     """
     to_follower = random.random() < follower_share
     return to_follower, random.randrange(members)

@@ -18,7 +18,7 @@ VALUE_FIELDS = frozenset(("value", "operand"))
 
 
 def shorter_values(schedule: Schedule) -> Iterator[Schedule]:
-    """All long values in the operations shortened; then only one of them.
+    """Schedules in which all long values are shortened, then schedules in which only one is.
 
     Equal values stay equal, and different values stay different, so that a value that is compared
     is still the value that is written.

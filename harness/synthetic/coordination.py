@@ -253,9 +253,9 @@ def generate_coordination(
     The run lasts `seconds` of virtual time. Before some operations under a lock, or as leader, the
     client pauses for longer than the time to live of its lease; `pauses` is the share of these
     operations. `corrupt` is a name in `COORDINATION_CORRUPTIONS`, or "". Returns None if that bug
-    was not possible anywhere in the run. `leader_change_s` is the mean time between leader changes,
-    and `checkpoint_s` the interval at which the leader records the remaining time of leases; with
-    0, neither happens. The leases of the workload `lease` live `ttl` to `ttl` + 2 seconds.
+    was not possible anywhere in the run. `leader_change_s` is the mean time between leader changes
+    (0: none). `checkpoint_s` is the interval at which the leader records the remaining time of
+    leases (0: never). The leases of the workload `lease` live `ttl` to `ttl` + 2 seconds.
     """
     random = stream(seed, "synthetic", workload)
     store = CoordinationStore(

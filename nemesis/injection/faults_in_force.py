@@ -86,7 +86,7 @@ class FaultsInForce:
         return self._required(member) == "killed"
 
     def register(self, heal: Undo) -> Undo:
-        """Add a fault that affects neither processes nor links. `heal` heals the fault.
+        """Add a fault of clocks, disks or failpoints. `heal` heals the fault.
 
         The returned Undo calls `heal`, and does nothing after `heal` has succeeded once.
         """

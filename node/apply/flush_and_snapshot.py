@@ -105,9 +105,10 @@ class BackendFlusher:
         self._world.log("info", "took a snapshot", index=metadata.index, term=metadata.term)
 
     def _compactable_index(self, snapshot: SnapshotMetadata) -> Index:
-        """Return the index up to which neither a slow follower nor Raft needs the log.
+        """Return the index up to which the log can be compacted.
 
-        Raft treats an entry as applied only after the whole Ready that contains it is done. If the
-        log's disk is slow, this can be later than the flush of the backend.
+        The entries up to this index are not needed by a slow follower, and Raft has finished with
+        them. Raft treats an entry as applied only after the whole Ready that contains it is done.
+        If the log's disk is slow, this can be later than the flush of the backend.
         """
         return min(snapshot.index - self._config.catch_up_entries, self._raft.log.applied)

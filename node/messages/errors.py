@@ -1,7 +1,7 @@
 """The errors of the v3 API: gRPC codes and etcd's messages.
 
 A client uses the code and the message to decide whether a request certainly did not happen or may
-have happened. Both are therefore exactly those of etcd.
+have happened. Codes and messages are therefore exactly those of etcd 3.5.1.
 
 Source: etcd 3.5.1, `api/v3rpc/rpctypes/error.go`; the HTTP statuses are those of grpc-gateway 1.16,
 `runtime/errors.go`.

@@ -140,8 +140,9 @@ def _payload_bytes(entries: tuple[Entry, ...]) -> int:
 def maybe_send_snapshot(raft: RaftState, progress: Progress) -> bool:
     """Announce the newest snapshot to a follower that is active.
 
-    The owner of the `Raft` adds the data to the message. If the owner changes the metadata
-    accordingly, the data may be newer than the announced snapshot, up to the applied index.
+    The owner of the `Raft` adds the data to the message. The owner may add data that is newer than
+    the announced snapshot, up to the applied index. It must then also replace the metadata in the
+    message.
     """
     if not progress.recent_active:
         progress.append_due = False  # until it answers a heartbeat

@@ -92,7 +92,8 @@ class RealFile:
 class RealDisk:
     """The disk of the operating system. Paths are relative to `root`.
 
-    One thread syncs the WAL, and another works for the backend, so neither waits for the other.
+    One thread syncs the WAL, and another thread works for the backend. A slow flush of the backend
+    therefore does not delay a sync of the WAL.
     """
 
     def __init__(
