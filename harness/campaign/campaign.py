@@ -38,7 +38,7 @@ class SeedResult(msgspec.Struct, frozen=True):
 
 
 def run_seed(seed: int, given: Mapping[str, Any]) -> SeedResult:
-    """Draw and simulate one seed of a campaign. The options in `given` are not drawn."""
+    """Draw and simulate the run of `seed`. Options in `given` have the given values."""
     began = time.perf_counter()
     schedule = draw_swarm_schedule(seed, given)
     with temporary_run_folder() as folder:
@@ -62,10 +62,10 @@ def run_seed(seed: int, given: Mapping[str, Any]) -> SeedResult:
 def campaign(
     seeds: Iterable[int], given: Mapping[str, Any], workers: int = 1
 ) -> Iterator[SeedResult]:
-    """Run every seed of `seeds`, and yield the results in the order in which the runs end.
+    """Simulate a run for each of `seeds`, and yield the results in the order in which runs end.
 
-    `workers` is the number of processes. With one worker, the order is that of `seeds`. The options
-    in `given` are not drawn.
+    `workers` is the number of processes. With one worker, the results are in the order of `seeds`.
+    Options in `given` have the given values, and the seed determines all others.
     """
     if workers == 1:
         for seed in seeds:
@@ -110,10 +110,11 @@ def hunt(
     first_seed: int = 0,
     on_result: Callable[[SeedResult], None] = lambda _: None,
 ) -> tuple[SeedResult | None, int, float]:
-    """Simulate seed after seed, from `first_seed` on, until a run is invalid or the time is over.
+    """Simulate seed after seed, from `first_seed` on, until a run is invalid.
 
-    The time is `budget_s` of wall time. `on_result` is called with each result. Returns the invalid
-    result or None, the number of seeds tried, and the wall time in s.
+    The search also ends after `budget_s` seconds of wall time. `on_result` is called with each
+    result. Returns the result of the invalid run (None if no run was invalid), the number of seeds
+    tried, and the wall time in s.
     """
     began = time.monotonic()
     tried = 0

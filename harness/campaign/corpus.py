@@ -2,10 +2,10 @@
 
 The corpus is a folder. Each of its files is a saved run:
 
-- `NAME.json` is a saved seed: `seed` (a number), `why` (a sentence), and options of a run:
+- `NAME.json` contains `seed` (a number), `why` (a sentence), and options of a run, for example
   `{"seed": 42, "workload": "kv", "nemesis": ["kill"], "why": "a put was answered twice"}`.
-  A `repro.json` of a run is accepted as well.
-- `NAME.schedule` is a saved schedule (`splitbrain.harness.schedule.text`).
+  It can also be a copy of the `repro.json` of a run.
+- `NAME.schedule` contains a schedule as text (`splitbrain.harness.schedule.text`).
 
 `splitbrain corpus add RUN` writes these files.
 """
@@ -104,10 +104,10 @@ def _of_repro(path: Path) -> SavedRun:
 
 
 def _given(options: Options) -> dict[str, Any]:
-    """All options that determine a run.
+    """The options that determine a run, including those with the default value.
 
-    Options with their default value are included. Otherwise the options of a project, a test or a
-    planted bug could replace them when the run is repeated.
+    If an option with the default value were left out, a repetition could take another value from
+    `[tool.splitbrain]`, the test or the planted bug.
     """
     return {
         name: msgspec.to_builtins(getattr(options, name)) for name in options.__struct_fields__
@@ -116,12 +116,14 @@ def _given(options: Options) -> dict[str, Any]:
 
 
 def add_to_corpus(schedule: Schedule, folder: Path, name: str, why: str) -> list[Path]:
-    """Save a run in `folder`, and return the files that were written.
+    """Save the run of `schedule` in `folder`, and return the paths of the written files.
 
-    If `schedule` was drawn from its options and its seed, they are saved in `NAME.json`. If it is
-    also simulated and has at most `SCHEDULE_OPERATIONS_MAX` operations, the schedule is saved too,
-    because a later version may draw another schedule from the same seed. A schedule that was not
-    drawn is saved only as a schedule. Raises BadArguments if a file exists already.
+    - A schedule that was not drawn is saved in `NAME.schedule`.
+    - For a schedule that was drawn, the options and the seed are saved in `NAME.json`. If it is
+      simulated and has at most `SCHEDULE_OPERATIONS_MAX` operations, it is also saved in
+      `NAME.schedule`, because a later version may draw another schedule from the same seed.
+
+    Raises BadArguments if one of the files exists already.
     """
     if not re.fullmatch(r"\w[\w.,=+-]*", name):
         raise BadArguments(

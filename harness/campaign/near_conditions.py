@@ -43,10 +43,11 @@ COMMON_STEMS = frozenset(("membe", "befor", "after", "entri", "entry", "other", 
 
 
 def near_conditions(name: str) -> tuple[str, ...]:
-    """The conditions whose texts share words with the description of the planted bug.
+    """Select the conditions that are related to the planted bug `name`.
 
-    Only conditions of the part of the member that contains the bug `name` are considered. If fewer
-    than `NEAR_MIN` of them share words, all conditions of that part are returned.
+    Candidates are the conditions of the part of the member that contains the bug, and `BUGGIFIED`.
+    A candidate is selected if its text shares a word with the description of the bug. If fewer than
+    `NEAR_MIN` are selected, all conditions of that part are returned instead.
     """
     of_part = (*GROUPS.get(room_of(name), CONDITIONS), *BUGGIFIED)
     described = _stems(f"{name.replace('_', ' ')} {mutant(name).what}")

@@ -142,17 +142,17 @@ def _operations(
 
 
 def _draw_bound(random: Random, members: int, bound_share: float) -> int | None:
-    """Draw the number of the member that a client is bound to; None: it is not bound.
+    """Draw the index of the member to which a client sends all its operations, or None.
 
-    Clients that are not bound soon all wait for a member that is cut off, because each of them
-    calls it sooner or later. A bound client stays at its member, before and after a fault.
+    None means that the client calls all members. If a member is cut off, every client that calls
+    all members soon waits for its answer. A client that is bound to another member continues.
     """
     bound, member = random.random() < bound_share, random.randrange(members)
     return member if bound else None
 
 
 def _draw_member(random: Random, members: int, follower_share: float) -> tuple[bool, int]:
-    """Draw whether the operation goes to a follower, and the number of the member or follower.
+    """Draw `to_follower` and `member` of a `ScheduledOperation`.
 
     The two values are drawn in every case, so that `follower_share` does not change later draws.
     """

@@ -1,7 +1,7 @@
 """Swarm testing: each seed draws the kinds of faults, settings and conditions that its run uses.
 
-Many runs with a few features each find more bugs than the same number of runs with all features,
-because one feature can hide the bugs that another feature reveals. Source: Groce et al., "Swarm
+Many runs that each use a few kinds find more bugs than the same number of runs that use all kinds,
+because one kind of fault can hide the bugs that another kind reveals. Source: Groce et al., "Swarm
 Testing", ISSTA 2012.
 """
 
@@ -135,10 +135,11 @@ def _conditions(random: Random) -> tuple[NetworkConditions, DiskConditions, int]
 
 
 def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of one seed of a campaign: `given`, and drawn values for all others.
+    """The options of the run with `seed` in a campaign.
 
-    If `given` contains `swarm` with the value False, the drawn kinds of faults are kinds that real
-    processes support (`splitbrain.harness.systems.support`).
+    Options in `given` have the given values. The options that a campaign varies, such as the
+    workload, are otherwise drawn from `seed`. If `given["swarm"]` is False, only those kinds of
+    faults are drawn that systems of real processes support too.
     """
     random = stream(seed, "swarm", "options")
     heartbeat_ms, election_ms = random.choice(ELECTIONS)

@@ -18,9 +18,9 @@ NOT_OF_THE_RUN = ("seed", "store", "name", "keep_data")
 def run_line(options: Options, seed: int) -> str:
     """The command line `splitbrain run …` that repeats a run.
 
-    The line contains the seed. It contains an option if the value is not the default, or if the
-    planted bug or the nearest pyproject.toml would set another value. Raises BadArguments if the
-    nearest pyproject.toml has wrong options.
+    The line contains the seed, and each option whose value is not the default. It also contains an
+    option with the default value if the planted bug or the nearest pyproject.toml would otherwise
+    set another value. Raises BadArguments if the nearest pyproject.toml has wrong options.
     """
     words = ["splitbrain", "run"]
     # The values that the command would use for options that are not given. They can differ from

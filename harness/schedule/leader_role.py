@@ -12,10 +12,11 @@ from splitbrain.nemesis.fault import Fault, MemberName, Partition
 
 
 def with_leader(schedule: Schedule, leader: MemberName | None) -> Schedule:
-    """`schedule` with the names of the expected leader and of `leader` swapped everywhere.
+    """A copy of `schedule` in which `leader` and the expected leader have exchanged their roles.
 
-    If the schedule expects no leader or `leader` is None, the schedule is returned unchanged.
-    Members differ only in their names, so the new schedule describes an equivalent run.
+    The operations and faults of each of the two members become those of the other. The copy expects
+    `leader` to lead.
+    `schedule` is returned unchanged if it expects no leader, or if `leader` is None.
     """
     expected = schedule.leader
     if not expected or leader is None or leader == expected or leader not in schedule.members:

@@ -107,7 +107,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def size(self) -> tuple[int, int]:
-        """The number of faults and the number of operations."""
+        """A pair: the number of faults, and the number of operations."""
         return len(self.faults), sum(len(one.operations) for one in self.clients)
 
     def operation_numbers(self) -> tuple[tuple[int, ...], ...]:
@@ -149,9 +149,10 @@ def with_plain_environment(schedule: Schedule) -> Schedule:
 def fixed_options(schedule: Schedule) -> Options:
     """The options of `schedule`, changed so that they agree with its other fields.
 
-    Options that only guide the drawing are set to their defaults. Options that repeat a field of
-    the schedule, such as the seed, are set to that field. The number of clients is kept, although a
-    smaller schedule may have fewer: the final reads must include the keys of all original clients.
+    `store`, `name` and the options that only guide the drawing get their default values. An option
+    that repeats a field of the schedule, such as the seed, gets the value of this field. The number
+    of clients is kept even if shrinking has removed clients, because the final reads must include
+    the keys of all original clients.
     """
     return replace(
         schedule.options, swarm=False, nemesis=(), nodes=(len(schedule.members),),
@@ -182,11 +183,11 @@ def clients_of(
 
 
 def with_operations(schedule: Schedule, operations: Mapping[int, TimedOperation]) -> Schedule:
-    """The same schedule with only the given operations.
+    """A copy of `schedule` that contains only `operations`.
 
-    `operations` maps the present number of each remaining operation to the operation. Clients
-    without operations are removed. A fault at a step of an operation gets the new number of that
-    operation. If the operation is removed, the fault is removed as well.
+    The keys of `operations` are the numbers that the operations have in `schedule`. The operations
+    are then numbered anew, and clients without operations are removed. A fault at a step of an
+    operation refers to the new number of this operation, or is removed together with it.
     """
     kept = sorted(operations.items(), key=lambda one: (one[1].at_us, one[1].client, one[0]))
     clients = {client: place for place, client in enumerate(sorted({o.client for _, o in kept}))}

@@ -206,7 +206,8 @@ def read_schedule(path: Path) -> Schedule:
 def parse_schedule(text: str, name: str = "the schedule") -> Schedule:
     """The schedule that `text` describes. `name` is the name of the text in error messages.
 
-    Raises BadArguments, which quotes the wrong line and says what was expected.
+    Raises BadArguments if the text is not a schedule. The error quotes the wrong line and says what
+    was expected.
     """
     reader = _Reader(name)
     for number, line in enumerate(text.splitlines(), start=1):

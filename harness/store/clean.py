@@ -31,11 +31,14 @@ def old_runs(
     only_valid: bool = False,
     now: datetime | None = None,
 ) -> Iterator[OldRun]:
-    """The runs of `store` that may be removed, the oldest first.
+    """The runs of `store` to remove, the oldest first.
 
-    The newest `keep` runs of each test are kept. With `older_than`, runs that started less than
-    that long ago are kept too. With `only_valid`, runs that are not valid are kept too. A run that
-    may still be in progress is always kept.
+    These runs are not removed:
+
+    - the newest `keep` runs of each test;
+    - if `older_than` is given, runs that are younger than `older_than`;
+    - if `only_valid` is True, runs that are invalid or unknown;
+    - runs that may still be in progress.
     """
     by_test: dict[Path, list[Path]] = {}
     for folder in begun_folders(store):

@@ -68,7 +68,8 @@ class RunRecord(msgspec.Struct, frozen=True):
 class FaultCount(msgspec.Struct, frozen=True):
     """One fault, and the outcomes of the operations that were invoked while it was in force.
 
-    `begin` and `end` are in ns since the start of the run.
+    `begin` and `end` are in ns since the start of the run; `end` is None if the fault was never
+    healed.
     """
 
     fault: int
@@ -85,8 +86,8 @@ class FaultCount(msgspec.Struct, frozen=True):
 class Results(msgspec.Struct, frozen=True):
     """The content of `results.json`.
 
-    `valid` is the merged verdict: False if a verdict is False, otherwise None if one is None,
-    otherwise True.
+    `valid` is False (invalid) if one of `verdicts` is False. Otherwise it is None (unknown) if one
+    of `verdicts` is None, if there are no verdicts, or if the run failed. Otherwise it is True.
     """
 
     valid: bool | None
@@ -111,9 +112,8 @@ class Results(msgspec.Struct, frozen=True):
 class Repro(msgspec.Struct, frozen=True):
     """The content of `repro.json`: how to repeat the run on another machine.
 
-    The schedule is in `schedule.json` in the same folder. If `repro.json` is used alone, the
-    schedule is in the field `schedule`. The corpus accepts the file as a saved seed
-    (`harness/campaign/corpus.py`).
+    A replay reads the schedule from the field `schedule`. If this field is None, as in every
+    `repro.json` that a run writes, the replay reads `schedule.json` in the same folder.
     """
 
     seed: int

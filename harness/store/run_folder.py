@@ -4,7 +4,7 @@
       run.json        RunRecord: what ran, with which options, and how it ended
       schedule.json   Schedule: everything that determines the run
       repro.json      Repro: the versions of the run and the command that repeats it
-      history.jsonl   the events of operations and faults in the order of recording, one a line
+      history.jsonl   the events of operations and faults, one per line, as they were recorded
       nemesis.jsonl   the events of the process "nemesis" alone
       watch.jsonl     the watchers' requests and answers (`histories/watch.py`)
       results.json    Results: the verdicts

@@ -1,8 +1,8 @@
 """The store of runs: `store/<test>/<time>-<seed>/`, and `store/latest`, a link to the newest run.
 
 Several runs may start in the same second with the same seed, in one process or in many (`pytest
--n`). A run's folder is made by one `mkdir`, which succeeds in only one process. The others add a
-number to the name.
+-n`). A run's folder is made by one `mkdir`, which succeeds for only one of these runs. Each of the
+others tries the name with a number at the end.
 """
 
 from __future__ import annotations
