@@ -29,7 +29,7 @@ class ConnectionLost(OSError):
 class HttpConnection(asyncio.Protocol):
     """A persistent connection to one member. `connect` opens it.
 
-    While `usable` is true, the connection accepts a request.
+    `ask` may be called only while `usable` is True.
     """
 
     def __init__(self) -> None:

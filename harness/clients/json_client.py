@@ -67,10 +67,11 @@ class _Member:
 
 
 class GatewayClient:
-    """Sends requests and returns their outcomes. A failure of the store is also an outcome.
+    """Sends requests and returns their outcomes. Use `open_clients` to make a `GatewayClient`.
 
-    A request is never sent twice, because a retried write could take effect twice although the
-    history records it once. Use `open_clients` to make a `GatewayClient`.
+    An error of the member or of the connection is returned as an outcome, not raised. A request is
+    never sent twice, because a retried write could take effect twice although the history records
+    it once.
     """
 
     def __init__(self, timeout_ms: int) -> None:

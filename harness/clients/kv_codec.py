@@ -109,10 +109,10 @@ def _wire(request: Request) -> tuple[str, dict[str, Any]]:
 
 
 def _sorting(request: Range) -> dict[str, str]:
-    """The gateway's two fields for the order of `request`: the sort target and the sort order.
+    """The gateway's fields `sort_target` and `sort_order` for `request`; {} without sorting.
 
-    Both are always sent, because etcd sorts after it has applied the limit if only the target is
-    sent.
+    If a request contains only `sort_target`, etcd applies the limit before it sorts. Therefore
+    `sort_order` is always sent too.
     """
     if not request.sort_by:
         return {}
@@ -171,7 +171,7 @@ _error_decoder = msgspec.json.Decoder(Error, strict=False)
 
 
 def decode_result(request: Request, body: bytes) -> Result:
-    """The result in an answer of status 200 to `request`.
+    """Decode `body`, the body of an answer with status 200 to `request`.
 
     Raises msgspec.MsgspecError if `body` is not an answer to this kind of request.
     """

@@ -95,11 +95,11 @@ def combined_state(
 async def hash_kv(
     session: aiohttp.ClientSession, url: str, peer_url: str, at_revision: int
 ) -> HashKV:
-    """Read HashKV at a revision (0: the present one).
+    """Read HashKV at the revision `at_revision`; 0 means the present revision.
 
-    etcd's gateway serves HashKV since release 3.6. Earlier releases serve HashKV only to their
-    peers, over HTTP, so this function then uses the peer URL. Their `/v3/maintenance/hash` cannot
-    replace HashKV, because it is the hash of the whole backend, at no given revision.
+    The gateway of etcd 3.6 and later serves HashKV. Earlier releases serve HashKV only at the peer
+    URL, over HTTP, which this function tries if the gateway answers 404. `/v3/maintenance/hash` of
+    earlier releases is no replacement, because it hashes the whole backend and takes no revision.
     """
     try:
         return await _request(session, url + HASH_KV_PATH, {"revision": str(at_revision)}, HashKV)
@@ -111,10 +111,10 @@ async def hash_kv(
 async def change_log(
     watch: WatchFrom, url: str, to_revision: int
 ) -> tuple[int, tuple[Change, ...]]:
-    """Read all changes up to `to_revision`.
+    """Read all changes up to `to_revision` that the member has not compacted.
 
-    Returns the first revision that the member has not compacted, and the changes from that revision
-    on. Raises SystemFailed if the watch ends early.
+    Returns the first revision that is not compacted, and the changes from this revision on. Raises
+    SystemFailed if the watch ends before `to_revision`.
     """
     first = 1
     # Revision 1 is the empty store, which contains no change.

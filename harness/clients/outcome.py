@@ -1,11 +1,10 @@
-"""Decides the outcome of a request that was not answered with success.
+"""Decides the outcome of a request that was not answered with success: `fail` or `info`.
 
-The outcome `fail` means that the request certainly had no effect and never will have one. The
-outcome of every other error is `info`. A wrong `fail` makes the checkers reject a correct store,
-while a needless `info` only slows the checkers down. Therefore an error that the tables below do
-not contain is `info`.
-
-A read has no effect on the store, so every error of a read is `fail`.
+- A read has no effect on the store. Therefore every error of a read is `fail`.
+- An error of another request is `fail` if the tables below show that the request certainly had no
+  effect and never will have one.
+- Every other error, also one that is not in the tables, is `info`. A wrong `fail` would make the
+  checkers reject a correct store, while a needless `info` only slows them down.
 
 Source: etcd 3.5, server/etcdserver (v3_server.go, server.go, apply.go) and api/v3rpc (quota.go,
 key.go, interceptor.go), which show where in the path of a write each error arises; grpc-gateway's
@@ -29,9 +28,11 @@ Certainty = Literal["fail", "info"]
 class Row:
     """One kind of error, and its outcome.
 
-    `sign` is used in three ways. In V3_MESSAGES it is the beginning of the error's message. In
-    STATUSES it is the status code of the answer. In EXCEPTIONS it is the text that the history
-    records for an exception of that type. `reason` explains why the outcome is certain or not.
+    `reason` explains why this is the outcome. The meaning of `sign` depends on the table:
+
+    - V3_MESSAGES: the beginning of the error's message;
+    - STATUSES: the status code of the answer;
+    - EXCEPTIONS: the text that the history records for an exception of that type.
     """
 
     sign: str

@@ -30,8 +30,9 @@ WATCH = "/v3/watch"
 class WatchAnswer(msgspec.Struct, frozen=True):
     """One response of a watch stream.
 
-    A response that is not `created`, not `cancelled` and has no `changes` reports progress.
-    `previous` contains the key-value before each change; it is empty if the member sent none.
+    If `created` and `cancelled` are False and `changes` is empty, the response only reports the
+    progress of the stream. `previous` contains for each of `changes` the key-value before the
+    change. It is empty if the member sent no previous key-value.
     """
 
     revision: int

@@ -4,8 +4,8 @@ The checkers judge a run by the members' change logs, and a compaction removes t
 these logs. Therefore the harness reads every member's log before it sends a compaction. At the end
 of the run, it puts these archived changes in front of the changes that the member still has.
 
-If no member's log can be read up to the revision to compact, the harness does not send the
-compaction, because the checkers could not judge the removed changes.
+A compaction is sent only if the changes of one member are then known from revision 1 up to the
+revision to compact. Otherwise the checkers could not judge the changes that the compaction removes.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ def _revision(change: Change) -> int:
 class ArchivingClient:
     """A client that reads all members' change logs before it sends a compaction.
 
-    A compaction that the archive does not cover is not sent. The operation then ends in `fail`.
+    If `ChangeArchive.covers` is False for the revision to compact, the compaction is not sent, and
+    the outcome is `fail`.
     """
 
     def __init__(self, client: Client, archive: ChangeArchive) -> None:

@@ -42,11 +42,11 @@ def agree(statuses: Sequence[Status | None]) -> bool:
 async def wait_for_agreement(
     client: Client, system: System, members: Sequence[str], timeout_ms: int
 ) -> int | None:
-    """Wait until all members agree. Returns their revision, or None after `timeout_ms`.
+    """Wait until all members agree (`agree`). Returns their revision, or None after `timeout_ms`.
 
-    A system may have an attribute `in_flight_s`, the longest delay of a frame in its network. The
-    wait begins after that time, because a frame that arrives later, for example a forwarded write,
-    could change the members' states after they agreed.
+    A frame that is still in the network, such as a forwarded write, could change the members'
+    states after they agreed. Therefore the function first sleeps for the longest delay of a frame,
+    if the system has the attribute `in_flight_s`, which contains this delay.
     """
     await asyncio.sleep(getattr(system, "in_flight_s", 0.0))
     deadline = asyncio.get_running_loop().time() + timeout_ms / 1000
@@ -70,11 +70,12 @@ async def final_reads(
     process: int,
     limit_s: float = FINAL_READS_LIMIT_S,
 ) -> None:
-    """Send each read in `drafts` to each of `members`, as processes from number `process` on.
+    """Send each read in `drafts` to each of `members`, one after the other.
 
-    The reads are sent with `client` and recorded by `recorder`. A read that fails is sent again
-    until `limit_s` seconds have passed since the first one. After that, each remaining read is sent
-    once. Each attempt is recorded as an operation.
+    A read that fails is sent again, until `limit_s` seconds have passed since this function was
+    called. After that, each remaining read is sent only once. Each attempt is recorded as an
+    operation. The first process number is `process`. The number increases by one after each member,
+    and after each attempt that ended in `info`.
     """
     deadline = asyncio.get_running_loop().time() + limit_s
     for member in members:
@@ -97,9 +98,9 @@ async def gather_states(
 ) -> tuple[MemberState, ...]:
     """Read every member's state, with its hash at `revision`.
 
-    If a member cannot be read, its state contains the error. A write with an unknown outcome may be
-    applied while the states are read. If the states have different revisions for this reason, all
-    of them are read again, up to `GATHER_TRIES` times in total.
+    If a member cannot be read, its state contains the error. If the states have different
+    revisions, all of them are read again, up to `GATHER_TRIES` times in total, because a write with
+    an unknown outcome may have been applied while the states were read.
     """
     for _ in range(GATHER_TRIES - 1):
         states = await _states(system, members, revision)

@@ -1,6 +1,7 @@
-"""Records what a client has seen in answers, for operations that depend on it.
+"""Remembers what one client has read and written, and completes its next requests accordingly.
 
-Nothing here is random: the same schedule and the same answers give the same requests.
+Some scheduled operations depend on earlier answers, such as a compare-and-swap that expects the
+value that the client last read. The same schedule and the same answers give the same requests.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from splitbrain.histories.service import AnyRequest, AnyResult
 class Seen(NamedTuple):
     """The state of a key as one client last saw it.
 
-    The answer to a put contains no version and no create_revision. After a put, they are therefore
-    computed from the state that the client saw before, as if no other client had written the key
-    since.
+    The answer to a put contains no version and no create_revision. After a put, these two fields
+    are computed from the state before the put that this client saw, as if no other client had
+    written the key in the meantime.
     """
 
     value: str = ""
@@ -55,10 +56,11 @@ def revision_back(seen: int, back: int) -> int:
 
 
 def with_revisions(request: Txn, ranges_back: Sequence[tuple[int, int]], seen: int) -> Txn:
-    """`request`, with a revision in each of the ranges that `ranges_back` names.
+    """Set the revisions at which ranges in the transaction `request` read.
 
-    `seen` is the highest revision that the client has seen. A range that the transaction does not
-    contain is ignored.
+    Each pair in `ranges_back` contains the position of a range, and the number of revisions by
+    which its revision is lower than `seen`, the highest revision that the client has seen. Other
+    ranges are not changed. A position that the transaction does not have is ignored.
     """
     wanted = dict(ranges_back)
     positions = count()

@@ -197,7 +197,7 @@ def record(
 ) -> bool:
     """Record the outcome of an operation.
 
-    Returns whether the process is retired: after `info` it must not invoke another operation.
+    Returns True if the outcome is `info`. The process must then not invoke another operation.
     """
     if completion.outcome == "ok" and completion.result is not None:
         recorder.ok(process, f, completion.result, member)

@@ -9,9 +9,9 @@ from typing import Protocol, Self
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A run at one moment. Times are in seconds since the load began.
+    """What is displayed of a run at one moment. Times are in seconds since the load began.
 
-    Outside the load, `limit_s` is 0 and only `phase` has a meaning.
+    In other phases than the load, only `phase` is set.
     """
 
     phase: str

@@ -258,10 +258,10 @@ class Drive:
             await self._watchers.finish(states, revision)
 
     def _next_process(self) -> int:
-        """A process number above those of all clients.
+        """A process number that no client of the load has used, for the final reads.
 
-        A client begins with its own number. Each `info` increases its process number by the number
-        of clients.
+        A client's first process number is the number of the client. After each `info`, the client's
+        process number increases by the number of clients.
         """
         clients = len(self._schedule.clients)
         infos = self._load.counts.outcomes["info"] if self._load else 0
@@ -285,10 +285,11 @@ class Drive:
             self._system.end_adverse_conditions()
 
     def _record_adverse_conditions(self, *phases: FaultPhase) -> None:
-        """Record the system's adverse conditions as one fault that lasts for the whole load.
+        """Record events of the fault that stands for the system's adverse conditions.
 
-        Adverse conditions are, for example, a lossy network in the simulation. The number of this
-        fault follows the numbers of the schedule's faults.
+        Adverse conditions are, for example, a lossy network in the simulation. They are recorded as
+        one fault that lasts for the whole load. Its number is the next one after the numbers of the
+        schedule's faults. Nothing is recorded for a system without adverse conditions.
         """
         if isinstance(self._system, AdverseConditions) and self._system.has_adverse_conditions:
             for phase in phases:
@@ -351,9 +352,9 @@ class Drive:
 
 @contextlib.asynccontextmanager
 async def _in_background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run `coroutines` as tasks during the body of the context.
+    """A context in which `coroutines` run as tasks.
 
-    After the body the tasks are cancelled, and the first error of a task is raised.
+    At the end of the context, the tasks are cancelled. If a task has failed, its error is raised.
     """
     tasks = [asyncio.create_task(one) for one in coroutines]
     try:

@@ -20,10 +20,10 @@ STREAM_TIMEOUT_MS = 5_000
 
 
 class RunWatchers:
-    """The watchers of one run.
+    """Runs the watchers of one run, and archives change logs before compactions.
 
     Call `start` when the members serve, `finish` with the members' final states, and `close`
-    in any case. Without watchers in the schedule, these methods do nothing.
+    in any case. These three methods do nothing if the schedule has no watchers.
     """
 
     def __init__(

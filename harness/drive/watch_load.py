@@ -42,7 +42,7 @@ class WatchingClient(Protocol):
 
 
 class WatchLoad:
-    """All watchers of a run.
+    """Runs all watchers of a run, each as a task.
 
     `finish` waits for the last events and then closes the streams; `close` does not wait.
     """
@@ -74,11 +74,11 @@ class WatchLoad:
         ]
 
     async def finish(self, states: Sequence[MemberState], agreed_revision: int | None) -> None:
-        """Wait until each watcher has received its events, then close the streams.
+        """Wait until each watcher has received its last events, then close the streams.
 
-        The expected events are the changes in `states`, the members' final states. The wait ends
-        after `LAST_EVENTS_TIMEOUT_S`. If `agreed_revision` is None, the members have not agreed on
-        a revision, and there is no wait.
+        A watcher must receive all changes in `states`, the members' final states, that match its
+        request. The wait ends after `LAST_EVENTS_TIMEOUT_S`. If `agreed_revision` is None, because
+        the members did not agree on a revision, the streams are closed at once.
         """
         for watcher in self._watchers:
             watcher.keep_streams()

@@ -15,10 +15,10 @@ from splitbrain.histories.list_value import fresh
 
 
 class _Transactions(ABC):
-    """A workload of transactions over `keys` keys at a time.
+    """A workload of transactions over `keys` keys.
 
-    Each client continues with the next `keys` keys after `operations_per_client` transactions. The
-    keys of a workload begin with its name and a slash.
+    After `operations_per_client` transactions, a client continues with the next `keys` keys. Each
+    key begins with the name of the workload and a slash.
     """
 
     name: ClassVar[str]
@@ -55,8 +55,8 @@ class Append(_Transactions):
     The store has no lists, so a list is encoded as a value. An append takes two steps, as in
     Jepsen's append test for etcd. First the client reads the keys. Then one transaction, guarded by
     the mod_revision of each key, reads the keys again and puts the longer lists. If a guard fails,
-    the transaction only reads the keys. After `operations_per_client` transactions a client
-    continues with the next `keys` lists, which limits the length of a list.
+    the transaction only reads the keys. To limit the length of a list, a client continues with the
+    next `keys` lists after `operations_per_client` transactions.
     """
 
     name: ClassVar[str] = "append"
@@ -94,8 +94,9 @@ class Append(_Transactions):
 class WriteRead(_Transactions):
     """Transactions of one to `operations_max` operations, which read and write registers.
 
-    Half of the transactions that write are guarded: each key that they write must still have the
-    value that the client last read. If a guard fails, the transaction only reads these keys.
+    Half of the transactions that write are guarded: each written key must still have the value that
+    the client last read. If a guard fails, the transaction instead reads the keys that it would
+    have written.
     """
 
     name: ClassVar[str] = "wr"

@@ -39,24 +39,26 @@ Operation = Put | Range | Delete | Txn
 class KV:
     """Put, get, delete, ranges, reads of past revisions, transactions and compactions.
 
-    Most operations are on `keys` keys. `long_percent` of their values are long. Some ranges are
-    sorted by key or value. Most reads are linearizable, some are serializable, and some read a
-    revision near the last one that the client has seen. This revision can be compacted or in the
-    future.
+    Most operations are on `keys` keys. `long_percent` percent of the values that they write are
+    long. Some ranges are sorted by key or value. Most reads are linearizable, some are
+    serializable, and some read at a revision near the last one that the client has seen. Such a
+    revision can already be compacted, or be in the future.
 
-    A transaction has one or two comparisons, each of a key or of all keys of an interval. A
-    comparison tests the value, mod_revision, version or create_revision that the client last
-    read, or tests by version or create_revision whether the key exists. Both branches put,
-    delete and read, and some contain a nested transaction. Some of the reads are at a revision.
-    Other transactions only read, and mix serializable and linearizable ranges. Others contain an
-    operation that the store refuses. Then the other operations must have no effect.
+    There are three kinds of transactions:
 
-    `many_percent` of the operations are transactions of 60 to 100 puts, or read or delete the
-    keys of these transactions. `large_percent` of the operations put large values next to small
-    ones, or read them.
+    - Most have one or two comparisons, each of one key or of an interval of keys. A comparison uses
+      the value, mod_revision, version or create_revision that the client last read, or tests
+      whether the key exists. Both branches put, delete and read. Some reads are at a revision. Some
+      branches contain a nested transaction.
+    - Some only read, and mix serializable and linearizable ranges.
+    - A few contain an operation that the store refuses, so that the whole transaction must have no
+      effect.
 
-    With `compactions` 0 no client compacts. With `txn_revisions` 0 no transaction that writes
-    reads at a revision, which makes the members of every release of etcd diverge (issue 18667).
+    `many_percent` percent of the operations are transactions of 60 to 100 puts, or read or delete
+    the keys of these puts. `large_percent` percent put, read or delete large values.
+
+    With `compactions` 0, no client compacts. With `txn_revisions` 0, transactions that write do not
+    read at a revision. Such transactions make the members of etcd diverge (etcd issue 18667).
     """
 
     name: ClassVar[str] = "kv"
@@ -267,8 +269,8 @@ class KV:
     def _read_txn(self, random: Random, values: UniqueValues) -> Draft:
         """A transaction that only reads.
 
-        If one of its ranges is linearizable, the whole transaction is. If all are serializable,
-        the member answers from its own state.
+        If one of its ranges is linearizable, the whole transaction must be linearizable. If all
+        ranges are serializable, the member answers from its own state.
         """
         serializable = random.choice((0.2, 0.5, 1.0))
 

@@ -23,10 +23,11 @@ OWN_KEY_SHARE = 0.05
 class Lease:
     """Each client uses one lease after the other, with a time to live of `ttl` to `ttl + 2` s.
 
-    The client attaches keys to the lease, queries its time to live, and reads. It keeps four of
-    five leases alive. At the end it revokes the lease or leaves it to expire. Clients share most
-    keys, so keys move from lease to lease. Some puts detach a key from its lease. A few operations
-    use an earlier lease of the client, which may have ended, or a lease that was never granted.
+    The client attaches keys to the lease, queries the lease's time to live, and reads keys. It
+    sends keep-alives for four of five leases. At the end it revokes the lease or leaves it to
+    expire. Clients share most keys, so keys move from lease to lease. Some puts detach a key from
+    its lease. A few operations use an earlier lease of the client, which may have ended, or a lease
+    that was never granted.
     """
 
     name: ClassVar[str] = "lease"

@@ -19,12 +19,14 @@ COORDINATION_CHECKERS = ("availability", "statistics", "lease")
 class Locks:
     """Each client repeatedly acquires one of `locks` locks, writes under it, and releases it.
 
-    A lock depends on a lease of `ttl` seconds, as in etcd's client library. With `fencing` 1, a
-    write under the lock is a transaction that succeeds only while the key of the lock exists, and
-    the checker `fencing` judges these writes. With `fencing` 0, such a write is a plain put, and
-    the checker `mutual_exclusion` decides whether two clients ever held the lock at once. With
-    `fencing` 0, runs of real etcd are invalid, because a lease can expire while the holder of the
-    lock is paused.
+    A lock depends on a lease of `ttl` seconds, as in etcd's client library.
+
+    With `fencing` 1, a write under the lock is a transaction that succeeds only while the key of
+    the lock exists. The checker `fencing` judges these writes.
+
+    With `fencing` 0, a write under the lock is a plain put. The checker `mutual_exclusion` decides
+    whether two clients ever held the lock at once. A run of etcd can then be invalid, because a
+    lease can expire while the client still considers itself the holder of the lock.
     """
 
     name: ClassVar[str] = "lock"
@@ -76,10 +78,11 @@ class Locks:
 class Election:
     """Each client repeatedly takes part in one of `elections` elections.
 
-    The client campaigns, proclaims after it is elected, and queries the leader. Then it resigns, or
-    revokes its lease of `ttl` seconds, or sometimes leaves the lease to expire. If `ttl` is not
-    longer than the timeout of a request, the lease of a client can also expire while the client
-    still campaigns.
+    The client campaigns with a new lease of `ttl` seconds. After it is elected, it proclaims values
+    and keeps the lease alive. Then it mostly resigns and revokes the lease; sometimes it leaves the
+    lease to expire. If `ttl` is not longer than the timeout of a request, the lease can also expire
+    while the client still campaigns. Between its campaigns, the client queries the leader of an
+    election and reads the keys of the elections.
     """
 
     name: ClassVar[str] = "election"

@@ -1,7 +1,7 @@
-"""Draws the revisions at which ranges read, relative to the newest that their client has seen.
+"""Draws the revisions at which ranges read.
 
-The revisions are expressed as `Draft.revision_back`: 0 is the newest revision that the client has
-seen, and a negative number is a future revision.
+A revision is drawn as a distance, as in `Draft.revision_back`: how much lower it is than the newest
+revision that the client has seen. A negative distance is a future revision.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ FAR_FUTURE = (200, 1000)
 
 
 def draw_back(random: Random) -> int:
-    """Mostly a recent revision, which a member that lags has not applied yet; sometimes the oldest
-    revision, or one in the near future."""
+    """Draw the distance of a revision that the store can mostly read.
+
+    Most revisions are recent, so that a member that lags may not have applied them yet. A few are
+    revision 1 or in the near future.
+    """
     draw = random.random()
     if draw < 0.05:
         return -random.randint(1, NEAR_FUTURE)
@@ -35,7 +38,7 @@ def draw_back(random: Random) -> int:
 
 
 def draw_refused_back(random: Random) -> int:
-    """A revision that the store usually refuses: in the future, or the oldest."""
+    """Draw the distance of a revision that the store mostly refuses: future, or revision 1."""
     draw = random.random()
     if draw < 0.3:
         return -random.randint(1, NEAR_FUTURE)
@@ -43,9 +46,10 @@ def draw_refused_back(random: Random) -> int:
 
 
 def with_ranges_back(draft: Draft, draw: Callable[[Range], int | None]) -> Draft:
-    """`draft`, a transaction, in which `draw` gives the revisions back of each range.
+    """Let ranges of the transaction `draft` read at revisions.
 
-    Ranges for which `draw` returns None have no revision.
+    `draw` is called with each range. It returns the distance of the revision (as in `draw_back`),
+    or None for a range that reads at the present revision.
     """
     assert isinstance(draft.request, Txn)
     drawn = ((place, draw(one)) for place, one in enumerate(ranges(draft.request)))

@@ -17,10 +17,10 @@ class Register:
     After `operations_per_client` operations a client continues with the next `keys` registers, so
     that the history of a register stays short enough for a general search.
 
-    A compare-and-swap is a transaction. It compares the value of the key (or, half of the time, its
-    mod_revision) with the one that this client last read. If they are equal, the transaction puts a
-    new value; otherwise it gets the key. The client sets the expected value when it sends the
-    operation. A client that has not read the key yet expects that the key does not exist.
+    A compare-and-swap is a transaction. Half of them compare the value of the key with the value
+    that this client last read; the others compare the mod_revision. If they are equal, the
+    transaction puts a new value; otherwise it gets the key. The expected value is set when the
+    client sends the operation. It is "" or 0 if the client has not read the key yet.
 
     Some operations are transactions that get two registers. Their ranges are linearizable or
     serializable.

@@ -18,13 +18,14 @@ COMPACT_BACK_MAX = 60
 class Watch:
     """`watchers` watchers of a key, an interval or all keys, while clients write.
 
-    Some watches have filters, prev_kv, progress notifications or fragments. Watchers reconnect to
-    other members at random times. After that they resume at the revision where they stopped, or
-    begin at the present revision, a past one, a future one, or a compacted one.
+    Some watches have filters, prev_kv, progress notifications or fragments. At random times, a
+    watcher opens a new stream at another member. The stream resumes at the revision where the
+    previous one stopped, or begins at the present, a past or a future revision. A past revision may
+    be compacted.
 
     Clients put and delete keys, change several of the `keys` keys at one revision, and read keys
-    and ranges. Some reads are at past revisions, of which some are compacted by then. Only the
-    first client sends compactions.
+    and ranges. Some reads are at past revisions, which may be compacted. Only the first client
+    sends compactions.
 
     With `progress_requests` 0 no watcher sends progress requests, which etcd before 3.5.8 answers
     wrongly (issue #15220). With `compactions` 0 no client compacts.

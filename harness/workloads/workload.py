@@ -65,7 +65,7 @@ class Workload(Protocol):
     def operations(self, random: Random, client: int, /) -> Iterator[Draft]:
         """Yield the operations of client number `client`, without end.
 
-        Each value is written at most once in a run.
+        No two operations of a run may write the same value; see `UniqueValues`.
         """
         ...
 
