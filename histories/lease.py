@@ -1,8 +1,8 @@
 """The operations of a v3 store's lease service in a history.
 
-Times to live (`ttl`) are in whole seconds. If a lease does not exist, `ttl` is 0 in the answer
-to a keep-alive. In the answer to a request for its time to live, `ttl` is then -1 and `granted_ttl`
-0. Any other negative `ttl` is that of a lease which is overdue and still exists.
+Times to live (`ttl`) are in whole seconds. If a lease does not exist, the answer to a keep-alive
+has a `ttl` of 0, and the answer to a time-to-live request has a `ttl` of -1 and a `granted_ttl` of
+0. A lease with any other negative `ttl` is overdue, but still exists.
 
 Source: etcd's `rpc.proto` (Lease service), with the names of its JSON gateway.
 """

@@ -103,7 +103,7 @@ class Cancelled(
     """The member ended the watch.
 
     If `compact_revision` is not 0, the watch ended because the events to send next were compacted.
-    `compact_revision` is then the first revision that the member still has.
+    `compact_revision` is then the first revision from which a watch can still start.
     """
 
     time: int

@@ -66,7 +66,7 @@ KINDS: dict[str, FaultKind] = {
 
 
 def parse_kinds(text: str) -> tuple[str, ...]:
-    """The kinds that a user typed: "kill,pause", "all" or "none".
+    """The kinds of faults in `text`, which is a list such as "kill,pause", or "all" or "none".
 
     Raises FaultError for a name that is not a kind of fault.
     """

@@ -58,9 +58,9 @@ GAP_EXPONENT = 1.5
 def tempo_for(duration_ms: int, pace: float = 1.0) -> Tempo:
     """The tempo for a load of `duration_ms`, with `pace` times as many faults as usual.
 
-    `LONG` is scaled down for shorter runs, so that a run of 30 s still has several faults of each
-    kind. With `pace` 1 and a load of at least 8 s, each fault lasts at least 1 s, which is long
-    enough for an election.
+    A load of a minute or more has the tempo `LONG`. In a shorter load, faults and gaps are shorter,
+    so that a load of 30 s still has several faults of each kind. With `pace` 1 and a load of at
+    least 8 s, each fault lasts at least 1 s, which is long enough for an election.
     """
     tempo = _tempo_for(duration_ms)
     if pace == 1.0:
@@ -97,8 +97,8 @@ def draw_faults(
 
     `tempo` is the frequency and the duration of the faults. By default it is
     `tempo_for(duration_ms)`. With `snapshots`, faults of the kind "step" also hit members that
-    receive or restore a snapshot. A short run sends no snapshots if logs have the default length,
-    and such a fault would have no effect.
+    receive or restore a snapshot. Such a fault has no effect if the run sends no snapshots, as a
+    short run with the default settings.
 
     Kinds that affect links are left out for a single member, which has no links. Raises FaultError
     for a kind that is unknown or not among `capabilities`.

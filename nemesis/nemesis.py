@@ -161,9 +161,9 @@ class Nemesis:
     def _end_ms(self, scheduled: ScheduledFault) -> float:
         """The time to heal a fault that has begun, in ms since the load began.
 
-        A fault at a step lasts its scheduled duration from the moment when the step was reached. A
-        step that is delayed by `sleep` may be reached at any later time, so `heal_all` clears its
-        failpoint at the end.
+        A fault at a step lasts its scheduled duration from now, the moment when the step was
+        reached. A fault with the action `sleep` has no end, because its step may be reached at any
+        later time. `heal_all` clears its failpoint after the load.
         """
         if not isinstance(scheduled.fault, AtStep):
             return scheduled.end_ms

@@ -4,8 +4,8 @@ Each candidate of an election puts a key. These keys form a queue (`coordination
 The *turn* of a key begins when the key is first in the queue, and ends when the key is deleted.
 The checker judges four kinds of answers:
 
-    campaign   The answer returns after the turn of the candidate's key began. A key that was
-               deleted before its turn gets no answer.
+    campaign   A campaign succeeds only after the turn of the candidate's key began. If the key was
+               deleted before its turn, the campaign does not succeed.
     leader     The answer contains the key that has its turn at the revision of the answer, and
                this key's value at that revision. The revision of the answer is at least that of
                each answer that was received before the request.

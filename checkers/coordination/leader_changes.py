@@ -22,9 +22,10 @@ class LeaderChange:
 
 
 def leader_changes(history: History) -> tuple[LeaderChange, ...]:
-    """The elections of the run, in the order of their terms. The first one began the run.
+    """Return one election for each term that an answer shows, in the order of the terms.
 
-    An election is missing if no answer shows its term. Empty if the answers show no terms.
+    The first one is the election before the first answer, so it is no change of leader during the
+    run. The result is empty if the answers contain no terms.
     """
     everything: list[Operation | ServiceOperation] = [*history.operations, *history.services]
     answered = [

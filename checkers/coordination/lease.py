@@ -6,22 +6,22 @@ revision. A deletion in the log that no operation requested is the end of a leas
 The log contains no times, but the answers bound the time of each revision
 (`coordination/revision_times.py`).
 
-    exists        Only leases that were granted are renewed, revoked, or have a time to live.
+    exists        No answer shows, renews or revokes a lease that was never granted.
     revoked       After a revocation was acknowledged at revision V, no key is attached to the
                   lease at V or later.
     early         An operation that grants or renews a lease is invoked at time t and answered
                   with a time to live of T. The lease does not end before t + T, unless a
                   revocation was invoked. A wrong clock or a deposed leader is no excuse.
-    late          The keys are deleted, and the lease is gone, soon after the last possible renewal
-                  plus T. The period starts again at each change of term, because a new leader of
-                  etcd extends each lease by its whole time to live. It also starts again at the
-                  end of each fault.
+    late          The lease and its keys are gone soon after its time has run out. The time T
+                  starts at the last operation that may have renewed the lease. It may start again
+                  at each change of term, because a new leader of etcd extends each lease by its
+                  whole time to live. It may also start again until the end of each fault.
     kept alive    After an answer has shown the end of a lease, no keep-alive of it succeeds.
     puts          No put takes effect with a lease that was never granted, or that has ended.
     time to live  The remaining time in an answer is at most what can be left, and at least the
                   time that certainly remains. The keys in the answer were attached to the lease.
-    checkpoints   If the store records the remaining time of leases, a leader change does not start
-                  it again (`coordination/lease_checkpoints.py`).
+    checkpoints   If leaders record the remaining time of a lease, a leader change does not start
+                  its time again (`coordination/lease_checkpoints.py`).
 
 Cost: n log n. Source: etcd's Lease service and its lessor (server/lease/lessor.go). There the
 leader's clock decides about renewals, `Promote` extends the leases, and a loop revokes expired

@@ -1,19 +1,19 @@
-"""When a lease ends at the latest if leaders record how much time it has left.
+"""Computes the latest end of a lease if leaders record how much time the lease has left.
 
-Without checkpoints, a new leader extends each lease by its whole time to live. That is allowed, and
-then a lease may live forever. With checkpoints, a leader records the remaining time of each lease
-through Raft at a fixed interval since it began to lead, or since the grant. A new leader extends
-the lease only by the time that was recorded last.
+Without such records (checkpoints), a new leader extends each lease by its whole time to live, so a
+lease may live forever. With checkpoints, a leader records the remaining time of each lease through
+Raft at a fixed interval since it began to lead, or since the grant. A new leader extends the lease
+only by the time that was recorded last.
 
-The bound is exact only for some leases, and only these are judged:
+A lease is judged only if all these conditions are satisfied:
 
-- The lease is longer than the interval: shorter ones are not recorded.
+- The lease is longer than the interval. Shorter leases are not recorded.
 - It was never kept alive. A keep-alive deletes the record, and in etcd no new one follows until the
   next leader change.
-- No member was restarted, unless the records are durable. A restarted member has forgotten them
-  otherwise.
-- No fault of another kind was in force, such as one of a clock.
-- The answers show the terms.
+- Since the grant there was no fault except pauses, partitions and slow links. If the records are
+  durable, kills and power losses are also permitted. After any other fault, a member may have
+  forgotten the records or measured the time wrongly.
+- The answers contain the terms.
 
 Source: etcd, server/lease/lessor.go (`scheduleCheckpointIfNeeded`, `Promote`); pull requests 9924
 and 13508.

@@ -76,10 +76,11 @@ class LeaseEvidence:
         ]
 
     def restarts(self, until: int) -> Iterable[int]:
-        """The latest times up to `until` at which the time of each lease may start again.
+        """Yield times up to `until` at which the time of every lease may have started again.
 
-        A new leader extends each lease by its whole time to live. While a fault is in force, a
-        leader change may be visible to no client.
+        There is one time for each election, because a new leader extends each lease by its whole
+        time to live. There is also one for each fault, namely its end, because a leader change
+        during a fault may be visible to no client.
         """
         for election in self.elections:
             if election.by <= until + LATE_NS:
@@ -89,9 +90,10 @@ class LeaseEvidence:
                 yield until if fault.end is None else min(fault.end, until)
 
     def latest_start(self, lease: Lease, until: int) -> tuple[int, bool]:
-        """The latest time up to `until` at which the time of `lease` may have started.
+        """Return the latest time up to `until` at which the time of `lease` may have started.
 
-        The second value is True if this is a restart, and False if it is a grant or keep-alive.
+        The second value is True if it may have started again (`restarts`), and False if a grant or
+        a keep-alive started it.
         """
         last = lease.last_try(until)
         restart = max(self.restarts(until), default=0)

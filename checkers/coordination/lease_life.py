@@ -91,9 +91,10 @@ def check_early(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
 def seen_ended(
     given: LeaseEvidence, lease: Lease
 ) -> Iterator[tuple[int, str, ServiceOperation | None, int]]:
-    """Return times at which the lease had certainly ended.
+    """Yield times at which the lease had certainly ended: (time, reason, operation, revision).
 
-    Each time has the reason in words, the operation that shows the end, and the revision.
+    The reason is in words. The operation is the one whose answer shows the end, or None if the
+    change log shows it.
     """
     if lease.id in given.keys.ends:
         revision, keys = given.keys.ends[lease.id]
@@ -120,7 +121,7 @@ def _terms_between(given: LeaseEvidence, begin: int, end: int) -> str:
 def check_late(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
     """The lease and its keys are gone soon after its last possible end.
 
-    Without terms in the answers, leader changes are unknown and nothing is judged.
+    Nothing is judged if the answers contain no terms, because leader changes are then unknown.
     """
     if not lease.grants or not lease.ttl_ns or not given.elections:
         return

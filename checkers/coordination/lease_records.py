@@ -126,8 +126,8 @@ def gather(services: Sequence[ServiceOperation]) -> Leases:
 def is_not_found(result: ServiceResult | None) -> bool:
     """Whether an answer says that the lease does not exist.
 
-    A request for the time to live is then answered with -1 and without the granted time. Any
-    other negative time is that of a lease which is overdue and still exists.
+    The answer to a time-to-live request has then a `ttl` of -1 and no `granted_ttl`. A lease with
+    any other negative `ttl` is overdue, but still exists.
     """
     if isinstance(result, LeaseKeepAliveResult):
         return result.ttl <= 0

@@ -78,10 +78,10 @@ def _check_not_more(
     given: LeaseEvidence, lease: Lease, op: ServiceOperation, result: LeaseTimeToLiveResult,
     found: Findings,
 ) -> None:
-    """The time to live is not more than what can be left.
+    """The time to live in an answer is at most the time that can be left.
 
-    It may start again at a leader change. Without terms in the answers, leader changes are
-    unknown, and it is only compared with the time that was granted.
+    The time of the lease may start again at a leader change. If the answers contain no terms,
+    leader changes are unknown, and the answer is compared only with the granted time.
     """
     assert op.ret is not None
     shown = f"{answer(op)} at {wording.seconds(op.ret)} with {result.ttl} s to live"
@@ -151,10 +151,11 @@ def _check_present_keys(
     given: LeaseEvidence, lease: Lease, op: ServiceOperation, result: LeaseTimeToLiveResult,
     shown: str, found: Findings,
 ) -> None:
-    """Compare the keys with those that were attached for some time before and after the answer.
+    """Check that the answer contains the keys that were attached, and no key that was detached.
 
-    A member that is late, or a deposed leader, may answer from an earlier state. So only changes
-    are judged that are older than LATE_NS, and nothing around a fault.
+    A late member or a deposed leader may answer from an earlier state. Keys that were attached or
+    detached less than LATE_NS before the request are therefore not judged. Nothing is judged if a
+    fault was in force from LATE_NS before the request until the answer.
     """
     assert op.ret is not None
     if given.faults_between(op.call - LATE_NS, op.ret):

@@ -11,11 +11,11 @@ executes the writes of the transaction only during the turn of the key.
     mutual_exclusion  No two clients hold a lock at the same time. A client holds a lock from the
                       answer to its lock request until it invokes the release.
     fencing           When a lock is granted, its key has its turn at the revision of the answer.
-                      Each fenced write took effect during the turn of the lock's key. Therefore
-                      successive writes to one key never go back to an older key of the lock.
+                      Each fenced write took effect during the turn of the lock's key. Therefore no
+                      fenced write of an earlier holder follows a fenced write of a later holder.
 
-A write counts as fenced if it compares the version of a lock's key (`version` > 0), its create
-revision or its mod revision.
+A write counts as fenced if its transaction has a comparison of the version, the create revision or
+the mod revision of a lock's key that is false if the key is absent, such as `version` > 0.
 
 `mutual_exclusion` is judged by times only. `fencing` is judged exactly, by the members' change
 log. A history can violate `mutual_exclusion` and satisfy `fencing`. The verdict of `fencing`
@@ -220,9 +220,10 @@ def has_fenced_writes(history: History) -> bool:
 def _fences(
     operations: Sequence[Operation], names: Container[str]
 ) -> dict[tuple[str, str], tuple[Operation, str]]:
-    """Map (key, value) of each fenced write to its operation and the lock's key that it compares.
+    """Return the fenced writes: a map from (key, value) to (operation, the lock's key).
 
-    `names` are the names of the locks. Operations that failed are left out.
+    The lock's key is the one in the comparison of the transaction. `names` are the names of the
+    locks. Operations that failed are left out.
     """
     found: dict[tuple[str, str], tuple[Operation, str]] = {}
     for op in operations:
@@ -252,7 +253,7 @@ needs an operand above 0."""
 def _write_out_of_turn(
     op: Operation, key: str, written: str, revision: int, turns: Turns
 ) -> Anomaly | None:
-    """Report the fenced write `op` if the lock's key `key` did not have its turn.
+    """Return an anomaly if the lock's key `key` did not have its turn at the fenced write `op`.
 
     `revision` is the revision that `op` made. The turn is judged at the revision before, because
     the comparison of a transaction sees the store before its writes. Returns None if `key` had its

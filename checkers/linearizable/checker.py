@@ -224,9 +224,10 @@ def _expiries(op: Recorded) -> Iterator[Op]:
 
 
 def _reads_of_txn(request: Txn, result: Any, values: _Values) -> Iterator[tuple[Read, State]]:
-    """The reads of a transaction that only reads, and that must be recent.
+    """Yield a read of a register for each key that the ranges of `request` read.
 
-    Its serializable ranges are as recent as its other ranges.
+    The caller has found that `request` only reads and that its answer must be recent. This is then
+    true of all its ranges, even if a range is serializable.
     """
     if not isinstance(result, TxnResult):
         return

@@ -24,10 +24,10 @@ from splitbrain.histories.history import Operation as Recorded
 def explain(
     part: PartitionInfo[Any, Any], recorded: Mapping[int, Recorded], deadline: float
 ) -> Anomaly:
-    """Explain an illegal partition.
+    """Return an anomaly that explains why the operations of `part` are not linearizable.
 
     `recorded` contains the operations of the history by the index of their invocation. The
-    explanation is made smaller until `deadline`, a time of `time.monotonic`.
+    function reduces the explanation until `deadline`, a time of `time.monotonic`.
     """
     key = part.operations[0].input.key
     found = no_order(REGISTERS, part.operations, deadline, useful=useful_writes)

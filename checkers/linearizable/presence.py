@@ -33,12 +33,12 @@ def place_deletes(
     calls: Sequence[float],
     rets: Sequence[float],
 ) -> list[int] | None:
-    """Change `order` to a linearization in which each of `deletes` finds the key.
+    """Return a changed `order`: a linearization in which each of `deletes` finds the key.
 
     Returns None if no such linearization was found. Operations are numbers. `puts` are the puts,
     and `blind` the writes whose answers fit every state. `step(n, state)` applies operation n. It
-    returns whether the answer fits, and the new state. `calls` and `rets` are the times of each
-    operation.
+    returns whether the answer fits, and the new state. `calls[n]` and `rets[n]` are the times of
+    operation n.
     """
     found = list(order)
     if len(deletes) * len(found) > STEPS_MAX:
@@ -91,9 +91,10 @@ def _filled(
     order: list[int], place: int, spare: list[int], puts: set[int], blind: set[int],
     calls: Sequence[float], rets: Sequence[float],
 ) -> list[int] | None:
-    """Return `order` with an unread put before the delete at `place`, or None.
+    """Return `order` with a put inserted just before the delete at `place`.
 
-    The put is moved there from another place, or taken from `spare`.
+    The put is one whose value no operation meets, from another place in `order`, or one of
+    `spare`, which are not in `order`. Returns None if no put may take effect there.
     """
     for at, n in enumerate(order):
         unread = n in puts and (at + 1 == len(order) or order[at + 1] in blind)
@@ -114,9 +115,9 @@ def _filled(
 def _window(
     order: Sequence[int], place: int, calls: Sequence[float], rets: Sequence[float]
 ) -> tuple[int, int]:
-    """Return the first and the last place in `order` before which an operation may move.
+    """Return the first and the last place to which the operation at `place` may move.
 
-    The operation is the one at `place`.
+    Moving to place n means moving to just before the operation that is now at n.
     """
     n = order[place]
     earliest = place

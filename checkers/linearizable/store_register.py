@@ -199,8 +199,8 @@ def _all_written(operations: Sequence[Op]) -> bool:
 def _effect(op: Op) -> tuple[Any, Any] | None:
     """Return the value that an operation met and the value that it wrote.
 
-    A value is NOTHING if the operation did not write, or if the met value is unknown. Returns None
-    if the values depend on the order of the operations.
+    The first value is NOTHING if the met value is unknown, and the second is NOTHING if the
+    operation wrote nothing. Returns None if the values depend on the order of the operations.
     """
     given, output = op.input, op.output
     known = output is not None and isinstance(output, Before) and output.known

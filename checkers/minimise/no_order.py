@@ -134,7 +134,7 @@ class _Explanation:
         """Return the blamed operation, a linearization of the rest, and `NoOrder.is_first`.
 
         The linearization contains the other needed operations, and may contain weakened operations.
-        If no operation can be blamed, the first value is None.
+        If no operation can be blamed, the result is (None, [], False).
         """
         for op, rest, is_first in self._choices(prefix, needed):
             order = self._linearization(rest)
@@ -147,11 +147,11 @@ class _Explanation:
     ) -> Iterator[tuple[Op, list[Op], bool]]:
         """Yield the operations that may be blamed, with the rest of the history and `is_first`.
 
-        The best choice is first. Usually it is the last operation of the shortest prefix: without
-        it, the others of the prefix are linearizable. This fails if another operation saw the
-        effect of the last one. Then each needed operation is tried, without which the other needed
-        operations may be linearizable. Finally the last operation is kept, but its answer is
-        ignored.
+        The best choice comes first. It is the last operation of `prefix`, left out of the rest.
+        The rest is then linearizable, unless another operation saw the effect of the one that was
+        left out. The next choices are the needed operations, beginning with the one that returned
+        last. In the final choice the last operation of `prefix` is blamed, and the rest contains
+        it without its answer.
         """
         last = prefix[-1]
         before = self._history.keeping(prefix[:-1])

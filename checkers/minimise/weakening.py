@@ -22,11 +22,12 @@ T = TypeVar("T")
 
 
 class Weakening(Generic[T]):
-    """The operations `items`, in the order of their calls, and a weaker form of each.
+    """Makes weaker histories from `items`, the operations of a history in the order of their calls.
 
-    `ended` returns the end time of an item. The time is infinite for an item without an end, which
-    is already weak. `weaken` returns a weaker item, or None to remove the item. With `begun`, items
-    that begin after the last end of a kept item are left out.
+    `ended(item)` is the end time of an item. It is infinite if the item has no end. `weaken(item)`
+    returns the weaker form of an item, or None if the item is to be removed. `begun(item)` is the
+    begin time of an item. If `begun` is given, a weaker history leaves out all items that begin
+    after the last end of a kept item.
     """
 
     def __init__(

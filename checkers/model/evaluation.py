@@ -77,8 +77,10 @@ def evaluate(
 
 
 def refusal_of(store: SequentialStore, txn: Txn) -> Literal["", "compacted", "future"]:
-    """Why the store refuses `txn` as a whole: because of the revision of one of the ranges that it
-    would execute. "": it does not refuse."""
+    """Return why the store refuses the whole transaction `txn`, or "" if it does not refuse it.
+
+    The reason is that a range in the transaction reads a compacted or a future revision.
+    """
     transaction = _Transaction(store)
     transaction.run(txn, None)
     return transaction.refusal

@@ -32,11 +32,12 @@ NO_LOG = ChangeLog(1, 0, {}, final=False)
 def change_log(members: Sequence[MemberState], findings: Findings) -> ChangeLog:
     """Return the change log of the reference member.
 
-    If the reference member has compacted a revision, the revision is taken from the member that
-    compacted least. A missing revision is an anomaly.
+    Revisions that the reference member has compacted are taken from the member that compacted
+    least. The function reports a missing revision as an anomaly.
 
-    The log is final if the state of a majority of the members is known and at least one of these
-    members knew a leader. A member without a Raft log counts as a member that knew a leader.
+    The log is marked as final if the state of a majority of the members is known and at least one
+    of these members knew a leader. A member without a Raft log counts as a member that knew a
+    leader.
     """
     known = reference(members)
     if known is None:

@@ -7,10 +7,10 @@ below C, and compactions to C or below. This gives four rules:
 1. Compactions take effect in the order of their C. So if c has a lower C than d, the R of c is not
    higher than the R of d. If both have the same R, d had not returned when c was invoked.
 2. An answered read of revision r takes effect before each compaction to C > r. So the revision in
-   the header of the read's answer is at most R. If it equals R, the compaction had not returned
-   when the read was invoked. (The last sentence does not apply to a serializable read, which may
-   see an earlier state of its member.) An uncertain transaction that reads r has therefore not made
-   a revision above R.
+   the header of the read's answer is at most R. If it equals R and the read is linearizable, the
+   compaction had not returned when the read was invoked. (A serializable read may see an earlier
+   state of its member.) An uncertain transaction that reads r has therefore not made a revision
+   above R.
 3. A request that was refused because r is compacted takes effect after some compaction to C > r.
    So the request has seen R. (If that compaction has no answer, R is unknown. The request has
    then seen C, because the store refuses a compaction to a future revision.) The refused request

@@ -243,7 +243,7 @@ class GapSearch:
         return choice
 
     def _made(self, option: _Option, choice: _Choice) -> Made | None:
-        """Return the changes of the gap if this candidate is its writer.
+        """Return the changes that the candidate `option` makes at the gap of `choice`.
 
         Returns None if these changes contradict an answer.
         """

@@ -1,8 +1,8 @@
 """`unique_ids`: no two operations get the same id, and revisions increase along real time.
 
-If a history has operations `generate`, which write, the id of such an operation is the revision
-that it made. In all other histories the ids are the revisions of all acknowledged writes. In the
-histories of other tools, an id is the answer to `generate`.
+If a history contains writes with the function `generate`, the ids are the revisions that these
+writes made. Otherwise the ids are the revisions of all acknowledged writes. In the histories of
+other tools, which have no revisions, the ids are the answers to `generate`.
 
     duplicated  Two acknowledged operations got the same id.
     stale       An operation got a lower revision than an operation that returned before its

@@ -13,14 +13,12 @@ returns before an operation of B is called, that is, if f(A) < s(B). So the hist
 if and only if
 
 1. within each block, no operation returns before an operation of an earlier group is called, and
-2. no two blocks must each be before the other: not both f(A) < s(B) and f(B) < s(A).
+2. there are no two blocks A and B with both f(A) < s(B) and f(B) < s(A).
 
 The second condition is about intervals, because each block has an interval between f and s.
 The intervals of blocks with f < s must not overlap each other, and the interval of a block with
 s <= f must not lie within one of them.
 Checking this takes one sort and one bisection for each block: O(n log n).
-
-With `starting`, the first block contains the initial state and begins before all operations.
 
 Sources: Gibbons and Korach, "Testing shared memories" (1997), section 4, for blocks of one write
 and its reads (clusters and zones); Lee and Mathur, "Efficient decrease-and-conquer linearizability
@@ -70,7 +68,7 @@ def decide_blocks(
     """Decide whether the `blocks` can be put in an order.
 
     `calls` and `rets` are the times of the operations. With `starting`, the first block contains
-    the initial state.
+    the initial state, and therefore begins before all operations.
     """
     bounds: list[tuple[float, float]] = []
     forward: list[tuple[float, float]] = []

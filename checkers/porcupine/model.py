@@ -89,7 +89,7 @@ class Model(Generic[S, I, O]):
     search linearizes such an operation as soon as its output fits, without a branch. The search
     raises ValueError if `step` returns another state for such an operation.
 
-    `reads_narrow` is for states that are sets of possible states. Then a read-only operation may
+    `reads_narrow` is True if each state is a set of possible states. A read-only operation may then
     remove some of the possible states. If it removes no state, the search linearizes it at once.
 
     `decide(operations)` is a faster algorithm for some histories of one partition (see

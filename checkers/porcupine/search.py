@@ -23,8 +23,8 @@ Six rules keep the search small. None of them changes a result:
   Those with equal input are interchangeable, so the one called first is used first. An operation
   that would not change the state is not used. An operation is also not used if the operation after
   it would be possible without it and would leave the same state. For example, a write that is
-  overwritten before any read can be left out. A configuration needs no search if a refuted
-  configuration is equal, except that it used only some of these operations.
+  overwritten before any read can be left out. A configuration needs no search if it was already
+  refuted with the same or fewer of these operations used.
 - *No cache entry without a choice.* A configuration with only one possible operation is not
   cached, and backtracking does not stop there.
 - *Urgent operations first.* The possible operation that returns first is tried first, because it
@@ -304,8 +304,9 @@ class Search(Generic[S, I, O]):
     def _is_new(self) -> bool:
         """Whether the configuration still needs a search.
 
-        A search is unnecessary if the configuration was refuted. It is also unnecessary if an equal
-        configuration was refuted that used only some of its operations that never returned.
+        A search is unnecessary if the configuration was refuted before. The refuted configuration
+        may have used fewer of the operations that never returned, because it had more of them
+        left and still failed.
         """
         key = (self._base, self._window, self._state)
         refuted = self._cache.get(key)
@@ -374,12 +375,11 @@ class Search(Generic[S, I, O]):
                 self._longest[last] = self._linearized(trail)
 
     def longest_partials(self) -> list[tuple[int, ...]]:
-        """Return the longest partial linearizations, the longest first.
+        """Return the longest partial linearizations as indexes in `operations`, longest first.
 
-        They are indexes in `operations`. If a linearization was found, the result contains only
-        this linearization. Otherwise the result contains the longest partial linearization. For
-        some operations it also contains the longest partial linearization that ends with the
-        operation. The result is empty without `keep_partials`.
+        If a linearization was found, it is the only element. Otherwise the first element is the
+        longest partial linearization of all. The others are, for some of the operations, the
+        longest one that ends with the operation. The result is empty without `keep_partials`.
         """
         if not self._keep_partials:
             return []

@@ -264,10 +264,10 @@ class _Plan:
     def _place_all(self, batch: list[_Piece]) -> bool:
         """Place all pieces of `batch`. Returns whether this was possible.
 
-        If the register is empty, one piece that needs an empty register is placed first. Then come
-        the pieces that need no empty register and leave none, and then all others. A delete is
-        placed before each piece that needs an empty register. The last piece of `batch` is placed
-        last.
+        The last piece of `batch` is placed last. The others are placed in this order: one piece
+        that needs an empty register, if the register is empty; the pieces that neither need nor
+        leave an empty register; the remaining pieces. If a piece needs an empty register, and the
+        register is not empty, a delete is placed before the piece.
         """
         *before, last = batch
         if self._empty:

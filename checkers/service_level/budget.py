@@ -1,11 +1,15 @@
 """`budget`: the latencies, the availability and the recovery times stay within given limits.
 
+A budget is a list of limits, for example:
+
     p99=200ms,availability=99%,recovery=5s
+
+These quantities can be limited:
 
     p50 … p99.9, max    The latencies of the operations that were answered. `p99.put` limits the
                         latencies of puts only.
-    availability        The share of the operations that must be answered. `availability.kill` is
-                        the share of the operations that were invoked during a kill.
+    availability        The share of the operations that must be answered. `availability.kill`
+                        limits the share for operations that were invoked during a kill.
     recovery            The time from the healing of the last active fault to the next answer of
                         the cluster.
 

@@ -78,8 +78,9 @@ def check_transactions(
 
     The verdict is invalid if an anomaly contradicts `model`. Anomalies that `model` allows are
     only counted. The verdict is unknown if an element was written twice, or if the search ended
-    without a result. Otherwise it is valid. For lists, a valid verdict proves that the history
-    satisfies `model` if each element was read. For registers, it does not prove this.
+    without a result. Otherwise it is valid. If the transactions are over lists and each element
+    was read, a valid verdict proves that the history satisfies `model`. For registers, it does not
+    prove this.
 
     Raises ValueError for an unknown model. Sources: see `splitbrain.checkers.transactions.models`.
     """

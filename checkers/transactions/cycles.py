@@ -78,9 +78,10 @@ class CyclesFound:
 
 
 def find_cycles(dependencies: Dependencies, order: str) -> CyclesFound:
-    """Find cycles in `dependencies` and the order that the consistency model respects.
+    """Find cycles in the graph that consists of `dependencies` and the edges of `order`.
 
-    `order` is "" (no order), "process" or "realtime". "realtime" includes "process".
+    `order` is the order that the consistency model respects: "" (none), "process" or "realtime",
+    which includes "process".
     """
     nodes = np.flatnonzero(dependencies.committed).astype(np.int32)
     everything = Edges.joined([dependencies.edges, dependencies.assumed])
@@ -223,8 +224,9 @@ def _groups(
 def _name(steps: list[Step], order: str) -> str:
     """Return the kind of the cycle `steps`.
 
-    An assumed edge is derived from `order`. A cycle with such an edge contradicts only models that
-    respect this order, so its kind is always G2-item with the suffix of the order.
+    An assumed edge is one that was inferred from `order`. A cycle that contains such an edge
+    contradicts only models that respect `order`. Its kind is therefore always `G2-item-process` or
+    `G2-item-realtime`.
     """
     kinds = [step.kind for step in steps]
     if WW_ASSUMED in kinds or RW_ASSUMED in kinds:

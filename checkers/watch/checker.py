@@ -23,8 +23,8 @@ linearizable operation sees the revision of the event or a later one.
 
 The check is exact for the events that were received, as far as the members' change logs reach.
 Where all members have compacted a revision, the events of the watchers are compared only with each
-other. If they agree, the verdict is unknown. If a stream stops and no later event arrives, the
-lost events are found only at the end of the run.
+other. If they agree, the verdict is unknown. If a stream falls silent, its lost events are found
+only if the stream was open to the end of the run.
 
 Cost: linear in the events (one comparison of lists for each stream), n log n in the operations.
 

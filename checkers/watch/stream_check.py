@@ -21,12 +21,6 @@ Report = Callable[[str, str, int], None]
 """A function that reports an anomaly: (kind, because, revision)."""
 
 
-
-
-
-
-
-
 def start_of(stream: WatchStream) -> int:
     """Return the first revision of the stream, or 0 if it is unknown.
 
@@ -108,9 +102,9 @@ class StreamCheck:
     # --- received as expected
 
     def _walk(self, selection: Selection, place: int) -> None:
-        """Check the answers of a stream that contains the right events, one after the other.
+        """Check each answer of a stream that received exactly the expected events.
 
-        `place` is the index of the first expected event in `selection`.
+        `place` is the index in `selection` of the first event of the stream.
         """
         revisions = selection.revisions
         ended: Cancelled | None = None
@@ -195,9 +189,10 @@ class StreamCheck:
     def check_progress(
         self, progress: Progress, missing: int | None, changes: Sequence[Change]
     ) -> None:
-        """Report a notification that came before all events up to its revision were sent.
+        """Report a progress notification that was sent too early, or for a future revision.
 
-        `changes` contains the next event that was not sent yet, and `missing` is its revision.
+        It is too early if not all events up to its revision had been sent. `changes` contains the
+        next event that had not been sent, and `missing` is its revision (None: all were sent).
         """
         if missing is not None and missing <= progress.revision and missing >= self._start:
             self._false_progress = True

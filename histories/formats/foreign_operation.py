@@ -50,8 +50,8 @@ class ForeignEvent(msgspec.Struct, frozen=True, gc=False):
 class ForeignOperation(msgspec.Struct, frozen=True, gc=False):
     """One operation: its function, argument and answer, and the events between which it ran.
 
-    `call` and `ret` are positions of events (line numbers in logs). `ret` is None if the time at
-    which the operation ended is unknown. `ended` is the position of the completion, also if the
+    `call` and `ret` are positions of events (line numbers in logs). `ret` is None if the operation
+    may take effect at any later time. `ended` is the position of the completion, also if the
     operation ended in `info`. `call_ns` and `ended_ns` are the times in the file, in ns, or None.
 
     `argument` is the argument of the function `f`, and `answer` is its result. `outcome` has the
@@ -139,10 +139,10 @@ def _check_same_operation(invoke: ForeignEvent, end: ForeignEvent, source: str) 
 
 
 def check_client(process: int | None, name: object, kind: Kind) -> None:
-    """Raise HistoryError for an event of a client whose process is not a number.
+    """Raise HistoryError if the process of an event is not a number, unless the nemesis made it.
 
-    `process` is None if the process is not a number. Then `name` is the process as the file names
-    it; only the nemesis may have such a process.
+    `process` is None if the process is not a number. `name` is the process as the file contains
+    it. An event is one of the nemesis if its process is a name and its type is `info`.
     """
     if process is not None:
         return
@@ -159,9 +159,9 @@ def check_client(process: int | None, name: object, kind: Kind) -> None:
 
 
 def check_value_present(f: str, kind: Kind) -> None:
-    """Raise HistoryError if an event of function `f` and type `kind` must have a value.
+    """Raise HistoryError for an event without a value, if such an event must have one.
 
-    The caller has found that the event has no value.
+    `f` is the function of the event, and `kind` is its type.
     """
     if kind == "invoke" and f in ARGUMENT_EXPECTED:
         raise HistoryError(f"the invocation of {f} has no value: expected its argument")

@@ -21,8 +21,7 @@ from splitbrain.nemesis.topology import Link, links_touching
 
 
 class ArmedFault:
-    """A fault that takes effect when a member reaches a step of the write path. `undo` disarms it.
-    """
+    """A fault that hits a member when it reaches a step of the write path. `undo` disarms it."""
 
     def __init__(
         self,
