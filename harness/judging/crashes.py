@@ -34,9 +34,10 @@ LINE_SHOWN_CHARACTERS_MAX = 240
 
 
 def crash_verdict(record: RunRecord, faults: Sequence[FaultWindow]) -> Verdict | None:
-    """The verdict on the crashes of a run; None if there was no crash.
+    """The verdict `crashed`; None if no member ended by itself.
 
-    The verdict is unknown if a member could not start again because another program took its port.
+    A member that ended by itself, without an excuse, makes the verdict invalid. A member that could
+    not start again because another program took its port makes the verdict unknown instead.
     """
     if not record.crashes:
         return None

@@ -35,10 +35,10 @@ FORMATS = ("jepsen-edn",)
 def export(path: Path, out: Path, form: str = "", keyed: bool | None = None) -> int:
     """Write the history in the file `path` to `out` as Jepsen's EDN; returns the operation count.
 
-    `form` is the format of the file. If it is "", the format is detected from the content. `keyed`
-    is True if values are pairs [key, value]. If it is None, this is inferred from the values.
-    Raises BadArguments if `path` is not a history, or contains operations for which Knossos and
-    Elle have no model.
+    `form` is the format of the file; "" means that it is detected from the content. `keyed` says
+    whether the values are pairs [key, value]; None means that this is inferred from the values.
+    Raises BadArguments if `path` is not a history, if it contains operations for which Knossos and
+    Elle have no model, or if `out` cannot be written.
     """
     from splitbrain.harness.judging.history_file import read_file
 
@@ -90,10 +90,11 @@ def _micro(micro: MicroOperation, with_reads: bool) -> list[Any]:
 
 
 def foreign_operations(history: History) -> list[ForeignOperation]:
-    """The operations of a history of this project in Jepsen's form.
+    """Convert the operations of a history of this project to Jepsen's form.
 
-    All of them are transactions, or all are operations of sets, or all are operations of registers.
-    Raises NotApplicable or Undecidable if the history contains other operations.
+    Operations of the workloads `append` and `wr` become transactions. Operations of the workload
+    `set` become operations of sets. Any others become operations of registers. Raises NotApplicable
+    or Undecidable for an operation that has no such form.
     """
     functions = {op.f for op in history.operations}
     if LISTS in functions or REGISTERS in functions:
@@ -106,11 +107,11 @@ def foreign_operations(history: History) -> list[ForeignOperation]:
 
 
 def _one_for_each_call(transactions: list[Transaction]) -> list[Transaction]:
-    """For each invocation, the first of its transactions.
+    """Keep only the first transaction of each request.
 
-    If the comparisons of a request failed, `transactions_of` converts the request to two
-    transactions: the first contains the reads that were answered, and the second contains the
-    writes that did not take effect.
+    `transactions_of` converts a request whose comparisons failed to two transactions. The first one
+    contains the reads that were answered. The second one contains the writes, which did not take
+    effect.
     """
     first: dict[int, Transaction] = {}
     for one in transactions:
@@ -119,10 +120,10 @@ def _one_for_each_call(transactions: list[Transaction]) -> list[Transaction]:
 
 
 def _set_operation(op: Operation) -> ForeignOperation | None:
-    """Convert `op` to an add to a set or a read of a whole set.
+    """Convert `op` to an add to a set, or to a read of a whole set.
 
-    Returns None for a read of a part of a set. The name of the set is the part of the key before
-    the last "/", and the element is the rest.
+    Returns None for any other read, such as a read of a part of the set, a count, or a serializable
+    read. In a key, the name of the set is before the last "/", and the element is after it.
     """
     if op.f == "add":
         put = next((part for part in parts(op.request) if isinstance(part, Put)), None)

@@ -19,12 +19,12 @@ def missing_evidence(
     verdicts: Sequence[Verdict],
     named: bool,
 ) -> tuple[Verdict, ...]:
-    """An unknown verdict that says why nothing in the file could have shown a violation.
+    """Decide whether anything in the file could have shown a violation.
 
-    Returns () if something could have shown one. `history` is the history in a file of this
-    project; None for a file of another tool. `transactions` are the transactions in the file.
-    `named` is True if the user named the checkers. If it is False, the verdicts of the checkers in
-    `WITHOUT_EVIDENCE` do not count as evidence.
+    Returns () if something could have. Otherwise returns one unknown verdict with the reason.
+    `history` is the history in a file of this project; None for a file of another tool.
+    `transactions` are the transactions in the file. `named` is True if the user named the checkers.
+    If it is False, the checkers in `WITHOUT_EVIDENCE` do not count.
     """
     if transactions and not any(map(_reads, transactions)):
         why = "no completed transaction read anything, so that nothing could have shown a violation"

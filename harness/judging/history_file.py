@@ -84,11 +84,12 @@ class FileOptions:
 
 @dataclass(frozen=True, slots=True)
 class HistoryFile:
-    """The content of a file.
+    """The content of a file. Which fields are set depends on the file:
 
-    A history of this project is in `history`, and the members' states from its sidecar file are in
-    `members`. For other files, transactions are in `transactions`, and operations that another tool
-    recorded are in `foreign`.
+    - a history of this project: `history`, and `members` with the states from its sidecar file;
+    - transactions: `transactions`;
+    - operations that another tool recorded: `foreign`, and if they are transactions, these in
+      `transactions` as well.
     """
 
     form: str
@@ -120,9 +121,10 @@ class FileResult:
 
 
 def parse_models(names: Sequence[str], consistency_model: str = "") -> tuple[str, str]:
-    """The model of the operations, and the consistency model of transactions; "" if not given.
+    """Return a pair: the model of the operations, and the consistency model of transactions.
 
-    `names` are the values of `--model`, which can name either. `consistency_model` is the value of
+    Each of them is "" if it is not given. `names` are the values of `--model`; each value is a
+    model of operations or a consistency model. `consistency_model` is the value of
     `--consistency-model`. Raises BadArguments for an unknown name, and for two names of the same
     kind.
     """
@@ -258,8 +260,8 @@ def _read(path: Path, form: str, options: FileOptions) -> HistoryFile:
 def _read_transactions(path: Path) -> HistoryFile:
     """The transactions of a file in this project's format.
 
-    If the reader of that format refuses a line, the file is read as plain JSON Lines, whose values
-    may have any type. If that fails as well, the more precise of the two errors is raised.
+    If the reader of that format refuses a line, the file is read as plain JSON Lines instead, whose
+    values may have any type. If both readers fail, the more precise of the two errors is raised.
     """
     try:
         form, transactions = TRANSACTIONS, read_transactions(path)
@@ -301,10 +303,11 @@ def _read_own(path: Path) -> History:
 
 
 def _own_checkers(history: History, options: FileOptions) -> Mapping[str, Checker]:
-    """The named checkers; by default all that can judge a single history file of this project.
+    """The checkers for a history file of this project: the named ones, or by default all.
 
-    By default, mutual exclusion is not judged if clients fence their writes under a lock. Fenced
-    writes are safe even if two clients hold the lock at the same time.
+    By default, three kinds of checkers are left out: checkers that need other files; `budget`, if
+    the user gives no limits; and `mutual_exclusion`, if clients fence their writes under a lock,
+    because such writes are safe even if two clients hold the lock at the same time.
     """
     from splitbrain.checkers.catalogue import CHECKERS
     from splitbrain.checkers.coordination.lock import MUTUAL_EXCLUSION, has_fenced_writes
@@ -327,11 +330,11 @@ def _own_checkers(history: History, options: FileOptions) -> Mapping[str, Checke
 
 
 def read_file(path: Path, form: str, keyed: bool | None) -> Sequence[ForeignOperation]:
-    """The operations in a file of another tool.
+    """Read the operations in a file of another tool.
 
-    If `keyed` is True, every value is a pair [key, value], and the pairs are split. If it is None,
-    this is inferred from the values. Raises HistoryError if the file does not have the format
-    `form`.
+    `keyed` says whether every value is a pair [key, value]; None means that this is inferred from
+    the values. The key of each pair is moved to `ForeignOperation.key`. Raises HistoryError if the
+    file does not have the format `form`, or if `keyed` is True and a value is not a pair.
     """
     operations = read_foreign(path, form)
     with_key = sum(op.key != "" for op in operations)
@@ -355,7 +358,7 @@ def _is_pair(value: object) -> bool:
 
 
 def foreign_checkers(file: HistoryFile, options: FileOptions) -> Mapping[str, Checker]:
-    """The checkers for `file`, a history of another tool: those of its model, or the named ones.
+    """The checkers for a history of another tool: the named ones, or by default those of its model.
 
     Raises BadArguments if an operation, a checker or an option does not belong to the model.
     """

@@ -25,10 +25,10 @@ EXPECTED: dict[str, tuple[tuple[type, ...], str]] = {
 
 
 def initial_value(text: str | None, form: str, model: str) -> Any:
-    """The value of `text`, which is EDN for a file in EDN and JSON for any other file.
+    """Decode `text`, the value of `--initial`: as EDN if `form` is a format of EDN, else as JSON.
 
-    Returns None if `text` is None, nil or null. Raises BadArguments for a value with which the
-    model cannot start.
+    Returns None if `text` is None, nil or null. Raises BadArguments if `text` cannot be decoded, or
+    if objects of the model cannot start with the value.
     """
     if text is None:
         return None
@@ -51,10 +51,11 @@ def initial_value(text: str | None, form: str, model: str) -> Any:
 
 
 def initial_register(text: str | None, form: str, of_lists: bool, raw: bool) -> int | str | None:
-    """The initial value of the registers that transactions read and write, from `text`.
+    """Decode `text` to the initial value of the registers that transactions read and write.
 
-    The readers of most formats replace each value by its identity (`value_identity`), so this
-    function replaces the initial value by its identity, too. With `raw`, a string stays as it is.
+    The readers of most formats replace each value by an int or a str that is equal only for equal
+    values (`value_identity.identity`). This function does the same with the initial value. With
+    `raw`, a string stays as it is.
     """
     value = initial_value(text, form, "list-append" if of_lists else "rw-register")
     return value if raw and type(value) is str else identity(value)

@@ -58,11 +58,13 @@ def judge(
 ) -> RunResult:
     """Judge the run in `folder` and write its `results.json`.
 
-    By default, `checkers` are those of the run's workload. `observer` displays the progress and can
-    interrupt the judging. `record` is the content of `run.json`; if it is None, the file is read.
-    `found_in_run` are the verdicts that the simulation itself found, such as a broken invariant of
-    Raft. `digest` is the digest of the simulated run. If `found_in_run` and `checkers` are both
-    None, the simulation's verdicts and the digest are taken from an existing `results.json`.
+    - `checkers`: None means the checkers of the run's workload.
+    - `observer` displays the progress, and can interrupt the judging.
+    - `record`: the content of `run.json`; None means that the file is read.
+    - `found_in_run`: the verdicts that the simulation itself found, such as a broken invariant of
+      Raft. If `found_in_run` and `checkers` are both None, these verdicts and the digest are taken
+      from an existing `results.json`.
+    - `digest`: the digest of the simulated run.
 
     `results.json` is not written in three cases: `checkers` are given, because the stored verdict
     is that of all checkers of the run; the judging was interrupted; the history cannot be read and
@@ -109,10 +111,10 @@ def judge(
 def _accepted(
     options: Options, checkers: Mapping[str, Checker] | None
 ) -> tuple[str, ...] | None:
-    """The functions whose operations may all fail, as `run_evidence.missing_evidence` takes them.
+    """The argument `may_always_fail` of `run_evidence.missing_evidence`.
 
-    Returns None if `checkers` are given, because the outcomes of functions are judged only
-    together with all checkers of the run.
+    Returns None if `checkers` are given. The outcomes of functions are then not judged, because
+    only some checkers of the run are used.
     """
     from splitbrain.harness.workloads.catalogue import make_workload
 
@@ -178,18 +180,18 @@ def _verdict_of(name: str, checker: Checker, evidence: Evidence) -> Verdict:
 
 
 def merged(verdicts: Sequence[Verdict], error: str = "") -> bool | None:
-    """The verdict of a run: the merged verdicts of its checkers.
+    """The verdict of a run, merged from the verdicts of its checkers.
 
-    The result is True (valid), False (invalid) or None (unknown). If there are no verdicts, it is
-    unknown. If the run failed, `error` is not empty. The result is then invalid if any verdict is
-    invalid, and unknown otherwise.
+    Returns False (invalid) if any verdict is invalid. Otherwise returns None (unknown) if any
+    verdict is unknown, if there are no verdicts, or if `error` is not "", because the run failed.
+    Otherwise returns True (valid).
     """
     valids = [verdict.valid for verdict in verdicts]
     return merge([*valids, None] if error or not valids else valids)
 
 
 def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
-    """The evidence of the run in `folder` that checkers judge.
+    """Read from the folder of a run what the checkers judge.
 
     Raises HistoryError if the history or a trace cannot be read.
     """

@@ -5,10 +5,10 @@ The verdict exists only if evidence is missing. It is then unknown, for one of t
 - No operation succeeded.
 - No checker judged the answers, because no checker was applicable. `availability` and `statistics`
   do not count, because they judge times.
-- A function never succeeded, although it was invoked at least `INVOCATIONS_MIN` times and the
-  member could serve. A member could serve at an invocation if it answered an operation that needs a
-  majority directly before, and another one directly after. At least `SERVED_MIN` of the invocations
-  must be of this kind. Otherwise faults explain the failures.
+- A function never succeeded, although it was invoked at least `INVOCATIONS_MIN` times, of which at
+  least `SERVED_MIN` times at a member that was able to serve. A member was able to serve if it
+  answered an operation that needs a majority directly before the invocation, and another one
+  directly after. With fewer such invocations, faults explain the failures.
 
 Some functions may always fail, such as the revoke of a lease that may have ended. A workload lists
 these functions in `may_always_fail`, and a user lists them in `--allow-unanswered`.
@@ -41,9 +41,9 @@ def missing_evidence(
 ) -> Verdict | None:
     """An unknown verdict that says which evidence the run lacks; None if it lacks none.
 
-    `verdicts` are the verdicts of the run's checkers. `may_always_fail` are the functions whose
-    operations may all fail. If it is None, the outcomes of single functions are not judged. If
-    `history` is None, no outcomes are judged.
+    `verdicts` are the verdicts of the run's checkers. `history` contains the outcomes of the
+    operations; if it is None, no outcomes are judged. `may_always_fail` are the functions whose
+    operations may all fail; if it is None, it is not judged whether each function succeeded.
     """
     reasons = []
     if history is not None:
@@ -76,7 +76,7 @@ def unanswered(history: History) -> dict[str, int]:
 
 
 def _served(history: History, functions: Collection[str]) -> Counter[str]:
-    """For each of `functions`, the number of invocations at a member that was able to serve.
+    """Count the invocations of each of `functions` at a member that was able to serve.
 
     A member was able to serve if it answered an operation that needs a majority directly before
     the invocation, and another one directly after.

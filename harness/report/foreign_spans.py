@@ -17,7 +17,7 @@ READS = ("read", "get")
 
 
 def spans_of(logged: Iterable[ForeignOperation]) -> tuple[Span, ...]:
-    """The spans of `logged`, in the same order.
+    """Convert operations that another tool recorded to spans, in the same order.
 
     In a history without times, the event with index i gets the time i ms.
     """
@@ -41,7 +41,7 @@ def _span(op: ForeignOperation) -> Span:
 
 
 def spans_of_transactions(transactions: Iterable[Transaction]) -> tuple[Span, ...]:
-    """The spans of `transactions`, in the same order.
+    """Convert transactions to spans, in the same order.
 
     In a history without times, the event with index i gets the time i ms.
     """

@@ -94,7 +94,7 @@ def _plotly_js() -> str:
 
 
 def _policy(scripts: Sequence[str], *, eval_needed: bool) -> str:
-    """A content security policy that allows `scripts` and fetches nothing.
+    """A content security policy that allows only `scripts`, and forbids the page to load anything.
 
     With `eval_needed`, the policy also allows eval, because plotly's WebGL traces compile their
     drawing code with `Function`.

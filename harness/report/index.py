@@ -102,10 +102,10 @@ def verdict_counts(rows: Iterable[RunRow]) -> dict[str, int]:
 
 
 def render_index(store: Path, *, live: bool = False) -> str:
-    """The page of the index.
+    """Render the index of `store` as HTML.
 
-    `live` is True for `splitbrain serve`, which can also list folders and render reports that
-    were not written.
+    With `live`, the page also links to folders and to reports that were not written, which
+    `splitbrain serve` can render.
     """
     rows, older = run_rows(store)
     return (

@@ -1,9 +1,9 @@
 """Reads a run's folder into values, as far as its files can be read.
 
-Reports matter most for runs that went wrong. Therefore this module never raises an exception for a
-file that is missing or damaged, or has another structure. If that file is the record, the results,
-the history, a trace or a member's state, a sentence about it is added to `Run.problems`. An
-incomplete last line of the history is left out silently, because a killed run leaves such a line.
+Reports matter most for runs that went wrong. Therefore a file that is missing or damaged, or has
+another structure, never raises an exception. `Run.problems` contains a sentence about each such
+file among the record, the results, the history, the traces and the members' states. An incomplete
+last line of the history is not such a problem, because a killed run leaves one.
 """
 
 from __future__ import annotations

@@ -49,11 +49,11 @@ class Sample:
 
 
 def sample(spans: Sequence[Span], named: Iterable[int], drawn_max: int = DRAWN_MAX) -> Sample:
-    """Choose `drawn_max` of `spans`, or all if there are not more.
+    """Choose `drawn_max` of `spans`, or all of them if they are fewer.
 
-    Always chosen are the operations whose invocation or completion is an event with an index in
-    `named`, and up to `UNCERTAIN_MAX` operations with outcome `fail` or `info`. If these are more
-    than `drawn_max`, the sample is larger.
+    An operation is always chosen if `named` contains the index of its invocation or completion. Up
+    to `UNCERTAIN_MAX` operations with outcome `fail` or `info` are always chosen, too. If these
+    operations are more than `drawn_max`, the sample is larger than `drawn_max`.
     """
     if len(spans) <= drawn_max:
         return Sample(tuple(spans), len(spans))

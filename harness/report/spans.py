@@ -54,10 +54,11 @@ class Span(msgspec.Struct, frozen=True, gc=False):
 
 
 def pair(events: Iterable[Event]) -> tuple[tuple[Span, ...], tuple[str, ...]]:
-    """The operations in the order of their invocations, and sentences about unpaired events.
+    """Pair invocations with completions.
 
-    If a process invokes an operation before its previous operation completed, the previous
-    operation becomes `info`. A completion without an invocation is left out.
+    Returns the operations in the order of their invocations, and sentences about events that cannot
+    be paired. If a process invokes an operation before its previous operation completed, the
+    previous operation becomes `info`. A completion without an invocation is left out.
     """
     pending: dict[int, tuple[int, Event]] = {}
     spans: list[Span | None] = []
@@ -119,8 +120,9 @@ def last_time_ns(spans: Sequence[Span]) -> int:
 def lanes(spans: Sequence[Span]) -> dict[int, int]:
     """The row of each process in a figure.
 
-    After an `info`, a client continues as a new process. A new process takes over a row that an
-    earlier process has left after an `info`. So a row never contains two operations at one time.
+    After an `info`, a client continues as a new process. To save space, a new process gets the row
+    of an earlier process that ended with an `info`. A row never contains two operations at one
+    time.
     """
     first: dict[int, int] = {}
     last: dict[int, Span] = {}

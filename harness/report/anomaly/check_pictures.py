@@ -29,9 +29,9 @@ OPERATIONS_TO_SHORTEN_MIN = 4
 
 
 def draw_run(result: RunResult, path: Path) -> Path | None:
-    """Draw the anomalies of a judged run to the page `path`.
+    """Draw the anomalies of a judged run to the page `path`, and return `path`.
 
-    Returns None, and writes nothing, if there is no anomaly. Raises BadArguments if `path`
+    If there is no anomaly, nothing is written, and None is returned. Raises BadArguments if `path`
     cannot be written.
     """
     folder = RunFolder(result.folder)
@@ -41,9 +41,9 @@ def draw_run(result: RunResult, path: Path) -> Path | None:
 
 
 def draw_file(result: FileResult, path: Path) -> Path | None:
-    """Draw the anomalies of a judged history file to the page `path`.
+    """Draw the anomalies of a judged history file to the page `path`, and return `path`.
 
-    Returns None, and writes nothing, if there is no anomaly. Raises BadArguments if `path`
+    If there is no anomaly, nothing is written, and None is returned. Raises BadArguments if `path`
     cannot be written.
     """
     file = result.file
@@ -91,10 +91,11 @@ def _anomalies(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, Anomaly]]:
 
 
 def _shortened(name: str, anomaly: Anomaly, evidence: Evidence, deadline: float) -> Anomaly:
-    """`anomaly` with the events of the shortest part of the history that shows it.
+    """Replace the events of `anomaly` by those of the shortest part of the history that shows it.
 
-    Returns `anomaly` unchanged in three cases: it is short already; it blames an operation and so
-    contains the whole proof; the monotonic time `deadline` has passed.
+    Returns `anomaly` unchanged if its events are few, if it names an operation that fits into no
+    order of the others (its events are then a complete proof), or if the monotonic time `deadline`
+    has passed.
     """
     from splitbrain.checkers.catalogue import CHECKERS
 

@@ -85,10 +85,10 @@ def draw_anomaly(
 ) -> DrawnAnomaly:
     """Find the proof of `anomaly` among `spans` and draw it.
 
-    `spans` are all operations, in the order of their invocations. `faults` are the faults of the
-    run, which the pictures show on the rows of `members`. Without `with_pictures`, only the proof
-    is found. `end_ns` is the end of the run; a fault that was never healed lasts until then. An
-    anomaly that names no operation has no pictures.
+    `spans` are all operations, in the order of their invocations. The pictures show those of
+    `faults` that were active at the time of the proof, on the rows of `members`. A fault that was
+    never healed lasts until `end_ns`, the end of the run. There are no pictures if `with_pictures`
+    is False, or if the anomaly names no operation.
     """
     proof = proof_of(anomaly, spans, faults, end_ns)
     drawn = with_pictures and bool(proof.involved)

@@ -2,8 +2,8 @@
 
 The label of a bar is the request and the answer. Pale bars are neighbours: operations that the
 anomaly does not name. Below the rows of processes, there is a row for each member that a fault
-hit. If the anomaly contains a partial linearization, its operations are numbered in their order. A
-cross marks the operation that cannot be added anywhere in this order.
+hit. If the anomaly contains a linearization, the operations in it are numbered in its order. A
+cross marks the operation that fits nowhere into this order.
 """
 
 from __future__ import annotations
@@ -71,10 +71,11 @@ def picture_to_scale(proof: Proof, members: Sequence[str]) -> go.Figure:
 
 
 def _between(marks: Sequence[tuple[int, float]], ns: int) -> float:
-    """The horizontal position, in px, of the time `ns` in a picture in order.
+    """Convert the time `ns` to a horizontal position, in px, in the picture "in order".
 
-    It is interpolated between the neighbouring `marks`, which are pairs (ns, px). A time outside
-    the marks is at the edge of the picture.
+    `marks` are pairs (ns, px) of known positions, as `places_in_order` returns them. The position
+    is interpolated between the neighbouring marks. A time outside the marks is at the edge of the
+    picture.
     """
     place = bisect_left(marks, (ns, 0.0))
     if place == 0:
@@ -180,9 +181,9 @@ def _bars(
 
 
 def order_points(order: Sequence[int], places: Mapping[int, Place]) -> list[float]:
-    """An x position within the bar of each operation in `order`, at which it can take effect.
+    """For each operation in the linearization `order`, an x position at which it takes effect.
 
-    The positions never decrease.
+    The position is within the operation's bar. The positions never decrease.
     """
     whole = max(p.end for p in places.values()) - min(p.begin for p in places.values())
     step = whole / 80

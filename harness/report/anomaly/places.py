@@ -31,13 +31,14 @@ class Place:
 def places_in_order(
     spans: Sequence[Span], labels: Mapping[int, Sequence[str]]
 ) -> tuple[dict[int, Place], list[tuple[int, float]]]:
-    """The place of each span in px, by `Span.invoked`, and the marks of all begins and ends.
+    """Place the bars of the picture "in order". Returns a pair:
 
-    `labels` are the lines of each label, by `Span.invoked`.
+    - the place of each bar in px, by `Span.invoked`;
+    - a mark (ns, px) for each begin and end of a bar, from left to right.
 
-    A mark is a pair (ns, px), and both numbers increase. `_edges` defines the order. Each bar is at
-    least as wide as its label. The bar of an operation without an end, or with an unknown outcome,
-    extends to the right edge.
+    `labels` contains the lines of each bar's label, by `Span.invoked`. Each bar is at least as wide
+    as its label. The bar of an operation without an end, or with an unknown outcome, extends to the
+    right edge.
     """
     widths = {
         span.invoked: max(map(len, labels[span.invoked])) * CHARACTER_PX + LABEL_PADDING_PX
@@ -62,11 +63,11 @@ def places_in_order(
 
 
 def _edges(spans: Sequence[Span]) -> list[tuple[int, bool, int]]:
-    """Each begin and end as (ns, whether it is an end, `invoked`), from left to right.
+    """The begins and ends of `spans` from left to right, as (ns, whether it is an end, `invoked`).
 
     If a begin and an end have the same time, the begin comes first, because the two operations are
-    concurrent. There is one exception: if a process ends an operation and begins its next one at
-    the same time, the end comes first, because operations of one process must not overlap.
+    concurrent. Exception: if a process ends an operation and begins its next one at this time, the
+    end comes first, because operations of one process must not overlap.
     """
     operations_of: dict[int, list[Span]] = {}
     for span in sorted(spans, key=lambda span: (span.call, span.invoked)):
@@ -93,7 +94,9 @@ def width_px(spans: Sequence[Span], labels: Mapping[int, Sequence[str]]) -> floa
 
 
 def places_to_scale(spans: Sequence[Span]) -> dict[int, Place]:
-    """The place of each span in seconds since the start of the run, by `Span.invoked`.
+    """The place of each bar in the picture "to scale", by `Span.invoked`.
+
+    Places are in seconds since the start of the run.
 
     The bar of an operation without an end, or with an unknown outcome, extends to the right edge.
     """

@@ -1,9 +1,9 @@
 """The part of a history that proves an anomaly.
 
-A proof contains the operations that the anomaly names, a few neighbours that touch the same
-keys at about the same time, and the faults during that time. If the anomaly blames one operation
-and has a linearization of the others, the proof contains both. If the anomaly is a cycle of
-transactions, the proof contains its steps.
+A proof contains the operations that the anomaly names, a few neighbours that touch the same keys at
+about the same time, and the faults during that time. If the anomaly consists of a linearization and
+of one operation that fits nowhere into it, the proof contains both. If the anomaly is a cycle of
+transactions, the proof contains its dependencies.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ class Proof:
 def proof_of(
     anomaly: Anomaly, spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int
 ) -> Proof:
-    """The proof of `anomaly`. `spans` are all operations, in the order of their invocations.
+    """The proof of `anomaly`; an empty one if the anomaly names no operation.
 
-    The proof is empty if the anomaly names no operation.
+    `spans` are all operations of the history, in the order of their invocations.
     """
     stuck, order = _order_of(anomaly)
     named = {*anomaly.events, *order}
@@ -156,10 +156,10 @@ def _cycle_of(anomaly: Anomaly, drawn: set[int]) -> tuple[tuple[CycleStep, ...],
 
 
 def _order_of(anomaly: Anomaly) -> tuple[int | None, tuple[int, ...]]:
-    """The operation that the anomaly blames, and a linearization of the others.
+    """The operation that fits into no order of the others, and a linearization of the others.
 
-    Each operation is given by the index of its invocation (`Span.invoked`). Returns (None, ()) if
-    the anomaly does not contain both.
+    Each operation is given by `Span.invoked`. Returns (None, ()) if the anomaly does not contain
+    both.
     """
     stuck, order = anomaly.detail.get("stuck"), anomaly.detail.get("linearization", ())
     if not isinstance(stuck, int) or not isinstance(order, list | tuple):

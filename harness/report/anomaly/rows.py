@@ -47,7 +47,7 @@ class Rows:
 
 
 def rows_of(proof: Proof, labels: Mapping[int, Sequence[str]], lanes: int) -> Rows:
-    """The rows of the picture of `proof`, with `lanes` rows of members.
+    """The rows of the picture of `proof`: one for each process, then `lanes` rows for members.
 
     The processes are in the order of their first operations in the picture.
     """

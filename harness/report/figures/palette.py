@@ -1,9 +1,9 @@
 """The colours and symbols of the pages. Each has one meaning.
 
-The colours of outcomes and faults differ in hue and lightness, after Okabe and Ito (Color
-Universal Design, 2008). Their lightness is medium, so that they are readable on a light and on
-a dark page. Nothing depends on colour alone: each outcome also has a symbol and a hatching, and
-each fault is labelled with its number and kind.
+The colours of outcomes and faults follow Okabe and Ito (Color Universal Design, 2008). Very light
+and very dark colours are left out, so that all are readable on a light and on a dark page. Nothing
+depends on colour alone: each outcome also has a symbol and a hatching, and each fault is labelled
+with its number and kind.
 """
 
 from __future__ import annotations

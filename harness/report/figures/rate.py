@@ -17,9 +17,10 @@ from splitbrain.histories.history import FaultWindow
 
 
 def rate(spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int) -> go.Figure:
-    """The figure of completions per second.
+    """The figure of completed operations per second, in two halves.
 
-    The upper half shows them by outcome, the lower half shows those with outcome `ok` by function.
+    The upper half shows all operations by outcome. The lower half shows the operations with outcome
+    `ok` by function.
     """
     width = bin_seconds(end_ns) * 2
     count = math.ceil(max(end_ns / 1e9, 0.001) / width)

@@ -1,8 +1,9 @@
-"""The traces of a run's members, joined into one table with a row for each client's write.
+"""Joins the traces of a run's members into one table of times.
 
-The table has a column for each pair of a step and a member. It is stored as one array of integers,
-so that 100,000 writes take tens of megabytes and not gigabytes. A member may trace a step twice,
-for example when it replays its log after a restart. The table then contains the earlier time.
+The table has a row for each write of a client, and a column for each pair of a step and a member.
+It is stored as one array of integers, so that 100,000 writes take tens of megabytes and not
+gigabytes. A member can trace a step twice, for example when it replays its log after a restart. The
+table then contains the earlier time.
 """
 
 from __future__ import annotations
@@ -44,10 +45,11 @@ NUMBER_IN_PATH = {
 
 @dataclass(slots=True)
 class WriteSteps:
-    """The times of the steps of all writes. Row r belongs to request `requests[r]`.
+    """A table with the times at which each member completed each step of each write.
 
-    Times are in ns of the clock that all members share. `indexes` and `revisions` are the Raft
-    index and the revision of each row; 0 is unknown.
+    Row r belongs to the request with the id `requests[r]`, the Raft index `indexes[r]` and the
+    revision `revisions[r]`; an index or revision of 0 is unknown. Times are in ns of the clock that
+    all members share.
     """
 
     members: tuple[str, ...]
@@ -124,10 +126,10 @@ class WriteSteps:
 
 
 def read_steps(paths: Mapping[str, Path]) -> tuple[WriteSteps | None, tuple[str, ...]]:
-    """The steps in the members' traces, and sentences about problems.
+    """Read the members' traces. Returns the steps, and sentences about problems.
 
-    `paths` maps the name of each member to its trace. The steps are None if `paths` is empty: the
-    system cannot write traces, or tracing was off.
+    `paths` maps the name of each member to its trace. If `paths` is empty, because the system
+    writes no traces or tracing was off, the steps are None.
     """
     if not paths:
         return None, ()

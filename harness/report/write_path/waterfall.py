@@ -1,8 +1,8 @@
 """The waterfall of one write: a bar for each step of the write path on each member.
 
-The bars are in the order of time. The bar of a step begins when the last of its predecessors was
-complete, and ends when the step itself was complete. `_PREDECESSORS` lists the predecessors of each
-step. Most of them are on the same member. Bars can overlap.
+The bar of a step ends when the step was complete. It begins when the last of the step's
+predecessors was complete. `_PREDECESSORS` lists the predecessors of each step, most of which are on
+the same member. The bars are in the order of their ends, and can overlap.
 """
 
 from __future__ import annotations

@@ -17,9 +17,10 @@ DETAIL_DEPTH_MAX = 4
 
 
 class WaterfallOption(msgspec.Struct, frozen=True):
-    """A write in the list.
+    """A write that the user can select, and the bars of its waterfall.
 
-    `bars` are (step, member, begin, end), in the order of time, with times in ms.
+    Each bar is (step, member, begin, end), with times in ms since the request was accepted. The
+    bars are in the order of their ends.
     """
 
     group: str
