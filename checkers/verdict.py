@@ -51,10 +51,10 @@ def not_applicable(checker: str, reason: str, counts: dict[str, Any] | None = No
 
 
 def with_evidence(verdict: Verdict, found: object, missing: str) -> Verdict:
-    """Return `verdict`, but make it unknown if it is valid although no evidence was `found`.
+    """Return `verdict`, or an unknown verdict if `verdict` is valid and `found` is false.
 
-    Evidence is anything that could have shown a violation. `missing` is the reason, such as "no
-    read succeeded".
+    `found` is true if the history contains evidence: anything that could have shown a violation.
+    `missing` is the reason of the unknown verdict, such as "no read succeeded".
     """
     if found or verdict.valid is not True or not verdict.applies:
         return verdict

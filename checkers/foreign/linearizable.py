@@ -34,8 +34,8 @@ def register_operations(
 ) -> list[Operation[registers.Input, registers.Value]]:
     """Convert reads, writes and compare-and-swaps. Operations that did not happen are left out.
 
-    With `failed_swap_reads`, a failed compare-and-swap took place and found another value than the
-    expected one, as in the logs of porcupine. Without it, a failed compare-and-swap did not
+    If `failed_swap_reads` is true, a failed compare-and-swap happened and found another value than
+    the expected one, as in the logs of porcupine. Otherwise a failed compare-and-swap did not
     happen, as in Knossos.
     """
     operations: list[Operation[registers.Input, registers.Value]] = []

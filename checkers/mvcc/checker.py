@@ -3,7 +3,7 @@
 - Revisions are unique and increase along real time.
 - Each acknowledged write is in the change log at its revision, with the right version and
   create_revision.
-- The change log contains no failed write, and no change that no operation can have made.
+- The change log contains no failed write. Each of its changes can have been made by an operation.
 - Each answer shows the state of the store at its revision.
 - All members have the same state.
 

@@ -138,8 +138,8 @@ class Compactions:
     def check_reads(self, findings: Findings) -> None:
         """Check rule 2 for answered reads.
 
-        `mvcc/replay.py` checks it for uncertain transactions that write, where it looks for the
-        writer of a revision.
+        `mvcc/replay.py` checks this rule for uncertain transactions that write, when it looks for
+        the writer of a revision.
         """
         by_revision, revisions, reached = self._by_revision, self._revisions, self._reached
         at: dict[int, list[Operation]] = {}
@@ -171,9 +171,9 @@ class Compactions:
     # --- rules 3 and 4
 
     def seen_by_refused(self) -> list[tuple[Operation, int]]:
-        """Return the operations that were refused because a revision is compacted.
+        """Return pairs (operation, revision) for operations refused because of a compaction.
 
-        Each operation is paired with the lowest revision that it can have seen (rule 3).
+        The revision is the lowest one that the operation can have seen (rule 3).
         """
         seen = []
         for op in self._refused:
@@ -269,9 +269,10 @@ class Compactions:
 def check_reached(
     refused: Sequence[tuple[Operation, int]], last: int, findings: Findings
 ) -> None:
-    """Report refusals that need a compaction at a revision above `last`.
+    """Report each refused operation that must have seen a revision above `last`.
 
-    `last` is the highest revision of the members at the end of the run.
+    `last` is the highest revision of the members at the end of the run. `refused` contains the
+    operations with the revisions that `Compactions.seen_by_refused` returns.
     """
     for op, revision in refused:
         if revision > last:

@@ -27,7 +27,7 @@ class UnexplainedRevisions:
     def report(
         self, revision: int, changes: Sequence[Change], used: Mapping[int, int]
     ) -> None:
-        """Report `revision`, which made `changes`.
+        """Report that no operation can have made the `changes` at `revision`.
 
         `used` maps the invocation of each uncertain write to the revision that is assigned to it.
         """

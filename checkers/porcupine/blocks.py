@@ -1,4 +1,4 @@
-"""Decides histories that consist of blocks in a known order, by sorting instead of a search.
+"""Decides histories that consist of blocks, by sorting the blocks instead of a search.
 
 If values are unique, each value in an answer identifies the operation that wrote it. Then the
 operations form *blocks*. A block is a sequence of operations that have the same order in every

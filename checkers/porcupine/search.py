@@ -176,10 +176,10 @@ class Search(Generic[S, I, O]):
         self._cached = self._windows_bytes = 0
 
     def advance(self, nodes: int, until: float = math.inf) -> bool | None:
-        """Visit about `nodes` more configurations, at least one.
+        """Visit about `nodes` more configurations, at least one. Returns `found`.
 
-        Stops at `until`, which is a time of `time.monotonic`. Returns `found`, which is None if
-        the search has not yet decided.
+        `found` is None if the search has not decided yet. The method stops early at `until`, a
+        time of `time.monotonic`.
         """
         transitions = self._transitions
         pause = transitions.computed + _TRANSITIONS_MAX

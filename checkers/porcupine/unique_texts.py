@@ -8,9 +8,9 @@ A put, the appends that gets show after it, and these gets form a block as in
 `porcupine/blocks.py`. A write that no get shows is a block that contains only this write. It can
 be anywhere except within another block. Cost: O(n log n) and linear in the length of the strings.
 
-If a piece was appended several times, the algorithm assigns the appends to the places where the
-piece is shown. If there are few assignments, all of them are tried. Before that, the history is
-decided with the times of these appends ignored. If it is illegal then, it is illegal in any case.
+If a piece was appended several times, the appends must be assigned to the places where the piece is
+shown. First the history is decided with the times of these appends ignored. If it is illegal then,
+it is illegal in any case. Otherwise the algorithm tries all assignments, if there are few of them.
 
 A string is *started* by a put, or by an append to the empty string. The same string may have been
 started twice, by two puts of one piece, or by a put and an append to the empty string. The

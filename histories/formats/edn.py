@@ -6,8 +6,8 @@
     :word word          str, Symbol; a keyword keeps its colon
     [1 2] (1 2) #{1 2}  list, list, EdnSet; in the order written
     {:a 1}              dict; keys that are lists become tuples
-    #tag value          the value, or Tagged if it is a string; other tags are dropped, and so is
-                        the namespace of #:name{…}
+    #tag "text"         Tagged
+    #tag value          any other value without its tag; the namespace of #:name{…} is dropped, too
     #"expression" #'x   str; they occur in printed exceptions and objects
     0x1f                int
 

@@ -39,8 +39,8 @@ class ArmedFault:
     async def inject_when_reached(self) -> Injected:
         """Wait for the first member that reaches the step, and inject the fault there.
 
-        If the action is `sleep`, the fault counts as in force at once, because the member does not
-        report when it reaches the step.
+        If the action is `sleep`, the method does not wait, and the fault counts as in force at
+        once. The member delays the step by itself and does not report that it has reached it.
         """
         if self._fault.do == "sleep":
             return Injected(self.members, (), self.undo)

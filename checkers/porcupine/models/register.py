@@ -66,11 +66,11 @@ def _describe(given: Input, output: Value) -> str:
 
 
 def _decide(operations: Sequence[Operation[Input, Value]], initial: Value) -> Decision | None:
-    """Decide by unique values, if no compare-and-swap failed.
+    """Decide a history by unique values. Returns None if the history needs a search.
 
-    A failed compare-and-swap does not show the value that the register had. A history that
-    contains one therefore needs a search. There is one exception: if an operation shows a value
-    that no operation can have written, the history is illegal in any case.
+    A history with a failed compare-and-swap needs a search, because the answer does not show the
+    value that the register had. There is one exception: if an operation shows a value that no
+    operation can have written, the history is illegal in any case.
     """
     if not _all_written(operations, initial):
         return ILLEGAL
