@@ -11,10 +11,10 @@ EXIT_FAILED = 255
 
 
 def exit_code_of(valid: bool | None, error: str = "") -> int:
-    """The exit code of a run or a history with this verdict.
+    """The exit code for the verdict `valid` of a run or a history.
 
-    `error` is the failure of the harness or the system, if there was one. A run with a proven
-    anomaly is invalid, even if it failed later.
+    `error` is the failure of the harness or the system; "" if neither failed. A failed run has the
+    exit code 255, unless an anomaly was found before: then it has the exit code of an invalid run.
     """
     if valid is False:
         return EXIT_INVALID

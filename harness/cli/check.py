@@ -127,9 +127,10 @@ def _check_run(
 ) -> RunResult:
     """Judge a run again and write its `results.json` and `report.html`.
 
-    `names` are the checkers to use (empty: the run's own checkers). `changed` contains limits that
-    replace those of the run. With either of them, no file is written, because the stored verdict
-    is always that of the run's own checkers and limits. With `no_report`, no report is written.
+    `names` are the checkers to use; if it is empty, those of the run are used. `changed` contains
+    limits that replace those of the run. If either is given, no file is written, because the stored
+    verdict is always that of the run's own checkers and limits. With `no_report`, no report is
+    written.
     """
     import dataclasses
 

@@ -28,10 +28,10 @@ def command() -> None:
 def add(run: Path, why: str, name: str, folder: Path) -> int:
     """Save a run in the corpus. RUN is its folder, a file in it, or a .schedule file.
 
-    If the run was drawn from options and a seed, NAME.json contains the options and the seed.
-    If such a run is simulated and has at most 2,000 operations, NAME.schedule is written too,
-    because a later version may draw another run from the same seed. A run that was not drawn
-    is saved only in NAME.schedule.
+    For a run that was drawn from options and a seed, these are saved in NAME.json. If the run
+    is simulated and has at most 2,000 operations, its schedule is saved in NAME.schedule too,
+    because a later version may draw another schedule from the same seed. For a run that was
+    not drawn, only NAME.schedule is written.
 
     \b
     Examples:

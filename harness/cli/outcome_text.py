@@ -41,9 +41,9 @@ def print_outcome(result: RunResult) -> None:
 
 
 def print_failed_faults(faults: Sequence[FaultCount]) -> None:
-    """Warn about faults that could not be injected or healed.
+    """Print a warning about faults that could not be injected or healed.
 
-    A run in which a fault failed tests less than its schedule describes.
+    A run with such faults tests less than its schedule describes.
     """
     failed = [one for one in faults if one.failed]
     if failed:

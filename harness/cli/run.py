@@ -69,10 +69,10 @@ def command(schedule: Path | None, no_report: bool, quiet: bool, **options: Any)
 
 
 def _mutant_note(schedule: Schedule) -> str:
-    """Return the reason why the run may not show its planted bug.
+    """Return the reason why a run of real processes may not show its planted bug.
 
-    Returns "" if the run is simulated, if it has no planted bug, or if real processes show the
-    bug.
+    Returns "" if the run is simulated, if it has no planted bug, or if runs of real processes with
+    its workload and faults are known to show the bug.
     """
     from splitbrain.harness.mutants.reach import why_out_of_reach
     from splitbrain.harness.schedule.schedule import SIMULATED

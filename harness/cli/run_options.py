@@ -1,7 +1,7 @@
 """The options of a run as options of a command.
 
-An option that is not given gets its value from `[tool.splitbrain]`. If it is not set there, it has
-the default of `splitbrain.harness.schedule.options.Options`.
+An option that is not on the command line gets its value from `[tool.splitbrain]`. If it is not set
+there, it has the default value in `splitbrain.harness.schedule.options.Options`.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ It is not in `OPTIONS`, because --budget of `hunt` and `shrink` is the duration 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add every option of a run to `command`.
 
-    The value of an option that is not on the command line is None. The function `given` removes
-    these options.
+    `command` is called with None for each option that is not on the command line. It calls `given`
+    to remove these options.
     """
     for option in reversed(OPTIONS):
         command = option(command)
@@ -121,10 +121,10 @@ DRAWN = (
 
 
 def simulated_alone(command: click.Command) -> click.Command:
-    """Adapt `command` to simulation, and return it.
+    """Adapt the options of `command` to simulation, and return `command`.
 
-    Removes the options in `PROCESSES_ONLY`. The help of the options in `DRAWN` shows the default
-    `drawn`.
+    The options in `PROCESSES_ONLY` are removed. The help of each option in `DRAWN` shows that the
+    default is drawn from the seed.
     """
     command.params = [one for one in command.params if one.name not in PROCESSES_ONLY]
     for one in command.params:

@@ -20,10 +20,10 @@ ALLOWED = ("system", "etcd_binary", "budget", "search_limit_s", "store", "name",
 
 
 def schedule_from(path: Path, given: Mapping[str, Any]) -> Schedule:
-    """Read the schedule at `path`, and set the options `given` in it.
+    """Read the schedule at `path`, and replace options of it by those in `given`.
 
-    If `given` names another system, the schedule is adapted to that system. Raises BadArguments if
-    the system does not support the schedule, or if an option in `given` is not in `ALLOWED`.
+    If `given` contains another system, the schedule is adapted to that system. Raises BadArguments
+    if the system does not support the schedule, or if an option in `given` is not in `ALLOWED`.
     """
     others = sorted(given.keys() - set(ALLOWED))
     if others:

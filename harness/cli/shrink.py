@@ -121,9 +121,9 @@ def command(
 
 
 def _recorded(path: Path) -> Schedule:
-    """Read the schedule at `path`, and adapt it to simulation.
+    """Read the schedule at `path`, and adapt it to the simulated system.
 
-    Raises BadArguments if there is no schedule, or if its system cannot be simulated.
+    Raises BadArguments if there is no schedule, or if it is for a system that cannot be simulated.
     """
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.schedule.schedule import SIMULATED, fixed
@@ -141,10 +141,10 @@ def _recorded(path: Path) -> Schedule:
 
 
 def _drawn(chosen: dict[str, Any], budget: float) -> Schedule:
-    """Draw the schedule from the options `chosen` and their seed.
+    """Draw the schedule to shrink from the options `chosen`.
 
-    If they contain no seed, the first seed whose run shows the planted bug is used. The search for
-    this seed ends after `budget` seconds. Raises BadArguments if the search finds no seed.
+    If the options contain no seed, the first seed is used whose run shows the planted bug. Raises
+    BadArguments if no seed is found within `budget` seconds, or if there is no planted bug either.
     """
     from splitbrain.harness.campaign.campaign import hunt
     from splitbrain.harness.drawing.draw import draw_swarm_schedule

@@ -83,9 +83,10 @@ async def execute_async(
     *,
     report: bool = True,
 ) -> RunResult:
-    """Run `schedule` as `execute` does, on the caller's event loop. Cancelling stops everything.
+    """Run `schedule` as `execute` does, on the caller's event loop.
 
-    The arguments are those of `execute`.
+    The arguments are those of `execute`. If the caller cancels this coroutine, a run of real
+    processes is stopped at once. A simulation is executed in a thread, and continues to its end.
     """
     if schedule.system == SIMULATED:
         # A simulation has a separate event loop, in virtual time.
@@ -120,9 +121,9 @@ async def run(
     *,
     report: bool = True,
 ) -> RunResult:
-    """Execute the schedule that is drawn from `options`, on the caller's event loop.
+    """Execute the schedule that is drawn from `options`, as `execute_async` does.
 
-    The other arguments and the errors are those of `execute_async`.
+    The other arguments and the errors are those of `execute`.
     """
     return await execute_async(draw_schedule(options), progress, make, report=report)
 

@@ -15,11 +15,11 @@ Repeated = tuple[RunResult, str | None]
 
 
 def execute_twice(schedule: Schedule) -> Repeated:
-    """Execute `schedule` with a report, and simulate it again without one.
+    """Execute the simulated `schedule` twice. Only the first run is kept, with a report.
 
-    Returns the first result, and the first event in which the runs differ (None if they are
-    equal). A schedule with a planted bug is executed in a separate process, because the bug cannot
-    be removed from a process. Raises BadArguments for a schedule that cannot be run.
+    Returns the result of the first run, and the first event in which the two runs differ (None if
+    they are equal). A schedule with a planted bug is executed in a separate process, because the
+    bug cannot be removed from a process. Raises BadArguments for a schedule that cannot be run.
     """
     if not schedule.options.mutant:
         return _execute_twice(schedule)

@@ -11,7 +11,7 @@ SAFE_PATH = "PYTHONSAFEPATH"
 
 @contextmanager
 def safe_path() -> Iterator[None]:
-    """Within the context, new Python processes do not import from the working directory first.
+    """A context in which new Python processes do not search the working directory for modules.
 
     multiprocessing starts its servers and workers with `python -c`. Without this context, they
     would import a user's `struct.py` in place of the module of the standard library.

@@ -41,10 +41,10 @@ class Failure:
 
 
 def first_failure(schedule: Schedule, expected: str = "") -> tuple[str, Failure]:
-    """Simulate `schedule`. Returns the checker that finds the run invalid, and what it shows.
+    """Simulate `schedule`. Returns a checker that finds the run invalid, and the `Failure`.
 
-    The checker is `expected`, or by default the first one that finds the run invalid. Raises
-    BadArguments if there is no such checker.
+    The checker is `expected`. If `expected` is "", it is the first checker that finds the run
+    invalid. Raises BadArguments if `expected`, or every checker, does not find the run invalid.
     """
     with temporary_run(schedule) as run:
         found = failing_checkers(run)
@@ -62,9 +62,9 @@ def first_failure(schedule: Schedule, expected: str = "") -> tuple[str, Failure]
 
 
 def failure_of(schedule: Schedule, checker: str) -> Failure | None:
-    """Simulate `schedule`. Returns None if `checker` does not find the run invalid.
+    """Simulate `schedule`. Returns what the run shows if `checker` finds it invalid.
 
-    Returns None also if the harness or the system fails.
+    Returns None if `checker` does not find the run invalid, or if the harness or the system fails.
     """
     try:
         with temporary_run(schedule, checker) as result:
@@ -96,7 +96,7 @@ def _ms_after(begin_ns: int, ends_ns: list[int]) -> int | None:
 
 
 def fails(schedule: Schedule, checker: str) -> bool:
-    """Whether `checker` finds a run of `schedule` invalid.
+    """Simulate `schedule`. Returns whether `checker` finds the run invalid.
 
     Returns False if the harness or the system fails.
     """
@@ -104,10 +104,10 @@ def fails(schedule: Schedule, checker: str) -> bool:
 
 
 def failing_checkers(result: RunResult) -> tuple[str, ...]:
-    """The checkers that found the run invalid, with the invariants last.
+    """The checkers that found the run invalid. `invariants` comes last.
 
-    The invariants come last because they depend on the members' internal state, while the other
-    checkers depend only on the history.
+    The other checkers are preferred, because they can also judge runs of real processes. The
+    invariants are checked only in simulation.
     """
     invalid = [one.checker for one in result.results.verdicts if one.valid is False]
     return tuple(sorted(invalid, key=lambda name: name == INVARIANTS))

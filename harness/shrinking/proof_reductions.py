@@ -1,7 +1,7 @@
-"""Reductions that use when the anomaly was seen in the failing run, and in which operations.
+"""Reductions that use what the failing run shows: the time and the operations of the anomaly.
 
-A run of a large schedule is slow, so only few candidates can be tried. These candidates keep the
-parts of the schedule that the anomaly needs most probably, and remove all others at once.
+A run of a large schedule is slow, so only few candidates can be tried. Therefore each candidate
+keeps only the parts of the schedule that the anomaly probably needs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def ended_after_anomaly(schedule: Schedule, failure: Failure) -> Iterator[Schedu
 def operations_of_anomaly(schedule: Schedule, failure: Failure) -> Iterator[Schedule]:
     """Schedules that keep few operations besides those of the anomaly.
 
-    They keep, one schedule after the other:
+    The schedules keep, in this order:
 
     - only the operations of the anomaly;
     - these operations, and all writes to their keys;

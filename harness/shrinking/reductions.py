@@ -1,7 +1,7 @@
 """Reductions: each function yields candidates, which are schedules smaller than the given one.
 
-Candidates that remove more come first. The functions are pure. They do not determine whether a
-candidate still fails; the search runs the candidates.
+Candidates that remove more come first. The functions do not run a candidate to find out whether it
+still fails. `search.py` does.
 """
 
 from __future__ import annotations
@@ -164,9 +164,10 @@ def shorter_watchers(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def fewer_members(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules with only the first member, or only the first three.
+    """A schedule with only the first member, and one with only the first three.
 
-    Operations of the other members are sent to a member that is left.
+    Operations and watches at a removed member go to a member that is left. Faults that hit
+    only removed members are removed.
     """
     for count in (1, 3):
         if count >= len(schedule.members):
@@ -195,10 +196,9 @@ def fewer_members(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _within(fault: Fault, members: Sequence[str]) -> Fault | None:
-    """`fault`, restricted to `members`.
+    """`fault`, without the members in `fault.on` that are not among `members`.
 
-    A fault that names no members is returned unchanged. Returns None if the fault names only other
-    members.
+    A fault whose `on` is empty is returned unchanged. Returns None if no member in `on` is left.
     """
     if not fault.on:
         return fault
@@ -207,10 +207,13 @@ def _within(fault: Fault, members: Sequence[str]) -> Fault | None:
 
 
 def plain_environment(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules that are nearer to the plain environment.
+    """Schedules with fewer adverse conditions, in this order:
 
-    The first one has the plain environment. The second one lacks only the rare conditions. The
-    third one has an ideal network and ideal disks. The fourth one has default settings.
+    - default settings, an ideal network, ideal disks, and rare conditions not made frequent
+      (`with_plain_environment`);
+    - only the rare conditions not made frequent;
+    - only an ideal network and ideal disks;
+    - only default settings.
     """
     yield with_plain_environment(schedule)
     yield replace(schedule, buggify=False)
@@ -219,7 +222,7 @@ def plain_environment(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def plainer_environment(schedule: Schedule) -> Iterator[Schedule]:
-    """The schedules of `plain_environment`, and then schedules with one plainer value each."""
+    """The schedules of `plain_environment`, then schedules in which one value gets its default."""
     defaults = dict(default_settings(schedule.system))
     yield from plain_environment(schedule)
     for name, value in schedule.settings.items():
@@ -239,10 +242,10 @@ def plainer_environment(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def faults_for_environment(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules with the plain environment and one additional fault.
+    """Schedules without adverse conditions (`with_plain_environment`), but with one more fault.
 
-    The fault isolates the leader or kills members. It replaces adverse conditions that may have had
-    the same effect, such as a slow network.
+    The fault isolates the leader or kills members. It can have an effect of the adverse conditions
+    that the failure needs, such as an election.
     """
     if has_plain_environment(schedule):
         return
@@ -274,9 +277,9 @@ def simpler_operations(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _with_request(operation: ScheduledOperation, request: Request) -> ScheduledOperation:
-    """`operation` with `request`, a part of its transaction, in place of the transaction.
+    """Replace the transaction of `operation` by `request`, which is a part of it.
 
-    Ranges that the client sends at a revision keep this revision.
+    A range in `request` reads at the same revision as it did in the transaction.
     """
     assert isinstance(operation.request, Txn)
     backs = dict(operation.ranges_back)
@@ -320,9 +323,9 @@ def shorter_holds(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def rounder_times(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules whose times are multiples of 1 s, 100 ms or 10 ms.
+    """Schedules in which times are rounded up to multiples of 1 s, 100 ms or 10 ms.
 
-    First all times are rounded, then the time of each operation alone.
+    In the first schedules, all times are rounded. In each of the others, the time of one operation.
     """
     numbered = dict(enumerate(schedule.operations, start=1))
     for step_ms in ROUND_MS:
@@ -351,9 +354,9 @@ def _rounded_fault(one: ScheduledFault, step_ms: int) -> ScheduledFault:
 
 
 def quicker_conclusions(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules with a shorter `quiet_timeout_ms`.
+    """Schedules with a shorter `quiet_timeout_ms`, the limit of the wait until the members agree.
 
-    Runs in which the members never agree then end earlier, so that later candidates need less time.
+    If the members never agree in the failing run, later candidates then need less time.
     """
     for quiet_ms in (2_000, 8_000):
         if schedule.options.quiet_timeout_ms > quiet_ms:
@@ -397,10 +400,13 @@ def moved_earlier(schedule: Schedule, from_ms: int, by_ms: int) -> Schedule:
 
 
 def plainer_faults(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules in which one fault is replaced by a plainer one.
+    """Schedules in which one fault is replaced by a fault that is easier to understand.
 
-    A kill replaces a power loss, a fault of a disk or a fault of a clock. A cut replaces slow
-    links. Plainer faults are easier to understand, and real processes support them too.
+    - A power loss, or a fault of a disk or a clock, becomes a kill.
+    - Slow links become a partition that isolates a member.
+    - A partition of several links becomes a partition that isolates one member.
+    - A black hole becomes a cut.
+    - A fault of several members becomes a fault of one of them.
     """
     faults = schedule.faults
     for place, one in enumerate(faults):

@@ -5,13 +5,14 @@ Isolating Failure-Inducing Input", 2002). The candidates of each reduction are t
 candidate that still fails replaces the schedule. The search ends when no reduction makes the
 schedule smaller.
 
-The search has three stages. The first one uses what the failing run showed. The second one removes
-large parts by few candidates, because the runs of a large schedule are slow. The third one tries
-to remove every single part.
+The search has three stages. The first one uses what the failing run showed. The second one tries
+few candidates that remove large parts, because runs of a large schedule are slow. The third one
+tries to remove every single part.
 
-All draws during a simulated run, such as delays, change when the schedule becomes smaller, and a
-candidate may stop failing only for that reason. Therefore a candidate that does not fail is also
-tried with a few other seeds. The result may have another seed than the original schedule.
+What is drawn during a simulated run, such as delays, changes when the schedule becomes smaller. A
+candidate may therefore no longer fail, although it contains all that the failure needs. Therefore
+the third stage also tries such a candidate with a few other seeds, if runs are short. The result
+may have another seed than the original schedule.
 """
 
 from __future__ import annotations
@@ -101,10 +102,10 @@ def shrink(
 ) -> ShrinkResult:
     """Search for a smaller schedule that `checker` still finds invalid.
 
-    `on_smaller` is called with each smaller schedule. The search ends after `budget_s` seconds of
-    wall time, at Ctrl-C, or when no reduction makes the schedule smaller. The default of `checker`
-    is the schedule's `fails_by`, or the first checker that finds the schedule invalid. Raises
-    BadArguments if the schedule does not fail.
+    If `checker` is "", it is the schedule's `fails_by`. If this is "" too, it is the first checker
+    that finds a run of the schedule invalid. `on_smaller` is called with each smaller schedule. The
+    search ends after `budget_s` seconds of wall time, at Ctrl-C, or when no reduction makes the
+    schedule smaller. Raises BadArguments if `checker` does not find a run of `schedule` invalid.
     """
     began = time.monotonic()
     checker, failure = first_failure(schedule, checker or schedule.fails_by)
@@ -164,8 +165,8 @@ class _Search:
     def _reduce(self, reduction: Reduction, other_seeds: int) -> bool:
         """Apply one reduction as often as possible. Returns whether it was applied at least once.
 
-        After a success the search continues with the next candidates. The earlier candidates are
-        not tried again, because most of them would still not fail.
+        After a candidate has failed, the reduction is applied to it, from the same position on. The
+        candidates before this position are not tried again, because most of them would not fail.
         """
         reduced = False
         position = 0
@@ -188,7 +189,7 @@ class _Search:
         return None
 
     def attempt(self, schedule: Schedule) -> bool:
-        """Simulate `schedule`, and continue the search with it if it fails.
+        """Simulate `schedule`. If it fails, the search continues with it, and True is returned.
 
         Returns False if `schedule` does not fail, or was tried before.
         """

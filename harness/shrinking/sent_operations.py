@@ -17,7 +17,7 @@ from splitbrain.histories.service import ServiceOperation
 class SentOperation:
     """An operation of the schedule that a client has sent.
 
-    `number` is its number in the schedule, and `place` its place among the operations of
+    `number` is its number in the schedule (from 1), and `place` its index among the operations of
     `client`. The times are in ns since the start of the run.
     """
 
@@ -33,11 +33,11 @@ class SentOperation:
 
 
 def sent_operations(schedule: Schedule, history: History) -> list[SentOperation]:
-    """The operations of the load of a run of `schedule`, in the order in which they began.
+    """The operations of `schedule` that were sent in a run, in the order in which they began.
 
-    Before some operations, the client reads the keys on which the operation depends. Such a read
-    is called a look, and belongs to the operation that follows. The final reads are not part of
-    the schedule, and are left out.
+    `history` is the history of the run. Before some operations, the client reads the keys on which
+    the operation depends. Such a read is called a look; its events belong to the operation that
+    follows. The final reads are left out, because they are not in the schedule.
     """
     clients = [_Client(number, schedule) for number in range(len(schedule.clients))]
     if not clients:
@@ -63,9 +63,9 @@ class _Client:
         self._look: tuple[int, ...] = ()
 
     def sent(self, one: Operation | ServiceOperation) -> SentOperation | None:
-        """The operation of the schedule that `one` records.
+        """The operation of the schedule that `one` records; None if `one` is a look.
 
-        Returns None if `one` is a look, which is the read before an operation that depends on it.
+        Must be called with each recorded operation of the client's load, in order.
         """
         events = tuple(index for index in (one.invoked, one.returned) if index is not None)
         while not self._look and self._skipped():

@@ -18,10 +18,10 @@ VALUE_FIELDS = frozenset(("value", "operand"))
 
 
 def shorter_values(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules in which all long values are shortened, then schedules in which only one is.
+    """A schedule in which all long values are shortened, then schedules with one shortened value.
 
-    Equal values stay equal, and different values stay different, so that a value that is compared
-    is still the value that is written.
+    A value is shortened in all operations at once. Equal values stay equal, and different values
+    stay different, so that comparisons in transactions have the same results.
     """
     plain = [msgspec.to_builtins(one.operation) for one in schedule.operations]
     shorter = _shortened(sorted(set(_values(plain))))
@@ -56,8 +56,7 @@ def _renamed(schedule: Schedule, names: dict[str, str]) -> Schedule:
 
 
 def _values(plain: Any) -> Iterator[str]:
-    """Yield the values of keys that occur in `plain`, which is made of dicts and lists like JSON.
-    """
+    """Yield the values that requests write or compare. `plain` contains the requests as JSON."""
     match plain:
         case dict():
             for name, one in plain.items():

@@ -1,12 +1,12 @@
 """Moves a schedule's faults to steps of the write path, and increases the times between events.
 
-A fault at a point in time interrupts whatever its member does at that time. In a real process, that
-work differs from run to run. A fault at a step always interrupts the same work, for example just
-before the third entry is in the log, or just after the second one was applied.
+A fault at a point in time interrupts whatever its member does at that time. In a real process, this
+differs from run to run. A fault at a step always interrupts the same work, for example just before
+the third entry is in the log, or just after the second entry was applied.
 
-The trace of a simulated run shows between which steps a member was when a fault began. The fault is
-tried at those steps, and is moved to a step if the schedule still fails. The best candidate is the
-one that fails with the most other seeds. Another seed changes all delays in the simulation, as
+The trace of a simulated run shows which steps a member executed before and after a fault began.
+Each of these steps is a candidate for the fault. A candidate must still fail, and the one that
+fails with the most other seeds is chosen. Another seed changes all delays in the simulation, as
 another machine changes the delays of real processes.
 """
 
@@ -81,10 +81,10 @@ class StepSchedule:
 
 
 def at_steps(schedule: Schedule) -> StepSchedule:
-    """A schedule that fails by the same checker and is easier to repeat with real processes.
+    """Make `schedule` easier to repeat with real processes.
 
-    Its faults begin at steps if possible, and the gaps between its events are wide. `schedule` must
-    fail by its `fails_by`.
+    In the result, faults begin at steps where possible, and the gaps between events are wide. The
+    checker `schedule.fails_by` must find `schedule` invalid, and then finds the result invalid too.
     """
     best = _best(schedule, [*_with_wide_gaps(resolve_targets(schedule)), schedule])
     # A fault that is moved to a step becomes the first one. Those after it keep their numbers.
@@ -105,9 +105,9 @@ def failing_seeds(schedule: Schedule) -> int:
 
 
 def _best(before: Schedule, candidates: Iterable[Schedule]) -> StepSchedule:
-    """The candidate that fails with the most seeds, or the first of several such candidates.
+    """The candidate that fails with the most other seeds; the first one if several do.
 
-    Returns `before` if no candidate fails.
+    Returns `before`, with `seeds_failing` -1, if no candidate fails.
     """
     best = StepSchedule(before, -1, SEEDS)
     for candidate in candidates:
@@ -125,9 +125,9 @@ def _best(before: Schedule, candidates: Iterable[Schedule]) -> StepSchedule:
 
 
 def _with_wide_gaps(schedule: Schedule) -> Iterator[Schedule]:
-    """Copies of `schedule` with election timeouts of real processes and wide gaps between events.
+    """Copies of `schedule` with timeouts and gaps between events that real processes can keep.
 
-    The gaps are long enough for processes to keep the order of events. The longest gaps come first.
+    The longest gaps come first. The last copy has the gaps of `schedule`.
     """
     slow = replace(
         schedule,
@@ -144,10 +144,10 @@ def _with_wide_gaps(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _spaced(schedule: Schedule, gap_ms: int, together_ms: int, *, to_the_end: bool) -> Schedule:
-    """`schedule` with `gap_ms` between any two times, in the same order.
+    """`schedule` with gaps of `gap_ms` between events, in the same order.
 
-    Times that are at most `together_ms` apart become one time. With `to_the_end`, faults last until
-    the end of the load.
+    An event is the begin of an operation, or the begin or end of a fault. Events that are at most
+    `together_ms` apart get the same time. With `to_the_end`, faults last until the end of the load.
     """
     operations = dict(enumerate(schedule.operations, start=1))
     faults = schedule.faults
@@ -206,8 +206,8 @@ def _at_nearby_steps(schedule: Schedule, place: int) -> Iterator[Schedule]:
 def _at_added_write(schedule: Schedule, place: int) -> Iterator[Schedule]:
     """Schedules with an additional write, and fault number `place` at a step of this write.
 
-    The write is sent to the fault's member at the time of the fault. The additional write helps if
-    the member executed no step near that time.
+    The write is sent to the fault's member at the time of the fault. It provides steps if the
+    member executed none near that time.
     """
     scheduled = schedule.faults[place]
     do = action_of(scheduled)
@@ -274,10 +274,10 @@ def action_of(scheduled: ScheduledFault) -> StepAction | None:
 def _nearby_steps(
     folder: RunFolder, schedule: Schedule, place: int, member: str
 ) -> list[tuple[int, str, int]]:
-    """The operation, failpoint and visit of each step near the time at which the fault began.
+    """Failpoints near the time at which fault number `place` began, each as in `_visit`.
 
-    The failpoints are those after the last steps that `member` executed before that time, and those
-    before its next steps.
+    These are the failpoints after the last steps that `member` executed before that time, and the
+    failpoints before its next steps.
     """
     began_ns = _began_ns(folder, place)
     begun = _begun(folder, schedule)
@@ -297,11 +297,11 @@ def _nearby_steps(
 def _visit(
     event: TraceEvent, failpoint: str, events: list[TraceEvent], begun: list[tuple[int, int]]
 ) -> tuple[int, str, int] | None:
-    """The last operation that began before `event`, the failpoint, and the number of the visit.
+    """The fields `operation`, `failpoint` and `visit` of an `AtStep` for the step in `event`.
 
-    The number of the visit counts how often the member executed the step since that operation
-    began. Returns None if `event` is before the first operation, because the steps that a member
-    executes without any operation differ from run to run.
+    `operation` is the last operation that began before `event`. `visit` counts how often the member
+    has executed the step since this operation began. Returns None if `event` is before the first
+    operation, because the steps that a member then executes differ from run to run.
     """
     earlier = [(at_ns, number) for at_ns, number in begun if at_ns <= event.ns]
     if not earlier:

@@ -1,7 +1,7 @@
 """Replaces the targets of a schedule, such as `leader`, by the names of members.
 
-A run shows which members the targets selected. A schedule with names is easier to read, and it
-keeps its meaning when other parts of it are removed.
+A simulated run shows which members the targets selected. A schedule with names is easier to read,
+and its faults hit the same members when other parts of the schedule are removed.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from splitbrain.harness.schedule.text import as_text
 
 
 def as_test(schedule: Schedule) -> str:
-    """The source of a pytest test that fails as long as the schedule fails.
+    """The source of a pytest test that runs the schedule and fails if the run is not valid.
 
     The test only needs the fixture `splitbrain_schedule` of the pytest plugin.
     """

@@ -28,10 +28,10 @@ LOG_LINES_SHOWN = 8
 
 
 class Cluster:
-    """A started cluster.
+    """A started cluster with blocking methods.
 
-    The members run all the time. The event loop of the harness runs only during a call of `run` or
-    of another method.
+    The members run all the time, in their own processes. The event loop of the harness runs only
+    while a method of this class is being called.
     """
 
     def __init__(

@@ -3,11 +3,11 @@
     def test_it_is_correct(splitbrain_run):
         splitbrain_run(workload="kv", nemesis=["kill"])
 
-A test that uses `splitbrain_run` is called once for each saved run in the corpus folder, and then
-for `--splitbrain-runs` seeds, which begin with `--splitbrain-seed`. A run that is not valid fails
-the test. The failure shows the anomalies, the path of the report and the command that repeats the
-run. With `--splitbrain-system simulated`, each run is executed twice. The test also fails if the
-two executions differ.
+A test that uses `splitbrain_run` is called once for each saved run in the corpus folder that has
+the test's system and workload. Then it is called with `--splitbrain-runs` seeds, from
+`--splitbrain-seed` on. A run that is not valid fails the test. The failure shows the anomalies, the
+path of the report and the command that repeats the run. With `--splitbrain-system simulated`, each
+run is executed twice. The test also fails if the two executions differ.
 
 `splitbrain_cluster` is a started cluster, which is stopped after the test. If the test fails,
 the failure shows the cluster's folder and the end of each member's log. For a simulated system
@@ -17,8 +17,7 @@ the test is skipped, because such a system has no started cluster.
 
 `@pytest.mark.splitbrain(workload="kv", …)` sets options for one test. An option on pytest's command
 line has priority over the mark. An option in the call of `splitbrain_run` has priority over both.
-A saved run is always repeated with the saved options. A test repeats only saved runs of the test's
-system and workload.
+A saved run is always repeated with the saved options.
 
 `--lf` repeats the seeds of the tests that failed. Every run has its own ports and folder, so that
 `pytest -n` is safe.
@@ -120,7 +119,7 @@ def _chosen_seeds(config: pytest.Config) -> list[int]:
 def pytest_configure_node(node: Any) -> None:
     """Send the seeds to a worker of pytest-xdist.
 
-    All workers must collect the same tests, and each seed is a test case.
+    All workers must collect the same test cases, and there is one test case for each seed.
     """
     node.workerinput["splitbrain_seeds"] = list(node.config.stash[_seeds])
 
@@ -302,8 +301,9 @@ def _executed(schedule: Schedule) -> tuple[RunResult, str | None]:
 def _error_as_failure(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail the test with the message of an expected error.
 
-    The traceback is left out, because it shows only code of the harness. If several tests fail with
-    the same message, each process prints the whole message once, and then only its first line.
+    An expected error is a SplitbrainError. The traceback is left out, because it shows only code of
+    the harness. If several tests of a process fail with the same message, only the first one shows
+    the whole message. The others show its first line.
     """
     __tracebackhide__ = True
     from splitbrain.harness.errors import SplitbrainError

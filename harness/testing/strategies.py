@@ -101,12 +101,15 @@ def schedules(
 ) -> Schedule:
     """A strategy of hypothesis that draws schedules of the workload `workload`.
 
-    The number of members is one of `nodes`. At most `operations_max` operations of `clients`
-    clients on `keys` keys begin within `time_limit_ms`, with at most `faults_max` faults of the
-    kinds `faults`. With `rough`, settings of the members, network conditions, and rare conditions
-    inside the members are drawn too. `options` are further options of a run.
+    - The number of members is one of `nodes`.
+    - There are at most `operations_max` operations, by `clients` clients, on `keys` keys.
+    - There are at most `faults_max` faults, of the kinds `faults`.
+    - All operations and faults begin within `time_limit_ms`.
+    - With `rough`, settings of the members, network conditions, and whether rare conditions inside
+      the members are frequent are drawn too.
+    - `options` are further options of the run.
 
-    Raises BadArguments for an unknown workload or fault.
+    Raises BadArguments for an unknown kind of fault, and for a workload other than kv and register.
     """
     if workload not in KEYS:
         raise BadArguments(f"workload={workload!r}: expected one of {', '.join(KEYS)}")
@@ -151,7 +154,7 @@ def schedules(
 
 
 def requests(keys: Sequence[str]) -> st.SearchStrategy[tuple[str, Any]]:
-    """A strategy that draws the function (`f`) of an operation and its request.
+    """A strategy that draws pairs: the function (`f`) of an operation, and its request.
 
     The requests write empty values, which `_with_value` replaces.
     """
@@ -170,9 +173,9 @@ def _swap(key: str, target: Any, absent: bool) -> tuple[str, Txn]:
 
 
 def _with_value(request: Any, number: int) -> Any:
-    """The same request, in which a put writes the value `v<number>`.
+    """Let a put in `request` write the value `v<number>`.
 
-    No other operation writes that value, because each operation has a different number.
+    No other operation writes this value, because each operation has a different number.
     """
     match request:
         case Put(key=key):
