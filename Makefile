@@ -32,6 +32,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@! git grep -nE '^(<<<<<<< |>>>>>>> )' 2>/dev/null || { echo "error: these lines are marks of a merge conflict"; exit 1; }
 
 # Run the benchmarks, and print the figures with their peers and requirements.
 bench: $(READY)
