@@ -58,6 +58,14 @@ class Backend(Protocol):
         """Replace the content by `snapshot`, atomically and durably. Drop buffered writes."""
         ...
 
+    def check(self) -> None:
+        """Read the whole durable content.
+
+        Raises BackendDamaged (a DiskError) if it is not what was flushed. Every other method raises
+        it as well when it reads a damaged pair. Then the member must stop.
+        """
+        ...
+
     @property
     def size_bytes(self) -> int: ...
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from splitbrain.node.backend import Backend
 from splitbrain.node.config import Config
 from splitbrain.node.raft.message import Entry, HardState, Index, Snapshot, SnapshotMetadata
+from splitbrain.node.storage.pair_check import BackendDamaged
 from splitbrain.node.storage.seal import SealFile
 from splitbrain.node.storage.snapshot_file import SnapshotFiles
 from splitbrain.node.storage.wal import Wal, WalCorrupt, WalMetadata, snapshot_marks, wal_exists
@@ -31,6 +32,12 @@ SEAL = "member/seal"
 SNAPSHOTS = "member/snap"
 BACKEND = "member/snap/db"
 INCARNATION = "incarnation"
+
+REPLACE = (
+    "Replace the disk, and start a new member with an empty data directory, or restore the "
+    "directory from a backup"
+)
+"""What to do about a damaged data directory."""
 
 NO_SNAPSHOT = SnapshotMetadata()
 
@@ -109,6 +116,10 @@ class MemberStorage:
         if newest is not None and newest.data:
             await backend.replace_with(newest.data)
             await storage.snapshot_installed(newest)
+        try:
+            backend.check()
+        except BackendDamaged as problem:
+            raise DataRefused(f"{problem}. {REPLACE}") from problem
         return storage
 
     def check_applied(self, consistent_index: Index) -> None:

@@ -304,6 +304,13 @@ class Server:
         """
         return (True, "") if self.raft.leader else (False, "RAFT NO LEADER")
 
+    def failed(self, what: str, problem: Exception) -> None:
+        """Log that `what` failed. If the disk has failed, the member stops."""
+        why = f"{type(problem).__name__}: {problem}"
+        self._world.log("error", f"{what} failed", why=why)
+        if isinstance(problem, DiskError):
+            self._world.stop(1, f"{what}: {why}")
+
     def status(self) -> StatusResponse:
         backend = self._storage.backend
         return StatusResponse(

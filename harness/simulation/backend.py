@@ -9,23 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Any
 
-from sortedcontainers import SortedDict
-
-from splitbrain.node.backend import BUCKETS, Run
-from splitbrain.node.storage.backend_copy import decode_copy
-from splitbrain.node.storage.memory_backend import MemoryBackend
+from splitbrain.node.backend import Run
+from splitbrain.node.storage.memory_backend import Committed, MemoryBackend
+from splitbrain.node.storage.pair_check import CRC_BYTES
 from splitbrain.node.storage.write_buffer import Writes
 
 PAGE_BYTES = 4096
 
 
-class StoredBackend:
+class StoredBackend(Committed):
     """The backend's file on the disk: the committed entries of each bucket."""
 
     def __init__(self) -> None:
-        self.buckets: dict[bytes, Any] = {bucket: SortedDict() for bucket in BUCKETS}
+        super().__init__()
         self.content_bytes = 0
         self.commits = 0
         self.running_commit: Callable[[], object] | None = None
@@ -53,16 +50,16 @@ class SimulatedBackend(MemoryBackend):
     def __init__(self, stored: StoredBackend, *, run: Run) -> None:
         super().__init__(run=run)
         self._stored = stored
-        self._committed = stored.buckets
+        self._committed = stored
 
     def _commit(self, batch: dict[bytes, Writes]) -> None:
         grown = 0
         for bucket, writes in batch.items():
-            committed = self._committed[bucket]
+            committed = self._committed.buckets[bucket]
             for key, value in writes.items():
                 old = committed.get(key)
                 if old is not None:
-                    grown -= len(key) + len(old)
+                    grown -= len(key) + len(old) - CRC_BYTES
                 if value is not None:
                     grown += len(key) + len(value)
         self._stored.content_bytes += grown
@@ -70,13 +67,12 @@ class SimulatedBackend(MemoryBackend):
         super()._commit(batch)
 
     def _replace(self, snapshot: bytes) -> None:
-        content_bytes = 0
-        for committed in self._committed.values():
-            committed.clear()
-        for bucket, key, value in decode_copy(snapshot):
-            self._committed[bucket][key] = value
-            content_bytes += len(key) + len(value)
-        self._stored.content_bytes = content_bytes
+        super()._replace(snapshot)
+        self._stored.content_bytes = sum(
+            len(key) + len(stored) - CRC_BYTES
+            for pairs in self._stored.buckets.values()
+            for key, stored in pairs.items()
+        )
         self._stored.commits += 1
 
     @property

@@ -185,6 +185,10 @@ class HttpServer:
                 if not response.prepared:
                     await response.prepare(request)
                 await response.write(json_codec.encode_watch_line(answer))
+        except RpcError as problem:
+            if not response.prepared:
+                raise
+            await response.write(json_codec.encode_stream_error(problem))
         except ConnectionError:
             pass  # the client has disconnected
         finally:

@@ -12,6 +12,7 @@ Source: grpc-gateway 1.16 with `OrigName`, golang/protobuf 1.5.2 `jsonpb`; compa
 
 from __future__ import annotations
 
+import http
 import re
 from binascii import b2a_base64
 from collections.abc import Callable
@@ -387,6 +388,18 @@ def encode_response(response: rpc.Response) -> bytes:
 def encode_watch_line(response: rpc.WatchResponse) -> bytes:
     """Return one line of a watch stream."""
     return f'{{"result":{_watch(response)}}}\n'.encode()
+
+
+def encode_stream_error(error: RpcError) -> bytes:
+    """Return the line with which a stream ends that fails after its first response.
+
+    Source: grpc-gateway 1.16, `handleForwardResponseStreamError`.
+    """
+    status = http.HTTPStatus(error.http_status)
+    return (
+        f'{{"error":{{"grpc_code":{int(error.code)},"http_code":{int(status)},'
+        f'"message":{_text(error.message)},"http_status":"{status.phrase}"}}}}\n'
+    ).encode()
 
 
 def encode_error(error: RpcError) -> bytes:

@@ -77,6 +77,10 @@ class MemberPort(Protocol):
 
     def members(self) -> list[Member]: ...
 
+    def failed(self, what: str, problem: Exception) -> None:
+        """Log that `what` failed. If the disk has failed, the member stops."""
+        ...
+
     def health(self) -> tuple[bool, str]:
         """Return whether the member can serve requests, and the reason if it cannot."""
         ...

@@ -48,6 +48,7 @@ from splitbrain.node.messages.rpc import (
 )
 from splitbrain.node.metrics import Metrics
 from splitbrain.node.mvcc.revision import CompactedRevision, FutureRevision
+from splitbrain.node.world import DiskError
 
 # The size by which a gRPC message may exceed the largest request. Source: etcd's
 # grpcOverheadBytes.
@@ -56,6 +57,8 @@ MESSAGE_OVERHEAD_BYTES = 512 * 1024
 # A request whose payload is this much smaller than a limit cannot exceed it by its overhead.
 _SURELY_SMALL_BYTES = 64 * 1024
 
+
+Handler = Callable[[Any], Awaitable[Any]]
 
 Answer = TypeVar(
     "Answer",
@@ -85,7 +88,7 @@ class Api:
         self.member = member
         self.metrics = metrics
         self.admin = admin
-        self.methods: dict[str, Callable[[Any], Awaitable[Any]]] = {
+        handlers: dict[str, Handler] = {
             "/v3/kv/put": self.put,
             "/v3/kv/range": self.range,
             "/v3/kv/deleterange": self.delete_range,
@@ -97,6 +100,22 @@ class Api:
             "/v3/maintenance/alarm": self.alarm,
             "/v3/cluster/member/list": self.member_list,
         }
+        self.methods = {
+            method: self._stopping_with_the_disk(method, handle)
+            for method, handle in handlers.items()
+        }
+
+    def _stopping_with_the_disk(self, method: str, handle: Handler) -> Handler:
+        """`handle`, which also refuses the request and stops the member if its disk has failed."""
+
+        async def handle_or_stop(request: Any) -> Any:
+            try:
+                return await handle(request)
+            except DiskError as problem:
+                self.member.failed(method, problem)
+                raise errors.corrupt() from problem
+
+        return handle_or_stop
 
     # --- KV -----------------------------------------------------------------------
 
@@ -175,7 +194,7 @@ class Api:
     def watch(self, requests: AsyncIterator[WatchRequest]) -> AsyncGenerator[WatchResponse, None]:
         """Return the responses to a stream of watch requests, until the reader stops.
 
-        The end of the requests does not end the watches.
+        The end of the requests does not end the watches. The stream raises RpcError if it fails.
         """
         return WatchStream(self.member).run(requests)
 

@@ -10,9 +10,12 @@ Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/watch.go`, `mvcc/watcher.go`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from functools import partial
 
 from splitbrain.node.api.ports import MemberPort
+from splitbrain.node.messages import errors
+from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.rpc import (
     FilterType,
     ResponseHeader,
@@ -24,6 +27,7 @@ from splitbrain.node.messages.rpc import (
 )
 from splitbrain.node.mvcc.key_value import Event
 from splitbrain.node.mvcc.watch import Watcher, event_bytes
+from splitbrain.node.world import DiskError
 
 QUEUE_MAX = 16
 """Maximal number of responses that wait for a slow client. Source: etcd's ctrlStreamBufLen."""
@@ -38,7 +42,7 @@ class WatchStream:
 
     def __init__(self, member: MemberPort) -> None:
         self._member = member
-        self._answers: asyncio.Queue[WatchResponse | Exception] = asyncio.Queue(QUEUE_MAX)
+        self._answers: asyncio.Queue[WatchResponse | RpcError] = asyncio.Queue(QUEUE_MAX)
         self._watchers: dict[int, Watcher] = {}
         self._pumps: dict[int, asyncio.Task[None]] = {}
         self._sending: dict[int, None] = {}
@@ -52,12 +56,16 @@ class WatchStream:
     async def run(
         self, requests: AsyncIterator[WatchRequest]
     ) -> AsyncGenerator[WatchResponse, None]:
-        """Yield the responses until the reader stops. Raises the errors of `requests`."""
-        reader = asyncio.create_task(self._read(requests))
+        """Yield the responses until the reader stops.
+
+        Raises the RpcErrors of `requests`, and RpcError if a part of the stream fails, because the
+        client would otherwise wait forever for events that never come.
+        """
+        reader = asyncio.create_task(self._or_fail(lambda: self._read(requests)))
         try:
             while True:
                 answer = await self._answers.get()
-                if isinstance(answer, Exception):
+                if isinstance(answer, RpcError):
                     raise answer
                 yield answer
         finally:
@@ -70,17 +78,24 @@ class WatchStream:
                 self._member.store.watches.cancel(watcher)
 
     async def _read(self, requests: AsyncIterator[WatchRequest]) -> None:
+        async for request in requests:
+            match request:
+                case WatchCreateRequest():
+                    await self._create(request)
+                case WatchCancelRequest():
+                    await self._cancel(request.watch_id)
+                case WatchProgressRequest():
+                    await self._send_progress()
+
+    async def _or_fail(self, part: Callable[[], Awaitable[None]]) -> None:
+        """Run a part of the stream. If it raises an error, the stream ends with an RpcError."""
         try:
-            async for request in requests:
-                match request:
-                    case WatchCreateRequest():
-                        await self._create(request)
-                    case WatchCancelRequest():
-                        await self._cancel(request.watch_id)
-                    case WatchProgressRequest():
-                        await self._send_progress()
-        except Exception as problem:
+            await part()
+        except RpcError as problem:
             await self._answers.put(problem)
+        except Exception as problem:
+            self._member.failed("a watch stream", problem)
+            await self._answers.put(stream_error(problem))
 
     async def _create(self, request: WatchCreateRequest) -> None:
         key = request.key or b"\0"
@@ -113,10 +128,9 @@ class WatchStream:
         if request.progress_notify:
             self._progress_due[watch_id] = True
             if self._ticker is None:
-                self._ticker = asyncio.create_task(self._notify_progress())
-        self._pumps[watch_id] = asyncio.create_task(
-            self._pump(watch_id, watcher, fragment=request.fragment)
-        )
+                self._ticker = asyncio.create_task(self._or_fail(self._notify_progress))
+        pump = partial(self._pump, watch_id, watcher, fragment=request.fragment)
+        self._pumps[watch_id] = asyncio.create_task(self._or_fail(pump))
 
     async def _send_progress(self) -> None:
         """Send one progress response for the whole stream, unless a watcher has unsent events.
@@ -211,6 +225,11 @@ class WatchStream:
             revision=header.revision if revision is None else revision,
             raft_term=header.raft_term,
         )
+
+
+def stream_error(problem: Exception) -> RpcError:
+    """The error by which a client learns that its stream has failed."""
+    return errors.corrupt() if isinstance(problem, DiskError) else errors.watch_failed(problem)
 
 
 def fragments(events: tuple[Event, ...], bytes_max: int) -> list[tuple[Event, ...]]:

@@ -163,6 +163,12 @@ def corrupt() -> RpcError:
     return RpcError(Code.DATA_LOSS, "etcdserver: corrupt cluster")
 
 
+def watch_failed(problem: Exception) -> RpcError:
+    """Return the error of a watch stream that ends because of an error in the member."""
+    why = f"{type(problem).__name__}: {problem}"
+    return RpcError(Code.INTERNAL, f"etcdserver: watch stream failed: {why}")
+
+
 def unimplemented(method: str) -> RpcError:
     """Return the error of gRPC for a method that the server does not implement."""
     service, _, name = method.rpartition("/")

@@ -21,10 +21,20 @@ import lmdb
 
 from splitbrain.node.backend import BUCKETS, Run
 from splitbrain.node.storage.backend_copy import check_copy, decode_copy, encode_copy
+from splitbrain.node.storage.pair_check import (
+    BackendDamaged,
+    ContentDigest,
+    decode_digest,
+    value_of,
+    with_crc,
+)
 from splitbrain.node.storage.write_buffer import Pairs, WriteBuffer, Writes, overlaid
 from splitbrain.node.world import DiskError
 
 MAP_SIZE_BYTES = 4 * 1024**3
+DIGESTS = b"digest"
+"""The database of the content digest, besides one for each bucket."""
+_DIGEST = b"digest"
 
 
 class LmdbBackend:
@@ -47,12 +57,15 @@ class LmdbBackend:
             self._env = lmdb.open(
                 self._path,
                 map_size=map_size_bytes,
-                max_dbs=len(BUCKETS),
+                max_dbs=len(BUCKETS) + 1,
                 mode=0o600,
                 # Readahead would fill memory with pages that are not needed.
                 readahead=False,
             )
             self._databases = {bucket: self._env.open_db(bucket) for bucket in BUCKETS}
+            self._digests = self._env.open_db(DIGESTS)
+        except (lmdb.CorruptedError, lmdb.InvalidError, lmdb.VersionMismatchError) as problem:
+            raise self._damaged(problem) from problem
         except (lmdb.Error, OSError) as problem:
             raise self._disk_error("open", problem) from problem
         self._reader: Any = self._env.begin()
@@ -67,8 +80,11 @@ class LmdbBackend:
         decided, value = self._buffer.find(bucket, key)
         if decided:
             return value
-        found: bytes | None = self._reader.get(key, db=self._databases[bucket])
-        return found
+        try:
+            stored: bytes | None = self._reader.get(key, db=self._databases[bucket])
+        except lmdb.Error as problem:
+            raise self._damaged(problem) from problem
+        return None if stored is None else value_of(bucket, key, stored)
 
     def range(
         self, bucket: bytes, start: bytes, end: bytes | None = None, limit: int = 0
@@ -83,8 +99,7 @@ class LmdbBackend:
         self, reader: Any, bucket: bytes, writes: Writes, start: bytes, end: bytes | None
     ) -> Pairs:
         with reader:
-            committed = _committed(reader, self._databases[bucket], start, end)
-            yield from overlaid(committed, writes)
+            yield from overlaid(self._committed(reader, bucket, start, end), writes)
 
     @property
     def pending_operations(self) -> int:
@@ -108,8 +123,10 @@ class LmdbBackend:
     def _commit(self, batch: dict[bytes, Writes]) -> None:
         try:
             with self._env.begin(write=True) as transaction:
+                digest = self._digest_in(transaction)
                 for bucket, writes in batch.items():
-                    _write(transaction, self._databases[bucket], writes)
+                    _write(transaction, self._databases[bucket], bucket, writes, digest)
+                transaction.put(_DIGEST, digest.encode(), db=self._digests)
         except lmdb.Error as problem:
             self._failure = self._disk_error("write", problem)
             raise self._failure from problem
@@ -122,8 +139,8 @@ class LmdbBackend:
 
     def _copy(self, reader: Any, writes: dict[bytes, Writes]) -> bytes:
         def content() -> Iterator[tuple[bytes, Pairs]]:
-            for bucket, database in self._databases.items():
-                committed = _committed(reader, database, b"", None)
+            for bucket in BUCKETS:
+                committed = self._committed(reader, bucket, b"", None)
                 yield bucket, overlaid(committed, writes[bucket])
 
         with reader:
@@ -142,17 +159,47 @@ class LmdbBackend:
 
     def _replace(self, snapshot: bytes) -> None:
         try:
+            digest = ContentDigest()
             with self._env.begin(write=True) as transaction:
                 for database in self._databases.values():
                     transaction.drop(database, delete=False)
                 for bucket, key, value in decode_copy(snapshot):
-                    transaction.put(key, value, db=self._databases[bucket])
+                    stored = with_crc(bucket, key, value)
+                    digest.replace(None, stored)
+                    transaction.put(key, stored, db=self._databases[bucket])
+                transaction.put(_DIGEST, digest.encode(), db=self._digests)
         except lmdb.Error as problem:
             raise self._disk_error("replace", problem) from problem
 
     def _renew_reader(self) -> None:
         self._reader.abort()
         self._reader = self._env.begin()
+
+    def check(self) -> None:
+        with self._env.begin() as reader:
+            self._digest_in(reader).check(
+                (bucket, key, stored)
+                for bucket in BUCKETS
+                for key, stored in self._stored(reader, bucket, b"", None)
+            )
+
+    def _digest_in(self, transaction: Any) -> ContentDigest:
+        return decode_digest(transaction.get(_DIGEST, db=self._digests))
+
+    def _committed(
+        self, reader: Any, bucket: bytes, start: bytes, end: bytes | None
+    ) -> Pairs:
+        for key, stored in self._stored(reader, bucket, start, end):
+            yield key, value_of(bucket, key, stored)
+
+    def _stored(self, reader: Any, bucket: bytes, start: bytes, end: bytes | None) -> Pairs:
+        try:
+            yield from _stored(reader, self._databases[bucket], start, end)
+        except lmdb.Error as problem:
+            raise self._damaged(problem) from problem
+
+    def _damaged(self, problem: Exception) -> BackendDamaged:
+        return BackendDamaged(f"the backend's file {self._path} is damaged: {problem}")
 
     @property
     def size_bytes(self) -> int:
@@ -192,17 +239,25 @@ class LmdbBackend:
         return DiskError(f"{what} {self._path}: {problem}")
 
 
-def _write(transaction: Any, database: Any, writes: Writes) -> None:
+def _write(
+    transaction: Any, database: Any, bucket: bytes, writes: Writes, digest: ContentDigest
+) -> None:
+    stored = {
+        key: None if value is None else with_crc(bucket, key, value)
+        for key, value in writes.items()
+    }
+    for key, new in stored.items():
+        digest.replace(transaction.get(key, db=database), new)
     # All pairs are written in key order and in one call. Separate calls would pass the
     # interpreter's lock to and fro between this thread and a busy event loop.
     cursor = transaction.cursor(database)
-    cursor.putmulti(sorted((key, value) for key, value in writes.items() if value is not None))
-    for key, value in writes.items():
+    cursor.putmulti(sorted((key, value) for key, value in stored.items() if value is not None))
+    for key, value in stored.items():
         if value is None:
             transaction.delete(key, db=database)
 
 
-def _committed(reader: Any, database: Any, start: bytes, end: bytes | None) -> Pairs:
+def _stored(reader: Any, database: Any, start: bytes, end: bytes | None) -> Pairs:
     cursor = reader.cursor(database)
     # LMDB has no empty key, so an empty `start` means the first key.
     found = cursor.set_range(start) if start else cursor.first()

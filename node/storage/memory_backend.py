@@ -13,6 +13,13 @@ from sortedcontainers import SortedDict
 
 from splitbrain.node.backend import BUCKETS, Run
 from splitbrain.node.storage.backend_copy import check_copy, decode_copy, encode_copy
+from splitbrain.node.storage.pair_check import (
+    CRC_BYTES,
+    ContentDigest,
+    decode_digest,
+    value_of,
+    with_crc,
+)
 from splitbrain.node.storage.write_buffer import Pairs, WriteBuffer, Writes, overlaid
 
 T = TypeVar("T")
@@ -24,6 +31,28 @@ async def run_at_once(work: Callable[[], T]) -> T:
     return work()
 
 
+class Committed:
+    """The content of the file: the pairs of each bucket as they are stored, and their digest."""
+
+    def __init__(self) -> None:
+        self.buckets: dict[bytes, Any] = {bucket: SortedDict() for bucket in BUCKETS}
+        self.digest: bytes | None = None
+
+    def put(self, bucket: bytes, key: bytes, stored: bytes | None) -> bytes | None:
+        """Replace a pair, or remove it if `stored` is None. Returns the replaced value."""
+        pairs = self.buckets[bucket]
+        old: bytes | None = pairs.get(key)
+        if stored is not None:
+            pairs[key] = stored
+        elif old is not None:
+            del pairs[key]
+        return old
+
+    def clear(self) -> None:
+        for pairs in self.buckets.values():
+            pairs.clear()
+
+
 class MemoryBackend:
     """A backend in memory. `run` decides how long a commit takes, and can raise DiskError."""
 
@@ -31,7 +60,7 @@ class MemoryBackend:
         self._run = run
         self._buffer = WriteBuffer(BUCKETS)
         self._flushing = asyncio.Lock()
-        self._committed: dict[bytes, Any] = {bucket: SortedDict() for bucket in BUCKETS}
+        self._committed = Committed()
 
     def put(self, bucket: bytes, key: bytes, value: bytes) -> None:
         self._buffer.write(bucket, key, value)
@@ -43,8 +72,8 @@ class MemoryBackend:
         decided, value = self._buffer.find(bucket, key)
         if decided:
             return value
-        found: bytes | None = self._committed[bucket].get(key)
-        return found
+        stored: bytes | None = self._committed.buckets[bucket].get(key)
+        return None if stored is None else value_of(bucket, key, stored)
 
     def range(
         self, bucket: bytes, start: bytes, end: bytes | None = None, limit: int = 0
@@ -53,8 +82,11 @@ class MemoryBackend:
         return iter(pairs[:limit] if limit > 0 else pairs)
 
     def _overlaid(self, bucket: bytes, start: bytes = b"", end: bytes | None = None) -> Pairs:
-        committed = self._committed[bucket]
-        pairs = [(key, committed[key]) for key in committed.irange(start, end, (True, False))]
+        committed = self._committed.buckets[bucket]
+        pairs = [
+            (key, value_of(bucket, key, committed[key]))
+            for key in committed.irange(start, end, (True, False))
+        ]
         return overlaid(iter(pairs), self._buffer.capture(bucket, start, end))
 
     @property
@@ -70,13 +102,13 @@ class MemoryBackend:
             self._buffer.end_flush()
 
     def _commit(self, batch: dict[bytes, Writes]) -> None:
+        committed = self._committed
+        digest = decode_digest(committed.digest)
         for bucket, writes in batch.items():
-            committed = self._committed[bucket]
             for key, value in writes.items():
-                if value is None:
-                    committed.pop(key, None)
-                else:
-                    committed[key] = value
+                stored = None if value is None else with_crc(bucket, key, value)
+                digest.replace(committed.put(bucket, key, stored), stored)
+        committed.digest = digest.encode()
 
     async def snapshot(self) -> bytes:
         content = [(bucket, list(self._overlaid(bucket))) for bucket in BUCKETS]
@@ -90,10 +122,20 @@ class MemoryBackend:
             self._buffer.discard()
 
     def _replace(self, snapshot: bytes) -> None:
-        replaced: dict[bytes, Any] = {bucket: SortedDict() for bucket in BUCKETS}
+        digest = ContentDigest()
+        self._committed.clear()
         for bucket, key, value in decode_copy(snapshot):
-            replaced[bucket][key] = value
-        self._committed = replaced
+            stored = with_crc(bucket, key, value)
+            digest.replace(self._committed.put(bucket, key, stored), stored)
+        self._committed.digest = digest.encode()
+
+    def check(self) -> None:
+        committed = self._committed
+        decode_digest(committed.digest).check(
+            (bucket, key, stored)
+            for bucket, pairs in committed.buckets.items()
+            for key, stored in pairs.items()
+        )
 
     @property
     def size_bytes(self) -> int:
@@ -102,9 +144,9 @@ class MemoryBackend:
     @property
     def size_in_use_bytes(self) -> int:
         return sum(
-            len(key) + len(value)
-            for committed in self._committed.values()
-            for key, value in committed.items()
+            len(key) + len(stored) - CRC_BYTES
+            for committed in self._committed.buckets.values()
+            for key, stored in committed.items()
         )
 
     def crash(self) -> None:

@@ -27,6 +27,7 @@ class LoneMember:
         self.linearizable_reads = 0
         self.proposals: list[rpc.WriteRequest] = []
         self.healthy = (True, "")
+        self.failures: list[tuple[str, Exception]] = []
 
     def header(self) -> rpc.ResponseHeader:
         return rpc.ResponseHeader(self.cluster_id, self.member_id, self.store.revision, 2)
@@ -49,6 +50,9 @@ class LoneMember:
 
     def members(self) -> list[rpc.Member]:
         return [rpc.Member(self.member_id, "n1", ("http://p:1",), ("http://c:2",))]
+
+    def failed(self, what: str, problem: Exception) -> None:
+        self.failures.append((what, problem))
 
     def health(self) -> tuple[bool, str]:
         return self.healthy

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import lmdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from splitbrain.node.backend import BUCKETS, Backend
 from splitbrain.node.storage.backend_copy import CopyCorrupt, check_copy
 from splitbrain.node.storage.lmdb_backend import LmdbBackend
 from splitbrain.node.storage.memory_backend import MemoryBackend
+from splitbrain.node.storage.pair_check import BackendDamaged, with_crc
 from splitbrain.node.world import DiskError
 
 T = TypeVar("T")
@@ -223,5 +225,136 @@ def test_sizes_grow_with_the_content(make: Callable[[], Backend]) -> None:
         await backend.flush()
         assert backend.size_bytes >= backend.size_in_use_bytes >= 100_000
         backend.close()
+
+    asyncio.run(scenario())
+
+
+# --- damage of the file --------------------------------------------------------------
+
+
+def tamper(path: Path, change: Callable[[Any, Any], None]) -> None:
+    """Change the pairs of the bucket `key` in the file, as a fault of the disk does."""
+    environment = lmdb.open(str(path), map_size=1 << 24, max_dbs=8)
+    with environment.begin(write=True) as transaction:
+        change(transaction, environment.open_db(b"key", txn=transaction))
+    environment.close()
+
+
+def flip_value(transaction: Any, database: Any) -> None:
+    stored = bytearray(transaction.get(b"b", db=database))
+    stored[1] ^= 4
+    transaction.put(b"b", bytes(stored), db=database)
+
+
+def move_value(transaction: Any, database: Any) -> None:
+    transaction.put(b"b", transaction.get(b"a", db=database), db=database)
+
+
+def lose_pair(transaction: Any, database: Any) -> None:
+    transaction.delete(b"b", db=database)
+
+
+def lose_pairs(transaction: Any, database: Any) -> None:
+    transaction.drop(database, delete=False)
+
+
+async def store_twice(path: Path) -> None:
+    """Store `b`, and then replace it."""
+    backend = open_lmdb(path)
+    backend.put(b"key", b"a", b"value of a")
+    backend.put(b"key", b"b", b"first value of b")
+    await backend.flush()
+    backend.put(b"key", b"b", b"second value of b")
+    backend.put(b"meta", b"m", b"1")
+    await backend.flush()
+    backend.check()
+    backend.close()
+
+
+@pytest.mark.parametrize("change", [flip_value, move_value, lose_pair, lose_pairs])
+def test_a_changed_file_of_lmdb_is_noticed(
+    tmp_path: Path, change: Callable[[Any, Any], None]
+) -> None:
+    asyncio.run(store_twice(tmp_path / "db"))
+    tamper(tmp_path / "db", change)
+    backend = open_lmdb(tmp_path / "db")
+    with pytest.raises(BackendDamaged):
+        backend.check()
+    backend.close()
+
+
+def test_a_pair_of_an_earlier_commit_is_noticed(tmp_path: Path) -> None:
+    asyncio.run(store_twice(tmp_path / "db"))
+
+    def restore_pair(transaction: Any, database: Any) -> None:
+        transaction.put(b"b", with_crc(b"key", b"b", b"first value of b"), db=database)
+
+    tamper(tmp_path / "db", restore_pair)
+    backend = open_lmdb(tmp_path / "db")
+    assert backend.get(b"key", b"b") == b"first value of b"
+    with pytest.raises(BackendDamaged, match="contains 3 pairs with digest"):
+        backend.check()
+    backend.close()
+
+
+def test_every_read_of_a_changed_value_is_refused(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        backend = open_lmdb(tmp_path / "db")
+        for read in (
+            lambda: backend.get(b"key", b"b"), lambda: list(backend.range(b"key", b""))
+        ):
+            with pytest.raises(BackendDamaged, match="the value of key/62 has CRC32C"):
+                read()
+        with pytest.raises(BackendDamaged):
+            await backend.snapshot()
+        assert backend.get(b"key", b"a") == b"value of a"
+        backend.close()
+
+    asyncio.run(store_twice(tmp_path / "db"))
+    tamper(tmp_path / "db", flip_value)
+    asyncio.run(scenario())
+
+
+def test_a_file_that_is_not_one_of_lmdb_is_reported_as_damaged(tmp_path: Path) -> None:
+    asyncio.run(store_twice(tmp_path / "db"))
+    file = tmp_path / "db" / "data.mdb"
+    file.write_bytes(bytes(file.stat().st_size))
+    with pytest.raises(BackendDamaged):
+        open_lmdb(tmp_path / "db")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(steps, max_size=25), st.data())
+def test_the_memory_backend_notices_any_change_of_its_pairs(
+    all_steps: list[tuple[Any, ...]], data: st.DataObject
+) -> None:
+    async def scenario() -> None:
+        backend = MemoryBackend()
+        copy = await backend.snapshot()
+        for name, *arguments in all_steps:
+            if name in ("put", "delete"):
+                getattr(backend, name)(*arguments)
+            elif name == "flush":
+                await backend.flush()
+            elif name == "replace":
+                await backend.replace_with(copy)
+        await backend.flush()
+        backend.check()
+        pairs = [
+            (bucket, key)
+            for bucket, content in backend._committed.buckets.items() for key in content
+        ]
+        if not pairs:
+            return
+        bucket, key = data.draw(st.sampled_from(pairs))
+        stored = bytearray(backend._committed.buckets[bucket][key])
+        bit = data.draw(st.integers(0, 8 * len(stored)))  # the last one: the pair is lost
+        if bit == 8 * len(stored):
+            del backend._committed.buckets[bucket][key]
+        else:
+            stored[bit // 8] ^= 1 << bit % 8
+            backend._committed.buckets[bucket][key] = bytes(stored)
+        with pytest.raises(BackendDamaged):
+            backend.check()
 
     asyncio.run(scenario())

@@ -1,0 +1,112 @@
+"""Checks by which a backend notices that its file no longer contains what was written to it.
+
+Each value is stored with a CRC32C of its bucket, its key and itself, which every read checks. A
+*content digest* covers what a CRC cannot: a pair that is missing, or that is older than the rest.
+It contains the number of all pairs and the sum of their CRCs. Each commit changes it together with
+the pairs, and `ContentDigest.check` compares it with the content at the start of the member.
+
+An older state of the whole file passes these checks. The member notices it by its log, which
+contains the entries that the file lacks or has discarded them for a newer snapshot.
+
+LMDB itself has no checksums.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+import google_crc32c
+
+from splitbrain.node.world import DiskError
+
+CRC_BYTES = 4
+_DIGEST = struct.Struct("<QQ")
+
+
+class BackendDamaged(DiskError):
+    """The file of the backend contains something else than what was written to it."""
+
+
+def with_crc(bucket: bytes, key: bytes, value: bytes) -> bytes:
+    """The form in which `value` is stored under `key`."""
+    return value + _crc(bucket, key, value).to_bytes(CRC_BYTES, "little")
+
+
+def value_of(bucket: bytes, key: bytes, stored: bytes) -> bytes:
+    """The value of a stored pair. Raises BackendDamaged if its CRC is wrong."""
+    value = stored[:-CRC_BYTES]
+    if _crc(bucket, key, value) != pair_crc(stored):
+        raise BackendDamaged(
+            f"the backend's file is damaged: the value of {bucket.decode()}/{key.hex()} has CRC32C "
+            f"{_crc(bucket, key, value):#010x}, expected {pair_crc(stored):#010x}"
+        )
+    return value
+
+
+def pair_crc(stored: bytes) -> int:
+    return int.from_bytes(stored[-CRC_BYTES:], "little")
+
+
+def _crc(bucket: bytes, key: bytes, value: bytes) -> int:
+    crc: int = google_crc32c.extend(
+        google_crc32c.extend(google_crc32c.value(bucket), key), value
+    )
+    return crc
+
+
+class ContentDigest:
+    """The number of the pairs of a backend and the sum of their CRCs."""
+
+    __slots__ = ("pairs", "total")
+
+    def __init__(self, pairs: int = 0, total: int = 0) -> None:
+        self.pairs = pairs
+        self.total = total
+
+    def copy(self) -> ContentDigest:
+        return ContentDigest(self.pairs, self.total)
+
+    def replace(self, old: bytes | None, new: bytes | None) -> None:
+        """Take over that the stored value `old` of a key was replaced by `new`. None: no pair."""
+        if old is not None:
+            self.pairs -= 1
+            self.total -= pair_crc(old)
+        if new is not None:
+            self.pairs += 1
+            self.total += pair_crc(new)
+
+    def check(self, pairs: Iterable[tuple[bytes, bytes, bytes]]) -> None:
+        """Compare the digest with all pairs of the backend: bucket, key and stored value.
+
+        Raises BackendDamaged if a CRC is wrong, or if a pair is missing, added or outdated.
+        """
+        found = ContentDigest()
+        for bucket, key, stored in pairs:
+            value_of(bucket, key, stored)
+            found.replace(None, stored)
+        if (found.pairs, found.total) != (self.pairs, self.total):
+            raise BackendDamaged(
+                f"the backend's file is damaged: it contains {found.pairs} pairs with digest "
+                f"{found.total:#x}, expected {self.pairs} pairs with {self.total:#x}"
+            )
+
+    def encode(self) -> bytes:
+        content = _DIGEST.pack(self.pairs, self.total)
+        crc: int = google_crc32c.value(content)
+        return content + crc.to_bytes(CRC_BYTES, "little")
+
+
+def decode_digest(stored: bytes | None) -> ContentDigest:
+    """The digest that a commit has stored; that of an empty backend if `stored` is None.
+
+    Raises BackendDamaged.
+    """
+    if stored is None:
+        return ContentDigest()
+    content = stored[:-CRC_BYTES]
+    if len(content) != _DIGEST.size or google_crc32c.value(content) != pair_crc(stored):
+        raise BackendDamaged(
+            f"the backend's file is damaged: {stored[:40].hex()} is not a content digest"
+        )
+    return ContentDigest(*_DIGEST.unpack(content))
