@@ -10,6 +10,15 @@ Recovery first reads the newest complete snapshot that has a mark in the log, th
 this snapshot, and then the backend. If the member crashed before it installed a leader's snapshot,
 that snapshot replaces the backend. Entries up to the backend's consistent index are not applied
 again.
+
+A damaged directory
+-------------------
+If the disk has lost or changed a part of this, the member keeps the backend if that is complete,
+begins a new log after the backend's last entry, and recovers the rest from the leader
+(`splitbrain.node.raft.raft.Raft`, `floor`). This is safe only if the member still knows in which
+terms it has sent messages, and up to which entry it has acknowledged the log: by the log, or by the
+seal if the log is damaged. If it does not know that, it must not start. A member without peers must
+not start, either.
 """
 
 from __future__ import annotations
@@ -18,14 +27,35 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import google_crc32c
+
 from splitbrain.node.backend import Backend
 from splitbrain.node.config import Config
-from splitbrain.node.raft.message import Entry, HardState, Index, Snapshot, SnapshotMetadata
+from splitbrain.node.mvcc.store import applied_position
+from splitbrain.node.raft.message import (
+    NONE,
+    START,
+    ConfState,
+    Entry,
+    HardState,
+    Index,
+    Position,
+    Snapshot,
+    SnapshotMetadata,
+)
 from splitbrain.node.storage.pair_check import BackendDamaged
-from splitbrain.node.storage.seal import SealFile
+from splitbrain.node.storage.seal import Seal, SealFile
 from splitbrain.node.storage.snapshot_file import SnapshotFiles
-from splitbrain.node.storage.wal import Wal, WalCorrupt, WalMetadata, snapshot_marks, wal_exists
-from splitbrain.node.world import Disk
+from splitbrain.node.storage.wal import (
+    NO_SNAPSHOT,
+    Wal,
+    WalCorrupt,
+    WalMetadata,
+    read_promises,
+    snapshot_marks,
+    wal_exists,
+)
+from splitbrain.node.world import Disk, DiskError
 
 WAL = "member/wal"
 SEAL = "member/seal"
@@ -33,13 +63,17 @@ SNAPSHOTS = "member/snap"
 BACKEND = "member/snap/db"
 INCARNATION = "incarnation"
 
-REPLACE = (
-    "Replace the disk, and start a new member with an empty data directory, or restore the "
-    "directory from a backup"
-)
-"""What to do about a damaged data directory."""
 
-NO_SNAPSHOT = SnapshotMetadata()
+FORGOTTEN = (
+    "This member does not know what it has acknowledged to other members, so it must not start "
+    "again, also not with an empty data directory, as long as its peers count its votes. With "
+    "--seal-log it could have recovered from them"
+)
+ALONE = "There is no other member to recover from; restore the data directory from a backup"
+
+
+class DataMissing(Exception):
+    """Parts of the data directory are older than others, or missing."""
 
 
 class DataRefused(Exception):
@@ -57,6 +91,7 @@ class Recovered:
     hard_state: HardState
     snapshot: SnapshotMetadata
     entries: Sequence[Entry]
+    floor: Position = START
 
 
 class MemberStorage:
@@ -71,6 +106,7 @@ class MemberStorage:
         recovered: Recovered,
         incarnation: int,
         snapshots_kept: int,
+        damage: str = "",
     ) -> None:
         self._wal = wal
         self._snapshots = snapshots
@@ -81,62 +117,79 @@ class MemberStorage:
         self.incarnation = incarnation
         self.snapshot = recovered.snapshot
         """The newest snapshot."""
+        self.damage = damage
+        """The damage because of which the log was begun anew at this start."""
 
     @classmethod
     async def open(cls, disk: Disk, config: Config) -> MemberStorage:
         """Open the data of a member, or create it. Raises DataRefused, DiskError."""
         disk.make_directory(SNAPSHOTS)
-        metadata = WalMetadata(config.cluster_id, config.member_id)
-        snapshots = SnapshotFiles(disk, SNAPSHOTS)
         seal = SealFile(disk, SEAL) if config.seal_log else None
+        starts = _next_start(disk, seal)
         try:
-            if not wal_exists(disk, WAL):
-                _refuse_leftovers(disk)
-                wal = await Wal.create(
-                    disk, WAL, metadata, segment_bytes=config.wal_segment_bytes, seal=seal
-                )
-                newest, recovered = None, Recovered(HardState(), NO_SNAPSHOT, ())
-            else:
-                sealed = seal.read() if seal is not None else None
-                newest = snapshots.load_newest(snapshot_marks(disk, WAL, sealed))
-                start = newest.metadata if newest else NO_SNAPSHOT
-                wal, found, hard_state, entries = await Wal.open(
-                    disk, WAL, start, segment_bytes=config.wal_segment_bytes, seal=seal
-                )
-                _check_owner(found, metadata, config)
-                recovered = Recovered(hard_state, start, consistent_tail(start, entries))
-        except WalCorrupt as problem:
-            raise DataRefused(str(problem)) from problem
-        backend = disk.open_backend(BACKEND)
-        incarnation = await _count_start(disk)
-        storage = cls(
-            wal=wal, snapshots=snapshots, backend=backend, recovered=recovered,
-            incarnation=incarnation, snapshots_kept=config.snapshots_kept,
-        )
-        if newest is not None and newest.data:
-            await backend.replace_with(newest.data)
-            await storage.snapshot_installed(newest)
+            return await cls._open_complete(disk, config, seal, starts)
+        except (WalCorrupt, BackendDamaged, DataMissing) as damage:
+            return await cls._begin_anew(disk, config, seal, starts, damage)
+
+    @classmethod
+    async def _open_complete(
+        cls, disk: Disk, config: Config, seal: SealFile | None, starts: int
+    ) -> MemberStorage:
+        """Raises WalCorrupt, BackendDamaged and DataMissing if the disk has damaged the data."""
+        wal, newest, recovered = await _open_log(disk, config, seal)
+        backend = None
         try:
+            backend = disk.open_backend(BACKEND)
+            await disk.replace(INCARNATION, _encode_starts(starts))
+            storage = cls(
+                wal=wal, snapshots=SnapshotFiles(disk, SNAPSHOTS), backend=backend,
+                recovered=recovered, incarnation=starts, snapshots_kept=config.snapshots_kept,
+            )
+            if newest is not None and newest.data:
+                await backend.replace_with(newest.data)
+                await storage.snapshot_installed(newest)
             backend.check()
-        except BackendDamaged as problem:
-            raise DataRefused(f"{problem}. {REPLACE}") from problem
+            check_applied(applied_position(backend)[1], recovered)
+        except (DiskError, DataMissing):
+            wal.close()
+            if backend is not None:
+                backend.close()
+            raise
         return storage
 
-    def check_applied(self, consistent_index: Index) -> None:
-        """Raise DataRefused if the backend is ahead of the log, or older than the newest snapshot.
-        """
-        last = self.recovered.snapshot.index + len(self.recovered.entries)
-        if consistent_index > last:
-            raise DataRefused(
-                f"the backend has applied entry {consistent_index}, but the log ends at {last}: "
-                "the log has lost entries; restore this member from the data of another member"
-            )
-        if consistent_index < self.recovered.snapshot.index:
-            raise DataRefused(
-                f"the backend has applied entry {consistent_index}, but the newest snapshot is at "
-                f"entry {self.recovered.snapshot.index}: the backend's file is older than the log; "
-                "restore this member from the data of another member"
-            )
+    @classmethod
+    async def _begin_anew(
+        cls,
+        disk: Disk,
+        config: Config,
+        seal: SealFile | None,
+        starts: int,
+        damage: Exception,
+    ) -> MemberStorage:
+        """Keep the backend if it is complete, and begin a new log after its last entry."""
+        promised = _promises(disk, seal)
+        if promised is None or len(config.peers) == 1:
+            raise DataRefused(f"{damage}. {ALONE if len(config.peers) == 1 else FORGOTTEN}")
+        owner = WalMetadata(config.cluster_id, config.member_id)
+        _check_owner(WalMetadata(promised.cluster_id, promised.member_id), owner, config)
+        backend = await _complete_backend(disk)
+        term, index = applied_position(backend)
+        voters = ConfState(tuple(sorted(peer.id for peer in config.peers)))
+        base = SnapshotMetadata(index, term, voters) if index else NO_SNAPSHOT
+        snapshots = SnapshotFiles(disk, SNAPSHOTS)
+        await snapshots.begin_anew(base)
+        await disk.replace(INCARNATION, _encode_starts(starts))
+        hard_state = HardState(promised.hard_state.term + 1, NONE, index)
+        wal = await Wal.begin_anew(
+            disk, WAL, owner, base=base, hard_state=hard_state,
+            floor=(promised.last_term, promised.last_index),
+            segment_bytes=config.wal_segment_bytes, seal=seal,
+        )
+        return cls(
+            wal=wal, snapshots=snapshots, backend=backend,
+            recovered=Recovered(hard_state, base, (), wal.floor),
+            incarnation=starts, snapshots_kept=config.snapshots_kept, damage=str(damage),
+        )
 
     @property
     def last_index(self) -> Index:
@@ -170,7 +223,9 @@ class MemberStorage:
             # ignore the mark, although the older snapshots have been removed.
             await self._wal.save_snapshot_mark(metadata, committed=True)
             await self._snapshots.remove_old(self._snapshots_kept)
-            await self._wal.release(self._snapshots.metadata_kept()[0].index)
+            kept = self._snapshots.metadata_kept()
+            if kept:
+                await self._wal.release(kept[0].index)
             self.snapshot = max(self.snapshot, metadata, key=lambda known: known.index)
 
     async def receive_snapshot(self, snapshot: Snapshot) -> None:
@@ -215,13 +270,74 @@ def consistent_tail(after: SnapshotMetadata, entries: Sequence[Entry]) -> Sequen
     return entries
 
 
-def _refuse_leftovers(disk: Disk) -> None:
-    for what, path in (("a backend", f"{BACKEND}/data.mdb"), ("a seal", SEAL)):
-        if disk.exists(path):
-            raise DataRefused(
-                f"there is {what} ({path}) but no write-ahead log ({WAL}): part of the data "
-                "directory is missing; restore the whole directory, or use an empty --data-dir"
-            )
+async def _open_log(
+    disk: Disk, config: Config, seal: SealFile | None
+) -> tuple[Wal, Snapshot | None, Recovered]:
+    """Open the log, or create it. Returns the log, the newest snapshot, and the state after it."""
+    metadata = WalMetadata(config.cluster_id, config.member_id)
+    segment_bytes = config.wal_segment_bytes
+    if not wal_exists(disk, WAL):
+        _check_leftovers(disk, seal)
+        wal = await Wal.create(disk, WAL, metadata, segment_bytes=segment_bytes, seal=seal)
+        return wal, None, Recovered(HardState(), NO_SNAPSHOT, ())
+    sealed = seal.read() if seal is not None else None
+    newest = SnapshotFiles(disk, SNAPSHOTS).load_newest(snapshot_marks(disk, WAL, sealed))
+    start = newest.metadata if newest else NO_SNAPSHOT
+    wal, found, hard_state, entries = await Wal.open(
+        disk, WAL, start, segment_bytes=segment_bytes, seal=seal
+    )
+    _check_owner(found, metadata, config)
+    return wal, newest, Recovered(hard_state, start, consistent_tail(start, entries), wal.floor)
+
+
+def _check_leftovers(disk: Disk, seal: SealFile | None) -> None:
+    """Check that there is no other data if there is no log. Raises DataMissing, DataRefused."""
+    if seal is not None and seal.read() is not None:
+        raise DataMissing(f"there is a seal ({SEAL}), but no write-ahead log ({WAL})")
+    if disk.exists(f"{BACKEND}/data.mdb"):
+        raise DataRefused(
+            f"there is a backend ({BACKEND}) but no write-ahead log ({WAL}): part of the data "
+            f"directory is missing. {FORGOTTEN}"
+        )
+
+
+def check_applied(consistent_index: Index, recovered: Recovered) -> None:
+    """Raise DataMissing if the backend and the log do not fit together."""
+    last = recovered.snapshot.index + len(recovered.entries)
+    if consistent_index > last:
+        raise DataMissing(
+            f"the backend has applied entry {consistent_index}, but the log ends at {last}: the "
+            "log has lost entries"
+        )
+    if consistent_index < recovered.snapshot.index:
+        raise DataMissing(
+            f"the backend has applied entry {consistent_index}, but the newest snapshot is at "
+            f"entry {recovered.snapshot.index}: the backend's file is older than the log"
+        )
+
+
+def _promises(disk: Disk, seal: SealFile | None) -> Seal | None:
+    """The terms and entries that this member may have acknowledged, if it still knows that."""
+    sealed = seal.read() if seal is not None else None
+    try:
+        return read_promises(disk, WAL, sealed)
+    except (WalCorrupt, FileNotFoundError):
+        return sealed
+
+
+async def _complete_backend(disk: Disk) -> Backend:
+    """The backend if its file is complete; otherwise a new one."""
+    backend = None
+    try:
+        backend = disk.open_backend(BACKEND)
+        backend.check()
+    except BackendDamaged:
+        if backend is not None:
+            backend.close()
+        disk.remove(BACKEND)
+        await disk.sync_directory(SNAPSHOTS)
+        return disk.open_backend(BACKEND)
+    return backend
 
 
 def _check_owner(found: WalMetadata, expected: WalMetadata, config: Config) -> None:
@@ -237,13 +353,31 @@ def _check_owner(found: WalMetadata, expected: WalMetadata, config: Config) -> N
             )
 
 
-async def _count_start(disk: Disk) -> int:
-    found = disk.read(INCARNATION).strip() if disk.exists(INCARNATION) else b""
-    if found and not found.isdigit():
+def _next_start(disk: Disk, seal: SealFile | None) -> int:
+    """The number of this start. Every later seal contains it. Raises DataRefused."""
+    sealed = seal.read() if seal is not None else None
+    content = disk.read(INCARNATION) if disk.exists(INCARNATION) else None
+    before = _decode_starts(content) if content is not None else 0
+    if before is None and sealed is None:
+        found = (content or b"").strip()[:40]
         raise DataRefused(
-            f"{INCARNATION} in the data directory contains {found[:40]!r}; expected the number of "
-            "starts of the member: the directory is damaged; restore the whole directory"
+            f"{INCARNATION} in the data directory contains {found!r}; expected the number of "
+            "starts of the member and its CRC32C: the directory is damaged, and there is no seal "
+            "that contains the number"
         )
-    before = int(found or b"0")
-    await disk.replace(INCARNATION, str(before + 1).encode())
-    return before + 1
+    starts = max(before or 0, sealed.starts if sealed is not None else 0) + 1
+    if seal is not None:
+        seal.starts = starts
+    return starts
+
+
+def _encode_starts(starts: int) -> bytes:
+    number = str(starts).encode()
+    return b"%s %08x\n" % (number, google_crc32c.value(number))
+
+
+def _decode_starts(content: bytes) -> int | None:
+    number, _, crc = content.strip().partition(b" ")
+    if not number.isdigit() or crc != b"%08x" % google_crc32c.value(number):
+        return None
+    return int(number)

@@ -103,7 +103,6 @@ class Server:
         await self._refuse_taken_addresses()
         self._storage = await MemberStorage.open(world.disk, config)
         self.store = Store(self._storage.backend)
-        self._storage.check_applied(self.store.consistent_index)
         self._membership = Membership(self._storage.backend, config)
         self._trace_start()
         self.raft = self._recovered_raft()
@@ -118,10 +117,31 @@ class Server:
         world.spawn(self._publish(), "publish")
         self._driver.start_ticking()
         self._follow_metrics()
-        api = Api(self, metrics=self.metrics, admin=self.failpoints if config.admin else None)
-        for url in config.listen_client_urls:
-            self._served.append(await world.network.serve_clients(url, api))
+        if self.raft.recovering:
+            world.log("warn", "recovering from the leader", why=self._storage.damage or "a restart")
+            world.spawn(self._serve_once_recovered(), "serve")
+        else:
+            await self._serve_clients()
+
+    async def _serve_clients(self) -> None:
+        admin = self.failpoints if self._config.admin else None
+        api = Api(self, metrics=self.metrics, admin=admin)
+        for url in self._config.listen_client_urls:
+            self._served.append(await self._world.network.serve_clients(url, api))
         self._log_start()
+
+    async def _serve_once_recovered(self) -> None:
+        """Serve clients once the store contains what was committed when the log was complete.
+
+        Until then the store can be older than what this member has answered before the loss.
+        """
+        pause_s = self._config.heartbeat_ms / 1000
+        while self.raft.recovering:
+            await self._world.clock.sleep(pause_s)
+        committed = self.raft.log.committed
+        while self.store.consistent_index < committed:
+            await self._world.clock.sleep(pause_s)
+        await self._serve_clients()
 
     async def _refuse_taken_addresses(self) -> None:
         """Refuse to start if a peer address is in use, before any data is written.
@@ -148,6 +168,7 @@ class Server:
             snapshot=found.snapshot,
             entries=found.entries,
             applied=self.store.consistent_index,
+            floor=found.floor,
         )
 
     def _assemble(self) -> None:

@@ -56,6 +56,17 @@ _INDEX_AND_TERM = struct.Struct(">QQ")
 _REVISION = struct.Struct(">Q")
 
 
+def applied_position(backend: Backend) -> tuple[int, int]:
+    """The term and index of the last entry whose effect the store in `backend` contains."""
+    index, term = _applied(backend)
+    return term, index
+
+
+def _applied(backend: Backend) -> tuple[int, int]:
+    found = backend.get(_META, _CONSISTENT_INDEX)
+    return (0, 0) if found is None else _INDEX_AND_TERM.unpack(found)
+
+
 class Store:
     """The store of one member. Its methods do not await. `watches` contains its watchers."""
 
@@ -321,10 +332,7 @@ class Store:
         self._revision = max(self._revision, self._compacted)
         if self._compacted != NOT_COMPACTED:
             self._forget()
-        found = self._backend.get(_META, _CONSISTENT_INDEX)
-        self._consistent_index, self._consistent_term = (
-            (0, 0) if found is None else _INDEX_AND_TERM.unpack(found)
-        )
+        self._consistent_index, self._consistent_term = _applied(self._backend)
 
     def _stored_changes(self) -> Iterator[tuple[bytes, Packed]]:
         """Yield each key and change, in the order of the revisions.

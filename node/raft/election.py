@@ -40,18 +40,20 @@ def accept_higher_term(raft: RaftState, message: Message) -> bool:
 def answer_lower_term(raft: RaftState, message: Message) -> None:
     """Answer a message of a lower term if a member could otherwise wait forever.
 
-    There are two such cases:
+    There are three such cases:
 
     - This member returns from a partition with a higher term than the leader. It ignores the
       leader's messages, and the leader ignores its vote requests while the leader has a lease. A
       response with the higher term makes the leader step down.
     - The sender is a pre-candidate with a lower term, which would repeat its requests forever. It
       gets a rejection with the current term.
+    - This member has lost entries that it had acknowledged to the leader. Only the leader of a
+      higher term finds out which entries this member lacks.
 
     All other messages of a lower term are dropped.
     """
     guarded = raft.config.check_quorum or raft.config.pre_vote
-    if guarded and message.type in (MessageType.APP, MessageType.HEARTBEAT):
+    if (guarded or raft.recovering) and message.type in (MessageType.APP, MessageType.HEARTBEAT):
         raft.send_after_sync(Message(MessageType.APP_RESP, message.from_, raft.id, raft.term))
     elif message.type is MessageType.PRE_VOTE:
         _answer_vote(raft, message, raft.term, granted=False)
@@ -88,8 +90,10 @@ def on_vote_request(raft: RaftState, message: Message) -> None:
 
 def can_grant_vote(raft: RaftState, message: Message) -> bool:
     """Whether the vote is still free, and the candidate's log contains all committed entries."""
-    return vote_is_free(raft, message) and log_is_up_to_date(
-        raft.log, message.index, message.log_term
+    return (
+        vote_is_free(raft, message)
+        and log_is_up_to_date(raft.log, message.index, message.log_term)
+        and reaches_floor(raft, message.index, message.log_term)
     )
 
 
@@ -107,6 +111,15 @@ def log_is_up_to_date(log: Log, last_index: Index, last_term: Term) -> bool:
     return (last_term, last_index) >= (log.last_term, log.last_index)
 
 
+def reaches_floor(raft: RaftState, last_index: Index, last_term: Term) -> bool:
+    """Whether a log with the given last entry contains the entries that this member has lost.
+
+    An entry that this member has acknowledged may be committed, although this member's log no
+    longer contains the entry. With its whole log, this member would refuse the same candidates.
+    """
+    return (last_term, last_index) >= raft.floor
+
+
 def _answer_vote(raft: RaftState, request: Message, term: Term, *, granted: bool) -> None:
     answer = (
         MessageType.VOTE_RESP if request.type is MessageType.VOTE else MessageType.PRE_VOTE_RESP
@@ -118,8 +131,8 @@ def _answer_vote(raft: RaftState, request: Message, term: Term, *, granted: bool
 
 
 def is_promotable(raft: RaftState) -> bool:
-    """Whether this member is a voter and has no snapshot that is not durable yet."""
-    return raft.id in raft.voters and raft.log.pending_snapshot is None
+    """Whether this member is a voter whose log is complete and durable."""
+    return raft.id in raft.voters and raft.log.pending_snapshot is None and not raft.recovering
 
 
 def campaign(raft: RaftState) -> None:

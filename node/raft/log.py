@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from splitbrain.node.raft.errors import StateInvalid
-from splitbrain.node.raft.message import Entry, Index, Snapshot, SnapshotMetadata, Term
+from splitbrain.node.raft.message import Entry, Index, Position, Snapshot, SnapshotMetadata, Term
 
 
 class Log:
@@ -87,6 +87,11 @@ class Log:
     @property
     def last_term(self) -> Term:
         return self._entries[-1].term if self._entries else self._compacted_term
+
+    @property
+    def durable_end(self) -> Position:
+        """The position of the last entry that is known to be durable."""
+        return self.term_at(self.durable) or 0, self.durable
 
     def term_at(self, index: Index) -> Term | None:
         """Return the term of the entry at `index`, or None if it is compacted or past the end."""

@@ -16,6 +16,10 @@ MemberId = int
 Term = int
 Index = int
 NONE: MemberId = 0
+Position = tuple[Term, Index]
+"""Term and index of an entry, in the order in which votes compare the ends of logs."""
+START: Position = (0, 0)
+"""The position before the first entry."""
 
 # No value of this module is part of a reference cycle, so the garbage collector need not track
 # the values (`gc=False`). A log of 100,000 tracked entries would make each full collection slow.

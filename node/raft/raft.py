@@ -23,6 +23,7 @@ from splitbrain.node.raft.config import Config
 from splitbrain.node.raft.errors import DropReason, ProposalDropped, StateInvalid
 from splitbrain.node.raft.message import (
     NONE,
+    START,
     ConfState,
     Entry,
     HardState,
@@ -30,6 +31,7 @@ from splitbrain.node.raft.message import (
     MemberId,
     Message,
     MessageType,
+    Position,
     SnapshotMetadata,
 )
 from splitbrain.node.raft.progress import Progress
@@ -82,6 +84,10 @@ class Raft(RaftState):
     entries after it, and `applied`, the index up to which the state machine has applied entries.
     Raft hands out the committed entries after `applied` again.
 
+    A member whose disk has lost a part of its log starts with the rest. Its hard state then has a
+    term above all terms in which it can have sent a message, and `floor` is the position of the
+    last entry that it can have acknowledged. It recovers the lost entries from the leader.
+
     Raises StateInvalid if these values contradict each other.
     """
 
@@ -94,6 +100,7 @@ class Raft(RaftState):
         snapshot: SnapshotMetadata = SnapshotMetadata(),  # noqa: B008  (frozen)
         entries: Sequence[Entry] = (),
         applied: Index = 0,
+        floor: Position = START,
     ) -> None:
         super().__init__(
             config,
@@ -102,6 +109,7 @@ class Raft(RaftState):
             snapshot=snapshot,
             entries=entries,
             applied=applied,
+            floor=floor,
         )
         election.draw_election_timeout(self)
         self._in_flight: Ready | None = None
@@ -256,6 +264,8 @@ class Raft(RaftState):
             self.log.persisted_to(ready.entries[-1].index)
         if ready.committed_entries:
             self._applied(ready.committed_entries)
+        if self.recovering and self.log.durable_end >= self.floor:
+            self.floor = START
         if self.role is _LEADER:
             replication.acknowledge_own_entries(self)
             leader.release_postponed_reads(self)

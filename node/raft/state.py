@@ -15,12 +15,14 @@ from splitbrain.node.raft.inflights import Inflights
 from splitbrain.node.raft.log import Log
 from splitbrain.node.raft.message import (
     NONE,
+    START,
     ConfState,
     Entry,
     HardState,
     Index,
     MemberId,
     Message,
+    Position,
     SnapshotMetadata,
     Term,
 )
@@ -44,6 +46,7 @@ class RaftState:
         snapshot: SnapshotMetadata,
         entries: Sequence[Entry],
         applied: Index,
+        floor: Position,
     ) -> None:
         self.config = config
         self.id: MemberId = config.id
@@ -59,6 +62,10 @@ class RaftState:
             self.term = self.log.last_term
             self.vote = NONE
         self.durable_hard_state = hard_state
+        self.floor = floor
+        """The position of the last entry that this member may have acknowledged and whose loss it
+        has noticed; START if its log is complete. Until the log has reached this position again,
+        this member does not campaign, and votes only for members whose logs have reached it."""
         self.role = Role.FOLLOWER
         self.leader: MemberId = NONE
         self.votes: dict[MemberId, bool] = {}
@@ -95,6 +102,11 @@ class RaftState:
         self.read_states: list[ReadState] = []
         self.contradiction: str | None = None
         """A description of the first message that contradicted this member's committed entries."""
+
+    @property
+    def recovering(self) -> bool:
+        """Whether the log lacks entries that this member may have acknowledged."""
+        return self.floor > START
 
     # Output
 

@@ -48,6 +48,13 @@ class Committed:
             del pairs[key]
         return old
 
+    def copy(self) -> Committed:
+        copied = Committed()
+        copied.digest = self.digest
+        for bucket, pairs in self.buckets.items():
+            copied.buckets[bucket].update(pairs)
+        return copied
+
     def clear(self) -> None:
         for pairs in self.buckets.values():
             pairs.clear()

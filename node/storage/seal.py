@@ -45,6 +45,8 @@ _encode = msgspec.msgpack.Encoder().encode
 class Seal(msgspec.Struct, frozen=True, array_like=True):
     """The durable end of the log, and the promises that this member may have made until then."""
 
+    cluster_id: int
+    member_id: int
     sequence: int
     """The sequence number of the newest segment."""
     end: int
@@ -54,7 +56,10 @@ class Seal(msgspec.Struct, frozen=True, array_like=True):
     hard_state: HardState
     last_term: Term
     last_index: Index
-    """The index of the last entry of the log. `last_term` is its term."""
+    """The index of the last entry of the log, or of a later one that the disk has lost.
+    `last_term` is its term."""
+    starts: int = 0
+    """The number of starts of the member, which is also in the file `incarnation`."""
 
 
 _decode = msgspec.msgpack.Decoder(Seal).decode
@@ -68,6 +73,8 @@ class SealFile:
         self._path = path
         self._file: File | None = None
         self._number = 0
+        self.starts = 0
+        """The number of starts that every later seal contains."""
 
     def read(self) -> Seal | None:
         """Return the newest complete seal, or None if there is none. Raises DiskError."""
@@ -85,6 +92,7 @@ class SealFile:
         """Replace the older slot by `seal`. The seal is durable afterwards. Raises DiskError."""
         file = self._file or await self._open()
         self._number += 1
+        seal = msgspec.structs.replace(seal, starts=self.starts)
         file.write(self._number % SLOTS * SLOT_BYTES, encode_slot(self._number, seal))
         await file.sync()
 

@@ -127,6 +127,15 @@ class SnapshotFiles:
             await self._disk.sync_directory(self._directory)
         return removed
 
+    async def begin_anew(self, base: SnapshotMetadata) -> None:
+        """Remove all snapshots, and save that of a log which begins after `base`."""
+        for name in self._disk.list(self._directory):
+            if name.endswith((SUFFIX, SUFFIX + ".tmp")):
+                self._disk.remove(f"{self._directory}/{name}")
+        if base.index:
+            await self.save(Snapshot(base))
+        await self._disk.sync_directory(self._directory)
+
     def _names(self) -> list[str]:
         """Return the names of the files, oldest first. Terms and indexes have a fixed width."""
         return [name for name in self._disk.list(self._directory) if name.endswith(SUFFIX)]

@@ -22,7 +22,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from splitbrain.node.raft.message import Entry, HardState, Index, SnapshotMetadata, Term
+from splitbrain.node.raft.message import (
+    START,
+    Entry,
+    HardState,
+    Index,
+    Position,
+    SnapshotMetadata,
+)
 from splitbrain.node.storage.seal import Seal, SealFile
 from splitbrain.node.storage.wal_record import RecordType, encode_record
 from splitbrain.node.storage.wal_replay import (
@@ -30,16 +37,20 @@ from splitbrain.node.storage.wal_replay import (
     Mark,
     WalMetadata,
     first_needed,
+    read_promises,
     replay,
     snapshot_marks,
 )
 from splitbrain.node.storage.wal_segment_reader import (
     ASIDE,
+    ERA,
     SegmentHead,
     SegmentName,
     Tail,
     WalCorrupt,
+    era_of,
     list_segments,
+    segments_of_all_eras,
 )
 from splitbrain.node.world import Disk, DiskError, File
 
@@ -49,6 +60,7 @@ __all__ = [
     "Wal",
     "WalCorrupt",
     "WalMetadata",
+    "read_promises",
     "snapshot_marks",
     "wal_exists",
 ]
@@ -80,9 +92,10 @@ class Wal:
         self._segment_bytes = segment_bytes
         self._hard_state = HardState()
         self._last_index: Index = 0
-        self._last: tuple[Term, Index] = (0, 0)
-        """Term and index of the last entry or of the last snapshot mark, whichever is later in the
-        order in which votes compare logs."""
+        self._last: Position = START
+        """The position of the last entry. If a received snapshot ends before the last entry, the
+        later position of the two."""
+        self._floor: Position = START
         self._segment = SegmentName(-1, 0)
         self._file: File | None = None
         self._end = 0
@@ -137,8 +150,8 @@ class Wal:
         assert found.metadata is not None
         wal = cls(disk, directory, found.metadata, segment_bytes=segment_bytes, seal=seal)
         wal._hard_state = found.hard_state
-        wal._last_index = max(after.index, found.last_index)
-        wal._last = max((after.term, after.index), (found.last_term, found.last_index))
+        wal._last_index = max(after.index, found.last_entry[1])
+        wal._last, wal._floor = found.end, found.floor
         wal._segment = found.segment
         wal._link, wal._end = found.tail.link, found.tail.end
         wal._durable = wal._end
@@ -146,8 +159,49 @@ class Wal:
         wal._marks = found.marks
         wal._file = disk.open(wal._path(wal._segment))
         await wal._repair_tail(found.tail)
+        await wal._remove_earlier_eras()
         await wal._write_seal(wal._appended())
         return wal, found.metadata, found.hard_state, found.entries
+
+    @classmethod
+    async def begin_anew(
+        cls,
+        disk: Disk,
+        directory: str,
+        metadata: WalMetadata,
+        *,
+        base: SnapshotMetadata,
+        hard_state: HardState,
+        floor: Position,
+        segment_bytes: int = SEGMENT_BYTES,
+        seal: SealFile | None = None,
+    ) -> Wal:
+        """Replace a damaged log by one that contains no entries after the snapshot `base`.
+
+        `hard_state` and `floor` are those of a recovering `Raft`. A crash leaves the old log or the
+        new one. Raises DiskError.
+        """
+        disk.make_directory(directory)
+        await disk.sync_directory(_parent(directory))
+        replaced = segments_of_all_eras(disk, directory)
+        sealed = seal.read() if seal is not None else None
+        sequences = [name.sequence for name in replaced] + ([sealed.sequence] if sealed else [])
+        era = max(sequences, default=0) // ERA + 1
+        wal = cls(disk, directory, metadata, segment_bytes=segment_bytes, seal=seal)
+        wal._hard_state, wal._floor = hard_state, floor
+        wal._last_index, wal._last = base.index, (base.term, base.index)
+        await wal._begin_segment(SegmentName(era * ERA, base.index + 1), base)
+        await wal._write_seal(wal._appended())
+        await wal._remove_earlier_eras()
+        return wal
+
+    async def _remove_earlier_eras(self) -> None:
+        names = segments_of_all_eras(self._disk, self._directory)
+        for name in names:
+            if era_of(name) < era_of(self._segment):
+                self._disk.remove(self._path(name))
+        if era_of(names[0]) < era_of(self._segment):
+            await self._disk.sync_directory(self._directory)
 
     async def _repair_tail(self, tail: Tail) -> None:
         """Cut off a torn record, and make all complete records durable."""
@@ -232,6 +286,14 @@ class Wal:
     def hard_state(self) -> HardState:
         """The last appended hard state, synced or not."""
         return self._hard_state
+
+    @property
+    def floor(self) -> Position:
+        """The position of the last entry that this member may have acknowledged and has lost.
+
+        START if the log has reached that position again, or has lost nothing.
+        """
+        return self._floor if self._last < self._floor else START
 
     @property
     def unsynced_bytes(self) -> int:
@@ -321,8 +383,11 @@ class Wal:
 
         It may be written only when these records are durable.
         """
-        term, index = self._last
-        return Seal(self._segment.sequence, self._end, self._link, self._hard_state, term, index)
+        term, index = max(self._last, self._floor)
+        return Seal(
+            self._metadata.cluster_id, self._metadata.member_id, self._segment.sequence,
+            self._end, self._link, self._hard_state, term, index,
+        )
 
     async def _write_seal(self, seal: Seal) -> None:
         """Write the seal, if the log has one. Only then may the member acknowledge records."""
@@ -385,6 +450,7 @@ class Wal:
             self._framed(RecordType.SEGMENT, _encode(head)),
             self._framed(RecordType.METADATA, _encode(self._metadata)),
             self._framed(RecordType.HARD_STATE, _encode(self._hard_state)),
+            *([self._framed(RecordType.FLOOR, _encode(self.floor))] if self.floor > START else []),
         ]
 
     async def _give_name(self, aside: str, name: SegmentName) -> None:

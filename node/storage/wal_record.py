@@ -62,6 +62,9 @@ class RecordType(IntEnum):
     SNAPSHOT_MARK = 3
     ENTRY = 4
     HARD_STATE = 5
+    FLOOR = 6
+    """The position of the last entry that the member may have acknowledged, in a log that was begun
+    anew."""
 
 
 @dataclass(frozen=True, slots=True)

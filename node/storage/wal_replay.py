@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from splitbrain.node.raft.message import Entry, HardState, Index, SnapshotMetadata, Term
+from splitbrain.node.raft.message import (
+    START,
+    Entry,
+    HardState,
+    Index,
+    Position,
+    SnapshotMetadata,
+)
 from splitbrain.node.storage import wal_segment_reader
 from splitbrain.node.storage.seal import Seal
 from splitbrain.node.storage.wal_record import Record, RecordType
@@ -21,10 +28,13 @@ from splitbrain.node.storage.wal_segment_reader import (
 )
 from splitbrain.node.world import Disk
 
+_AFTER_ALL = SnapshotMetadata(index=1 << 63)
+"""After this, a log contains no entries."""
 NO_SNAPSHOT = SnapshotMetadata()
 """The snapshot before the first entry of a log that starts at index 1."""
 _decode_entry = msgspec.msgpack.Decoder(Entry).decode
 _decode_hard_state = msgspec.msgpack.Decoder(HardState).decode
+_decode_position = msgspec.msgpack.Decoder(Position).decode
 _decode_mark = msgspec.msgpack.Decoder(SnapshotMetadata).decode
 
 
@@ -56,10 +66,15 @@ class Replay:
     hard_state: HardState = field(default_factory=HardState)
     entries: list[Entry] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
-    last_index: Index = 0
-    last_term: Term = 0
+    last_entry: Position = START
+    floor: Position = START
     segment: SegmentName = field(default_factory=lambda: SegmentName(0, 0))
     tail: Tail = field(default_factory=Tail)
+
+    @property
+    def end(self) -> Position:
+        """The end of the log: its last entry, or the snapshot `after` if that is later."""
+        return max((self.after.term, self.after.index), self.last_entry)
 
     def take(self, record: Record, path: str, *, decode_entries: bool) -> None:
         if record.type == RecordType.ENTRY:
@@ -69,13 +84,15 @@ class Replay:
             self.hard_state = _decode_hard_state(record.content)
         elif record.type == RecordType.SNAPSHOT_MARK:
             self.marks.append(Mark(_decode_mark(record.content), self.segment.sequence))
+        elif record.type == RecordType.FLOOR:
+            self.floor = _decode_position(record.content)
         elif record.type == RecordType.METADATA:
             metadata = _decode_metadata(record.content)
             if self.metadata is not None and metadata != self.metadata:
                 refuse(path, self.tail.end, f"the log of {metadata}", f"that of {self.metadata}")
             self.metadata = metadata
         else:
-            refuse(path, self.tail.end, f"a record of type {record.type}", "1 to 5")
+            refuse(path, self.tail.end, f"a record of type {record.type}", "1 to 6")
 
     def _take_entry(self, entry: Entry, path: str) -> None:
         """Add an entry, and drop the earlier entries at and after its index.
@@ -83,7 +100,7 @@ class Replay:
         If an index occurs again, a new leader has replaced the entries from this index on (Raft
         paper, section 5.3).
         """
-        self.last_index, self.last_term = entry.index, entry.term
+        self.last_entry = (entry.term, entry.index)
         position = entry.index - self.after.index - 1
         if position < 0:
             return
@@ -183,6 +200,25 @@ def _has_mark(marks: list[Mark], snapshot: SnapshotMetadata) -> bool:
 def first_needed(segments: Sequence[SegmentName], index: Index) -> int:
     """Return the position of the last segment that begins at or before `index`."""
     return max((at for at, name in enumerate(segments) if name.index <= index), default=0)
+
+
+def read_promises(disk: Disk, directory: str, sealed: Seal | None = None) -> Seal:
+    """Return the seal that a complete log would have, whatever snapshots exist.
+
+    Raises WalCorrupt, DiskError, and FileNotFoundError if there is no log.
+    """
+    segments = wal_segment_reader.list_segments(disk, directory)
+    if not segments:
+        raise FileNotFoundError(f"{directory} contains no write-ahead log")
+    found = _Reader(disk, directory, sealed, decode_entries=True).read(segments, _AFTER_ALL)
+    assert found.metadata is not None
+    marks = [(mark.metadata.term, mark.metadata.index) for mark in found.marks]
+    term, index = max(found.last_entry, found.floor, *marks)
+    return Seal(
+        cluster_id=found.metadata.cluster_id, member_id=found.metadata.member_id,
+        sequence=found.segment.sequence, end=found.tail.end, link=found.tail.link,
+        hard_state=found.hard_state, last_term=term, last_index=index,
+    )
 
 
 def snapshot_marks(

@@ -23,9 +23,7 @@ class WalCorrupt(Exception):
 def refuse(path: str, offset: int, found: str, expected: str) -> NoReturn:
     raise WalCorrupt(
         f"{path}: offset {offset}: found {found}, expected {expected}. The disk has lost or "
-        "changed data of the log, which this member may have acknowledged to other members. "
-        "Replace the disk, and start a new member with an empty data directory, or restore the "
-        "directory from a backup"
+        "changed data of the log, which this member may have acknowledged to other members"
     )
 
 
@@ -56,10 +54,25 @@ def parse_segment_name(name: str) -> SegmentName | None:
         return None
 
 
-def list_segments(disk: Disk, directory: str) -> list[SegmentName]:
-    """Return the segments in the order of their sequence numbers."""
+ERA = 1 << 32
+"""The sequence numbers of an era begin at a multiple of this number. A log that is begun anew,
+because the disk has lost a part of it, begins the next era. Earlier eras are ignored."""
+
+
+def era_of(name: SegmentName) -> int:
+    return name.sequence // ERA
+
+
+def segments_of_all_eras(disk: Disk, directory: str) -> list[SegmentName]:
+    """Return the segments of this era and of earlier ones, in the order of their numbers."""
     names = (parse_segment_name(name) for name in disk.list(directory))
     return sorted(name for name in names if name is not None)
+
+
+def list_segments(disk: Disk, directory: str) -> list[SegmentName]:
+    """Return the segments of the newest era in the order of their sequence numbers."""
+    names = segments_of_all_eras(disk, directory)
+    return [name for name in names if era_of(name) == era_of(names[-1])]
 
 
 class SegmentHead(msgspec.Struct, frozen=True, array_like=True):

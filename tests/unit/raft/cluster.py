@@ -10,12 +10,14 @@ import msgspec
 
 from splitbrain.node.raft.config import Config
 from splitbrain.node.raft.message import (
+    START,
     Entry,
     HardState,
     Index,
     MemberId,
     Message,
     MessageType,
+    Position,
     Snapshot,
     SnapshotMetadata,
     Term,
@@ -36,10 +38,41 @@ class MemoryDisk:
     entries: list[Entry] = field(default_factory=list)
     backend: Applied = field(default_factory=list)
     """The state machine at its last flush."""
+    promised: tuple[Term, Position] = (0, START)
+    """The seal: the term and the end of the log at the last sync."""
+    floor: Position = START
 
     @property
     def snapshot_index(self) -> Index:
         return self.snapshot.index
+
+    @property
+    def end(self) -> Position:
+        if self.entries:
+            return self.entries[-1].term, self.entries[-1].index
+        return self.snapshot.term, self.snapshot.index
+
+    def seal(self) -> None:
+        if self.end >= self.floor:
+            self.floor = START
+        self.promised = (self.hard_state.term, max(self.end, self.floor))
+
+    def lose_log(self, *, keep_backend: bool) -> None:
+        """Lose all entries, and perhaps the state machine; start again from what is left."""
+        if not keep_backend:
+            self.backend = []
+        index, term, _ = self.backend[-1] if self.backend else (0, 0, b"")
+        self.snapshot, self.entries = SnapshotMetadata(index, term), []
+        promised_term, end = self.promised
+        self.hard_state = self.written = HardState(promised_term + 1, 0, index)
+        self.floor = end
+        self.seal()
+
+    def honours(self, entry: Entry) -> bool:
+        """Whether the disk contains `entry`, or a record that this member may have had it."""
+        if entry.index <= self.snapshot_index or self.term_at(entry.index) == entry.term:
+            return True
+        return self.floor >= (entry.term, entry.index)
 
     def term_at(self, index: Index) -> Term | None:
         at = index - self.snapshot.index
@@ -108,6 +141,7 @@ class MemoryMember:
             snapshot=disk.snapshot,
             entries=list(disk.entries),
             applied=self.applied_index,
+            floor=disk.floor,
         )
 
     def crash(self, *, keep_written: bool = False) -> None:
@@ -150,6 +184,8 @@ class MemoryMember:
             self.disk.put_hard_state(ready.hard_state, sync=ready.must_sync)
         elif ready.must_sync:
             self.disk.hard_state = self.disk.written
+        if ready.must_sync:
+            self.disk.seal()
 
     def persist_torn(self, ready: Ready, entries: int) -> None:
         """Persist only the first `entries` entries: the rest of the WAL record is lost."""

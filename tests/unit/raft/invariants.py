@@ -17,10 +17,9 @@ from splitbrain.node.raft.ready import Role
 class Durable(Protocol):
     """The content of a member's disk that a power loss would leave."""
 
-    @property
-    def snapshot_index(self) -> Index: ...
-
-    def term_at(self, index: Index) -> Term | None: ...
+    def honours(self, entry: Entry) -> bool:
+        """Whether the disk contains `entry`, or a record that the member may have had it."""
+        ...
 
 
 class InvariantBroken(AssertionError):
@@ -101,12 +100,7 @@ class Invariants:
             self._check_durable_on_a_majority(entry, disks)
 
     def _check_durable_on_a_majority(self, entry: Entry, disks: Mapping[MemberId, Durable]) -> None:
-        holders = [
-            voter
-            for voter in self._voters
-            if entry.index <= disks[voter].snapshot_index
-            or disks[voter].term_at(entry.index) == entry.term
-        ]
+        holders = [voter for voter in self._voters if disks[voter].honours(entry)]
         if len(holders) * 2 <= len(self._voters):
             raise InvariantBroken(f"{entry} is committed, but durable only on {holders}")
 

@@ -7,7 +7,7 @@ schedule, and so is every part of it, so that schedules shrink well.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 
 from splitbrain.node.raft.errors import ProposalDropped
@@ -161,6 +161,16 @@ class ScheduledCluster:
         member.crash(keep_written=number % 2 == 0)
         self.invariants.forget(member.id)
 
+    def lose_log(self, number: int) -> None:
+        """A member of a fixed minority crashes and loses its log, and perhaps its state machine."""
+        victims = (len(self.cluster.voters) - 1) // 2
+        if not victims:
+            return
+        member = self.cluster[1 + number % victims]
+        if member.raft is not None:
+            self._crash(member, number)
+        member.disk.lose_log(keep_backend=number // 8 % 2 == 0)
+
     def restart(self, number: int) -> None:
         down = [m for m in self.cluster.members.values() if m.raft is None]
         if down:
@@ -254,7 +264,7 @@ ACTIONS: dict[str, Action] = {
         "round", "propose", "handle", "deliver", "expire", "tick", "deliver_all",
         "interrupted_ready", "crash_in_ready", "restart", "read", "compact", "flush",
         "deliver_late", "duplicate", "drop", "crash", "campaign", "cut", "isolate",
-        "join", "unreachable", "snapshot_status",
+        "join", "unreachable", "snapshot_status", "lose_log",
     )
 }  # fmt: skip
 
@@ -263,10 +273,11 @@ _FREQUENT = {
     "round": 24, "propose": 12, "handle": 12, "deliver": 14, "expire": 4, "restart": 12, "join": 4,
 }  # fmt: skip
 _RARE = {"crash": 1, "isolate": 1, "cut": 1, "campaign": 1, "drop": 2}
-WEIGHTS: dict[str, int] = dict.fromkeys(ACTIONS, 3) | _FREQUENT | _RARE
+WEIGHTS: dict[str, int] = dict.fromkeys(ACTIONS, 3) | _FREQUENT | _RARE | {"lose_log": 0}
+WITH_LOSSES = WEIGHTS | {"lose_log": 4}
 
 
-def draw(random: Random, length: int) -> Schedule:
+def draw(random: Random, length: int, weights: Mapping[str, int] = WEIGHTS) -> Schedule:
     """Draw a schedule of `length` actions."""
-    names = random.choices(list(WEIGHTS), list(WEIGHTS.values()), k=length)
+    names = random.choices(list(weights), list(weights.values()), k=length)
     return [(name, random.randrange(1024)) for name in names]

@@ -3,11 +3,12 @@ schedules find each of several planted bugs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 from unittest.mock import patch
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,13 +20,14 @@ from splitbrain.node.raft.message import MemberId
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.read_index import PendingRead
 from splitbrain.node.raft.state import RaftState
+from tests.unit.raft.cluster import MemoryDisk
 from tests.unit.raft.interpreter import rewritten
-from tests.unit.raft.schedule import ACTIONS, WEIGHTS, ScheduledCluster, draw
+from tests.unit.raft.schedule import ACTIONS, WEIGHTS, WITH_LOSSES, ScheduledCluster, draw
 
 TESTDATA = Path(__file__).parent / "testdata"
 
 actions = st.tuples(
-    st.sampled_from([name for name in ACTIONS for _ in range(WEIGHTS[name])]),
+    st.sampled_from([name for name in ACTIONS for _ in range(WITH_LOSSES[name])]),
     st.integers(0, 1023),
 )
 options = st.fixed_dictionaries(
@@ -49,7 +51,7 @@ def test_any_schedule_keeps_every_invariant_and_the_healed_cluster_commits(
     cluster.heal()
 
 
-def run_seed(seed: int, length: int = 300) -> None:
+def run_seed(seed: int, weights: Mapping[str, int], length: int = 300) -> None:
     generator = Random(seed)
     cluster = ScheduledCluster(
         generator.choice([1, 3, 3, 3, 5]),
@@ -59,17 +61,21 @@ def run_seed(seed: int, length: int = 300) -> None:
         inflight_messages_max=generator.choice([1, 2, 8]),
         message_bytes_max=generator.choice([4, 100]),
     )
-    cluster.run(draw(generator, length))
+    cluster.run(draw(generator, length, weights))
     cluster.heal()
 
 
-def run_seeds(seeds: int) -> None:
+def run_seeds(seeds: int, weights: Mapping[str, int] = WEIGHTS) -> None:
     for seed in range(seeds):
-        run_seed(seed)
+        run_seed(seed, weights)
 
 
 def test_long_random_schedules_keep_every_invariant() -> None:
     run_seeds(150)
+
+
+def test_a_minority_that_loses_its_logs_recovers_from_the_leader() -> None:
+    run_seeds(100, WITH_LOSSES)
 
 
 def _own_entries_count_at_once(raft: RaftState, data: bytes) -> None:
@@ -123,6 +129,42 @@ PLANTED_BUGS: dict[str, tuple[object, str, object]] = {
         lambda raft: True,
     ),
 }
+
+
+def _start_in_the_term_of_the_last_vote(disk: MemoryDisk, *, keep_backend: bool) -> None:
+    lose_log(disk, keep_backend=keep_backend)
+    disk.hard_state = msgspec.structs.replace(disk.hard_state, term=disk.hard_state.term - 1)
+
+
+def _seal_without_floor(disk: MemoryDisk) -> None:
+    disk.promised = (disk.hard_state.term, disk.end)
+
+
+lose_log = MemoryDisk.lose_log
+
+BUGS_OF_RECOVERY: dict[str, tuple[object, str, object]] = {
+    "a recovering member votes for logs without the lost entries": (
+        election, "reaches_floor", lambda *_: True,
+    ),
+    "a recovering member campaigns": (
+        election,
+        "is_promotable",
+        lambda raft: raft.id in raft.voters and raft.log.pending_snapshot is None,
+    ),
+    "a recovering member starts in a term in which it has sent messages": (
+        MemoryDisk, "lose_log", _start_in_the_term_of_the_last_vote,
+    ),
+    "a second loss forgets the floor of the first": (
+        MemoryDisk, "seal", _seal_without_floor,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BUGS_OF_RECOVERY)
+def test_a_planted_bug_in_the_recovery_of_a_lost_log_is_found(name: str) -> None:
+    target, attribute, replacement = BUGS_OF_RECOVERY[name]
+    with patch.object(target, attribute, replacement), pytest.raises(AssertionError):
+        run_seeds(1500, WITH_LOSSES)
 
 
 @pytest.mark.parametrize("name", PLANTED_BUGS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from splitbrain.node.backend import Backend
-from splitbrain.node.storage.memory_backend import MemoryBackend
+from splitbrain.node.storage.memory_backend import Committed, MemoryBackend
 from splitbrain.node.world import DiskError
 
 SECTOR_BYTES = 512
@@ -73,13 +73,15 @@ class MemoryDisk:
         self.durable_names: dict[str, Inode] = {}
         self.unsynced_changes: list[tuple[str, Callable[[dict[str, Inode]], None]]] = []
         self.directories = {"."}
+        self.backends: dict[str, Committed] = {}
 
     def _change_names(self, directory: str, change: Callable[[dict[str, Inode]], None]) -> None:
         change(self.names)
         self.unsynced_changes.append((directory, change))
 
     def exists(self, path: str) -> bool:
-        return path in self.names or path in self.directories
+        backend = path.removesuffix("/data.mdb")
+        return path in self.names or path in self.directories or backend in self.backends
 
     def list(self, path: str) -> list[str]:
         return sorted(name.rpartition("/")[2] for name in self.names if _parent(name) == path)
@@ -119,6 +121,8 @@ class MemoryDisk:
         self._change_names(_parent(target), change)
 
     def remove(self, path: str) -> None:
+        self.backends.pop(path, None)
+
         def change(names: dict[str, Inode]) -> None:
             names.pop(path, None)
 
@@ -137,7 +141,9 @@ class MemoryDisk:
         return
 
     def open_backend(self, path: str) -> Backend:
-        return MemoryBackend()
+        backend = MemoryBackend()
+        backend._committed = self.backends.setdefault(path, backend._committed)
+        return backend
 
     def power_loss(self, choose: Choose) -> MemoryDisk:
         after = MemoryDisk()
@@ -149,6 +155,7 @@ class MemoryDisk:
             change(names)
         after.names = {path: inode.after_power_loss(choose) for path, inode in names.items()}
         after.durable_names = dict(after.names)
+        after.backends = {path: one.copy() for path, one in self.backends.items()}
         return after
 
     def copy(self) -> MemoryDisk:
@@ -160,6 +167,7 @@ class MemoryDisk:
             copied.cached, copied.synced = bytearray(inode.cached), bytes(inode.cached)
             after.names[path] = copied
         after.durable_names = dict(after.names)
+        after.backends = {path: one.copy() for path, one in self.backends.items()}
         return after
 
 
