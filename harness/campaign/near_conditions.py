@@ -1,6 +1,6 @@
 """Selects the conditions that show how near the runs of a hunt came to a planted bug.
 
-A condition is a rare situation that simulated runs count, such as an election or a full queue
+A condition is a situation that simulated runs count, such as an election or a full queue
 (`splitbrain.harness.simulation.conditions`). A hunt that does not find the bug prints how often
 each selected condition occurred.
 """

@@ -24,8 +24,8 @@ def command(budget: float, **options: Any) -> int:
     command prints the seed, the time that the search took, the first anomaly, and the command
     that repeats the run.
 
-    If the planted bug is not found, the command prints rare conditions that are related to
-    the bug, such as an election or a full queue, and how often the runs reached each of them.
+    If the planted bug is not found, the command prints conditions that are related to the
+    bug, such as an election or a full queue, and how often the runs reached each of them.
 
     Ctrl-C ends the search early.
 

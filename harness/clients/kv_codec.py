@@ -109,7 +109,7 @@ def _wire(request: Request) -> tuple[str, dict[str, Any]]:
 
 
 def _sorting(request: Range) -> dict[str, str]:
-    """The gateway's fields `sort_target` and `sort_order` for `request`; {} without sorting.
+    """The fields `sort_target` and `sort_order` for `request`; {} if it asks for no order.
 
     If a request contains only `sort_target`, etcd applies the limit before it sorts. Therefore
     `sort_order` is always sent too.

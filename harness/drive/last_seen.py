@@ -56,7 +56,7 @@ def revision_back(seen: int, back: int) -> int:
 
 
 def with_revisions(request: Txn, ranges_back: Sequence[tuple[int, int]], seen: int) -> Txn:
-    """Set the revisions at which ranges in the transaction `request` read.
+    """A copy of the transaction `request` in which ranges read at revisions.
 
     Each pair in `ranges_back` contains the position of a range, and the number of revisions by
     which its revision is lower than `seen`, the highest revision that the client has seen. Other

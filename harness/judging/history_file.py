@@ -303,11 +303,12 @@ def _read_own(path: Path) -> History:
 
 
 def _own_checkers(history: History, options: FileOptions) -> Mapping[str, Checker]:
-    """The checkers for a history file of this project: the named ones, or by default all.
+    """The checkers for a history file of this project: the named ones, or a default selection.
 
-    By default, three kinds of checkers are left out: checkers that need other files; `budget`, if
-    the user gives no limits; and `mutual_exclusion`, if clients fence their writes under a lock,
-    because such writes are safe even if two clients hold the lock at the same time.
+    The default selection contains all checkers except those that need other files. It contains
+    `budget` only if the user gives limits. It contains `mutual_exclusion` only if clients do not
+    fence their writes under a lock, because fenced writes are safe even if two clients hold the
+    lock at the same time.
     """
     from splitbrain.checkers.catalogue import CHECKERS
     from splitbrain.checkers.coordination.lock import MUTUAL_EXCLUSION, has_fenced_writes

@@ -55,7 +55,7 @@ def execute(
     The first Ctrl-C ends the load early, and the run is judged. A second Ctrl-C stops everything at
     once and raises KeyboardInterrupt. `progress` displays the run. `make` makes the system under
     test. With `report`, the HTML report is written. Raises BadArguments for a schedule that cannot
-    be run. The result reports every other failure.
+    be run. Any other failure is in the field `error` of the result.
     """
     progress = progress or Silent()
     folder = open_folder(schedule)

@@ -106,8 +106,8 @@ def fails(schedule: Schedule, checker: str) -> bool:
 def failing_checkers(result: RunResult) -> tuple[str, ...]:
     """The checkers that found the run invalid. `invariants` comes last.
 
-    The other checkers are preferred, because they can also judge runs of real processes. The
-    invariants are checked only in simulation.
+    A search for one failure uses the first checker. The other checkers are preferred, because they
+    can also judge runs of real processes. The invariants are checked only in simulation.
     """
     invalid = [one.checker for one in result.results.verdicts if one.valid is False]
     return tuple(sorted(invalid, key=lambda name: name == INVARIANTS))

@@ -196,9 +196,9 @@ def fewer_members(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _within(fault: Fault, members: Sequence[str]) -> Fault | None:
-    """`fault`, without the members in `fault.on` that are not among `members`.
+    """Restrict `fault.on` to names that are also in `members`.
 
-    A fault whose `on` is empty is returned unchanged. Returns None if no member in `on` is left.
+    A fault whose `on` is empty is returned unchanged. Returns None if no name is left.
     """
     if not fault.on:
         return fault

@@ -274,10 +274,11 @@ def action_of(scheduled: ScheduledFault) -> StepAction | None:
 def _nearby_steps(
     folder: RunFolder, schedule: Schedule, place: int, member: str
 ) -> list[tuple[int, str, int]]:
-    """Failpoints near the time at which fault number `place` began, each as in `_visit`.
+    """Find failpoints near the time at which fault number `place` began.
 
     These are the failpoints after the last steps that `member` executed before that time, and the
-    failpoints before its next steps.
+    failpoints before its next steps. Returns for each of them the result of `_visit`, if it is not
+    None. Returns [] if the fault did not begin, or if `member` has no trace.
     """
     began_ns = _began_ns(folder, place)
     begun = _begun(folder, schedule)

@@ -173,7 +173,7 @@ def _swap(key: str, target: Any, absent: bool) -> tuple[str, Txn]:
 
 
 def _with_value(request: Any, number: int) -> Any:
-    """Let a put in `request` write the value `v<number>`.
+    """A copy of `request` in which a put writes the value `v<number>`.
 
     No other operation writes this value, because each operation has a different number.
     """

@@ -57,8 +57,8 @@ class KV:
     `many_percent` percent of the operations are transactions of 60 to 100 puts, or read or delete
     the keys of these puts. `large_percent` percent put, read or delete large values.
 
-    With `compactions` 0, no client compacts. With `txn_revisions` 0, transactions that write do not
-    read at a revision. Such transactions make the members of etcd diverge (etcd issue 18667).
+    With `compactions` 0, no client compacts. Transactions that write and also read at a revision
+    make the members of etcd diverge (etcd issue 18667); with `txn_revisions` 0, none are sent.
     """
 
     name: ClassVar[str] = "kv"
@@ -239,9 +239,10 @@ class KV:
     def _branch(
         self, random: Random, values: UniqueValues, reads: float = 0.3
     ) -> tuple[Operation, ...]:
-        """One to three operations on different keys, because a store refuses two writes of one key.
+        """One to three operations on different keys.
 
-        In some branches all operations but the first are in a nested transaction.
+        The keys differ, because a store refuses a transaction that puts one key twice. In some
+        branches, all operations but the first are in a nested transaction.
         """
         count = min(self.keys, random.choice((1, 1, 2, 3)))
         numbers = random.sample(range(self.keys), count)

@@ -18,7 +18,7 @@ class Register:
     that the history of a register stays short enough for a general search.
 
     A compare-and-swap is a transaction. Half of them compare the value of the key with the value
-    that this client last read; the others compare the mod_revision. If they are equal, the
+    that this client last read; the others compare the mod_revision. If the comparison succeeds, the
     transaction puts a new value; otherwise it gets the key. The expected value is set when the
     client sends the operation. It is "" or 0 if the client has not read the key yet.
 

@@ -96,9 +96,8 @@ def width_px(spans: Sequence[Span], labels: Mapping[int, Sequence[str]]) -> floa
 def places_to_scale(spans: Sequence[Span]) -> dict[int, Place]:
     """The place of each bar in the picture "to scale", by `Span.invoked`.
 
-    Places are in seconds since the start of the run.
-
-    The bar of an operation without an end, or with an unknown outcome, extends to the right edge.
+    Places are in seconds since the start of the run. The bar of an operation without an end, or
+    with an unknown outcome, extends to the right edge.
     """
     begin = min(span.call for span in spans)
     last = max(span.call if span.ended is None else span.ended for span in spans)
