@@ -215,10 +215,11 @@ class World(Protocol):
         ...
 
     def buggify(self, place: str) -> bool:
-        """Whether the caller should provoke a rare condition. Always False in the real world.
+        """Whether the caller should behave as if the rare condition `place` occurred.
 
-        `place` is the name of the condition. It must be a condition that correct code can meet,
-        such as a short queue. Source: FoundationDB's BUGGIFY.
+        Always False in the real world. `place` names the condition in words, for example "the
+        inbox is full". Correct code must be able to handle the condition. Source: FoundationDB's
+        BUGGIFY.
         """
         ...
 

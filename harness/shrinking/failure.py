@@ -18,9 +18,9 @@ from splitbrain.histories.history import History
 
 @contextmanager
 def temporary_run(schedule: Schedule, checker: str = "") -> Iterator[RunResult]:
-    """Simulate `schedule` in a folder that exists only within the context.
+    """Simulate `schedule`, and yield the result. Its folder exists only within the context.
 
-    With `checker`, only that checker judges.
+    If `checker` is not empty, only this checker judges the run.
     """
     with temporary_run_folder() as folder:
         yield execute_simulated(schedule, folder, checker=checker)
@@ -28,14 +28,15 @@ def temporary_run(schedule: Schedule, checker: str = "") -> Iterator[RunResult]:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What a failing run shows about its first anomaly.
+    """The time and the operations of the first anomaly of a failing run.
 
-    The values only guide the search: they say which parts of the schedule to keep first.
+    They only guide the search: it first tries schedules that keep these operations.
     """
 
     at_ms: int | None
-    """When the last operation of the anomaly ended, in ms since the load began. With an anomaly
-    of the invariants, when the load ended. None: the anomaly names no operation."""
+    """When the last operation of the anomaly ended, in ms since the load began. An anomaly of the
+    invariants names no operation; for it, this is when the last operation of the load ended. None
+    if there is no such operation."""
     operations: frozenset[int]
     """The numbers of the schedule's operations that the anomaly names."""
 
@@ -43,8 +44,9 @@ class Failure:
 def first_failure(schedule: Schedule, expected: str = "") -> tuple[str, Failure]:
     """Simulate `schedule`. Returns a checker that finds the run invalid, and the `Failure`.
 
-    The checker is `expected`. If `expected` is "", it is the first checker that finds the run
-    invalid. Raises BadArguments if `expected`, or every checker, does not find the run invalid.
+    If `expected` is the name of a checker, the result is this checker. If `expected` is "", the
+    result is the first checker that finds the run invalid. Raises BadArguments if `expected` does
+    not find the run invalid, or if no checker does.
     """
     with temporary_run(schedule) as run:
         found = failing_checkers(run)
@@ -62,7 +64,7 @@ def first_failure(schedule: Schedule, expected: str = "") -> tuple[str, Failure]
 
 
 def failure_of(schedule: Schedule, checker: str) -> Failure | None:
-    """Simulate `schedule`. Returns what the run shows if `checker` finds it invalid.
+    """Simulate `schedule`. Returns the failure that `checker` finds in the run.
 
     Returns None if `checker` does not find the run invalid, or if the harness or the system fails.
     """

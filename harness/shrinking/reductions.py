@@ -166,8 +166,8 @@ def shorter_watchers(schedule: Schedule) -> Iterator[Schedule]:
 def fewer_members(schedule: Schedule) -> Iterator[Schedule]:
     """A schedule with only the first member, and one with only the first three.
 
-    Operations and watches at a removed member go to a member that is left. Faults that hit
-    only removed members are removed.
+    Operations and watches at a removed member go to a remaining member. Faults that hit only
+    removed members are removed.
     """
     for count in (1, 3):
         if count >= len(schedule.members):
@@ -207,13 +207,13 @@ def _within(fault: Fault, members: Sequence[str]) -> Fault | None:
 
 
 def plain_environment(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules with fewer adverse conditions, in this order:
+    """Copies of `schedule` with fewer adverse conditions.
 
-    - default settings, an ideal network, ideal disks, and rare conditions not made frequent
-      (`with_plain_environment`);
-    - only the rare conditions not made frequent;
-    - only an ideal network and ideal disks;
-    - only default settings.
+    The first copy has none (`with_plain_environment`). Each of the others removes one kind:
+
+    - rare conditions inside the members (`buggify`);
+    - the conditions of the network and the disks, and longer logs of deposed leaders;
+    - settings that differ from the defaults.
     """
     yield with_plain_environment(schedule)
     yield replace(schedule, buggify=False)
@@ -244,8 +244,8 @@ def plainer_environment(schedule: Schedule) -> Iterator[Schedule]:
 def faults_for_environment(schedule: Schedule) -> Iterator[Schedule]:
     """Schedules without adverse conditions (`with_plain_environment`), but with one more fault.
 
-    The fault isolates the leader or kills members. It can have an effect of the adverse conditions
-    that the failure needs, such as an election.
+    The additional fault isolates the leader or kills members. It can cause what the adverse
+    conditions caused and the failure needs, for example an election.
     """
     if has_plain_environment(schedule):
         return
@@ -277,7 +277,7 @@ def simpler_operations(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _with_request(operation: ScheduledOperation, request: Request) -> ScheduledOperation:
-    """Replace the transaction of `operation` by `request`, which is a part of it.
+    """A copy of `operation` with `request`, a part of its transaction, in place of the transaction.
 
     A range in `request` reads at the same revision as it did in the transaction.
     """
@@ -325,7 +325,7 @@ def shorter_holds(schedule: Schedule) -> Iterator[Schedule]:
 def rounder_times(schedule: Schedule) -> Iterator[Schedule]:
     """Schedules in which times are rounded up to multiples of 1 s, 100 ms or 10 ms.
 
-    In the first schedules, all times are rounded. In each of the others, the time of one operation.
+    The first schedules round all times. Each later schedule rounds the time of one operation.
     """
     numbered = dict(enumerate(schedule.operations, start=1))
     for step_ms in ROUND_MS:
@@ -356,7 +356,8 @@ def _rounded_fault(one: ScheduledFault, step_ms: int) -> ScheduledFault:
 def quicker_conclusions(schedule: Schedule) -> Iterator[Schedule]:
     """Schedules with a shorter `quiet_timeout_ms`, the limit of the wait until the members agree.
 
-    If the members never agree in the failing run, later candidates then need less time.
+    If the members never agree in the failing run, every run waits until this limit. With a lower
+    limit, the simulation of later candidates takes less time.
     """
     for quiet_ms in (2_000, 8_000):
         if schedule.options.quiet_timeout_ms > quiet_ms:

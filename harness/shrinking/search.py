@@ -9,10 +9,10 @@ The search has three stages. The first one uses what the failing run showed. The
 few candidates that remove large parts, because runs of a large schedule are slow. The third one
 tries to remove every single part.
 
-What is drawn during a simulated run, such as delays, changes when the schedule becomes smaller. A
-candidate may therefore no longer fail, although it contains all that the failure needs. Therefore
-the third stage also tries such a candidate with a few other seeds, if runs are short. The result
-may have another seed than the original schedule.
+A smaller schedule changes the random values, such as delays, that are drawn during its simulated
+run. A candidate may therefore not fail, although it contains all that the failure needs. If runs
+are short, the third stage also tries such a candidate with a few other seeds. The resulting
+schedule can have another seed than the original one.
 """
 
 from __future__ import annotations
@@ -102,10 +102,11 @@ def shrink(
 ) -> ShrinkResult:
     """Search for a smaller schedule that `checker` still finds invalid.
 
-    If `checker` is "", it is the schedule's `fails_by`. If this is "" too, it is the first checker
-    that finds a run of the schedule invalid. `on_smaller` is called with each smaller schedule. The
-    search ends after `budget_s` seconds of wall time, at Ctrl-C, or when no reduction makes the
-    schedule smaller. Raises BadArguments if `checker` does not find a run of `schedule` invalid.
+    If `checker` is "", the checker `schedule.fails_by` is used. If `fails_by` is "" too, the first
+    checker that finds the run of `schedule` invalid is used. `on_smaller` is called with each
+    smaller schedule. The search ends after `budget_s` seconds of wall time, at Ctrl-C, or when no
+    reduction makes the schedule smaller. Raises BadArguments if the checker does not find the run
+    of `schedule` invalid, or if no checker does.
     """
     began = time.monotonic()
     checker, failure = first_failure(schedule, checker or schedule.fails_by)
@@ -165,8 +166,9 @@ class _Search:
     def _reduce(self, reduction: Reduction, other_seeds: int) -> bool:
         """Apply one reduction as often as possible. Returns whether it was applied at least once.
 
-        After a candidate has failed, the reduction is applied to it, from the same position on. The
-        candidates before this position are not tried again, because most of them would not fail.
+        When a candidate fails, it becomes the smallest schedule, and the reduction continues with
+        the candidates of this schedule. It skips as many candidates as it had tried without
+        success, because most of them would not fail again.
         """
         reduced = False
         position = 0
@@ -189,7 +191,7 @@ class _Search:
         return None
 
     def attempt(self, schedule: Schedule) -> bool:
-        """Simulate `schedule`. If it fails, the search continues with it, and True is returned.
+        """Simulate `schedule`. Returns True if it fails. It then becomes the smallest schedule.
 
         Returns False if `schedule` does not fail, or was tried before.
         """

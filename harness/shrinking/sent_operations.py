@@ -29,7 +29,8 @@ class SentOperation:
     """The indexes of its events: invocation, completion, and those of the look before it."""
     call: int
     end: int
-    """When the client stopped to wait; the same as `call` if that is unknown."""
+    """When the client got the answer, or stopped waiting for it. Equal to `call` if this time is
+    unknown."""
 
 
 def sent_operations(schedule: Schedule, history: History) -> list[SentOperation]:
@@ -63,9 +64,10 @@ class _Client:
         self._look: tuple[int, ...] = ()
 
     def sent(self, one: Operation | ServiceOperation) -> SentOperation | None:
-        """The operation of the schedule that `one` records; None if `one` is a look.
+        """The operation of the schedule that `one` records.
 
-        Must be called with each recorded operation of the client's load, in order.
+        Must be called with each recorded operation of the client's load, in order. Returns None if
+        `one` is a look, or if the schedule has no more operations of this client.
         """
         events = tuple(index for index in (one.invoked, one.returned) if index is not None)
         while not self._look and self._skipped():

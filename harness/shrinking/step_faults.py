@@ -83,8 +83,8 @@ class StepSchedule:
 def at_steps(schedule: Schedule) -> StepSchedule:
     """Make `schedule` easier to repeat with real processes.
 
-    In the result, faults begin at steps where possible, and the gaps between events are wide. The
-    checker `schedule.fails_by` must find `schedule` invalid, and then finds the result invalid too.
+    In the result, faults begin at steps where possible, and the gaps between events are wide.
+    `schedule` must fail by the checker `schedule.fails_by`. The result fails by this checker, too.
     """
     best = _best(schedule, [*_with_wide_gaps(resolve_targets(schedule)), schedule])
     # A fault that is moved to a step becomes the first one. Those after it keep their numbers.
@@ -105,9 +105,10 @@ def failing_seeds(schedule: Schedule) -> int:
 
 
 def _best(before: Schedule, candidates: Iterable[Schedule]) -> StepSchedule:
-    """The candidate that fails with the most other seeds; the first one if several do.
+    """The failing candidate that also fails with the most other seeds.
 
-    Returns `before`, with `seeds_failing` -1, if no candidate fails.
+    Of candidates with equally many seeds, the first is returned. If no candidate fails, the result
+    is `before` with a `seeds_failing` of -1.
     """
     best = StepSchedule(before, -1, SEEDS)
     for candidate in candidates:
@@ -206,8 +207,8 @@ def _at_nearby_steps(schedule: Schedule, place: int) -> Iterator[Schedule]:
 def _at_added_write(schedule: Schedule, place: int) -> Iterator[Schedule]:
     """Schedules with an additional write, and fault number `place` at a step of this write.
 
-    The write is sent to the fault's member at the time of the fault. It provides steps if the
-    member executed none near that time.
+    The write is sent to the fault's member at the time of the fault. It makes the member execute
+    steps near that time, if the member executes none otherwise.
     """
     scheduled = schedule.faults[place]
     do = action_of(scheduled)
@@ -246,9 +247,9 @@ def _mentions(one: TimedOperation, value: str) -> bool:
 
 
 def with_fault(schedule: Schedule, place: int, fault: AtStep) -> Schedule:
-    """`schedule` with `fault` in place of fault number `place`, for the same duration.
+    """`schedule` without fault number `place`, and with `fault` as its first fault.
 
-    `fault` becomes the first fault of the schedule.
+    `fault` lasts as long as the removed fault.
     """
     faults = schedule.faults
     held_ms = faults[place].end_ms - faults[place].begin_ms
@@ -277,8 +278,8 @@ def _nearby_steps(
     """Find failpoints near the time at which fault number `place` began.
 
     These are the failpoints after the last steps that `member` executed before that time, and the
-    failpoints before its next steps. Returns for each of them the result of `_visit`, if it is not
-    None. Returns [] if the fault did not begin, or if `member` has no trace.
+    failpoints before its next steps. Each is returned as the tuple that `_visit` returns for it.
+    The result is empty if the fault did not begin, or if `member` has no trace.
     """
     began_ns = _began_ns(folder, place)
     begun = _begun(folder, schedule)

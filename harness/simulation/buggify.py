@@ -1,7 +1,8 @@
-"""Rare conditions inside the members, made frequent (FoundationDB's BUGGIFY).
+"""Makes rare conditions inside the members frequent (FoundationDB's BUGGIFY).
 
-The code of a member has named points, at each of which it asks its world whether a rare condition
-occurs: a full queue, a batch of one entry, a slow start. Each point is on or off for a whole run.
+A rare condition is, for example, a full queue or a batch of one entry. The member's code has a
+point for each condition. At this point it asks whether it should behave as if the condition
+occurred. The point has the name of the condition, and is on or off for a whole run.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from splitbrain.histories.random_stream import stream
 POINT_ON_PERCENT = 50
 """The probability that a point is on in a run with rare conditions."""
 FIRES_PERCENT = (2, 10, 25, 60)
-"""How often a point fires when it is reached: one of these, drawn for each point that is on."""
+"""The probabilities that a visit of a point fires. One of them is drawn for each point that is
+on."""
 LOSSY_FIRES_PERCENT_MAX = 25
 LOSSY = ("a frame finds its queue full", "the inbox is full")
 """Points that lose messages. They fire in at most `LOSSY_FIRES_PERCENT_MAX` percent of their
@@ -46,9 +48,10 @@ def _percent(random: Random, point: str) -> int:
 
 
 class Buggify:
-    """The named points of one run.
+    """Decides at each visit of a point whether the rare condition of the point occurs.
 
-    `reached` is called with the name of each condition that occurs.
+    One object decides for all members of a run. If `on` is False, no condition ever occurs.
+    `reached` is called each time that a condition occurs, with "buggify: " and the point's name.
     """
 
     def __init__(self, seed: int, reached: Callable[[str], None], *, on: bool) -> None:

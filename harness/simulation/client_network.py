@@ -139,9 +139,9 @@ class Exchange(Generic[T]):
         self._loop.at_ns(self._loop.now_ns + self._back.transit_ns(256), None, then)
 
     def member_gone(self) -> None:
-        """Called when the member's process has ended.
+        """Handle the end of the member's process.
 
-        If the machine still has power, it resets the connection.
+        The machine resets the connection, unless it has lost power.
         """
         self._reached("a member ended with a request in flight")
         if self._machine.powered:

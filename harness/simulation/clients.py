@@ -33,9 +33,9 @@ from splitbrain.node.messages.rpc import StatusRequest
 
 
 class SimulatedClient:
-    """`splitbrain.harness.drive.load.Client` over the simulated network.
+    """Implements `splitbrain.harness.drive.load.Client` over the simulated network.
 
-    A failure of the store raises no error.
+    `call` does not raise the errors of the store. Its result contains them as the outcome.
     """
 
     def __init__(self, clients: ClientNetwork, timeout_ms: int) -> None:

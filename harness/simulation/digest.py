@@ -36,10 +36,12 @@ def digested(folder: Path, members: Sequence[str]) -> list[Path]:
 
 
 def first_difference(one: Path, other: Path, members: Sequence[str]) -> str | None:
-    """The line that differs earliest in virtual time; None if all files are equal.
+    """Describe the first event, in virtual time, that differs between two runs.
 
-    A difference usually appears in a trace first, because a step of a member precedes what a
-    client observes.
+    `one` and `other` are the folders of the runs. The result is a text with the file, the number
+    of the line and both versions of the line. It is None if the files of both runs are equal. The
+    first difference is usually in a trace, because a client observes a step after the member has
+    made it.
     """
     found: list[tuple[int, str]] = []
     for path in digested(one, members):

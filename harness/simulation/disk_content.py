@@ -6,7 +6,7 @@ A file consists of its page cache, which every process reads, its content at the
 and the writes since then. After a power loss, each sector contains its version at the last
 sync or one of its later versions, independent of the other sectors, because the disk may have
 written them back in any order and at any time. A sector itself is never torn. The size of the
-file is its size at the last sync, or a later one.
+file is its size at the last sync, or a size that it had since then.
 
 A directory keeps its entries of the last sync, and after a power loss a prefix of the changes
 since then, because file systems journal their changes in order. Changes of different
@@ -28,11 +28,11 @@ ROOT = "."
 
 
 class Inode:
-    """A file.
+    """A file: its page cache, its durable content, and the writes that are not synced yet.
 
-    A failed sync drops the data that it should have written. The page cache still contains that
-    data, but no later sync makes it durable unless it is written again, because Linux marks the
-    pages as clean (Rebello et al., USENIX ATC 2020).
+    A failed sync makes only a part of its data durable. The page cache still contains the rest.
+    However, no later sync makes the rest durable unless it is written again, because Linux has
+    marked the pages as clean (Rebello et al., USENIX ATC 2020).
     """
 
     __slots__ = ("cached", "dropped", "durable", "size", "sizes", "writes")
@@ -92,7 +92,8 @@ class Inode:
     def fail_sync(self, covered: tuple[int, int], random: Random) -> None:
         """Apply a failed sync: a random part of the sectors that it covered becomes durable.
 
-        The other sectors never become durable, although the page cache contains them.
+        The page cache still contains the other sectors. They become durable only if they are
+        written again.
         """
         size, content = self._torn(covered, random)
         self.durable = (size, content)
@@ -158,7 +159,7 @@ Change = Callable[[Entries], None]
 class Volume:
     """A directory, and the tree below it. Paths are separated by "/".
 
-    Entries are `Inode`s, directories (`Volume`s), and other objects with `lose_power`.
+    An entry is a file (`Inode`), a directory (`Volume`), or a backend (`StoredBackend`).
     """
 
     def __init__(self) -> None:

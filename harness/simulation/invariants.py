@@ -49,10 +49,11 @@ LAG_ENTRIES = 50
 
 
 class InvariantMonitor:
-    """Observes the members of a run through the loop, and collects `violations`.
+    """Checks the invariants after each step of a member, and collects `violations` as texts.
 
-    The text of a violation begins with the virtual time in s. `deposed_longer_by` is the number of
-    entries by which the log of a deposed leader is made longer than the log of its successor.
+    Each text begins with the virtual time in s. `deposed_longer_by` is the number of entries by
+    which the monitor makes the log of a deposed leader longer than the log of its successor (0:
+    the monitor does not change the log).
     """
 
     def __init__(
@@ -268,10 +269,10 @@ class InvariantMonitor:
     def _provoke_deposed_leaders(self, raft: Raft) -> None:
         """Send a read to each running leader of an earlier term, and extend the log of that leader.
 
-        This method is called after `raft` was elected or has committed an entry. If a deposed
-        leader answers the read, the answer is stale. If `deposed_longer_by` is not 0, the log of
-        the deposed leader becomes longer than the log of its successor. The additional entries are
-        never committed and must disappear.
+        This method is called after `raft` was elected or has committed an entry. Each deposed
+        leader gets a read, because its answer would be stale. If `deposed_longer_by` is not 0, its
+        log becomes longer than the log of `raft`. The additional entries are never committed, and
+        must disappear from the log later.
         """
         for name, one in self._seen.items():
             member = self._members[name]

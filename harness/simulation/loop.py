@@ -16,7 +16,8 @@ The following sources of nondeterminism remain in CPython 3.11 to 3.13:
 - `asyncio.TimerHandle`s are compared only by time, and a heap of them is not stable. So each
   timer in the heap has a sequence number.
 - `PYTHONHASHSEED` decides the order of sets of strings and bytes. Sort them, or use a dict.
-- Since 3.12 a task factory can run the first step of a task eagerly. This loop uses none.
+- Since 3.12 a task factory can run the first step of a task eagerly. This loop uses no task
+  factory.
 """
 
 from __future__ import annotations

@@ -53,7 +53,9 @@ class ObservedRaft:
     def durable_index(self) -> int:
         """The index up to which the log is durable, as the disk reports it.
 
-        If the log was truncated below the index that had been synced, Raft's value is used instead.
+        If the disk has unsynced data, this is the last index that was observed as synced. If the
+        entry at this index has been replaced since, the result is at most the index that Raft
+        regards as durable.
         """
         log, storage = self.raft.log, self.server.storage
         if not storage.unsynced_bytes:

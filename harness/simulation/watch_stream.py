@@ -105,9 +105,10 @@ class Stream:
             self._send(ConnectionLost(refusal.message))
 
     def member_gone(self) -> None:
-        """Called when the member's process has ended.
+        """Handle the end of the member's process.
 
-        If the machine still has power, it resets the connection.
+        If the machine has power, the machine resets the connection. Otherwise the client's
+        keep-alive ends the stream later.
         """
         self._clients.network.reached("a member ended with a request in flight")
         if self._machine.powered:

@@ -39,10 +39,10 @@ def generate_append(
 ) -> list[Transaction]:
     """Generate a strictly serializable history of transactions over lists.
 
-    `transactions` is their number, and `clients` the number of clients that execute them. With
-    `registers`, the transactions use registers in place of lists. The transactions are in the order
-    of their invocations. `uncertain` and `failing` are the shares of transactions that end in
-    `info` and `fail`.
+    Returns the transactions in the order of their invocations. `transactions` is the number of
+    transactions, and `clients` the number of clients that execute them. With `registers`, the
+    transactions use registers in place of lists. `uncertain` is the share of transactions that end
+    in `info`, and `failing` the share of those that end in `fail`.
     """
     simulation = _Simulation(
         clients=clients, uncertain=uncertain, failing=failing, seed=seed, registers=registers

@@ -33,10 +33,10 @@ def corrupt_append(
 
 
 def _inserted(*groups: tuple[tuple[MicroOperation, ...], ...]) -> Corrupt:
-    """A corruption that inserts transactions at a random place.
+    """Return a corruption that inserts `groups` of transactions at a random place.
 
-    The keys of these transactions occur in no other transaction. The transactions of a group run
-    concurrently, and the groups run one after another.
+    A transaction is given as a tuple of micro-operations, whose keys must not occur in the history.
+    The transactions of one group run concurrently. The groups run one after another.
     """
 
     def insert(transactions: list[Transaction], random: Random) -> bool:

@@ -250,12 +250,13 @@ def generate_coordination(
 ) -> Evidence | None:
     """Generate a run of the workload `lease`, `lock` or `election`.
 
-    The run lasts `seconds` of virtual time. Before some operations under a lock, or as leader, the
-    client pauses for longer than the time to live of its lease; `pauses` is the share of these
-    operations. `corrupt` is a name in `COORDINATION_CORRUPTIONS`, or "". Returns None if that bug
-    was not possible anywhere in the run. `leader_change_s` is the mean time between leader changes
-    (0: none). `checkpoint_s` is the interval at which the leader records the remaining time of
-    leases (0: never). The leases of the workload `lease` live `ttl` to `ttl` + 2 seconds.
+    The run lasts `seconds` of virtual time. `pauses` is the probability that a client that has a
+    lock, or is leader, pauses before an operation for longer than the time to live of its lease.
+    `corrupt` is the name of a planted bug in `COORDINATION_CORRUPTIONS`, or "" for none. Returns
+    None if the run had no occasion for the planted bug. `leader_change_s` is the mean time between
+    leader changes (0: none). `checkpoint_s` is the interval at which the leader records the
+    remaining time of leases (0: never). The leases of the workload `lease` live `ttl` to `ttl` + 2
+    seconds.
     """
     random = stream(seed, "synthetic", workload)
     store = CoordinationStore(

@@ -370,9 +370,10 @@ class CoordinationStore:
         raise AssertionError(request)
 
     def is_granted(self, request: Lock | Campaign) -> bool:
-        """Whether the store now answers `request`, a lock or campaign in the queue.
+        """Whether the lock or campaign `request`, which has joined its queue, gets its answer now.
 
-        Raises RefusedError if the key of the request is deleted.
+        A correct store answers the first request of a queue. Raises RefusedError if the key of
+        `request` is deleted.
         """
         key = f"{request.name}/{request.lease:x}"
         kind = "lock" if isinstance(request, Lock) else "election"

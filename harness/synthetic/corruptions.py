@@ -49,8 +49,8 @@ class Corruption:
     - `compaction` makes the store answer a read below the compacted revision.
     - `refused` makes the store execute the first operation of a transaction that it refuses.
 
-    The functions return None if the corruption is not possible with their arguments. `members_min`
-    is the number of members' states that a checker needs to find the corruption.
+    A function returns None if the corruption is not possible with its arguments. `members_min` is
+    the number of members' states that a checker needs to find the corruption.
     """
 
     description: str

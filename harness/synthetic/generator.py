@@ -36,8 +36,9 @@ class Synthetic:
 class Recipe:
     """The arguments of a generated history.
 
-    `uncertain` and `failing` are the shares of operations that end in `info` and `fail`.
-    `members` is the number of members' states. `corrupt` is a name in `CORRUPTIONS`, or "".
+    `uncertain` is the share of operations that end in `info`, and `failing` the share of those that
+    end in `fail`. `members` is the number of members whose states are generated. `corrupt` is a
+    name in `CORRUPTIONS`, or "" for a valid history.
     `make` raises KeyError for an unknown workload or corruption.
     """
 

@@ -188,8 +188,9 @@ def _leak(
 ) -> bool:
     """Insert an answer with a change that its stream must not contain.
 
-    `fits` selects the change by the request of the stream and the change. The answer is inserted
-    at the revision of the stream's next answer.
+    `fits(request, change)` tells whether `change` must not be in a stream with `request`. The
+    change has the same revision as the answer before which it is inserted. Returns False if there
+    is no such change.
     """
     requests = _requests(lines)
     changes = run.history.members[0].changes

@@ -83,8 +83,11 @@ def draw_aged(random: Random, number: int, revision: int) -> Request:
 
 
 def draw_mixed(random: Random, number: int, revision: int, keys: int = 12) -> Request:
-    """Like `kv`, with what clients send rarely: transactions that read at a revision, that only
-    read, that are refused or that put many keys; large values; and bursts of compactions."""
+    """Like the workload `kv`, with additional requests that clients send rarely.
+
+    These are transactions that read at a revision, only read, put many keys, put a large value or
+    are refused, and bursts of compactions.
+    """
     key, other = f"k{random.randrange(keys):03d}", f"k{random.randrange(keys):03d}n"
     if number % 400 < 3:
         return Compact(max(1, revision - random.choice((0, 0, 1, random.randrange(60)))))
