@@ -59,10 +59,10 @@ class Backend(Protocol):
         ...
 
     def check(self) -> None:
-        """Read the whole durable content.
+        """Check that the whole durable content is what was flushed.
 
-        Raises BackendDamaged (a DiskError) if it is not what was flushed. Every other method raises
-        it as well when it reads a damaged pair. Then the member must stop.
+        Raises BackendDamaged (a DiskError) if it is not. Every other method also raises
+        BackendDamaged when it reads a damaged pair. The member must then stop.
         """
         ...
 

@@ -6,19 +6,21 @@
     member/seal     with `seal_log`: the durable end of the log
     member/snap/    snapshots; member/snap/db is the backend
 
-Recovery first reads the newest complete snapshot that has a mark in the log, then the log after
-this snapshot, and then the backend. If the member crashed before it installed a leader's snapshot,
-that snapshot replaces the backend. Entries up to the backend's consistent index are not applied
-again.
+Recovery first reads the newest snapshot that is complete and recorded in the log, then the log
+after this snapshot, and then the backend. If the member crashed before it installed a leader's
+snapshot, that snapshot replaces the backend. Entries up to the backend's consistent index are not
+applied again.
 
 A damaged directory
 -------------------
-If the disk has lost or changed a part of this, the member keeps the backend if that is complete,
-begins a new log after the backend's last entry, and recovers the rest from the leader
-(`splitbrain.node.raft.raft.Raft`, `floor`). This is safe only if the member still knows in which
-terms it has sent messages, and up to which entry it has acknowledged the log: by the log, or by the
-seal if the log is damaged. If it does not know that, it must not start. A member without peers must
-not start, either.
+If the disk has lost or changed a part of the data, the member recovers from the leader. It keeps
+the backend if the backend is complete, and otherwise begins with an empty one. It then begins a new
+log after the backend's last entry. The leader sends the entries after this entry
+(`splitbrain.node.raft.raft.Raft`, `floor`).
+
+The member refuses to start in two cases: it has no peers, or it does not know in which terms it has
+sent messages and which entries it has acknowledged. The log contains this knowledge. If the log is
+damaged, the seal contains it.
 """
 
 from __future__ import annotations
@@ -135,7 +137,10 @@ class MemberStorage:
     async def _open_complete(
         cls, disk: Disk, config: Config, seal: SealFile | None, starts: int
     ) -> MemberStorage:
-        """Raises WalCorrupt, BackendDamaged and DataMissing if the disk has damaged the data."""
+        """Open data that the disk has not damaged, or create it.
+
+        Raises WalCorrupt, BackendDamaged or DataMissing if the disk has damaged the data.
+        """
         wal, newest, recovered = await _open_log(disk, config, seal)
         backend = None
         try:

@@ -47,7 +47,7 @@ class Membership:
         return members
 
     def record(self, attributes: MemberAttributesRequest) -> None:
-        """Store the attributes in a committed entry.
+        """Store the attributes that a committed entry contains.
 
         There must be no await between this call and `Store.set_consistent_index`.
         """

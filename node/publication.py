@@ -29,10 +29,11 @@ async def publish(
     propose: Callable[[bytes], None],
     retry_s: float,
 ) -> None:
-    """Propose `attributes` until this member has applied them.
+    """Propose `attributes` again and again, until this member has applied them.
 
-    The proposal is repeated if `propose` raises ProposalDropped, or if `waiting` raises RpcError
-    after its timeout. Applying the entry resolves `waiting`.
+    `propose` passes an entry to Raft. `waiting` waits until this member has applied the entry. The
+    proposal is repeated after `retry_s` seconds if `propose` raises ProposalDropped, or if
+    `waiting` raises RpcError because the entry was not applied in time.
     """
     while True:
         request = ids.next()

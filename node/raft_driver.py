@@ -281,11 +281,11 @@ class RaftDriver:
             self._path.trace("vote", Traced(term=hard_state.term), peer=candidate)
 
     def _newly_committed(self) -> Sequence[Entry]:
-        """Return the newly committed entries for traces and failpoints. Empty if both are off.
+        """Return the newly committed entries for traces and failpoints.
 
-        The result includes committed entries that this Ready does not contain yet because of
-        `committed_bytes_max`. The messages of this Ready already tell the other members that these
-        entries are committed.
+        Returns () if traces and failpoints are off. Because of `committed_bytes_max`, this Ready
+        may not contain all newly committed entries yet. The result contains them all, because the
+        messages of this Ready already announce their commit to the other members.
         """
         log = self._raft.log
         first = max(self._marked, log.compacted_index) + 1
@@ -354,9 +354,10 @@ class RaftDriver:
 
 
 def are_durable(ready: Ready, marked: Sequence[Entry]) -> bool:
-    """Whether this log was already durable up to the last committed entry before `ready`.
+    """Whether the log contained all newly committed entries durably before `ready` was persisted.
 
-    `marked` are the newly committed entries. If it is empty, `ready.committed_entries` are used.
+    The newly committed entries are `marked` or, if that is empty, `ready.committed_entries`.
+    Returns False if `ready` contains a snapshot.
     """
     if ready.snapshot is not None:
         return False

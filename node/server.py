@@ -131,9 +131,10 @@ class Server:
         self._log_start()
 
     async def _serve_once_recovered(self) -> None:
-        """Serve clients once the store contains what was committed when the log was complete.
+        """Wait until a member that has lost data has recovered. Then serve clients.
 
-        Until then the store can be older than what this member has answered before the loss.
+        The store must first contain all entries that were committed when the log reached its floor
+        again. An older store could give answers that are older than this member's earlier answers.
         """
         pause_s = self._config.heartbeat_ms / 1000
         while self.raft.recovering:

@@ -72,7 +72,8 @@ class SnapshotSender:
     async def send(self, message: Message) -> bool:
         """Send a SNAP message. Returns whether all of it was sent.
 
-        A sent snapshot may not be installed. Only the follower's acknowledgement shows that it is.
+        True does not mean that the follower has installed the snapshot. Only the follower's
+        acknowledgement shows that.
         """
         assert not self.busy, "a snapshot is already being sent to this follower"
         assert message.snapshot is not None
@@ -94,9 +95,10 @@ class SnapshotSender:
             self._link = None
 
     async def _send_frames(self, link: PeerLink, frames: Iterable[bytes]) -> bool:
-        """Wait for the connection, then send the frames. Returns False if the connection breaks.
+        """Wait for the connection, then put the frames into the queue of the link.
 
-        The frames in the queue are then lost, and later frames are useless without them.
+        Returns False if the connection is not made in time, breaks, or stalls. The frames in the
+        queue are then lost, and the later frames are useless without them.
         """
         begun = False
         for frame in frames:

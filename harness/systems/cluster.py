@@ -291,8 +291,8 @@ class ProcessCluster(ABC):
     def ended_by_themselves(self) -> Sequence[Crash]:
         """One crash for each process that ended although the harness did not kill it.
 
-        The crashes are in the order of detection. A process is reported even if a fault restarted
-        its member later, because otherwise the crash would look like a kill.
+        The crashes are in the order of detection. A crash is also reported if the end of a fault
+        has restarted the member since.
         """
         for name in self._processes:
             self._notice_crash(name)
@@ -314,8 +314,8 @@ class ProcessCluster(ABC):
     async def leader(self) -> MemberName | None:
         """The leader of the highest term that a member reports at this time.
 
-        Returns None if no member reports a leader, or if that leader is paused or does not run.
-        Such a member cannot lead, even if its followers have not noticed yet.
+        Returns None if no member reports a leader. Also returns None if the reported leader is
+        paused or does not run, because its followers may not have noticed this yet.
         """
         statuses = [one for one in (await self._statuses()).values() if one.leader]
         if not statuses:

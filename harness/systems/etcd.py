@@ -128,7 +128,7 @@ def version_of(binary: Path) -> str:
 
 
 def _version_output(binary: Path) -> tuple[int | None, str]:
-    """Run `binary --version`: its exit code, and the beginning of its output.
+    """Run `binary --version`. Returns its exit code and the beginning of its output.
 
     The exit code is None if the program was killed because it printed too much.
     """

@@ -1,4 +1,6 @@
-"""Whether the members record the remaining time of leases, by their command-line flags.
+"""Finds out from the members' command-line flags whether a leader records lease checkpoints.
+
+A lease checkpoint is a log entry with the remaining time of a lease.
 
 Source: `etcd --help` of releases 3.4 to 3.6; the interval has no flag.
 """
@@ -16,8 +18,10 @@ GATES = "--feature-gates"
 
 
 def lease_checkpoints(system: str, member_flags: Sequence[str]) -> tuple[int, bool]:
-    """The interval in s at which a leader records the remaining times (0: never), and whether a
-    member that restarts still knows them."""
+    """A pair: the interval in s of the lease checkpoints, and whether they survive restarts.
+
+    The interval is 0 if a leader records no checkpoints.
+    """
     if system != ETCD:
         return 0, False
     gates: set[str] = set()

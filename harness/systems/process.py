@@ -172,7 +172,8 @@ def die_with_parent() -> Callable[[], None]:
     """Return a function for a child to call between fork and exec.
 
     The function asks the kernel to kill the child when its parent ends. It makes only two system
-    calls and takes no lock, because another thread may have held the lock at the fork.
+    calls. It takes no lock, because a lock that another thread held at the fork is never released
+    in the child.
     """
     # Therefore all names that the function uses are looked up before the fork.
     prctl, parent, getppid, exit_now = _LIBC.prctl, os.getpid(), os.getppid, os._exit

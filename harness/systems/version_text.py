@@ -17,9 +17,10 @@ class Versioned(Protocol):
 
 
 def version_text(system: System) -> str:
-    """The tested version, and the binary if there is one.
+    """A line that names the tested version, for example `etcd 3.5.16, /usr/bin/etcd (from PATH)`.
 
-    If the system has no method `version_text`, the text is made from the result of `versions()`.
+    The line is the result of the system's method `version_text`. If the system has no such method,
+    the line is made from the result of `versions()`.
     """
     if isinstance(system, Versioned):
         return system.version_text()

@@ -391,7 +391,7 @@ def encode_watch_line(response: rpc.WatchResponse) -> bytes:
 
 
 def encode_stream_error(error: RpcError) -> bytes:
-    """Return the line with which a stream ends that fails after its first response.
+    """Return the last line of a watch stream that fails after its first response.
 
     Source: grpc-gateway 1.16, `handleForwardResponseStreamError`.
     """

@@ -192,9 +192,10 @@ class Api:
     # --- Watch --------------------------------------------------------------------
 
     def watch(self, requests: AsyncIterator[WatchRequest]) -> AsyncGenerator[WatchResponse, None]:
-        """Return the responses to a stream of watch requests, until the reader stops.
+        """Return an iterator over the responses to a stream of watch requests.
 
-        The end of the requests does not end the watches. The stream raises RpcError if it fails.
+        The iterator does not end by itself, because the end of the requests does not end the
+        watches. It ends when the caller closes it. It raises RpcError if the stream fails.
         """
         return WatchStream(self.member).run(requests)
 

@@ -56,10 +56,10 @@ class WatchStream:
     async def run(
         self, requests: AsyncIterator[WatchRequest]
     ) -> AsyncGenerator[WatchResponse, None]:
-        """Yield the responses until the reader stops.
+        """Yield the responses until the caller closes the iterator.
 
-        Raises the RpcErrors of `requests`, and RpcError if a part of the stream fails, because the
-        client would otherwise wait forever for events that never come.
+        Raises RpcError if `requests` raises it, or if a part of the stream fails. Without this
+        error, the client would wait forever for events that never come.
         """
         reader = asyncio.create_task(self._or_fail(lambda: self._read(requests)))
         try:

@@ -1,8 +1,8 @@
 """Validates requests: refuses those that etcd refuses before they reach Raft.
 
 The same checks run again when a committed request is applied, but without the limits, which can
-differ between members. An invalid committed request must have the same error as its result on every
-member, and must not stop a member.
+differ between members. An invalid committed request must result in the same error on every member,
+and must not stop a member.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/key.go`.
 """
@@ -50,8 +50,9 @@ def check_delete_range(request: DeleteRangeRequest) -> None:
 def check_txn(request: TxnRequest, operations_max: int | None) -> None:
     """Check a transaction.
 
-    `operations_max` limits the number of comparisons and the number of operations of each branch,
-    summed over this level and the nested levels (None: no limit).
+    The size of a transaction is the largest of three numbers: its comparisons, the operations of
+    its success branch, and those of its failure branch. The sizes of a nested transaction and of
+    the transactions that contain it may add up to at most `operations_max` (None: no limit).
     """
     check_txn_operations(request, operations_max)
     check_overlaps(request.success)

@@ -140,9 +140,10 @@ class Watcher:
         return not (self.no_put if event.type is EventType.PUT else self.no_delete)
 
     def offer(self, batch: WatchBatch) -> bool:
-        """Put `batch` into the buffer. Returns False if the buffer is full.
+        """Put `batch` into the buffer. Returns False if the buffer has no room for it.
 
-        An empty buffer accepts a batch of any size, because a revision is never split.
+        An empty buffer accepts a batch of any size. A batch cannot be split, because the events of
+        a revision must stay together.
         """
         size = sum(event_bytes(event) for event in batch.events)
         if self._buffer and self._buffer_bytes + size > self._buffer_bytes_max:
@@ -201,7 +202,7 @@ class WatchHub:
         progress_notify: bool = False,
         buffer_bytes_max: int = BUFFER_BYTES_MAX,
     ) -> Watcher:
-        """Watch an interval from `start_revision` on. 0 means from the next revision on.
+        """Watch an interval from `start_revision` on (0: from the next revision on).
 
         If `start_revision` is compacted, the first batch reports the compacted revision and cancels
         the watcher. `range_end` has the same meaning as in a range. With `prev_kv`, events contain
@@ -225,9 +226,10 @@ class WatchHub:
         return watcher
 
     def cancel(self, watcher: Watcher) -> None:
-        """Add no more events to the watcher's buffer. When it is empty, `next_batch` returns None.
+        """Cancel the watcher. A cancelled watcher may be cancelled again.
 
-        The watcher may be cancelled already.
+        The buffer gets no more events. `next_batch` returns the events in the buffer, and then
+        None.
         """
         self._leave(watcher)
         self._watchers.pop(watcher.id, None)

@@ -47,8 +47,9 @@ def answer_lower_term(raft: RaftState, message: Message) -> None:
       response with the higher term makes the leader step down.
     - The sender is a pre-candidate with a lower term, which would repeat its requests forever. It
       gets a rejection with the current term.
-    - This member has lost entries that it had acknowledged to the leader. Only the leader of a
-      higher term finds out which entries this member lacks.
+    - This member has lost entries that it had acknowledged to the leader, so the leader does not
+      send them again. A response with the higher term makes the leader step down. The next leader
+      finds out which entries this member lacks.
 
     All other messages of a lower term are dropped.
     """
@@ -112,10 +113,10 @@ def log_is_up_to_date(log: Log, last_index: Index, last_term: Term) -> bool:
 
 
 def reaches_floor(raft: RaftState, last_index: Index, last_term: Term) -> bool:
-    """Whether a log with the given last entry contains the entries that this member has lost.
+    """Whether a log with the given last entry reaches this member's floor (`RaftState.floor`).
 
-    An entry that this member has acknowledged may be committed, although this member's log no
-    longer contains the entry. With its whole log, this member would refuse the same candidates.
+    The entry at the floor may be committed, although this member has lost it. A candidate without
+    this entry must therefore not get this member's vote.
     """
     return (last_term, last_index) >= raft.floor
 

@@ -232,9 +232,10 @@ def on_unreachable(raft: RaftState, member: MemberId) -> None:
 
 
 def on_snapshot_status(raft: RaftState, member: MemberId, *, delivered: bool) -> None:
-    """Leave the snapshot state. The leader probes the follower at the next heartbeat.
+    """Handle the report that a SNAP was delivered to the follower or failed.
 
-    The leader does not probe at once, because the follower may still be installing the snapshot.
+    The leader then probes the follower at the next heartbeat. It does not probe at once, because
+    the follower may still be installing the snapshot.
     """
     progress = raft.progress.get(member)
     if progress is None or progress.state is not ProgressState.SNAPSHOT:

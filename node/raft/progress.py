@@ -23,9 +23,11 @@ class ProgressState(Enum):
 
 
 class Progress:
-    """The leader's knowledge of one member. For the leader itself, `match` is its durable index.
+    """The leader's knowledge of one member.
 
-    Invariant: 0 <= match < next.
+    `match` is the last index that the member is known to have durably. For the leader itself, it is
+    the durable index of its own log. `next` is the index of the next entry to send. Invariant: 0 <=
+    match < next.
     """
 
     __slots__ = (

@@ -84,11 +84,12 @@ class Raft(RaftState):
     entries after it, and `applied`, the index up to which the state machine has applied entries.
     Raft hands out the committed entries after `applied` again.
 
-    A member whose disk has lost a part of its log starts with the rest. Its hard state then has a
-    term above all terms in which it can have sent a message, and `floor` is the position of the
-    last entry that it can have acknowledged. It recovers the lost entries from the leader.
+    A member whose disk has lost a part of its log starts with the rest, and gets the lost entries
+    from the leader. Its hard state then has a term above all terms in which it can have sent a
+    message. `floor` is the position of the last entry that it can have acknowledged (START: the
+    log is complete).
 
-    Raises StateInvalid if these values contradict each other.
+    Raises StateInvalid if the arguments contradict each other.
     """
 
     def __init__(

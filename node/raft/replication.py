@@ -82,7 +82,10 @@ def send_due(raft: RaftState) -> None:
 def _send_append(
     raft: RaftState, progress: Progress, recent: dict[tuple[Index, Index], tuple[Entry, ...]]
 ) -> bool:
-    """Send one APP, or a SNAP instead. Returns False if no further message can be sent now.
+    """Send one APP, or a SNAP instead, if one is due.
+
+    Returns True if the follower can get a further message at once.
+
 
     `recent` is a cache of entries, so that followers at the same position share one tuple.
     """
@@ -138,11 +141,11 @@ def _payload_bytes(entries: tuple[Entry, ...]) -> int:
 
 
 def maybe_send_snapshot(raft: RaftState, progress: Progress) -> bool:
-    """Announce the newest snapshot to a follower that is active.
+    """Send a SNAP with the metadata of the newest snapshot, if the follower is active.
 
-    The owner of the `Raft` adds the data to the message. The owner may add data that is newer than
-    the announced snapshot, up to the applied index. It must then also replace the metadata in the
-    message.
+    Returns whether the message was sent. The owner of the `Raft` adds the data to the message. The
+    data may be newer than the announced snapshot, up to the applied index. The owner must then also
+    replace the metadata in the message.
     """
     if not progress.recent_active:
         progress.append_due = False  # until it answers a heartbeat

@@ -149,7 +149,8 @@ class LmdbBackend:
     async def replace_with(self, snapshot: bytes) -> None:
         """Replace the content by `snapshot`.
 
-        Raises CopyCorrupt, without any change, or DiskError.
+        Raises DiskError, or CopyCorrupt if `snapshot` is damaged. CopyCorrupt is raised before the
+        content is changed.
         """
         check_copy(snapshot)
         async with self._flushing:

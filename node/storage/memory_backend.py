@@ -159,7 +159,7 @@ class MemoryBackend:
     def crash(self) -> None:
         """Discard all writes that are not committed, as a power loss does.
 
-        If a commit was started with `run`, it must have ended, or the caller must cancel it before
+        A commit that `run` executes must have ended before this call, or must be cancelled before
         it changes the content.
         """
         self._buffer.discard()

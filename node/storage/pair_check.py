@@ -1,12 +1,13 @@
-"""Checks by which a backend notices that its file no longer contains what was written to it.
+"""Checks that the file of a backend still contains what was written to it.
 
-Each value is stored with a CRC32C of its bucket, its key and itself, which every read checks. A
-*content digest* covers what a CRC cannot: a pair that is missing, or that is older than the rest.
-It contains the number of all pairs and the sum of their CRCs. Each commit changes it together with
-the pairs, and `ContentDigest.check` compares it with the content at the start of the member.
+Each value is stored with a CRC32C of its bucket, its key and itself. Every read checks this CRC. A
+*content digest* shows what a CRC cannot show: that a pair is missing, or is older than the rest.
+The digest contains the number of all pairs and the sum of their CRCs. Each commit changes the
+digest together with the pairs. `ContentDigest.check` compares it with the content at the start of
+the member.
 
-An older state of the whole file passes these checks. The member notices it by its log, which
-contains the entries that the file lacks or has discarded them for a newer snapshot.
+An older state of the whole file passes these checks. The member notices such a state by its log,
+which is then ahead of the file or begins after it.
 
 LMDB itself has no checksums.
 """
@@ -68,7 +69,7 @@ class ContentDigest:
         return ContentDigest(self.pairs, self.total)
 
     def replace(self, old: bytes | None, new: bytes | None) -> None:
-        """Take over that the stored value `old` of a key was replaced by `new`. None: no pair."""
+        """Update the digest: the stored value `new` of a key replaces `old`. None means no pair."""
         if old is not None:
             self.pairs -= 1
             self.total -= pair_crc(old)
@@ -98,9 +99,9 @@ class ContentDigest:
 
 
 def decode_digest(stored: bytes | None) -> ContentDigest:
-    """The digest that a commit has stored; that of an empty backend if `stored` is None.
+    """The digest that a commit has stored. None is the digest of an empty backend.
 
-    Raises BackendDamaged.
+    Raises BackendDamaged if `stored` is damaged.
     """
     if stored is None:
         return ContentDigest()

@@ -176,10 +176,11 @@ class Wal:
         segment_bytes: int = SEGMENT_BYTES,
         seal: SealFile | None = None,
     ) -> Wal:
-        """Replace a damaged log by one that contains no entries after the snapshot `base`.
+        """Replace a damaged log by a new one without entries.
 
-        `hard_state` and `floor` are those of a recovering `Raft`. A crash leaves the old log or the
-        new one. Raises DiskError.
+        The new log begins after the snapshot `base`. It records `hard_state` and `floor`, with
+        which `Raft` then starts. If the member crashes during the call, the next start finds either
+        the old log or the new one. Raises DiskError.
         """
         disk.make_directory(directory)
         await disk.sync_directory(_parent(directory))
@@ -291,7 +292,7 @@ class Wal:
     def floor(self) -> Position:
         """The position of the last entry that this member may have acknowledged and has lost.
 
-        START if the log has reached that position again, or has lost nothing.
+        The floor is START if the log has lost nothing, or has reached that position again.
         """
         return self._floor if self._last < self._floor else START
 

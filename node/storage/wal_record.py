@@ -80,9 +80,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """The reason why a record cannot be read: the data that was found, and that was expected.
+    """The reason why a record cannot be read.
 
-    `torn` is True if a lost sector explains the difference.
+    `found` describes the data that was found, and `expected` the data that was expected. `torn` is
+    True if a lost sector explains the difference.
     """
 
     found: str

@@ -203,9 +203,11 @@ def first_needed(segments: Sequence[SegmentName], index: Index) -> int:
 
 
 def read_promises(disk: Disk, directory: str, sealed: Seal | None = None) -> Seal:
-    """Return the seal that a complete log would have, whatever snapshots exist.
+    """Read the whole log. Return its end, its last hard state and its last entry, as a `Seal`.
 
-    Raises WalCorrupt, DiskError, and FileNotFoundError if there is no log.
+    The last entry can also be that of a snapshot mark or of the floor, if it is later. The
+    snapshot files are not needed. Raises WalCorrupt, DiskError, and FileNotFoundError if there is
+    no log.
     """
     segments = wal_segment_reader.list_segments(disk, directory)
     if not segments:

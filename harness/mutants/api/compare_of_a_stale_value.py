@@ -1,5 +1,5 @@
-"""The member that receives a transaction evaluates its comparisons and proposes only the chosen
-branch."""
+"""The member that receives a transaction evaluates the comparisons at once, and proposes only the
+chosen branch."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A follower whose log reaches the index of a snapshot keeps its own entries without a check of the
-term."""
+"""A follower whose log reaches the index of a snapshot keeps its own entries, although their terms
+may differ from those of the leader."""
 
 from __future__ import annotations
 

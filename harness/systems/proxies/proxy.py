@@ -282,9 +282,10 @@ class Connection:
             self.lost(None)
 
     def lost(self, problem: Exception | None) -> None:
-        """Close both ends after one was lost.
+        """Close both ends of the connection after one end was lost.
 
-        After an error both ends are reset. Otherwise they are closed after all bytes are sent.
+        If `problem` is an error, both ends are reset. Otherwise each is closed after its remaining
+        bytes are sent.
         """
         self.forward.close()
         self.backward.close()
