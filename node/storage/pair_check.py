@@ -6,8 +6,9 @@ The digest contains the number of all pairs and the sum of their CRCs. Each comm
 digest together with the pairs. `ContentDigest.check` compares it with the content at the start of
 the member.
 
-An older state of the whole file passes these checks. The member notices such a state by its log,
-which is then ahead of the file or begins after it.
+An older state of the whole file passes these checks. The member then applies the entries of the log
+that the file lacks. If the log no longer contains them, the newest snapshot is ahead of the file,
+and `splitbrain.node.member_storage` treats the data as damaged.
 
 LMDB itself has no checksums.
 """
