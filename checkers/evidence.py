@@ -29,7 +29,13 @@ class Evidence:
     traces: Mapping[str, Sequence[TraceEvent]] = field(default_factory=dict)
     """The trace of each member, by its name. Empty for systems without traces."""
     availability_bound_ms: int = 10_000
-    """Within this time after the last fault is healed, the cluster must answer again."""
+    """Without an active fault, a member must answer within this time, and the cluster must answer
+    within this time after the last fault is healed."""
+    serving: tuple[str, ...] = ()
+    """The members that must answer a write and a linearizable read at the end. Empty if only a
+    history file is judged."""
+    stalls: Sequence[tuple[int, int]] = ()
+    """The periods (begin, end), in ns, in which the harness did not run although it was due."""
     search_limit_s: float = 60.0
     """A checker that searches returns `valid=None` after this time."""
     system: str = ""

@@ -1,8 +1,17 @@
-"""`availability`: the cluster answers again after its faults are healed.
+"""`availability`: the store serves when no fault is in force.
 
-Only the answer to a write or to a linearizable read counts, because such an answer needs a
-majority of the members. The checker also counts the outcomes of the operations during each kind of
-fault, and measures the time until each member answers again. Cost: n log n.
+- **Recovery**: the cluster answers within the bound after the last fault was healed.
+- **The end**: after that, each member that the system declares to serve has answered a write and
+  a linearizable read.
+- **Silence**: without an active fault, no member leaves writes or linearizable reads unanswered
+  for longer than the bound.
+- **Poor service**: without an active fault, the requests to a member do not keep failing, and do
+  not keep taking seconds (`poor_service.py`).
+
+Only answers of the whole cluster count: those to writes, and to reads that must be recent. The
+time in which the harness itself was stalled does not count against the store. The checker also
+counts the outcomes of the operations during each kind of fault, and measures the time until each
+member answers again. Cost: n log n.
 """
 
 from __future__ import annotations
@@ -14,19 +23,31 @@ from typing import Any
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.model.requests import must_be_recent
-from splitbrain.checkers.verdict import Anomaly, Verdict
+from splitbrain.checkers.service_level.attempts import (
+    KINDS,
+    PATIENCE_NS,
+    Attempt,
+    Route,
+    attempts_by_route,
+    by_period,
+    errors_of,
+)
+from splitbrain.checkers.service_level.periods import Period, Stalls, fault_free_periods
+from splitbrain.checkers.service_level.poor_service import SLOW_NS, Quality, quality
+from splitbrain.checkers.service_level.silence import Silence, silences
+from splitbrain.checkers.verdict import Anomaly, Verdict, merge
 from splitbrain.histories.history import FaultWindow, History, Operation
 
 NAME = "availability"
 
 
 def check_availability(evidence: Evidence) -> Verdict:
-    """The cluster answers again within the bound after the last fault was healed.
+    """Check recovery, the end, silences and poor service, as the module's docstring describes.
 
-    The verdict is unknown if a fault was never healed. It is also unknown if the first answer came
-    late only because the clients sent no operation between the end of the bound and the operation
-    that was answered.
+    The verdict is unknown if a fault was never healed, or if a rule was not tried: for example,
+    no write was sent to a member after the last fault, or for a shorter time than the bound.
     """
     history = evidence.history
     counts: dict[str, Any] = {"outcomes": _outcomes(history.operations)}
@@ -38,13 +59,129 @@ def check_availability(evidence: Evidence) -> Verdict:
     if unhealed:
         names = ", ".join(f"{window.f} (fault {window.fault})" for window in unhealed[:5])
         return Verdict(NAME, None, counts=counts, why=f"never healed: {names}")
-    healed = max((window.end or 0 for window in history.faults), default=0)
+    stalls = Stalls(evidence.stalls)
+    if stalled_ns := stalls.overlap_ns(0, history.end_ns):
+        counts["harness stalled ms"] = round(stalled_ns / 1e6)
+    anomalies: tuple[Anomaly, ...] = ()
+    unknown: list[str] = []
+    if history.faults:
+        recovery = _recovery(evidence, stalls, counts)
+        anomalies, unknown = recovery.anomalies, [recovery.why] if recovery.why else []
+    findings = Findings()
+    _check_routes(evidence, stalls, findings)
+    if not any(op.outcome == "ok" and must_be_recent(op.request) for op in history.operations):
+        unknown.append("no write and no linearizable read was answered")
+    anomalies = (*findings.anomalies, *anomalies)
+    why = "; ".join((*unknown, *findings.unknown))
+    valid = merge((not anomalies, None if why else True))
+    return Verdict(NAME, valid, anomalies, counts, why=why)
+
+
+# --- every route: a kind of operation through a member --------------------------------------
+
+
+def _check_routes(evidence: Evidence, stalls: Stalls, findings: Findings) -> None:
+    by_route = attempts_by_route(evidence.history)
+    bound_ns = evidence.availability_bound_ms * 1_000_000
+    free = fault_free_periods(evidence.history)
+    silent: set[Route] = set()
+    at_the_end: dict[Route, Sequence[Attempt]] = {}
+    for route, all_attempts in by_route.items():
+        for period, attempts in zip(free, by_period(all_attempts, free), strict=True):
+            at_the_end[route] = attempts
+            for one in silences(attempts, period, bound_ns):
+                if one.end - one.begin - stalls.overlap_ns(one.begin, one.end) > bound_ns:
+                    silent.add(route)
+                    _add_silence(findings, route, one, bound_ns)
+            found = quality(attempts, period, stalls, bound_ns)
+            if found.is_poor and route not in silent:
+                _add_poor_service(findings, route, found, period)
+    last = free[-1]
+    for member in evidence.serving:
+        for kind in KINDS:
+            route = Route(member, kind)
+            if route not in silent:
+                _check_end(findings, route, at_the_end.get(route, ()), last)
+
+
+def _add_silence(findings: Findings, route: Route, one: Silence, bound_ns: int) -> None:
+    failed = [attempt for attempt in one.attempts if not attempt.served]
+    errors = errors_of(failed)
+    because = (
+        f"no {route} was answered from {wording.seconds(one.begin)} to {wording.seconds(one.end)}, "
+        f"while no fault was in force; the bound is {bound_ns / 1e9:g} s. "
+        f"{len(failed)} of {len(one.attempts)} attempts failed" + (f": {errors}" if errors else "")
+    )
+    shown = (failed or list(one.attempts))[-3:]
+    findings.add(
+        "unavailable", because, *(attempt.op for attempt in shown), members=_members(route)
+    )
+
+
+def _add_poor_service(
+    findings: Findings, route: Route, found: Quality, period: Period
+) -> None:
+    failed = [one for one in found.attempts if not one.served]
+    slowest = max(found.attempts, key=lambda one: one.end - one.begin)
+    errors = errors_of(failed)
+    because = (
+        f"from {wording.seconds(period.begin)} to {wording.seconds(period.end)}, while no fault "
+        f"was in force, {len(failed)} of {len(found.attempts)} attempts of a {route} failed"
+        + (f" ({errors})" if errors else "")
+        + f", and {len(found.slow)} took longer than {SLOW_NS / 1e9:g} s (the slowest "
+        f"{wording.seconds(slowest.end - slowest.begin)}); they are spread over "
+        f"{found.poor_parts} of {found.parts} parts of the time"
+    )
+    shown = (failed or [slowest])[:3]
+    findings.add("poor service", because, *(one.op for one in shown), members=_members(route))
+
+
+def _members(route: Route) -> tuple[str, ...]:
+    return (route.member,) if route.member else ()
+
+
+def _check_end(
+    findings: Findings, route: Route, attempts: Sequence[Attempt], last: Period
+) -> None:
+    """Note why the end of the run is unknown on this route.
+
+    A silence that exceeds the bound is reported before, so a failure here lasted less.
+    """
+    since = wording.seconds(last.begin)
+    if not attempts:
+        findings.unknown.append(f"no {route} was tried after {since}")
+        return
+    if not any(one.op.outcome == "ok" for one in attempts):
+        findings.unknown.append(
+            f"no {route} succeeded after {since} ({errors_of(attempts) or 'all were refused'}), "
+            "for less than the bound"
+        )
+    elif any(one.is_last for one in silences(attempts, last)):
+        findings.unknown.append(
+            f"the last {route} failed ({errors_of(attempts[-1:]) or 'it was not answered'}), "
+            "for less than the bound"
+        )
+
+
+# --- recovery ----------------------------------------------------------------------------------
+
+
+def _recovery(evidence: Evidence, stalls: Stalls, counts: dict[str, Any]) -> Verdict:
+    """The cluster answers within the bound after the last fault was healed.
+
+    Unknown if the first answer came after the bound, but no operation was waiting for an answer
+    between the end of the bound and the invocation of the operation with that answer.
+    """
+    history = evidence.history
+    healed = max(window.end or 0 for window in history.faults)
     answered = sorted(
         (op for op in history.operations if op.outcome == "ok" and must_be_recent(op.request)),
         key=_returned_at,
     )
     place = bisect_left(answered, healed, key=_returned_at)
     bound_ns = evidence.availability_bound_ms * 1_000_000
+    # Stalls of the harness delay the end of the bound.
+    bound_ns += stalls.overlap_ns(healed, history.end_ns)
     if place == len(answered):
         return _no_answer(history, healed, bound_ns, counts)
     first = answered[place]
@@ -70,8 +207,8 @@ def check_availability(evidence: Evidence) -> Verdict:
 def _unanswered(history: History, late: int, until: int | None) -> list[Operation]:
     """Return the operations that show that the cluster did not answer after the time `late`.
 
-    These are the operations that were pending at `late`, and the operations that were invoked
-    later, but before `until` (None: no limit), and failed. Times are in ns.
+    An operation that was answered soon after its invocation was not kept waiting. With `until`,
+    only operations that were invoked before `until` are returned. Times are in ns.
     """
     end = history.end_ns
     return [
@@ -79,6 +216,7 @@ def _unanswered(history: History, late: int, until: int | None) -> list[Operatio
         for op in history.operations
         if must_be_recent(op.request)
         and (end if op.ended is None else op.ended) >= late
+        and not (op.outcome == "ok" and _returned_at(op) - op.call < PATIENCE_NS)
         and (op.call <= late or (op.outcome != "ok" and (until is None or op.call < until)))
     ]
 

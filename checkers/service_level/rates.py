@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from splitbrain.checkers.model.requests import must_be_recent
+from splitbrain.checkers.service_level.periods import fault_periods
 from splitbrain.histories.history import FaultWindow, History, Operation
 
 
@@ -95,7 +96,7 @@ def recoveries(history: History) -> list[Recovery]:
     times = [_returned(op) for op in answers]
     last = max((op.ended or op.call for op in history.operations), default=0)
     found = []
-    periods = _fault_periods(history.faults)
+    periods = fault_periods(history.faults)
     for number, (_, healed) in enumerate(periods):
         if healed is None:
             continue
@@ -115,19 +116,3 @@ def _returned(op: Operation) -> int:
 def _pending_between(history: History, begin: int, end: int) -> bool:
     return any(op.call < end and (op.ended is None or op.ended > begin)
                for op in history.operations)
-
-
-def _fault_periods(faults: Sequence[FaultWindow]) -> list[tuple[int, int | None]]:
-    """Return the periods in which at least one fault was active, as pairs (begin, end) in ns.
-
-    The end is None if a fault was never healed.
-    """
-    merged: list[tuple[int, int | None]] = []
-    for fault in sorted(faults, key=lambda fault: fault.begin):
-        if merged and (merged[-1][1] is None or fault.begin <= merged[-1][1]):
-            begin, end = merged[-1]
-            later = None if end is None or fault.end is None else max(end, fault.end)
-            merged[-1] = (begin, later)
-        else:
-            merged.append((fault.begin, fault.end))
-    return merged

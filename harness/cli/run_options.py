@@ -56,8 +56,9 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
             " heartbeats.", int, "MS"),
     _option("quiet_timeout_ms", "How long the members may take to agree after all faults are"
             " healed, in milliseconds.", int, "MS"),
-    _option("availability_bound_ms", "How long the cluster may take to answer after the last fault"
-            " is healed, in milliseconds. If it takes longer, the run is invalid.", int, "MS"),
+    _option("availability_bound_ms", "How long a member may leave requests unanswered while no"
+            " fault is in force, in milliseconds. If it takes longer, the run is invalid.",
+            int, "MS"),
     _option("search_limit_s", "Time limit of each checker that searches, in seconds. A checker that"
             " reaches the limit gives the verdict unknown.", float, "S"),
     click.option("--trace/--no-trace", "trace", default=None,

@@ -1,12 +1,13 @@
 """The phases after all faults are healed.
 
-The harness waits until the members agree, sends the final reads, and gathers the members' states.
+The harness waits until the members agree, sends a write through each member and the final reads,
+and gathers the members' states.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.drive.load import Client, record
@@ -16,10 +17,14 @@ from splitbrain.histories.member_state import MemberState
 from splitbrain.histories.recorder import Recorder
 
 POLL_S = 0.1
+BEYOND_BOUND_S = 2.0
+"""An operation that fails is tried again for this time beyond the bound of availability, so that
+the checker can decide whether the member exceeds the bound."""
+FINAL_WRITES_LIMIT_S = 120.0
+"""The limit of the final writes if the harness itself is stalled."""
 FINAL_READS_LIMIT_S = 60.0
-FINAL_READS_LIMIT_DISAGREED_S = 5.0
-"""The limit if the members did not agree. More time rarely helps in that case."""
-FINAL_READ_PAUSE_S = 0.5
+FINAL_PAUSE_S = 0.5
+"""The time between two tries of a final write or read."""
 GATHER_TIMEOUT_S = 60.0
 GATHER_TRIES = 5
 GATHER_PAUSE_S = 0.5
@@ -42,13 +47,7 @@ def agree(statuses: Sequence[Status | None]) -> bool:
 async def wait_for_agreement(
     client: Client, system: System, members: Sequence[str], timeout_ms: int
 ) -> int | None:
-    """Wait until all members agree (`agree`). Returns their revision, or None after `timeout_ms`.
-
-    A frame that is still in the network, such as a forwarded write, could change the members'
-    states after they agreed. Therefore the function first sleeps for the longest delay of a frame,
-    if the system has the attribute `in_flight_s`, which contains this delay.
-    """
-    await asyncio.sleep(getattr(system, "in_flight_s", 0.0))
+    """Wait until all members agree. Returns their revision, or None after `timeout_ms`."""
     deadline = asyncio.get_running_loop().time() + timeout_ms / 1000
     while True:
         urls = [system.address(member).client_url for member in members]
@@ -60,37 +59,69 @@ async def wait_for_agreement(
         await asyncio.sleep(POLL_S)
 
 
-async def final_reads(
-    *,
-    client: Client,
-    recorder: Recorder,
-    system: System,
-    members: Sequence[str],
-    drafts: Sequence[Draft],
-    process: int,
-    limit_s: float = FINAL_READS_LIMIT_S,
-) -> None:
-    """Send each read in `drafts` to each of `members`, one after the other.
+class FinalOperations:
+    """Sends and records the operations at the end of a run.
 
-    A read that fails is sent again, until `limit_s` seconds have passed since this function was
-    called. After that, each remaining read is sent only once. Each attempt is recorded as an
-    operation. The first process number is `process`. The number increases by one after each member,
-    and after each attempt that ended in `info`.
+    `processes` are numbers that no client of the load has. Each attempt has a number of its own.
     """
-    deadline = asyncio.get_running_loop().time() + limit_s
-    for member in members:
-        for draft in drafts:
-            while True:
-                recorder.invoke(process, draft.f, draft.request, member)
-                url = system.address(member).client_url
-                completion = await client.call(url, draft.request)
-                if record(recorder, process, draft.f, member, completion):
-                    process += 1
-                late = asyncio.get_running_loop().time() >= deadline
-                if completion.outcome == "ok" or late:
-                    break
-                await asyncio.sleep(FINAL_READ_PAUSE_S)
-        process += 1
+
+    def __init__(
+        self, *, client: Client, recorder: Recorder, system: System, processes: Iterator[int]
+    ) -> None:
+        self._client = client
+        self._recorder = recorder
+        self._system = system
+        self._processes = processes
+
+    async def write_through(
+        self,
+        members: Sequence[str],
+        draft_of: Callable[[str], Draft | None],
+        until: Callable[[], bool],
+    ) -> None:
+        """Send a write through each of `members` until it is answered, or `until` returns True.
+
+        The members are written through concurrently, so that one without answers does not delay
+        the others. `draft_of` makes the write of a unique value, or None for no write.
+        """
+        await asyncio.gather(
+            *(self._write_through(member, draft_of, until) for member in members)
+        )
+
+    async def _write_through(
+        self, member: str, draft_of: Callable[[str], Draft | None], until: Callable[[], bool]
+    ) -> None:
+        attempt = 1
+        while (draft := draft_of(f"{member}.{attempt}")) is not None:
+            if await self._answers(member, draft) or until():
+                return
+            attempt += 1
+            await asyncio.sleep(FINAL_PAUSE_S)
+
+    async def read(
+        self, members: Sequence[str], drafts: Sequence[Draft], limit_s: float = FINAL_READS_LIMIT_S
+    ) -> None:
+        """Send each of `drafts` to each of `members`.
+
+        A read that fails is sent again until `limit_s` seconds have passed since the first one.
+        After that, each remaining read is sent once.
+        """
+        deadline = asyncio.get_running_loop().time() + limit_s
+        for member in members:
+            for draft in drafts:
+                while not await self._answers(member, draft):
+                    if asyncio.get_running_loop().time() >= deadline:
+                        break
+                    await asyncio.sleep(FINAL_PAUSE_S)
+
+    async def _answers(self, member: str, draft: Draft) -> bool:
+        """Send and record one attempt. Returns whether it succeeded."""
+        process = next(self._processes)
+        self._recorder.invoke(process, draft.f, draft.request, member)
+        url = self._system.address(member).client_url
+        completion = await self._client.call(url, draft.request)
+        record(self._recorder, process, draft.f, member, completion)
+        return completion.outcome == "ok"
 
 
 async def gather_states(

@@ -1,4 +1,4 @@
-"""Drives one run through its phases: set-up, load, heal, quiet, final reads, gather.
+"""Drives one run through its phases: set-up, load, heal, quiet, final writes and reads, gather.
 
 In the phase "quiet", the harness waits until the members agree without faults and load. In the
 phase "gather", it reads the members' states. The run always leaves a folder that can be judged. A
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
@@ -20,29 +21,38 @@ from msgspec.structs import replace
 
 from splitbrain.harness.clients.json_client import open_clients
 from splitbrain.harness.drive.final_phase import (
-    FINAL_READS_LIMIT_DISAGREED_S,
+    BEYOND_BOUND_S,
     FINAL_READS_LIMIT_S,
-    final_reads,
+    FINAL_WRITES_LIMIT_S,
+    FinalOperations,
     gather_states,
     wait_for_agreement,
 )
 from splitbrain.harness.drive.load import Client, LeaderPoll, Load
 from splitbrain.harness.drive.progress import Progress, Snapshot
 from splitbrain.harness.drive.run_watchers import RunWatchers
+from splitbrain.harness.drive.stall_monitor import StallMonitor
 from splitbrain.harness.errors import SplitbrainError
 from splitbrain.harness.schedule.leader_role import with_leader
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.records import Ended, MemberRecord, Phase, PhaseName, RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.versions import versions_now
-from splitbrain.harness.systems.system import AdverseConditions, Crash, CrashReporter, System
+from splitbrain.harness.systems.system import (
+    AdverseConditions,
+    Crash,
+    CrashReporter,
+    ServingMembers,
+    System,
+)
+from splitbrain.harness.workloads.final_operations import final_reads, final_write
 from splitbrain.harness.workloads.workload import Workload
 from splitbrain.histories.event import FaultEvent
 from splitbrain.histories.event import Phase as FaultPhase
 from splitbrain.histories.recorder import Recorder
 from splitbrain.nemesis.nemesis import Nemesis
 
-FINAL_READ_TIMEOUT_MS = 5_000
+FINAL_TIMEOUT_MS = 5_000
 HEAL_TIMEOUT_S = 30.0
 ADVERSE_CONDITIONS = "adverse_conditions"
 """The name under which adverse conditions of network, disks and members are recorded."""
@@ -75,6 +85,7 @@ class Drive:
         self._recorder = recorder or Recorder(folder.history, folder.nemesis)
         self._watchers = RunWatchers(schedule, system, folder.watches, self._recorder.now)
         self._leader = LeaderPoll(system)
+        self._stalls = StallMonitor(self._recorder.now)
         self._phases: list[Phase] = []
         self._interrupted = False
         self._members: tuple[MemberRecord, ...] = ()
@@ -100,8 +111,11 @@ class Drive:
         """
         error = ""
         self._write_record("running", "")
+        # Virtual time has no stalls.
+        monitors = () if getattr(self._system, "virtual_time", False) else (self._stalls.run(),)
         try:
-            await self._run_phases()
+            async with _in_background(*monitors):
+                await self._run_phases()
         except Exception as problem:
             error = _error_text(problem)
         finally:
@@ -176,7 +190,7 @@ class Drive:
             async with asyncio.timeout(HEAL_TIMEOUT_S):
                 await self._nemesis.heal_all()
             self._end_adverse_conditions()
-        async with self._open_clients(FINAL_READ_TIMEOUT_MS) as client:
+        async with self._open_clients(FINAL_TIMEOUT_MS) as client:
             await self._run_final_phases(client)
 
     async def _load_under_faults(self, client: Client) -> None:
@@ -234,21 +248,32 @@ class Drive:
         self._notice_crashes()
         running = self._running()
         with self._phase("quiet"):
+            # A frame that is under way for long, such as a forwarded write, could change the
+            # members' states after they agreed.
+            await asyncio.sleep(getattr(self._system, "in_flight_s", 0.0))
             revision = await wait_for_agreement(client, self._system, running, timeout_ms)
             self._agreed = revision is not None
             if not self._agreed:
                 self._progress.say(
                     f"the members did not agree within {timeout_ms} ms after all faults were healed"
                 )
+        final = FinalOperations(
+            client=client, recorder=self._recorder, system=self._system,
+            processes=itertools.count(self._next_process()),
+        )
+        with self._phase("final writes"):
+            await self._write_through(final, running)
+            if self._agreed:
+                revision = await wait_for_agreement(client, self._system, running, timeout_ms)
+                self._agreed = revision is not None
         # Shrinking may move operations to a client with a lower number. The final reads must
         # still include the keys of the clients that existed before.
         clients = max(len(schedule.clients), schedule.options.clients)
         with self._phase("final reads"):
-            await final_reads(
-                client=client, recorder=self._recorder, system=self._system,
-                members=running, drafts=self._workload.final_operations(clients),
-                process=self._next_process(),
-                limit_s=FINAL_READS_LIMIT_S if self._agreed else FINAL_READS_LIMIT_DISAGREED_S,
+            await final.read(
+                running, final_reads(self._workload, clients),
+                # If the members did not agree, more time rarely helps.
+                limit_s=FINAL_READS_LIMIT_S if self._agreed else self._beyond_bound_s,
             )
         with self._phase("gather"):
             states = await gather_states(self._system, self._schedule.members, revision)
@@ -257,8 +282,33 @@ class Drive:
                 self._folder.write_state(state)
             await self._watchers.finish(states, revision)
 
+    async def _write_through(self, final: FinalOperations, running: Sequence[str]) -> None:
+        """Write through each member that serves, for longer than the bound of availability.
+
+        Stalls of the harness do not count towards the bound.
+        """
+        enough_ns = self._stalls.unstalled_ns() + round(self._beyond_bound_s * 1e9)
+        last_ns = self._recorder.now() + round(FINAL_WRITES_LIMIT_S * 1e9)
+
+        def is_over() -> bool:
+            return self._stalls.unstalled_ns() > enough_ns or self._recorder.now() > last_ns
+
+        serving = [member for member in self._serving() if member in running]
+        await final.write_through(
+            serving, lambda value: final_write(self._workload, value), is_over
+        )
+
+    @property
+    def _beyond_bound_s(self) -> float:
+        return self._schedule.options.availability_bound_ms / 1000 + BEYOND_BOUND_S
+
+    def _serving(self) -> tuple[str, ...]:
+        if isinstance(self._system, ServingMembers):
+            return tuple(self._system.serving_members())
+        return self._schedule.members
+
     def _next_process(self) -> int:
-        """A process number that no client of the load has used, for the final reads.
+        """A process number that no client of the load has used, for the operations at the end.
 
         A client's first process number is the number of the client. After each `info`, the client's
         process number increases by the number of clients.
@@ -325,6 +375,8 @@ class Drive:
             quiet=self._agreed,
             crashes=tuple(self._crashes),
             ended_members=tuple(ended_members),
+            serving=self._serving(),
+            stalls=tuple(self._stalls.stalls),
         )
         self._folder.write_record(record)
         return record

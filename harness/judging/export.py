@@ -18,6 +18,7 @@ from splitbrain.checkers.linearizable.store_register import Read, Swap, Write
 from splitbrain.checkers.model.requests import must_be_recent, parts
 from splitbrain.checkers.transactions.kv_transactions import LISTS, REGISTERS, transactions_of
 from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.workloads.final_operations import FINAL_WRITE
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.catalogue import OWN, TRANSACTIONS, format_of
 from splitbrain.histories.formats.foreign_operation import ForeignOperation
@@ -123,7 +124,8 @@ def _set_operation(op: Operation) -> ForeignOperation | None:
     """Convert `op` to an add to a set, or to a read of a whole set.
 
     Returns None for any other read, such as a read of a part of the set, a count, or a serializable
-    read. In a key, the name of the set is before the last "/", and the element is after it.
+    read, and for the write at the end of a run. In a key, the name of the set is before the last
+    "/", and the element is after it.
     """
     if op.f == "add":
         put = next((part for part in parts(op.request) if isinstance(part, Put)), None)
@@ -131,6 +133,8 @@ def _set_operation(op: Operation) -> ForeignOperation | None:
             raise NotApplicable(f"event {op.invoked} is an add without a put")
         folder, _, element = put.key.rpartition("/")
         return _foreign(op, "add", folder, element, op.outcome, element)
+    if op.f == FINAL_WRITE:
+        return None
     if not isinstance(op.request, Range):
         raise NotApplicable(f"event {op.invoked} is neither an add nor a read of a set")
     result = op.result if isinstance(op.result, RangeResult) else RangeResult()

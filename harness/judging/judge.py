@@ -18,6 +18,7 @@ from splitbrain.harness.judging.counts import by_fault, by_function
 from splitbrain.harness.judging.crashes import CRASHED, crash_verdict
 from splitbrain.harness.judging.run_evidence import EVIDENCE, missing_evidence
 from splitbrain.harness.judging.run_result import RunResult
+from splitbrain.harness.judging.serving_members import serving_members
 from splitbrain.harness.schedule.command_line import run_line
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.store.records import Results, RunRecord
@@ -200,11 +201,14 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
         if member.trace and (folder.path / member.trace).is_file():
             traces[member.name] = tuple(read_trace(folder.path / member.trace))
     interval_s, persist = lease_checkpoints(record.options.system, record.options.member_flags)
+    history = History.read(folder.history)
     return Evidence(
-        history=History.read(folder.history),
+        history=history,
         members=tuple(_states(folder, _judged_members(record))),
         traces=traces,
         availability_bound_ms=record.options.availability_bound_ms,
+        serving=serving_members(record, history.faults),
+        stalls=tuple((one.begin, one.end) for one in record.stalls),
         search_limit_s=record.options.search_limit_s,
         system=record.options.system,
         workload=record.options.workload,

@@ -72,7 +72,8 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     """How long the run waits for the members to agree after all faults are healed. Then it
     continues in any case."""
     availability_bound_ms: int = 10_000
-    """The time within which the cluster must answer again after the last fault is healed."""
+    """The time within which a member must answer while no fault is in force, and the cluster after
+    the last fault is healed."""
     search_limit_s: float = 60.0
     """If a checker has searched for this time without a result, its verdict is unknown."""
     budget: str = ""

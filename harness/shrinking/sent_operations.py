@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from splitbrain.harness.drive.last_seen import LastSeen
 from splitbrain.harness.drive.load import LOOK
 from splitbrain.harness.schedule.schedule import Schedule
-from splitbrain.harness.workloads.workload import FINAL_READ
+from splitbrain.harness.workloads.final_operations import FINAL_FUNCTIONS
 from splitbrain.histories.history import History
 from splitbrain.histories.operation import Operation
 from splitbrain.histories.service import ServiceOperation
@@ -38,7 +38,8 @@ def sent_operations(schedule: Schedule, history: History) -> list[SentOperation]
 
     `history` is the history of the run. Before some operations, the client reads the keys on which
     the operation depends. Such a read is called a look; its events belong to the operation that
-    follows. The final reads are left out, because they are not in the schedule.
+    follows. The final writes and reads are left out, because they are not in the
+    schedule.
     """
     clients = [_Client(number, schedule) for number in range(len(schedule.clients))]
     if not clients:
@@ -46,7 +47,7 @@ def sent_operations(schedule: Schedule, history: History) -> list[SentOperation]
     recorded: list[Operation | ServiceOperation] = [*history.operations, *history.services]
     found = []
     for one in sorted(recorded, key=lambda operation: operation.call):
-        if one.f != FINAL_READ:
+        if one.f not in FINAL_FUNCTIONS:
             sent = clients[one.process % len(clients)].sent(one)
             found += [sent] if sent else []
     return found

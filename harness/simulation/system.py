@@ -37,6 +37,7 @@ class SimulatedSystem:
     """
 
     name = "simulated"
+    virtual_time = True
     in_flight_s = 3.0
     """In virtual time. No frame is in flight for longer, see
     `splitbrain.harness.simulation.network`."""

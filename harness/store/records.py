@@ -20,13 +20,23 @@ PROCESS_NOTE = (
 SIMULATED_NOTE = "The same sources repeat a simulated run byte for byte: compare the digests."
 
 Ended = Literal["running", "time limit", "interrupted", "failed"]
-PhaseName = Literal["set-up", "load", "heal", "quiet", "final reads", "gather"]
+PhaseName = Literal["set-up", "load", "heal", "quiet", "final writes", "final reads", "gather"]
 
 
 class Phase(msgspec.Struct, frozen=True):
     """A part of the run. Times are in ns since the start of the run, as in the history."""
 
     name: PhaseName
+    begin: int
+    end: int
+
+
+class Stall(msgspec.Struct, frozen=True):
+    """A period in which the harness did not run although it was due, in ns since the run's start.
+
+    The machine was overloaded or suspended. The members may not have run in the period either.
+    """
+
     begin: int
     end: int
 
@@ -62,6 +72,9 @@ class RunRecord(msgspec.Struct, frozen=True):
     """The members that ended by themselves, in the order in which the harness noticed it."""
     ended_members: tuple[str, ...] = ()
     """The members that did not run at the end because they had crashed."""
+    serving: tuple[str, ...] = ()
+    """The members that serve writes and linearizable reads, as the system declares."""
+    stalls: tuple[Stall, ...] = ()
     format: int = FORMAT
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "MemberName",
     "Partitionable",
     "Pausable",
+    "ServingMembers",
     "System",
 ]
 
@@ -68,6 +69,19 @@ class AdverseConditions(Protocol):
 
     def end_adverse_conditions(self) -> None:
         """Make links and disks ideal, and rare conditions rare, from now on."""
+        ...
+
+
+@runtime_checkable
+class ServingMembers(Protocol):
+    """A system of which only some members serve writes and linearizable reads.
+
+    After all faults are healed, each of these members must answer both. For a system without this
+    protocol, all members must.
+    """
+
+    def serving_members(self) -> Sequence[MemberName]:
+        """The members that serve. It is called once, at the end of a run."""
         ...
 
 

@@ -9,6 +9,10 @@ explain the failures. The optional class attribute `may_always_fail` names the f
 exempt from this rule. The optional class attribute `needs` names the services besides keys and
 watches that the workload uses: "lease", "lock" or "election".
 
+A workload may also have a method `final_write(value: str) -> Draft | None`. It replaces the write
+that is sent through each member at the end of a run, and None means no write
+(`splitbrain.harness.workloads.final_operations`).
+
 A workload of a user is named by a dotted path (`package.module:Class`) or by an entry point
 of the group `splitbrain.workloads`.
 """

@@ -73,7 +73,11 @@ def test_without_a_checker_that_judges_answers_a_run_is_unknown(
     ([("put", "ok", 30), ("cas", "info", 10)],
      "cas: 0 of 10 ok; if that is right, accept it with --allow-unanswered cas"),
     ([("put", "ok", 30), ("cas", "fail", 9)], ""),
+    ([("put", "fail", 5), ("final_write", "ok", 3)], "no operation succeeded: 0 of 5 ok"),
+    ([("put", "fail", 5), ("final_write", "ok", 3), ("final_read", "ok", 3)], ""),
+    ([("final_write", "ok", 3)], "there is no operation"),
     ([("put", "ok", 30), ("revoke", "fail", 25)], ""),
+    ([("put", "ok", 30), ("final_write", "fail", 25)], ""),
 ])
 def test_a_function_that_never_succeeds_makes_a_run_unknown(
     rows: list[tuple[str, Outcome, int]], why: str
@@ -164,7 +168,7 @@ def test_the_message_of_a_run_names_the_function_and_the_option(tmp_path: Path) 
     assert "evidence: unknown: compact: 0 of " in text
     assert "accept it with --allow-unanswered compact" in text
     tries = result.results.operations["compact"]
-    assert f"\n  compact     0 ok, {tries['fail']} fail, {tries['info']} info\n" in text
+    assert f"\n  compact      0 ok, {tries['fail']} fail, {tries['info']} info\n" in text
     again = judge(RunFolder(result.folder)).results.verdicts
     assert [one.checker for one in again] == ["mvcc", "evidence"], "it is judged anew"
     allowed = msgspec.structs.replace(given, allow_unanswered=("compact",))

@@ -29,6 +29,7 @@ from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.schedule_source import schedule_at
 from splitbrain.harness.systems.crash import Crash
 from splitbrain.harness.systems.system import Address
+from splitbrain.harness.workloads.final_operations import FINAL_FUNCTIONS
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Put, Range
 from tests.unit.fake_store import FakeSystem
@@ -71,14 +72,19 @@ def test_a_run_leaves_its_folder_and_a_verdict(tmp_path: Path, workload: str) ->
                      "repro.json", "n1", "n2", "n3"}
     record = msgspec.json.decode((result.folder / "run.json").read_bytes(), type=RunRecord)
     assert [phase.name for phase in record.phases] == [
-        "set-up", "load", "heal", "quiet", "final reads", "gather"
+        "set-up", "load", "heal", "quiet", "final writes", "final reads", "gather"
     ]
+    assert record.serving == ("n1", "n2", "n3")
     assert record.quiet is True
     history = History.read(result.folder / "history.jsonl")
     assert sum(one.outcome == "ok" for one in history.operations) > 50
     finals = [one for one in history.operations if one.f == "final_read"]
     assert {one.node for one in finals} == {"n1", "n2", "n3"}
     assert all(one.outcome == "ok" for one in finals)
+    writes = [one for one in history.operations if one.f == "final_write"]
+    assert {(one.node, one.outcome) for one in writes} == {
+        ("n1", "ok"), ("n2", "ok"), ("n3", "ok")
+    }
 
 
 def test_faults_are_injected_healed_and_recorded(tmp_path: Path) -> None:
@@ -101,7 +107,7 @@ def test_a_process_is_retired_when_its_operation_is_unclear(tmp_path: Path) -> N
     for process in unclear:
         last = [one for one in history.operations if one.process == process][-1]
         assert last.outcome == "info"
-    processes = {one.process for one in history.operations if one.f != "final_read"}
+    processes = {one.process for one in history.operations if one.f not in FINAL_FUNCTIONS}
     assert processes > set(range(given.clients))
     for process in processes - set(range(given.clients)):
         assert process - given.clients in unclear

@@ -1,0 +1,73 @@
+"""Silences: periods without an active fault in which a member answers no attempt of one kind.
+
+A silence consists of attempts that overlap or follow each other closely, while none is served. It
+ends when one is served, when a fault begins, or when no attempt is made for `IDLE_NS`: without an
+attempt, nothing shows whether the member would have answered.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from splitbrain.checkers.service_level.attempts import Attempt
+from splitbrain.checkers.service_level.periods import Period
+
+IDLE_NS = 1_000_000_000
+
+
+class Silence(NamedTuple):
+    """A period in which no attempt was served, and the attempts that began in it."""
+
+    begin: int
+    end: int
+    attempts: Sequence[Attempt]
+    is_last: bool
+    """Whether no attempt was served after it in the same period without faults."""
+
+
+def silences(
+    attempts: Sequence[Attempt], free: Period, longer_than_ns: int = 0
+) -> Iterator[Silence]:
+    """The silences of one route in the period `free` that are longer than `longer_than_ns`.
+
+    `free` is free of faults. `attempts` are in the order of their invocations. An attempt that
+    began before the period is not waited for, because a fault may have delayed it, but its answer
+    counts.
+    """
+    answers = sorted(
+        one.end for one in attempts if one.served and free.begin <= one.end <= free.end
+    )
+    inside = [one for one in attempts if free.begin <= one.begin < free.end]
+    if not inside:
+        return
+    begins = [one.begin for one in inside]
+    latest_ends = list(accumulate((one.end for one in inside), max))
+    before = free.begin
+    for number, after in enumerate((*answers, min(free.end, latest_ends[-1]))):
+        if after - before > longer_than_ns:
+            first, last = bisect_right(begins, before), bisect_left(begins, after)
+            pending_until = min(latest_ends[first - 1], after) if first else before
+            for begin, end in _chains(inside[first:last], before, max(pending_until, before)):
+                stop = min(end, after)
+                if stop - begin > longer_than_ns:
+                    chosen = inside[bisect_left(begins, begin):bisect_left(begins, stop)]
+                    yield Silence(begin, stop, chosen, number == len(answers))
+        before = after
+
+
+def _chains(attempts: Sequence[Attempt], begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """The periods of attempts that overlap or follow each other within `IDLE_NS`.
+
+    From `begin` to `end` earlier attempts are pending; the two are equal if there is none.
+    """
+    for one in attempts:
+        if begin == end or one.begin - end > IDLE_NS:
+            if begin < end:
+                yield begin, end
+            begin, end = one.begin, one.begin
+        end = max(end, one.end)
+    if begin < end:
+        yield begin, end

@@ -1,0 +1,47 @@
+"""Notices periods in which the harness did not run although it was due.
+
+In such a period the machine was overloaded or suspended. The harness sees late answers then, and
+the members may not have run either, so the checkers do not count the period against the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from splitbrain.harness.store.records import Stall
+
+PERIOD_NS = 50_000_000
+"""The time between two checks."""
+LATE_NS = 250_000_000
+"""A check that comes later than this is a stall."""
+STALLS_MAX = 10_000
+"""Further stalls are joined to the last one."""
+
+
+class StallMonitor:
+    """Collects `stalls` while `run` is running. `now_ns` is the clock of the history's events."""
+
+    def __init__(self, now_ns: Callable[[], int]) -> None:
+        self.stalls: list[Stall] = []
+        self._now_ns = now_ns
+
+    async def run(self) -> None:
+        """Check until cancelled."""
+        while True:
+            due_ns = self._now_ns() + PERIOD_NS
+            await asyncio.sleep(PERIOD_NS / 1e9)
+            self.note(due_ns, self._now_ns())
+
+    def note(self, due_ns: int, came_ns: int) -> None:
+        """Record a stall if the check that was due at `due_ns` came too late."""
+        if came_ns - due_ns < LATE_NS:
+            return
+        if len(self.stalls) < STALLS_MAX:
+            self.stalls.append(Stall(due_ns, came_ns))
+        else:
+            self.stalls[-1] = Stall(self.stalls[-1].begin, came_ns)
+
+    def unstalled_ns(self) -> int:
+        """The present time, less the time of all stalls."""
+        return self._now_ns() - sum(one.end - one.begin for one in self.stalls)
