@@ -31,9 +31,10 @@ class StoredBackend(Committed):
         self.stop_at_once(random)
 
     def stop_at_once(self, random: Random) -> bool | None:
-        """Stop with the process. A running commit takes effect with probability one half.
+        """Handle the end of the process or a power loss.
 
-        Returns whether the commit took effect, or None if no commit was running.
+        A running commit takes effect with probability one half. Returns whether it took effect, or
+        None if no commit was running.
         """
         work, self.running_commit = self.running_commit, None
         if work is None:

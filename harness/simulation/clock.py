@@ -40,10 +40,10 @@ class MachineClock:
         return self.monotonic_ns() + self._wall_ahead_ns
 
     def true_ns(self, own_ns: int) -> int:
-        """The duration in virtual time of `own_ns`, a duration by this machine's clock.
+        """Convert `own_ns`, a duration by this machine's clock, to virtual time.
 
-        The clock's present rate is used. The result is rounded up, so that a timer does not fire
-        before its time by this clock.
+        The method uses the clock's present rate. It rounds up, so that a timer does not fire before
+        its time by this clock.
         """
         if not self._drift_ppm:
             return own_ns

@@ -137,8 +137,8 @@ class Coverage:
     def reached(self, condition: str) -> None:
         """Count one occurrence of the condition.
 
-        Raises KeyError if the condition is not in CONDITIONS, because the summary of a campaign
-        reports only missing conditions that are in CONDITIONS.
+        Raises KeyError if the condition is not in CONDITIONS. Every condition must be in this list,
+        from which the summary of a campaign reports those that no run reached.
         """
         self.counts[condition] += 1
 

@@ -21,8 +21,8 @@ Invariants must always be true. Conditions should be true at some time in a camp
                            member had committed when the read began
     agreement              after all faults are healed, the members agree
 
-These rules detect a bug close to its cause. A lost vote violates one of them at once. The contents
-of two members differ only after several more unlikely events.
+These rules detect a bug close to its cause. For example, a lost vote violates a rule at once. It
+makes the contents of two members differ only if several more unlikely events follow.
 
 Source: Raft paper, figures 2 and 3, and 5.4.2; Ongaro's thesis, 3.
 """
@@ -464,9 +464,10 @@ class InvariantMonitor:
             self._loop.soon(member.process, self._read, server)
 
     def stopped(self, name: str, why: str) -> None:
-        """Check the reason why a member has stopped itself.
+        """Check the reason `why` a member has stopped itself.
 
-        If a disk has lost durable data, members may find that their data is missing, and stop.
+        A member is allowed to stop because of an error of its disk. After a disk has lost durable
+        data, every reason is allowed, because members stop when they find that data is missing.
         """
         lost_durable_data = any(member.disk.lost_durable_data for member in self._members.values())
         if "DiskError" not in why and not lost_durable_data:

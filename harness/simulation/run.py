@@ -39,10 +39,11 @@ def simulate(
     *,
     end_when_violated: bool = False,
 ) -> SimulatedRun:
-    """Run `schedule` in virtual time and leave its folder ready to be judged.
+    """Run `schedule` in virtual time and write the files of the run into `folder`.
 
-    With `end_when_violated`, the load ends when the first invariant is violated. Raises
-    BadArguments if this Python process already contains a planted bug other than the schedule's.
+    The run is not judged yet. With `end_when_violated`, the load ends when the first invariant is
+    violated. Raises BadArguments if this Python process already contains a planted bug other than
+    the schedule's.
     """
     with warnings.catch_warnings():
         # A process that was killed leaves coroutines that were never started.

@@ -222,7 +222,7 @@ class CoordinationStore:
     # --- requests ---------------------------------------------------------------------
 
     def answer(self, request: AnyRequest) -> AnyResult:
-        """Answer `request`. Raises RefusedError.
+        """Answer `request`. Raises RefusedError if the store refuses it.
 
         A `Lock` or `Campaign` only joins a queue. Its answer must not reach the client before
         `is_granted` returns True.

@@ -62,11 +62,9 @@ class MemberProcess:
         return self.exit_code is None
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process and its children. Does nothing if the process has ended.
-
-        A process that has ended keeps its pid until `poll` has returned its exit code, and `alive`
-        calls `poll` first. Therefore the number of the group cannot belong to another group.
-        """
+        """Send a signal to the process and its children. Does nothing if the process has ended."""
+        # The signal cannot hit another process group. A process that has ended keeps its pid until
+        # `poll` has returned its exit code, and `alive` calls `poll`.
         if self.alive() and self._identity.is_running():
             os.killpg(self.pid, number)
 

@@ -199,10 +199,10 @@ class HttpServer:
     async def _first_watch_requests(
         self, request: web.BaseRequest, requests: json_codec.WatchRequests
     ) -> list[WatchRequest]:
-        """Return the first requests of the body.
+        """Read the body until at least one request is complete, and return the complete requests.
 
-        Raises RpcError if the body begins with an invalid request. An invalid request later in the
-        body only ends the reading.
+        The list is empty if the body contains no request. Raises RpcError if the body begins with
+        an invalid request. An invalid request later in the body only ends the reading.
         """
         found: list[WatchRequest] = []
         while not found:

@@ -2,7 +2,7 @@
 
 The result depends only on the store and the operation, so it is the same on every member. If the
 operation is impossible (a compacted revision, a missing key), the result is an RpcError as a value,
-and the store does not change. No committed request may stop a member.
+and the store does not change. A committed request must never stop a member.
 
 Source: etcd 3.5.1, `server/etcdserver/apply.go`.
 """

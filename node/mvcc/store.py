@@ -318,10 +318,9 @@ class Store:
     def _load(self) -> None:
         """Load the index, the revisions and the consistent index from the backend.
 
-        A crash can leave compacted changes in the backend that were not removed yet. They are
-        compacted again, because the compacted revision is durable before the first removal. The
-        compaction may have removed the newest change, so the store's revision is at least the
-        compacted revision.
+        A crash can leave compacted changes in the backend. This method compacts them again up to
+        the compacted revision, which is durable before the first change is removed. If the newest
+        change was removed, the store's revision is the compacted revision.
         """
         self._forgotten, self._removed = array("Q"), 0
         self._writing = False

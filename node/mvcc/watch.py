@@ -273,7 +273,8 @@ class WatchHub:
         """Read one piece of the events that an unsynced watcher is missing.
 
         Returns None if the piece contains no event for this watcher. After the last piece the
-        watcher is synced.
+        watcher is synced. If the missing events are compacted, this method cancels the watcher and
+        returns its last batch, which reports the compacted revision.
         """
         compacted = self._history.compacted_revision
         if watcher.next_revision < compacted:

@@ -163,9 +163,9 @@ class Raft(RaftState):
     def propose(self, data: bytes) -> None:
         """Append `data` to the log if this member leads. Otherwise forward it to the leader.
 
-        The only confirmation is the committed entry itself, which may never appear. If the caller
-        then proposes the data again, the data may be committed twice. Raises ProposalDropped if the
-        proposal certainly did not enter a log and was not forwarded.
+        The only confirmation is the committed entry itself, which may never appear. A caller that
+        proposes the data again must expect that the data is committed twice. Raises
+        ProposalDropped if the proposal certainly did not enter a log and was not forwarded.
         """
         if self.role is _LEADER:
             leader.propose(self, data)

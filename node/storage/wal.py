@@ -93,8 +93,7 @@ class Wal:
         self._hard_state = HardState()
         self._last_index: Index = 0
         self._last: Position = START
-        """The position of the last entry. If a received snapshot ends before the last entry, the
-        later position of the two."""
+        """The position of the last entry or of the newest snapshot mark, whichever is later."""
         self._floor: Position = START
         self._segment = SegmentName(-1, 0)
         self._file: File | None = None

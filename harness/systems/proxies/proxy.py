@@ -120,10 +120,10 @@ class Proxies:
             connection.link_changed()
 
     async def _find_dialler(self, dialler_end: DiallerEnd) -> MemberName | None:
-        """The member that dialled the connection, or None.
+        """Find the member that dialled the connection.
 
         The search is repeated for half a second, because a member may dial before `set_owners` is
-        called.
+        called. Returns None if no member is found in this time, or if the connection closes.
         """
         for _ in range(_LOOKUPS_MAX):
             names = {pid: name for name, pid in self._pids.items()}
