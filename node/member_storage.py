@@ -81,8 +81,8 @@ class DataMissing(Exception):
 class DataRefused(Exception):
     """The member must not serve its data directory.
 
-    The directory belongs to another member or cluster, or is damaged. The message contains the
-    found and the expected value, and the action to take.
+    The directory belongs to another member or cluster, or is damaged in a way from which the member
+    cannot recover. The message contains the found and the expected value, and the action to take.
     """
 
 

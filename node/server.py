@@ -96,7 +96,7 @@ class Server:
         """Recover the state, then serve.
 
         Raises DirectoryInUse, AddressInUse, DiskError, and DataRefused if the data belongs to
-        another member or is corrupt.
+        another member or cluster, or is damaged and the member cannot recover.
         """
         config, world = self._config, self._world
         world.disk.lock()

@@ -108,8 +108,8 @@ def fails(schedule: Schedule, checker: str) -> bool:
 def failing_checkers(result: RunResult) -> tuple[str, ...]:
     """The checkers that found the run invalid. `invariants` comes last.
 
-    A search for one failure uses the first checker. The other checkers are preferred, because they
-    can also judge runs of real processes. The invariants are checked only in simulation.
+    A search for a smaller schedule uses the first of these checkers. The invariants are the last
+    choice, because only simulation checks them. The other checkers can also judge real processes.
     """
     invalid = [one.checker for one in result.results.verdicts if one.valid is False]
     return tuple(sorted(invalid, key=lambda name: name == INVARIANTS))

@@ -191,7 +191,7 @@ class _Search:
         return None
 
     def attempt(self, schedule: Schedule) -> bool:
-        """Simulate `schedule`. Returns True if it fails. It then becomes the smallest schedule.
+        """Simulate `schedule`. If it fails, make it the smallest schedule and return True.
 
         Returns False if `schedule` does not fail, or was tried before.
         """

@@ -38,8 +38,7 @@ def sent_operations(schedule: Schedule, history: History) -> list[SentOperation]
 
     `history` is the history of the run. Before some operations, the client reads the keys on which
     the operation depends. Such a read is called a look; its events belong to the operation that
-    follows. The final writes and reads are left out, because they are not in the
-    schedule.
+    follows. The final writes and reads are left out, because they are not in the schedule.
     """
     clients = [_Client(number, schedule) for number in range(len(schedule.clients))]
     if not clients:

@@ -1,8 +1,9 @@
 """The client of simulated members: the gateway's requests and answers, without sockets.
 
 A request is encoded as for a real member and decoded by the member's codec. The handler of the
-request runs in the member's process. A failed request raises the same errors as a real connection
-(`HttpConnection`), so that `splitbrain.harness.clients.outcome` decides its outcome.
+request runs in the member's process. A failed request causes the same errors as on a real
+connection (`HttpConnection`). `splitbrain.harness.clients.outcome` converts these errors to the
+outcome of the request.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ class Recipe:
 
     `uncertain` is the share of operations that end in `info`, and `failing` the share of those that
     end in `fail`. `members` is the number of members whose states are generated. `corrupt` is a
-    name in `CORRUPTIONS`, or "" for a valid history.
-    `make` raises KeyError for an unknown workload or corruption.
+    name in `CORRUPTIONS`, or "" for a valid history. `make` raises KeyError for an unknown workload
+    or corruption.
     """
 
     workload: str = "kv"

@@ -10,10 +10,10 @@ from splitbrain.histories.trace import TraceEvent
 
 
 def traces_of(history: History, members: Sequence[str]) -> dict[str, list[TraceEvent]]:
-    """The trace of each member, with the steps of each acknowledged write of `history`.
+    """Generate a trace for each of `members`, the first of which is the leader.
 
-    The first of `members` is the leader. A write without an answer has no steps in the traces. The
-    steps of an acknowledged write begin at its invocation or later.
+    The traces contain the steps of each acknowledged write of `history`. These steps begin at the
+    invocation of the write or later. Other writes have no steps in the traces.
     """
     traces: dict[str, list[TraceEvent]] = {name: [] for name in members}
     leader, *followers = members

@@ -107,8 +107,8 @@ class BackendFlusher:
     def _compactable_index(self, snapshot: SnapshotMetadata) -> Index:
         """Return the index up to which the log can be compacted.
 
-        The entries up to this index are not needed by a slow follower, and Raft has finished with
-        them. Raft treats an entry as applied only after the whole Ready that contains it is done.
-        If the log's disk is slow, this can be later than the flush of the backend.
+        The log keeps the entries that slow followers may need, and the entries that Raft does not
+        treat as applied yet. Raft treats an entry as applied only after the whole Ready that
+        contains it is done. If the log's disk is slow, the backend can flush an entry earlier.
         """
         return min(snapshot.index - self._config.catch_up_entries, self._raft.log.applied)

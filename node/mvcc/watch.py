@@ -207,8 +207,8 @@ class WatchHub:
         If `start_revision` is compacted, the first batch reports the compacted revision and cancels
         the watcher. `range_end` has the same meaning as in a range. With `prev_kv`, events contain
         the previous value. With `no_put` and `no_delete`, events of these kinds are left out.
-        `buffer_bytes_max` is the size of the buffer. `progress_notify` is only stored. The API
-        sends the progress notifications.
+        `buffer_bytes_max` is the size of the buffer. `progress_notify` is only stored for the API,
+        which sends the progress notifications.
         """
         current = self._history.revision
         watcher = Watcher(

@@ -211,7 +211,8 @@ class Log:
     def take_unapplied(self, bytes_max: int) -> tuple[Entry, ...]:
         """Return committed entries that were not handed out yet, up to `bytes_max` of payload.
 
-        Returns nothing while a snapshot is not durable yet, because the snapshot comes first.
+        Returns () while a leader's snapshot is not durable yet, because the snapshot must be
+        applied before later entries.
         """
         if not self.has_unapplied:
             return ()

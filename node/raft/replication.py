@@ -84,10 +84,8 @@ def _send_append(
 ) -> bool:
     """Send one APP, or a SNAP instead, if one is due.
 
-    Returns True if the follower can get a further message at once.
-
-
-    `recent` is a cache of entries, so that followers at the same position share one tuple.
+    Returns True if the follower can get a further message at once. `recent` is a cache of entries,
+    so that followers at the same position share one tuple.
     """
     log = raft.log
     before = progress.next - 1

@@ -30,7 +30,8 @@ class Status(msgspec.Struct, frozen=True):
 
     `contradiction` describes the first message of a peer that contradicted this member's committed
     entries. Such a message means that some member's log has lost entries. The member ignored the
-    message and is safe, but it may never catch up. Its owner should report this and stop.
+    message and is safe, but it may never catch up. The owner of the `Raft` should report the
+    contradiction and stop the member.
     """
 
     id: MemberId

@@ -100,9 +100,10 @@ class ContentDigest:
 
 
 def decode_digest(stored: bytes | None) -> ContentDigest:
-    """The digest that a commit has stored. None is the digest of an empty backend.
+    """Decode the digest that a commit has stored.
 
-    Raises BackendDamaged if `stored` is damaged.
+    If `stored` is None, the result is the digest of an empty backend. Raises BackendDamaged if
+    `stored` is damaged.
     """
     if stored is None:
         return ContentDigest()

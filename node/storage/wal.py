@@ -11,7 +11,7 @@ sync must not be retried (Rebello et al., "Can Applications Recover from fsync F
 ATC 2020).
 
 With a seal (`splitbrain.node.storage.seal`), `sync` also makes the seal durable before it returns.
-Then a log that has lost its last records is refused at the next start.
+If the disk then loses the last records of the log, `Wal.open` notices it and raises WalCorrupt.
 
 Source: etcd's server/storage/wal.
 """

@@ -25,7 +25,7 @@ then cut off, together with everything after it. A lost sector leaves one of the
 - The part of the record in one sector consists of zeros.
 - The END_MARK is missing and only zeros follow, because the write ended early.
 
-The member refuses to start in two cases:
+The log is *corrupt*, and cannot be opened, in two cases:
 
 - The failure has no such sign. Then bits have changed, perhaps in acknowledged data.
 - A complete later record has a field `durable` that covers the offset. Then the missing data was

@@ -17,7 +17,7 @@ ASIDE = ".tmp"
 
 
 class WalCorrupt(Exception):
-    """The log is damaged, and no torn write explains the damage. The member must not start."""
+    """The log is damaged, and no torn write explains the damage."""
 
 
 def refuse(path: str, offset: int, found: str, expected: str) -> NoReturn:
