@@ -205,10 +205,12 @@ def _recovery(evidence: Evidence, stalls: Stalls, counts: dict[str, Any]) -> Ver
 
 
 def _unanswered(history: History, late: int, until: int | None) -> list[Operation]:
-    """Return the operations that show that the cluster did not answer after the time `late`.
+    """Return the operations that show that the cluster did not answer from the time `late` on.
 
-    An operation that was answered soon after its invocation was not kept waiting. With `until`,
-    only operations that were invoked before `until` are returned. Times are in ns.
+    These are the operations that were pending at `late`, and those that were invoked later and did
+    not succeed. An operation that succeeded within `PATIENCE_NS` is left out, because it was not
+    kept waiting. If `until` is given, operations that were invoked from `until` on are left out
+    too. `late` and `until` are times in the history, in ns.
     """
     end = history.end_ns
     return [

@@ -5,10 +5,10 @@ The verdict exists only if evidence is missing. It is then unknown, for one of t
 - No operation succeeded.
 - No checker judged the answers, because no checker was applicable. `availability` and `statistics`
   do not count, because they judge times.
-- A function never succeeded, although it was invoked at least `INVOCATIONS_MIN` times, of which at
-  least `SERVED_MIN` times at a member that was able to serve. A member was able to serve if it
-  answered an operation that needs a majority directly before the invocation, and another one
-  directly after. With fewer such invocations, faults explain the failures.
+- A function never succeeded, although it was invoked at least `INVOCATIONS_MIN` times, and at
+  least `SERVED_MIN` of these invocations were made at a member that was able to serve. Of the
+  operations at this member that need a majority, the last one before the invocation and the first
+  one after it must have been answered. With fewer such invocations, faults explain the failures.
 
 Some functions may always fail, such as the revoke of a lease that may have ended. A workload lists
 these functions in `may_always_fail`, and a user lists them in `--allow-unanswered`.
@@ -79,8 +79,8 @@ def unanswered(history: History) -> dict[str, int]:
 def _served(history: History, functions: Collection[str]) -> Counter[str]:
     """Count the invocations of each of `functions` at a member that was able to serve.
 
-    A member was able to serve if it answered an operation that needs a majority directly before
-    the invocation, and another one directly after.
+    A member was able to serve if, of the operations at this member that need a majority, the last
+    one before the invocation and the first one after it were answered.
     """
     everything: list[Operation | ServiceOperation] = [*history.operations, *history.services]
     by_member: dict[str | None, list[Operation | ServiceOperation]] = {}

@@ -342,8 +342,8 @@ class Raft(RaftState):
     def describe_snapshot(self, index: Index) -> SnapshotMetadata:
         """Return the metadata of a snapshot at `index` without recording the snapshot.
 
-        The owner needs this metadata if the data that it puts into a SNAP is newer than the
-        announced snapshot. Raises StateInvalid if no snapshot is possible at `index`.
+        A SNAP that Raft hands out contains the metadata of the newest recorded snapshot, and its
+        owner adds the data. If that data is newer, the owner replaces the metadata by this. Raises StateInvalid if no snapshot is possible at `index`.
         """
         log = self.log
         if index == log.snapshot.index:
