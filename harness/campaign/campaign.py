@@ -8,6 +8,8 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing.pool import Pool
 from types import FrameType
 from typing import Any
 
@@ -16,6 +18,7 @@ import msgspec
 from splitbrain.harness.drawing.draw import draw_swarm_schedule
 from splitbrain.harness.runs.execute import execute_simulated
 from splitbrain.harness.runs.worker_processes import safe_path
+from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.temporary import in_use, temporary_run_folder
 
 
@@ -33,14 +36,24 @@ class SeedResult(msgspec.Struct, frozen=True):
     """The first anomaly of each checker, or the reason why the verdict is unknown."""
     conditions: dict[str, int] = {}
     """How often each condition in `splitbrain.harness.simulation.conditions` was reached."""
+    first_reached_s: dict[str, float] = {}
+    """The virtual time at which each reached condition was first reached, in this order."""
     operations: dict[str, int] = {}
     """The number of operations by outcome."""
+    events: int = 0
+    """The number of callbacks that the simulation ran, a measure of its cost."""
+    reproduce: str = ""
+    """The command that repeats the run. Empty: `splitbrain sim` with the seed."""
 
 
 def run_seed(seed: int, given: Mapping[str, Any]) -> SeedResult:
     """Draw and simulate the run of `seed`. Options in `given` have the given values."""
+    return run_schedule(draw_swarm_schedule(seed, given))
+
+
+def run_schedule(schedule: Schedule) -> SeedResult:
+    """Simulate `schedule` in a temporary folder."""
     began = time.perf_counter()
-    schedule = draw_swarm_schedule(seed, given)
     with temporary_run_folder() as folder:
         result = execute_simulated(schedule, folder)
     facts = result.simulated
@@ -52,9 +65,10 @@ def run_seed(seed: int, given: Mapping[str, Any]) -> SeedResult:
         f"{one.checker}: {one.anomalies[0].because}" for one in invalid if one.anomalies
     )
     return SeedResult(
-        seed=seed, valid=result.valid, digest=result.digest, simulated_s=facts.simulated_s,
+        seed=schedule.seed, valid=result.valid, digest=result.digest, simulated_s=facts.simulated_s,
         wall_s=time.perf_counter() - began, found_by=tuple(one.checker for one in invalid),
         because=anomalies or "; ".join(unknown) or result.error, conditions=dict(facts.conditions),
+        first_reached_s=dict(facts.first_reached_s), events=facts.events,
         operations=dict(result.results.operations.get("all", {})),
     )
 
@@ -71,6 +85,13 @@ def campaign(
         for seed in seeds:
             yield run_seed(seed, given)
         return
+    with worker_pool(workers) as pool:
+        yield from pool.imap_unordered(_job, ((seed, dict(given)) for seed in seeds))
+
+
+@contextmanager
+def worker_pool(workers: int) -> Iterator[Pool]:
+    """A pool of `workers` processes that simulate runs."""
     context = multiprocessing.get_context("forkserver")
     # Modules are imported once by the server, not by each worker.
     context.set_forkserver_preload([
@@ -78,7 +99,7 @@ def campaign(
         "splitbrain.checkers.catalogue",
     ])
     with safe_path(), context.Pool(workers, _prepare_worker) as pool:
-        yield from pool.imap_unordered(_job, ((seed, dict(given)) for seed in seeds))
+        yield pool
 
 
 def _prepare_worker() -> None:
@@ -105,21 +126,20 @@ def _job(job: tuple[int, dict[str, Any]]) -> SeedResult:
 
 
 def hunt(
-    given: Mapping[str, Any],
+    results: Iterator[SeedResult],
     budget_s: float,
-    first_seed: int = 0,
     on_result: Callable[[SeedResult], None] = lambda _: None,
 ) -> tuple[SeedResult | None, int, float]:
-    """Simulate seed after seed, from `first_seed` on, until a run is invalid.
+    """Take results of `results` until one is invalid.
 
     The search also ends after `budget_s` seconds of wall time. `on_result` is called with each
-    result. Returns the result of the invalid run (None if no run was invalid), the number of seeds
-    tried, and the wall time in s.
+    result. Returns the invalid result (None if no run was invalid), the number of results taken,
+    and the wall time in s.
     """
     began = time.monotonic()
     tried = 0
     while time.monotonic() - began < budget_s:
-        result = run_seed(first_seed + tried, given)
+        result = next(results)
         tried += 1
         on_result(result)
         if result.valid is False:

@@ -69,4 +69,4 @@ def result_lines(one: SeedResult, given: Mapping[str, Any]) -> Iterator[str]:
     """Two lines: the anomaly of a run that is not valid, and the command that repeats it."""
     word = "INVALID" if one.valid is False else "unknown"
     yield f"  {word} seed {one.seed} by {', '.join(one.found_by) or '-'}: {one.because}"
-    yield f"    {sim_line(one.seed, given)}"
+    yield f"    {one.reproduce or sim_line(one.seed, given)}"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from splitbrain.harness.cli.run_options import given, run_options, simulated_alone
 from splitbrain.harness.errors import BadArguments
+
+if TYPE_CHECKING:
+    from splitbrain.harness.campaign.campaign import SeedResult
 
 
 @simulated_alone
@@ -16,7 +21,10 @@ from splitbrain.harness.errors import BadArguments
 @run_options
 @click.option("--budget", default=60.0, show_default=True, metavar="S",
               help="How long to search, in seconds of wall-clock time.")
-def command(budget: float, **options: Any) -> int:
+@click.option("--adaptive", is_flag=True,
+              help="Choose each run by what the earlier runs reached, instead of running the seeds"
+                   " in order.")
+def command(budget: float, adaptive: bool, **options: Any) -> int:
     """Simulate seed after seed until a run is invalid.
 
     With --mutant, the members contain a planted bug, and the search ends when a checker
@@ -27,11 +35,16 @@ def command(budget: float, **options: Any) -> int:
     If the planted bug is not found, the command prints conditions that are related to the
     bug, such as an election or a full queue, and how often the runs reached each of them.
 
+    With --adaptive, the search prefers configurations and schedules that reached new
+    conditions, or known conditions in new combinations and orders, and prints what it
+    prefers. It saves the schedule of the invalid run in STORE/adaptive.
+
     Ctrl-C ends the search early.
 
     \b
     Examples:
       splitbrain hunt --mutant vote_not_persisted --budget 60
+      splitbrain hunt --mutant torn_tail_left --adaptive
       splitbrain hunt --budget 600
 
     \b
@@ -40,7 +53,7 @@ def command(budget: float, **options: Any) -> int:
     """
     if not budget > 0:
         raise BadArguments(f"--budget {budget:g}: expected a number of seconds above 0")
-    from splitbrain.harness.campaign.campaign import SeedResult, hunt
+    from splitbrain.harness.campaign.campaign import hunt
     from splitbrain.harness.cli.interrupt import Stopping
     from splitbrain.harness.drawing.seed import seed_or_drawn
     from splitbrain.harness.exit_codes import EXIT_INTERRUPTED
@@ -48,23 +61,28 @@ def command(budget: float, **options: Any) -> int:
 
     chosen = {**given(options), "system": "simulated"}
     first = seed_or_drawn(chosen.pop("seed", None))
-    tried: list[int] = []
+    results, describe = _adaptive(first, chosen) if adaptive else _static(first, chosen)
+    what = "runs" if adaptive else "seeds"
+    tried = 0
     conditions: Counter[str] = Counter()
     with Stopping() as stopping:
 
         def on_result(result: SeedResult) -> None:
-            tried.append(result.seed)
+            nonlocal tried
+            tried += 1
             conditions.update(result.conditions)
             if result.valid is not False:
                 stopping.check()
 
         try:
-            found, _, wall_s = hunt(chosen, budget, first, on_result)
+            found, _, wall_s = hunt(results, budget, on_result)
         except KeyboardInterrupt:
-            click.echo(f"stopped after {len(tried)} seeds from {first} on: no run was invalid")
+            click.echo(f"stopped after {tried} {what} from {first} on: no run was invalid")
+            click.echo("".join(f"{line}\n" for line in describe()), nl=False)
             _print_near(chosen.get("mutant", ""), conditions)
             return EXIT_INTERRUPTED
-    click.echo(f"{len(tried)} seeds from {first} on, in {wall_s:.1f} s")
+    click.echo(f"{tried} {what} from {first} on, in {wall_s:.1f} s")
+    click.echo("".join(f"{line}\n" for line in describe()), nl=False)
     if found is None:
         click.echo("no run was invalid")
         _print_near(chosen.get("mutant", ""), conditions)
@@ -72,8 +90,26 @@ def command(budget: float, **options: Any) -> int:
     click.echo(f"seed {found.seed}: {found.simulated_s:.1f} s simulated in {found.wall_s:.2f} s")
     click.echo(f"INVALID by {', '.join(found.found_by)}")
     click.echo(f"  {found.because}")
-    click.echo(f"reproduce: {sim_line(found.seed, chosen)}")
+    click.echo(f"reproduce: {found.reproduce or sim_line(found.seed, chosen)}")
     return 1
+
+
+Runs = tuple[Iterator["SeedResult"], Callable[[], Iterable[str]]]
+"""The results of runs without end, and a function that describes what the search prefers."""
+
+
+def _static(first: int, chosen: dict[str, Any]) -> Runs:
+    from splitbrain.harness.campaign.campaign import campaign
+
+    return campaign(itertools.count(first), chosen), tuple
+
+
+def _adaptive(first: int, chosen: dict[str, Any]) -> Runs:
+    from splitbrain.harness.campaign.adaptive import AdaptiveScheduler
+    from splitbrain.harness.campaign.adaptive_runs import adaptive_campaign, saving
+
+    scheduler = AdaptiveScheduler(first, chosen)
+    return saving(adaptive_campaign(scheduler), chosen, first), scheduler.lines
 
 
 def _print_near(mutant: str, conditions: Counter[str]) -> None:

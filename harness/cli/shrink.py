@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,7 +147,7 @@ def _drawn(chosen: dict[str, Any], budget: float) -> Schedule:
     If the options contain no seed, the first seed is used whose run shows the planted bug. Raises
     BadArguments if no seed is found within `budget` seconds, or if there is no planted bug either.
     """
-    from splitbrain.harness.campaign.campaign import hunt
+    from splitbrain.harness.campaign.campaign import campaign, hunt
     from splitbrain.harness.drawing.draw import draw_swarm_schedule
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.schedule.schedule import fixed
@@ -155,7 +156,7 @@ def _drawn(chosen: dict[str, Any], budget: float) -> Schedule:
         return fixed(draw_swarm_schedule(chosen.pop("seed"), chosen))
     if "mutant" not in chosen:
         raise BadArguments("nothing to shrink: give PATH, --seed or --mutant")
-    found, tried, wall_s = hunt(chosen, budget)
+    found, tried, wall_s = hunt(campaign(itertools.count(), chosen), budget)
     if found is None:
         raise BadArguments(f"{tried} seeds in {wall_s:.1f} s did not show {chosen['mutant']}; "
                            "give a longer --budget, or a --seed that shows it")

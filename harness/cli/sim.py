@@ -10,6 +10,9 @@ import click
 from splitbrain.harness.cli.run_options import given, run_options, simulated_alone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from splitbrain.harness.campaign.campaign import SeedResult
     from splitbrain.harness.schedule.schedule import Schedule
 
 PLAIN_PROGRESS_S = 30.0
@@ -24,6 +27,9 @@ PLAIN_PROGRESS_S = 30.0
                    "command that repeats it is printed.")
 @click.option("--workers", default=1, show_default=True, metavar="W",
               help="How many processes share the runs.")
+@click.option("--adaptive", is_flag=True,
+              help="Choose each run by what the earlier runs reached, instead of running the seeds"
+                   " in order.")
 @click.option("--schedule", type=click.Path(exists=True, path_type=Path), default=None,
               help="Run this schedule, a .schedule file or the folder of a run, instead of drawing"
                    " one.")
@@ -31,7 +37,8 @@ PLAIN_PROGRESS_S = 30.0
               help="Do not write report.html. With several --runs, none is written in any case.")
 @click.option("--quiet", is_flag=True, help="Print only the outcome, without progress.")
 def command(
-    runs: int, workers: int, schedule: Path | None, no_report: bool, quiet: bool, **options: Any
+    runs: int, workers: int, adaptive: bool, schedule: Path | None, no_report: bool, quiet: bool,
+    **options: Any,
 ) -> int:
     """Run the project's own store in one process, with virtual time, network and disks.
 
@@ -39,10 +46,16 @@ def command(
     what a disk loses in a power failure. An option that is given is not drawn. The same seed
     and sources repeat the run byte for byte, with the same digest.
 
+    With --adaptive, a campaign prefers configurations and schedules that reached new
+    conditions, or known conditions in new combinations and orders. It saves each run that is
+    not valid as a .schedule file in STORE/adaptive. With one worker, --seed and --runs
+    determine the whole campaign.
+
     \b
     Examples:
       splitbrain sim --seed 7
       splitbrain sim --runs 1000 --workers 2
+      splitbrain sim --runs 1000 --adaptive
       splitbrain sim --runs 100 --nemesis power,disk --workload kv
       splitbrain sim --schedule store/shrunk/vote_not_persisted-7.schedule
 
@@ -55,12 +68,15 @@ def command(
     if runs < 1 or workers < 1:
         raise BadArguments(f"--runs {runs} --workers {workers}: expected 1 or more of both")
     if schedule is not None:
-        if runs > 1 or workers > 1:
+        if runs > 1 or workers > 1 or adaptive:
             raise BadArguments(
-                "--schedule with --runs or --workers: a schedule is one run; give only one of them"
+                "--schedule with --runs, --workers or --adaptive: a schedule is one run; give only "
+                "one of them"
             )
         return _scheduled(schedule, given(options), report=not no_report, quiet=quiet)
     chosen = {**given(options), "system": "simulated"}
+    if adaptive:
+        return _adaptive(chosen, runs, workers, quiet=quiet)
     if runs == 1:
         return _one(chosen, report=not no_report, quiet=quiet)
     return _many(chosen, runs, workers, quiet=quiet)
@@ -93,23 +109,48 @@ def _executed(schedule: Schedule, *, report: bool, quiet: bool) -> int:
 
 
 def _many(chosen: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> int:
-    import sys
-    import time
-
     from splitbrain.harness.campaign.campaign import campaign
-    from splitbrain.harness.campaign.summary import Summary, result_lines
-    from splitbrain.harness.cli.interrupt import Stopping
     from splitbrain.harness.drawing.seed import seed_or_drawn
-    from splitbrain.harness.exit_codes import EXIT_INTERRUPTED, EXIT_INVALID
 
     first = seed_or_drawn(chosen.pop("seed", None))
     if not quiet:
         click.echo(f"seeds {first} to {first + runs - 1}")
+    return _summarized(
+        campaign(range(first, first + runs), chosen, workers), chosen, runs, quiet=quiet
+    )
+
+
+def _adaptive(chosen: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> int:
+    from splitbrain.harness.campaign.adaptive import AdaptiveScheduler
+    from splitbrain.harness.campaign.adaptive_runs import adaptive_campaign, saving
+    from splitbrain.harness.drawing.seed import seed_or_drawn
+
+    seed = seed_or_drawn(chosen.pop("seed", None))
+    if not quiet:
+        click.echo(f"adaptive campaign of {runs} runs from seed {seed}")
+    scheduler = AdaptiveScheduler(seed, chosen)
+    results = saving(adaptive_campaign(scheduler, runs, workers), chosen, seed)
+    code = _summarized(results, chosen, runs, quiet=quiet)
+    if not quiet:
+        click.echo("\n".join(scheduler.lines()))
+    return code
+
+
+def _summarized(
+    results: Iterator[SeedResult], chosen: dict[str, Any], runs: int, *, quiet: bool
+) -> int:
+    """Run a campaign of `runs` runs, print its progress and its summary, and return its code."""
+    import sys
+    import time
+
+    from splitbrain.harness.campaign.summary import Summary, result_lines
+    from splitbrain.harness.cli.interrupt import Stopping
+    from splitbrain.harness.exit_codes import EXIT_INTERRUPTED, EXIT_INVALID
+
     summary = Summary()
     began = time.monotonic()
     stopped = False
     try:
-        results = campaign(range(first, first + runs), chosen, workers)
         with Stopping() as stopping, click.progressbar(
             results, length=runs, label="seeds", hidden=quiet or not sys.stdout.isatty()
         ) as seeds_run:

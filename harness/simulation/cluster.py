@@ -43,7 +43,7 @@ class SimulatedCluster:
         self.settings = dict(settings)
         self.tracing = schedule.options.trace
         self.stopping = False
-        self.coverage = Coverage()
+        self.coverage = Coverage(loop.time)
         self.buggify = Buggify(seed, self.coverage.reached, on=schedule.buggify)
         self.network = Network(
             loop, lambda a, b: stream(seed, "link", a, b), schedule.network,

@@ -8,6 +8,8 @@ Source: Antithesis's `sometimes` assertions; FoundationDB's coverage by TEST mac
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 ELECTIONS = (
     "a second term began",
     "a candidate yielded to another leader",
@@ -129,10 +131,16 @@ CONDITIONS: tuple[str, ...] = (
 
 
 class Coverage:
-    """How often a run reached each condition."""
+    """How often a run reached each condition, and when it first did.
 
-    def __init__(self) -> None:
+    `now_s` returns the virtual time in s.
+    """
+
+    def __init__(self, now_s: Callable[[], float] = lambda: 0.0) -> None:
         self.counts: dict[str, int] = dict.fromkeys(CONDITIONS, 0)
+        self.first_s: dict[str, float] = {}
+        """The virtual time at which each reached condition was first reached, in this order."""
+        self._now_s = now_s
 
     def reached(self, condition: str) -> None:
         """Count one occurrence of the condition.
@@ -140,8 +148,10 @@ class Coverage:
         Raises KeyError if the condition is not in CONDITIONS. Every condition must be in this list,
         from which the summary of a campaign reports those that no run reached.
         """
+        if not self.counts[condition]:
+            self.first_s[condition] = self._now_s()
         self.counts[condition] += 1
 
     def sometimes(self, condition: str, occurred: bool) -> None:
         if occurred:
-            self.counts[condition] += 1
+            self.reached(condition)

@@ -82,6 +82,7 @@ def _simulate(
         events=loop.events,
         violations=(*cluster.invariants.violations, *(f"unhandled: {one}" for one in unhandled)),
         conditions=cluster.coverage.counts,
+        first_reached_s=cluster.coverage.first_s,
     )
 
 

@@ -21,3 +21,5 @@ class SimulatedRun:
     """Invariants that were violated, and exceptions that no task handled."""
     conditions: Mapping[str, int]
     """How often each condition of `harness/simulation/conditions.py` was reached."""
+    first_reached_s: Mapping[str, float]
+    """The virtual time at which each reached condition was first reached, in this order."""

@@ -1,0 +1,101 @@
+"""Simulates the runs of an adaptive campaign, and saves the schedules that are not valid."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from msgspec.structs import replace
+
+from splitbrain.harness.campaign.adaptive import AdaptiveScheduler, Attempt
+from splitbrain.harness.campaign.campaign import SeedResult, run_schedule, worker_pool
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.command_line import shown
+from splitbrain.harness.schedule.options import DEFAULTS
+from splitbrain.harness.schedule.schedule import SIMULATED
+from splitbrain.harness.schedule.text import SUFFIX, write_schedule
+
+FOLDER = "adaptive"
+"""The folder in the store that contains the schedules of runs that were not valid."""
+
+Find = tuple[Attempt, SeedResult]
+
+
+def adaptive_campaign(
+    scheduler: AdaptiveScheduler, runs: int | None = None, workers: int = 1
+) -> Iterator[Find]:
+    """Simulate the attempts of `scheduler`, and yield them with their results as they end.
+
+    If `runs` is None, the campaign has no end. With several workers, the scheduler chooses a run
+    before the results of the runs in progress are known, so that the campaign depends on the order
+    in which runs end.
+    """
+    numbers = range(runs) if runs is not None else count()
+    if workers == 1:
+        for _ in numbers:
+            attempt = scheduler.attempt()
+            result = run_schedule(attempt.schedule)
+            scheduler.add(attempt, result)
+            yield attempt, result
+        return
+    yield from _on_workers(scheduler, iter(numbers), workers)
+
+
+def _on_workers(
+    scheduler: AdaptiveScheduler, numbers: Iterator[int], workers: int
+) -> Iterator[Find]:
+    done: SimpleQueue[tuple[Attempt, SeedResult | BaseException]] = SimpleQueue()
+    with worker_pool(workers) as pool:
+
+        def start() -> int:
+            """Start the next run. Returns the number of runs that were started, 0 or 1."""
+            if next(numbers, None) is None:
+                return 0
+            attempt = scheduler.attempt()
+
+            def on_end(result: SeedResult | BaseException) -> None:
+                done.put((attempt, result))
+
+            pool.apply_async(
+                run_schedule, (attempt.schedule,), callback=on_end, error_callback=on_end
+            )
+            return 1
+
+        running = sum(start() for _ in range(workers))
+        while running:
+            attempt, result = done.get()
+            if isinstance(result, BaseException):
+                raise result
+            scheduler.add(attempt, result)
+            running += start() - 1
+            yield attempt, result
+
+
+def saving(
+    runs: Iterator[Find], given: Mapping[str, Any], seed: int
+) -> Iterator[SeedResult]:
+    """Yield the results of `runs`, and save the schedule of each run that is not valid.
+
+    The file is `STORE/adaptive/NAME-SEED-NUMBER.schedule`, where NAME is the planted bug or
+    `simulated`, and SEED is the seed of the campaign. The field `reproduce` of the result contains
+    the command that runs the file.
+    """
+    folder = Path(given.get("store", DEFAULTS.store)) / FOLDER
+    name = f"{given.get('mutant') or SIMULATED}-{seed}"
+    for attempt, result in runs:
+        yield result if result.valid else _saved(attempt, result, folder, name)
+
+
+def _saved(attempt: Attempt, result: SeedResult, folder: Path, name: str) -> SeedResult:
+    path = folder / f"{name}-{attempt.number}{SUFFIX}"
+    schedule = replace(attempt.schedule, fails_by=next(iter(result.found_by), ""))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_schedule(schedule, path, result.because)
+    except OSError as problem:
+        raise BadArguments(f"{path} cannot be written: {problem.strerror or problem}") from problem
+    return replace(result, reproduce=shlex.join(["splitbrain", "sim", "--schedule", shown(path)]))
