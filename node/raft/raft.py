@@ -343,7 +343,9 @@ class Raft(RaftState):
         """Return the metadata of a snapshot at `index` without recording the snapshot.
 
         A SNAP that Raft hands out contains the metadata of the newest recorded snapshot, and its
-        owner adds the data. If that data is newer, the owner replaces the metadata by this. Raises StateInvalid if no snapshot is possible at `index`.
+        owner adds the data. If that data is newer, the owner replaces the metadata by this.
+
+        Raises StateInvalid if no snapshot is possible at `index`.
         """
         log = self.log
         if index == log.snapshot.index:
