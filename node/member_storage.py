@@ -18,9 +18,12 @@ the backend if the backend is complete, and otherwise begins with an empty one. 
 log after the backend's last entry. The leader sends the entries after this entry
 (`splitbrain.node.raft.raft.Raft`, `floor`).
 
-The member refuses to start in two cases: it has no peers, or it does not know in which terms it has
-sent messages and which entries it has acknowledged. The log contains this knowledge. If the log is
-damaged, the seal contains it.
+In three cases, the member refuses to start instead:
+
+- It has no peers.
+- Log and seal are both damaged or missing. Then the member does not know in which terms it has sent
+  messages and which entries it has acknowledged.
+- `incarnation` is damaged, and there is no seal.
 """
 
 from __future__ import annotations

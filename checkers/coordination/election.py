@@ -5,10 +5,12 @@ The *turn* of a key begins when the key is first in the queue, and ends when the
 The checker judges four kinds of answers:
 
     campaign   A campaign succeeds only after the turn of the candidate's key began. If the key was
-               deleted before its turn, the campaign does not succeed.
+               deleted before its turn, the campaign does not succeed. The revision in the answer
+               is the one at which the key was created.
     leader     The answer contains the key that has its turn at the revision of the answer, and
-               this key's value at that revision. The revision of the answer is at least that of
-               each answer that was received before the request.
+               this key's value at that revision. Without such a key the answer contains no key.
+               The revision of the answer is at least that of each key-value operation, and of
+               each earlier leader request, that was answered before the request.
     proclaim   If the request is acknowledged, the value was put on the leader's key at the
                revision of the answer.
     resign     If the request is acknowledged, the leader's key does not exist at the revision of
@@ -166,8 +168,8 @@ def _leader_text(named: tuple[str, str] | None) -> str:
 def _stale_leaders(history: History) -> Iterator[Anomaly]:
     """Report each answer to `leader` whose revision is too low.
 
-    The revision must be at least that of every answer that returned before the request was
-    invoked.
+    The revision must be at least that of every key-value operation, and of every leader request,
+    that was answered before this request was invoked.
     """
     ended: list[tuple[int, int, Operation | ServiceOperation]] = []
     for op in history.operations:

@@ -67,7 +67,8 @@ def _applied_as_much(member: MemberState, known: MemberState) -> bool:
 def first_divergence(one: MemberState, other: MemberState) -> int | None:
     """Return the first revision at which two change logs differ, or None if they are equal.
 
-    Only revisions that both logs contain are compared.
+    Only revisions that both logs reach are compared. A revision that is missing in one of them is a
+    difference.
     """
     first = max(one.first_revision, other.first_revision)
     last = min(one.revision, other.revision)
@@ -83,12 +84,8 @@ def first_divergence(one: MemberState, other: MemberState) -> int | None:
     return (ours if len(ours) > shorter else theirs)[shorter].revision
 
 
-
-
 def _at(member: MemberState, revision: int) -> Sequence[Change]:
     return changes_between(member, revision, revision)
-
-
 
 
 def _compare_hashes(members: Sequence[MemberState], findings: Findings) -> None:
@@ -105,9 +102,3 @@ def _compare_hashes(members: Sequence[MemberState], findings: Findings) -> None:
                 f"HashKV at revision {revision} differs: {listed}",
                 members=tuple(hashes), revision=revision,
             )
-
-
-
-
-
-

@@ -4,6 +4,7 @@
 - A member votes for one candidate in each term, also across restarts.
 - A vote survives a restart. When a member starts, its log contains the term of its last vote, or
   a later term. If it is the same term, the log also contains the vote.
+- The terms of a member's votes never decrease.
 
 A member writes the trace event `vote` when the vote is on its disk, and before it sends the vote.
 A kill therefore hides no vote that was sent. At each `start` the member traces the term and the

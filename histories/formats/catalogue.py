@@ -195,7 +195,8 @@ def read_foreign(path: Path, name: str) -> list[ForeignOperation]:
 def micro_operations(path: Path, name: str) -> tuple[str, ...]:
     """Those of the names append, r and w that occur in the first transactions of `path`.
 
-    Returns () if the file is not a history of transactions, or if its beginning is invalid.
+    Returns () if the file contains no transactions, or if its beginning cannot be read. Also
+    returns () for the two formats of this project, whose files are not read event by event.
     """
     read = FORMATS[name].events
     if read is None:

@@ -342,10 +342,10 @@ class Raft(RaftState):
     def describe_snapshot(self, index: Index) -> SnapshotMetadata:
         """Return the metadata of a snapshot at `index` without recording the snapshot.
 
-        A SNAP that Raft hands out contains the metadata of the newest recorded snapshot, and its
-        owner adds the data. If that data is newer, the owner replaces the metadata by this.
-
-        Raises StateInvalid if no snapshot is possible at `index`.
+        A SNAP from Raft contains the metadata of the newest recorded snapshot, and no data. The
+        caller adds the data. If the data is newer, the caller also replaces the metadata by the
+        result of this method. Raises StateInvalid if `index` is before the newest snapshot or
+        after the commit index.
         """
         log = self.log
         if index == log.snapshot.index:
