@@ -189,5 +189,3 @@ def changes_of(revision: int, made: Made) -> list[Change]:
         )
         for one in made
     ]
-
-

@@ -63,13 +63,6 @@ from splitbrain.histories.kv import Compact, Range, RangeResult
 Numbers = NDArray[np.int64]
 
 
-
-
-
-
-
-
-
 @dataclass(frozen=True, slots=True)
 class Answers:
     """The operations with an answer, with their ranks and in the orders that the rules need."""
@@ -115,14 +108,6 @@ class Answers:
 
 REVISION_MAX = 1 << 61
 """A revision is an int64 in the protocol. Below this limit its rank is an int64, too."""
-
-
-
-
-
-
-
-
 
 
 def order_answers(

@@ -96,5 +96,3 @@ class UnexplainedRevisions:
                 )
             return True
         return False
-
-

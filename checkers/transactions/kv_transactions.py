@@ -40,8 +40,6 @@ LISTS, REGISTERS = "append", "wr"
 """The functions (`f`) of operations on lists and on registers."""
 
 
-
-
 def transactions_of(history: History, lists: bool) -> list[Transaction]:
     """Return the transactions of `history`, over lists or registers, in order of invocation."""
     return list(_Reading(history, lists).run())

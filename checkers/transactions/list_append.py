@@ -56,8 +56,6 @@ def infer_list_append(transactions: Sequence[Transaction]) -> Dependencies:
     )
 
 
-
-
 class _Inference:
     def __init__(self, transactions: Sequence[Transaction]) -> None:
         self._transactions = transactions

@@ -170,4 +170,3 @@ def _pair(text: str) -> tuple[str, int | str]:
         return name.replace("-", "_"), int(value)
     except ValueError:
         return name.replace("-", "_"), value
-

@@ -45,4 +45,3 @@ def _outcomes(operations: Iterable[Operation]) -> dict[str, int]:
 
 def _row(count: Counter[str]) -> dict[str, int]:
     return {outcome: count[outcome] for outcome in OUTCOMES}
-

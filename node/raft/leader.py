@@ -234,9 +234,10 @@ def on_unreachable(raft: RaftState, member: MemberId) -> None:
 def on_snapshot_status(raft: RaftState, member: MemberId, *, delivered: bool) -> None:
     """Handle the report that a SNAP was delivered to the follower or failed.
 
-    The leader then probes the follower: after the snapshot if it was delivered, and otherwise after
-    the last entry that matched. It does not probe at once, because the follower may still be
-    installing the snapshot. It waits until the follower answers a heartbeat or acknowledges entries.
+    The leader then probes the follower: after the snapshot if it was delivered, and otherwise
+    after the last entry that matched. It does not probe at once, because the follower may still
+    be installing the snapshot. It waits until the follower answers a heartbeat or acknowledges
+    entries.
     """
     progress = raft.progress.get(member)
     if progress is None or progress.state is not ProgressState.SNAPSHOT:

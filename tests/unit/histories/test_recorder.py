@@ -57,4 +57,3 @@ def test_recording_an_operation_takes_a_small_part_of_its_time(tmp_path: Path) -
             recorder.ok(number, "put", PutResult(Header(number)), "n1")
         seconds = time.process_time() - began
     assert seconds / count < 0.0005
-
