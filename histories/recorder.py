@@ -4,19 +4,19 @@ One unbuffered write passes each event to the operating system before the call r
 every event that was recorded is in the file even if the harness crashes, and an invocation is
 recorded before its request is sent. A call, including the encoding, takes about 3 µs: 4,000 events
 a second cost about 1 % of a core. The file is not synced, because a history need not survive a
-crash of the machine.
+crash of the machine. A simulated run, which its seed repeats, buffers the events instead.
 
 Indexes start at 0 and increase by 1. Times never decrease, because one thread records all events.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
+from io import DEFAULT_BUFFER_SIZE
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 import msgspec
 
@@ -30,7 +30,8 @@ class Recorder:
     """Appends events to the file `path`, and events of the nemesis also to `nemesis_path`.
 
     Times are in ns since the recorder was created. `origin_ns` is the time at which the recorder
-    was created, as `clock_ns` returned it. A recorder must not be shared by threads.
+    was created, as `clock_ns` returned it. If `buffered` is set, the files are complete only after
+    `close`. A recorder must not be shared by threads.
     """
 
     def __init__(
@@ -38,10 +39,12 @@ class Recorder:
         path: Path,
         nemesis_path: Path | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
+        *,
+        buffered: bool = False,
     ) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._file = os.open(path, flags, 0o644)
-        self._nemesis_file = os.open(nemesis_path, flags, 0o644) if nemesis_path else -1
+        buffer_bytes = DEFAULT_BUFFER_SIZE if buffered else 0
+        self._file: BinaryIO = path.open("ab", buffer_bytes)
+        self._nemesis_file = nemesis_path.open("ab", buffer_bytes) if nemesis_path else None
         self._encode = msgspec.json.Encoder().encode
         self._index = 0
         self._clock_ns = clock_ns
@@ -77,10 +80,9 @@ class Recorder:
 
     def close(self) -> None:
         """Close the files. It may be called twice; no event can be recorded afterwards."""
-        for file in (self._file, self._nemesis_file):
-            if file >= 0:
-                os.close(file)
-        self._file = self._nemesis_file = -1
+        self._file.close()
+        if self._nemesis_file is not None:
+            self._nemesis_file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -106,14 +108,14 @@ class Recorder:
         event = Event(index, self.now(), process, type_, f, value, node, error)
         line = self._encode(event) + b"\n"
         _write_whole(self._file, line)
-        if process == NEMESIS and self._nemesis_file >= 0:
+        if process == NEMESIS and self._nemesis_file is not None:
             _write_whole(self._nemesis_file, line)
         self._index = index + 1
         return index
 
 
-def _write_whole(file: int, line: bytes) -> None:
-    """Write all of `line`. A single write to a nearly full disk may write only a part."""
-    written = os.write(file, line)
+def _write_whole(file: BinaryIO, line: bytes) -> None:
+    """Write all of `line`. An unbuffered write to a nearly full disk may write only a part."""
+    written = file.write(line)
     while written < len(line):
-        written += os.write(file, line[written:])
+        written += file.write(line[written:])

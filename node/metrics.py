@@ -6,7 +6,9 @@ Source: the metrics of etcd 3.5.1 (`server/etcdserver/metrics.go`, `wal/metrics.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Protocol
 
 from prometheus_client import (
@@ -17,8 +19,9 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 # etcd has no "_created" series for its counters.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -89,13 +92,12 @@ class Metrics:
         ).set(1)
 
     def _make_disk_metrics(self) -> None:
-        self.wal_fsync = self._histogram(
-            "etcd_disk_wal_fsync_duration_seconds", "Syncs of the write-ahead log.", _DISK_BUCKETS_S
+        self.wal_fsync = self._durations(
+            "etcd_disk_wal_fsync_duration_seconds", "Syncs of the write-ahead log."
         )
-        self.backend_commit = self._histogram(
+        self.backend_commit = self._durations(
             "etcd_disk_backend_commit_duration_seconds",
             "Transactions of the backend made durable.",
-            _DISK_BUCKETS_S,
         )
         self.database_size = self._gauge(
             "etcd_mvcc_db_total_size_in_bytes", "The backend's size on disk."
@@ -143,8 +145,10 @@ class Metrics:
     def _counter(self, name: str, help_text: str, labels: tuple[str, ...] = ()) -> Counter:
         return Counter(name, help_text, labels, registry=self.registry)
 
-    def _histogram(self, name: str, help_text: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(name, help_text, buckets=buckets, registry=self.registry)
+    def _durations(self, name: str, help_text: str) -> Durations:
+        durations = Durations(name, help_text, _DISK_BUCKETS_S)
+        self.registry.register(durations)
+        return durations
 
     def read_when_asked(self, gauge: Gauge, read: Callable[[], float]) -> None:
         """Make a gauge call `read` when /metrics is requested."""
@@ -153,6 +157,31 @@ class Metrics:
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class Durations(Collector):
+    """A histogram of durations, for one thread.
+
+    `prometheus_client.Histogram` takes two locks for each observation.
+    """
+
+    def __init__(self, name: str, help_text: str, bounds_s: Sequence[float]) -> None:
+        self._name = name
+        self._help_text = help_text
+        self._bounds_s = bounds_s
+        self._counts = [0] * (len(bounds_s) + 1)
+        self._sum_s = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self._counts[bisect_left(self._bounds_s, seconds)] += 1
+        self._sum_s += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        names = [*map(floatToGoString, self._bounds_s), "+Inf"]
+        counts = list(zip(names, accumulate(self._counts), strict=True))
+        yield HistogramMetricFamily(
+            self._name, self._help_text, buckets=counts, sum_value=self._sum_s
+        )
 
 
 class _Peers(Collector):

@@ -6,7 +6,6 @@ order.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
@@ -25,10 +24,13 @@ from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.ready import Ready, Role, SoftState
 from splitbrain.node.read_barrier import ReadBarrier
 from splitbrain.node.transport import Transport
+from splitbrain.node.wakeup import Wakeup
 from splitbrain.node.world import World
 from splitbrain.node.write_path import Traced, WritePath
 
+# Bound here because an attribute of an enum class costs a look-up through its metaclass.
 APP, PROP, SNAP = MessageType.APP, MessageType.PROP, MessageType.SNAP
+LEADER = Role.LEADER
 
 INBOX_MESSAGES_MAX = 8192
 """Maximal number of received messages that wait. Further messages are dropped, as a network would
@@ -73,7 +75,7 @@ class RaftDriver:
         self._metrics = metrics
         self._leader_changed = leader_changed
         self._names: Mapping[MemberId, str] = {peer.id: peer.name for peer in config.peers}
-        self._wake = asyncio.Event()
+        self._wake = Wakeup()
         self._inbox: deque[Message] = deque()
         self._early_ticks_due = True
         self._marked = raft.log.applied
@@ -120,7 +122,7 @@ class RaftDriver:
 
         Raises ProposalDropped, FailpointError.
         """
-        step = "leader_receive" if self._raft.role is Role.LEADER else "follower_forward"
+        step = "leader_receive" if self._raft.role is LEADER else "follower_forward"
         await self._path.before(step)
         self._raft.propose(data)
         self._path.trace(step, subject)
@@ -146,11 +148,18 @@ class RaftDriver:
             self._inbox.append(message)
             self._wake.set()
 
-    async def _take_message(self, message: Message) -> None:
-        forwarded = message.type is PROP and self._raft.role is Role.LEADER
-        if not (forwarded and self._path.observed):
-            self._raft.step(message)
-            return
+    async def _take_messages(self) -> None:
+        """Pass the received messages to Raft."""
+        inbox, step = self._inbox, self._raft.step
+        for _ in range(len(inbox)):
+            message = inbox.popleft()
+            if message.type is PROP and self._raft.role is LEADER and self._path.observed:
+                await self._take_forwarded(message)
+            else:
+                step(message)
+
+    async def _take_forwarded(self, message: Message) -> None:
+        """Pass a proposal that another member forwarded to Raft: step 3."""
         try:
             await self._path.before("leader_receive")
             self._raft.step(message)
@@ -165,19 +174,18 @@ class RaftDriver:
 
     async def run(self) -> None:
         """Drive Raft forever. Raises DiskError, LogContradicted. The member must then stop."""
+        raft, inbox = self._raft, self._inbox
         while True:
             await self._wake.wait()
-            self._wake.clear()
-            while self._inbox or self._raft.has_ready():
-                for _ in range(len(self._inbox)):
-                    await self._take_message(self._inbox.popleft())
-                if self._raft.contradiction is not None:
-                    raise LogContradicted(self._raft.contradiction)
-                if self._raft.has_ready():
-                    await self._handle(self._raft.ready())
+            while inbox or raft.has_ready():
+                await self._take_messages()
+                if raft.contradiction is not None:
+                    raise LogContradicted(raft.contradiction)
+                if raft.has_ready():
+                    await self._handle(raft.ready())
 
     async def _handle(self, ready: Ready) -> None:
-        leading = self._raft.role is Role.LEADER
+        leading = self._raft.role is LEADER
         marked = self._newly_committed()
         if ready.soft_state is not None:
             self._role_changed(ready.soft_state)
@@ -186,21 +194,23 @@ class RaftDriver:
         # Committed entries that are already durable here need not wait until this Ready is
         # persisted. A leader's committed entries are always durable. A follower can receive an
         # entry together with its commit.
-        early = are_durable(ready, marked)
+        commits = bool(marked or ready.committed_entries or ready.snapshot is not None)
+        early = commits and are_durable(ready, marked)
         if early:
             await self._commit(ready, marked, leading)
         if ready.messages:
             await self._replicate(ready.messages)
-        await self._persist(ready, leading)
+        if ready.entries or ready.hard_state is not None or ready.snapshot is not None:
+            await self._persist(ready, leading)
         if ready.messages_after_sync:
             self.transport.send(ready.messages_after_sync)
-        if not early:
+        if commits and not early:
             await self._commit(ready, marked, leading)
         self._raft.advance(ready)
 
     def _role_changed(self, state: SoftState) -> None:
-        self._metrics.leader_seen(bool(state.leader), leading=state.role is Role.LEADER)
-        if state.role is Role.LEADER:
+        self._metrics.leader_seen(bool(state.leader), leading=state.role is LEADER)
+        if state.role is LEADER:
             self._path.trace("lead", Traced(term=self._raft.term))
         self._world.log(
             "info",
@@ -288,8 +298,10 @@ class RaftDriver:
         messages of this Ready already announce their commit to the other members.
         """
         log = self._raft.log
+        if log.committed <= self._marked:
+            return ()
         first = max(self._marked, log.compacted_index) + 1
-        self._marked = max(self._marked, log.committed)
+        self._marked = log.committed
         if not self._path.observed or first > log.committed:
             return ()
         return log.between(first, log.committed)

@@ -4,7 +4,7 @@ The eleven steps of the write path, in order:
 
     1   client_request    Server.propose: accepts a client's write
     2   follower_forward  RaftDriver.propose: this member is not leader; Raft forwards the write
-    3   leader_receive    RaftDriver.propose, or RaftDriver._take_message for a forwarded write
+    3   leader_receive    RaftDriver.propose, or RaftDriver._take_forwarded for a forwarded write
     4.1 leader_wal        RaftDriver._persist: the leader syncs its log
     4.2 replicate         RaftDriver._replicate: sends to every follower, before the leader's sync
     5   follower_wal      RaftDriver._persist: syncs before the follower acknowledges

@@ -35,7 +35,7 @@ from collections.abc import Mapping
 from splitbrain.harness.simulation.conditions import Coverage
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.member import Member
-from splitbrain.harness.simulation.observed_raft import ObservedRaft
+from splitbrain.harness.simulation.observed_raft import ObservedRaft, values_of
 from splitbrain.harness.simulation.process import Process
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.raft.errors import ProposalDropped
@@ -46,6 +46,10 @@ from splitbrain.node.server import Server
 
 VIOLATIONS_MAX = 20
 LAG_ENTRIES = 50
+
+# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+_LEADER, _FOLLOWER = Role.LEADER, Role.FOLLOWER
+_REPLICATE = ProgressState.REPLICATE
 
 
 class InvariantMonitor:
@@ -92,18 +96,10 @@ class InvariantMonitor:
         if seen is None or seen.life != process.life:
             self._new_life(process)
             return
-        raft, log = seen.raft, seen.raft.log
-        if (
-            raft.term != seen.term
-            or raft.role is not seen.role
-            or raft.vote != seen.vote
-            or log.last_index != seen.last
-            or log.committed != seen.committed
-            or log.compacted_index != seen.compacted
-            or log.last_term != seen.last_term
-        ):
+        raft = seen.raft
+        if values_of(raft) != seen.values:
             self._changed(process, seen)
-        if raft.role is Role.LEADER:
+        if raft.role is _LEADER:
             matches = [peer.match for peer in raft.peers]
             if matches != seen.matches:
                 seen.matches = matches
@@ -143,7 +139,7 @@ class InvariantMonitor:
             self._role_changed(name, seen, raft)
         self._log_changed(name, seen, raft)
         if log.committed > seen.committed:
-            if seen.role is Role.LEADER and raft.role is Role.LEADER and seen.term == raft.term:
+            if seen.role is _LEADER and raft.role is _LEADER and seen.term == raft.term:
                 self._check_commit_rule(name, raft)
             self._commit_advanced(name, seen, raft)
         seen.record(raft)
@@ -153,18 +149,18 @@ class InvariantMonitor:
         was, now = seen.role, raft.role
         sometimes("a second term began", raft.term > 1 and raft.term != seen.term)
         if was is Role.CANDIDATE:
-            sometimes("a candidate yielded to another leader", now is Role.FOLLOWER)
+            sometimes("a candidate yielded to another leader", now is _FOLLOWER)
             sometimes(
                 "a candidate tried again in a further term",
                 now in (Role.CANDIDATE, Role.PRE_CANDIDATE),
             )
         sometimes(
-            "a pre-candidate gave up", was is Role.PRE_CANDIDATE and now is Role.FOLLOWER
+            "a pre-candidate gave up", was is Role.PRE_CANDIDATE and now is _FOLLOWER
         )
-        if was is Role.LEADER and now is not Role.LEADER:
+        if was is _LEADER and now is not _LEADER:
             self._coverage.reached("a leader stepped down")
             sometimes("a deposed leader had uncommitted entries", seen.last > seen.committed)
-        if now is Role.LEADER and (was is not Role.LEADER or raft.term != seen.term):
+        if now is _LEADER and (was is not _LEADER or raft.term != seen.term):
             self._became_leader(name, raft)
 
     def _became_leader(self, name: str, raft: Raft) -> None:
@@ -181,7 +177,7 @@ class InvariantMonitor:
         self._coverage.sometimes(
             "two members led at once, in different terms",
             any(
-                one.raft.role is Role.LEADER and self._members[other_name].runs
+                one.raft.role is _LEADER and self._members[other_name].runs
                 for other_name, one in self._seen.items()
                 if other_name != name
             ),
@@ -260,7 +256,7 @@ class InvariantMonitor:
         if log.committed > self._last_committed:
             self._check_quorum(name, log.committed)
             self._last_committed = log.committed
-            if raft.role is Role.LEADER:
+            if raft.role is _LEADER:
                 self._provoke_deposed_leaders(raft)
             if log.committed in self._committed:
                 self._committed_by[raft.term] = log.committed
@@ -276,7 +272,7 @@ class InvariantMonitor:
         """
         for name, one in self._seen.items():
             member = self._members[name]
-            if one.raft.role is Role.LEADER and one.raft.term < raft.term and member.runs:
+            if one.raft.role is _LEADER and one.raft.term < raft.term and member.runs:
                 assert member.process is not None
                 self._loop.soon(member.process, self._read, one.server)
                 self._loop.soon(member.process, self._append_empty_entries, one.raft, raft)
@@ -287,7 +283,7 @@ class InvariantMonitor:
 
     def _append_empty_entries(self, raft: Raft, successor: Raft) -> None:
         """Append empty entries to the log of `raft`. The member processes them at its next tick."""
-        if raft.role is not Role.LEADER or raft.term >= successor.term:
+        if raft.role is not _LEADER or raft.term >= successor.term:
             return
         last = raft.log.last_index
         if self.deposed_longer_by:
@@ -337,7 +333,7 @@ class InvariantMonitor:
     def _check_acknowledged(self, name: str, seen: ObservedRaft) -> None:
         """Check that the log of `name`, which was changed, still contains acknowledged entries."""
         for leader, one in self._seen.items():
-            if one.raft.role is Role.LEADER and leader != name:
+            if one.raft.role is _LEADER and leader != name:
                 for peer in one.raft.peers:
                     if peer.id == seen.raft.id:
                         self._check_match(leader, one.raft, peer.match, name, seen)
@@ -369,11 +365,11 @@ class InvariantMonitor:
 
     def _conditions_of_commit(self, seen: ObservedRaft, raft: Raft) -> None:
         log, sometimes = raft.log, self._coverage.sometimes
-        sometimes(
-            "a follower's entries waited for its disk when a commit came",
-            raft.role is Role.FOLLOWER and log.durable < log.last_index,
-        )
-        if raft.role is not Role.LEADER:
+        if raft.role is not _LEADER:
+            sometimes(
+                "a follower's entries waited for its disk when a commit came",
+                raft.role is _FOLLOWER and log.durable < log.last_index,
+            )
             return
         sometimes(
             "entries of an earlier term were committed with one of the leader's own",
@@ -381,8 +377,9 @@ class InvariantMonitor:
         )
         for peer in raft.peers:
             sometimes("a follower lagged by 50 entries", log.last_index - peer.match > LAG_ENTRIES)
-            sometimes("a follower was sent a snapshot", peer.state is ProgressState.SNAPSHOT)
-            sometimes("a follower was probed", peer.state is ProgressState.PROBE)
+            if peer.state is not _REPLICATE:
+                sometimes("a follower was sent a snapshot", peer.state is ProgressState.SNAPSHOT)
+                sometimes("a follower was probed", peer.state is ProgressState.PROBE)
 
     def _applied(self, process: Process, seen: ObservedRaft, applied: int, revision: int) -> None:
         """Check the applied index and the revision, which may change without the index."""
@@ -457,7 +454,7 @@ class InvariantMonitor:
         server = member.server
         if (
             server is not None
-            and server.raft.role is Role.LEADER
+            and server.raft.role is _LEADER
             and max(self._leaders, default=0) > server.raft.term
         ):
             self._coverage.reached("a paused leader resumed after it was deposed")
@@ -489,7 +486,7 @@ class InvariantMonitor:
         sometimes = self._coverage.sometimes
         sometimes("a member was killed while it started", stopped.server is None)
         server = stopped.server
-        sometimes("a leader was killed", server is not None and server.raft.role is Role.LEADER)
+        sometimes("a leader was killed", server is not None and server.raft.role is _LEADER)
         up = sum(1 for one in self._members.values() if one.alive and one is not stopped)
         sometimes("a majority was down at once", up < self._majority)
         sometimes("all were down at once", up == 0)

@@ -32,6 +32,8 @@ from heapq import heappop, heappush
 from math import ceil
 from typing import Any, NoReturn
 
+import msgspec
+
 from splitbrain.harness.errors import SplitbrainError
 from splitbrain.harness.simulation.process import Ended, Process
 
@@ -47,27 +49,18 @@ class Livelock(SplitbrainError):
     """Time does not advance, because callbacks keep scheduling callbacks at the same time."""
 
 
-class _Handle:
+class _Handle(msgspec.Struct, eq=False):
     """A callback, and the process on whose behalf it runs.
 
     This class replaces `asyncio.Handle` and `TimerHandle`, which copy the context for each callback
     and are slower.
     """
 
-    __slots__ = ("args", "callback", "cancelled_", "process", "when_ns")
-
-    def __init__(
-        self,
-        callback: Callable[..., object],
-        args: tuple[Any, ...],
-        process: Process | None,
-        when_ns: int,
-    ) -> None:
-        self.callback = callback
-        self.args = args
-        self.process = process
-        self.when_ns = when_ns
-        self.cancelled_ = False
+    callback: Callable[..., object]
+    args: tuple[Any, ...]
+    process: Process | None
+    when_ns: int = 0
+    cancelled_: bool = False
 
     def cancel(self) -> None:
         self.cancelled_ = True
@@ -118,7 +111,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: object = None
     ) -> _Handle:
-        handle = _Handle(callback, args, self.current, 0)
+        handle = _Handle(callback, args, self.current)
         self._soon.append(handle)
         return handle
 
@@ -149,7 +142,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def soon(self, process: Process | None, callback: Callable[..., object], *args: Any) -> None:
         """Like `call_soon`, on behalf of `process`."""
-        self._soon.append(_Handle(callback, args, process, 0))
+        self._soon.append(_Handle(callback, args, process))
 
     def create_task(
         self, coro: Generator[Any, None, Any] | Coroutine[Any, Any, Any], **options: Any
@@ -296,8 +289,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             "call the function directly, or use an interface of the world"
         )
 
-    def get_debug(self) -> bool:
-        return False
+    # Asyncio calls this method for each future and task; `bool()` returns False.
+    get_debug = staticmethod(bool)
 
     def close(self) -> None:
         self._soon.clear()

@@ -71,15 +71,20 @@ class Link:
         if random.random() * 100 < conditions.slow_percent:
             delay_ns += RETRANSMIT_NS << random.randrange(3)
             self.reached("a frame waited for a retransmission")
+        return delay_ns if state is NORMAL else delay_ns + self._added_ns(state, size)
+
+    def _added_ns(self, state: LinkState, size: int) -> int:
+        """The part of the delay that a fault adds."""
+        added_ns = 0
         if state.delay_ms or state.jitter_ms:
-            jitter_ms = (random.random() * 2 - 1) * state.jitter_ms
-            delay_ns += int(max(state.delay_ms + jitter_ms, 0.0) * 1_000_000)
+            jitter_ms = (self._random.random() * 2 - 1) * state.jitter_ms
+            added_ns += int(max(state.delay_ms + jitter_ms, 0.0) * 1_000_000)
         if state.rate_bytes_per_s:
             now_ns = self._loop.now_ns
             taken_ns = size * 1_000_000_000 // state.rate_bytes_per_s
             self._free_at_ns = max(self._free_at_ns, now_ns) + taken_ns
-            delay_ns += self._free_at_ns - now_ns
-        return delay_ns
+            added_ns += self._free_at_ns - now_ns
+        return added_ns
 
     def happens(self, percent: float) -> bool:
         return percent > 0 and self._random.random() * 100 < percent

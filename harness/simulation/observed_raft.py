@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from splitbrain.node.raft.message import HardState
 from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.ready import Role
 from splitbrain.node.server import Server
+
+
+def values_of(raft: Raft) -> tuple[int, int, Role, int, int, int, int]:
+    """The values whose changes are observed."""
+    log = raft.log
+    return (
+        raft.term, raft.vote, raft.role, log.committed, log.last_index, log.last_term,
+        log.compacted_index,
+    )
 
 
 class ObservedRaft:
@@ -16,7 +26,7 @@ class ObservedRaft:
     __slots__ = (
         "applied", "committed", "compacted", "durable", "last", "last_term", "leader", "life",
         "matches", "raft", "revision", "role", "server", "synced", "synced_state", "synced_term",
-        "term", "vote",
+        "term", "values", "vote",
     )
 
     def __init__(self, server: Server, life: int) -> None:
@@ -34,13 +44,12 @@ class ObservedRaft:
         self.note_synced()
 
     def record(self, raft: Raft) -> None:
-        log = raft.log
-        self.term, self.vote, self.role, self.leader = raft.term, raft.vote, raft.role, raft.leader
-        self.committed, self.last, self.compacted = (
-            log.committed, log.last_index, log.compacted_index
-        )
-        self.last_term = log.last_term
-        self.durable = log.durable
+        self.values = values_of(raft)
+        (
+            self.term, self.vote, self.role, self.committed, self.last, self.last_term,
+            self.compacted,
+        ) = self.values
+        self.leader, self.durable = raft.leader, raft.log.durable
 
     def note_synced(self) -> None:
         """Record the log and the hard state as durable, if the disk reports no unsynced bytes."""

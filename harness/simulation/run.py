@@ -108,7 +108,9 @@ async def drive(
 ) -> RunRecord:
     """Drive `cluster` through `schedule`, on the virtual loop of the cluster."""
     system = SimulatedSystem(cluster, folder.path)
-    recorder = Recorder(folder.history, folder.nemesis, clock_ns=lambda: cluster.loop.now_ns)
+    recorder = Recorder(
+        folder.history, folder.nemesis, clock_ns=lambda: cluster.loop.now_ns, buffered=True
+    )
     workload = make_workload(schedule.options.workload, schedule.options.workload_options)
     run = Drive(
         schedule=schedule, workload=workload, system=system, folder=folder, progress=progress,

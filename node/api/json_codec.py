@@ -1,8 +1,9 @@
 """Converts requests from JSON and responses to JSON, byte for byte like etcd's gateway.
 
-Requests: msgspec decodes requests in the usual form. `splitbrain.node.api.json_reader`, which reads
-exactly like Go, decodes all others: names of enums, numbers in quotes, camel case, unknown fields,
-and invalid requests. The two agree on every request that msgspec accepts.
+Requests: `splitbrain.node.api.usual_request` decodes requests in the usual form.
+`splitbrain.node.api.json_reader`, which reads exactly like Go, decodes all others: numbers of
+enums, camel case, unknown fields, and invalid requests. The two agree on every request that the
+first one accepts.
 
 Responses: fields are in the order of the protobuf definition, without defaults. Bytes are base64,
 64-bit integers are strings, enums are names, and text is escaped as in Go.
@@ -16,112 +17,30 @@ import http
 import re
 from binascii import b2a_base64
 from collections.abc import Callable
-from typing import Any, Literal
-
-import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from typing import Any
 
 from splitbrain.node.api import go_json, json_reader
 from splitbrain.node.api.go_json import GoJsonError, Incomplete
+from splitbrain.node.api.usual_request import decode_usual
 from splitbrain.node.messages import rpc
 from splitbrain.node.messages.errors import Code, RpcError
 from splitbrain.node.mvcc.key_value import Event, EventType, KeyValue
 
 # --- requests ------------------------------------------------------------------
 
-
-class _Compare(Struct, forbid_unknown_fields=True):
-    result: Literal["EQUAL", "GREATER", "LESS", "NOT_EQUAL"] = "EQUAL"
-    target: Literal["VERSION", "CREATE", "MOD", "VALUE", "LEASE"] = "VERSION"
-    key: bytes = b""
-    version: str | rpc.Int64 | UnsetType = UNSET
-    create_revision: str | rpc.Int64 | UnsetType = UNSET
-    mod_revision: str | rpc.Int64 | UnsetType = UNSET
-    value: bytes | UnsetType = UNSET
-    lease: str | rpc.Int64 | UnsetType = UNSET
-    range_end: bytes = b""
-
-
-class _RequestOp(Struct, forbid_unknown_fields=True):
-    request_range: rpc.RangeRequest | None = None
-    request_put: rpc.PutRequest | None = None
-    request_delete_range: rpc.DeleteRangeRequest | None = None
-
-
-class _Txn(Struct, forbid_unknown_fields=True):
-    compare: list[_Compare] = []
-    success: list[_RequestOp] = []
-    failure: list[_RequestOp] = []
-
-
-class _Unusual(Exception):
-    """The request does not have the usual form, so `json_reader` must read it."""
-
-
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\Z")
-_COMPARE_UNION = ("version", "create_revision", "mod_revision", "value", "lease")
-
-
-def _usual_compare(wire: _Compare) -> rpc.Compare:
-    union: dict[str, int | bytes] = {}
-    for name in _COMPARE_UNION:
-        operand = getattr(wire, name)
-        if operand is UNSET:
-            continue
-        if isinstance(operand, str):
-            if not _INTEGER.match(operand):
-                raise _Unusual
-            operand = int(operand)
-        union = {name: operand}  # if there are several, the last one counts
-    target = rpc.CompareTarget[wire.target].value
-    return rpc.Compare(
-        key=wire.key,
-        result=rpc.CompareResult[wire.result].value,
-        target=target,
-        operand=rpc.compare_operand(target, union),
-        range_end=wire.range_end,
-    )
-
-
-def _usual_operation(wire: _RequestOp) -> rpc.RequestOp | None:
-    return wire.request_delete_range or wire.request_put or wire.request_range
-
-
-def _usual_txn(wire: _Txn) -> rpc.TxnRequest:
-    return rpc.TxnRequest(
-        compare=tuple(map(_usual_compare, wire.compare)),
-        success=tuple(map(_usual_operation, wire.success)),
-        failure=tuple(map(_usual_operation, wire.failure)),
-    )
-
-
-def _as_is(wire: Any) -> Any:
-    return wire
-
-
-# method -> (decoder of the usual form, conversion to the request, exact reader)
-_READERS: dict[
-    str,
-    tuple[Callable[[bytes], Any] | None, Callable[[Any], Any], json_reader.Message],
-] = {
-    "/v3/kv/put": (
-        msgspec.json.Decoder(rpc.PutRequest).decode, _as_is, json_reader.PUT,
-    ),
-    "/v3/kv/range": (
-        msgspec.json.Decoder(rpc.RangeRequest).decode, _as_is, json_reader.RANGE,
-    ),
-    "/v3/kv/deleterange": (
-        msgspec.json.Decoder(rpc.DeleteRangeRequest).decode, _as_is, json_reader.DELETE_RANGE,
-    ),
-    "/v3/kv/txn": (msgspec.json.Decoder(_Txn).decode, _usual_txn, json_reader.TXN),
-    "/v3/kv/compaction": (None, _as_is, json_reader.COMPACTION),
-    "/v3/watch": (None, _as_is, json_reader.WATCH),
-    "/v3/maintenance/status": (None, _as_is, json_reader.STATUS),
-    "/v3/maintenance/hash": (None, _as_is, json_reader.HASH),
-    "/v3/maintenance/hashkv": (None, _as_is, json_reader.HASH_KV),
-    "/v3/maintenance/alarm": (None, _as_is, json_reader.ALARM),
-    "/v3/cluster/member/list": (None, _as_is, json_reader.MEMBER_LIST),
-}  # fmt: skip
+_READERS: dict[str, json_reader.Message] = {
+    "/v3/kv/put": json_reader.PUT,
+    "/v3/kv/range": json_reader.RANGE,
+    "/v3/kv/deleterange": json_reader.DELETE_RANGE,
+    "/v3/kv/txn": json_reader.TXN,
+    "/v3/kv/compaction": json_reader.COMPACTION,
+    "/v3/watch": json_reader.WATCH,
+    "/v3/maintenance/status": json_reader.STATUS,
+    "/v3/maintenance/hash": json_reader.HASH,
+    "/v3/maintenance/hashkv": json_reader.HASH_KV,
+    "/v3/maintenance/alarm": json_reader.ALARM,
+    "/v3/cluster/member/list": json_reader.MEMBER_LIST,
+}
 
 
 def decode_request(method: str, body: bytes) -> Any:
@@ -129,13 +48,8 @@ def decode_request(method: str, body: bytes) -> Any:
 
     Raises RpcError (INVALID_ARGUMENT, with Go's message) if the body is invalid.
     """
-    decode, finish, reader = _READERS[method]
-    if decode is not None:
-        try:
-            return finish(decode(body))
-        except (msgspec.MsgspecError, UnicodeDecodeError, _Unusual):
-            pass
-    return _decode_exactly(reader, body)
+    usual = decode_usual(method, body)
+    return _decode_exactly(_READERS[method], body) if usual is None else usual
 
 
 def _decode_exactly(reader: json_reader.Message, body: bytes) -> Any:

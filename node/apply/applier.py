@@ -21,6 +21,7 @@ from splitbrain.node.mvcc.store import Store
 from splitbrain.node.pending import Pending
 from splitbrain.node.raft.message import Entry, Snapshot
 from splitbrain.node.read_barrier import ReadBarrier
+from splitbrain.node.wakeup import Wakeup
 from splitbrain.node.world import World
 from splitbrain.node.write_path import Traced, WritePath
 
@@ -73,7 +74,7 @@ class Applier:
         self._reads = reads
         self._backend = backend
         self._queue: deque[ToApply] = deque()
-        self._filled = asyncio.Event()
+        self._filled = Wakeup()
         self._room = asyncio.Event()
 
     async def enqueue(self, batch: ToApply) -> None:
@@ -89,7 +90,6 @@ class Applier:
         """Apply batches forever. If `run` raises an error, the member must stop."""
         while True:
             await self._filled.wait()
-            self._filled.clear()
             while self._queue:
                 batch = self._queue.popleft()
                 self._room.set()

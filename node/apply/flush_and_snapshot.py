@@ -10,14 +10,13 @@ Source: etcd's backend batch (100 ms or 10,000 operations) and its snapshot trig
 
 from __future__ import annotations
 
-import asyncio
-
 from splitbrain.node.config import Config
 from splitbrain.node.member_metrics import MemberMetrics
 from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.raft.message import Index, SnapshotMetadata
 from splitbrain.node.raft.raft import Raft
+from splitbrain.node.wakeup import Wakeup
 from splitbrain.node.world import Timer, World
 from splitbrain.node.write_path import Traced, WritePath
 
@@ -44,7 +43,7 @@ class BackendFlusher:
         self._store = store
         self._raft = raft
         self._metrics = metrics
-        self._due = asyncio.Event()
+        self._due = Wakeup()
         self._timer: Timer | None = None
         self._flushed = Traced()
         self.is_full = False
@@ -66,7 +65,6 @@ class BackendFlusher:
         """Flush forever. Raises DiskError. If it does, the member must stop."""
         while True:
             await self._due.wait()
-            self._due.clear()
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None

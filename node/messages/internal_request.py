@@ -7,6 +7,8 @@ cannot decode completely.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 
 from splitbrain.node.messages.rpc import WriteRequest
@@ -38,6 +40,10 @@ class UnreadableRequest(Exception):
     """A committed entry contains no readable request. It is corrupt, or of a newer release."""
 
 
+RECENT_MAX = 32
+"""The results of so many calls of `decode` are kept, because each step of the write path that is
+traced reads the id of the request, and because the members of a simulation share the payload."""
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(InternalRequest)
 
@@ -46,6 +52,7 @@ def encode(request: InternalRequest) -> bytes:
     return _encoder.encode(request)
 
 
+@lru_cache(maxsize=RECENT_MAX)
 def decode(data: bytes) -> InternalRequest:
     """Decode the payload of a log entry. Raises UnreadableRequest."""
     try:

@@ -73,9 +73,11 @@ class Store:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._index = KeyIndex()
-        self._revision = FIRST_REVISION
+        self.revision = FIRST_REVISION
+        """The revision of the last change."""
         self._compacted = NOT_COMPACTED
-        self._consistent_index = self._consistent_term = 0
+        self.consistent_index = self.consistent_term = 0
+        """Index and term of the last log entry whose effect the store contains."""
         self._writing = False
         self._forgotten = array("Q")
         """The compacted changes to remove from the backend. The first `_removed` of them are
@@ -87,21 +89,9 @@ class Store:
     # --- state --------------------------------------------------------------------
 
     @property
-    def revision(self) -> int:
-        return self._revision
-
-    @property
     def compacted_revision(self) -> int:
         """The revision of the last compaction, or -1. Earlier revisions cannot be read."""
         return self._compacted
-
-    @property
-    def consistent_index(self) -> int:
-        return self._consistent_index
-
-    @property
-    def consistent_term(self) -> int:
-        return self._consistent_term
 
     @property
     def keys_count(self) -> int:
@@ -114,7 +104,7 @@ class Store:
         The call may come before or after the writes of the entry at `index`, but there must be no
         await between the call and these writes.
         """
-        self._consistent_index, self._consistent_term = index, term
+        self.consistent_index, self.consistent_term = index, term
         self._backend.put(_META, _CONSISTENT_INDEX, _INDEX_AND_TERM.pack(index, term))
 
     # --- reading ------------------------------------------------------------------
@@ -129,7 +119,7 @@ class Store:
 
         Raises CompactedRevision, FutureRevision.
         """
-        self._check_revision(revision, self._revision)
+        self._check_revision(revision, self.revision)
         packed = self._index.at(key, revision)
         return None if packed is None else self._value_at(packed)
 
@@ -152,7 +142,7 @@ class Store:
             key,
             range_end,
             revision=revision,
-            current=self._revision,
+            current=self.revision,
             limit=limit,
             count_only=count_only,
         )
@@ -223,7 +213,7 @@ class Store:
         """Begin a transaction. It must end before any other call of the store."""
         assert not self._writing, "a transaction is in progress; end it first"
         self._writing = True
-        return WriteTransaction(self, self._revision + 1, watched=self.watches.listening)
+        return WriteTransaction(self, self.revision + 1, watched=self.watches.listening)
 
     def record_change(self, kv: KeyValue, sub: int, *, tombstone: bool) -> None:
         """Write one change of a transaction into the index and the backend."""
@@ -234,7 +224,7 @@ class Store:
     def end_write(self, revision: int, events: list[Event]) -> None:
         """End a transaction: set the store's revision, and notify the watchers of `events`."""
         self._writing = False
-        self._revision = revision
+        self.revision = revision
         if events:
             self.watches.notify(revision, events)
 
@@ -248,8 +238,8 @@ class Store:
         """
         if revision <= self._compacted:
             raise CompactedRevision(revision, self._compacted)
-        if revision > self._revision:
-            raise FutureRevision(revision, self._revision)
+        if revision > self.revision:
+            raise FutureRevision(revision, self.revision)
         self._compacted = revision
         self._backend.put(_META, _SCHEDULED_COMPACTION, _REVISION.pack(revision))
         self._forget()
@@ -285,8 +275,8 @@ class Store:
         The hash is equal on members with the same history and the same compacted revision. The
         cost is linear in the number of changes. Raises CompactedRevision, FutureRevision.
         """
-        self._check_revision(revision, self._revision)
-        until = revision if revision > 0 else self._revision
+        self._check_revision(revision, self.revision)
+        until = revision if revision > 0 else self.revision
         pairs = self._backend.range(_KEYS, b"", backend_key(pack(until + 1)))
         forgotten = frozenset(self._forgotten[self._removed :])
         return HashResult(hash_changes(pairs, forgotten), self._compacted, until)
@@ -311,7 +301,7 @@ class Store:
 
         Watchers continue from their current revision.
         """
-        before = self._revision
+        before = self.revision
         self._load()
         self.watches.store_replaced(before)
 
@@ -324,14 +314,14 @@ class Store:
         """
         self._forgotten, self._removed = array("Q"), 0
         self._writing = False
-        self._revision = FIRST_REVISION
+        self.revision = FIRST_REVISION
         self._index = KeyIndex.of(self._stored_changes())
         found = self._backend.get(_META, _SCHEDULED_COMPACTION)
         self._compacted = NOT_COMPACTED if found is None else _REVISION.unpack(found)[0]
-        self._revision = max(self._revision, self._compacted)
+        self.revision = max(self.revision, self._compacted)
         if self._compacted != NOT_COMPACTED:
             self._forget()
-        self._consistent_index, self._consistent_term = _applied(self._backend)
+        self.consistent_index, self.consistent_term = _applied(self._backend)
 
     def _stored_changes(self) -> Iterator[tuple[bytes, Packed]]:
         """Yield each key and change, in the order of the revisions.
@@ -342,7 +332,7 @@ class Store:
         for key, value in self._backend.range(_KEYS, b""):
             packed = packed_from(key)
             yield decode_key_value(value).key, packed
-        self._revision = main_of(packed)
+        self.revision = main_of(packed)
 
 
 def packed_name(packed: Packed) -> str:

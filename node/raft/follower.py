@@ -10,6 +10,9 @@ from splitbrain.node.raft.message import NONE, Index, MemberId, Message, Message
 from splitbrain.node.raft.ready import ReadState
 from splitbrain.node.raft.state import RaftState
 
+# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+_APP_RESP, _HEARTBEAT_RESP = MessageType.APP_RESP, MessageType.HEARTBEAT_RESP
+
 
 def hear_leader(raft: RaftState, leader: MemberId) -> None:
     raft.election_elapsed = 0
@@ -77,13 +80,13 @@ def acknowledge(raft: RaftState, leader: MemberId, index: Index) -> None:
     waiting = raft.messages_after_sync
     if waiting and covers(waiting[-1], leader, raft.term, index):
         waiting.pop()
-    waiting.append(Message(MessageType.APP_RESP, leader, raft.id, raft.term, index=index))
+    waiting.append(Message(_APP_RESP, leader, raft.id, raft.term, index=index))
 
 
 def covers(message: Message, leader: MemberId, term: Term, index: Index) -> bool:
     """Whether an acknowledgement of `index` makes the acknowledgement `message` redundant."""
     return (
-        message.type is MessageType.APP_RESP
+        message.type is _APP_RESP
         and message.to == leader
         and message.term == term
         and not message.reject
@@ -129,7 +132,7 @@ def on_heartbeat(raft: RaftState, message: Message) -> None:
     log.commit_to(message.commit)
     raft.send(
         Message(
-            MessageType.HEARTBEAT_RESP, message.from_, raft.id, raft.term, 0, 0, 0, (),
+            _HEARTBEAT_RESP, message.from_, raft.id, raft.term, 0, 0, 0, (),
             False, 0, message.context,
         )
     )  # fmt: skip

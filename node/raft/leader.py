@@ -12,6 +12,10 @@ from splitbrain.node.raft.read_index import PendingRead
 from splitbrain.node.raft.ready import ReadState, Role
 from splitbrain.node.raft.state import RaftState
 
+# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+_PROBE, _SNAPSHOT = ProgressState.PROBE, ProgressState.SNAPSHOT
+_NORMAL = EntryType.NORMAL
+
 # Time
 
 
@@ -77,7 +81,7 @@ def on_proposal(raft: RaftState, message: Message) -> None:
 
 def append_proposals(raft: RaftState, entries: Sequence[Entry]) -> None:
     for entry in entries:
-        if entry.type is EntryType.NORMAL and has_room(raft, len(entry.data)):
+        if entry.type is _NORMAL and has_room(raft, len(entry.data)):
             propose(raft, entry.data)
 
 
@@ -113,12 +117,12 @@ def on_rejection(raft: RaftState, progress: Progress, message: Message) -> None:
 
 def on_acknowledgement(raft: RaftState, progress: Progress, message: Message) -> None:
     increased = progress.acknowledge(message.index)
-    probed = progress.state is ProgressState.PROBE and progress.match == message.index
+    probed = progress.state is _PROBE and progress.match == message.index
     if not increased and not probed:
         return
-    if progress.state is ProgressState.PROBE:
+    if progress.state is _PROBE:
         progress.become_replicate()
-    elif progress.state is ProgressState.SNAPSHOT:
+    elif progress.state is _SNAPSHOT:
         # The follower may have received a later snapshot than the announced one. It can
         # continue if this log contains the entries after its match.
         if progress.match + 1 >= raft.log.first_index:
@@ -149,10 +153,10 @@ def on_heartbeat_response(raft: RaftState, message: Message) -> None:
 
 def nudge(raft: RaftState, progress: Progress) -> None:
     """Make an append due for a live follower that may be waiting for a lost append."""
-    if progress.state is ProgressState.SNAPSHOT:
+    if progress.state is _SNAPSHOT:
         await_snapshot(raft, progress)
     progress.paused = False
-    if progress.match < raft.log.last_index or progress.state is ProgressState.PROBE:
+    if progress.match < raft.log.last_index or progress.state is _PROBE:
         progress.append_due = True
         raft.sends_due = raft.sends_due or replication.has_due(raft, progress)
 
@@ -240,7 +244,7 @@ def on_snapshot_status(raft: RaftState, member: MemberId, *, delivered: bool) ->
     entries.
     """
     progress = raft.progress.get(member)
-    if progress is None or progress.state is not ProgressState.SNAPSHOT:
+    if progress is None or progress.state is not _SNAPSHOT:
         return
     if not delivered:
         progress.pending_snapshot = 0

@@ -39,6 +39,7 @@ class Log:
         "compacted_index",
         "durable",
         "last_index",
+        "last_term",
         "pending_snapshot",
         "persisting",
         "snapshot",
@@ -59,6 +60,7 @@ class Log:
         self.compacted_index: Index = snapshot.index
         self._compacted_term: Term = snapshot.term
         self.last_index: Index = snapshot.index + len(self._entries)
+        self.last_term: Term = self._entries[-1].term if self._entries else snapshot.term
         # The commit index on the disk can be too old, because it is written without a sync.
         # Applied entries and the entries in a snapshot were committed.
         committed = max(committed, applied, snapshot.index)
@@ -83,10 +85,6 @@ class Log:
     def first_index(self) -> Index:
         """The index of the first entry in the log, or `last_index` + 1 if the log is empty."""
         return self.compacted_index + 1
-
-    @property
-    def last_term(self) -> Term:
-        return self._entries[-1].term if self._entries else self._compacted_term
 
     @property
     def durable_end(self) -> Position:
@@ -166,6 +164,7 @@ class Log:
             self._truncate(first)
         self._entries.extend(entries)
         self.last_index += len(entries)
+        self.last_term = entries[-1].term
         assert entries[-1].index == self.last_index, "entries to append have a gap"
 
     def _truncate(self, first: Index) -> None:
@@ -238,6 +237,7 @@ class Log:
         self.compacted_index = metadata.index
         self._compacted_term = metadata.term
         self.last_index = metadata.index
+        self.last_term = metadata.term
         self.committed = metadata.index
         self.applying = metadata.index
         self.persisting = metadata.index

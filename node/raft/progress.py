@@ -22,6 +22,12 @@ class ProgressState(Enum):
     SNAPSHOT = "snapshot"
 
 
+# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+_PROBE, _REPLICATE, _SNAPSHOT = (
+    ProgressState.PROBE, ProgressState.REPLICATE, ProgressState.SNAPSHOT,
+)  # fmt: skip
+
+
 class Progress:
     """The leader's knowledge of one member.
 
@@ -52,7 +58,7 @@ class Progress:
         self.id = member
         self.match: Index = 0
         self.next: Index = next_index
-        self.state = ProgressState.PROBE
+        self.state = _PROBE
         self.pending_snapshot: Index = 0
         self.snapshot_elapsed = 0
         """Ticks since the pending snapshot was sent, counted only while the follower is alive."""
@@ -75,25 +81,25 @@ class Progress:
         self.is_learner = is_learner
 
     def is_paused(self) -> bool:
-        return self.paused or self.state is ProgressState.SNAPSHOT
+        return self.paused or self.state is _SNAPSHOT
 
     def become_probe(self) -> None:
         """Send one append at a time, starting after the known match."""
         following_snapshot = (
-            self.pending_snapshot + 1 if self.state is ProgressState.SNAPSHOT else 0
+            self.pending_snapshot + 1 if self.state is _SNAPSHOT else 0
         )
-        self._enter(ProgressState.PROBE)
+        self._enter(_PROBE)
         self.next = max(self.match + 1, following_snapshot)
         self.sent_commit = min(self.sent_commit, self.next - 1)
 
     def become_replicate(self) -> None:
         """Stream entries from the follower's match on."""
-        self._enter(ProgressState.REPLICATE)
+        self._enter(_REPLICATE)
         self.next = self.match + 1
 
     def become_snapshot(self, index: Index) -> None:
         """Record that a snapshot at `index` was sent. No append is sent until it has a result."""
-        self._enter(ProgressState.SNAPSHOT)
+        self._enter(_SNAPSHOT)
         self.pending_snapshot = index
         self.next = index + 1
         self.sent_commit = index
@@ -108,10 +114,10 @@ class Progress:
 
     def sent(self, entries: int, size_bytes: int, commit: Index) -> None:
         """Record that an append with `commit` and `entries` entries from `next` on was sent."""
-        assert self.state is not ProgressState.SNAPSHOT, "an append to a follower in SNAPSHOT"
+        assert self.state is not _SNAPSHOT, "an append to a follower in SNAPSHOT"
         self.append_due = False
         self.sent_commit = commit
-        if self.state is ProgressState.REPLICATE:
+        if self.state is _REPLICATE:
             if entries:
                 self.next += entries
                 self.inflights.add(self.next - 1, size_bytes)
@@ -143,13 +149,13 @@ class Progress:
 
         Returns False if the rejection is stale, because it was reordered or duplicated.
         """
-        if self.state is ProgressState.REPLICATE:
+        if self.state is _REPLICATE:
             if rejected <= self.match:
                 return False
             self.next = self.match + 1
             self.sent_commit = min(self.sent_commit, self.next - 1)
             return True
-        if self.state is ProgressState.SNAPSHOT or rejected != self.next - 1:
+        if self.state is _SNAPSHOT or rejected != self.next - 1:
             return False
         self.next = max(min(rejected, hint + 1), self.match + 1)
         self.sent_commit = min(self.sent_commit, self.next - 1)

@@ -71,7 +71,8 @@ HANDLERS: dict[Role, dict[MessageType, Handler]] = {
 }
 
 # Bound here because an attribute of an enum class costs a look-up through its metaclass.
-_LEADER = Role.LEADER
+_LEADER, _CANDIDATE = Role.LEADER, Role.CANDIDATE
+_PROP = MessageType.PROP
 _VOTE = MessageType.VOTE
 _PRE_VOTE = MessageType.PRE_VOTE
 
@@ -204,8 +205,7 @@ class Raft(RaftState):
 
     def has_ready(self) -> bool:
         """Whether `ready()` would contain anything new."""
-        log = self.log
-        hard = self._handed_hard_state
+        log, hard = self.log, self._handed_hard_state
         return bool(
             self.messages
             or self.messages_after_sync
@@ -214,13 +214,13 @@ class Raft(RaftState):
             or self.sends_due
             or self.read_states
             or self.reads.round_due
-            or log.has_unapplied
+            or (log.applying < log.committed and log.has_unapplied)
             or self.forwards
             or self.term != hard.term
             or self.vote != hard.vote
             or self.role is not self._handed_role
             or self.leader != self._handed_leader
-            or log.has_unpersisted_snapshot
+            or (log.pending_snapshot is not None and log.has_unpersisted_snapshot)
         )
 
     def ready(self) -> Ready:
@@ -270,7 +270,7 @@ class Raft(RaftState):
         if self.role is _LEADER:
             replication.acknowledge_own_entries(self)
             leader.release_postponed_reads(self)
-        elif self.role is Role.CANDIDATE:
+        elif self.role is _CANDIDATE:
             election.acknowledge_own_vote(self)
 
     def _applied(self, entries: tuple[Entry, ...]) -> None:
@@ -310,7 +310,7 @@ class Raft(RaftState):
         self._send_proposals(entries[first:])
 
     def _send_proposals(self, entries: list[Entry]) -> None:
-        self.send(Message(MessageType.PROP, self.leader, self.id, entries=tuple(entries)))
+        self.send(Message(_PROP, self.leader, self.id, entries=tuple(entries)))
 
     def _new_soft_state(self) -> SoftState | None:
         if self.role is self._handed_role and self.leader == self._handed_leader:

@@ -17,14 +17,14 @@ Source: etcd-io/raft, `Ready` and `Advance`.
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 import msgspec
 
 from splitbrain.node.raft.message import Entry, HardState, Index, MemberId, Message, Snapshot
 
 
-class Role(Enum):
+class Role(StrEnum):
     FOLLOWER = "follower"
     PRE_CANDIDATE = "pre_candidate"
     CANDIDATE = "candidate"

@@ -14,6 +14,10 @@ from splitbrain.node.raft.message import Entry, Index, Message, MessageType, Sna
 from splitbrain.node.raft.progress import Progress, ProgressState
 from splitbrain.node.raft.state import RaftState
 
+# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+_APP, _HEARTBEAT = MessageType.APP, MessageType.HEARTBEAT
+_REPLICATE = ProgressState.REPLICATE
+
 # Committing
 
 
@@ -105,7 +109,7 @@ def _send_append(
         return False
     raft.send(
         Message(
-            MessageType.APP,
+            _APP,
             progress.id,
             raft.id,
             raft.term,
@@ -116,7 +120,7 @@ def _send_append(
         )
     )
     progress.sent(len(entries), _payload_bytes(entries), log.committed)
-    return progress.state is ProgressState.REPLICATE
+    return progress.state is _REPLICATE
 
 
 def _snapshot_goes_first(raft: RaftState, progress: Progress) -> bool:
@@ -128,7 +132,7 @@ def _snapshot_goes_first(raft: RaftState, progress: Progress) -> bool:
 
 
 def window_is_open(progress: Progress) -> bool:
-    return progress.state is not ProgressState.REPLICATE or not progress.inflights.full()
+    return progress.state is not _REPLICATE or not progress.inflights.full()
 
 
 def _payload_bytes(entries: tuple[Entry, ...]) -> int:
@@ -168,7 +172,7 @@ def broadcast_heartbeat(raft: RaftState) -> None:
         progress.sent_commit = max(progress.sent_commit, commit)
         raft.send(
             Message(
-                MessageType.HEARTBEAT, progress.id, raft.id, raft.term, 0, 0, commit, (),
+                _HEARTBEAT, progress.id, raft.id, raft.term, 0, 0, commit, (),
                 False, 0, context,
             )
         )  # fmt: skip

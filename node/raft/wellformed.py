@@ -7,6 +7,8 @@ from splitbrain.node.raft.message import Message, MessageType
 TERM_MAX = 2**63
 """The limit of terms. A higher term could not be increased further and still be encoded."""
 
+# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+_APP, _SNAP = MessageType.APP, MessageType.SNAP
 _WITHOUT_TERM = frozenset({MessageType.PROP, MessageType.READ_INDEX})
 _LOCAL = frozenset({MessageType.UNREACHABLE, MessageType.SNAP_STATUS})
 
@@ -22,9 +24,9 @@ def is_well_formed(message: Message) -> bool:
         return False
     if message.index < 0 or message.log_term < 0 or message.commit < 0:
         return False
-    if kind is MessageType.APP:
+    if kind is _APP:
         return _is_slice_of_a_log(message)
-    if kind is MessageType.SNAP:
+    if kind is _SNAP:
         return _is_snapshot(message)
     return True
 

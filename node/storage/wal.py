@@ -66,6 +66,8 @@ __all__ = [
 ]
 
 SEGMENT_BYTES = 64 * 1024**2
+# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+_ENTRY, _HARD_STATE = RecordType.ENTRY, RecordType.HARD_STATE
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -252,9 +254,9 @@ class Wal:
         Entries are written before the hard state. Therefore the commit index is never beyond the
         end of the log after a torn write.
         """
-        records = [self._framed(RecordType.ENTRY, _encode(entry)) for entry in entries]
+        records = [self._framed(_ENTRY, _encode(entry)) for entry in entries]
         if hard_state is not None and hard_state != self._hard_state:
-            records.append(self._framed(RecordType.HARD_STATE, _encode(hard_state)))
+            records.append(self._framed(_HARD_STATE, _encode(hard_state)))
             self._hard_state = hard_state
         if entries:
             self._last_index = entries[-1].index

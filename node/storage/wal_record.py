@@ -44,6 +44,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import google_crc32c
 
@@ -54,6 +55,7 @@ BODY_BYTES_MAX = 1 << 30
 _HEADER = struct.Struct("<IIII")
 _CHECKED = struct.Struct("<II")
 _LINKED_BYTES = 12
+_PADDINGS = tuple(bytes(zeros) + END_MARK for zeros in range(ALIGNMENT_BYTES))
 
 
 class RecordType(IntEnum):
@@ -67,8 +69,7 @@ class RecordType(IntEnum):
     anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     type: int
     content: bytes
     end: int
@@ -100,16 +101,14 @@ def encode_record(
     kind: RecordType, content: bytes, *, link: int, durable: int
 ) -> tuple[bytes, int]:
     """Return the bytes of a new record, and its link. `link` is the link of the previous record."""
-    body = bytes((kind,)) + content
+    body = kind.to_bytes(1, "little") + content
     length = len(body)
     assert length <= BODY_BYTES_MAX, f"{length} bytes in a record; at most {BODY_BYTES_MAX} allowed"
     checked = _CHECKED.pack(length, durable)
     linked = checked + body_crc(checked, body).to_bytes(4, "little")
     own_link = next_link(link, linked)
-    padding = record_bytes(length) - _HEADER.size - length - 1
-    return b"".join(
-        (linked, own_link.to_bytes(4, "little"), body, bytes(padding), END_MARK)
-    ), own_link
+    padding = _PADDINGS[-(_HEADER.size + length + 1) % ALIGNMENT_BYTES]
+    return b"".join((linked, own_link.to_bytes(4, "little"), body, padding)), own_link
 
 
 def body_crc(checked: bytes, body: bytes) -> int:

@@ -32,6 +32,8 @@ _AFTER_ALL = SnapshotMetadata(index=1 << 63)
 """After this, a log contains no entries."""
 NO_SNAPSHOT = SnapshotMetadata()
 """The snapshot before the first entry of a log that starts at index 1."""
+# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+_ENTRY, _HARD_STATE = RecordType.ENTRY, RecordType.HARD_STATE
 _decode_entry = msgspec.msgpack.Decoder(Entry).decode
 _decode_hard_state = msgspec.msgpack.Decoder(HardState).decode
 _decode_position = msgspec.msgpack.Decoder(Position).decode
@@ -77,10 +79,10 @@ class Replay:
         return max((self.after.term, self.after.index), self.last_entry)
 
     def take(self, record: Record, path: str, *, decode_entries: bool) -> None:
-        if record.type == RecordType.ENTRY:
+        if record.type == _ENTRY:
             if decode_entries:
                 self._take_entry(_decode_entry(record.content), path)
-        elif record.type == RecordType.HARD_STATE:
+        elif record.type == _HARD_STATE:
             self.hard_state = _decode_hard_state(record.content)
         elif record.type == RecordType.SNAPSHOT_MARK:
             self.marks.append(Mark(_decode_mark(record.content), self.segment.sequence))

@@ -4,12 +4,12 @@ import base64
 import json
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from splitbrain.node.api import go_json, json_codec, json_reader
+from splitbrain.node.api.usual_request import decode_usual
 from splitbrain.node.messages import rpc
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.mvcc.key_value import Event, EventType, KeyValue
@@ -82,14 +82,17 @@ def test_every_spelling_of_a_put_decodes_to_the_same_put(
 json_values = st.recursive(
     st.one_of(
         st.none(), st.booleans(), int64s, st.floats(allow_nan=False, allow_infinity=False),
-        st.sampled_from(["", "YQ==", "Yg==", "VERSION", "MOD", "VALUE", "EQUAL", "5", "x"]),
+        st.sampled_from(
+            ["", "YQ==", "Yg==", "VERSION", "MOD", "VALUE", "EQUAL", "ASCEND", "5", "-0", "05", "x"]
+        ),
     ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=2),
         st.dictionaries(
             st.sampled_from(
                 ["key", "value", "lease", "limit", "revision", "compare", "success", "target",
-                 "result", "version", "mod_revision", "request_put", "request_range", "prev_kv"]
+                 "result", "version", "mod_revision", "request_put", "request_range", "prev_kv",
+                 "sort_order", "sort_target", "failure", "request_txn", "serializable"]
             ),
             inner, max_size=3,
         ),
@@ -99,17 +102,75 @@ json_values = st.recursive(
 
 
 @given(json_values, st.sampled_from(["/v3/kv/put", "/v3/kv/range", "/v3/kv/txn"]))
-def test_a_value_that_the_fast_decoder_accepts_equals_that_of_the_exact_decoder(
+def test_a_value_that_the_decoder_of_usual_requests_accepts_equals_that_of_the_exact_decoder(
     value: Any, method: str
 ) -> None:
     body = json.dumps(value).encode()
-    fast, finish, exact = json_codec._READERS[method]
-    assert fast is not None
-    try:
-        found = finish(fast(body))
-    except (msgspec.MsgspecError, json_codec._Unusual):
-        return
-    assert found == exact.read(body, 0)
+    found = decode_usual(method, body)
+    if found is not None:
+        assert found == json_codec._READERS[method].read(body, 0)
+
+
+numbers = st.integers(-(10**18) + 1, 10**18 - 1).flatmap(
+    lambda number: st.sampled_from([number, str(number)])
+)
+keys = binaries.map(encoded)
+ranges = st.fixed_dictionaries(
+    {"key": keys},
+    optional={
+        "range_end": keys, "limit": numbers, "revision": numbers, "serializable": st.booleans(),
+        "sort_order": st.sampled_from(["NONE", "ASCEND", "DESCEND"]),
+        "sort_target": st.sampled_from(["KEY", "VERSION", "CREATE", "MOD", "VALUE"]),
+        "min_mod_revision": numbers, "max_create_revision": numbers,
+    },
+)  # fmt: skip
+compares = st.fixed_dictionaries(
+    {"key": keys},
+    optional={
+        "result": st.sampled_from(["EQUAL", "GREATER", "LESS", "NOT_EQUAL"]),
+        "target": st.sampled_from(["VERSION", "CREATE", "MOD", "VALUE", "LEASE"]),
+        "version": numbers, "create_revision": numbers, "value": keys, "range_end": keys,
+    },
+)  # fmt: skip
+
+
+def transactions(operations: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    branch = st.lists(operations, max_size=2)
+    return st.fixed_dictionaries(
+        {}, optional={"compare": st.lists(compares, max_size=2), "success": branch,
+                      "failure": branch},
+    )  # fmt: skip
+
+
+operations = st.recursive(
+    st.one_of(
+        st.fixed_dictionaries({"request_range": ranges}),
+        st.fixed_dictionaries({"request_put": st.fixed_dictionaries({"key": keys, "value": keys})}),
+    ),
+    lambda inner: st.fixed_dictionaries({"request_txn": transactions(inner)}),
+    max_leaves=4,
+)
+
+
+@given(
+    st.one_of(
+        st.tuples(st.just("/v3/kv/range"), ranges),
+        st.tuples(st.just("/v3/kv/txn"), transactions(operations)),
+    )
+)
+def test_a_request_in_the_usual_form_is_decoded_as_by_the_exact_decoder(
+    request: tuple[str, dict[str, Any]]
+) -> None:
+    method, value = request
+    body = json.dumps(value).encode()
+    found = decode_usual(method, body)
+    assert found == json_codec._READERS[method].read(body, 0)
+
+
+@pytest.mark.parametrize("levels", [1, 100, 100_000])
+def test_nested_transactions_are_left_to_the_exact_decoder_beyond_a_depth(levels: int) -> None:
+    body = b'{"success":[{"request_txn":' * levels + b"{}" + b"}]}" * levels
+    assert (decode_usual("/v3/kv/txn", body) is None) == (levels > 4)
 
 
 def test_the_last_field_of_a_oneof_in_protobuf_order_wins() -> None:

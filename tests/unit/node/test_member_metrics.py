@@ -43,3 +43,15 @@ def test_the_traffic_of_a_peer_is_labelled_with_its_id() -> None:
     assert values['etcd_network_peer_sent_bytes_total{To="ab12"}'] == 10
     assert values['etcd_network_peer_received_bytes_total{From="ab12"}'] == 20
     assert values['etcd_network_peer_sent_failures_total{To="ab12"}'] == 3
+
+
+def test_durations_are_counted_in_cumulative_buckets() -> None:
+    metrics = MemberMetrics(7, "3.5.1")
+    for milliseconds in (0, 1, 2, 3, 100_000):
+        metrics.wal_synced(milliseconds * 1_000_000)
+    values = values_of(metrics)
+    name = "etcd_disk_wal_fsync_duration_seconds"
+    bounds = ("0.001", "0.002", "0.004", "8.192", "+Inf")
+    counts = [values[f'{name}_bucket{{le="{bound}"}}'] for bound in bounds]
+    assert counts == [2, 3, 4, 4, 5]
+    assert (values[f"{name}_count"], values[f"{name}_sum"]) == (5, 100.006)

@@ -1,0 +1,35 @@
+"""Wakes a task that waits for work."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Wakeup:
+    """A flag that one task waits for. Several calls of `set` before the task runs count as one.
+
+    It does for one waiting task what `asyncio.Event` does for many, in less time. A member waits
+    for messages, entries and flushes thousands of times a second.
+    """
+
+    __slots__ = ("_is_set", "_waiter")
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def set(self) -> None:
+        if not self._is_set:
+            self._is_set = True
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
+
+    async def wait(self) -> None:
+        """Wait until the flag is set, and clear it."""
+        if not self._is_set:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        self._is_set = False
