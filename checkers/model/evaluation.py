@@ -11,13 +11,14 @@ applyRange) and server/mvcc/kvstore_txn.go.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from splitbrain.checkers.model.key_order import name_of
 from splitbrain.checkers.model.sequential_store import (
     Made,
     SequentialStore,
+    State,
     changes_of,
     in_interval,
 )
@@ -86,6 +87,40 @@ def refusal_of(store: SequentialStore, txn: Txn) -> Literal["", "compacted", "fu
     return transaction.refusal
 
 
+def effect(state: State, writes: Sequence[Put | Delete]) -> Made:
+    """Return the changes that `writes`, one after the other at one revision, make in `state`."""
+    revision = state.revision + 1
+    if len(writes) == 1:
+        (write,) = writes
+        if isinstance(write, Put):
+            return (_after_put(state.held(write.key), write, revision),)
+        return [kv.key for kv in state.interval(write.key, write.range_end)]
+    made: list[KeyValue | str] = []
+    written: dict[str, KeyValue | None] = {}
+    for write in writes:
+        if isinstance(write, Put):
+            key = write.key
+            before = written[key] if key in written else state.held(key)
+            held = _after_put(before, write, revision)
+            made.append(held)
+            written[key] = held
+        else:
+            for key in _present(state, written, write):
+                made.append(key)
+                written[key] = None
+    return made
+
+
+def _present(
+    state: State, written: Mapping[str, KeyValue | None], delete: Delete
+) -> list[str]:
+    """Return the keys that `delete` finds in `state` after the changes `written`, in order."""
+    begin, end = delete.key, delete.range_end
+    keys = {kv.key for kv in state.interval(begin, end)}
+    keys.update(key for key in written if in_interval(key, begin, end))
+    return sorted((key for key in keys if written.get(key, True) is not None), key=name_of)
+
+
 class Evaluation:
     """The result of `evaluate`, with its `changes` in the form of a change log."""
 
@@ -96,15 +131,18 @@ class Evaluation:
 
 def _put(store: SequentialStore, request: Put, header: Header) -> tuple[Result, Made]:
     before = store.now.get(request.key)
-    revision = store.revision + 1
+    held = _after_put(before, request, store.revision + 1)
+    return PutResult(header, before if request.prev_kv else None), (held,)
+
+
+def _after_put(before: KeyValue | None, request: Put, revision: int) -> KeyValue:
+    """Return the key-value that `request` makes at `revision` from the key-value `before`."""
     if before is None:
-        held = KeyValue(request.key, request.value, revision, revision, 1, request.lease)
-        return PutResult(header), (held,)
-    held = KeyValue(
+        return KeyValue(request.key, request.value, revision, revision, 1, request.lease)
+    return KeyValue(
         request.key, request.value, before.create_revision, revision, before.version + 1,
         request.lease,
     )
-    return PutResult(header, before if request.prev_kv else None), (held,)
 
 
 def _range(store: SequentialStore, request: Range, header: Header) -> RangeResult:
@@ -171,23 +209,18 @@ class _Transaction:
         self._held: dict[int, bool] = {}
 
     def run(self, txn: Txn, given: Result | None) -> TxnResult:
-        holds = self._compare_all(txn)
-        return self._txn(txn, holds, given)
+        return self._txn(txn, self._compare_all(txn), given)
 
     def _compare_all(self, txn: Txn) -> bool:
         """Evaluate the comparisons of `txn`, and of the nested transactions that will run."""
-        holds = True
-        for compare in txn.compare:
-            if not self._holds(compare):
-                holds = False
-                break
-        for request in txn.success if holds else txn.failure:
+        succeeded = all(holds(self._store, compare) for compare in txn.compare)
+        for request in txn.success if succeeded else txn.failure:
             if type(request) is Txn:
                 self._held[id(request)] = self._compare_all(request)
-        return holds
+        return succeeded
 
-    def _txn(self, txn: Txn, holds: bool, given: Result | None) -> TxnResult:
-        branch = txn.success if holds else txn.failure
+    def _txn(self, txn: Txn, succeeded: bool, given: Result | None) -> TxnResult:
+        branch = txn.success if succeeded else txn.failure
         header = NO_HEADER if given is None else given.header
         observed: Sequence[Result | None] = ()
         if type(given) is TxnResult:
@@ -195,7 +228,7 @@ class _Transaction:
         if len(observed) != len(branch):
             observed = (None,) * len(branch)
         responses: Any = tuple(map(self._one, branch, observed))
-        return TxnResult(header, holds, responses)
+        return TxnResult(header, succeeded, responses)
 
     def _one(self, request: Request, given: Result | None) -> Result:
         header = NO_HEADER if given is None else given.header
@@ -222,15 +255,7 @@ class _Transaction:
 
     def _put(self, request: Put, header: Header) -> PutResult:
         before = self._get(request.key)
-        revision = self._store.revision + 1
-        held = KeyValue(
-            request.key,
-            request.value,
-            revision if before is None else before.create_revision,
-            revision,
-            1 if before is None else before.version + 1,
-            request.lease,
-        )
+        held = _after_put(before, request, self._store.revision + 1)
         self.made.append(held)
         self._written[request.key] = held
         return PutResult(header, before if request.prev_kv else None)
@@ -253,16 +278,18 @@ class _Transaction:
             if (held := written[key] if key in written else now[key]) is not None
         ]
 
-    def _holds(self, compare: Compare) -> bool:
-        if not compare.range_end:
-            one = self._store.now.get(compare.key)
-            held = [] if one is None else [one]
-        else:
-            held = self._store.interval(compare.key, compare.range_end)
-        if not held:
-            # In etcd, a comparison with the value of an absent key is always false.
-            return compare.target != "value" and _relation(KeyValue(compare.key), compare)
-        return all(_relation(kv, compare) for kv in held)
+
+def holds(state: State, compare: Compare) -> bool:
+    """Return whether the comparison `compare` is true in `state`."""
+    if not compare.range_end:
+        one = state.held(compare.key)
+        held = [] if one is None else [one]
+    else:
+        held = state.interval(compare.key, compare.range_end)
+    if not held:
+        # In etcd, a comparison with the value of an absent key is always false.
+        return compare.target != "value" and _relation(KeyValue(compare.key), compare)
+    return all(_relation(kv, compare) for kv in held)
 
 
 def _relation(kv: KeyValue, compare: Compare) -> bool:

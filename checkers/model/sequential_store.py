@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from splitbrain.checkers.model.key_order import KeyOrder
 from splitbrain.histories.kv import KeyValue
@@ -33,6 +34,23 @@ def in_interval(key: str, begin: str, end: str) -> bool:
         return key >= begin and (end == "\0" or key < end)
     name = text_order(key)
     return name >= text_order(begin) and (end == "\0" or name < text_order(end))
+
+
+class State(Protocol):
+    """The key-values of a store at `revision`."""
+
+    @property
+    def revision(self) -> int: ...
+
+    @property
+    def compacted(self) -> int:
+        """Reads of revisions before this one are refused."""
+
+    def held(self, key: str) -> KeyValue | None:
+        """The key-value of `key`, or None."""
+
+    def interval(self, begin: str, end: str) -> list[KeyValue]:
+        """The key-values in the interval of a request, in the order of keys."""
 
 
 class NoPastError(Exception):
@@ -113,7 +131,11 @@ class SequentialStore:
                 while revisions and revisions[-1] > self.revision:
                     del revisions[-1], holdings[-1]
 
-    # --- intervals
+    # --- keys and intervals
+
+    def held(self, key: str) -> KeyValue | None:
+        """The key-value of `key`, or None."""
+        return self.now.get(key)
 
     def interval(self, begin: str, end: str) -> list[KeyValue]:
         """Return the key-values in the interval of a request, in the order of keys."""
@@ -167,6 +189,31 @@ class SequentialStore:
                 if held is not None:
                     found.append(held)
         return found
+
+    def at(self, revision: int, compacted: int = 0) -> State:
+        """Return the state at a past revision, when the store was compacted to `compacted`.
+
+        Raises NoPastError without `past`.
+        """
+        if self._versions is None:
+            raise NoPastError
+        return _PastState(self, revision, compacted)
+
+
+class _PastState:
+    """The state of `store` at a past revision. It is valid until the store undoes a write."""
+
+    def __init__(self, store: SequentialStore, revision: int, compacted: int) -> None:
+        self.revision = revision
+        self.compacted = compacted
+        self._store = store
+
+    def held(self, key: str) -> KeyValue | None:
+        found = self._store.past(key, "", self.revision)
+        return found[0] if found else None
+
+    def interval(self, begin: str, end: str) -> list[KeyValue]:
+        return self._store.past(begin, end, self.revision)
 
 
 def made_by(revision: int, changes: Iterable[Change]) -> list[KeyValue | str]:

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from splitbrain.checkers.model.answers import key_values, made_revision
 from splitbrain.checkers.model.requests import compares, parts, put_keys, ranges
-from splitbrain.checkers.model.uncertain_writes import WriteIndex
+from splitbrain.checkers.mvcc.write_index import WriteIndex
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import (
     KeyValue,

@@ -21,15 +21,14 @@ all candidates of a gap fail, the failure is a new conflict, which depends on th
 made the candidates fail. The search therefore skips only combinations that are already known to
 fail. It ends with a writer for each gap, or with a proof that no assignment of writers exists.
 
-Requests that differ only in values that no answer shows are tried once. `Makers` in
-`model/uncertain_writes.py` ensures that each uncertain write is used at most once.
+Requests that differ only in values that no answer shows are tried once. `mvcc/makers.py` ensures
+that each uncertain write is used at most once.
 
 Source: conflict-directed backjumping, Prosser 1993.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -37,9 +36,10 @@ from splitbrain.checkers.model.evaluation import evaluate
 from splitbrain.checkers.model.key_order import KeyOrder
 from splitbrain.checkers.model.requests import compares, parts, ranges
 from splitbrain.checkers.model.sequential_store import Made, SequentialStore
-from splitbrain.checkers.model.uncertain_writes import Makers
 from splitbrain.checkers.mvcc.gap_hints import GapHints
+from splitbrain.checkers.mvcc.makers import Demand, Makers
 from splitbrain.checkers.mvcc.revision_order import Answers
+from splitbrain.checkers.mvcc.uncertain_writes import Pool
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Delete, KeyValue, Put, Range, Request
 
@@ -61,20 +61,17 @@ class Conflict(Exception):
         self.revision = revision
 
 
-@dataclass(slots=True)
-class _Shape:
-    """Interchangeable uncertain operations, in the order of their invocations."""
-
-    operations: list[Operation]
-    calls: list[int]
-
-
 @dataclass(frozen=True, slots=True)
 class _Option:
-    """A candidate for a gap: one of `operations`, or the end of `lease` if there are none."""
+    """A candidate for a gap: an operation of `pool`, or the end of `lease` if it is None."""
 
-    operations: Sequence[Operation]
+    pool: Pool | None
     lease: int = 0
+
+    @property
+    def request(self) -> Request | None:
+        """A request that makes the changes of this candidate; None for the end of a lease."""
+        return None if self.pool is None else self.pool.operations[0].request
 
 
 @dataclass(slots=True)
@@ -120,7 +117,6 @@ class GapSearch:
         uncertain = [op for op in operations if op.outcome == "info"]
         uncertain.sort(key=lambda op: op.invoked)
         self._shapes = self._shape(uncertain)
-        self._first_calls = [shape.calls[0] for shape in self._shapes]
         self._first_change = self._first_changes(uncertain)
         self._leased = sorted({
             part.key
@@ -138,16 +134,14 @@ class GapSearch:
 
     # --- candidates
 
-    def _shape(self, uncertain: Sequence[Operation]) -> list[_Shape]:
+    def _shape(self, uncertain: Sequence[Operation]) -> list[Pool]:
         """Group the operations that no answer pins to a revision by shape."""
-        shapes: dict[Request, _Shape] = {}
+        shapes: dict[Request, list[Operation]] = {}
         for op in uncertain:
             if op.invoked in self._hints.pinned or not any(True for _ in parts(op.request)):
                 continue
-            shape = shapes.setdefault(self._hints.shape(op.request), _Shape([], []))
-            shape.operations.append(op)
-            shape.calls.append(op.invoked)
-        return list(shapes.values())
+            shapes.setdefault(self._hints.shape(op.request), []).append(op)
+        return [Pool(operations) for operations in shapes.values()]
 
     def _first_changes(self, uncertain: Sequence[Operation]) -> dict[str, int]:
         """Return by key the first invocation of an unpinned operation that may change the key."""
@@ -172,25 +166,18 @@ class GapSearch:
         for kv in shown.values():
             makers = self._putters.get((kv.key, kv.value), ())
             return [
-                _Option((op,)) for op in makers if deadline is None or op.invoked < deadline
+                _Option(Pool((op,))) for op in makers if deadline is None or op.invoked < deadline
             ]
-        able = len(self._shapes)
-        if deadline is not None:
-            able = bisect_left(self._first_calls, deadline)
-        options = []
-        for shape in reversed(self._shapes[:able]):
-            before = len(shape.calls)
-            if deadline is not None:
-                before = bisect_left(shape.calls, deadline)
-            options.append(_Option(shape.operations[:before]))
-        options += [_Option((), lease) for lease, keys in self._store.leases.items() if keys]
+        options = [_Option(pool) for pool in reversed(self._shapes) if pool.available(deadline)]
+        options += [_Option(None, lease) for lease, keys in self._store.leases.items() if keys]
         return options
 
     def _may_change(self, revision: int, options: Sequence[_Option]) -> Iterable[str]:
         """Yield the keys that the gap may change, for any choice here and at earlier gaps."""
         if self._hints.shown[revision]:
             for option in options:
-                yield from self._keys(option.operations[0].request)
+                if option.request is not None:
+                    yield from self._keys(option.request)
             return
         deadline = self._answers.deadline(revision)
         for key, first in self._first_change.items():
@@ -210,14 +197,14 @@ class GapSearch:
             made = self._made(option, choice)
             if made is None:
                 continue
-            if option.operations and not self._makers.demand(revision, option.operations):
+            if option.pool is not None and not self._demand(revision, option.pool):
                 self._makers.withdraw(revision)
                 choice.conflicts |= choice.gap - 1
                 continue
-            reads = self._reads(option.operations[0].request) if option.operations else 0
+            reads = 0 if option.request is None else self._reads(option.request)
             self._store.write(revision, made)
-            if reads:
-                for key in self._keys(option.operations[0].request):
+            if reads and option.request is not None:
+                for key in self._keys(option.request):
                     self._set_taint(key, self._taint.get(key, 0) | reads)
             return
         self._close()
@@ -227,6 +214,10 @@ class GapSearch:
             "invoked by then can have made it",
             op=None, revision=revision,
         )
+
+    def _demand(self, revision: int, pool: Pool) -> bool:
+        deadline = self._answers.deadline(revision)
+        return self._makers.demand(Demand(revision, deadline, lambda state: (pool,)))
 
     def _open(self, revision: int) -> _Choice:
         options = self._options(revision)
@@ -247,9 +238,9 @@ class GapSearch:
 
         Returns None if these changes contradict an answer.
         """
-        if not option.operations:
+        request = option.request
+        if request is None:
             return self._ended(option.lease, choice)
-        request = option.operations[0].request
         _, made = evaluate(self._store, request)
         revision = choice.revision
         shown, born = self._hints.shown[revision], self._hints.born[revision]

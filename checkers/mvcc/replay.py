@@ -12,15 +12,23 @@ from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.model.answers import revision_of
 from splitbrain.checkers.model.evaluation import evaluate
 from splitbrain.checkers.model.requests import must_be_recent, parts, reads_made
-from splitbrain.checkers.model.sequential_store import Made, SequentialStore, changes_of, made_by
-from splitbrain.checkers.model.uncertain_writes import Makers, WriteIndex
+from splitbrain.checkers.model.sequential_store import (
+    Made,
+    SequentialStore,
+    State,
+    changes_of,
+    made_by,
+)
 from splitbrain.checkers.mvcc.answer_difference import difference, has_inner_headers, wrong_header
 from splitbrain.checkers.mvcc.change_log import ChangeLog
 from splitbrain.checkers.mvcc.change_match import is_part, makes, named_by, same_keys_and_values
 from splitbrain.checkers.mvcc.gap_search import Conflict, GapSearch
+from splitbrain.checkers.mvcc.makers import Demand, Makers
 from splitbrain.checkers.mvcc.quick_comparison import put_agrees, read_agrees
 from splitbrain.checkers.mvcc.revision_order import Answers
+from splitbrain.checkers.mvcc.uncertain_writes import UncertainWrites
 from splitbrain.checkers.mvcc.unexplained_revision import UnexplainedRevisions
+from splitbrain.checkers.mvcc.write_index import WriteIndex
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Put, Range, Result, Txn
 from splitbrain.histories.member_state import Change
@@ -64,14 +72,17 @@ class Replay:
         self._findings = findings
         self._compacted_before = compacted_before
         self._store = SequentialStore(past=past)
-        self._makers = Makers()
+        self._makers = Makers(self._store, self._past)
+        self._logged: SequentialStore | None = None
         self._unclaimed: dict[int, Sequence[Change]] = {}
         """The changes of revisions without an acknowledged writer, by revision."""
         self._reported: set[tuple[str, int, int]] = set()
         self._search: GapSearch | None = None
         uncertain = [op for op in operations if op.outcome == "info" and _may_write(op)]
-        self._calls = sorted(op.invoked for op in uncertain)
-        self._uncertain = WriteIndex(uncertain)
+        uncertain.sort(key=lambda op: op.invoked)
+        self._calls = [op.invoked for op in uncertain]
+        self._all_writes: WriteIndex | None = None
+        self._uncertain = UncertainWrites(uncertain)
 
     def run(self) -> None:
         gaps, end = self._find_gaps()
@@ -271,27 +282,48 @@ class Replay:
         """
         if self._lease_ended(logged):
             return
-        deadline = self._answers.deadline(revision)
-        named = [
-            op
-            for op in self._uncertain.makers(logged)
-            if deadline is None or op.invoked < deadline
-        ]
-        able = [op for op in named if makes(evaluate(self._store, op.request)[1], logged)]
-        found = self._makers.demand(revision, able)
+        demand = Demand(
+            revision, self._answers.deadline(revision),
+            lambda state: self._uncertain.making(logged, state),
+        )
+        found = self._makers.demand(demand)
         self._unclaimed[revision] = logged
-        if self._search is None or found:
-            return
-        gaps = self._search.keys_concerned(one.key for one in logged)
-        for op in named:
-            gaps |= self._search.concerned(op.request)
+        if self._search is not None and not found:
+            self._check_choices(self._search, demand, logged)
+
+    def _check_choices(
+        self, search: GapSearch, demand: Demand, logged: Sequence[Change]
+    ) -> None:
+        """Raise Conflict if other choices for the gaps may give `demand` a writer."""
+        revision, deadline, store = demand.revision, demand.deadline, self._store
+        able = any(
+            pool.available(deadline) and pool.condition.holds(store)
+            for pool in demand.pools(store)
+        )
+        gaps = search.keys_concerned(one.key for one in logged)
+        if self._all_writes is None:
+            self._all_writes = WriteIndex(self._operations)
+        for op in self._all_writes.makers(logged):
+            if op.outcome == "info" and (deadline is None or op.invoked < deadline):
+                gaps |= search.concerned(op.request)
         if able or gaps:
-            gaps = self._search.gaps_before(revision) if able else gaps
+            gaps = search.gaps_before(revision) if able else gaps
         if gaps:
             because = f"revision {revision} contains {wording.changes(logged)}"
             raise Conflict(
                 gaps=gaps, kind="phantom write", because=because, op=None, revision=revision
             )
+
+    def _past(self, revision: int) -> State:
+        """The state at `revision`, before the present one. Raises NoPastError if it is unknown."""
+        log, compacted = self._log, self._compacted_before(revision + 1)
+        if log.first > 2 or revision > log.last:
+            return self._store.at(revision, compacted)
+        if self._logged is None:
+            self._logged = SequentialStore()
+            for logged in sorted(log.changes):
+                self._logged.apply(logged, log.changes[logged])
+        return self._logged.at(revision, compacted)
 
     def _lease_ended(self, logged: Sequence[Change]) -> bool:
         """Whether `logged` is exactly the deletes that the end of one lease makes."""
@@ -421,7 +453,7 @@ class Replay:
     def _report_unexplained(self) -> None:
         self._findings.uncertain_applied = len(self._makers.of)
         for revision, changes in self._unclaimed.items():
-            unmade = revision in self._makers.candidates and revision not in self._makers.of
+            unmade = revision in self._makers.demands and revision not in self._makers.of
             if unmade and changes:
                 self._unexplained().report(revision, changes, self._makers.made)
 

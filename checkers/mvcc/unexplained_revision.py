@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from splitbrain.checkers import wording
 from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.model.answers import revision_of
-from splitbrain.checkers.model.uncertain_writes import WriteIndex
 from splitbrain.checkers.mvcc.revision_order import Answers
+from splitbrain.checkers.mvcc.write_index import WriteIndex
 from splitbrain.histories.history import Operation
 from splitbrain.histories.member_state import Change
 

@@ -1,0 +1,140 @@
+"""The paths through a request: which writes it makes, and on which comparisons that depends.
+
+A put or a delete has one path. A transaction has one path for each branch that it may take, and
+each nested transaction multiplies the paths of its branch. Different requests often have paths
+with the same writes, for example the failure branches of transactions that differ only in the
+value of the put in the other branch. The search for uncertain writes therefore groups paths, not
+requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from splitbrain.checkers.model.evaluation import holds
+from splitbrain.checkers.model.sequential_store import State
+from splitbrain.histories.kv import Compare, Delete, Put, Range, Request, Txn
+
+Writes = tuple[Put | Delete, ...]
+"""The puts and deletes of a path in order, without `prev_kv`, which changes no state."""
+Test = tuple[tuple[Compare, ...], bool]
+"""The comparisons of one transaction, and whether all of them must be true."""
+
+PATHS_MAX = 32
+"""A request with more paths is resolved by `path_at` for each state. Nested transactions multiply
+the number of paths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The states in which a request takes a path."""
+
+    tests: tuple[Test, ...] = ()
+    reads: tuple[int, ...] = ()
+    """The lowest and the highest past revision that the path reads, if it reads any. The store
+    refuses the whole request if one of them is compacted or a future revision."""
+
+    def holds(self, state: State) -> bool:
+        """Return whether `state` fulfils the condition."""
+        for compares, wanted in self.tests:
+            if all(holds(state, compare) for compare in compares) is not wanted:
+                return False
+        reads = self.reads
+        return not reads or (state.compacted <= reads[0] and reads[-1] <= state.revision)
+
+
+ALWAYS = Condition()
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The writes of a request in the states that fulfil `condition`."""
+
+    writes: Writes
+    condition: Condition = ALWAYS
+
+
+def paths(request: Request) -> list[Path] | None:
+    """Return the paths of `request` that contain a write, or None if it has more than PATHS_MAX."""
+    if type(request) is not Txn:
+        return [Path((_plain(request),))] if isinstance(request, Put | Delete) else []
+    found = _transaction_paths(request)
+    return None if found is None else [path for path in found if path.writes]
+
+
+def _transaction_paths(txn: Txn) -> list[Path] | None:
+    found: list[Path] = []
+    for wanted, branch in ((True, txn.success), (False, txn.failure)):
+        if wanted or txn.compare:
+            tests = ((txn.compare, wanted),) if txn.compare else ()
+            of_branch = _branch_paths(tests, branch)
+            if of_branch is None or len(found) + len(of_branch) > PATHS_MAX:
+                return None
+            found += of_branch
+    return found
+
+
+def _branch_paths(
+    tests: tuple[Test, ...], branch: Sequence[Put | Range | Delete | Txn]
+) -> list[Path] | None:
+    """Return the paths through `branch`, one for each combination of paths of nested transactions.
+
+    The condition of each path begins with `tests`.
+    """
+    begun: list[tuple[Writes, tuple[Test, ...], tuple[int, ...]]] = [((), tests, ())]
+    for one in branch:
+        if type(one) is Range:
+            if one.revision > 0:
+                read = (one.revision,)
+                begun = [(writes, so_far, reads + read) for writes, so_far, reads in begun]
+        elif type(one) is Txn:
+            nested = _transaction_paths(one)
+            if nested is None or len(begun) * len(nested) > PATHS_MAX:
+                return None
+            begun = [
+                (
+                    writes + inner.writes,
+                    so_far + inner.condition.tests,
+                    reads + inner.condition.reads,
+                )
+                for writes, so_far, reads in begun
+                for inner in nested
+            ]
+        else:
+            assert isinstance(one, Put | Delete)
+            write = (_plain(one),)
+            begun = [(writes + write, so_far, reads) for writes, so_far, reads in begun]
+    return [
+        Path(writes, Condition(so_far, (min(reads), max(reads)) if reads else ()))
+        for writes, so_far, reads in begun
+    ]
+
+
+def _plain(write: Put | Delete) -> Put | Delete:
+    if not write.prev_kv:
+        return write
+    if isinstance(write, Put):
+        return Put(write.key, write.value, write.lease)
+    return Delete(write.key, write.range_end)
+
+
+def path_at(request: Request, state: State) -> Path:
+    """Return the path that `request` takes in `state`, without writes if the store refuses it."""
+    writes: list[Put | Delete] = []
+    for part in _taken(request, state):
+        if isinstance(part, Put | Delete):
+            writes.append(_plain(part))
+        elif part.revision > 0 and not state.compacted <= part.revision <= state.revision:
+            return Path(())
+    return Path(tuple(writes))
+
+
+def _taken(request: Request, state: State) -> Iterator[Put | Delete | Range]:
+    """Yield the parts of `request` that are executed in `state`, in order."""
+    if isinstance(request, Txn):
+        holding = all(holds(state, compare) for compare in request.compare)
+        for one in request.success if holding else request.failure:
+            yield from _taken(one, state)
+    elif isinstance(request, Put | Delete | Range):
+        yield request

@@ -1,0 +1,122 @@
+"""Matches writes without an answer to the revisions that they made.
+
+Each write is matched to at most one revision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from splitbrain.checkers.model.sequential_store import SequentialStore, State
+from splitbrain.checkers.mvcc.uncertain_writes import Pool
+from splitbrain.histories.history import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """A revision that needs an uncertain write as its writer.
+
+    `pools` returns the candidates, given the state before the revision. A candidate was invoked
+    before `deadline`, and the state fulfils the condition of its pool.
+    """
+
+    revision: int
+    deadline: int | None
+    pools: Callable[[State], Iterable[Pool]]
+
+
+class Makers:
+    """Assigns a different writer to each revision, and changes earlier assignments if necessary.
+
+    The assignment is a bipartite matching. Nearly always a candidate is free. Otherwise the
+    matching is changed along an augmenting path (Kuhn's algorithm). To find one, the candidates of
+    earlier revisions are determined again: `past` returns the state at a past revision.
+    """
+
+    def __init__(self, store: SequentialStore, past: Callable[[int], State]) -> None:
+        self.demands: dict[int, Demand] = {}
+        """All demands by revision, also those that have no writer."""
+        self.of: dict[int, Operation] = {}
+        """The operation that is assigned to each revision."""
+        self.made: dict[int, int] = {}
+        """The inverse of `of`: the revision, by the index of the operation's invocation."""
+        self._store = store
+        self._past = past
+        self._exhausted: set[int] = set()
+        """Invocations of operations that a search without success has reached. All of them are
+        assigned, and no later search that reaches them can succeed."""
+        self._era = 0
+
+    def demand(self, demand: Demand) -> bool:
+        """Assign a candidate of `demand` as its writer. The store is before the revision.
+
+        Returns False if every such assignment would leave an earlier revision without a writer.
+        """
+        revision, store = demand.revision, self._store
+        self.demands[revision] = demand
+        for pool in demand.pools(store):
+            op = pool.unused(demand.deadline, self.made, self._era)
+            if op is not None and pool.condition.holds(store):
+                self.of[revision] = op
+                self.made[op.invoked] = revision
+                return True
+        return self._augment(revision)
+
+    def _augment(self, start: int) -> bool:
+        """Search breadth first for an augmenting path from `start`, and apply it."""
+        reached_by: dict[int, tuple[int, Operation]] = {}
+        reached_of: dict[Pool, int] = {}
+        """The number of operations of each pool that were reached."""
+        queue = [start]
+        for revision in queue:
+            demand = self.demands[revision]
+            state = self._store if revision == start else self._past(revision - 1)
+            for pool in demand.pools(state):
+                begin, end = reached_of.get(pool, 0), pool.available(demand.deadline)
+                if begin >= end or not pool.condition.holds(state):
+                    continue
+                reached_of[pool] = end
+                for op in pool.operations[begin:end]:
+                    if op.invoked in reached_by or op.invoked in self._exhausted:
+                        continue
+                    reached_by[op.invoked] = (revision, op)
+                    other = self.made.get(op.invoked)
+                    if other is None:
+                        self._apply(start, op, reached_by)
+                        return True
+                    queue.append(other)
+        self._exhausted.update(reached_by)
+        return False
+
+    def _apply(
+        self, start: int, free: Operation, reached_by: dict[int, tuple[int, Operation]]
+    ) -> None:
+        """Assign `free`, and pass on the operation that it replaces, up to `start`."""
+        op: Operation | None = free
+        while op is not None:
+            taker, _ = reached_by[op.invoked]
+            previous = self.of.get(taker)
+            self.of[taker] = op
+            self.made[op.invoked] = taker
+            op = None if taker == start else previous
+
+    def withdraw(self, revision: int) -> None:
+        """Remove the demand for `revision`."""
+        self.demands.pop(revision, None)
+        op = self.of.pop(revision, None)
+        self._exhausted.clear()
+        if op is not None:
+            del self.made[op.invoked]
+            self._era += 1
+
+    def withdraw_from(self, revision: int) -> None:
+        """Remove the demands for `revision` and all later revisions.
+
+        The demands must have been made in the order of the revisions.
+        """
+        while self.demands:
+            last = next(reversed(self.demands))
+            if last < revision:
+                return
+            self.withdraw(last)
