@@ -44,9 +44,10 @@ class Write(
 class Read(
     msgspec.Struct, frozen=True, gc=False, array_like=True, tag="r", forbid_unknown_fields=True
 ):
-    """Reads `value` from `key`: a list as a tuple, a register's value, or None if there is none.
+    """Reads `value` from `key`: a list as a tuple, or the value of a register.
 
-    In a transaction that is not `ok`, the value is None and has no meaning.
+    An absent register is None, and an absent list is None or (). In a transaction that is not `ok`,
+    the value has no meaning.
     """
 
     key: Key

@@ -2,8 +2,9 @@
 
 Each kind of fault has a separate random stream and a separate time line, in which gaps and faults
 alternate. Therefore faults of different kinds overlap freely, and adding a kind does not change the
-draws of the others. The variants of a fault (target, shape, numbers) are taken from a shuffled
-deck, because independent draws would give a short run only a few of the variants.
+draws of the others. The variants of a fault, which are its target and the shape of a partition, are
+taken from a shuffled deck, because independent draws would give a short run only a few of them. The
+numbers of a fault are drawn independently.
 """
 
 from __future__ import annotations

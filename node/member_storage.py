@@ -230,7 +230,7 @@ class MemberStorage:
             # mark is therefore written together with its commit index. Otherwise recovery might
             # ignore the mark, although the older snapshots have been removed.
             await self._wal.save_snapshot_mark(metadata, committed=True)
-            await self._snapshots.remove_old(self._snapshots_kept)
+            await self._snapshots.remove_old(metadata, self._snapshots_kept)
             kept = self._snapshots.metadata_kept()
             if kept:
                 await self._wal.release(kept[0].index)

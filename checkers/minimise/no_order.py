@@ -219,8 +219,9 @@ def sentence(
 ) -> str:
     """Explain `found` in words.
 
-    `text` describes an operation with its answer. `who` names the client, the member or the time,
-    as in "n1 to process 3 at 0.004 s". `state` describes `found.state`.
+    `text` describes an operation with its answer. `who` says who gave the answer of the blamed
+    operation, to which client and when, as in "n1 to process 3 at 0.004 s". `state` describes
+    `found.state`.
     """
     shown = "; ".join(text(op) for op in found.shown[:SHOWN_IN_TEXT_MAX])
     more = "; …" * (len(found.shown) > SHOWN_IN_TEXT_MAX)

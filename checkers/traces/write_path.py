@@ -304,8 +304,9 @@ class WritePathSweep:
     def _led(self, term: int) -> bool:
         """Whether some member was leader in `term` or a later term since its last start.
 
-        A follower that forwards a request may have become leader by the time it proposes the
-        request.
+        Such a member explains why the traces contain no `leader_receive`: a follower that begins
+        to forward a request, and becomes leader before it proposes the request, only traces
+        `follower_forward`.
         """
         return any(member.led_term >= term for member in self._members.values())
 

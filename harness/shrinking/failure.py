@@ -20,7 +20,7 @@ from splitbrain.histories.history import History
 def temporary_run(schedule: Schedule, checker: str = "") -> Iterator[RunResult]:
     """Simulate `schedule`, and yield the result. Its folder exists only within the context.
 
-    If `checker` is not empty, only this checker judges the run.
+    If `checker` is not empty, only this checker and the invariants judge the run.
     """
     with temporary_run_folder() as folder:
         yield execute_simulated(schedule, folder, checker=checker)

@@ -2,8 +2,8 @@
 
 There are two kinds of snapshots. A snapshot that the member makes itself contains only metadata,
 because its data is the backend. A snapshot from a leader also contains a copy of the leader's
-backend. The member first records this snapshot in the log, and then replaces its backend. If it
-crashes in between, the next start installs the snapshot from the file. After the installation the
+backend. The member first records this snapshot and its commit index in the log, and then replaces
+its backend. If it crashes in between, the next start installs the snapshot from the file. After the installation the
 copy is removed.
 
 The *mark* of a snapshot is the record of the write-ahead log that names the snapshot.
@@ -15,12 +15,13 @@ The order on disk
 3. The mark of the snapshot in the log becomes durable.
 4. For a snapshot from a leader, the hard state with the snapshot's commit index becomes durable,
    and then the backend is replaced.
-5. Older segments and snapshots are removed.
+5. After a snapshot that the member makes itself, older snapshots and segments are removed.
 
-A crash after step 2 leaves a file without a mark. The member does not use this file, because the
-log may lack the entries after the snapshot. A mark without a file is possible only if the disk has
-lost the file. Then the member uses an older snapshot with a mark, if the log reaches back to this
-snapshot. At its start the member uses the newest file that is complete and has a mark.
+At its start the member uses the newest complete file that has a valid mark. A mark is valid if its
+index is not above the commit index of the log. A crash before the hard state of step 4 is durable
+leaves a file without a valid mark. The member does not use this file, because the log may lack the
+entries after the snapshot. If the disk has lost the file of the newest valid mark, the member uses
+an older snapshot with a valid mark, if the log reaches back to this snapshot.
 
 The format of a file, with sizes in bytes, is
 
@@ -117,10 +118,16 @@ class SnapshotFiles:
                 continue
         return found
 
-    async def remove_old(self, keep: int) -> list[str]:
-        """Remove all snapshots except the newest `keep`. Returns the removed names."""
+    async def remove_old(self, newest: SnapshotMetadata, keep: int) -> list[str]:
+        """Remove the snapshots before `newest`, except the last `keep - 1` of them.
+
+        A file after `newest` is kept. It can be left from a leader's snapshot that was never
+        installed. If such files counted, `newest` itself could be removed. Returns the removed
+        names.
+        """
         assert keep >= 1, "the newest snapshot is always kept"
-        removed = self._names()[:-keep]
+        last = snapshot_name(newest)
+        removed = [name for name in self._names() if name <= last][:-keep]
         for name in removed:
             self._disk.remove(f"{self._directory}/{name}")
         if removed:

@@ -60,9 +60,22 @@ def test_the_newest_five_are_kept() -> None:
         files = SnapshotFiles(disk, "snap")
         for index in range(1, 9):
             await files.save(snapshot(index))
-        assert len(await files.remove_old(5)) == 3
+        newest = snapshot(8).metadata
+        assert len(await files.remove_old(newest, 5)) == 3
         assert [kept.index for kept in files.metadata_kept()] == [4, 5, 6, 7, 8]
-        assert await files.remove_old(5) == []
+        assert await files.remove_old(newest, 5) == []
+
+    asyncio.run(scenario())
+
+
+def test_a_file_left_from_a_later_snapshot_does_not_displace_the_one_just_saved() -> None:
+    async def scenario() -> None:
+        files = SnapshotFiles(MemoryDisk(), "snap")
+        for one in (snapshot(10), snapshot(100, 5, b"never installed"), snapshot(60, 5)):
+            await files.save(one)
+        saved = snapshot(60, 5).metadata
+        assert await files.remove_old(saved, 1) == [snapshot_name(snapshot(10).metadata)]
+        assert saved in files.metadata_kept()
 
     asyncio.run(scenario())
 
