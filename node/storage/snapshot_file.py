@@ -3,8 +3,8 @@
 There are two kinds of snapshots. A snapshot that the member makes itself contains only metadata,
 because its data is the backend. A snapshot from a leader also contains a copy of the leader's
 backend. The member first records this snapshot and its commit index in the log, and then replaces
-its backend. If it crashes in between, the next start installs the snapshot from the file. After the installation the
-copy is removed.
+its backend. If it crashes in between, the next start installs the snapshot from the file. After the
+installation the copy is removed.
 
 The *mark* of a snapshot is the record of the write-ahead log that names the snapshot.
 
