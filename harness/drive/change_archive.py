@@ -44,7 +44,19 @@ class ChangeArchive:
         states = await asyncio.gather(*(self._read_member(member) for member in self._members))
         for state in states:
             if state is not None:
-                self._archived[state.member] = self._with_archived(state)
+                self._keep(self._with_archived(state))
+
+    def _keep(self, state: MemberState) -> None:
+        """Archive `state`, unless the archive contains changes that `state` lacks.
+
+        That is possible if another compaction was answered meanwhile, and if two compactions read
+        the member at the same time and the earlier reading ends last.
+        """
+        kept = self._archived.get(state.member)
+        if kept is None or (
+            state.first_revision <= kept.first_revision and state.revision >= kept.revision
+        ):
+            self._archived[state.member] = state
 
     def covers(self, revision: int) -> bool:
         """Whether some member's archived changes are complete from revision 1 to `revision`."""

@@ -48,6 +48,18 @@ def test_changes_are_not_joined_across_a_gap() -> None:
     assert asyncio.run(scenario()) == state(8, 12)
 
 
+def test_a_state_that_reaches_less_far_does_not_replace_what_is_archived() -> None:
+    async def scenario() -> MemberState:
+        system = ScriptedSystem(state(1, 9), state(1, 5), state(20, 30))
+        archive = ChangeArchive(system, ("n1",))  # type: ignore[arg-type]
+        for _ in range(3):
+            await archive.read()
+        assert archive.covers(9)
+        return archive.with_archived_changes((state(8, 30),))[0]
+
+    assert asyncio.run(scenario()) == state(1, 30)
+
+
 class RecordingClient:
     """A client that records the requests that it sends."""
 
