@@ -5,6 +5,9 @@ A *watcher* is a client that watches an interval of keys during the whole run. I
 closes its stream, it opens the next one at another member, usually from the revision where the
 last one ended. Streams are numbered over the whole run.
 
+A watcher can have several watches on one connection. Each of them is a stream of its own in the
+file. The field `connection` of such a stream is the number of the first stream on the connection.
+
     {"type":"opened","time":81,"stream":4,"watcher":1,"node":"n2","request":{"key":"w","range_end":"x"}}
     {"type":"created","time":93,"stream":4,"revision":17}
     {"type":"events","time":120,"stream":4,"revision":18,"changes":[{"revision":18,"kind":"put",…}]}
@@ -22,7 +25,7 @@ Source: etcd's `rpc.proto` (Watch service).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,7 +56,9 @@ class WatchRequest(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     ask_progress: bool = False
 
 
-class Opened(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="opened"):
+class Opened(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="opened"
+):
     """The watcher is about to send `request` to `node`."""
 
     time: int
@@ -61,6 +66,8 @@ class Opened(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="opene
     watcher: int
     node: str
     request: WatchRequest
+    connection: int = -1
+    """The number of the first stream on the same connection; -1 if this watch is the only one."""
 
 
 class Created(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="created"):
@@ -89,11 +96,30 @@ class Events(
     fragment: bool = False
 
 
-class Progress(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="progress"):
-    """The member reports that it has sent all events up to `revision`."""
+class Progress(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="progress"
+):
+    """The member reports that it has sent all events up to `revision`.
+
+    With `whole`, the report is one for all watches on the connection, as the answer to a progress
+    request is. It is then recorded for each of them.
+    """
 
     time: int
     stream: int
+    revision: int
+    whole: bool = False
+
+
+class Stray(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="stray"):
+    """An answer on the connection of `stream` that belongs to none of its watches.
+
+    `watch_id` is the id of the watch in the answer, and `revision` the revision in its header.
+    """
+
+    time: int
+    stream: int
+    watch_id: int
     revision: int
 
 
@@ -128,7 +154,7 @@ class Closed(
 
 
 Answer = Events | Progress | Cancelled
-Line = Opened | Created | Events | Progress | Cancelled | Closed
+Line = Opened | Created | Events | Progress | Cancelled | Stray | Closed
 
 
 @dataclass(slots=True)
@@ -143,7 +169,10 @@ class WatchStream:
     created: Created | None = None
     """None if the member never answered."""
     answers: list[Answer] = field(default_factory=list)
+    strays: list[Stray] = field(default_factory=list)
     closed: Closed | None = None
+    connection: int = -1
+    """See `Opened`."""
 
 
 class WatchRecorder:
@@ -159,14 +188,19 @@ class WatchRecorder:
         self._encode = msgspec.json.Encoder().encode
         self._streams = 0
 
-    def open_stream(self, watcher: int, node: str, request: WatchRequest) -> int:
-        """Record that a new stream is opened; returns its number."""
-        number = self._streams
-        self._streams += 1
-        self.write(Opened(
-            time=self.now(), stream=number, watcher=watcher, node=node, request=request
-        ))
-        return number
+    def open_streams(
+        self, watcher: int, node: str, requests: Sequence[WatchRequest]
+    ) -> Sequence[int]:
+        """Record that streams with `requests` are opened on one connection; returns their
+        numbers."""
+        first = self._streams
+        self._streams += len(requests)
+        for number, request in enumerate(requests, start=first):
+            self.write(Opened(
+                time=self.now(), stream=number, watcher=watcher, node=node, request=request,
+                connection=first if len(requests) > 1 else -1,
+            ))
+        return range(first, self._streams)
 
     def write(self, line: Line) -> None:
         data = self._encode(line) + b"\n"
@@ -210,7 +244,7 @@ def _lines(path: Path) -> Iterator[Line]:
                 raise HistoryError(
                     f"{path}:{number}: not an event of a watch: {problem}. Expected a JSON object "
                     'on each line, with "time", "stream" and a "type" (opened, created, events, '
-                    "progress, cancelled or closed)"
+                    "progress, cancelled, stray or closed)"
                 ) from problem
 
 
@@ -225,7 +259,7 @@ def collect(lines: Iterable[Line]) -> tuple[WatchStream, ...]:
                 )
             streams[line.stream] = WatchStream(
                 number=line.stream, watcher=line.watcher, node=line.node, request=line.request,
-                opened=line.time,
+                opened=line.time, connection=line.connection,
             )
             continue
         stream = streams.get(line.stream)
@@ -238,6 +272,8 @@ def collect(lines: Iterable[Line]) -> tuple[WatchStream, ...]:
             stream.created = line
         elif isinstance(line, Closed):
             stream.closed = line
+        elif isinstance(line, Stray):
+            stream.strays.append(line)
         else:
             stream.answers.append(line)
     return tuple(streams[number] for number in sorted(streams))

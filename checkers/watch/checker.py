@@ -11,7 +11,8 @@ The reference is the members' change log. Each stream (one watch on one member) 
     resumable     The events from `start_revision` on arrive, from any member. A watcher that
                   reconnects therefore misses no event.
     bookmarkable  When a progress notification arrives, all events up to its revision have arrived,
-                  and this revision is not in the future.
+                  and this revision is not in the future. A watch that starts at a future revision
+                  is not notified of an earlier one.
     filtered      Only events of the requested keys and kinds arrive, with the right prev_kv. If
                   the start is in the future, no event of an earlier revision arrives.
     compaction    If the member has compacted the start of a watch, the watch is cancelled with the

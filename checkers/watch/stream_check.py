@@ -77,6 +77,13 @@ class StreamCheck:
 
     def run(self) -> None:
         stream = self._stream
+        for stray in stream.strays:
+            self._report(
+                "stray answer",
+                f"the connection of {self._name} carried, at {wording.seconds(stray.time)}, an "
+                f"answer of revision {stray.revision} for watch id {stray.watch_id}, which no "
+                "watch of the connection has", stray.revision,
+            )
         if stream.created is None:
             if stream.answers:
                 self._report(
@@ -191,8 +198,9 @@ class StreamCheck:
     ) -> None:
         """Report a progress notification that was sent too early, or for a future revision.
 
-        It is too early if not all events up to its revision had been sent. `changes` contains the
-        next event that had not been sent, and `missing` is its revision (None: all were sent).
+        It is too early if not all events up to its revision had been sent, or if its revision is
+        before the start of the watch. `changes` contains the next event that had not been sent, and
+        `missing` is its revision (None: all were sent).
         """
         if missing is not None and missing <= progress.revision and missing >= self._start:
             self._false_progress = True
@@ -201,6 +209,15 @@ class StreamCheck:
                 f"{self._name} was notified at {wording.seconds(progress.time)} of progress up "
                 f"to revision {progress.revision}, but {wording.changes(changes)} of revision "
                 f"{missing} had not been sent", missing,
+            )
+        start = self._request.start_revision
+        if progress.revision < start - 1:
+            self._report(
+                "early progress",
+                f"{self._name} was notified at {wording.seconds(progress.time)} of progress up "
+                f"to revision {progress.revision}, but it starts at revision {start}; a client "
+                "that resumed after the notification would receive earlier events",
+                progress.revision,
             )
         if self._truth.final and progress.revision > self._truth.last:
             self._report(

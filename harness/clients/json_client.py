@@ -8,7 +8,7 @@ number of clients.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
@@ -91,9 +91,11 @@ class GatewayClient:
             member.idle.append(connection)
         return completion_of_answer(request, status, answer)
 
-    def watch(self, url: str, request: WatchRequest) -> AsyncGenerator[WatchAnswer, None]:
-        """Watch over a separate connection. Iterating raises OSError if the stream fails."""
-        return watch(url, request)
+    def watch(
+        self, url: str, requests: Sequence[WatchRequest], *, small_buffers: bool = False
+    ) -> AsyncGenerator[WatchAnswer, None]:
+        """Watch over a separate connection. Iterating raises OSError if the connection fails."""
+        return watch(url, requests, small_buffers=small_buffers)
 
     async def status(self, url: str) -> Status | None:
         """The member's status; None if the member does not answer."""

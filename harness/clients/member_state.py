@@ -22,7 +22,7 @@ from splitbrain.harness.clients.messages import (
     HashKV,
     Status,
 )
-from splitbrain.harness.clients.watch_codec import WATCH, WatchAnswer, decode_line, encode_watch
+from splitbrain.harness.clients.watch_codec import WATCH, WatchAnswer, decode_line, encode_watches
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.histories.member_state import Change, MemberState
 from splitbrain.histories.watch import WatchRequest
@@ -141,7 +141,7 @@ async def watch_from(
     session: aiohttp.ClientSession, url: str, first: int
 ) -> AsyncGenerator[WatchAnswer, None]:
     """Watch all keys from revision `first`. Raises as `member_state` does."""
-    request = encode_watch(WatchRequest(ALL_KEYS, ALL_KEYS, start_revision=first))
+    request = encode_watches([WatchRequest(ALL_KEYS, ALL_KEYS, start_revision=first)])
     timeout = aiohttp.ClientTimeout(
         total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=ANSWER_TIMEOUT_S
     )

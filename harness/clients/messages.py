@@ -140,6 +140,7 @@ class ServiceAnswer(msgspec.Struct):
 
 class WatchResult(msgspec.Struct):
     header: Header = msgspec.field(default_factory=Header)
+    watch_id: int = 0
     created: bool = False
     canceled: bool = False
     compact_revision: int = 0

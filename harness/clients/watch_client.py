@@ -1,28 +1,48 @@
-"""One watch over a member's JSON gateway, as a stream of answers."""
+"""The watches of one connection over a member's JSON gateway, as a stream of answers."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import socket
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
 
 import aiohttp
 
 from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
 from splitbrain.harness.clients.kv_codec import decode_error
 from splitbrain.harness.clients.member_state import CONNECT_TIMEOUT_S, lines
-from splitbrain.harness.clients.watch_codec import WATCH, WatchAnswer, decode_line, encode_watch
+from splitbrain.harness.clients.watch_codec import (
+    WATCH,
+    WatchAnswer,
+    decode_line,
+    encode_watches,
+)
 from splitbrain.histories.watch import WatchRequest
 
+READ_BYTES = 1 << 16
+READ_BYTES_SMALL = 1 << 10
+"""How many bytes wait in this process before the client stops reading from its socket."""
+RECEIVE_BUFFER_BYTES_SMALL = 4096
 
-async def watch(url: str, request: WatchRequest) -> AsyncGenerator[WatchAnswer, None]:
-    """Yield the answers of a watch until its stream ends. Close the generator to cancel the watch.
 
-    `url` is the member's client URL. Raises NotConnected or ConnectionLost.
+async def watch(
+    url: str, requests: Sequence[WatchRequest], *, small_buffers: bool = False
+) -> AsyncGenerator[WatchAnswer, None]:
+    """Yield the answers of the watches `requests` until their connection ends.
+
+    Close the generator to cancel the watches. `url` is the member's client URL. With
+    `small_buffers`, few answers wait between the member and this client, so that a member soon
+    notices a client that reads slowly. Raises NotConnected or ConnectionLost.
     """
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
+    connector = aiohttp.TCPConnector(socket_factory=_small_socket if small_buffers else None)
+    read_bytes = READ_BYTES_SMALL if small_buffers else READ_BYTES
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.post(url + WATCH, data=encode_watch(request)) as response,
+            aiohttp.ClientSession(
+                timeout=timeout, connector=connector, read_bufsize=read_bytes
+            ) as session,
+            session.post(url + WATCH, data=encode_watches(requests)) as response,
         ):
             if response.status != 200:
                 message = decode_error(await response.read())
@@ -33,3 +53,11 @@ async def watch(url: str, request: WatchRequest) -> AsyncGenerator[WatchAnswer, 
         raise NotConnected(str(problem)) from problem
     except aiohttp.ClientError as problem:
         raise ConnectionLost(str(problem) or type(problem).__name__) from problem
+
+
+def _small_socket(address: Any) -> socket.socket:
+    """A socket with a small receive buffer, for one result of `getaddrinfo`."""
+    made = socket.socket(*address[:3])
+    made.setblocking(False)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES_SMALL)
+    return made

@@ -1,14 +1,15 @@
 """Encodes watches for etcd's v3 JSON gateway, and decodes the lines of their answers.
 
-A stream is one POST for one watch. The body of the POST contains the requests, and each line of the
-answer contains one response. The whole body is sent at the start, because HTTP/1.1 allows a server
-to stop reading once it has begun to answer.
+A connection is one POST for one or more watches. The body of the POST contains the requests, and
+each line of the answer contains one response. The whole body is sent at the start, because HTTP/1.1
+allows a server to stop reading once it has begun to answer.
 
 Source: etcd's documentation of the gRPC gateway, `rpc.proto`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -25,6 +26,8 @@ from splitbrain.histories.member_state import Change
 from splitbrain.histories.watch import WatchRequest
 
 WATCH = "/v3/watch"
+NO_WATCH = -1
+"""The id of no watch: the answer is for all watches of a connection, or refuses a watch."""
 
 
 class WatchAnswer(msgspec.Struct, frozen=True):
@@ -36,6 +39,8 @@ class WatchAnswer(msgspec.Struct, frozen=True):
     """
 
     revision: int
+    watch_id: int = 0
+    """The id that the member gave to the watch, or `NO_WATCH`."""
     created: bool = False
     cancelled: bool = False
     compact_revision: int = 0
@@ -45,8 +50,18 @@ class WatchAnswer(msgspec.Struct, frozen=True):
     previous: tuple[KeyValue | None, ...] = ()
 
 
-def encode_watch(request: WatchRequest) -> bytes:
-    """The body of the POST that opens the watch `request`."""
+def encode_watches(requests: Sequence[WatchRequest]) -> bytes:
+    """The body of the POST that opens the watches `requests`, in their order.
+
+    If one of them has `ask_progress`, a progress request follows the last of them.
+    """
+    body = b"".join(map(_encode_create, requests))
+    if any(request.ask_progress for request in requests):
+        body += b'{"progress_request":{}}'
+    return body
+
+
+def _encode_create(request: WatchRequest) -> bytes:
     filters = [name for name, is_set in
                (("NOPUT", request.no_put), ("NODELETE", request.no_delete)) if is_set]
     create: dict[str, Any] = {
@@ -59,10 +74,35 @@ def encode_watch(request: WatchRequest) -> bytes:
         "filters": filters,
     }
     create = {name: value for name, value in create.items() if value}
-    body = msgspec.json.encode({"create_request": create})
-    if request.ask_progress:
-        body += b'{"progress_request":{}}'
-    return body
+    return msgspec.json.encode({"create_request": create})
+
+
+class WatchPlaces:
+    """Finds the watches of one connection to which an answer belongs.
+
+    A member confirms the watches of a connection in the order of their requests, and gives each of
+    them an id. `count` is the number of requests.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._created = 0
+        self._places: dict[int, int] = {}
+
+    def of(self, answer: WatchAnswer) -> Sequence[int]:
+        """The indexes of the requests to which `answer` belongs; () if it belongs to none."""
+        if answer.created:
+            place = self._created
+            self._created += 1
+            if place >= self._count:
+                return ()
+            if answer.watch_id != NO_WATCH:
+                self._places[answer.watch_id] = place
+            return (place,)
+        if answer.watch_id == NO_WATCH and not answer.changes:
+            return tuple(self._places.values())
+        place = self._places.get(answer.watch_id, -1)
+        return (place,) if place >= 0 else ()
 
 
 _decoder = msgspec.json.Decoder(WatchLine, strict=False)
@@ -88,6 +128,7 @@ def decode_line(line: bytes) -> WatchAnswer:
         )
     return WatchAnswer(
         revision=result.header.revision,
+        watch_id=result.watch_id,
         created=result.created,
         cancelled=result.canceled,
         compact_revision=result.compact_revision,

@@ -14,7 +14,7 @@ import msgspec
 
 from splitbrain.harness.drawing.seed import seed_or_drawn
 from splitbrain.harness.drawing.swarm import Environment, draw_environment, draw_options
-from splitbrain.harness.drawing.watchers import draw_watchers
+from splitbrain.harness.drawing.watchers import draw_bound, draw_watchers
 from splitbrain.harness.errors import BadArguments, SplitbrainError
 from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOperation
 from splitbrain.harness.schedule.options import Options, read_options
@@ -89,7 +89,7 @@ def draw_for(
         ),
         faults=faults,
         time_limit_ms=time_limit_ms,
-        watchers=draw_watchers(seed, workload, count, time_limit_ms),
+        watchers=draw_watchers(seed, workload, count, time_limit_ms, options.bound_share),
         settings=environment.settings,
         network=environment.network,
         disk=environment.disk,
@@ -110,7 +110,7 @@ def _operations(
     drafts = workload.operations(stream(seed, "client", client), client)
     pace = stream(seed, "pace", client)
     target = stream(seed, "target", client)
-    bound_to = _draw_bound(stream(seed, "bound", client), members, options.bound_share)
+    bound_to = draw_bound(stream(seed, "bound", client), members, options.bound_share)
     rate_per_us = options.rate / options.clients / 1e6
     limit_us = options.time_limit_s * 1e6
     due_us = 0.0
@@ -139,16 +139,6 @@ def _operations(
             after_ok=draft.after_ok,
             append_to_seen=draft.append_to_seen,
         )
-
-
-def _draw_bound(random: Random, members: int, bound_share: float) -> int | None:
-    """Draw the index of the member to which a client sends all its operations, or None.
-
-    None means that the client calls all members. If a member is cut off, every client that calls
-    all members soon waits for its answer. A client that is bound to another member continues.
-    """
-    bound, member = random.random() < bound_share, random.randrange(members)
-    return member if bound else None
 
 
 def _draw_member(random: Random, members: int, follower_share: float) -> tuple[bool, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -18,9 +18,14 @@ STREAMS_MIN = 8
 DISTANCE_MAX = 300
 FUTURE_DISTANCE_MAX = 50
 ASK_PROGRESS_SHARE = 0.3
+PAUSES_US = (2_000, 20_000, 200_000)
+"""The pauses of a watcher that reads slowly, after each answer."""
+SLOW_HOLD = 3
+"""A watcher that reads slowly keeps a stream this many times as long. It needs the time to receive
+what has waited for it."""
 
 STARTS: tuple[tuple[Start, int], ...] = (
-    ("resume", 50), ("now", 10), ("past", 20), ("future", 12), ("first", 8)
+    ("resume", 50), ("now", 10), ("past", 20), ("future", 12), ("first", 8), ("compacted", 12)
 )
 """The possible starts of a stream, with the weight of each."""
 
@@ -41,10 +46,30 @@ class WatchingWorkload(Protocol):
         ...
 
 
+@runtime_checkable
+class SharingWorkload(WatchingWorkload, Protocol):
+    """A workload of which some watchers have several watches on one connection."""
+
+    def other_watches(self, random: Random, watcher: int) -> Sequence[WatchRequest]:
+        """The requests of watcher number `watcher` besides that of `watch`, in the same form."""
+        ...
+
+
+@runtime_checkable
+class SlowWorkload(WatchingWorkload, Protocol):
+    """A workload of which some watchers read slowly."""
+
+    slow_percent: int
+    """The percentage of watchers that read slowly."""
+
+
 def draw_watchers(
-    seed: int, workload: object, members: int, time_limit_ms: int
+    seed: int, workload: object, members: int, time_limit_ms: int, bound_share: float = 0.0
 ) -> tuple[ScheduledWatcher, ...]:
-    """The watchers of `workload`; () for a workload without watchers."""
+    """The watchers of `workload`; () for a workload without watchers.
+
+    `bound_share` of the watchers open all their streams at one member.
+    """
     if not isinstance(workload, WatchingWorkload):
         return ()
     count = max(STREAMS_MIN, round(2 * time_limit_ms / 1000 / HOLD_MEAN_S))
@@ -52,13 +77,49 @@ def draw_watchers(
     for watcher in range(workload.watchers):
         random = stream(seed, "watcher", watcher)
         request = workload.watch(random, watcher)
-        streams = tuple(
+        streams = [
             _draw_stream(random, members, ask_progress=request.ask_progress)
             for _ in range(count)
-        )
-        plain = msgspec.structs.replace(request, ask_progress=False)
-        watchers.append(ScheduledWatcher(plain, streams))
+        ]
+        bound_to = draw_bound(stream(seed, "bound watcher", watcher), members, bound_share)
+        if bound_to is not None:
+            streams = [msgspec.structs.replace(one, member=bound_to) for one in streams]
+        if isinstance(workload, SlowWorkload):
+            pauses = stream(seed, "slow watcher", watcher)
+            streams = list(_with_pauses(pauses, streams, workload.slow_percent))
+        others: Sequence[WatchRequest] = ()
+        if isinstance(workload, SharingWorkload):
+            others = workload.other_watches(stream(seed, "other watches", watcher), watcher)
+        watchers.append(ScheduledWatcher(
+            _plain(request), tuple(streams), tuple(map(_plain, others))
+        ))
     return tuple(watchers)
+
+
+def draw_bound(random: Random, members: int, bound_share: float) -> int | None:
+    """Draw the index of the member to which a client sends all its operations, or None.
+
+    None means that the client calls all members. If a member is cut off, every client that calls
+    all members soon waits for its answer. A client that is bound to another member continues.
+    """
+    bound, member = random.random() < bound_share, random.randrange(members)
+    return member if bound else None
+
+
+def _plain(request: WatchRequest) -> WatchRequest:
+    return msgspec.structs.replace(request, ask_progress=False)
+
+
+def _with_pauses(
+    random: Random, streams: Sequence[ScheduledStream], slow_percent: int
+) -> Iterator[ScheduledStream]:
+    """The streams of a watcher that reads slowly with the probability `slow_percent`."""
+    slow = random.random() * 100 < slow_percent
+    for one in streams:
+        pause_us = random.choice(PAUSES_US)
+        yield msgspec.structs.replace(
+            one, pause_us=pause_us, hold_us=one.hold_us * SLOW_HOLD
+        ) if slow else one
 
 
 def _draw_stream(random: Random, members: int, *, ask_progress: bool) -> ScheduledStream:
@@ -68,6 +129,8 @@ def _draw_stream(random: Random, members: int, *, ask_progress: bool) -> Schedul
         distance = random.randrange(1, DISTANCE_MAX)
     elif start == "future":
         distance = random.randrange(1, FUTURE_DISTANCE_MAX)
+    elif start == "compacted":
+        distance = random.choice((0, 0, 0, -1, 1))
     return ScheduledStream(
         member=random.randrange(members),
         start=start,

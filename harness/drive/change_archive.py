@@ -19,6 +19,7 @@ import msgspec
 from splitbrain.harness.clients.json_client import Completion
 from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.drive.load import Client
+from splitbrain.harness.drive.sent_compactions import SentCompactions
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.kv import Compact
 from splitbrain.histories.member_state import Change, MemberState
@@ -105,15 +106,19 @@ class ArchivingClient:
     the outcome is `fail`.
     """
 
-    def __init__(self, client: Client, archive: ChangeArchive) -> None:
+    def __init__(
+        self, client: Client, archive: ChangeArchive, compactions: SentCompactions
+    ) -> None:
         self._client = client
         self._archive = archive
+        self._compactions = compactions
 
     async def call(self, url: str, request: AnyRequest) -> Completion:
         if isinstance(request, Compact):
             await self._archive.read()
             if not self._archive.covers(request.revision):
                 return Completion("fail", error=UNREAD)
+            self._compactions.sent(request.revision)
         return await self._client.call(url, request)
 
     async def status(self, url: str) -> Status | None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from splitbrain.harness.drive.change_archive import ArchivingClient, ChangeArchive
 from splitbrain.harness.drive.load import Client
-from splitbrain.harness.drive.watch_load import WatchingClient, WatchLoad
+from splitbrain.harness.drive.sent_compactions import SentCompactions
+from splitbrain.harness.drive.watch_load import WatchLoad
+from splitbrain.harness.drive.watcher import WatchingClient
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.system import System
@@ -36,6 +38,7 @@ class RunWatchers:
         self._open = AsyncExitStack()
         self._load: WatchLoad | None = None
         self._archive = ChangeArchive(system, schedule.members)
+        self._compactions = SentCompactions()
 
     async def start(
         self, open_clients: Callable[[int], AbstractAsyncContextManager[Client]]
@@ -47,8 +50,8 @@ class RunWatchers:
         if not isinstance(client, WatchingClient):
             raise SystemFailed(
                 f"the schedule has watchers, but the client of the system {self._system.name} has "
-                "no method watch(url, request) "
-                "(see splitbrain.harness.drive.watch_load.WatchingClient)"
+                "no method watch(url, requests) "
+                "(see splitbrain.harness.drive.watcher.WatchingClient)"
             )
         recorder = WatchRecorder(self._file, self._now)
         self._load = WatchLoad(
@@ -57,6 +60,7 @@ class RunWatchers:
             system=self._system,
             client=client,
             recorder=recorder,
+            compactions=self._compactions,
         )
         self._load.start()
 
@@ -67,7 +71,7 @@ class RunWatchers:
             for one in self._schedule.clients
             for operation in one.operations
         )
-        return ArchivingClient(client, self._archive) if compacts else client
+        return ArchivingClient(client, self._archive, self._compactions) if compacts else client
 
     def with_archived_changes(self, states: Sequence[MemberState]) -> tuple[MemberState, ...]:
         """The members' `states`, with the changes that were archived before a compaction."""

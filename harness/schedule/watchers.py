@@ -8,7 +8,7 @@ import msgspec
 
 from splitbrain.histories.watch import WatchRequest
 
-Start = Literal["resume", "now", "past", "future", "first"]
+Start = Literal["resume", "now", "past", "future", "first", "compacted"]
 
 
 class ScheduledStream(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -21,7 +21,11 @@ class ScheduledStream(msgspec.Struct, frozen=True, omit_defaults=True):
     - `now`: the next revision;
     - `past`, `future`: `distance` revisions before or after the highest revision that the watcher
       has seen;
-    - `first`: revision 1.
+    - `first`: revision 1;
+    - `compacted`: the highest revision to which a compaction was sent, plus `distance`.
+
+    A watcher that reads slowly waits for `pause_us` µs after each answer, in the first half of the
+    time that it keeps the stream. Then it reads without pauses.
     """
 
     member: int
@@ -29,13 +33,16 @@ class ScheduledStream(msgspec.Struct, frozen=True, omit_defaults=True):
     hold_us: int
     distance: int = 0
     ask_progress: bool = False
+    pause_us: int = 0
 
 
-class ScheduledWatcher(msgspec.Struct, frozen=True):
+class ScheduledWatcher(msgspec.Struct, frozen=True, omit_defaults=True):
     """One watcher: its request without the start revision, and its streams.
 
-    After the last stream the watcher begins again with the first one.
+    After the last stream the watcher begins again with the first one. The watcher opens the watches
+    `others` on the same connection as that of `request`, each from a revision of its own.
     """
 
     request: WatchRequest
     streams: tuple[ScheduledStream, ...]
+    others: tuple[WatchRequest, ...] = ()

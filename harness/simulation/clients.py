@@ -8,7 +8,7 @@ outcome of the request.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 from splitbrain.harness.clients.json_client import (
     Completion,
@@ -23,7 +23,7 @@ from splitbrain.harness.simulation.client_conditions import (
     conditions_of_answer,
     conditions_of_error,
 )
-from splitbrain.harness.simulation.client_network import CLIENT, ClientNetwork
+from splitbrain.harness.simulation.client_network import ClientNetwork
 from splitbrain.harness.simulation.watch_stream import watch
 from splitbrain.histories.service import AnyRequest
 from splitbrain.histories.watch import WatchRequest
@@ -54,8 +54,10 @@ class SimulatedClient:
         except (RpcError, OSError):
             return None
 
-    def watch(self, url: str, request: WatchRequest) -> AsyncGenerator[WatchAnswer, None]:
-        return watch(self._clients, CLIENT, url, request)
+    def watch(
+        self, url: str, requests: Sequence[WatchRequest], *, small_buffers: bool = False
+    ) -> AsyncGenerator[WatchAnswer, None]:
+        return watch(self._clients, url, requests, small_buffers=small_buffers)
 
     async def call(self, url: str, request: AnyRequest) -> Completion:
         path, body = encode_any(request)

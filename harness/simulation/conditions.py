@@ -93,6 +93,7 @@ WATCHES = (
     "a watch waited for a future revision",
     "a watch was cancelled by a compaction",
     "a watch was sent its progress",
+    "a watch waited for a slow reader",
     "the events of a watch came in fragments",
 )
 CLOCKS = (

@@ -8,12 +8,17 @@ stream after a while.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
 from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
-from splitbrain.harness.clients.watch_codec import WatchAnswer, decode_line, encode_watch
+from splitbrain.harness.clients.watch_codec import (
+    WatchAnswer,
+    WatchPlaces,
+    decode_line,
+    encode_watches,
+)
 from splitbrain.harness.simulation.client_conditions import conditions_of_watch_answer
-from splitbrain.harness.simulation.client_network import ClientListener, ClientNetwork
+from splitbrain.harness.simulation.client_network import CLIENT, ClientListener, ClientNetwork
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.api import json_codec
 from splitbrain.node.messages.errors import RpcError
@@ -22,40 +27,53 @@ from splitbrain.node.messages.rpc import WatchRequest as WatchMessage
 KEEP_ALIVE_S = 5.0
 """The time after which a client closes a connection whose other end is silent."""
 BODY_BYTES_MAX = 1 << 20
+SMALL_WINDOW_LINES = 4
+"""How many lines the buffers of a connection of a slow client contain."""
 
 
 async def watch(
-    clients: ClientNetwork, client_machine: str, url: str, request: WatchRequest
+    clients: ClientNetwork, url: str, requests: Sequence[WatchRequest], *, small_buffers: bool
 ) -> AsyncGenerator[WatchAnswer, None]:
     """Yield answers until the stream ends; close the generator to cancel. Raises OSError."""
-    stream = Stream(clients, client_machine, url, encode_watch(request))
+    window = SMALL_WINDOW_LINES if small_buffers else 0
+    stream = Stream(clients, url, encode_watches(requests), window)
+    places = WatchPlaces(len(requests))
     try:
         stream.open()
         while True:
             answer = decode_line(await stream.next_line())
-            for condition in conditions_of_watch_answer(request, answer):
-                clients.network.reached(condition)
+            for place in places.of(answer):
+                for condition in conditions_of_watch_answer(requests[place], answer):
+                    clients.network.reached(condition)
             yield answer
     finally:
         stream.close()
 
 
 class Stream:
-    """One connection. Lines wait at the client until it reads them."""
+    """One connection. Lines wait at the client until it reads them.
 
-    def __init__(self, clients: ClientNetwork, client_machine: str, url: str, body: bytes) -> None:
+    At most `window` lines are on the way or wait (0: any number). Then the member waits until the
+    client has read one, as it does when the buffers of a TCP connection are full.
+    """
+
+    def __init__(self, clients: ClientNetwork, url: str, body: bytes, window: int) -> None:
         self._clients = clients
         self._loop = clients.loop
         self._machine = clients.machine(url)
         self._url = url
         self._body = body
-        self._out = clients.network.link(client_machine, self._machine.name)
-        self._back = clients.network.link(self._machine.name, client_machine)
+        self._out = clients.network.link(CLIENT, self._machine.name)
+        self._back = clients.network.link(self._machine.name, CLIENT)
         self._lines: asyncio.Queue[bytes | OSError] = asyncio.Queue()
         self._listener: ClientListener | None = None
         self._task: asyncio.Task[None] | None = None
         self._last_due_ns = 0
         self._closed = False
+        self._window = window
+        self._unread = 0
+        """The number of lines that the member has sent, and that it does not know to be read."""
+        self._room = asyncio.Event()
 
     def open(self) -> None:
         self._loop.at_ns(self._loop.now_ns + self._out.transit_ns(256), None, self._arrive)
@@ -64,6 +82,9 @@ class Stream:
         line = await self._lines.get()
         if isinstance(line, OSError):
             raise line
+        if self._window and self._listener is not None:
+            due_ns = self._loop.now_ns + self._out.transit_ns(64)
+            self._loop.at_ns(due_ns, self._listener.process, self._read)
         return line
 
     def close(self) -> None:
@@ -101,8 +122,18 @@ class Stream:
         try:
             async for answer in answers:
                 self._send(json_codec.encode_watch_line(answer))
+                self._unread += 1
+                while 0 < self._window <= self._unread:
+                    self._clients.network.reached("a watch waited for a slow reader")
+                    self._room.clear()
+                    await self._room.wait()
         except RpcError as refusal:
             self._send(ConnectionLost(refusal.message))
+
+    def _read(self) -> None:
+        """The member learns that the client has read a line."""
+        self._unread -= 1
+        self._room.set()
 
     def member_gone(self) -> None:
         """Handle the end of the member's process.

@@ -2,9 +2,9 @@
 
 Writers make one revision in each millisecond (puts, deletes and transactions of several keys),
 and compact from time to time. Each watcher watches its interval through a sequence of streams,
-each at a random member. A stream starts at the present revision, a past one, a future one or a
-compacted one, or at the revision where the last stream ended. The same arguments give the same
-run.
+each at a random member. Every third watcher has three watches on one connection. A stream starts
+at the present revision, a past one, a future one or a compacted one, or at the revision where the
+last stream ended. The same arguments give the same run.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ MS = 1_000_000
 KEYS = 12
 COMPACT_EVERY = 400
 COMPACT_BACK = 20
+WATCHES = 3
+"""The number of watches on one connection, for watchers that have several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,39 +154,53 @@ class _Watchers:
         self.lines.append(msgspec.structs.replace(line, time=self._time))
 
     def run(self, watcher: int) -> None:
-        interval = _draw_request(self._random)
-        now, resume = 1, 0
+        count = WATCHES if watcher % 3 == 2 else 1
+        intervals = [_draw_request(self._random) for _ in range(count)]
+        now = 1
+        resume = [0] * count
         while now < self._last:
             until = min(self._last, now + self._random.randrange(20, 400))
             if self._last - until < 20:
                 until = self._last
-            start = self._draw_start(now, resume)
-            request = msgspec.structs.replace(interval, start_revision=start)
-            resume = self._stream(watcher, request, now, until)
+            node = f"n{self._random.randrange(3) + 1}"
+            connection = self._streams if count > 1 else -1
+            for place, interval in enumerate(intervals):
+                start = self._draw_start(now, resume[place])
+                opened = Opened(
+                    time=now * MS + MS * 9 // 10, stream=self._streams, watcher=watcher, node=node,
+                    request=msgspec.structs.replace(interval, start_revision=start),
+                    connection=connection,
+                )
+                resume[place] = self._stream(opened, now, until)
             now = until
+
+    def _compacted(self, now: int) -> int:
+        """The revision to which a store at revision `now` is compacted."""
+        return max((to for at, to in self._writers.compacted if at <= now), default=0)
 
     def _draw_start(self, now: int, resume: int) -> int:
         kind = self._random.random()
-        if kind < 0.5 and resume:
+        if kind < 0.45 and resume:
             return resume
+        if kind < 0.5:
+            return max(1, self._compacted(now))
         if kind < 0.6:
             return 0
         if kind < 0.75:
             return now + 1 + self._random.randrange(30)
         return max(1, now - self._random.randrange(300))
 
-    def _stream(self, watcher: int, request: WatchRequest, now: int, until: int) -> int:
-        """Write a stream that is open from the store's revision `now` to `until`.
+    def _stream(self, opened: Opened, now: int, until: int) -> int:
+        """Write the stream `opened`, which is open from the store's revision `now` to `until`.
 
         Returns the revision at which the watcher resumes.
         """
-        number, self._streams = self._streams, self._streams + 1
-        node = f"n{self._random.randrange(3) + 1}"
-        time = now * MS + MS * 9 // 10
+        self._streams += 1
+        number, request, time = opened.stream, opened.request, opened.time
         self._time = time
-        self._write(Opened(time=time, stream=number, watcher=watcher, node=node, request=request))
+        self._write(opened)
         self._write(Created(time, number, now))
-        compacted = max((to for at, to in self._writers.compacted if at <= now), default=0)
+        compacted = self._compacted(now)
         start = request.start_revision or now + 1
         last = until == self._last
         closed = Closed(

@@ -26,6 +26,7 @@ from splitbrain.histories.watch import (
     Line,
     Opened,
     Progress,
+    Stray,
     WatchRequest,
 )
 
@@ -147,6 +148,31 @@ def _false_progress(run: WatchedRun, lines: Lines, random: Random) -> bool:
     batch = lines[place]
     assert isinstance(batch, Events)
     lines.insert(place, Progress(batch.time, batch.stream, batch.changes[0].revision))
+    return True
+
+
+def _early_progress(run: WatchedRun, lines: Lines, random: Random) -> bool:
+    requests = _requests(lines)
+    place = _pick(
+        lines, random,
+        lambda _, one: isinstance(one, Created)
+        and one.revision < requests[one.stream].start_revision - 1,
+    )
+    if place is None:
+        return False
+    created = lines[place]
+    assert isinstance(created, Created)
+    lines.insert(place + 1, Progress(created.time, created.stream, created.revision))
+    return True
+
+
+def _stray(run: WatchedRun, lines: Lines, random: Random) -> bool:
+    place = _pick(lines, random, lambda _, one: isinstance(one, Created))
+    if place is None:
+        return False
+    created = lines[place]
+    assert isinstance(created, Created)
+    lines.insert(place + 1, Stray(created.time, created.stream, 99, created.revision))
     return True
 
 
@@ -309,6 +335,11 @@ WATCH_CORRUPTIONS: Mapping[str, tuple[str, Corrupt, str]] = {
     "watch-false-progress": (
         "progress is reported before its events are sent", _false_progress, "false progress",
     ),
+    "watch-early-progress": (
+        "a watch that starts at a future revision is notified of progress before it",
+        _early_progress, "early progress",
+    ),
+    "watch-stray": ("an answer has the id of no watch", _stray, "stray answer"),
     "watch-wrong-prev-kv": (
         "a prev_kv is not the previous value", _wrong_previous, "wrong prev_kv",
     ),

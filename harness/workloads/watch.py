@@ -11,6 +11,8 @@ from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, Uni
 from splitbrain.histories.kv import Compact, Delete, Put, Range, Txn
 from splitbrain.histories.watch import WatchRequest
 
+LONG = (600, 3000)
+"""The length of long values in characters (least, most)."""
 COMPACT_PERCENT = 4
 COMPACT_BACK_MAX = 60
 
@@ -20,12 +22,15 @@ class Watch:
 
     Some watches have filters, prev_kv, progress notifications or fragments. At random times, a
     watcher opens a new stream at another member. The stream resumes at the revision where the
-    previous one stopped, or begins at the present, a past or a future revision. A past revision may
-    be compacted.
+    previous one stopped, or begins at the present, a past or a future revision, or at the one that
+    was last compacted to. A past revision may be compacted.
 
     Clients put and delete keys, change several of the `keys` keys at one revision, and read keys
     and ranges. Some reads are at past revisions, which may be compacted. Only the first client
     sends compactions.
+
+    Every fourth watcher has up to `watches` watches on one connection. `slow_percent` of the
+    watchers read slowly. `long_percent` of the values are long.
 
     With `progress_requests` 0 no watcher sends progress requests, which etcd before 3.5.8 answers
     wrongly (issue #15220). With `compactions` 0 no client compacts.
@@ -38,17 +43,33 @@ class Watch:
     checkers: ClassVar[Sequence[str]] = (*ALWAYS, "watch")
 
     def __init__(
-        self, keys: int = 12, watchers: int = 8, progress_requests: int = 1, compactions: int = 1
+        self,
+        *,
+        keys: int = 12,
+        watchers: int = 8,
+        watches: int = 8,
+        slow_percent: int = 20,
+        long_percent: int = 5,
+        progress_requests: int = 1,
+        compactions: int = 1,
     ) -> None:
         if not 2 <= keys <= 1000:
             raise BadArguments(f"the workload watch with keys={keys}: expected 2 to 1000")
         if not 1 <= watchers <= 1000:
             raise BadArguments(f"the workload watch with watchers={watchers}: expected 1 to 1000")
+        if not 1 <= watches <= 1000:
+            raise BadArguments(f"the workload watch with watches={watches}: expected 1 to 1000")
+        for name, given in (("slow_percent", slow_percent), ("long_percent", long_percent)):
+            if not 0 <= given <= 100:
+                raise BadArguments(f"the workload watch with {name}={given}: expected 0 to 100")
         for name, given in (("progress_requests", progress_requests), ("compactions", compactions)):
             if given not in (0, 1):
                 raise BadArguments(f"the workload watch with {name}={given}: expected 0 or 1")
         self.keys = keys
         self.watchers = watchers
+        self.watches = watches
+        self.slow_percent = slow_percent
+        self.long_percent = long_percent
         self.progress_requests = progress_requests
         self.compactions = compactions
 
@@ -81,14 +102,24 @@ class Watch:
             ask_progress=bool(self.progress_requests) and random.random() < 0.5,
         )
 
+    def other_watches(self, random: Random, watcher: int) -> Sequence[WatchRequest]:
+        if watcher % 4 != 3:
+            return ()
+        count = random.randrange(self.watches)
+        return tuple(self.watch(random, watcher) for _ in range(count))
+
     def _operation(self, random: Random, client: int, values: UniqueValues) -> Draft:
         if client == 0 and self.compactions and random.random() * 100 < COMPACT_PERCENT:
-            back = 1 + random.randrange(COMPACT_BACK_MAX)
-            return Draft("compact", Compact(0), revision_back=back)
+            older = random.randrange(COMPACT_BACK_MAX)
+            back = random.choice((0, 1, random.randrange(8), older, older))
+            return Draft(
+                "compact", Compact(0, physical=random.random() < 0.3), revision_back=back
+            )
         kind = random.random()
         key = f"k{random.randrange(self.keys):03d}"
         if kind < 0.38:
-            return Draft("put", Put(key, values.take()))
+            long = random.random() * 100 < self.long_percent
+            return Draft("put", Put(key, values.take(random.randrange(*LONG) if long else 0)))
         if kind < 0.41:
             return Draft("get", Range(key))
         if kind < 0.44:

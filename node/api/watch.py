@@ -143,10 +143,15 @@ class WatchStream:
             await self._answers.put(WatchResponse(header=self._header(), watch_id=NO_WATCH_ID))
 
     def _caught_up(self, watch_id: int) -> bool:
-        """Whether all events of the watcher up to the store's revision are in the queue."""
-        store = self._member.store
-        delivered = store.watches.progress(self._watchers[watch_id])
-        return watch_id not in self._sending and delivered >= store.revision
+        """Whether all events of the watcher up to the store's revision are in the queue.
+
+        A watcher that starts at a future revision is not caught up. If it were notified of an
+        earlier revision, its client would resume there. Releases of etcd before 3.5.22 notify it.
+        """
+        store, watcher = self._member.store, self._watchers[watch_id]
+        if store.revision < watcher.start_revision or watch_id in self._sending:
+            return False
+        return store.watches.progress(watcher) >= store.revision
 
     async def _notify_progress(self) -> None:
         """In each interval, notify the watchers that requested progress and received no events."""

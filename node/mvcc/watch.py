@@ -83,6 +83,7 @@ class Watcher:
         "prev_kv",
         "progress_notify",
         "range_end",
+        "start_revision",
         "synced",
     )
 
@@ -103,6 +104,8 @@ class Watcher:
         self.no_put = False
         self.no_delete = False
         self.progress_notify = False
+        self.start_revision = 0
+        """The revision from which the client asked for events; 0: from the next one on."""
         self.next_revision = next_revision
         """For an unsynced watcher, the first revision whose events are neither delivered nor in
         the buffer. A synced watcher ignores events before this revision."""
@@ -216,6 +219,7 @@ class WatchHub:
             next_revision=start_revision or current + 1, buffer_bytes_max=buffer_bytes_max,
         )
         self._next_id += 1
+        watcher.start_revision = start_revision
         watcher.prev_kv = prev_kv
         watcher.no_put = no_put
         watcher.no_delete = no_delete

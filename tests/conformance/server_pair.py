@@ -152,16 +152,14 @@ class Pair:
             server.post("/v3/kv/deleterange", everything)
         while (ours := self.ours.revision()) != (theirs := self.etcd.revision()):
             behind = self.ours if ours < theirs else self.etcd
-            behind.post("/v3/kv/put", {"key": encoded(b"level")})
-            behind.post("/v3/kv/deleterange", {"key": encoded(b"level")})
-            # A put and a delete add two revisions, so a difference of one needs other requests.
+            puts = [behind]
+            # A put and a delete add two revisions, so a difference of one needs another put.
             if abs(ours - theirs) == 1:
-                other = self.etcd if behind is self.ours else self.ours
-                other.post("/v3/kv/put", {"key": encoded(b"level")})
-                for server in (self.ours, self.etcd):
-                    server.post("/v3/kv/deleterange", everything)
-                    server.post("/v3/kv/put", {"key": encoded(b"level")})
-                    server.post("/v3/kv/deleterange", everything)
+                puts = [behind, behind, self.etcd if behind is self.ours else self.ours]
+            for server in puts:
+                server.post("/v3/kv/put", {"key": encoded(b"level")})
+            for server in (self.ours, self.etcd):
+                server.post("/v3/kv/deleterange", everything)
         return theirs
 
 

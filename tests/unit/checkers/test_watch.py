@@ -27,6 +27,7 @@ from splitbrain.histories.watch import (
     Line,
     Opened,
     Progress,
+    Stray,
     WatchRecorder,
     WatchRequest,
     collect,
@@ -95,6 +96,11 @@ def test_a_watch_with_a_future_start_receives_nothing_before_it() -> None:
     assert judged(sent(B4), Progress(6, 0, 4), request=request).valid is True
     assert kinds(judged(sent(A3), sent(B4), request=request)) == ["event before start"]
     assert judged(Progress(4, 0, 3), sent(B4), request=request).valid is True
+    assert kinds(judged(Progress(4, 0, 2), sent(B4), request=request)) == ["early progress"]
+
+
+def test_an_answer_on_a_connection_belongs_to_one_of_its_watches() -> None:
+    assert kinds(judged(sent(A2, B2), Stray(6, 0, 5, 3))) == ["stray answer"]
 
 
 def test_events_outside_the_filters_and_the_interval_are_reported() -> None:
@@ -191,7 +197,7 @@ def test_each_corruption_is_possible_in_some_run() -> None:
 def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "watch.jsonl"
     recorder = WatchRecorder(path, iter(range(100)).__next__)
-    stream = recorder.open_stream(4, "n1", ALL)
+    (stream,) = recorder.open_streams(4, "n1", [ALL])
     recorder.write(Created(recorder.now(), stream, 9))
     recorder.write(Events(recorder.now(), stream, 9, (A2, B2), (None, None)))
     recorder.close()
@@ -200,8 +206,20 @@ def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
     assert (found.watcher, found.node, found.request, found.opened) == (4, "n1", ALL, 0)
     assert found.created == Created(1, 0, 9)
     assert found.answers == [Events(2, 0, 9, (A2, B2), (None, None))]
-    assert found.closed is None
+    assert (found.closed, found.connection) == (None, -1)
     assert read_streams(tmp_path / "none") == ()
+
+
+def test_the_watches_of_one_connection_are_streams_of_their_own(tmp_path: Path) -> None:
+    recorder = WatchRecorder(tmp_path / "watch.jsonl", iter(range(100)).__next__)
+    recorder.open_streams(1, "n1", [ALL])
+    assert list(recorder.open_streams(2, "n1", [ALL, ALL])) == [1, 2]
+    recorder.write(Progress(9, 2, 4, whole=True))
+    recorder.write(Stray(9, 1, 5, 4))
+    recorder.close()
+    first, second, third = read_streams(tmp_path / "watch.jsonl")
+    assert [one.connection for one in (first, second, third)] == [-1, 1, 1]
+    assert (second.strays, third.answers) == ([Stray(9, 1, 5, 4)], [Progress(9, 2, 4, whole=True)])
 
 
 def test_a_file_that_is_no_record_of_watches_is_refused_by_its_line(tmp_path: Path) -> None:

@@ -5,22 +5,51 @@ from __future__ import annotations
 import pytest
 
 from splitbrain.harness.clients.http_connection import ConnectionLost
-from splitbrain.harness.clients.watch_codec import WatchAnswer, decode_line, encode_watch
+from splitbrain.harness.clients.watch_codec import (
+    NO_WATCH,
+    WatchAnswer,
+    WatchPlaces,
+    decode_line,
+    encode_watches,
+)
 from splitbrain.histories.kv import KeyValue
 from splitbrain.histories.member_state import Change
 from splitbrain.histories.watch import WatchRequest
 
 
 def test_a_watch_request_contains_only_the_fields_that_are_set() -> None:
-    assert encode_watch(WatchRequest("a")) == b'{"create_request":{"key":"YQ=="}}'
+    assert encode_watches([WatchRequest("a")]) == b'{"create_request":{"key":"YQ=="}}'
     full = WatchRequest(
         "a", "b", 7, prev_kv=True, no_put=True, progress_notify=True, fragment=True,
         ask_progress=True,
     )
-    assert encode_watch(full) == (
+    assert encode_watches([full]) == (
         b'{"create_request":{"key":"YQ==","range_end":"Yg==","start_revision":"7","prev_kv":true,'
         b'"progress_notify":true,"fragment":true,"filters":["NOPUT"]}}{"progress_request":{}}'
     )
+
+
+def test_the_watches_of_a_connection_are_sent_before_one_progress_request() -> None:
+    asking = WatchRequest("b", ask_progress=True)
+    assert encode_watches([asking, WatchRequest("a"), asking]) == (
+        b'{"create_request":{"key":"Yg=="}}{"create_request":{"key":"YQ=="}}'
+        b'{"create_request":{"key":"Yg=="}}{"progress_request":{}}'
+    )
+
+
+def test_an_answer_belongs_to_the_watch_whose_confirmation_had_its_id() -> None:
+    places = WatchPlaces(3)
+    events = (Change(9, "delete", "a"),)
+    refused = WatchAnswer(9, NO_WATCH, created=True, cancelled=True)
+    answers = [
+        (WatchAnswer(9, 0, changes=events), ()),
+        (WatchAnswer(9, 0, created=True), (0,)), (refused, (1,)),
+        (WatchAnswer(9, 7, created=True), (2,)), (WatchAnswer(9, 8, created=True), ()),
+        (WatchAnswer(9, 7, changes=events), (2,)), (WatchAnswer(9, 0), (0,)),
+        (WatchAnswer(9, NO_WATCH), (0, 2)), (WatchAnswer(9, NO_WATCH, changes=events), ()),
+        (WatchAnswer(9, 3), ()),
+    ]
+    assert [tuple(places.of(answer)) for answer, _ in answers] == [one for _, one in answers]
 
 
 def test_a_line_of_a_stream_is_decoded() -> None:

@@ -6,6 +6,7 @@ import asyncio
 
 from splitbrain.harness.clients.json_client import Completion
 from splitbrain.harness.drive.change_archive import ArchivingClient, ChangeArchive
+from splitbrain.harness.drive.sent_compactions import SentCompactions
 from splitbrain.histories.kv import Compact, Put
 from splitbrain.histories.member_state import Change, MemberState
 from splitbrain.histories.service import AnyRequest
@@ -75,13 +76,14 @@ def test_a_compaction_beyond_the_archive_is_not_sent() -> None:
     async def scenario() -> list[Completion]:
         system = ScriptedSystem(state(1, 5), state(4, 9), state(20, 30))
         archive = ChangeArchive(system, ("n1",))  # type: ignore[arg-type]
-        client = ArchivingClient(client_below, archive)  # type: ignore[arg-type]
+        client = ArchivingClient(client_below, archive, sent)  # type: ignore[arg-type]
         return [
             await client.call("", request)
             for request in (Compact(6), Compact(9), Put("k"), Compact(25))
         ]
 
-    client_below = RecordingClient()
+    client_below, sent = RecordingClient(), SentCompactions()
     outcomes = [one.outcome for one in asyncio.run(scenario())]
     assert outcomes == ["fail", "info", "info", "fail"]
     assert client_below.requests == [Compact(9), Put("k")]
+    assert sent.highest == 9

@@ -1,0 +1,15 @@
+"""The compactions that the clients of a run have sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class SentCompactions:
+    """The highest revision to which a compaction was sent so far, whatever became of it."""
+
+    highest: int = 0
+
+    def sent(self, revision: int) -> None:
+        self.highest = max(self.highest, revision)
