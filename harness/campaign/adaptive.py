@@ -73,6 +73,7 @@ class AdaptiveScheduler:
         self._given = dict(given)
         self._next_seed = seed
         self._number = 0
+        self._ended = 0
         self._corpus: dict[int, Schedule] = {}
         self._reached = Reached()
         self._gains: deque[float] = deque(maxlen=MEDIAN_RUNS)
@@ -90,6 +91,7 @@ class AdaptiveScheduler:
 
     def add(self, attempt: Attempt, result: SeedResult) -> Novelty:
         """Add the result of `attempt`, and return what the run reached first."""
+        self._ended += 1
         novelty = self._reached.add(result.first_reached_s)
         gain = novelty.score / (EVENTS_MIN + result.events)
         # A run without a verdict proves nothing, whatever it reached.
@@ -154,7 +156,7 @@ class AdaptiveScheduler:
         """What the campaign reached and prefers, as lines of text."""
         total = self._reached.total
         yield (
-            f"{self._number:,} runs reached {total.conditions} of {len(CONDITIONS)} conditions, "
+            f"{self._ended:,} runs reached {total.conditions} of {len(CONDITIONS)} conditions, "
             f"{total.pairs:,} pairs and {total.orders:,} orders of conditions"
         )
         yield f"the corpus contains {len(self._corpus)} schedules"

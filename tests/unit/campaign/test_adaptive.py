@@ -126,6 +126,13 @@ def test_the_corpus_is_bounded() -> None:
     assert f"the corpus contains {CORPUS_MAX} schedules" in list(scheduler.lines())
 
 
+def test_a_run_without_a_result_is_not_counted() -> None:
+    scheduler, _ = campaign_of(3, something_new)
+    scheduler.attempt()
+    first, *_ = scheduler.lines()
+    assert first.startswith("3 runs reached 3 of ")
+
+
 def test_the_configuration_of_a_seed_is_that_of_its_schedule() -> None:
     for seed in range(20):
         kinds, _, (workload,), (members,), (rare,) = configuration(seed, SHORT)
