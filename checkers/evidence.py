@@ -32,6 +32,8 @@ class Evidence:
     """Without an active fault, a member must answer within this time, and the cluster must answer
     within this time after the last fault is healed."""
     serving: tuple[str, ...] = ()
+    excused: tuple[str, ...] = ()
+    """The members that may stop serving because of a fault, such as one whose disk lost data."""
     """The members that must answer a write and a linearizable read at the end. Empty if only a
     history file is judged."""
     stalls: Sequence[tuple[int, int]] = ()

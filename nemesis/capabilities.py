@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault import DiskArea, MemberName
 
 
 class LinkState(msgspec.Struct, frozen=True):
@@ -98,11 +98,13 @@ class DiskState(msgspec.Struct, frozen=True):
 
     If a sync fails, it reports an error, and it is unknown which of the bytes it covered are
     durable. With `lying`, syncs report success and make nothing durable. A misdirected write goes
-    to a wrong place in its file.
+    to a wrong place in its file. Of a torn write only a part becomes durable, although the sync
+    reports success. These three faults affect only the `area` of the disk, if it is given.
 
     A correct store survives `slow_ms`, `full` and the errors of writes, syncs and reads on any
-    number of members. A member that cannot continue because of such a fault stops. No store can
-    survive a lying disk or misdirected writes; at best it detects the damage afterwards.
+    number of members. A member that cannot continue because of such a fault stops. A store with
+    replicas can also survive lying syncs, misdirected and torn writes on a minority of its members,
+    if these members notice the damage.
     """
 
     slow_ms: int = 0
@@ -113,6 +115,13 @@ class DiskState(msgspec.Struct, frozen=True):
     read_error_percent: float = 0.0
     lying: bool = False
     misdirect_percent: float = 0.0
+    torn_percent: float = 0.0
+    area: DiskArea = ""
+
+    @property
+    def loses_data(self) -> bool:
+        """Whether the disk can lose or change data that it reports as durable."""
+        return bool(self.lying or self.misdirect_percent or self.torn_percent)
 
 
 HEALTHY = DiskState()
@@ -156,12 +165,24 @@ class Disked(Protocol):
         """Set the state of the member's disk. It is in force when the method returns."""
         ...
 
-    async def rot(self, member: MemberName) -> str:
-        """Flip one durable bit on the member's disk; returns a text that names the place."""
-        ...
-
     async def revive(self, member: MemberName) -> None:
         """Restart the member if it stopped because of its disk, as a supervisor would."""
+        ...
+
+
+@runtime_checkable
+class Corruptible(Protocol):
+    """A system whose disks can change or lose data that they have reported as durable."""
+
+    async def rot(self, member: MemberName, area: DiskArea, bits: int) -> str:
+        """Flip `bits` durable bits of one sector; returns a text that names the place."""
+        ...
+
+    async def lose_sectors(self, member: MemberName, area: DiskArea, sectors: int) -> str:
+        """Restore earlier content of durable sectors; returns a text that names the place.
+
+        The page cache still contains the newer content.
+        """
         ...
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from splitbrain.nemesis.capabilities import (
     Clocked,
+    Corruptible,
     Disked,
     HasFailpoints,
     Killable,
@@ -57,6 +58,11 @@ KINDS: dict[str, FaultKind] = {
         FaultKind("clock", "wall clocks jump forward or back", Clocked, True),
         FaultKind("drift", "clocks run too fast or too slowly", Clocked, True),
         FaultKind("disk", "disks are slow or full, or writes and syncs fail", Disked, True),
+        FaultKind(
+            "storage",
+            "disks of a minority lose or change synced data: bit rot, lost sectors, lying syncs, "
+            "misdirected and torn writes", Corruptible, True,
+        ),
         FaultKind(
             "step", "members crash, pause or are cut off at a step of the write path",
             HasFailpoints, needs_failpoints=True,

@@ -34,6 +34,14 @@ PARTITION_SHAPES: tuple[PartitionShape, ...] = (
 )
 
 
+DiskArea = Literal["", "log", "seal", "snapshots", "backend", "starts"]
+"""The part of a disk that a storage fault affects. log: the segments of the write-ahead log. seal:
+its seal. snapshots: the snapshot files. backend: the backend's file. starts: the count of the
+member's starts. "": all of them."""
+
+DISK_AREAS: tuple[DiskArea, ...] = ("log", "seal", "snapshots", "backend", "starts")
+
+
 class Kill(msgspec.Struct, frozen=True, tag_field="fault", tag="kill"):
     """Send SIGKILL to members. Needs `Killable`.
 
@@ -129,13 +137,33 @@ class DiskFault(msgspec.Struct, frozen=True, tag_field="fault", tag="disk"):
     sync_error_percent: float = 0.0
     lying: bool = False
     misdirect_percent: float = 0.0
+    torn_percent: float = 0.0
+    area: DiskArea = ""
     on: tuple[MemberName, ...] = ()
 
 
 class BitRot(msgspec.Struct, frozen=True, tag_field="fault", tag="rot"):
-    """Flip one bit that is durable on each member's disk. It is never healed. Needs `Disked`."""
+    """Flip durable bits of one sector on each member's disk. Needs `Corruptible`.
+
+    The fault is never healed.
+    """
 
     target: Target = "any"
+    area: DiskArea = ""
+    bits: int = 1
+    on: tuple[MemberName, ...] = ()
+
+
+class LostSectors(msgspec.Struct, frozen=True, tag_field="fault", tag="lost"):
+    """Restore earlier content of durable sectors on each member's disk. Needs `Corruptible`.
+
+    The page cache still contains the newer content, so the loss shows after the next power loss.
+    The fault is never healed.
+    """
+
+    target: Target = "any"
+    area: DiskArea = ""
+    sectors: int = 1
     on: tuple[MemberName, ...] = ()
 
 
@@ -172,8 +200,15 @@ class AtStep(msgspec.Struct, frozen=True, tag_field="fault", tag="step"):
 
 Fault = (
     Kill | Pause | Partition | Latency
-    | PowerLoss | ClockJump | ClockDrift | DiskFault | BitRot | AtStep
+    | PowerLoss | ClockJump | ClockDrift | DiskFault | BitRot | LostSectors | AtStep
 )
+
+
+def loses_data(fault: object) -> bool:
+    """Whether `fault` makes disks lose or change data that they have reported as durable."""
+    if isinstance(fault, DiskFault):
+        return bool(fault.lying or fault.misdirect_percent or fault.torn_percent)
+    return isinstance(fault, BitRot | LostSectors)
 
 
 class ScheduledFault(msgspec.Struct, frozen=True):

@@ -81,6 +81,7 @@ if TYPE_CHECKING:
         Fault,
         Kill,
         Latency,
+        LostSectors,
         Partition,
         Pause,
         PowerLoss,
@@ -178,7 +179,7 @@ _MODULES = {
     ),
     "splitbrain.nemesis.fault": (
         "AtStep", "BitRot", "ClockDrift", "ClockJump", "DiskFault", "Fault", "Kill", "Latency",
-        "Partition", "Pause", "ScheduledFault", "PowerLoss",
+        "LostSectors", "Partition", "Pause", "ScheduledFault", "PowerLoss",
     ),
 }
 """Module → the public names that it defines."""
@@ -221,6 +222,7 @@ __all__ = [
     "Latency",
     "Limit",
     "LinkState",
+    "LostSectors",
     "MemberState",
     "Operation",
     "Options",

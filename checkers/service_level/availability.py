@@ -87,6 +87,8 @@ def _check_routes(evidence: Evidence, stalls: Stalls, findings: Findings) -> Non
     silent: set[Route] = set()
     at_the_end: dict[Route, Sequence[Attempt]] = {}
     for route, all_attempts in by_route.items():
+        if route.member in evidence.excused:
+            continue
         for period, attempts in zip(free, by_period(all_attempts, free), strict=True):
             at_the_end[route] = attempts
             for one in silences(attempts, period, bound_ns):

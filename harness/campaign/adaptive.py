@@ -33,6 +33,7 @@ from splitbrain.harness.drawing.swarm import (
     draw_options,
 )
 from splitbrain.harness.schedule.schedule import Schedule, fixed
+from splitbrain.harness.schedule.survivable import is_survivable
 from splitbrain.harness.simulation.conditions import CONDITIONS
 from splitbrain.histories.random_stream import stream
 
@@ -133,7 +134,7 @@ class AdaptiveScheduler:
         source = Source(random=random, kinds=tuple(kinds), swarm=swarm, other=other)
         name = self.preferences.best((f"change: {one}" for one in MUTATIONS), random)
         changed = MUTATIONS[name.removeprefix("change: ")](schedule, source)
-        if changed is None or changed == schedule:
+        if changed is None or changed == schedule or not is_survivable(changed):
             return None
         return Attempt(
             number=self._number, schedule=changed, parent=parent,

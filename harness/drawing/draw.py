@@ -18,7 +18,12 @@ from splitbrain.harness.drawing.watchers import draw_bound, draw_watchers
 from splitbrain.harness.errors import BadArguments, SplitbrainError
 from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOperation
 from splitbrain.harness.schedule.options import Options, read_options
-from splitbrain.harness.schedule.schedule import Schedule, default_settings, member_seeds
+from splitbrain.harness.schedule.schedule import (
+    Schedule,
+    default_settings,
+    member_seeds,
+    needed_settings,
+)
 from splitbrain.harness.systems.factory import capabilities_of
 from splitbrain.harness.systems.services import check_services
 from splitbrain.harness.workloads.catalogue import make_workload
@@ -26,7 +31,8 @@ from splitbrain.harness.workloads.workload import Draft, Workload
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.catalogue import KINDS
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault_drawing import draw_faults, tempo_for
+from splitbrain.nemesis.fault_drawing import draw_faults
+from splitbrain.nemesis.tempo import tempo_for
 
 NODES_DRAWN = (1, 3, 3, 3, 5)
 """The number of members is drawn from these if the options do not give it."""
@@ -90,7 +96,7 @@ def draw_for(
         faults=faults,
         time_limit_ms=time_limit_ms,
         watchers=draw_watchers(seed, workload, count, time_limit_ms, options.bound_share),
-        settings=environment.settings,
+        settings={**environment.settings, **needed_settings(faults)},
         network=environment.network,
         disk=environment.disk,
         deposed_longer_by=environment.deposed_longer_by,

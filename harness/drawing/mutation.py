@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -17,13 +18,15 @@ from splitbrain.harness.drawing.swarm import draw_environment
 from splitbrain.harness.schedule.schedule import (
     Schedule,
     TimedOperation,
+    needed_settings,
     with_changes,
     with_operations,
     with_seed,
 )
 from splitbrain.histories.kv import Put, Txn
 from splitbrain.nemesis.fault import AtStep, ScheduledFault
-from splitbrain.nemesis.fault_drawing import draw_faults, tempo_for
+from splitbrain.nemesis.fault_drawing import draw_faults
+from splitbrain.nemesis.tempo import tempo_for
 
 SEED_BITS = 32
 KINDS_ADDED = (1, 1, 2)
@@ -107,7 +110,9 @@ def change_conditions(schedule: Schedule, source: Source) -> Schedule | None:
     """Draw the settings, the network, the disks or the rare conditions anew."""
     drawn = draw_environment(source.random.getrandbits(SEED_BITS))
     name = source.random.choice(("settings", "network", "disk", "deposed_longer_by", "buggify"))
-    value = not schedule.buggify if name == "buggify" else getattr(drawn, name)
+    value: Any = not schedule.buggify if name == "buggify" else getattr(drawn, name)
+    if name == "settings":
+        value = {**drawn.settings, **needed_settings(schedule.faults)}
     if not source.swarm or value == getattr(schedule, name):
         return None
     return with_changes(schedule, **{name: value})

@@ -29,6 +29,9 @@ KIND_WEIGHTS: Mapping[str, int] = {
     "disk": 2, "step": 6,
 }
 """The weights with which the kinds of faults are drawn for a run."""
+STORAGE_RUNS_PERCENT = 12
+"""How many runs have storage faults as well. They are not among the weights, because a member that
+recovers from its peers hides what the other faults would show."""
 OF_PROCESSES = ("kill", "pause", "partition", "latency", "power", "step")
 """The kinds that processes support. `power` is among them, because a SIGKILL of a member that
 runs with `--hold-unsynced` loses unsynced writes as a power loss does."""
@@ -162,6 +165,9 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
         "nodes": (random.choice(NODES),),
         "quiet_timeout_ms": DEFAULTS.quiet_timeout_ms,
     }
+    storage = stream(seed, "swarm", "storage").random() * 100 < STORAGE_RUNS_PERCENT
+    if storage and given.get("swarm") is not False:
+        drawn["nemesis"] += ("storage",)
     chosen = {**drawn, **given}
     if chosen["workload"] == "kv" and "workload_options" not in given:
         chosen["workload_options"] = {

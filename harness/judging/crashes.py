@@ -7,8 +7,8 @@ that ended by itself. These faults excuse the end of a member that they hit:
 
 - a kill, a power loss, or a crash at a step, in force when the member ended;
 - a full or failing disk, in force when the member ended;
-- bit rot, a lying disk or misdirected writes, at any earlier time, because a store may find the
-  damage later and must then stop.
+- bit rot, lost sectors, a lying disk, misdirected or torn writes, at any earlier time, because a
+  store may find the damage later and must then stop.
 
 The option `--allow-crash` excuses every end.
 """
@@ -24,7 +24,15 @@ from splitbrain.checkers.wording import seconds
 from splitbrain.harness.store.records import RunRecord
 from splitbrain.harness.systems.crash import Crash
 from splitbrain.histories.history import FaultWindow
-from splitbrain.nemesis.fault import AtStep, BitRot, DiskFault, Fault, Kill, PowerLoss
+from splitbrain.nemesis.fault import (
+    AtStep,
+    BitRot,
+    DiskFault,
+    Fault,
+    Kill,
+    LostSectors,
+    PowerLoss,
+)
 
 CRASHED = "crashed"
 NOTICED_LATE_NS = 1_000_000_000
@@ -71,11 +79,11 @@ def lets_stop(window: FaultWindow, crash: Crash) -> bool:
         case AtStep(do=("crash" | "power")):
             return in_force
         case DiskFault():
-            if fault.lying or fault.misdirect_percent:
+            if fault.lying or fault.misdirect_percent or fault.torn_percent:
                 return True
             fails = fault.full or fault.write_error_percent or fault.sync_error_percent
             return in_force and bool(fails)
-        case BitRot():
+        case BitRot() | LostSectors():
             return True
     return False
 

@@ -18,7 +18,7 @@ from splitbrain.harness.judging.counts import by_fault, by_function
 from splitbrain.harness.judging.crashes import CRASHED, crash_verdict
 from splitbrain.harness.judging.run_evidence import EVIDENCE, missing_evidence
 from splitbrain.harness.judging.run_result import RunResult
-from splitbrain.harness.judging.serving_members import serving_members
+from splitbrain.harness.judging.serving_members import excused_members, serving_members
 from splitbrain.harness.schedule.command_line import run_line
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.store.records import Results, RunRecord
@@ -208,6 +208,7 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
         traces=traces,
         availability_bound_ms=record.options.availability_bound_ms,
         serving=serving_members(record, history.faults),
+        excused=excused_members(record, history.faults),
         stalls=tuple((one.begin, one.end) for one in record.stalls),
         search_limit_s=record.options.search_limit_s,
         system=record.options.system,

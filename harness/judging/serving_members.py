@@ -15,16 +15,25 @@ import msgspec
 
 from splitbrain.harness.store.records import RunRecord
 from splitbrain.histories.history import FaultWindow
-from splitbrain.nemesis.fault import BitRot, DiskFault, Fault
+from splitbrain.nemesis.fault import Fault, loses_data
 
 
 def serving_members(record: RunRecord, faults: Sequence[FaultWindow]) -> tuple[str, ...]:
     """The members that must answer a write and a linearizable read at the end of the run."""
-    damaged = {member for window in faults if damages(window) for member in window.members}
-    if 2 * len(damaged) >= len(record.members):
-        return ()
-    excused = damaged.union(record.ended_members)
+    excused = {*excused_members(record, faults), *record.ended_members}
     return tuple(member for member in record.serving if member not in excused)
+
+
+def excused_members(record: RunRecord, faults: Sequence[FaultWindow]) -> tuple[str, ...]:
+    """The members that may stop serving, because their disks lost or changed durable data.
+
+    If they are no minority, all members may.
+    """
+    damaged = {member for window in faults if damages(window) for member in window.members}
+    everyone = tuple(member.name for member in record.members)
+    if 2 * len(damaged) >= len(everyone):
+        return everyone
+    return tuple(member for member in everyone if member in damaged)
 
 
 def damages(window: FaultWindow) -> bool:
@@ -33,9 +42,4 @@ def damages(window: FaultWindow) -> bool:
         fault = msgspec.json.decode(window.detail, type=Fault)
     except msgspec.MsgspecError:  # a fault of a user
         return False
-    match fault:
-        case BitRot():
-            return True
-        case DiskFault():
-            return bool(fault.lying or fault.misdirect_percent)
-    return False
+    return loses_data(fault)

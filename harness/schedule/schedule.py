@@ -26,7 +26,7 @@ from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOpe
 from splitbrain.harness.schedule.options import DEFAULTS, Options
 from splitbrain.harness.schedule.watchers import ScheduledWatcher
 from splitbrain.histories.random_stream import subseed
-from splitbrain.nemesis.fault import AtStep, ScheduledFault
+from splitbrain.nemesis.fault import AtStep, ScheduledFault, loses_data
 
 FORMAT = 2
 """Incremented when the encoded form of a schedule changes its meaning."""
@@ -133,6 +133,16 @@ def default_settings(system: str) -> Mapping[str, int | bool]:
     return SIMULATED_SETTINGS if system == SIMULATED else {}
 
 
+def needed_settings(faults: Iterable[ScheduledFault]) -> Mapping[str, int | bool]:
+    """The settings without which members cannot survive `faults`."""
+    return {"seal_log": True} if any(loses_data(one.fault) for one in faults) else {}
+
+
+def plain_settings(schedule: Schedule) -> dict[str, int | bool]:
+    """The default settings of the schedule's system, and those that its faults need."""
+    return {**default_settings(schedule.system), **needed_settings(schedule.faults)}
+
+
 def has_plain_environment(schedule: Schedule) -> bool:
     """Whether settings, network and disks have their default values, and `buggify` is False."""
     return with_plain_environment(schedule) == schedule
@@ -141,7 +151,7 @@ def has_plain_environment(schedule: Schedule) -> bool:
 def with_plain_environment(schedule: Schedule) -> Schedule:
     """The same members, operations and faults with default settings, network and disks."""
     return replace(
-        schedule, settings=dict(default_settings(schedule.system)), network=IDEAL_NETWORK,
+        schedule, settings=plain_settings(schedule), network=IDEAL_NETWORK,
         disk=IDEAL_DISK, deposed_longer_by=0, buggify=False,
     )
 

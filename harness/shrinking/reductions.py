@@ -21,6 +21,7 @@ from splitbrain.harness.schedule.schedule import (
     default_settings,
     has_plain_environment,
     member_seeds,
+    plain_settings,
     with_changes,
     with_operations,
     with_plain_environment,
@@ -35,6 +36,7 @@ from splitbrain.nemesis.fault import (
     Fault,
     Kill,
     Latency,
+    LostSectors,
     Partition,
     PowerLoss,
     ScheduledFault,
@@ -223,7 +225,7 @@ def plain_environment(schedule: Schedule) -> Iterator[Schedule]:
 
 def plainer_environment(schedule: Schedule) -> Iterator[Schedule]:
     """The schedules of `plain_environment`, then schedules in which one value gets its default."""
-    defaults = dict(default_settings(schedule.system))
+    defaults = plain_settings(schedule)
     yield from plain_environment(schedule)
     for name, value in schedule.settings.items():
         if defaults.get(name) != value:
@@ -418,7 +420,7 @@ def plainer_faults(schedule: Schedule) -> Iterator[Schedule]:
 
 def _plainer(fault: Fault) -> Iterator[Fault]:
     match fault:
-        case PowerLoss() | DiskFault() | BitRot() | ClockJump() | ClockDrift():
+        case PowerLoss() | DiskFault() | BitRot() | LostSectors() | ClockJump() | ClockDrift():
             yield Kill(fault.target, on=fault.on)
         case Latency():
             yield Partition("isolate", fault.target, on=fault.on)

@@ -26,6 +26,7 @@ import msgspec
 from msgspec.structs import replace
 
 from splitbrain.harness.schedule.schedule import Schedule, with_seed
+from splitbrain.harness.schedule.survivable import is_survivable
 from splitbrain.harness.shrinking.failure import Failure, failure_of, first_failure
 from splitbrain.harness.shrinking.proof_reductions import (
     GuidedReduction,
@@ -140,6 +141,7 @@ class _Search:
         self._on_smaller = on_smaller
         self._run_s = time.monotonic() - began
         self._tried: set[bytes] = set()
+        self._survivable = is_survivable(schedule)
 
     def run_guided(self) -> None:
         """Apply once each reduction that uses what the last failing run showed."""
@@ -193,10 +195,11 @@ class _Search:
     def attempt(self, schedule: Schedule) -> bool:
         """Simulate `schedule`. If it fails, make it the smallest schedule and return True.
 
-        Returns False if `schedule` does not fail, or was tried before.
+        Returns False if `schedule` does not fail, or was tried before, or if correct members would
+        fail in it too.
         """
         mark = fingerprint(schedule)
-        if mark in self._tried:
+        if mark in self._tried or (self._survivable and not is_survivable(schedule)):
             return False
         self._tried.add(mark)
         self.tries += 1

@@ -7,8 +7,10 @@ at all, because LMDB switches its root in one write.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from random import Random
+from typing import Protocol
 
 from splitbrain.node.backend import Run
 from splitbrain.node.storage.memory_backend import Committed, MemoryBackend
@@ -16,19 +18,139 @@ from splitbrain.node.storage.pair_check import CRC_BYTES
 from splitbrain.node.storage.write_buffer import Writes
 
 PAGE_BYTES = 4096
+COMMITS_REMEMBERED = 6
+"""The number of commits whose pairs can be lost afterwards."""
+Place = tuple[bytes, bytes]
+"""Bucket and key of a pair."""
+
+
+class FaultyDisk(Protocol):
+    """The disk of the machine, as far as the backend's file needs it."""
+
+    random: Random
+    remembers: bool
+
+    def lies(self, path: str) -> bool: ...
+
+    def misdirected(self, path: str, offset: int, size: int) -> int: ...
+
+    def torn(self, path: str) -> Callable[[int], bool] | None: ...
 
 
 class StoredBackend(Committed):
-    """The backend's file on the disk: the committed entries of each bucket."""
+    """The backend's file on the disk: the committed entries of each bucket.
 
-    def __init__(self) -> None:
+    Faults of the disk affect pairs, as they would affect the pages of LMDB that contain them.
+    """
+
+    def __init__(self, disk: FaultyDisk, path: str) -> None:
         super().__init__()
+        self._disk = disk
+        self._path = path
         self.content_bytes = 0
         self.commits = 0
         self.running_commit: Callable[[], object] | None = None
+        self._earlier: deque[Committed] = deque(maxlen=COMMITS_REMEMBERED)
+        """With `remembers`, the content before each of the last commits."""
+        self._not_durable: list[Committed] = []
+        """The content before each commit whose sync was a lie."""
+        self._torn: list[tuple[Place, bytes | None, bytes | None]] = []
+        """What a torn commit did not make durable: place, earlier value, committed value."""
+
+    def commit(self, change: Callable[[], None]) -> None:
+        """Execute `change`, which commits a batch, with the faults of the disk."""
+        lies, torn = self._disk.lies(self._path), self._disk.torn(self._path)
+        astray = self._disk.misdirected(self._path, 1, 0) != 1
+        faulty = lies or astray or torn is not None
+        before = self.copy() if faulty or self._disk.remembers else None
+        change()
+        self.commits += 1
+        if not lies:
+            self._not_durable.clear()
+        if before is None:
+            return
+        self._earlier.append(before)
+        if lies:
+            self._not_durable.append(before)
+        if torn is not None:
+            changed = self._changed_since(before)
+            self._torn += [one for at, one in enumerate(changed) if torn(at)]
+        if astray:
+            self._misdirect(before)
+
+    def _changed_since(
+        self, before: Committed
+    ) -> list[tuple[Place, bytes | None, bytes | None]]:
+        """The places at which the content differs from `before`, with both values, in order."""
+        return [
+            ((bucket, key), earlier.get(key), pairs.get(key))
+            for bucket, pairs in self.buckets.items()
+            for earlier in (before.buckets[bucket],)
+            for key in sorted({*earlier, *pairs})
+            if earlier.get(key) != pairs.get(key)
+        ]
+
+    def _misdirect(self, before: Committed) -> None:
+        """Move a value of the last commit to the place of another pair of its bucket."""
+        written = [one for one in self._changed_since(before) if one[2] is not None]
+        if not written:
+            return
+        (bucket, key), old, new = self._disk.random.choice(written)
+        others = [one for one in self.buckets[bucket] if one != key]
+        if others:
+            self.put(bucket, self._disk.random.choice(others), new)
+            self.put(bucket, key, old)
 
     def lose_power(self, random: Random) -> None:
         self.stop_at_once(random)
+        for (bucket, key), old, new in self._torn:
+            if self.buckets[bucket].get(key) == new:
+                self.put(bucket, key, old)
+        self._torn.clear()
+        if self._not_durable:
+            before = random.choice(self._not_durable)
+            if random.random() < 0.5:
+                self.restore(before)
+            else:
+                self._lose_pairs_since(before, random, count=None)
+        self._not_durable.clear()
+
+    def restore(self, earlier: Committed) -> None:
+        for bucket, pairs in self.buckets.items():
+            pairs.clear()
+            pairs.update(earlier.buckets[bucket])
+        self.digest = earlier.digest
+
+    def lose_pairs(self, random: Random, count: int) -> list[str]:
+        """Restore earlier values of `count` neighbouring pairs. Returns the places."""
+        if not self._earlier:
+            return []
+        return self._lose_pairs_since(random.choice(self._earlier), random, count)
+
+    def _lose_pairs_since(
+        self, before: Committed, random: Random, count: int | None
+    ) -> list[str]:
+        changed = self._changed_since(before)
+        if not changed:
+            return []
+        count = random.randint(1, len(changed)) if count is None else count
+        first = random.randrange(len(changed))
+        lost = changed[first : first + count]
+        for (bucket, key), old, _ in lost:
+            self.put(bucket, key, old)
+        return [f"{bucket.decode()}/{key.hex()}" for (bucket, key), _, _ in lost]
+
+    def rot(self, random: Random, bits: int) -> list[str]:
+        """Flip bits of one value. Returns the place."""
+        places = [(bucket, key) for bucket, pairs in self.buckets.items() for key in pairs]
+        if not places:
+            return []
+        bucket, key = random.choice(places)
+        stored = bytearray(self.buckets[bucket][key])
+        for _ in range(bits):
+            stored[random.randrange(len(stored))] ^= 1 << random.randrange(8)
+        self.put(bucket, key, bytes(stored))
+        return [f"{bucket.decode()}/{key.hex()}"]
 
     def stop_at_once(self, random: Random) -> bool | None:
         """Handle the end of the process or a power loss.
@@ -64,17 +186,15 @@ class SimulatedBackend(MemoryBackend):
                 if value is not None:
                     grown += len(key) + len(value)
         self._stored.content_bytes += grown
-        self._stored.commits += 1
-        super()._commit(batch)
+        self._stored.commit(lambda: MemoryBackend._commit(self, batch))
 
     def _replace(self, snapshot: bytes) -> None:
-        super()._replace(snapshot)
+        self._stored.commit(lambda: MemoryBackend._replace(self, snapshot))
         self._stored.content_bytes = sum(
             len(key) + len(stored) - CRC_BYTES
             for pairs in self._stored.buckets.values()
             for key, stored in pairs.items()
         )
-        self._stored.commits += 1
 
     @property
     def size_bytes(self) -> int:

@@ -21,6 +21,7 @@ from splitbrain.harness.simulation.network import Network
 from splitbrain.harness.simulation.process import Process
 from splitbrain.harness.simulation.world import SimulatedWorld
 from splitbrain.histories.random_stream import stream
+from splitbrain.nemesis.fault import LostSectors
 from splitbrain.node.config import Config, checked_config
 from splitbrain.node.server import Server
 
@@ -67,6 +68,7 @@ class SimulatedCluster:
             disk = MachineDisk(
                 loop, stream(seed, "disk", name), self.coverage.reached, schedule.disk
             )
+            disk.remembers = any(isinstance(one.fault, LostSectors) for one in schedule.faults)
             disk.synced = functools.partial(self.invariants.synced, name)
             self.members[name] = Member(name, MachineClock(loop), disk)
 

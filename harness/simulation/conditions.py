@@ -58,6 +58,16 @@ DISKS = (
     "a disk was full",
     "a member stopped for its disk",
 )
+STORAGE_FAULTS = (
+    "a bit flipped on a disk",
+    "a disk lost synced sectors",
+    "a sync was a lie",
+    "a write went to a wrong place",
+    "a write was torn",
+    "a member began its log anew",
+    "a member began its log and its backend anew",
+    "a member's log reached what it had lost",
+)
 NETWORKS = (
     "a connection broke with frames in flight",
     "frames were held back and came late",
@@ -126,7 +136,7 @@ BUGGIFIED = tuple(
 )
 
 CONDITIONS: tuple[str, ...] = (
-    *ELECTIONS, *LOGS, *RESTARTS, *DISKS, *NETWORKS, *CLIENTS, *STORES, *WATCHES,
+    *ELECTIONS, *LOGS, *RESTARTS, *DISKS, *STORAGE_FAULTS, *NETWORKS, *CLIENTS, *STORES, *WATCHES,
     *CLOCKS, *BUGGIFIED,
 )
 

@@ -8,12 +8,13 @@ remains.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import TypeVar
 
 from splitbrain.harness.schedule.conditions import IDEAL_DISK, DiskConditions
 from splitbrain.harness.simulation.backend import SimulatedBackend, StoredBackend
+from splitbrain.harness.simulation.disk_area import is_in_area
 from splitbrain.harness.simulation.disk_content import (
     Entries,
     Inode,
@@ -24,6 +25,8 @@ from splitbrain.harness.simulation.disk_content import (
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.process import Ended, Process
 from splitbrain.nemesis.capabilities import HEALTHY, DiskState
+from splitbrain.nemesis.fault import DiskArea
+from splitbrain.node.member_storage import BACKEND
 from splitbrain.node.world import DirectoryInUse, DiskError
 
 T = TypeVar("T")
@@ -58,6 +61,8 @@ class MachineDisk:
         """Futures that are completed when the disk next begins a sync."""
         self.lost_durable_data = False
         """Whether the disk has ever lost or changed data that it had reported as durable."""
+        self.remembers = False
+        """Whether files keep earlier contents of their sectors, which `lose_sectors` restores."""
 
     def begins_to_sync(self) -> None:
         for future in self.awaited:
@@ -80,14 +85,67 @@ class MachineDisk:
                 effect = "took effect" if took_effect else "did not take effect"
                 self.reached(f"a commit to the backend was interrupted, and {effect}")
 
-    def rot(self) -> str:
-        """Flip one bit of a file. Returns the file and the offset as text."""
-        files = [(path, inode) for path, inode in self.volume.files() if inode.cached]
-        if not files:
-            return "nothing to rot"
-        path, inode = self.random.choice(files)
-        self.lost_durable_data = True
-        return f"{path} at {inode.rot(self.random)}"
+    # --- faults that lose durable data -----------------------------------------------------
+
+    def rot(self, area: DiskArea = "", bits: int = 1) -> str:
+        """Flip bits of one file in `area`. Returns the file and the place as text."""
+        if area == "backend":
+            places = [f"{BACKEND} at {place}" for place in self._rot_backend(bits)]
+        else:
+            files = [
+                (path, inode) for path, inode in self.volume.files()
+                if inode.cached and is_in_area(path, area)
+            ]
+            path, inode = self.random.choice(files) if files else ("", Inode())
+            places = [f"{path} at {inode.rot(self.random, bits)}"] if files else []
+        return self._lost("a bit flipped on a disk", places) or "nothing to rot"
+
+    def _rot_backend(self, bits: int) -> list[str]:
+        stored = self.volume.at(f"{BACKEND}/{BACKEND_FILE}")
+        return stored.rot(self.random, bits) if isinstance(stored, StoredBackend) else []
+
+    def lose_sectors(self, area: DiskArea, sectors: int) -> str:
+        """Restore earlier content of durable sectors in `area`. Returns the places as text."""
+        if area == "backend":
+            stored = self.volume.at(f"{BACKEND}/{BACKEND_FILE}")
+            found = stored.lose_pairs(self.random, sectors) if stored is not None else []
+            places = [f"{BACKEND} at {place}" for place in found]
+        else:
+            files = [
+                (path, inode) for path, inode in self.volume.files()
+                if any(inode.history or ()) and is_in_area(path, area)
+            ]
+            path, inode = self.random.choice(files) if files else ("", Inode())
+            lost = inode.lose_sectors(self.random, sectors) if files else []
+            places = [f"{path} at sector {sector}" for sector in lost]
+        return self._lost("a disk lost synced sectors", places) or "no sectors to lose"
+
+    def _lost(self, condition: str, places: Sequence[str]) -> str:
+        if places:
+            self.reached(condition)
+            self.lost_durable_data = True
+        return ", ".join(places)
+
+    def lies(self, path: str) -> bool:
+        """Whether a sync of `path` makes nothing durable now."""
+        if not (self.state.lying and is_in_area(path, self.state.area)):
+            return False
+        self._lost("a sync was a lie", (path,))
+        return True
+
+    def misdirected(self, path: str, offset: int, size: int) -> int:
+        """The offset at which a write takes effect, which is sometimes a wrong one."""
+        if not (is_in_area(path, self.state.area) and self.happens(self.state.misdirect_percent)):
+            return offset
+        self._lost("a write went to a wrong place", (path,))
+        return self.random.randrange(0, max(offset + size, 4096), 512)
+
+    def torn(self, path: str) -> Callable[[int], bool] | None:
+        """The sectors of a write that never become durable; None if the write is not torn."""
+        if not (is_in_area(path, self.state.area) and self.happens(self.state.torn_percent)):
+            return None
+        self._lost("a write was torn", (path,))
+        return lambda _: self.random.random() < 0.5
 
     # --- faults --------------------------------------------------------------------------
 
@@ -105,13 +163,6 @@ class MachineDisk:
     def check_read(self, what: str) -> None:
         if self.happens(self.state.read_error_percent):
             raise DiskError(f"{what}: Input/output error")
-
-    def misdirected(self, offset: int, size: int) -> int:
-        """The offset at which a write takes effect, which is sometimes a wrong one."""
-        if not self.happens(self.state.misdirect_percent):
-            return offset
-        self.lost_durable_data = True
-        return self.random.randrange(0, max(offset + size, 4096), 512)
 
     def sync_ns(self, more_ms: float) -> int:
         # The square makes most syncs quick and a few slow.
@@ -141,7 +192,8 @@ class SimulatedFile:
         machine = self._disk.machine
         machine.check_write(f"write {self._path}")
         self.unsynced_bytes += len(data)
-        self._inode.write(machine.misdirected(offset, len(data)), data)
+        at = machine.misdirected(self._path, offset, len(data))
+        self._inode.write(at, data, machine.torn(self._path))
 
     def truncate(self, size: int) -> None:
         self._disk.check_alive()
@@ -158,9 +210,7 @@ class SimulatedFile:
             self._lost_bytes += unsynced
             raise DiskError(f"sync {self._path}: Input/output error")
         self.unsynced_bytes -= unsynced
-        if machine.state.lying:
-            machine.lost_durable_data = True
-        else:
+        if not machine.lies(self._path):
             inode.sync(covered)
             if self._lost_bytes and not inode.dropped:
                 self.unsynced_bytes -= self._lost_bytes
@@ -258,9 +308,7 @@ class SimulatedDisk:
         await self.wait_for_disk()
         if self.machine.happens(self.machine.state.sync_error_percent):
             raise DiskError(f"sync {path}: Input/output error")
-        if self.machine.state.lying:
-            self.machine.lost_durable_data = True
-        else:
+        if not self.machine.lies(path):
             directory.sync()
 
     # --- files ------------------------------------------------------------------------------
@@ -273,7 +321,7 @@ class SimulatedDisk:
         if isinstance(inode, Inode):
             inode.resize(0)
         else:
-            inode = Inode()
+            inode = Inode(remembers=self.machine.remembers)
             self._parent(directory, path).change(_put(name, inode))
         if preallocate_bytes:
             inode.resize(preallocate_bytes)
@@ -314,7 +362,7 @@ class SimulatedDisk:
         directory = self._volume.directory(path)
         stored = directory.entries.get(BACKEND_FILE)
         if stored is None:
-            stored = StoredBackend()
+            stored = StoredBackend(self.machine, f"{path}/{BACKEND_FILE}")
             directory.change(_put(BACKEND_FILE, stored))
             # LmdbBackend makes the names of the file and of its directory durable, too.
             directory.sync()

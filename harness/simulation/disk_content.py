@@ -19,11 +19,14 @@ sectors as SQLite's and etcd's WAL assume them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
 SECTOR_BYTES = 512
+SYNCS_REMEMBERED = 12
+"""The number of syncs whose sectors can be lost afterwards."""
 ROOT = "."
 
 
@@ -35,9 +38,9 @@ class Inode:
     marked the pages as clean (Rebello et al., USENIX ATC 2020).
     """
 
-    __slots__ = ("cached", "dropped", "durable", "size", "sizes", "writes")
+    __slots__ = ("cached", "dropped", "durable", "history", "size", "sizes", "writes")
 
-    def __init__(self) -> None:
+    def __init__(self, *, remembers: bool = False) -> None:
         self.size = 0
         self.cached = bytearray()
         """The page cache, without trailing zeros: `size` may be larger."""
@@ -47,6 +50,11 @@ class Inode:
         self.sizes: list[int] = []
         self.dropped = False
         """Whether a failed sync has dropped data that was not written again since."""
+        self.history: deque[dict[int, bytes]] | None = None
+        """With `remembers`, the sectors that each of the last syncs changed, as they were before:
+        their numbers and their earlier contents."""
+        if remembers:
+            self.history = deque(maxlen=SYNCS_REMEMBERED)
 
     @property
     def unsynced_bytes(self) -> int:
@@ -56,9 +64,11 @@ class Inode:
     def read(self) -> bytes:
         return bytes(self.cached).ljust(self.size, b"\0")
 
-    def write(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, data: bytes, lost: Callable[[int], bool] | None = None) -> None:
+        """Write to the page cache. A torn write never makes the sectors durable that `lost` names
+        by their numbers."""
         _overwrite(self.cached, offset, data)
-        self.writes.append((offset, bytes(data)))
+        self.writes += [(offset, bytes(data))] if lost is None else _kept(offset, data, lost)
         if offset + len(data) > self.size:
             self.resize(offset + len(data))
 
@@ -79,6 +89,8 @@ class Inode:
         """Make the writes that `mark` covered durable. Later writes stay pending."""
         size, content = self.durable
         writes, sizes = covered
+        if self.history is not None:
+            self.history.append(_sectors_before(content, self.writes[:writes]))
         for offset, data in self.writes[:writes]:
             _overwrite(content, offset, data)
             # A failed sync may have dropped the size, but synced data must be readable.
@@ -130,20 +142,71 @@ class Inode:
         chosen = sizes[-1] if how < 0.15 else random.choice(sizes)
         return chosen, content[:chosen]
 
-    def rot(self, random: Random) -> int | None:
-        """Flip one bit, in the page cache and on the disk.
+    def lose_sectors(self, random: Random, count: int) -> list[int]:
+        """Restore the earlier content of durable sectors. Returns the numbers of the sectors.
 
-        Returns the offset of the changed byte, or None if the file is empty.
+        The sectors are taken from one of the last syncs, often from the last one.
+        """
+        changed = [sectors for sectors in self.history or () if sectors]
+        if not changed:
+            return []
+        sectors = changed[-1] if random.random() < 0.5 else random.choice(changed)
+        lost = sorted(random.sample(sorted(sectors), min(count, len(sectors))))
+        content = self.durable[1]
+        for sector in lost:
+            _overwrite(content, sector * SECTOR_BYTES, sectors[sector])
+        return lost
+
+    def rot(self, random: Random, bits: int = 1) -> int | None:
+        """Flip bits of one sector, in the page cache and on the disk.
+
+        Returns the offset of the first changed byte, or None if the file is empty.
         """
         if not self.cached:
             return None
-        at = random.randrange(len(self.cached))
+        first = random.randrange(len(self.cached))
+        self._flip(first, random)
+        sector = first // SECTOR_BYTES * SECTOR_BYTES
+        for _ in range(bits - 1):
+            end = min(sector + SECTOR_BYTES, len(self.cached))
+            self._flip(random.randrange(sector, end), random)
+        return first
+
+    def _flip(self, at: int, random: Random) -> None:
         bit = 1 << random.randrange(8)
         self.cached[at] ^= bit
         content = self.durable[1]
         if at < len(content):
             content[at] ^= bit
-        return at
+
+
+def _sectors_of(offset: int, size: int) -> range:
+    return range(offset // SECTOR_BYTES, -(-(offset + size) // SECTOR_BYTES))
+
+
+def _sectors_before(
+    content: bytearray, writes: Sequence[tuple[int, bytes]]
+) -> dict[int, bytes]:
+    """The sectors that `writes` change, with their contents before that."""
+    return {
+        sector: bytes(
+            content[sector * SECTOR_BYTES : (sector + 1) * SECTOR_BYTES]
+        ).ljust(SECTOR_BYTES, b"\0")
+        for offset, data in writes for sector in _sectors_of(offset, len(data))
+    }
+
+
+def _kept(
+    offset: int, data: bytes, lost: Callable[[int], bool]
+) -> list[tuple[int, bytes]]:
+    """The parts of a write that are in other sectors than the lost ones."""
+    kept = []
+    for sector in _sectors_of(offset, len(data)):
+        begin = max(sector * SECTOR_BYTES, offset)
+        end = min((sector + 1) * SECTOR_BYTES, offset + len(data))
+        if not lost(sector):
+            kept.append((begin, bytes(data[begin - offset : end - offset])))
+    return kept
 
 
 def _overwrite(content: bytearray, offset: int, data: bytes) -> None:

@@ -37,6 +37,7 @@ from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.member import Member
 from splitbrain.harness.simulation.observed_raft import ObservedRaft, values_of
 from splitbrain.harness.simulation.process import Process
+from splitbrain.harness.simulation.restart_conditions import record_start
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.raft.errors import ProposalDropped
 from splitbrain.node.raft.progress import ProgressState
@@ -138,6 +139,9 @@ class InvariantMonitor:
         if raft.role is not seen.role or raft.term != seen.term:
             self._role_changed(name, seen, raft)
         self._log_changed(name, seen, raft)
+        self._coverage.sometimes(
+            "a member's log reached what it had lost", seen.recovering and not raft.recovering
+        )
         if log.committed > seen.committed:
             if seen.role is _LEADER and raft.role is _LEADER and seen.term == raft.term:
                 self._check_commit_rule(name, raft)
@@ -302,7 +306,8 @@ class InvariantMonitor:
         holders = [
             other
             for other, one in self._seen.items()
-            if one.durable_index() >= index and self._contains(one.raft, index, term)
+            if (one.durable_index() >= index and self._contains(one.raft, index, term))
+            or one.raft.floor >= (term, index)
         ]
         if len(holders) < self._majority:
             self._violated(
@@ -412,18 +417,7 @@ class InvariantMonitor:
         if server is None:
             return
         self._check_reads(member.name, server)
-        raft = server.raft
-        if member.lives > 1:
-            lacks = server.store.consistent_index < raft.log.last_index
-            which = "entries of its log" if lacks else "nothing"
-            self._coverage.reached(f"a member restarted and its backend lacked {which}")
-            self._coverage.sometimes(
-                "a member restarted and its backend held entries of its log",
-                server.store.consistent_index > raft.log.compacted_index,
-            )
-            self._coverage.sometimes(
-                "a member restarted from a snapshot", raft.log.compacted_index > 0
-            )
+        record_start(self._coverage, server, restarted=member.lives > 1)
 
     def _check_reads(self, name: str, server: Server) -> None:
         """Replace `server.linearizable_read` by a method that also checks each read.
@@ -463,20 +457,21 @@ class InvariantMonitor:
     def stopped(self, name: str, why: str) -> None:
         """Check the reason `why` a member has stopped itself.
 
-        A member is allowed to stop because of an error of its disk. After a disk has lost durable
-        data, every reason is allowed, because members stop when they find that data is missing.
+        A member is allowed to stop because of an error of its disk. After its disk has lost durable
+        data, every reason is allowed, because a member stops when it finds that data is missing.
         """
-        lost_durable_data = any(member.disk.lost_durable_data for member in self._members.values())
-        if "DiskError" not in why and not lost_durable_data:
+        if "DiskError" not in why and not self._members[name].disk.lost_durable_data:
             self._violated(f"{name} stopped itself: {why}")
 
     def disagreed(self, waited_ms: int) -> None:
         """Report that the members did not agree within `waited_ms` after all faults were healed.
 
-        They had not applied the same entries, or did not follow the same leader. If a disk has lost
-        durable data, the disagreement is not a violation, because the loss may prevent agreement.
+        They had not applied the same entries, or did not follow the same leader. Two cases are no
+        violation: a member that has stopped because its disk has lost durable data, and such losses
+        on a majority, which can leave no member that may lead.
         """
-        if not any(member.disk.lost_durable_data for member in self._members.values()):
+        damaged = [one for one in self._members.values() if one.disk.lost_durable_data]
+        if all(one.alive for one in damaged) and len(damaged) < self._majority:
             self._violated(
                 f"the members did not agree within {waited_ms / 1000:g} s after all was healed"
             )

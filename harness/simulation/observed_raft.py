@@ -25,8 +25,8 @@ class ObservedRaft:
 
     __slots__ = (
         "applied", "committed", "compacted", "durable", "last", "last_term", "leader", "life",
-        "matches", "raft", "revision", "role", "server", "synced", "synced_state", "synced_term",
-        "term", "values", "vote",
+        "matches", "raft", "recovering", "revision", "role", "server", "synced", "synced_state",
+        "synced_term", "term", "values", "vote",
     )
 
     def __init__(self, server: Server, life: int) -> None:
@@ -50,6 +50,7 @@ class ObservedRaft:
             self.compacted,
         ) = self.values
         self.leader, self.durable = raft.leader, raft.log.durable
+        self.recovering = raft.recovering
 
     def note_synced(self) -> None:
         """Record the log and the hard state as durable, if the disk reports no unsynced bytes."""

@@ -20,7 +20,7 @@ from splitbrain.histories.member_state import MemberState
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.capabilities import DiskState, LinkState
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault import DiskArea, MemberName
 
 START_TIMEOUT_S = 30.0
 POWER_LOST_DURING_SYNC_PERCENT = 70
@@ -183,8 +183,11 @@ class SimulatedSystem:
     async def set_disk(self, member: MemberName, state: DiskState) -> None:
         self.cluster.members[member].disk.state = state
 
-    async def rot(self, member: MemberName) -> str:
-        return self.cluster.members[member].disk.rot()
+    async def rot(self, member: MemberName, area: DiskArea, bits: int) -> str:
+        return self.cluster.members[member].disk.rot(area, bits)
+
+    async def lose_sectors(self, member: MemberName, area: DiskArea, sectors: int) -> str:
+        return self.cluster.members[member].disk.lose_sectors(area, sectors)
 
     async def set_failpoint(self, member: MemberName, failpoint: str, term: str) -> None:
         server = self.cluster.members[member].server

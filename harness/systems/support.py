@@ -24,8 +24,8 @@ HOLD_UNSYNCED = "--hold-unsynced"
 """The flag that keeps unsynced writes of this project's member out of the file system, so that a
 SIGKILL loses them as a power loss would."""
 
-SAME_NEEDS = {"rot": "disk"}
-"""A fault that is never drawn → the kind of fault that needs the same protocol of a system."""
+SAME_NEEDS = {"rot": "storage", "lost": "storage"}
+"""A fault → the kind of fault that needs the same protocol of a system."""
 
 def refuse_unsupported(schedule: Schedule) -> None:
     """Raise BadArguments if the schedule's system cannot run it."""

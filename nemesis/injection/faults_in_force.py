@@ -2,7 +2,8 @@
 
 A member is killed while any fault kills it. It is paused while any fault pauses it and no fault
 kills it. Otherwise it runs. When the last kill of a member ends, the member restarts. If a pause is
-still in force, the member is paused again at once. Links compose in the `LinkTable`.
+still in force, the member is paused again at once. Links compose in the `LinkTable`, and disks in
+the `DiskTable`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from splitbrain.nemesis.capabilities import (
 )
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.injection.disk_table import DiskTable
 from splitbrain.nemesis.injection.link_table import LinkTable
 from splitbrain.nemesis.topology import Link
 
@@ -46,6 +48,7 @@ class FaultsInForce:
         self._link_states: dict[Link, LinkState | None] = {}
         """The state that each link was last set to; None where that is not known."""
         self._links_lock = asyncio.Lock()
+        self.disks = DiskTable()
         self._other_undos: dict[int, Undo] = {}
         """Heals the other faults in force: those of clocks, disks and failpoints."""
 

@@ -10,9 +10,17 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any
 
-from splitbrain.nemesis.capabilities import HEALTHY, Clocked, Disked, DiskState, Powered
+from splitbrain.nemesis.capabilities import Clocked, Corruptible, Disked, DiskState, Powered
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import BitRot, ClockDrift, ClockJump, DiskFault, MemberName, PowerLoss
+from splitbrain.nemesis.fault import (
+    BitRot,
+    ClockDrift,
+    ClockJump,
+    DiskFault,
+    LostSectors,
+    MemberName,
+    PowerLoss,
+)
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, system_name
 from splitbrain.nemesis.injection.inject import Injected, inject, resolve_target
 
@@ -59,30 +67,49 @@ async def _disk_fault(fault: DiskFault, in_force: FaultsInForce, random: Random)
         sync_error_percent=fault.sync_error_percent,
         lying=fault.lying,
         misdirect_percent=fault.misdirect_percent,
+        torn_percent=fault.torn_percent,
+        area=fault.area,
     )
+    members = await resolve_target(fault.target, in_force, random, fault.on)
+    token = in_force.disks.add(state, members)
 
-    async def heal(member: MemberName) -> None:
-        await system.set_disk(member, HEALTHY)
-        if not in_force.is_killed(member):
-            await system.revive(member)
+    async def heal() -> None:
+        in_force.disks.remove(token)
+        for member in members:
+            await system.set_disk(member, in_force.disks.effective(member))
+            if not in_force.is_killed(member):
+                await system.revive(member)
 
-    return await _inject_on_each(
-        fault, in_force, random, lambda member: system.set_disk(member, state), heal
-    )
+    undo = in_force.register(heal)
+    for member in members:
+        await system.set_disk(member, in_force.disks.effective(member))
+    return Injected(members, (), undo)
 
 
 @inject.register
 async def _bit_rot(fault: BitRot, in_force: FaultsInForce, random: Random) -> Injected:
-    system = _require(in_force, Disked)
+    system = _require(in_force, Corruptible)
+    return await _inject_on_each(
+        fault, in_force, random,
+        lambda member: system.rot(member, fault.area, fault.bits), _heal_nothing,
+    )
 
-    async def heal_nothing(_: MemberName) -> None:
-        return
 
-    return await _inject_on_each(fault, in_force, random, system.rot, heal_nothing)
+@inject.register
+async def _lost_sectors(fault: LostSectors, in_force: FaultsInForce, random: Random) -> Injected:
+    system = _require(in_force, Corruptible)
+    return await _inject_on_each(
+        fault, in_force, random,
+        lambda member: system.lose_sectors(member, fault.area, fault.sectors), _heal_nothing,
+    )
+
+
+async def _heal_nothing(_: MemberName) -> None:
+    return
 
 
 async def _inject_on_each(
-    fault: ClockJump | ClockDrift | DiskFault | BitRot,
+    fault: ClockJump | ClockDrift | BitRot | LostSectors,
     in_force: FaultsInForce,
     random: Random,
     inject_on: OnMember,

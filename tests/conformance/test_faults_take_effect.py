@@ -23,10 +23,11 @@ from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.histories.event import FaultEvent
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.fault import Kill, Latency, Partition, Pause
-from splitbrain.nemesis.fault_drawing import Tempo, draw_faults
+from splitbrain.nemesis.fault_drawing import draw_faults
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import inject
 from splitbrain.nemesis.nemesis import Nemesis
+from splitbrain.nemesis.tempo import Tempo
 
 pytestmark = pytest.mark.cluster
 SYSTEMS = [pytest.param(Etcd, marks=pytest.mark.etcd), PythonNode]

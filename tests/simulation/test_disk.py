@@ -13,7 +13,10 @@ from splitbrain.harness.simulation.disk import MachineDisk, SimulatedDisk
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.process import Process
 from splitbrain.nemesis.capabilities import HEALTHY, DiskState
+from splitbrain.nemesis.fault import DiskArea
+from splitbrain.node.member_storage import BACKEND, SNAPSHOTS
 from splitbrain.node.raft.message import Entry, HardState
+from splitbrain.node.storage.pair_check import BackendDamaged
 from splitbrain.node.storage.wal import NO_SNAPSHOT, Wal, WalCorrupt, WalMetadata
 from splitbrain.node.world import DiskError
 
@@ -28,9 +31,10 @@ def entries(first: int, last: int) -> list[Entry]:
 class Machine:
     """A disk, and the processes that use it one after the other."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, remembers: bool = False) -> None:
         self.loop = VirtualLoop()
         self.disk = MachineDisk(self.loop, Random(seed))
+        self.disk.remembers = remembers
         self._lives = 0
         self._process: Process | None = None
 
@@ -294,3 +298,159 @@ def test_disk_conditions_make_a_disk_slow() -> None:
         return machine.run(life())
 
     assert took_ns(DiskConditions(sync_ms=50.0)) > took_ns(DiskConditions())
+
+
+# --- synced data that is lost ---------------------------------------------------------------
+
+
+def written_in_two_syncs(machine: Machine) -> None:
+    async def life() -> None:
+        disk = machine.life()
+        disk.make_directory("member/wal")
+        await disk.sync_directory("member")
+        await disk.sync_directory(".")
+        file = disk.create("member/wal/f")
+        await disk.sync_directory("member/wal")
+        file.write(0, b"a" * 2048)
+        await file.sync()
+        file.write(512, b"b" * 1024)
+        await file.sync()
+
+    machine.run(life())
+
+
+SYNCED = b"a" * 512 + b"b" * 1024 + b"a" * 512
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_lost_sectors_have_earlier_content_after_a_power_loss(seed: int) -> None:
+    machine = Machine(seed, remembers=True)
+    written_in_two_syncs(machine)
+    assert "member/wal/f at sector" in machine.disk.lose_sectors("log", 2)
+    assert machine.life().read("member/wal/f") == SYNCED
+    machine.lose_power()
+    found = machine.life().read("member/wal/f")
+    assert found != SYNCED
+    assert len(found) == 2048
+    for sector in range(4):
+        assert set(found[sector * 512 : (sector + 1) * 512]) in ({0}, {ord("a")}, {ord("b")})
+
+
+def test_no_sectors_are_lost_in_another_area() -> None:
+    machine = Machine(1, remembers=True)
+    written_in_two_syncs(machine)
+    assert machine.disk.lose_sectors("snapshots", 4) == "no sectors to lose"
+    assert machine.disk.rot("seal") == "nothing to rot"
+    assert not machine.disk.lost_durable_data
+
+
+@pytest.mark.parametrize(("area", "lies"), [("log", True), ("", True), ("seal", False)])
+def test_a_lie_of_one_area_does_not_affect_the_others(area: DiskArea, lies: bool) -> None:
+    machine = Machine(2)
+    machine.disk.random.random = lambda: 0.2  # type: ignore[method-assign]  # nothing is kept
+
+    async def life() -> None:
+        disk = machine.life()
+        disk.make_directory("member/wal")
+        await disk.sync_directory("member")
+        await disk.sync_directory(".")
+        file = disk.create("member/wal/f")
+        await disk.sync_directory("member/wal")
+        machine.disk.state = DiskState(lying=True, area=area)
+        file.write(0, b"c" * 4096)
+        await file.sync()
+        machine.disk.state = HEALTHY
+
+    machine.run(life())
+    assert machine.disk.lost_durable_data is lies
+    machine.lose_power()
+    assert (machine.life().read("member/wal/f") != b"c" * 4096) is lies
+
+
+def test_the_lost_sectors_of_a_torn_write_show_after_a_power_loss() -> None:
+    torn = 0
+    for seed in range(20):
+        machine = Machine(seed)
+        machine.disk.state = DiskState(torn_percent=100, area="log")
+        written_in_two_syncs(machine)
+        assert machine.life().read("member/wal/f") == SYNCED
+        machine.lose_power()
+        found = machine.life().read("member/wal/f").ljust(2048, b"\0")
+        torn += found != SYNCED
+        for sector in range(4):
+            assert set(found[sector * 512 : (sector + 1) * 512]) in ({0}, {ord("a")}, {ord("b")})
+    assert torn > 10
+
+
+def test_several_bits_rot_in_one_sector() -> None:
+    machine = Machine(3)
+    written_in_two_syncs(machine)
+    machine.disk.rot("log", 64)
+    found = machine.life().read("member/wal/f")
+    changed = {at // 512 for at in range(2048) if found[at] != SYNCED[at]}
+    assert len(changed) == 1
+
+
+async def three_commits(machine: Machine, before_each: DiskState = HEALTHY) -> None:
+    disk = machine.life()
+    disk.make_directory(SNAPSHOTS)
+    for path in ("member", "."):
+        await disk.sync_directory(path)
+    backend = disk.open_backend(BACKEND)
+    for number in range(3):
+        machine.disk.state = before_each
+        backend.put(b"key", b"k%d" % number, b"value %d" % number)
+        backend.put(b"meta", b"index", b"%d" % number)
+        await backend.flush()
+    machine.disk.state = HEALTHY
+    backend.close()
+
+
+def backend_state(machine: Machine) -> str:
+    """Which commit the backend contains; "damaged" if it contains none completely."""
+    backend = machine.life().open_backend(BACKEND)
+    try:
+        backend.check()
+    except BackendDamaged:
+        return "damaged"
+    index = backend.get(b"meta", b"index")
+    count = 0 if index is None else int(index) + 1
+    assert [key for key, _ in backend.range(b"key", b"")] == [b"k%d" % at for at in range(count)]
+    return str(count)
+
+
+@pytest.mark.parametrize(
+    ("state", "possible"),
+    [
+        (HEALTHY, {"3"}),
+        (DiskState(lying=True, area="backend"), {"0", "1", "2", "3", "damaged"}),
+        (DiskState(torn_percent=100, area="backend"), {"3", "damaged"}),
+        (DiskState(misdirect_percent=100, area="backend"), {"3", "damaged"}),
+        (DiskState(lying=True, misdirect_percent=100, torn_percent=100, area="log"), {"3"}),
+    ],
+)
+def test_a_commit_that_the_disk_did_not_keep_is_noticed(
+    state: DiskState, possible: set[str]
+) -> None:
+    found = set()
+    for seed in range(40):
+        machine = Machine(seed)
+        machine.run(three_commits(machine, state))
+        machine.lose_power()
+        found.add(backend_state(machine))
+    assert found <= possible
+    assert ("damaged" in found) == ("damaged" in possible)
+
+
+def test_lost_and_rotten_pairs_of_the_backend_are_noticed() -> None:
+    lost = 0
+    for seed in range(30):
+        machine = Machine(seed, remembers=True)
+        machine.run(three_commits(machine))
+        lost += "key/" in machine.disk.lose_sectors("backend", 1)
+        assert backend_state(machine) == "damaged"
+        machine = Machine(seed)
+        machine.run(three_commits(machine))
+        machine.disk.rot("backend", 1)
+        assert backend_state(machine) == "damaged"
+    assert lost > 5

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from splitbrain.harness.judging.serving_members import serving_members
+from splitbrain.harness.judging.serving_members import excused_members, serving_members
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.store.records import MemberRecord, RunRecord
 from splitbrain.histories.history import FaultWindow
-from splitbrain.nemesis.fault import BitRot, DiskFault, Fault, Kill
+from splitbrain.nemesis.fault import BitRot, DiskFault, Fault, Kill, LostSectors
 from splitbrain.nemesis.nemesis import name_of
 
 NAMES = ("n1", "n2", "n3")
@@ -42,3 +42,9 @@ def test_damage_to_a_disk_excuses_its_member_and_on_a_majority_all_members(
 def test_only_declared_members_that_ran_at_the_end_must_serve() -> None:
     record = msgspec.structs.replace(RECORD, serving=("n1", "n2"), ended_members=("n2",))
     assert serving_members(record, ()) == ("n1",)
+
+
+def test_members_with_a_damaged_disk_may_be_silent_and_if_they_are_no_minority_all_may() -> None:
+    assert excused_members(RECORD, ()) == ()
+    assert excused_members(RECORD, (window(LostSectors(), "n2"),)) == ("n2",)
+    assert excused_members(RECORD, (window(LostSectors(), "n2", "n3"),)) == NAMES

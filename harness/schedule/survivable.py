@@ -1,0 +1,32 @@
+"""Whether correct members survive the storage faults of a schedule.
+
+`splitbrain.nemesis.storage_drawing` draws only faults that they survive. A schedule that is changed
+afterwards can contain others, and a run with them proves nothing against the members.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from splitbrain.harness.schedule.schedule import Schedule, needed_settings
+from splitbrain.nemesis.fault import BitRot, DiskFault, LostSectors, loses_data
+
+
+def is_survivable(schedule: Schedule) -> bool:
+    """Whether storage faults hit at most a minority, one area of each disk, and sealed logs."""
+    areas: dict[str, set[str]] = defaultdict(set)
+    for one in schedule.faults:
+        fault = one.fault
+        if not loses_data(fault):
+            continue
+        assert isinstance(fault, BitRot | DiskFault | LostSectors)
+        if not fault.on or not fault.area:
+            return False
+        for member in fault.on:
+            areas[member].add(fault.area)
+    minority = (len(schedule.members) - 1) // 2
+    return (
+        len(areas) <= minority
+        and all(len(found) == 1 for found in areas.values())
+        and needed_settings(schedule.faults).items() <= schedule.settings.items()
+    )

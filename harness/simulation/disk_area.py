@@ -1,0 +1,24 @@
+"""The areas of a member's disk, to which a storage fault can be limited."""
+
+from __future__ import annotations
+
+from splitbrain.nemesis.fault import DiskArea
+from splitbrain.node.member_storage import BACKEND, INCARNATION, SEAL, SNAPSHOTS, WAL
+
+_AREAS: tuple[tuple[str, DiskArea], ...] = (
+    (WAL, "log"), (SEAL, "seal"), (BACKEND, "backend"), (SNAPSHOTS, "snapshots"),
+    (INCARNATION, "starts"),
+)
+
+
+def area_of(path: str) -> DiskArea | None:
+    """The area that contains `path`; None if it belongs to no area."""
+    for begin, area in _AREAS:
+        if path == begin or path.startswith((f"{begin}/", f"{begin}.")):
+            return area
+    return None
+
+
+def is_in_area(path: str, area: DiskArea) -> bool:
+    """Whether `area` contains `path`. The whole disk, "", contains every path."""
+    return not area or area_of(path) == area

@@ -1,0 +1,23 @@
+"""The conditions that a member reaches when it starts, by what it found on its disk."""
+
+from __future__ import annotations
+
+from splitbrain.harness.simulation.conditions import Coverage
+from splitbrain.node.server import Server
+
+
+def record_start(coverage: Coverage, server: Server, *, restarted: bool) -> None:
+    """Record the conditions of a start. `restarted` is False for the first start of a member."""
+    raft, applied = server.raft, server.store.consistent_index
+    if restarted:
+        lacks = applied < raft.log.last_index
+        which = "entries of its log" if lacks else "nothing"
+        coverage.reached(f"a member restarted and its backend lacked {which}")
+        coverage.sometimes(
+            "a member restarted and its backend held entries of its log",
+            applied > raft.log.compacted_index,
+        )
+        coverage.sometimes("a member restarted from a snapshot", raft.log.compacted_index > 0)
+    if server.storage.damage:
+        which = "its log" if raft.log.compacted_index > 0 else "its log and its backend"
+        coverage.reached(f"a member began {which} anew")

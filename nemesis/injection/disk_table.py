@@ -1,0 +1,56 @@
+"""The disks of members while several faults affect them.
+
+Each fault in force adds a `DiskState` to some members. The effective state of a member's disk
+combines all of them, and is computed again when one is removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from splitbrain.nemesis.capabilities import HEALTHY, DiskState
+from splitbrain.nemesis.fault import MemberName
+
+
+class DiskTable:
+    """The states that faults in force have added to disks. The table does no I/O."""
+
+    def __init__(self) -> None:
+        self._states: dict[int, tuple[DiskState, Sequence[MemberName]]] = {}
+        self._tokens = 0
+
+    def add(self, state: DiskState, members: Sequence[MemberName]) -> int:
+        """Add the state of a fault. Returns the number with which it is removed."""
+        self._tokens += 1
+        self._states[self._tokens] = (state, members)
+        return self._tokens
+
+    def remove(self, token: int) -> None:
+        self._states.pop(token, None)
+
+    def effective(self, member: MemberName) -> DiskState:
+        """The state of the member's disk under all faults in force."""
+        found = HEALTHY
+        for state, members in self._states.values():
+            if member in members:
+                found = combine(found, state)
+        return found
+
+
+def combine(one: DiskState, other: DiskState) -> DiskState:
+    """The state of a disk with both states: delays add up, and the higher percentages apply.
+
+    If both lose data in different areas, they lose data everywhere.
+    """
+    areas = {state.area for state in (one, other) if state.loses_data}
+    return DiskState(
+        slow_ms=one.slow_ms + other.slow_ms,
+        full=one.full or other.full,
+        write_error_percent=max(one.write_error_percent, other.write_error_percent),
+        sync_error_percent=max(one.sync_error_percent, other.sync_error_percent),
+        read_error_percent=max(one.read_error_percent, other.read_error_percent),
+        lying=one.lying or other.lying,
+        misdirect_percent=max(one.misdirect_percent, other.misdirect_percent),
+        torn_percent=max(one.torn_percent, other.torn_percent),
+        area=areas.pop() if len(areas) == 1 else "",
+    )
