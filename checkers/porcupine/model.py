@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, Literal, TypeVar
@@ -92,6 +92,10 @@ class Model(Generic[S, I, O]):
     `reads_narrow` is True if each state is a set of possible states. A read-only operation may then
     remove some of the possible states. If it removes no state, the search linearizes it at once.
 
+    `touches(input)` returns the parts of the state that an operation reads or changes, or None if
+    it may be all of them. Operations that touch different parts must commute: their order affects
+    neither whether they are possible nor the state after both. The search then tries one order.
+
     `decide(operations)` is a faster algorithm for some histories of one partition (see
     `splitbrain.checkers.porcupine.blocks`). If it returns None, the partition is searched.
     Otherwise its result must equal that of a search with `step`.
@@ -104,6 +108,7 @@ class Model(Generic[S, I, O]):
     partition_events: Callable[[Sequence[Event]], list[list[Event]]] | None = None
     read_only: Callable[[I, O], bool] = _not_known_to_be
     reads_narrow: bool = False
+    touches: Callable[[I], Collection[Hashable] | None] | None = None
     decide: Callable[[Sequence[Operation[I, O]]], Decision | None] | None = None
     describe_operation: Callable[[I, O], str] = _shown
     describe_state: Callable[[S], str] = repr

@@ -7,7 +7,7 @@ return of an operation that is not yet linearized. If no operation fits, the sea
 operations are in a doubly linked list in the order of their calls. A linearized operation is
 removed from the list, and backtracking inserts it again.
 
-Six rules keep the search small. None of them changes a result:
+Seven rules keep the search small. None of them changes a result:
 
 - *Small cache keys.* All operations that were called before the first one in the list are
   linearized. So a key contains this first operation, a bitset of the linearized operations after
@@ -27,6 +27,11 @@ Six rules keep the search small. None of them changes a result:
   refuted with the same or fewer of these operations used.
 - *No cache entry without a choice.* A configuration with only one possible operation is not
   cached, and backtracking does not stop there.
+- *Only operations that depend on the most urgent one.* Before the operation that returns first,
+  only operations that are possible next, or that never returned, can take effect. Of these, the
+  search tries those that touch the same part of the state as the most urgent one, directly or
+  through others. All others commute with them, so they can be placed later. This needs
+  `Model.touches`.
 - *Urgent operations first.* The possible operation that returns first is tried first, because it
   blocks all operations that are called later.
 
@@ -38,8 +43,8 @@ P-compositionality" (2015).
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
-from operator import attrgetter
 from time import monotonic
 from typing import Generic
 
@@ -54,11 +59,10 @@ is never called before a return."""
 _TRANSITIONS_MAX = 20_000
 """`advance` pauses after this number of new transitions, because states may be large."""
 
+_NODES_PER_LOOK = 8
+"""`advance` looks at the clock once for so many configurations."""
 _COPIED_MAX = 1_000_000
 """The maximal total length of the partial linearizations that are kept, except the longest."""
-
-_call = attrgetter("call")
-
 
 class _Choice:
     """A configuration with several possible moves.
@@ -97,6 +101,7 @@ class Search(Generic[S, I, O]):
         self.found: bool | None = None
         self.visited = 0
         self._transitions = Transitions(model)
+        self._has_parts = model.touches is not None
         self._keep_partials = keep_partials
         self._longest: dict[int, tuple[int, ...]] = {}
         self._copied = 0
@@ -120,46 +125,53 @@ class Search(Generic[S, I, O]):
 
     def _lay_out(self, operations: Sequence[Operation[I, O]]) -> None:
         """Put the operations that returned in a linked list, and group the others by kind."""
-        returned = [op for op in operations if op.ret != math.inf]
-        returned.sort(key=_call)
-        if self._keep_partials:
-            places = [n for n, op in enumerate(operations) if op.ret != math.inf]
-            places.sort(key=lambda n: operations[n].call)
-            self._places = places
-        count = len(returned)
+        calls = [op.call for op in operations]
+        rets = [op.ret for op in operations]
+        in_order = sorted(range(len(operations)), key=calls.__getitem__)
+        places = [n for n in in_order if rets[n] != math.inf]
+        self._places = places
+        count = len(places)
         self._end, self._start = count, count + 1
         self._next: list[int] = [*range(1, count + 1), count, 0]
         self._prev: list[int] = [count + 1, *range(count), count]
-        self._call = [op.call for op in returned]
-        self._call.append(_NEVER)
-        self._ret = [op.ret for op in returned]
-        kind = self._transitions.kind
-        self._kinds = [kind(op.input, op.output) for op in returned]
+        self._call = [*map(calls.__getitem__, places), _NEVER]
+        self._ret = [*map(rets.__getitem__, places)]
+        kinds = self._transitions.kinds(operations)
+        self._kinds = [*map(kinds.__getitem__, places)]
         self._rows = [one.row for one in self._kinds]
         self._never_kinds: list[Kind[I, O]] = []
         self._never_calls: list[list[float]] = []
         self._never_next: list[float] = []
         """For each kind, the call of the next operation to use."""
         self._never_used: list[int] = []
+        self._never_first: list[float] = []
+        """For each kind, the call of its first operation. The kinds are in this order."""
+        self._never_changes: dict[int, list[tuple[int, int]]] = {}
+        """State → the kinds that change it, with the next state. See `_never_returned`."""
+        self._never_seen: dict[int, int] = {}
+        """State → the number of kinds that `_never_changes` covers."""
         self._never_bit: list[int] = []
         self._never_places: list[list[int]] = []
         if count < len(operations):
-            self._lay_out_never_returned(operations)
+            never = [n for n in in_order if rets[n] == math.inf]
+            self._lay_out_never_returned(never, kinds, calls)
 
-    def _lay_out_never_returned(self, operations: Sequence[Operation[I, O]]) -> None:
-        never = [n for n, op in enumerate(operations) if op.ret == math.inf]
-        never.sort(key=lambda n: operations[n].call)
+    def _lay_out_never_returned(
+        self, never: Sequence[int], kinds: Sequence[Kind[I, O]], calls: Sequence[float]
+    ) -> None:
+        """Group the operations `never`, which are in the order of their calls, by kind."""
         by_kind: dict[int, tuple[Kind[I, O], list[int]]] = {}
         for n in never:
-            kind = self._transitions.kind(operations[n].input, operations[n].output)
+            kind = kinds[n]
             if not kind.reads:
                 by_kind.setdefault(id(kind), (kind, []))[1].append(n)
         offset = 0
         for kind, places in by_kind.values():
             self._never_kinds.append(kind)
             self._never_places.append(places)
-            self._never_calls.append([*(operations[n].call for n in places), _NEVER])
-            self._never_next.append(operations[places[0]].call)
+            self._never_calls.append([*(calls[n] for n in places), _NEVER])
+            self._never_first.append(calls[places[0]])
+            self._never_next.append(calls[places[0]])
             self._never_used.append(0)
             self._never_bit.append(offset)
             offset += len(places)
@@ -203,7 +215,7 @@ class Search(Generic[S, I, O]):
                 if self._keep_partials:
                     self._note_dead_end()
                 self._go_back()
-            if monotonic() > until:
+            if not left % _NODES_PER_LOOK and monotonic() > until:
                 break
         self.visited += nodes - left
         return self.found
@@ -230,8 +242,8 @@ class Search(Generic[S, I, O]):
             ends = ret[i]
             if after >= 0:
                 kind = kinds[i]
-                if kind.reads and after == state:
-                    i = self._read(i)
+                if after == state and kind.reads:
+                    i = self._linearize(i)
                     continue
                 if kind.common:
                     place = common.setdefault(id(kind), len(moves))
@@ -249,49 +261,89 @@ class Search(Generic[S, I, O]):
             if optional and len(self._trail) == done:
                 before = self._before
                 moves = [move for move in moves if self._after(move[1], before) != move[2]]
-        return moves
+        return self._dependent(moves, least) if self._has_parts else moves
+
+    def _dependent(
+        self, moves: list[tuple[float, int, int]], least: float
+    ) -> list[tuple[float, int, int]]:
+        """Return the moves that depend on the operation that returns at `least`.
+
+        Two operations depend on each other if they touch the same part of the state, or if other
+        operations that can be next connect them. The impossible ones connect, too.
+        """
+        nxt, call, kinds = self._next, self._call, self._kinds
+        parts = 0
+        others: list[int] = []
+        i = nxt[self._start]
+        while call[i] <= least:
+            if self._ret[i] == least:
+                parts |= kinds[i].touches
+            else:
+                others.append(kinds[i].touches)
+            i = nxt[i]
+        others += [
+            kind.touches
+            for kind, next_call in zip(self._never_kinds, self._never_next, strict=True)
+            if next_call <= least
+        ]
+        connected = True
+        while connected:
+            before = parts
+            for touches in others:
+                if touches & parts:
+                    parts |= touches
+            connected = parts != before
+        return [move for move in moves if self._kind_of(move[1]).touches & parts]
+
+    def _kind_of(self, i: int) -> Kind[I, O]:
+        return self._kinds[i] if i >= 0 else self._never_kinds[~i]
 
     def _after(self, i: int, state: int) -> int:
-        kind = self._kinds[i] if i >= 0 else self._never_kinds[~i]
+        kind = self._kind_of(i)
         after = kind.row.get(state)
         return self._transitions.step(kind, state) if after is None else after
 
     def _never_returned(
         self, moves: list[tuple[float, int, int]], common: dict[int, int], least: float
     ) -> None:
-        state, kinds = self._state, self._never_kinds
-        for place, call in enumerate(self._never_next):
-            # An equal operation that returned is more urgent than one that never returned.
-            if call <= least and id(kinds[place]) not in common:
-                kind = kinds[place]
-                after = kind.row.get(state)
-                if after is None:
-                    after = self._transitions.step(kind, state)
-                if after >= 0 and after != state:
-                    moves.append((math.inf, ~place, after))
+        """Add the possible operations that never returned to `moves`.
 
-    def _read(self, i: int) -> int:
-        """Remove `i` from the list. Return the operation after it."""
+        Most of them change only some states. The kinds that change a state are found once.
+        """
+        state, kinds, calls = self._state, self._never_kinds, self._never_next
+        called = bisect_right(self._never_first, least)
+        seen = self._never_seen.get(state, 0)
+        changes = self._never_changes.setdefault(state, [])
+        if seen < called:
+            self._never_seen[state] = called
+            for place in range(seen, called):
+                after = self._after(~place, state)
+                if after >= 0 and after != state:
+                    changes.append((place, after))
+        for place, after in changes:
+            # An equal operation that returned is more urgent than one that never returned.
+            if calls[place] <= least and id(kinds[place]) not in common:
+                moves.append((math.inf, ~place, after))
+
+    def _linearize(self, i: int) -> int:
+        """Move `i` from the list to the trail and the bitset. Return the operation after it."""
         before, behind = self._prev[i], self._next[i]
         self._next[before], self._prev[behind] = behind, before
         self._trail.append(i)
-        self._mark(i)
-        return behind
-
-    def _mark(self, i: int) -> None:
-        """Add `i` to the bitset, whose bit 0 is the first operation that is not linearized."""
+        # Bit 0 of the bitset is the first operation that is not linearized.
         window = self._window | 1 << (i - self._base)
         if window & 1:
             ones = (~window & (window + 1)).bit_length() - 1
             window >>= ones
             self._base += ones
         self._window = window
+        return behind
 
     def _make(self, move: tuple[float, int, int]) -> None:
         before = self._state
         _, i, self._state = move
         if i >= 0:
-            self._read(i)
+            self._linearize(i)
         else:
             self._before = before
             self._trail.append(i)

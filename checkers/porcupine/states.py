@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable, Sequence
 from typing import Any, Generic
 
-from splitbrain.checkers.porcupine.model import I, Model, O, S
+from splitbrain.checkers.porcupine.model import I, Model, O, Operation, S
 
 IMPOSSIBLE = -1
+EVERYTHING = -1
+"""The bitset of all parts of the state."""
 _ROW_ENTRY_BYTES = 100
 _STATE_BYTES = 150
 """The memory of an interned state in addition to its own size: entries in a dict and a list."""
@@ -18,15 +20,17 @@ class Kind(Generic[I, O]):
     """A group of operations with equal input and output. They differ only in their times.
 
     `row` maps the number of a state to the number of the next state, or to IMPOSSIBLE. `reads` is
-    True if the model declares the operations read-only.
+    True if the model declares the operations read-only. `touches` is a bitset of the parts of the
+    state that the operations touch.
     """
 
-    __slots__ = ("common", "input", "output", "reads", "row")
+    __slots__ = ("common", "input", "output", "reads", "row", "touches")
 
     def __init__(self, given: I, output: O, reads: bool) -> None:
         self.input = given
         self.output = output
         self.reads = reads
+        self.touches = EVERYTHING
         self.row: dict[int, int] = {}
         self.common = False
         """Whether there are several operations of this kind."""
@@ -37,8 +41,11 @@ class Transitions(Generic[S, I, O]):
 
     def __init__(self, model: Model[S, I, O]) -> None:
         self._model = model
+        self._step = model.step
         self._numbers: dict[Hashable, int] = {}
         self._kinds: dict[Any, Kind[I, O]] = {}
+        self._parts: dict[Hashable, int] = {}
+        """The parts of the state that operations touch, each with its bit."""
         self.states: list[S] = []
         self.computed = 0
         """The number of calls of the model's `step`."""
@@ -78,30 +85,55 @@ class Transitions(Generic[S, I, O]):
         self._states_bytes += sys.getsizeof(state) + _STATE_BYTES
         return len(states) - 1
 
-    def kind(self, given: I, output: O) -> Kind[I, O]:
-        """Return the kind of an operation. It is new if the input or output is not hashable."""
-        # Named tuples of different classes can be equal, and 1 == True, so the key has the classes.
-        key = (given.__class__, given, output.__class__, output)
-        try:
-            found = self._kinds.get(key)
-        except TypeError:
-            return Kind(given, output, self._model.read_only(given, output))
-        if found is None:
-            found = self._kinds[key] = Kind(given, output, self._model.read_only(given, output))
-        else:
-            found.common = True
-        return found
+    def kinds(self, operations: Sequence[Operation[I, O]]) -> list[Kind[I, O]]:
+        """Return the kind of each operation.
+
+        An operation whose input or output is not hashable has a kind of its own.
+        """
+        known = self._kinds
+        kinds: list[Kind[I, O]] = []
+        for op in operations:
+            given, output = op.input, op.output
+            # Named tuples of different classes can be equal, and 1 == True, so the key has the
+            # classes.
+            key = (given.__class__, given, output.__class__, output)
+            try:
+                found = known.get(key)
+            except TypeError:
+                found = self._new_kind(given, output)
+            else:
+                if found is None:
+                    found = known[key] = self._new_kind(given, output)
+                else:
+                    found.common = True
+            kinds.append(found)
+        return kinds
+
+    def _new_kind(self, given: I, output: O) -> Kind[I, O]:
+        kind = Kind(given, output, self._model.read_only(given, output))
+        if self._model.touches is not None:
+            kind.touches = self._bits_of(self._model.touches(given))
+        return kind
+
+    def _bits_of(self, parts: Collection[Hashable] | None) -> int:
+        if not parts:
+            return EVERYTHING
+        touches = 0
+        for part in parts:
+            touches |= self._parts.setdefault(part, 1 << len(self._parts))
+        return touches
 
     def step(self, kind: Kind[I, O], number: int) -> int:
         """Compute the transition from state `number` and enter it in the row of `kind`."""
         state = self.states[number]
-        possible, after = self._model.step(state, kind.input, kind.output)
+        possible, after = self._step(state, kind.input, kind.output)
         self.computed += 1
-        reached = IMPOSSIBLE
-        if possible:
-            reached = number if after is state else self.number(after)
+        if not possible:
+            kind.row[number] = IMPOSSIBLE
+            return IMPOSSIBLE
+        reached = number if after is state else self.number(after)
         kind.row[number] = reached
-        if kind.reads and possible and reached != number and not self._model.reads_narrow:
+        if kind.reads and reached != number and not self._model.reads_narrow:
             raise ValueError(
                 "the model declares "
                 f"{self._model.describe_operation(kind.input, kind.output)} read-only, "

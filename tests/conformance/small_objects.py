@@ -173,6 +173,50 @@ def _dice_step(state: int, request: str, output: int | None) -> tuple[int, ...]:
     return (state,) if output == state else ()
 
 
+Cells = tuple[int, int, int]
+CELLS = (0, 1, 2)
+
+
+def _cells_answer(state: Cells, request: tuple[Any, ...]) -> tuple[Any, Cells]:
+    """Three cells: some operations use one cell, some two, and a sum reads all of them."""
+    cells = list(state)
+    match request:
+        case ("write", place, value):
+            cells[place] = value
+        case ("exchange", one, other):
+            cells[one], cells[other] = cells[other], cells[one]
+        case ("read", place):
+            return state[place], state
+        case ("sum",):
+            return sum(state), state
+    return None, (cells[0], cells[1], cells[2])
+
+
+def _cells_step(state: Cells, request: tuple[Any, ...], output: Any) -> tuple[bool, Cells]:
+    answer, after = _cells_answer(state, request)
+    return output == answer, after
+
+
+def _draw_cells(choose: Choose, number: int, state: Cells) -> tuple[Any, ...]:
+    match choose(("write", "write", "read", "read", "exchange", "sum")):
+        case "write":
+            return ("write", choose(CELLS), choose((1, 2)))
+        case "read":
+            return ("read", choose(CELLS))
+        case "exchange":
+            return ("exchange", choose(CELLS), choose(CELLS))
+    return ("sum",)
+
+
+def _touched_cells(request: tuple[Any, ...]) -> tuple[int, ...] | None:
+    match request:
+        case ("write", place, _) | ("read", place):
+            return (place,)
+        case ("exchange", one, other):
+            return (one, other)
+    return None
+
+
 OBJECTS: dict[str, SmallObject] = {
     "register": SmallObject(
         register.register(), None, _draw_register, _register_answer, _corrupt_answer
@@ -189,6 +233,15 @@ OBJECTS: dict[str, SmallObject] = {
         key_value.whole_key_value(), ("", ""), _draw_keys, _keys_answer,
         lambda choose, request, states: _corrupt_answer(
             choose, request, [text for state in states for text in state]
+        ),
+    ),
+    "cells": SmallObject(
+        Model(
+            init=lambda: (0, 0, 0), step=_cells_step, touches=_touched_cells,
+            read_only=lambda request, output: request[0] in ("read", "sum"),
+        ), (0, 0, 0), _draw_cells, _cells_answer,
+        lambda choose, request, states: (
+            choose((0, 1, 2, 3)) if request[0] in ("read", "sum") else None
         ),
     ),
     "element": SmallObject(

@@ -38,13 +38,9 @@ Texts = tuple[tuple[str, str], ...]
 
 
 def _step(state: str, given: Input, output: Output) -> tuple[bool, str]:
-    match given:
-        case Get():
-            return output == state, state
-        case Put(_, value):
-            return True, value
-        case Append(_, value):
-            return True, state + value
+    if isinstance(given, Get):
+        return output == state, state
+    return True, given.value if isinstance(given, Put) else state + given.value
 
 
 def _whole_step(state: Texts, given: Input, output: Output) -> tuple[bool, Texts]:
@@ -128,6 +124,7 @@ def whole_key_value() -> Model[Texts, Input, Output]:
         init=tuple,
         step=_whole_step,
         read_only=_read_only,
+        touches=lambda given: (given.key,),
         decide=_decide_whole,
         describe_operation=_describe,
     )

@@ -39,15 +39,12 @@ Input = Read | Write | CompareAndSwap
 
 
 def _step(state: Value, given: Input, output: Value) -> tuple[bool, Value]:
-    match given:
-        case Read():
-            return output == state, state
-        case Write(_, value):
-            return True, value
-        case CompareAndSwap(_, expected, value):
-            found = state == expected
-            fits = output is None or output == found
-            return fits, value if found else state
+    if isinstance(given, Read):
+        return output == state, state
+    if isinstance(given, Write):
+        return True, given.value
+    found = state == given.expected
+    return output is None or output == found, given.value if found else state
 
 
 def _read_only(given: Input, output: Value) -> bool:
