@@ -23,7 +23,7 @@ from splitbrain.checkers.service_level.statistics import check_statistics
 from splitbrain.checkers.traces.raft_safety import check_raft_safety
 from splitbrain.checkers.traces.write_path import check_write_path
 from splitbrain.checkers.transactions.checker import check_history
-from splitbrain.checkers.verdict import Verdict
+from splitbrain.checkers.verdict import Verdict, grouped
 from splitbrain.checkers.watch.checker import check_watch
 
 CHECKERS: Mapping[str, Checker] = {
@@ -71,4 +71,4 @@ def _run(name: str, checker: Checker, evidence: Evidence) -> Verdict:
         why = f"the checker failed: {type(error).__name__}: {error}"
         verdict = Verdict(name, None, why=why)
     seconds = round(time.perf_counter() - start, 3)
-    return msgspec.structs.replace(verdict, checker=name, seconds=seconds)
+    return msgspec.structs.replace(grouped(verdict), checker=name, seconds=seconds)

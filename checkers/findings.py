@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from splitbrain.checkers import wording
-from splitbrain.checkers.verdict import Anomaly, merge
+from splitbrain.checkers.verdict import Anomaly, by_kind, merge
 from splitbrain.histories.history import Operation
 from splitbrain.histories.service import ServiceOperation
 
 ANOMALIES_MAX = 50
 """This many anomalies of one kind are kept in full. Further ones are only counted."""
+
+
+def first_of_each_kind(anomalies: Iterable[Anomaly]) -> tuple[tuple[Anomaly, ...], dict[str, int]]:
+    """The first `ANOMALIES_MAX` anomalies of each kind, and the number of each kind."""
+    kinds = by_kind(anomalies)
+    kept = tuple(one for group in kinds.values() for one in group[:ANOMALIES_MAX])
+    return kept, {kind: len(group) for kind, group in kinds.items()}
 
 
 @dataclass(slots=True)

@@ -38,6 +38,17 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=False):
     why: str = ""
     seconds: float = 0.0
     """The run time of the checker."""
+    kinds: dict[str, int] = {}
+    """The number of anomalies of each kind, including those that `anomalies` does not contain."""
+
+    @property
+    def anomaly_count(self) -> int:
+        """The number of all anomalies, including those that `anomalies` does not contain."""
+        return sum(self.count_of(kind) for kind in by_kind(self.anomalies))
+
+    def count_of(self, kind: str) -> int:
+        """The number of anomalies of one kind, including those that are not in `anomalies`."""
+        return self.kinds.get(kind) or sum(one.kind == kind for one in self.anomalies)
 
     @property
     def applies(self) -> bool:
@@ -48,6 +59,27 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=False):
 def not_applicable(checker: str, reason: str, counts: dict[str, Any] | None = None) -> Verdict:
     """Return the verdict of a checker that found nothing to judge, for the given reason."""
     return Verdict(checker, True, counts=counts or {}, why=NOT_APPLICABLE + reason)
+
+
+def by_kind(anomalies: Iterable[Anomaly]) -> dict[str, list[Anomaly]]:
+    """The anomalies of each kind. The kinds are in the order of their first anomalies."""
+    kinds: dict[str, list[Anomaly]] = {}
+    for one in anomalies:
+        kinds.setdefault(one.kind, []).append(one)
+    return kinds
+
+
+def grouped(verdict: Verdict) -> Verdict:
+    """`verdict` with its anomalies grouped by kind, and with the number of each kind.
+
+    Otherwise a frequent kind of anomaly could hide the others.
+    """
+    kinds = by_kind(verdict.anomalies)
+    return msgspec.structs.replace(
+        verdict,
+        anomalies=tuple(one for group in kinds.values() for one in group),
+        kinds={kind: verdict.count_of(kind) for kind in kinds},
+    )
 
 
 def with_evidence(verdict: Verdict, found: object, missing: str) -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from splitbrain.histories.history import Operation
-from splitbrain.histories.kv import Compact, Delete, Put, Range, Request, Txn
+from splitbrain.histories.kv import Compact, Compare, Delete, KeyValue, Put, Range, Request, Txn
 from splitbrain.histories.member_state import Change
 from splitbrain.histories.service import ServiceOperation
 
@@ -36,31 +36,111 @@ def node(op: Operation) -> str:
     return op.node or f"process {op.process}"
 
 
+def key_value(held: KeyValue) -> str:
+    """Describe a key-value: `r1='40' (create 3, mod 5, version 2)`."""
+    lease = f", lease {held.lease}" if held.lease else ""
+    return (
+        f"{held.key}={value(held.value)} (create {held.create_revision}, mod {held.mod_revision}, "
+        f"version {held.version}{lease})"
+    )
+
+
+def first_difference(one: str, other: str) -> str:
+    """Describe where two different texts begin to differ: `from character 40 on: 'a', not 'b'`."""
+    at = next(
+        (n for n, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]),
+        min(len(one), len(other)),
+    )
+    return f"from character {at} on: {one[at : at + 20]!r}, not {other[at : at + 20]!r}"
+
+
+LISTED_MAX = 3
+"""A message lists this many comparisons and operations of a transaction."""
+
+
 def request(given: Request) -> str:
-    """Describe a request: `put r1='40'`, `get r1`, `range [a, c)`, `txn of 2 comparisons`."""
+    """Describe a request: `put r1='40'`, `get r1`, `range [a, c)`, `compact 7`.
+
+    A transaction is described with its comparisons and operations:
+    `txn (if version of r1 = 0: put r1='40'; else: get r1)`.
+    """
     match given:
         case Put(key, written):
             return f"put {key}={value(written)}"
         case Range(key, end):
             if end == "\0" and key in ("", "\0"):
-                return "read of all"
-            return f"get {key}" if not end else f"range [{key}, {_end(end)})"
+                return "read of all" + _options(given)
+            return f"get {key}" if not end else f"range {interval(key, end)}{_options(given)}"
         case Delete(key, end):
-            return f"delete {key}" if not end else f"delete [{key}, {_end(end)})"
-        case Txn(compare):
-            return f"txn of {len(compare)} comparison{'s' * (len(compare) != 1)}"
+            return f"delete {interval(key, end)}"
+        case Txn():
+            return _transaction(given)
         case Compact(revision):
             return f"compact {revision}"
 
 
-def _end(end: str) -> str:
-    return "∞" if end == "\0" else end
+def interval(key: str, end: str) -> str:
+    """Describe an interval: `[a, c)`, `[a, ∞)`, or `a` if there is no `end`."""
+    return f"[{key}, {'∞' if end == chr(0) else end})" if end else key
+
+
+def _options(given: Range) -> str:
+    """Describe the options of a range that change its answer: ` (limit 3, keys only)`."""
+    order = f"sorted by {given.sort_by or 'key'}" if given.sort_by or given.descend else ""
+    options = [
+        f"limit {given.limit}" if given.limit else "",
+        "keys only" if given.keys_only else "",
+        "count only" if given.count_only else "",
+        f"{order}, descending" if given.descend else order,
+    ]
+    shown = ", ".join(option for option in options if option)
+    return f" ({shown})" if shown else ""
+
+
+def comparison(given: Compare) -> str:
+    """Describe a comparison: `version of r1 = 0`, `value of [a, c) != '40'`."""
+    target = {"create": "create revision", "mod": "mod revision"}.get(given.target, given.target)
+    operand = value(str(given.operand)) if given.target == "value" else str(given.operand)
+    return f"{target} of {interval(given.key, given.range_end)} {given.result} {operand}"
+
+
+def _transaction(given: Txn, nested: bool = False) -> str:
+    def listed(branch: Sequence[Put | Range | Delete | Txn]) -> str:
+        texts = [
+            ("txn (…)" if nested else _transaction(one, nested=True)) if isinstance(one, Txn)
+            else request(one)
+            for one in branch[:LISTED_MAX]
+        ]
+        more = len(branch) - len(texts)
+        return "; ".join([*texts, *([f"{more} more"] if more else [])]) or "nothing"
+
+    if not given.compare:
+        return f"txn ({listed(given.success)})"
+    compared = " and ".join(comparison(one) for one in given.compare[:LISTED_MAX])
+    more = len(given.compare) - LISTED_MAX
+    if more > 0:
+        compared += f" and {more} more"
+    otherwise = f"; else: {listed(given.failure)}" if given.failure else ""
+    return f"txn (if {compared}: {listed(given.success)}{otherwise})"
 
 
 def operation(op: Operation) -> str:
-    """Describe an operation: `process 3's put r1='40' on n2`. `on n2` requires a known member."""
-    on = f" on {op.node}" if op.node else ""
-    return f"process {op.process}'s {request(op.request)}{on}"
+    """Describe an operation: `process 3's put r1='40' on n2`. `on n2` requires a known member.
+
+    An operation of another tool, which names no member, is described by its function.
+    """
+    if op.node:
+        return f"process {op.process}'s {request(op.request)} on {op.node}"
+    of_objects = {
+        "enqueue": "enqueue of", "dequeue": "dequeue of", "add": "add of", "generate": "generate",
+    }.get(op.f)
+    asked = op.request
+    if of_objects is None or not isinstance(asked, Put | Delete) or (
+        isinstance(asked, Delete) and asked.range_end
+    ):
+        return f"process {op.process}'s {request(asked)}"
+    of = f" {asked.key}" if of_objects.endswith("of") else ""
+    return f"process {op.process}'s {of_objects}{of}"
 
 
 def answered(op: Operation) -> str:
@@ -73,6 +153,26 @@ def changes(made: Sequence[Change]) -> str:
     """Describe changes: `put r1='40' (create 3, version 2), delete r2`."""
     shown = ", ".join(change(one) for one in made[:4])
     return f"{shown}, …" if len(made) > 4 else shown or "nothing"
+
+
+def hidden_difference(made: Sequence[Change], other: Sequence[Change]) -> str:
+    """Describe the first difference of two lists of changes that `changes` does not show.
+
+    Returns "" if the descriptions of the lists already differ.
+    """
+    if changes(made) != changes(other):
+        return ""
+    for one, two in zip(made, other, strict=False):
+        if one == two:
+            continue
+        if change(one) != change(two):
+            return f"; the first difference is {change(one)}, not {change(two)}"
+        if one.value != two.value:
+            return f"; the values of {one.key} differ {first_difference(one.value, two.value)}"
+    if len(made) == len(other):
+        return ""
+    more = made if len(made) > len(other) else other
+    return f"; the first difference is {change(more[min(len(made), len(other))])}"
 
 
 def change(made: Change) -> str:

@@ -30,7 +30,7 @@ from splitbrain.checkers import wording
 from splitbrain.checkers.coordination.revision_times import RevisionTimes, answered_revision
 from splitbrain.checkers.coordination.wait_queue import Turns
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.findings import ANOMALIES_MAX
+from splitbrain.checkers.findings import first_of_each_kind
 from splitbrain.checkers.reference_member import reference
 from splitbrain.checkers.verdict import Anomaly, Verdict, merge, not_applicable, with_evidence
 from splitbrain.histories.history import History, Operation
@@ -80,7 +80,8 @@ def check_election(evidence: Evidence) -> Verdict:
         "anomalies": len(anomalies),
     }
     valid = merge((not anomalies, None if why else True))
-    verdict = Verdict(NAME, valid, tuple(anomalies[:ANOMALIES_MAX]), counts, why=why)
+    kept, kinds = first_of_each_kind(anomalies)
+    verdict = Verdict(NAME, valid, kept, counts, why=why, kinds=kinds)
     return with_evidence(verdict, any(counts.values()), "no operation of an election succeeded")
 
 
@@ -97,7 +98,8 @@ def _judge(op: ServiceOperation, turns: Turns, times: RevisionTimes) -> Iterator
             yield _anomaly(
                 "lost proclamation",
                 f"{op.node} acknowledged process {op.process}'s proclamation of {request.value!r} "
-                f"at revision {revision}, but {request.key} was not put then", op, revision,
+                f"at revision {revision}, but the change log contains "
+                f"{wording.changes(turns.changes_at(revision))} at that revision", op, revision,
             )
     elif isinstance(request, Resign) and isinstance(result, ResignResult):
         turn = turns.of_key(request.key, revision)

@@ -80,7 +80,7 @@ def check_lease(evidence: Evidence) -> Verdict:
     check_puts(given, found)
     verdict = Verdict(
         checker=NAME, valid=found.valid, anomalies=tuple(found.anomalies),
-        counts=_counts(given, found), why="; ".join(found.unknown),
+        counts=_counts(given, found), why="; ".join(found.unknown), kinds=found.by_kind,
     )
     succeeded = any(op.outcome == "ok" for op in services)
     return with_evidence(verdict, succeeded, "no operation of a lease succeeded")

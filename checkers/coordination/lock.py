@@ -36,7 +36,7 @@ from splitbrain.checkers import wording
 from splitbrain.checkers.coordination.revision_times import answered_revision
 from splitbrain.checkers.coordination.wait_queue import Turns
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.findings import ANOMALIES_MAX
+from splitbrain.checkers.findings import first_of_each_kind
 from splitbrain.checkers.reference_member import reference
 from splitbrain.checkers.verdict import Anomaly, Verdict, merge, not_applicable, with_evidence
 from splitbrain.histories.history import History, Operation
@@ -76,9 +76,9 @@ def check_mutual_exclusion(evidence: Evidence) -> Verdict:
     if not any(isinstance(op.request, Lock) for op in evidence.history.services):
         return not_applicable(MUTUAL_EXCLUSION, "the history has no lock")
     pairs = list(_overlapping(held))
-    anomalies = tuple(_overlap(*pair) for pair in pairs[:ANOMALIES_MAX])
+    anomalies, kinds = first_of_each_kind(_overlap(*pair) for pair in pairs)
     counts = {"locks held": len(held), "held by two at once": len(pairs)}
-    verdict = Verdict(MUTUAL_EXCLUSION, not pairs, anomalies, counts)
+    verdict = Verdict(MUTUAL_EXCLUSION, not pairs, anomalies, counts, kinds=kinds)
     return with_evidence(verdict, len(held) > 1, "fewer than two locks were held and released")
 
 
@@ -127,7 +127,8 @@ def check_fencing(evidence: Evidence) -> Verdict:
         "anomalies": len(anomalies),
     }
     valid = merge((not anomalies, None if why else True))
-    verdict = Verdict(FENCING, valid, tuple(anomalies[:ANOMALIES_MAX]), counts, why=why)
+    kept, kinds = first_of_each_kind(anomalies)
+    verdict = Verdict(FENCING, valid, kept, counts, why=why, kinds=kinds)
     return with_evidence(verdict, counts["locks granted"] or written, "no lock was granted")
 
 

@@ -10,6 +10,7 @@ Source: etcd's client/v3/concurrency (key.go, mutex.go, election.go).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -45,6 +46,7 @@ class Turns:
     """The turns of all keys under `names`."""
 
     def __init__(self, names: Iterable[str], changes: Sequence[Change]) -> None:
+        self._changes = changes
         self._names = dict.fromkeys(names)
         self.of_name: dict[str, list[Turn]] = {name: [] for name in self._names}
         self._of_key: dict[str, list[Turn]] = {}
@@ -77,6 +79,14 @@ class Turns:
             self.of_name[name].append(turn)
             self._of_key.setdefault(change.key, []).append(turn)
         turn.puts.append((change.revision, change.value))
+
+    def changes_at(self, revision: int) -> Sequence[Change]:
+        """Return the changes of all keys at `revision`."""
+        place = bisect_left(self._changes, revision, key=lambda change: change.revision)
+        end = place
+        while end < len(self._changes) and self._changes[end].revision == revision:
+            end += 1
+        return self._changes[place:end]
 
     def of_key(self, key: str, revision: int) -> Turn | None:
         """Return the turn of `key` after its last creation at or before `revision`."""

@@ -12,7 +12,8 @@ are those of Jepsen:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -80,7 +81,10 @@ def check_counters(
             shown,
         )
     anomalies = (*findings.anomalies, *verdict.anomalies)
-    return msgspec.structs.replace(verdict, valid=False, anomalies=anomalies)
+    return msgspec.structs.replace(
+        verdict, valid=False, anomalies=anomalies,
+        kinds=_summed((findings.by_kind, verdict.kinds)),
+    )
 
 
 def _shows_no_number(op: ForeignOperation) -> bool:
@@ -212,7 +216,15 @@ def check_queues(
         anomalies=tuple(anomaly for verdict in verdicts for anomaly in verdict.anomalies),
         counts=dict(counts),
         why="; ".join(dict.fromkeys(verdict.why for verdict in verdicts if verdict.why)),
+        kinds=_summed(verdict.kinds for verdict in verdicts),
     )
+
+
+def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(total)
 
 
 def _takes(op: ForeignOperation) -> bool:
@@ -277,7 +289,8 @@ def check_sets(
     why = "; ".join(dict.fromkeys(verdict.why for _, verdict in verdicts if verdict.why))
     valid = merge(verdict.valid for _, verdict in verdicts)
     return Verdict(
-        checker="set_full", valid=valid, anomalies=tuple(anomalies), counts=counts, why=why
+        checker="set_full", valid=valid, anomalies=tuple(anomalies), counts=counts, why=why,
+        kinds=_summed(verdict.kinds for _, verdict in verdicts),
     )
 
 

@@ -281,6 +281,14 @@ class _Transaction:
 
 def holds(state: State, compare: Compare) -> bool:
     """Return whether the comparison `compare` is true in `state`."""
+    return compared(state, compare)[1]
+
+
+def compared(state: State, compare: Compare) -> tuple[Sequence[KeyValue], bool]:
+    """Return the key-values that `compare` concerns, and whether it is true in `state`.
+
+    If it is not true, only the first key-value that does not fulfil it is returned.
+    """
     if not compare.range_end:
         one = state.held(compare.key)
         held = [] if one is None else [one]
@@ -288,8 +296,11 @@ def holds(state: State, compare: Compare) -> bool:
         held = state.interval(compare.key, compare.range_end)
     if not held:
         # In etcd, a comparison with the value of an absent key is always false.
-        return compare.target != "value" and _relation(KeyValue(compare.key), compare)
-    return all(_relation(kv, compare) for kv in held)
+        return held, compare.target != "value" and _relation(KeyValue(compare.key), compare)
+    for kv in held:
+        if not _relation(kv, compare):
+            return (kv,), False
+    return held, True
 
 
 def _relation(kv: KeyValue, compare: Compare) -> bool:

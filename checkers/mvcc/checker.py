@@ -120,7 +120,8 @@ def _replayed(
 def _verdict(findings: Findings, counts: dict[str, int]) -> Verdict:
     anomalies = sorted(findings.anomalies, key=lambda a: a.detail.get("revision", 0))
     return Verdict(
-        NAME, findings.valid, tuple(anomalies), counts, why="; ".join(findings.unknown[:5])
+        NAME, findings.valid, tuple(anomalies), counts, why="; ".join(findings.unknown[:5]),
+        kinds=findings.by_kind,
     )
 
 

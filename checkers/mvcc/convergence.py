@@ -50,11 +50,12 @@ def _compare(known: MemberState, member: MemberState, findings: Findings) -> Non
             )
     revision = first_divergence(known, member)
     if revision is not None:
+        one, other = _at(known, revision), _at(member, revision)
         findings.add(
             "diverged",
-            f"at revision {revision} the log of {known.member} contains "
-            f"{wording.changes(_at(known, revision))} and the log of {member.member} "
-            f"{wording.changes(_at(member, revision))}",
+            f"at revision {revision} the log of {known.member} contains {wording.changes(one)} and "
+            f"the log of {member.member} {wording.changes(other)}"
+            f"{wording.hidden_difference(one, other)}",
             members=(known.member, member.member), revision=revision,
         )
 

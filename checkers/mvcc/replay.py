@@ -263,9 +263,11 @@ class Replay:
             kind, but = "wrong effect", "the change log contains"
         else:
             kind, but = "lost write", "at that revision the change log contains"
+        should = changes_of(revision, made)
         because = (
             f"{wording.operation(writer)} was acknowledged at revision {revision} and should have "
-            f"made {wording.changes(changes_of(revision, made))}; {but} {wording.changes(logged)}"
+            f"made {wording.changes(should)}; {but} {wording.changes(logged)}"
+            f"{wording.hidden_difference(logged, should)}"
         )
         self._add_or_conflict(writer, kind, because, revision)
         return kind == "wrong effect"
@@ -397,7 +399,7 @@ class Replay:
         revision = self._store.revision
         if self._of_the_future(op, revision):
             return
-        different = difference(expected, op.result)
+        different = difference(expected, op.result, op.request, self._store)
         different = different or wrong_header(op.result, revision, revision + bool(made))
         if different:
             self._add_or_conflict(

@@ -224,17 +224,27 @@ def _add_order_violation(
             "revision order",
             f"{wording.operation(op)}, invoked at {wording.seconds(op.call)}, made revision {seen} "
             f"although {wording.node(holder)} had {_gave(holder)} revision {before} at "
-            f"{wording.seconds(holder.ret or 0)}",
+            f"{wording.seconds(holder.ret or 0)}: {wording.request(holder.request)}",
             holder, op, revision=seen,
         )
         return
     findings.add(
         "stale read" if not isinstance(op.request, Compact) else "stale answer",
-        f"{wording.answered(op)} to {wording.request(op.request)}, invoked at "
+        f"{wording.answered(op)} to {wording.request(op.request)}{_shown(op)}, invoked at "
         f"{wording.seconds(op.call)}, although revision {before} was {_gave(holder)} by "
-        f"{wording.node(holder)} at {wording.seconds(holder.ret or 0)}",
+        f"{wording.node(holder)} at {wording.seconds(holder.ret or 0)}: "
+        f"{wording.request(holder.request)}",
         holder, op, revision=seen,
     )
+
+
+def _shown(op: Operation) -> str:
+    """Describe what a read of one key returned: ` -> r1='40' (create 3, mod 5, version 2)`."""
+    if not isinstance(op.result, RangeResult) or not isinstance(op.request, Range):
+        return ""
+    if op.request.range_end or op.request.count_only:
+        return f" -> {op.result.count} keys"
+    return f" -> {wording.key_value(op.result.kvs[0]) if op.result.kvs else 'no key'}"
 
 
 def _gave(op: Operation) -> str:

@@ -95,7 +95,7 @@ def check_counter(evidence: Evidence) -> Verdict:
     counts["anomalies"] = findings.count
     verdict = Verdict(
         NAME, findings.valid, tuple(findings.anomalies), counts,
-        why="; ".join(findings.unknown),
+        why="; ".join(findings.unknown), kinds=findings.by_kind,
     )
     return with_evidence(
         verdict, counts["reads"], "no read of a counter succeeded"

@@ -85,7 +85,7 @@ def check_queue(evidence: Evidence) -> Verdict:
     counts["anomalies"] = findings.count
     verdict = Verdict(
         NAME, findings.valid, tuple(findings.anomalies), counts,
-        why="; ".join(findings.unknown),
+        why="; ".join(findings.unknown), kinds=findings.by_kind,
     )
     found = counts["reads"] or counts["taken out"]
     return with_evidence(verdict, found, "no element was taken out, and no read succeeded")

@@ -70,7 +70,7 @@ def check_set_full(evidence: Evidence) -> Verdict:
     counts["anomalies"] = findings.count
     verdict = Verdict(
         NAME, findings.valid, tuple(findings.anomalies), counts,
-        why="; ".join(findings.unknown),
+        why="; ".join(findings.unknown), kinds=findings.by_kind,
     )
     return with_evidence(verdict, counts["reads"], "no read of the set succeeded")
 
@@ -165,7 +165,9 @@ class _Sweep:
         if len(set(keys)) < len(keys):
             twice = next(key for place, key in enumerate(keys) if key in keys[:place])
             self._findings.add(
-                "duplicated", f"{wording.answered(op)} with {twice} more than once", op
+                "duplicated",
+                f"{wording.operation(op)}, answered at {wording.seconds(op.ret or 0)}, shows "
+                f"{twice} more than once", op,
             )
         for key in keys:
             attempts = self._attempts.get(key, [])
@@ -178,11 +180,14 @@ class _Sweep:
         if key in self._unexpected:
             return
         self._unexpected.add(key)
-        because = f"{wording.answered(op)} with {key}, which no operation added"
+        shows = (
+            f"{wording.operation(op)}, answered at {wording.seconds(op.ret or 0)}, shows {key}"
+        )
+        because = f"{shows}, which no operation added"
         if attempts:
             error = attempts[0].error or "refused"
             because = (
-                f"{wording.answered(op)} with {key}; {wording.operation(attempts[0])} "
+                f"{shows}; {wording.operation(attempts[0])} "
                 f"had failed: {error}"
             )
         self._findings.add("unexpected", because, op, *attempts[:1])

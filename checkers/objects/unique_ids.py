@@ -53,7 +53,9 @@ def verdict_of(findings: Findings, ids: int, attempts: int) -> Verdict:
     counts = {"ids": ids, "attempts": attempts, "anomalies": findings.count}
     if not ids:
         return Verdict(NAME, None, counts=counts, why="no operation was given an id")
-    return Verdict(NAME, not findings.count, tuple(findings.anomalies), counts)
+    return Verdict(
+        NAME, not findings.count, tuple(findings.anomalies), counts, kinds=findings.by_kind
+    )
 
 
 def each_once(

@@ -55,7 +55,9 @@ def check_raft_safety(evidence: Evidence) -> Verdict:
             elif event.step == "lead":
                 _check_leader(event, leaders, findings)
     counts["terms led"] = len(leaders)
-    verdict = Verdict(NAME, not findings.count, tuple(findings.anomalies), counts)
+    verdict = Verdict(
+        NAME, not findings.count, tuple(findings.anomalies), counts, kinds=findings.by_kind
+    )
     found = counts["votes"] or counts["terms led"]
     return with_evidence(verdict, found, "the traces contain no vote and no leader")
 

@@ -343,7 +343,9 @@ def check_write_path(evidence: Evidence) -> Verdict:
         "answers traced": len(sweep.answers),
         "anomalies": findings.count,
     }
-    verdict = Verdict(NAME, not findings.count, tuple(findings.anomalies), counts)
+    verdict = Verdict(
+        NAME, not findings.count, tuple(findings.anomalies), counts, kinds=findings.by_kind
+    )
     found = sweep.committed or sweep.answers or acknowledged
     return with_evidence(verdict, found, "no entry was committed and no write was answered")
 

@@ -152,7 +152,10 @@ def _verdict(
         *(_cycle(one, dependencies) for one in cycles.cycles if forbids(model, one.kind)),
     ]
     if anomalies:
-        return Verdict(NAME, False, tuple(_worst_first(anomalies)), counts)
+        return Verdict(
+            NAME, False, tuple(_worst_first(anomalies)), counts,
+            kinds={one.kind: counts[one.kind] for one in anomalies},
+        )
     undecided = [kind for kind in cycles.undecided if forbids(model, kind)]
     if undecided:
         why = (

@@ -99,7 +99,8 @@ def check_watch(evidence: Evidence) -> Verdict:
     }
     anomalies = sorted(findings.anomalies, key=lambda one: one.detail.get("revision", 0))
     verdict = Verdict(
-        NAME, findings.valid, tuple(anomalies), counts, why="; ".join(findings.unknown)
+        NAME, findings.valid, tuple(anomalies), counts, why="; ".join(findings.unknown),
+        kinds=findings.by_kind,
     )
     return with_evidence(verdict, events or progress, "no watcher received an event")
 

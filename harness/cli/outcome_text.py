@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from splitbrain.checkers.verdict import Verdict
-from splitbrain.harness.judging.result_text import count_lines, reproduce_line
+from splitbrain.checkers.verdict import Anomaly, Verdict, by_kind
+from splitbrain.harness.judging.result_text import count_lines, kinds_text, reproduce_line
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.schedule.command_line import shown
 from splitbrain.harness.store.records import FaultCount
 
 ANOMALIES_SHOWN_MAX = 5
+"""The maximal number of anomalies that are printed for a checker with one kind of anomaly."""
+OF_A_KIND_SHOWN_MAX = 2
+"""The maximal number of anomalies that are printed of each of several kinds."""
 
 WORDS = {True: ("valid", "green"), False: ("INVALID", "red"), None: ("unknown", "yellow")}
 
@@ -56,19 +59,27 @@ def print_failed_faults(faults: Sequence[FaultCount]) -> None:
 def print_verdicts(verdicts: Iterable[Verdict]) -> None:
     for verdict in verdicts:
         click.echo(verdict_line(verdict))
-        for anomaly in verdict.anomalies[:ANOMALIES_SHOWN_MAX]:
-            events = ", ".join(str(index) for index in anomaly.events[:12])
-            shown_by = f"  [events {events}]" if events else ""
-            kind = "" if anomaly.because.startswith(f"{anomaly.kind}:") else f"{anomaly.kind}: "
-            click.echo(f"    {kind}{anomaly.because}{shown_by}")
-        more = len(verdict.anomalies) - ANOMALIES_SHOWN_MAX
-        if more > 0:
-            click.echo(f"    … and {more} more")
+        kinds = by_kind(verdict.anomalies)
+        most = ANOMALIES_SHOWN_MAX if len(kinds) == 1 else OF_A_KIND_SHOWN_MAX
+        for kind, anomalies in kinds.items():
+            for anomaly in anomalies[:most]:
+                click.echo(f"    {_anomaly_text(anomaly)}")
+            more = verdict.count_of(kind) - min(most, len(anomalies))
+            if more > 0:
+                click.echo(f"    … and {more:,} more: {kind}")
+
+
+def _anomaly_text(anomaly: Anomaly) -> str:
+    events = ", ".join(str(index) for index in anomaly.events[:12])
+    shown_by = f"  [events {events}]" if events else ""
+    kind = "" if anomaly.because.startswith(f"{anomaly.kind}:") else f"{anomaly.kind}: "
+    return f"{kind}{anomaly.because}{shown_by}"
 
 
 def verdict_line(verdict: Verdict) -> str:
-    """Format a verdict as one line: verdict, checker, time and, if it is unknown, the reason."""
+    """Format a verdict as one line: verdict, checker, time, the number of anomalies of each kind,
+    and the reason if the verdict is unknown."""
     word, colour = WORDS[verdict.valid] if verdict.applies else NOT_APPLICABLE
-    why = f"  {verdict.why}" if verdict.why else ""
     mark = click.style(f"{word:8}", fg=colour)
-    return f"  {mark} {verdict.checker} ({verdict.seconds:.1f} s){why}"
+    notes = [note for note in (kinds_text(verdict), verdict.why) if note]
+    return "  ".join([f"  {mark} {verdict.checker} ({verdict.seconds:.1f} s)", *notes])

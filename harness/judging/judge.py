@@ -12,7 +12,7 @@ import msgspec
 
 from splitbrain.checkers.budget_limits import read_limits
 from splitbrain.checkers.evidence import Checker, Evidence
-from splitbrain.checkers.verdict import Verdict, merge
+from splitbrain.checkers.verdict import Verdict, grouped, merge
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.judging.counts import by_fault, by_function
 from splitbrain.harness.judging.crashes import CRASHED, crash_verdict
@@ -98,6 +98,7 @@ def judge(
     verdicts = verdicts if crashed is None else (*verdicts, crashed)
     lacking = missing_evidence(verdicts, evidence.history, _accepted(record.options, checkers))
     verdicts = verdicts if lacking is None else (*verdicts, lacking)
+    verdicts = tuple(map(grouped, verdicts))
     results = _results(folder, record, evidence, verdicts, error)
     results = msgspec.structs.replace(
         results, digest=digest, judged_s=round(time.perf_counter() - began, 3)
@@ -176,7 +177,7 @@ def _verdict_of(name: str, checker: Checker, evidence: Evidence) -> Verdict:
         why = f"the checker failed: {type(problem).__name__}: {problem}"
         verdict = Verdict(name, None, why=why)
     return msgspec.structs.replace(
-        verdict, checker=name, seconds=round(time.perf_counter() - began, 3)
+        grouped(verdict), checker=name, seconds=round(time.perf_counter() - began, 3)
     )
 
 

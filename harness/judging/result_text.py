@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from splitbrain.checkers.verdict import Verdict, by_kind
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.schedule.command_line import shown
 from splitbrain.harness.store.records import Results
@@ -28,16 +29,33 @@ def count_lines(operations: Mapping[str, Mapping[str, int]]) -> list[str]:
     return [texts.get("all") or "none", *(f"  {f:{width}}  {texts[f]}" for f in functions)]
 
 
-def summary(results: Results) -> str:
-    """A line for each checker whose verdict is invalid or unknown.
+def kinds_text(verdict: Verdict) -> str:
+    """The number of anomalies of each kind: `wrong answer (18), lost write (1)`.
 
-    The line contains the checker's first anomaly, or the reason why the verdict is unknown.
+    Empty if there are fewer than two anomalies.
+    """
+    if verdict.anomaly_count < 2:
+        return ""
+    return ", ".join(
+        f"{kind} ({verdict.count_of(kind):,})" for kind in by_kind(verdict.anomalies)
+    )
+
+
+def summary(results: Results) -> str:
+    """The verdicts that are invalid or unknown, one line for each.
+
+    A line contains the first anomaly of each kind, or the reason why the verdict is unknown.
     """
     lines = []
     for verdict in results.verdicts:
         if verdict.valid is True:
             continue
-        first = verdict.anomalies[0] if verdict.anomalies else None
-        reason = f"{first.kind}: {first.because}" if first else verdict.why
-        lines.append(f"{verdict.checker}: {VERDICT_WORDS[verdict.valid]}: {reason}")
+        kinds = by_kind(verdict.anomalies)
+        reasons = [
+            f"{kind}: {anomalies[0].because}" for kind, anomalies in kinds.items()
+        ] or [verdict.why]
+        counts = f" ({kinds_text(verdict)})" if kinds_text(verdict) else ""
+        lines.append(
+            f"{verdict.checker}: {VERDICT_WORDS[verdict.valid]}{counts}: {'; '.join(reasons)}"
+        )
     return "\n".join(lines)

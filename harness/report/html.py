@@ -21,6 +21,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from splitbrain.harness.judging.result_text import kinds_text
 from splitbrain.harness.report.checker_counts import count_tables, single_counts
 from splitbrain.harness.report.value_text import clean, clip
 
@@ -68,6 +69,7 @@ def environment() -> jinja2.Environment:
     pages.filters["count_text"] = _count_text
     pages.filters["single_counts"] = single_counts
     pages.filters["count_tables"] = count_tables
+    pages.filters["kinds_text"] = kinds_text
     pages.filters["clip"] = clip
     return pages
 

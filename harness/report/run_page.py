@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
 
 import plotly.graph_objects as go
 
-from splitbrain.checkers.verdict import Anomaly
 from splitbrain.harness.report.anomaly.drawn import DrawnAnomaly, draw_anomaly
+from splitbrain.harness.report.anomaly.turns import by_turns
 from splitbrain.harness.report.figures.latency import latency
 from splitbrain.harness.report.figures.rate import rate
 from splitbrain.harness.report.figures.timeline import timeline
@@ -72,21 +71,12 @@ def _anomalies(run: Run) -> Iterator[DrawnAnomaly]:
         )
 
 
-def by_turns(found: Sequence[tuple[str, Anomaly]]) -> list[tuple[str, Anomaly]]:
-    """The first anomaly of each checker and kind, then the second of each, and so on.
-
-    In another order, a hundred anomalies of one kind could hide the only anomaly of another kind.
-    """
-    kinds: dict[tuple[str, str], list[tuple[str, Anomaly]]] = {}
-    for checker, anomaly in found:
-        kinds.setdefault((checker, anomaly.kind), []).append((checker, anomaly))
-    turns = zip_longest(*kinds.values())
-    return [one for turn in turns for one in turn if one is not None]
-
-
 def _anomalies_beyond(run: Run) -> int:
     """The number of anomalies that are not on the page."""
-    return max(0, len(run.results.anomalies) - ANOMALIES_LISTED_MAX) if run.results else 0
+    if run.results is None:
+        return 0
+    listed = min(len(run.results.anomalies), ANOMALIES_LISTED_MAX)
+    return sum(verdict.anomaly_count for verdict in run.results.verdicts) - listed
 
 
 def _must_be_drawn(anomalies: Iterable[DrawnAnomaly]) -> set[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,6 +16,7 @@ from splitbrain.harness.judging.history_file import FileResult
 from splitbrain.harness.judging.judge import read_evidence
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.report.anomaly.page import DRAWN_MAX, Found, write_pictures
+from splitbrain.harness.report.anomaly.turns import by_turns
 from splitbrain.harness.report.foreign_spans import spans_of, spans_of_transactions
 from splitbrain.harness.report.spans import pair
 from splitbrain.harness.store.run_folder import RunFolder
@@ -81,13 +82,10 @@ def _draw_own(
     return _write(path, found, evidence.history, members, evidence.workload)
 
 
-def _anomalies(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, Anomaly]]:
-    """The first few anomalies of each checker, so that the page shows at least one of each."""
-    invalid = [verdict for verdict in verdicts if verdict.anomalies]
-    each = max(1, DRAWN_MAX // max(1, len(invalid)))
-    for verdict in invalid:
-        for anomaly in verdict.anomalies[:each]:
-            yield verdict.checker, anomaly
+def _anomalies(verdicts: Sequence[Verdict]) -> list[tuple[str, Anomaly]]:
+    """The anomalies that are drawn, in an order in which each checker and kind has its turn."""
+    found = [(verdict.checker, one) for verdict in verdicts for one in verdict.anomalies]
+    return by_turns(found)[:DRAWN_MAX]
 
 
 def _shortened(name: str, anomaly: Anomaly, evidence: Evidence, deadline: float) -> Anomaly:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import click
 import pytest
 
-from splitbrain.checkers.verdict import Verdict
-from splitbrain.harness.cli.outcome_text import print_failed_faults, verdict_line
-from splitbrain.harness.judging.result_text import count_lines
-from splitbrain.harness.store.records import FaultCount
+from splitbrain.checkers.verdict import Anomaly, Verdict, grouped
+from splitbrain.harness.cli.outcome_text import (
+    print_failed_faults,
+    print_verdicts,
+    verdict_line,
+)
+from splitbrain.harness.judging.result_text import count_lines, summary
+from splitbrain.harness.store.records import FaultCount, Results
 
 
 @pytest.mark.parametrize(
@@ -46,3 +50,44 @@ def test_the_number_of_failed_faults_is_printed(capsys: pytest.CaptureFixture[st
     print_failed_faults([came, FaultCount(1, "pause", (), 5, 9, {}, "it would not stand still")])
     message = "1 of 2 faults failed, the first: pause: it would not stand still\n"
     assert click.unstyle(capsys.readouterr().out) == message
+
+
+def many() -> Verdict:
+    """Three stale reads around one lost write, and a thousand more that were only counted."""
+    anomalies = [Anomaly("stale read", f"stale {n}", (n,)) for n in range(3)]
+    anomalies.insert(2, Anomaly("lost write", "a write is gone"))
+    return grouped(Verdict("mvcc", False, tuple(anomalies), kinds={"stale read": 1003}))
+
+
+def test_a_frequent_kind_of_anomaly_does_not_hide_the_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_verdicts([many()])
+    assert click.unstyle(capsys.readouterr().out).splitlines() == [
+        "  INVALID  mvcc (0.0 s)  stale read (1,003), lost write (1)",
+        "    stale read: stale 0  [events 0]",
+        "    stale read: stale 1  [events 1]",
+        "    … and 1,001 more: stale read",
+        "    lost write: a write is gone",
+    ]
+
+
+def test_the_results_contain_the_anomalies_by_kind_and_their_numbers() -> None:
+    verdict = many()
+    assert verdict.kinds == {"stale read": 1003, "lost write": 1}
+    assert [one.kind for one in verdict.anomalies] == ["stale read"] * 3 + ["lost write"]
+    assert verdict.anomaly_count == 1004
+    assert grouped(verdict) == verdict
+    assert grouped(Verdict("mvcc", True)) == Verdict("mvcc", True)
+
+
+def test_a_summary_has_the_first_anomaly_of_each_kind() -> None:
+    text = summary(Results(
+        valid=False, verdicts=(many(), Verdict("watch", None, why="no log")), operations={},
+        faults=(), reproduce="",
+    ))
+    assert text.splitlines() == [
+        "mvcc: INVALID (stale read (1,003), lost write (1)): stale read: stale 0; "
+        "lost write: a write is gone",
+        "watch: unknown: no log",
+    ]
