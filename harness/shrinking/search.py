@@ -111,7 +111,10 @@ def shrink(
     """
     began = time.monotonic()
     checker, failure = first_failure(schedule, checker or schedule.fails_by)
-    search = _Search(replace(schedule, fails_by=checker), failure, budget_s, began, on_smaller)
+    search = _Search(
+        replace(schedule, fails_by=checker), failure, budget_s=budget_s, began=began,
+        on_smaller=on_smaller,
+    )
     # After Ctrl-C the result is the smallest schedule found so far, as after the budget.
     with contextlib.suppress(KeyboardInterrupt):
         search.run_guided()
@@ -129,7 +132,7 @@ class _Search:
     """The state of a search: the smallest failing schedule, and the schedules that were tried."""
 
     def __init__(
-        self, schedule: Schedule, failure: Failure, budget_s: float, began: float,
+        self, schedule: Schedule, failure: Failure, *, budget_s: float, began: float,
         on_smaller: OnSmaller,
     ) -> None:
         self.smallest = schedule

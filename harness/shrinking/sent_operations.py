@@ -83,8 +83,8 @@ class _Client:
         events, self._look = self._look + events, ()
         self._place += 1
         return SentOperation(
-            self._numbers[place], self._client, place, one.node or "", events, one.call,
-            one.ended or one.ret or one.call,
+            number=self._numbers[place], client=self._client, place=place, member=one.node or "",
+            events=events, call=one.call, end=one.ended or one.ret or one.call,
         )
 
     def _skipped(self) -> bool:

@@ -387,8 +387,9 @@ class Wal:
         """
         term, index = max(self._last, self._floor)
         return Seal(
-            self._metadata.cluster_id, self._metadata.member_id, self._segment.sequence,
-            self._end, self._link, self._hard_state, term, index,
+            cluster_id=self._metadata.cluster_id, member_id=self._metadata.member_id,
+            sequence=self._segment.sequence, end=self._end, link=self._link,
+            hard_state=self._hard_state, last_term=term, last_index=index,
         )
 
     async def _write_seal(self, seal: Seal) -> None:

@@ -62,4 +62,6 @@ def rows_of(proof: Proof, labels: Mapping[int, Sequence[str]], lanes: int) -> Ro
         centres[process] = top + bars[process] / 2
         top += bars[process] + gap
     members = [top + LANE_PX * (lane + 0.5) for lane in range(lanes)]
-    return Rows(centres, bars, gap, members, top + LANE_PX * lanes)
+    return Rows(
+        centres=centres, bars=bars, gap=gap, lanes=members, height=top + LANE_PX * lanes
+    )
