@@ -138,6 +138,7 @@ def _check_run(
 
     from splitbrain.harness.judging.judge import checkers_of, judge
     from splitbrain.harness.report.write import write_report
+    from splitbrain.harness.store.database.database import record_again
     from splitbrain.harness.store.run_folder import RunFolder
 
     record = RunFolder(folder).read_record()
@@ -147,6 +148,8 @@ def _check_run(
     )
     checkers = checkers_of(record.options, names) if others else None
     result = judge(RunFolder(folder), checkers, observer, record)
+    if not (others or observer.interrupted):
+        record_again(folder)
     if no_report or others or observer.interrupted:
         return result
     observer.show("writing the report")

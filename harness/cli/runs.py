@@ -1,83 +1,249 @@
-"""`splitbrain runs`: manages the runs in the store."""
+"""`splitbrain runs`: finds runs in the store, and manages them."""
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+from splitbrain.harness.cli import runs_clean
+from splitbrain.harness.cli.time_option import moment
+
+if TYPE_CHECKING:
+    from splitbrain.harness.store.database.query import Filter, Page
+    from splitbrain.harness.store.database.row import RunRow
+
+F = TypeVar("F", bound=Callable[..., Any])
+COLOURS = {"valid": "green", "invalid": "red", "unknown": "yellow"}
+SUBJECT = ("since", "system", "workload", "mutant")
+"""The filters of `splitbrain runs trends`."""
+
+store_option = click.option(
+    "--store", type=click.Path(file_okay=False, path_type=Path), default=None,
+    help="The folder of runs.  [default: `store` of [tool.splitbrain], or ./store]",
+)
 
 
-def _duration(
-    _context: click.Context, _parameter: click.Parameter, value: str | None
-) -> timedelta | None:
-    """Convert the value of --older-than, such as 90m, 12h, 7d or 2w, to a duration."""
-    if value is None:
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", value.strip())
-    if found is None:
-        raise click.BadParameter(
-            f"{value!r}: expected a number and a unit, such as 90m, 12h, 7d or 2w"
-        )
-    try:
-        return timedelta(**{UNITS[found[2]]: float(found[1])})
-    except OverflowError:
-        raise click.BadParameter(f"{value!r} is too long") from None
+def subject_options(command: F) -> F:
+    """Add the options that select runs by time and by what was tested."""
+    options = (
+        click.option("--since", callback=moment, default=None, metavar="TIME",
+                     help="Runs that started within TIME, such as 12h or 2d, or since a date."),
+        click.option("--system", default="", metavar="NAME", help="Runs of this system."),
+        click.option("--workload", default="", metavar="NAME", help="Runs of this workload."),
+        click.option("--mutant", default="", metavar="NAME", help="Runs with this planted bug."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
-@click.group("runs", short_help="Remove old runs.")
-def command() -> None:
-    """Manage the runs in the store."""
-
-
-@command.command("clean", short_help="Remove old runs from the store.")
-@click.option("--store", type=click.Path(file_okay=False, path_type=Path), default=None,
-              help="The folder of runs.  [default: `store` of [tool.splitbrain], or ./store]")
-@click.option("--keep", type=click.IntRange(min=0), default=10, show_default=True, metavar="N",
-              help="Keep the N newest runs of each test.")
-@click.option("--older-than", callback=_duration, default=None, metavar="TIME",
-              help="Remove only runs that started longer ago than TIME, such as 90m, 12h, 7d or "
-                   "2w.  [default: runs of any age]")
-@click.option("--valid", "only_valid", is_flag=True, help="Remove only valid runs.")
-@click.option("--dry-run", is_flag=True,
-              help="Print the runs that would be removed, but remove nothing.")
-def clean(
-    store: Path | None, keep: int, older_than: timedelta | None, only_valid: bool, dry_run: bool
+@click.group("runs", short_help="Find runs, show trends, remove old runs.",
+             invoke_without_command=True)
+@click.option("--valid", is_flag=True, help="Valid runs.")
+@click.option("--invalid", is_flag=True, help="Invalid runs.")
+@click.option("--unknown", is_flag=True, help="Runs without a decision.")
+@subject_options
+@click.option("--until", callback=moment, default=None, metavar="TIME",
+              help="Runs that started before TIME.")
+@click.option("--test", default="", metavar="NAME", help="Runs of this test.")
+@click.option("--nemesis", default="", metavar="KINDS",
+              help="Runs with these kinds of faults, and possibly others.")
+@click.option("--members", type=click.IntRange(min=0), default=0, metavar="N",
+              help="Runs with N members.")
+@click.option("--version", default="", metavar="V", help="Runs of this version of the system.")
+@click.option("--commit", default="", metavar="HASH",
+              help="Runs of the commit that begins with HASH.")
+@click.option("--checker", default="", metavar="NAME",
+              help="Runs whose first anomaly was found by this checker.")
+@click.option("--kind", default="", metavar="KIND", help="Runs whose first anomaly is of KIND.")
+@click.option("--seed", type=int, default=None, help="Runs of this seed.")
+@click.option("--search", "text", default="", metavar="WORDS",
+              help="Runs whose first anomaly contains words that begin with WORDS.")
+@click.option("--sort", type=click.Choice(("started", "rate", "p99_ms")), default="started",
+              show_default=True, help="The order of the runs: the highest value first.")
+@click.option("--ascending", is_flag=True, help="Show the lowest value first.")
+@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, metavar="N",
+              help="Show at most N runs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@store_option
+@click.pass_context
+def command(
+    context: click.Context, /, store: Path | None, sort: Any, ascending: bool, limit: int,
+    as_json: bool, **wanted: Any,
 ) -> int:
-    """Remove old runs from the store, with everything in their folders.
+    """Find runs in the store by verdict, time, system, faults, version or first anomaly.
 
-    A run that is still in progress is never removed. If the link store/latest pointed to a
-    removed run, it then points to the newest run that is left.
+    Several filters select the runs that match all of them; of --valid, --invalid and
+    --unknown, any. The runs are found in a database beside the folders, `runs.sqlite`, to
+    which each run is added when it ends.
 
     \b
     Examples:
-      splitbrain runs clean
-      splitbrain runs clean --older-than 7d --valid
-      splitbrain runs clean --keep 0 --dry-run
+      splitbrain runs --invalid --since 2d --system etcd --workload watch
+      splitbrain runs --unknown --json
+      splitbrain runs --nemesis kill,disk --sort p99_ms
+      splitbrain runs trends --by commit --since 4w
 
     \b
     Exit codes: 0 done, 254 bad arguments, 255 the harness failed.
     """
-    from splitbrain.harness.errors import BadArguments
-    from splitbrain.harness.schedule.command_line import shown
-    from splitbrain.harness.schedule.options import read_options
-    from splitbrain.harness.store.clean import old_runs, remove_runs
+    if context.invoked_subcommand is not None:
+        _refuse_filters(context)
+        return 0
+    from splitbrain.harness.store.database.database import open_database
+    from splitbrain.harness.store.database.query import find_runs
 
-    store = store or Path(read_options({}).store)
-    if not store.is_dir():
-        raise BadArguments(f"--store {store}: the folder does not exist")
-    removable = list(old_runs(store, keep=keep, older_than=older_than, only_valid=only_valid))
-    for run in removable:
-        click.echo(f"{shown(run.folder.absolute())}  {run.size_bytes / 2**20:,.1f} MiB")
-    if not dry_run:
-        try:
-            remove_runs(store, removable)
-        except (OSError, ValueError) as problem:
-            raise BadArguments(f"a run cannot be removed: {problem}") from problem
-    size = sum(run.size_bytes for run in removable) / 2**20
-    verb = "would be removed" if dry_run else "removed"
-    click.echo(f"{len(removable)} runs {verb}, {size:,.1f} MiB")
+    folder = _folder(store)
+    with open_database(folder) as connection:
+        page = find_runs(
+            connection, _filter(wanted), sort=sort, descending=not ascending, limit=limit
+        )
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(page)).decode())
+    else:
+        _print_page(folder, page)
     return 0
+
+
+def _refuse_filters(context: click.Context) -> None:
+    from click.core import ParameterSource
+
+    from splitbrain.harness.errors import BadArguments
+
+    given = [
+        name for name in context.params
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    ]
+    if given:
+        raise BadArguments(
+            f"options before {context.invoked_subcommand}: write the options of "
+            f"`splitbrain runs {context.invoked_subcommand}` after it"
+        )
+
+
+def _filter(wanted: dict[str, Any]) -> Filter:
+    from splitbrain.harness.schedule.options import parse_list
+    from splitbrain.harness.store.database.query import WORDS, Filter
+
+    verdicts = tuple(word for word in WORDS if wanted.pop(word, False))
+    kinds = wanted.pop("nemesis", "")
+    nemesis = tuple(parse_list("nemesis", kinds)) if kinds else ()
+    return Filter(verdicts=verdicts, nemesis=nemesis, **wanted)
+
+
+def _folder(store: Path | None) -> Path:
+    """The absolute path of the store. Raises BadArguments if it does not exist."""
+    from splitbrain.harness.errors import BadArguments
+    from splitbrain.harness.schedule.options import read_options
+
+    folder = store or Path(read_options({}).store)
+    if not folder.is_dir():
+        raise BadArguments(f"--store {folder}: the folder does not exist")
+    return folder.absolute()
+
+
+def _print_page(folder: Path, page: Page) -> None:
+    counted = ", ".join(f"{count:,} {verdict}" for verdict, count in page.counts.items() if count)
+    total = sum(page.counts.values())
+    shown = "" if len(page.runs) == total else f"; the first {len(page.runs):,} follow"
+    click.echo(f"{total:,} runs{f': {counted}' if counted else ''}{shown}")
+    for run in page.runs:
+        click.echo("\n".join(_lines(folder, run)))
+
+
+def _lines(folder: Path, run: RunRow) -> Iterator[str]:
+    from splitbrain.harness.schedule.command_line import shown
+
+    word = run.verdict if run.verdict == "valid" else run.verdict.upper()
+    what = [run.test, ",".join(run.nemesis) or "no faults", f"seed {run.seed}"]
+    measured = [
+        f"{run.rate:,.0f}/s" if run.rate is not None else "",
+        f"p99 {run.p99_ms:,.3g} ms" if run.p99_ms is not None else "",
+        run.version, run.commit,
+    ]
+    yield (
+        f"{click.style(f'{word:8}', fg=COLOURS[run.verdict])} {_time(run.started)}  "
+        + "  ".join(one for one in (*what, *measured) if one)
+    )
+    if run.because:
+        found = ": ".join(one for one in (run.checker, run.kind, run.because) if one)
+        yield f"    {found}"
+    yield f"    {shown(folder / run.folder) if run.folder else run.reproduce}"
+
+
+def _time(seconds: int) -> str:
+    from datetime import UTC, datetime
+
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+@click.command("rebuild", short_help="Make the database again from the folders.")
+@store_option
+def rebuild(store: Path | None) -> int:
+    """Make the database of runs again from the folders.
+
+    This is needed after folders were copied into the store or removed from it by other means
+    than `splitbrain runs clean`.
+
+    \b
+    Exit codes: 0 done, 254 bad arguments, 255 the harness failed.
+    """
+    from splitbrain.harness.store.database.database import rebuild as rebuild_database
+
+    click.echo(f"{rebuild_database(_folder(store)):,} runs")
+    return 0
+
+
+@click.command("trends", short_help="Show verdicts, rate and latency over time.")
+@click.option("--by", type=click.Choice(("day", "version", "commit")), default="day",
+              show_default=True, help="What the runs are grouped by.")
+@subject_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@store_option
+def show_trends(by: Any, as_json: bool, store: Path | None, **wanted: Any) -> int:
+    """Show the number of runs by verdict, and the means of rate and latency, over time.
+
+    Rates and latencies are means over the runs. The latency of a run is that of the function
+    that was answered most often. Those of simulated runs are in virtual time.
+
+    \b
+    Examples:
+      splitbrain runs trends --system etcd --workload kv
+      splitbrain runs trends --by commit --since 4w --json
+
+    \b
+    Exit codes: 0 done, 254 bad arguments, 255 the harness failed.
+    """
+    from splitbrain.harness.store.database.database import open_database
+    from splitbrain.harness.store.database.query import Filter
+    from splitbrain.harness.store.database.trends import trends
+
+    with open_database(_folder(store)) as connection:
+        found = list(trends(connection, by, Filter(**wanted)))
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+        return 0
+    width = max((len(one.name) for one in found), default=0)
+    for one in found:
+        numbers = (
+            f"{value:,.4g} {unit}" if value is not None else ""
+            for value, unit in ((one.rate, "ops/s"), (one.p50_ms, "ms"), (one.p99_ms, "ms p99"))
+        )
+        click.echo(
+            f"{one.name or 'unknown':{width}}  {one.runs:>7,} runs  {one.invalid:>5,} invalid  "
+            f"{one.unknown:>5,} unknown  " + "  ".join(number for number in numbers if number)
+        )
+    if not found:
+        click.echo("0 runs")
+    return 0
+
+
+for below in (runs_clean.clean, rebuild, show_trends):
+    command.add_command(below)

@@ -24,6 +24,7 @@ from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.schedule.command_line import run_line, shown
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import SIMULATED, Schedule, describe
+from splitbrain.harness.store.database.database import DatabaseFailed, record_folder
 from splitbrain.harness.store.records import SIMULATED_NOTE, Repro, RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.store import make_run_folder
@@ -73,7 +74,7 @@ def execute(
     except (asyncio.CancelledError, KeyboardInterrupt):
         progress.say(f"judge what was recorded with: splitbrain check {shown(folder.path)}")
         raise KeyboardInterrupt from None
-    return _conclude(schedule, folder, result, report=report)
+    return _conclude(schedule, folder, result, progress, report=report)
 
 
 async def execute_async(
@@ -92,10 +93,11 @@ async def execute_async(
         # A simulation has a separate event loop, in virtual time.
         return await asyncio.to_thread(execute, schedule, progress, make, report=report)
     folder = open_folder(schedule)
-    await _drive(schedule, folder, progress or Silent(), make)
+    shown_by = progress or Silent()
+    await _drive(schedule, folder, shown_by, make)
 
     def finish() -> RunResult:
-        return _conclude(schedule, folder, judge(folder), report=report)
+        return _conclude(schedule, folder, judge(folder), shown_by, report=report)
 
     return await asyncio.to_thread(finish)
 
@@ -200,14 +202,18 @@ def _write_repro(folder: RunFolder, schedule: Schedule, versions: dict[str, str]
 
 
 def _conclude(
-    schedule: Schedule, folder: RunFolder, result: RunResult, *, report: bool
+    schedule: Schedule, folder: RunFolder, result: RunResult, progress: Progress, *, report: bool
 ) -> RunResult:
-    """Write the report, and remove or compact the members' data."""
+    """Write the report, remove or compact the members' data, and add the run to the database."""
     if report:
         from splitbrain.harness.report.write import write_report
 
         result = dataclasses.replace(result, report=write_report(folder.path))
     keep_or_remove_data(folder, schedule, failed=result.exit_code != 0)
+    try:
+        record_folder(Path(schedule.options.store).absolute(), folder.path)
+    except DatabaseFailed as problem:
+        progress.say(f"the run is not in the database of runs: {problem}")
     return result
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from splitbrain.harness.store.database.database import remove_folders
 from splitbrain.harness.store.facts import read_run_facts
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.store import begun_folders, point_latest
@@ -59,21 +60,24 @@ def old_runs(
 
 
 def remove_runs(store: Path, runs: Sequence[OldRun]) -> None:
-    """Remove the folders of `runs`.
+    """Remove the folders of `runs`, and their rows in the database.
 
     If `store/latest` pointed to one of them, it then points to the newest remaining run. Raises
     OSError if a folder cannot be removed, and ValueError for a folder outside the store.
     """
     root = store.resolve()
+    removed: list[Path] = []
     try:
         for run in runs:
             if not run.folder.resolve().is_relative_to(root) or run.folder.is_symlink():
                 raise ValueError(f"{run.folder} is not a folder of a run in {store}")
             shutil.rmtree(run.folder)
+            removed.append(run.folder)
             if not any(run.folder.parent.iterdir()):
                 run.folder.parent.rmdir()
     finally:
         _repoint_latest(store)
+        remove_folders(store, removed)
 
 
 def _repoint_latest(store: Path) -> None:

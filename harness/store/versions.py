@@ -4,13 +4,41 @@ from __future__ import annotations
 
 import functools
 import platform
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+COMMIT = "commit"
+"""The key of the project's commit in the versions of a run."""
+COMMIT_LETTERS = 12
+GIT_TIMEOUT_S = 10
 
 
 def versions_now() -> dict[str, str]:
-    """The versions of Splitbrain, Python and the operating system."""
-    python = platform.python_version()
-    return {"splitbrain": _own_version(), "python": python, "os": platform.platform()}
+    """The versions of Splitbrain, Python and the operating system, and the project's commit.
+
+    The project is the git repository of the working directory. Without one, there is no commit.
+    """
+    versions = {
+        "splitbrain": _own_version(), "python": platform.python_version(),
+        "os": platform.platform(),
+    }
+    commit = project_commit(Path.cwd())
+    return {**versions, COMMIT: commit} if commit else versions
+
+
+@functools.cache
+def project_commit(folder: Path) -> str:
+    """The commit of the git repository of `folder`, with "-dirty" if files were changed; or ""."""
+    words = ("describe", "--always", "--dirty", "--exclude=*", f"--abbrev={COMMIT_LETTERS}")
+    try:
+        done = subprocess.run(
+            ["git", *words], cwd=folder, capture_output=True, text=True, timeout=GIT_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 @functools.cache

@@ -1,0 +1,50 @@
+"""Durations and times on the command line, such as 90m, 12h, 7d, 2w or 2026-11-30."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import click
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+EXPECTED = "a number and a unit, such as 90m, 12h, 7d or 2w"
+
+
+def duration(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> timedelta | None:
+    """Convert an option's value to a duration. None stays None."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", value.strip())
+    if found is None:
+        raise click.BadParameter(f"{value!r}: expected {EXPECTED}")
+    try:
+        return timedelta(**{UNITS[found[2]]: float(found[1])})
+    except OverflowError:
+        raise click.BadParameter(f"{value!r} is too long") from None
+
+
+def moment(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> int | None:
+    """Convert an option's value to seconds since 1970. None stays None.
+
+    The value is a duration, which is counted back from now, or a date or time as ISO 8601 writes
+    it, in UTC unless it names another zone.
+    """
+    if value is None:
+        return None
+    try:
+        at = datetime.fromisoformat(value.strip())
+    except ValueError:
+        try:
+            ago = duration(context, parameter, value)
+            assert ago is not None
+            return int((datetime.now(UTC) - ago).timestamp())
+        except (click.BadParameter, OverflowError, ValueError):
+            raise click.BadParameter(
+                f"{value!r}: expected {EXPECTED}, or a date such as 2026-11-30"
+            ) from None
+    return int(at.replace(tzinfo=at.tzinfo or UTC).timestamp())

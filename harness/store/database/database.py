@@ -1,0 +1,187 @@
+"""Opens, writes and rebuilds the database of runs, `runs.sqlite` in the store.
+
+The folders are the truth, and the database is an index of them: it is created when it is first
+needed, and `rebuild` makes it again from the folders. Each write is one transaction, so several
+processes may end runs at the same time.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from splitbrain.harness.errors import SplitbrainError
+from splitbrain.harness.store.database.row import RunRow, row_of_folder
+from splitbrain.harness.store.database.schema import SCHEMA, VERSION
+from splitbrain.harness.store.store import run_folders
+
+FILE = "runs.sqlite"
+WAIT_S = 60.0
+"""How long a process waits for another process that writes."""
+VERDICTS: dict[bool | None, int] = {True: 0, False: 1, None: 2}
+"""Verdict → its number in the column `verdict`."""
+
+
+class DatabaseFailed(SplitbrainError):
+    """The database cannot be read or written. The runs in the folders are not affected."""
+
+
+@contextmanager
+def open_database(store: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to the database of `store`. Raises DatabaseFailed.
+
+    If there is no database, or one of another version, it is first built from the folders.
+    """
+    try:
+        connection = sqlite3.connect(store / FILE, timeout=WAIT_S, isolation_level=None)
+        try:
+            # The database can be rebuilt, so a commit need not wait for the disk.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            if _version(connection) != VERSION:
+                _build(connection, store)
+            yield connection
+        finally:
+            connection.close()
+    except sqlite3.Error as problem:
+        raise DatabaseFailed(
+            f"{store / FILE}: {problem}. `splitbrain runs rebuild` makes the database again from "
+            "the folders of the runs"
+        ) from problem
+
+
+def rebuild(store: Path) -> int:
+    """Make the database of `store` again from the folders. Returns the number of runs in it.
+
+    Other processes that read the database keep the old content until the new one is complete.
+    """
+    try:
+        return _rebuild(store)
+    except sqlite3.DatabaseError:
+        # The file is damaged: SQLite cannot remove tables that it cannot read.
+        for suffix in ("", "-wal", "-shm"):
+            (store / f"{FILE}{suffix}").unlink(missing_ok=True)
+        return _rebuild(store)
+
+
+def _rebuild(store: Path) -> int:
+    connection = sqlite3.connect(store / FILE, timeout=WAIT_S, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        _build(connection, store, again=True)
+        return int(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
+    finally:
+        connection.close()
+
+
+def add_runs(connection: sqlite3.Connection, rows: Iterable[RunRow]) -> None:
+    """Add `rows` in one transaction. A row with the key of an earlier row replaces it."""
+    with _transaction(connection):
+        _insert(connection, rows)
+
+
+def remove_folders(store: Path, folders: Iterable[Path]) -> None:
+    """Remove the runs in `folders` from the database, if there is one."""
+    if not (store / FILE).is_file():
+        return
+    keys = [(folder.absolute().relative_to(store.absolute()).as_posix(),) for folder in folders]
+    with open_database(store) as connection, _transaction(connection):
+        connection.executemany("DELETE FROM runs WHERE key = ?", keys)
+
+
+def record_folder(store: Path, folder: Path) -> None:
+    """Add the run in `folder`, or replace its row. Raises DatabaseFailed."""
+    with open_database(store) as connection:
+        add_runs(connection, (row_of_folder(store, folder),))
+
+
+def record_again(folder: Path) -> None:
+    """Replace the row of the run in `folder`, which was judged again. Raises DatabaseFailed.
+
+    Nothing happens if the folder is not in a store that has a database.
+    """
+    store = folder.parent.parent
+    if (store / FILE).is_file():
+        record_folder(store, folder)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _build(connection: sqlite3.Connection, store: Path, *, again: bool = False) -> None:
+    """Create the tables, and fill them from the folders, in one transaction."""
+    with _transaction(connection):
+        if not again and _version(connection) == VERSION:
+            return  # another process was faster
+        tables = connection.execute(
+            "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'trigger')"
+            " AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'reasons_%' ORDER BY type DESC"
+        ).fetchall()
+        for kind, name in tables:
+            connection.execute(f"DROP {kind} IF EXISTS {name}")
+        for statement in _statements(SCHEMA):
+            connection.execute(statement)
+        _insert(connection, (row_of_folder(store, folder) for folder in run_folders(store)))
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of `script`. `executescript` would commit the transaction."""
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _insert(connection: sqlite3.Connection, rows: Iterable[RunRow]) -> None:
+    known: dict[tuple[object, ...], int] = {}
+
+    def number(table: str, **columns: object) -> int:
+        """The id of the row with the values `columns`, which is added if it is missing."""
+        key = (table, *columns.values())
+        if key not in known:
+            names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+            equal = " AND ".join(f"{name} = ?" for name in columns)
+            values = tuple(columns.values())
+            connection.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", values)
+            found = connection.execute(f"SELECT id FROM {table} WHERE {equal}", values).fetchone()
+            known[key] = int(found[0])
+        return known[key]
+
+    for row in rows:
+        subject = number("subjects", system=row.system, workload=row.workload, mutant=row.mutant)
+        values = (
+            row.key, row.folder,
+            number(
+                "configurations", subject=subject, test=row.test, nemesis=",".join(row.nemesis),
+                members=row.members,
+            ),
+            number("builds", version=row.version, commit_id=row.commit),
+            number("findings", checker=row.checker, kind=row.kind) if row.checker else 0,
+            number("campaigns", name=row.campaign) if row.campaign else 0, row.number,
+            number("failure_groups", name=row.group) if row.group else 0,
+            row.started, VERDICTS[row.valid], row.seed, row.ended, row.error, row.load_s, row.rate,
+            row.p50_ms, row.p99_ms, row.ok, row.fail, row.info, row.anomalies, row.because,
+            row.reproduce,
+        )
+        # REPLACE would not run the trigger of the removed row.
+        connection.execute("DELETE FROM runs WHERE key = ?", (row.key,))
+        connection.execute(
+            f"INSERT INTO runs VALUES (NULL, {', '.join('?' * len(values))})", values
+        )
