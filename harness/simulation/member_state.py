@@ -22,7 +22,7 @@ from splitbrain.harness.clients.watch_codec import WatchAnswer, decode_line
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.simulation.client_network import ClientNetwork
 from splitbrain.histories.member_state import MemberState
-from splitbrain.node.api.json_codec import encode_response, encode_watch_line
+from splitbrain.node.api.json_codec import encode_response, encode_stream_line
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.rpc import (
@@ -58,7 +58,7 @@ async def _watch(api: Api, first: int) -> AsyncGenerator[WatchAnswer, None]:
     answers = api.watch(_requests(WatchCreateRequest(everything, everything, first)))
     try:
         async for answer in answers:
-            yield decode_line(encode_watch_line(answer))
+            yield decode_line(encode_stream_line(answer))
     finally:
         await answers.aclose()
 

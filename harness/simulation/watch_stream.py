@@ -121,7 +121,7 @@ class Stream:
         answers = listener.api.watch(_requests(self._body))
         try:
             async for answer in answers:
-                self._send(json_codec.encode_watch_line(answer))
+                self._send(json_codec.encode_stream_line(answer))
                 self._unread += 1
                 while 0 < self._window <= self._unread:
                     self._clients.network.reached("a watch waited for a slow reader")
@@ -162,5 +162,5 @@ class Stream:
 
 
 async def _requests(body: bytes) -> AsyncIterator[WatchMessage]:
-    for one in json_codec.WatchRequests(BODY_BYTES_MAX).feed(body):
+    for one in json_codec.StreamRequests("/v3/watch", BODY_BYTES_MAX).feed(body):
         yield one

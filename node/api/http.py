@@ -11,35 +11,27 @@ Source: grpc-gateway 1.16, `runtime/mux.go`, `runtime/handler.go`; etcd 3.5.1,
 from __future__ import annotations
 
 import asyncio
-import errno
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
-from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import StreamReader
 from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
-from aiohttp.web_protocol import RequestHandler
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
 from splitbrain.node import metrics
 from splitbrain.node.api import json_codec
-from splitbrain.node.api.http_log import MALFORMED, http_logger
+from splitbrain.node.api.http_log import MALFORMED
+from splitbrain.node.api.methods import METHODS, Kind, Method
 from splitbrain.node.api.ports import Log
-from splitbrain.node.api.v3_service import MESSAGE_OVERHEAD_BYTES, Api
+from splitbrain.node.api.request_metrics import observer
+from splitbrain.node.api.v3_service import MESSAGE_OVERHEAD_BYTES, Api, StreamHandler
+from splitbrain.node.messages.caller import CALLER, Caller
 from splitbrain.node.messages.errors import Code, RpcError
-from splitbrain.node.messages.rpc import WatchRequest
-from splitbrain.node.world import AddressInUse, Closable
 
 SERVER_VERSION = "3.5.1"
 """The etcd release whose API the member implements."""
 CLUSTER_VERSION = "3.5.0"
-
-KEEPALIVE_S = 75.0
-SHUTDOWN_S = 1.0
-"""How long a stopping server waits for requests in progress."""
 
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
@@ -56,6 +48,8 @@ _PROCESS = CollectorRegistry()
 """Metrics of the process: memory, time, open files. They are not among the member's metrics,
 because a simulated member is not a process."""
 ProcessCollector(registry=_PROCESS)
+
+JSON_CALLER = Caller("json")
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -77,7 +71,7 @@ def _refused(status: int, text: str, headers: dict[str, str] | None = None) -> w
     )
 
 
-class HttpServer:
+class HttpGateway:
     """Routes requests to one `Api` by their path."""
 
     def __init__(self, api: Api, log: Log) -> None:
@@ -86,11 +80,14 @@ class HttpServer:
         # base64 turns three bytes into four; the rest is for the JSON syntax.
         largest = api.member.request_bytes_max + MESSAGE_OVERHEAD_BYTES
         self.body_bytes_max = 2 * largest
-        self._watches: dict[asyncio.Task[Any], None] = {}
-        self._routes: dict[str, Handler] = {
-            method: self._unary(method, handle) for method, handle in api.methods.items()
-        }
-        self._routes["/v3/watch"] = self._watch
+        self._streams: dict[asyncio.Task[Any], None] = {}
+        self._routes: dict[str, Handler] = {}
+        for method in METHODS:
+            unary = method.kind is Kind.UNARY
+            route = self._unary(method) if unary else self._stream(method)
+            self._routes[method.route] = route
+            if method.old_route:
+                self._routes[method.old_route] = route
         self._routes["/health"] = self._health
         self._routes["/version"] = self._version
         self._routes["/metrics"] = self._metrics
@@ -135,9 +132,10 @@ class HttpServer:
 
     # --- the gateway --------------------------------------------------------------
 
-    def _unary(self, method: str, handle: Callable[[Any], Awaitable[Any]]) -> Handler:
+    def _unary(self, method: Method) -> Handler:
         decode, encode = json_codec.decode_request, json_codec.encode_response
-        began, observe = _observer(self._api.metrics, method)
+        name, handle = method.route, self._api.methods[method.route]
+        began, observe = observer(self._api.metrics, method)
         clock = asyncio.get_running_loop().time
 
         async def answer(request: web.BaseRequest) -> web.Response:
@@ -145,8 +143,9 @@ class HttpServer:
                 return _refused(405, "Method Not Allowed")
             begin = clock()
             began()
+            CALLER.set(_caller(request))
             try:
-                message = decode(method, await self._body(request))
+                message = decode(name, await self._body(request))
                 body = encode(await handle(message))
             except RpcError as problem:
                 observe(problem.code, clock() - begin)
@@ -165,26 +164,55 @@ class HttpServer:
                 f"http: request body larger than max ({self.body_bytes_max} bytes)",
             ) from None
 
-    async def _watch(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer with one line per watch response.
+    def _stream(self, method: Method) -> Handler:
+        handle = self._api.streams[method.route]
+        began, observe = observer(self._api.metrics, method)
+        clock = asyncio.get_running_loop().time
+
+        async def answer(request: web.BaseRequest) -> web.StreamResponse:
+            if request.method != "POST":
+                return _refused(405, "Method Not Allowed")
+            begin = clock()
+            began()
+            CALLER.set(_caller(request))
+            try:
+                answers = await self._opened(request, method, handle)
+                response = await self._answer_stream(request, answers)
+            except RpcError as problem:
+                observe(problem.code, clock() - begin)
+                raise
+            observe(Code.OK, clock() - begin)
+            return response
+
+        return answer
+
+    async def _opened(
+        self, request: web.BaseRequest, method: Method, handle: StreamHandler
+    ) -> AsyncGenerator[Any, None]:
+        """Return the responses of a stream whose requests are in the body of `request`."""
+        if method.kind is Kind.SERVER_STREAM:
+            return handle(json_codec.decode_request(method.route, await self._body(request)))
+        requests = json_codec.StreamRequests(method.route, self.body_bytes_max)
+        first = await _first_requests(request, requests)
+        return handle(_all_requests(request, requests, first))
+
+    async def _answer_stream(
+        self, request: web.BaseRequest, answers: AsyncGenerator[Any, None]
+    ) -> web.StreamResponse:
+        """Answer with one line per response.
 
         As in the gateway, the headers are sent with the first line. A stream without a watch
         therefore sends no bytes until the client disconnects.
         """
-        if request.method != "POST":
-            return _refused(405, "Method Not Allowed")
-        requests = json_codec.WatchRequests(self.body_bytes_max)
-        first = await self._first_watch_requests(request, requests)
         response = web.StreamResponse(headers=_OK_HEADERS)
         task = asyncio.current_task()
         assert task is not None
-        self._watches[task] = None
-        answers = self._api.watch(_later_watch_requests(request, requests, first))
+        self._streams[task] = None
         try:
             async for answer in answers:
                 if not response.prepared:
                     await response.prepare(request)
-                await response.write(json_codec.encode_watch_line(answer))
+                await response.write(json_codec.encode_stream_line(answer))
         except RpcError as problem:
             if not response.prepared:
                 raise
@@ -192,25 +220,9 @@ class HttpServer:
         except ConnectionError:
             pass  # the client has disconnected
         finally:
-            del self._watches[task]
+            del self._streams[task]
             await answers.aclose()
         return response
-
-    async def _first_watch_requests(
-        self, request: web.BaseRequest, requests: json_codec.WatchRequests
-    ) -> list[WatchRequest]:
-        """Read the body until at least one request is complete, and return the complete requests.
-
-        The list is empty if the body contains no request. Raises RpcError if the body begins with
-        an invalid request. An invalid request later in the body only ends the reading.
-        """
-        found: list[WatchRequest] = []
-        while not found:
-            data = await request.content.readany()
-            if not data:
-                break
-            found = requests.feed(data)
-        return found
 
     # --- handlers outside the gateway ---------------------------------------------
 
@@ -257,9 +269,9 @@ class HttpServer:
             listed = {name: listed.get(name, "off")}
         return _answer(msgspec.json.encode(listed), headers={"Content-Type": _JSON})
 
-    def end_watches(self) -> None:
-        """End the watch streams, which do not end by themselves."""
-        for task in list(self._watches):
+    def end_streams(self) -> None:
+        """End the streams, which do not end by themselves."""
+        for task in list(self._streams):
             task.cancel()
 
 
@@ -275,9 +287,33 @@ def _clean(path: str) -> str:
     return "/" + "/".join(steps) + slash
 
 
-async def _later_watch_requests(
-    request: web.BaseRequest, requests: json_codec.WatchRequests, first: list[WatchRequest]
-) -> AsyncIterator[WatchRequest]:
+def _caller(request: web.BaseRequest) -> Caller:
+    headers = request.headers
+    token = headers.get("Authorization", "")
+    leader = headers.get("Grpc-Metadata-Hasleader", "")
+    return Caller("json", token, leader == "true") if token or leader else JSON_CALLER
+
+
+async def _first_requests(
+    request: web.BaseRequest, requests: json_codec.StreamRequests
+) -> list[Any]:
+    """Read the body until at least one request is complete, and return the complete requests.
+
+    The list is empty if the body contains no request. Raises RpcError if the body begins with an
+    invalid request. An invalid request later in the body only ends the reading.
+    """
+    found: list[Any] = []
+    while not found:
+        data = await request.content.readany()
+        if not data:
+            break
+        found = requests.feed(data)
+    return found
+
+
+async def _all_requests(
+    request: web.BaseRequest, requests: json_codec.StreamRequests, first: list[Any]
+) -> AsyncIterator[Any]:
     for one in first:
         yield one
     while data := await request.content.readany():
@@ -287,109 +323,3 @@ async def _later_watch_requests(
             return
         for one in found:
             yield one
-
-
-GRPC_METHODS = {
-    "/v3/kv/put": ("Put", "etcdserverpb.KV"),
-    "/v3/kv/range": ("Range", "etcdserverpb.KV"),
-    "/v3/kv/deleterange": ("DeleteRange", "etcdserverpb.KV"),
-    "/v3/kv/txn": ("Txn", "etcdserverpb.KV"),
-    "/v3/kv/compaction": ("Compact", "etcdserverpb.KV"),
-    "/v3/maintenance/status": ("Status", "etcdserverpb.Maintenance"),
-    "/v3/maintenance/hash": ("Hash", "etcdserverpb.Maintenance"),
-    "/v3/maintenance/hashkv": ("HashKV", "etcdserverpb.Maintenance"),
-    "/v3/maintenance/alarm": ("Alarm", "etcdserverpb.Maintenance"),
-    "/v3/cluster/member/list": ("MemberList", "etcdserverpb.Cluster"),
-}
-
-
-def _observer(
-    registry: metrics.Metrics | None, method: str
-) -> tuple[Callable[[], None], Callable[[Code, float], None]]:
-    """Return two functions: one to call when a request arrives, and one to call when it ends."""
-    if registry is None:
-        return lambda: None, lambda _code, _seconds: None
-    name, service = GRPC_METHODS[method]
-    started = registry.requests_started.labels(name, service, "unary")
-    seconds = registry.request_seconds.labels(name, service, "unary")
-    handled = {
-        code: registry.requests_handled.labels(name, service, "unary", _camel(code))
-        for code in Code
-    }
-
-    def observe(code: Code, elapsed_s: float) -> None:
-        handled[code].inc()
-        seconds.observe(elapsed_s)
-
-    return started.inc, observe
-
-
-def _camel(code: Code) -> str:
-    """Return the code's name as Go prints it, such as InvalidArgument."""
-    return "OK" if code is Code.OK else code.name.title().replace("_", "")
-
-
-def _server(http: HttpServer, log: Log) -> web.Server:
-    """Return aiohttp's low-level server, with a limit on the size of bodies.
-
-    When a client disconnects, the handler of its request is cancelled. Otherwise the handler of a
-    watch without events would not notice that the client has disconnected.
-    """
-    loop = asyncio.get_running_loop()
-
-    def make(
-        message: RawRequestMessage,
-        payload: StreamReader,
-        protocol: RequestHandler,
-        writer: Any,
-        task: asyncio.Task[None],
-    ) -> web.BaseRequest:
-        return web.BaseRequest(
-            message, payload, protocol, writer, task, loop, client_max_size=http.body_bytes_max
-        )
-
-    return web.Server(
-        http.handle,
-        request_factory=make,
-        handler_cancellation=True,
-        logger=http_logger(log),
-        access_log=None,
-        keepalive_timeout=KEEPALIVE_S,
-    )
-
-
-class _Listening:
-    def __init__(
-        self, http: HttpServer, server: web.Server, listener: asyncio.Server
-    ) -> None:
-        self._http = http
-        self._server = server
-        self._listener = listener
-
-    async def close(self) -> None:
-        self._listener.close()
-        self._http.end_watches()
-        await self._server.shutdown(SHUTDOWN_S)
-
-
-async def serve(url: str, api: Api, log: Log) -> Closable:
-    """Serve `api` at `url` ("http://127.0.0.1:2379").
-
-    `log` gets one line for each malformed request. Raises AddressInUse.
-    """
-    parts = urlsplit(url)
-    if parts.hostname is None or parts.port is None:
-        raise ValueError(f"{url!r} is not a usable address; expected http://HOST:PORT")
-    http = HttpServer(api, log)
-    server = _server(http, log)
-    try:
-        listener = await asyncio.get_running_loop().create_server(
-            server, parts.hostname, parts.port, backlog=1024
-        )
-    except OSError as problem:
-        if problem.errno == errno.EADDRINUSE:
-            raise AddressInUse(
-                f"something else listens on {url}; give the member another address"
-            ) from problem
-        raise AddressInUse(f"cannot listen on {url}: {problem.strerror or problem}") from problem
-    return _Listening(http, server, listener)

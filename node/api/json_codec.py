@@ -14,13 +14,13 @@ Source: grpc-gateway 1.16 with `OrigName`, golang/protobuf 1.5.2 `jsonpb`; compa
 from __future__ import annotations
 
 import http
-import re
-from binascii import b2a_base64
 from collections.abc import Callable
 from typing import Any
 
 from splitbrain.node.api import go_json, json_reader
 from splitbrain.node.api.go_json import GoJsonError, Incomplete
+from splitbrain.node.api.json_text import array, base64, flag, int64, object_of, text
+from splitbrain.node.api.methods import BY_ROUTE
 from splitbrain.node.api.usual_request import decode_usual
 from splitbrain.node.messages import rpc
 from splitbrain.node.messages.errors import Code, RpcError
@@ -33,14 +33,20 @@ _READERS: dict[str, json_reader.Message] = {
     "/v3/kv/range": json_reader.RANGE,
     "/v3/kv/deleterange": json_reader.DELETE_RANGE,
     "/v3/kv/txn": json_reader.TXN,
-    "/v3/kv/compaction": json_reader.COMPACTION,
     "/v3/watch": json_reader.WATCH,
-    "/v3/maintenance/status": json_reader.STATUS,
-    "/v3/maintenance/hash": json_reader.HASH,
-    "/v3/maintenance/hashkv": json_reader.HASH_KV,
-    "/v3/maintenance/alarm": json_reader.ALARM,
-    "/v3/cluster/member/list": json_reader.MEMBER_LIST,
 }
+"""The readers of messages with unions and of the most frequent messages. `json_definitions` derives
+the others from the definitions of the messages."""
+
+
+def _reader(method: str) -> json_reader.Message:
+    reader = _READERS.get(method)
+    if reader is None:
+        # The definitions are imported only if they are needed, because this takes a while.
+        from splitbrain.node.api.json_definitions import request_reader
+
+        reader = _READERS[method] = request_reader(BY_ROUTE[method])
+    return reader
 
 
 def decode_request(method: str, body: bytes) -> Any:
@@ -49,7 +55,7 @@ def decode_request(method: str, body: bytes) -> Any:
     Raises RpcError (INVALID_ARGUMENT, with Go's message) if the body is invalid.
     """
     usual = decode_usual(method, body)
-    return _decode_exactly(_READERS[method], body) if usual is None else usual
+    return _decode_exactly(_reader(method), body) if usual is None else usual
 
 
 def _decode_exactly(reader: json_reader.Message, body: bytes) -> Any:
@@ -61,29 +67,30 @@ def _decode_exactly(reader: json_reader.Message, body: bytes) -> Any:
         raise RpcError(Code.INVALID_ARGUMENT, str(problem)) from None
 
 
-class WatchRequests:
-    """Decodes the watch requests in a body that arrives in pieces.
+class StreamRequests:
+    """Decodes the requests of a stream `method` ("/v3/watch") in a body that arrives in pieces.
 
     `bytes_max` is the maximal size of an incomplete request.
     """
 
-    def __init__(self, bytes_max: int) -> None:
+    def __init__(self, method: str, bytes_max: int) -> None:
+        self._read = _reader(method).read
         self._rest = b""
         self._bytes_max = bytes_max
 
-    def feed(self, data: bytes) -> list[rpc.WatchRequest]:
+    def feed(self, data: bytes) -> list[Any]:
         """Add a piece of the body, and return the requests that it completes.
 
-        Empty requests (`{}`, `null`) are ignored. Raises RpcError for an invalid request. Its code
+        Unions without a value are ignored. Raises RpcError for an invalid request. Its code
         is UNKNOWN, which the gateway uses for all errors of the stream, and its message is Go's.
         """
         self._rest += data
-        found: list[rpc.WatchRequest] = []
+        found: list[Any] = []
         at = 0
         try:
             while (span := self._next(at)) is not None:
                 at = span[1]
-                request = json_reader.WATCH.read(self._rest[span[0] : at], 0)
+                request = self._read(self._rest[span[0] : at], 0)
                 if request is not None:
                     found.append(request)
         except GoJsonError as problem:
@@ -92,7 +99,7 @@ class WatchRequests:
         if len(self._rest) > self._bytes_max:
             raise RpcError(
                 Code.RESOURCE_EXHAUSTED,
-                f"watch request is larger than {self._bytes_max} bytes",
+                f"stream request is larger than {self._bytes_max} bytes",
             )
         return found
 
@@ -106,62 +113,28 @@ class WatchRequests:
 # --- responses -----------------------------------------------------------------
 
 
-def _base64(data: bytes) -> str:
-    return b2a_base64(data, newline=False).decode()
-
-
-# Go's encoding/json escapes characters that are unsafe in HTML and in scripts.
-_ESCAPED = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029]')
-_SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-
-def _escape(match: re.Match[str]) -> str:
-    character = match.group()
-    return _SHORT.get(character) or f"\\u{ord(character):04x}"
-
-
-def _text(text: str) -> str:
-    return '"' + _ESCAPED.sub(_escape, text) + '"'
-
-
-def _object(*fields: str) -> str:
-    return "{" + ",".join(field for field in fields if field) + "}"
-
-
-def _int64(name: str, number: int) -> str:
-    return f'"{name}":"{number}"' if number else ""
-
-
-def _flag(name: str, value: bool) -> str:
-    return f'"{name}":true' if value else ""
-
-
-def _list(name: str, elements: list[str]) -> str:
-    return f'"{name}":[{",".join(elements)}]' if elements else ""
-
-
 def _header(header: rpc.ResponseHeader) -> str:
     if header.cluster_id and header.member_id and header.revision and header.raft_term:
         return (
             f'"header":{{"cluster_id":"{header.cluster_id}","member_id":"{header.member_id}",'
             f'"revision":"{header.revision}","raft_term":"{header.raft_term}"}}'
         )
-    return '"header":' + _object(
-        _int64("cluster_id", header.cluster_id),
-        _int64("member_id", header.member_id),
-        _int64("revision", header.revision),
-        _int64("raft_term", header.raft_term),
+    return '"header":' + object_of(
+        int64("cluster_id", header.cluster_id),
+        int64("member_id", header.member_id),
+        int64("revision", header.revision),
+        int64("raft_term", header.raft_term),
     )
 
 
 def _key_value(kv: KeyValue) -> str:
-    return _object(
-        f'"key":"{_base64(kv.key)}"' if kv.key else "",
-        _int64("create_revision", kv.create_revision),
-        _int64("mod_revision", kv.mod_revision),
-        _int64("version", kv.version),
-        f'"value":"{_base64(kv.value)}"' if kv.value else "",
-        _int64("lease", kv.lease),
+    return object_of(
+        f'"key":"{base64(kv.key)}"' if kv.key else "",
+        int64("create_revision", kv.create_revision),
+        int64("mod_revision", kv.mod_revision),
+        int64("version", kv.version),
+        f'"value":"{base64(kv.value)}"' if kv.value else "",
+        int64("lease", kv.lease),
     )
 
 
@@ -170,23 +143,23 @@ def _prev_kv(kv: KeyValue | None) -> str:
 
 
 def _put(response: rpc.PutResponse) -> str:
-    return _object(_header(response.header), _prev_kv(response.prev_kv))
+    return object_of(_header(response.header), _prev_kv(response.prev_kv))
 
 
 def _range(response: rpc.RangeResponse) -> str:
-    return _object(
+    return object_of(
         _header(response.header),
-        _list("kvs", [_key_value(kv) for kv in response.kvs]),
-        _flag("more", response.more),
-        _int64("count", response.count),
+        array("kvs", [_key_value(kv) for kv in response.kvs]),
+        flag("more", response.more),
+        int64("count", response.count),
     )
 
 
 def _delete_range(response: rpc.DeleteRangeResponse) -> str:
-    return _object(
+    return object_of(
         _header(response.header),
-        _int64("deleted", response.deleted),
-        _list("prev_kvs", [_key_value(kv) for kv in response.prev_kvs]),
+        int64("deleted", response.deleted),
+        array("prev_kvs", [_key_value(kv) for kv in response.prev_kvs]),
     )
 
 
@@ -203,19 +176,15 @@ def _response_op(response: rpc.ResponseOp) -> str:
 
 
 def _txn(response: rpc.TxnResponse) -> str:
-    return _object(
+    return object_of(
         _header(response.header),
-        _flag("succeeded", response.succeeded),
-        _list("responses", [_response_op(one) for one in response.responses]),
+        flag("succeeded", response.succeeded),
+        array("responses", [_response_op(one) for one in response.responses]),
     )
 
 
-def _header_alone(response: rpc.CompactionResponse | rpc.AlarmResponse) -> str:
-    return _object(_header(response.header))
-
-
 def _event(event: Event) -> str:
-    return _object(
+    return object_of(
         '"type":"DELETE"' if event.type == EventType.DELETE else "",
         '"kv":' + _key_value(event.kv),
         _prev_kv(event.previous),
@@ -223,59 +192,15 @@ def _event(event: Event) -> str:
 
 
 def _watch(response: rpc.WatchResponse) -> str:
-    return _object(
+    return object_of(
         _header(response.header),
-        _int64("watch_id", response.watch_id),
-        _flag("created", response.created),
-        _flag("canceled", response.canceled),
-        _int64("compact_revision", response.compact_revision),
-        f'"cancel_reason":{_text(response.cancel_reason)}' if response.cancel_reason else "",
-        _flag("fragment", response.fragment),
-        _list("events", [_event(event) for event in response.events]),
-    )
-
-
-def _status(response: rpc.StatusResponse) -> str:
-    return _object(
-        _header(response.header),
-        f'"version":{_text(response.version)}' if response.version else "",
-        _int64("dbSize", response.db_size),
-        _int64("leader", response.leader),
-        _int64("raftIndex", response.raft_index),
-        _int64("raftTerm", response.raft_term),
-        _int64("raftAppliedIndex", response.raft_applied_index),
-        _list("errors", [_text(error) for error in response.errors]),
-        _int64("dbSizeInUse", response.db_size_in_use),
-        _flag("isLearner", response.is_learner),
-    )
-
-
-def _hash(response: rpc.HashResponse) -> str:
-    # 32-bit integers are numbers in JSON.
-    return _object(_header(response.header), f'"hash":{response.hash}' if response.hash else "")
-
-
-def _hash_kv(response: rpc.HashKVResponse) -> str:
-    return _object(
-        _header(response.header),
-        f'"hash":{response.hash}' if response.hash else "",
-        _int64("compact_revision", response.compact_revision),
-    )
-
-
-def _member(member: rpc.Member) -> str:
-    return _object(
-        _int64("ID", member.id),
-        f'"name":{_text(member.name)}' if member.name else "",
-        _list("peerURLs", [_text(url) for url in member.peer_urls]),
-        _list("clientURLs", [_text(url) for url in member.client_urls]),
-        _flag("isLearner", member.is_learner),
-    )
-
-
-def _member_list(response: rpc.MemberListResponse) -> str:
-    return _object(
-        _header(response.header), _list("members", [_member(one) for one in response.members])
+        int64("watch_id", response.watch_id),
+        flag("created", response.created),
+        flag("canceled", response.canceled),
+        int64("compact_revision", response.compact_revision),
+        f'"cancel_reason":{text(response.cancel_reason)}' if response.cancel_reason else "",
+        flag("fragment", response.fragment),
+        array("events", [_event(event) for event in response.events]),
     )
 
 
@@ -284,39 +209,44 @@ _WRITERS: dict[type, Callable[[Any], str]] = {
     rpc.RangeResponse: _range,
     rpc.DeleteRangeResponse: _delete_range,
     rpc.TxnResponse: _txn,
-    rpc.CompactionResponse: _header_alone,
     rpc.WatchResponse: _watch,
-    rpc.StatusResponse: _status,
-    rpc.HashResponse: _hash,
-    rpc.HashKVResponse: _hash_kv,
-    rpc.AlarmResponse: _header_alone,
-    rpc.MemberListResponse: _member_list,
 }
+"""The writers of messages with unions and of the most frequent messages. `json_definitions` derives
+the others from the definitions of the messages."""
 
 
-def encode_response(response: rpc.Response) -> bytes:
+def _json(response: Any) -> str:
+    writer = _WRITERS.get(type(response))
+    if writer is None:
+        from splitbrain.node.api.json_definitions import response_writer
+
+        writer = _WRITERS[type(response)] = response_writer(type(response))
+    return writer(response)
+
+
+def encode_response(response: Any) -> bytes:
     """Return the HTTP body of a response."""
-    return _WRITERS[type(response)](response).encode()
+    return _json(response).encode()
 
 
-def encode_watch_line(response: rpc.WatchResponse) -> bytes:
-    """Return one line of a watch stream."""
-    return f'{{"result":{_watch(response)}}}\n'.encode()
+def encode_stream_line(response: Any) -> bytes:
+    """Return one line of a stream of responses."""
+    return f'{{"result":{_json(response)}}}\n'.encode()
 
 
 def encode_stream_error(error: RpcError) -> bytes:
-    """Return the last line of a watch stream that fails after its first response.
+    """Return the last line of a stream that fails after its first response.
 
     Source: grpc-gateway 1.16, `handleForwardResponseStreamError`.
     """
     status = http.HTTPStatus(error.http_status)
     return (
         f'{{"error":{{"grpc_code":{int(error.code)},"http_code":{int(status)},'
-        f'"message":{_text(error.message)},"http_status":"{status.phrase}"}}}}\n'
+        f'"message":{text(error.message)},"http_status":"{status.phrase}"}}}}\n'
     ).encode()
 
 
 def encode_error(error: RpcError) -> bytes:
     """Return the HTTP body of an error. It contains the message twice, as in the gateway."""
-    message = _text(error.message)
+    message = text(error.message)
     return f'{{"error":{message},"code":{int(error.code)},"message":{message}}}'.encode()

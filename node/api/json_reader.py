@@ -10,7 +10,7 @@ Source: golang/protobuf 1.5.2, `jsonpb/decode.go`, with unknown fields allowed a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -92,6 +92,12 @@ def _bytes(raw: bytes, _depth: int) -> bytes:
     return go_json.byte_string(raw)
 
 
+def _text(raw: bytes, _depth: int) -> str:
+    if go_json.kind(raw) != "string":
+        raise go_json.type_error(raw, "string")
+    return go_json.unquote(raw).decode()
+
+
 def _bool(raw: bytes, _depth: int) -> bool:
     return go_json.boolean(raw)
 
@@ -112,22 +118,38 @@ def _uint64(raw: bytes, _depth: int) -> int:
 
 
 def _enum(names: type[IntEnum], go_name: str) -> Reader:
+    return enum_reader(names.__members__, go_name)
+
+
+def enum_reader(numbers: Mapping[str, int], go_name: str) -> Reader:
+    """Return the reader of an enum whose names have these `numbers`."""
+
     def read(raw: bytes, _depth: int) -> int:
         if len(raw) >= 2 and raw[0] == ord('"'):
-            member = names.__members__.get(raw[1:-1].decode("utf-8", "replace"))
-            if member is None:
+            number = numbers.get(raw[1:-1].decode("utf-8", "replace"))
+            if number is None:
                 raise GoJsonError(f"unknown value {go_json.quote(raw)} for enum {go_name}")
-            return int(member)
+            return int(number)
         return go_json.integer(raw, "protoreflect.EnumNumber", -(2**31), 2**31 - 1)
 
     return read
 
 
-def _message(message: Message) -> Reader:
+def message_reader(message: Message) -> Reader:
     def read(raw: bytes, depth: int) -> Any:
         return message.read(raw, depth + 1)
 
     return read
+
+
+SCALAR_READERS: dict[str, Reader] = {
+    "bytes": _bytes,
+    "string": _text,
+    "bool": _bool,
+    "int64": _int64,
+    "uint64": _uint64,
+}
+"""The readers by the name of the protobuf type."""
 
 
 def _of(struct: Callable[..., Any]) -> Callable[[dict[str, Any], dict[str, Any]], Any]:
@@ -201,21 +223,17 @@ TXN = Message(_of(rpc.TxnRequest))
 REQUEST_OP = Message(
     _winner,
     (
-        Field("request_range", _message(RANGE), oneof=True),
-        Field("request_put", _message(PUT), oneof=True),
-        Field("request_delete_range", _message(DELETE_RANGE), oneof=True),
-        Field("request_txn", _message(TXN), oneof=True),
+        Field("request_range", message_reader(RANGE), oneof=True),
+        Field("request_put", message_reader(PUT), oneof=True),
+        Field("request_delete_range", message_reader(DELETE_RANGE), oneof=True),
+        Field("request_txn", message_reader(TXN), oneof=True),
     ),
 )
 
 TXN.fields = (
-    Field("compare", _message(COMPARE), repeated=True),
-    Field("success", _message(REQUEST_OP), repeated=True),
-    Field("failure", _message(REQUEST_OP), repeated=True),
-)
-
-COMPACTION = Message(
-    _of(rpc.CompactionRequest), (Field("revision", _int64), Field("physical", _bool))
+    Field("compare", message_reader(COMPARE), repeated=True),
+    Field("success", message_reader(REQUEST_OP), repeated=True),
+    Field("failure", message_reader(REQUEST_OP), repeated=True),
 )
 
 WATCH_CREATE = Message(
@@ -244,26 +262,8 @@ WATCH_PROGRESS = Message(_of(rpc.WatchProgressRequest))
 WATCH = Message(
     _winner,
     (
-        Field("create_request", _message(WATCH_CREATE), oneof=True),
-        Field("cancel_request", _message(WATCH_CANCEL), oneof=True),
-        Field("progress_request", _message(WATCH_PROGRESS), oneof=True),
+        Field("create_request", message_reader(WATCH_CREATE), oneof=True),
+        Field("cancel_request", message_reader(WATCH_CANCEL), oneof=True),
+        Field("progress_request", message_reader(WATCH_PROGRESS), oneof=True),
     ),
 )
-
-ALARM = Message(
-    lambda values, _union: rpc.AlarmRequest(
-        action=values.get("action", 0),
-        member_id=values.get("memberID", 0),
-        alarm=values.get("alarm", 0),
-    ),
-    (
-        Field("action", _enum(rpc.AlarmAction, "etcdserverpb.AlarmRequest.AlarmAction")),
-        Field("memberID", _uint64),
-        Field("alarm", _enum(rpc.AlarmType, "etcdserverpb.AlarmType")),
-    ),
-)
-
-STATUS = Message(_of(rpc.StatusRequest))
-HASH = Message(_of(rpc.HashRequest))
-HASH_KV = Message(_of(rpc.HashKVRequest), (Field("revision", _int64),))
-MEMBER_LIST = Message(_of(rpc.MemberListRequest), (Field("linearizable", _bool),))

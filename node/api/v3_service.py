@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from splitbrain.node.api.methods import BY_ROUTE
 from splitbrain.node.api.ports import AdminPort, MemberPort
 from splitbrain.node.api.watch import WatchStream
 from splitbrain.node.apply.apply import read_txn
@@ -59,6 +60,7 @@ _SURELY_SMALL_BYTES = 64 * 1024
 
 
 Handler = Callable[[Any], Awaitable[Any]]
+StreamHandler = Callable[[Any], AsyncGenerator[Any, None]]
 
 Answer = TypeVar(
     "Answer",
@@ -72,10 +74,12 @@ Answer = TypeVar(
 
 
 class Api:
-    """The services of one member.
+    """The services of one member: a handler for each of `METHODS`. Handlers raise RpcError.
 
-    `methods` maps a method ("/v3/kv/put") to its handler. Handlers raise RpcError. `watch` is not
-    in `methods`, because it is a stream.
+    `methods` maps the route of a unary method ("/v3/kv/put") to its handler. `streams` maps the
+    route of every other method to a function that returns an iterator over the responses. Its
+    argument is an iterator over the requests if the client sends a stream, and otherwise the
+    request.
     """
 
     def __init__(
@@ -88,7 +92,7 @@ class Api:
         self.member = member
         self.metrics = metrics
         self.admin = admin
-        handlers: dict[str, Handler] = {
+        unary: dict[str, Handler] = {
             "/v3/kv/put": self.put,
             "/v3/kv/range": self.range,
             "/v3/kv/deleterange": self.delete_range,
@@ -100,9 +104,11 @@ class Api:
             "/v3/maintenance/alarm": self.alarm,
             "/v3/cluster/member/list": self.member_list,
         }
+        self.streams: dict[str, StreamHandler] = {"/v3/watch": self.watch}
+        assert {*unary, *self.streams} == BY_ROUTE.keys(), "each method has one handler"
         self.methods = {
             method: self._stopping_with_the_disk(method, handle)
-            for method, handle in handlers.items()
+            for method, handle in unary.items()
         }
 
     def _stopping_with_the_disk(self, method: str, handle: Handler) -> Handler:

@@ -67,7 +67,7 @@ class RealNetwork:
 
 
 def _http_carrier() -> Callable[[str, Api, Log], Awaitable[Closable]]:
-    from splitbrain.node.api.http import serve
+    from splitbrain.node.api.client_port import serve
 
     return serve
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from splitbrain.node.api.http import serve
+from splitbrain.node.api.client_port import serve
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.metrics import Metrics
 from splitbrain.node.world import AddressInUse

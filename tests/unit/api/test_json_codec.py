@@ -206,7 +206,7 @@ def test_answers_omit_defaults_and_quote_64_bit_integers() -> None:
         b'"value":"dg=="}],"more":true,"count":"2"}'
     )
     deletion = Event(EventType.DELETE, KeyValue(b"a", mod_revision=5), kv)
-    assert json_codec.encode_watch_line(rpc.WatchResponse(events=(deletion,))) == (
+    assert json_codec.encode_stream_line(rpc.WatchResponse(events=(deletion,))) == (
         b'{"result":{"header":{},"events":[{"type":"DELETE","kv":{"key":"YQ==",'
         b'"mod_revision":"5"},"prev_kv":{"key":"YQ==","create_revision":"2",'
         b'"mod_revision":"3","version":"1","value":"dg=="}}]}}\n'
@@ -214,7 +214,7 @@ def test_answers_omit_defaults_and_quote_64_bit_integers() -> None:
 
 
 def test_a_watch_body_is_decoded_in_fragments_of_any_size() -> None:
-    requests = json_codec.WatchRequests(1000)
+    requests = json_codec.StreamRequests("/v3/watch", 1000)
     body = b'{"create_request":{"key":"YQ=="}}{} {"cancel_request":{"watch_id":"3"}}'
     found = [one for at in range(len(body)) for one in requests.feed(body[at : at + 1])]
     assert found == [rpc.WatchCreateRequest(key=b"a"), rpc.WatchCancelRequest(watch_id=3)]

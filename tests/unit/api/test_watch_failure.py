@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from splitbrain.node.api.http import serve
+from splitbrain.node.api.client_port import serve
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.api.watch import WatchStream
 from splitbrain.node.messages import rpc

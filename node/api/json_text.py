@@ -1,0 +1,43 @@
+"""Writes the parts of JSON texts like golang/protobuf's jsonpb. Fields with defaults are empty.
+
+Source: golang/protobuf 1.5.2, `jsonpb/encode.go`; Go's encoding/json for the escapes.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import b2a_base64
+
+# Go's encoding/json escapes characters that are unsafe in HTML and in scripts.
+_ESCAPED = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029]')
+_SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def base64(data: bytes) -> str:
+    return b2a_base64(data, newline=False).decode()
+
+
+def text(content: str) -> str:
+    return '"' + _ESCAPED.sub(_escape, content) + '"'
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match.group()
+    return _SHORT.get(character) or f"\\u{ord(character):04x}"
+
+
+def object_of(*fields: str) -> str:
+    """Return the object with the `fields` that are not empty."""
+    return "{" + ",".join(field for field in fields if field) + "}"
+
+
+def int64(name: str, number: int) -> str:
+    return f'"{name}":"{number}"' if number else ""
+
+
+def flag(name: str, value: bool) -> str:
+    return f'"{name}":true' if value else ""
+
+
+def array(name: str, elements: list[str]) -> str:
+    return f'"{name}":[{",".join(elements)}]' if elements else ""

@@ -1,0 +1,71 @@
+"""The methods of the v3 API that the member implements.
+
+A row of `METHODS` is what both carriers need to serve a method: its name in gRPC, its path at the
+JSON gateway, and the type of its requests. The handler of a method is in `v3_service.Api`. A method
+without a row gets UNIMPLEMENTED from gRPC and 404 from the gateway.
+
+How messages are encoded follows from the definitions in `proto/` and from the names of the struct
+and its fields: the struct `LeaseGrantRequest` is the message of that name, and its field `ttl` is
+the field `TTL`.
+
+Source: etcd 3.5.1, `api/etcdserverpb/rpc.proto`, `server/etcdserver/api/v3lock`, `v3election`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from splitbrain.node.messages import rpc
+
+
+class Kind(Enum):
+    """What flows in each direction. The values are those of the metrics' label `grpc_type`."""
+
+    UNARY = "unary"
+    SERVER_STREAM = "server_stream"
+    BIDI_STREAM = "bidi_stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method: `service` and `name` in gRPC, `route` at the JSON gateway.
+
+    `request` is the type of its requests. `old_route` is a second path that the gateway also
+    serves.
+    """
+
+    service: str
+    name: str
+    route: str
+    request: Any
+    kind: Kind = Kind.UNARY
+    old_route: str = ""
+
+    @property
+    def path(self) -> str:
+        """The path of the method in gRPC, such as "/etcdserverpb.KV/Put"."""
+        return f"/{self.service}/{self.name}"
+
+
+_KV = "etcdserverpb.KV"
+_WATCH = "etcdserverpb.Watch"
+_MAINTENANCE = "etcdserverpb.Maintenance"
+_CLUSTER = "etcdserverpb.Cluster"
+
+METHODS: tuple[Method, ...] = (
+    Method(_KV, "Put", "/v3/kv/put", rpc.PutRequest),
+    Method(_KV, "Range", "/v3/kv/range", rpc.RangeRequest),
+    Method(_KV, "DeleteRange", "/v3/kv/deleterange", rpc.DeleteRangeRequest),
+    Method(_KV, "Txn", "/v3/kv/txn", rpc.TxnRequest),
+    Method(_KV, "Compact", "/v3/kv/compaction", rpc.CompactionRequest),
+    Method(_WATCH, "Watch", "/v3/watch", rpc.WatchRequest, kind=Kind.BIDI_STREAM),
+    Method(_MAINTENANCE, "Status", "/v3/maintenance/status", rpc.StatusRequest),
+    Method(_MAINTENANCE, "Hash", "/v3/maintenance/hash", rpc.HashRequest),
+    Method(_MAINTENANCE, "HashKV", "/v3/maintenance/hashkv", rpc.HashKVRequest),
+    Method(_MAINTENANCE, "Alarm", "/v3/maintenance/alarm", rpc.AlarmRequest),
+    Method(_CLUSTER, "MemberList", "/v3/cluster/member/list", rpc.MemberListRequest),
+)
+
+BY_ROUTE: dict[str, Method] = {method.route: method for method in METHODS}

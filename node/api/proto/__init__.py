@@ -1,0 +1,1 @@
+"""etcd's protobuf messages and services: definitions, and the classes that are built from them."""

@@ -1,0 +1,32 @@
+"""Counts requests and measures their durations, under the names of etcd's gRPC metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from splitbrain.node import metrics
+from splitbrain.node.api.methods import Method
+from splitbrain.node.messages.errors import Code
+
+
+def observer(
+    registry: metrics.Metrics | None, method: Method
+) -> tuple[Callable[[], None], Callable[[Code, float], None]]:
+    """Return two functions: one to call when a request arrives, and one to call when it ends."""
+    if registry is None:
+        return lambda: None, lambda _code, _seconds: None
+    labels = (method.name, method.service, method.kind.value)
+    started = registry.requests_started.labels(*labels)
+    seconds = registry.request_seconds.labels(*labels)
+    handled = {code: registry.requests_handled.labels(*labels, _camel(code)) for code in Code}
+
+    def observe(code: Code, elapsed_s: float) -> None:
+        handled[code].inc()
+        seconds.observe(elapsed_s)
+
+    return started.inc, observe
+
+
+def _camel(code: Code) -> str:
+    """Return the code's name as Go prints it, such as InvalidArgument."""
+    return "OK" if code is Code.OK else code.name.title().replace("_", "")
