@@ -32,6 +32,10 @@ class Backend(Protocol):
 
     def get(self, bucket: bytes, key: bytes) -> bytes | None: ...
 
+    def require(self, bucket: bytes, key: bytes) -> bytes:
+        """`get` of a pair that must exist. Raises BackendDamaged if it does not."""
+        ...
+
     def range(
         self, bucket: bytes, start: bytes, end: bytes | None = None, limit: int = 0
     ) -> Iterator[tuple[bytes, bytes]]:

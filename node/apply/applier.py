@@ -136,6 +136,7 @@ class Applier:
     async def _restore(self, snapshot: Snapshot) -> None:
         """Replace the store by a leader's snapshot, which Raft and the WAL already contain."""
         await self._storage.backend.replace_with(snapshot.data)
+        self._storage.backend.check()
         # No await before this call: a read must not use the old index with the new backend.
         self._store.restore()
         self._membership.restore()

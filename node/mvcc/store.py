@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import struct
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 
 from splitbrain.node.backend import BUCKETS, Backend
@@ -79,6 +80,8 @@ class Store:
         self.consistent_index = self.consistent_term = 0
         """Index and term of the last log entry whose effect the store contains."""
         self._writing = False
+        self._changes = array("Q")
+        """All changes that are not compacted, in order."""
         self._forgotten = array("Q")
         """The compacted changes to remove from the backend. The first `_removed` of them are
         removed already."""
@@ -184,10 +187,17 @@ class Store:
 
         Compacted changes are left out. The events have no previous values.
         """
-        start, stop = backend_key(pack(max(first, 0))), backend_key(pack(end))
-        for key, value in self._backend.range(_KEYS, start, stop):
-            kind = EventType.DELETE if is_tombstone(packed_from(key)) else EventType.PUT
-            yield Event(kind, decode_key_value(value))
+        for packed in self._changes_between(pack(max(first, 0)), pack(end)):
+            kind = EventType.DELETE if is_tombstone(packed) else EventType.PUT
+            yield Event(kind, self._value_at(packed))
+
+    def _changes_between(self, first: Packed, end: Packed) -> array[int]:
+        """The changes from `first` up to, not including, `end`.
+
+        They are taken from memory: a change that the backend has lost must not be left out
+        silently.
+        """
+        return self._changes[bisect_left(self._changes, first) : bisect_left(self._changes, end)]
 
     def read_now(self, start: bytes, end: bytes | None) -> list[KeyValue]:
         """Return the keys from `start` up to, not including, `end` (None: no end).
@@ -197,9 +207,7 @@ class Store:
         return [self._value_at(packed) for packed in self._index.select(start, end, None)[0]]
 
     def _value_at(self, packed: Packed) -> KeyValue:
-        value = self._backend.get(_KEYS, backend_key(packed))
-        assert value is not None, f"the backend lacks revision {packed_name(packed)}"
-        return decode_key_value(value)
+        return decode_key_value(self._backend.require(_KEYS, backend_key(packed)))
 
     def _check_revision(self, revision: int, current: int) -> None:
         if revision > current:
@@ -219,6 +227,7 @@ class Store:
         """Write one change of a transaction into the index and the backend."""
         packed = pack(kv.mod_revision, sub, tombstone=tombstone)
         self._index.add(kv.key, packed)
+        self._changes.append(packed)
         self._backend.put(_KEYS, backend_key(packed), encode_key_value(kv))
 
     def end_write(self, revision: int, events: list[Event]) -> None:
@@ -247,7 +256,10 @@ class Store:
     def _forget(self) -> None:
         rest = self._forgotten[self._removed :]
         self._removed = 0
-        self._forgotten = rest + self._index.compact(self._compacted)
+        forgotten = self._index.compact(self._compacted)
+        self._forgotten = rest + forgotten
+        gone = frozenset(forgotten)
+        self._changes = array("Q", (one for one in self._changes if one not in gone))
 
     @property
     def removals_pending(self) -> int:
@@ -277,9 +289,9 @@ class Store:
         """
         self._check_revision(revision, self.revision)
         until = revision if revision > 0 else self.revision
-        pairs = self._backend.range(_KEYS, b"", backend_key(pack(until + 1)))
-        forgotten = frozenset(self._forgotten[self._removed :])
-        return HashResult(hash_changes(pairs, forgotten), self._compacted, until)
+        keys = (backend_key(packed) for packed in self._changes_between(0, pack(until + 1)))
+        pairs = ((key, self._backend.require(_KEYS, key)) for key in keys)
+        return HashResult(hash_changes(pairs), self._compacted, until)
 
     def hash(self) -> int:
         """Return a hash of the whole backend except the consistent index.
@@ -328,12 +340,10 @@ class Store:
 
         At the end, this method sets the store's revision to that of the last change.
         """
+        self._changes = array("Q")
         packed = pack(FIRST_REVISION)
         for key, value in self._backend.range(_KEYS, b""):
             packed = packed_from(key)
+            self._changes.append(packed)
             yield decode_key_value(value).key, packed
         self.revision = main_of(packed)
-
-
-def packed_name(packed: Packed) -> str:
-    return backend_key(packed).hex()

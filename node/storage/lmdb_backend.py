@@ -25,6 +25,7 @@ from splitbrain.node.storage.pair_check import (
     BackendDamaged,
     ContentDigest,
     decode_digest,
+    missing,
     value_of,
     with_crc,
 )
@@ -86,6 +87,12 @@ class LmdbBackend:
             raise self._damaged(problem) from problem
         return None if stored is None else value_of(bucket, key, stored)
 
+    def require(self, bucket: bytes, key: bytes) -> bytes:
+        found = self.get(bucket, key)
+        if found is None:
+            raise missing(bucket, key)
+        return found
+
     def range(
         self, bucket: bytes, start: bytes, end: bytes | None = None, limit: int = 0
     ) -> Iterator[tuple[bytes, bytes]]:
@@ -144,6 +151,8 @@ class LmdbBackend:
                 yield bucket, overlaid(committed, writes[bucket])
 
         with reader:
+            # A follower must not receive a copy that lacks pairs.
+            self._check(reader)
             return encode_copy(content())
 
     async def replace_with(self, snapshot: bytes) -> None:
@@ -178,11 +187,14 @@ class LmdbBackend:
 
     def check(self) -> None:
         with self._env.begin() as reader:
-            self._digest_in(reader).check(
-                (bucket, key, stored)
-                for bucket in BUCKETS
-                for key, stored in self._stored(reader, bucket, b"", None)
-            )
+            self._check(reader)
+
+    def _check(self, reader: Any) -> None:
+        self._digest_in(reader).check(
+            (bucket, key, stored)
+            for bucket in BUCKETS
+            for key, stored in self._stored(reader, bucket, b"", None)
+        )
 
     def _digest_in(self, transaction: Any) -> ContentDigest:
         return decode_digest(transaction.get(_DIGEST, db=self._digests))

@@ -17,6 +17,7 @@ from splitbrain.node.storage.pair_check import (
     CRC_BYTES,
     ContentDigest,
     decode_digest,
+    missing,
     value_of,
     with_crc,
 )
@@ -82,6 +83,12 @@ class MemoryBackend:
         stored: bytes | None = self._committed.buckets[bucket].get(key)
         return None if stored is None else value_of(bucket, key, stored)
 
+    def require(self, bucket: bytes, key: bytes) -> bytes:
+        found = self.get(bucket, key)
+        if found is None:
+            raise missing(bucket, key)
+        return found
+
     def range(
         self, bucket: bytes, start: bytes, end: bytes | None = None, limit: int = 0
     ) -> Iterator[tuple[bytes, bytes]]:
@@ -118,6 +125,7 @@ class MemoryBackend:
         committed.digest = digest.encode()
 
     async def snapshot(self) -> bytes:
+        self.check()
         content = [(bucket, list(self._overlaid(bucket))) for bucket in BUCKETS]
         return await self._run(lambda: encode_copy(content))
 

@@ -46,6 +46,11 @@ def value_of(bucket: bytes, key: bytes, stored: bytes) -> bytes:
     return value
 
 
+def missing(bucket: bytes, key: bytes) -> BackendDamaged:
+    """The error for a pair that must exist, and that the file does not contain."""
+    return BackendDamaged(f"the backend's file is damaged: it lacks {bucket.decode()}/{key.hex()}")
+
+
 def pair_crc(stored: bytes) -> int:
     return int.from_bytes(stored[-CRC_BYTES:], "little")
 
